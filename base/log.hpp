@@ -1,0 +1,46 @@
+// The log: lines for humans on standard error, one per happening, logfmt after the message.
+//   2026-01-31T12:04:10.123Z info  broker  listening address=127.0.0.1:5672
+// Thread safe. Nothing is both logged and returned: an error is logged where it stops travelling.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+namespace baton::log {
+
+enum class Level { debug, info, warning, error, off };
+
+// A key with its value as text; values with spaces or quotes are quoted when printed.
+struct Field {
+    template <typename Value>
+    Field(std::string_view name, const Value& content)
+        : key(name), value(fmt::format("{}", content)) {}
+    std::string_view key;
+    std::string value;
+};
+
+using Fields = std::initializer_list<Field>;
+
+// Process-wide; info at the start. Call before threads start or at any time after.
+void set_level(Level level);
+bool is_enabled(Level level);
+
+void write(Level level, std::string_view area, std::string_view message, Fields fields);
+
+inline void debug(std::string_view area, std::string_view message, Fields fields = {}) {
+    write(Level::debug, area, message, fields);
+}
+inline void info(std::string_view area, std::string_view message, Fields fields = {}) {
+    write(Level::info, area, message, fields);
+}
+inline void warning(std::string_view area, std::string_view message, Fields fields = {}) {
+    write(Level::warning, area, message, fields);
+}
+inline void error(std::string_view area, std::string_view message, Fields fields = {}) {
+    write(Level::error, area, message, fields);
+}
+
+} // namespace baton::log

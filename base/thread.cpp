@@ -1,0 +1,36 @@
+#include "base/thread.hpp"
+
+#include "base/log.hpp"
+
+#include <pthread.h>
+
+#include <cstdlib>
+#include <exception>
+#include <utility>
+
+namespace baton {
+
+Thread::Thread(std::string name, std::function<void()> body)
+    : thread_([name = std::move(name), body = std::move(body)] {
+          pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+          try {
+              body();
+          } catch (const std::exception& error) {
+              log::error("thread", "ended by an exception", {{"name", name}, {"what", error.what()}});
+              std::abort();
+          }
+      }) {}
+
+Thread& Thread::operator=(Thread&& other) noexcept {
+    join();
+    thread_ = std::move(other.thread_);
+    return *this;
+}
+
+Thread::~Thread() { join(); }
+
+void Thread::join() {
+    if (thread_.joinable()) thread_.join();
+}
+
+} // namespace baton

@@ -1,0 +1,27 @@
+// A named thread that joins when it goes out of scope. The only place that makes threads.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <thread>
+
+namespace baton {
+
+class Thread {
+public:
+    Thread() = default;
+    // `name` shows in top and gdb, at most 15 characters. An exception that leaves `body` is
+    // logged and ends the process.
+    Thread(std::string name, std::function<void()> body);
+    Thread(Thread&&) = default;
+    Thread& operator=(Thread&& other) noexcept;
+    ~Thread();
+
+    void join();
+    bool is_current() const { return thread_.get_id() == std::this_thread::get_id(); }
+
+private:
+    std::thread thread_;
+};
+
+} // namespace baton

@@ -1,0 +1,80 @@
+# The functions every folder's CMakeLists.txt is written with, and the options all targets share.
+
+option(BATON_WARNINGS_ARE_ERRORS "Treat warnings as errors" OFF)
+set(BATON_SANITIZERS "" CACHE STRING "Value for -fsanitize=, empty for none")
+option(BATON_FUZZ "Build the fuzz targets with libFuzzer" OFF)
+option(BATON_LTO "Optimise across translation units at link time" OFF)
+
+find_program(BATON_CCACHE ccache)
+if(BATON_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_NOHASHDIR=1 ${BATON_CCACHE})
+endif()
+
+find_program(BATON_LLD NAMES ld.lld-19 ld.lld)
+if(BATON_LLD AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    add_link_options(--ld-path=${BATON_LLD})
+endif()
+
+add_library(baton_options INTERFACE)
+target_include_directories(baton_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+target_compile_options(baton_options INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wswitch-enum
+    -Wnon-virtual-dtor -Woverloaded-virtual -Wformat=2
+    $<$<BOOL:${BATON_WARNINGS_ARE_ERRORS}>:-Werror>)
+
+if(BATON_SANITIZERS)
+    add_compile_options(-fsanitize=${BATON_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=${BATON_SANITIZERS})
+endif()
+if(BATON_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+if(BATON_LTO)
+    add_compile_options(-flto=thin)
+    # A cache keeps the second link quick; one thread per core is lld's default.
+    add_link_options(-flto=thin -Wl,--thinlto-cache-dir=${CMAKE_BINARY_DIR}/thinlto-cache)
+endif()
+
+# baton_library(<name> USES <folder libraries> LIBS <foreign targets> SOURCES <files>)
+# makes the static library baton_<name>. USES is checked against the table by tests/house.
+function(baton_library name)
+    cmake_parse_arguments(ARG "" "" "USES;LIBS;SOURCES" ${ARGN})
+    add_library(baton_${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(baton_${name} PUBLIC baton_options ${ARG_LIBS})
+    foreach(used IN LISTS ARG_USES)
+        target_link_libraries(baton_${name} PUBLIC baton_${used})
+    endforeach()
+endfunction()
+
+# baton_test(<name> LABEL unit|scenario|simulation|integration|system USES <libraries> LIBS <targets> SOURCES <files>)
+# makes the test program <name>; each of its GoogleTest cases is one ctest test.
+function(baton_test name)
+    cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "USES;LIBS;SOURCES" ${ARGN})
+    if(NOT ARG_TIMEOUT)
+        set(ARG_TIMEOUT 120)
+    endif()
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE baton_options ${ARG_LIBS} GTest::gmock GTest::gtest_main)
+    foreach(used IN LISTS ARG_USES)
+        target_link_libraries(${name} PRIVATE baton_${used})
+    endforeach()
+    target_compile_definitions(${name} PRIVATE BATON_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+        PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# baton_fuzzer(<name> USES <libraries> SOURCES <files>) makes a libFuzzer program in the fuzz preset.
+function(baton_fuzzer name)
+    cmake_parse_arguments(ARG "" "" "USES;SOURCES" ${ARGN})
+    if(NOT BATON_FUZZ)
+        return()
+    endif()
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE baton_options)
+    foreach(used IN LISTS ARG_USES)
+        target_link_libraries(${name} PRIVATE baton_${used})
+    endforeach()
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    set_property(GLOBAL APPEND PROPERTY BATON_FUZZERS ${name})
+endfunction()
