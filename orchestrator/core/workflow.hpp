@@ -1,0 +1,232 @@
+// A workflow as the engine runs it: checked, names resolved to indices, expressions compiled. It is
+// made by orchestrator/definition from a TOML file (or by a test) and never changes afterwards, so
+// any number of threads and runs share it as std::shared_ptr<const Workflow>.
+//
+// Steps lie in one flat vector in the order of the file; a block's children come directly after it.
+// Whoever fills a Workflow sets what is marked "given"; link() then computes what is marked
+// "derived". The maker guarantees, link() does not check again:
+//   - ids are unique and `parent` < own index;
+//   - predecessors, go targets and blocks together have no cycle;
+//   - expressions only read names in reach.
+//
+// The implicit predecessors of a step without `after` (link() resolves them):
+//   - in `parallel`: none;
+//   - else the previous sibling; if that one runs only by go, then the whole group of such siblings
+//     directly before it and the sibling before the group. So the step after the branches of a
+//     switch is their merge, whichever branch ran.
+#pragma once
+
+#include "base/clock.hpp"
+#include "orchestrator/core/document.hpp"
+#include "orchestrator/expression/program.hpp"
+#include "orchestrator/expression/template.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace baton::orchestrator::core {
+
+using StepIndex = std::uint32_t;
+inline constexpr StepIndex no_step = UINT32_MAX;
+
+struct SchemaField;
+
+// What a field of the input (or a part of it) must look like: the subset of JSON Schema that forms
+// and checks need. Empty and absent members ask for nothing.
+struct Schema {
+    enum class Type : std::uint8_t { any, string, integer, number, boolean, array, object };
+
+    Type type = Type::any;
+    bool nullable = false;
+    std::string format;                   // "email", "date-time", "date", "uri", "uuid"; else no check
+    std::vector<Document> allowed;        // enum
+    std::shared_ptr<const Schema> items;  // of an array
+    std::vector<SchemaField> fields;      // of an object, in the order of the file
+    bool other_fields = true;             // false: fields that are not listed are refused
+    std::optional<double> minimum, maximum;           // numbers
+    std::optional<std::uint64_t> size_min, size_max;  // bytes of a text, items of an array
+    std::string description;
+};
+
+struct SchemaField {
+    std::string name;
+    Schema schema;
+    bool required = false;
+    std::optional<Document> fallback;     // `default`; fills in when the field is absent
+};
+
+// Text patterns for error types: "already_in_team" is itself, "http.*" everything that starts with
+// "http." (and "http" itself), "*" everything.
+struct ErrorPattern {
+    std::string text;
+    bool matches(std::string_view error_type) const;
+};
+
+// How often and when a failed attempt is tried again. Defaults are those of the language.
+struct RetryPolicy {
+    std::uint32_t max_attempts = 3;            // all tries together, at least 1
+    Duration initial_interval = std::chrono::seconds(1);
+    std::uint32_t backoff_percent = 200;       // 200 is backoff = 2.0
+    Duration max_interval = std::chrono::minutes(1);
+    std::uint32_t jitter_percent = 20;         // the pause is shortened or prolonged by up to this
+    std::vector<ErrorPattern> non_retryable;
+};
+
+// Limits of an attempt; absent means none. All begin when the message is handed out, start_to_close
+// and heartbeat begin again when the worker says `started`; schedule_to_close spans all attempts.
+struct Timeouts {
+    std::optional<Duration> schedule_to_start;
+    std::optional<Duration> start_to_close = std::chrono::minutes(1);
+    std::optional<Duration> heartbeat;
+    std::optional<Duration> schedule_to_close;
+};
+
+// A call of a worker: the same for a step and for its undo.
+struct TaskCall {
+    std::string task;                                  // type: "mail.create"
+    std::string queue;                                 // own queue of the type, empty for the common
+    std::optional<expression::Template> with;          // absent: {}
+    std::uint8_t priority = 4;                         // 0 to 9
+    RetryPolicy retry;
+    Timeouts timeouts;
+    std::optional<expression::Program> idempotency_key; // absent: run/step
+};
+
+struct CatchRule {
+    enum class Then : std::uint8_t { output, go, go_on }; // go_on is `continue`: output null
+
+    ErrorPattern error;
+    Then then = Then::go_on;
+    std::optional<expression::Template> output;        // for Then::output; reads `error`
+    std::vector<StepIndex> go;                         // for Then::go
+};
+
+struct Compensation {
+    enum class On : std::uint8_t { completed, attempted };
+
+    TaskCall call;
+    On on = On::completed;
+};
+
+struct SwitchCase {
+    std::optional<expression::Program> when;           // absent: the default, always last
+    std::vector<StepIndex> go;                         // may be empty: nothing to do
+};
+
+// What a step does. A block (do, parallel) has children.
+struct TaskKind { TaskCall call; };
+struct DoKind {};
+struct ParallelKind {};
+struct SwitchKind { std::vector<SwitchCase> cases; };
+struct SetKind { expression::Template values; };       // becomes the step's output
+struct WaitKind { Duration duration; };
+struct WaitUntilKind { expression::Program time; };    // a timestamp, or text in RFC 3339
+struct EndKind { std::optional<expression::Template> output; }; // the run is completed at once
+struct FailKind {                                      // the step fails with this error
+    std::string type = "failed";
+    std::optional<expression::Template> detail;        // text
+};
+using StepKind = std::variant<TaskKind, DoKind, ParallelKind, SwitchKind, SetKind, WaitKind,
+                              WaitUntilKind, EndKind, FailKind>;
+
+enum class Join : std::uint8_t {
+    all,    // every predecessor closed; a failed one blocks, a skipped one counts as done
+    any,    // the first predecessor that is done
+    done,   // every predecessor closed, whatever its end
+    count,  // `join_count` predecessors are done
+};
+
+struct OnTimeout {
+    enum class Then : std::uint8_t { fail, go_on, go };
+    Then then = Then::fail;             // go_on is `continue`: the step is done with output null
+    StepIndex go = no_step;
+};
+
+struct Step {
+    // given
+    std::string id;
+    StepIndex parent = no_step;                        // no_step: top level
+    StepKind kind = DoKind{};
+    std::optional<std::vector<StepIndex>> after;       // absent: implicit, see above
+    Join join = Join::all;
+    std::uint32_t join_count = 0;
+    bool cancel_rest = false;                          // starting cancels predecessors still open
+    std::optional<expression::Program> when;
+    std::optional<Duration> block_timeout;             // of a block; tasks have TaskCall::timeouts
+    OnTimeout on_timeout;
+    std::vector<CatchRule> catches;                    // the first match counts
+    std::optional<Compensation> compensate;
+    std::optional<expression::Template> output;        // `result` is the raw one
+    std::uint32_t line = 0;                            // in the file, for people; 0 unknown
+
+    // derived by link()
+    std::string path;                                  // "lock.mail"
+    std::vector<StepIndex> children;
+    std::vector<StepIndex> predecessors;
+    std::vector<StepIndex> senders;                    // steps with a go or on_timeout to this one
+    bool only_by_go = false;                           // = it has senders
+};
+
+enum class OnFailure : std::uint8_t { fail, go_on, compensate, pause }; // go_on is `continue`
+enum class OnCancel : std::uint8_t { stop, compensate };
+
+struct Idempotency {
+    enum class OnDuplicate : std::uint8_t { return_existing, refuse, restart_failed };
+
+    expression::Program key;                           // reads `input`; text or anything plain
+    std::optional<Duration> window;                    // absent: for ever
+    OnDuplicate on_duplicate = OnDuplicate::return_existing;
+};
+
+// Parsed and checked now, enforced by a later version.
+struct Concurrency {
+    enum class OnLimit : std::uint8_t { queue, skip, refuse, replace };
+
+    expression::Program key;
+    std::uint32_t limit = 1;
+    OnLimit on_limit = OnLimit::queue;
+};
+
+struct Workflow {
+    // given
+    std::string name;
+    std::string description;
+    std::optional<Duration> timeout;                   // of a whole run
+    OnFailure on_failure = OnFailure::fail;
+    OnCancel on_cancel = OnCancel::stop;
+    std::uint8_t priority = 4;
+    std::optional<Idempotency> idempotency;
+    std::optional<Concurrency> concurrency;
+    std::vector<SchemaField> input;                    // [input]; what is not listed is refused
+    Document vars;                                     // object or null
+    std::vector<Step> steps;
+    std::optional<expression::Template> output;        // absent: null
+
+    // given by the store when the definition is deployed; 0 before
+    std::uint64_t definition_id = 0;
+    std::uint32_t version = 0;
+
+    // derived by link()
+    std::vector<StepIndex> top_level;
+    std::map<std::string, StepIndex, std::less<>> by_path;
+    std::map<std::string, StepIndex, std::less<>> by_id;
+    std::vector<std::string> task_types;               // "mail.create" or "mail.create.eu"; sorted,
+                                                       // undos included: what needs a queue
+};
+
+// Computes everything derived. Call once, before the workflow is shared.
+void link(Workflow& workflow);
+
+// The routing key and queue suffix of a call: its type, and the queue's name if it has one.
+std::string route_of(const TaskCall& call);
+
+// "task", "do", "parallel", "switch", ...
+std::string_view word_of(const StepKind& kind);
+
+} // namespace baton::orchestrator::core

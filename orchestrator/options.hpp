@@ -1,0 +1,27 @@
+// Limits and defaults of the orchestrator, each with its reason.
+#pragma once
+
+#include "base/clock.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace baton::orchestrator {
+
+struct Options {
+    // Where the broker is; also the embedded one is reached over AMQP: one code path.
+    std::string broker_url = "amqp://guest:guest@127.0.0.1:5672/";
+    // Partitions spread runs over several orchestrators. The embedded broker serves one process.
+    // With an external broker 64 leaves room to grow; the number must never change for one store.
+    std::uint16_t partitions = 1;
+    // Name of this node in the owner table, for people.
+    std::string node = "baton";
+    // Open runs kept in memory; a run takes a few KiB, and one that is not here costs one select.
+    std::size_t cached_runs_max = 50'000;
+    // Reports taken from the broker and not yet committed; two full batches, so the next one gathers
+    // while one commits.
+    std::uint16_t prefetch = 2'000;
+};
+
+} // namespace baton::orchestrator

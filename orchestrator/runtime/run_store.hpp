@@ -1,0 +1,287 @@
+// The store as the engine sees it: one of the three seams of the house. `db` implements both classes
+// for SQLite and PostgreSQL, tests/support in memory. At this seam JSON is text and ids are text, so
+// a store knows nothing of workflows.
+//
+// RunStore is used by one thread, the engine's. It holds no transaction open between calls. RunQueries
+// is for everybody who only reads (web); calls may come from several threads at once, one
+// implementation object per thread or a lock-free read of its own: see each method of db.
+//
+// The law (durability):
+//   - Runs belong to partitions. One row per partition, (epoch, pseq, published), is the fence and the
+//     outbox cursor. take_over() raises the epoch; a commit under an older epoch writes nothing.
+//   - A transition is one RunChange: the run's row goes from `version - 1` to `version`, and exactly
+//     one history row (run_id, seq = version) is added. All or nothing for one run; runs of one batch
+//     do not depend on each other.
+//   - History above `published` is the outbox: its effects may not have reached the broker yet.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "orchestrator/core/status.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace baton::orchestrator::runtime {
+
+using core::RunStatus;
+using Partition = std::uint16_t;
+
+// What a Failure of a store means; the detail is for people.
+enum class StoreErrc {
+    unavailable = 1, // nothing was written or nobody knows; the same call may be made again
+    refused,         // the store understood and says no (a broken statement, a full disk): a bug or
+                     // an operator's matter; also retried, but logged as an error
+    not_found,
+};
+const boost::system::error_category& store_category();
+ErrorCode make_error_code(StoreErrc errc);
+
+// The row of a partition as this node may use it after take_over().
+struct OwnedPartition {
+    Partition part = 0;
+    std::uint64_t epoch = 0;
+    std::uint64_t pseq = 0;      // last transition committed in this partition
+    std::uint64_t published = 0; // effects of transitions <= this are confirmed by the broker
+};
+
+// Makes a start idempotent: while the row (workflow, key) exists and has not expired, no other run
+// is inserted for it. An expired row is replaced.
+struct StartKey {
+    std::string key;
+    std::string input_sha256;       // 32 bytes
+    std::optional<Time> expires_at; // absent: never
+};
+
+enum class DeadLetterState : std::uint8_t { open = 1, redriven = 2, dropped = 3 };
+
+// A task or message nobody could process, with the context an operator needs. `run_id` and what
+// follows it are empty for messages that belong to no run. The store gives the id.
+struct DeadLetter {
+    std::uint64_t id = 0;
+    Time at;
+    DeadLetterState state = DeadLetterState::open;
+    std::optional<Time> closed_at;
+    std::string reason;     // "exhausted", "not_retryable", "compensation", "rejected", "unrouted", ...
+    std::string task;       // task type, or the routing key of a plain message
+    std::string run_id;
+    std::string workflow;
+    std::uint32_t workflow_version = 0;
+    std::string step;       // path; an undo has ":undo" at its end
+    std::uint32_t attempts = 0;
+    std::string error_type;
+    std::string error;      // JSON: the problem with type, detail, data
+    std::string input;      // JSON: what the worker was given
+    std::string message;    // JSON: properties, headers and x-death of the message if there was one
+};
+
+// Written once, with the first transition of a run.
+struct NewRun {
+    std::uint64_t definition_id = 0;
+    std::string workflow;
+    std::uint32_t workflow_version = 0;
+    Time started_at;
+    std::string input;                 // JSON
+    std::optional<StartKey> start_key; // (workflow, key) is the primary key
+};
+
+// The alarm of a run: rings no later than its earliest deadline. At most one per run.
+struct AlarmChange {
+    std::optional<Time> due; // absent: delete
+};
+
+struct RunChange {
+    std::string run_id;                // UUIDv7 as text, 36 characters
+    Partition part = 0;
+    std::uint64_t version = 0;         // after; 1 together with `created`
+    std::optional<NewRun> created;     // insert instead of update
+    RunStatus status = RunStatus::running;
+    std::string state;                 // JSON document, opaque; replaces the former one
+    // Set when the run closes, and back to null when it is opened again (`retry`). As they shall be
+    // in the row after this change:
+    std::optional<Time> closed_at;
+    std::optional<std::string> output; // JSON
+    std::string error_type;            // empty: none
+    std::string error;                 // one line for people
+    // The history row: seq = version.
+    std::uint64_t pseq = 0;
+    Time at;
+    std::string events;                // JSON array
+    std::optional<AlarmChange> alarm;  // absent: leave it
+    std::vector<DeadLetter> dead_letters;      // to add
+    // Open dead letters of these steps (paths) of this run change their state.
+    std::vector<std::string> redriven_steps;
+    std::vector<std::string> dropped_steps;
+};
+
+// An alarm that rang early and is set again without a transition.
+struct AlarmMove {
+    std::string run_id;
+    Partition part = 0;
+    std::optional<Time> due; // absent: delete
+};
+
+struct Batch {
+    // One entry for each partition that has a change or whose cursor moved; the commit sets pseq and
+    // published where part and epoch match.
+    std::vector<OwnedPartition> fences;
+    std::vector<RunChange> runs;        // at most one per run
+    std::vector<AlarmMove> alarms;      // only runs that are not in `runs`
+    std::vector<DeadLetter> plain_dead_letters; // of no run
+    std::vector<std::uint64_t> redriven_dead_letters; // by id, of no run
+    std::vector<std::uint64_t> dropped_dead_letters;  // by id, of any kind
+};
+
+struct DuplicateStart {
+    std::string run_id;          // the run that was not inserted
+    std::string existing_run_id; // the one the key already belongs to
+    bool same_input = true;
+};
+
+struct Committed {
+    // At least one fence did not match: this node is no longer the owner of these partitions, and
+    // NOTHING of the batch was written, neither for these nor for others.
+    std::vector<Partition> fenced;
+    // These runs had another version than version - 1 (or existed already); nothing of theirs was
+    // written.
+    std::vector<std::string> lost;
+    // The start key existed; nothing of this run was written.
+    std::vector<DuplicateStart> duplicates;
+};
+
+struct StoredRun {
+    std::string run_id;
+    Partition part = 0;
+    std::uint64_t definition_id = 0;
+    std::string workflow;
+    std::uint32_t workflow_version = 0;
+    RunStatus status = RunStatus::running;
+    std::uint64_t version = 0;
+    std::string state;  // JSON
+    std::string input;  // JSON
+    std::optional<std::string> output;
+    std::string error_type;
+    std::string error;
+    Time started_at;
+    std::optional<Time> closed_at;
+};
+
+struct HistoryRow {
+    std::string run_id;
+    std::uint64_t seq = 0;
+    Partition part = 0;
+    std::uint64_t pseq = 0;
+    Time at;
+    std::string events; // JSON array
+};
+
+struct Alarm {
+    std::string run_id;
+    Time due;
+};
+
+struct StoredDefinition {
+    std::uint64_t definition_id = 0;
+    std::string name;
+    std::uint32_t version = 0; // 1, 2, ... per name
+    std::string source;        // the TOML as uploaded
+    std::string file_name;     // as uploaded, for messages
+    bool is_live = false;      // the version a new start takes
+    Time created_at;
+};
+
+class RunStore {
+public:
+    virtual ~RunStore() = default;
+
+    // Raises the epoch of each partition (making the rows on first use), for `node`. Waits for a
+    // commit of the former owner that is under way. Rows come back in the order asked.
+    virtual Outcome<std::vector<OwnedPartition>> take_over(std::span<const Partition> parts,
+                                                           const std::string& node) = 0;
+
+    // Alarms of a partition, in any order.
+    virtual Outcome<std::vector<Alarm>> alarms(Partition part) = 0;
+
+    // History with pseq > `after`, in the order of pseq, at most `limit` rows.
+    virtual Outcome<std::vector<HistoryRow>> history_above(Partition part, std::uint64_t after,
+                                                           std::size_t limit) = 0;
+
+    // Those of the ids that exist, in any order, open or closed.
+    virtual Outcome<std::vector<StoredRun>> load(std::span<const std::string> run_ids) = 0;
+
+    // Durable when it returns. All fences match or nothing is written; then each run by itself.
+    // A Failure means unavailable: the caller does not know whether it was written and commits the
+    // same batch again; whatever was written then shows up as `lost` or as duplicates.
+    virtual Outcome<Committed> commit(const Batch& batch) = 0;
+
+    // Saves a source as the next version of `name` and makes it live, or, when the live version has
+    // the same sha256, changes nothing and gives that one. An older version with the same source
+    // becomes live again (a rollback) under its old number. `created_at` is `now`.
+    virtual Outcome<StoredDefinition> save_definition(const std::string& name,
+                                                      const std::string& source,
+                                                      const std::string& file_name,
+                                                      const std::string& sha256, Time now) = 0;
+    virtual Outcome<std::vector<StoredDefinition>> live_definitions() = 0;
+    virtual Outcome<std::optional<StoredDefinition>> definition(std::uint64_t definition_id) = 0;
+
+    virtual Outcome<std::optional<DeadLetter>> dead_letter(std::uint64_t id) = 0;
+
+    // A secret of this store, 32 bytes, made on first use and the same for ever: keys the MAC of
+    // task tokens. `candidate` is kept if there is none yet.
+    virtual Outcome<std::string> secret(const std::string& candidate) = 0;
+};
+
+struct RunFilter {
+    std::string workflow;              // empty: all
+    std::optional<RunStatus> status;
+    std::string before_run_id;         // page: only runs older than this one
+    std::size_t limit = 50;
+};
+
+struct RunDetails {
+    StoredRun run;
+    std::vector<HistoryRow> history;   // all of it, in order
+    std::vector<DeadLetter> dead_letters;
+};
+
+struct RunCount {
+    std::string workflow;
+    RunStatus status = RunStatus::running;
+    std::uint64_t count = 0;
+};
+
+struct DeadLetterFilter {
+    std::optional<DeadLetterState> state = DeadLetterState::open;
+    std::string run_id;                // empty: all
+    std::string task;                  // empty: all
+    std::uint64_t before_id = UINT64_MAX;
+    std::size_t limit = 100;
+};
+
+class RunQueries {
+public:
+    virtual ~RunQueries() = default;
+
+    // Newest first. `state` and `input` of the rows are left empty.
+    virtual Outcome<std::vector<StoredRun>> runs(const RunFilter& filter) = 0;
+    // `id_or_prefix` is a run id or an unambiguous beginning of one (at least 6 characters).
+    virtual Outcome<std::optional<RunDetails>> run(const std::string& id_or_prefix) = 0;
+    // Rows with seq > after_seq, in order: for following a run live.
+    virtual Outcome<std::vector<HistoryRow>> history_after(const std::string& run_id,
+                                                           std::uint64_t after_seq) = 0;
+    virtual Outcome<std::vector<RunCount>> counts() = 0;
+    // Newest first.
+    virtual Outcome<std::vector<DeadLetter>> dead_letters(const DeadLetterFilter& filter) = 0;
+    virtual Outcome<std::optional<DeadLetter>> dead_letter(std::uint64_t id) = 0;
+    // Live versions, by name; with `all_versions_of` set, every version of that name, newest first.
+    virtual Outcome<std::vector<StoredDefinition>> definitions(
+        const std::string& all_versions_of) = 0;
+};
+
+} // namespace baton::orchestrator::runtime
+
+template <>
+struct boost::system::is_error_code_enum<baton::orchestrator::runtime::StoreErrc> : std::true_type {};
