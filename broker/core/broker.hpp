@@ -1,0 +1,78 @@
+// The front door of the broker's core. A Broker is a state machine: events go in, a Turn comes out;
+// it has no thread, clock, socket or file. It lives on one thread, the core's.
+//
+// Life:    Broker broker(options);
+//          for every record of the journal, in order:  broker.replay(record, number)
+//          broker.finish_recovery(now, turn)            hand the turn out like any other
+// Then, for every batch of events:
+//          turn.clear();
+//          broker.apply(event, now, turn)  … or publish(), ack(), nack(), written() …
+//          broker.finish(now, turn)                     settles, delivers, confirms
+//          hand the turn out as turn.hpp says; later broker.durable_up_to(turn number)
+// And call apply(Ticked{}) + finish() when next_deadline() has come.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "broker/core/event.hpp"
+#include "broker/core/options.hpp"
+#include "broker/core/overview.hpp"
+#include "broker/core/turn.hpp"
+
+#include <memory>
+#include <optional>
+
+namespace baton::broker::core {
+
+class Broker {
+public:
+    explicit Broker(Options options = {});
+    ~Broker();
+    Broker(const Broker&) = delete;
+    Broker& operator=(const Broker&) = delete;
+
+    // --- Recovery --------------------------------------------------------------------------------
+
+    // The next record of the journal, under its number; numbers rise. The record is consumed.
+    void replay(Record&& record, RecordNumber number);
+    // The journal has ended; `last_number` is the highest number it ever gave (0: a fresh journal).
+    // Says what a fresh broker starts with (vhost "/", the first user) as records in `turn`, which
+    // is finished and ready to be handed out.
+    void finish_recovery(RecordNumber last_number, Time now, Turn& turn);
+
+    // --- Work ------------------------------------------------------------------------------------
+
+    // Decides what the event means. Deliveries, confirms and dead letters come with finish().
+    void apply(Event&& event, Time now, Turn& turn);
+
+    // The same without the variant, for what comes per message.
+    void publish(const PublishReceived& event, Time now, Turn& turn);
+    void ack(const AckReceived& event, Time now, Turn& turn);
+    void nack(const NackReceived& event, Time now, Turn& turn);
+    void written(const Written& event);
+
+    // Ends the batch: dead letters are settled, due queues deliver, confirms are merged; the turn
+    // gets its number and is complete.
+    void finish(Time now, Turn& turn);
+
+    // All records of all turns up to this one are durable and what waited for them was handed out.
+    // Produces nothing; lets later confirms and replies go the short way.
+    void durable_up_to(TurnNumber turn);
+
+    // When apply(Ticked{}) is wanted next; nothing: no deadline.
+    std::optional<Time> next_deadline() const;
+
+    // --- Looking ---------------------------------------------------------------------------------
+
+    // On the core's thread, between turns.
+    Overview overview(const OverviewWish& wish = {}) const;
+    std::optional<UserPut> find_user(std::string_view name) const;
+    // Does this user have any permission on this vhost?
+    bool may_enter(std::string_view user, std::string_view vhost) const;
+
+private:
+    class Inside;
+    std::unique_ptr<Inside> inside_;
+};
+
+} // namespace baton::broker::core

@@ -1,0 +1,150 @@
+// A message: immutable once made, one object however many queues, commands and records hold it.
+// Everything a delivery needs lies in one piece of memory in the form the wire wants, so an outbox
+// copies three ranges and is done. References may be held by any thread; what core-only code may
+// touch is marked below.
+//
+//   inline memory: | exchange short string | routing key short string | properties | small body |
+//
+// Properties are the bytes of the content header from the property flags on, untouched: unknown
+// header types and odd encodings pass through.
+#pragma once
+
+#include "base/bytes.hpp"
+#include "broker/core/ids.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace baton::broker::core {
+
+class Message;
+
+// An owning pointer to a message. Copying costs one atomic increment; moving costs nothing.
+class MessageRef {
+public:
+    MessageRef() = default;
+    MessageRef(const MessageRef& other);
+    MessageRef(MessageRef&& other) noexcept : message_(std::exchange(other.message_, nullptr)) {}
+    MessageRef& operator=(const MessageRef& other) {
+        MessageRef copy(other);
+        swap(copy);
+        return *this;
+    }
+    MessageRef& operator=(MessageRef&& other) noexcept {
+        MessageRef moved(std::move(other));
+        swap(moved);
+        return *this;
+    }
+    ~MessageRef();
+
+    void swap(MessageRef& other) noexcept { std::swap(message_, other.message_); }
+    Message* get() const { return message_; }
+    Message* operator->() const { return message_; }
+    Message& operator*() const { return *message_; }
+    explicit operator bool() const { return message_ != nullptr; }
+
+private:
+    friend class Message;
+    explicit MessageRef(Message* adopted) : message_(adopted) {}
+
+    Message* message_ = nullptr;
+};
+
+// What a message is made of. The views need to live only during Message::make().
+struct MessageParts {
+    std::string_view exchange;    // at most 255 bytes
+    std::string_view routing_key; // at most 255 bytes
+    ByteView properties;          // flags and values, well formed
+    ByteView body;
+    // Keeps `body` alive. With an owner a large body is shared instead of copied; null: copied.
+    const std::shared_ptr<const void>* body_owner = nullptr;
+    bool persistent = false;
+    std::uint8_t priority = 0;
+    std::optional<std::int64_t> ttl_millis; // the `expiration` property
+};
+
+class Message {
+public:
+    static MessageRef make(const MessageParts& parts);
+
+    // Exchange and routing key, each with its length octet: what basic.deliver, basic.get-ok and
+    // basic.return carry one after the other.
+    ByteView routing() const { return {memory(), routing_bytes_}; }
+    std::string_view exchange() const { return text(memory() + 1, octet(0)); }
+    std::string_view routing_key() const {
+        const std::size_t start = 1U + octet(0);
+        return text(memory() + start + 1, octet(start));
+    }
+    ByteView properties() const { return {memory() + routing_bytes_, properties_bytes_}; }
+    ByteView body() const { return {body_, body_bytes_}; }
+    std::uint64_t body_size() const { return body_bytes_; }
+
+    bool is_persistent() const { return persistent_; }
+    std::uint8_t priority() const { return priority_; }
+    std::optional<std::int64_t> ttl_millis() const {
+        if (ttl_millis_ < 0) return std::nullopt;
+        return ttl_millis_;
+    }
+
+    // What this message costs in memory, for limits.
+    std::uint64_t memory_size() const {
+        return sizeof(Message) + routing_bytes_ + properties_bytes_ + body_bytes_;
+    }
+
+    // --- The core's own notes; nobody else reads or writes them. ---------------------------------
+
+    // The youngest record that says this message; 0 while it is not in the journal.
+    RecordNumber record = 0;
+    // How many durable queues still hold it. At 0 its record is dead.
+    std::uint32_t durable_places = 0;
+    // Neighbours in the list of living records, oldest first.
+    Message* older = nullptr;
+    Message* younger = nullptr;
+
+private:
+    friend class MessageRef;
+
+    Message() = default;
+    ~Message() = default;
+
+    std::byte* memory() { return reinterpret_cast<std::byte*>(this + 1); }
+    const std::byte* memory() const { return reinterpret_cast<const std::byte*>(this + 1); }
+    std::size_t octet(std::size_t at) const { return std::to_integer<std::size_t>(memory()[at]); }
+    static std::string_view text(const std::byte* start, std::size_t size) {
+        return {reinterpret_cast<const char*>(start), size};
+    }
+
+    void release();
+    static void destroy(Message* message);
+
+    std::atomic<std::uint32_t> references_{1};
+    std::uint16_t routing_bytes_ = 0;
+    bool persistent_ = false;
+    std::uint8_t priority_ = 0;
+    std::uint32_t properties_bytes_ = 0;
+    std::uint64_t body_bytes_ = 0;
+    const std::byte* body_ = nullptr;
+    std::int64_t ttl_millis_ = -1;
+    std::shared_ptr<const void> body_owner_;
+};
+
+inline MessageRef::MessageRef(const MessageRef& other) : message_(other.message_) {
+    if (message_ != nullptr) message_->references_.fetch_add(1, std::memory_order_relaxed);
+}
+
+inline MessageRef::~MessageRef() {
+    if (message_ != nullptr) message_->release();
+}
+
+// The last holder needs no atomic write: nobody else can see the message any more.
+inline void Message::release() {
+    if (references_.load(std::memory_order_acquire) == 1 ||
+        references_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        destroy(this);
+}
+
+} // namespace baton::broker::core

@@ -1,0 +1,50 @@
+// What one batch of events produced. The owner of the core gives an empty turn to Broker::apply()
+// any number of times and then once to Broker::finish(); after that the turn is complete and is
+// handed out. A turn is reused by the core thread: clear() keeps the memory.
+//
+// How to hand a turn out (nothing else keeps the promises of the wire):
+//   1. `commands` go to the outboxes at once, in order.
+//   2. When `records` is not empty, the records go to the journal under the number of the turn.
+//   3. `commands_when_durable` and `answers` wait until all records of this turn and of every
+//      earlier turn are durable. Waiting turns are a first-in-first-out list *on the core's
+//      thread*: the journal says "durable up to turn n", the core's thread hands out what waited
+//      for turns up to n, in order, and then calls Broker::durable_up_to(n). A turn without records
+//      and without earlier turns waiting is durable at once.
+//   4. `forget_below`, when set, may be carried out (segments whose records all have smaller numbers
+//      deleted) once this turn's records are durable.
+//
+// A turn with records but with nothing that waits needs no sync of its own; writing it soon is
+// enough, and the next sync takes it along.
+#pragma once
+
+#include "broker/core/command.hpp"
+#include "broker/core/record.hpp"
+
+#include <optional>
+#include <vector>
+
+namespace baton::broker::core {
+
+struct Turn {
+    TurnNumber number = 0;          // set by finish()
+    RecordNumber first_record = 0;  // number of records[0]; the others follow; 0 without records
+    std::vector<Record> records;
+    std::vector<Command> commands;
+    std::vector<Command> commands_when_durable;
+    std::vector<Answer> answers;
+    std::optional<RecordNumber> forget_below;
+
+    bool waits_for_journal() const { return !commands_when_durable.empty() || !answers.empty(); }
+
+    void clear() {
+        number = 0;
+        first_record = 0;
+        records.clear();
+        commands.clear();
+        commands_when_durable.clear();
+        answers.clear();
+        forget_below.reset();
+    }
+};
+
+} // namespace baton::broker::core
