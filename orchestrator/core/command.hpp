@@ -1,0 +1,63 @@
+// Everything a run may ask of the world. Commands are not stored: they are derived from the facts of
+// the history (fact.hpp), at once after the commit and again after a crash. So each may be carried
+// out twice, and everybody who carries one out must bear that.
+#pragma once
+
+#include "base/clock.hpp"
+#include "orchestrator/core/document.hpp"
+#include "orchestrator/core/event.hpp"
+#include "orchestrator/core/status.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace baton::orchestrator::core {
+
+// Hands one attempt to the workers.
+struct DispatchTask {
+    std::string run_id;
+    std::string workflow;
+    std::uint32_t workflow_version = 0;
+    AttemptRef ref;
+    std::string route;                  // task type, with its queue: "mail.create", "mail.create.eu"
+    Document with;
+    std::uint32_t attempt_of_series = 1; // what the worker is told: 1 again after a redrive
+    std::uint32_t max_attempts = 0;
+    std::uint8_t priority = 4;
+    std::string idempotency_key;
+    std::optional<Time> start_by;       // a message still queued then is not worth running
+    std::optional<Time> deadline;       // of the attempt
+    std::optional<Duration> heartbeat;
+};
+
+// Tells workers that an attempt is no longer wanted. Its token is dead already.
+struct CancelTask {
+    std::string run_id;
+    AttemptRef ref;
+    std::string route;
+};
+
+// The life of a run, for whoever listens on exchange baton.run.
+struct AnnounceRun {
+    std::string run_id;
+    std::string workflow;
+    std::uint32_t workflow_version = 0;
+    RunStatus status = RunStatus::running;
+    Document output;
+    Document error;
+};
+
+// A task died; `step.dead.<task type>` on exchange baton.run.
+struct AnnounceDeadTask {
+    std::string run_id;
+    std::string workflow;
+    AttemptRef ref;
+    std::string route;
+    Document error;
+};
+
+using Command = std::variant<DispatchTask, CancelTask, AnnounceRun, AnnounceDeadTask>;
+
+} // namespace baton::orchestrator::core

@@ -1,0 +1,90 @@
+// Everything that can happen to a run. Events are the only input of advance(); they are values and
+// carry no time of their own, the time comes beside them.
+#pragma once
+
+#include "base/clock.hpp"
+#include "orchestrator/core/document.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace baton::orchestrator::core {
+
+// What went wrong, as workers, the broker or the engine say it: an RFC 9457 problem.
+struct Problem {
+    std::string type = "error";  // stable word, compared by retry and catch: "already_in_team"
+    std::string title;
+    std::string detail;          // for people
+    int status = 0;              // HTTP-like number; 0: none
+    Document data;               // own fields
+    bool retryable = true;
+    std::optional<Duration> retry_after;
+};
+
+// Types of problems the engine itself makes.
+inline constexpr std::string_view timeout_type = "baton.timeout";
+inline constexpr std::string_view expression_type = "baton.expression";
+inline constexpr std::string_view poison_type = "baton.poison";
+inline constexpr std::string_view expired_type = "baton.expired";
+inline constexpr std::string_view unrouted_type = "baton.unrouted";
+inline constexpr std::string_view cancelled_type = "baton.cancelled";
+
+// One attempt of one task of the run. `undo` is the compensation of the step.
+struct AttemptRef {
+    std::string step;          // path: "lock.mail"
+    bool undo = false;
+    std::uint32_t attempt = 0; // 1, 2, ... over the life of the step
+    friend bool operator==(const AttemptRef&, const AttemptRef&) = default;
+};
+
+struct RunStarted {
+    Document input;            // already checked, defaults filled in
+};
+struct TaskCompleted {
+    AttemptRef ref;
+    Document result;
+};
+struct TaskFailed {
+    AttemptRef ref;
+    Problem problem;
+};
+// The broker gave the message up: rejected, delivered too often, expired, without a queue.
+struct TaskLost {
+    AttemptRef ref;
+    Problem problem;           // baton.poison, baton.expired, baton.unrouted
+    Document message;          // x-death and what else is known, for the dead letter
+};
+// These two change memory only: they move deadlines and name the worker.
+struct TaskStarted {
+    AttemptRef ref;
+    std::string worker;
+};
+struct TaskHeartbeat {
+    AttemptRef ref;
+    Document progress;
+};
+// The attempt will be reported later by the same token; its clock stops until then.
+struct TaskDeferred {
+    AttemptRef ref;
+    std::optional<Time> until;
+};
+// A deadline of the run may have passed; advance() looks which.
+struct AlarmRang {};
+struct CancelRequested {
+    std::string reason;
+};
+// An operator lets a failed, timed out or paused run go on from where it failed.
+struct RunRetried {};
+// An operator redrives the dead letter of one step (or of its undo).
+struct TaskRevived {
+    std::string step;
+    bool undo = false;
+};
+
+using Event = std::variant<RunStarted, TaskCompleted, TaskFailed, TaskLost, TaskStarted,
+                           TaskHeartbeat, TaskDeferred, AlarmRang, CancelRequested, RunRetried,
+                           TaskRevived>;
+
+} // namespace baton::orchestrator::core
