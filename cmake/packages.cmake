@@ -21,5 +21,4 @@ target_link_libraries(baton_boost INTERFACE Boost::headers Threads::Threads)
 target_compile_definitions(baton_boost INTERFACE
     BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_BEAST_USE_STD_STRING_VIEW)
 
-# toml++ is header only; its implementation is compiled in one file of orchestrator/definition.
-find_path(BATON_TOMLPLUSPLUS_INCLUDE toml++/toml.h REQUIRED)
+find_package(tomlplusplus REQUIRED)

@@ -1,0 +1,120 @@
+#include "cli/api.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include <fstream>
+#include <memory>
+
+namespace baton::cli {
+namespace {
+
+std::string variable(const server::Environment& environment, const char* name, const char* otherwise) {
+    const auto found = environment.find(name);
+    return found == environment.end() ? otherwise : found->second;
+}
+
+std::size_t append_body(char* data, std::size_t size, std::size_t count, void* target) {
+    static_cast<std::string*>(target)->append(data, size * count);
+    return size * count;
+}
+
+struct CurlDeleter {
+    void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+
+} // namespace
+
+std::string Answer::reason() const {
+    if (const auto* object = body.if_object()) {
+        for (const char* key : {"reason", "error"})
+            if (const auto* text = object->if_contains(key); text != nullptr && text->is_string())
+                return std::string(text->as_string());
+    }
+    if (status == 401) return "the server refused user and password; set BATON_USER and BATON_PASSWORD";
+    return fmt::format("the server answered with HTTP status {}", status);
+}
+
+Api::Api(const server::Environment& environment)
+    : url_(variable(environment, "BATON_URL", "http://127.0.0.1:15672")),
+      user_(variable(environment, "BATON_USER", "guest")),
+      password_(variable(environment, "BATON_PASSWORD", "guest")) {
+    while (!url_.empty() && url_.back() == '/') url_.pop_back();
+    if (const auto file = environment.find("BATON_PASSWORD_FILE"); file != environment.end()) {
+        std::ifstream in(file->second);
+        std::getline(in, password_);
+    }
+}
+
+Outcome<Answer> Api::get(const std::string& path, std::chrono::seconds limit) {
+    return send("GET", path, nullptr, limit);
+}
+
+Outcome<Answer> Api::post(const std::string& path, const boost::json::value& body,
+                          std::chrono::seconds limit) {
+    const std::string text = boost::json::serialize(body);
+    return send("POST", path, &text, limit);
+}
+
+Outcome<Answer> Api::remove(const std::string& path) {
+    return send("DELETE", path, nullptr, std::chrono::seconds{30});
+}
+
+Outcome<Answer> Api::send(const char* method, const std::string& path, const std::string* body,
+                          std::chrono::seconds limit) {
+    static const bool initialised = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    const std::unique_ptr<CURL, CurlDeleter> handle(initialised ? curl_easy_init() : nullptr);
+    if (!handle) return Failure{make_error_code(boost::system::errc::not_enough_memory), "libcurl does not start"};
+    std::string received;
+    std::unique_ptr<curl_slist, CurlDeleter> headers(
+        curl_slist_append(nullptr, "Content-Type: application/json"));
+    const std::string target = url_ + path;
+    CURL* curl = handle.get();
+    curl_easy_setopt(curl, CURLOPT_URL, target.c_str());
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+    curl_easy_setopt(curl, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
+    curl_easy_setopt(curl, CURLOPT_USERNAME, user_.c_str());
+    curl_easy_setopt(curl, CURLOPT_PASSWORD, password_.c_str());
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 5L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, static_cast<long>(limit.count()));
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &received);
+    if (body != nullptr) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->data());
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body->size()));
+    }
+    if (const CURLcode code = curl_easy_perform(curl); code != CURLE_OK)
+        return Failure{make_error_code(boost::system::errc::host_unreachable),
+                       fmt::format("no answer from {}: {}. Is a server running (baton serve, baton dev)? "
+                                   "BATON_URL chooses another one.",
+                                   url_, curl_easy_strerror(code))};
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    Answer answer{static_cast<unsigned>(status), nullptr};
+    ErrorCode error;
+    if (!received.empty()) answer.body = boost::json::parse(received, error);
+    if (error)
+        return Failure{error, fmt::format("{} answered with something that is not JSON; is it Baton?", url_)};
+    return answer;
+}
+
+std::string encoded(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                           c == '-' || c == '_' || c == '.' || c == '~';
+        if (plain)
+            out += c;
+        else
+            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    return out;
+}
+
+} // namespace baton::cli

@@ -1,0 +1,13 @@
+// The exit codes of `baton`, documented in its --help and in docs/operating.md.
+#pragma once
+
+namespace baton::cli {
+
+enum ExitCode : int {
+    exit_done = 0,        // it worked; the run completed; the check passed
+    exit_failed = 1,      // the run or the check failed
+    exit_wrong_usage = 2, // arguments, files or configuration are wrong
+    exit_unreachable = 3, // the server did not answer
+};
+
+} // namespace baton::cli

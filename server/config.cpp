@@ -1,0 +1,310 @@
+#include "server/config.hpp"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <cctype>
+#include <charconv>
+#include <fstream>
+#include <functional>
+#include <optional>
+#include <sstream>
+#include <unistd.h>
+#include <utility>
+
+namespace baton::server {
+namespace {
+
+// One setting: where it stands in the file, which variable overrides it, how a text becomes it.
+// `apply` returns what is expected when the text is not that.
+struct Setting {
+    std::string_view key;
+    std::string_view variable;
+    std::function<std::optional<std::string>(Config&, const std::string&)> apply;
+};
+
+std::optional<Address> parse_address(std::string_view text) {
+    const auto colon = text.rfind(':');
+    if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+    Address address;
+    address.host = std::string(text.substr(0, colon));
+    if (address.host.size() > 2 && address.host.front() == '[' && address.host.back() == ']')
+        address.host = address.host.substr(1, address.host.size() - 2);
+    const auto digits = text.substr(colon + 1);
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), address.port);
+    if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+    return address;
+}
+
+std::vector<std::string> split(std::string_view text, char separator) {
+    std::vector<std::string> parts;
+    while (!text.empty()) {
+        const auto end = std::min(text.find(separator), text.size());
+        std::string part(text.substr(0, end));
+        while (!part.empty() && part.front() == ' ') part.erase(0, 1);
+        while (!part.empty() && part.back() == ' ') part.pop_back();
+        if (!part.empty()) parts.push_back(std::move(part));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return parts;
+}
+
+auto text_into(std::string Config::* member) {
+    return [member](Config& config, const std::string& text) -> std::optional<std::string> {
+        config.*member = text;
+        return std::nullopt;
+    };
+}
+
+auto number_into(unsigned Config::* member, unsigned least, unsigned most) {
+    return [=](Config& config, const std::string& text) -> std::optional<std::string> {
+        unsigned number = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+        if (error != std::errc{} || end != text.data() + text.size() || number < least || number > most)
+            return fmt::format("a whole number from {} to {}", least, most);
+        config.*member = number;
+        return std::nullopt;
+    };
+}
+
+std::optional<std::string> set_broker_listen(Config& config, const std::string& text) {
+    config.broker_listen.clear();
+    for (const auto& part : split(text, ',')) {
+        const auto address = parse_address(part);
+        if (!address) return "host:port, for example \"127.0.0.1:5672\"";
+        config.broker_listen.push_back(*address);
+    }
+    if (config.broker_listen.empty()) return "host:port, for example \"127.0.0.1:5672\"";
+    return std::nullopt;
+}
+
+std::optional<std::string> set_http_listen(Config& config, const std::string& text) {
+    const auto address = parse_address(text);
+    if (!address) return "host:port, for example \"127.0.0.1:15672\"";
+    config.http_listen = *address;
+    return std::nullopt;
+}
+
+std::optional<std::string> set_log_level(Config& config, const std::string& text) {
+    static const std::map<std::string, log::Level> levels{{"debug", log::Level::debug},
+                                                          {"info", log::Level::info},
+                                                          {"warning", log::Level::warning},
+                                                          {"error", log::Level::error},
+                                                          {"off", log::Level::off}};
+    const auto found = levels.find(text);
+    if (found == levels.end()) return "one of debug, info, warning, error, off";
+    config.log_level = found->second;
+    return std::nullopt;
+}
+
+// "name:password,name:password" of BATON_BROKER_USERS.
+std::optional<std::string> set_users(Config& config, const std::string& text) {
+    config.broker_users.clear();
+    for (const auto& part : split(text, ',')) {
+        const auto colon = part.find(':');
+        if (colon == std::string::npos || colon == 0) return "name:password[,name:password...]";
+        config.broker_users.push_back({.name = part.substr(0, colon),
+                                       .password = part.substr(colon + 1),
+                                       .password_hash = {},
+                                       .tags = {"administrator"}});
+    }
+    return std::nullopt;
+}
+
+const std::vector<Setting>& settings() {
+    static const std::vector<Setting> all{
+        {"broker.listen", "BATON_BROKER_LISTEN", set_broker_listen},
+        {"broker.url", "BATON_BROKER_URL", text_into(&Config::broker_url)},
+        {"broker.server_product", "BATON_BROKER_SERVER_PRODUCT", text_into(&Config::server_product)},
+        {"broker.server_version", "BATON_BROKER_SERVER_VERSION", text_into(&Config::server_version)},
+        {"broker.io_threads", "BATON_BROKER_IO_THREADS", number_into(&Config::io_threads, 1, 64)},
+        {"http.listen", "BATON_HTTP_LISTEN", set_http_listen},
+        {"data", "BATON_DATA", text_into(&Config::data)},
+        {"database.url", "BATON_DB_URL", text_into(&Config::database_url)},
+        {"workflows", "BATON_WORKFLOWS", text_into(&Config::workflows)},
+        {"orchestrator.partitions", "BATON_PARTITIONS", number_into(&Config::partitions, 1, 1024)},
+        {"log.level", "BATON_LOG_LEVEL", set_log_level},
+    };
+    return all;
+}
+
+// Keys whose value is read from the file they name: broker.url_file, BATON_DB_URL_FILE, ...
+bool may_come_from_file(std::string_view key) {
+    return key == "broker.url" || key == "database.url";
+}
+
+std::optional<std::string> read_secret(const std::string& path) {
+    std::ifstream in(path);
+    if (!in) return std::nullopt;
+    std::ostringstream content;
+    content << in.rdbuf();
+    std::string secret = content.str();
+    while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
+    return secret;
+}
+
+struct Reader {
+    Config config;
+    std::string file;
+    std::vector<std::string> complaints;
+
+    void complain(const toml::source_region& where, const std::string& text) {
+        complaints.push_back(
+            fmt::format("{}:{}:{}: error: {}", file, where.begin.line, where.begin.column, text));
+    }
+
+    static std::optional<std::string> text_of(const toml::node& node) {
+        if (const auto* text = node.as_string()) return text->get();
+        if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
+        if (const auto* list = node.as_array()) {
+            std::string joined;
+            for (const auto& item : *list) {
+                const auto* text = item.as_string();
+                if (text == nullptr) return std::nullopt;
+                if (!joined.empty()) joined += ',';
+                joined += text->get();
+            }
+            return joined;
+        }
+        return std::nullopt;
+    }
+
+    void read_setting(const std::string& key, const toml::node& node) {
+        for (const Setting& setting : settings()) {
+            const bool plain = key == setting.key;
+            const bool from_file = may_come_from_file(setting.key) && key == std::string(setting.key) + "_file";
+            if (!plain && !from_file) continue;
+            auto text = text_of(node);
+            if (!text) return complain(node.source(), fmt::format("'{}' must be a text or a number", key));
+            if (from_file) {
+                const auto path = *text;
+                text = read_secret(path);
+                if (!text) return complain(node.source(), fmt::format("cannot read the file '{}'", path));
+            }
+            if (const auto expected = setting.apply(config, *text))
+                complain(node.source(), fmt::format("'{}' must be {}", key, *expected));
+            return;
+        }
+        complain(node.source(), fmt::format("unknown key '{}'; docs/operating.md lists all keys", key));
+    }
+
+    void read_user(const toml::table& table) {
+        BrokerUser user;
+        user.tags = {};
+        for (const auto& [key, node] : table) {
+            const auto text = text_of(node);
+            if (!text)
+                complain(node.source(), fmt::format("'{}' of a broker.user must be a text", key.str()));
+            else if (key == "name")
+                user.name = *text;
+            else if (key == "password")
+                user.password = *text;
+            else if (key == "password_hash")
+                user.password_hash = *text;
+            else if (key == "tags")
+                user.tags = split(*text, ',');
+            else if (key == "password_file") {
+                const auto secret = read_secret(*text);
+                if (!secret) complain(node.source(), fmt::format("cannot read the file '{}'", *text));
+                user.password = secret.value_or("");
+            } else
+                complain(node.source(), fmt::format("unknown key '{}' of a broker.user; it has name, "
+                                                    "password_file, password_hash, password, tags",
+                                                    key.str()));
+        }
+        if (user.name.empty()) return complain(table.source(), "a broker.user needs a name");
+        if (user.password.empty() && user.password_hash.empty())
+            return complain(table.source(),
+                            fmt::format("broker.user '{}' needs password_file or password_hash", user.name));
+        config.broker_users.push_back(std::move(user));
+    }
+
+    void read_table(const std::string& prefix, const toml::table& table) {
+        for (const auto& [key, node] : table) {
+            const std::string name = prefix + std::string(key.str());
+            if (name == "broker.user") {
+                const auto* users = node.as_array();
+                if (users == nullptr || !users->is_homogeneous<toml::table>())
+                    complain(node.source(), "write a user as [[broker.user]] with name and password_file");
+                else
+                    for (const auto& user : *users) read_user(*user.as_table());
+            } else if (const auto* inner = node.as_table()) {
+                read_table(name + ".", *inner);
+            } else {
+                read_setting(name, node);
+            }
+        }
+    }
+
+    void read_environment(const Environment& environment) {
+        const auto apply = [&](std::string_view variable, const std::string& value, const auto& setter) {
+            if (const auto expected = setter(config, value))
+                complaints.push_back(fmt::format("error: the variable {} must be {}", variable, *expected));
+        };
+        for (const Setting& setting : settings()) {
+            const std::string variable(setting.variable);
+            if (const auto found = environment.find(variable); found != environment.end())
+                apply(variable, found->second, setting.apply);
+            const auto from_file = environment.find(variable + "_FILE");
+            if (from_file == environment.end() || !may_come_from_file(setting.key)) continue;
+            if (const auto secret = read_secret(from_file->second))
+                apply(variable, *secret, setting.apply);
+            else
+                complaints.push_back(fmt::format("error: the variable {}_FILE names '{}', which cannot be read",
+                                                 variable, from_file->second));
+        }
+        if (const auto users = environment.find("BATON_BROKER_USERS"); users != environment.end())
+            apply("BATON_BROKER_USERS", users->second, set_users);
+        if (const auto users = environment.find("BATON_BROKER_USERS_FILE"); users != environment.end()) {
+            if (const auto secret = read_secret(users->second))
+                apply("BATON_BROKER_USERS_FILE", *secret, set_users);
+            else
+                complaints.push_back(fmt::format(
+                    "error: the variable BATON_BROKER_USERS_FILE names '{}', which cannot be read",
+                    users->second));
+        }
+    }
+};
+
+} // namespace
+
+Environment process_environment() {
+    Environment environment;
+    for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+        const std::string_view text = *entry;
+        const auto equals = text.find('=');
+        if (equals != std::string_view::npos)
+            environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+    return environment;
+}
+
+ConfigResult read_config(std::string_view text, const std::string& file,
+                         const Environment& environment) {
+    Reader reader;
+    reader.file = file;
+    try {
+        reader.read_table("", toml::parse(text, file));
+    } catch (const toml::parse_error& error) {
+        reader.complain(error.source(), std::string(error.description()));
+    }
+    reader.read_environment(environment);
+    return {std::move(reader.config), std::move(reader.complaints)};
+}
+
+ConfigResult load_config(const std::string& file, const Environment& environment) {
+    std::string path = file;
+    if (const auto named = environment.find("BATON_CONFIG"); path.empty() && named != environment.end())
+        path = named->second;
+    const bool must_exist = !path.empty();
+    if (path.empty()) path = "baton.toml";
+    std::ifstream in(path);
+    if (!in && must_exist) return {{}, {fmt::format("error: cannot read the configuration file '{}'", path)}};
+    if (!in) return read_config("", path, environment);
+    std::ostringstream content;
+    content << in.rdbuf();
+    return read_config(content.str(), path, environment);
+}
+
+} // namespace baton::server

@@ -1,0 +1,58 @@
+// The configuration of a server: baton.toml, then environment variables, which win. Every mistake is
+// reported at once, with file, line and what is expected. Secrets come from files or variables.
+#pragma once
+
+#include "base/log.hpp"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace baton::server {
+
+struct Address {
+    std::string host;
+    std::uint16_t port = 0;
+};
+
+struct BrokerUser {
+    std::string name;
+    std::string password;      // plain text, from password, password_file or the variable
+    std::string password_hash; // RabbitMQ's: base64(4 bytes of salt + SHA-256(salt + password))
+    std::vector<std::string> tags;
+};
+
+struct Config {
+    std::vector<Address> broker_listen{{"127.0.0.1", 5672}};
+    std::string broker_url; // an external broker; empty: the embedded one
+    std::vector<BrokerUser> broker_users;
+    std::string server_product = "Baton";
+    std::string server_version; // empty: Baton's own
+    Address http_listen{"127.0.0.1", 15672};
+    std::string data = "baton-data";
+    std::string database_url; // empty: SQLite in `data`
+    std::string workflows;    // folder loaded at start; empty: none
+    unsigned partitions = 0;  // 0: one with the embedded broker, 64 with an external one
+    unsigned io_threads = 1;
+    log::Level log_level = log::Level::info;
+};
+
+using Environment = std::map<std::string, std::string>;
+// A copy of the process's environment.
+Environment process_environment();
+
+struct ConfigResult {
+    Config config;
+    std::vector<std::string> complaints; // empty: the configuration is good
+};
+
+// `text` is the content of `file`; both empty when there is no file.
+ConfigResult read_config(std::string_view text, const std::string& file,
+                         const Environment& environment);
+
+// Reads BATON_CONFIG or `file`; an empty name means "baton.toml if it is there".
+ConfigResult load_config(const std::string& file, const Environment& environment);
+
+} // namespace baton::server

@@ -1,0 +1,263 @@
+// The house test reads the source tree and keeps what a drawing cannot keep true by itself: who may
+// include whom, what pure rooms may touch, where threads, clocks and coroutines begin. A failure says
+// file:line, what, and what to do instead. An exception to a rule is a line in its table here.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Room {
+    std::vector<std::string> may_include; // rooms of ours, itself aside
+    bool pure = false;
+};
+
+// The dependency table of docs/architecture.md.
+const std::map<std::string, Room>& rooms() {
+    static const std::map<std::string, Room> table{
+        {"base", {{}, false}},
+        {"net", {{"base"}, false}},
+        {"amqp", {{"base"}, true}},
+        {"amqp/client", {{"amqp", "net", "base"}, false}},
+        {"contract", {{"amqp", "base"}, true}},
+        {"broker/core", {{"amqp", "base"}, true}},
+        {"broker/journal", {{"broker/core", "amqp", "base"}, false}},
+        {"broker/runtime", {{"broker/core", "base"}, false}},
+        {"broker/net", {{"broker/runtime", "broker/core", "amqp", "net", "base"}, false}},
+        {"broker",
+         {{"broker/core", "broker/journal", "broker/runtime", "broker/net", "amqp", "net", "base"}, false}},
+        {"orchestrator/expression", {{"base"}, true}},
+        {"orchestrator/core", {{"orchestrator/expression", "base"}, true}},
+        {"orchestrator/definition", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
+        {"orchestrator/runtime", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
+        {"orchestrator/messaging",
+         {{"orchestrator/runtime", "orchestrator/core", "contract", "amqp/client", "amqp", "net", "base"},
+          false}},
+        {"orchestrator",
+         {{"orchestrator/core", "orchestrator/expression", "orchestrator/definition",
+           "orchestrator/runtime", "orchestrator/messaging", "amqp/client", "net", "base"},
+          false}},
+        {"db", {{"orchestrator/runtime", "orchestrator/core", "base"}, false}},
+        {"workers", {{"contract", "amqp/client", "amqp", "net", "base"}, false}},
+        {"sandbox", {{"net", "base"}, false}},
+        {"web",
+         {{"broker/runtime", "broker/core", "orchestrator/runtime", "orchestrator/core", "net", "base"},
+          false}},
+        {"server",
+         {{"base", "net", "amqp", "amqp/client", "contract", "broker", "broker/core", "broker/runtime",
+           "broker/net", "broker/journal", "orchestrator", "orchestrator/core",
+           "orchestrator/definition", "orchestrator/expression", "orchestrator/runtime",
+           "orchestrator/messaging", "db", "web"},
+          false}},
+        {"cli",
+         {{"server", "workers", "sandbox", "orchestrator/definition", "orchestrator/core",
+           "orchestrator/expression", "net", "base"},
+          false}},
+    };
+    return table;
+}
+
+// What a pure room may take from the standard library and Boost. Anything else is an edge's.
+const std::set<std::string_view> pure_headers{
+    "algorithm", "any", "array", "bit", "bitset", "cctype", "charconv", "chrono", "climits", "cmath",
+    "compare", "concepts", "cstddef", "cstdint", "cstdlib", "cstring", "deque", "exception",
+    "functional", "initializer_list", "iterator", "limits", "list", "map", "memory", "new", "numeric",
+    "optional", "queue", "ranges", "set", "span", "stdexcept", "string", "string_view", "system_error",
+    "tuple", "type_traits", "typeinfo", "unordered_map", "unordered_set", "utility", "variant",
+    "vector", "cerrno", "cinttypes", "bits/utility.h"};
+
+bool is_pure_foreign_header(std::string_view header) {
+    return pure_headers.contains(header) || header.starts_with("boost/system/") ||
+           header.starts_with("boost/json") || header.starts_with("fmt/") || header == "re2/re2.h";
+}
+
+// Words that belong to few files. Key: what is looked for; value: where it may stand, and advice.
+struct Reserved {
+    std::string word;
+    std::set<std::string> files;
+    std::string instead;
+};
+
+const std::vector<Reserved>& reserved_words() {
+    static const std::vector<Reserved> words{
+        {"std::thread", {"base/thread.hpp", "base/thread.cpp"}, "use base/thread.hpp"},
+        {"std::jthread", {}, "use base/thread.hpp"},
+        {"system_clock::now", {"base/clock.cpp"}, "take a Clock, or the `now` of the event"},
+        {"std::random_device", {}, "use base/random.hpp"},
+        {".detach()", {}, "own the thread or the coroutine and wait for it"},
+        {"asio::detached", {}, "give co_spawn a handler that reports a stray exception"},
+    };
+    return words;
+}
+
+struct Line {
+    std::string file; // from the root
+    int number = 0;
+    std::string text;
+};
+
+std::string room_of(const std::string& file) {
+    const auto slash = file.rfind('/');
+    std::string folder = slash == std::string::npos ? "" : file.substr(0, slash);
+    while (!folder.empty() && !rooms().contains(folder)) {
+        const auto up = folder.rfind('/');
+        folder = up == std::string::npos ? "" : folder.substr(0, up);
+    }
+    return folder;
+}
+
+std::vector<std::string> product_files() {
+    std::vector<std::string> files;
+    const fs::path root = BATON_SOURCE_DIR;
+    for (const auto& [room, rules] : rooms()) {
+        const fs::path folder = root / room;
+        if (!fs::exists(folder)) continue;
+        for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+            const auto extension = entry.path().extension();
+            if (extension != ".hpp" && extension != ".cpp") continue;
+            files.push_back(fs::relative(entry.path(), root).generic_string());
+        }
+    }
+    std::sort(files.begin(), files.end());
+    files.erase(std::unique(files.begin(), files.end()), files.end());
+    return files;
+}
+
+std::string without_comment(std::string text) {
+    if (const auto comment = text.find("//"); comment != std::string::npos) text.resize(comment);
+    return text;
+}
+
+template <typename Visit>
+void for_each_line(Visit visit) {
+    for (const auto& file : product_files()) {
+        std::ifstream in(fs::path(BATON_SOURCE_DIR) / file);
+        Line line{file, 0, {}};
+        for (std::string text; std::getline(in, text);) {
+            ++line.number;
+            line.text = text;
+            visit(line);
+        }
+    }
+}
+
+// The header named by an #include line, with its first delimiter; empty if it is none.
+std::pair<char, std::string> included(const std::string& text) {
+    if (!text.starts_with("#include ")) return {};
+    const char open = text.size() > 9 ? text[9] : '\0';
+    const auto end = text.find(open == '<' ? '>' : '"', 10);
+    if (end == std::string::npos) return {};
+    return {open, text.substr(10, end - 10)};
+}
+
+TEST(House, RoomsIncludeOnlyTheRoomsTheirTableNames) {
+    for_each_line([](const Line& line) {
+        const auto [open, header] = included(line.text);
+        if (open != '"') return;
+        const auto from = room_of(line.file);
+        const auto to = room_of(header);
+        if (to.empty() || from == to) return;
+        const auto& allowed = rooms().at(from).may_include;
+        EXPECT_TRUE(std::find(allowed.begin(), allowed.end(), to) != allowed.end())
+            << line.file << ":" << line.number << ": " << from << " may not include " << to
+            << "; hand it in from outside, or move the shared part to a lower floor";
+    });
+}
+
+TEST(House, PureRoomsTouchNoClockDiskSocketOrThread) {
+    for_each_line([](const Line& line) {
+        if (!rooms().at(room_of(line.file)).pure) return;
+        const auto [open, header] = included(line.text);
+        if (open != '<') return;
+        EXPECT_TRUE(is_pure_foreign_header(header))
+            << line.file << ":" << line.number << ": <" << header
+            << "> has no place in a pure room; let an edge do it and hand the result in";
+    });
+}
+
+TEST(House, ReservedWordsStandOnlyInTheirFiles) {
+    for_each_line([](const Line& line) {
+        const auto text = without_comment(line.text);
+        for (const Reserved& word : reserved_words()) {
+            if (text.find(word.word) == std::string::npos) continue;
+            EXPECT_TRUE(word.files.contains(line.file))
+                << line.file << ":" << line.number << ": " << word.word << ": " << word.instead;
+        }
+    });
+}
+
+TEST(House, EveryFileBeginsByTellingWhatItIs) {
+    for (const auto& file : product_files()) {
+        if (!file.ends_with(".hpp")) continue;
+        std::ifstream in(fs::path(BATON_SOURCE_DIR) / file);
+        std::string first;
+        std::getline(in, first);
+        if (first == "#pragma once") {
+            // A header may also tell it right after its includes.
+            std::stringstream rest;
+            rest << in.rdbuf();
+            EXPECT_NE(rest.str().find("\n// "), std::string::npos) << file << ":1: say what this file is";
+            continue;
+        }
+        EXPECT_TRUE(first.starts_with("//")) << file << ":1: begin with a comment that says what this is";
+    }
+}
+
+TEST(House, EverySourceIsBuilt) {
+    const fs::path root = BATON_SOURCE_DIR;
+    for (const auto& file : product_files()) {
+        if (!file.ends_with(".cpp")) continue;
+        fs::path folder = fs::path(file).parent_path();
+        bool listed = false;
+        for (fs::path up = folder; !up.empty() && !listed; up = up.parent_path()) {
+            std::ifstream in(root / up / "CMakeLists.txt");
+            std::stringstream content;
+            content << in.rdbuf();
+            listed = content.str().find(fs::path(file).filename().string()) != std::string::npos;
+        }
+        EXPECT_TRUE(listed) << file << ": no CMakeLists.txt lists it; build it or delete it";
+    }
+}
+
+TEST(House, LinksInDocumentsLeadSomewhere) {
+    const fs::path root = BATON_SOURCE_DIR;
+    std::vector<fs::path> documents{root / "README.md"};
+    if (fs::exists(root / "docs"))
+        for (const auto& entry : fs::recursive_directory_iterator(root / "docs"))
+            if (entry.path().extension() == ".md") documents.push_back(entry.path());
+    for (const auto& document : documents) {
+        std::ifstream in(document);
+        int number = 0;
+        for (std::string text; std::getline(in, text);) {
+            ++number;
+            for (auto at = text.find("]("); at != std::string::npos; at = text.find("](", at + 2)) {
+                auto target = text.substr(at + 2, text.find(')', at) - at - 2);
+                if (target.starts_with("http") || target.starts_with("#") || target.empty()) continue;
+                target = target.substr(0, target.find('#'));
+                EXPECT_TRUE(fs::exists(document.parent_path() / target))
+                    << fs::relative(document, root).string() << ":" << number << ": the link to " << target
+                    << " leads nowhere";
+            }
+        }
+    }
+}
+
+TEST(House, NoMarkersAreLeftBehind) {
+    for_each_line([](const Line& line) {
+        for (const char* marker : {"TODO", "FIXME", "XXX"})
+            EXPECT_EQ(line.text.find(marker), std::string::npos)
+                << line.file << ":" << line.number << ": finish it or open an issue for it";
+    });
+}
+
+} // namespace

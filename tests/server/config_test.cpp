@@ -1,0 +1,74 @@
+#include "server/config.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace baton::server {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+TEST(Config, HasDefaultsOnLoopback) {
+    const auto [config, complaints] = read_config("", "baton.toml", {});
+
+    EXPECT_THAT(complaints, IsEmpty());
+    EXPECT_EQ(config.broker_listen[0].host, "127.0.0.1");
+    EXPECT_EQ(config.broker_listen[0].port, 5672);
+    EXPECT_EQ(config.http_listen.port, 15672);
+}
+
+TEST(Config, ReadsTheFileAndVariablesWin) {
+    const auto [config, complaints] = read_config(R"(
+data = "/var/lib/baton"
+[broker]
+listen = ["127.0.0.1:5000", "[::1]:5001"]
+[[broker.user]]
+name = "yet"
+password = "secret"
+tags = ["monitoring"]
+[database]
+url = "sqlite:/tmp/x"
+)",
+                                                  "baton.toml", {{"BATON_DB_URL", "postgresql://h/db"}});
+
+    EXPECT_THAT(complaints, IsEmpty());
+    EXPECT_EQ(config.data, "/var/lib/baton");
+    EXPECT_EQ(config.broker_listen.at(1).host, "::1");
+    EXPECT_EQ(config.broker_listen.at(1).port, 5001);
+    EXPECT_EQ(config.database_url, "postgresql://h/db");
+    EXPECT_EQ(config.broker_users.at(0).name, "yet");
+    EXPECT_THAT(config.broker_users.at(0).tags, ElementsAre("monitoring"));
+}
+
+TEST(Config, ReportsEveryMistakeWithItsPlace) {
+    const auto [config, complaints] = read_config(R"(dataa = "x"
+[http]
+listen = "nowhere"
+[broker]
+io_threads = 900
+user = 7
+)",
+                                                  "baton.toml", {{"BATON_LOG_LEVEL", "loud"}});
+
+    ASSERT_EQ(complaints.size(), 5U);
+    EXPECT_THAT(complaints, ::testing::Contains(HasSubstr("baton.toml:1:")));
+    EXPECT_THAT(complaints, ::testing::Contains(HasSubstr("baton.toml:3:10: error: 'http.listen' must be host:port")));
+    EXPECT_THAT(complaints, ::testing::Contains(HasSubstr("'broker.io_threads' must be a whole number from 1 to 64")));
+    EXPECT_THAT(complaints, ::testing::Contains(HasSubstr("[[broker.user]]")));
+    EXPECT_THAT(complaints, ::testing::Contains(HasSubstr("BATON_LOG_LEVEL must be one of debug")));
+}
+
+TEST(Config, RefusesGarbageWithItsLine) {
+    const auto [config, complaints] = read_config("a = [1,\n\x01\x02", "baton.toml", {});
+    ASSERT_EQ(complaints.size(), 1U);
+    EXPECT_THAT(complaints[0], HasSubstr("baton.toml:2:"));
+}
+
+TEST(Config, RefusesAUserWithoutAPassword) {
+    const auto [config, complaints] = read_config("[[broker.user]]\nname='a'\n", "baton.toml", {});
+    ASSERT_EQ(complaints.size(), 1U);
+    EXPECT_THAT(complaints[0], HasSubstr("password_file"));
+}
+
+} // namespace baton::server

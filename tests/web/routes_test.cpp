@@ -1,0 +1,43 @@
+#include "web/routes.hpp"
+
+#include <gtest/gtest.h>
+
+namespace baton::web {
+namespace {
+
+RouteHandler answering(unsigned status) {
+    return [status](Request, Parameters) -> boost::asio::awaitable<Response> {
+        co_return Response{.status = status, .body = {}, .content_type = {}, .headers = {}};
+    };
+}
+
+} // namespace
+
+TEST(Routes, FindTheFunctionOfAPathAndDecodeItsParameters) {
+    Routes routes;
+    routes.add("GET", "/api/runs/{run}", answering(200));
+    routes.add("POST", "/api/runs/{run}/cancel", answering(200));
+
+    const auto found = routes.find("POST", "/api/runs/a%2Fb/cancel");
+
+    ASSERT_NE(found.handler, nullptr);
+    EXPECT_EQ(found.parameters.at("run"), "a/b");
+}
+
+TEST(Routes, TellAWrongMethodFromAWrongPath) {
+    Routes routes;
+    routes.add("GET", "/api/runs", answering(200));
+
+    EXPECT_TRUE(routes.find("DELETE", "/api/runs").path_exists);
+    EXPECT_EQ(routes.find("DELETE", "/api/runs").handler, nullptr);
+    EXPECT_FALSE(routes.find("GET", "/api/nothing").path_exists);
+}
+
+TEST(Routes, RefuseBrokenPercentEncoding) {
+    Routes routes;
+    routes.add("GET", "/api/runs/{run}", answering(200));
+
+    EXPECT_EQ(routes.find("GET", "/api/runs/%zz").handler, nullptr);
+}
+
+} // namespace baton::web

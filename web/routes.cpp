@@ -1,0 +1,72 @@
+#include "web/routes.hpp"
+
+#include <boost/url/decode_view.hpp>
+#include <boost/url/pct_string_view.hpp>
+
+#include <optional>
+#include <utility>
+
+namespace baton::web {
+namespace {
+
+std::vector<std::string> split_path(std::string_view path) {
+    std::vector<std::string> segments;
+    while (!path.empty()) {
+        if (path.front() == '/') path.remove_prefix(1);
+        const auto end = std::min(path.find('/'), path.size());
+        segments.emplace_back(path.substr(0, end));
+        path.remove_prefix(end);
+    }
+    return segments;
+}
+
+std::optional<std::string> decode(std::string_view segment) {
+    const auto view = boost::urls::make_pct_string_view(segment);
+    if (!view) return std::nullopt;
+    std::string decoded;
+    decoded.reserve(segment.size());
+    for (const char c : *(*view)) decoded += c;
+    return decoded;
+}
+
+bool is_parameter(const std::string& segment) {
+    return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
+}
+
+std::optional<Parameters> match(const std::vector<std::string>& pattern,
+                                const std::vector<std::string>& path) {
+    if (pattern.size() != path.size()) return std::nullopt;
+    Parameters parameters;
+    for (std::size_t i = 0; i < pattern.size(); ++i) {
+        auto decoded = decode(path[i]);
+        if (!decoded) return std::nullopt;
+        if (is_parameter(pattern[i]))
+            parameters[pattern[i].substr(1, pattern[i].size() - 2)] = std::move(*decoded);
+        else if (pattern[i] != *decoded)
+            return std::nullopt;
+    }
+    return parameters;
+}
+
+} // namespace
+
+void Routes::add(std::string method, std::string_view pattern, RouteHandler handler) {
+    routes_.push_back({std::move(method), split_path(pattern), std::move(handler)});
+}
+
+Routes::Match Routes::find(std::string_view method, std::string_view path) const {
+    const auto segments = split_path(path);
+    Match found;
+    for (const Route& route : routes_) {
+        auto parameters = match(route.segments, segments);
+        if (!parameters) continue;
+        found.path_exists = true;
+        if (route.method != method) continue;
+        found.handler = &route.handler;
+        found.parameters = std::move(*parameters);
+        return found;
+    }
+    return found;
+}
+
+} // namespace baton::web
