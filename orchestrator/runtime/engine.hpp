@@ -1,0 +1,217 @@
+// The engine: gather → load → decide → commit → tell. One thread, one store, one mailbox; it owns
+// the partitions of this process, so no run is ever decided in two places. Everything that happens
+// to runs goes through here as an item in the mailbox; nothing else writes to the store.
+//
+//   gather  all waiting items and due alarms, at most batch_events_max
+//   load    runs that are not in memory, with one call
+//   decide  core::advance per event; several events of a run become one change
+//   commit  one store.commit for the batch; the history is the outbox
+//   tell    commands and settled deliveries to `tell`, answers to whoever asked
+//
+// When the store fails, nothing was told; the engine forgets what it held in memory, takes its
+// partitions over again with growing pauses, and decides the same items again. Items it had
+// committed without knowing it are recognised as duplicates then.
+//
+// All public functions may be called from any thread. Callbacks run on the engine's thread: they
+// must be quick and must not call back into work(); posting new items is fine.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/mailbox.hpp"
+#include "base/metrics.hpp"
+#include "base/result.hpp"
+#include "base/thread.hpp"
+#include "orchestrator/core/command.hpp"
+#include "orchestrator/core/event.hpp"
+#include "orchestrator/core/workflow.hpp"
+#include "orchestrator/runtime/run_store.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace baton::orchestrator::runtime {
+
+// Why a request was not carried out. The detail is a sentence for people.
+enum class EngineErrc {
+    unknown_workflow = 1,
+    bad_input,        // the detail has one complaint a line
+    bad_definition,   // the detail is the checker's report
+    duplicate,        // the key is taken and the workflow says on_duplicate = "refuse"
+    unknown_run,
+    unknown_dead_letter,
+    refused,          // the run is not in a state for this
+    stopping,         // the engine stops; ask again after the restart
+};
+const boost::system::error_category& engine_category();
+ErrorCode make_error_code(EngineErrc errc);
+
+// Names a report message that the broker still holds for us; given back once when what it said is
+// durable. Opaque to the engine.
+using DeliveryHandle = std::uint64_t;
+
+// An event of a run that came from outside, by a message.
+struct Report {
+    std::string run_id;
+    core::Event event;
+    std::optional<DeliveryHandle> delivery;
+};
+
+// A command and the transition that made it. When the broker has confirmed the command, say
+// confirmed() with the same place; the outbox cursor moves by it.
+struct OutboxPlace {
+    Partition part = 0;
+    std::uint64_t pseq = 0;
+    friend auto operator<=>(const OutboxPlace&, const OutboxPlace&) = default;
+};
+struct OutgoingCommand {
+    OutboxPlace place;
+    core::Command command;
+};
+
+// What a batch says to the world, after it is durable.
+struct Told {
+    std::vector<OutgoingCommand> commands;
+    std::vector<DeliveryHandle> settled;
+};
+
+struct StartRequest {
+    std::string workflow;
+    std::uint32_t version = 0;        // 0: the live one
+    std::string input;                // JSON text; empty: {}
+    std::string key;                  // idempotency; empty: the workflow's own key, if it has one
+};
+struct Started {
+    std::string run_id;
+    bool is_new = true;               // false: a run with this key existed and is this one
+    std::uint32_t workflow_version = 0;
+};
+
+struct Deployed {
+    std::string name;
+    std::uint32_t version = 0;
+    bool is_new = true;               // false: this very source was live already
+};
+
+// A run had this version and status at the time of the call.
+struct RunChanged {
+    std::string run_id;
+    std::uint64_t seq = 0;
+    RunStatus status = RunStatus::running;
+};
+
+// A message nobody could process and that belongs to no run.
+struct PlainDeadLetter {
+    DeadLetter letter;
+    std::optional<DeliveryHandle> delivery;
+};
+
+template <typename T>
+using Reply = std::function<void(Outcome<T>)>;
+
+// From TOML to a Workflow; the failure's detail is the printed report. Called on the engine's thread.
+using Compile = std::function<Outcome<std::shared_ptr<core::Workflow>>(
+    const std::string& source, const std::string& file_name)>;
+
+struct EngineOptions {
+    std::vector<Partition> partitions = {0}; // owned by this process
+    std::uint16_t partition_count = 1;       // of the whole house; never changes for one store
+    std::string node = "baton";
+    std::size_t cached_runs_max = 50'000;
+    // Bounds how long a commit takes and how much is decided again after a failure.
+    std::size_t batch_events_max = 500;
+    // Pauses between attempts to reach the store again.
+    Duration retry_pause_min = std::chrono::milliseconds(50);
+    Duration retry_pause_max = std::chrono::seconds(5);
+};
+
+// The outside of the engine. `tell` must be set; the others may be empty.
+struct EngineSinks {
+    // Commands to publish and deliveries to ack. Called on the engine's thread, after the commit.
+    std::function<void(Told)> tell;
+    // The routes (task types) that need a queue; called with all of them at start and after every
+    // deploy that adds one, before the first command for it.
+    std::function<void(std::vector<std::string> routes)> declare;
+    // Where message-less dead letters go when they are redriven: to be published again as they were.
+    std::function<void(DeadLetter)> republish;
+};
+
+// Readable at any time, from any thread.
+struct EngineMetrics {
+    Counter batches;
+    Counter transitions;       // changes of runs committed
+    Counter events;
+    Counter ignored_reports;   // of attempts that are over
+    Counter unknown_reports;   // of runs this store does not know
+    Counter commit_failures;
+    Counter lost_runs;         // version checks that failed
+    Counter takeovers;
+    Gauge cached_runs;
+    Gauge waiting_items;
+    Gauge unpublished;         // transitions whose effects are not confirmed yet
+};
+
+class Engine {
+public:
+    // `clock` and `store` must outlive the engine. Nothing happens before start() or work().
+    Engine(EngineOptions options, RunStore& store, const Clock& clock, Compile compile,
+           EngineSinks sinks);
+    ~Engine();
+    Engine(const Engine&) = delete;
+
+    // Starts the thread: takes the partitions over, publishes what may not have been published, and
+    // works until stop(). May be called before the broker is reachable.
+    void start();
+    // Finishes the batch at hand, refuses what is still waiting, joins. May be called twice.
+    void stop();
+
+    // One pass of the loop without a thread, for tests and simulations: true when there was
+    // anything to do.
+    bool work();
+    // When work() wants to be called again at the latest; nothing: only on a new item.
+    std::optional<Time> next_wake() const;
+
+    // Messaging.
+    void report(std::vector<Report> reports);
+    void confirmed(std::vector<OutboxPlace> places);
+    void add_dead_letter(PlainDeadLetter letter);
+
+    // Requests. The reply comes when the change is durable.
+    void start_run(StartRequest request, Reply<Started> reply);
+    void cancel(std::string run_id, std::string reason, Reply<RunChanged> reply);
+    void retry(std::string run_id, Reply<RunChanged> reply);
+    void redrive(std::uint64_t dead_letter_id, Reply<void> reply);
+    void drop(std::uint64_t dead_letter_id, Reply<void> reply);
+    // Compiles, saves as the next version and makes it live.
+    void deploy(std::string source, std::string file_name, Reply<Deployed> reply);
+
+    // Calls once, as soon as the run has a version above `after_seq`, is closed, or does not exist
+    // (unknown_run). forget() drops the wait; a call that is already under way may still come.
+    using WatchId = std::uint64_t;
+    WatchId wait_for_change(std::string run_id, std::uint64_t after_seq, Reply<RunChanged> reply);
+    void forget(WatchId watch);
+
+    // Called with every batch of committed changes, for pages that show everything. Set before
+    // start().
+    void on_changes(std::function<void(const std::vector<RunChanged>&)> listener);
+
+    const EngineMetrics& metrics() const;
+    // 32 bytes, known after the first take-over; empty before. Keys the MAC of task tokens.
+    std::string secret() const;
+
+private:
+    struct Body;
+    std::unique_ptr<Body> body_;
+};
+
+// Which partition a run belongs to.
+Partition partition_of(std::string_view run_id, std::uint16_t partition_count);
+
+} // namespace baton::orchestrator::runtime
+
+template <>
+struct boost::system::is_error_code_enum<baton::orchestrator::runtime::EngineErrc>
+    : std::true_type {};
