@@ -201,6 +201,7 @@ struct Workflow {
     OnFailure on_failure = OnFailure::fail;
     OnCancel on_cancel = OnCancel::stop;
     std::uint8_t priority = 4;
+    std::map<std::string, std::string, std::less<>> labels; // for people and searches
     std::optional<Idempotency> idempotency;
     std::optional<Concurrency> concurrency;
     std::vector<SchemaField> input;                    // [input]; what is not listed is refused
