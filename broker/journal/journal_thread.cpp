@@ -1,0 +1,167 @@
+#include "broker/journal/journal_thread.hpp"
+
+#include "base/assert.hpp"
+#include "base/overloaded.hpp"
+#include "broker/journal/record_codec.hpp"
+
+namespace baton::broker::journal {
+namespace {
+
+// A batch is synced when it has gathered this much, so that confirms do not wait for a flood.
+constexpr std::uint64_t batch_bytes_max = 8ULL << 20;
+
+// How long to wait before asking a full disk again.
+constexpr Duration retry_pause = std::chrono::milliseconds(500);
+
+} // namespace
+
+JournalThread::JournalThread(std::unique_ptr<Journal> journal, Directory& directory,
+                             JournalListener listener)
+    : journal_(std::move(journal)), directory_(directory), listener_(std::move(listener)) {
+    preparer_ = Thread("journal-prepare", [this] { run_preparer(); });
+    thread_ = Thread("journal", [this] { run(); });
+}
+
+JournalThread::~JournalThread() { stop(); }
+
+void JournalThread::put(Work work) { mailbox_.put(std::move(work)); }
+
+void JournalThread::stop() {
+    mailbox_.close();
+    thread_.join();
+    wishes_.close();
+    preparer_.join();
+}
+
+void JournalThread::run_preparer() {
+    for (;;) {
+        const std::vector<Journal::Wish> wishes = wishes_.take();
+        if (wishes.empty()) return;
+        for (const Journal::Wish& wish : wishes)
+            mailbox_.put(Prepared{prepare_segment(directory_, wish.number, wish.capacity)});
+    }
+}
+
+void JournalThread::run() {
+    report_sealed();
+    wish_for_segment();
+    for (;;) {
+        std::vector<Item> items =
+            wish_failed_ ? mailbox_.take(retry_pause) : mailbox_.take();
+        if (items.empty() && mailbox_.is_closed()) break;
+        for (Item& item : items)
+            std::visit(Overloaded{[this](Work& work) { waiting_.push_back(std::move(work)); },
+                                  [this](Prepared& prepared) { take(std::move(prepared)); }},
+                       item);
+        if (failed_) continue;
+        wish_failed_ = false;
+        if (auto written = write_waiting(); !written) fail(written.error());
+        if (!failed_) wish_for_segment();
+    }
+    if (failed_) return;
+    // Without space for the rest this fails, and what it would have made durable stays unsaid.
+    auto done = waiting_.empty() ? journal_->commit()
+                                 : Outcome<void>(failure(Errc::disk_full, "stopped on a full disk"));
+    if (!done) return fail(done.error());
+    if (last_turn_ > reported_turn_) listener_.durable_up_to(last_turn_);
+}
+
+void JournalThread::take(Prepared prepared) {
+    wish_pending_ = false;
+    if (prepared.outcome) {
+        journal_->give(std::move(*prepared.outcome));
+        return set_disk_full(false);
+    }
+    const Failure& problem = prepared.outcome.error();
+    if (problem.code != Errc::disk_full) return fail(problem);
+    wish_failed_ = true;
+    set_disk_full(true);
+}
+
+Outcome<void> JournalThread::write_waiting() {
+    for (;;) {
+        BATON_TRY(append_waiting());
+        const bool goes_on = journal_->waiting_bytes() >= batch_bytes_max;
+        if (batch_needs_sync_) {
+            BATON_TRY(journal_->commit());
+            syncs_.add();
+        } else {
+            BATON_TRY(journal_->write());
+        }
+        in_batch_.clear();
+        report_sealed();
+        bytes_.set(static_cast<std::int64_t>(journal_->bytes()));
+        if (batch_needs_sync_) {
+            batch_needs_sync_ = false;
+            reported_turn_ = last_turn_;
+            listener_.durable_up_to(last_turn_);
+            if (forget_below_) {
+                BATON_TRY(journal_->forget_up_to(*std::exchange(forget_below_, {}) - 1));
+            }
+        }
+        if (!goes_on) return {};
+    }
+}
+
+// Appends turns until none waits, the batch is large enough, or there is no room.
+Outcome<void> JournalThread::append_waiting() {
+    while (!waiting_.empty() && journal_->waiting_bytes() < batch_bytes_max) {
+        BATON_ASSIGN(const bool complete, append(waiting_.front()));
+        if (!complete) return {};
+        Work& work = waiting_.front();
+        last_turn_ = work.turn;
+        batch_needs_sync_ = batch_needs_sync_ || work.needs_sync || work.forget_below;
+        if (work.forget_below) forget_below_ = work.forget_below;
+        in_batch_.push_back(std::move(work));
+        waiting_.pop_front();
+        appended_of_front_ = 0;
+    }
+    return {};
+}
+
+// True when all of it is in the batch, false when there is no room for the rest at the moment.
+Outcome<bool> JournalThread::append(const Work& work) {
+    for (; appended_of_front_ < work.records.size(); ++appended_of_front_) {
+        BATON_ASSERT(journal_->next_record() == work.first_record + appended_of_front_,
+                     "the core and the journal count records alike");
+        const EncodedRecord encoded = encode_record(work.records[appended_of_front_], encoded_);
+        auto done = journal_->append({.type = encoded.kind,
+                                      .group_goes_on = appended_of_front_ + 1 < work.records.size(),
+                                      .head = encoded.head,
+                                      .body = encoded.body});
+        if (!done) {
+            if (done.error().code == Errc::disk_full) return false;
+            return std::move(done).error();
+        }
+    }
+    return true;
+}
+
+void JournalThread::report_sealed() {
+    for (const SealedSegment& segment : journal_->take_newly_sealed())
+        if (segment.last_record >= segment.first_record)
+            listener_.segment_sealed(segment.first_record, segment.last_record);
+}
+
+void JournalThread::wish_for_segment() {
+    if (wish_pending_ || wish_failed_) return;
+    if (const auto wish = journal_->wish()) {
+        wish_pending_ = true;
+        wishes_.put(*wish);
+    }
+}
+
+void JournalThread::set_disk_full(bool full) {
+    if (disk_full_ == full) return;
+    disk_full_ = full;
+    listener_.disk_full(full);
+}
+
+void JournalThread::fail(const Failure& failure) {
+    failed_ = true;
+    waiting_.clear();
+    in_batch_.clear();
+    listener_.failed(failure);
+}
+
+} // namespace baton::broker::journal

@@ -1,0 +1,115 @@
+#include "broker/runtime/core_loop.hpp"
+
+#include "base/assert.hpp"
+
+#include <utility>
+
+namespace baton::broker::runtime {
+
+CoreLoop::CoreLoop(core::Options options, const Clock& clock, CoreSinks sinks)
+    : broker_(std::move(options)), clock_(clock), sinks_(std::move(sinks)),
+      posted_([this] { sinks_.wake(); }) {}
+
+void CoreLoop::finish_recovery(core::RecordNumber last_number) {
+    turn_.clear();
+    now_ = clock_.now();
+    broker_.finish_recovery(last_number, now_, turn_);
+    hand_out();
+}
+
+void CoreLoop::begin() {
+    BATON_ASSERT(!in_turn_, "turns do not nest");
+    in_turn_ = true;
+    turn_.clear();
+    now_ = clock_.now();
+}
+
+void CoreLoop::end() {
+    broker_.finish(now_, turn_);
+    in_turn_ = false;
+    hand_out();
+}
+
+void CoreLoop::apply(core::Event event) {
+    begin();
+    broker_.apply(std::move(event), now_, turn_);
+    end();
+}
+
+void CoreLoop::tick() {
+    alarm_.reset();
+    apply(core::Ticked{});
+}
+
+void CoreLoop::hand_out() {
+    last_turn_ = turn_.number;
+    hand_out_commands(turn_.commands);
+    const bool waits = turn_.waits_for_journal();
+    const bool has_records = !turn_.records.empty();
+    if (has_records || turn_.forget_below) {
+        if (waits) last_synced_ = turn_.number;
+        sinks_.journal({.turn = turn_.number,
+                        .first_record = turn_.first_record,
+                        .records = std::exchange(turn_.records, {}),
+                        .needs_sync = waits,
+                        .forget_below = turn_.forget_below});
+    }
+    if (waits) {
+        if (has_records || !waiting_.empty()) {
+            waiting_.push_back({last_synced_, std::exchange(turn_.commands_when_durable, {}),
+                                std::exchange(turn_.answers, {})});
+        } else {
+            hand_out_commands(turn_.commands_when_durable);
+            answer(turn_.answers);
+        }
+    }
+    if (waiting_.empty()) broker_.durable_up_to(turn_.number);
+    set_alarm();
+}
+
+void CoreLoop::durable_up_to(core::TurnNumber turn) {
+    while (!waiting_.empty() && waiting_.front().needs <= turn) {
+        Waiting ready = std::move(waiting_.front());
+        waiting_.pop_front();
+        hand_out_commands(ready.commands);
+        answer(ready.answers);
+    }
+    broker_.durable_up_to(waiting_.empty() ? last_turn_ : turn);
+    set_alarm();
+}
+
+void CoreLoop::hand_out_commands(std::vector<core::Command>& commands) {
+    if (commands.empty()) return;
+    sinks_.commands(commands);
+}
+
+void CoreLoop::answer(const std::vector<core::Answer>& answers) {
+    for (const core::Answer& answer : answers) {
+        const auto found = receivers_.find(answer.request);
+        if (found == receivers_.end()) continue;
+        const AnswerReceiver receiver = std::move(found->second);
+        receivers_.erase(found);
+        receiver(answer);
+    }
+}
+
+void CoreLoop::set_alarm() {
+    const std::optional<Time> next = broker_.next_deadline();
+    if (next == alarm_) return;
+    alarm_ = next;
+    sinks_.alarm(next);
+}
+
+void CoreLoop::administer(core::AdministrationRequest wish, AnswerReceiver receiver) {
+    const core::RequestId request{++last_request_};
+    receivers_.emplace(request, std::move(receiver));
+    apply(core::AdministrationAsked{request, std::move(wish)});
+}
+
+void CoreLoop::post(std::function<void(CoreLoop&)> work) { posted_.put(std::move(work)); }
+
+void CoreLoop::run_posted() {
+    for (const auto& work : posted_.take_now()) work(*this);
+}
+
+} // namespace baton::broker::runtime

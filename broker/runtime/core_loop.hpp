@@ -1,0 +1,110 @@
+// Runs the broker's core: gives it batches of events, hands out what each turn produced, and keeps
+// what has to wait until the journal has synced. It has no thread of its own: it lives on the first
+// I/O thread, so a connection there calls it directly, once per read, without a hand-over. Where
+// commands and records go, and who wakes it, is plugged in from outside.
+//
+// Everything is called on the loop's thread except post().
+#pragma once
+
+#include "base/mailbox.hpp"
+#include "broker/core/broker.hpp"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <span>
+
+namespace baton::broker::runtime {
+
+// What a turn asks the journal to keep; see core/turn.hpp.
+struct JournalWork {
+    core::TurnNumber turn = 0;
+    core::RecordNumber first_record = 0;
+    std::vector<core::Record> records;
+    bool needs_sync = false;
+    std::optional<core::RecordNumber> forget_below;
+};
+
+struct CoreSinks {
+    // Commands to be carried out now, in order; called at most once per turn and once per report of
+    // the journal. May consume them. Must not call back into the loop.
+    std::function<void(std::span<core::Command>)> commands;
+    std::function<void(JournalWork)> journal;
+    // The loop wants tick() at this time; nothing: not at all. Called when it changed.
+    std::function<void(std::optional<Time>)> alarm;
+    // Any thread: the loop wants run_posted() soon.
+    std::function<void()> wake;
+};
+
+class CoreLoop {
+public:
+    CoreLoop(core::Options options, const Clock& clock, CoreSinks sinks);
+
+    // --- Recovery, before anything else ---
+    void replay(core::Record&& record, core::RecordNumber number) {
+        broker_.replay(std::move(record), number);
+    }
+    void finish_recovery(core::RecordNumber last_number);
+
+    // --- Work ---
+
+    // One batch: `decide(broker, now, turn)` applies events, then the turn is finished and handed
+    // out. Not from inside a sink.
+    template <typename Decide>
+    void batch(Decide&& decide) {
+        begin();
+        decide(broker_, now_, turn_);
+        end();
+    }
+    void apply(core::Event event);
+    // The same in two parts, for a reader that applies events one by one.
+    void begin();
+    core::Broker& broker() { return broker_; }
+    Time now() const { return now_; }
+    core::Turn& turn() { return turn_; }
+    void end();
+
+    void tick();
+    void durable_up_to(core::TurnNumber turn);
+    // Is nothing waiting for the journal?
+    bool is_settled() const { return waiting_.empty(); }
+
+    using AnswerReceiver = std::function<void(const core::Answer&)>;
+    // The answer comes when what it says is durable.
+    void administer(core::AdministrationRequest wish, AnswerReceiver receiver);
+
+    // --- From any thread ---
+
+    // `work` is called on the loop's thread, between turns. Never called when the loop ended before.
+    void post(std::function<void(CoreLoop&)> work);
+    void run_posted();
+
+private:
+    struct Waiting {
+        // The youngest turn at or before this one whose records somebody waits for.
+        core::TurnNumber needs = 0;
+        std::vector<core::Command> commands;
+        std::vector<core::Answer> answers;
+    };
+
+    void hand_out();
+    void hand_out_commands(std::vector<core::Command>& commands);
+    void answer(const std::vector<core::Answer>& answers);
+    void set_alarm();
+
+    core::Broker broker_;
+    const Clock& clock_;
+    CoreSinks sinks_;
+    core::Turn turn_;
+    Time now_{};
+    bool in_turn_ = false;
+    std::deque<Waiting> waiting_;
+    core::TurnNumber last_synced_ = 0; // the youngest turn the journal was asked to sync
+    core::TurnNumber last_turn_ = 0;
+    std::optional<Time> alarm_;
+    std::map<core::RequestId, AnswerReceiver> receivers_;
+    std::uint64_t last_request_ = 0;
+    Mailbox<std::function<void(CoreLoop&)>> posted_;
+};
+
+} // namespace baton::broker::runtime
