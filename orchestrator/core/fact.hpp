@@ -9,6 +9,7 @@
 //   run_status       status, output?, error?         the run has this status from now on
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,
 //                    start_by?, deadline?, heartbeat_ms?
+//   task_started     step, undo?, attempt, worker?   only of tasks with a heartbeat
 //   task_completed   step, undo?, attempt, worker?, output      an undo has no output
 //   task_failed      step, undo?, attempt, worker?, error, retry_at?
 //   task_deferred    step, undo?, attempt, until?
@@ -46,6 +47,7 @@ enum class FactKind : std::uint8_t {
     run_started,
     run_status,
     task_dispatched,
+    task_started,
     task_completed,
     task_failed,
     task_deferred,

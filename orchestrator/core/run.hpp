@@ -55,8 +55,8 @@ struct Attempts {
     Time dispatched_at{};
     Time due{};                         // of backing_off: the next attempt; of a deferral: its end
     bool deferred = false;
+    std::optional<Time> started_at;     // stored for tasks with a heartbeat, else memory
     // memory
-    std::optional<Time> started_at;
     std::optional<Time> seen_at;        // last heartbeat, or when this process first saw the run
     std::string worker;
     Document progress;

@@ -1,0 +1,357 @@
+// The events of a run, each in the order: is it about something current, what does it change, go on.
+#include "orchestrator/core/advance.hpp"
+
+#include "orchestrator/core/advancing.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace baton::orchestrator::core {
+
+Transition advance(const Workflow& workflow, Run& run, const Event& event, Time now) {
+    Advancing advancing(workflow, run, now);
+    std::visit([&](const auto& one) { advancing.on(one); }, event);
+    return advancing.take();
+}
+
+void Advancing::on(const RunStarted& event) {
+    if (run_.status != RunStatus::queued) {
+        made_.ignored = true; // started already; the start came twice
+        return;
+    }
+    run_.input = event.input;
+    run_.started_at = now_;
+    run_.status = RunStatus::running;
+    set_deadline();
+    note(FactKind::run_started);
+    note(FactKind::run_status).status = RunStatus::running;
+    go_on();
+}
+
+std::optional<Advancing::Found> Advancing::find(const AttemptRef& ref) {
+    const auto found = workflow_.by_path.find(ref.step);
+    if (found == workflow_.by_path.end()) return std::nullopt;
+    const StepIndex index = found->second;
+    if (ref.undo ? !step(index).compensate
+                 : !std::holds_alternative<TaskKind>(step(index).kind))
+        return std::nullopt;
+
+    const StepState& one = state(index);
+    const Attempts& attempts = attempts_of(index, ref.undo);
+    if (ref.attempt == 0 || ref.attempt > attempts.number) return std::nullopt;
+    const bool is_last = ref.attempt == attempts.number;
+    const bool is_out = ref.undo ? one.undo == UndoStatus::dispatched
+                                 : one.status == StepStatus::dispatched;
+    const bool is_done = ref.undo ? one.undo == UndoStatus::done : one.status == StepStatus::done;
+    return Found{index, is_last && is_out, is_last && is_done};
+}
+
+void Advancing::on(const TaskCompleted& event) {
+    const auto found = find(event.ref);
+    if (!found || found->is_accepted) {
+        made_.ignored = true;
+        return;
+    }
+    if (!found->is_current) {
+        // Nobody waits for it any more, but it took effect somewhere: an operator may need it.
+        Fact& fact = note(FactKind::late_result, found->index, event.ref.undo);
+        fact.attempt = event.ref.attempt;
+        fact.output = event.result;
+        return;
+    }
+    if (event.ref.undo) {
+        StepState& one = state(found->index);
+        one.undo = UndoStatus::done;
+        one.undo_error = {};
+        Fact& fact = note(FactKind::task_completed, found->index, true);
+        fact.attempt = event.ref.attempt;
+        fact.worker = one.undo_attempts.worker;
+    } else {
+        complete(found->index, event.result, true);
+    }
+    go_on();
+}
+
+void Advancing::on(const TaskFailed& event) {
+    attempt_failed(event.ref, event.problem, {});
+}
+
+void Advancing::on(const TaskLost& event) {
+    attempt_failed(event.ref, event.problem, event.message);
+}
+
+void Advancing::attempt_failed(const AttemptRef& ref, const Problem& problem,
+                               const Document& message) {
+    const auto found = find(ref);
+    if (!found || !found->is_current) {
+        made_.ignored = true;
+        return;
+    }
+    fail_attempt(found->index, ref.undo, problem, message);
+    go_on();
+}
+
+void Advancing::on(const TaskStarted& event) {
+    const auto found = find(event.ref);
+    made_.ignored = !found || !found->is_current;
+    if (made_.ignored) return;
+    Attempts& attempts = attempts_of(found->index, event.ref.undo);
+    attempts.worker = event.worker;
+    attempts.seen_at = now_;
+    if (attempts.started_at) return;
+    attempts.started_at = now_;
+    // The broker does not guard a task that was acked at its start; so it must survive a restart
+    // of ours that somebody works on it.
+    if (!call_of(found->index, event.ref.undo).timeouts.heartbeat) return;
+    Fact& fact = note(FactKind::task_started, found->index, event.ref.undo);
+    fact.attempt = event.ref.attempt;
+    fact.worker = event.worker;
+}
+
+void Advancing::on(const TaskHeartbeat& event) {
+    const auto found = find(event.ref);
+    made_.ignored = !found || !found->is_current;
+    if (made_.ignored) return;
+    Attempts& attempts = attempts_of(found->index, event.ref.undo);
+    attempts.seen_at = now_;
+    attempts.progress = event.progress;
+    if (!attempts.started_at) attempts.started_at = now_;
+}
+
+void Advancing::on(const TaskDeferred& event) {
+    const auto found = find(event.ref);
+    made_.ignored = !found || !found->is_current;
+    if (made_.ignored) return;
+    Attempts& attempts = attempts_of(found->index, event.ref.undo);
+    attempts.deferred = true;
+    attempts.due = event.until.value_or(Time{});
+    Fact& fact = note(FactKind::task_deferred, found->index, event.ref.undo);
+    fact.attempt = event.ref.attempt;
+    fact.due = event.until;
+}
+
+void Advancing::on(const AlarmRang&) {
+    if (is_closed(run_.status)) return;
+    if (run_.deadline && *run_.deadline <= now_) {
+        time_out_run();
+        go_on();
+        return;
+    }
+    for (StepIndex i = 0; i < run_.steps.size() && !is_closed(run_.status); ++i) ring_step(i);
+    // Nothing may have been due: then nothing is noted and nothing is stored.
+    if (!made_.facts.empty()) go_on();
+}
+
+namespace {
+
+Problem timeout_problem(const Silence& silence) {
+    Problem problem;
+    problem.type = timeout_type;
+    problem.title = "no answer in time";
+    problem.detail = fmt::format("{} has passed", silence.limit);
+    return problem;
+}
+
+} // namespace
+
+void Advancing::ring_step(StepIndex index) {
+    StepState& one = state(index);
+    const bool may_start = run_.status == RunStatus::running;
+    switch (one.status) {
+    case StepStatus::dispatched:
+        if (const auto silence = silence_of(call_of(index, false), one.attempts);
+            silence && silence->due <= now_)
+            fail_attempt(index, false, timeout_problem(*silence), {});
+        break;
+    case StepStatus::backing_off:
+        if (may_start && one.attempts.due <= now_) dispatch(index, false);
+        break;
+    case StepStatus::sleeping:
+        if (may_start && one.due <= now_) complete(index, {}, false);
+        break;
+    case StepStatus::running:
+        if (may_start && one.due != Time{} && one.due <= now_) {
+            for (const StepIndex child : step(index).children) cancel(child);
+            give_up(index, timeout_problem({one.due, "the block's timeout"}), "timeout", {});
+        }
+        break;
+    case StepStatus::waiting:
+    case StepStatus::done:
+    case StepStatus::dead:
+    case StepStatus::cancelled:
+    case StepStatus::skipped:
+    case StepStatus::blocked: break;
+    }
+    switch (one.undo) {
+    case UndoStatus::dispatched:
+        if (const auto silence = silence_of(call_of(index, true), one.undo_attempts);
+            silence && silence->due <= now_)
+            fail_attempt(index, true, timeout_problem(*silence), {});
+        break;
+    case UndoStatus::backing_off:
+        if (one.undo_attempts.due <= now_) dispatch(index, true);
+        break;
+    case UndoStatus::none:
+    case UndoStatus::done:
+    case UndoStatus::dead: break;
+    }
+}
+
+void Advancing::on(const CancelRequested& event) {
+    if (is_closed(run_.status)) {
+        made_.refusal = fmt::format("the run is {} already", word_of(run_.status));
+        return;
+    }
+    if (run_.status == RunStatus::compensating) {
+        made_.refusal = "the run is being compensated already";
+        return;
+    }
+    note(FactKind::cancel_requested).text = event.reason;
+    Problem problem;
+    problem.type = cancelled_type;
+    problem.title = "cancelled";
+    problem.detail = event.reason;
+    run_.error = to_document(problem);
+    switch (workflow_.on_cancel) {
+    case OnCancel::stop:
+        cancel_open_steps();
+        close_run(RunStatus::cancelled);
+        break;
+    case OnCancel::compensate: begin_compensation(Ending::cancel); break;
+    }
+    go_on();
+}
+
+void Advancing::on(const RunRetried&) {
+    switch (run_.status) {
+    case RunStatus::failed:
+    case RunStatus::timed_out:
+    case RunStatus::paused: break;
+    case RunStatus::queued:
+    case RunStatus::running:
+    case RunStatus::compensating:
+    case RunStatus::completed:
+    case RunStatus::cancelled:
+    case RunStatus::compensated:
+        made_.refusal = fmt::format("the run is {}; only a failed, timed out or paused run can be "
+                                    "retried", word_of(run_.status));
+        return;
+    }
+    note(FactKind::retry_requested);
+    reopen();
+    go_on();
+}
+
+void Advancing::on(const TaskRevived& event) {
+    const auto found = workflow_.by_path.find(event.step);
+    if (found == workflow_.by_path.end()) {
+        made_.refusal = fmt::format("the workflow has no step '{}'", event.step);
+        return;
+    }
+    const StepIndex index = found->second;
+    const bool is_dead = event.undo ? state(index).undo == UndoStatus::dead
+                                    : state(index).status == StepStatus::dead;
+    if (!is_dead) {
+        made_.refusal = fmt::format("step '{}' is not dead any more", event.step);
+        return;
+    }
+    switch (run_.status) {
+    case RunStatus::failed:
+    case RunStatus::timed_out:
+    case RunStatus::paused:
+        reopen();
+        break;
+    case RunStatus::running:
+    case RunStatus::completed:
+        // on_failure = "continue": the others went on; this one and whoever waits for it follow.
+        if (run_.status == RunStatus::completed) {
+            run_.status = RunStatus::running;
+            run_.closed_at.reset();
+            run_.output = {};
+            set_deadline();
+            note(FactKind::run_status).status = RunStatus::running;
+        }
+        revive(index, false);
+        for (StepState& one : run_.steps)
+            if (one.status == StepStatus::blocked) one.status = StepStatus::waiting;
+        for (StepIndex block = step(index).parent; block != no_step; block = step(block).parent)
+            state(block).status = StepStatus::running;
+        break;
+    case RunStatus::queued:
+    case RunStatus::compensating:
+    case RunStatus::cancelled:
+    case RunStatus::compensated:
+        made_.refusal = fmt::format("the run is {}: the step cannot be tried again in it; "
+                                    "start a new run, or drop the dead letter",
+                                    word_of(run_.status));
+        return;
+    }
+    go_on();
+}
+
+std::optional<Silence> silence_of(const TaskCall& call, const Attempts& attempts) {
+    std::optional<Silence> first;
+    const auto consider = [&first](Time due, const char* limit) {
+        if (!first || due < first->due) first = Silence{due, limit};
+    };
+    const Timeouts& limits = call.timeouts;
+    if (limits.schedule_to_close)
+        consider(attempts.series_at + *limits.schedule_to_close, "schedule_to_close");
+    if (attempts.deferred) {
+        if (attempts.due != Time{}) consider(attempts.due, "the deferral");
+        return first;
+    }
+    if (limits.schedule_to_start && !attempts.started_at)
+        consider(attempts.dispatched_at + *limits.schedule_to_start, "schedule_to_start");
+    // A task with a heartbeat says when it starts; until then it may wait in its queue.
+    const bool runs = attempts.started_at || !limits.heartbeat;
+    if (limits.start_to_close && runs)
+        consider(attempts.started_at.value_or(attempts.dispatched_at) + *limits.start_to_close,
+                 "start_to_close");
+    if (limits.heartbeat && runs)
+        consider(std::max(*attempts.started_at, attempts.seen_at.value_or(Time{})) +
+                     *limits.heartbeat,
+                 "heartbeat");
+    return first;
+}
+
+std::optional<Time> next_deadline(const Workflow& workflow, const Run& run) {
+    if (is_closed(run.status)) return std::nullopt;
+    std::optional<Time> first = run.deadline;
+    const auto consider = [&first](Time due) {
+        if (!first || due < *first) first = due;
+    };
+    const bool may_start = run.status == RunStatus::running;
+    for (StepIndex i = 0; i < run.steps.size(); ++i) {
+        const Step& step = workflow.steps[i];
+        const StepState& one = run.steps[i];
+        switch (one.status) {
+        case StepStatus::dispatched:
+            if (const auto silence =
+                    silence_of(std::get<TaskKind>(step.kind).call, one.attempts))
+                consider(silence->due);
+            break;
+        case StepStatus::backing_off:
+            if (may_start) consider(one.attempts.due);
+            break;
+        case StepStatus::sleeping:
+        case StepStatus::running:
+            if (may_start && one.due != Time{}) consider(one.due);
+            break;
+        case StepStatus::waiting:
+        case StepStatus::done:
+        case StepStatus::dead:
+        case StepStatus::cancelled:
+        case StepStatus::skipped:
+        case StepStatus::blocked: break;
+        }
+        if (one.undo == UndoStatus::backing_off) consider(one.undo_attempts.due);
+        if (one.undo == UndoStatus::dispatched)
+            if (const auto silence = silence_of(step.compensate->call, one.undo_attempts))
+                consider(silence->due);
+    }
+    return first;
+}
+
+} // namespace baton::orchestrator::core

@@ -1,0 +1,54 @@
+// What expressions of a run may read, and filling in templates with it.
+#pragma once
+
+#include "base/result.hpp"
+#include "orchestrator/core/document.hpp"
+#include "orchestrator/core/event.hpp"
+#include "orchestrator/core/run.hpp"
+#include "orchestrator/core/workflow.hpp"
+#include "orchestrator/expression/program.hpp"
+#include "orchestrator/expression/template.hpp"
+
+#include <boost/system/result.hpp>
+
+#include <optional>
+#include <string>
+
+namespace baton::orchestrator::core {
+
+// The names: input, vars, run, every step that is done (by its id), and where they exist `error` and
+// `result`. A step that is not done, or gave null, is no name at all: so default(step.field, x) and
+// has(step.field) say what one expects of a step that was skipped. A block shows what its children
+// gave so far. Everything referred to must outlive the Scope.
+struct Scope {
+    const Workflow& workflow;
+    const Run& run;
+    const Document* error = nullptr;
+    const Document* result = nullptr;
+
+    std::optional<expression::Value> find(std::string_view name) const;
+};
+
+// A failed evaluation as the problem the step gets: type baton.expression, not retryable. `what` is
+// the key of the step the expression stands in: "when", "with".
+template <typename T>
+using Evaluated = boost::system::result<T, Problem>;
+
+[[noreturn]] void throw_exception_from_error(const Problem& problem,
+                                             const boost::source_location& place);
+
+Evaluated<Document> fill(const expression::Template& source, const Scope& scope,
+                         std::string_view what);
+Evaluated<expression::Value> evaluate(const expression::Program& program, const Scope& scope,
+                                      std::string_view what);
+// The value must be a boolean.
+Evaluated<bool> decide(const expression::Program& program, const Scope& scope,
+                       std::string_view what);
+// A timestamp, or text that is one.
+Evaluated<Time> moment(const expression::Program& program, const Scope& scope,
+                       std::string_view what);
+
+// What a block gave: an object with the outputs of its children that are done.
+Document block_output(const Workflow& workflow, const Run& run, StepIndex block);
+
+} // namespace baton::orchestrator::core

@@ -1,0 +1,44 @@
+// JSON documents: parsed once, serialised once.
+#include "orchestrator/core/document.hpp"
+
+#include <boost/json/error.hpp>
+#include <boost/json/parser.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <fmt/format.h>
+
+namespace baton::orchestrator::core {
+
+Outcome<Document> Document::parse(std::string text) {
+    boost::json::parse_options options;
+    options.max_depth = depth_max;
+    boost::json::parser parser({}, options);
+    boost::json::error_code error;
+    const std::size_t consumed = parser.write(text, error);
+    if (error)
+        return Failure{error, fmt::format("not JSON at byte {}: {}", consumed, error.message())};
+    auto body = std::make_shared<Body>();
+    body->json = parser.release();
+    body->text = std::move(text);
+    return Document{std::move(body)};
+}
+
+Document Document::of(boost::json::value json) {
+    if (json.is_null()) return {};
+    auto body = std::make_shared<Body>();
+    body->text = boost::json::serialize(json);
+    body->json = std::move(json);
+    return Document{std::move(body)};
+}
+
+const boost::json::value& Document::json() const {
+    static const boost::json::value null;
+    return body_ ? body_->json : null;
+}
+
+std::shared_ptr<const boost::json::value> Document::shared_json() const {
+    if (!body_) return std::make_shared<const boost::json::value>();
+    return {body_, &body_->json};
+}
+
+} // namespace baton::orchestrator::core
