@@ -1,0 +1,166 @@
+// The account calls of mailcow's HTTP API. As there, a refusal comes as HTTP 200 with a list whose
+// entries have the type "danger"; only a missing key, a key that may only read, and a body that is
+// not JSON have statuses of their own.
+#include "sandbox/target.hpp"
+
+#include <boost/json.hpp>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cctype>
+
+namespace baton::sandbox {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view mailboxes = "mailboxes";
+
+Reply answer(std::string_view type, std::string_view verb, json::array message) {
+    json::object entry{{"type", type}, {"log", json::array{"mailbox", verb, "mailbox"}}};
+    if (message.size() == 1)
+        entry["msg"] = message[0];
+    else
+        entry["msg"] = std::move(message);
+    return {.status = 200, .body = json::serialize(json::array{std::move(entry)})};
+}
+
+Reply bad_body() {
+    return {.status = 400,
+            .body = R"({"type":"error","msg":"Request body doesn't contain valid json!"})"};
+}
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return out;
+}
+
+std::string text_of(const json::object& object, std::string_view key) {
+    const json::value* value = object.if_contains(key);
+    if (!value) return {};
+    if (value->is_string()) return std::string(value->get_string());
+    if (value->is_int64()) return std::to_string(value->get_int64());
+    if (value->is_bool()) return value->get_bool() ? "1" : "0";
+    return {};
+}
+
+bool is_word(std::string_view text) {
+    if (text.empty() || text.size() > 253) return false;
+    for (const char c : text)
+        if (std::isalnum(static_cast<unsigned char>(c)) == 0 && std::string_view("._-+").find(c) ==
+                                                                    std::string_view::npos)
+            return false;
+    return true;
+}
+
+Reply add_mailbox(Call& call) {
+    ErrorCode code;
+    const json::value body = json::parse(call.request.body, code);
+    if (code || !body.is_object()) return bad_body();
+    const json::object& wish = body.get_object();
+    const std::string local = lower(text_of(wish, "local_part"));
+    const std::string domain = lower(text_of(wish, "domain"));
+    const std::string address = local + "@" + domain;
+    if (!is_word(local) || !is_word(domain)) return answer("danger", "add", {"mailbox_invalid"});
+    if (domain.ends_with(".invalid")) return answer("danger", "add", {"domain_not_found", domain});
+    if (text_of(wish, "password").empty()) return answer("danger", "add", {"password_empty"});
+    if (text_of(wish, "password") != text_of(wish, "password2"))
+        return answer("danger", "add", {"password_mismatch"});
+    if (call.world.find(mailboxes, address)) return answer("danger", "add", {"object_exists", address});
+    json::object record{{"username", address},
+                        {"local_part", local},
+                        {"domain", domain},
+                        {"name", text_of(wish, "name")},
+                        {"active", text_of(wish, "active") == "0" ? 0 : 1},
+                        {"quota", text_of(wish, "quota")},
+                        {"created", stamp()}};
+    const json::value* tags = wish.if_contains("tags");
+    record["tags"] = tags && tags->is_array() ? *tags : json::array{};
+    call.world.put(mailboxes, address, std::move(record));
+    return answer("success", "add", {"mailbox_added", address});
+}
+
+Reply get_mailbox(Call& call) {
+    const json::object* found = call.world.find(mailboxes, lower(call.parameters[0]));
+    return {.status = 200, .body = found ? json::serialize(*found) : "{}"};
+}
+
+Reply get_all(Call& call) {
+    json::array list;
+    for (const auto& [address, record] : call.world.all(mailboxes)) list.push_back(record);
+    return {.status = 200, .body = json::serialize(list)};
+}
+
+Reply delete_mailbox(Call& call) {
+    ErrorCode code;
+    const json::value body = json::parse(call.request.body, code);
+    if (code || !body.is_array()) return bad_body();
+    json::array answers;
+    for (const json::value& item : body.get_array()) {
+        const std::string address = item.is_string() ? lower(std::string(item.get_string())) : "";
+        const bool erased = call.world.erase(mailboxes, address);
+        answers.push_back(erased ? json::object{{"type", "success"},
+                                                {"msg", json::array{"mailbox_removed", address}}}
+                                 : json::object{{"type", "danger"}, {"msg", "access_denied"}});
+    }
+    return {.status = 200, .body = json::serialize(answers)};
+}
+
+Reply edit_mailbox(Call& call) {
+    ErrorCode code;
+    const json::value body = json::parse(call.request.body, code);
+    if (code || !body.is_object()) return bad_body();
+    const json::value* items = body.get_object().if_contains("items");
+    const json::value* wishes = body.get_object().if_contains("attr");
+    if (!items || !items->is_array() || !wishes || !wishes->is_object()) return bad_body();
+    json::array answers;
+    for (const json::value& item : items->get_array()) {
+        const std::string address = item.is_string() ? lower(std::string(item.get_string())) : "";
+        const json::object* found = call.world.find(mailboxes, address);
+        if (!found) {
+            answers.push_back(json::object{{"type", "danger"}, {"msg", "access_denied"}});
+            continue;
+        }
+        json::object record = *found;
+        for (const auto& wish : wishes->get_object()) {
+            if (wish.key() == "active")
+                record["active"] = text_of(wishes->get_object(), "active") == "0" ? 0 : 1;
+            if (wish.key() == "name" || wish.key() == "tags") record[wish.key()] = wish.value();
+        }
+        call.world.put(mailboxes, address, std::move(record));
+        answers.push_back(
+            json::object{{"type", "success"}, {"msg", json::array{"mailbox_modified", address}}});
+    }
+    return {.status = 200, .body = json::serialize(answers)};
+}
+
+std::optional<Reply> refuse_stranger(const Call& call) {
+    if (call.request.header("x-api-key") == call.options.mailcow_key) return std::nullopt;
+    return Reply{.status = 401, .body = R"({"type":"error","msg":"authentication failed"})"};
+}
+
+Reply refuse_with(std::string_view error) { return answer("danger", "add", {json::string(error)}); }
+
+Reply unknown_route() {
+    return {.status = 404, .body = R"({"type":"error","msg":"route not found"})"};
+}
+
+constexpr std::array routes = {
+    Route{"POST", "/api/v1/add/mailbox", "mail.create", add_mailbox},
+    Route{"GET", "/api/v1/get/mailbox/all", "mail.list", get_all},
+    Route{"GET", "/api/v1/get/mailbox/{}", "mail.get", get_mailbox},
+    Route{"POST", "/api/v1/delete/mailbox", "mail.delete", delete_mailbox},
+    Route{"POST", "/api/v1/edit/mailbox", "mail.lock", edit_mailbox},
+};
+
+} // namespace
+
+const Target& mailcow_target() {
+    static const Target target{"/mailcow", routes, refuse_stranger, refuse_with, unknown_route};
+    return target;
+}
+
+} // namespace baton::sandbox

@@ -1,0 +1,432 @@
+// Redmine's REST calls for users, groups, projects, memberships, roles and issues, with the statuses
+// and bodies Redmine 5.0 gives: refusals of 400, 401, 403 and 404 come without a body, conflicts and
+// invalid fields as 422 with texts, and a body without the expected key ends in a 500.
+#include "sandbox/target.hpp"
+
+#include <boost/json.hpp>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cctype>
+
+namespace baton::sandbox {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view users = "redmine_users";
+constexpr std::string_view groups = "redmine_groups";
+constexpr std::string_view projects = "redmine_projects";
+constexpr std::string_view memberships = "redmine_memberships";
+constexpr std::string_view issues = "redmine_issues";
+
+Reply empty(int status) { return {.status = status, .body = "", .content_type = "text/html"}; }
+
+Reply created(std::string_view path, std::int64_t id, const json::object& body) {
+    return {.status = 201,
+            .body = json::serialize(body),
+            .headers = {{"Location", fmt::format("/redmine/{}/{}", path, id)}}};
+}
+
+Reply ok(const json::object& body) { return {.status = 200, .body = json::serialize(body)}; }
+
+Reply invalid(const json::array& errors) {
+    return {.status = 422, .body = json::serialize(json::object{{"errors", errors}})};
+}
+
+Reply internal_error() {
+    return {.status = 500, .body = R"({"status":500,"error":"Internal Server Error"})"};
+}
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return out;
+}
+
+std::string text_of(const json::object& object, std::string_view key) {
+    const json::value* value = object.if_contains(key);
+    if (!value) return {};
+    if (value->is_string()) return std::string(value->get_string());
+    if (value->is_int64()) return std::to_string(value->get_int64());
+    return {};
+}
+
+std::int64_t number_of(const json::object& object, std::string_view key) {
+    const json::value* value = object.if_contains(key);
+    if (!value) return 0;
+    if (value->is_int64()) return value->get_int64();
+    if (value->is_string()) return std::atoll(std::string(value->get_string()).c_str());
+    return 0;
+}
+
+bool says_true(const json::object& object, std::string_view key) {
+    const json::value* value = object.if_contains(key);
+    return value && ((value->is_bool() && value->get_bool()) || text_of(object, key) == "1");
+}
+
+// The body's object below `key`; a reply if there is none.
+std::optional<Reply> read_body(const Call& call, std::string_view key, json::object& into) {
+    ErrorCode code;
+    const json::value body = json::parse(call.request.body, code);
+    if (code || !body.is_object()) return empty(400);
+    const json::value* inner = body.get_object().if_contains(key);
+    if (!inner || !inner->is_object()) return internal_error();
+    into = inner->get_object();
+    return std::nullopt;
+}
+
+bool is_mail(std::string_view text) {
+    const std::size_t at = text.find('@');
+    return at != std::string_view::npos && at > 0 && at + 1 < text.size() &&
+           text.find('@', at + 1) == std::string_view::npos &&
+           text.find_first_of(" \t\r\n,;") == std::string_view::npos &&
+           text.find('.', at) != std::string_view::npos;
+}
+
+json::array problems_of(const Call& call, const json::object& user, std::int64_t own_id) {
+    json::array errors;
+    const std::string login = text_of(user, "login");
+    const std::string mail = text_of(user, "mail");
+    bool login_taken = false;
+    bool mail_taken = false;
+    if (call.checks_uniqueness) {
+        for (const auto& [key, other] : call.world.all(users)) {
+            if (number_of(other, "id") == own_id) continue;
+            login_taken = login_taken || lower(text_of(other, "login")) == lower(login);
+            mail_taken = mail_taken || lower(text_of(other, "mail")) == lower(mail);
+        }
+    }
+    if (mail.empty())
+        errors.push_back("Email cannot be blank");
+    else if (!is_mail(mail))
+        errors.push_back("Email is invalid");
+    else if (mail_taken)
+        errors.push_back("Email has already been taken");
+    if (login.empty())
+        errors.push_back("Login cannot be blank");
+    else if (login.find_first_of(" \t,;:/\\\"'<>") != std::string::npos)
+        errors.push_back("Login is invalid");
+    else if (login_taken)
+        errors.push_back("Login has already been taken");
+    if (text_of(user, "firstname").empty()) errors.push_back("First name cannot be blank");
+    if (text_of(user, "lastname").empty()) errors.push_back("Last name cannot be blank");
+    if (text_of(user, "firstname").size() > 30)
+        errors.push_back("First name is too long (maximum is 30 characters)");
+    return errors;
+}
+
+Reply create_user(Call& call) {
+    json::object wish;
+    if (auto refused = read_body(call, "user", wish)) return *refused;
+    json::array errors = problems_of(call, wish, 0);
+    const bool has_password = says_true(wish, "generate_password");
+    if (!has_password && text_of(wish, "password").size() < 8)
+        errors.push_back("Password is too short (minimum is 8 characters)");
+    if (!errors.empty()) return invalid(errors);
+    if (call.is_rehearsal) return Reply{.status = 0, .body = ""};
+    // 1 to 4 belong to the administrator and the built-in principals of a fresh Redmine.
+    const std::int64_t id = 4 + call.world.next_id(users);
+    json::object record{{"id", id},
+                        {"login", text_of(wish, "login")},
+                        {"admin", false},
+                        {"firstname", text_of(wish, "firstname")},
+                        {"lastname", text_of(wish, "lastname")},
+                        {"mail", text_of(wish, "mail")},
+                        {"status", 1},
+                        {"created_on", stamp()}};
+    call.world.put(users, std::to_string(id - 4), record);
+    // As in Redmine, the answer holds a key of the new user: workers must not log it.
+    record["api_key"] = fmt::format("sandbox-api-key-of-user-{}", id);
+    return created("users", id, {{"user", record}});
+}
+
+const json::object* user_by_id(Call& call, const std::string& id) {
+    const std::int64_t number = std::atoll(id.c_str());
+    return number > 4 ? call.world.find(users, std::to_string(number - 4)) : nullptr;
+}
+
+Reply list_users(Call& call) {
+    const auto& query = call.request.query;
+    const auto value = [&query](const char* key) {
+        const auto found = query.find(key);
+        return found == query.end() ? std::optional<std::string>{} : found->second;
+    };
+    const std::string name = lower(value("name").value_or(""));
+    const std::optional<std::string> status = value("status");
+    const std::size_t limit = std::min<std::size_t>(
+        100, static_cast<std::size_t>(std::max(1, std::atoi(value("limit").value_or("25").c_str()))));
+    const std::size_t offset =
+        static_cast<std::size_t>(std::max(0, std::atoi(value("offset").value_or("0").c_str())));
+    json::array page;
+    std::size_t total = 0;
+    for (const auto& [key, user] : call.world.all(users)) {
+        const std::int64_t state = number_of(user, "status");
+        // Absent: active users only; empty: all; anything else: that number, and "*" is none.
+        if (!status && state != 1) continue;
+        if (status && !status->empty() && std::to_string(state) != *status) continue;
+        bool matches = name.empty();
+        for (const char* field : {"login", "firstname", "lastname", "mail"})
+            matches = matches || lower(text_of(user, field)).find(name) != std::string::npos;
+        if (!matches) continue;
+        if (total >= offset && page.size() < limit) page.push_back(user);
+        ++total;
+    }
+    return ok({{"users", page}, {"total_count", total}, {"offset", offset}, {"limit", limit}});
+}
+
+Reply show_user(Call& call) {
+    if (call.parameters[0] == "current")
+        return ok({{"user", json::object{{"id", 1}, {"login", "admin"}, {"admin", true}}}});
+    const json::object* user = user_by_id(call, call.parameters[0]);
+    if (!user) return empty(404);
+    json::object shown = *user;
+    json::array in;
+    for (const auto& [key, group] : call.world.all(groups))
+        for (const json::value& member : group.at("users").as_array())
+            if (member == shown["id"])
+                in.push_back(json::object{{"id", group.at("id")}, {"name", group.at("name")}});
+    const auto include = call.request.query.find("include");
+    if (include != call.request.query.end() && include->second.find("groups") != std::string::npos)
+        shown["groups"] = std::move(in);
+    return ok({{"user", shown}});
+}
+
+Reply update_user(Call& call) {
+    const json::object* found = user_by_id(call, call.parameters[0]);
+    if (!found) return empty(404);
+    json::object wish;
+    if (auto refused = read_body(call, "user", wish)) return *refused;
+    json::object record = *found;
+    for (const char* field : {"login", "firstname", "lastname", "mail"})
+        if (wish.contains(field)) record[field] = text_of(wish, field);
+    if (wish.contains("status")) record["status"] = number_of(wish, "status");
+    const json::array errors = problems_of(call, record, number_of(record, "id"));
+    if (!errors.empty()) return invalid(errors);
+    const std::string key = std::to_string(number_of(record, "id") - 4);
+    call.world.put(users, key, std::move(record));
+    return empty(204);
+}
+
+Reply delete_user(Call& call) {
+    const json::object* found = user_by_id(call, call.parameters[0]);
+    if (!found) return empty(404);
+    call.world.erase(users, std::to_string(number_of(*found, "id") - 4));
+    return empty(204);
+}
+
+Reply list_groups(Call& call) {
+    json::array list;
+    for (const auto& [key, group] : call.world.all(groups))
+        list.push_back(json::object{{"id", group.at("id")}, {"name", group.at("name")}});
+    return ok({{"groups", list}});
+}
+
+Reply create_group(Call& call) {
+    json::object wish;
+    if (auto refused = read_body(call, "group", wish)) return *refused;
+    const std::string name = text_of(wish, "name");
+    if (name.empty()) return invalid({"Name cannot be blank"});
+    for (const auto& [key, group] : call.world.all(groups))
+        if (lower(text_of(group, "name")) == lower(name)) return invalid({"Name has already been taken"});
+    const std::int64_t id = call.world.next_id(groups);
+    const json::object record{{"id", id}, {"name", name}, {"users", json::array{}}};
+    call.world.put(groups, std::to_string(id), record);
+    return created("groups", id, {{"group", json::object{{"id", id}, {"name", name}}}});
+}
+
+Reply add_to_group(Call& call) {
+    const json::object* found = call.world.find(groups, call.parameters[0]);
+    if (!found) return empty(404);
+    ErrorCode code;
+    const json::value body = json::parse(call.request.body, code);
+    if (code || !body.is_object()) return empty(400);
+    const std::int64_t id = number_of(body.get_object(), "user_id");
+    json::object group = *found;
+    json::array& members = group["users"].as_array();
+    const bool is_member = std::find(members.begin(), members.end(), json::value(id)) != members.end();
+    if (is_member || !user_by_id(call, std::to_string(id))) return invalid({"User is invalid"});
+    members.push_back(id);
+    call.world.put(groups, call.parameters[0], std::move(group));
+    return empty(204);
+}
+
+// By number or identifier, as Redmine takes both.
+const json::object* project_by(Call& call, const std::string& name) {
+    if (const json::object* found = call.world.find(projects, name)) return found;
+    for (const auto& [key, project] : call.world.all(projects))
+        if (text_of(project, "identifier") == name) return &project;
+    return nullptr;
+}
+
+Reply create_project(Call& call) {
+    json::object wish;
+    if (auto refused = read_body(call, "project", wish)) return *refused;
+    const std::string name = text_of(wish, "name");
+    const std::string identifier = text_of(wish, "identifier");
+    json::array errors;
+    if (name.empty()) errors.push_back("Name cannot be blank");
+    if (identifier.empty()) {
+        errors.push_back("Identifier cannot be blank");
+    } else if (identifier.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") !=
+                   std::string::npos ||
+               std::isalpha(static_cast<unsigned char>(identifier[0])) == 0) {
+        errors.push_back("Identifier is invalid");
+    } else if (project_by(call, identifier)) {
+        errors.push_back("Identifier has already been taken");
+    }
+    if (!errors.empty()) return invalid(errors);
+    const std::int64_t id = call.world.next_id(projects);
+    const json::object record{{"id", id},       {"name", name},  {"identifier", identifier},
+                              {"status", 1},    {"description", text_of(wish, "description")},
+                              {"created_on", stamp()}};
+    call.world.put(projects, std::to_string(id), record);
+    return created("projects", id, {{"project", record}});
+}
+
+Reply show_project(Call& call) {
+    const json::object* project = project_by(call, call.parameters[0]);
+    return project ? ok({{"project", *project}}) : empty(404);
+}
+
+Reply list_projects(Call& call) {
+    json::array list;
+    for (const auto& [key, project] : call.world.all(projects)) list.push_back(project);
+    return ok({{"projects", list}, {"total_count", list.size()}, {"offset", 0}, {"limit", 100}});
+}
+
+Reply list_roles(Call&) {
+    return ok({{"roles", json::array{json::object{{"id", 3}, {"name", "Manager"}},
+                                     json::object{{"id", 4}, {"name", "Developer"}},
+                                     json::object{{"id", 5}, {"name", "Reporter"}}}}});
+}
+
+Reply add_member(Call& call) {
+    const json::object* project = project_by(call, call.parameters[0]);
+    if (!project) return empty(404);
+    json::object wish;
+    if (auto refused = read_body(call, "membership", wish)) return *refused;
+    const std::int64_t user = number_of(wish, "user_id");
+    const json::value* roles = wish.if_contains("role_ids");
+    if (!user_by_id(call, std::to_string(user))) return invalid({"Principal cannot be blank"});
+    if (!roles || !roles->is_array() || roles->get_array().empty())
+        return invalid({"Role cannot be empty"});
+    for (const auto& [key, member] : call.world.all(memberships))
+        if (member.at("project_id") == project->at("id") && number_of(member, "user_id") == user)
+            return invalid({"User has already been taken"});
+    const std::int64_t id = call.world.next_id(memberships);
+    const json::object record{{"id", id}, {"project_id", project->at("id")}, {"user_id", user},
+                              {"role_ids", *roles}};
+    call.world.put(memberships, std::to_string(id), record);
+    return created("memberships", id, {{"membership", json::object{{"id", id}}}});
+}
+
+Reply list_members(Call& call) {
+    const json::object* project = project_by(call, call.parameters[0]);
+    if (!project) return empty(404);
+    json::array list;
+    for (const auto& [key, member] : call.world.all(memberships)) {
+        if (member.at("project_id") != project->at("id")) continue;
+        json::array roles;
+        for (const json::value& role : member.at("role_ids").as_array())
+            roles.push_back(json::object{{"id", role}});
+        list.push_back(json::object{{"id", member.at("id")},
+                                    {"user", json::object{{"id", member.at("user_id")}}},
+                                    {"roles", roles}});
+    }
+    return ok({{"memberships", list}, {"total_count", list.size()}, {"offset", 0}, {"limit", 100}});
+}
+
+Reply create_issue(Call& call) {
+    json::object wish;
+    if (auto refused = read_body(call, "issue", wish)) return *refused;
+    const json::object* project = project_by(call, text_of(wish, "project_id"));
+    if (!project) return invalid({"Project cannot be blank"});
+    if (text_of(wish, "subject").empty()) return invalid({"Subject cannot be blank"});
+    const std::int64_t id = call.world.next_id(issues);
+    const json::object record{
+        {"id", id},
+        {"project", json::object{{"id", project->at("id")}, {"name", project->at("name")}}},
+        {"subject", text_of(wish, "subject")},
+        {"description", text_of(wish, "description")},
+        {"created_on", stamp()}};
+    call.world.put(issues, std::to_string(id), record);
+    return created("issues", id, {{"issue", record}});
+}
+
+Reply list_issues(Call& call) {
+    const auto& query = call.request.query;
+    const auto subject = query.find("subject");
+    const auto project = query.find("project_id");
+    json::array list;
+    for (const auto& [key, issue] : call.world.all(issues)) {
+        if (subject != query.end() && text_of(issue, "subject") != subject->second) continue;
+        if (project != query.end()) {
+            const json::object* wanted = project_by(call, project->second);
+            if (!wanted || issue.at("project").as_object().at("id") != wanted->at("id")) continue;
+        }
+        list.push_back(issue);
+    }
+    return ok({{"issues", list}, {"total_count", list.size()}, {"offset", 0}, {"limit", 100}});
+}
+
+Reply update_issue(Call& call) {
+    const json::object* found = call.world.find(issues, call.parameters[0]);
+    if (!found) return empty(404);
+    json::object wish;
+    if (auto refused = read_body(call, "issue", wish)) return *refused;
+    json::object record = *found;
+    if (wish.contains("notes")) {
+        json::array notes = record.contains("notes") ? record["notes"].as_array() : json::array{};
+        notes.push_back(wish["notes"]);
+        record["notes"] = std::move(notes);
+    }
+    call.world.put(issues, call.parameters[0], std::move(record));
+    return empty(204);
+}
+
+std::optional<Reply> refuse_stranger(const Call& call) {
+    if (call.request.header("x-redmine-api-key") == call.options.redmine_key) return std::nullopt;
+    Reply reply = empty(401);
+    reply.headers["WWW-Authenticate"] = "Basic realm=\"Redmine API\"";
+    return reply;
+}
+
+Reply refuse_with(std::string_view error) { return invalid({json::string(error)}); }
+
+Reply unknown_route() {
+    return {.status = 404,
+            .body = "<!DOCTYPE html><html><body><h1>Page not found</h1></body></html>",
+            .content_type = "text/html"};
+}
+
+constexpr std::array routes = {
+    Route{"POST", "/users.json", "redmine.create_user", create_user},
+    Route{"GET", "/users.json", "redmine.find_user", list_users},
+    Route{"GET", "/users/{}.json", "redmine.show_user", show_user},
+    Route{"PUT", "/users/{}.json", "redmine.update_user", update_user},
+    Route{"DELETE", "/users/{}.json", "redmine.delete_user", delete_user},
+    Route{"GET", "/groups.json", "redmine.list_groups", list_groups},
+    Route{"POST", "/groups.json", "redmine.create_group", create_group},
+    Route{"POST", "/groups/{}/users.json", "redmine.add_to_group", add_to_group},
+    Route{"POST", "/projects.json", "redmine.create_project", create_project},
+    Route{"GET", "/projects.json", "redmine.list_projects", list_projects},
+    Route{"GET", "/projects/{}.json", "redmine.show_project", show_project},
+    Route{"POST", "/projects/{}/memberships.json", "redmine.add_member", add_member},
+    Route{"GET", "/projects/{}/memberships.json", "redmine.list_members", list_members},
+    Route{"GET", "/roles.json", "redmine.list_roles", list_roles},
+    Route{"POST", "/issues.json", "redmine.create_issue", create_issue},
+    Route{"GET", "/issues.json", "redmine.find_issue", list_issues},
+    Route{"PUT", "/issues/{}.json", "redmine.update_issue", update_issue},
+};
+
+} // namespace
+
+const Target& redmine_target() {
+    static const Target target{"/redmine", routes, refuse_stranger, refuse_with, unknown_route};
+    return target;
+}
+
+} // namespace baton::sandbox
