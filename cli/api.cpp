@@ -21,10 +21,15 @@ std::size_t append_body(char* data, std::size_t size, std::size_t count, void* t
     return size * count;
 }
 
-struct CurlDeleter {
-    void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+struct ListDeleter {
     void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
+
+// Called by libcurl about once a second: a value other than 0 gives the request up.
+int ask_whether_interrupted(void* api, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    const auto& is_interrupted = static_cast<Api*>(api)->is_interrupted;
+    return is_interrupted && is_interrupted() ? 1 : 0;
+}
 
 } // namespace
 
@@ -66,13 +71,15 @@ Outcome<Answer> Api::remove(const std::string& path) {
 Outcome<Answer> Api::send(const char* method, const std::string& path, const std::string* body,
                           std::chrono::seconds limit) {
     static const bool initialised = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-    const std::unique_ptr<CURL, CurlDeleter> handle(initialised ? curl_easy_init() : nullptr);
-    if (!handle) return Failure{make_error_code(boost::system::errc::not_enough_memory), "libcurl does not start"};
+    // Kept between requests, and with it the connection.
+    if (!handle_ && initialised) handle_.reset(curl_easy_init(), curl_easy_cleanup);
+    if (!handle_) return Failure{make_error_code(boost::system::errc::not_enough_memory), "libcurl does not start"};
     std::string received;
-    std::unique_ptr<curl_slist, CurlDeleter> headers(
+    std::unique_ptr<curl_slist, ListDeleter> headers(
         curl_slist_append(nullptr, "Content-Type: application/json"));
     const std::string target = url_ + path;
-    CURL* curl = handle.get();
+    CURL* curl = handle_.get();
+    curl_easy_reset(curl);
     curl_easy_setopt(curl, CURLOPT_URL, target.c_str());
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
@@ -83,6 +90,9 @@ Outcome<Answer> Api::send(const char* method, const std::string& path, const std
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 5L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, static_cast<long>(limit.count()));
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, ask_whether_interrupted);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, this);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &received);
     if (body != nullptr) {

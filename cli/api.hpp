@@ -8,6 +8,8 @@
 #include <boost/json/value.hpp>
 
 #include <chrono>
+#include <functional>
+#include <memory>
 #include <string>
 
 namespace baton::cli {
@@ -33,6 +35,9 @@ public:
 
     const std::string& url() const { return url_; }
 
+    // Asked while a request waits; true gives it up. May be empty.
+    std::function<bool()> is_interrupted;
+
 private:
     Outcome<Answer> send(const char* method, const std::string& path, const std::string* body,
                          std::chrono::seconds limit);
@@ -40,6 +45,7 @@ private:
     std::string url_;
     std::string user_;
     std::string password_;
+    std::shared_ptr<void> handle_; // libcurl's, made on first use
 };
 
 // Percent-encodes one path segment or query value.

@@ -1,0 +1,119 @@
+#include "cli/follow.hpp"
+
+#include "cli/output.hpp"
+#include "cli/terminal.hpp"
+
+#include <boost/json/array.hpp>
+#include <fmt/format.h>
+
+#include <atomic>
+#include <csignal>
+#include <thread>
+#include <utility>
+
+namespace baton::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+std::atomic<int> interrupts{0};
+
+void count_interrupt(int) {
+    if (++interrupts > 1) std::_Exit(130);
+}
+
+std::string detail_of(const json::object& fact) {
+    const auto* error = fact.if_contains("error");
+    if (error == nullptr) return {};
+    const auto type = member(*error, "type");
+    const auto detail = member(*error, "detail");
+    return detail.empty() ? type : type + ": " + detail;
+}
+
+bool is_closed(std::string_view status) {
+    return status == "completed" || status == "failed" || status == "cancelled" || status == "timed_out" ||
+           status == "compensated";
+}
+
+} // namespace
+
+void watch_interrupts() { std::signal(SIGINT, count_interrupt); }
+bool was_interrupted() { return interrupts > 0; }
+
+std::string Narrator::tell(const json::value& entry) {
+    std::string lines;
+    const auto at = micros_from(member(entry, "at"));
+    const auto* object = entry.if_object();
+    const auto* facts = object == nullptr ? nullptr : object->if_contains("facts");
+    if (facts == nullptr || !facts->is_array()) return lines;
+    for (const auto& fact : facts->as_array())
+        if (const auto* as_object = fact.if_object()) lines += tell_fact(*as_object, at);
+    return lines;
+}
+
+std::string Narrator::tell_fact(const json::object& fact, std::int64_t at) {
+    const auto word = member(fact, "fact");
+    const bool undo = fact.contains("undo");
+    const auto step = member(fact, "step");
+    const std::string name = undo ? "undo " + step : step;
+    const auto line = [&](Colour colour, const char* sign, std::string_view what) {
+        return fmt::format("  {} {:<20} {}\n", paint(colour, sign), name, what);
+    };
+    if (word == "task_dispatched") {
+        dispatched_at_[name] = at;
+        return {};
+    }
+    if (word == "task_completed")
+        return line(undo ? Colour::blue : Colour::green, undo ? "↶" : "✓",
+                    fmt::format("{} in {}", undo ? "undone" : "done", duration_text(at - dispatched_at_[name])));
+    if (word == "task_failed") {
+        const auto retry_at = member(fact, "retry_at");
+        if (retry_at.empty()) return line(Colour::red, "✗", fmt::format("attempt {} failed: {}", member(fact, "attempt"), detail_of(fact)));
+        return line(Colour::yellow, "…", fmt::format("attempt {} failed: {}; again in {}", member(fact, "attempt"),
+                                                     detail_of(fact), duration_text(micros_from(retry_at) - at)));
+    }
+    if (word == "step_done") return line(Colour::green, "✓", "done");
+    if (word == "step_skipped") return line(Colour::dim, "-", "skipped");
+    if (word == "step_cancelled" || word == "task_cancelled") return line(Colour::dim, "-", "cancelled");
+    if (word == "error_caught") return line(Colour::yellow, "!", "caught " + detail_of(fact));
+    if (word == "step_dead") return line(Colour::red, "✗", fmt::format("gave up ({}): {}", member(fact, "reason"), detail_of(fact)));
+    if (word == "late_result") return line(Colour::dim, "-", "a late result was ignored");
+    if (word == "cancel_requested") return fmt::format("  {} cancel requested\n", paint(Colour::yellow, "!"));
+    if (word == "run_status" && member(fact, "status") == "compensating")
+        return fmt::format("  {} undoing what was done, newest first\n", paint(Colour::blue, "↶"));
+    return {};
+}
+
+Outcome<Followed> follow(Api& api, const std::string& run_id, Narrator* narrator) {
+    std::uint64_t after = 0;
+    auto last_answer = std::chrono::steady_clock::now();
+    for (;;) {
+        const auto path = fmt::format("/api/runs/{}/history?after={}&wait=10", encoded(run_id), after);
+        const auto answer = api.get(path, std::chrono::seconds{20});
+        if (was_interrupted()) return Followed{};
+        const bool away = !answer || answer->status == 503;
+        if (away) {
+            if (std::chrono::steady_clock::now() - last_answer > patience)
+                return answer ? Failure{make_error_code(boost::system::errc::host_unreachable), answer->reason()} : answer.error();
+            std::this_thread::sleep_for(std::chrono::milliseconds(250));
+            continue;
+        }
+        last_answer = std::chrono::steady_clock::now();
+        if (!answer->is_good()) return Failure{make_error_code(boost::system::errc::no_such_file_or_directory), answer->reason()};
+        const auto* object = answer->body.if_object();
+        const auto* history = object == nullptr ? nullptr : object->if_contains("history");
+        if (history != nullptr && history->is_array()) {
+            for (const auto& entry : history->as_array()) {
+                if (narrator != nullptr) fmt::print("{}", narrator->tell(entry));
+                ErrorCode ignored;
+                if (const auto* seq = entry.as_object().if_contains("seq")) after = seq->to_number<std::uint64_t>(ignored);
+            }
+            std::fflush(stdout);
+        }
+        const auto status = member(answer->body, "status");
+        if (is_closed(status) || status == "paused") return Followed{answer->body, true};
+    }
+}
+
+} // namespace baton::cli

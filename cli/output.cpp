@@ -1,0 +1,136 @@
+#include "cli/output.hpp"
+
+#include "cli/terminal.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+namespace baton::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+void append_pretty(std::string& out, const json::value& value, std::size_t depth) {
+    const auto indent = [&](std::size_t level) { out.append(level * 2, ' '); };
+    if (const auto* object = value.if_object(); object != nullptr && !object->empty()) {
+        out += "{\n";
+        std::size_t left = object->size();
+        for (const auto& entry : *object) {
+            indent(depth + 1);
+            out += json::serialize(json::value(entry.key()));
+            out += ": ";
+            append_pretty(out, entry.value(), depth + 1);
+            out += --left > 0 ? ",\n" : "\n";
+        }
+        indent(depth);
+        out += '}';
+    } else if (const auto* array = value.if_array(); array != nullptr && !array->empty()) {
+        out += "[\n";
+        std::size_t left = array->size();
+        for (const auto& item : *array) {
+            indent(depth + 1);
+            append_pretty(out, item, depth + 1);
+            out += --left > 0 ? ",\n" : "\n";
+        }
+        indent(depth);
+        out += ']';
+    } else {
+        out += json::serialize(value);
+    }
+}
+
+// The parts of an RFC 3339 time in UTC, as this program writes it.
+bool scan_time(std::string_view text, std::tm& parts, int& micros) {
+    const std::string copy(text);
+    micros = 0;
+    return std::sscanf(copy.c_str(), "%d-%d-%dT%d:%d:%d.%dZ", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
+                       &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &micros) >= 6;
+}
+
+} // namespace
+
+void complain(std::string_view text) {
+    fmt::print(stderr, "{} {}\n", paint(Colour::red, "baton:", stderr), text);
+}
+
+std::optional<json::value> expect(Session& session, const Outcome<Answer>& answer) {
+    if (!answer) {
+        complain(answer.error().detail);
+        session.exit_code = exit_unreachable;
+        return std::nullopt;
+    }
+    if (answer->is_good()) return answer->body;
+    complain(answer->reason());
+    const bool wrong_request = answer->status == 400 || answer->status == 404 || answer->status == 422;
+    if (answer->status == 503)
+        session.exit_code = exit_unreachable;
+    else
+        session.exit_code = wrong_request ? exit_wrong_usage : exit_failed;
+    return std::nullopt;
+}
+
+std::string pretty(const json::value& value) {
+    std::string out;
+    append_pretty(out, value, 0);
+    return out;
+}
+
+void print_json(const json::value& value) { fmt::print("{}\n", pretty(value)); }
+
+std::string member(const json::value& object, std::string_view key) {
+    const auto* as_object = object.if_object();
+    const auto* found = as_object == nullptr ? nullptr : as_object->if_contains(key);
+    if (found == nullptr || found->is_null()) return {};
+    if (found->is_string()) return std::string(found->as_string());
+    return json::serialize(*found);
+}
+
+std::int64_t micros_from(std::string_view rfc3339) {
+    std::tm parts{};
+    int micros = 0;
+    if (!scan_time(rfc3339, parts, micros)) return 0;
+    parts.tm_year -= 1900;
+    parts.tm_mon -= 1;
+    return static_cast<std::int64_t>(timegm(&parts)) * 1'000'000 + micros;
+}
+
+std::string local_time(std::string_view rfc3339) {
+    const auto micros = micros_from(rfc3339);
+    if (micros == 0) return std::string(rfc3339);
+    return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(static_cast<std::time_t>(micros / 1'000'000)));
+}
+
+std::string duration_text(std::int64_t micros) {
+    const double seconds = static_cast<double>(micros) / 1e6;
+    if (seconds < 60) return fmt::format("{:.2f} s", seconds);
+    const auto whole = micros / 1'000'000;
+    if (whole < 3600) return fmt::format("{} m {} s", whole / 60, whole % 60);
+    return fmt::format("{} h {} m", whole / 3600, whole / 60 % 60);
+}
+
+std::optional<std::string> read_file(const std::string& path) {
+    std::ostringstream content;
+    if (path == "-") {
+        std::string text;
+        char buffer[65536];
+        for (std::size_t got = 0; (got = std::fread(buffer, 1, sizeof buffer, stdin)) > 0;) text.append(buffer, got);
+        return text;
+    }
+    std::ifstream in(path, std::ios::binary);
+    if (!in || (content << in.rdbuf(), in.bad())) {
+        complain(fmt::format("cannot read '{}'", path));
+        return std::nullopt;
+    }
+    return content.str();
+}
+
+} // namespace baton::cli

@@ -1,0 +1,40 @@
+// What several verbs share: saying what went wrong, printing JSON, picking members out of answers.
+#pragma once
+
+#include "cli/api.hpp"
+#include "cli/verbs.hpp"
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace baton::cli {
+
+// Prints "baton: text" to standard error.
+void complain(std::string_view text);
+
+// The good answer, or nothing after having said why and set the session's exit code:
+// 3 out of reach, 2 the request was wrong, 1 everything else.
+std::optional<boost::json::value> expect(Session& session, const Outcome<Answer>& answer);
+
+// Two spaces of indentation, members in the order they came.
+std::string pretty(const boost::json::value& value);
+void print_json(const boost::json::value& value);
+
+// The member as text for a table: texts as they are, null as "", others as JSON.
+std::string member(const boost::json::value& object, std::string_view key);
+
+// "2026-01-31T12:04:10.123456Z" → "2026-01-31 12:04:10" in local time; other text as it is.
+std::string local_time(std::string_view rfc3339);
+// Microseconds since the epoch, 0 if it is no time.
+std::int64_t micros_from(std::string_view rfc3339);
+// "0.12 s", "4 m 10 s".
+std::string duration_text(std::int64_t micros);
+
+// The content of a file; "-" is standard input. Nothing after having complained.
+std::optional<std::string> read_file(const std::string& path);
+
+} // namespace baton::cli

@@ -1,0 +1,25 @@
+// The verbs of `baton`, in groups. Each function adds its subcommands to `app`; a subcommand's
+// callback sets `session.exit_code`.
+#pragma once
+
+#include "cli/exit_codes.hpp"
+#include "server/config.hpp"
+
+#include <CLI/App.hpp>
+
+#include <string>
+
+namespace baton::cli {
+
+struct Session {
+    server::Environment environment;
+    std::string program; // how this very executable is started again
+    int exit_code = exit_done;
+};
+
+void add_server_verbs(CLI::App& app, Session& session); // dev, serve, worker, sandbox, await
+void add_check_verbs(CLI::App& app, Session& session);  // check, eval
+void add_run_verbs(CLI::App& app, Session& session);    // deploy, run, runs, show, cancel, retry, call
+void add_dead_verbs(CLI::App& app, Session& session);   // dead list, show, redrive, drop
+
+} // namespace baton::cli

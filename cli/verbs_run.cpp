@@ -1,0 +1,449 @@
+// The verbs of runs: deploy, run, runs, show, cancel, retry, call.
+#include "cli/api.hpp"
+#include "cli/follow.hpp"
+#include "cli/input.hpp"
+#include "cli/output.hpp"
+#include "cli/terminal.hpp"
+#include "cli/verbs.hpp"
+
+#include "base/random.hpp"
+
+#include <CLI/CLI.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <thread>
+#include <utility>
+
+namespace baton::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+int exit_code_of(std::string_view status) { return status == "completed" ? exit_done : exit_failed; }
+
+// Repeats a request while the server is away, for `patience` at most.
+Outcome<Answer> persistently(const std::function<Outcome<Answer>()>& request) {
+    const auto give_up = std::chrono::steady_clock::now() + patience;
+    for (;;) {
+        auto answer = request();
+        const bool away = !answer || answer->status == 503;
+        if (!away || std::chrono::steady_clock::now() > give_up || was_interrupted()) return answer;
+        std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    }
+}
+
+// ---- deploy -------------------------------------------------------------------------------------
+
+void deploy(Session& session, const std::vector<std::string>& files, bool as_json) {
+    Api api(session.environment);
+    json::array all;
+    for (const auto& file : files) {
+        const auto source = read_file(file);
+        if (!source) {
+            session.exit_code = exit_wrong_usage;
+            return;
+        }
+        json::object request;
+        request["source"] = *source;
+        request["file"] = file;
+        const auto answer = api.post("/api/workflows", request);
+        if (answer && answer->status == 422) {
+            // The reason is the checker's report, already laid out.
+            fmt::print(stderr, "{}\n", answer->reason());
+            session.exit_code = exit_failed;
+            continue;
+        }
+        const auto deployed = expect(session, answer);
+        if (!deployed) return;
+        all.push_back(*deployed);
+        if (!as_json)
+            fmt::print("{} version {}{}\n", member(*deployed, "workflow"), member(*deployed, "version"),
+                       member(*deployed, "new") == "true" ? "" : " (unchanged)");
+    }
+    if (as_json) print_json(all);
+}
+
+// ---- run ----------------------------------------------------------------------------------------
+
+struct RunOptions {
+    std::string workflow;
+    std::string input;
+    std::vector<std::string> sets;
+    std::string key;
+    std::string each;
+    bool detach = false;
+    bool as_json = false;
+};
+
+json::object start_request(const RunOptions& options, json::object input) {
+    json::object request;
+    request["workflow"] = options.workflow;
+    request["input"] = std::move(input);
+    if (!options.key.empty()) request["key"] = options.key;
+    return request;
+}
+
+void print_end(const json::value& run) {
+    const auto status = member(run, "status");
+    const auto took = micros_from(member(run, "closed_at")) - micros_from(member(run, "started_at"));
+    fmt::print("{} {}", paint(Colour::bold, member(run, "workflow")), paint(colour_of_status(status), status));
+    if (!member(run, "closed_at").empty()) fmt::print(" in {}", duration_text(took));
+    fmt::print("\n");
+    if (const auto error = member(run, "error"); !error.empty()) fmt::print("{}\n", paint(Colour::red, error));
+    if (const auto* output = run.as_object().if_contains("output"); output != nullptr && !output->is_null())
+        print_json(*output);
+}
+
+void run_one(Session& session, const RunOptions& options) {
+    auto input = run_input(options.input, options.sets);
+    if (!input) {
+        complain(input.error().detail);
+        session.exit_code = exit_wrong_usage;
+        return;
+    }
+    Api api(session.environment);
+    const auto started = expect(session, api.post("/api/runs", start_request(options, std::move(*input))));
+    if (!started) return;
+    const auto id = member(*started, "run");
+    if (options.detach) {
+        if (options.as_json)
+            print_json(*started);
+        else
+            fmt::print("{}\n", id);
+        return;
+    }
+    if (!options.as_json)
+        fmt::print("{} run {}{}\n", paint(Colour::bold, options.workflow), id,
+                   member(*started, "new") == "true" ? "" : " (started before under the same key)");
+    std::fflush(stdout);
+    watch_interrupts();
+    api.is_interrupted = was_interrupted;
+    Narrator narrator;
+    const auto followed = follow(api, id, options.as_json ? nullptr : &narrator);
+    if (!followed) {
+        complain(followed.error().detail);
+        session.exit_code = exit_unreachable;
+        return;
+    }
+    if (!followed->closed) {
+        fmt::print("\ndetached; the run goes on. baton show {}\n", id);
+        return;
+    }
+    if (options.as_json)
+        print_json(followed->run);
+    else
+        print_end(followed->run);
+    session.exit_code = exit_code_of(member(followed->run, "status"));
+}
+
+// Starts one run for each input and waits for all of them. Every start carries a fallback key made
+// of this call and the line, so that one repeated after a lost answer does not start twice; a
+// workflow's own idempotency goes first.
+class Many {
+public:
+    Many(Session& session, const RunOptions& options) : session_(session), options_(options), api_(session.environment) {
+        watch_interrupts();
+        api_.is_interrupted = was_interrupted;
+    }
+
+    void run() {
+        auto inputs = read_inputs(options_.each);
+        if (!inputs) {
+            complain(inputs.error().detail);
+            session_.exit_code = exit_wrong_usage;
+            return;
+        }
+        const auto begun = std::chrono::steady_clock::now();
+        if (!start_all(*inputs)) return;
+        if (!options_.detach && !wait_for_all()) return;
+        const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
+        summarise(took.count());
+    }
+
+private:
+    bool start_all(std::vector<json::object>& inputs) {
+        const std::string call = random_name(16);
+        ProgressBar bar("starting ", inputs.size());
+        for (std::size_t i = 0; i < inputs.size(); ++i) {
+            for (const auto& set : options_.sets) {
+                if (const auto done = apply_set(inputs[i], set); !done) {
+                    complain(done.error().detail);
+                    session_.exit_code = exit_wrong_usage;
+                    return false;
+                }
+            }
+            auto request = start_request(options_, std::move(inputs[i]));
+            request["fallback_key"] = fmt::format("{}:{}", call, i);
+            const auto answer = persistently([&] { return api_.post("/api/runs", request); });
+            if (was_interrupted()) break;
+            if (answer && (answer->status == 422 || answer->status == 409)) {
+                refused_.push_back(fmt::format("line {}: {}", i + 1, answer->reason()));
+            } else {
+                const auto started = expect(session_, answer);
+                if (!started) return false;
+                if (member(*started, "new") != "true") ++existing_;
+                ids_.push_back(member(*started, "run"));
+            }
+            bar.show(i + 1, "");
+        }
+        return true;
+    }
+
+    bool wait_for_all() {
+        ProgressBar bar("finishing", ids_.size());
+        std::size_t closed = 0;
+        for (const auto& id : ids_) {
+            const auto followed = follow(api_, id, nullptr);
+            if (!followed) {
+                complain(followed.error().detail);
+                session_.exit_code = exit_unreachable;
+                return false;
+            }
+            if (!followed->closed) break;
+            const auto status = member(followed->run, "status");
+            ++counts_[status];
+            if (status != "completed" && failures_.size() < 10)
+                failures_.push_back(fmt::format("{} {}: {}", id, status, member(followed->run, "error")));
+            bar.show(++closed, "");
+        }
+        return true;
+    }
+
+    void summarise(std::int64_t took) {
+        if (options_.as_json) {
+            json::object out;
+            out["started"] = ids_.size() - existing_;
+            out["existing"] = existing_;
+            out["refused"] = refused_.size();
+            json::object counts;
+            for (const auto& [status, count] : counts_) counts[status] = count;
+            out["statuses"] = std::move(counts);
+            out["seconds"] = static_cast<double>(took) / 1e6;
+            print_json(out);
+        } else {
+            fmt::print("{} runs in {}", ids_.size(), duration_text(took));
+            if (existing_ > 0) fmt::print(", {} of them existed already", existing_);
+            for (const auto& [status, count] : counts_) fmt::print("; {} {}", count, paint(colour_of_status(status), status));
+            if (!refused_.empty()) fmt::print("; {} refused", refused_.size());
+            fmt::print("\n");
+            for (const auto& line : failures_) fmt::print("  {}\n", line);
+            for (std::size_t i = 0; i < std::min<std::size_t>(refused_.size(), 10); ++i) fmt::print("  {}\n", refused_[i]);
+        }
+        const bool all_good = refused_.empty() && (options_.detach || counts_["completed"] == ids_.size());
+        session_.exit_code = all_good ? exit_done : exit_failed;
+    }
+
+    Session& session_;
+    const RunOptions& options_;
+    Api api_;
+    std::vector<std::string> ids_;
+    std::size_t existing_ = 0;
+    std::map<std::string, std::size_t> counts_;
+    std::vector<std::string> failures_;
+    std::vector<std::string> refused_;
+};
+
+// ---- runs, show ---------------------------------------------------------------------------------
+
+void list_runs(Session& session, const std::string& workflow, const std::string& status, unsigned limit, bool as_json) {
+    Api api(session.environment);
+    std::string path = fmt::format("/api/runs?limit={}", limit);
+    if (!workflow.empty()) path += "&workflow=" + encoded(workflow);
+    if (!status.empty()) path += "&status=" + encoded(status);
+    const auto list = expect(session, api.get(path));
+    if (!list) return;
+    if (as_json) return print_json(*list);
+    std::vector<std::vector<std::string>> rows{{"RUN", "WORKFLOW", "VERSION", "STATUS", "STARTED", "TOOK", "ERROR"}};
+    for (const auto& run : list->as_array()) {
+        const auto closed = member(run, "closed_at");
+        rows.push_back({member(run, "id"), member(run, "workflow"), member(run, "version"), member(run, "status"),
+                        local_time(member(run, "started_at")),
+                        closed.empty() ? "" : duration_text(micros_from(closed) - micros_from(member(run, "started_at"))),
+                        member(run, "error")});
+    }
+    if (rows.size() == 1) return fmt::print("no runs yet; start one with: baton run WORKFLOW\n");
+    print_table(rows);
+}
+
+void print_step(const json::value& step) {
+    const bool undo = member(step, "undo") == "true";
+    const auto status = member(step, "status");
+    const Colour colour = status == "done" ? Colour::green : status == "dead" || status == "failed" ? Colour::red : Colour::yellow;
+    fmt::print("\n{} {} {}\n", paint(Colour::bold, (undo ? "undo " : "") + member(step, "step")), member(step, "task"),
+               paint(colour, status));
+    if (const auto input = member(step, "input"); !input.empty()) fmt::print("  with    {}\n", input);
+    for (const auto& attempt : step.as_object().at("attempts").as_array()) {
+        const auto from = member(attempt, "dispatched_at");
+        const auto to = member(attempt, "closed_at");
+        fmt::print("  attempt {}  {}  {}", member(attempt, "attempt"), local_time(from),
+                   to.empty() ? "open" : fmt::format("{} after {}", member(attempt, "outcome"), duration_text(micros_from(to) - micros_from(from))));
+        if (const auto* error = attempt.as_object().if_contains("error"))
+            fmt::print("  {}: {}", member(*error, "type"), member(*error, "detail"));
+        if (const auto retry = member(attempt, "retry_at"); !retry.empty()) fmt::print("; next at {}", local_time(retry));
+        fmt::print("\n");
+    }
+    if (const auto output = member(step, "output"); !output.empty()) fmt::print("  result  {}\n", output);
+}
+
+void show_run(Session& session, const std::string& run, bool as_json) {
+    Api api(session.environment);
+    const auto details = expect(session, api.get("/api/runs/" + encoded(run)));
+    if (!details) return;
+    if (as_json) return print_json(*details);
+    const auto status = member(*details, "status");
+    fmt::print("{} version {}  run {}  {}\n", paint(Colour::bold, member(*details, "workflow")), member(*details, "version"),
+               member(*details, "id"), paint(colour_of_status(status), status));
+    fmt::print("started {}", local_time(member(*details, "started_at")));
+    if (const auto closed = member(*details, "closed_at"); !closed.empty())
+        fmt::print("  closed {}  took {}", local_time(closed),
+                   duration_text(micros_from(closed) - micros_from(member(*details, "started_at"))));
+    fmt::print("\ninput   {}\n", member(*details, "input"));
+    for (const auto& step : details->as_object().at("steps").as_array()) print_step(step);
+    if (const auto error = member(*details, "error"); !error.empty()) fmt::print("\n{}\n", paint(Colour::red, error));
+    if (const auto output = member(*details, "output"); !output.empty()) fmt::print("\noutput  {}\n", output);
+    const auto letters = details->as_object().at("dead_letters").as_array().size();
+    if (letters > 0) fmt::print("\n{} dead letter(s): baton dead list\n", letters);
+}
+
+// ---- cancel, retry, call ------------------------------------------------------------------------
+
+void change_run(Session& session, const std::string& run, const char* what, json::object body, bool as_json) {
+    Api api(session.environment);
+    const auto changed = expect(session, api.post(fmt::format("/api/runs/{}/{}", encoded(run), what), body));
+    if (!changed) return;
+    if (as_json) return print_json(*changed);
+    fmt::print("{} {}\n", member(*changed, "run"), member(*changed, "status"));
+}
+
+// "5s", "500ms", "2m"; nothing if it is no duration.
+std::optional<std::chrono::milliseconds> parse_limit(const std::string& text) {
+    std::size_t used = 0;
+    double number = 0;
+    try {
+        number = std::stod(text, &used);
+    } catch (const std::exception&) {
+        return std::nullopt;
+    }
+    const auto unit = text.substr(used);
+    const double scale = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000 : 0;
+    if (scale == 0 || number <= 0 || number * scale > 3'600'000) return std::nullopt;
+    return std::chrono::milliseconds(static_cast<std::int64_t>(number * scale));
+}
+
+void call_task(Session& session, const std::string& task, const std::string& with, const std::string& limit_text, bool as_json) {
+    const auto limit = parse_limit(limit_text);
+    const auto input = run_input(with, {});
+    if (!limit || !input) {
+        complain(!limit ? "--timeout must be a duration up to 1h such as 5s or 500ms" : input.error().detail);
+        session.exit_code = exit_wrong_usage;
+        return;
+    }
+    Api api(session.environment);
+    json::object request;
+    request["task"] = task;
+    request["with"] = *input;
+    request["timeout_ms"] = limit->count();
+    const auto wait = std::chrono::duration_cast<std::chrono::seconds>(*limit) + std::chrono::seconds(10);
+    const auto answer = api.post("/api/call", request, wait);
+    const auto called = expect(session, answer);
+    if (!called) {
+        if (session.exit_code != exit_unreachable) session.exit_code = exit_failed;
+        return;
+    }
+    const bool completed = member(*called, "completed") == "true";
+    session.exit_code = completed ? exit_done : exit_failed;
+    if (as_json) return print_json(*called);
+    const auto& body = called->as_object().at(completed ? "result" : "problem");
+    if (completed) return print_json(body);
+    complain(fmt::format("{} failed: {}: {}", task, member(body, "type"), member(body, "detail")));
+}
+
+} // namespace
+
+void add_run_verbs(CLI::App& app, Session& session) {
+    struct Values {
+        RunOptions run;
+        std::vector<std::string> files;
+        std::string workflow, status, id, reason, task, with = "{}", limit_text = "5s";
+        unsigned limit = 50;
+        bool as_json = false;
+    };
+    auto values = std::make_shared<Values>();
+    const auto json_flag = [values](CLI::App* verb) { verb->add_flag("--json", values->as_json, "Print JSON for scripts"); };
+
+    auto* deploying = app.add_subcommand("deploy", "Check workflow files and make them live on the server");
+    deploying->add_option("FILE", values->files, "Workflow files")->required();
+    json_flag(deploying);
+    deploying->footer("Example:\n  baton deploy workflows/*.toml");
+    deploying->callback([&session, values] { deploy(session, values->files, values->as_json); });
+
+    auto* running = app.add_subcommand("run", "Start a run and follow it to its end");
+    running->add_option("WORKFLOW", values->run.workflow, "Name of a deployed workflow")->required();
+    running->add_option("--input", values->run.input, "Input as JSON, or @FILE");
+    running->add_option("--set", values->run.sets, "One member of the input: name=text or name:=json")->allow_extra_args(false);
+    running->add_option("--key", values->run.key, "Idempotency key: a second start with it gives the first run");
+    running->add_flag("--detach", values->run.detach, "Print the run's id and do not follow it");
+    running->add_option("--each", values->run.each, "One run for each line of FILE.csv or FILE.jsonl");
+    json_flag(running);
+    running->footer("Ctrl-C detaches; the run goes on. Exit code 0 only if it completed.\n\nExamples:\n"
+                    "  baton run provision-user --set email=ada@example.org --set first_name=Ada --set last_name=Lovelace\n"
+                    "  baton run provision-user --input @ada.json --detach\n"
+                    "  baton run provision-user --each people.csv");
+    running->callback([&session, values] {
+        values->run.as_json = values->as_json;
+        if (values->run.each.empty()) return run_one(session, values->run);
+        if (!values->run.input.empty() || !values->run.key.empty()) {
+            complain("--each takes its inputs from the file; leave --input and --key out");
+            session.exit_code = exit_wrong_usage;
+            return;
+        }
+        Many(session, values->run).run();
+    });
+
+    auto* listing = app.add_subcommand("runs", "List runs, newest first");
+    listing->add_option("--workflow", values->workflow, "Only this workflow");
+    listing->add_option("--status", values->status, "Only this status");
+    listing->add_option("--limit", values->limit, "At most so many")->check(CLI::Range(1U, 1000U));
+    json_flag(listing);
+    listing->footer("Statuses: queued running paused compensating completed failed cancelled timed_out compensated\n\n"
+                    "Example:\n  baton runs --status failed");
+    listing->callback([&session, values] { list_runs(session, values->workflow, values->status, values->limit, values->as_json); });
+
+    auto* showing = app.add_subcommand("show", "Show every step, attempt, time and error of a run");
+    showing->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
+    json_flag(showing);
+    showing->footer("Example:\n  baton show 0193a5c2");
+    showing->callback([&session, values] { show_run(session, values->id, values->as_json); });
+
+    auto* cancelling = app.add_subcommand("cancel", "Cancel a run; what was done is undone if the workflow says so");
+    cancelling->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
+    cancelling->add_option("--reason", values->reason, "Kept in the history");
+    json_flag(cancelling);
+    cancelling->footer("Example:\n  baton cancel 0193a5c2 --reason \"wrong person\"");
+    cancelling->callback([&session, values] {
+        change_run(session, values->id, "cancel", json::object{{"reason", values->reason}}, values->as_json);
+    });
+
+    auto* retrying = app.add_subcommand("retry", "Let a failed run go on from where it failed");
+    retrying->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
+    json_flag(retrying);
+    retrying->footer("Example:\n  baton retry 0193a5c2");
+    retrying->callback([&session, values] { change_run(session, values->id, "retry", {}, values->as_json); });
+
+    auto* calling = app.add_subcommand("call", "Call one task of a worker, without a workflow");
+    calling->add_option("TASK", values->task, "Task type, for example mail.send")->required();
+    calling->add_option("--with", values->with, "Parameters as JSON, or @FILE");
+    calling->add_option("--timeout", values->limit_text, "How long to wait for the answer")->capture_default_str();
+    json_flag(calling);
+    calling->footer("Example:\n  baton call mail.create --with '{\"address\":\"ada@example.org\",\"name\":\"Ada\"}' --timeout 5s");
+    calling->callback([&session, values] { call_task(session, values->task, values->with, values->limit_text, values->as_json); });
+}
+
+} // namespace baton::cli

@@ -1,0 +1,161 @@
+"""Starts the real `baton` for the system tests and talks to it as its users do.
+
+Everything runs on loopback, on ports the kernel gave out, in a temporary folder; processes are ended
+by their own id. BATON_EXE names the executable (default: the release build).
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXE = os.environ.get("BATON_EXE", str(ROOT / "build" / "release" / "baton"))
+
+
+def free_ports(count):
+    """Ports nobody listens on just now. Held open together so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def wait_for(condition, what, timeout=30.0, pause=0.02):
+    """Waits until condition() is true and returns its value; fails with `what` after `timeout`."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {timeout} s")
+        time.sleep(pause)
+
+
+def accepts(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.2).close()
+        return True
+    except OSError:
+        return False
+
+
+class Server:
+    """One `baton serve` or `baton dev` with its folder; can be killed and started again."""
+
+    def __init__(self, verb="serve", args=(), env=None, keep=False):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="baton-test-"))
+        self.amqp, self.http, self.sandbox = free_ports(3)
+        self.verb, self.args, self.process = verb, list(args), None
+        self.env = dict(os.environ)
+        self.env.update({
+            "BATON_BROKER_LISTEN": f"127.0.0.1:{self.amqp}",
+            "BATON_HTTP_LISTEN": f"127.0.0.1:{self.http}",
+            "BATON_SANDBOX_LISTEN": f"127.0.0.1:{self.sandbox}",
+            "BATON_DATA": str(self.home / "data"),
+            "BATON_URL": f"http://127.0.0.1:{self.http}",
+            "BATON_AMQP": f"amqp://guest:guest@127.0.0.1:{self.amqp}/",
+            "BATON_BROKER_USERS": "guest:guest,rabbitmqlogin:rabbitmqpassword,yet:asdfasdf",
+        })
+        self.env.update(env or {})
+        self.log_path = self.home / "log"
+
+    def start(self, timeout=60.0):
+        log = open(self.log_path, "ab")
+        self.process = subprocess.Popen([EXE, self.verb, *self.args], env=self.env, cwd=self.home,
+                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        log.close()
+        self.await_ready(timeout)
+        return self
+
+    def await_ready(self, timeout=60.0):
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"baton {self.verb} ended with {self.process.returncode}:\n{self.log()[-4000:]}")
+            return accepts(self.amqp) and accepts(self.http)
+        wait_for(ready, "the server starts", timeout)
+
+    def kill(self):
+        """kill -9, as a crash."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, timeout=20.0):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError("the server did not stop on SIGTERM:\n" + self.log()[-4000:])
+        return self.process.returncode if self.process else None
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def close(self):
+        try:
+            self.stop()
+        finally:
+            shutil.rmtree(self.home, ignore_errors=True)
+
+    def baton(self, *args, timeout=120, check=None, stdin=None):
+        """Runs a verb; `check` is the exit code that is expected."""
+        done = subprocess.run([EXE, *args], env=self.env, cwd=self.home, text=True, timeout=timeout,
+                              capture_output=True, input=stdin)
+        if check is not None and done.returncode != check:
+            raise AssertionError(f"baton {' '.join(args)}: exit code {done.returncode} instead of {check}\n"
+                                 f"{done.stdout}\n{done.stderr}\n-- log --\n{self.log()[-3000:]}")
+        return done
+
+    def json(self, *args, **kwargs):
+        return json.loads(self.baton(*args, "--json", check=0, **kwargs).stdout)
+
+    def sandbox_state(self):
+        return self.http_json(self.sandbox, "/sandbox/state")
+
+    def http_json(self, port, path, body=None, method=None, timeout=30):
+        import base64
+        import urllib.request
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=data, method=method)
+        request.add_header("Content-Type", "application/json")
+        request.add_header("Authorization", "Basic " + base64.b64encode(b"guest:guest").decode())
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            text = answer.read()
+            return json.loads(text) if text else None
+
+    def set_fault(self, call, fault):
+        return self.http_json(self.sandbox, "/sandbox/faults", {call: fault})
+
+
+class ServerTest(unittest.TestCase):
+    """A test class whose cases share one server."""
+    verb, args, env = "serve", (), {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(cls.verb, cls.args, cls.env).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        log = cls.server.log()
+        cls.server.close()
+        for word in ("AddressSanitizer", "runtime error:", "broken invariant"):
+            if word in log:
+                raise AssertionError("the server's log holds a sanitizer report:\n" + log[-8000:])
+
+
+if __name__ == "__main__":
+    sys.exit("this is a module; run one of the tests beside it")

@@ -1,0 +1,55 @@
+// The JSON API under /api: runs, workflows, dead letters, calls of single tasks, health. Everything
+// but health needs a user of the broker (HTTP basic). Only asks: changes go to the engine as
+// requests, reads go to RunQueries.
+//
+//   GET  /api/health
+//   GET  /api/workflows                          live versions
+//   POST /api/workflows          {source, file}  checks and deploys; 422 with the report if it is wrong
+//   POST /api/runs               {workflow, version?, input?, key?}
+//   GET  /api/runs               ?workflow= &status= &before= &limit=
+//   GET  /api/runs/{run}
+//   GET  /api/runs/{run}/history ?after=SEQ &wait=SECONDS    waits until there is more
+//   POST /api/runs/{run}/cancel  {reason?}
+//   POST /api/runs/{run}/retry
+//   GET  /api/counts
+//   GET  /api/dead               ?state= &task= &run= &before= &limit=
+//   GET  /api/dead/{id}   POST /api/dead/{id}/redrive   DELETE /api/dead/{id}
+//   POST /api/call               {task, with, timeout_ms?}
+//   GET  /api/metrics            counters of the engine
+#pragma once
+
+#include "base/result.hpp"
+#include "orchestrator/runtime/engine.hpp"
+#include "orchestrator/runtime/run_store.hpp"
+#include "web/http_server.hpp"
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+namespace baton::web {
+
+// What a called task answered.
+struct CallAnswer {
+    bool completed = false;
+    std::string body; // JSON: the result, or the problem
+};
+
+// What the API asks. All members must outlive the server; the functions may be called on the web's
+// thread only, and call back on any.
+struct ApiParts {
+    orchestrator::runtime::Engine* engine = nullptr;
+    orchestrator::runtime::RunQueries* queries = nullptr; // used on the web's thread alone
+    std::function<bool(const std::string& user, const std::string& password, bool remote_is_loopback)>
+        authenticate;
+    // Sends a task to a worker without a workflow.
+    std::function<void(std::string task, std::string with, std::chrono::milliseconds limit,
+                       std::function<void(Outcome<CallAnswer>)> reply)>
+        call;
+    // Empty: everything works; else what does not, for people.
+    std::function<std::string()> trouble;
+};
+
+Handler make_api(ApiParts parts);
+
+} // namespace baton::web

@@ -1,0 +1,229 @@
+#include "web/run_view.hpp"
+
+#include "base/clock.hpp"
+#include "orchestrator/core/status.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace baton::web {
+
+namespace json = boost::json;
+using orchestrator::runtime::DeadLetter;
+using orchestrator::runtime::DeadLetterState;
+using orchestrator::runtime::HistoryRow;
+using orchestrator::runtime::RunDetails;
+using orchestrator::runtime::StoredRun;
+
+namespace {
+
+json::value time_or_null(const std::optional<Time>& time) {
+    if (!time) return nullptr;
+    return json::value(to_rfc3339(*time));
+}
+
+json::value text_or_null(std::string_view text) {
+    if (text.empty()) return nullptr;
+    return json::value(text);
+}
+
+std::string_view word_of(DeadLetterState state) {
+    switch (state) {
+    case DeadLetterState::open: return "open";
+    case DeadLetterState::redriven: return "redriven";
+    case DeadLetterState::dropped: return "dropped";
+    }
+    return "open";
+}
+
+// Builds the steps while the facts go by in their order.
+class StepList {
+public:
+    void add(const json::object& fact, std::string_view at) {
+        const auto* kind = text(fact, "fact");
+        const auto* path = text(fact, "step");
+        if (kind == nullptr || path == nullptr) return;
+        json::object& step = entry(*path, fact.if_contains("undo") != nullptr);
+        const std::string_view word = *kind;
+        if (word == "task_dispatched") {
+            step["task"] = fact.at("task");
+            step["status"] = "dispatched";
+            if (const auto* input = fact.if_contains("input")) step["input"] = *input;
+            json::object attempt;
+            attempt["attempt"] = number(fact, "attempt");
+            attempt["max_attempts"] = number(fact, "max_attempts");
+            attempt["dispatched_at"] = at;
+            attempt["closed_at"] = nullptr;
+            attempt["outcome"] = nullptr;
+            step["attempts"].as_array().emplace_back(std::move(attempt));
+        } else if (word == "task_completed") {
+            close_attempt(step, fact, at, "completed");
+            step["status"] = "done";
+            copy(fact, "output", step);
+        } else if (word == "task_failed") {
+            close_attempt(step, fact, at, "failed");
+            step["status"] = fact.contains("retry_at") ? "backing_off" : "failed";
+            copy(fact, "error", step);
+        } else if (word == "task_cancelled") {
+            close_attempt(step, fact, at, "cancelled");
+            step["status"] = "cancelled";
+        } else if (word == "task_deferred") {
+            step["status"] = "deferred";
+        } else if (word == "step_started") {
+            step["status"] = "running";
+            step["started_at"] = at;
+        } else if (word == "step_done") {
+            step["status"] = "done";
+            step["closed_at"] = at;
+            copy(fact, "output", step);
+        } else if (word == "error_caught") {
+            step["caught"] = true;
+            copy(fact, "error", step);
+        } else if (word == "step_dead") {
+            step["status"] = "dead";
+            copy(fact, "error", step);
+            copy(fact, "reason", step);
+        } else if (word == "step_revived") {
+            step["status"] = "waiting";
+        } else if (word == "step_skipped" || word == "step_blocked" || word == "step_cancelled" || word == "step_sent") {
+            step["status"] = word == "step_sent" ? "waiting" : word.substr(5);
+        }
+    }
+
+    json::array take() { return std::move(steps_); }
+
+private:
+    static const json::string* text(const json::object& object, std::string_view key) {
+        const auto* found = object.if_contains(key);
+        return found == nullptr ? nullptr : found->if_string();
+    }
+
+    static std::int64_t number(const json::object& object, std::string_view key) {
+        const auto* found = object.if_contains(key);
+        if (found == nullptr) return 0;
+        ErrorCode error;
+        return found->to_number<std::int64_t>(error);
+    }
+
+    static void copy(const json::object& from, std::string_view key, json::object& into) {
+        if (const auto* value = from.if_contains(key)) into[key] = *value;
+    }
+
+    static void close_attempt(json::object& step, const json::object& fact, std::string_view at,
+                              std::string_view outcome) {
+        for (auto& item : step["attempts"].as_array()) {
+            json::object& attempt = item.as_object();
+            if (number(attempt, "attempt") != number(fact, "attempt")) continue;
+            attempt["closed_at"] = at;
+            attempt["outcome"] = outcome;
+            copy(fact, "worker", attempt);
+            copy(fact, "error", attempt);
+            copy(fact, "retry_at", attempt);
+        }
+    }
+
+    json::object& entry(std::string_view path, bool undo) {
+        for (auto& item : steps_) {
+            json::object& step = item.as_object();
+            if (step.at("step").as_string() == path && step.at("undo").as_bool() == undo) return step;
+        }
+        json::object step;
+        step["step"] = path;
+        step["undo"] = undo;
+        step["task"] = nullptr;
+        step["status"] = "waiting";
+        step["attempts"] = json::array{};
+        steps_.emplace_back(std::move(step));
+        return steps_.back().as_object();
+    }
+
+    json::array steps_;
+};
+
+} // namespace
+
+json::value from_text(std::string_view text) {
+    if (text.empty()) return nullptr;
+    ErrorCode error;
+    auto value = json::parse(text, error);
+    if (error) return json::value(text);
+    return value;
+}
+
+json::object run_summary(const StoredRun& run) {
+    json::object out;
+    out["id"] = run.run_id;
+    out["workflow"] = run.workflow;
+    out["version"] = run.workflow_version;
+    out["status"] = orchestrator::core::word_of(run.status);
+    out["started_at"] = to_rfc3339(run.started_at);
+    out["closed_at"] = time_or_null(run.closed_at);
+    out["error_type"] = text_or_null(run.error_type);
+    out["error"] = text_or_null(run.error);
+    out["seq"] = run.version;
+    return out;
+}
+
+json::array history_json(std::span<const HistoryRow> rows) {
+    json::array out;
+    for (const HistoryRow& row : rows) {
+        json::object entry;
+        entry["seq"] = row.seq;
+        entry["at"] = to_rfc3339(row.at);
+        entry["facts"] = from_text(row.events);
+        out.emplace_back(std::move(entry));
+    }
+    return out;
+}
+
+json::array steps_json(std::span<const HistoryRow> rows) {
+    StepList steps;
+    for (const HistoryRow& row : rows) {
+        const auto facts = from_text(row.events);
+        const auto* list = facts.if_array();
+        if (list == nullptr) continue;
+        const auto at = to_rfc3339(row.at);
+        for (const auto& fact : *list)
+            if (const auto* object = fact.if_object()) steps.add(*object, at);
+    }
+    return steps.take();
+}
+
+json::object dead_letter_json(const DeadLetter& letter) {
+    json::object out;
+    out["id"] = letter.id;
+    out["state"] = word_of(letter.state);
+    out["at"] = to_rfc3339(letter.at);
+    out["closed_at"] = time_or_null(letter.closed_at);
+    out["reason"] = letter.reason;
+    out["task"] = letter.task;
+    out["run"] = text_or_null(letter.run_id);
+    out["workflow"] = text_or_null(letter.workflow);
+    out["version"] = letter.workflow_version;
+    out["step"] = text_or_null(letter.step);
+    out["attempts"] = letter.attempts;
+    out["error_type"] = text_or_null(letter.error_type);
+    out["error"] = from_text(letter.error);
+    out["input"] = from_text(letter.input);
+    out["message"] = from_text(letter.message);
+    return out;
+}
+
+json::object run_details(const RunDetails& details) {
+    json::object out = run_summary(details.run);
+    out["input"] = from_text(details.run.input);
+    out["output"] = details.run.output ? from_text(*details.run.output) : json::value(nullptr);
+    out["steps"] = steps_json(details.history);
+    out["history"] = history_json(details.history);
+    json::array letters;
+    for (const auto& letter : details.dead_letters) letters.emplace_back(dead_letter_json(letter));
+    out["dead_letters"] = std::move(letters);
+    return out;
+}
+
+} // namespace baton::web

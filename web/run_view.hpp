@@ -1,0 +1,31 @@
+// A run as the API shows it: the row, the history, and from the history every step with its attempts
+// and times. Pure functions from rows to JSON.
+#pragma once
+
+#include "orchestrator/runtime/run_store.hpp"
+
+#include <boost/json/value.hpp>
+
+#include <span>
+
+namespace baton::web {
+
+// One line of a list: id, workflow, version, status, started_at, closed_at, error.
+boost::json::object run_summary(const orchestrator::runtime::StoredRun& run);
+
+// The summary with input, output, steps, history and dead letters.
+boost::json::object run_details(const orchestrator::runtime::RunDetails& details);
+
+// [{"seq", "at", "facts": [...]}], as in orchestrator/core/fact.hpp.
+boost::json::array history_json(std::span<const orchestrator::runtime::HistoryRow> rows);
+
+// [{"step", "undo", "task", "status", "attempts": [{"attempt", "dispatched_at", "closed_at",
+// "outcome", "worker", "error", "retry_at"}], "output", "error"}], in the order they first appear.
+boost::json::array steps_json(std::span<const orchestrator::runtime::HistoryRow> rows);
+
+boost::json::object dead_letter_json(const orchestrator::runtime::DeadLetter& letter);
+
+// JSON text of the store as a value; text that is no JSON becomes a string.
+boost::json::value from_text(std::string_view text);
+
+} // namespace baton::web
