@@ -1,0 +1,124 @@
+// Expressions of a file, compiled.
+#include "orchestrator/definition/expression_reader.hpp"
+
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace baton::orchestrator::definition {
+
+namespace {
+
+using core::Schema;
+
+// What an expression finds behind input.NAME, when the schema leaves no doubt. Numbers do: 1 and 1.0
+// are both numbers.
+std::optional<expression::Kind> kind_of(const Schema& schema) {
+    if (schema.nullable) return std::nullopt;
+    switch (schema.type) {
+    case Schema::Type::string: return expression::Kind::text;
+    case Schema::Type::boolean: return expression::Kind::boolean;
+    case Schema::Type::integer: return expression::Kind::integer;
+    case Schema::Type::array: return expression::Kind::list;
+    case Schema::Type::object: return expression::Kind::map;
+    case Schema::Type::any:
+    case Schema::Type::number: return std::nullopt;
+    }
+    return std::nullopt;
+}
+
+std::optional<expression::Kind> kind_in(const std::vector<core::SchemaField>& fields,
+                                        std::span<const std::string_view> path) {
+    for (const core::SchemaField& field : fields) {
+        if (field.name != path.front()) continue;
+        if (path.size() == 1) return kind_of(field.schema);
+        if (field.schema.type != Schema::Type::object) return std::nullopt;
+        return kind_in(field.schema.fields, path.subspan(1));
+    }
+    return std::nullopt;
+}
+
+// The inside of a value that is nothing but ${..}.
+std::optional<std::string_view> unwrapped(std::string_view text) {
+    if (!text.starts_with("${") || !text.ends_with('}')) return std::nullopt;
+    const std::string_view inside = text.substr(2, text.size() - 3);
+    if (inside.find("${") != std::string_view::npos || inside.empty()) return std::nullopt;
+    return inside;
+}
+
+} // namespace
+
+expression::CompileOptions ExpressionReader::options() const {
+    expression::CompileOptions options;
+    options.kind_of_path = [this](std::span<const std::string_view> path)
+        -> std::optional<expression::Kind> {
+        if (path.size() < 2 || path.front() != "input") return std::nullopt;
+        return kind_in(draft_.workflow.input, path.subspan(1));
+    };
+    return options;
+}
+
+std::optional<expression::Program> ExpressionReader::program(const TomlEntry& entry,
+                                                             core::StepIndex step, Scope scope) {
+    const TomlNode& node = entry.value;
+    if (!node.is_text()) {
+        complaints_.at_value(node, fmt::format("{} must be an expression in quotes, not {}",
+                                               entry.key, describe(node.kind)));
+        return std::nullopt;
+    }
+    if (const std::size_t dollar = node.text.find("${"); dollar != std::string::npos) {
+        const auto inside = unwrapped(node.text);
+        complaints_.inside(About::data, node, dollar, 2,
+                           fmt::format("{} is always an expression, so it is written without ${{}}",
+                                       entry.key),
+                           inside ? fmt::format("write {} = \"{}\"", entry.key, *inside) : "");
+        return std::nullopt;
+    }
+    auto compiled = expression::compile(node.text, options());
+    if (!compiled) {
+        for (const expression::Diagnostic& diagnostic : compiled.error().all)
+            complaints_.inside(About::data, node, diagnostic.offset, diagnostic.length,
+                               diagnostic.message);
+        return std::nullopt;
+    }
+    for (const expression::Reference& reference : compiled->references())
+        draft_.uses.push_back({reference, &node, step, scope});
+    return std::move(*compiled);
+}
+
+std::optional<expression::Program> ExpressionReader::condition(const TomlEntry& entry,
+                                                               core::StepIndex step) {
+    if (entry.value.is_boolean()) {
+        complaints_.at_value(entry.value,
+                             fmt::format("{} must be an expression in quotes, not {}", entry.key,
+                                         describe(entry.value.kind)),
+                             fmt::format("write {} = \"{}\"", entry.key,
+                                         entry.value.boolean ? "true" : "false"));
+        return std::nullopt;
+    }
+    auto compiled = program(entry, step, Scope::step);
+    if (!compiled) return std::nullopt;
+    const auto kind = compiled->static_kind();
+    if (kind && *kind != expression::Kind::boolean)
+        complaints_.inside(About::data, entry.value, 0, entry.value.text.size(),
+                           fmt::format("{} must give true or false; this gives a value of type {}",
+                                       entry.key, expression::plain_name(*kind)));
+    return compiled;
+}
+
+std::optional<expression::Template> ExpressionReader::values(const TomlNode& node,
+                                                             core::StepIndex step, Scope scope) {
+    auto compiled = expression::Template::compile(to_json(node), options());
+    if (!compiled) {
+        for (const expression::TemplateDiagnostic& found : compiled.error().all)
+            complaints_.inside(About::data, node_at(node, found.pointer), found.diagnostic.offset,
+                               found.diagnostic.length, found.diagnostic.message);
+        return std::nullopt;
+    }
+    for (const expression::TemplateReference& found : compiled->references())
+        draft_.uses.push_back({found.reference, &node_at(node, found.pointer), step, scope});
+    return std::move(*compiled);
+}
+
+} // namespace baton::orchestrator::definition

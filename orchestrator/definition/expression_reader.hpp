@@ -1,0 +1,36 @@
+// Compiles the expressions and templates of a file and notes every name they read. What an
+// expression may read is checked later (reach.hpp), when the order of the steps is known.
+#pragma once
+
+#include "orchestrator/definition/complaints.hpp"
+#include "orchestrator/definition/draft.hpp"
+
+#include <optional>
+
+namespace baton::orchestrator::definition {
+
+class ExpressionReader {
+public:
+    ExpressionReader(Draft& draft, Complaints& complaints)
+        : draft_(draft), complaints_(complaints) {}
+
+    // For fields that are always expressions and therefore written bare: when, wait_until, key.
+    // `step` is the index of the step that will read it, no_step for the workflow itself.
+    std::optional<expression::Program> program(const TomlEntry& entry, core::StepIndex step,
+                                               Scope scope);
+
+    // A bare expression that decides something.
+    std::optional<expression::Program> condition(const TomlEntry& entry, core::StepIndex step);
+
+    // For values with ${..} inside.
+    std::optional<expression::Template> values(const TomlNode& node, core::StepIndex step,
+                                               Scope scope);
+
+private:
+    expression::CompileOptions options() const;
+
+    Draft& draft_;
+    Complaints& complaints_;
+};
+
+} // namespace baton::orchestrator::definition

@@ -1,0 +1,199 @@
+// [input] to schemas.
+#include "orchestrator/definition/input_reader.hpp"
+
+#include "orchestrator/core/input.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+#include <limits>
+#include <memory>
+#include <utility>
+
+namespace baton::orchestrator::definition {
+
+namespace {
+
+using core::Schema;
+using core::SchemaField;
+
+constexpr std::string_view field_example = "{ type = \"string\", required = true }";
+
+class InputReader {
+public:
+    explicit InputReader(ValueReader& values) : values_(values) {}
+
+    std::vector<SchemaField> fields(const TomlNode& table) {
+        std::vector<SchemaField> all;
+        for (const TomlEntry& entry : table.entries) {
+            SchemaField field;
+            field.name = entry.key;
+            const std::size_t before = values_.complaints().count();
+            read_field(entry, field);
+            if (values_.complaints().count() == before) check_default(entry, field);
+            all.push_back(std::move(field));
+        }
+        return all;
+    }
+
+private:
+    void read_field(const TomlEntry& entry, SchemaField& field) {
+        if (entry.value.is_text()) {
+            field.schema.type = type(entry).value_or(Schema::Type::any);
+            return;
+        }
+        const TomlNode* table = values_.table(entry, field_example);
+        if (table == nullptr) return;
+        values_.check_keys(*table, input_field_keys);
+        field.schema = schema(*table);
+        const TomlEntry* fallback = nullptr;
+        for (const TomlEntry& part : table->entries) {
+            if (part.key == "required") field.required = values_.boolean(part).value_or(false);
+            if (part.key == "default") fallback = &part;
+        }
+        if (fallback == nullptr) return;
+        field.fallback = core::Document::of(to_json(fallback->value));
+        if (field.required)
+            values_.complaints().at_key(*fallback, fmt::format("'{}' is required, so its default "
+                                                               "would never be used",
+                                                               entry.key));
+    }
+
+    void check_default(const TomlEntry& entry, const SchemaField& field) {
+        if (!field.fallback) return;
+        std::vector<std::string> complaints;
+        core::check_value(field.schema, field.fallback->json(), "default", complaints);
+        const TomlNode* node = entry.value.find("default");
+        for (std::string& complaint : complaints)
+            values_.complaints().at_value(*node, "the default does not fit: " + complaint);
+    }
+
+    Schema schema(const TomlNode& table) {
+        Schema schema;
+        const bool outer_type_is_broken = std::exchange(type_is_broken_, false);
+        for (const TomlEntry& part : table.entries)
+            if (part.key == "type") schema.type = type(part).value_or(Schema::Type::any);
+        for (const TomlEntry& part : table.entries) read_part(part, schema);
+        if (schema.minimum && schema.maximum && *schema.minimum > *schema.maximum)
+            min_above_max(table);
+        if (schema.size_min && schema.size_max && *schema.size_min > *schema.size_max)
+            min_above_max(table);
+        type_is_broken_ = outer_type_is_broken;
+        return schema;
+    }
+
+    void min_above_max(const TomlNode& table) {
+        values_.complaints().at_value(*table.find("min"), "min is larger than max");
+    }
+
+    void read_part(const TomlEntry& part, Schema& schema) {
+        const std::string& key = part.key;
+        if (key == "format" && needs(part, schema, Schema::Type::string, "string"))
+            schema.format =
+                values_.word(part, {"email", "date-time", "date", "uri", "uuid"}).value_or("");
+        if (key == "nullable") schema.nullable = values_.boolean(part).value_or(false);
+        if (key == "description") schema.description = values_.text(part).value_or("");
+        if (key == "enum") read_enum(part, schema);
+        if (key == "items" && needs(part, schema, Schema::Type::array, "array"))
+            read_items(part, schema);
+        if (key == "properties" && needs(part, schema, Schema::Type::object, "object")) {
+            if (const TomlNode* table = values_.table(part, "{ name = \"string\" }"))
+                schema.fields = fields(*table);
+        }
+        if (key == "other_properties" && needs(part, schema, Schema::Type::object, "object"))
+            schema.other_fields = values_.boolean(part).value_or(true);
+        if (key == "min" || key == "max") read_bound(part, schema);
+    }
+
+    bool needs(const TomlEntry& part, const Schema& schema, Schema::Type type,
+               std::string_view word) {
+        if (schema.type == type) return true;
+        // A wrong type was complained about already; only a missing or other one is news.
+        if (!type_is_broken_)
+            values_.complaints().at_key(
+                part, fmt::format("{} needs type = \"{}\"", part.key, word));
+        return false;
+    }
+
+    void read_enum(const TomlEntry& part, Schema& schema) {
+        if (!part.value.is_list() || part.value.items.empty()) {
+            values_.wrong_type(part, "a list of the allowed values");
+            return;
+        }
+        Schema without_enum = schema;
+        without_enum.allowed.clear();
+        for (const TomlNode& item : part.value.items) {
+            schema.allowed.push_back(core::Document::of(to_json(item)));
+            std::vector<std::string> complaints;
+            core::check_value(without_enum, schema.allowed.back().json(), "value", complaints);
+            if (!complaints.empty())
+                values_.complaints().at_value(item, "the enum does not fit: " + complaints.front());
+        }
+    }
+
+    void read_items(const TomlEntry& part, Schema& schema) {
+        Schema items;
+        if (part.value.is_text()) {
+            items.type = type(part).value_or(Schema::Type::any);
+        } else if (const TomlNode* table = values_.table(part, "{ type = \"string\" }")) {
+            values_.check_keys(*table, input_field_keys);
+            for (const TomlEntry& inner : table->entries)
+                if (inner.key == "required" || inner.key == "default")
+                    values_.complaints().at_key(
+                        inner, fmt::format("{} has no meaning for the items of a list", inner.key));
+            items = this->schema(*table);
+        }
+        schema.items = std::make_shared<const Schema>(std::move(items));
+    }
+
+    void read_bound(const TomlEntry& part, Schema& schema) {
+        const bool is_min = part.key == "min";
+        switch (schema.type) {
+        case Schema::Type::integer:
+        case Schema::Type::number: {
+            constexpr double most = std::numeric_limits<double>::max();
+            (is_min ? schema.minimum : schema.maximum) = values_.number(part, -most, most);
+            return;
+        }
+        case Schema::Type::string:
+        case Schema::Type::array: {
+            const auto size = values_.integer(part, 0, std::int64_t{1} << 40);
+            if (size)
+                (is_min ? schema.size_min : schema.size_max) = static_cast<std::uint64_t>(*size);
+            return;
+        }
+        case Schema::Type::any:
+        case Schema::Type::boolean:
+        case Schema::Type::object: break;
+        }
+        if (!type_is_broken_)
+            values_.complaints().at_key(
+                part, fmt::format("{} needs a type of number, integer, string or array", part.key));
+    }
+
+    std::optional<Schema::Type> type(const TomlEntry& entry) {
+        const auto word = values_.word(
+            entry, {"string", "integer", "number", "boolean", "array", "object", "any"});
+        type_is_broken_ = !word;
+        if (!word) return std::nullopt;
+        if (*word == "string") return Schema::Type::string;
+        if (*word == "integer") return Schema::Type::integer;
+        if (*word == "number") return Schema::Type::number;
+        if (*word == "boolean") return Schema::Type::boolean;
+        if (*word == "array") return Schema::Type::array;
+        if (*word == "object") return Schema::Type::object;
+        return Schema::Type::any;
+    }
+
+    ValueReader& values_;
+    bool type_is_broken_ = false; // of the schema being read
+};
+
+} // namespace
+
+std::vector<SchemaField> read_input(const TomlNode& table, ValueReader& values) {
+    return InputReader(values).fields(table);
+}
+
+} // namespace baton::orchestrator::definition

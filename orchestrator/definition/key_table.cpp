@@ -1,0 +1,98 @@
+// The words of the language.
+#include "orchestrator/definition/key_table.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace baton::orchestrator::definition {
+
+namespace {
+
+template <typename... Words>
+constexpr std::array<std::string_view, sizeof...(Words)> words(Words... all) {
+    return {std::string_view(all)...};
+}
+
+constexpr auto workflow_available =
+    words("workflow", "description", "timeout", "on_failure", "on_cancel", "priority", "labels",
+          "idempotency", "input", "vars", "defaults", "step", "output");
+constexpr auto workflow_not_yet = words("retention", "concurrency", "on", "limits");
+
+constexpr auto kinds_available =
+    words("task", "do", "parallel", "switch", "set", "wait", "wait_until", "end", "fail");
+constexpr auto kinds_not_yet = words("workflow", "http", "signal", "event", "first_of", "approval",
+                                     "emit", "reply", "transform");
+
+constexpr auto step_available =
+    words("id", "task", "do", "parallel", "switch", "set", "wait", "wait_until", "end", "fail",
+          "with", "after", "join", "cancel_rest", "when", "retry", "timeout", "on_timeout", "catch",
+          "compensate", "output", "priority", "queue", "idempotency_key");
+constexpr auto step_not_yet =
+    words("workflow", "http", "signal", "event", "first_of", "approval", "emit", "reply",
+          "transform", "for_each", "while", "until", "as", "max_parallel", "tolerate", "enough",
+          "fail_fast", "max_iterations", "every", "detached", "verify", "limit", "cache");
+
+constexpr auto input_available = words("type", "format", "required", "default", "enum", "items",
+                                       "properties", "other_properties", "nullable", "min", "max",
+                                       "pattern", "description");
+constexpr auto input_not_yet = words("schema");
+
+constexpr auto defaults_available = words("timeout", "retry", "retries", "priority");
+constexpr auto retry_available = words("max_attempts", "initial_interval", "backoff",
+                                       "max_interval", "jitter", "non_retryable");
+constexpr auto timeout_available =
+    words("schedule_to_start", "start_to_close", "heartbeat", "schedule_to_close");
+constexpr auto switch_case_available = words("when", "go");
+constexpr auto catch_available = words("error", "output", "go", "continue");
+constexpr auto compensate_available =
+    words("task", "with", "on", "retry", "timeout", "priority", "queue", "idempotency_key");
+constexpr auto compensate_not_yet = words("workflow");
+constexpr auto idempotency_available = words("key", "window", "on_duplicate");
+constexpr auto end_available = words("output");
+constexpr auto fail_available = words("error", "message");
+
+constexpr auto everywhere = words("id", "after", "join", "cancel_rest", "when");
+constexpr auto of_tasks = words("with", "retry", "timeout", "on_timeout", "catch", "compensate",
+                                "output", "priority", "queue", "idempotency_key");
+constexpr auto of_blocks = words("timeout", "on_timeout", "catch", "compensate", "output");
+
+constexpr auto of_for_each =
+    words("as", "max_parallel", "tolerate", "enough", "fail_fast", "do", "parallel");
+constexpr auto of_loops = words("max_iterations", "every");
+constexpr auto of_approval = words("timeout", "on_timeout");
+
+} // namespace
+
+const KeyTable workflow_keys{workflow_available, workflow_not_yet};
+const KeyTable step_keys{step_available, step_not_yet};
+const KeyTable kind_keys{kinds_available, kinds_not_yet};
+const KeyTable input_field_keys{input_available, input_not_yet};
+const KeyTable defaults_keys{defaults_available, {}};
+const KeyTable retry_keys{retry_available, {}};
+const KeyTable timeout_keys{timeout_available, {}};
+const KeyTable switch_case_keys{switch_case_available, {}};
+const KeyTable catch_keys{catch_available, {}};
+const KeyTable compensate_keys{compensate_available, compensate_not_yet};
+const KeyTable idempotency_keys{idempotency_available, {}};
+const KeyTable end_keys{end_available, {}};
+const KeyTable fail_keys{fail_available, {}};
+
+bool contains(std::span<const std::string_view> all, std::string_view word) {
+    return std::find(all.begin(), all.end(), word) != all.end();
+}
+
+bool belongs_to(std::string_view key, std::string_view feature) {
+    if (feature == "for_each") return contains(of_for_each, key);
+    if (feature == "while" || feature == "until") return contains(of_loops, key);
+    if (feature == "workflow") return key == "with" || key == "detached";
+    return feature == "approval" && contains(of_approval, key);
+}
+
+bool may_have(std::string_view kind, std::string_view key) {
+    if (key == kind || contains(everywhere, key)) return true;
+    if (kind == "task") return contains(of_tasks, key);
+    if (kind == "do" || kind == "parallel") return contains(of_blocks, key);
+    return false;
+}
+
+} // namespace baton::orchestrator::definition

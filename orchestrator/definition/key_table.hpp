@@ -1,0 +1,39 @@
+// The keys of the language, level by level: which exist, and which of them this version executes.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace baton::orchestrator::definition {
+
+// Keys this version knows and executes, and keys of the language it knows and refuses.
+struct KeyTable {
+    std::span<const std::string_view> available;
+    std::span<const std::string_view> not_yet;
+};
+
+extern const KeyTable workflow_keys;
+extern const KeyTable step_keys;
+extern const KeyTable input_field_keys;
+extern const KeyTable defaults_keys;
+extern const KeyTable retry_keys;
+extern const KeyTable timeout_keys;
+extern const KeyTable switch_case_keys;
+extern const KeyTable catch_keys;
+extern const KeyTable compensate_keys;
+extern const KeyTable idempotency_keys;
+extern const KeyTable end_keys;
+extern const KeyTable fail_keys;
+
+// The kinds of a step: task, do, wait, ... and those of later versions.
+extern const KeyTable kind_keys;
+
+bool contains(std::span<const std::string_view> words, std::string_view word);
+
+// True if `key` only shapes `feature`, so refusing `feature` has said enough: `as` of `for_each`.
+bool belongs_to(std::string_view key, std::string_view feature);
+
+// True if a step of this kind may have this key besides the kind itself.
+bool may_have(std::string_view kind, std::string_view key);
+
+} // namespace baton::orchestrator::definition

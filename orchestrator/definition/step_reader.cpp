@@ -1,0 +1,336 @@
+// Steps of a file to steps of the draft.
+#include "orchestrator/definition/step_reader.hpp"
+
+#include "orchestrator/definition/words.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace baton::orchestrator::definition {
+
+namespace {
+
+// More steps than people draw; the checks take time with the square of it.
+constexpr std::size_t steps_max = 1000;
+
+std::string name_of(const DraftStep& step) {
+    return step.step.id.empty() ? "this step" : fmt::format("'{}'", step.step.id);
+}
+
+} // namespace
+
+void StepReader::read_all(const TomlNode& list, core::StepIndex parent) {
+    for (const TomlNode& table : list.items) {
+        if (draft_.steps.size() == steps_max) {
+            values_.complaints().at_value(
+                table, fmt::format("more than {} steps in one workflow", steps_max));
+            return;
+        }
+        if (draft_.steps.size() < steps_max) read(table, parent);
+    }
+}
+
+void StepReader::read(const TomlNode& table, core::StepIndex parent) {
+    const auto index = static_cast<core::StepIndex>(draft_.steps.size());
+    DraftStep draft;
+    draft.table = &table;
+    draft.step.parent = parent;
+    draft.step.line = table.at.line;
+    const bool has_wrong_keys = values_.check_keys(table, step_keys);
+    read_id(table, draft, has_wrong_keys);
+    const TomlEntry* kind = find_kind(table, draft, has_wrong_keys);
+    if (kind != nullptr) draft.word = kind->key;
+    check_fitting(table, draft);
+    read_order(table, draft);
+    draft_.steps.push_back(std::move(draft));
+    for (const TomlEntry& entry : table.entries) {
+        if (entry.key == "when")
+            draft_.steps[index].step.when = expressions_.condition(entry, index);
+        if (entry.key == "output")
+            draft_.steps[index].step.output =
+                expressions_.values(entry.value, index, Scope::step_output);
+    }
+    read_handling(table, index);
+    // Children come directly after their block, so the block's own parts must be read before.
+    if (kind != nullptr) read_kind(*kind, index);
+}
+
+void StepReader::read_id(const TomlNode& table, DraftStep& step, bool has_wrong_keys) {
+    step.id_at = table.at;
+    for (const TomlEntry& entry : table.entries) {
+        if (entry.key == "as" && entry.value.is_text()) step.own_names.push_back(entry.value.text);
+        if (entry.key == "for_each") step.own_names.insert(step.own_names.end(), {"item", "index"});
+        if (entry.key == "while" || entry.key == "until") step.own_names.emplace_back("index");
+    }
+    for (const TomlEntry& entry : table.entries) {
+        if (entry.key != "id") continue;
+        step.id_at = entry.value.at;
+        const auto id = values_.text(entry);
+        if (!id) return;
+        if (const std::string complaint = complaint_about_id(*id); !complaint.empty()) {
+            values_.complaints().at_value(entry.value, complaint);
+            // Other steps may mean it all the same; they get no second complaint.
+        }
+        step.step.id = *id;
+        return;
+    }
+    if (!has_wrong_keys)
+        values_.complaints().add(About::keys, table.at, 1, "this step has no id");
+}
+
+const TomlEntry* StepReader::find_kind(const TomlNode& table, DraftStep& step,
+                                       bool has_wrong_keys) {
+    const TomlEntry* kind = nullptr;
+    const TomlEntry* refused = nullptr;
+    for (const TomlEntry& entry : table.entries) {
+        if (contains(kind_keys.not_yet, entry.key)) refused = &entry;
+        if (!contains(kind_keys.available, entry.key)) continue;
+        if (kind == nullptr) {
+            kind = &entry;
+            continue;
+        }
+        values_.complaints().at_key(
+            entry, fmt::format("{} has two kinds, {} and {}", name_of(step), kind->key, entry.key),
+            "a step does one thing");
+        step.word.clear();
+        return nullptr;
+    }
+    if (kind != nullptr || refused != nullptr || has_wrong_keys) return kind;
+    const std::vector<std::string_view> words(kind_keys.available.begin(),
+                                              kind_keys.available.end());
+    values_.complaints().add(About::keys, table.at, 1,
+                             fmt::format("{} does nothing", name_of(step)),
+                             fmt::format("give it {}", one_of(words, "")));
+    return nullptr;
+}
+
+void StepReader::check_fitting(const TomlNode& table, const DraftStep& step) {
+    if (step.word.empty()) return;
+    for (const TomlEntry& entry : table.entries) {
+        if (!contains(step_keys.available, entry.key)) continue;
+        if (contains(kind_keys.available, entry.key) || may_have(step.word, entry.key)) continue;
+        values_.complaints().at_key(
+            entry, fmt::format("{} has no meaning for a step of kind {}", entry.key, step.word));
+    }
+}
+
+void StepReader::read_order(const TomlNode& table, DraftStep& step) {
+    for (const TomlEntry& entry : table.entries) {
+        if (entry.key == "after") {
+            const auto names = values_.texts(entry, false);
+            step.place_is_unknown = !names;
+            step.after.emplace();
+            for (const TomlNode* name : names.value_or(std::vector<const TomlNode*>{}))
+                step.after->push_back({name->text, name});
+        }
+        if (entry.key == "join") read_join(entry, step);
+        if (entry.key == "cancel_rest")
+            step.step.cancel_rest = values_.boolean(entry).value_or(false);
+    }
+}
+
+void StepReader::read_join(const TomlEntry& entry, DraftStep& step) {
+    if (entry.value.is_integer()) {
+        const auto count = values_.integer(entry, 1, steps_max);
+        step.step.join = core::Join::count;
+        step.step.join_count = static_cast<std::uint32_t>(count.value_or(1));
+        if (count && step.after && step.after->size() < step.step.join_count)
+            values_.complaints().at_value(entry.value,
+                                          fmt::format("join = {}, but after names only {}", *count,
+                                                      step.after->size()));
+        return;
+    }
+    if (!entry.value.is_text()) {
+        values_.wrong_type(entry, "\"all\", \"any\", \"done\" or a number");
+        return;
+    }
+    const auto word = values_.word(entry, {"all", "any", "first", "done"});
+    if (!word) return;
+    if (*word == "any" || *word == "first") step.step.join = core::Join::any;
+    if (*word == "done") step.step.join = core::Join::done;
+}
+
+void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
+    const std::string& word = entry.key;
+    DraftStep& draft = draft_.steps[index];
+    if (word == "task") {
+        draft.step.kind =
+            core::TaskKind{calls_.call(*draft.table, index, Scope::with, defaults_)};
+    } else if (word == "do" || word == "parallel") {
+        if (word == "parallel") draft.step.kind = core::ParallelKind{};
+        const TomlNode* children = values_.tables(entry, "{ id = \"first\", task = \"mail.send\" }");
+        if (children == nullptr) return;
+        if (children->items.empty())
+            values_.complaints().at_value(entry.value, fmt::format("{} has no steps", word));
+        read_all(*children, index);
+    } else if (word == "switch") {
+        read_switch(entry, index);
+    } else if (word == "set") {
+        if (values_.table(entry, "{ name = \"${input.name}\" }") == nullptr) return;
+        if (auto values = expressions_.values(entry.value, index, Scope::step))
+            draft_.steps[index].step.kind = core::SetKind{std::move(*values)};
+    } else if (word == "wait") {
+        if (const auto duration = values_.duration(entry))
+            draft_.steps[index].step.kind = core::WaitKind{*duration};
+    } else if (word == "wait_until") {
+        if (auto time = expressions_.program(entry, index, Scope::step))
+            draft_.steps[index].step.kind = core::WaitUntilKind{std::move(*time)};
+    } else if (word == "end") {
+        if (auto kind = read_end(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
+    } else if (word == "fail") {
+        if (auto kind = read_fail(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
+    }
+}
+
+std::optional<core::StepKind> StepReader::read_end(const TomlEntry& entry, core::StepIndex index) {
+    core::EndKind end;
+    if (entry.value.is_boolean() && entry.value.boolean) return end;
+    if (!entry.value.is_table()) {
+        values_.wrong_type(entry, "true, or a table such as { output = { .. } }");
+        return std::nullopt;
+    }
+    values_.check_keys(entry.value, end_keys);
+    if (const TomlNode* output = entry.value.find("output"))
+        end.output = expressions_.values(*output, index, Scope::step);
+    return end;
+}
+
+std::optional<core::StepKind> StepReader::read_fail(const TomlEntry& entry,
+                                                    core::StepIndex index) {
+    core::FailKind fail;
+    if (entry.value.is_text()) {
+        fail.detail = expressions_.values(entry.value, index, Scope::step);
+        return fail;
+    }
+    if (values_.table(entry, "{ error = \"not_allowed\", message = \"why\" }") == nullptr)
+        return std::nullopt;
+    values_.check_keys(entry.value, fail_keys);
+    for (const TomlEntry& part : entry.value.entries) {
+        if (part.key == "error") fail.type = calls_.route_word(part);
+        if (part.key == "message" && values_.text(part))
+            fail.detail = expressions_.values(part.value, index, Scope::step);
+    }
+    return fail;
+}
+
+void StepReader::read_switch(const TomlEntry& entry, core::StepIndex index) {
+    const TomlNode* list =
+        values_.tables(entry, "[ { when = \"input.size > 3\", go = \"large\" } ]");
+    core::SwitchKind kind;
+    if (list != nullptr && list->items.empty())
+        values_.complaints().at_value(entry.value, "switch has no cases");
+    for (std::size_t number = 0; list != nullptr && number < list->items.size(); ++number)
+        kind.cases.push_back(
+            read_case(list->items[number], index, number, number + 1 == list->items.size()));
+    draft_.steps[index].step.kind = std::move(kind);
+}
+
+core::SwitchCase StepReader::read_case(const TomlNode& table, core::StepIndex index,
+                                       std::size_t number, bool is_last) {
+    core::SwitchCase result;
+    const bool has_wrong_keys = values_.check_keys(table, switch_case_keys);
+    bool has_go = false;
+    bool has_when = false;
+    for (const TomlEntry& part : table.entries) {
+        if (part.key == "when") {
+            has_when = true;
+            result.when = expressions_.condition(part, index);
+        }
+        if (part.key != "go") continue;
+        has_go = true;
+        for (const TomlNode* name :
+             values_.texts(part, true).value_or(std::vector<const TomlNode*>{}))
+            draft_.steps[index].goes.push_back(
+                {{name->text, name}, GoFrom::switch_case, number});
+    }
+    if (!has_go && !has_wrong_keys)
+        values_.complaints().at_value(table, "this case leads nowhere",
+                                      "add go = \"step\", or go = [] to do nothing");
+    if (!has_when && !is_last && !has_wrong_keys)
+        values_.complaints().at_value(table,
+                                      "a case without when is the default and must come last");
+    return result;
+}
+
+void StepReader::read_handling(const TomlNode& table, core::StepIndex index) {
+    for (const TomlEntry& entry : table.entries) {
+        DraftStep& draft = draft_.steps[index];
+        if (entry.key == "catch") read_catch(entry, index);
+        if (entry.key == "compensate") read_compensate(entry, index);
+        if (entry.key == "on_timeout") read_on_timeout(entry, draft);
+        if (entry.key == "timeout" && (draft.word == "do" || draft.word == "parallel")) {
+            draft.step.block_timeout = values_.duration(entry);
+            if (draft.step.block_timeout && draft.step.block_timeout->count() == 0)
+                values_.complaints().at_value(entry.value, "timeout must be longer than 0");
+        }
+    }
+}
+
+void StepReader::read_on_timeout(const TomlEntry& entry, DraftStep& step) {
+    const auto text = values_.text(entry);
+    if (!text || *text == "fail") return;
+    if (*text == "continue") {
+        step.step.on_timeout.then = core::OnTimeout::Then::go_on;
+        return;
+    }
+    step.step.on_timeout.then = core::OnTimeout::Then::go;
+    step.goes.push_back({{*text, &entry.value}, GoFrom::on_timeout, 0});
+}
+
+void StepReader::read_catch(const TomlEntry& entry, core::StepIndex index) {
+    const TomlNode* rules = values_.tables(entry, "[ { error = \"not_found\", continue = true } ]");
+    if (rules == nullptr) return;
+    for (const TomlNode& rule : rules->items) read_catch_rule(rule, index);
+}
+
+void StepReader::read_catch_rule(const TomlNode& table, core::StepIndex index) {
+    core::CatchRule rule;
+    bool is_broken = values_.check_keys(table, catch_keys);
+    const std::size_t number = draft_.steps[index].step.catches.size();
+    std::size_t ways = 0;
+    for (const TomlEntry& part : table.entries) {
+        if (part.key == "error") rule.error.text = calls_.error_pattern(part);
+        if (part.key == "output") {
+            rule.then = core::CatchRule::Then::output;
+            rule.output = expressions_.values(part.value, index, Scope::catch_output);
+        }
+        if (part.key == "go") {
+            rule.then = core::CatchRule::Then::go;
+            for (const TomlNode* name :
+                 values_.texts(part, true).value_or(std::vector<const TomlNode*>{}))
+                draft_.steps[index].goes.push_back(
+                    {{name->text, name}, GoFrom::catch_rule, number});
+        }
+        if (part.key == "continue" && (!part.value.is_boolean() || !part.value.boolean)) {
+            values_.complaints().at_value(part.value, "continue can only be true");
+            is_broken = true;
+        }
+        if (part.key != "error") ++ways;
+    }
+    if (!is_broken && table.find("error") == nullptr)
+        values_.complaints().at_value(table, "this rule says no error",
+                                      "add error = \"not_found\", or error = \"*\" for any");
+    else if (!is_broken && ways != 1)
+        values_.complaints().at_value(table, "a catch rule needs one of output, go or continue");
+    draft_.steps[index].step.catches.push_back(std::move(rule));
+}
+
+void StepReader::read_compensate(const TomlEntry& entry, core::StepIndex index) {
+    const TomlNode* table =
+        values_.table(entry, "{ task = \"mail.delete\", with = { id = \"${mailbox.id}\" } }");
+    if (table == nullptr) return;
+    core::Compensation undo;
+    const bool has_wrong_keys = values_.check_keys(*table, compensate_keys);
+    undo.call = calls_.call(*table, index, Scope::compensate, defaults_);
+    for (const TomlEntry& part : table->entries) {
+        if (part.key != "on") continue;
+        const auto word = values_.word(part, {"completed", "attempted"});
+        if (word && *word == "attempted") undo.on = core::Compensation::On::attempted;
+    }
+    if (table->find("task") == nullptr && !has_wrong_keys)
+        values_.complaints().at_value(*table, "compensate has no task");
+    draft_.steps[index].step.compensate = std::move(undo);
+}
+
+} // namespace baton::orchestrator::definition

@@ -1,0 +1,22 @@
+// Which names people may choose, and which the language has taken.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace baton::orchestrator::definition {
+
+// Why `id` cannot be the id of a step, as a sentence; empty if it can.
+std::string complaint_about_id(std::string_view id);
+
+// Why `name` cannot be the name of a workflow, as a sentence; empty if it can.
+std::string complaint_about_name(std::string_view name);
+
+// The roots of expressions that are no steps: "input", "vars", "run", ...
+std::span<const std::string_view> root_names();
+
+// What can be read behind `run.`.
+std::span<const std::string_view> run_fields();
+
+} // namespace baton::orchestrator::definition

@@ -1,0 +1,182 @@
+// The top level of a file.
+#include "orchestrator/definition/workflow_reader.hpp"
+
+#include "orchestrator/definition/call_reader.hpp"
+#include "orchestrator/definition/expression_reader.hpp"
+#include "orchestrator/definition/input_reader.hpp"
+#include "orchestrator/definition/step_reader.hpp"
+#include "orchestrator/definition/values.hpp"
+#include "orchestrator/definition/words.hpp"
+
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+namespace baton::orchestrator::definition {
+
+namespace {
+
+class WorkflowReader {
+public:
+    WorkflowReader(const TomlNode& root, Complaints& complaints)
+        : root_(root), complaints_(complaints), values_(complaints),
+          expressions_(draft_, complaints) {}
+
+    Draft read() {
+        if (root_.entries.empty()) {
+            complaints_.add(About::keys, {}, 1, "the file says nothing",
+                            "a workflow begins with workflow = \"name\" and has [[step]]s");
+            return std::move(draft_);
+        }
+        const bool has_wrong_keys = values_.check_keys(root_, workflow_keys);
+        read_name(has_wrong_keys);
+        for (const TomlEntry& entry : root_.entries) read_setting(entry);
+        // In this order whatever the order of the file: expressions are checked against the input,
+        // and calls begin with the defaults.
+        for (const TomlEntry& entry : root_.entries) read_data(entry);
+        read_steps(has_wrong_keys);
+        for (const TomlEntry& entry : root_.entries) read_expressions(entry);
+        return std::move(draft_);
+    }
+
+private:
+    void read_name(bool has_wrong_keys) {
+        for (const TomlEntry& entry : root_.entries) {
+            if (entry.key != "workflow") continue;
+            const auto name = values_.text(entry);
+            if (!name) return;
+            if (const std::string complaint = complaint_about_name(*name); !complaint.empty())
+                complaints_.at_value(entry.value, complaint);
+            draft_.workflow.name = *name;
+            return;
+        }
+        if (!has_wrong_keys)
+            complaints_.add(About::keys, {}, 1, "the workflow has no name",
+                            "begin with workflow = \"name\"");
+    }
+
+    void read_setting(const TomlEntry& entry) {
+        core::Workflow& workflow = draft_.workflow;
+        const std::string& key = entry.key;
+        if (key == "description") workflow.description = values_.text(entry).value_or("");
+        if (key == "timeout") {
+            workflow.timeout = values_.duration(entry);
+            if (workflow.timeout && workflow.timeout->count() == 0)
+                complaints_.at_value(entry.value, "timeout must be longer than 0");
+        }
+        if (key == "priority")
+            workflow.priority = static_cast<std::uint8_t>(values_.integer(entry, 0, 9).value_or(4));
+        if (key == "on_failure") read_on_failure(entry);
+        if (key == "on_cancel") {
+            const auto word = values_.word(entry, {"stop", "compensate"});
+            if (word && *word == "compensate") workflow.on_cancel = core::OnCancel::compensate;
+        }
+        if (key == "labels" && values_.table(entry, "{ team = \"platform\" }") != nullptr)
+            for (const TomlEntry& label : entry.value.entries)
+                workflow.labels[label.key] = values_.text(label).value_or("");
+    }
+
+    void read_on_failure(const TomlEntry& entry) {
+        const auto word = values_.word(entry, {"fail", "continue", "compensate", "pause"});
+        if (!word) return;
+        if (*word == "continue") draft_.workflow.on_failure = core::OnFailure::go_on;
+        if (*word == "compensate") draft_.workflow.on_failure = core::OnFailure::compensate;
+        if (*word == "pause") draft_.workflow.on_failure = core::OnFailure::pause;
+    }
+
+    void read_data(const TomlEntry& entry) {
+        if (entry.key == "input") {
+            if (values_.table(entry, "{ email = \"string\" }") != nullptr)
+                draft_.workflow.input = read_input(entry.value, values_);
+            draft_.input_is_known = entry.value.is_table();
+        }
+        if (entry.key == "vars") {
+            draft_.vars_are_known = values_.table(entry, "{ page_size = 200 }") != nullptr;
+            if (draft_.vars_are_known) {
+                check_constant(entry.value);
+                draft_.workflow.vars = core::Document::of(to_json(entry.value));
+            }
+        }
+        if (entry.key == "defaults" && values_.table(entry, "{ timeout = \"30s\" }") != nullptr)
+            defaults_ = CallReader(values_, expressions_).defaults(entry.value);
+    }
+
+    void check_constant(const TomlNode& node) {
+        if (const std::size_t dollar = node.text.find("${");
+            node.is_text() && dollar != std::string::npos &&
+            (dollar == 0 || node.text[dollar - 1] != '$'))
+            complaints_.inside(About::keys, node, dollar, 2,
+                               "[vars] are constants; ${} has no meaning in them",
+                               "a step of kind set computes values");
+        for (const TomlNode& item : node.items) check_constant(item);
+        for (const TomlEntry& entry : node.entries) check_constant(entry.value);
+    }
+
+    void read_steps(bool has_wrong_keys) {
+        for (const TomlEntry& entry : root_.entries) {
+            if (entry.key != "step") continue;
+            if (entry.value.is_table()) {
+                complaints_.at_value(entry.value, "step must be a list of tables",
+                                     "write [[step]] with two brackets");
+                return;
+            }
+            const TomlNode* list =
+                values_.tables(entry, "[[step]]");
+            if (list == nullptr) return;
+            if (list->items.empty()) complaints_.at_value(entry.value, "the workflow has no steps");
+            StepReader(draft_, values_, expressions_, defaults_).read_all(*list, core::no_step);
+            return;
+        }
+        if (!has_wrong_keys)
+            complaints_.add(About::keys, root_.entries.front().at, 1, "the workflow has no steps",
+                            "each step begins with [[step]]");
+    }
+
+    void read_expressions(const TomlEntry& entry) {
+        if (entry.key == "output")
+            draft_.workflow.output =
+                expressions_.values(entry.value, core::no_step, Scope::run_output);
+        if (entry.key == "idempotency") read_idempotency(entry);
+    }
+
+    void read_idempotency(const TomlEntry& entry) {
+        const TomlNode* table = values_.table(entry, "{ key = \"input.email\" }");
+        if (table == nullptr) return;
+        const bool has_wrong_keys = values_.check_keys(*table, idempotency_keys);
+        std::optional<expression::Program> key;
+        std::optional<Duration> window;
+        core::Idempotency::OnDuplicate on_duplicate =
+            core::Idempotency::OnDuplicate::return_existing;
+        for (const TomlEntry& part : table->entries) {
+            if (part.key == "key")
+                key = expressions_.program(part, core::no_step, Scope::run_key);
+            if (part.key == "window") window = values_.duration(part);
+            if (part.key != "on_duplicate") continue;
+            const auto word = values_.word(part, {"return", "refuse", "restart_failed"});
+            if (word && *word == "refuse") on_duplicate = core::Idempotency::OnDuplicate::refuse;
+            if (word && *word == "restart_failed")
+                on_duplicate = core::Idempotency::OnDuplicate::restart_failed;
+        }
+        if (table->find("key") == nullptr && !has_wrong_keys)
+            complaints_.at_value(*table, "idempotency has no key",
+                                 "an expression that is the same for the same run, such as "
+                                 "key = \"input.email\"");
+        if (key)
+            draft_.workflow.idempotency =
+                core::Idempotency{std::move(*key), window, on_duplicate};
+    }
+
+    const TomlNode& root_;
+    Complaints& complaints_;
+    Draft draft_;
+    ValueReader values_;
+    ExpressionReader expressions_;
+    CallDefaults defaults_;
+};
+
+} // namespace
+
+Draft read_workflow(const TomlNode& root, Complaints& complaints) {
+    return WorkflowReader(root, complaints).read();
+}
+
+} // namespace baton::orchestrator::definition
