@@ -1,0 +1,148 @@
+"""The command line: exit codes, help, check and eval without a server, JSON for scripts."""
+import json
+import os
+import subprocess
+import tempfile
+import pathlib
+import unittest
+
+import baton
+
+BAD = '''workflow = "bad"
+[input]
+email = { type = "string", required = true }
+[[step]]
+id = "mailbox"
+task = "mail.create"
+wiht = { address = "${input.emial}" }
+'''
+
+
+def run(*args, stdin=None, env=None, cwd=None):
+    return subprocess.run([baton.EXE, *args], text=True, capture_output=True, timeout=60, input=stdin,
+                          env=dict(os.environ, **(env or {})), cwd=cwd)
+
+
+class OfflineTest(unittest.TestCase):
+    def test_help_has_examples_for_every_verb(self):
+        for verb in ("dev", "serve", "worker", "sandbox", "check", "deploy", "run", "runs", "show", "cancel",
+                     "retry", "dead", "call", "eval"):
+            done = run(verb, "--help")
+            self.assertEqual(done.returncode, 0, verb)
+            self.assertIn("Example", done.stdout, verb)
+        self.assertIn("Exit codes", run("--help").stdout)
+
+    def test_version(self):
+        self.assertRegex(run("version").stdout, r"^baton \d+\.\d+\.\d+")
+
+    def test_wrong_usage_is_exit_code_two(self):
+        for args in ((), ("fly",), ("run",), ("check",), ("check", "/nonexistent.toml"), ("runs", "--limit", "x"),
+                     ("worker", "nobody"), ("call", "a.b", "--with", "{")):
+            self.assertEqual(run(*args).returncode, 2, args)
+
+    def test_a_server_out_of_reach_is_exit_code_three(self):
+        port, = baton.free_ports(1)
+        for args in (("runs",), ("run", "x"), ("dead", "list"), ("call", "a.b"), ("show", "abcdefgh")):
+            done = run(*args, env={"BATON_URL": f"http://127.0.0.1:{port}"})
+            self.assertEqual(done.returncode, 3, args)
+            self.assertIn("Is a server running", done.stderr)
+
+    def test_check_reports_mistakes_with_place_and_hint(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bad = pathlib.Path(folder) / "bad.toml"
+            bad.write_text(BAD)
+            done = run("check", "bad.toml", cwd=folder)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("bad.toml:7:1: error: unknown key 'wiht'; did you mean 'with'?", done.stdout + done.stderr)
+
+    def test_check_accepts_the_workflows_that_ship(self):
+        files = sorted(str(p) for p in (baton.ROOT / "workflows").glob("*.toml"))
+        self.assertGreaterEqual(len(files), 6)
+        done = run("check", *files)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_eval_reads_and_writes_json_lines(self):
+        lines = [{"expr": "1 + 2"}, {"expr": "x.startsWith('a')", "bindings": {"x": {"string": "abc"}}}, {"expr": "1 / 0"}]
+        done = run("eval", "--jsonl", stdin="".join(json.dumps(line) + "\n" for line in lines) + "garbage\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(answers[:2], [{"value": {"int": "3"}}, {"value": {"bool": True}}])
+        self.assertIn("error", answers[2])
+        self.assertIn("error", answers[3])
+
+    def test_eval_agrees_with_the_conformance_data(self):
+        data = baton.ROOT / "tests" / "orchestrator" / "expression" / "cel"
+        cases = [json.loads(line) for file in sorted(data.glob("*.jsonl")) for line in file.read_text().splitlines() if line]
+        self.assertGreater(len(cases), 300)
+        done = run("eval", "--jsonl", stdin="".join(json.dumps(case) + "\n" for case in cases))
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(len(answers), len(cases))
+        wrong = [case["name"] for case, answer in zip(cases, answers)
+                 if ("error" in case) != ("error" in answer) or ("value" in case and case["value"] != answer.get("value"))]
+        print(f"{len(cases) - len(wrong)} of {len(cases)}", end=" ")
+        self.assertLessEqual(len(wrong), len(cases) * 5 // 100, wrong)
+
+    def test_free_ports_for_scripts(self):
+        ports = run("sandbox", "--free-ports", "3").stdout.split()
+        self.assertEqual(len(set(ports)), 3)
+
+
+class DevTest(unittest.TestCase):
+    def test_dev_runs_everything_and_reloads_workflows(self):
+        server = baton.Server("dev", ["flows"])
+        self.addCleanup(server.close)
+        (server.home / "flows").mkdir()
+        source = (baton.ROOT / "workflows" / "provision-user.toml").read_text()
+        (server.home / "flows" / "provision-user.toml").write_text(source)
+        server.start()
+        server.baton("await", "--timeout", "30s", check=0)
+        server.baton("run", "provision-user", "--set", "email=ada@example.org", "--set", "first_name=Ada",
+                     "--set", "last_name=Lovelace", check=0)
+        shown = server.baton("sandbox", "--show", check=0).stdout
+        self.assertIn("ada@example.org", shown)
+        (server.home / "flows" / "second.toml").write_text(
+            'workflow = "second"\n[[step]]\nid = "post"\ntask = "slack.post"\nwith = { channel = "#general", text = "hi" }\n')
+
+        def deployed():
+            return "second" in [w["name"] for w in server.http_json(server.http, "/api/workflows")]
+        baton.wait_for(deployed, "the new file is deployed", 20)
+        server.baton("run", "second", check=0)
+        self.assertEqual(server.stop(), 0)
+
+
+class ApiTest(baton.ServerTest):
+    def status_of(self, path, user="guest", password="guest", method="GET", body=None):
+        import base64
+        import urllib.error
+        import urllib.request
+        request = urllib.request.Request(f"http://127.0.0.1:{self.server.http}{path}", method=method, data=body)
+        request.add_header("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def test_the_api_needs_a_user_of_the_broker(self):
+        self.assertEqual(self.status_of("/api/runs")[0], 200)
+        self.assertEqual(self.status_of("/api/runs", "yet", "asdfasdf")[0], 200)
+        self.assertEqual(self.status_of("/api/runs", "guest", "wrong")[0], 401)
+        self.assertEqual(self.status_of("/api/runs", "nobody", "x")[0], 401)
+        self.assertEqual(self.status_of("/api/health", "nobody", "x")[0], 200)
+
+    def test_bad_requests_get_reasons(self):
+        for path, method, body, status in (
+                ("/api/runs", "POST", b"{", 400), ("/api/runs", "POST", b"[]", 400), ("/api/runs", "POST", b"{}", 400),
+                ("/api/runs", "POST", b'{"workflow":"nothing"}', 404), ("/api/nothing", "GET", None, 404),
+                ("/api/runs", "DELETE", None, 405), ("/api/runs?status=odd", "GET", None, 400),
+                ("/api/runs/00000000-0000-7000-8000-000000000000", "GET", None, 404),
+                ("/api/runs/zz/cancel", "POST", b"{}", 404), ("/api/dead/x", "GET", None, 404),
+                ("/api/dead/99", "DELETE", None, 404), ("/api/workflows", "POST", b'{"source":"x ="}', 422),
+                ("/api/runs", "POST", b"[" * 100000, 400)):
+            code, text = self.status_of(path, method=method, body=body)
+            self.assertEqual(code, status, (path, text))
+            self.assertTrue(json.loads(text)["reason"], path)
+
+
+if __name__ == "__main__":
+    unittest.main()
