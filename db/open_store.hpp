@@ -1,0 +1,28 @@
+// From a database URL to a store: the only thing of `db` that the assembly needs.
+#pragma once
+
+#include "orchestrator/runtime/run_store.hpp"
+
+#include <memory>
+#include <string>
+
+namespace baton::db {
+
+namespace runtime = orchestrator::runtime;
+
+// Opens (SQLite: makes) the database of `url` and brings its tables up to date. Forms:
+//   postgresql://user:password@host:5432/database?sslmode=require
+//   sqlite:/absolute/path.db   sqlite:///absolute/path.db   sqlite:relative.db   relative.db
+// StoreErrc::unavailable: the server is out of reach now, asking again later makes sense; refused:
+// somebody has to change something, and the sentence says what. No sentence contains a password.
+// The store is used by one thread at a time.
+Outcome<std::unique_ptr<runtime::RunStore>> open_store(const std::string& url);
+
+// Another connection to the same database, for reading; after open_store() has succeeded once. One
+// object per thread: who answers from several threads opens several.
+Outcome<std::unique_ptr<runtime::RunQueries>> open_queries(const std::string& url);
+
+// The URL without its password, for logs.
+std::string printable_url(const std::string& url);
+
+} // namespace baton::db

@@ -1,0 +1,175 @@
+// What people ask, as selects on PostgreSQL. Conditions are added as text, values always as
+// parameters. The statements are not prepared, so the planner sees the values and can use the
+// partial indexes.
+#include "db/postgres_queries.hpp"
+
+#include "db/postgres_rows.hpp"
+#include "db/run_id.hpp"
+
+#include <fmt/format.h>
+#include <pqxx/nontransaction>
+#include <pqxx/transaction>
+
+namespace baton::db {
+
+using namespace orchestrator::runtime;
+
+namespace {
+
+// The columns of a list: state and input, which may be large, stay away.
+constexpr const char* list_columns =
+    "run_id, part, definition_id, workflow, workflow_version, status, version, '', '', output, "
+    "error_type, error, (extract(epoch from started_at) * 1000000)::bigint, "
+    "(extract(epoch from closed_at) * 1000000)::bigint";
+
+// A select that grows condition by condition; its parameters in the order they were added.
+class Select {
+public:
+    explicit Select(std::string sql) : sql_(std::move(sql)) {}
+
+    // `condition` holds {} where the parameter stands.
+    void where(std::string_view condition, std::string value) {
+        values_.push_back(std::move(value));
+        sql_ += values_.size() == 1 ? " where " : " and ";
+        sql_ += fmt::format(fmt::runtime(condition), fmt::format("${}", values_.size()));
+    }
+    void then(std::string_view clause) { sql_ += clause; }
+
+    pqxx::result run(pqxx::transaction_base& work) const {
+        return work.exec_params(sql_, pqxx::prepare::make_dynamic_params(values_));
+    }
+
+private:
+    std::string sql_;
+    std::vector<std::string> values_;
+};
+
+Select dead_letter_select(const DeadLetterFilter& filter) {
+    Select select(fmt::format("select {} from dead_letter", postgres_dead_letter_columns));
+    select.where("id < {}", std::to_string(signed_number(filter.before_id)));
+    if (filter.state) select.where("state = {}", std::to_string(static_cast<int>(*filter.state)));
+    if (!filter.run_id.empty()) select.where("run_id = {}", filter.run_id);
+    if (!filter.task.empty()) select.where("task = {}", clean_text(filter.task));
+    select.then(fmt::format(" order by id desc limit {}", signed_number(filter.limit)));
+    return select;
+}
+
+Select history_select(const std::string& run_id, std::uint64_t after_seq) {
+    Select select(fmt::format("select {} from history", postgres_history_columns));
+    select.where("run_id = {}", run_id);
+    select.where("seq > {}", std::to_string(signed_number(after_seq)));
+    select.then(" order by seq");
+    return select;
+}
+
+} // namespace
+
+PostgresQueries::PostgresQueries(const std::string& url) : session_(url, {}) {}
+
+Outcome<std::vector<StoredRun>> PostgresQueries::runs(const RunFilter& filter) {
+    Select select(fmt::format("select {} from run", list_columns));
+    if (!filter.before_run_id.empty()) {
+        if (!is_run_id(filter.before_run_id)) return std::vector<StoredRun>{};
+        select.where("run_id < {}", filter.before_run_id);
+    }
+    if (!filter.workflow.empty()) select.where("workflow = {}", clean_text(filter.workflow));
+    if (filter.status)
+        select.where("status = {}", std::to_string(static_cast<int>(*filter.status)));
+    select.then(fmt::format(" order by run_id desc limit {}", signed_number(filter.limit)));
+    std::vector<StoredRun> runs;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        runs = read_all(select.run(work), read_run);
+    }));
+    return runs;
+}
+
+Outcome<std::optional<RunDetails>> PostgresQueries::run(const std::string& id_or_prefix) {
+    std::optional<RunDetails> details;
+    const auto range = run_ids_like(id_or_prefix);
+    if (!range) return details;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        // One snapshot, so that the run and its history belong together.
+        pqxx::transaction<pqxx::repeatable_read, pqxx::read_only> work(connection);
+        const pqxx::result found = work.exec_params(
+            fmt::format("select {} from run where run_id between $1 and $2 limit 2",
+                        postgres_run_columns),
+            range->first, range->last);
+        if (found.size() != 1) return;
+        details.emplace();
+        details->run = read_run(found[0]);
+        details->history = read_all(history_select(details->run.run_id, 0).run(work), read_history);
+        DeadLetterFilter letters;
+        letters.state.reset();
+        letters.run_id = details->run.run_id;
+        letters.limit = 1000;
+        details->dead_letters = read_all(dead_letter_select(letters).run(work), read_dead_letter);
+    }));
+    return details;
+}
+
+Outcome<std::vector<HistoryRow>> PostgresQueries::history_after(const std::string& run_id,
+                                                                std::uint64_t after_seq) {
+    std::vector<HistoryRow> rows;
+    if (!is_run_id(run_id)) return rows;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        rows = read_all(history_select(run_id, after_seq).run(work), read_history);
+    }));
+    return rows;
+}
+
+Outcome<std::vector<RunCount>> PostgresQueries::counts() {
+    std::vector<RunCount> counts;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        counts = read_all<RunCount>(
+            work.exec("select workflow, status, count(*) from run group by 1, 2 order by 1, 2"),
+            [](const pqxx::row& row) {
+                return RunCount{row[0].as<std::string>(), static_cast<RunStatus>(row[1].as<int>()),
+                                row[2].as<std::uint64_t>()};
+            });
+    }));
+    return counts;
+}
+
+Outcome<std::vector<DeadLetter>> PostgresQueries::dead_letters(const DeadLetterFilter& filter) {
+    std::vector<DeadLetter> letters;
+    if (!filter.run_id.empty() && !is_run_id(filter.run_id)) return letters;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        letters = read_all(dead_letter_select(filter).run(work), read_dead_letter);
+    }));
+    return letters;
+}
+
+Outcome<std::optional<DeadLetter>> PostgresQueries::dead_letter(std::uint64_t id) {
+    std::optional<DeadLetter> letter;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        letter = read_one(work.exec_params(fmt::format("select {} from dead_letter where id = $1",
+                                                       postgres_dead_letter_columns),
+                                           signed_number(id)),
+                          read_dead_letter);
+    }));
+    return letter;
+}
+
+Outcome<std::vector<StoredDefinition>>
+PostgresQueries::definitions(const std::string& all_versions_of) {
+    Select select(postgres_definition_select);
+    if (all_versions_of.empty()) {
+        select.then("where l.name is not null order by d.name");
+    } else {
+        select.where("d.name = {}", clean_text(all_versions_of));
+        select.then(" order by d.version desc");
+    }
+    std::vector<StoredDefinition> definitions;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        definitions = read_all(select.run(work), read_definition);
+    }));
+    return definitions;
+}
+
+} // namespace baton::db

@@ -1,0 +1,32 @@
+// RunQueries on PostgreSQL: a session of its own, one object per thread. A lost connection is
+// replaced unseen, since reading twice does no harm.
+#pragma once
+
+#include "db/postgres_session.hpp"
+#include "orchestrator/runtime/run_store.hpp"
+
+namespace baton::db {
+
+namespace runtime = orchestrator::runtime;
+
+class PostgresQueries final : public runtime::RunQueries {
+public:
+    // `url` as libpq takes it. Connects at the first question.
+    explicit PostgresQueries(const std::string& url);
+
+    Outcome<std::vector<runtime::StoredRun>> runs(const runtime::RunFilter& filter) override;
+    Outcome<std::optional<runtime::RunDetails>> run(const std::string& id_or_prefix) override;
+    Outcome<std::vector<runtime::HistoryRow>> history_after(const std::string& run_id,
+                                                            std::uint64_t after_seq) override;
+    Outcome<std::vector<runtime::RunCount>> counts() override;
+    Outcome<std::vector<runtime::DeadLetter>>
+    dead_letters(const runtime::DeadLetterFilter& filter) override;
+    Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
+    Outcome<std::vector<runtime::StoredDefinition>>
+    definitions(const std::string& all_versions_of) override;
+
+private:
+    PostgresSession session_;
+};
+
+} // namespace baton::db

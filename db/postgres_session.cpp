@@ -1,0 +1,171 @@
+// Connecting, telling apart what libpqxx throws, and migrating.
+#include "db/postgres_session.hpp"
+
+#include "base/log.hpp"
+#include "db/database_url.hpp"
+#include "orchestrator/runtime/run_store.hpp"
+
+#include <fmt/format.h>
+#include <pqxx/except>
+#include <pqxx/nontransaction>
+#include <pqxx/result>
+#include <pqxx/transaction>
+
+#include <utility>
+
+namespace baton::db {
+namespace {
+
+using orchestrator::runtime::StoreErrc;
+
+// "baton" in ASCII: the advisory lock of everyone who migrates a Baton database.
+constexpr const char* take_migration_lock = "select pg_advisory_xact_lock(422926020462)";
+
+// What each new connection says first. A statement that takes longer than this is stuck behind
+// somebody's lock; better to fail, say so, and try again. The search path is pinned because a
+// role's own setting could hide our tables.
+constexpr const char* session_settings =
+    "set statement_timeout = '30s'; set lock_timeout = '20s'; "
+    "set idle_in_transaction_session_timeout = '60s'; set client_min_messages = warning; "
+    "set timezone = 'UTC'";
+
+// SQLSTATE classes and codes: PostgreSQL documentation, appendix A. What may pass by itself is
+// unavailable: the caller tries again. Among it are a lost race (40001, 40P01), a full disk
+// (53100), a server that starts, stops, is a standby or with too many sessions.
+StoreErrc reason_of(std::string_view state) {
+    constexpr std::string_view passing[] = {"40001", "40P01", "57014", "57P01", "57P02",
+                                            "57P03", "57P05", "55P03", "25006", "25P03"};
+    for (const std::string_view code : passing)
+        if (state == code) return StoreErrc::unavailable;
+    const std::string_view family = state.substr(0, 2);
+    if (family == "08" || family == "53" || family == "58") return StoreErrc::unavailable;
+    return StoreErrc::refused;
+}
+
+// libpq's messages have several lines and end in a line break.
+std::string one_line(std::string_view text) {
+    std::string line;
+    for (const char c : text) {
+        const bool is_space = c == '\n' || c == '\r' || c == '\t' || c == ' ';
+        if (!is_space)
+            line += c;
+        else if (!line.empty() && line.back() != ' ')
+            line += ' ';
+    }
+    while (!line.empty() && line.back() == ' ')
+        line.pop_back();
+    return line;
+}
+
+std::vector<AppliedMigration> applied_to(pqxx::transaction_base& work) {
+    std::vector<AppliedMigration> applied;
+    const pqxx::result rows =
+        work.exec("select number, name, checksum from migration order by number");
+    for (const auto& row : rows)
+        applied.push_back({row[0].as<int>(), row[1].as<std::string>(), row[2].as<std::string>()});
+    return applied;
+}
+
+} // namespace
+
+PostgresSession::PostgresSession(std::string url, std::vector<PreparedStatement> statements)
+    : url_(std::move(url)), name_(without_password(url_)), statements_(std::move(statements)) {}
+
+PostgresSession::~PostgresSession() = default;
+PostgresSession::PostgresSession(PostgresSession&&) noexcept = default;
+PostgresSession& PostgresSession::operator=(PostgresSession&&) noexcept = default;
+
+void PostgresSession::disconnect() {
+    connection_.reset();
+}
+
+void PostgresSession::connect() {
+    if (connection_ && connection_->is_open()) return;
+    connection_.reset();
+    auto connection = std::make_unique<pqxx::connection>(with_connection_limits(url_));
+    {
+        pqxx::nontransaction work(*connection);
+        work.exec(session_settings);
+    }
+    for (const PreparedStatement& statement : statements_)
+        connection->prepare(statement.name, statement.sql);
+    connection_ = std::move(connection);
+}
+
+std::string PostgresSession::without_secrets(std::string_view what) const {
+    return hide_passwords(one_line(what), url_);
+}
+
+Failure PostgresSession::lost(std::string_view what) const {
+    return {StoreErrc::unavailable,
+            fmt::format("PostgreSQL at {} is out of reach: {}", name_, without_secrets(what))};
+}
+
+Failure PostgresSession::refused(std::string_view state, std::string_view what) const {
+    return {reason_of(state), fmt::format("PostgreSQL at {} refused a statement: {} (SQLSTATE {})",
+                                          name_, without_secrets(what), state)};
+}
+
+Outcome<void> PostgresSession::run(const std::function<void(pqxx::connection&)>& work) {
+    try {
+        connect();
+        work(*connection_);
+        return {};
+    } catch (const pqxx::broken_connection& error) {
+        connection_.reset();
+        return lost(error.what());
+    } catch (const pqxx::in_doubt_error& error) {
+        connection_.reset();
+        return lost(error.what());
+    } catch (const pqxx::sql_error& error) {
+        // A server that shuts down answers with an error before it hangs up.
+        if (connection_ && !connection_->is_open()) connection_.reset();
+        if (!connection_ || error.sqlstate().empty()) {
+            connection_.reset();
+            return lost(error.what());
+        }
+        Failure failure = refused(error.sqlstate(), error.what());
+        if (failure.code == StoreErrc::unavailable) connection_.reset();
+        return failure;
+    } catch (const std::exception& error) {
+        connection_.reset();
+        return Failure{StoreErrc::refused,
+                       fmt::format("PostgreSQL at {}: {}", name_, without_secrets(error.what()))};
+    }
+}
+
+Outcome<void> PostgresSession::run_repeatable(const std::function<void(pqxx::connection&)>& work) {
+    const bool was_connected = connection_ != nullptr;
+    Outcome<void> outcome = run(work);
+    if (outcome || !was_connected || connection_) return outcome;
+    return run(work);
+}
+
+void PostgresSession::migrate_in(pqxx::connection& connection, std::span<const Migration> known,
+                                 Outcome<void>& outcome) const {
+    pqxx::work work(connection);
+    work.exec(take_migration_lock);
+    work.exec("create table if not exists migration (number int primary key, name text not null, "
+              "checksum text not null, applied_at timestamptz not null default now())");
+    auto missing = missing_migrations(known, applied_to(work), name_);
+    if (!missing) {
+        outcome = std::move(missing).error();
+        return;
+    }
+    for (const Migration& migration : *missing) {
+        log::info("db", "migrating",
+                  {{"database", name_}, {"number", migration.number}, {"name", migration.name}});
+        work.exec(std::string(migration.sql));
+        work.exec_params("insert into migration (number, name, checksum) values ($1, $2, $3)",
+                         migration.number, std::string(migration.name), checksum_of(migration));
+    }
+    work.commit();
+}
+
+Outcome<void> PostgresSession::migrate(std::span<const Migration> known) {
+    Outcome<void> outcome;
+    BATON_TRY(run([&](pqxx::connection& connection) { migrate_in(connection, known, outcome); }));
+    return outcome;
+}
+
+} // namespace baton::db

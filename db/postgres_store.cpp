@@ -1,0 +1,261 @@
+// The engine's side of the store on PostgreSQL. What libpqxx throws ends in PostgresSession.
+#include "db/postgres_store.hpp"
+
+#include "db/hex.hpp"
+#include "db/postgres_commit.hpp"
+#include "db/postgres_rows.hpp"
+
+#include <fmt/format.h>
+#include <pqxx/nontransaction>
+#include <pqxx/transaction>
+
+#include <map>
+#include <unordered_map>
+#include <utility>
+
+namespace baton::db {
+
+using namespace orchestrator::runtime;
+
+namespace {
+
+std::vector<PreparedStatement> statements() {
+    return {
+        {"commit", commit_statement()},
+        {"commit_with_dead_letters", commit_statement_with_dead_letters()},
+        // Rows are locked in order of the partition, as commits do: no deadlock.
+        {"take_over", "insert into owner (part, node, epoch) "
+                      "select part, $2, 1 from unnest($1::smallint[]) as p(part) order by part "
+                      "on conflict (part) do update set epoch = owner.epoch + 1, "
+                      "node = excluded.node returning part, epoch, pseq, published"},
+        {"alarms", "select run_id, (extract(epoch from due) * 1000000)::bigint from alarm "
+                   "where part = $1"},
+        {"history_above", fmt::format("select {} from history where part = $1 and pseq > $2 "
+                                      "order by pseq, run_id, seq limit $3",
+                                      postgres_history_columns)},
+        {"load",
+         fmt::format("select {} from run where run_id = any($1::uuid[])", postgres_run_columns)},
+        {"epochs", "select part, epoch from owner where part = any($1::smallint[])"},
+        {"key_holder", "select run_id, encode(input_sha256, 'hex') from start_key "
+                       "where workflow = $1 and key = $2"},
+        {"find_history", "select 1 from history where run_id = $1 and seq = $2 and part = $3 "
+                         "and pseq = $4 and events = $5"},
+    };
+}
+
+// Two runs of one batch with the same start key: the first is written, the others are looked up
+// afterwards, as an insert may not meet the same row twice.
+std::vector<bool> doubled_keys(const Batch& batch) {
+    std::vector<bool> left_out(batch.runs.size(), false);
+    std::map<std::pair<std::string_view, std::string_view>, bool> seen;
+    for (std::size_t index = 0; index < batch.runs.size(); ++index) {
+        const auto& created = batch.runs[index].created;
+        if (!created || !created->start_key) continue;
+        left_out[index] = !seen.try_emplace({created->workflow, created->start_key->key}).second;
+    }
+    return left_out;
+}
+
+std::vector<Partition> foreign_partitions(pqxx::transaction_base& work, const Batch& batch) {
+    ArrayText parts;
+    for (const OwnedPartition& fence : batch.fences)
+        parts.add(fence.part);
+    std::map<Partition, std::uint64_t> epochs;
+    for (const auto& row : work.exec_prepared("epochs", parts.text()))
+        epochs.emplace(static_cast<Partition>(row[0].as<int>()), row[1].as<std::uint64_t>());
+    std::vector<Partition> foreign;
+    for (const OwnedPartition& fence : batch.fences) {
+        const auto found = epochs.find(fence.part);
+        if (found == epochs.end() || found->second != fence.epoch) foreign.push_back(fence.part);
+    }
+    return foreign;
+}
+
+// Why a run of the batch was not written. A commit whose answer got lost is made again, and what it
+// wrote the first time counts as written.
+void explain_loss(pqxx::transaction_base& work, const RunChange& change, Committed& committed) {
+    if (change.created && change.created->start_key) {
+        const StartKey& key = *change.created->start_key;
+        const pqxx::result holder = work.exec_prepared(
+            "key_holder", clean_text(change.created->workflow), clean_text(key.key));
+        const std::string existing = holder.empty() ? "" : holder[0][0].as<std::string>();
+        if (!existing.empty() && existing != change.run_id) {
+            const bool same = holder[0][1].as<std::string>() == to_hex(key.input_sha256);
+            committed.duplicates.push_back({change.run_id, existing, same});
+            return;
+        }
+    }
+    const pqxx::result found =
+        work.exec_prepared("find_history", change.run_id, change.version, change.part, change.pseq,
+                           clean_text(change.events));
+    if (found.empty()) committed.lost.push_back(change.run_id);
+}
+
+Committed commit_in(pqxx::connection& connection, const Batch& batch) {
+    const std::vector<bool> left_out = doubled_keys(batch);
+    const CommitParameters parameters = commit_parameters(batch, left_out);
+    pqxx::nontransaction work(connection); // the statement is the transaction
+    const pqxx::result answer =
+        work.exec_prepared(parameters.with_dead_letters ? "commit_with_dead_letters" : "commit",
+                           pqxx::prepare::make_dynamic_params(parameters.values));
+
+    Committed committed;
+    if (!answer[0][0].as<bool>()) {
+        committed.fenced = foreign_partitions(work, batch);
+        return committed;
+    }
+    std::unordered_map<std::string_view, bool> lost;
+    for (const auto& row : answer)
+        if (!row[1].is_null()) lost.emplace(row[1].c_str(), true);
+    for (std::size_t index = 0; index < batch.runs.size(); ++index)
+        if (left_out[index] || lost.contains(batch.runs[index].run_id))
+            explain_loss(work, batch.runs[index], committed);
+    return committed;
+}
+
+} // namespace
+
+Outcome<std::unique_ptr<PostgresStore>> PostgresStore::open(const std::string& url) {
+    PostgresSession session(url, statements());
+    BATON_TRY(session.migrate());
+    return std::unique_ptr<PostgresStore>(new PostgresStore(std::move(session)));
+}
+
+Outcome<std::vector<OwnedPartition>> PostgresStore::take_over(std::span<const Partition> parts,
+                                                              const std::string& node) {
+    ArrayText numbers;
+    for (const Partition part : parts)
+        numbers.add(part);
+    std::map<Partition, OwnedPartition> taken;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        for (const auto& row : work.exec_prepared("take_over", numbers.text(), clean_text(node))) {
+            const auto part = static_cast<Partition>(row[0].as<int>());
+            taken[part] = {part, row[1].as<std::uint64_t>(), row[2].as<std::uint64_t>(),
+                           row[3].as<std::uint64_t>()};
+        }
+    }));
+    std::vector<OwnedPartition> owned;
+    for (const Partition part : parts)
+        owned.push_back(taken[part]);
+    return owned;
+}
+
+Outcome<std::vector<Alarm>> PostgresStore::alarms(Partition part) {
+    std::vector<Alarm> alarms;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        alarms = read_all<Alarm>(work.exec_prepared("alarms", part), [](const pqxx::row& row) {
+            return Alarm{row[0].as<std::string>(), time_from_micros(row[1].as<std::int64_t>())};
+        });
+    }));
+    return alarms;
+}
+
+Outcome<std::vector<HistoryRow>> PostgresStore::history_above(Partition part, std::uint64_t after,
+                                                              std::size_t limit) {
+    std::vector<HistoryRow> rows;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        rows = read_all(work.exec_prepared("history_above", part, after, limit), read_history);
+    }));
+    return rows;
+}
+
+Outcome<std::vector<StoredRun>> PostgresStore::load(std::span<const std::string> run_ids) {
+    ArrayText ids;
+    for (const std::string& run_id : run_ids)
+        ids.add(run_id);
+    std::vector<StoredRun> runs;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        runs = read_all(work.exec_prepared("load", ids.text()), read_run);
+    }));
+    return runs;
+}
+
+Outcome<Committed> PostgresStore::commit(const Batch& batch) {
+    Committed committed;
+    BATON_TRY(session_.run(
+        [&](pqxx::connection& connection) { committed = commit_in(connection, batch); }));
+    return committed;
+}
+
+Outcome<StoredDefinition> PostgresStore::save_definition(const std::string& name,
+                                                         const std::string& source,
+                                                         const std::string& file_name,
+                                                         const std::string& sha256, Time now) {
+    std::optional<StoredDefinition> saved;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::work work(connection);
+        const std::string clean_name = clean_text(name);
+        const std::string sha = to_hex(sha256);
+        // Two programs may save at the same time: one version number each.
+        work.exec("lock table definition in share row exclusive mode");
+        work.exec_params("insert into definition (name, version, source, file_name, sha256, "
+                         "created_at) select $1, 1 + coalesce(max(version), 0), $2, $3, "
+                         "decode($4, 'hex'), $5::timestamptz from definition where name = $1 "
+                         "on conflict (name, sha256) do nothing",
+                         clean_name, clean_text(source), clean_text(file_name), sha,
+                         timestamp_text(now));
+        work.exec_params("insert into live (name, definition_id) select name, definition_id "
+                         "from definition where name = $1 and sha256 = decode($2, 'hex') "
+                         "on conflict (name) do update set definition_id = excluded.definition_id",
+                         clean_name, sha);
+        saved = read_one(work.exec_params(std::string(postgres_definition_select) +
+                                              "where d.name = $1 and d.sha256 = decode($2, 'hex')",
+                                          clean_name, sha),
+                         read_definition);
+        work.commit();
+    }));
+    if (!saved) return Failure{StoreErrc::refused, "a saved definition is not there"};
+    return std::move(*saved);
+}
+
+Outcome<std::vector<StoredDefinition>> PostgresStore::live_definitions() {
+    std::vector<StoredDefinition> definitions;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        definitions = read_all(work.exec(std::string(postgres_definition_select) +
+                                         "where l.name is not null order by d.name"),
+                               read_definition);
+    }));
+    return definitions;
+}
+
+Outcome<std::optional<StoredDefinition>> PostgresStore::definition(std::uint64_t definition_id) {
+    std::optional<StoredDefinition> definition;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        definition = read_one(
+            work.exec_params(std::string(postgres_definition_select) + "where d.definition_id = $1",
+                             signed_number(definition_id)),
+            read_definition);
+    }));
+    return definition;
+}
+
+Outcome<std::optional<DeadLetter>> PostgresStore::dead_letter(std::uint64_t id) {
+    std::optional<DeadLetter> letter;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        letter = read_one(work.exec_params(fmt::format("select {} from dead_letter where id = $1",
+                                                       postgres_dead_letter_columns),
+                                           signed_number(id)),
+                          read_dead_letter);
+    }));
+    return letter;
+}
+
+Outcome<std::string> PostgresStore::secret(const std::string& candidate) {
+    std::string kept;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        work.exec_params("insert into secret values (1, decode($1, 'hex')) on conflict do nothing",
+                         to_hex(candidate));
+        kept = from_hex(work.exec("select encode(bytes, 'hex') from secret")[0][0].c_str());
+    }));
+    return kept;
+}
+
+} // namespace baton::db

@@ -1,0 +1,42 @@
+// RunStore on PostgreSQL: one session, used by the engine's thread alone. A commit is one statement
+// whatever the size of the batch, so it is one round trip and one flush of the server's log. When
+// the connection is lost the call says unavailable, and the next one connects again.
+#pragma once
+
+#include "db/postgres_session.hpp"
+#include "orchestrator/runtime/run_store.hpp"
+
+#include <memory>
+
+namespace baton::db {
+
+namespace runtime = orchestrator::runtime;
+
+class PostgresStore final : public runtime::RunStore {
+public:
+    // Connects and migrates. `url` as libpq takes it.
+    static Outcome<std::unique_ptr<PostgresStore>> open(const std::string& url);
+
+    Outcome<std::vector<runtime::OwnedPartition>>
+    take_over(std::span<const runtime::Partition> parts, const std::string& node) override;
+    Outcome<std::vector<runtime::Alarm>> alarms(runtime::Partition part) override;
+    Outcome<std::vector<runtime::HistoryRow>>
+    history_above(runtime::Partition part, std::uint64_t after, std::size_t limit) override;
+    Outcome<std::vector<runtime::StoredRun>> load(std::span<const std::string> run_ids) override;
+    Outcome<runtime::Committed> commit(const runtime::Batch& batch) override;
+    Outcome<runtime::StoredDefinition>
+    save_definition(const std::string& name, const std::string& source,
+                    const std::string& file_name, const std::string& sha256, Time now) override;
+    Outcome<std::vector<runtime::StoredDefinition>> live_definitions() override;
+    Outcome<std::optional<runtime::StoredDefinition>>
+    definition(std::uint64_t definition_id) override;
+    Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
+    Outcome<std::string> secret(const std::string& candidate) override;
+
+private:
+    explicit PostgresStore(PostgresSession session) : session_(std::move(session)) {}
+
+    PostgresSession session_;
+};
+
+} // namespace baton::db

@@ -1,0 +1,121 @@
+// What people ask, as selects on SQLite. Conditions are added as text, values always as parameters.
+#include "db/sqlite_queries.hpp"
+
+#include "db/run_id.hpp"
+#include "db/sqlite_rows.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace baton::db {
+
+using namespace orchestrator::runtime;
+
+namespace {
+
+// The columns of a list: state and input, which may be large, stay away.
+constexpr const char* list_columns =
+    "run_id, part, definition_id, workflow, workflow_version, status, version, '', '', output, "
+    "error_type, error, started_at, closed_at";
+
+std::int64_t as_signed(std::uint64_t number) {
+    return static_cast<std::int64_t>(
+        std::min<std::uint64_t>(number, static_cast<std::uint64_t>(INT64_MAX)));
+}
+
+} // namespace
+
+Outcome<std::unique_ptr<SqliteQueries>> SqliteQueries::open(const std::string& path) {
+    BATON_ASSIGN(Sqlite database, Sqlite::open(path, Sqlite::Access::read));
+    return std::unique_ptr<SqliteQueries>(new SqliteQueries(std::move(database)));
+}
+
+Outcome<std::vector<StoredRun>> SqliteQueries::runs(const RunFilter& filter) {
+    std::string sql =
+        fmt::format("select {} from run where (?1 = '' or run_id < ?1)", list_columns);
+    if (!filter.workflow.empty()) sql += " and workflow = ?2";
+    if (filter.status) sql += " and status = ?3";
+    sql += " order by run_id desc limit ?4";
+    BATON_ASSIGN(auto select, database_.prepare(sql));
+    const int status = filter.status ? static_cast<int>(*filter.status) : 0;
+    return read_all(
+        select.with(filter.before_run_id, filter.workflow, status, as_signed(filter.limit)),
+        read_run);
+}
+
+Outcome<std::optional<RunDetails>> SqliteQueries::run(const std::string& id_or_prefix) {
+    const auto range = run_ids_like(id_or_prefix);
+    if (!range) return std::optional<RunDetails>{};
+    // One read transaction, so that the run and its history belong together.
+    BATON_TRY(database_.execute("begin"));
+    auto outcome = [&]() -> Outcome<std::optional<RunDetails>> {
+        BATON_ASSIGN(auto select, database_.prepare(fmt::format(
+                                      "select {} from run where run_id between ? and ? limit 2",
+                                      sqlite_run_columns)));
+        BATON_ASSIGN(auto found, read_all(select.with(range->first, range->last), read_run));
+        if (found.size() != 1) return std::optional<RunDetails>{};
+        RunDetails details;
+        details.run = std::move(found.front());
+        BATON_ASSIGN(details.history, history_after(details.run.run_id, 0));
+        DeadLetterFilter letters;
+        letters.state.reset();
+        letters.run_id = details.run.run_id;
+        letters.limit = 1000;
+        BATON_ASSIGN(details.dead_letters, dead_letters(letters));
+        return std::optional<RunDetails>(std::move(details));
+    }();
+    BATON_TRY(database_.execute("commit"));
+    return outcome;
+}
+
+Outcome<std::vector<HistoryRow>> SqliteQueries::history_after(const std::string& run_id,
+                                                              std::uint64_t after_seq) {
+    BATON_ASSIGN(auto select,
+                 database_.prepare(
+                     fmt::format("select {} from history where run_id = ? and seq > ? order by seq",
+                                 sqlite_history_columns)));
+    return read_all(select.with(run_id, as_signed(after_seq)), read_history);
+}
+
+Outcome<std::vector<RunCount>> SqliteQueries::counts() {
+    BATON_ASSIGN(auto select, database_.prepare("select workflow, status, count(*) from run "
+                                                "group by workflow, status order by 1, 2"));
+    return read_all<RunCount>(select, [](const SqliteStatement& row) {
+        return RunCount{row.text(0), static_cast<RunStatus>(row.number(1)),
+                        static_cast<std::uint64_t>(row.number(2))};
+    });
+}
+
+Outcome<std::vector<DeadLetter>> SqliteQueries::dead_letters(const DeadLetterFilter& filter) {
+    std::string sql =
+        fmt::format("select {} from dead_letter where id < ?1", sqlite_dead_letter_columns);
+    if (filter.state) sql += " and state = ?2";
+    if (!filter.run_id.empty()) sql += " and run_id = ?3";
+    if (!filter.task.empty()) sql += " and task = ?4";
+    sql += " order by id desc limit ?5";
+    BATON_ASSIGN(auto select, database_.prepare(sql));
+    const int state = filter.state ? static_cast<int>(*filter.state) : 0;
+    return read_all(select.with(as_signed(filter.before_id), state, filter.run_id, filter.task,
+                                as_signed(filter.limit)),
+                    read_dead_letter);
+}
+
+Outcome<std::optional<DeadLetter>> SqliteQueries::dead_letter(std::uint64_t id) {
+    BATON_ASSIGN(auto select,
+                 database_.prepare(fmt::format("select {} from dead_letter where id = ?",
+                                               sqlite_dead_letter_columns)));
+    return read_one(select.with(as_signed(id)), read_dead_letter);
+}
+
+Outcome<std::vector<StoredDefinition>>
+SqliteQueries::definitions(const std::string& all_versions_of) {
+    std::string sql = sqlite_definition_select;
+    sql += all_versions_of.empty() ? "where l.name is not null order by d.name"
+                                   : "where d.name = ? order by d.version desc";
+    BATON_ASSIGN(auto select, database_.prepare(sql));
+    if (!all_versions_of.empty()) select.with(all_versions_of);
+    return read_all(select, read_definition);
+}
+
+} // namespace baton::db

@@ -1,0 +1,36 @@
+// RunQueries on SQLite: a reading connection of its own, which sees the last commit and never waits
+// for the writer (write-ahead log). One object per thread.
+#pragma once
+
+#include "db/sqlite.hpp"
+#include "orchestrator/runtime/run_store.hpp"
+
+#include <memory>
+
+namespace baton::db {
+
+namespace runtime = orchestrator::runtime;
+
+class SqliteQueries final : public runtime::RunQueries {
+public:
+    // The file must exist and be migrated: a SqliteStore was opened before.
+    static Outcome<std::unique_ptr<SqliteQueries>> open(const std::string& path);
+
+    Outcome<std::vector<runtime::StoredRun>> runs(const runtime::RunFilter& filter) override;
+    Outcome<std::optional<runtime::RunDetails>> run(const std::string& id_or_prefix) override;
+    Outcome<std::vector<runtime::HistoryRow>> history_after(const std::string& run_id,
+                                                            std::uint64_t after_seq) override;
+    Outcome<std::vector<runtime::RunCount>> counts() override;
+    Outcome<std::vector<runtime::DeadLetter>>
+    dead_letters(const runtime::DeadLetterFilter& filter) override;
+    Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
+    Outcome<std::vector<runtime::StoredDefinition>>
+    definitions(const std::string& all_versions_of) override;
+
+private:
+    explicit SqliteQueries(Sqlite database) : database_(std::move(database)) {}
+
+    Sqlite database_;
+};
+
+} // namespace baton::db

@@ -1,0 +1,388 @@
+// The engine's side of the store on SQLite: every statement in one place, in the order of the
+// interface.
+#include "db/sqlite_store.hpp"
+
+#include "db/hex.hpp"
+#include "db/migrate.hpp"
+#include "db/sqlite_rows.hpp"
+
+#include <fmt/format.h>
+
+namespace baton::db {
+
+using namespace orchestrator::runtime;
+
+struct SqliteStore::Statements {
+    SqliteStatement take_over;
+    SqliteStatement alarms;
+    SqliteStatement history_above;
+    SqliteStatement load;
+    SqliteStatement epoch_of;
+    SqliteStatement move_fence;
+    SqliteStatement key_holder;
+    SqliteStatement take_key;
+    SqliteStatement insert_run;
+    SqliteStatement update_run;
+    SqliteStatement insert_history;
+    SqliteStatement find_history;
+    SqliteStatement set_alarm;
+    SqliteStatement delete_alarm;
+    SqliteStatement insert_dead_letter;
+    SqliteStatement close_dead_letters_of_step;
+    SqliteStatement close_dead_letter;
+    SqliteStatement dead_letter;
+};
+
+SqliteStore::SqliteStore(Sqlite database)
+    : database_(std::move(database)), statements_(std::make_unique<Statements>()) {}
+
+// Statements go before their connection.
+SqliteStore::~SqliteStore() {
+    statements_.reset();
+}
+
+namespace {
+
+// "Batn": says in the file's header whose database it is; set by the first migration.
+constexpr std::int64_t application_id = 0x4261746E;
+
+// Checking every page of a larger file would make starting slow; its damage shows when it is read.
+constexpr std::int64_t checked_bytes_max = 64LL * 1024 * 1024;
+
+Outcome<std::int64_t> number_from(Sqlite& database, std::string_view sql) {
+    BATON_ASSIGN(auto select, database.prepare(sql));
+    BATON_ASSIGN(auto number, read_one<std::int64_t>(select, [](const SqliteStatement& row) {
+                     return row.number(0);
+                 }));
+    return number.value_or(0);
+}
+
+Outcome<void> refuse_foreign(Sqlite& database) {
+    BATON_ASSIGN(const auto id, number_from(database, "pragma application_id"));
+    if (id == application_id) return {};
+    BATON_ASSIGN(const auto tables, number_from(database, "select count(*) from sqlite_schema"));
+    if (id == 0 && tables == 0) return {};
+    return Failure{StoreErrc::refused,
+                   fmt::format("{} is a SQLite database of another program. Point BATON_DB_URL at "
+                               "another file; Baton does not touch this one",
+                               database.path())};
+}
+
+Outcome<void> refuse_damaged(Sqlite& database) {
+    BATON_ASSIGN(const auto bytes,
+                 number_from(database, "select page_count * page_size "
+                                       "from pragma_page_count, pragma_page_size"));
+    if (bytes > checked_bytes_max) return {};
+    BATON_ASSIGN(auto check, database.prepare("pragma quick_check(1)"));
+    BATON_ASSIGN(auto verdict, read_one<std::string>(
+                                   check, [](const SqliteStatement& row) { return row.text(0); }));
+    if (verdict == "ok") return {};
+    return Failure{StoreErrc::refused,
+                   fmt::format("the database {} is damaged ({}). Keep a copy of the file, then "
+                               "restore a backup or try: sqlite3 {} .recover",
+                               database.path(), verdict.value_or("no answer"), database.path())};
+}
+
+} // namespace
+
+Outcome<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path) {
+    BATON_ASSIGN(Sqlite database, Sqlite::open(path, Sqlite::Access::write));
+    BATON_TRY(refuse_foreign(database));
+    BATON_TRY(refuse_damaged(database));
+    BATON_TRY(database.make_durable());
+    BATON_TRY(migrate(database));
+    std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(database)));
+    BATON_TRY(store->prepare());
+    return store;
+}
+
+Outcome<void> SqliteStore::prepare() {
+    struct Text {
+        SqliteStatement& statement;
+        std::string sql;
+    };
+    Statements& s = *statements_;
+    const Text all[] = {
+        {s.take_over, "insert into owner (part, node, epoch) values (?1, ?2, 1) "
+                      "on conflict (part) do update set epoch = epoch + 1, node = excluded.node "
+                      "returning epoch, pseq, published"},
+        {s.alarms, "select run_id, due from alarm where part = ?"},
+        {s.history_above, fmt::format("select {} from history where part = ? and pseq > ? "
+                                      "order by pseq, run_id, seq limit ?",
+                                      sqlite_history_columns)},
+        {s.load, fmt::format("select {} from run where run_id = ?", sqlite_run_columns)},
+        {s.epoch_of, "select epoch from owner where part = ?"},
+        {s.move_fence, "update owner set pseq = ?2, published = ?3 where part = ?1"},
+        {s.key_holder, "select run_id, input_sha256 from start_key where workflow = ?1 and "
+                       "key = ?2 and (expires_at is null or expires_at > ?3)"},
+        {s.take_key, "insert or replace into start_key (workflow, key, run_id, input_sha256, "
+                     "expires_at) values (?, ?, ?, ?, ?)"},
+        {s.insert_run, "insert into run (run_id, part, definition_id, workflow, workflow_version, "
+                       "status, version, started_at, closed_at, error_type, error, state, input, "
+                       "output) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                       "on conflict (run_id) do nothing returning 1"},
+        {s.update_run, "update run set version = ?2, status = ?3, state = ?4, closed_at = ?5, "
+                       "output = ?6, error_type = ?7, error = ?8 "
+                       "where run_id = ?1 and version = ?2 - 1 returning 1"},
+        {s.insert_history, "insert into history (run_id, seq, part, pseq, at, events) "
+                           "values (?, ?, ?, ?, ?, ?)"},
+        {s.find_history, "select 1 from history where run_id = ? and seq = ? and part = ? and "
+                         "pseq = ? and events = ?"},
+        {s.set_alarm, "insert or replace into alarm (run_id, part, due) values (?, ?, ?)"},
+        {s.delete_alarm, "delete from alarm where run_id = ?"},
+        {s.insert_dead_letter,
+         "insert into dead_letter (at, state, closed_at, reason, task, run_id, workflow, "
+         "workflow_version, step, attempts, error_type, error, input, message) "
+         "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+        {s.close_dead_letters_of_step, "update dead_letter set state = ?1, closed_at = ?2 "
+                                       "where run_id = ?3 and step = ?4 and state = 1"},
+        {s.close_dead_letter,
+         "update dead_letter set state = ?1, closed_at = ?2 where id = ?3 and state = 1"},
+        {s.dead_letter,
+         fmt::format("select {} from dead_letter where id = ?", sqlite_dead_letter_columns)},
+    };
+    for (const Text& text : all) {
+        BATON_ASSIGN(text.statement, database_.prepare(text.sql));
+    }
+    return {};
+}
+
+Outcome<std::vector<OwnedPartition>> SqliteStore::take_over(std::span<const Partition> parts,
+                                                            const std::string& node) {
+    BATON_ASSIGN(SqliteTransaction transaction, SqliteTransaction::begin(database_));
+    std::vector<OwnedPartition> owned;
+    SqliteStatement& statement = statements_->take_over;
+    for (const Partition part : parts) {
+        BATON_TRY(statement.with(part, node).step());
+        owned.push_back({part, static_cast<std::uint64_t>(statement.number(0)),
+                         static_cast<std::uint64_t>(statement.number(1)),
+                         static_cast<std::uint64_t>(statement.number(2))});
+        statement.reset();
+    }
+    BATON_TRY(transaction.commit());
+    return owned;
+}
+
+Outcome<std::vector<Alarm>> SqliteStore::alarms(Partition part) {
+    return read_all<Alarm>(statements_->alarms.with(part), [](const SqliteStatement& row) {
+        return Alarm{row.text(0), row.time(1)};
+    });
+}
+
+Outcome<std::vector<HistoryRow>> SqliteStore::history_above(Partition part, std::uint64_t after,
+                                                            std::size_t limit) {
+    return read_all(statements_->history_above.with(part, after, limit), read_history);
+}
+
+Outcome<std::vector<StoredRun>> SqliteStore::load(std::span<const std::string> run_ids) {
+    std::vector<StoredRun> runs;
+    for (const std::string& run_id : run_ids) {
+        BATON_ASSIGN(auto run, read_one(statements_->load.with(run_id), read_run));
+        if (run) runs.push_back(std::move(*run));
+    }
+    return runs;
+}
+
+Outcome<Committed> SqliteStore::commit(const Batch& batch) {
+    BATON_ASSIGN(SqliteTransaction transaction, SqliteTransaction::begin(database_));
+    Committed committed;
+    BATON_ASSIGN(committed.fenced, move_fences(batch.fences));
+    if (!committed.fenced.empty()) return committed; // the transaction is rolled back
+    for (const RunChange& change : batch.runs)
+        BATON_TRY(write_run(change, committed));
+    for (const AlarmMove& move : batch.alarms)
+        BATON_TRY(set_alarm(move.run_id, move.part, move.due));
+    for (const DeadLetter& letter : batch.plain_dead_letters)
+        BATON_TRY(insert_dead_letter(letter));
+    BATON_TRY(close_dead_letters(batch.redriven_dead_letters, DeadLetterState::redriven));
+    BATON_TRY(close_dead_letters(batch.dropped_dead_letters, DeadLetterState::dropped));
+    BATON_TRY(transaction.commit());
+    return committed;
+}
+
+// The partitions that belong to somebody else by now.
+Outcome<std::vector<Partition>> SqliteStore::move_fences(std::span<const OwnedPartition> fences) {
+    std::vector<Partition> fenced;
+    for (const OwnedPartition& fence : fences) {
+        SqliteStatement& epoch = statements_->epoch_of.with(fence.part);
+        BATON_ASSIGN(const bool has_row, epoch.step());
+        if (!has_row || static_cast<std::uint64_t>(epoch.number(0)) != fence.epoch)
+            fenced.push_back(fence.part);
+        epoch.reset();
+    }
+    if (!fenced.empty()) return fenced;
+    for (const OwnedPartition& fence : fences)
+        BATON_TRY(statements_->move_fence.with(fence.part, fence.pseq, fence.published).run());
+    return fenced;
+}
+
+Outcome<void> SqliteStore::write_run(const RunChange& change, Committed& committed) {
+    if (change.created) {
+        BATON_ASSIGN(auto duplicate, holder_of_key(change));
+        if (duplicate && duplicate->existing_run_id != change.run_id) {
+            committed.duplicates.push_back(std::move(*duplicate));
+            return {};
+        }
+    }
+    BATON_ASSIGN(const bool won, change.created ? insert_run(change) : update_run(change));
+    if (!won) {
+        BATON_ASSIGN(const bool repeated, is_written(change));
+        if (!repeated) committed.lost.push_back(change.run_id);
+        return {};
+    }
+    BATON_TRY(
+        statements_->insert_history
+            .with(change.run_id, change.version, change.part, change.pseq, change.at, change.events)
+            .run());
+    if (change.alarm) BATON_TRY(set_alarm(change.run_id, change.part, change.alarm->due));
+    return write_dead_letters(change);
+}
+
+Outcome<std::optional<DuplicateStart>> SqliteStore::holder_of_key(const RunChange& change) {
+    if (!change.created->start_key) return std::optional<DuplicateStart>{};
+    const StartKey& key = *change.created->start_key;
+    SqliteStatement& holder =
+        statements_->key_holder.with(change.created->workflow, key.key, change.created->started_at);
+    BATON_ASSIGN(const bool has_row, holder.step());
+    if (!has_row) return std::optional<DuplicateStart>{};
+    std::optional<DuplicateStart> duplicate =
+        DuplicateStart{change.run_id, holder.text(0), holder.text(1) == to_hex(key.input_sha256)};
+    holder.reset();
+    return duplicate;
+}
+
+Outcome<bool> SqliteStore::insert_run(const RunChange& change) {
+    const NewRun& created = *change.created;
+    SqliteStatement& insert = statements_->insert_run.with(
+        change.run_id, change.part, created.definition_id, created.workflow,
+        created.workflow_version, static_cast<int>(change.status), change.version,
+        created.started_at, change.closed_at, change.error_type, change.error, change.state,
+        created.input, change.output);
+    BATON_ASSIGN(const bool inserted, insert.step());
+    insert.reset();
+    if (inserted && created.start_key) {
+        const std::string sha256 = to_hex(created.start_key->input_sha256);
+        BATON_TRY(statements_->take_key
+                      .with(created.workflow, created.start_key->key, change.run_id, sha256,
+                            created.start_key->expires_at)
+                      .run());
+    }
+    return inserted;
+}
+
+Outcome<bool> SqliteStore::update_run(const RunChange& change) {
+    SqliteStatement& update = statements_->update_run.with(
+        change.run_id, change.version, static_cast<int>(change.status), change.state,
+        change.closed_at, change.output, change.error_type, change.error);
+    BATON_ASSIGN(const bool updated, update.step());
+    update.reset();
+    return updated;
+}
+
+// Whether exactly this transition is there already: a commit whose answer got lost is made again,
+// and what it wrote the first time counts as written.
+Outcome<bool> SqliteStore::is_written(const RunChange& change) {
+    SqliteStatement& find = statements_->find_history.with(change.run_id, change.version,
+                                                           change.part, change.pseq, change.events);
+    BATON_ASSIGN(const bool found, find.step());
+    find.reset();
+    return found;
+}
+
+Outcome<void> SqliteStore::write_dead_letters(const RunChange& change) {
+    // Closing comes first: a letter added by the same transition stays open.
+    const auto close = [&](const std::vector<std::string>& steps, DeadLetterState state) {
+        for (const std::string& step : steps) {
+            Outcome<void> closed =
+                statements_->close_dead_letters_of_step
+                    .with(static_cast<int>(state), change.at, change.run_id, step)
+                    .run();
+            if (!closed) return closed;
+        }
+        return Outcome<void>{};
+    };
+    BATON_TRY(close(change.redriven_steps, DeadLetterState::redriven));
+    BATON_TRY(close(change.dropped_steps, DeadLetterState::dropped));
+    for (const DeadLetter& letter : change.dead_letters)
+        BATON_TRY(insert_dead_letter(letter));
+    return {};
+}
+
+Outcome<void> SqliteStore::insert_dead_letter(const DeadLetter& letter) {
+    std::optional<std::string_view> run_id;
+    if (!letter.run_id.empty()) run_id = letter.run_id;
+    return statements_->insert_dead_letter
+        .with(letter.at, static_cast<int>(letter.state), letter.closed_at, letter.reason,
+              letter.task, run_id, letter.workflow, letter.workflow_version, letter.step,
+              letter.attempts, letter.error_type, letter.error, letter.input, letter.message)
+        .run();
+}
+
+Outcome<void> SqliteStore::set_alarm(const std::string& run_id, Partition part,
+                                     std::optional<Time> due) {
+    if (due) return statements_->set_alarm.with(run_id, part, *due).run();
+    return statements_->delete_alarm.with(run_id).run();
+}
+
+Outcome<void> SqliteStore::close_dead_letters(std::span<const std::uint64_t> ids,
+                                              DeadLetterState state) {
+    for (const std::uint64_t id : ids)
+        BATON_TRY(
+            statements_->close_dead_letter.with(static_cast<int>(state), SystemClock().now(), id)
+                .run());
+    return {};
+}
+
+Outcome<StoredDefinition> SqliteStore::save_definition(const std::string& name,
+                                                       const std::string& source,
+                                                       const std::string& file_name,
+                                                       const std::string& sha256, Time now) {
+    BATON_ASSIGN(SqliteTransaction transaction, SqliteTransaction::begin(database_));
+    BATON_ASSIGN(auto insert,
+                 database_.prepare("insert into definition (name, version, source, file_name, "
+                                   "sha256, created_at) select ?1, 1 + coalesce(max(version), 0), "
+                                   "?2, ?3, ?4, ?5 from definition where name = ?1 "
+                                   "on conflict (name, sha256) do nothing"));
+    const std::string sha = to_hex(sha256);
+    BATON_TRY(insert.with(name, source, file_name, sha, now).run());
+    BATON_ASSIGN(auto enliven,
+                 database_.prepare("insert or replace into live (name, definition_id) "
+                                   "select name, definition_id from definition "
+                                   "where name = ?1 and sha256 = ?2"));
+    BATON_TRY(enliven.with(name, sha).run());
+    BATON_ASSIGN(auto select, database_.prepare(std::string(sqlite_definition_select) +
+                                                "where d.name = ?1 and d.sha256 = ?2"));
+    BATON_ASSIGN(auto saved, read_one(select.with(name, sha), read_definition));
+    BATON_TRY(transaction.commit());
+    if (!saved) return Failure{StoreErrc::refused, "a saved definition is not there"};
+    return std::move(*saved);
+}
+
+Outcome<std::vector<StoredDefinition>> SqliteStore::live_definitions() {
+    BATON_ASSIGN(auto select, database_.prepare(std::string(sqlite_definition_select) +
+                                                "where l.name is not null order by d.name"));
+    return read_all(select, read_definition);
+}
+
+Outcome<std::optional<StoredDefinition>> SqliteStore::definition(std::uint64_t definition_id) {
+    BATON_ASSIGN(auto select, database_.prepare(std::string(sqlite_definition_select) +
+                                                "where d.definition_id = ?"));
+    return read_one(select.with(definition_id), read_definition);
+}
+
+Outcome<std::optional<DeadLetter>> SqliteStore::dead_letter(std::uint64_t id) {
+    return read_one(statements_->dead_letter.with(id), read_dead_letter);
+}
+
+Outcome<std::string> SqliteStore::secret(const std::string& candidate) {
+    BATON_ASSIGN(auto insert, database_.prepare("insert or ignore into secret values (1, ?)"));
+    const std::string hex = to_hex(candidate);
+    BATON_TRY(insert.with(hex).run());
+    BATON_ASSIGN(auto select, database_.prepare("select bytes from secret"));
+    BATON_ASSIGN(auto kept, read_one<std::string>(
+                                select, [](const SqliteStatement& row) { return row.text(0); }));
+    if (!kept) return Failure{StoreErrc::refused, "a saved secret is not there"};
+    return from_hex(*kept);
+}
+
+} // namespace baton::db

@@ -1,0 +1,60 @@
+// RunStore on SQLite: one file, one writing connection, used by the engine's thread alone. A commit
+// is one transaction and one fsync of the write-ahead log; statements are prepared when the store
+// opens.
+#pragma once
+
+#include "db/sqlite.hpp"
+#include "orchestrator/runtime/run_store.hpp"
+
+#include <memory>
+
+namespace baton::db {
+
+namespace runtime = orchestrator::runtime;
+
+class SqliteStore final : public runtime::RunStore {
+public:
+    // Makes and migrates the file as needed.
+    static Outcome<std::unique_ptr<SqliteStore>> open(const std::string& path);
+    ~SqliteStore() override;
+
+    Outcome<std::vector<runtime::OwnedPartition>>
+    take_over(std::span<const runtime::Partition> parts, const std::string& node) override;
+    Outcome<std::vector<runtime::Alarm>> alarms(runtime::Partition part) override;
+    Outcome<std::vector<runtime::HistoryRow>>
+    history_above(runtime::Partition part, std::uint64_t after, std::size_t limit) override;
+    Outcome<std::vector<runtime::StoredRun>> load(std::span<const std::string> run_ids) override;
+    Outcome<runtime::Committed> commit(const runtime::Batch& batch) override;
+    Outcome<runtime::StoredDefinition>
+    save_definition(const std::string& name, const std::string& source,
+                    const std::string& file_name, const std::string& sha256, Time now) override;
+    Outcome<std::vector<runtime::StoredDefinition>> live_definitions() override;
+    Outcome<std::optional<runtime::StoredDefinition>>
+    definition(std::uint64_t definition_id) override;
+    Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
+    Outcome<std::string> secret(const std::string& candidate) override;
+
+private:
+    struct Statements;
+
+    explicit SqliteStore(Sqlite database);
+    Outcome<void> prepare();
+    Outcome<std::vector<runtime::Partition>>
+    move_fences(std::span<const runtime::OwnedPartition> fences);
+    Outcome<void> write_run(const runtime::RunChange& change, runtime::Committed& committed);
+    Outcome<bool> insert_run(const runtime::RunChange& change);
+    Outcome<bool> update_run(const runtime::RunChange& change);
+    Outcome<std::optional<runtime::DuplicateStart>> holder_of_key(const runtime::RunChange& change);
+    Outcome<bool> is_written(const runtime::RunChange& change);
+    Outcome<void> write_dead_letters(const runtime::RunChange& change);
+    Outcome<void> insert_dead_letter(const runtime::DeadLetter& letter);
+    Outcome<void> set_alarm(const std::string& run_id, runtime::Partition part,
+                            std::optional<Time> due);
+    Outcome<void> close_dead_letters(std::span<const std::uint64_t> ids,
+                                     runtime::DeadLetterState state);
+
+    Sqlite database_;
+    std::unique_ptr<Statements> statements_;
+};
+
+} // namespace baton::db
