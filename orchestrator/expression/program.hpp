@@ -57,18 +57,20 @@ struct CompileOptions {
     // mode wants it.
     bool check = true;
     KindOfPath kind_of_path; // may be empty
-    // Parentheses, calls, operators and lists inside one another. Bounds the stack that parsing and
-    // evaluating may use: 96 levels take below 200 KiB even with sanitizers; people need about 10.
+    // Parentheses, calls, lists and prefixes inside one another. Bounds the stack that parsing and
+    // evaluating may use; people need about 10. Operators in a row may be three times as many.
     std::uint32_t depth_max = 96;
     // Bytes of source. A longer expression belongs into a transform step.
     std::uint32_t source_bytes_max = 64 * 1024;
 };
 
 // What one evaluation may cost. A node costs 10 to 100 ns, so the default stops after some tens of
-// milliseconds, far above any sensible condition and far below what a service would notice.
+// milliseconds, far above any sensible condition and far below what a service would notice. Bytes
+// are counted as if nothing were shared (32 for each value plus its text), so a small expression
+// cannot build a result that explodes when it is written out; 16 MiB hold about 100,000 items.
 struct Limits {
-    std::uint64_t nodes_max = 1'000'000;       // nodes visited plus elements looked at
-    std::uint64_t bytes_max = 4 * 1024 * 1024; // text, list and map memory made on the way
+    std::uint64_t nodes_max = 1'000'000;        // nodes visited plus elements looked at
+    std::uint64_t bytes_max = 16 * 1024 * 1024; // text, lists and maps made on the way
 };
 
 // Gives the value of a root name such as "input", or nothing when there is none. Called at most
@@ -90,6 +92,8 @@ struct Reference {
     std::uint32_t length = 0;
     // Inside has(..) or the first argument of default(..): a missing value is expected.
     bool guarded = false;
+    // The root is also the name of a type (`int`, `list`, ..): used as such when nothing is bound.
+    bool is_type_name = false;
 };
 
 struct ProgramBody; // program_body.hpp, private to this room
@@ -116,7 +120,8 @@ CompileResult compile(std::string_view source, const CompileOptions& options = {
 
 EvaluationResult evaluate(const Program& program, const Lookup& lookup, const Limits& limits = {});
 
-// For names that are looked up in a JSON object: {"input": {..}, "vars": {..}}.
+// For names that are looked up in a JSON object: {"input": {..}, "vars": {..}}. The result may look
+// into `bindings` and must not outlive them.
 EvaluationResult evaluate(const Program& program, const boost::json::object& bindings,
                           const Limits& limits = {});
 

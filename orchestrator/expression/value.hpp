@@ -70,13 +70,19 @@ public:
     bool empty() const { return size_ == 0; }
     // `index` must be below size().
     Value at(std::size_t index) const;
+    // Memory of all items in bytes if nothing were shared; counting stops soon after `stop`.
+    std::uint64_t weight(std::uint64_t stop) const;
+    // The JSON this is a view of, or nullptr.
+    const boost::json::array* json() const {
+        return is_json_ ? static_cast<const boost::json::array*>(items_.get()) : nullptr;
+    }
 
 private:
     friend class Value;
     List(std::shared_ptr<const void> items, std::size_t size, bool is_json)
         : items_(std::move(items)), size_(static_cast<std::uint32_t>(size)), is_json_(is_json) {}
 
-    std::shared_ptr<const void> items_; // std::vector<Value> or boost::json::array
+    std::shared_ptr<const void> items_; // ListBody of bodies.hpp or boost::json::array
     std::uint32_t size_ = 0;
     bool is_json_ = false;
 };
@@ -96,13 +102,19 @@ public:
     Value value_at(std::size_t index) const;
     std::optional<Value> find(const Value& key) const;
     std::optional<Value> find(std::string_view key) const;
+    // Memory of all entries in bytes if nothing were shared; counting stops soon after `stop`.
+    std::uint64_t weight(std::uint64_t stop) const;
+    // The JSON this is a view of, or nullptr.
+    const boost::json::object* json() const {
+        return is_json_ ? static_cast<const boost::json::object*>(body_.get()) : nullptr;
+    }
 
 private:
     friend class Value;
     Map(std::shared_ptr<const void> body, std::size_t size, bool is_json)
         : body_(std::move(body)), size_(static_cast<std::uint32_t>(size)), is_json_(is_json) {}
 
-    std::shared_ptr<const void> body_; // MapBody of value.cpp or boost::json::object
+    std::shared_ptr<const void> body_; // MapBody of bodies.hpp or boost::json::object
     std::uint32_t size_ = 0;
     bool is_json_ = false;
 };
@@ -117,8 +129,10 @@ public:
     static Value real(double value) { return Value{Data{value}}; }
     static Value text(std::string_view value); // copies
     static Value text(std::string&& value);    // keeps the string's memory
+    static Value text(const char* value) { return text(std::string_view{value}); }
     static Value bytes(std::string_view value);
     static Value bytes(std::string&& value);
+    static Value bytes(const char* value) { return bytes(std::string_view{value}); }
     static Value timestamp(Timestamp value) { return Value{Data{value}}; }
     static Value duration(Span value) { return Value{Data{value}}; }
     static Value list(std::vector<Value> items) { return Value{Data{List{std::move(items)}}}; }
@@ -175,6 +189,7 @@ private:
 
     friend class List;
     friend class Map;
+    static Value view_of_text(std::string_view text, const std::shared_ptr<const void>& owner);
     static Value view_of(const boost::json::value& json, const std::shared_ptr<const void>& owner);
 
     Data data_;
