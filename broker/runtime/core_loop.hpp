@@ -78,6 +78,8 @@ public:
     // `work` is called on the loop's thread, between turns. Never called when the loop ended before.
     void post(std::function<void(CoreLoop&)> work);
     void run_posted();
+    // From now on posted work is thrown away uncalled.
+    void close() { posted_.close(); }
 
 private:
     struct Waiting {

@@ -1,0 +1,407 @@
+#include "broker/broker_service.hpp"
+
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "broker/journal/journal_thread.hpp"
+#include "broker/journal/posix_file.hpp"
+#include "broker/journal/record_codec.hpp"
+#include "broker/net/listener.hpp"
+#include "broker/net/passwords.hpp"
+#include "net/io_threads.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <utility>
+
+namespace baton::broker {
+
+namespace asio = baton::net::asio;
+
+namespace {
+
+// A question to another thread and its answer. The mailbox closes when the question is thrown away
+// unanswered, so nobody waits for a thread that has ended.
+template <typename Answer>
+class Question {
+public:
+    explicit Question(std::shared_ptr<Mailbox<Answer>> box) : box_(std::move(box)) {}
+    Question(const Question&) = delete;
+    Question& operator=(const Question&) = delete;
+    ~Question() { box_->close(); }
+    void answer(Answer answer) const { box_->put(std::move(answer)); }
+
+private:
+    std::shared_ptr<Mailbox<Answer>> box_;
+};
+
+// Calls `ask(question)`, which hands the question on, and waits.
+template <typename Answer, typename Ask>
+std::optional<Answer> wait_for_answer(Ask&& ask) {
+    auto box = std::make_shared<Mailbox<Answer>>();
+    ask(std::make_shared<Question<Answer>>(box));
+    std::vector<Answer> answers = box->take();
+    if (answers.empty()) return std::nullopt;
+    return std::move(answers.front());
+}
+
+Outcome<net::Listener::Endpoint> parse_endpoint(const std::string& text) {
+    const std::size_t colon = text.rfind(':');
+    const Failure wrong{boost::system::errc::make_error_code(
+                            boost::system::errc::invalid_argument),
+                        fmt::format("'{}' is not an address to listen on; write host:port, for "
+                                    "example 127.0.0.1:5672",
+                                    text)};
+    if (colon == std::string::npos) return wrong;
+    std::string host = text.substr(0, colon);
+    if (host == "localhost") host = "127.0.0.1";
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+        host = host.substr(1, host.size() - 2);
+    std::uint16_t port = 0;
+    const char* end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
+    if (parsed.ec != std::errc{} || parsed.ptr != end) return wrong;
+    ErrorCode error;
+    const auto address = asio::ip::make_address(host, error);
+    if (error) return wrong;
+    return net::Listener::Endpoint(address, port);
+}
+
+void end_process(const Failure& failure) {
+    log::error("broker", "the journal cannot be written; the process ends before it says anything "
+                         "that is not true",
+               {{"why", failure.detail}});
+    std::_Exit(74);
+}
+
+} // namespace
+
+bool Identity::has_tag(std::string_view tag) const {
+    return std::ranges::find(tags, tag) != tags.end();
+}
+
+class BrokerService::Inside {
+public:
+    explicit Inside(Options options)
+        : options_(std::move(options)), threads_("broker-io", 1),
+          core_(core_options(), clock_, core_sinks()),
+          connections_(threads_.context(0).get_executor(), core_, options_.net),
+          alarm_(threads_.context(0)), stop_limit_(threads_.context(0)),
+          around_{options_.net, options_.core.message_bytes_max, core_, connections_,
+                  [this](const std::string& user, const std::string& password, bool loopback) {
+                      return verify(user, password, loopback);
+                  }} {}
+
+    ~Inside() { stop(); }
+
+    Outcome<void> start() {
+        BATON_TRY(recover());
+        return on_core_thread<Outcome<void>>([this](runtime::CoreLoop&) -> Outcome<void> {
+            core_.finish_recovery(last_record_);
+            put_users();
+            return listen();
+        });
+    }
+
+    void stop();
+
+    net::LoginVerdict verify(const std::string& user, const std::string& password,
+                             bool is_loopback) {
+        const auto found = core_.broker().find_user(user);
+        // An unknown user costs the same time as a wrong password.
+        const bool matches = net::password_matches(
+            password, found ? found->password_hash : dummy_hash_,
+            found ? found->hash_algorithm : std::string(net::sha256_algorithm));
+        if (!found || !matches) return net::LoginVerdict::refused;
+        const auto& local = options_.loopback_users;
+        if (!is_loopback && std::ranges::find(local, user) != local.end())
+            return net::LoginVerdict::only_from_loopback;
+        return net::LoginVerdict::welcome;
+    }
+
+    // Runs `work` between two turns and waits for what it returns; nothing when the loop has ended.
+    template <typename Answer>
+    std::optional<Answer> ask_core(std::function<Answer(runtime::CoreLoop&)> work) {
+        return wait_for_answer<Answer>([&](std::shared_ptr<Question<Answer>> question) {
+            core_.post([work = std::move(work), question](runtime::CoreLoop& core) {
+                question->answer(work(core));
+            });
+        });
+    }
+
+    std::optional<core::Answer> administer(core::AdministrationRequest wish) {
+        using Asked = std::shared_ptr<Question<core::Answer>>;
+        return wait_for_answer<core::Answer>([&](const Asked& question) {
+            auto shared = std::make_shared<core::AdministrationRequest>(std::move(wish));
+            core_.post([shared, question](runtime::CoreLoop& core) {
+                core.administer(std::move(*shared), [question](const core::Answer& answer) {
+                    question->answer(answer);
+                });
+            });
+        });
+    }
+
+    const std::vector<BoundAddress>& endpoints() const { return endpoints_; }
+
+private:
+    core::Options core_options() {
+        core::Options core = options_.core;
+        core.seed = entropy_seed();
+        core.channel_max = options_.net.channel_max;
+        if (!options_.users.empty())
+            core.first_user.clear();
+        else if (core.first_user_password_hash.empty())
+            core.first_user_password_hash = net::hash_password(core.first_user);
+        return core;
+    }
+
+    runtime::CoreSinks core_sinks() {
+        return {.commands =
+                    [this](std::span<core::Command> commands) { connections_.send(commands); },
+                .journal =
+                    [this](runtime::JournalWork work) {
+                        journal_thread_->put({.turn = work.turn,
+                                              .first_record = work.first_record,
+                                              .records = std::move(work.records),
+                                              .needs_sync = work.needs_sync,
+                                              .forget_below = work.forget_below});
+                    },
+                .alarm = [this](std::optional<Time> due) { set_alarm(due); },
+                .wake =
+                    [this] {
+                        asio::post(threads_.context(0), [this] { core_.run_posted(); });
+                    }};
+    }
+
+    template <typename Answer, typename Work>
+    Answer on_core_thread(Work work) {
+        auto answer = ask_core<Answer>(std::function<Answer(runtime::CoreLoop&)>(std::move(work)));
+        if (answer) return std::move(*answer);
+        return Failure{boost::system::errc::make_error_code(
+                           boost::system::errc::operation_canceled),
+                       "the broker has stopped"};
+    }
+
+    Outcome<void> recover();
+    journal::JournalListener journal_listener();
+    void put_users();
+    void put_user(const UserOption& wanted, const core::Overview& known);
+    Outcome<void> listen();
+    void set_alarm(std::optional<Time> due);
+    void say_goodbye();
+
+    Options options_;
+    SystemClock clock_;
+    const std::string dummy_hash_ = net::hash_password("nobody");
+    std::optional<journal::DataFolderLock> lock_;
+    std::unique_ptr<journal::Directory> directory_;
+    std::unique_ptr<journal::JournalThread> journal_thread_;
+    core::RecordNumber last_record_ = 0;
+    std::vector<BoundAddress> endpoints_;
+    bool is_stopped_ = false;
+
+    // The threads end before what runs on them goes.
+    baton::net::IoThreads threads_;
+    runtime::CoreLoop core_;
+    net::Connections connections_;
+    asio::steady_timer alarm_;
+    asio::steady_timer stop_limit_;
+    net::Surroundings around_;
+    std::vector<std::unique_ptr<net::Listener>> listeners_;
+};
+
+Outcome<void> BrokerService::Inside::recover() {
+    BATON_ASSIGN(lock_, journal::DataFolderLock::take(options_.data_folder));
+    BATON_ASSIGN(directory_,
+                 journal::open_posix_directory(options_.data_folder + "/journal"));
+    const Time began = clock_.now();
+    journal::JournalOptions journal_options = options_.journal;
+    journal_options.prepares_segments = false;
+    journal::RecoveryReport report;
+    const auto visit = [this](const journal::RecordView& view) -> Outcome<void> {
+        auto record = journal::decode_record(view.type, view.payload);
+        if (!record)
+            return Failure{record.error(),
+                           fmt::format("record {} of kind {} cannot be read: {}", view.number,
+                                       view.type, record.error().message())};
+        core_.replay(std::move(*record), view.number);
+        return {};
+    };
+    BATON_ASSIGN(auto opened,
+                 journal::Journal::open(*directory_, journal_options, visit, report));
+    last_record_ = opened->next_record() - 1;
+    if (!report.cut.empty()) log::warning("broker", report.cut);
+    for (const std::string& place : report.salvaged) log::warning("broker", "salvaged: " + place);
+    if (report.records > 0)
+        log::info("broker", "recovered",
+                  {{"records", report.records},
+                   {"segments", report.segments},
+                   {"millis", (clock_.now() - began).count() / 1000}});
+    journal_thread_ = std::make_unique<journal::JournalThread>(std::move(opened), *directory_,
+                                                               journal_listener());
+    return {};
+}
+
+// On the journal thread; what concerns the core is posted to it.
+journal::JournalListener BrokerService::Inside::journal_listener() {
+    auto post = [this](auto work) { asio::post(threads_.context(0), std::move(work)); };
+    return {.durable_up_to =
+                [this, post](core::TurnNumber turn) {
+                    post([this, turn] { core_.durable_up_to(turn); });
+                },
+            .segment_sealed =
+                [this, post](core::RecordNumber first, core::RecordNumber last) {
+                    post([this, first, last] { core_.apply(core::SegmentSealed{first, last}); });
+                },
+            .disk_full =
+                [this, post](bool full) {
+                    if (full)
+                        log::error("broker", "no space for the journal: publishers wait",
+                                   {{"folder", options_.data_folder}});
+                    else
+                        log::info("broker", "there is space for the journal again");
+                    post([this, full] {
+                        core_.apply(core::AlarmChanged{core::Alarm::disk, full});
+                    });
+                },
+            .failed = options_.on_disk_failure ? options_.on_disk_failure : end_process};
+}
+
+// Users of the configuration replace those of the same name in the journal.
+void BrokerService::Inside::put_users() {
+    if (options_.users.empty()) return;
+    const core::Overview known = core_.broker().overview({.queues = false,
+                                                          .exchanges = false,
+                                                          .bindings = false,
+                                                          .connections = false,
+                                                          .channels = false,
+                                                          .consumers = false,
+                                                          .vhost = std::nullopt});
+    for (const UserOption& wanted : options_.users) put_user(wanted, known);
+}
+
+void BrokerService::Inside::put_user(const UserOption& wanted, const core::Overview& known) {
+    const auto ignore = [](const core::Answer&) {};
+    const auto user = std::ranges::find(known.users, wanted.name, &core::UserPut::name);
+    const bool has_hash = !wanted.password_hash.empty();
+    const bool is_known =
+        user != known.users.end() && user->tags == wanted.tags &&
+        (has_hash ? user->password_hash == wanted.password_hash
+                  : net::password_matches(wanted.password, user->password_hash,
+                                          user->hash_algorithm));
+    if (!is_known)
+        core_.administer(core::PutUser{{.name = wanted.name,
+                                        .password_hash = has_hash
+                                                             ? wanted.password_hash
+                                                             : net::hash_password(wanted.password),
+                                        .hash_algorithm = has_hash ? wanted.hash_algorithm
+                                                                   : std::string(
+                                                                         net::sha256_algorithm),
+                                        .tags = wanted.tags}},
+                         ignore);
+    const bool may = std::ranges::any_of(known.permissions, [&](const core::PermissionPut& given) {
+        return given.vhost == "/" && given.user == wanted.name &&
+               given.configure == wanted.configure && given.write == wanted.write &&
+               given.read == wanted.read;
+    });
+    if (!may)
+        core_.administer(core::PutPermission{{.vhost = "/",
+                                              .user = wanted.name,
+                                              .configure = wanted.configure,
+                                              .write = wanted.write,
+                                              .read = wanted.read}},
+                         ignore);
+}
+
+Outcome<void> BrokerService::Inside::listen() {
+    for (const std::string& text : options_.listen) {
+        BATON_ASSIGN(const net::Listener::Endpoint wanted, parse_endpoint(text));
+        BATON_ASSIGN(auto listener, net::Listener::open(threads_.context(0).get_executor(), wanted,
+                                                        around_));
+        const net::Listener::Endpoint bound = listener->endpoint();
+        endpoints_.push_back({bound.address().to_string(), bound.port()});
+        listeners_.push_back(std::move(listener));
+    }
+    for (const auto& listener : listeners_) listener->start();
+    for (const BoundAddress& bound : endpoints_)
+        log::info("broker", "listening", {{"address", bound.host}, {"port", bound.port}});
+    return {};
+}
+
+void BrokerService::Inside::set_alarm(std::optional<Time> due) {
+    if (!due) {
+        alarm_.cancel();
+        return;
+    }
+    alarm_.expires_after(std::max(Duration::zero(), *due - clock_.now()));
+    alarm_.async_wait([this](const ErrorCode& error) {
+        if (!error) core_.tick();
+    });
+}
+
+// On the core's thread: everything that keeps the event loop busy comes to an end.
+void BrokerService::Inside::say_goodbye() {
+    for (const auto& listener : listeners_) listener->close();
+    core_.apply(core::Stopping{});
+    alarm_.cancel();
+    connections_.drop(false);
+    if (connections_.size() == 0) return;
+    connections_.when_empty([this] { stop_limit_.cancel(); });
+    stop_limit_.expires_after(options_.stop_limit);
+    stop_limit_.async_wait([this](const ErrorCode& error) {
+        if (!error) connections_.drop(true);
+    });
+}
+
+void BrokerService::Inside::stop() {
+    if (std::exchange(is_stopped_, true)) return;
+    if (journal_thread_) asio::post(threads_.context(0), [this] { say_goodbye(); });
+    core_.close();
+    threads_.drain();
+    if (journal_thread_) journal_thread_->stop();
+}
+
+BrokerService::BrokerService(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
+BrokerService::~BrokerService() = default;
+
+Outcome<std::unique_ptr<BrokerService>> BrokerService::start(Options options) {
+    auto inside = std::make_unique<Inside>(std::move(options));
+    BATON_TRY(inside->start());
+    return std::unique_ptr<BrokerService>(new BrokerService(std::move(inside)));
+}
+
+void BrokerService::stop() { inside_->stop(); }
+
+const std::vector<BoundAddress>& BrokerService::endpoints() const { return inside_->endpoints(); }
+
+std::optional<Identity> BrokerService::authenticate(const std::string& user,
+                                                    const std::string& password,
+                                                    bool remote_is_loopback) const {
+    const auto answer = inside_->ask_core<std::optional<Identity>>(
+        [this, &user, &password,
+         remote_is_loopback](runtime::CoreLoop& core) -> std::optional<Identity> {
+            if (inside_->verify(user, password, remote_is_loopback) != net::LoginVerdict::welcome)
+                return std::nullopt;
+            const auto found = core.broker().find_user(user);
+            return Identity{found->name, found->tags};
+        });
+    return answer.value_or(std::nullopt);
+}
+
+core::Overview BrokerService::overview(const core::OverviewWish& wish) const {
+    auto answer = inside_->ask_core<core::Overview>(
+        [&wish](runtime::CoreLoop& core) { return core.broker().overview(wish); });
+    return answer ? std::move(*answer) : core::Overview{};
+}
+
+core::Answer BrokerService::administer(core::AdministrationRequest wish) {
+    auto answer = inside_->administer(std::move(wish));
+    if (answer) return std::move(*answer);
+    return {.request = {}, .code = amqp::ReplyCode::connection_forced, .text = "stopped"};
+}
+
+} // namespace baton::broker

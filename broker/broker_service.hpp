@@ -1,0 +1,64 @@
+// The broker, put together: recovers, listens, stops in order. One per data folder.
+//
+//   auto broker = BrokerService::start(options);   // Outcome: the failure says what to do
+//   … (*broker)->endpoints() …
+//   (*broker)->stop();                             // or let it go out of scope
+//
+// All functions may be called from any thread but the broker's own.
+#pragma once
+
+#include "broker/core/event.hpp"
+#include "broker/core/overview.hpp"
+#include "broker/options.hpp"
+
+#include <memory>
+#include <optional>
+
+namespace baton::broker {
+
+struct BoundAddress {
+    std::string host;
+    std::uint16_t port = 0;
+};
+
+// What the outside may know about a user who gave the right password.
+struct Identity {
+    std::string user;
+    std::vector<std::string> tags;
+    bool has_tag(std::string_view tag) const;
+};
+
+class BrokerService {
+public:
+    // Returns when clients can connect.
+    static Outcome<std::unique_ptr<BrokerService>> start(Options options);
+    ~BrokerService();
+    BrokerService(const BrokerService&) = delete;
+    BrokerService& operator=(const BrokerService&) = delete;
+
+    // Stop accepting, tell clients, wait for them within the limit, sync the journal, join. May be
+    // called twice.
+    void stop();
+
+    // Where it listens, in the order of Options::listen.
+    const std::vector<BoundAddress>& endpoints() const;
+    std::uint16_t port() const { return endpoints().front().port; }
+
+    // Nothing for a wrong user, a wrong password, or a user who may not come from there; the same
+    // answer for all three. Blocks for the time of one turn.
+    std::optional<Identity> authenticate(const std::string& user, const std::string& password,
+                                         bool remote_is_loopback) const;
+
+    // As it is now; empty after stop(). Blocks for the time it takes to make it.
+    core::Overview overview(const core::OverviewWish& wish = {}) const;
+
+    // Carried out and durable when it returns. After stop(): connection_forced.
+    core::Answer administer(core::AdministrationRequest wish);
+
+private:
+    class Inside;
+    explicit BrokerService(std::unique_ptr<Inside> inside);
+    std::unique_ptr<Inside> inside_;
+};
+
+} // namespace baton::broker

@@ -1,0 +1,476 @@
+#include "broker/net/connection.hpp"
+
+#include "base/log.hpp"
+#include "base/overloaded.hpp"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/write.hpp>
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+
+namespace baton::broker::net {
+
+using baton::net::as_result;
+using baton::net::Awaitable;
+using baton::net::Wakeup;
+namespace asio = baton::net::asio;
+using namespace asio::experimental::awaitable_operators;
+
+namespace {
+
+// An idle connection keeps at most this much of its output buffer.
+constexpr std::size_t idle_buffer_bytes = 4096;
+
+std::string name_of(const Connection::Socket& socket) {
+    ErrorCode error;
+    const auto remote = socket.remote_endpoint(error);
+    const auto local = socket.local_endpoint(error);
+    return fmt::format("{}:{} -> {}:{}", remote.address().to_string(), remote.port(),
+                       local.address().to_string(), local.port());
+}
+
+} // namespace
+
+Connection::Connection(Socket socket, const Surroundings& around)
+    : around_(around), socket_(std::move(socket)), name_(name_of(socket_)),
+      reader_(around.options.read_chunk_bytes), writer_wakeup_(socket_.get_executor()),
+      reader_wakeup_(socket_.get_executor()), watch_wakeup_(socket_.get_executor()) {
+    ErrorCode ignored;
+    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+    socket_.non_blocking(true, ignored);
+    around_.connections.enter(*this);
+}
+
+Connection::~Connection() { around_.connections.leave(*this); }
+
+bool Connection::is_loopback() const {
+    ErrorCode error;
+    const auto remote = socket_.remote_endpoint(error);
+    if (error) return false;
+    const auto address = remote.address();
+    if (address.is_v6() && address.to_v6().is_v4_mapped())
+        return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
+    return address.is_loopback();
+}
+
+Awaitable<> Connection::serve() {
+    auto limit = baton::net::sleep_for(around_.options.handshake_limit);
+    co_await (shake_hands() || std::move(limit));
+    if (handshake_ && handshake_->state() == Handshake::State::asked_to_open && !is_lost_) {
+        open();
+        co_await (read_frames() || write_frames() || watch());
+        around_.core.apply(core::ConnectionLost{id_});
+        around_.connections.remove(id_);
+        log::debug("broker", "connection ended", {{"name", name_}});
+    } else if (handshake_ && !handshake_->complaint().empty()) {
+        log::warning("broker", "connection refused",
+                     {{"name", name_}, {"why", handshake_->complaint()}});
+    }
+    if (!is_lost_ && !outbox_.drops_now()) {
+        auto patience = baton::net::sleep_for(std::chrono::seconds(1));
+        co_await (say_goodbye() || std::move(patience));
+    }
+    ErrorCode ignored;
+    socket_.close(ignored);
+}
+
+// --- The opening ---------------------------------------------------------------------------------
+
+Awaitable<bool> Connection::read_more() {
+    const auto space = reader_.writable();
+    const auto got =
+        co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), as_result);
+    if (!got) {
+        is_lost_ = true;
+        co_return false;
+    }
+    reader_.written(*got);
+    co_return true;
+}
+
+Awaitable<bool> Connection::write_all() {
+    const ByteView waiting = outbox_.waiting();
+    const auto wrote = co_await asio::async_write(
+        socket_, asio::buffer(waiting.data(), waiting.size()), as_result);
+    if (!wrote) {
+        is_lost_ = true;
+        co_return false;
+    }
+    (void)outbox_.written(*wrote);
+    co_return true;
+}
+
+Awaitable<> Connection::shake_hands() {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    for (;;) {
+        if (!co_await read_more()) co_return;
+        const auto header = reader_.next_protocol_header();
+        if (!header) {
+            // Whoever speaks another protocol, or another version, learns ours (§2.2.4).
+            outbox_.buffer().append(amqp::protocol_header);
+            co_await write_all();
+            co_return;
+        }
+        if (*header == amqp::FrameReader::Opening::complete) break;
+    }
+    handshake_ = std::make_unique<Handshake>(
+        around_.options, [this](const std::string& user, const std::string& password) {
+            return around_.login(user, password, is_loopback());
+        });
+    handshake_->begin(outbox_.buffer());
+    bool is_failed = false;
+    while (handshake_->state() != Handshake::State::asked_to_open &&
+           handshake_->state() != Handshake::State::dropped) {
+        if (!outbox_.empty() && !co_await write_all()) co_return;
+        if (is_failed) co_return;
+        const auto frame = reader_.next();
+        if (!frame) {
+            // Nothing that follows can be understood, close-ok neither.
+            handshake_->fail(frame.error(), outbox_.buffer());
+            is_failed = true;
+        } else if (*frame) {
+            handshake_->take(**frame, outbox_.buffer());
+        } else if (!co_await read_more()) {
+            co_return;
+        }
+    }
+    if (!outbox_.empty()) co_await write_all();
+}
+
+void Connection::open() {
+    Agreement& agreed = handshake_->agreement();
+    id_ = around_.connections.add(*this);
+    reader_.set_frame_max(agreed.frame_max);
+    outbox_.set_frame_max(agreed.frame_max);
+    outbox_.set_knows_blocked(agreed.capabilities.connection_blocked);
+    heartbeat_ = std::chrono::seconds(agreed.heartbeat_seconds);
+    assembler_.emplace(id_, around_.message_bytes_max, around_.options.shared_body_bytes_min);
+    ErrorCode error;
+    const auto remote = socket_.remote_endpoint(error);
+    const auto local = socket_.local_endpoint(error);
+    core::ConnectionOpened opened;
+    opened.connection = id_;
+    opened.user = agreed.user;
+    opened.vhost = agreed.vhost;
+    opened.name = name_;
+    opened.peer_host = remote.address().to_string();
+    opened.peer_port = remote.port();
+    opened.host = local.address().to_string();
+    opened.port = local.port();
+    opened.mechanism = agreed.mechanism;
+    opened.channel_max = agreed.channel_max;
+    opened.frame_max = agreed.frame_max;
+    opened.heartbeat_seconds = agreed.heartbeat_seconds;
+    opened.capabilities = agreed.capabilities;
+    opened.client_properties = std::move(agreed.client_properties);
+    handshake_.reset();
+    log::debug("broker", "connection opened", {{"name", name_}, {"user", opened.user}});
+    around_.core.apply(std::move(opened));
+}
+
+// --- Reading -------------------------------------------------------------------------------------
+
+bool Connection::is_over() const {
+    return is_lost_ || is_closed_ || outbox_.drops_now() ||
+           (outbox_.ends_when_written() && outbox_.empty());
+}
+
+bool Connection::may_read() const {
+    return outbox_.awaits_close_ok() ||
+           (!outbox_.pauses_reading() && outbox_.size() <= around_.options.unread_replies_bytes_max);
+}
+
+Awaitable<> Connection::read_frames() {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    // What came together with connection.open.
+    if (reader_.pending() > 0) take_frames();
+    while (!is_over()) {
+        if (!may_read()) {
+            reader_waits_ = true;
+            const auto outcome = co_await reader_wakeup_.wait();
+            reader_waits_ = false;
+            if (outcome == Wakeup::Outcome::cancelled) co_return;
+            continue;
+        }
+        const auto ready =
+            co_await socket_.async_wait(asio::socket_base::wait_read, as_result);
+        if (!ready) co_return;
+        read_what_is_there();
+    }
+}
+
+std::span<std::byte> Connection::space_to_read() {
+    // Shared by all connections of a thread: nobody looks at what is thrown away.
+    static thread_local std::array<std::byte, 16 * 1024> nowhere;
+    if (has_no_frames_) return nowhere;
+    return reader_.writable();
+}
+
+void Connection::read_what_is_there() {
+    for (int round = 0; round < around_.options.reads_in_a_row_max; ++round) {
+        const auto space = space_to_read();
+        ErrorCode error;
+        const std::size_t got =
+            socket_.read_some(asio::buffer(space.data(), space.size()), error);
+        if (error == asio::error::would_block) return;
+        if (error) {
+            is_lost_ = true;
+            return;
+        }
+        ++reads_;
+        if (has_no_frames_) continue;
+        reader_.written(got);
+        take_frames();
+        if (got < space.size() || is_over() || !may_read()) return;
+    }
+}
+
+void Connection::take_frames() {
+    if (outbox_.awaits_close_ok() || outbox_.ends_when_written()) return take_while_closing();
+    around_.core.begin();
+    around_.connections.report_written();
+    for (;;) {
+        const auto next = reader_.next();
+        if (!next) {
+            has_no_frames_ = true;
+            violate(next.error());
+            break;
+        }
+        if (!*next) break;
+        if (!take(**next)) break;
+    }
+    assembler_->keep();
+    around_.core.end();
+    // A close the core decided on in this very batch.
+    if (outbox_.awaits_close_ok()) take_while_closing();
+}
+
+// Everything is ignored but the two methods that end a connection.
+void Connection::take_while_closing() {
+    for (;;) {
+        const auto next = reader_.next();
+        has_no_frames_ = !next;
+        if (!next || !*next) return;
+        if ((*next)->type != amqp::FrameType::method || (*next)->channel != 0) continue;
+        const auto id = amqp::peek_method_id((*next)->payload);
+        if (!id) continue;
+        if (*id == amqp::ConnectionCloseOk::id) {
+            is_closed_ = true;
+            return;
+        }
+        if (*id == amqp::ConnectionClose::id) {
+            (void)amqp::append_method(outbox_.buffer(), 0,
+                                      amqp::Method(amqp::ConnectionCloseOk{}));
+            flush();
+        }
+    }
+}
+
+// False: the rest of the batch is not for the core any more.
+bool Connection::take(const amqp::Frame& frame) {
+    switch (frame.type) {
+    case amqp::FrameType::method: return take_method(frame);
+    case amqp::FrameType::header:
+    case amqp::FrameType::body: return take_content(frame);
+    case amqp::FrameType::heartbeat: return true;
+    }
+    return true;
+}
+
+bool Connection::take_method(const amqp::Frame& frame) {
+    if (assembler_->is_collecting(frame.channel)) {
+        violate(amqp::ReplyCode::unexpected_frame,
+                "UNEXPECTED_FRAME - expected content header for class 60, got non content header "
+                "frame instead",
+                amqp::BasicPublish::id);
+        return false;
+    }
+    const auto id = amqp::peek_method_id(frame.payload);
+    if (!id) {
+        violate(id.error());
+        return false;
+    }
+    core::Broker& broker = around_.core.broker();
+    if (*id == amqp::BasicPublish::id) return take_publish(frame);
+    if (*id == amqp::BasicAck::id) {
+        const auto ack = amqp::decode_method_as<amqp::BasicAck>(frame.payload);
+        if (ack) {
+            broker.ack({id_, frame.channel, ack->delivery_tag, ack->multiple}, around_.core.now(),
+                       around_.core.turn());
+            return true;
+        }
+        violate(ack.error(), *id);
+        return false;
+    }
+    auto method = amqp::decode_method(frame.payload);
+    if (!method) {
+        violate(method.error(), *id);
+        return false;
+    }
+    const Time now = around_.core.now();
+    core::Turn& turn = around_.core.turn();
+    if (const auto* nack = std::get_if<amqp::BasicNack>(&*method)) {
+        broker.nack({id_, frame.channel, nack->delivery_tag, nack->multiple, nack->requeue, false},
+                    now, turn);
+    } else if (const auto* reject = std::get_if<amqp::BasicReject>(&*method)) {
+        broker.nack({id_, frame.channel, reject->delivery_tag, false, reject->requeue, true}, now,
+                    turn);
+    } else if (std::holds_alternative<amqp::ConnectionUpdateSecret>(*method)) {
+        (void)amqp::append_method(outbox_.buffer(), 0,
+                                  amqp::Method(amqp::ConnectionUpdateSecretOk{}));
+        flush();
+    } else if (!std::holds_alternative<amqp::ConnectionCloseOk>(*method)) {
+        broker.apply(core::MethodReceived{id_, frame.channel, std::move(*method)}, now, turn);
+    }
+    return true;
+}
+
+bool Connection::take_publish(const amqp::Frame& frame) {
+    const auto publish = amqp::decode_method_as<amqp::BasicPublishView>(frame.payload);
+    if (!publish) {
+        violate(publish.error(), amqp::BasicPublish::id);
+        return false;
+    }
+    assembler_->begin(frame.channel, *publish);
+    return true;
+}
+
+bool Connection::take_content(const amqp::Frame& frame) {
+    const auto step = assembler_->take(frame, [this] { return reader_.owner(); });
+    if (!step) {
+        violate(step.error(), amqp::BasicPublish::id);
+        return false;
+    }
+    switch (*step) {
+    case ContentAssembler::Step::incomplete: break;
+    case ContentAssembler::Step::complete:
+        around_.core.broker().publish(assembler_->publish(), around_.core.now(),
+                                      around_.core.turn());
+        break;
+    case ContentAssembler::Step::oversize:
+        around_.core.broker().apply(
+            core::OversizeAnnounced{id_, frame.channel, assembler_->announced()},
+            around_.core.now(), around_.core.turn());
+        break;
+    }
+    return true;
+}
+
+void Connection::violate(const ErrorCode& error, amqp::MethodId failed) {
+    const amqp::ReplyCode code = amqp::reply_code_for(error);
+    violate(code, fmt::format("{} - {}", amqp::name_of(code), error.message()), failed);
+}
+
+void Connection::violate(amqp::ReplyCode code, std::string text, amqp::MethodId failed) {
+    log::warning("broker", "protocol violated", {{"name", name_}, {"why", text}});
+    around_.core.broker().apply(core::ProtocolViolated{id_, {code, std::move(text), failed}},
+                                around_.core.now(), around_.core.turn());
+}
+
+// --- Writing -------------------------------------------------------------------------------------
+
+bool Connection::add(core::Command& command) {
+    outbox_.add(command);
+    return !std::exchange(is_touched_, true);
+}
+
+void Connection::flush() {
+    is_touched_ = false;
+    while (!writer_is_busy_ && !outbox_.empty() && !is_lost_) {
+        const ByteView waiting = outbox_.waiting();
+        ErrorCode error;
+        const std::size_t wrote =
+            socket_.write_some(asio::buffer(waiting.data(), waiting.size()), error);
+        if (error == asio::error::would_block) {
+            writer_is_busy_ = true;
+        } else if (error) {
+            is_lost_ = true;
+        } else {
+            ++writes_;
+            if (const std::uint64_t charge = outbox_.written(wrote))
+                around_.connections.note_written(id_, charge);
+        }
+    }
+    if (writer_is_busy_ || is_over()) writer_wakeup_.set();
+    if (reader_waits_ && may_read()) reader_wakeup_.set();
+    if (outbox_.awaits_close_ok() && !std::exchange(saw_closing_, true)) watch_wakeup_.set();
+}
+
+void Connection::drop() {
+    is_lost_ = true;
+    writer_wakeup_.set();
+    ErrorCode ignored;
+    socket_.cancel(ignored);
+}
+
+Awaitable<> Connection::write_frames() {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    while (!is_over()) {
+        if (!writer_is_busy_) {
+            if (co_await writer_wakeup_.wait() == Wakeup::Outcome::cancelled) co_return;
+            continue;
+        }
+        const auto ready =
+            co_await socket_.async_wait(asio::socket_base::wait_write, as_result);
+        if (!ready) co_return;
+        writer_is_busy_ = false;
+        flush();
+    }
+}
+
+// --- Watching ------------------------------------------------------------------------------------
+
+// Ends the connection when the other side is silent for two intervals, or does not answer our close;
+// says something when we were silent for half an interval (§4.2.7).
+Awaitable<> Connection::watch() {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    std::uint64_t reads_seen = 0;
+    std::uint64_t writes_seen = 0;
+    int silent_halves = 0;
+    for (;;) {
+        if (saw_closing_) {
+            const auto outcome = co_await watch_wakeup_.wait_for(around_.options.close_limit);
+            if (outcome == Wakeup::Outcome::set) continue;
+            co_return;
+        }
+        const auto outcome = heartbeat_.count() == 0
+                                 ? co_await watch_wakeup_.wait()
+                                 : co_await watch_wakeup_.wait_for(heartbeat_ / 2);
+        if (outcome == Wakeup::Outcome::cancelled) co_return;
+        if (outcome == Wakeup::Outcome::set) continue;
+        // A connection we do not read from cannot be heard.
+        silent_halves = reads_ == reads_seen && may_read() ? silent_halves + 1 : 0;
+        if (silent_halves >= 4) {
+            log::warning("broker", "no heartbeat from the client", {{"name", name_}});
+            is_lost_ = true;
+            co_return;
+        }
+        if (writes_ == writes_seen && outbox_.empty()) {
+            outbox_.add_heartbeat();
+            flush();
+        }
+        outbox_.shrink(idle_buffer_bytes);
+        reads_seen = reads_;
+        writes_seen = writes_;
+    }
+}
+
+// Lets the other side read our last words: closing a socket with unread input would take them away.
+Awaitable<> Connection::say_goodbye() {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    if (!outbox_.empty() && !co_await write_all()) co_return;
+    ErrorCode ignored;
+    socket_.shutdown(Socket::shutdown_send, ignored);
+    has_no_frames_ = true;
+    for (;;) {
+        const auto space = space_to_read();
+        const auto got =
+            co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), as_result);
+        if (!got) co_return;
+    }
+}
+
+} // namespace baton::broker::net

@@ -1,0 +1,102 @@
+// One client, from accept to close: handshake, then reading, writing and watching side by side until
+// one of them ends, then goodbye. It lives on one I/O thread; its coroutine serve() is its life.
+#pragma once
+
+#include "amqp/frame_reader.hpp"
+#include "broker/net/connections.hpp"
+#include "broker/net/content_assembler.hpp"
+#include "broker/net/handshake.hpp"
+#include "broker/net/outbox.hpp"
+#include "net/wakeup.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include <memory>
+#include <optional>
+
+namespace baton::broker::net {
+
+// What all connections of a listener share; outlives them.
+struct Surroundings {
+    const NetOptions& options;
+    std::uint64_t message_bytes_max;
+    runtime::CoreLoop& core;
+    Connections& connections;
+    // Called on the I/O thread.
+    std::function<LoginVerdict(const std::string& user, const std::string& password,
+                               bool is_loopback)>
+        login;
+};
+
+class Connection {
+public:
+    using Socket = baton::net::asio::ip::tcp::socket;
+
+    Connection(Socket socket, const Surroundings& around);
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection();
+
+    baton::net::Awaitable<> serve();
+
+    // True for the first command since the last flush().
+    bool add(core::Command& command);
+    // Writes as much as the socket takes now; the rest is left to the coroutine.
+    void flush();
+    // Ends the connection without another word.
+    void drop();
+    // Did it log in?
+    bool is_open() const { return id_.value != 0; }
+
+private:
+    baton::net::Awaitable<> shake_hands();
+    baton::net::Awaitable<bool> read_more();
+    baton::net::Awaitable<bool> write_all();
+    void open();
+
+    baton::net::Awaitable<> read_frames();
+    baton::net::Awaitable<> write_frames();
+    baton::net::Awaitable<> watch();
+    baton::net::Awaitable<> say_goodbye();
+
+    std::span<std::byte> space_to_read();
+    void read_what_is_there();
+    void take_frames();
+    bool take(const amqp::Frame& frame);
+    bool take_method(const amqp::Frame& frame);
+    bool take_publish(const amqp::Frame& frame);
+    bool take_content(const amqp::Frame& frame);
+    void take_while_closing();
+    void violate(amqp::ReplyCode code, std::string text, amqp::MethodId failed = {});
+    void violate(const ErrorCode& error, amqp::MethodId failed = {});
+
+    bool is_over() const;
+    bool may_read() const;
+    bool is_loopback() const;
+
+    Surroundings around_;
+    Socket socket_;
+    std::string name_;
+    core::ConnectionId id_;
+    amqp::FrameReader reader_;
+    Outbox outbox_;
+    std::unique_ptr<Handshake> handshake_;
+    std::optional<ContentAssembler> assembler_;
+    Duration heartbeat_{0};
+
+    bool is_touched_ = false;
+    bool writer_is_busy_ = false; // the socket was full; write_frames() goes on
+    bool reader_waits_ = false;
+    bool is_lost_ = false;  // the socket failed or was ended by the other side
+    bool is_closed_ = false; // close and close-ok were exchanged
+    bool saw_closing_ = false;
+    bool has_no_frames_ = false; // the bytes lost their structure; the rest is thrown away
+    std::uint64_t reads_ = 0;
+    std::uint64_t writes_ = 0;
+
+    baton::net::Wakeup writer_wakeup_;
+    baton::net::Wakeup reader_wakeup_;
+    baton::net::Wakeup watch_wakeup_;
+};
+
+} // namespace baton::broker::net

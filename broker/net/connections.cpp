@@ -1,0 +1,97 @@
+#include "broker/net/connections.hpp"
+
+#include "broker/net/connection.hpp"
+#include "broker/net/options.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <utility>
+
+namespace baton::broker::net {
+namespace {
+
+// An id is a serial number, never used twice, in front of the slot where the connection is found.
+constexpr int slot_bits = 20;
+constexpr std::uint64_t slot_mask = (1ULL << slot_bits) - 1;
+
+} // namespace
+
+Connections::Connections(baton::net::asio::any_io_executor executor, runtime::CoreLoop& core,
+                         const NetOptions& options)
+    : executor_(std::move(executor)), core_(core), options_(options) {}
+
+core::ConnectionId Connections::add(Connection& connection) {
+    std::uint32_t slot = 0;
+    if (free_.empty()) {
+        slot = static_cast<std::uint32_t>(slots_.size());
+        slots_.emplace_back();
+    } else {
+        slot = free_.back();
+        free_.pop_back();
+    }
+    const core::ConnectionId id{next_serial_++ << slot_bits | slot};
+    slots_[slot] = {id, &connection};
+    return id;
+}
+
+void Connections::remove(core::ConnectionId id) {
+    const auto slot = static_cast<std::uint32_t>(id.value & slot_mask);
+    slots_[slot] = {};
+    free_.push_back(slot);
+}
+
+void Connections::leave(Connection& connection) {
+    present_.erase(&connection);
+    if (present_.empty() && when_empty_) when_empty_();
+}
+
+void Connections::drop(bool all) {
+    for (Connection* connection : present_)
+        if (all || !connection->is_open()) connection->drop();
+}
+
+Connection* Connections::find(core::ConnectionId id) const {
+    const std::uint64_t slot = id.value & slot_mask;
+    if (slot >= slots_.size() || slots_[slot].id != id) return nullptr;
+    return slots_[slot].connection;
+}
+
+void Connections::send(std::span<core::Command> commands) {
+    core::ConnectionId id;
+    Connection* connection = nullptr;
+    for (core::Command& command : commands) {
+        if (command.connection != id) {
+            id = command.connection;
+            connection = find(id);
+        }
+        if (connection == nullptr) continue;
+        if (connection->add(command)) touched_.push_back(id);
+    }
+    for (const core::ConnectionId touched : touched_)
+        if (Connection* found = find(touched)) found->flush();
+    touched_.clear();
+}
+
+void Connections::note_written(core::ConnectionId id, std::uint64_t charge) {
+    if (!written_.empty() && written_.back().connection == id)
+        written_.back().bytes += charge;
+    else
+        written_.push_back({id, charge});
+    written_bytes_ += charge;
+    if (written_bytes_ < options_.written_report_bytes || report_is_posted_) return;
+    report_is_posted_ = true;
+    baton::net::asio::post(executor_, [this] {
+        report_is_posted_ = false;
+        if (written_.empty()) return;
+        report_written();
+        core_.batch([](core::Broker&, Time, core::Turn&) {});
+    });
+}
+
+void Connections::report_written() {
+    for (const core::Written& written : written_) core_.broker().written(written);
+    written_.clear();
+    written_bytes_ = 0;
+}
+
+} // namespace baton::broker::net

@@ -1,0 +1,69 @@
+// All connections of one I/O thread: finds the one a command is for, and after each turn lets every
+// connection that got something write once. Lives on that thread.
+#pragma once
+
+#include "broker/core/command.hpp"
+#include "broker/runtime/core_loop.hpp"
+#include "net/awaitable.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <functional>
+#include <set>
+#include <span>
+#include <vector>
+
+namespace baton::broker::net {
+
+class Connection;
+struct NetOptions;
+
+class Connections {
+public:
+    // All must outlive it.
+    Connections(baton::net::asio::any_io_executor executor, runtime::CoreLoop& core,
+                const NetOptions& options);
+
+    // Every connection while it exists, logged in or not.
+    void enter(Connection& connection) { present_.insert(&connection); }
+    void leave(Connection& connection);
+    // The connection gets an id and with it commands.
+    core::ConnectionId add(Connection& connection);
+    void remove(core::ConnectionId id);
+    std::size_t size() const { return present_.size(); }
+    // Called when the last connection has left; empty: nobody wants to know.
+    void when_empty(std::function<void()> call) { when_empty_ = std::move(call); }
+    // Those that are not logged in end where they are; with `all`, everybody does.
+    void drop(bool all);
+
+    // Where the core's turns go.
+    void send(std::span<core::Command> commands);
+
+    // Deliveries of `charge` reached the socket. The core hears of it with the next batch; much of
+    // it makes a batch of its own, so that the core can deliver more.
+    void note_written(core::ConnectionId id, std::uint64_t charge);
+    void report_written();
+
+private:
+    struct Slot {
+        core::ConnectionId id;
+        Connection* connection = nullptr;
+    };
+
+    Connection* find(core::ConnectionId id) const;
+
+    baton::net::asio::any_io_executor executor_;
+    runtime::CoreLoop& core_;
+    const NetOptions& options_;
+    std::vector<Slot> slots_;
+    std::vector<std::uint32_t> free_;
+    std::set<Connection*> present_;
+    std::function<void()> when_empty_;
+    std::uint64_t next_serial_ = 1;
+    std::vector<core::ConnectionId> touched_;
+    std::vector<core::Written> written_;
+    std::uint64_t written_bytes_ = 0;
+    bool report_is_posted_ = false;
+};
+
+} // namespace baton::broker::net

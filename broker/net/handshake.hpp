@@ -1,0 +1,78 @@
+// The server's side of the opening, sans-io: frames in, bytes out.
+//
+//   header ok ─→ start … start-ok ─→ (login) tune … tune-ok … open ─→ asked_to_open
+//                  │                      │            │
+//                  └──────────────────────┴────────────┴─→ closing (our close is on its way)
+//                                                       └→ dropped (nothing more to say)
+//
+// One per connection, on its thread; thrown away when the connection is open.
+#pragma once
+
+#include "amqp/frame.hpp"
+#include "broker/core/event.hpp"
+#include "broker/net/options.hpp"
+
+#include <functional>
+
+namespace baton::broker::net {
+
+enum class LoginVerdict {
+    welcome,
+    refused,
+    only_from_loopback, // the right password, from the wrong place
+};
+
+// What both sides agreed on.
+struct Agreement {
+    std::string mechanism;
+    std::string user;
+    std::string vhost;
+    std::uint16_t channel_max = 0;
+    std::uint32_t frame_max = 0;
+    std::uint16_t heartbeat_seconds = 0;
+    core::ClientCapabilities capabilities;
+    amqp::FieldTable client_properties;
+};
+
+class Handshake {
+public:
+    using Login = std::function<LoginVerdict(const std::string& user, const std::string& password)>;
+
+    // `options` must outlive the handshake.
+    Handshake(const NetOptions& options, Login login);
+
+    enum class State {
+        expects_start_ok,
+        expects_tune_ok,
+        expects_open,
+        asked_to_open, // agreement() is complete; the core decides
+        closing,       // connection.close was written; wait for close-ok
+        dropped,       // close the socket once everything is written
+    };
+    State state() const { return state_; }
+    const Agreement& agreement() const { return agreement_; }
+    Agreement& agreement() { return agreement_; }
+    // Why it ended, for the log; empty when it did not.
+    const std::string& complaint() const { return complaint_; }
+
+    // The protocol header was right.
+    void begin(amqp::Buffer& out);
+    void take(const amqp::Frame& frame, amqp::Buffer& out);
+    // The bytes made no sense as frames.
+    void fail(const ErrorCode& error, amqp::Buffer& out);
+
+private:
+    void take(const amqp::ConnectionStartOk& method, amqp::Buffer& out);
+    void take(const amqp::ConnectionTuneOk& method, amqp::Buffer& out);
+    void refuse_login(amqp::Buffer& out);
+    void close(amqp::ReplyCode code, std::string text, amqp::MethodId failed, amqp::Buffer& out);
+
+    const NetOptions& options_;
+    Login login_;
+    State state_ = State::expects_start_ok;
+    Agreement agreement_;
+    bool tells_login_failures_ = false;
+    std::string complaint_;
+};
+
+} // namespace baton::broker::net

@@ -1,0 +1,41 @@
+// Limits and words of the wire side, each with its reason.
+#pragma once
+
+#include "base/clock.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace baton::broker::net {
+
+struct NetOptions {
+    // What server-properties say. Some clients change their behaviour by product and version.
+    std::string product = "Baton";
+    std::string version = "0.1.0";
+    std::string cluster_name = "baton";
+
+    // RabbitMQ's offers: clients know them, and they bound the memory of one connection.
+    std::uint16_t channel_max = 2047;
+    std::uint32_t frame_max = 131072;
+    std::uint16_t heartbeat_seconds = 60;
+
+    // A client that opens a socket and does not finish logging in.
+    Duration handshake_limit = std::chrono::seconds(10);
+    // A client that was told connection.close and does not answer.
+    Duration close_limit = std::chrono::seconds(5);
+
+    // How much one read takes at most; hundreds of small messages for one system call.
+    std::size_t read_chunk_bytes = 128 * 1024;
+    // Reads of one connection in a row before others get their turn.
+    int reads_in_a_row_max = 4;
+    // Bodies from this size on are shared with the read buffer instead of copied. A shared body
+    // keeps the whole chunk alive, so it must be a good part of it.
+    std::size_t shared_body_bytes_min = 32 * 1024;
+    // Bytes in an outbox above which the connection is not read: it asks for more replies than it
+    // takes.
+    std::size_t unread_replies_bytes_max = 4 << 20;
+    // Written bytes after which the core is asked to deliver more; a quarter of its window.
+    std::uint64_t written_report_bytes = 256 * 1024;
+};
+
+} // namespace baton::broker::net

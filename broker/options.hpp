@@ -1,0 +1,50 @@
+// What a broker is started with. Values are checked by whoever reads them from a file; here they are
+// only used.
+#pragma once
+
+#include "broker/core/options.hpp"
+#include "broker/journal/journal.hpp"
+#include "broker/net/options.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace baton::broker {
+
+// A user that exists after every start, whatever the journal says. The password is given in plain
+// or as RabbitMQ's salted hash; without either, the user cannot log in with a password.
+struct UserOption {
+    std::string name;
+    std::string password;
+    std::string password_hash;
+    std::string hash_algorithm = "rabbit_password_hashing_sha256";
+    std::vector<std::string> tags;
+    // Regular expressions on names of exchanges and queues of vhost "/".
+    std::string configure = ".*";
+    std::string write = ".*";
+    std::string read = ".*";
+};
+
+struct Options {
+    // "host:port", host an address of this machine or "localhost"; port 0 takes a free one.
+    std::vector<std::string> listen = {"127.0.0.1:5672"};
+    // Made if it does not exist; one server at a time.
+    std::string data_folder = "baton-data";
+    // Empty: a fresh broker gets guest with password guest, as RabbitMQ does.
+    std::vector<UserOption> users;
+    // Users that may log in from this machine only, because everybody knows their password.
+    std::vector<std::string> loopback_users = {"guest"};
+
+    core::Options core;
+    journal::JournalOptions journal;
+    net::NetOptions net;
+
+    // How long stop() gives clients to say goodbye.
+    Duration stop_limit = std::chrono::seconds(3);
+    // Called on the journal thread when the disk refused. The default logs and ends the process at
+    // once, because nobody knows any more what the disk holds.
+    std::function<void(const Failure&)> on_disk_failure;
+};
+
+} // namespace baton::broker

@@ -1,0 +1,41 @@
+// A broker and nothing else, for trying clients against it by hand and for the system tests:
+//   broker_alone --listen 127.0.0.1:0 --data FOLDER [--salvage]
+// Prints "listening HOST:PORT" on standard output when clients can connect; ends in order on
+// SIGTERM and SIGINT.
+#include "broker/broker_service.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+
+int main(int argc, char** argv) {
+    baton::broker::Options options;
+    options.listen = {"127.0.0.1:0"};
+    CLI::App app{"The broker alone"};
+    app.add_option("--listen", options.listen, "host:port, port 0 for a free one");
+    app.add_option("--data", options.data_folder, "data folder")->required();
+    app.add_flag("--salvage", options.journal.salvage, "go on after damage in the journal");
+    CLI11_PARSE(app, argc, argv);
+
+    // Blocked before the threads start, so that they inherit it and sigwait() gets the signals.
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+    auto broker = baton::broker::BrokerService::start(options);
+    if (!broker) {
+        fmt::print(stderr, "broker_alone: {}\n", broker.error().detail);
+        return 1;
+    }
+    for (const auto& address : (*broker)->endpoints())
+        fmt::print("listening {}:{}\n", address.host, address.port);
+    std::fflush(stdout);
+    int signal = 0;
+    sigwait(&signals, &signal);
+    (*broker)->stop();
+    return 0;
+}
