@@ -3,6 +3,7 @@
 // neighbouring bits share an octet. std::string is a short string unless wrapped in LongString or
 // SecretString. The methods of the hot path exist twice from one list: BasicPublish owns its
 // strings, BasicPublishView points into the frame.
+// Every field has an initializer, so that designated initialization may leave out what it likes.
 #pragma once
 
 #include "amqp/field_table.hpp"
@@ -17,12 +18,12 @@
 namespace baton::amqp {
 
 struct LongString {
-    std::string text;
+    std::string text{};
     bool operator==(const LongString&) const = default;
 };
 // A long string that carries a password or token: printed as ***.
 struct SecretString {
-    std::string text;
+    std::string text{};
     bool operator==(const SecretString&) const = default;
 };
 
@@ -55,32 +56,32 @@ struct ConnectionStart {
     BATON_METHOD(ConnectionStart, 10, 10, "connection.start");
     std::uint8_t version_major = 0;
     std::uint8_t version_minor = 9;
-    FieldTable server_properties;
-    LongString mechanisms;
-    LongString locales;
+    FieldTable server_properties{};
+    LongString mechanisms{};
+    LongString locales{};
     BATON_FIELDS(BATON_FIELD(version_major), BATON_FIELD(version_minor),
                  BATON_FIELD(server_properties), BATON_FIELD(mechanisms), BATON_FIELD(locales))
 };
 
 struct ConnectionStartOk {
     BATON_METHOD(ConnectionStartOk, 10, 11, "connection.start-ok");
-    FieldTable client_properties;
-    std::string mechanism;
-    SecretString response;
-    std::string locale;
+    FieldTable client_properties{};
+    std::string mechanism{};
+    SecretString response{};
+    std::string locale{};
     BATON_FIELDS(BATON_FIELD(client_properties), BATON_FIELD(mechanism), BATON_FIELD(response),
                  BATON_FIELD(locale))
 };
 
 struct ConnectionSecure {
     BATON_METHOD(ConnectionSecure, 10, 20, "connection.secure");
-    SecretString challenge;
+    SecretString challenge{};
     BATON_FIELDS(BATON_FIELD(challenge))
 };
 
 struct ConnectionSecureOk {
     BATON_METHOD(ConnectionSecureOk, 10, 21, "connection.secure-ok");
-    SecretString response;
+    SecretString response{};
     BATON_FIELDS(BATON_FIELD(response))
 };
 
@@ -104,7 +105,7 @@ struct ConnectionTuneOk {
 
 struct ConnectionOpen {
     BATON_METHOD(ConnectionOpen, 10, 40, "connection.open");
-    std::string virtual_host;
+    std::string virtual_host{};
     BATON_FIELDS(BATON_FIELD(virtual_host), BATON_RESERVED(reserved_short_string),
                  BATON_RESERVED(reserved_bit))
 };
@@ -117,7 +118,7 @@ struct ConnectionOpenOk {
 struct ConnectionClose {
     BATON_METHOD(ConnectionClose, 10, 50, "connection.close");
     std::uint16_t reply_code = 0;
-    std::string reply_text;
+    std::string reply_text{};
     // The method that caused it, or zeros.
     std::uint16_t class_id = 0;
     std::uint16_t method_id = 0;
@@ -132,7 +133,7 @@ struct ConnectionCloseOk {
 
 struct ConnectionBlocked {
     BATON_METHOD(ConnectionBlocked, 10, 60, "connection.blocked");
-    std::string reason;
+    std::string reason{};
     BATON_FIELDS(BATON_FIELD(reason))
 };
 
@@ -143,8 +144,8 @@ struct ConnectionUnblocked {
 
 struct ConnectionUpdateSecret {
     BATON_METHOD(ConnectionUpdateSecret, 10, 70, "connection.update-secret");
-    SecretString new_secret;
-    std::string reason;
+    SecretString new_secret{};
+    std::string reason{};
     BATON_FIELDS(BATON_FIELD(new_secret), BATON_FIELD(reason))
 };
 
@@ -180,7 +181,7 @@ struct ChannelFlowOk {
 struct ChannelClose {
     BATON_METHOD(ChannelClose, 20, 40, "channel.close");
     std::uint16_t reply_code = 0;
-    std::string reply_text;
+    std::string reply_text{};
     std::uint16_t class_id = 0;
     std::uint16_t method_id = 0;
     BATON_FIELDS(BATON_FIELD(reply_code), BATON_FIELD(reply_text), BATON_FIELD(class_id),
@@ -196,7 +197,7 @@ struct ChannelCloseOk {
 
 struct AccessRequest {
     BATON_METHOD(AccessRequest, 30, 10, "access.request");
-    std::string realm;
+    std::string realm{};
     bool exclusive = false;
     bool passive = true;
     bool active = true;
@@ -216,14 +217,14 @@ struct AccessRequestOk {
 
 struct ExchangeDeclare {
     BATON_METHOD(ExchangeDeclare, 40, 10, "exchange.declare");
-    std::string exchange;
+    std::string exchange{};
     std::string type = "direct";
     bool passive = false;
     bool durable = false;
     bool auto_delete = false;
     bool internal = false;
     bool no_wait = false;
-    FieldTable arguments;
+    FieldTable arguments{};
     BATON_FIELDS(BATON_RESERVED(reserved_short), BATON_FIELD(exchange), BATON_FIELD(type),
                  BATON_FIELD(passive), BATON_FIELD(durable), BATON_FIELD(auto_delete),
                  BATON_FIELD(internal), BATON_FIELD(no_wait), BATON_FIELD(arguments))
@@ -236,7 +237,7 @@ struct ExchangeDeclareOk {
 
 struct ExchangeDelete {
     BATON_METHOD(ExchangeDelete, 40, 20, "exchange.delete");
-    std::string exchange;
+    std::string exchange{};
     bool if_unused = false;
     bool no_wait = false;
     BATON_FIELDS(BATON_RESERVED(reserved_short), BATON_FIELD(exchange), BATON_FIELD(if_unused),
@@ -250,11 +251,11 @@ struct ExchangeDeleteOk {
 
 struct ExchangeBind {
     BATON_METHOD(ExchangeBind, 40, 30, "exchange.bind");
-    std::string destination;
-    std::string source;
-    std::string routing_key;
+    std::string destination{};
+    std::string source{};
+    std::string routing_key{};
     bool no_wait = false;
-    FieldTable arguments;
+    FieldTable arguments{};
     BATON_FIELDS(BATON_RESERVED(reserved_short), BATON_FIELD(destination), BATON_FIELD(source),
                  BATON_FIELD(routing_key), BATON_FIELD(no_wait), BATON_FIELD(arguments))
 };
@@ -266,11 +267,11 @@ struct ExchangeBindOk {
 
 struct ExchangeUnbind {
     BATON_METHOD(ExchangeUnbind, 40, 40, "exchange.unbind");
-    std::string destination;
-    std::string source;
-    std::string routing_key;
+    std::string destination{};
+    std::string source{};
+    std::string routing_key{};
     bool no_wait = false;
-    FieldTable arguments;
+    FieldTable arguments{};
     BATON_FIELDS(BATON_RESERVED(reserved_short), BATON_FIELD(destination), BATON_FIELD(source),
                  BATON_FIELD(routing_key), BATON_FIELD(no_wait), BATON_FIELD(arguments))
 };
@@ -284,13 +285,13 @@ struct ExchangeUnbindOk {
 
 struct QueueDeclare {
     BATON_METHOD(QueueDeclare, 50, 10, "queue.declare");
-    std::string queue;
+    std::string queue{};
     bool passive = false;
     bool durable = false;
     bool exclusive = false;
     bool auto_delete = false;
     bool no_wait = false;
-    FieldTable arguments;
+    FieldTable arguments{};
     BATON_FIELDS(BATON_RESERVED(reserved_short), BATON_FIELD(queue), BATON_FIELD(passive),
                  BATON_FIELD(durable), BATON_FIELD(exclusive), BATON_FIELD(auto_delete),
                  BATON_FIELD(no_wait), BATON_FIELD(arguments))
@@ -298,7 +299,7 @@ struct QueueDeclare {
 
 struct QueueDeclareOk {
     BATON_METHOD(QueueDeclareOk, 50, 11, "queue.declare-ok");
-    std::string queue;
+    std::string queue{};
     std::uint32_t message_count = 0;
     std::uint32_t consumer_count = 0;
     BATON_FIELDS(BATON_FIELD(queue), BATON_FIELD(message_count), BATON_FIELD(consumer_count))
@@ -306,11 +307,11 @@ struct QueueDeclareOk {
 
 struct QueueBind {
     BATON_METHOD(QueueBind, 50, 20, "queue.bind");
-    std::string queue;
-    std::string exchange;
-    std::string routing_key;
+    std::string queue{};
+    std::string exchange{};
+    std::string routing_key{};
     bool no_wait = false;
-    FieldTable arguments;
+    FieldTable arguments{};
     BATON_FIELDS(BATON_RESERVED(reserved_short), BATON_FIELD(queue), BATON_FIELD(exchange),
                  BATON_FIELD(routing_key), BATON_FIELD(no_wait), BATON_FIELD(arguments))
 };
@@ -322,7 +323,7 @@ struct QueueBindOk {
 
 struct QueuePurge {
     BATON_METHOD(QueuePurge, 50, 30, "queue.purge");
-    std::string queue;
+    std::string queue{};
     bool no_wait = false;
     BATON_FIELDS(BATON_RESERVED(reserved_short), BATON_FIELD(queue), BATON_FIELD(no_wait))
 };
@@ -335,7 +336,7 @@ struct QueuePurgeOk {
 
 struct QueueDelete {
     BATON_METHOD(QueueDelete, 50, 40, "queue.delete");
-    std::string queue;
+    std::string queue{};
     bool if_unused = false;
     bool if_empty = false;
     bool no_wait = false;
@@ -351,10 +352,10 @@ struct QueueDeleteOk {
 
 struct QueueUnbind {
     BATON_METHOD(QueueUnbind, 50, 50, "queue.unbind");
-    std::string queue;
-    std::string exchange;
-    std::string routing_key;
-    FieldTable arguments;
+    std::string queue{};
+    std::string exchange{};
+    std::string routing_key{};
+    FieldTable arguments{};
     BATON_FIELDS(BATON_RESERVED(reserved_short), BATON_FIELD(queue), BATON_FIELD(exchange),
                  BATON_FIELD(routing_key), BATON_FIELD(arguments))
 };
@@ -381,13 +382,13 @@ struct BasicQosOk {
 
 struct BasicConsume {
     BATON_METHOD(BasicConsume, 60, 20, "basic.consume");
-    std::string queue;
-    std::string consumer_tag;
+    std::string queue{};
+    std::string consumer_tag{};
     bool no_local = false;
     bool no_ack = false;
     bool exclusive = false;
     bool no_wait = false;
-    FieldTable arguments;
+    FieldTable arguments{};
     BATON_FIELDS(BATON_RESERVED(reserved_short), BATON_FIELD(queue), BATON_FIELD(consumer_tag),
                  BATON_FIELD(no_local), BATON_FIELD(no_ack), BATON_FIELD(exclusive),
                  BATON_FIELD(no_wait), BATON_FIELD(arguments))
@@ -395,29 +396,29 @@ struct BasicConsume {
 
 struct BasicConsumeOk {
     BATON_METHOD(BasicConsumeOk, 60, 21, "basic.consume-ok");
-    std::string consumer_tag;
+    std::string consumer_tag{};
     BATON_FIELDS(BATON_FIELD(consumer_tag))
 };
 
 // Also from the server, when the queue of a consumer is gone.
 struct BasicCancel {
     BATON_METHOD(BasicCancel, 60, 30, "basic.cancel");
-    std::string consumer_tag;
+    std::string consumer_tag{};
     bool no_wait = false;
     BATON_FIELDS(BATON_FIELD(consumer_tag), BATON_FIELD(no_wait))
 };
 
 struct BasicCancelOk {
     BATON_METHOD(BasicCancelOk, 60, 31, "basic.cancel-ok");
-    std::string consumer_tag;
+    std::string consumer_tag{};
     BATON_FIELDS(BATON_FIELD(consumer_tag))
 };
 
 template <typename ShortString>
 struct BasicPublishOf {
     BATON_METHOD(BasicPublishOf, 60, 40, "basic.publish");
-    ShortString exchange;
-    ShortString routing_key;
+    ShortString exchange{};
+    ShortString routing_key{};
     bool mandatory = false;
     bool immediate = false;
     BATON_FIELDS(BATON_RESERVED(reserved_short), BATON_FIELD(exchange), BATON_FIELD(routing_key),
@@ -430,9 +431,9 @@ template <typename ShortString>
 struct BasicReturnOf {
     BATON_METHOD(BasicReturnOf, 60, 50, "basic.return");
     std::uint16_t reply_code = 0;
-    ShortString reply_text;
-    ShortString exchange;
-    ShortString routing_key;
+    ShortString reply_text{};
+    ShortString exchange{};
+    ShortString routing_key{};
     BATON_FIELDS(BATON_FIELD(reply_code), BATON_FIELD(reply_text), BATON_FIELD(exchange),
                  BATON_FIELD(routing_key))
 };
@@ -442,11 +443,11 @@ using BasicReturnView = BasicReturnOf<std::string_view>;
 template <typename ShortString>
 struct BasicDeliverOf {
     BATON_METHOD(BasicDeliverOf, 60, 60, "basic.deliver");
-    ShortString consumer_tag;
+    ShortString consumer_tag{};
     std::uint64_t delivery_tag = 0;
     bool redelivered = false;
-    ShortString exchange;
-    ShortString routing_key;
+    ShortString exchange{};
+    ShortString routing_key{};
     BATON_FIELDS(BATON_FIELD(consumer_tag), BATON_FIELD(delivery_tag), BATON_FIELD(redelivered),
                  BATON_FIELD(exchange), BATON_FIELD(routing_key))
 };
@@ -455,7 +456,7 @@ using BasicDeliverView = BasicDeliverOf<std::string_view>;
 
 struct BasicGet {
     BATON_METHOD(BasicGet, 60, 70, "basic.get");
-    std::string queue;
+    std::string queue{};
     bool no_ack = false;
     BATON_FIELDS(BATON_RESERVED(reserved_short), BATON_FIELD(queue), BATON_FIELD(no_ack))
 };
@@ -465,8 +466,8 @@ struct BasicGetOkOf {
     BATON_METHOD(BasicGetOkOf, 60, 71, "basic.get-ok");
     std::uint64_t delivery_tag = 0;
     bool redelivered = false;
-    ShortString exchange;
-    ShortString routing_key;
+    ShortString exchange{};
+    ShortString routing_key{};
     std::uint32_t message_count = 0;
     BATON_FIELDS(BATON_FIELD(delivery_tag), BATON_FIELD(redelivered), BATON_FIELD(exchange),
                  BATON_FIELD(routing_key), BATON_FIELD(message_count))

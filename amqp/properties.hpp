@@ -23,21 +23,21 @@
 namespace baton::amqp {
 
 struct Properties {
-    std::optional<std::string> content_type;
-    std::optional<std::string> content_encoding;
-    std::optional<FieldTable> headers;
-    std::optional<std::uint8_t> delivery_mode;
-    std::optional<std::uint8_t> priority;
-    std::optional<std::string> correlation_id;
-    std::optional<std::string> reply_to;
-    std::optional<std::string> expiration;
-    std::optional<std::string> message_id;
+    std::optional<std::string> content_type{};
+    std::optional<std::string> content_encoding{};
+    std::optional<FieldTable> headers{};
+    std::optional<std::uint8_t> delivery_mode{};
+    std::optional<std::uint8_t> priority{};
+    std::optional<std::string> correlation_id{};
+    std::optional<std::string> reply_to{};
+    std::optional<std::string> expiration{};
+    std::optional<std::string> message_id{};
     // Seconds since the Unix epoch.
-    std::optional<std::uint64_t> timestamp;
-    std::optional<std::string> type;
-    std::optional<std::string> user_id;
-    std::optional<std::string> app_id;
-    std::optional<std::string> cluster_id;
+    std::optional<std::uint64_t> timestamp{};
+    std::optional<std::string> type{};
+    std::optional<std::string> user_id{};
+    std::optional<std::string> app_id{};
+    std::optional<std::string> cluster_id{};
 
     bool operator==(const Properties&) const = default;
 };

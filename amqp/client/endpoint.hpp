@@ -31,7 +31,7 @@ struct Endpoint {
     SecretString password{"guest"};
     std::string virtual_host = "/";
     // Shown by the broker's tools.
-    std::string connection_name;
+    std::string connection_name{};
     // The most we accept; the server may ask for less. 0 means no heartbeats.
     std::uint16_t heartbeat_seconds = 30;
     std::uint32_t frame_max = 131072;

@@ -26,12 +26,12 @@
 namespace baton::amqp::client {
 
 struct ReconnectOptions {
-    Endpoint endpoint;
+    Endpoint endpoint{};
     // Required.
-    std::function<net::Awaitable<Outcome<void>>(Connection&)> on_connected;
+    std::function<net::Awaitable<Outcome<void>>(Connection&)> on_connected{};
     // After a connection ended, before the pause; not called for attempts that never connected.
-    std::function<void(const Failure&)> on_lost;
-    Connection::OnBlocked on_blocked;
+    std::function<void(const Failure&)> on_lost{};
+    Connection::OnBlocked on_blocked{};
     Duration pause_min = std::chrono::milliseconds(200);
     Duration pause_max = std::chrono::seconds(10);
 };
