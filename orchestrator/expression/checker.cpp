@@ -85,7 +85,10 @@ std::vector<Reference> references_of(const Node& tree) {
 }
 
 void Checker::complain(Place place, std::string message) {
-    if (options_.check) diagnostics_.push_back({std::move(message), place.offset, place.length});
+    // Nobody reads more, and each costs a search for similar names.
+    constexpr std::size_t diagnostics_max = 100;
+    if (options_.check && diagnostics_.size() < diagnostics_max)
+        diagnostics_.push_back({std::move(message), place.offset, place.length});
 }
 
 Checker::MaybeKind Checker::check(Node& node) {

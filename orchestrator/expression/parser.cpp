@@ -386,11 +386,10 @@ Parser::NodePtr Parser::name(bool from_root) {
 }
 
 std::uint32_t Parser::root_number(const std::string& name) {
-    const auto found = std::find(roots_.begin(), roots_.end(), name);
-    if (found == roots_.end()) roots_.push_back(name);
-    return static_cast<std::uint32_t>(
-        found == roots_.end() ? roots_.size() - 1
-                              : static_cast<std::size_t>(found - roots_.begin()));
+    const auto [known, is_new] =
+        root_numbers_.emplace(name, static_cast<std::uint32_t>(roots_.size()));
+    if (is_new) roots_.push_back(name);
+    return known->second;
 }
 
 Parser::NodePtr Parser::list() {

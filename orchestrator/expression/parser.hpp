@@ -5,6 +5,7 @@
 #include "orchestrator/expression/lexer.hpp"
 #include "orchestrator/expression/node.hpp"
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -63,6 +64,7 @@ private:
     std::vector<std::pair<std::string, std::uint32_t>> variables_; // in scope, innermost last
     std::uint32_t variable_count_ = 0;
     std::vector<std::string> roots_;
+    std::map<std::string, std::uint32_t> root_numbers_;
     std::vector<Diagnostic> diagnostics_;
 };
 
