@@ -302,16 +302,15 @@ std::optional<Silence> silence_of(const TaskCall& call, const Attempts& attempts
         if (attempts.due != Time{}) consider(attempts.due, "the deferral");
         return first;
     }
+    const Time dispatched = std::max(attempts.dispatched_at, attempts.clock_floor);
     if (limits.schedule_to_start && !attempts.started_at)
         consider(attempts.dispatched_at + *limits.schedule_to_start, "schedule_to_start");
     // A task with a heartbeat says when it starts; until then it may wait in its queue.
-    const bool runs = attempts.started_at || !limits.heartbeat;
-    if (limits.start_to_close && runs)
-        consider(attempts.started_at.value_or(attempts.dispatched_at) + *limits.start_to_close,
-                 "start_to_close");
-    if (limits.heartbeat && runs)
-        consider(std::max(*attempts.started_at, attempts.seen_at.value_or(Time{})) +
-                     *limits.heartbeat,
+    if (limits.heartbeat && !attempts.started_at) return first;
+    const Time started = std::max(attempts.started_at.value_or(dispatched), attempts.clock_floor);
+    if (limits.start_to_close) consider(started + *limits.start_to_close, "start_to_close");
+    if (limits.heartbeat)
+        consider(std::max(started, attempts.seen_at.value_or(Time{})) + *limits.heartbeat,
                  "heartbeat");
     return first;
 }

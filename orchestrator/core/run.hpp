@@ -57,7 +57,10 @@ struct Attempts {
     bool deferred = false;
     std::optional<Time> started_at;     // stored for tasks with a heartbeat, else memory
     // memory
-    std::optional<Time> seen_at;        // last heartbeat, or when this process first saw the run
+    std::optional<Time> seen_at;        // last heartbeat
+    // No clock of the attempt begins before this: when this process first saw the run (reports may
+    // have waited for it), or when the message was last known to wait in its queue.
+    Time clock_floor{};
     std::string worker;
     Document progress;
 

@@ -186,6 +186,7 @@ void Advancing::dispatch(StepIndex index, bool undo) {
     attempts.started_at.reset();
     attempts.seen_at.reset();
     attempts.worker.clear();
+    attempts.clock_floor = {};
     if (undo)
         state(index).undo = UndoStatus::dispatched;
     else

@@ -120,6 +120,8 @@ struct EngineOptions {
     std::vector<Partition> partitions = {0}; // owned by this process
     std::uint16_t partition_count = 1;       // of the whole house; never changes for one store
     std::string node = "baton";
+    // Seed of run ids; 0: from the operating system. A simulation gives its own.
+    std::uint64_t seed = 0;
     std::size_t cached_runs_max = 50'000;
     // Bounds how long a commit takes and how much is decided again after a failure.
     std::size_t batch_events_max = 500;
@@ -130,6 +132,8 @@ struct EngineOptions {
 
 // The outside of the engine. `tell` must be set; the others may be empty.
 struct EngineSinks {
+    // The store's secret, 32 bytes, keys the MAC of task tokens. Called before anything else is.
+    std::function<void(std::string secret)> ready;
     // Commands to publish and deliveries to ack. Called on the engine's thread, after the commit.
     std::function<void(Told)> tell;
     // The routes (task types) that need a queue; called with all of them at start and after every
@@ -178,6 +182,9 @@ public:
     void report(std::vector<Report> reports);
     void confirmed(std::vector<OutboxPlace> places);
     void add_dead_letter(PlainDeadLetter letter);
+    // How many messages wait in the queue of each route. While some do, the clocks of attempts of
+    // this route that nobody has started yet stand still: waiting in a queue is not working.
+    void queue_depths(std::vector<std::pair<std::string, std::uint64_t>> waiting);
 
     // Requests. The reply comes when the change is durable.
     void start_run(StartRequest request, Reply<Started> reply);
@@ -190,7 +197,7 @@ public:
 
     // Calls once, as soon as the run has a version above `after_seq`, is closed, or does not exist
     // (unknown_run). forget() drops the wait; a call that is already under way may still come.
-    using WatchId = std::uint64_t;
+    using WatchId = std::shared_ptr<const int>;
     WatchId wait_for_change(std::string run_id, std::uint64_t after_seq, Reply<RunChanged> reply);
     void forget(WatchId watch);
 
@@ -199,8 +206,6 @@ public:
     void on_changes(std::function<void(const std::vector<RunChanged>&)> listener);
 
     const EngineMetrics& metrics() const;
-    // 32 bytes, known after the first take-over; empty before. Keys the MAC of task tokens.
-    std::string secret() const;
 
 private:
     struct Body;

@@ -1,0 +1,121 @@
+// The face of the engine: everything becomes an item in the mailbox.
+#include "orchestrator/runtime/engine.hpp"
+
+#include "orchestrator/runtime/engine_body.hpp"
+
+namespace baton::orchestrator::runtime {
+namespace {
+
+class EngineCategory final : public boost::system::error_category {
+public:
+    const char* name() const noexcept override { return "baton.engine"; }
+    std::string message(int code) const override {
+        switch (static_cast<EngineErrc>(code)) {
+        case EngineErrc::unknown_workflow: return "unknown workflow";
+        case EngineErrc::bad_input: return "the input does not fit";
+        case EngineErrc::bad_definition: return "the definition has mistakes";
+        case EngineErrc::duplicate: return "the key is taken";
+        case EngineErrc::unknown_run: return "unknown run";
+        case EngineErrc::unknown_dead_letter: return "unknown dead letter";
+        case EngineErrc::refused: return "refused";
+        case EngineErrc::stopping: return "stopping";
+        }
+        return "unknown engine error";
+    }
+};
+
+} // namespace
+
+const boost::system::error_category& engine_category() {
+    static const EngineCategory category;
+    return category;
+}
+
+ErrorCode make_error_code(EngineErrc errc) { return {static_cast<int>(errc), engine_category()}; }
+
+Partition partition_of(std::string_view run_id, std::uint16_t partition_count) {
+    std::uint32_t hash = 2166136261u; // FNV-1a, 32 bits; stored runs depend on it
+    for (const char c : run_id) {
+        hash ^= static_cast<unsigned char>(c);
+        hash *= 16777619u;
+    }
+    return static_cast<Partition>(hash % partition_count);
+}
+
+Engine::Engine(EngineOptions options, RunStore& store, const Clock& clock, Compile compile,
+               EngineSinks sinks)
+    : body_(std::make_unique<Body>(std::move(options), store, clock, std::move(compile),
+                                   std::move(sinks))) {}
+
+Engine::~Engine() { stop(); }
+
+void Engine::start() {
+    body_->thread = Thread("engine", [body = body_.get()] { body->run_thread(); });
+}
+
+void Engine::stop() {
+    body_->mailbox.close();
+    body_->thread.join();
+    body_->refuse_all();
+}
+
+bool Engine::work() { return body_->work(); }
+std::optional<Time> Engine::next_wake() const { return body_->next_wake(); }
+
+void Engine::report(std::vector<Report> reports) {
+    std::vector<Item> items;
+    items.reserve(reports.size());
+    for (Report& report : reports) items.push_back({ReportItem{std::move(report)}});
+    body_->mailbox.put_all(std::move(items));
+}
+
+void Engine::confirmed(std::vector<OutboxPlace> places) {
+    body_->mailbox.put({ConfirmItem{std::move(places)}});
+}
+
+void Engine::add_dead_letter(PlainDeadLetter letter) { body_->mailbox.put({std::move(letter)}); }
+
+void Engine::queue_depths(std::vector<std::pair<std::string, std::uint64_t>> waiting) {
+    body_->mailbox.put({DepthItem{std::move(waiting)}});
+}
+
+void Engine::start_run(StartRequest request, Reply<Started> reply) {
+    body_->mailbox.put({StartItem{std::move(request), std::move(reply), {}}});
+}
+
+void Engine::cancel(std::string run_id, std::string reason, Reply<RunChanged> reply) {
+    body_->mailbox.put({CancelItem{std::move(run_id), std::move(reason), std::move(reply)}});
+}
+
+void Engine::retry(std::string run_id, Reply<RunChanged> reply) {
+    body_->mailbox.put({RetryItem{std::move(run_id), std::move(reply)}});
+}
+
+void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply) {
+    body_->mailbox.put({RedriveItem{dead_letter_id, std::move(reply), {}}});
+}
+
+void Engine::drop(std::uint64_t dead_letter_id, Reply<void> reply) {
+    body_->mailbox.put({DropItem{dead_letter_id, std::move(reply)}});
+}
+
+void Engine::deploy(std::string source, std::string file_name, Reply<Deployed> reply) {
+    body_->mailbox.put({DeployItem{std::move(source), std::move(file_name), std::move(reply)}});
+}
+
+Engine::WatchId Engine::wait_for_change(std::string run_id, std::uint64_t after_seq,
+                                        Reply<RunChanged> reply) {
+    auto id = std::make_shared<const int>(0); // its address is the id
+    body_->mailbox.put({WatchItem{id, std::move(run_id), after_seq, std::move(reply)}});
+    return id;
+}
+
+void Engine::forget(WatchId watch) { body_->mailbox.put({ForgetItem{std::move(watch)}}); }
+
+void Engine::on_changes(std::function<void(const std::vector<RunChanged>&)> listener) {
+    body_->listener = std::move(listener);
+}
+
+const EngineMetrics& Engine::metrics() const { return body_->metrics; }
+
+} // namespace baton::orchestrator::runtime

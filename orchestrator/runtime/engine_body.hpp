@@ -1,0 +1,190 @@
+// The inside of the engine, on the engine's thread; private to this folder. engine_work.cpp is the
+// loop, engine_decide.cpp what each item does, engine_recover.cpp taking over and definitions.
+#pragma once
+
+#include "base/deadlines.hpp"
+#include "base/random.hpp"
+#include "orchestrator/runtime/engine.hpp"
+#include "orchestrator/runtime/outbox.hpp"
+#include "orchestrator/runtime/run_cache.hpp"
+
+#include <deque>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+
+namespace baton::orchestrator::runtime {
+
+struct ReportItem {
+    Report report;
+};
+struct StartItem {
+    StartRequest request;
+    Reply<Started> reply;
+    std::string run_id; // chosen once, so that a second decision finds what the first one committed
+};
+struct CancelItem {
+    std::string run_id;
+    std::string reason;
+    Reply<RunChanged> reply;
+};
+struct RetryItem {
+    std::string run_id;
+    Reply<RunChanged> reply;
+};
+struct RedriveItem {
+    std::uint64_t id = 0;
+    Reply<void> reply;
+    std::optional<DeadLetter> letter;
+};
+struct DropItem {
+    std::uint64_t id = 0;
+    Reply<void> reply;
+};
+struct DeployItem {
+    std::string source;
+    std::string file_name;
+    Reply<Deployed> reply;
+};
+struct WatchItem {
+    Engine::WatchId id;
+    std::string run_id;
+    std::uint64_t after_seq = 0;
+    Reply<RunChanged> reply;
+};
+struct ForgetItem {
+    Engine::WatchId id;
+};
+struct ConfirmItem {
+    std::vector<OutboxPlace> places;
+};
+struct DepthItem {
+    std::vector<std::pair<std::string, std::uint64_t>> waiting;
+};
+
+using ItemBody = std::variant<ReportItem, StartItem, CancelItem, RetryItem, RedriveItem, DropItem,
+                              DeployItem, WatchItem, ForgetItem, ConfirmItem, DepthItem,
+                              PlainDeadLetter>;
+
+struct Item {
+    ItemBody body;
+    int tries = 0;
+    // of the decision at hand
+    std::string run_id{};           // whose fate it shares; empty: the batch's
+    std::optional<Failure> refusal{}; // answered so, whatever becomes of the batch
+    bool put_off = false;           // belongs into the next batch
+};
+
+// One batch while it is being worked on.
+struct Work {
+    Time now;
+    std::vector<Item> items;
+    std::vector<std::string> rung;
+    std::vector<CachedRun*> touched;
+    std::set<std::pair<std::string, std::string>> start_keys;
+    Batch batch;
+    std::vector<DeadLetter> republished;
+};
+
+struct Engine::Body {
+    Body(EngineOptions given, RunStore& run_store, const Clock& time_source, Compile compiler,
+         EngineSinks where)
+        : options(std::move(given)), store(run_store), clock(time_source),
+          compile(std::move(compiler)), sinks(std::move(where)), cache(options.cached_runs_max),
+          random(options.seed != 0 ? options.seed : entropy_seed()) {}
+
+    // engine_work.cpp
+    bool work();
+    void gather(std::vector<Item> items);
+    void run_thread();
+    std::optional<Time> next_wake() const;
+    bool prepare(Work& work);
+    bool load(Work& work);
+    bool load_runs(const std::vector<std::string>& ids, Time now);
+    void build(Work& work);
+    RunChange change_of(CachedRun& cached, Work& work);
+    bool commit(Work& work);
+    void settle(Work& work, const Committed& committed);
+    Told tell_of(Work& work, const std::set<std::string>& gone);
+    void finish(Item& item, Told& told, const Committed& committed);
+    void duplicate_start(StartItem& start, const DuplicateStart& duplicate);
+    void wake_watches(const std::vector<RunChanged>& changes);
+    void put_back(Work& work);
+    void failed(Work& work, const Failure& failure, std::string_view doing);
+    bool flush_cursor(Time now);
+    bool cursor_moved() const;
+    void refuse_all();
+
+    // engine_decide.cpp
+    void decide(Work& work);
+    void decide(Work& work, Item& item, ReportItem& report);
+    void decide(Work& work, Item& item, StartItem& start);
+    void decide(Work& work, Item& item, CancelItem& cancel);
+    void decide(Work& work, Item& item, RetryItem& retry);
+    void decide(Work& work, Item& item, RedriveItem& redrive);
+    void decide(Work& work, Item& item, DropItem& drop);
+    void decide(Work& work, Item& item, DeployItem& deploy);
+    void decide(Work& work, Item& item, WatchItem& watch);
+    void decide(Work& work, Item& item, PlainDeadLetter& letter);
+    void decide(Work& work, Item& item, ForgetItem& forget);
+    void decide(Work& work, Item& item, ConfirmItem& confirm);
+    void decide(Work& work, Item& item, DepthItem& depth);
+    void ring(Work& work, const std::string& run_id);
+    core::Transition advance(Work& work, CachedRun& cached, const core::Event& event);
+    void ask(Work& work, Item& item, const std::string& run_id, const core::Event& event);
+    CachedRun* find_or_refuse(Item& item, const std::string& run_id);
+    void hold_clocks(CachedRun& cached, Time now);
+    std::string new_run_id(Time now);
+
+    // engine_recover.cpp
+    bool recover(Time now);
+    Outcome<void> take_over(Time now);
+    Outcome<void> load_definitions();
+    Outcome<void> republish(Partition part, std::uint64_t published, Time now);
+    Outcome<std::shared_ptr<const core::Workflow>> definition(std::uint64_t id);
+    void keep_definition(std::shared_ptr<const core::Workflow> workflow, bool is_live);
+    Outcome<CachedRun> read_run(const StoredRun& stored, Time now);
+    Outcome<Deployed> deploy(const DeployItem& item, Time now);
+
+    EngineOptions options;
+    RunStore& store;
+    const Clock& clock;
+    Compile compile;
+    EngineSinks sinks;
+    std::function<void(const std::vector<RunChanged>&)> listener;
+    EngineMetrics metrics;
+
+    Mailbox<Item> mailbox;
+    std::deque<Item> pending;
+
+    bool is_ready = false;      // owns its partitions
+    Time not_before{};          // when to try again to become ready
+    Duration pause{};
+    bool has_secret = false;
+    std::map<Partition, OwnedPartition> owned;
+    Outbox outbox;
+    RunCache cache;
+    Deadlines<std::string> alarms;
+    Time last_commit{};
+    std::unordered_map<std::uint64_t, std::shared_ptr<const core::Workflow>> definitions;
+    std::map<std::string, std::shared_ptr<const core::Workflow>, std::less<>> live;
+    std::set<std::string> routes;
+    struct Depth {
+        std::uint64_t waiting = 0;
+        Time at{};
+    };
+    std::map<std::string, Depth, std::less<>> depths;
+    struct Watch {
+        std::string run_id;
+        std::uint64_t after_seq = 0;
+        Reply<RunChanged> reply;
+    };
+    std::map<Engine::WatchId, Watch> watches;
+    std::multimap<std::string, Engine::WatchId> watches_of;
+    Random random;
+    Thread thread;
+};
+
+} // namespace baton::orchestrator::runtime

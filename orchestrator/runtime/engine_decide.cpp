@@ -1,0 +1,235 @@
+// Decide: what each item of a batch does to runs in memory. Nothing here writes or tells.
+#include "base/log.hpp"
+#include "orchestrator/core/data.hpp"
+#include "orchestrator/core/fingerprint.hpp"
+#include "orchestrator/core/input.hpp"
+#include "orchestrator/runtime/engine_body.hpp"
+
+#include <fmt/format.h>
+
+namespace baton::orchestrator::runtime {
+namespace {
+
+// How long a report about a queue's depth counts.
+constexpr Duration depth_fresh = std::chrono::seconds(10);
+
+Failure refusal(EngineErrc errc, std::string detail) {
+    return {make_error_code(errc), std::move(detail)};
+}
+
+std::string lines_of(const std::vector<std::string>& complaints) {
+    std::string text;
+    for (const std::string& one : complaints) text += (text.empty() ? "" : "\n") + one;
+    return text;
+}
+
+} // namespace
+
+void Engine::Body::decide(Work& work) {
+    for (const std::string& run_id : work.rung) ring(work, run_id);
+    for (Item& item : work.items)
+        std::visit([&](auto& body) { decide(work, item, body); }, item.body);
+}
+
+core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core::Event& event) {
+    if (!cached.is_touched) {
+        cached.is_touched = true;
+        work.touched.push_back(&cached);
+    }
+    metrics.events.add();
+    core::Transition made = core::advance(*cached.workflow, cached.run, event, work.now);
+    const auto append = [](auto& to, auto& from) {
+        to.insert(to.end(), std::make_move_iterator(from.begin()),
+                  std::make_move_iterator(from.end()));
+    };
+    append(cached.facts, made.facts);
+    append(cached.dead, made.dead);
+    append(cached.revived, made.revived);
+    return made;
+}
+
+// A request about a run that exists or not.
+CachedRun* Engine::Body::find_or_refuse(Item& item, const std::string& run_id) {
+    CachedRun* cached = cache.find(run_id);
+    if (!cached)
+        item.refusal = refusal(EngineErrc::unknown_run, fmt::format("there is no run {}", run_id));
+    return cached;
+}
+
+void Engine::Body::ask(Work& work, Item& item, const std::string& run_id,
+                       const core::Event& event) {
+    CachedRun* cached = find_or_refuse(item, run_id);
+    if (!cached) return;
+    const core::Transition made = advance(work, *cached, event);
+    if (made.refusal.empty())
+        item.run_id = run_id;
+    else
+        item.refusal = refusal(EngineErrc::refused, made.refusal);
+}
+
+void Engine::Body::decide(Work& work, Item& item, ReportItem& report) {
+    CachedRun* cached = cache.find(report.report.run_id);
+    if (!cached) {
+        metrics.unknown_reports.add();
+        return; // settled with the batch: asking again would not help
+    }
+    item.run_id = report.report.run_id;
+    if (advance(work, *cached, report.report.event).ignored) metrics.ignored_reports.add();
+}
+
+std::string Engine::Body::new_run_id(Time now) {
+    while (true) {
+        std::string id = uuid_v7(millis_of(now), random);
+        // Only what this process owns: so a start never waits for another one.
+        if (owned.contains(partition_of(id, options.partition_count))) return id;
+    }
+}
+
+void Engine::Body::decide(Work& work, Item& item, StartItem& start) {
+    const auto found = live.find(start.request.workflow);
+    if (found == live.end() ||
+        (start.request.version != 0 && start.request.version != found->second->version)) {
+        item.refusal = refusal(
+            EngineErrc::unknown_workflow,
+            found == live.end()
+                ? fmt::format("there is no workflow '{}'", start.request.workflow)
+                : fmt::format("version {} of workflow '{}' is not live, version {} is",
+                              start.request.version, start.request.workflow,
+                              found->second->version));
+        return;
+    }
+    if (!start.run_id.empty() && cache.find(start.run_id)) {
+        item.run_id = start.run_id; // committed the first time already
+        return;
+    }
+    const auto& workflow = found->second;
+    auto parsed = core::Document::parse(start.request.input.empty() ? "{}" : start.request.input);
+    if (!parsed) {
+        item.refusal = refusal(EngineErrc::bad_input, "input: " + parsed.error().detail);
+        return;
+    }
+    const core::CheckedInput checked = core::check_input(workflow->input, *parsed);
+    if (!checked.complaints.empty()) {
+        item.refusal = refusal(EngineErrc::bad_input, lines_of(checked.complaints));
+        return;
+    }
+
+    std::string key = start.request.key;
+    if (start.run_id.empty()) start.run_id = new_run_id(work.now);
+    CachedRun fresh;
+    fresh.workflow = workflow;
+    fresh.run = core::new_run(*workflow, start.run_id);
+    fresh.run.input = checked.input;
+    if (key.empty() && workflow->idempotency) {
+        const auto own = core::evaluate(workflow->idempotency->key, {*workflow, fresh.run},
+                                        "idempotency.key");
+        if (!own) {
+            item.refusal = refusal(EngineErrc::bad_input, own.error().detail);
+            return;
+        }
+        key = expression::to_plain_text(*own);
+    }
+    if (!key.empty() && !work.start_keys.emplace(workflow->name, key).second) {
+        item.put_off = true; // the store decides which start has the key, one batch after the other
+        return;
+    }
+
+    fresh.part = partition_of(start.run_id, options.partition_count);
+    NewRun created;
+    created.definition_id = workflow->definition_id;
+    created.workflow = workflow->name;
+    created.workflow_version = workflow->version;
+    created.started_at = work.now;
+    created.input = checked.input.text();
+    if (!key.empty()) {
+        created.start_key = StartKey{key, core::sha256(checked.input.text()), {}};
+        if (workflow->idempotency && workflow->idempotency->window)
+            created.start_key->expires_at = work.now + *workflow->idempotency->window;
+    }
+    fresh.created = std::move(created);
+    CachedRun& cached = cache.insert(std::move(fresh));
+    item.run_id = start.run_id;
+    advance(work, cached, core::RunStarted{checked.input});
+}
+
+void Engine::Body::decide(Work& work, Item& item, CancelItem& cancel) {
+    ask(work, item, cancel.run_id, core::CancelRequested{cancel.reason});
+}
+
+void Engine::Body::decide(Work& work, Item& item, RetryItem& retry) {
+    ask(work, item, retry.run_id, core::RunRetried{});
+}
+
+void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
+    if (!redrive.letter || redrive.letter->state != DeadLetterState::open) {
+        item.refusal = redrive.letter
+                           ? refusal(EngineErrc::refused, "the dead letter is settled already")
+                           : refusal(EngineErrc::unknown_dead_letter,
+                                     fmt::format("there is no dead letter {}", redrive.id));
+        return;
+    }
+    const DeadLetter& letter = *redrive.letter;
+    if (letter.run_id.empty()) {
+        work.batch.redriven_dead_letters.push_back(letter.id);
+        work.republished.push_back(letter);
+        return;
+    }
+    core::TaskRevived event{letter.step, false};
+    if (event.step.ends_with(":undo")) {
+        event.step.resize(event.step.size() - 5);
+        event.undo = true;
+    }
+    ask(work, item, letter.run_id, event);
+}
+
+void Engine::Body::decide(Work& work, Item&, DropItem& drop) {
+    work.batch.dropped_dead_letters.push_back(drop.id);
+}
+
+void Engine::Body::decide(Work&, Item& item, WatchItem& watch) {
+    find_or_refuse(item, watch.run_id);
+}
+
+void Engine::Body::decide(Work& work, Item&, PlainDeadLetter& letter) {
+    letter.letter.at = work.now;
+    work.batch.plain_dead_letters.push_back(letter.letter);
+}
+
+// These never get into a batch; gather() and prepare() have taken them.
+void Engine::Body::decide(Work&, Item&, DeployItem&) {}
+void Engine::Body::decide(Work&, Item&, ForgetItem&) {}
+void Engine::Body::decide(Work&, Item&, ConfirmItem&) {}
+void Engine::Body::decide(Work&, Item&, DepthItem&) {}
+
+void Engine::Body::ring(Work& work, const std::string& run_id) {
+    CachedRun* cached = cache.find(run_id);
+    if (!cached) {
+        // The store does not know the run, or it cannot be read: its alarm must not ring for ever.
+        work.batch.alarms.push_back(
+            {run_id, partition_of(run_id, options.partition_count), std::nullopt});
+        return;
+    }
+    hold_clocks(*cached, work.now);
+    cached->rang = true;
+    advance(work, *cached, core::AlarmRang{});
+}
+
+void Engine::Body::hold_clocks(CachedRun& cached, Time now) {
+    const auto hold = [&](const core::TaskCall& call, core::Attempts& attempts) {
+        if (attempts.started_at) return;
+        const auto depth = depths.find(core::route_of(call));
+        if (depth != depths.end() && depth->second.waiting > 0 &&
+            depth->second.at + depth_fresh > now)
+            attempts.clock_floor = now;
+    };
+    for (core::StepIndex i = 0; i < cached.run.steps.size(); ++i) {
+        core::StepState& state = cached.run.steps[i];
+        const core::Step& step = cached.workflow->steps[i];
+        if (state.status == core::StepStatus::dispatched)
+            hold(std::get<core::TaskKind>(step.kind).call, state.attempts);
+        if (state.undo == core::UndoStatus::dispatched)
+            hold(step.compensate->call, state.undo_attempts);
+    }
+}
+
+} // namespace baton::orchestrator::runtime

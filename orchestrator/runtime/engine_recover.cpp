@@ -1,0 +1,214 @@
+// Becoming the owner: fence, secret, definitions, alarms, and the effects that may not have reached
+// the broker. Also after every failure of the store, since then nobody knows what was written.
+#include "base/log.hpp"
+#include "orchestrator/core/fact.hpp"
+#include "orchestrator/core/fingerprint.hpp"
+#include "orchestrator/core/run_json.hpp"
+#include "orchestrator/runtime/engine_body.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace baton::orchestrator::runtime {
+namespace {
+
+constexpr std::size_t history_page = 1000; // rows read at once while taking over
+
+Failure broken(std::string detail) {
+    return {make_error_code(StoreErrc::refused), std::move(detail)};
+}
+
+// Whether the attempt a command hands out is still the one the run waits for.
+bool is_current(const CachedRun& cached, const core::DispatchTask& command) {
+    const auto found = cached.workflow->by_path.find(command.ref.step);
+    if (found == cached.workflow->by_path.end()) return false;
+    const core::StepState& state = cached.run.steps[found->second];
+    if (command.ref.undo)
+        return state.undo == core::UndoStatus::dispatched &&
+               state.undo_attempts.number == command.ref.attempt;
+    return state.status == core::StepStatus::dispatched &&
+           state.attempts.number == command.ref.attempt;
+}
+
+} // namespace
+
+bool Engine::Body::recover(Time now) {
+    if (now < not_before) return false;
+    if (const auto taken = take_over(now); !taken) {
+        metrics.commit_failures.add();
+        pause = std::clamp(pause * 2, options.retry_pause_min, options.retry_pause_max);
+        not_before = now + pause;
+        log::warning("engine", "the store cannot be reached, will try again",
+                     {{"reason", taken.error().detail},
+                      {"pause_ms", pause.count() / 1000}});
+        return false;
+    }
+    if (pause > options.retry_pause_min) log::info("engine", "the store is back");
+    pause = {};
+    is_ready = true;
+    metrics.takeovers.add();
+    return true;
+}
+
+Outcome<void> Engine::Body::take_over(Time now) {
+    owned.clear();
+    cache.clear();
+    alarms.clear();
+    BATON_ASSIGN(const auto rows, store.take_over(options.partitions, options.node));
+    if (!has_secret) {
+        std::string candidate;
+        Random entropy(options.seed != 0 ? options.seed : entropy_seed());
+        for (int i = 0; i < 4; ++i) {
+            const std::uint64_t part = options.seed != 0 ? entropy.next() : entropy_seed();
+            candidate.append(reinterpret_cast<const char*>(&part), sizeof part);
+        }
+        BATON_ASSIGN(auto secret, store.secret(candidate));
+        has_secret = true;
+        if (sinks.ready) sinks.ready(std::move(secret));
+    }
+    BATON_TRY(load_definitions());
+    for (const OwnedPartition& row : rows) {
+        BATON_ASSIGN(const auto stored, store.alarms(row.part));
+        for (const Alarm& alarm : stored) alarms.set(alarm.run_id, alarm.due);
+        owned[row.part] = row;
+        outbox.reset(row.part, row.published);
+    }
+    // Only after all alarms are known, since reading a run looks its alarm up.
+    for (const OwnedPartition& row : rows) BATON_TRY(republish(row.part, row.published, now));
+    return {};
+}
+
+Outcome<void> Engine::Body::load_definitions() {
+    BATON_ASSIGN(const auto stored, store.live_definitions());
+    for (const StoredDefinition& one : stored) {
+        if (definitions.contains(one.definition_id)) {
+            keep_definition(definitions[one.definition_id], true);
+            continue;
+        }
+        auto compiled = compile(one.source, one.file_name);
+        if (!compiled) {
+            log::error("engine", "a deployed workflow is not understood any more; deploy it again",
+                       {{"workflow", one.name}, {"reason", compiled.error().detail}});
+            continue;
+        }
+        (*compiled)->definition_id = one.definition_id;
+        (*compiled)->version = one.version;
+        core::link(**compiled);
+        keep_definition(std::move(*compiled), true);
+    }
+    return {};
+}
+
+void Engine::Body::keep_definition(std::shared_ptr<const core::Workflow> workflow, bool is_live) {
+    const std::size_t before = routes.size();
+    routes.insert(workflow->task_types.begin(), workflow->task_types.end());
+    if (routes.size() != before && sinks.declare)
+        sinks.declare({routes.begin(), routes.end()});
+    definitions[workflow->definition_id] = workflow;
+    if (is_live) live[workflow->name] = std::move(workflow);
+}
+
+Outcome<std::shared_ptr<const core::Workflow>> Engine::Body::definition(std::uint64_t id) {
+    if (const auto found = definitions.find(id); found != definitions.end()) return found->second;
+    BATON_ASSIGN(const auto stored, store.definition(id));
+    if (!stored) return broken(fmt::format("definition {} is not in the store", id));
+    auto compiled = compile(stored->source, stored->file_name);
+    if (!compiled)
+        return broken(fmt::format("version {} of workflow {} is not understood any more: {}",
+                                  stored->version, stored->name, compiled.error().detail));
+    (*compiled)->definition_id = stored->definition_id;
+    (*compiled)->version = stored->version;
+    core::link(**compiled);
+    std::shared_ptr<const core::Workflow> workflow = std::move(*compiled);
+    keep_definition(workflow, stored->is_live);
+    return workflow;
+}
+
+Outcome<CachedRun> Engine::Body::read_run(const StoredRun& stored, Time now) {
+    BATON_ASSIGN(const auto workflow, definition(stored.definition_id));
+    CachedRun cached;
+    cached.workflow = workflow;
+    cached.part = stored.part;
+    cached.alarm = alarms.of(stored.run_id);
+    core::Run& run = cached.run;
+    run = core::new_run(*workflow, stored.run_id);
+    run.version = stored.version;
+    run.status = stored.status;
+    run.started_at = stored.started_at;
+    run.closed_at = stored.closed_at;
+    BATON_ASSIGN(run.input, core::Document::parse(stored.input));
+    if (stored.output) {
+        BATON_ASSIGN(run.output, core::Document::parse(*stored.output));
+    }
+    BATON_TRY(core::read_state_json(stored.state, *workflow, run));
+    // Reports may have waited for us: nobody was silent before this moment.
+    for (core::StepState& step : run.steps) {
+        step.attempts.clock_floor = now;
+        step.undo_attempts.clock_floor = now;
+    }
+    return cached;
+}
+
+// The history above the cursor, in order; its effects again. What is no longer wanted is left out:
+// an attempt that was answered meanwhile needs no second message.
+Outcome<void> Engine::Body::republish(Partition part, std::uint64_t published, Time now) {
+    std::uint64_t after = published;
+    while (true) {
+        BATON_ASSIGN(const auto rows, store.history_above(part, after, history_page));
+        if (rows.empty()) return {};
+        std::vector<std::string> ids;
+        for (const HistoryRow& row : rows)
+            if (std::find(ids.begin(), ids.end(), row.run_id) == ids.end() &&
+                !cache.find(row.run_id))
+                ids.push_back(row.run_id);
+        BATON_ASSIGN(const auto stored, store.load(ids));
+        for (const StoredRun& one : stored) {
+            auto run = read_run(one, now);
+            if (run)
+                cache.insert(std::move(*run));
+            else
+                log::error("engine", "a run cannot be read",
+                           {{"run", one.run_id}, {"reason", run.error().detail}});
+        }
+
+        Told told;
+        for (const HistoryRow& row : rows) {
+            after = row.pseq;
+            std::uint32_t commands = 0;
+            if (const CachedRun* cached = cache.find(row.run_id)) {
+                BATON_ASSIGN(const auto facts, core::facts_from_json(row.events));
+                for (const core::Fact& fact : facts) {
+                    auto command = core::command_of(cached->name(), fact);
+                    if (!command) continue;
+                    const auto* dispatch = std::get_if<core::DispatchTask>(&*command);
+                    if (dispatch && !is_current(*cached, *dispatch)) continue;
+                    told.commands.push_back({{part, row.pseq}, std::move(*command)});
+                    ++commands;
+                }
+            }
+            outbox.add(part, row.pseq, commands);
+        }
+        cache.trim();
+        if (sinks.tell && !told.commands.empty()) sinks.tell(std::move(told));
+        if (rows.size() < history_page) return {};
+    }
+}
+
+Outcome<Deployed> Engine::Body::deploy(const DeployItem& item, Time now) {
+    auto compiled = compile(item.source, item.file_name);
+    if (!compiled)
+        return Failure{make_error_code(EngineErrc::bad_definition), compiled.error().detail};
+    const std::string name = (*compiled)->name;
+    const auto before = live.find(name);
+    const std::uint64_t former = before == live.end() ? 0 : before->second->definition_id;
+    BATON_ASSIGN(const auto stored, store.save_definition(name, item.source, item.file_name,
+                                                          core::sha256(item.source), now));
+    (*compiled)->definition_id = stored.definition_id;
+    (*compiled)->version = stored.version;
+    core::link(**compiled);
+    keep_definition(std::move(*compiled), true);
+    return Deployed{name, stored.version, stored.definition_id != former};
+}
+
+} // namespace baton::orchestrator::runtime

@@ -1,0 +1,533 @@
+// The loop: gather → load → decide → commit → tell.
+#include "base/log.hpp"
+#include "base/overloaded.hpp"
+#include "orchestrator/core/fact.hpp"
+#include "orchestrator/core/run_json.hpp"
+#include "orchestrator/runtime/engine_body.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace baton::orchestrator::runtime {
+namespace {
+
+// A cursor that moved without a transition behind it is written after this pause: it saves messages
+// sent twice after a restart, nothing else.
+constexpr Duration cursor_pause = std::chrono::milliseconds(500);
+// An item that is decided again this often is not unlucky any more.
+constexpr int tries_max = 5;
+// Another node has taken our partitions: before taking them back, see whether it lives.
+constexpr Duration fenced_pause = std::chrono::seconds(1);
+
+std::string text_in(const core::Document& error, std::string_view name) {
+    const auto* object = error.json().if_object();
+    const auto* value = object ? object->if_contains(name) : nullptr;
+    if (!value || !value->is_string()) return {};
+    return {value->get_string().data(), value->get_string().size()};
+}
+
+// "invite: no such channel"
+std::string line_of(const core::Document& error) {
+    std::string line = text_in(error, "detail");
+    if (line.empty()) line = text_in(error, "title");
+    if (line.empty()) line = text_in(error, "type");
+    const std::string step = text_in(error, "step");
+    return step.empty() ? line : fmt::format("{}: {}", step, line);
+}
+
+} // namespace
+
+void Engine::Body::run_thread() {
+    while (!mailbox.is_closed()) {
+        if (work()) continue;
+        std::optional<Duration> limit;
+        if (const auto wake = next_wake())
+            limit = std::clamp<Duration>(*wake - clock.now(), Duration{0}, std::chrono::hours(1));
+        gather(mailbox.take(limit));
+    }
+    // What is known to be published need not be published again by the next life.
+    if (is_ready && cursor_moved()) {
+        last_commit = {};
+        flush_cursor(clock.now());
+    }
+}
+
+void Engine::Body::gather(std::vector<Item> items) {
+    const Time now = clock.now();
+    for (Item& item : items) {
+        if (auto* confirm = std::get_if<ConfirmItem>(&item.body)) {
+            for (const OutboxPlace& place : confirm->places)
+                outbox.confirm(place.part, place.pseq);
+        } else if (auto* depth = std::get_if<DepthItem>(&item.body)) {
+            for (auto& [route, waiting] : depth->waiting) depths[route] = {waiting, now};
+        } else if (auto* forget = std::get_if<ForgetItem>(&item.body)) {
+            const auto watch = watches.find(forget->id);
+            if (watch == watches.end()) continue;
+            const auto [first, last] = watches_of.equal_range(watch->second.run_id);
+            const auto entry = std::find_if(
+                first, last, [&](const auto& one) { return one.second == forget->id; });
+            if (entry != last) watches_of.erase(entry);
+            watches.erase(watch);
+        } else {
+            pending.push_back(std::move(item));
+        }
+    }
+    metrics.waiting_items.set(static_cast<std::int64_t>(pending.size()));
+}
+
+bool Engine::Body::work() {
+    gather(mailbox.take_now());
+    const Time now = clock.now();
+    if (!is_ready && !recover(now)) return false;
+
+    Work work;
+    work.now = now;
+    work.rung = alarms.take_due(now, options.batch_events_max);
+    while (!pending.empty() && work.items.size() + work.rung.size() < options.batch_events_max) {
+        work.items.push_back(std::move(pending.front()));
+        pending.pop_front();
+    }
+    if (work.items.empty() && work.rung.empty()) return flush_cursor(now);
+
+    if (!prepare(work) || !load(work)) return true;
+    decide(work);
+    build(work);
+    commit(work);
+    metrics.waiting_items.set(static_cast<std::int64_t>(pending.size()));
+    metrics.cached_runs.set(static_cast<std::int64_t>(cache.size()));
+    metrics.unpublished.set(static_cast<std::int64_t>(outbox.outstanding()));
+    return true;
+}
+
+std::optional<Time> Engine::Body::next_wake() const {
+    if (!is_ready) return not_before;
+    if (!pending.empty()) return clock.now();
+    std::optional<Time> wake = alarms.next();
+    if (cursor_moved()) {
+        const Time flush = last_commit + cursor_pause;
+        wake = wake ? std::min(*wake, flush) : flush;
+    }
+    return wake;
+}
+
+// What needs the store before anything can be decided: deploys, and dead letters to look at.
+bool Engine::Body::prepare(Work& work) {
+    for (Item& item : work.items) {
+        if (auto* redrive = std::get_if<RedriveItem>(&item.body)) {
+            auto letter = store.dead_letter(redrive->id);
+            if (!letter) {
+                failed(work, letter.error(), "reading a dead letter");
+                return false;
+            }
+            redrive->letter = std::move(*letter);
+        } else if (auto* one = std::get_if<DeployItem>(&item.body)) {
+            auto deployed = deploy(*one, work.now);
+            if (!deployed && deployed.error().code.category() == store_category()) {
+                failed(work, deployed.error(), "saving a definition");
+                return false;
+            }
+            if (one->reply) one->reply(std::move(deployed));
+        }
+    }
+    std::erase_if(work.items, [](const Item& item) {
+        return std::holds_alternative<DeployItem>(item.body);
+    });
+    return true;
+}
+
+bool Engine::Body::load(Work& work) {
+    std::set<std::string> ids;
+    const auto want = [&](const std::string& run_id) {
+        if (!run_id.empty() && !cache.find(run_id)) ids.insert(run_id);
+    };
+    for (const std::string& run_id : work.rung) want(run_id);
+    for (Item& item : work.items) {
+        if (const auto* report = std::get_if<ReportItem>(&item.body)) want(report->report.run_id);
+        if (const auto* start = std::get_if<StartItem>(&item.body); start && item.tries > 0)
+            want(start->run_id);
+        if (const auto* cancel = std::get_if<CancelItem>(&item.body)) want(cancel->run_id);
+        if (const auto* retry = std::get_if<RetryItem>(&item.body)) want(retry->run_id);
+        if (const auto* watch = std::get_if<WatchItem>(&item.body)) want(watch->run_id);
+        if (const auto* redrive = std::get_if<RedriveItem>(&item.body); redrive && redrive->letter)
+            want(redrive->letter->run_id);
+    }
+    if (ids.empty()) return true;
+    const std::vector<std::string> list(ids.begin(), ids.end());
+    const auto stored = store.load(list);
+    if (!stored) {
+        failed(work, stored.error(), "reading runs");
+        return false;
+    }
+    for (const StoredRun& one : *stored) {
+        auto run = read_run(one, work.now);
+        if (run)
+            cache.insert(std::move(*run));
+        else
+            log::error("engine", "a run cannot be read",
+                       {{"run", one.run_id}, {"reason", run.error().detail}});
+    }
+    return true;
+}
+
+void Engine::Body::build(Work& work) {
+    std::set<Partition> parts;
+    for (CachedRun* cached : work.touched) {
+        if (cached->facts.empty()) {
+            if (!cached->rang) continue;
+            // It rang early. Lazy alarms: only now the later deadline is written.
+            const auto due = core::next_deadline(*cached->workflow, cached->run);
+            work.batch.alarms.push_back({cached->run.id, cached->part, due});
+            continue;
+        }
+        work.batch.runs.push_back(change_of(*cached, work));
+        parts.insert(cached->part);
+    }
+    for (const Partition part : parts) {
+        OwnedPartition fence = owned[part];
+        fence.published = std::max(fence.published, outbox.cursor(part));
+        work.batch.fences.push_back(fence);
+    }
+}
+
+RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
+    core::Run& run = cached.run;
+    RunChange change;
+    change.run_id = run.id;
+    change.part = cached.part;
+    change.version = run.version + 1;
+    change.created = std::move(cached.created);
+    cached.created.reset();
+    change.status = run.status;
+    core::append_state_json(change.state, *cached.workflow, run);
+    change.closed_at = run.closed_at;
+    if (core::is_closed(run.status) && !run.output.is_null())
+        change.output = std::string{run.output.text()};
+    if (!run.error.is_null()) {
+        change.error_type = text_in(run.error, "type");
+        change.error = line_of(run.error);
+    }
+    change.pseq = ++owned[cached.part].pseq;
+    change.at = work.now;
+    core::append_json(change.events, cached.facts);
+
+    const auto deadline = core::next_deadline(*cached.workflow, run);
+    if (cached.rang || (cached.alarm && !deadline) ||
+        (deadline && (!cached.alarm || *deadline < *cached.alarm)))
+        change.alarm = AlarmChange{deadline};
+
+    for (core::DeadTask& dead : cached.dead) {
+        DeadLetter& letter = change.dead_letters.emplace_back();
+        letter.at = work.now;
+        letter.reason = std::move(dead.reason);
+        letter.task = std::move(dead.task);
+        letter.run_id = run.id;
+        letter.workflow = cached.workflow->name;
+        letter.workflow_version = cached.workflow->version;
+        letter.step = dead.ref.step + (dead.ref.undo ? ":undo" : "");
+        letter.attempts = dead.attempts;
+        letter.error_type = std::move(dead.error_type);
+        letter.error = dead.error.text();
+        letter.input = dead.input.text();
+        if (!dead.message.is_null()) letter.message = dead.message.text();
+    }
+    change.redriven_steps = std::move(cached.revived);
+    return change;
+}
+
+bool Engine::Body::commit(Work& work) {
+    const Batch& batch = work.batch;
+    Committed committed;
+    const bool has_changes = !batch.runs.empty() || !batch.alarms.empty() ||
+                             !batch.plain_dead_letters.empty() ||
+                             !batch.redriven_dead_letters.empty() ||
+                             !batch.dropped_dead_letters.empty();
+    if (has_changes) {
+        auto result = store.commit(batch);
+        if (!result) {
+            failed(work, result.error(), "committing");
+            return false;
+        }
+        committed = std::move(*result);
+        last_commit = work.now;
+        metrics.batches.add();
+    }
+    if (!committed.fenced.empty()) {
+        log::warning("engine", "another node has taken over a partition",
+                     {{"partition", committed.fenced.front()}});
+        is_ready = false;
+        not_before = work.now + fenced_pause;
+        put_back(work);
+        cache.clear();
+        return false;
+    }
+    for (const OwnedPartition& fence : batch.fences)
+        owned[fence.part].published = fence.published;
+    settle(work, committed);
+    return true;
+}
+
+// The batch is durable, except for runs that lost. Tell everybody.
+void Engine::Body::settle(Work& work, const Committed& committed) {
+    std::set<std::string> gone(committed.lost.begin(), committed.lost.end());
+    metrics.lost_runs.add(gone.size());
+    for (const DuplicateStart& one : committed.duplicates) gone.insert(one.run_id);
+
+    Told told = tell_of(work, gone);
+    std::deque<Item> again;
+    for (Item& item : work.items) {
+        const bool lost = std::find(committed.lost.begin(), committed.lost.end(), item.run_id) !=
+                          committed.lost.end();
+        if (item.put_off || (lost && item.tries < tries_max)) {
+            if (lost) ++item.tries;
+            item.put_off = false;
+            item.run_id.clear();
+            again.push_back(std::move(item));
+            continue;
+        }
+        finish(item, told, committed);
+    }
+    for (const std::string& run_id : work.rung)
+        if (std::find(committed.lost.begin(), committed.lost.end(), run_id) !=
+            committed.lost.end())
+            alarms.set(run_id, work.now);
+    if (sinks.tell && (!told.commands.empty() || !told.settled.empty()))
+        sinks.tell(std::move(told));
+    if (sinks.republish)
+        for (DeadLetter& letter : work.republished) sinks.republish(std::move(letter));
+
+    std::vector<RunChanged> changes;
+    for (CachedRun* cached : work.touched) {
+        const bool changed = !cached->facts.empty() && !gone.contains(cached->run.id);
+        if (changed) changes.push_back({cached->run.id, cached->run.version, cached->run.status});
+        cached->facts.clear();
+        cached->dead.clear();
+        cached->revived.clear();
+        cached->is_touched = false;
+        cached->rang = false;
+    }
+    wake_watches(changes);
+    if (listener && !changes.empty()) listener(changes);
+    // Ids by value: erasing frees the run they are in.
+    for (const RunChanged& change : changes)
+        if (core::is_closed(change.status)) cache.erase(std::string{change.run_id});
+    for (const std::string& run_id : gone) cache.erase(run_id);
+    pending.insert(pending.begin(), std::make_move_iterator(again.begin()),
+                   std::make_move_iterator(again.end()));
+    cache.trim();
+}
+
+// Commands of everything committed; versions, alarms and the outbox move on.
+Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
+    Told told;
+    for (const AlarmMove& move : work.batch.alarms) {
+        if (CachedRun* cached = cache.find(move.run_id)) cached->alarm = move.due;
+        if (move.due) alarms.set(move.run_id, *move.due);
+    }
+    for (const RunChange& change : work.batch.runs) {
+        // A transition that lost has a number too, and nothing to publish.
+        std::uint32_t commands = 0;
+        if (CachedRun* cached = cache.find(change.run_id);
+            cached && !gone.contains(change.run_id)) {
+            cached->run.version = change.version;
+            metrics.transitions.add();
+            for (const core::Fact& fact : cached->facts)
+                if (auto command = core::command_of(cached->name(), fact)) {
+                    told.commands.push_back({{change.part, change.pseq}, std::move(*command)});
+                    ++commands;
+                }
+            if (change.alarm) {
+                cached->alarm = change.alarm->due;
+                if (change.alarm->due)
+                    alarms.set(change.run_id, *change.alarm->due);
+                else
+                    alarms.cancel(change.run_id);
+            }
+        }
+        outbox.add(change.part, change.pseq, commands);
+    }
+    return told;
+}
+
+void Engine::Body::finish(Item& item, Told& told, const Committed& committed) {
+    const auto answer = [&](auto& reply, const std::string& run_id) {
+        if (!reply) return;
+        if (item.refusal) return reply(*item.refusal);
+        const CachedRun* cached = cache.find(run_id);
+        if (cached)
+            reply(RunChanged{run_id, cached->run.version, cached->run.status});
+        else
+            reply(Failure{make_error_code(EngineErrc::unknown_run), "the run is gone"});
+    };
+    const auto answer_done = [&](auto& reply) {
+        if (!reply) return;
+        if (item.refusal)
+            reply(*item.refusal);
+        else
+            reply(Outcome<void>{boost::system::in_place_value});
+    };
+    std::visit(
+        Overloaded{
+            [&](ReportItem& one) {
+                if (one.report.delivery) told.settled.push_back(*one.report.delivery);
+            },
+            [&](StartItem& one) {
+                const auto duplicate = std::find_if(
+                    committed.duplicates.begin(), committed.duplicates.end(),
+                    [&](const DuplicateStart& start) { return start.run_id == item.run_id; });
+                if (!item.refusal && duplicate != committed.duplicates.end())
+                    return duplicate_start(one, *duplicate);
+                if (!one.reply) return;
+                if (item.refusal) return one.reply(*item.refusal);
+                const CachedRun* cached = cache.find(one.run_id);
+                one.reply(Started{one.run_id, true, cached ? cached->workflow->version : 0});
+            },
+            [&](CancelItem& one) { answer(one.reply, one.run_id); },
+            [&](RetryItem& one) { answer(one.reply, one.run_id); },
+            [&](RedriveItem& one) { answer_done(one.reply); },
+            [&](DropItem& one) { answer_done(one.reply); },
+            [&](WatchItem& one) {
+                if (item.refusal) return one.reply(*item.refusal);
+                const CachedRun* cached = cache.find(one.run_id);
+                if (cached && (cached->run.version > one.after_seq ||
+                               core::is_closed(cached->run.status)))
+                    return one.reply(
+                        RunChanged{one.run_id, cached->run.version, cached->run.status});
+                watches_of.emplace(one.run_id, one.id);
+                watches[one.id] = {one.run_id, one.after_seq, std::move(one.reply)};
+            },
+            [&](PlainDeadLetter& one) {
+                if (one.delivery) told.settled.push_back(*one.delivery);
+            },
+            [](DeployItem&) {},
+            [](ForgetItem&) {},
+            [](ConfirmItem&) {},
+            [](DepthItem&) {},
+        },
+        item.body);
+}
+
+void Engine::Body::duplicate_start(StartItem& start, const DuplicateStart& duplicate) {
+    using OnDuplicate = core::Idempotency::OnDuplicate;
+    const auto found = live.find(start.request.workflow);
+    const bool has_policy = found != live.end() && found->second->idempotency;
+    const auto policy =
+        has_policy ? found->second->idempotency->on_duplicate : OnDuplicate::return_existing;
+    const std::string existing = duplicate.existing_run_id;
+    if (!start.reply) return;
+    switch (policy) {
+    case OnDuplicate::return_existing:
+        start.reply(Started{existing, false, 0});
+        return;
+    case OnDuplicate::refuse:
+        start.reply(Failure{make_error_code(EngineErrc::duplicate),
+                            fmt::format("run {} has this key already", existing)});
+        return;
+    case OnDuplicate::restart_failed: {
+        // A run that did not fail refuses the retry, and is simply the answer.
+        auto reply = std::move(start.reply);
+        pending.push_back({RetryItem{existing, [reply, existing](const Outcome<RunChanged>&) {
+                                         reply(Started{existing, false, 0});
+                                     }}});
+        return;
+    }
+    }
+}
+
+void Engine::Body::wake_watches(const std::vector<RunChanged>& changes) {
+    if (watches.empty()) return;
+    for (const RunChanged& change : changes) {
+        auto [at, last] = watches_of.equal_range(change.run_id);
+        while (at != last) {
+            const auto watch = watches.find(at->second);
+            if (watch != watches.end() && change.seq <= watch->second.after_seq &&
+                !core::is_closed(change.status)) {
+                ++at;
+                continue;
+            }
+            if (watch != watches.end()) {
+                const auto reply = std::move(watch->second.reply);
+                watches.erase(watch);
+                reply(change);
+            }
+            at = watches_of.erase(at);
+        }
+    }
+}
+
+void Engine::Body::put_back(Work& work) {
+    for (auto item = work.items.rbegin(); item != work.items.rend(); ++item) {
+        ++item->tries;
+        item->run_id.clear();
+        item->refusal.reset();
+        item->put_off = false;
+        pending.push_front(std::move(*item));
+    }
+}
+
+// Nobody knows what the store has written. Forget what is in memory, become the owner again, decide
+// the same items again: what was committed after all shows up as ignored.
+void Engine::Body::failed(Work& work, const Failure& failure, std::string_view doing) {
+    metrics.commit_failures.add();
+    log::warning("engine", "the store failed", {{"doing", doing}, {"reason", failure.detail}});
+    put_back(work);
+    cache.clear();
+    is_ready = false;
+    pause = std::max(pause, options.retry_pause_min);
+    not_before = clock.now() + pause;
+}
+
+bool Engine::Body::cursor_moved() const {
+    return std::any_of(owned.begin(), owned.end(), [this](const auto& one) {
+        return outbox.cursor(one.first) > one.second.published;
+    });
+}
+
+bool Engine::Body::flush_cursor(Time now) {
+    if (!cursor_moved() || now < last_commit + cursor_pause) return false;
+    Work work;
+    work.now = now;
+    for (const auto& [part, row] : owned)
+        if (outbox.cursor(part) > row.published) {
+            OwnedPartition fence = row;
+            fence.published = outbox.cursor(part);
+            work.batch.fences.push_back(fence);
+        }
+    auto result = store.commit(work.batch);
+    if (!result) {
+        failed(work, result.error(), "moving the outbox cursor");
+        return true;
+    }
+    last_commit = now;
+    if (!result->fenced.empty()) {
+        is_ready = false;
+        not_before = now + fenced_pause;
+        cache.clear();
+        return true;
+    }
+    for (const OwnedPartition& fence : work.batch.fences)
+        owned[fence.part].published = fence.published;
+    return true;
+}
+
+// The process stops: whoever waits for an answer gets one.
+void Engine::Body::refuse_all() {
+    gather(mailbox.take_now());
+    const Failure stopping{make_error_code(EngineErrc::stopping), "the server is stopping"};
+    for (Item& item : pending)
+        std::visit(Overloaded{
+                       [](ReportItem&) {}, [](PlainDeadLetter&) {}, [](ForgetItem&) {},
+                       [](ConfirmItem&) {}, [](DepthItem&) {},
+                       [&](auto& one) {
+                           if (one.reply) one.reply(stopping);
+                       },
+                   },
+                   item.body);
+    pending.clear();
+    for (auto& [id, watch] : watches)
+        if (watch.reply) watch.reply(stopping);
+    watches.clear();
+    watches_of.clear();
+}
+
+} // namespace baton::orchestrator::runtime

@@ -1,0 +1,39 @@
+// The cursor stands before the first transition that is not confirmed entirely.
+#include "orchestrator/runtime/outbox.hpp"
+
+#include <algorithm>
+
+namespace baton::orchestrator::runtime {
+
+void Outbox::add(Partition part, std::uint64_t pseq, std::uint32_t commands) {
+    Part& one = parts_[part];
+    one.last = std::max(one.last, pseq);
+    if (commands > 0) one.open[pseq] += commands;
+}
+
+void Outbox::confirm(Partition part, std::uint64_t pseq) {
+    const auto found = parts_.find(part);
+    if (found == parts_.end()) return;
+    const auto open = found->second.open.find(pseq);
+    if (open == found->second.open.end()) return;
+    if (--open->second == 0) found->second.open.erase(open);
+}
+
+std::uint64_t Outbox::cursor(Partition part) const {
+    const auto found = parts_.find(part);
+    if (found == parts_.end()) return 0;
+    const Part& one = found->second;
+    return one.open.empty() ? one.last : one.open.begin()->first - 1;
+}
+
+void Outbox::reset(Partition part, std::uint64_t published) {
+    parts_[part] = Part{{}, published};
+}
+
+std::size_t Outbox::outstanding() const {
+    std::size_t count = 0;
+    for (const auto& [part, one] : parts_) count += one.open.size();
+    return count;
+}
+
+} // namespace baton::orchestrator::runtime

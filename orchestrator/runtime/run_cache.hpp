@@ -1,0 +1,58 @@
+// Runs in memory, the least recently used leave first. Belongs to the engine's thread.
+#pragma once
+
+#include "orchestrator/core/advance.hpp"
+#include "orchestrator/core/run.hpp"
+#include "orchestrator/core/workflow.hpp"
+#include "orchestrator/runtime/run_store.hpp"
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace baton::orchestrator::runtime {
+
+// A run and what the batch at hand has done to it.
+struct CachedRun {
+    core::Run run;
+    std::shared_ptr<const core::Workflow> workflow;
+    Partition part = 0;
+    std::optional<Time> alarm; // as it stands in the store
+
+    // of the batch
+    std::optional<NewRun> created;
+    std::vector<core::Fact> facts;
+    std::vector<core::DeadTask> dead;
+    std::vector<std::string> revived;
+    bool is_touched = false;   // is in the batch's list
+    bool rang = false;         // its alarm rang in this batch
+
+    core::RunName name() const { return {run.id, workflow->name, workflow->version}; }
+};
+
+class RunCache {
+public:
+    explicit RunCache(std::size_t runs_max) : runs_max_(runs_max) {}
+
+    // Makes it the most recently used; null when it is not here. Stays valid until it is erased or
+    // trim() is called.
+    CachedRun* find(const std::string& run_id);
+    CachedRun& insert(CachedRun run);
+    void erase(const std::string& run_id);
+    void erase_partition(Partition part);
+    // Forgets the least recently used above the limit. Between batches only.
+    void trim();
+    void clear();
+    std::size_t size() const { return by_id_.size(); }
+
+private:
+    std::size_t runs_max_;
+    std::list<CachedRun> order_; // most recently used first
+    std::unordered_map<std::string_view, std::list<CachedRun>::iterator> by_id_; // keys in order_
+};
+
+} // namespace baton::orchestrator::runtime
