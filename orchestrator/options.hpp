@@ -22,6 +22,11 @@ struct Options {
     // Reports taken from the broker and not yet committed; two full batches, so the next one gathers
     // while one commits.
     std::uint16_t prefetch = 2'000;
+    // How long stop() waits for the broker to confirm what is on its way; what is not confirmed then
+    // is published again by the next start.
+    Duration drain = std::chrono::seconds(2);
+    // How often waiting queues are measured; see Engine::queue_depths().
+    Duration depth_interval = std::chrono::seconds(2);
 };
 
 } // namespace baton::orchestrator

@@ -1,0 +1,59 @@
+// The orchestrator as one piece: engine, definitions and messaging put together, started and stopped
+// in order. Owned by the server; knows nothing of the broker but its URL. All functions may be called
+// from any thread.
+//
+//   OrchestratorService service(options, store, clock);
+//   BATON_TRY(service.start());                 // returns at once; connects in the background
+//   service.engine().start_run(...);
+//   service.stop();
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "orchestrator/options.hpp"
+#include "orchestrator/runtime/engine.hpp"
+#include "orchestrator/runtime/run_store.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace baton::orchestrator {
+
+// What a worker answered to a call without a workflow.
+struct CallAnswer {
+    bool completed = false;
+    std::string body; // JSON: the result, or the problem
+};
+
+class OrchestratorService {
+public:
+    // `store` is used by the engine's thread alone from start() to stop(). `store` and `clock` must
+    // outlive the service.
+    OrchestratorService(Options options, runtime::RunStore& store, const Clock& clock);
+    ~OrchestratorService();
+    OrchestratorService(const OrchestratorService&) = delete;
+
+    // Fails only for a broker URL that makes no sense. A store or a broker that cannot be reached is
+    // tried again until it can.
+    Outcome<void> start();
+    // Stops taking reports, finishes the batch at hand, gives the broker `Options::drain` to confirm
+    // what was published, joins. May be called twice.
+    void stop();
+
+    runtime::Engine& engine();
+
+    // Asks a worker for `task` and gives its answer. Failures: no queue or nobody answered within
+    // `limit`, or the broker is away. `reply` is called once, on a thread of the service.
+    void call(std::string task, std::string with, Duration limit,
+              std::function<void(Outcome<CallAnswer>)> reply);
+
+    // Whether the connection to the broker is up and consuming.
+    bool is_connected() const;
+
+private:
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
+};
+
+} // namespace baton::orchestrator
