@@ -1,0 +1,113 @@
+// The verbs that need no server: check, eval.
+#include "cli/output.hpp"
+#include "cli/terminal.hpp"
+#include "cli/verbs.hpp"
+#include "orchestrator/definition/catalog.hpp"
+#include "orchestrator/expression/typed_json.hpp"
+
+#include <CLI/CLI.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+namespace baton::cli {
+
+namespace json = boost::json;
+namespace definition = orchestrator::definition;
+
+namespace {
+
+json::object as_json_object(const definition::Diagnostic& diagnostic) {
+    json::object out;
+    out["file"] = diagnostic.file;
+    out["line"] = diagnostic.line;
+    out["column"] = diagnostic.column;
+    out["length"] = diagnostic.length;
+    out["severity"] = diagnostic.severity == definition::Severity::error ? "error" : "warning";
+    out["message"] = diagnostic.message;
+    out["hint"] = diagnostic.hint;
+    return out;
+}
+
+void check(Session& session, const std::vector<std::string>& files, bool as_json) {
+    json::array all;
+    for (const auto& file : files) {
+        const auto source = read_file(file);
+        if (!source) {
+            session.exit_code = exit_wrong_usage;
+            continue;
+        }
+        const auto loaded = definition::load(*source, file);
+        if (as_json) {
+            for (const auto& diagnostic : loaded.diagnostics) all.emplace_back(as_json_object(diagnostic));
+        } else {
+            fmt::print("{}", definition::render(loaded.diagnostics, *source, has_colours(stdout)));
+            if (loaded)
+                fmt::print("{}: {}, workflow '{}' with {} steps\n", file, paint(Colour::green, "ok"),
+                           loaded.workflow->name, loaded.workflow->steps.size());
+        }
+        if (!loaded && session.exit_code == exit_done) session.exit_code = exit_failed;
+    }
+    if (as_json) print_json(all);
+}
+
+// Reads standard input line by line, so that it can sit in a pipe.
+void evaluate_lines() {
+    std::string line;
+    const auto answer = [&line] {
+        if (!line.empty() && line.back() == '\r') line.pop_back();
+        if (!line.empty()) fmt::print("{}\n", orchestrator::expression::eval_line(line));
+        line.clear();
+    };
+    for (int c = 0; (c = std::getc(stdin)) != EOF;) {
+        if (c == '\n')
+            answer();
+        else
+            line += static_cast<char>(c);
+    }
+    answer();
+}
+
+} // namespace
+
+void add_check_verbs(CLI::App& app, Session& session) {
+    struct Values {
+        std::vector<std::string> files;
+        bool as_json = false;
+        bool json_lines = false;
+        std::string expression;
+    };
+    auto values = std::make_shared<Values>();
+
+    auto* checking = app.add_subcommand("check", "Find the mistakes in workflow files, without a server");
+    checking->add_option("FILE", values->files, "Workflow files")->required();
+    checking->add_flag("--json", values->as_json, "Print JSON for scripts and editors");
+    checking->footer("Exit code 1 if there are mistakes.\n\nExample:\n  baton check workflows/*.toml");
+    checking->callback([&session, values] { check(session, values->files, values->as_json); });
+
+    auto* evaluating = app.add_subcommand("eval", "Evaluate expressions");
+    evaluating->add_option("EXPRESSION", values->expression, "One expression, without bindings");
+    evaluating->add_flag("--jsonl", values->json_lines,
+                         "Read lines {\"expr\": ..., \"bindings\": {...}}, write lines {\"value\": ...} or {\"error\": ...}");
+    evaluating->footer("Values are typed: {\"int\": \"3\"}, {\"string\": \"a\"}, {\"list\": [...]}; docs/expressions.md has all.\n\n"
+                       "Examples:\n  baton eval \"'ada@example.org'.split('@')[0]\"\n"
+                       "  echo '{\"expr\": \"x + 1\", \"bindings\": {\"x\": {\"int\": \"2\"}}}' | baton eval --jsonl");
+    evaluating->callback([&session, values] {
+        if (values->json_lines) return evaluate_lines();
+        if (values->expression.empty()) {
+            complain("give an expression, or --jsonl to read many from standard input");
+            session.exit_code = exit_wrong_usage;
+            return;
+        }
+        const auto answer = orchestrator::expression::eval_line(json::serialize(json::object{{"expr", values->expression}}));
+        fmt::print("{}\n", answer);
+        if (answer.starts_with("{\"error\"")) session.exit_code = exit_failed;
+    });
+}
+
+} // namespace baton::cli

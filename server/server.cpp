@@ -1,0 +1,270 @@
+#include "server/server.hpp"
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "base/thread.hpp"
+#include "broker/broker_service.hpp"
+#include "broker/net/passwords.hpp"
+#include "db/open_store.hpp"
+#include "orchestrator/definition/loader.hpp"
+#include "orchestrator/orchestrator_service.hpp"
+#include "server/workflow_folder.hpp"
+#include "web/api.hpp"
+#include "web/http_server.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+#include <utility>
+
+namespace baton::server {
+
+namespace runtime = orchestrator::runtime;
+
+namespace {
+
+// The orchestrator's own user of the embedded broker, made anew at each start with a password that
+// nobody else knows.
+constexpr const char* own_user = "baton-orchestrator";
+constexpr std::chrono::milliseconds database_pause_max{5000};
+
+std::string address_text(const std::string& host, std::uint16_t port) {
+    const bool is_v6 = host.find(':') != std::string::npos;
+    return is_v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+}
+
+std::vector<BrokerUser> users_of(const Config& config) {
+    if (!config.broker_users.empty()) return config.broker_users;
+    return {{.name = "guest", .password = "guest", .password_hash = {}, .tags = {"administrator"}}};
+}
+
+broker::Options broker_options(const Config& config, const std::string& own_password) {
+    broker::Options options;
+    options.listen.clear();
+    for (const auto& address : config.broker_listen) options.listen.push_back(address_text(address.host, address.port));
+    options.data_folder = config.data;
+    options.net.product = config.server_product;
+    if (!config.server_version.empty()) options.net.version = config.server_version;
+    for (const auto& user : users_of(config)) {
+        broker::UserOption option;
+        option.name = user.name;
+        option.password = user.password;
+        option.password_hash = user.password_hash;
+        option.tags = user.tags;
+        options.users.push_back(std::move(option));
+    }
+    broker::UserOption own;
+    own.name = own_user;
+    own.password = own_password;
+    options.users.push_back(std::move(own));
+    options.loopback_users = {"guest", own_user};
+    return options;
+}
+
+std::string database_url(const Config& config) {
+    return config.database_url.empty() ? "sqlite:" + config.data + "/baton.sqlite" : config.database_url;
+}
+
+// Waits as long as the database is merely away; a wrong database is a failure at once.
+Outcome<std::unique_ptr<runtime::RunStore>> open_patiently(const std::string& url,
+                                                           const std::function<bool()>& is_stopping) {
+    std::chrono::milliseconds pause{100};
+    for (;;) {
+        auto store = db::open_store(url);
+        const bool is_away = !store && store.error().code == runtime::StoreErrc::unavailable;
+        if (!is_away || is_stopping()) return store;
+        log::warning("server", "the database is out of reach; trying again",
+                     {{"database", db::printable_url(url)}, {"reason", store.error().detail}});
+        const auto until = std::chrono::steady_clock::now() + pause;
+        while (std::chrono::steady_clock::now() < until && !is_stopping())
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        pause = std::min(pause * 2, database_pause_max);
+    }
+}
+
+Outcome<std::shared_ptr<orchestrator::core::Workflow>> compile(const std::string& source, const std::string& file) {
+    const auto loaded = orchestrator::definition::load(source, file);
+    if (!loaded)
+        return Failure{make_error_code(runtime::EngineErrc::bad_definition),
+                       orchestrator::definition::render(loaded.diagnostics, source)};
+    // The engine writes name and version of the stored definition into its copy.
+    return std::make_shared<orchestrator::core::Workflow>(*loaded.workflow);
+}
+
+} // namespace
+
+class Server::Parts {
+public:
+    Outcome<void> start(const Config& config, bool watch, const std::function<bool()>& is_stopping);
+    void stop();
+
+    Config config;
+    SystemClock clock;
+    std::string local_broker_url;
+    std::unique_ptr<broker::BrokerService> broker;
+    std::unique_ptr<runtime::RunStore> store;
+    std::unique_ptr<runtime::RunQueries> queries;
+    std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
+    std::unique_ptr<WorkflowFolder> workflows;
+    boost::asio::io_context web_io{1};
+    std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> web_work;
+    std::unique_ptr<web::HttpServer> http;
+    Thread web_thread;
+
+private:
+    Outcome<void> start_broker();
+    Outcome<void> start_orchestrator(const std::function<bool()>& is_stopping);
+    Outcome<void> start_web();
+    bool is_user(const std::string& user, const std::string& password, bool remote_is_loopback) const;
+    void write_endpoints() const;
+};
+
+Outcome<void> Server::Parts::start_broker() {
+    if (!config.broker_url.empty()) {
+        local_broker_url = config.broker_url;
+        return boost::system::in_place_value;
+    }
+    const auto own_password = random_name(32);
+    BATON_ASSIGN(broker, broker::BrokerService::start(broker_options(config, own_password)));
+    const auto& first = broker->endpoints().front();
+    const bool any_address = first.host == "0.0.0.0" || first.host == "::";
+    local_broker_url = fmt::format("amqp://{}:{}@{}/", own_user, own_password,
+                                   address_text(any_address ? "127.0.0.1" : first.host, first.port));
+    return boost::system::in_place_value;
+}
+
+Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_stopping) {
+    const auto url = database_url(config);
+    BATON_ASSIGN(store, open_patiently(url, is_stopping));
+    BATON_ASSIGN(queries, db::open_queries(url));
+    orchestrator::Options options;
+    options.broker_url = local_broker_url;
+    options.partitions = static_cast<std::uint16_t>(config.partitions != 0 ? config.partitions : config.broker_url.empty() ? 1 : 64);
+    char host[256] = "baton";
+    gethostname(host, sizeof host - 1);
+    options.node = fmt::format("{}:{}", host, getpid());
+    BATON_ASSIGN(orchestrator, orchestrator::OrchestratorService::start(std::move(options), *store, clock, compile));
+    return boost::system::in_place_value;
+}
+
+bool Server::Parts::is_user(const std::string& user, const std::string& password, bool remote_is_loopback) const {
+    if (user == own_user) return false;
+    if (broker) return broker->authenticate(user, password, remote_is_loopback).has_value();
+    for (const auto& known : users_of(config)) {
+        if (known.name != user) continue;
+        if (known.name == "guest" && !remote_is_loopback) return false;
+        if (!known.password_hash.empty())
+            return broker::net::password_matches(password, known.password_hash, broker::net::sha256_algorithm);
+        return !known.password.empty() &&
+               broker::net::password_matches(password, broker::net::hash_password(known.password),
+                                             broker::net::sha256_algorithm);
+    }
+    return false;
+}
+
+Outcome<void> Server::Parts::start_web() {
+    web::ApiParts api;
+    api.engine = &orchestrator->engine();
+    api.queries = queries.get();
+    api.authenticate = [this](const std::string& user, const std::string& password, bool is_loopback) {
+        return is_user(user, password, is_loopback);
+    };
+    api.call = [this](std::string task, std::string with, std::chrono::milliseconds limit,
+                      std::function<void(Outcome<web::CallAnswer>)> reply) {
+        orchestrator->call(std::move(task), std::move(with), limit,
+                           [reply = std::move(reply)](Outcome<orchestrator::CallResult> result) {
+                               if (!result) return reply(std::move(result).error());
+                               reply(web::CallAnswer{result->completed, std::move(result->body)});
+                           });
+    };
+    web::HttpOptions options;
+    options.host = config.http_listen.host;
+    options.port = config.http_listen.port;
+    http = std::make_unique<web::HttpServer>(web_io, options, web::make_api(std::move(api)));
+    BATON_TRY(http->start());
+    web_work.emplace(web_io.get_executor());
+    web_thread = Thread("web", [this] { web_io.run(); });
+    return boost::system::in_place_value;
+}
+
+// Tells scripts and people where this server listens; port 0 in the configuration is allowed.
+void Server::Parts::write_endpoints() const {
+    const auto path = std::filesystem::path(config.data) / "endpoints.json";
+    std::ofstream out(path);
+    std::string amqp;
+    if (broker)
+        for (const auto& endpoint : broker->endpoints())
+            amqp += fmt::format("{}\"{}\"", amqp.empty() ? "" : ",", address_text(endpoint.host, endpoint.port));
+    out << fmt::format("{{\"pid\":{},\"amqp\":[{}],\"http\":\"{}\"}}\n", getpid(), amqp,
+                       address_text(config.http_listen.host, http->port()));
+}
+
+Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::function<bool()>& is_stopping) {
+    config = chosen;
+    std::error_code error;
+    std::filesystem::create_directories(config.data, error);
+    if (error)
+        return Failure{ErrorCode(error), fmt::format("cannot make the data folder '{}': {}; choose another one with BATON_DATA",
+                                                     config.data, error.message())};
+    BATON_TRY(start_broker());
+    BATON_TRY(start_orchestrator(is_stopping));
+    if (!config.workflows.empty()) workflows = std::make_unique<WorkflowFolder>(config.workflows, orchestrator->engine(), watch);
+    BATON_TRY(start_web());
+    write_endpoints();
+    if (broker)
+        for (const auto& endpoint : broker->endpoints())
+            log::info("server", "AMQP 0-9-1", {{"address", address_text(endpoint.host, endpoint.port)}});
+    log::info("server", "HTTP", {{"address", address_text(config.http_listen.host, http->port())}});
+    return boost::system::in_place_value;
+}
+
+void Server::Parts::stop() {
+    if (http) boost::asio::post(web_io, [this] { http->stop(); });
+    web_work.reset();
+    workflows.reset();
+    if (orchestrator) orchestrator->stop();
+    // Requests that waited for the orchestrator have their answers now.
+    web_io.stop();
+    web_thread.join();
+    http.reset();
+    orchestrator.reset();
+    queries.reset();
+    store.reset();
+    if (broker) broker->stop();
+    broker.reset();
+    std::error_code ignored;
+    std::filesystem::remove(std::filesystem::path(config.data) / "endpoints.json", ignored);
+}
+
+Outcome<std::unique_ptr<Server>> Server::start(const Config& config, bool watch_workflows,
+                                               const std::function<bool()>& is_stopping) {
+    std::unique_ptr<Server> server(new Server(std::make_unique<Parts>()));
+    BATON_TRY(server->parts_->start(config, watch_workflows, is_stopping));
+    return server;
+}
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Server::~Server() { stop(); }
+void Server::stop() { parts_->stop(); }
+
+std::vector<Address> Server::broker_addresses() const {
+    std::vector<Address> addresses;
+    if (parts_->broker)
+        for (const auto& endpoint : parts_->broker->endpoints()) addresses.push_back({endpoint.host, endpoint.port});
+    return addresses;
+}
+
+Address Server::http_address() const { return {parts_->config.http_listen.host, parts_->http->port()}; }
+
+std::string Server::local_broker_url() const { return parts_->local_broker_url; }
+
+} // namespace baton::server

@@ -1,0 +1,38 @@
+// The server, put together: broker, store, orchestrator, HTTP, in this order of start and the
+// opposite order of stop.
+#pragma once
+
+#include "base/result.hpp"
+#include "server/config.hpp"
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace baton::server {
+
+class Server {
+public:
+    // Returns when everything works. `is_stopping` is asked while it waits for a database that is
+    // away; true gives up. `watch_workflows` reloads changed files of Config::workflows.
+    static Outcome<std::unique_ptr<Server>> start(const Config& config, bool watch_workflows,
+                                                  const std::function<bool()>& is_stopping);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    // May be called twice.
+    void stop();
+
+    std::vector<Address> broker_addresses() const; // empty with an external broker
+    Address http_address() const;
+    // For workers of this machine; holds a password.
+    std::string local_broker_url() const;
+
+private:
+    class Parts;
+    explicit Server(std::unique_ptr<Parts> parts);
+    std::unique_ptr<Parts> parts_;
+};
+
+} // namespace baton::server
