@@ -14,8 +14,8 @@ namespace {
 
 // More than a person reads; a file of garbage must not make megabytes of diagnostics.
 constexpr std::size_t diagnostics_max = 100;
-// Ten times that is kept, because the order of printing is not the order of finding.
-constexpr std::size_t kept_max = 10 * diagnostics_max;
+// Three times that is kept, because the order of printing is not the order of finding.
+constexpr std::size_t kept_max = 3 * diagnostics_max;
 
 } // namespace
 
@@ -86,9 +86,17 @@ std::vector<Diagnostic> Complaints::take() {
 }
 
 std::string did_you_mean(std::string_view name, std::span<const std::string_view> candidates) {
-    const auto nearest = expression::suggest(name, candidates);
-    if (!nearest || *nearest == name) return {};
-    return fmt::format("did you mean '{}'?", *nearest);
+    if (const auto nearest = expression::suggest(name, candidates)) {
+        if (*nearest == name) return {};
+        return fmt::format("did you mean '{}'?", *nearest);
+    }
+    // People also leave a word out: `attempts` for `max_attempts`.
+    const auto has_word = [name](std::string_view candidate) {
+        return name.size() >= 4 && (candidate.ends_with("_" + std::string(name)) ||
+                                    candidate.starts_with(std::string(name) + "_"));
+    };
+    const auto found = std::find_if(candidates.begin(), candidates.end(), has_word);
+    return found == candidates.end() ? std::string{} : fmt::format("did you mean '{}'?", *found);
 }
 
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {

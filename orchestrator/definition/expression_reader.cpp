@@ -114,11 +114,23 @@ std::optional<expression::Template> ExpressionReader::values(const TomlNode& nod
         for (const expression::TemplateDiagnostic& found : compiled.error().all)
             complaints_.inside(About::data, node_at(node, found.pointer), found.diagnostic.offset,
                                found.diagnostic.length, found.diagnostic.message);
+        note_uses_of_parts(node, step, scope);
         return std::nullopt;
     }
     for (const expression::TemplateReference& found : compiled->references())
         draft_.uses.push_back({found.reference, &node_at(node, found.pointer), step, scope});
     return std::move(*compiled);
+}
+
+// One broken text must not hide what the others beside it read.
+void ExpressionReader::note_uses_of_parts(const TomlNode& node, core::StepIndex step,
+                                          Scope scope) {
+    for (const TomlNode& item : node.items) note_uses_of_parts(item, step, scope);
+    for (const TomlEntry& entry : node.entries) note_uses_of_parts(entry.value, step, scope);
+    if (!node.is_text()) return;
+    if (const auto compiled = expression::Template::compile(to_json(node), options()))
+        for (const expression::TemplateReference& found : compiled->references())
+            draft_.uses.push_back({found.reference, &node, step, scope});
 }
 
 } // namespace baton::orchestrator::definition

@@ -3,12 +3,13 @@
 
 #include "orchestrator/core/input.hpp"
 
-#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
 #include <limits>
 #include <memory>
+#include <span>
 #include <utility>
 
 namespace baton::orchestrator::definition {
@@ -17,6 +18,21 @@ namespace {
 
 using core::Schema;
 using core::SchemaField;
+
+// What a run would be told if it were started with this value; also about what lies inside it.
+std::vector<std::string> complaints_about(const Schema& schema, const core::Document& value,
+                                          std::string_view name) {
+    constexpr std::string_view prefix = "input.value";
+    SchemaField field;
+    field.name = "value";
+    field.schema = schema;
+    const auto input = core::Document::of(boost::json::object{{"value", value.json()}});
+    std::vector<std::string> complaints =
+        core::check_input(std::span(&field, 1), input).complaints;
+    for (std::string& complaint : complaints)
+        if (complaint.starts_with(prefix)) complaint.replace(0, prefix.size(), name);
+    return complaints;
+}
 
 constexpr std::string_view field_example = "{ type = \"string\", required = true }";
 
@@ -62,11 +78,10 @@ private:
 
     void check_default(const TomlEntry& entry, const SchemaField& field) {
         if (!field.fallback) return;
-        std::vector<std::string> complaints;
-        core::check_value(field.schema, field.fallback->json(), "default", complaints);
         const TomlNode* node = entry.value.find("default");
-        for (std::string& complaint : complaints)
-            values_.complaints().at_value(*node, "the default does not fit: " + complaint);
+        for (const std::string& complaint :
+             complaints_about(field.schema, *field.fallback, "the default"))
+            values_.complaints().at_value(*node, complaint);
     }
 
     Schema schema(const TomlNode& table) {
@@ -125,10 +140,9 @@ private:
         without_enum.allowed.clear();
         for (const TomlNode& item : part.value.items) {
             schema.allowed.push_back(core::Document::of(to_json(item)));
-            std::vector<std::string> complaints;
-            core::check_value(without_enum, schema.allowed.back().json(), "value", complaints);
-            if (!complaints.empty())
-                values_.complaints().at_value(item, "the enum does not fit: " + complaints.front());
+            for (const std::string& complaint :
+                 complaints_about(without_enum, schema.allowed.back(), "this value"))
+                values_.complaints().at_value(item, complaint);
         }
     }
 

@@ -69,7 +69,11 @@ void StepReader::read_id(const TomlNode& table, DraftStep& step, bool has_wrong_
         const auto id = values_.text(entry);
         if (!id) return;
         if (const std::string complaint = complaint_about_id(*id); !complaint.empty()) {
-            values_.complaints().at_value(entry.value, complaint);
+            std::string other = *id;
+            std::replace(other.begin(), other.end(), '-', '_');
+            const bool is_better = other != *id && complaint_about_id(other).empty();
+            values_.complaints().at_value(entry.value, complaint,
+                                          is_better ? fmt::format("write \"{}\"", other) : "");
             // Other steps may mean it all the same; they get no second complaint.
         }
         step.step.id = *id;
@@ -187,7 +191,8 @@ std::optional<core::StepKind> StepReader::read_end(const TomlEntry& entry, core:
     core::EndKind end;
     if (entry.value.is_boolean() && entry.value.boolean) return end;
     if (!entry.value.is_table()) {
-        values_.wrong_type(entry, "true, or a table such as { output = { .. } }");
+        values_.complaints().at_value(entry.value,
+                                      "end must be true or a table such as { output = { .. } }");
         return std::nullopt;
     }
     values_.check_keys(entry.value, end_keys);

@@ -208,35 +208,61 @@ std::optional<Diagnostic> refused_before_parsing(std::string_view source, std::s
     return std::nullopt;
 }
 
-// toml++ begins with "Error while parsing key-value pair: ". What is wrong comes behind it.
-Diagnostic syntax_mistake(const toml::parse_error& error, std::string_view source,
+// What toml++ says about a mistake: "Error while parsing SUBJECT: DETAIL".
+struct SyntaxError {
+    std::string subject;
+    std::string detail;
+    Position at;
+};
+
+SyntaxError split(const toml::parse_error& error) {
+    constexpr std::string_view prefix = "Error while parsing ";
+    const std::string message(error.description());
+    const std::size_t colon = message.find(": ");
+    const Position at = position_of(error.source().begin);
+    if (!message.starts_with(prefix) || colon == std::string::npos) return {"", message, at};
+    return {message.substr(prefix.size(), colon - prefix.size()), message.substr(colon + 2), at};
+}
+
+// A key that stands twice in a table: the reader stops behind the second, people look at the key.
+Diagnostic key_given_twice(const SyntaxError& error, const SourceText& text,
+                           std::string_view file) {
+    const std::size_t quote = error.detail.find('\'');
+    const std::string name =
+        quote == std::string::npos
+            ? ""
+            : error.detail.substr(quote + 1, error.detail.rfind('\'') - quote - 1);
+    if (name.empty()) return mistake(file, error.at, "this is not TOML: " + error.detail);
+    Position at = error.at;
+    const std::string_view line = text.line(at.line);
+    const std::size_t before = text.offset_of(at) - text.offset_of({at.line, 1});
+    const std::size_t found = line.substr(0, before).rfind(name);
+    if (found != std::string_view::npos)
+        at.column = static_cast<std::uint32_t>(code_point_count(line.substr(0, found)) + 1);
+    return mistake(file, at, fmt::format("'{}' is already given in this table", name));
+}
+
+// The commonest slips get their own words; for the rest the reader's words are good.
+Diagnostic syntax_mistake(const toml::parse_error& parse_error, std::string_view source,
                           std::string_view file) {
-    std::string message(error.description());
-    if (message.starts_with("Error while parsing ")) {
-        const std::size_t colon = message.find(": ");
-        const std::string subject = message.substr(20, colon - 20);
-        const std::string detail = colon == std::string::npos ? "" : message.substr(colon + 2);
-        constexpr std::string_view redefinition = "cannot redefine existing ";
-        if (subject == "key-value pair" && detail.starts_with(redefinition)) {
-            // The reader stops behind the key; the key itself is what has to be looked at.
-            const SourceText text(source);
-            Position at = position_of(error.source().begin);
-            const std::size_t quote = detail.find('\'');
-            const std::string name = quote == std::string::npos
-                                         ? ""
-                                         : detail.substr(quote + 1, detail.rfind('\'') - quote - 1);
-            const std::string_view line = text.line(at.line);
-            const std::size_t found = line.substr(0, text.offset_of(at) - text.offset_of(
-                                                                        {at.line, 1}))
-                                          .rfind(name);
-            if (!name.empty() && found != std::string_view::npos)
-                at.column = static_cast<std::uint32_t>(code_point_count(line.substr(0, found)) + 1);
-            if (!name.empty())
-                return mistake(file, at, fmt::format("'{}' is already given in this table", name));
-        }
-        if (!detail.empty()) message = fmt::format("{} (in a {})", detail, subject);
+    const SourceText text(source);
+    const SyntaxError error = split(parse_error);
+    if (error.subject == "key-value pair" && error.detail.starts_with("cannot redefine existing "))
+        return key_given_twice(error, text, file);
+    const std::size_t offset = text.offset_of(error.at);
+    const bool is_at_line_end =
+        offset >= source.size() || source[offset] == '\n' || source[offset] == '\r';
+    if (is_at_line_end && (error.subject == "string" || error.subject == "literal string"))
+        return mistake(file, error.at, "the text is not closed");
+    if (is_at_line_end && error.subject == "inline table") {
+        Diagnostic diagnostic =
+            mistake(file, error.at, "a table in braces must end on the line where it begins");
+        diagnostic.hint = "a longer one is written as a table of its own, such as [step.with]";
+        return diagnostic;
     }
-    return mistake(file, position_of(error.source().begin), "this is not TOML: " + message);
+    const std::string where =
+        error.subject.empty() ? "" : fmt::format(" (while reading: {})", error.subject);
+    return mistake(file, error.at, fmt::format("this is not TOML: {}{}", error.detail, where));
 }
 
 } // namespace
