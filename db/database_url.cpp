@@ -165,7 +165,8 @@ std::string hide_passwords(std::string text, std::string_view url) {
     if (end > begin) secrets.push_back(url.substr(begin, end - begin));
     for (const std::string_view secret : secrets) {
         replace_all(text, secret);
-        replace_all(text, unescape(secret));
+        const std::string plain = unescape(secret);
+        if (plain != secret) replace_all(text, plain);
     }
     return text;
 }

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <cstdio>
+#include <filesystem>
 #include <utility>
 
 namespace baton::db {
@@ -66,6 +68,21 @@ std::string explain(const std::string& path, int code, const char* message) {
 Failure failure_of(sqlite3* connection, const std::string& path, int code) {
     const char* message = connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(code);
     return {reason_of(code), explain(path, code, message)};
+}
+
+// SQLite takes a file without a whole page, or one that begins with zeros, for an empty database
+// and writes over it. It may be somebody's file.
+bool is_something_else(const std::string& path) {
+    constexpr std::string_view header("SQLite format 3\0", 16);
+    std::error_code ignored;
+    const auto bytes = std::filesystem::file_size(path, ignored);
+    if (ignored || bytes == 0) return false;
+    char first[header.size()] = {};
+    std::FILE* file = std::fopen(path.c_str(), "rbe");
+    if (file == nullptr) return false; // SQLite will say why
+    const std::size_t got = std::fread(first, 1, sizeof first, file);
+    std::fclose(file);
+    return std::string_view(first, got) != header;
 }
 
 std::string file_of(sqlite3* connection) {
@@ -162,6 +179,8 @@ Outcome<Sqlite> Sqlite::open(const std::string& path, Access access) {
         flags |= SQLITE_OPEN_READWRITE;
         break;
     }
+    if (is_something_else(path))
+        return Failure{StoreErrc::refused, explain(path, SQLITE_NOTADB, "")};
     Sqlite database;
     database.path_ = path;
     sqlite3* raw = nullptr;

@@ -23,6 +23,13 @@
 #include <unistd.h>
 #include <vector>
 
+// libpqxx 6.4.5 loses one result object when the connection breaks while a statement runs: it asks
+// the dead connection for its encoding after libpq made the result and before it owns it. The tests
+// here break connections on purpose.
+extern "C" const char* __lsan_default_suppressions() {
+    return "leak:libpqxx";
+}
+
 namespace baton::testing {
 namespace {
 
@@ -234,9 +241,8 @@ void Postgres::spawn_server() {
                  {server_programs() / "postgres", "-D", folder_ / "data", "-c",
                   "listen_addresses=127.0.0.1", "-c", fmt::format("port={}", port_), "-c",
                   "unix_socket_directories=" + folder_.string(), "-c",
-                  fmt::format("fsync={}", sync), "-c", fmt::format("synchronous_commit={}", sync),
-                  "-c", fmt::format("full_page_writes={}", sync), "-c", "shared_buffers=64MB", "-c",
-                  "max_connections=120"},
+                  fmt::format("fsync={}", sync), "-c", fmt::format("full_page_writes={}", sync),
+                  "-c", "shared_buffers=64MB", "-c", "max_connections=120"},
                  folder_ / "server.log");
 }
 
