@@ -7,7 +7,6 @@
 #include "broker/broker_service.hpp"
 #include "broker/net/passwords.hpp"
 #include "db/open_store.hpp"
-#include "orchestrator/definition/loader.hpp"
 #include "orchestrator/orchestrator_service.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
@@ -91,15 +90,6 @@ Outcome<std::unique_ptr<runtime::RunStore>> open_patiently(const std::string& ur
     }
 }
 
-Outcome<std::shared_ptr<orchestrator::core::Workflow>> compile(const std::string& source, const std::string& file) {
-    const auto loaded = orchestrator::definition::load(source, file);
-    if (!loaded)
-        return Failure{make_error_code(runtime::EngineErrc::bad_definition),
-                       orchestrator::definition::render(loaded.diagnostics, source)};
-    // The engine writes name and version of the stored definition into its copy.
-    return std::make_shared<orchestrator::core::Workflow>(*loaded.workflow);
-}
-
 } // namespace
 
 class Server::Parts {
@@ -152,8 +142,8 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     char host[256] = "baton";
     gethostname(host, sizeof host - 1);
     options.node = fmt::format("{}:{}", host, getpid());
-    BATON_ASSIGN(orchestrator, orchestrator::OrchestratorService::start(std::move(options), *store, clock, compile));
-    return boost::system::in_place_value;
+    orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock);
+    return orchestrator->start();
 }
 
 bool Server::Parts::is_user(const std::string& user, const std::string& password, bool remote_is_loopback) const {
@@ -181,10 +171,13 @@ Outcome<void> Server::Parts::start_web() {
     api.call = [this](std::string task, std::string with, std::chrono::milliseconds limit,
                       std::function<void(Outcome<web::CallAnswer>)> reply) {
         orchestrator->call(std::move(task), std::move(with), limit,
-                           [reply = std::move(reply)](Outcome<orchestrator::CallResult> result) {
+                           [reply = std::move(reply)](Outcome<orchestrator::CallAnswer> result) {
                                if (!result) return reply(std::move(result).error());
                                reply(web::CallAnswer{result->completed, std::move(result->body)});
                            });
+    };
+    api.trouble = [this]() -> std::string {
+        return orchestrator->is_connected() ? "" : "the orchestrator is not connected to the broker";
     };
     web::HttpOptions options;
     options.host = config.http_listen.host;

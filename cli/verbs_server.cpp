@@ -1,0 +1,288 @@
+// The verbs that start something: dev, serve, worker, sandbox; and await, which waits for a server.
+#include "base/log.hpp"
+#include "base/thread.hpp"
+#include "cli/api.hpp"
+#include "cli/children.hpp"
+#include "cli/output.hpp"
+#include "cli/sandbox_view.hpp"
+#include "cli/terminal.hpp"
+#include "cli/verbs.hpp"
+#include "sandbox/sandbox.hpp"
+#include "server/server.hpp"
+#include "workers/run_workers.hpp"
+
+#include <CLI/CLI.hpp>
+#include <boost/json/object.hpp>
+#include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <thread>
+
+namespace baton::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+// SIGINT and SIGTERM are blocked before any other thread starts and taken by the one that waits, so
+// what follows them is ordinary code. Lives in main's thread.
+class Signals {
+public:
+    Signals() {
+        sigemptyset(&set_);
+        sigaddset(&set_, SIGINT);
+        sigaddset(&set_, SIGTERM);
+        pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+        std::signal(SIGPIPE, SIG_IGN);
+    }
+    Signals(const Signals&) = delete;
+    Signals& operator=(const Signals&) = delete;
+
+    // Until a signal comes. Then they work as usual again: a second one ends the process at once.
+    void wait() const {
+        int received = 0;
+        while (sigwait(&set_, &received) != 0) {
+        }
+        pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
+    }
+    // Whether one has come that nobody took yet.
+    bool received() const {
+        sigset_t pending;
+        return sigpending(&pending) == 0 && (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
+    }
+
+private:
+    sigset_t set_{};
+};
+
+// Nothing after having printed every complaint.
+std::optional<server::Config> configuration(Session& session, const std::string& file) {
+    auto [config, complaints] = server::load_config(file, session.environment);
+    for (const auto& complaint : complaints) fmt::print(stderr, "{}\n", complaint);
+    if (!complaints.empty()) {
+        session.exit_code = exit_wrong_usage;
+        return std::nullopt;
+    }
+    log::set_level(config.log_level);
+    return config;
+}
+
+bool fail(Session& session, const Failure& failure) {
+    complain(failure.detail);
+    session.exit_code = exit_failed;
+    return false;
+}
+
+// ---- serve --------------------------------------------------------------------------------------
+
+void serve(Session& session, const std::string& file) {
+    const auto config = configuration(session, file);
+    if (!config) return;
+    Signals signals;
+    auto server = server::Server::start(*config, false, [&signals] { return signals.received(); });
+    if (!server) {
+        fail(session, server.error());
+        return;
+    }
+    signals.wait();
+    log::info("server", "stopping");
+    (*server)->stop();
+}
+
+// ---- sandbox ------------------------------------------------------------------------------------
+
+Outcome<sandbox::Sandbox> start_sandbox(const Session& session, const std::string& state_file,
+                                        const std::string& certificate_file) {
+    sandbox::Options options;
+    options.http_port = 15680;
+    options.smtp_port = 0;
+    if (const auto found = session.environment.find("BATON_SANDBOX_LISTEN"); found != session.environment.end()) {
+        const auto colon = found->second.rfind(':');
+        options.address = found->second.substr(0, colon);
+        const int port = colon == std::string::npos ? 0 : std::atoi(found->second.c_str() + colon + 1);
+        options.http_port = static_cast<std::uint16_t>(port);
+    }
+    options.state_file = state_file;
+    options.certificate_file = certificate_file;
+    return sandbox::Sandbox::start(options);
+}
+
+void serve_sandbox(Session& session, const std::string& state_file) {
+    Signals signals;
+    auto sandbox = start_sandbox(session, state_file, "");
+    if (!sandbox) {
+        fail(session, sandbox.error());
+        return;
+    }
+    log::info("sandbox", "stands in for mail, Redmine and Slack", {{"http", sandbox->url()}, {"smtp", sandbox->smtp_url()}});
+    signals.wait();
+    sandbox->stop();
+}
+
+// ---- dev ----------------------------------------------------------------------------------------
+
+// The variables that point the workers at the sandbox, for each target that is not configured.
+std::map<std::string, std::string> worker_variables(const Session& session, const sandbox::Sandbox& sandbox,
+                                                    const std::string& broker_url, const std::string& certificate) {
+    std::map<std::string, std::string> variables{{"BATON_BROKER_URL", broker_url}};
+    const auto is_set = [&](const char* name) { return session.environment.contains(name); };
+    const auto& options = sandbox.options();
+    if (!is_set("BATON_MAILCOW_URL") && !is_set("BATON_MAIL_DB_URL")) {
+        variables["BATON_MAILCOW_URL"] = sandbox.mailcow_url();
+        variables["BATON_MAILCOW_KEY"] = options.mailcow_key;
+    }
+    if (!is_set("BATON_SMTP_URL")) {
+        variables["BATON_SMTP_URL"] = sandbox.smtp_url();
+        variables["BATON_SMTP_USER"] = options.smtp_user;
+        variables["BATON_SMTP_PASSWORD"] = options.smtp_password;
+        variables["BATON_SMTP_CA_FILE"] = certificate;
+    }
+    if (!is_set("BATON_REDMINE_URL")) {
+        variables["BATON_REDMINE_URL"] = sandbox.redmine_url();
+        variables["BATON_REDMINE_KEY"] = options.redmine_key;
+    }
+    if (!is_set("BATON_SLACK_URL") && !is_set("BATON_SLACK_TOKEN") && !is_set("BATON_SLACK_TOKEN_FILE")) {
+        variables["BATON_SLACK_URL"] = sandbox.slack_url();
+        variables["BATON_SLACK_TOKEN"] = options.slack_token;
+        variables["BATON_SLACK_TEAM"] = options.slack_team;
+    }
+    return variables;
+}
+
+void dev(Session& session, const std::string& file, const std::string& folder) {
+    auto config = configuration(session, file);
+    if (!config) return;
+    if (!folder.empty() || config->workflows.empty()) config->workflows = folder.empty() ? "workflows" : folder;
+    Signals signals;
+    std::error_code error;
+    std::filesystem::create_directories(config->data, error);
+    const auto certificate = config->data + "/sandbox-certificate.pem";
+    auto sandbox = start_sandbox(session, config->data + "/sandbox.jsonl", certificate);
+    if (!sandbox) {
+        fail(session, sandbox.error());
+        return;
+    }
+    auto server = server::Server::start(*config, true, [&signals] { return signals.received(); });
+    if (!server) {
+        fail(session, server.error());
+        return;
+    }
+    Children workers;
+    workers.start("workers", {"worker", "mail", "redmine", "slack"},
+                  worker_variables(session, *sandbox, (*server)->local_broker_url(), certificate));
+    log::info("dev", "the sandbox stands in for mail, Redmine and Slack where nothing else is configured",
+              {{"http", sandbox->url()}, {"smtp", sandbox->smtp_url()}});
+    log::info("dev", "everything runs; Ctrl-C ends it", {{"workflows", config->workflows}, {"data", config->data}});
+    signals.wait();
+    log::info("dev", "stopping");
+    workers.stop();
+    (*server)->stop();
+    sandbox->stop();
+}
+
+// ---- worker -------------------------------------------------------------------------------------
+
+void work(Session& session, const std::vector<std::string>& names) {
+    // Only what a worker needs of the configuration: where the broker is, and how much to log.
+    const auto config = configuration(session, "");
+    if (!config) return;
+    std::string url = config->broker_url;
+    if (const auto found = session.environment.find("BATON_AMQP"); url.empty() && found != session.environment.end())
+        url = found->second;
+    if (url.empty()) url = "amqp://guest:guest@127.0.0.1:5672/";
+    Signals signals;
+    std::stop_source stopping;
+    // The workers run on a thread of their own while this one waits for signals. When they end by
+    // themselves, a signal of our own ends the wait.
+    Outcome<void> done = boost::system::in_place_value;
+    Thread running("workers", [&] {
+        done = workers::run_workers(names, session.environment, url, stopping.get_token());
+        if (!stopping.stop_requested()) kill(getpid(), SIGTERM);
+    });
+    signals.wait();
+    stopping.request_stop();
+    running.join();
+    if (done) return;
+    complain(done.error().detail);
+    session.exit_code = exit_wrong_usage;
+}
+
+// ---- await --------------------------------------------------------------------------------------
+
+void await_server(Session& session, const std::string& limit_text) {
+    const double seconds = std::atof(limit_text.c_str());
+    const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds > 0 ? seconds : 30);
+    Api api(session.environment);
+    for (;;) {
+        const auto answer = api.get("/api/health", std::chrono::seconds(2));
+        if (answer && answer->is_good()) return;
+        if (std::chrono::steady_clock::now() > until) {
+            complain(answer ? answer->reason() : answer.error().detail);
+            session.exit_code = exit_unreachable;
+            return;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+}
+
+} // namespace
+
+void add_server_verbs(CLI::App& app, Session& session) {
+    struct Values {
+        std::string config, folder, state_file, fault, heal, limit = "30s";
+        std::vector<std::string> names;
+        unsigned free_ports = 0;
+        bool show = false, as_json = false;
+    };
+    auto values = std::make_shared<Values>();
+
+    auto* developing = app.add_subcommand("dev", "Run everything on this machine: broker, orchestrator, workers, sandbox");
+    developing->add_option("DIR", values->folder, "Folder of workflow files, loaded and watched (default: workflows)");
+    developing->add_option("--config", values->config, "Configuration file (default: baton.toml if it is there)");
+    developing->footer("Example:\n  baton dev workflows\n  baton run provision-user --set email=ada@example.org --set first_name=Ada --set last_name=Lovelace");
+    developing->callback([&session, values] { dev(session, values->config, values->folder); });
+
+    auto* serving = app.add_subcommand("serve", "Run broker and orchestrator");
+    serving->add_option("--config", values->config, "Configuration file (default: baton.toml if it is there)");
+    serving->footer("docs/operating.md lists every key and variable.\n\nExamples:\n  baton serve\n"
+                    "  BATON_DB_URL_FILE=/run/secrets/db BATON_BROKER_LISTEN=0.0.0.0:5672 baton serve --config /etc/baton.toml");
+    serving->callback([&session, values] { serve(session, values->config); });
+
+    auto* working = app.add_subcommand("worker", "Run workers: mail, redmine, slack");
+    working->add_option("NAME", values->names, "mail, redmine, slack")->required();
+    working->footer("Settings are variables, see docs/workers.md; the broker is BATON_BROKER_URL.\n\nExample:\n"
+                    "  BATON_REDMINE_URL=https://redmine.example.org BATON_REDMINE_KEY_FILE=/run/secrets/redmine baton worker redmine");
+    working->callback([&session, values] { work(session, values->names); });
+
+    auto* standing_in = app.add_subcommand("sandbox", "A stand-in for mail, Redmine and Slack on this machine");
+    standing_in->add_option("--state", values->state_file, "Keep what it holds in this file");
+    standing_in->add_flag("--show", values->show, "Show what a running sandbox holds");
+    standing_in->add_flag("--json", values->as_json, "With --show: everything as JSON");
+    standing_in->add_option("--fault", values->fault, "Make a call of a running sandbox fail: CALL=ERROR");
+    standing_in->add_option("--heal", values->heal, "Make a call work again");
+    standing_in->add_option("--free-ports", values->free_ports, "Print so many free ports, for scripts");
+    standing_in->footer("It listens on BATON_SANDBOX_LISTEN (127.0.0.1:15680). It is no real system: it sends nothing anywhere.\n\n"
+                        "Examples:\n  baton sandbox\n  baton sandbox --show\n  baton sandbox --fault slack.invite=fatal_error\n  baton sandbox --heal slack.invite");
+    standing_in->callback([&session, values] {
+        if (values->free_ports > 0) return print_free_ports(session, values->free_ports);
+        if (values->show) return show_sandbox(session, values->as_json);
+        if (!values->fault.empty() || !values->heal.empty()) return set_sandbox_fault(session, values->fault, values->heal);
+        serve_sandbox(session, values->state_file);
+    });
+
+    auto* awaiting = app.add_subcommand("await", "Wait until the server works");
+    awaiting->add_option("--timeout", values->limit, "How long, for example 30s")->capture_default_str();
+    awaiting->footer("Example:\n  baton await --timeout 30s && baton deploy workflows/*.toml");
+    awaiting->callback([&session, values] { await_server(session, values->limit); });
+}
+
+} // namespace baton::cli
