@@ -67,12 +67,15 @@ public:
     // On the core's thread, between turns.
     Overview overview(const OverviewWish& wish = {}) const;
     std::optional<UserPut> find_user(std::string_view name) const;
+    // All that is durable, as records that give it again: what is defined, then the messages that
+    // live, those delivered and not acknowledged included.
+    std::vector<Record> snapshot() const;
     // Does this user have any permission on this vhost?
     bool may_enter(std::string_view user, std::string_view vhost) const;
 
 private:
-    class Inside;
-    std::unique_ptr<Inside> inside_;
+    // The table of contents of everything behind the door.
+    std::unique_ptr<class Protocol> protocol_;
 };
 
 } // namespace baton::broker::core

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/bytes.hpp"
+#include "base/clock.hpp"
 #include "broker/core/ids.hpp"
 
 #include <atomic>
@@ -18,6 +19,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace baton::broker::core {
 
@@ -41,6 +43,9 @@ public:
     }
     ~MessageRef();
 
+    // One more holder of a message that somebody holds already.
+    static MessageRef share(Message& message);
+
     void swap(MessageRef& other) noexcept { std::swap(message_, other.message_); }
     Message* get() const { return message_; }
     Message* operator->() const { return message_; }
@@ -52,6 +57,65 @@ private:
     explicit MessageRef(Message* adopted) : message_(adopted) {}
 
     Message* message_ = nullptr;
+};
+
+// One copy of a message in one durable queue.
+struct Place {
+    QueueId queue;
+    Position position = 0;
+    Time expires_at = Time::max(); // Time::max(): never
+    std::uint32_t delivery_count = 0;
+    bool redelivered = false;
+
+    bool operator==(const Place&) const = default;
+};
+
+// The durable queues that hold a message. Nearly always one, so the first costs no allocation.
+class DurablePlaces {
+public:
+    bool empty() const { return !has_first_; }
+    std::size_t size() const { return (has_first_ ? 1 : 0) + (more_ ? more_->size() : 0); }
+
+    void add(const Place& place) {
+        if (!has_first_) {
+            first_ = place;
+            has_first_ = true;
+            return;
+        }
+        if (!more_) more_ = std::make_unique<std::vector<Place>>();
+        more_->push_back(place);
+    }
+
+    Place* find(QueueId queue, Position position) {
+        if (has_first_ && first_.queue == queue && first_.position == position) return &first_;
+        if (more_)
+            for (Place& place : *more_)
+                if (place.queue == queue && place.position == position) return &place;
+        return nullptr;
+    }
+
+    // False: it was not there.
+    bool remove(QueueId queue, Position position) {
+        Place* found = find(queue, position);
+        if (found == nullptr) return false;
+        if (found != &first_) {
+            more_->erase(more_->begin() + (found - more_->data()));
+        } else if (more_ && !more_->empty()) {
+            first_ = more_->front();
+            more_->erase(more_->begin());
+        } else {
+            has_first_ = false;
+        }
+        return true;
+    }
+
+    const Place& first() const { return first_; }
+    std::vector<Place> others() const { return more_ ? *more_ : std::vector<Place>{}; }
+
+private:
+    Place first_;
+    std::unique_ptr<std::vector<Place>> more_;
+    bool has_first_ = false;
 };
 
 // What a message is made of. The views need to live only during Message::make().
@@ -90,6 +154,11 @@ public:
         return ttl_millis_;
     }
 
+    // What keeps a shared body alive; null when the body lies in the message's own memory.
+    const std::shared_ptr<const void>* body_owner() const {
+        return body_owner_ ? &body_owner_ : nullptr;
+    }
+
     // What this message costs in memory, for limits.
     std::uint64_t memory_size() const {
         return sizeof(Message) + routing_bytes_ + properties_bytes_ + body_bytes_;
@@ -97,13 +166,18 @@ public:
 
     // --- The core's own notes; nobody else reads or writes them. ---------------------------------
 
-    // The youngest record that says this message; 0 while it is not in the journal.
-    RecordNumber record = 0;
-    // How many durable queues still hold it. At 0 its record is dead.
-    std::uint32_t durable_places = 0;
-    // Neighbours in the list of living records, oldest first.
-    Message* older = nullptr;
-    Message* younger = nullptr;
+    struct Notes {
+        // The youngest record that says this message; 0 while it is not in the journal.
+        RecordNumber record = 0;
+        // Neighbours in the list of living records, oldest first.
+        Message* older = nullptr;
+        Message* younger = nullptr;
+        // How many queues hold it, ready or unacknowledged.
+        std::uint32_t places = 0;
+        // Which durable queues hold it; empty for a message that is not in the journal.
+        DurablePlaces durable;
+    };
+    Notes notes;
 
 private:
     friend class MessageRef;
@@ -134,6 +208,11 @@ private:
 
 inline MessageRef::MessageRef(const MessageRef& other) : message_(other.message_) {
     if (message_ != nullptr) message_->references_.fetch_add(1, std::memory_order_relaxed);
+}
+
+inline MessageRef MessageRef::share(Message& message) {
+    message.references_.fetch_add(1, std::memory_order_relaxed);
+    return MessageRef(&message);
 }
 
 inline MessageRef::~MessageRef() {

@@ -117,17 +117,6 @@ struct Unbound {
 
 // --- Messages --------------------------------------------------------------------------------
 
-// One copy of a message in one durable queue.
-struct Place {
-    QueueId queue;
-    Position position = 0;
-    Time expires_at = Time::max(); // Time::max(): never
-    std::uint32_t delivery_count = 0;
-    bool redelivered = false;
-
-    bool operator==(const Place&) const = default;
-};
-
 // A persistent message entered durable queues; body once, however many they are. Nearly all
 // messages have one place, so the first one costs no allocation.
 struct MessageStored {

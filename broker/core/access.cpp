@@ -1,0 +1,67 @@
+// Permission patterns.
+#include "broker/core/access.hpp"
+
+#include "amqp/errors.hpp"
+
+#include <fmt/format.h>
+
+#include <regex>
+#include <unordered_map>
+
+namespace baton::broker::core {
+
+struct Access::Patterns {
+    std::unordered_map<std::string, std::regex> compiled;
+};
+
+Access::Access() : patterns_(std::make_unique<Patterns>()) {}
+Access::~Access() = default;
+
+Outcome<void> Access::check_pattern(const std::string& pattern) const {
+    // The standard library reports a broken pattern by throwing; this is the border to it.
+    try {
+        const std::regex compiled(pattern);
+        return boost::system::in_place_value;
+    } catch (const std::regex_error& error) {
+        return Failure{amqp::ReplyCode::precondition_failed,
+                       fmt::format("'{}' is not a regular expression: {}", pattern, error.what())};
+    }
+}
+
+// A pattern matches anywhere in the name; the empty one matches only the empty name.
+bool Access::matches(const std::string& pattern, std::string_view name) {
+    if (pattern == ".*" || pattern == "^.*$") return true;
+    if (pattern.empty() || pattern == "^$") return name.empty();
+    auto found = patterns_->compiled.find(pattern);
+    if (found == patterns_->compiled.end()) {
+        if (!check_pattern(pattern)) return false;
+        found = patterns_->compiled.emplace(pattern, std::regex(pattern)).first;
+    }
+    return std::regex_search(name.begin(), name.end(), found->second);
+}
+
+bool Access::may(const User* user, std::string_view vhost, Right right, std::string_view name) {
+    if (user == nullptr) return false;
+    const auto found = user->permissions.find(vhost);
+    if (found == user->permissions.end()) return false;
+    const PermissionPut& permission = found->second;
+    const std::string_view shown = name.empty() ? "amq.default" : name;
+    switch (right) {
+    case Right::configure: return matches(permission.configure, shown);
+    case Right::write: return matches(permission.write, shown);
+    case Right::read: return matches(permission.read, shown);
+    }
+    return false;
+}
+
+bool Access::may_use_key(const User* user, std::string_view vhost, Right right,
+                         std::string_view exchange, std::string_view routing_key) {
+    if (user == nullptr) return false;
+    for (const TopicPermissionPut& permission : user->topic_permissions) {
+        if (permission.vhost != vhost || permission.exchange != exchange) continue;
+        return matches(right == Right::write ? permission.write : permission.read, routing_key);
+    }
+    return true;
+}
+
+} // namespace baton::broker::core

@@ -1,0 +1,69 @@
+// The front door: sets time and turn, and lets the protocol work.
+#include "broker/core/broker.hpp"
+
+#include "broker/core/protocol.hpp"
+
+namespace baton::broker::core {
+
+Broker::Broker(Options options) : protocol_(std::make_unique<Protocol>(std::move(options))) {}
+Broker::~Broker() = default;
+
+void Broker::replay(Record&& record, RecordNumber number) {
+    protocol_->replay(std::move(record), number);
+}
+
+void Broker::finish_recovery(RecordNumber last_number, Time now, Turn& turn) {
+    protocol_->begin(now, turn);
+    protocol_->finish_recovery(last_number);
+    protocol_->finish();
+}
+
+void Broker::apply(Event&& event, Time now, Turn& turn) {
+    protocol_->begin(now, turn);
+    protocol_->apply(std::move(event));
+}
+
+void Broker::publish(const PublishReceived& event, Time now, Turn& turn) {
+    protocol_->begin(now, turn);
+    protocol_->on(event);
+}
+
+void Broker::ack(const AckReceived& event, Time now, Turn& turn) {
+    protocol_->begin(now, turn);
+    protocol_->on(event);
+}
+
+void Broker::nack(const NackReceived& event, Time now, Turn& turn) {
+    protocol_->begin(now, turn);
+    protocol_->on(event);
+}
+
+void Broker::written(const Written& event) { protocol_->on(event); }
+
+void Broker::finish(Time now, Turn& turn) {
+    protocol_->begin(now, turn);
+    protocol_->finish();
+}
+
+void Broker::durable_up_to(TurnNumber turn) { protocol_->durable_up_to(turn); }
+
+std::optional<Time> Broker::next_deadline() const { return protocol_->next_deadline(); }
+
+Overview Broker::overview(const OverviewWish& wish) const { return protocol_->overview(wish); }
+
+std::optional<UserPut> Broker::find_user(std::string_view name) const {
+    const User* user = std::as_const(*protocol_).state().user(name);
+    if (user == nullptr) return std::nullopt;
+    return user->put;
+}
+
+std::vector<Record> Broker::snapshot() const {
+    return std::as_const(*protocol_).state().snapshot();
+}
+
+bool Broker::may_enter(std::string_view user_name, std::string_view vhost) const {
+    const User* user = std::as_const(*protocol_).state().user(user_name);
+    return user != nullptr && user->permissions.contains(vhost);
+}
+
+} // namespace baton::broker::core

@@ -1,0 +1,134 @@
+// What clients hold open: connections, their channels, and their consumers. Plain values with links
+// between them; the rules live in the handlers. Owned by Protocol; on the core's thread.
+#pragma once
+
+#include "broker/core/command.hpp"
+#include "broker/core/event.hpp"
+#include "broker/core/ids.hpp"
+#include "broker/core/overview.hpp"
+#include "broker/core/queue.hpp"
+#include "broker/core/ring.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace baton::broker::core {
+
+struct Channel;
+struct Connection;
+
+struct Consumer {
+    Channel* channel = nullptr;
+    Queue* queue = nullptr; // null: the direct reply-to consumer
+    ConsumerNumber number = 0;
+    std::string tag;
+    bool no_ack = false;
+    bool exclusive = false;
+    std::uint16_t prefetch = 0; // 0: unlimited
+    std::int32_t priority = 0;
+    amqp::FieldTable arguments;
+
+    std::uint32_t unacked = 0;
+
+    // Links of ReadyConsumers.
+    bool is_ready = false;
+    Consumer* next = nullptr;
+    Consumer* previous = nullptr;
+};
+
+// A delivered message that waits for its acknowledgement.
+struct Unacked {
+    Entry entry;               // without message: acknowledged, or never wanted one
+    Queue* queue = nullptr;    // a deleted queue lives on until the last of these is gone
+    Consumer* consumer = nullptr; // null: basic.get, or the consumer is cancelled
+    bool in_transaction = false;  // acknowledged in a transaction that is not committed
+};
+
+// Publishes that get the same answer and follow each other.
+struct ConfirmRun {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    bool refused = false;
+};
+
+// Where the last message went: the next one mostly goes there too. It was allowed to.
+struct RememberedRoute {
+    std::uint64_t version = 0; // of the topology; 0: nothing remembered
+    std::string exchange;
+    Exchange* first_exchange = nullptr;
+    bool has_queues = false; // the rest is valid
+    std::string routing_key;
+    std::vector<Queue*> queues;
+};
+
+// What a transaction collects. It is carried out by tx.commit in this order.
+struct TransactionStep {
+    // Either a publish …
+    MessageRef message;
+    bool mandatory = false;
+    std::vector<std::string> more_routing_keys; // from CC and BCC
+    // … or the end of a delivery.
+    std::uint64_t delivery_tag = 0;
+    bool rejected = false;
+    bool requeue = false;
+};
+
+struct Channel {
+    enum class Mode : std::uint8_t { plain, confirm, transaction };
+
+    Connection* connection = nullptr;
+    ChannelNumber number = 0;
+    bool closing = false; // we said channel.close and wait for close-ok
+    bool flow = true;     // the client takes deliveries
+    Mode mode = Mode::plain;
+
+    // Deliveries: the tag of unacked[0] is `first_unacked_tag`; holes stay until the front moves.
+    std::uint64_t next_delivery_tag = 1;
+    std::uint64_t first_unacked_tag = 1;
+    Ring<Unacked> unacked;
+    std::uint32_t unacked_count = 0;
+    std::uint16_t prefetch = 0;        // for consumers to come
+    std::uint16_t global_prefetch = 0; // 0: unlimited
+
+    std::vector<std::unique_ptr<Consumer>> consumers;
+    std::string last_queue; // what "" means
+
+    // Publishing.
+    std::uint64_t next_publish_tag = 1;
+    std::vector<ConfirmRun> confirms; // of this turn
+    bool confirm_needs_journal = false;
+    bool in_confirming = false; // listed for finish()
+    RememberedRoute route;
+    std::vector<TransactionStep> transaction;
+
+    // The last turns with something of this channel that waits for the journal.
+    TurnNumber replies_wait_for = 0;
+    TurnNumber confirms_wait_for = 0;
+
+    // Direct reply-to.
+    Consumer* reply_consumer = nullptr;
+    std::string reply_name; // amq.rabbitmq.reply-to.<secret>
+
+    MessageCounters counters;
+};
+
+struct Connection {
+    ConnectionOpened told;
+    struct Vhost* vhost = nullptr;
+    Time connected_at{};
+    bool closing = false;   // ignores everything until ConnectionLost
+    bool publishes = false; // has published: the one alarms stop
+    bool paused = false;
+    std::vector<std::unique_ptr<Channel>> channels; // by number; index 0 is never used
+
+    // Bytes handed to the outbox and not written yet; above the limit its consumers wait.
+    std::uint64_t outbox_bytes = 0;
+    bool consumers_wait_for_outbox = false;
+
+    std::vector<bool> consumer_numbers; // which are taken
+    std::vector<Queue*> exclusive_queues;
+};
+
+} // namespace baton::broker::core

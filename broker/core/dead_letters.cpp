@@ -1,0 +1,53 @@
+// What happens to messages that die: they are collected while handlers work, and settled before
+// anything is delivered, one after the other, so that a chain of dead letters does not recurse.
+#include "broker/core/protocol.hpp"
+
+#include "amqp/properties.hpp"
+#include "broker/core/edit.hpp"
+
+#include <algorithm>
+
+namespace baton::broker::core {
+
+void Protocol::bury(Queue& queue, Entry entry, DeathReason reason) {
+    const QueueSettings& settings = queue.settings();
+    if (!settings.dead_letter_exchange) return forget(queue, entry);
+    burials_.push_back(Burial{queue.id(), queue.name(), queue.identity().vhost,
+                              queue.is_recorded(), *settings.dead_letter_exchange,
+                              settings.dead_letter_routing_key, std::move(entry), reason});
+}
+
+ByteView Protocol::headers_of(const Message& message) {
+    const auto properties = amqp::PropertiesView::parse(message.properties());
+    return properties ? properties->headers().value_or(ByteView{}) : ByteView{};
+}
+
+void Protocol::settle_dead_letters() {
+    for (std::uint32_t settled = 0;
+         !burials_.empty() && settled < options_.dead_letters_per_turn_max; ++settled) {
+        Burial burial = std::move(burials_.front());
+        burials_.pop_front();
+        // The copy is stored before the original is forgotten: a crash in between leaves both.
+        if (Exchange* exchange = burial.vhost->exchange(burial.exchange))
+            send_to_dead_letter_exchange(burial, *exchange);
+        forget(burial.queue, burial.recorded && state_.queue(burial.queue) != nullptr,
+               burial.entry);
+    }
+}
+
+void Protocol::send_to_dead_letter_exchange(const Burial& burial, Exchange& exchange) {
+    Death death{burial.reason, burial.queue_name, now_, burial.exchange, std::nullopt};
+    if (burial.routing_key) death.dead_letter_routing_key = *burial.routing_key;
+    const DeadLetter letter = dead_letter_from(*burial.entry.message, death);
+    const std::span<const std::string> more_keys(letter.routing_keys.begin() + 1,
+                                                 letter.routing_keys.end());
+    const auto routed = route_by_all_keys(exchange, letter.routing_keys.front(), more_keys,
+                                          headers_of(*letter.message));
+    std::vector<Queue*> targets(routed.begin(), routed.end());
+    std::erase_if(targets, [&](Queue* queue) {
+        return closes_cycle(letter.deaths, queue->name());
+    });
+    if (!targets.empty()) place(letter.message, targets);
+}
+
+} // namespace baton::broker::core

@@ -1,0 +1,153 @@
+// Who gets the next message, and what time does to queues. The only file that hands ready messages
+// to consumers.
+#include "broker/core/protocol.hpp"
+
+#include "broker/core/edit.hpp"
+
+#include <algorithm>
+
+namespace baton::broker::core {
+
+// First marked, first served; serving may mark more.
+void Protocol::deliver_due() {
+    for (std::size_t at = 0; at < due_.size(); ++at) {
+        Queue* queue = due_[at];
+        if (queue == nullptr) continue;
+        queue->due = false;
+        serve(*queue);
+    }
+    due_.clear();
+}
+
+void Protocol::forget_due(Queue& queue) {
+    if (!queue.due) return;
+    queue.due = false;
+    std::replace(due_.begin(), due_.end(), &queue, static_cast<Queue*>(nullptr));
+}
+
+void Protocol::serve(Queue& queue) {
+    forget_due(queue);
+    while (queue.ready() != 0) {
+        Consumer* consumer = queue.ready_consumers.first();
+        if (consumer == nullptr) break;
+        if (!can_take(*consumer)) {
+            queue.ready_consumers.remove(*consumer);
+            if (consumer->channel->connection->outbox_bytes > options_.outbox_bytes_max)
+                consumer->channel->connection->consumers_wait_for_outbox = true;
+            continue;
+        }
+        // A message whose time is 0 still reaches a consumer that is ready when it comes.
+        const Time expires_at = queue.front().expires_at;
+        Entry entry = queue.pop();
+        if (expires_at < now_) {
+            bury(queue, std::move(entry), DeathReason::expired);
+            continue;
+        }
+        queue.ready_consumers.rotate(*consumer);
+        deliver(*consumer, queue, std::move(entry));
+    }
+    expire(queue);
+    if (queue.settings().overflow == Overflow::drop_head)
+        while (queue.is_over_limit() && queue.ready() != 0)
+            bury(queue, queue.pop_to_drop(), DeathReason::maxlen);
+    arm(queue);
+}
+
+MessageRef Protocol::shown(const Queue& queue, const Entry& entry) {
+    if (entry.delivery_count == 0 || !queue.settings().delivery_limit) return entry.message;
+    return with_delivery_count(*entry.message, entry.delivery_count);
+}
+
+std::uint64_t Protocol::skip_tag(Channel& channel) {
+    const std::uint64_t tag = channel.next_delivery_tag++;
+    if (channel.unacked.empty())
+        channel.first_unacked_tag = channel.next_delivery_tag;
+    else
+        channel.unacked.push_back({});
+    return tag;
+}
+
+std::uint64_t Protocol::keep_unacked(Channel& channel, Queue& queue, Consumer* consumer,
+                                     Entry entry) {
+    queue.unacked += 1;
+    queue.unacked_bytes += entry.message->body_size();
+    channel.unacked_count += 1;
+    if (consumer != nullptr) consumer->unacked += 1;
+    channel.unacked.push_back(Unacked{std::move(entry), &queue, consumer, false});
+    return channel.next_delivery_tag++;
+}
+
+void Protocol::deliver(Consumer& consumer, Queue& queue, Entry entry) {
+    Channel& channel = *consumer.channel;
+    Deliver command;
+    command.consumer = consumer.number;
+    command.redelivered = entry.redelivered;
+    if (entry.redelivered) {
+        ++queue.counters.redelivered;
+        ++channel.counters.redelivered;
+        ++counters_.redelivered;
+    }
+    if (consumer.no_ack) {
+        command.message = shown(queue, entry);
+        forget(queue, entry);
+        command.delivery_tag = skip_tag(channel);
+        ++queue.counters.delivered_no_ack;
+        ++channel.counters.delivered_no_ack;
+        ++counters_.delivered_no_ack;
+    } else {
+        command.message = shown(queue, entry);
+        command.delivery_tag = keep_unacked(channel, queue, &consumer, std::move(entry));
+        ++queue.counters.delivered;
+        ++channel.counters.delivered;
+        ++counters_.delivered;
+    }
+    charge(*channel.connection, delivery_charge(*command.message));
+    say(channel, std::move(command));
+}
+
+// --- Time ----------------------------------------------------------------------------------------
+
+void Protocol::expire(Queue& queue) {
+    if (queue.armed == Time::max() && queue.next_expiry() == Time::max()) return;
+    while (std::optional<Entry> entry = queue.pop_expired(now_))
+        bury(queue, std::move(*entry), DeathReason::expired);
+}
+
+// A deadline that stands stays as long as it is early enough: moving it for every message would
+// cost more than waking once too often.
+void Protocol::arm(Queue& queue) {
+    Time wanted = queue.next_expiry();
+    if (queue.settings().expires_millis && queue.consumers.empty())
+        wanted = std::min(wanted, queue.used_at + std::chrono::milliseconds(
+                                                      *queue.settings().expires_millis));
+    if (wanted >= queue.armed) return;
+    queue.armed = wanted;
+    deadlines_.set(queue.id(), wanted);
+}
+
+void Protocol::used(Queue& queue) {
+    if (!queue.settings().expires_millis) return;
+    queue.used_at = now_;
+    arm(queue);
+}
+
+void Protocol::on(const Ticked&) {
+    // The rest comes with the next tick, which is due at once.
+    constexpr std::size_t deadlines_per_tick_max = 1000;
+    for (const QueueId id : deadlines_.take_due(now_, deadlines_per_tick_max)) {
+        Queue* queue = state_.queue(id);
+        if (queue == nullptr) continue;
+        queue->armed = Time::max();
+        const auto expires = queue->settings().expires_millis;
+        if (expires && queue->consumers.empty() &&
+            queue->used_at + std::chrono::milliseconds(*expires) <= now_) {
+            delete_queue(*queue);
+            continue;
+        }
+        mark_due(*queue);
+        // Served even when nothing can be delivered, so that the next deadline is set.
+        serve(*queue);
+    }
+}
+
+} // namespace baton::broker::core

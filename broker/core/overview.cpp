@@ -1,0 +1,203 @@
+// The read-only view, made on demand, sorted by names so that two looks at the same broker agree.
+#include "broker/core/protocol.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace baton::broker::core {
+
+namespace {
+
+QueueView view_of(const Queue& queue, const std::string& vhost) {
+    const Queue::Identity& identity = queue.identity();
+    QueueView view;
+    view.id = identity.id;
+    view.vhost = vhost;
+    view.name = identity.name;
+    view.type = queue.settings().quorum ? "quorum" : "classic";
+    view.durable = identity.durable;
+    view.exclusive = queue.is_exclusive();
+    view.auto_delete = identity.auto_delete;
+    view.arguments = identity.arguments;
+    view.ready = queue.ready();
+    view.unacked = queue.unacked;
+    view.ready_bytes = queue.ready_bytes();
+    view.unacked_bytes = queue.unacked_bytes;
+    view.consumers = queue.consumers.size();
+    view.has_single_active_consumer = queue.settings().single_active_consumer;
+    if (queue.active_consumer != nullptr) view.active_consumer_tag = queue.active_consumer->tag;
+    view.counters = queue.counters;
+    return view;
+}
+
+ExchangeView view_of(const Exchange& exchange, const std::string& vhost) {
+    const Exchange::Identity& identity = exchange.identity();
+    ExchangeView view;
+    view.vhost = vhost;
+    view.name = identity.name;
+    view.type = name_of(identity.type);
+    view.durable = identity.durable;
+    view.auto_delete = identity.auto_delete;
+    view.internal = identity.internal;
+    view.arguments = identity.arguments;
+    view.published_in = exchange.published_in;
+    view.published_out = exchange.published_out;
+    return view;
+}
+
+BindingView view_of(const Binding& binding, const std::string& vhost) {
+    const bool to_queue = binding.queue != nullptr;
+    return {vhost,
+            binding.source->name(),
+            to_queue ? DestinationKind::queue : DestinationKind::exchange,
+            to_queue ? binding.queue->name() : binding.exchange->name(),
+            binding.routing_key,
+            binding.arguments};
+}
+
+ConnectionView view_of(const Connection& connection) {
+    const ConnectionOpened& told = connection.told;
+    ConnectionView view;
+    view.id = told.connection;
+    view.name = told.name;
+    view.user = told.user;
+    view.vhost = told.vhost;
+    view.peer_host = told.peer_host;
+    view.peer_port = told.peer_port;
+    view.host = told.host;
+    view.port = told.port;
+    view.mechanism = told.mechanism;
+    view.tls = told.tls;
+    view.blocked = connection.paused;
+    view.closing = connection.closing;
+    view.channel_max = told.channel_max;
+    view.frame_max = told.frame_max;
+    view.heartbeat_seconds = told.heartbeat_seconds;
+    for (const auto& channel : connection.channels)
+        if (channel != nullptr) ++view.channels;
+    view.connected_at = connection.connected_at;
+    view.client_properties = told.client_properties;
+    return view;
+}
+
+ChannelView view_of(const Channel& channel) {
+    ChannelView view;
+    view.connection = channel.connection->told.connection;
+    view.number = channel.number;
+    view.connection_name = channel.connection->told.name;
+    view.user = channel.connection->told.user;
+    view.vhost = channel.connection->told.vhost;
+    view.consumers = channel.consumers.size();
+    view.unacked = channel.unacked_count;
+    view.prefetch = channel.prefetch;
+    view.global_prefetch = channel.global_prefetch;
+    view.confirming = channel.mode == Channel::Mode::confirm;
+    view.transactional = channel.mode == Channel::Mode::transaction;
+    view.counters = channel.counters;
+    return view;
+}
+
+ConsumerView view_of(const Consumer& consumer) {
+    const Channel& channel = *consumer.channel;
+    ConsumerView view;
+    view.connection = channel.connection->told.connection;
+    view.channel = channel.number;
+    view.connection_name = channel.connection->told.name;
+    view.vhost = channel.connection->told.vhost;
+    view.queue = consumer.queue != nullptr ? consumer.queue->name() : "amq.rabbitmq.reply-to";
+    view.tag = consumer.tag;
+    view.no_ack = consumer.no_ack;
+    view.exclusive = consumer.exclusive;
+    view.active = consumer.queue == nullptr ||
+                  !consumer.queue->settings().single_active_consumer ||
+                  consumer.queue->active_consumer == &consumer;
+    view.prefetch = consumer.prefetch;
+    view.priority = consumer.priority;
+    view.arguments = consumer.arguments;
+    return view;
+}
+
+template <typename View>
+void sort_by_name(std::vector<View>& views) {
+    std::sort(views.begin(), views.end(), [](const View& a, const View& b) {
+        return std::tie(a.vhost, a.name) < std::tie(b.vhost, b.name);
+    });
+}
+
+void add_topology(Overview& overview, const OverviewWish& wish, const Vhost& vhost) {
+    for (const auto& [name, queue] : vhost.queues) {
+        overview.totals.queues += 1;
+        overview.totals.ready += queue->ready();
+        overview.totals.unacked += queue->unacked;
+        overview.totals.consumers += queue->consumers.size();
+        if (wish.queues) overview.queues.push_back(view_of(*queue, vhost.name()));
+        if (wish.bindings)
+            overview.bindings.push_back(
+                {vhost.name(), "", DestinationKind::queue, name, name, {}});
+    }
+    for (const auto& [name, exchange] : vhost.exchanges) {
+        overview.totals.exchanges += 1;
+        if (wish.exchanges) overview.exchanges.push_back(view_of(*exchange, vhost.name()));
+        if (!wish.bindings) continue;
+        for (const auto& [order, binding] : exchange->bindings())
+            overview.bindings.push_back(view_of(binding, vhost.name()));
+    }
+}
+
+void add_users(Overview& overview, const State& state) {
+    for (const auto& [name, user] : state.users()) {
+        overview.users.push_back(user.put);
+        for (const auto& [vhost, permission] : user.permissions)
+            overview.permissions.push_back(permission);
+        overview.topic_permissions.insert(overview.topic_permissions.end(),
+                                          user.topic_permissions.begin(),
+                                          user.topic_permissions.end());
+    }
+}
+
+} // namespace
+
+Overview Protocol::overview(const OverviewWish& wish) const {
+    Overview overview;
+    const auto wanted = [&](std::string_view vhost) { return !wish.vhost || *wish.vhost == vhost; };
+    for (const auto& [name, vhost] : state_.vhosts()) {
+        overview.vhosts.push_back(vhost->put);
+        if (wanted(name)) add_topology(overview, wish, *vhost);
+    }
+    for (const auto& [id, connection] : connections_) {
+        if (!wanted(connection->told.vhost)) continue;
+        overview.totals.connections += 1;
+        if (wish.connections) overview.connections.push_back(view_of(*connection));
+        for (const auto& channel : connection->channels) {
+            if (channel == nullptr) continue;
+            overview.totals.channels += 1;
+            if (wish.channels) overview.channels.push_back(view_of(*channel));
+            if (!wish.consumers) continue;
+            for (const auto& consumer : channel->consumers)
+                overview.consumers.push_back(view_of(*consumer));
+        }
+    }
+    for (QueueView& queue : overview.queues)
+        if (queue.exclusive)
+            for (const auto& [id, connection] : connections_)
+                for (const Queue* owned : connection->exclusive_queues)
+                    if (owned->id() == queue.id) queue.owner = connection->told.name;
+    if (wish.users) add_users(overview, state_);
+    overview.totals.stored_bytes = state_.stored_bytes();
+    overview.totals.publishers_wait = publishers_wait_;
+    overview.totals.counters = counters_;
+
+    std::sort(overview.vhosts.begin(), overview.vhosts.end(),
+              [](const VhostPut& a, const VhostPut& b) { return a.name < b.name; });
+    sort_by_name(overview.queues);
+    sort_by_name(overview.exchanges);
+    const auto key_of = [](const BindingView& view) {
+        return std::tie(view.vhost, view.source, view.destination_kind, view.destination,
+                        view.routing_key);
+    };
+    std::sort(overview.bindings.begin(), overview.bindings.end(),
+              [&](const BindingView& a, const BindingView& b) { return key_of(a) < key_of(b); });
+    return overview;
+}
+
+} // namespace baton::broker::core

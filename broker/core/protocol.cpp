@@ -1,0 +1,393 @@
+// Connections and channels, sending, durable changes, and the end of a turn.
+#include "broker/core/protocol.hpp"
+
+#include "amqp/method_codec.hpp"
+#include "base/assert.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace baton::broker::core {
+
+Protocol::Protocol(Options options)
+    : options_(std::move(options)), state_(options_), random_(options_.seed) {}
+
+Protocol::~Protocol() = default;
+
+// --- Recovery ------------------------------------------------------------------------------------
+
+void Protocol::replay(Record&& record, RecordNumber number) {
+    last_was_stopped_ = std::holds_alternative<Stopped>(record);
+    if (const auto* began = std::get_if<TransactionBegan>(&record)) {
+        transaction_left_ = began->records;
+        transaction_records_.clear();
+        return;
+    }
+    if (transaction_left_ == 0) return state_.apply(record, number);
+    transaction_records_.emplace_back(std::move(record), number);
+    if (--transaction_left_ != 0) return;
+    for (const auto& [part, part_number] : transaction_records_) state_.apply(part, part_number);
+    transaction_records_.clear();
+}
+
+void Protocol::finish_recovery(RecordNumber last_number) {
+    transaction_left_ = 0;
+    transaction_records_.clear();
+    last_record_ = last_number;
+    state_.finish_replay(last_was_stopped_);
+    if (state_.vhosts().empty()) {
+        commit(VhostPut{"/", "Default virtual host", {}});
+        if (!options_.first_user_password_hash.empty()) {
+            commit(UserPut{options_.first_user, options_.first_user_password_hash,
+                           options_.first_user_hash_algorithm, {"administrator"}});
+            commit(PermissionPut{"/", options_.first_user, ".*", ".*", ".*"});
+        }
+    }
+    for (const auto& [vhost_name, vhost] : state_.vhosts())
+        for (const auto& [name, queue] : vhost->queues) {
+            used(*queue);
+            arm(*queue);
+        }
+}
+
+// --- Events --------------------------------------------------------------------------------------
+
+void Protocol::apply(Event&& event) {
+    std::visit([this](const auto& happened) { on(happened); }, event);
+}
+
+std::optional<Time> Protocol::next_deadline() const {
+    if (!burials_.empty() || !due_.empty()) return now_;
+    return deadlines_.next();
+}
+
+void Protocol::finish() {
+    do {
+        settle_dead_letters();
+        deliver_due();
+    } while (!due_.empty());
+    flush_confirms();
+    retain();
+    watch_stored_bytes();
+    turn_->number = turn_number_++;
+}
+
+void Protocol::on(const UserAsked& event) {
+    TellUser told;
+    if (const User* user = std::as_const(state_).user(event.user))
+        told.user = std::make_unique<TellUser::User>(TellUser::User{
+            user->put.name, user->put.password_hash, user->put.hash_algorithm, user->put.tags});
+    turn_->commands.push_back(Command{event.connection, 0, std::move(told)});
+}
+
+void Protocol::on(const ConnectionOpened& event) {
+    auto& place = connections_[event.connection];
+    BATON_ASSERT(place == nullptr, "a connection's number is used once");
+    place = std::make_unique<Connection>();
+    Connection& connection = *place;
+    connection.told = event;
+    connection.connected_at = now_;
+    connection.channels.resize(2);
+    const amqp::MethodId open = amqp::ConnectionOpen::id;
+    connection.vhost = state_.vhost(event.vhost);
+    if (stopping_)
+        return refuse_connection(connection, Code::connection_forced, open,
+                                 "broker forced connection closure with reason 'shutdown'");
+    if (connection.vhost == nullptr)
+        return refuse_connection(connection, Code::not_allowed, open,
+                                 fmt::format("vhost {} not found", event.vhost));
+    const User* user = user_of(connection);
+    if (user == nullptr || !user->permissions.contains(event.vhost))
+        return refuse_connection(connection, Code::not_allowed, open,
+                                 fmt::format("access to vhost '{}' refused for user '{}'",
+                                             event.vhost, event.user));
+    say(connection, AcceptConnection{});
+}
+
+void Protocol::on(const ConnectionLost& event) {
+    Connection* connection = find(event.connection);
+    if (connection == nullptr) return;
+    if (!connection->closing) release(*connection);
+    if (last_connection_ == connection) last_connection_ = nullptr;
+    connections_.erase(event.connection);
+}
+
+void Protocol::on(const ProtocolViolated& event) {
+    Connection* connection = find(event.connection);
+    if (connection == nullptr || connection->closing) return;
+    close_connection(*connection, event.reason);
+}
+
+void Protocol::on(const Stopping&) {
+    stopping_ = true;
+    for (auto& [id, connection] : connections_)
+        if (!connection->closing)
+            refuse_connection(*connection, Code::connection_forced, {},
+                              "broker forced connection closure with reason 'shutdown'");
+    for (const auto& [vhost_name, vhost] : state_.vhosts())
+        for (const auto& [name, queue] : vhost->queues) {
+            if (!queue->is_recorded()) continue;
+            queue->each_ready([&, id = queue->id()](const Entry& entry) {
+                if (entry.redelivered && entry.message->notes.record != 0)
+                    note(MessageReturned{id, entry.position, entry.delivery_count});
+            });
+        }
+    note(Stopped{});
+}
+
+// Which methods only a server sends, or belong to channel 0: everything else needs an on().
+template <typename M>
+constexpr bool is_misplaced =
+    M::id.class_id == amqp::class_ids::connection || std::is_same_v<M, amqp::ChannelOpen> ||
+    std::is_same_v<M, amqp::ChannelOpenOk> || std::is_same_v<M, amqp::AccessRequestOk> ||
+    std::is_same_v<M, amqp::ExchangeDeclareOk> || std::is_same_v<M, amqp::ExchangeDeleteOk> ||
+    std::is_same_v<M, amqp::ExchangeBindOk> || std::is_same_v<M, amqp::ExchangeUnbindOk> ||
+    std::is_same_v<M, amqp::QueueDeclareOk> || std::is_same_v<M, amqp::QueueBindOk> ||
+    std::is_same_v<M, amqp::QueuePurgeOk> || std::is_same_v<M, amqp::QueueDeleteOk> ||
+    std::is_same_v<M, amqp::QueueUnbindOk> || std::is_same_v<M, amqp::BasicQosOk> ||
+    std::is_same_v<M, amqp::BasicConsumeOk> || std::is_same_v<M, amqp::BasicPublish> ||
+    std::is_same_v<M, amqp::BasicReturn> || std::is_same_v<M, amqp::BasicDeliver> ||
+    std::is_same_v<M, amqp::BasicGetOk> || std::is_same_v<M, amqp::BasicGetEmpty> ||
+    std::is_same_v<M, amqp::BasicRecoverOk> || std::is_same_v<M, amqp::ConfirmSelectOk> ||
+    std::is_same_v<M, amqp::TxSelectOk> || std::is_same_v<M, amqp::TxCommitOk> ||
+    std::is_same_v<M, amqp::TxRollbackOk>;
+
+void Protocol::on(const MethodReceived& event) {
+    handler_committed_ = false;
+    Connection* connection = find(event.connection);
+    if (connection == nullptr || connection->closing) return;
+    if (std::holds_alternative<amqp::ConnectionClose>(event.method)) {
+        flush_confirms();
+        release(*connection);
+        return say(*connection, EndConnection{});
+    }
+    if (event.channel == 0)
+        return refuse_connection(*connection, Code::command_invalid, amqp::id_of(event.method),
+                                 fmt::format("unexpected method {} on channel 0",
+                                             amqp::name_of(event.method)));
+    if (std::holds_alternative<amqp::ChannelOpen>(event.method))
+        return open_channel(*connection, event.channel);
+    if (std::holds_alternative<amqp::ChannelCloseOk>(event.method)) {
+        if (event.channel < connection->channels.size() &&
+            connection->channels[event.channel] != nullptr)
+            on(*connection->channels[event.channel], amqp::ChannelCloseOk{});
+        return;
+    }
+    Channel* channel = channel_for(event.connection, event.channel);
+    if (channel == nullptr) return;
+    std::visit(
+        [&](const auto& method) {
+            using M = std::remove_cvref_t<decltype(method)>;
+            if constexpr (is_misplaced<M>)
+                refuse_misplaced(*channel, method);
+            else
+                on(*channel, method);
+        },
+        event.method);
+}
+
+template <typename M>
+void Protocol::refuse_misplaced(Channel& channel, const M&) {
+    refuse_connection(*channel.connection, Code::command_invalid, M::id,
+                      fmt::format("unexpected method {}", M::name));
+}
+
+// --- Connections and channels --------------------------------------------------------------------
+
+Connection* Protocol::find(ConnectionId id) {
+    if (last_connection_ != nullptr && last_connection_->told.connection == id)
+        return last_connection_;
+    const auto found = connections_.find(id);
+    if (found == connections_.end()) return nullptr;
+    last_connection_ = found->second.get();
+    return last_connection_;
+}
+
+Channel* Protocol::channel_for(ConnectionId id, ChannelNumber number) {
+    Connection* connection = find(id);
+    if (connection == nullptr || connection->closing) return nullptr;
+    Channel* channel =
+        number < connection->channels.size() ? connection->channels[number].get() : nullptr;
+    if (channel == nullptr) {
+        refuse_connection(*connection, Code::channel_error, {}, "expected 'channel.open'");
+        return nullptr;
+    }
+    return channel->closing ? nullptr : channel;
+}
+
+void Protocol::open_channel(Connection& connection, ChannelNumber number) {
+    const std::uint16_t channel_max = connection.told.channel_max;
+    if (channel_max != 0 && number > channel_max)
+        return refuse_connection(connection, Code::not_allowed, amqp::ChannelOpen::id,
+                                 fmt::format("number of channels opened ({}) has reached the "
+                                             "negotiated channel_max ({})",
+                                             channel_max, channel_max));
+    if (number >= connection.channels.size()) connection.channels.resize(number + 1U);
+    auto& place = connection.channels[number];
+    if (place != nullptr) {
+        if (place->closing) return;
+        return refuse_connection(connection, Code::channel_error, amqp::ChannelOpen::id,
+                                 "second 'channel.open' seen");
+    }
+    place = std::make_unique<Channel>();
+    place->connection = &connection;
+    place->number = number;
+    reply(*place, amqp::ChannelOpenOk{});
+}
+
+void Protocol::release(Channel& channel) {
+    channel.transaction.clear();
+    requeue_all(channel);
+    while (!channel.consumers.empty()) remove_consumer(*channel.consumers.back());
+    if (!channel.reply_name.empty()) reply_channels_.erase(channel.reply_name);
+    channel.reply_name.clear();
+    if (channel.in_confirming) std::erase(confirming_, &channel);
+    channel.in_confirming = false;
+    channel.confirms.clear();
+    // What is said last must not overtake confirms that still wait.
+    channel.replies_wait_for = std::max(channel.replies_wait_for, channel.confirms_wait_for);
+}
+
+void Protocol::release(Connection& connection) {
+    connection.closing = true;
+    for (auto& channel : connection.channels)
+        if (channel != nullptr && !channel->closing) release(*channel);
+    connection.channels.clear();
+    while (!connection.exclusive_queues.empty())
+        delete_queue(*connection.exclusive_queues.back());
+}
+
+void Protocol::drop_channel(Channel& channel) {
+    Connection& connection = *channel.connection;
+    connection.channels[channel.number].reset();
+}
+
+const User* Protocol::user_of(const Connection& connection) const {
+    return state_.user(connection.told.user);
+}
+
+void Protocol::on(Channel& channel, const amqp::ChannelClose&) {
+    flush_confirms();
+    release(channel);
+    reply(channel, amqp::ChannelCloseOk{});
+    drop_channel(channel);
+}
+
+void Protocol::on(Channel& channel, const amqp::ChannelCloseOk&) {
+    if (channel.closing) drop_channel(channel);
+}
+
+void Protocol::on(Channel& channel, const amqp::AccessRequest&) {
+    reply(channel, amqp::AccessRequestOk{1});
+}
+
+void Protocol::on(const OversizeAnnounced& event) {
+    Channel* channel = channel_for(event.connection, event.channel);
+    if (channel == nullptr) return;
+    refuse(*channel, Code::precondition_failed, amqp::BasicPublish::id,
+           fmt::format("message size {} is larger than configured max size {}", event.body_bytes,
+                       options_.message_bytes_max));
+}
+
+// --- Saying something ----------------------------------------------------------------------------
+
+void Protocol::reply(Channel& channel, amqp::Method method) {
+    if (handler_committed_) channel.replies_wait_for = turn_number_;
+    say(channel, Reply{std::make_unique<amqp::Method>(std::move(method))});
+}
+
+namespace {
+
+CloseReason reason_for(amqp::ReplyCode code, amqp::MethodId method, std::string_view text) {
+    CloseReason reason{code, fmt::format("{} - {}", amqp::name_of(code), text), method};
+    // A short string ends here; a long name in the text must not make the close unsendable.
+    if (reason.text.size() > 255) reason.text.resize(255);
+    return reason;
+}
+
+} // namespace
+
+void Protocol::refuse(Channel& channel, Code code, amqp::MethodId method, std::string text) {
+    if (channel.closing || channel.connection->closing) return;
+    flush_confirms();
+    release(channel);
+    channel.closing = true;
+    say(channel,
+        CloseChannel{std::make_unique<CloseReason>(reason_for(code, method, text))});
+}
+
+void Protocol::refuse_connection(Connection& connection, Code code, amqp::MethodId method,
+                                 std::string text) {
+    close_connection(connection, reason_for(code, method, text));
+}
+
+void Protocol::close_connection(Connection& connection, CloseReason reason) {
+    if (connection.closing) return;
+    release(connection);
+    say(connection, CloseConnection{std::make_unique<CloseReason>(std::move(reason))});
+}
+
+// --- Durable changes -----------------------------------------------------------------------------
+
+RecordNumber Protocol::note(Record record) {
+    const RecordNumber number = ++last_record_;
+    if (turn_->records.empty()) turn_->first_record = number;
+    turn_->records.push_back(std::move(record));
+    return number;
+}
+
+void Protocol::commit(Record record) {
+    handler_committed_ = true;
+    const RecordNumber number = note(std::move(record));
+    state_.apply(turn_->records.back(), number);
+}
+
+void Protocol::store(const MessageRef& message, std::span<Queue* const> queues) {
+    MessageStored stored;
+    std::size_t recorded = 0;
+    for (Queue* queue : queues) {
+        Entry entry{message, queue->take_position()};
+        auto ttl = message->ttl_millis();
+        if (const auto of_queue = queue->settings().message_ttl_millis)
+            ttl = ttl ? std::min(*ttl, *of_queue) : *of_queue;
+        if (ttl) entry.expires_at = now_ + std::chrono::milliseconds(*ttl);
+        if (message->is_persistent() && queue->is_recorded()) {
+            const Place place{queue->id(), entry.position, entry.expires_at};
+            message->notes.durable.add(place);
+            if (recorded++ == 0)
+                stored.first = place;
+            else
+                stored.others.push_back(place);
+        }
+        if (!queue->ready_consumers.empty() || queue->settings().is_bounded() ||
+            entry.expires_at < queue->armed)
+            mark_due(*queue);
+        state_.entered(*message);
+        ++queue->counters.published;
+        queue->push(std::move(entry));
+    }
+    if (recorded == 0) return;
+    stored.message = message;
+    state_.living(*message, note(std::move(stored)));
+}
+
+void Protocol::forget(QueueId queue, bool wants_record, Entry& entry) {
+    Message& message = *entry.message;
+    state_.left(message);
+    if (message.notes.record == 0 || !message.notes.durable.remove(queue, entry.position)) return;
+    if (message.notes.durable.empty()) state_.dead(message);
+    if (!wants_record) return; // the record of the queue's deletion takes everything along
+    if (!turn_->records.empty())
+        if (auto* last = std::get_if<MessagesRemoved>(&turn_->records.back());
+            last != nullptr && last->queue == queue) {
+            if (last->ranges.back().last + 1 == entry.position)
+                last->ranges.back().last = entry.position;
+            else
+                last->ranges.push_back({entry.position, entry.position});
+            return;
+        }
+    note(MessagesRemoved{queue, {{entry.position, entry.position}}});
+}
+
+} // namespace baton::broker::core

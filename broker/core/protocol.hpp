@@ -1,0 +1,371 @@
+// The protocol's table of contents: one on(…) per event and per method. The bodies are spread over
+// files by what they are about:
+//
+//   protocol.cpp     connections and channels, sending, the end of a turn
+//   topology.cpp     exchange.* and queue.*
+//   publish.cpp      basic.publish, confirm.select, returns
+//   consume.cpp      basic.consume, cancel, get, qos, flow
+//   settle.cpp       basic.ack, nack, reject, recover
+//   transaction.cpp  tx.*
+//   deliver.cpp      who gets the next message; time
+//   dead_letters.cpp settle_dead_letters()
+//   credit.cpp       back-pressure
+//   retention.cpp    says again what lives in old segments
+//   administration.cpp  users, permissions, virtual hosts
+//   overview.cpp     the read-only view
+//
+// Always in three steps: on(…) decides and marks queues as due or appends to the dead letters; then
+// finish() settles the dead letters, and deliver_due() delivers. Nothing else delivers.
+//
+// Durable state changes only through commit() and the two functions store() and forget(), each of
+// which changes State and notes the record.
+#pragma once
+
+#include "base/deadlines.hpp"
+#include "base/random.hpp"
+#include "broker/core/access.hpp"
+#include "broker/core/broker.hpp"
+#include "broker/core/channel.hpp"
+#include "broker/core/dead_letter.hpp"
+#include "broker/core/state.hpp"
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace baton::broker::core {
+
+class Protocol {
+public:
+    explicit Protocol(Options options);
+    ~Protocol();
+
+    void replay(Record&& record, RecordNumber number);
+    void finish_recovery(RecordNumber last_number);
+
+    // Between begin() and finish() events are applied to this turn at this time.
+    void begin(Time now, Turn& turn) {
+        now_ = now;
+        turn_ = &turn;
+        handler_committed_ = false;
+    }
+    void apply(Event&& event);
+    void finish();
+    void durable_up_to(TurnNumber turn) { durable_up_to_ = std::max(durable_up_to_, turn); }
+    std::optional<Time> next_deadline() const;
+
+    void on(const PublishReceived& event);
+    void on(const AckReceived& event);
+    void on(const NackReceived& event);
+    void on(const Written& event);
+    void on(const MethodReceived& event);
+    void on(const OversizeAnnounced& event);
+    void on(const UserAsked& event);
+    void on(const ConnectionOpened& event);
+    void on(const ConnectionLost& event);
+    void on(const ProtocolViolated& event);
+    void on(const Ticked& event);
+    void on(const SegmentSealed& event);
+    void on(const AlarmChanged& event);
+    void on(const Stopping& event);
+    void on(const AdministrationAsked& event);
+
+    Overview overview(const OverviewWish& wish) const;
+    State& state() { return state_; }
+    const State& state() const { return state_; }
+
+private:
+    using Code = amqp::ReplyCode;
+
+    // --- Methods of an open channel ---------------------------------------------------------------
+
+    void on(Channel&, const amqp::ChannelFlow&);
+    void on(Channel&, const amqp::ChannelFlowOk&);
+    void on(Channel&, const amqp::ChannelClose&);
+    void on(Channel&, const amqp::ChannelCloseOk&);
+    void on(Channel&, const amqp::AccessRequest&);
+    void on(Channel&, const amqp::ExchangeDeclare&);
+    void on(Channel&, const amqp::ExchangeDelete&);
+    void on(Channel&, const amqp::ExchangeBind&);
+    void on(Channel&, const amqp::ExchangeUnbind&);
+    void on(Channel&, const amqp::QueueDeclare&);
+    void on(Channel&, const amqp::QueueBind&);
+    void on(Channel&, const amqp::QueueUnbind&);
+    void on(Channel&, const amqp::QueuePurge&);
+    void on(Channel&, const amqp::QueueDelete&);
+    void on(Channel&, const amqp::BasicQos&);
+    void on(Channel&, const amqp::BasicConsume&);
+    void on(Channel&, const amqp::BasicCancel&);
+    void on(Channel&, const amqp::BasicCancelOk&);
+    void on(Channel&, const amqp::BasicGet&);
+    void on(Channel&, const amqp::BasicAck&);
+    void on(Channel&, const amqp::BasicNack&);
+    void on(Channel&, const amqp::BasicReject&);
+    void on(Channel&, const amqp::BasicRecover&);
+    void on(Channel&, const amqp::BasicRecoverAsync&);
+    void on(Channel&, const amqp::ConfirmSelect&);
+    void on(Channel&, const amqp::TxSelect&);
+    void on(Channel&, const amqp::TxCommit&);
+    void on(Channel&, const amqp::TxRollback&);
+    // Methods only a server sends, or that belong to no channel.
+    template <typename M>
+    void refuse_misplaced(Channel& channel, const M& method);
+
+    // --- Connections and channels (protocol.cpp) ---------------------------------------------------
+
+    Connection* find(ConnectionId id);
+    // The open channel an event is for; null when there is none, and then all that is to be said
+    // was said.
+    Channel* channel_for(ConnectionId id, ChannelNumber number);
+    void open_channel(Connection& connection, ChannelNumber number);
+    // Returns what the channel held and ends its consumers.
+    void release(Channel& channel);
+    void release(Connection& connection);
+    void drop_channel(Channel& channel);
+    const User* user_of(const Connection& connection) const;
+
+    // --- Saying something (protocol.cpp) -----------------------------------------------------------
+
+    // In order with everything else that is said on this channel.
+    void say(Channel& channel, Action action) {
+        std::vector<Command>& where = waits_for_journal(channel) ? turn_->commands_when_durable
+                                                                 : turn_->commands;
+        where.push_back(Command{channel.connection->told.connection, channel.number,
+                                std::move(action)});
+    }
+    bool waits_for_journal(const Channel& channel) const {
+        return channel.replies_wait_for > durable_up_to_;
+    }
+    void say(Connection& connection, Action action) {
+        turn_->commands.push_back(Command{connection.told.connection, 0, std::move(action)});
+    }
+    // An -ok: after what the handler committed is durable.
+    void reply(Channel& channel, amqp::Method method);
+    // A channel exception; the text is without the code's name.
+    void refuse(Channel& channel, Code code, amqp::MethodId method, std::string text);
+    // A connection exception.
+    void refuse_connection(Connection& connection, Code code, amqp::MethodId method,
+                           std::string text);
+    void close_connection(Connection& connection, CloseReason reason);
+
+    // --- Durable changes (protocol.cpp) ------------------------------------------------------------
+
+    // A definition: applies the record and notes it.
+    void commit(Record record);
+    // Notes a record that State knows of already.
+    RecordNumber note(Record record);
+    // Puts a message into queues that take it.
+    void store(const MessageRef& message, std::span<Queue* const> queues);
+    // An entry has left the queue for good.
+    void forget(Queue& queue, Entry& entry) {
+        forget(queue.id(), queue.is_recorded() && !queue.deleted, entry);
+    }
+    void forget(QueueId queue, bool wants_record, Entry& entry);
+
+    // --- Topology (topology.cpp) -------------------------------------------------------------------
+
+    bool check_right(Channel& channel, Right right, bool is_queue, std::string_view name,
+                     amqp::MethodId method);
+    bool check_topic_right(Channel& channel, Right right, const Exchange& exchange,
+                           std::string_view routing_key, amqp::MethodId method);
+    // Refuses when the queue is exclusive to another connection.
+    bool check_lock(Channel& channel, const Queue& queue, amqp::MethodId method);
+    // A name as the client gave it; "" is the last queue declared on the channel. Null: refused.
+    const std::string* queue_name(Channel& channel, const std::string& given,
+                                  amqp::MethodId method);
+    // Finds or refuses with 404, and checks the lock.
+    Queue* queue_or_refuse(Channel& channel, const std::string& given, amqp::MethodId method);
+    Exchange* exchange_or_refuse(Channel& channel, std::string_view name, amqp::MethodId method);
+    void declare_new_queue(Channel& channel, const amqp::QueueDeclare& method, std::string name);
+    void redeclare_queue(Channel& channel, const amqp::QueueDeclare& method, Queue& queue);
+    void reply_declared(Channel& channel, const amqp::QueueDeclare& method, Queue& queue);
+    void redeclare_exchange(Channel& channel, const amqp::ExchangeDeclare& method,
+                            const Exchange& exchange);
+    void declare_new_exchange(Channel& channel, const amqp::ExchangeDeclare& method);
+    bool bind(Channel& channel, Bound bound, amqp::MethodId method);
+    bool unbind(Channel& channel, Unbound unbound, amqp::MethodId method);
+    bool check_binding_rights(Channel& channel, const Bound& bound, amqp::MethodId method);
+    // With its messages, bindings and consumers; does not dead-letter.
+    void delete_queue(Queue& queue);
+    void delete_exchange(Exchange& exchange);
+    // Deletes an auto-delete exchange that has lost its last binding.
+    void delete_if_unbound(Vhost& vhost, const std::string& exchange);
+    std::uint64_t purge(Queue& queue);
+    std::string generated_name(std::string_view prefix);
+
+    // --- Publishing (publish.cpp) ------------------------------------------------------------------
+
+    struct PublishFacts; // what the properties of a publish ask for
+    // False: refused.
+    bool read_properties(Channel& channel, const PublishReceived& event, PublishFacts& facts);
+    bool read_headers(Channel& channel, PublishFacts& facts);
+    bool read_expiration(Channel& channel, PublishFacts& facts);
+    // Null: refused.
+    Exchange* exchange_for_publish(Channel& channel, const PublishReceived& event);
+    std::span<Queue* const> route(Channel& channel, Exchange& exchange,
+                                  std::string_view routing_key, ByteView headers);
+    std::span<Queue* const> route_by_all_keys(Exchange& exchange, std::string_view routing_key,
+                                              std::span<const std::string> more_keys,
+                                              ByteView headers);
+    MessageRef make_message(const Channel& channel, const PublishReceived& event,
+                            const PublishFacts& facts);
+    // Into the queues with limits minded; false: one of them refused it.
+    bool place(const MessageRef& message, std::span<Queue* const> queues);
+    void return_unroutable(Channel& channel, MessageRef message);
+    void confirm(Channel& channel, bool refused, bool needs_journal);
+    void flush_confirms();
+    void flush_confirms(Channel& channel);
+    // Direct reply-to: straight to the channel that asked.
+    void answer_directly(Channel& channel, const PublishReceived& event,
+                         const PublishFacts& facts);
+
+    // --- Consuming (consume.cpp) -------------------------------------------------------------------
+
+    void consume_replies(Channel& channel, const amqp::BasicConsume& method);
+    bool check_consume(Channel& channel, const amqp::BasicConsume& method, const Queue& queue);
+    Consumer& add_consumer(Channel& channel, const amqp::BasicConsume& method, Queue* queue);
+    // Ends a consumer; its unacknowledged messages stay with the channel.
+    void remove_consumer(Consumer& consumer);
+    void leave_queue(Consumer& consumer);
+    void choose_active(Queue& queue);
+    bool can_take(const Consumer& consumer) const;
+    // Something changed that may let it take messages again.
+    void wake(Consumer& consumer);
+    void wake_all(Channel& channel);
+    void used(Queue& queue);
+
+    // --- Settling (settle.cpp) ---------------------------------------------------------------------
+
+    struct Returned {
+        Queue* queue = nullptr;
+        Entry entry;
+    };
+    // The range of indices in channel.unacked a tag means; false: the channel was refused.
+    bool settled_range(Channel& channel, std::uint64_t tag, bool multiple, amqp::MethodId method,
+                       std::size_t& first, std::size_t& last);
+    void acknowledge(Channel& channel, std::size_t first, std::size_t last);
+    void reject(Channel& channel, std::size_t first, std::size_t last, bool requeue);
+    void requeue_all(Channel& channel);
+    // Takes a delivery out of the channel's books; not out of the queue's.
+    Entry take_unacked(Channel& channel, Unacked& unacked);
+    void trim(Channel& channel);
+    void give_back(std::vector<Returned> returned);
+    void after_settling(Channel& channel);
+
+    // --- Transactions (transaction.cpp) ------------------------------------------------------------
+
+    void settle_later(Channel& channel, std::size_t first, std::size_t last, bool rejected,
+                      bool requeue);
+    void carry_out(Channel& channel, TransactionStep& step);
+
+    // --- Delivering and time (deliver.cpp) ---------------------------------------------------------
+
+    void mark_due(Queue& queue) {
+        if (queue.due) return;
+        queue.due = true;
+        due_.push_back(&queue);
+    }
+    // Before something looks at or counts the ready messages of a queue.
+    void catch_up(Queue& queue) {
+        if (queue.due) serve(queue);
+    }
+    void deliver_due();
+    void forget_due(Queue& queue);
+    // Everything that is due for one queue: expiry, delivery, limits, its next deadline.
+    void serve(Queue& queue);
+    void deliver(Consumer& consumer, Queue& queue, Entry entry);
+    void arm(Queue& queue);
+    void expire(Queue& queue);
+    // The message as a consumer sees it: with the count of its deliveries where those are limited.
+    static MessageRef shown(const Queue& queue, const Entry& entry);
+    // Both give the next delivery tag: for a message that waits for its end, and one that does not.
+    std::uint64_t keep_unacked(Channel& channel, Queue& queue, Consumer* consumer, Entry entry);
+    std::uint64_t skip_tag(Channel& channel);
+
+    // --- Dead letters (dead_letters.cpp) -----------------------------------------------------------
+
+    // The entry has left the queue's ready messages and nobody's unacknowledged ones.
+    void bury(Queue& queue, Entry entry, DeathReason reason);
+    void settle_dead_letters();
+    struct Burial;
+    void send_to_dead_letter_exchange(const Burial& burial, Exchange& exchange);
+    static ByteView headers_of(const Message& message);
+
+    // --- Back-pressure (credit.cpp), retention.cpp, administration.cpp ------------------------------
+
+    void watch_stored_bytes();
+    void pause_publisher(Connection& connection);
+    void set_publishers_wait(bool wait, const char* reason);
+    void charge(Connection& connection, std::uint64_t bytes);
+    void retain();
+    void say_again(Message& message);
+    void on(const AdministrationAsked& asked, const PutVhost& wish);
+    void on(const AdministrationAsked& asked, const RemoveVhost& wish);
+    void on(const AdministrationAsked& asked, const PutUser& wish);
+    void on(const AdministrationAsked& asked, const RemoveUser& wish);
+    void on(const AdministrationAsked& asked, const PutPermission& wish);
+    void on(const AdministrationAsked& asked, const RemovePermission& wish);
+    void on(const AdministrationAsked& asked, const PutTopicPermission& wish);
+    void on(const AdministrationAsked& asked, const RemoveTopicPermission& wish);
+    void on(const AdministrationAsked& asked, const CloseClient& wish);
+    void answer(const AdministrationAsked& asked, Code code = Code::success,
+                std::string text = {});
+    void close_connections_of(std::string_view vhost, std::string_view text);
+
+    struct Burial {
+        QueueId queue;
+        std::string queue_name;
+        Vhost* vhost = nullptr;
+        bool recorded = false;
+        std::string exchange;
+        std::optional<std::string> routing_key;
+        Entry entry;
+        DeathReason reason = DeathReason::rejected;
+    };
+
+    Options options_;
+    State state_;
+    Access access_;
+    Random random_;
+
+    Turn* turn_ = nullptr;
+    Time now_{};
+    TurnNumber turn_number_ = 1; // of the turn that is being made
+    TurnNumber durable_up_to_ = 0;
+    RecordNumber last_record_ = 0;
+    // The event being applied has noted a record its reply must wait for.
+    bool handler_committed_ = false;
+
+    std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
+    Connection* last_connection_ = nullptr;
+    std::unordered_map<std::string, Channel*> reply_channels_; // by reply name
+
+    std::vector<Queue*> due_;
+    std::deque<Burial> burials_;
+    std::vector<Channel*> confirming_;
+    Deadlines<QueueId> deadlines_;
+    std::vector<Queue*> key_routes_; // of a publish with several routing keys
+
+    bool alarms_[3] = {false, false, false};
+    bool too_many_bytes_ = false;
+    bool publishers_wait_ = false;
+    const char* wait_reason_ = "";
+
+    std::deque<SegmentSealed> sealed_;
+    RecordNumber definitions_said_at_ = 1; // all definitions are in records from here on
+    bool stopping_ = false;
+
+    // Replay: a transaction that is not complete yet.
+    std::uint32_t transaction_left_ = 0;
+    std::vector<std::pair<Record, RecordNumber>> transaction_records_;
+    bool last_was_stopped_ = false;
+
+    MessageCounters counters_;
+};
+
+} // namespace baton::broker::core

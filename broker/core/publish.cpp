@@ -1,0 +1,346 @@
+// basic.publish, from its properties to its queues, and the confirms it gets.
+//
+// The hot path is on(PublishReceived) without CC, BCC, reply-to or user-id: one look at the property
+// flags, one remembered route, one allocation.
+#include "broker/core/protocol.hpp"
+
+#include "amqp/properties.hpp"
+#include "base/assert.hpp"
+#include "broker/core/edit.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace baton::broker::core {
+
+namespace {
+
+constexpr std::string_view reply_to_name = "amq.rabbitmq.reply-to";
+constexpr std::string_view reply_to_prefix = "amq.rabbitmq.reply-to.";
+constexpr amqp::MethodId publish_id = amqp::BasicPublish::id;
+
+// Headers, reply-to, expiration and user-id: the flag bits that mean more than passing through.
+constexpr unsigned interesting_flags = 1U << 13 | 1U << 9 | 1U << 8 | 1U << 4;
+
+} // namespace
+
+struct Protocol::PublishFacts {
+    amqp::PropertiesView properties;
+    ByteView headers;
+    bool persistent = false;
+    std::uint8_t priority = 0;
+    std::optional<std::int64_t> ttl_millis;
+    std::vector<std::string> more_keys; // of CC, then BCC
+    bool has_bcc = false;
+    bool wants_direct_reply = false;
+};
+
+// --- Properties ----------------------------------------------------------------------------------
+
+bool Protocol::read_properties(Channel& channel, const PublishReceived& event,
+                               PublishFacts& facts) {
+    auto parsed = amqp::PropertiesView::parse(event.properties);
+    if (!parsed) {
+        refuse_connection(*channel.connection, Code::syntax_error, publish_id,
+                          "content properties make no sense");
+        return false;
+    }
+    facts.properties = *parsed;
+    facts.persistent = parsed->is_persistent();
+    facts.priority = parsed->priority().value_or(0);
+    const auto flags =
+        event.properties.size() < 2
+            ? 0U
+            : std::to_integer<unsigned>(event.properties[0]) << 8 |
+                  std::to_integer<unsigned>(event.properties[1]);
+    if ((flags & interesting_flags) == 0) return true;
+
+    if (const auto user = parsed->user_id()) {
+        const std::string& own = channel.connection->told.user;
+        const User* known = user_of(*channel.connection);
+        if (*user != own && !(known != nullptr && known->has_tag("impersonator"))) {
+            refuse(channel, Code::precondition_failed, publish_id,
+                   fmt::format("user_id property set to '{}' but authenticated user was '{}'",
+                               *user, own));
+            return false;
+        }
+    }
+    if (parsed->expiration() && !read_expiration(channel, facts)) return false;
+    if (parsed->headers() && !read_headers(channel, facts)) return false;
+    if (parsed->reply_to() == reply_to_name) {
+        if (channel.reply_consumer == nullptr) {
+            refuse(channel, Code::precondition_failed, publish_id,
+                   "fast reply consumer does not exist");
+            return false;
+        }
+        facts.wants_direct_reply = true;
+    }
+    return true;
+}
+
+bool Protocol::read_expiration(Channel& channel, PublishFacts& facts) {
+    const std::string_view text = *facts.properties.expiration();
+    std::int64_t millis = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), millis);
+    std::string problem;
+    if (error != std::errc() || text.empty())
+        problem = "no_integer";
+    else if (end != text.data() + text.size())
+        problem = fmt::format("{{leftover_string,\"{}\"}}",
+                              std::string_view(end, text.data() + text.size()));
+    else if (millis < 0)
+        problem = fmt::format("{{value_negative,{}}}", millis);
+    else if (millis > 4'294'967'295)
+        problem = fmt::format("{{value_too_big,{}}}", millis);
+    if (problem.empty()) {
+        facts.ttl_millis = millis;
+        return true;
+    }
+    refuse(channel, Code::precondition_failed, publish_id,
+           fmt::format("invalid expiration '{}': {}", text, problem));
+    return false;
+}
+
+bool Protocol::read_headers(Channel& channel, PublishFacts& facts) {
+    facts.headers = *facts.properties.headers();
+    if (!amqp::check_table(facts.headers)) {
+        refuse_connection(*channel.connection, Code::syntax_error, publish_id,
+                          "the headers make no sense");
+        return false;
+    }
+    for (const std::string_view name : {std::string_view("CC"), std::string_view("BCC")}) {
+        const auto field = amqp::find_field(facts.headers, name);
+        if (!field) continue;
+        const auto value = field->decode();
+        const auto* keys = value ? value->get<amqp::FieldArray>() : nullptr;
+        if (keys == nullptr) {
+            refuse(channel, Code::precondition_failed, publish_id,
+                   fmt::format("invalid message: {{unacceptable_type_in_header,\"{}\",{}}}", name,
+                               value ? amqp::type_name(*value) : "unknown"));
+            return false;
+        }
+        for (const amqp::FieldValue& key : keys->items)
+            if (const auto* text = key.get<std::string>(); text != nullptr && text->size() <= 255)
+                facts.more_keys.push_back(*text);
+        facts.has_bcc = facts.has_bcc || name == "BCC";
+    }
+    return true;
+}
+
+// --- The publish itself --------------------------------------------------------------------------
+
+Exchange* Protocol::exchange_for_publish(Channel& channel, const PublishReceived& event) {
+    RememberedRoute& known = channel.route;
+    if (known.version == state_.topology_version() && known.exchange == event.exchange)
+        return known.first_exchange;
+    if (!check_right(channel, Right::write, false, event.exchange, publish_id)) return nullptr;
+    Exchange* exchange = exchange_or_refuse(channel, event.exchange, publish_id);
+    if (exchange == nullptr) return nullptr;
+    if (exchange->identity().internal) {
+        refuse(channel, Code::access_refused, publish_id,
+               fmt::format("cannot publish to internal exchange '{}' in vhost '{}'",
+                           exchange->name(), channel.connection->vhost->name()));
+        return nullptr;
+    }
+    known.version = state_.topology_version();
+    known.exchange = event.exchange;
+    known.first_exchange = exchange;
+    known.has_queues = false;
+    return exchange;
+}
+
+std::span<Queue* const> Protocol::route(Channel& channel, Exchange& exchange,
+                                        std::string_view routing_key, ByteView headers) {
+    RememberedRoute& known = channel.route;
+    if (known.has_queues && known.routing_key == routing_key) return known.queues;
+    const auto queues = state_.route(exchange, {routing_key, headers});
+    known.has_queues = state_.route_depends_on_key_alone();
+    if (known.has_queues) {
+        known.routing_key = routing_key;
+        known.queues.assign(queues.begin(), queues.end());
+    }
+    return queues;
+}
+
+std::span<Queue* const> Protocol::route_by_all_keys(Exchange& exchange,
+                                                    std::string_view routing_key,
+                                                    std::span<const std::string> more_keys,
+                                                    ByteView headers) {
+    const auto queues = state_.route(exchange, {routing_key, headers});
+    if (more_keys.empty()) return queues;
+    key_routes_.assign(queues.begin(), queues.end());
+    for (const std::string& key : more_keys)
+        for (Queue* queue : state_.route(exchange, {key, headers}))
+            if (std::find(key_routes_.begin(), key_routes_.end(), queue) == key_routes_.end())
+                key_routes_.push_back(queue);
+    return key_routes_;
+}
+
+MessageRef Protocol::make_message(const Channel& channel, const PublishReceived& event,
+                                  const PublishFacts& facts) {
+    MessageParts parts;
+    parts.exchange = event.exchange;
+    parts.routing_key = event.routing_key;
+    parts.properties = event.properties.size() < 2 ? ByteView(amqp::no_properties)
+                                                   : event.properties;
+    parts.body = event.body;
+    parts.body_owner = event.body_owner;
+    parts.persistent = facts.persistent;
+    parts.priority = facts.priority;
+    parts.ttl_millis = facts.ttl_millis;
+    if (!facts.has_bcc && !facts.wants_direct_reply) return Message::make(parts);
+
+    amqp::Properties properties = properties_of(event.properties);
+    if (facts.has_bcc && properties.headers) properties.headers->erase("BCC");
+    if (facts.wants_direct_reply) properties.reply_to = channel.reply_name;
+    amqp::Buffer raw;
+    const Status encoded = amqp::encode_properties(properties, raw);
+    BATON_ASSERT(encoded, "properties that were decoded can be encoded");
+    parts.properties = raw.view();
+    return Message::make(parts);
+}
+
+void Protocol::on(const PublishReceived& event) {
+    Channel* channel = channel_for(event.connection, event.channel);
+    if (channel == nullptr) return;
+    Connection& connection = *channel->connection;
+    if (event.immediate)
+        return refuse_connection(connection, Code::not_implemented, publish_id, "immediate=true");
+    if (event.body.size() > options_.message_bytes_max)
+        return refuse(*channel, Code::precondition_failed, publish_id,
+                      fmt::format("message size {} is larger than configured max size {}",
+                                  event.body.size(), options_.message_bytes_max));
+    if (!connection.publishes || publishers_wait_) pause_publisher(connection);
+
+    PublishFacts facts;
+    Exchange* exchange = exchange_for_publish(*channel, event);
+    if (exchange == nullptr || !read_properties(*channel, event, facts)) return;
+    if (!check_topic_right(*channel, Right::write, *exchange, event.routing_key, publish_id))
+        return;
+    ++exchange->published_in;
+    ++channel->counters.published;
+    ++counters_.published;
+    if (channel->mode == Channel::Mode::transaction) {
+        TransactionStep step;
+        step.message = make_message(*channel, event, facts);
+        step.mandatory = event.mandatory;
+        step.more_routing_keys = std::move(facts.more_keys);
+        channel->transaction.push_back(std::move(step));
+        return;
+    }
+    if (exchange->is_default() && event.routing_key.starts_with(reply_to_prefix))
+        return answer_directly(*channel, event, facts);
+
+    const auto queues =
+        facts.more_keys.empty()
+            ? route(*channel, *exchange, event.routing_key, facts.headers)
+            : route_by_all_keys(*exchange, event.routing_key, facts.more_keys, facts.headers);
+    if (queues.empty()) {
+        ++(event.mandatory ? counters_.returned : counters_.dropped);
+        if (event.mandatory) return_unroutable(*channel, make_message(*channel, event, facts));
+        return confirm(*channel, false, false);
+    }
+    exchange->published_out += queues.size();
+    const MessageRef message = make_message(*channel, event, facts);
+    const bool taken = place(message, queues);
+    confirm(*channel, !taken, message->notes.record != 0);
+}
+
+bool Protocol::place(const MessageRef& message, std::span<Queue* const> queues) {
+    // Almost always every queue takes it, and then nothing is copied.
+    const auto refuses = [this](Queue* queue) {
+        if (queue->settings().overflow == Overflow::drop_head || !queue->settings().is_bounded())
+            return false;
+        catch_up(*queue);
+        return queue->is_full();
+    };
+    const auto first = std::find_if(queues.begin(), queues.end(), refuses);
+    if (first == queues.end()) {
+        store(message, queues);
+        return true;
+    }
+    std::vector<Queue*> takers(queues.begin(), first);
+    for (auto at = first; at != queues.end(); ++at) {
+        Queue& queue = **at;
+        if (at != first && !refuses(&queue))
+            takers.push_back(&queue);
+        else if (queue.settings().overflow == Overflow::reject_publish_dead_letter) {
+            state_.entered(*message);
+            bury(queue, Entry{message}, DeathReason::maxlen);
+        }
+    }
+    store(message, takers);
+    return false;
+}
+
+void Protocol::return_unroutable(Channel& channel, MessageRef message) {
+    ++channel.counters.returned;
+    say(channel, ReturnMessage{std::move(message)});
+}
+
+void Protocol::answer_directly(Channel& channel, const PublishReceived& event,
+                               const PublishFacts& facts) {
+    const auto found = reply_channels_.find(std::string(event.routing_key));
+    if (found == reply_channels_.end()) {
+        if (event.mandatory) return_unroutable(channel, make_message(channel, event, facts));
+        return confirm(channel, false, false);
+    }
+    Channel& asker = *found->second;
+    MessageRef message = make_message(channel, event, facts);
+    charge(*asker.connection, delivery_charge(*message));
+    ++asker.counters.delivered_no_ack;
+    ++counters_.delivered_no_ack;
+    const std::uint64_t tag = skip_tag(asker);
+    say(asker, Deliver{std::move(message), tag, asker.reply_consumer->number, false});
+    confirm(channel, false, false);
+}
+
+// --- Confirms ------------------------------------------------------------------------------------
+
+void Protocol::on(Channel& channel, const amqp::ConfirmSelect& method) {
+    if (channel.mode == Channel::Mode::transaction)
+        return refuse(channel, Code::precondition_failed, method.id,
+                      "cannot switch from tx to confirm mode");
+    channel.mode = Channel::Mode::confirm;
+    if (!method.no_wait) reply(channel, amqp::ConfirmSelectOk{});
+}
+
+void Protocol::confirm(Channel& channel, bool refused, bool needs_journal) {
+    if (channel.mode != Channel::Mode::confirm) return;
+    const std::uint64_t tag = channel.next_publish_tag++;
+    ++channel.counters.confirmed;
+    ++counters_.confirmed;
+    channel.confirm_needs_journal = channel.confirm_needs_journal || needs_journal;
+    if (!channel.in_confirming) {
+        channel.in_confirming = true;
+        confirming_.push_back(&channel);
+    }
+    if (!channel.confirms.empty() && channel.confirms.back().refused == refused)
+        channel.confirms.back().last = tag;
+    else
+        channel.confirms.push_back({tag, tag, refused});
+}
+
+void Protocol::flush_confirms() {
+    for (Channel* channel : confirming_) flush_confirms(*channel);
+    confirming_.clear();
+}
+
+// Everything before a run was confirmed earlier, so a run is one `multiple`.
+void Protocol::flush_confirms(Channel& channel) {
+    const bool waits = channel.confirm_needs_journal || waits_for_journal(channel) ||
+                       channel.confirms_wait_for > durable_up_to_;
+    if (waits) channel.confirms_wait_for = turn_number_;
+    std::vector<Command>& where =
+        waits ? turn_->commands_when_durable : turn_->commands;
+    for (const ConfirmRun& run : channel.confirms)
+        where.push_back(Command{channel.connection->told.connection, channel.number,
+                                Confirm{run.last, run.last != run.first, run.refused}});
+    channel.confirms.clear();
+    channel.confirm_needs_journal = false;
+    channel.in_confirming = false;
+}
+
+} // namespace baton::broker::core

@@ -1,0 +1,220 @@
+// Checks of queue.declare's arguments. The texts are those clients know from RabbitMQ, Erlang terms
+// included.
+#include "broker/core/queue_settings.hpp"
+
+#include "amqp/errors.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace baton::broker::core {
+
+namespace {
+
+using amqp::FieldTable;
+using amqp::FieldValue;
+using Complaint = std::optional<std::string>;
+
+// RabbitMQ's timers end here: 2^32-1 milliseconds.
+constexpr std::int64_t timer_millis_max = 4'294'967'295;
+
+Failure precondition(std::string detail) {
+    return {amqp::ReplyCode::precondition_failed, std::move(detail)};
+}
+
+std::string unacceptable(const FieldValue& value) {
+    return fmt::format("{{unacceptable_type,{}}}", amqp::type_name(value));
+}
+
+Complaint not_integer(const FieldValue& value) {
+    if (value.integer()) return std::nullopt;
+    return fmt::format("\"expected integer, got {}\"", amqp::type_name(value));
+}
+
+Complaint not_negative(const FieldValue& value) {
+    if (auto complaint = not_integer(value)) return complaint;
+    if (*value.integer() < 0) return fmt::format("{{value_negative,{}}}", *value.integer());
+    return std::nullopt;
+}
+
+Complaint bad_timer(const FieldValue& value) {
+    if (auto complaint = not_negative(value)) return complaint;
+    if (*value.integer() > timer_millis_max)
+        return fmt::format("{{value_too_big,{}}}", *value.integer());
+    return std::nullopt;
+}
+
+Complaint bad_expires(const FieldValue& value) {
+    if (auto complaint = not_integer(value)) return complaint;
+    if (*value.integer() == 0) return "{value_zero,0}";
+    return bad_timer(value);
+}
+
+Complaint bad_priority_max(const FieldValue& value) {
+    if (auto complaint = not_negative(value)) return complaint;
+    if (*value.integer() > 255) return fmt::format("{{max_value_exceeded,{}}}", *value.integer());
+    return std::nullopt;
+}
+
+Complaint not_text(const FieldValue& value) {
+    if (value.get<std::string>() != nullptr) return std::nullopt;
+    return unacceptable(value);
+}
+
+Complaint not_bool(const FieldValue& value) {
+    if (value.get<bool>() != nullptr) return std::nullopt;
+    return unacceptable(value);
+}
+
+Complaint bad_overflow(const FieldValue& value) {
+    if (auto complaint = not_text(value)) return complaint;
+    const std::string& text = *value.get<std::string>();
+    if (text == "drop-head" || text == "reject-publish" || text == "reject-publish-dlx")
+        return std::nullopt;
+    return "invalid_overflow";
+}
+
+Complaint bad_queue_mode(const FieldValue& value) {
+    if (auto complaint = not_text(value)) return complaint;
+    const std::string& text = *value.get<std::string>();
+    if (text == "default" || text == "lazy") return std::nullopt;
+    return "invalid_queue_mode";
+}
+
+Complaint bad_queue_type(const FieldValue& value) {
+    if (auto complaint = not_text(value)) return complaint;
+    const std::string& text = *value.get<std::string>();
+    if (text == "classic" || text == "quorum") return std::nullopt;
+    return fmt::format("\"unsupported queue type '{}'\"", text);
+}
+
+struct KnownArgument {
+    std::string_view name;
+    Complaint (*complain)(const FieldValue&);
+};
+
+constexpr std::array<KnownArgument, 15> known_arguments{{
+    {"x-expires", bad_expires},
+    {"x-message-ttl", bad_timer},
+    {"x-dead-letter-exchange", not_text},
+    {"x-dead-letter-routing-key", not_text},
+    {"x-dead-letter-strategy", not_text},
+    {"x-max-length", not_negative},
+    {"x-max-length-bytes", not_negative},
+    {"x-max-priority", bad_priority_max},
+    {"x-overflow", bad_overflow},
+    {"x-queue-mode", bad_queue_mode},
+    {"x-single-active-consumer", not_bool},
+    {"x-queue-type", bad_queue_type},
+    {"x-delivery-limit", not_negative},
+    {"x-consumer-timeout", not_negative},
+    {"x-queue-leader-locator", not_text},
+}};
+
+constexpr std::array<std::string_view, 16> compared_arguments{
+    "x-expires",        "x-message-ttl",          "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",                  "x-dead-letter-strategy",
+    "x-max-length",     "x-max-length-bytes",     "x-max-priority",
+    "x-overflow",       "x-queue-mode",           "x-single-active-consumer",
+    "x-queue-type",     "x-queue-master-locator", "x-queue-leader-locator",
+    "x-delivery-limit", "x-consumer-timeout"};
+
+std::string describe(const FieldValue& value) {
+    return fmt::format("the value '{}' of type '{}'", amqp::to_text(value),
+                       amqp::type_name(value));
+}
+
+} // namespace
+
+QueueSettings settings_from_checked(const FieldTable& arguments,
+                                    std::uint32_t quorum_delivery_limit) {
+    QueueSettings settings;
+    const auto text = [&](std::string_view name) -> std::optional<std::string> {
+        const auto found = arguments.text(name);
+        if (!found) return std::nullopt;
+        return std::string(*found);
+    };
+    const auto count = [&](std::string_view name) -> std::optional<std::uint64_t> {
+        const auto found = arguments.integer(name);
+        if (!found) return std::nullopt;
+        return static_cast<std::uint64_t>(*found);
+    };
+    settings.quorum = arguments.text("x-queue-type") == "quorum";
+    settings.message_ttl_millis = arguments.integer("x-message-ttl");
+    settings.expires_millis = arguments.integer("x-expires");
+    settings.length_max = count("x-max-length");
+    settings.bytes_max = count("x-max-length-bytes");
+    const auto overflow = arguments.text("x-overflow");
+    if (overflow == "reject-publish") settings.overflow = Overflow::reject_publish;
+    if (overflow == "reject-publish-dlx") settings.overflow = Overflow::reject_publish_dead_letter;
+    settings.dead_letter_exchange = text("x-dead-letter-exchange");
+    settings.dead_letter_routing_key = text("x-dead-letter-routing-key");
+    settings.priority_max = static_cast<std::uint8_t>(count("x-max-priority").value_or(0));
+    settings.single_active_consumer =
+        arguments.flag("x-single-active-consumer").value_or(false);
+    if (const auto limit = count("x-delivery-limit"))
+        settings.delivery_limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+            *limit, UINT32_MAX));
+    else if (settings.quorum)
+        settings.delivery_limit = quorum_delivery_limit;
+    return settings;
+}
+
+Outcome<QueueSettings> settings_from(const FieldTable& arguments, const QueueShape& shape,
+                                     std::uint32_t quorum_delivery_limit) {
+    const std::string what = fmt::format("queue '{}' in vhost '{}'", shape.name, shape.vhost);
+    for (const KnownArgument& known : known_arguments) {
+        const FieldValue* value = arguments.find(known.name);
+        if (value == nullptr) continue;
+        if (const auto complaint = known.complain(*value))
+            return precondition(fmt::format("invalid arg '{}' for {}: {}", known.name, what,
+                                            *complaint));
+    }
+    if (arguments.contains("x-dead-letter-routing-key") &&
+        !arguments.contains("x-dead-letter-exchange"))
+        return precondition(fmt::format(
+            "invalid arg 'x-dead-letter-routing-key' for {}: routing_key_but_no_dlx_defined",
+            what));
+
+    QueueSettings settings = settings_from_checked(arguments, quorum_delivery_limit);
+    if (settings.quorum) {
+        if (!shape.durable)
+            return precondition(fmt::format("invalid property 'non-durable' for {}", what));
+        if (shape.exclusive)
+            return precondition(fmt::format("invalid property 'exclusive-owner' for {}", what));
+        if (arguments.contains("x-max-priority"))
+            return precondition(fmt::format(
+                "invalid arg 'x-max-priority' for {} of queue type rabbit_quorum_queue", what));
+    }
+    return settings;
+}
+
+std::span<const std::string_view> compared_queue_arguments() { return compared_arguments; }
+
+Outcome<void> check_equal_argument(std::string_view name, const FieldTable& received,
+                                   const FieldTable& current, std::string_view what) {
+    const FieldValue* ours = current.find(name);
+    const FieldValue* theirs = received.find(name);
+    if (ours == nullptr && theirs == nullptr) return boost::system::in_place_value;
+    if (ours != nullptr && theirs != nullptr) {
+        if (amqp::equal_by_value(*ours, *theirs)) return boost::system::in_place_value;
+        return precondition(fmt::format("inequivalent arg '{}' for {}: received '{}' but current "
+                                        "is '{}'",
+                                        name, what, amqp::to_text(*theirs),
+                                        amqp::to_text(*ours)));
+    }
+    return precondition(fmt::format("inequivalent arg '{}' for {}: received {} but current is {}",
+                                    name, what, theirs ? describe(*theirs) : "none",
+                                    ours ? describe(*ours) : "none"));
+}
+
+Outcome<void> check_equal_flag(std::string_view name, bool received, bool current,
+                               std::string_view what) {
+    if (received == current) return boost::system::in_place_value;
+    return precondition(fmt::format("inequivalent arg '{}' for {}: received '{}' but current is "
+                                    "'{}'",
+                                    name, what, received, current));
+}
+
+} // namespace baton::broker::core

@@ -1,0 +1,61 @@
+// What the arguments of queue.declare ask for, checked with RabbitMQ's texts. Arguments nobody knows
+// are kept and ignored.
+#pragma once
+
+#include "amqp/field_table.hpp"
+#include "base/result.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace baton::broker::core {
+
+enum class Overflow : std::uint8_t { drop_head, reject_publish, reject_publish_dead_letter };
+
+struct QueueSettings {
+    bool quorum = false;
+    std::optional<std::int64_t> message_ttl_millis;
+    std::optional<std::int64_t> expires_millis;
+    std::optional<std::uint64_t> length_max;
+    std::optional<std::uint64_t> bytes_max;
+    Overflow overflow = Overflow::drop_head;
+    std::optional<std::string> dead_letter_exchange;
+    std::optional<std::string> dead_letter_routing_key;
+    // 0: the queue knows no priorities.
+    std::uint8_t priority_max = 0;
+    bool single_active_consumer = false;
+    std::optional<std::uint32_t> delivery_limit;
+
+    bool is_bounded() const { return length_max.has_value() || bytes_max.has_value(); }
+};
+
+// What decides about the validity of arguments besides themselves.
+struct QueueShape {
+    std::string_view name;
+    std::string_view vhost;
+    bool durable = false;
+    bool exclusive = false;
+};
+
+// On failure the code is precondition_failed and the detail RabbitMQ's text without its prefix.
+Outcome<QueueSettings> settings_from(const amqp::FieldTable& arguments, const QueueShape& shape,
+                                     std::uint32_t quorum_delivery_limit);
+
+// For arguments that were checked when they were declared, after a restart.
+QueueSettings settings_from_checked(const amqp::FieldTable& arguments,
+                                    std::uint32_t quorum_delivery_limit);
+
+// The names of queue arguments that must agree when a queue is declared again.
+std::span<const std::string_view> compared_queue_arguments();
+
+// Are the arguments of that name equal? `what` is "queue 'q' in vhost '/'". Failure as above.
+Outcome<void> check_equal_argument(std::string_view name, const amqp::FieldTable& received,
+                                   const amqp::FieldTable& current, std::string_view what);
+// The same for a flag of the declaration.
+Outcome<void> check_equal_flag(std::string_view name, bool received, bool current,
+                               std::string_view what);
+
+} // namespace baton::broker::core

@@ -1,0 +1,196 @@
+// basic.ack, nack, reject and recover: how deliveries end.
+#include "broker/core/protocol.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace baton::broker::core {
+
+// --- Which deliveries a tag means ----------------------------------------------------------------
+
+bool Protocol::settled_range(Channel& channel, std::uint64_t tag, bool multiple,
+                             amqp::MethodId method, std::size_t& first, std::size_t& last) {
+    // Nothing outstanding and "everything": fine, and an empty range.
+    if (tag == 0 && multiple) {
+        first = 0;
+        last = channel.unacked.size();
+        return true;
+    }
+    if (tag >= channel.first_unacked_tag && tag < channel.next_delivery_tag) {
+        const auto index = static_cast<std::size_t>(tag - channel.first_unacked_tag);
+        if (index < channel.unacked.size() && channel.unacked[index].entry.message &&
+            !channel.unacked[index].in_transaction) {
+            first = multiple ? 0 : index;
+            last = index + 1;
+            return true;
+        }
+    }
+    refuse(channel, Code::precondition_failed, method, fmt::format("unknown delivery tag {}", tag));
+    return false;
+}
+
+Entry Protocol::take_unacked(Channel& channel, Unacked& unacked) {
+    Queue& queue = *unacked.queue;
+    Entry entry = std::move(unacked.entry);
+    queue.unacked -= 1;
+    queue.unacked_bytes -= entry.message->body_size();
+    channel.unacked_count -= 1;
+    if (Consumer* consumer = unacked.consumer) {
+        consumer->unacked -= 1;
+        if (!consumer->is_ready) wake(*consumer);
+    }
+    unacked.queue = nullptr;
+    unacked.consumer = nullptr;
+    unacked.in_transaction = false;
+    return entry;
+}
+
+void Protocol::trim(Channel& channel) {
+    while (!channel.unacked.empty() && !channel.unacked.front().entry.message) {
+        channel.unacked.drop_front();
+        ++channel.first_unacked_tag;
+    }
+    if (channel.unacked.empty()) channel.unacked.shrink_when_empty();
+}
+
+void Protocol::after_settling(Channel& channel) {
+    trim(channel);
+    if (channel.global_prefetch != 0) wake_all(channel);
+}
+
+// --- Acknowledged --------------------------------------------------------------------------------
+
+void Protocol::on(const AckReceived& event) {
+    Channel* channel = channel_for(event.connection, event.channel);
+    if (channel == nullptr) return;
+    std::size_t first = 0;
+    std::size_t last = 0;
+    if (!settled_range(*channel, event.delivery_tag, event.multiple, amqp::BasicAck::id, first,
+                       last))
+        return;
+    if (channel->mode == Channel::Mode::transaction)
+        return settle_later(*channel, first, last, false, false);
+    acknowledge(*channel, first, last);
+}
+
+void Protocol::acknowledge(Channel& channel, std::size_t first, std::size_t last) {
+    for (std::size_t at = first; at < last; ++at) {
+        Unacked& unacked = channel.unacked[at];
+        if (!unacked.entry.message) continue;
+        Queue& queue = *unacked.queue;
+        Entry entry = take_unacked(channel, unacked);
+        ++queue.counters.acknowledged;
+        ++channel.counters.acknowledged;
+        ++counters_.acknowledged;
+        forget(queue, entry);
+        if (queue.deleted) state_.forget_if_done(queue);
+    }
+    after_settling(channel);
+}
+
+void Protocol::on(Channel& channel, const amqp::BasicAck& method) {
+    on(AckReceived{channel.connection->told.connection, channel.number, method.delivery_tag,
+                   method.multiple});
+}
+
+// --- Refused -------------------------------------------------------------------------------------
+
+void Protocol::on(const NackReceived& event) {
+    Channel* channel = channel_for(event.connection, event.channel);
+    if (channel == nullptr) return;
+    std::size_t first = 0;
+    std::size_t last = 0;
+    const amqp::MethodId method = event.was_reject ? amqp::BasicReject::id : amqp::BasicNack::id;
+    if (!settled_range(*channel, event.delivery_tag, event.multiple, method, first, last)) return;
+    if (channel->mode == Channel::Mode::transaction)
+        return settle_later(*channel, first, last, true, event.requeue);
+    reject(*channel, first, last, event.requeue);
+}
+
+void Protocol::on(Channel& channel, const amqp::BasicNack& method) {
+    on(NackReceived{channel.connection->told.connection, channel.number, method.delivery_tag,
+                    method.multiple, method.requeue, false});
+}
+
+void Protocol::on(Channel& channel, const amqp::BasicReject& method) {
+    on(NackReceived{channel.connection->told.connection, channel.number, method.delivery_tag,
+                    false, method.requeue, true});
+}
+
+void Protocol::reject(Channel& channel, std::size_t first, std::size_t last, bool requeue) {
+    std::vector<Returned> returned;
+    for (std::size_t at = first; at < last; ++at) {
+        Unacked& unacked = channel.unacked[at];
+        if (!unacked.entry.message) continue;
+        Queue& queue = *unacked.queue;
+        Entry entry = take_unacked(channel, unacked);
+        if (queue.deleted) {
+            forget(queue, entry);
+            state_.forget_if_done(queue);
+        } else if (requeue) {
+            returned.push_back({&queue, std::move(entry)});
+        } else {
+            bury(queue, std::move(entry), DeathReason::rejected);
+        }
+    }
+    give_back(std::move(returned));
+    after_settling(channel);
+}
+
+// Every message goes back to where it was, marked, and counted where the queue counts.
+void Protocol::give_back(std::vector<Returned> returned) {
+    std::sort(returned.begin(), returned.end(), [](const Returned& a, const Returned& b) {
+        return a.queue != b.queue ? a.queue->id() < b.queue->id()
+                                  : a.entry.position < b.entry.position;
+    });
+    for (std::size_t from = 0; from < returned.size();) {
+        Queue& queue = *returned[from].queue;
+        const auto limit = queue.settings().delivery_limit;
+        std::vector<Entry> entries;
+        std::size_t at = from;
+        for (; at < returned.size() && returned[at].queue == &queue; ++at) {
+            Entry& entry = returned[at].entry;
+            entry.redelivered = true;
+            entry.delivery_count += 1;
+            if (limit && entry.delivery_count > *limit) {
+                bury(queue, std::move(entry), DeathReason::delivery_limit);
+                continue;
+            }
+            Message::Notes& notes = entry.message->notes;
+            if (limit && notes.record != 0)
+                if (Place* place = notes.durable.find(queue.id(), entry.position)) {
+                    place->delivery_count = entry.delivery_count;
+                    place->redelivered = true;
+                    note(MessageReturned{queue.id(), entry.position, entry.delivery_count});
+                }
+            entries.push_back(std::move(entry));
+        }
+        queue.put_back_all(std::move(entries));
+        mark_due(queue);
+        from = at;
+    }
+}
+
+// --- Everything back -----------------------------------------------------------------------------
+
+void Protocol::requeue_all(Channel& channel) {
+    reject(channel, 0, channel.unacked.size(), true);
+}
+
+void Protocol::on(Channel& channel, const amqp::BasicRecover& method) {
+    if (!method.requeue)
+        return refuse_connection(*channel.connection, Code::not_implemented, method.id,
+                                 "requeue=false");
+    requeue_all(channel);
+    reply(channel, amqp::BasicRecoverOk{});
+}
+
+void Protocol::on(Channel& channel, const amqp::BasicRecoverAsync& method) {
+    if (!method.requeue)
+        return refuse_connection(*channel.connection, Code::not_implemented, method.id,
+                                 "requeue=false");
+    requeue_all(channel);
+}
+
+} // namespace baton::broker::core

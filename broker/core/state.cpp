@@ -1,0 +1,515 @@
+// Applying records, keeping books, and routing.
+#include "broker/core/state.hpp"
+
+#include "base/assert.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace baton::broker::core {
+
+Exchange* Vhost::exchange(std::string_view name) const {
+    const auto found = exchanges.find(name);
+    return found == exchanges.end() ? nullptr : found->second.get();
+}
+
+Queue* Vhost::queue(std::string_view name) const {
+    const auto found = queues.find(name);
+    return found == queues.end() ? nullptr : found->second.get();
+}
+
+bool User::has_tag(std::string_view tag) const {
+    return std::find(put.tags.begin(), put.tags.end(), tag) != put.tags.end();
+}
+
+State::State(const Options& options) : quorum_delivery_limit_(options.quorum_delivery_limit) {}
+
+// Messages may outlive the state in commands and records, where nobody asks for their neighbours.
+State::~State() = default;
+
+void State::apply(const Record& record, RecordNumber number) {
+    std::visit([&](const auto& fact) { apply_one(fact, number); }, record);
+}
+
+// --- Virtual hosts, users, permissions -----------------------------------------------------------
+
+namespace {
+
+struct Predeclared {
+    std::string_view name;
+    ExchangeType type;
+    bool internal = false;
+};
+
+constexpr std::array<Predeclared, 7> predeclared_exchanges{{
+    {"", ExchangeType::direct},
+    {"amq.direct", ExchangeType::direct},
+    {"amq.fanout", ExchangeType::fanout},
+    {"amq.topic", ExchangeType::topic},
+    {"amq.headers", ExchangeType::headers},
+    {"amq.match", ExchangeType::headers},
+    {"amq.rabbitmq.trace", ExchangeType::topic, true},
+}};
+
+} // namespace
+
+void State::put_vhost(const VhostPut& put) {
+    auto& vhost = vhosts_[put.name];
+    if (vhost) {
+        vhost->put = put;
+        return;
+    }
+    vhost = std::make_unique<Vhost>();
+    vhost->put = put;
+    for (const Predeclared& one : predeclared_exchanges) {
+        Exchange::Identity identity;
+        identity.name = one.name;
+        identity.vhost = vhost.get();
+        identity.type = one.type;
+        identity.durable = true;
+        identity.internal = one.internal;
+        identity.predeclared = true;
+        vhost->exchanges.emplace(std::string(one.name),
+                                 std::make_unique<Exchange>(std::move(identity)));
+    }
+}
+
+void State::apply_one(const VhostRemoved& removed, RecordNumber) {
+    const auto found = vhosts_.find(removed.name);
+    if (found == vhosts_.end()) return;
+    ++topology_version_;
+    for (auto& [name, queue] : found->second->queues) queues_.erase(queue->id());
+    for (auto& [name, user] : users_) {
+        user.permissions.erase(removed.name);
+        std::erase_if(user.topic_permissions,
+                      [&](const auto& one) { return one.vhost == removed.name; });
+    }
+    std::erase_if(parameters_,
+                  [&](const auto& entry) { return entry.second.vhost == removed.name; });
+    vhosts_.erase(found);
+}
+
+void State::apply_one(const UserPut& put, RecordNumber) {
+    ++topology_version_;
+    users_[put.name].put = put;
+}
+
+void State::apply_one(const UserRemoved& removed, RecordNumber) {
+    ++topology_version_;
+    users_.erase(removed.name);
+}
+
+void State::apply_one(const PermissionPut& put, RecordNumber) {
+    ++topology_version_;
+    if (User* found = user(put.user)) found->permissions[put.vhost] = put;
+}
+
+void State::apply_one(const PermissionRemoved& removed, RecordNumber) {
+    ++topology_version_;
+    if (User* found = user(removed.user)) found->permissions.erase(removed.vhost);
+}
+
+void State::apply_one(const TopicPermissionPut& put, RecordNumber) {
+    ++topology_version_;
+    User* found = user(put.user);
+    if (found == nullptr) return;
+    for (TopicPermissionPut& there : found->topic_permissions)
+        if (there.vhost == put.vhost && there.exchange == put.exchange) {
+            there = put;
+            return;
+        }
+    found->topic_permissions.push_back(put);
+}
+
+void State::apply_one(const TopicPermissionRemoved& removed, RecordNumber) {
+    ++topology_version_;
+    User* found = user(removed.user);
+    if (found == nullptr) return;
+    std::erase_if(found->topic_permissions, [&](const TopicPermissionPut& there) {
+        return there.vhost == removed.vhost &&
+               (removed.exchange.empty() || there.exchange == removed.exchange);
+    });
+}
+
+void State::apply_one(const ParameterPut& put, RecordNumber) {
+    const std::string key = put.vhost + '\0' + put.component + '\0' + put.name;
+    if (put.value.empty())
+        parameters_.erase(key);
+    else
+        parameters_[key] = put;
+}
+
+// --- Topology ------------------------------------------------------------------------------------
+
+Exchange& State::declare_exchange(const ExchangeDeclared& declared, bool durable) {
+    Vhost* home = vhost(declared.vhost);
+    BATON_ASSERT(home != nullptr, "an exchange is declared in a virtual host that exists");
+    if (Exchange* there = home->exchange(declared.name)) return *there;
+    ++topology_version_;
+    Exchange::Identity identity;
+    identity.name = declared.name;
+    identity.vhost = home;
+    identity.type = exchange_type_from(declared.type).value_or(ExchangeType::direct);
+    identity.durable = durable;
+    identity.auto_delete = declared.auto_delete;
+    identity.internal = declared.internal;
+    identity.arguments = declared.arguments;
+    auto& place = home->exchanges[declared.name];
+    place = std::make_unique<Exchange>(std::move(identity));
+    return *place;
+}
+
+void State::apply_one(const ExchangeDeclared& declared, RecordNumber) {
+    if (vhost(declared.vhost) != nullptr) declare_exchange(declared, true);
+}
+
+void State::remove_bindings_to(std::map<BindingOrder, Exchange*>& bound_to) {
+    for (const auto& [order, source] : bound_to) source->remove(order);
+    bound_to.clear();
+}
+
+void State::delete_exchange(Exchange& exchange) {
+    ++topology_version_;
+    for (const auto& [order, binding] : exchange.bindings()) {
+        if (binding.queue != nullptr) binding.queue->bound_to.erase(order);
+        if (binding.exchange != nullptr) binding.exchange->bound_to.erase(order);
+    }
+    remove_bindings_to(exchange.bound_to);
+    exchange.identity().vhost->exchanges.erase(exchange.name());
+}
+
+void State::apply_one(const ExchangeDeleted& deleted, RecordNumber) {
+    Vhost* home = vhost(deleted.vhost);
+    Exchange* exchange = home != nullptr ? home->exchange(deleted.name) : nullptr;
+    if (exchange != nullptr) delete_exchange(*exchange);
+}
+
+Queue& State::declare_queue(const QueueDeclared& declared, QueueLife life) {
+    Vhost* home = vhost(declared.vhost);
+    BATON_ASSERT(home != nullptr, "a queue is declared in a virtual host that exists");
+    if (Queue* there = home->queue(declared.name)) return *there;
+    next_queue_id_ = std::max(next_queue_id_, declared.id.value + 1);
+    Queue::Identity identity;
+    identity.id = declared.id;
+    identity.name = declared.name;
+    identity.vhost = home;
+    identity.durable = life.durable;
+    identity.auto_delete = declared.auto_delete;
+    identity.exclusive_to = life.exclusive_to;
+    identity.arguments = declared.arguments;
+    QueueSettings settings = settings_from_checked(declared.arguments, quorum_delivery_limit_);
+
+    std::unique_ptr<Queue> queue;
+    if (const auto waiting = nameless_.find(declared.id); waiting != nameless_.end()) {
+        queue = std::move(waiting->second);
+        nameless_.erase(waiting);
+        queue->become(std::move(identity), std::move(settings));
+    } else {
+        queue = std::make_unique<Queue>(std::move(identity), std::move(settings));
+    }
+    Queue& declared_queue = *queue;
+    queues_[declared.id] = &declared_queue;
+    home->queues[declared.name] = std::move(queue);
+    return declared_queue;
+}
+
+void State::apply_one(const QueueDeclared& declared, RecordNumber) {
+    if (vhost(declared.vhost) != nullptr) declare_queue(declared, {});
+}
+
+void State::delete_queue(Queue& queue) {
+    ++topology_version_;
+    remove_bindings_to(queue.bound_to);
+    queue.deleted = true;
+    queues_.erase(queue.id());
+    ByName<Queue>& names = queue.identity().vhost->queues;
+    const auto place = names.find(queue.name());
+    std::unique_ptr<Queue> gone = std::move(place->second);
+    names.erase(place);
+    if (queue.unacked != 0) nameless_[queue.id()] = std::move(gone);
+}
+
+void State::forget_if_done(Queue& queue) {
+    if (queue.deleted && queue.unacked == 0) nameless_.erase(queue.id());
+}
+
+void State::apply_one(const QueueDeleted& deleted, RecordNumber) {
+    Queue* found = queue(deleted.id);
+    if (found == nullptr) return;
+    // Replay only: what it still holds goes with it. A living broker has emptied it before.
+    found->replay_removed(0, UINT64_MAX, [&](Entry& entry) {
+        forget_place(*entry.message, deleted.id, entry.position);
+    });
+    if (found->is_declared())
+        delete_queue(*found);
+    else {
+        queues_.erase(deleted.id);
+        nameless_.erase(deleted.id);
+    }
+}
+
+void State::bind(const Bound& bound, bool durable) {
+    Vhost* home = vhost(bound.vhost);
+    if (home == nullptr) return;
+    Exchange* source = home->exchange(bound.source);
+    const bool to_queue = bound.destination_kind == DestinationKind::queue;
+    Queue* queue = to_queue ? home->queue(bound.destination) : nullptr;
+    Exchange* exchange = to_queue ? nullptr : home->exchange(bound.destination);
+    if (source == nullptr || (queue == nullptr && exchange == nullptr)) return;
+    if (source->find(queue, exchange, bound.routing_key, bound.arguments) != nullptr) return;
+    ++topology_version_;
+    Binding binding;
+    binding.order = next_binding_order_++;
+    binding.source = source;
+    binding.queue = queue;
+    binding.exchange = exchange;
+    binding.routing_key = bound.routing_key;
+    binding.arguments = bound.arguments;
+    binding.durable = durable;
+    (to_queue ? queue->bound_to : exchange->bound_to).emplace(binding.order, source);
+    source->add(std::move(binding));
+}
+
+void State::unbind(const Unbound& unbound) {
+    Vhost* home = vhost(unbound.vhost);
+    if (home == nullptr) return;
+    Exchange* source = home->exchange(unbound.source);
+    const bool to_queue = unbound.destination_kind == DestinationKind::queue;
+    Queue* queue = to_queue ? home->queue(unbound.destination) : nullptr;
+    Exchange* exchange = to_queue ? nullptr : home->exchange(unbound.destination);
+    if (source == nullptr || (queue == nullptr && exchange == nullptr)) return;
+    Binding* binding = source->find(queue, exchange, unbound.routing_key, unbound.arguments);
+    if (binding == nullptr) return;
+    ++topology_version_;
+    (to_queue ? queue->bound_to : exchange->bound_to).erase(binding->order);
+    source->remove(binding->order);
+}
+
+// --- Messages ------------------------------------------------------------------------------------
+
+void State::living(Message& message, RecordNumber number) {
+    if (message.notes.record != 0) dead(message);
+    message.notes.record = number;
+    message.notes.older = youngest_living_;
+    message.notes.younger = nullptr;
+    (youngest_living_ != nullptr ? youngest_living_->notes.younger : oldest_living_) = &message;
+    youngest_living_ = &message;
+}
+
+void State::dead(Message& message) {
+    if (message.notes.record == 0) return;
+    Message* older = message.notes.older;
+    Message* younger = message.notes.younger;
+    (older != nullptr ? older->notes.younger : oldest_living_) = younger;
+    (younger != nullptr ? younger->notes.older : youngest_living_) = older;
+    message.notes.older = message.notes.younger = nullptr;
+    message.notes.record = 0;
+}
+
+Queue& State::queue_or_placeholder(QueueId id) {
+    if (Queue* found = queue(id)) return *found;
+    next_queue_id_ = std::max(next_queue_id_, id.value + 1);
+    auto& place = nameless_[id];
+    place = std::make_unique<Queue>(id);
+    queues_[id] = place.get();
+    return *place;
+}
+
+void State::forget_place(Message& message, QueueId queue, Position position) {
+    message.notes.durable.remove(queue, position);
+    if (message.notes.durable.empty()) dead(message);
+    left(message);
+}
+
+void State::apply_one(const MessageStored& stored, RecordNumber number) {
+    Message& message = *stored.message;
+    const auto enter = [&](const Place& place) {
+        Entry entry{stored.message, place.position, place.expires_at, place.delivery_count,
+                    place.redelivered};
+        entered(message);
+        message.notes.durable.add(place);
+        const auto before = queue_or_placeholder(place.queue).replay_stored(std::move(entry));
+        if (before) forget_place(*before->message, place.queue, place.position);
+    };
+    enter(stored.first);
+    for (const Place& place : stored.others) enter(place);
+    living(message, number);
+}
+
+void State::apply_one(const MessagesRemoved& removed, RecordNumber) {
+    Queue* found = queue(removed.queue);
+    if (found == nullptr) return;
+    for (const PositionRange& range : removed.ranges)
+        found->replay_removed(range.first, range.last, [&](Entry& entry) {
+            forget_place(*entry.message, removed.queue, entry.position);
+        });
+}
+
+void State::apply_one(const MessageReturned& returned, RecordNumber) {
+    Queue* found = queue(returned.queue);
+    if (found == nullptr) return;
+    Message* message = found->replay_returned(returned.position, returned.delivery_count);
+    if (message == nullptr) return;
+    Place* place = message->notes.durable.find(returned.queue, returned.position);
+    place->delivery_count = returned.delivery_count;
+    place->redelivered = true;
+}
+
+void State::finish_replay(bool stopped_in_order) {
+    for (auto& [id, queue] : nameless_) {
+        queue->replay_removed(0, UINT64_MAX, [&, queue_id = id](Entry& entry) {
+            forget_place(*entry.message, queue_id, entry.position);
+        });
+        queues_.erase(id);
+    }
+    nameless_.clear();
+    for (auto& [id, queue] : queues_) queue->finish_replay(!stopped_in_order);
+}
+
+// --- Looking -------------------------------------------------------------------------------------
+
+Vhost* State::vhost(std::string_view name) const {
+    const auto found = vhosts_.find(name);
+    return found == vhosts_.end() ? nullptr : found->second.get();
+}
+
+User* State::user(std::string_view name) {
+    const auto found = users_.find(name);
+    return found == users_.end() ? nullptr : &found->second;
+}
+
+const User* State::user(std::string_view name) const {
+    const auto found = users_.find(name);
+    return found == users_.end() ? nullptr : &found->second;
+}
+
+Queue* State::queue(QueueId id) const {
+    const auto found = queues_.find(id);
+    return found == queues_.end() ? nullptr : found->second;
+}
+
+// --- Routing -------------------------------------------------------------------------------------
+
+void State::collect(Exchange& exchange, const RoutedMessage& message) {
+    if (exchange.route_mark == route_number_) return;
+    exchange.route_mark = route_number_;
+    if (exchange.looks_at_headers()) route_is_cacheable_ = false;
+    matches_.clear();
+    if (exchange.is_default()) {
+        Queue* queue = exchange.identity().vhost->queue(message.routing_key);
+        // A queue may be declared at any time, and that changes no version.
+        if (queue == nullptr) route_is_cacheable_ = false;
+        if (queue != nullptr && queue->route_mark != route_number_) {
+            queue->route_mark = route_number_;
+            route_.push_back(queue);
+        }
+        return;
+    }
+    exchange.match(message, matches_);
+    for (Binding* binding : matches_) {
+        if (binding->exchange != nullptr) {
+            to_visit_.push_back(binding->exchange);
+        } else if (binding->queue->route_mark != route_number_) {
+            binding->queue->route_mark = route_number_;
+            route_.push_back(binding->queue);
+        }
+    }
+    if (matches_.empty() && !exchange.alternate().empty())
+        if (Exchange* alternate =
+                exchange.identity().vhost->exchange(exchange.alternate()))
+            to_visit_.push_back(alternate);
+}
+
+std::span<Queue* const> State::route(Exchange& exchange, const RoutedMessage& message) {
+    // A hostile publisher invents keys; the cache of an exchange is bounded.
+    constexpr std::size_t cached_routes_max = 4096;
+    route_is_cacheable_ = true;
+    if (exchange.cache_version != topology_version_) {
+        exchange.cache.clear();
+        exchange.cache_version = topology_version_;
+    } else if (const auto found = exchange.cache.find(message.routing_key);
+               found != exchange.cache.end()) {
+        return found->second;
+    }
+    ++route_number_;
+    route_.clear();
+    to_visit_.assign(1, &exchange);
+    for (std::size_t at = 0; at < to_visit_.size(); ++at) // grows while it is walked
+        collect(*to_visit_[at], message);
+    if (route_is_cacheable_) {
+        if (exchange.cache.size() >= cached_routes_max) exchange.cache.clear();
+        return exchange.cache.emplace(std::string(message.routing_key), route_).first->second;
+    }
+    return route_;
+}
+
+// --- Definitions ---------------------------------------------------------------------------------
+
+namespace {
+
+template <typename T>
+std::vector<T*> sorted_by_name(const ByName<T>& things) {
+    std::vector<std::pair<std::string_view, T*>> named;
+    for (const auto& [name, thing] : things) named.emplace_back(name, thing.get());
+    std::sort(named.begin(), named.end());
+    std::vector<T*> sorted;
+    for (const auto& [name, thing] : named) sorted.push_back(thing);
+    return sorted;
+}
+
+void add_bindings(const Vhost& vhost, std::vector<Record>& records) {
+    for (const Exchange* exchange : sorted_by_name(vhost.exchanges))
+        for (const auto& [order, binding] : exchange->bindings()) {
+            if (!binding.durable) continue;
+            const bool to_queue = binding.queue != nullptr;
+            records.emplace_back(Bound{
+                vhost.name(), exchange->name(),
+                to_queue ? DestinationKind::queue : DestinationKind::exchange,
+                to_queue ? binding.queue->name() : binding.exchange->name(), binding.routing_key,
+                binding.arguments});
+        }
+}
+
+} // namespace
+
+MessageStored State::stored(Message& message) {
+    return {MessageRef::share(message), message.notes.durable.first(),
+            message.notes.durable.others()};
+}
+
+std::vector<Record> State::snapshot() const {
+    std::vector<Record> records = definitions();
+    for (Message* message = oldest_living_; message != nullptr; message = message->notes.younger)
+        records.emplace_back(stored(*message));
+    return records;
+}
+
+std::vector<Record> State::definitions() const {
+    std::vector<Record> records;
+    for (const Vhost* vhost : sorted_by_name(vhosts_)) records.emplace_back(vhost->put);
+    for (const auto& [name, user] : users_) {
+        records.emplace_back(user.put);
+        for (const auto& [vhost, permission] : user.permissions) records.emplace_back(permission);
+        for (const auto& permission : user.topic_permissions) records.emplace_back(permission);
+    }
+    for (const Vhost* vhost : sorted_by_name(vhosts_)) {
+        for (const Exchange* exchange : sorted_by_name(vhost->exchanges)) {
+            const Exchange::Identity& identity = exchange->identity();
+            if (!identity.durable || identity.predeclared) continue;
+            records.emplace_back(ExchangeDeclared{
+                vhost->name(), identity.name, std::string(name_of(identity.type)),
+                identity.auto_delete, identity.internal, identity.arguments});
+        }
+        for (const Queue* queue : sorted_by_name(vhost->queues)) {
+            if (!queue->is_recorded()) continue;
+            const Queue::Identity& identity = queue->identity();
+            records.emplace_back(QueueDeclared{identity.id, vhost->name(), identity.name,
+                                               identity.auto_delete, identity.arguments});
+        }
+        add_bindings(*vhost, records);
+    }
+    for (const auto& [key, parameter] : parameters_) records.emplace_back(parameter);
+    return records;
+}
+
+} // namespace baton::broker::core

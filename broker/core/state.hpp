@@ -1,0 +1,171 @@
+// What a broker knows: virtual hosts, users, exchanges, queues, bindings and the messages in queues;
+// durable and not. Changes to what is durable come as records, through apply(), also while the
+// broker lives, so that replaying the records gives the same state. What is not durable uses the
+// same functions without a record.
+//
+// Messages are the exception for speed: the handlers put entries into queues and take them out
+// themselves and tell State through entered() and left(), which keep the books: how many queues hold
+// a message, how many bytes are stored, and the list of messages whose records live, oldest first.
+#pragma once
+
+#include "broker/core/exchange.hpp"
+#include "broker/core/ids.hpp"
+#include "broker/core/options.hpp"
+#include "broker/core/queue.hpp"
+#include "broker/core/record.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace baton::broker::core {
+
+template <typename T>
+using ByName = std::unordered_map<std::string, std::unique_ptr<T>, NameHash, std::equal_to<>>;
+
+struct Vhost {
+    VhostPut put;
+    ByName<Exchange> exchanges;
+    ByName<Queue> queues;
+
+    const std::string& name() const { return put.name; }
+    Exchange* exchange(std::string_view name) const;
+    Queue* queue(std::string_view name) const;
+};
+
+struct User {
+    UserPut put;
+    std::map<std::string, PermissionPut, std::less<>> permissions; // by vhost
+    std::vector<TopicPermissionPut> topic_permissions;
+
+    bool has_tag(std::string_view tag) const;
+};
+
+// Not durable, or bound to a connection: what a record does not say.
+struct QueueLife {
+    bool durable = true;
+    ConnectionId exclusive_to;
+};
+
+class State {
+public:
+    explicit State(const Options& options);
+    ~State();
+
+    // --- Change ----------------------------------------------------------------------------------
+
+    // A fact of the journal, old or new. Messages are only for replay; see above.
+    void apply(const Record& record, RecordNumber number);
+    // Replay is over: forgets queues that were never declared, makes messages ready.
+    void finish_replay(bool stopped_in_order);
+
+    void put_vhost(const VhostPut& put);
+    Exchange& declare_exchange(const ExchangeDeclared& declared, bool durable);
+    void delete_exchange(Exchange& exchange);
+    Queue& declare_queue(const QueueDeclared& declared, QueueLife life);
+    // Ready messages must have left before. A queue with unacknowledged messages stays in memory,
+    // nameless, until forget_if_done().
+    void delete_queue(Queue& queue);
+    void forget_if_done(Queue& queue);
+    void bind(const Bound& bound, bool durable);
+    void unbind(const Unbound& unbound);
+
+    QueueId take_queue_id() { return {next_queue_id_++}; }
+
+    // --- Messages ----------------------------------------------------------------------------------
+
+    void entered(Message& message) {
+        if (message.notes.places++ == 0) stored_bytes_ += message.memory_size();
+    }
+    void left(Message& message) {
+        if (--message.notes.places == 0) stored_bytes_ -= message.memory_size();
+    }
+    std::uint64_t stored_bytes() const { return stored_bytes_; }
+
+    // The record that says this message has that number from now on.
+    void living(Message& message, RecordNumber number);
+    // It has left its last durable queue.
+    void dead(Message& message);
+    Message* oldest_living() const { return oldest_living_; }
+
+    // --- Look --------------------------------------------------------------------------------------
+
+    Vhost* vhost(std::string_view name) const;
+    User* user(std::string_view name);
+    const User* user(std::string_view name) const;
+    const ByName<Vhost>& vhosts() const { return vhosts_; }
+    const std::map<std::string, User, std::less<>>& users() const { return users_; }
+    const std::map<std::string, ParameterPut>& parameters() const { return parameters_; }
+    Queue* queue(QueueId id) const;
+
+    // Changes whenever a remembered route may have become wrong.
+    std::uint64_t topology_version() const { return topology_version_; }
+
+    // The queues a message goes to, each once; good until the next call. Follows exchanges behind
+    // exchanges and alternates. Remembers what depends on the key alone.
+    std::span<Queue* const> route(Exchange& exchange, const RoutedMessage& message);
+
+    // Will the same key give the same queues until topology_version() changes?
+    bool route_depends_on_key_alone() const { return route_is_cacheable_; }
+
+    // Everything durable but the messages, as records that give it again.
+    std::vector<Record> definitions() const;
+    // The same with the messages, in the order of their records.
+    std::vector<Record> snapshot() const;
+    // The record that says a living message again.
+    static MessageStored stored(Message& message);
+
+private:
+    void apply_one(const MessageStored& stored, RecordNumber number);
+    void apply_one(const MessagesRemoved& removed, RecordNumber number);
+    void apply_one(const MessageReturned& returned, RecordNumber number);
+    void apply_one(const TransactionBegan&, RecordNumber) {}
+    void apply_one(const Stopped&, RecordNumber) {}
+    void apply_one(const VhostPut& put, RecordNumber) { put_vhost(put); }
+    void apply_one(const VhostRemoved& removed, RecordNumber);
+    void apply_one(const UserPut& put, RecordNumber);
+    void apply_one(const UserRemoved& removed, RecordNumber);
+    void apply_one(const PermissionPut& put, RecordNumber);
+    void apply_one(const PermissionRemoved& removed, RecordNumber);
+    void apply_one(const TopicPermissionPut& put, RecordNumber);
+    void apply_one(const TopicPermissionRemoved& removed, RecordNumber);
+    void apply_one(const ExchangeDeclared& declared, RecordNumber);
+    void apply_one(const ExchangeDeleted& deleted, RecordNumber);
+    void apply_one(const QueueDeclared& declared, RecordNumber);
+    void apply_one(const QueueDeleted& deleted, RecordNumber);
+    void apply_one(const Bound& bound, RecordNumber) { bind(bound, true); }
+    void apply_one(const Unbound& unbound, RecordNumber) { unbind(unbound); }
+    void apply_one(const ParameterPut& put, RecordNumber);
+
+    Queue& queue_or_placeholder(QueueId id);
+    void forget_place(Message& message, QueueId queue, Position position);
+    void remove_bindings_to(std::map<BindingOrder, Exchange*>& bound_to);
+    void collect(Exchange& exchange, const RoutedMessage& message);
+
+    ByName<Vhost> vhosts_;
+    std::map<std::string, User, std::less<>> users_;
+    std::map<std::string, ParameterPut> parameters_;
+    std::unordered_map<QueueId, Queue*> queues_;
+    // Deleted queues with unacknowledged messages, and, during replay, queues not declared yet.
+    std::unordered_map<QueueId, std::unique_ptr<Queue>> nameless_;
+    std::uint32_t quorum_delivery_limit_;
+    std::uint64_t next_queue_id_ = 1;
+    BindingOrder next_binding_order_ = 1;
+    std::uint64_t topology_version_ = 1;
+    std::uint64_t stored_bytes_ = 0;
+    Message* oldest_living_ = nullptr;
+    Message* youngest_living_ = nullptr;
+
+    std::uint64_t route_number_ = 0;
+    bool route_is_cacheable_ = true;
+    std::vector<Queue*> route_;
+    std::vector<Exchange*> to_visit_;
+    std::vector<Binding*> matches_;
+};
+
+} // namespace baton::broker::core

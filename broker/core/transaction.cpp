@@ -1,0 +1,81 @@
+// tx.select, commit and rollback. Publishes and settlements of the channel are collected and carried
+// out together: one turn, and one group of records that recovery takes whole or not at all.
+#include "broker/core/protocol.hpp"
+
+#include <utility>
+
+namespace baton::broker::core {
+
+void Protocol::on(Channel& channel, const amqp::TxSelect& method) {
+    if (channel.mode == Channel::Mode::confirm)
+        return refuse(channel, Code::precondition_failed, method.id,
+                      "cannot switch from confirm to tx mode");
+    channel.mode = Channel::Mode::transaction;
+    reply(channel, amqp::TxSelectOk{});
+}
+
+void Protocol::settle_later(Channel& channel, std::size_t first, std::size_t last, bool rejected,
+                            bool requeue) {
+    for (std::size_t at = first; at < last; ++at) {
+        Unacked& unacked = channel.unacked[at];
+        if (!unacked.entry.message || unacked.in_transaction) continue;
+        unacked.in_transaction = true;
+        TransactionStep step;
+        step.delivery_tag = channel.first_unacked_tag + at;
+        step.rejected = rejected;
+        step.requeue = requeue;
+        channel.transaction.push_back(std::move(step));
+    }
+}
+
+void Protocol::on(Channel& channel, const amqp::TxCommit& method) {
+    if (channel.mode != Channel::Mode::transaction)
+        return refuse(channel, Code::precondition_failed, method.id,
+                      "channel is not transactional");
+    // How many records follow is known only afterwards.
+    const std::size_t began = turn_->records.size();
+    note(TransactionBegan{});
+    for (TransactionStep& step : std::exchange(channel.transaction, {})) carry_out(channel, step);
+    const std::size_t records = turn_->records.size() - began - 1;
+    std::get<TransactionBegan>(turn_->records[began]).records =
+        static_cast<std::uint32_t>(records);
+    if (records != 0) handler_committed_ = true;
+    trim(channel);
+    reply(channel, amqp::TxCommitOk{});
+}
+
+void Protocol::carry_out(Channel& channel, TransactionStep& step) {
+    if (!step.message) {
+        const auto at = static_cast<std::size_t>(step.delivery_tag - channel.first_unacked_tag);
+        if (step.rejected)
+            reject(channel, at, at + 1, step.requeue);
+        else
+            acknowledge(channel, at, at + 1);
+        return;
+    }
+    const Message& message = *step.message;
+    Exchange* exchange = channel.connection->vhost->exchange(message.exchange());
+    if (exchange == nullptr) return; // deleted since
+    const auto headers = headers_of(message);
+    const auto queues = route_by_all_keys(*exchange, message.routing_key(),
+                                          step.more_routing_keys, headers);
+    if (!queues.empty()) {
+        exchange->published_out += queues.size();
+        place(step.message, queues);
+        return;
+    }
+    ++(step.mandatory ? counters_.returned : counters_.dropped);
+    if (step.mandatory) return_unroutable(channel, std::move(step.message));
+}
+
+void Protocol::on(Channel& channel, const amqp::TxRollback& method) {
+    if (channel.mode != Channel::Mode::transaction)
+        return refuse(channel, Code::precondition_failed, method.id,
+                      "channel is not transactional");
+    channel.transaction.clear();
+    for (std::size_t at = 0; at < channel.unacked.size(); ++at)
+        channel.unacked[at].in_transaction = false;
+    reply(channel, amqp::TxRollbackOk{});
+}
+
+} // namespace baton::broker::core
