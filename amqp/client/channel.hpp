@@ -149,6 +149,9 @@ public:
     // Called once, with the reason, when the channel or its connection ends.
     void on_closed(OnClosed callback) { on_closed_ = std::move(callback); }
 
+    // Drops all callbacks, those of consumers too: for owners who go before the channel does.
+    void forget_callbacks();
+
     // Waits until the broker has closed it too.
     net::Awaitable<Outcome<void>> close();
 
@@ -197,6 +200,7 @@ private:
     // Called by the connection with each frame of this channel; an error ends the connection.
     Status take(const Frame& frame);
     Status take_method(ByteView payload);
+    void begin_content(std::variant<BasicDeliver, BasicReturn, BasicGetOk> method);
     Status take_other(Method method);
     Status take_header(ByteView payload);
     Status take_body(ByteView payload);

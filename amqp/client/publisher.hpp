@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -78,6 +79,7 @@ public:
 
 private:
     friend class Channel;
+    friend class Connection;
 
     // One published message until it and all before it are settled.
     struct Entry {

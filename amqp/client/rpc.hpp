@@ -10,6 +10,7 @@
 #include "net/awaitable.hpp"
 #include "net/wakeup.hpp"
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,7 +40,7 @@ private:
     };
 
     RpcCaller(std::shared_ptr<Channel> channel, net::asio::any_io_executor executor);
-    void take_answer(Delivery delivery);
+    void take_answer(const Delivery& delivery);
     void take_return(const Returned& returned);
     void take_end(const Failure& reason);
 
