@@ -13,15 +13,9 @@ namespace baton::orchestrator::expression {
 
 namespace {
 
-constexpr Kind all_kinds[] = {Kind::null, Kind::boolean,   Kind::integer,  Kind::unsigned_integer,
-                              Kind::real, Kind::text,      Kind::bytes,    Kind::timestamp,
-                              Kind::duration, Kind::list,  Kind::map,      Kind::type};
-
-// "an int", "a string".
-std::string with_article(Kind kind) {
-    const bool vowel = kind == Kind::integer;
-    return fmt::format("{} {}", vowel ? "an" : "a", plain_name(kind));
-}
+constexpr Kind all_kinds[] = {Kind::null,     Kind::boolean, Kind::integer, Kind::unsigned_integer,
+                              Kind::real,     Kind::text,    Kind::bytes,   Kind::timestamp,
+                              Kind::duration, Kind::list,    Kind::map,     Kind::type};
 
 std::string names_of(Kinds set) {
     std::string names;
@@ -37,11 +31,10 @@ std::string names_of(Kinds set) {
 const Node* root_of(const Node& node, std::vector<const Node*>& parts) {
     const Node* at = &node;
     while (true) {
-        const bool by_name = at->kind == NodeKind::select ||
-                             (at->kind == NodeKind::has && at->children.size() == 1);
+        const bool by_name =
+            at->kind == NodeKind::select || (at->kind == NodeKind::has && at->children.size() == 1);
         const bool by_text = (at->kind == NodeKind::index || at->kind == NodeKind::has) &&
-                             at->children.size() == 2 &&
-                             at->child(1).kind == NodeKind::literal &&
+                             at->children.size() == 2 && at->child(1).kind == NodeKind::literal &&
                              at->child(1).value.kind() == Kind::text;
         if (!by_name && !by_text) break;
         parts.push_back(at);
@@ -64,7 +57,8 @@ void collect(const Node& node, bool guarded, std::vector<Reference>& out) {
     if (const Node* root = root_of(node, parts)) {
         Reference reference;
         reference.root = root->name;
-        for (const Node* part : parts) reference.path.push_back(part_of(*part));
+        for (const Node* part : parts)
+            reference.path.push_back(part_of(*part));
         reference.offset = root->place.offset;
         reference.length = root->place.length;
         reference.guarded = inside;
@@ -93,32 +87,47 @@ void Checker::complain(Place place, std::string message) {
 
 Checker::MaybeKind Checker::check(Node& node) {
     switch (node.kind) {
-    case NodeKind::literal: return node.value.kind();
-    case NodeKind::variable: return std::nullopt;
-    case NodeKind::root: return of_path(node);
-    case NodeKind::select: return select(node);
+    case NodeKind::literal:
+        return node.value.kind();
+    case NodeKind::variable:
+        return std::nullopt;
+    case NodeKind::root:
+        return of_path(node);
+    case NodeKind::select:
+        return select(node);
     case NodeKind::has:
-        for (auto& child : node.children) check(*child);
+        for (auto& child : node.children)
+            check(*child);
         return Kind::boolean;
-    case NodeKind::index: return index(node);
+    case NodeKind::index:
+        return index(node);
     case NodeKind::list:
-        for (auto& child : node.children) check(*child);
+        for (auto& child : node.children)
+            check(*child);
         return Kind::list;
-    case NodeKind::map: return map(node);
+    case NodeKind::map:
+        return map(node);
     case NodeKind::negate:
-    case NodeKind::invert: return prefix(node);
+    case NodeKind::invert:
+        return prefix(node);
     case NodeKind::both:
-    case NodeKind::either: return logic(node);
-    case NodeKind::conditional: return conditional(node);
-    case NodeKind::binary: return binary(node);
-    case NodeKind::call: return call(node);
-    case NodeKind::fallback: return fallback(node);
+    case NodeKind::either:
+        return logic(node);
+    case NodeKind::conditional:
+        return conditional(node);
+    case NodeKind::binary:
+        return binary(node);
+    case NodeKind::call:
+        return call(node);
+    case NodeKind::fallback:
+        return fallback(node);
     case NodeKind::all:
     case NodeKind::exists:
     case NodeKind::exists_one:
     case NodeKind::transform:
     case NodeKind::filter:
-    case NodeKind::choose: return macro(node);
+    case NodeKind::choose:
+        return macro(node);
     }
     return std::nullopt;
 }
@@ -129,7 +138,8 @@ Checker::MaybeKind Checker::of_path(const Node& node) const {
     const Node* root = root_of(node, parts);
     if (root == nullptr) return std::nullopt;
     std::vector<std::string> names;
-    for (const Node* part : parts) names.push_back(part_of(*part).name);
+    for (const Node* part : parts)
+        names.push_back(part_of(*part).name);
     std::vector<std::string_view> path{root->name};
     path.insert(path.end(), names.begin(), names.end());
     return options_.kind_of_path(path);
@@ -140,10 +150,10 @@ Checker::MaybeKind Checker::select(Node& node) {
     if (target && *target != Kind::map && *target != Kind::null) {
         const std::string_view name = node.value.as_text();
         const Function* function = find_function(name);
-        complain(node.place, fmt::format("{} has no field '{}'{}", with_article(*target), name,
-                                         function != nullptr
-                                             ? fmt::format("; did you mean '{}()'?", name)
-                                             : ""));
+        complain(
+            node.place,
+            fmt::format("{} has no field '{}'{}", with_article(*target), name,
+                        function != nullptr ? fmt::format("; did you mean '{}()'?", name) : ""));
     }
     return of_path(node);
 }
@@ -176,8 +186,8 @@ Checker::MaybeKind Checker::prefix(Node& node) {
     const bool is_minus = node.kind == NodeKind::negate;
     constexpr Kinds signed_kinds = kinds(Kind::integer, Kind::real, Kind::duration);
     if (operand && !contains(is_minus ? signed_kinds : kinds(Kind::boolean), *operand))
-        complain(node.place, fmt::format("no such overload: {}{}", is_minus ? '-' : '!',
-                                         plain_name(*operand)));
+        complain(node.place,
+                 fmt::format("no such overload: {}{}", is_minus ? '-' : '!', plain_name(*operand)));
     return is_minus ? operand : Kind::boolean;
 }
 
@@ -207,8 +217,8 @@ Checker::MaybeKind Checker::binary(Node& node) {
     const bool is_equality = node.op == Operator::equal || node.op == Operator::not_equal;
     if (is_equality) {
         if (a && b && !can_be_equal(*a, *b))
-            complain(node.place, fmt::format("{} never equals {}", with_article(*a),
-                                             with_article(*b)));
+            complain(node.place,
+                     fmt::format("{} never equals {}", with_article(*a), with_article(*b)));
         return Kind::boolean;
     }
     // An unknown side may be anything; the operation must exist for something at least.
@@ -227,7 +237,8 @@ Checker::MaybeKind Checker::binary(Node& node) {
         }
     }
     if (possible) return certain ? result : std::nullopt;
-    if (a && b) complain(node.place, no_overload(node.op, *a, *b));
+    if (a && b)
+        complain(node.place, no_overload(node.op, *a, *b));
     else
         complain(node.place, fmt::format("no such overload: there is no {} with {}",
                                          symbol_of(node.op), with_article(a ? *a : *b)));
@@ -244,18 +255,21 @@ bool Checker::count_fits(const Node& node) {
     const int least = function.arguments_min - target;
     const int most = function.arguments_max - target;
     std::string wanted = fmt::format("{}", least);
-    if (function.arguments_max == any_number) wanted = fmt::format("at least {}", std::max(least, 0));
-    else if (most > least) wanted = fmt::format("{} to {}", std::max(least, 0), most);
-    complain(node.place, fmt::format("{}() takes {} argument{}, here are {}", node.name, wanted,
-                                     wanted == "1" ? "" : "s",
-                                     count - static_cast<std::size_t>(target)));
+    if (function.arguments_max == any_number)
+        wanted = fmt::format("at least {}", std::max(least, 0));
+    else if (most > least)
+        wanted = fmt::format("{} to {}", std::max(least, 0), most);
+    complain(node.place,
+             fmt::format("{}() takes {} argument{}, here are {}", node.name, wanted,
+                         wanted == "1" ? "" : "s", count - static_cast<std::size_t>(target)));
     return false;
 }
 
 Checker::MaybeKind Checker::call(Node& node) {
     std::vector<MaybeKind> known;
     known.reserve(node.children.size());
-    for (auto& child : node.children) known.push_back(check(*child));
+    for (auto& child : node.children)
+        known.push_back(check(*child));
     if (node.function == nullptr) {
         std::vector<std::string_view> names{function_names().begin(), function_names().end()};
         const bool is_macro = std::ranges::count(macro_names(), node.name) > 0;

@@ -25,13 +25,15 @@ void for_each_block(std::string_view data, Mix mix) {
         data.remove_prefix(block.size());
     }
     block.fill(0);
-    for (std::size_t i = 0; i < data.size(); ++i) block[i] = static_cast<std::uint8_t>(data[i]);
+    for (std::size_t i = 0; i < data.size(); ++i)
+        block[i] = static_cast<std::uint8_t>(data[i]);
     block[data.size()] = 0x80;
     if (data.size() >= 56) {
         mix(block);
         block.fill(0);
     }
-    for (std::size_t i = 0; i < 8; ++i) block[63 - i] = static_cast<std::uint8_t>(bits >> (8 * i));
+    for (std::size_t i = 0; i < 8; ++i)
+        block[63 - i] = static_cast<std::uint8_t>(bits >> (8 * i));
     mix(block);
 }
 
@@ -61,7 +63,8 @@ constexpr std::array<std::uint32_t, 64> round_constants{
 
 void mix_sha256(std::array<std::uint32_t, 8>& state, const Block& block) {
     std::array<std::uint32_t, 64> w{};
-    for (std::size_t t = 0; t < 16; ++t) w[t] = word_at(block, t);
+    for (std::size_t t = 0; t < 16; ++t)
+        w[t] = word_at(block, t);
     for (std::size_t t = 16; t < 64; ++t) {
         const std::uint32_t s0 =
             std::rotr(w[t - 15], 7) ^ std::rotr(w[t - 15], 18) ^ (w[t - 15] >> 3);
@@ -86,12 +89,14 @@ void mix_sha256(std::array<std::uint32_t, 8>& state, const Block& block) {
         a = t1 + s0 + majority;
     }
     const std::array<std::uint32_t, 8> added{a, b, c, d, e, f, g, h};
-    for (std::size_t i = 0; i < state.size(); ++i) state[i] += added[i];
+    for (std::size_t i = 0; i < state.size(); ++i)
+        state[i] += added[i];
 }
 
 void mix_sha1(std::array<std::uint32_t, 5>& state, const Block& block) {
     std::array<std::uint32_t, 80> w{};
-    for (std::size_t t = 0; t < 16; ++t) w[t] = word_at(block, t);
+    for (std::size_t t = 0; t < 16; ++t)
+        w[t] = word_at(block, t);
     for (std::size_t t = 16; t < 80; ++t)
         w[t] = std::rotl(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
     auto [a, b, c, d, e] = state;
@@ -113,7 +118,8 @@ void mix_sha1(std::array<std::uint32_t, 5>& state, const Block& block) {
         a = next;
     }
     const std::array<std::uint32_t, 5> added{a, b, c, d, e};
-    for (std::size_t i = 0; i < state.size(); ++i) state[i] += added[i];
+    for (std::size_t i = 0; i < state.size(); ++i)
+        state[i] += added[i];
 }
 
 int hex_value(char digit) {
@@ -208,8 +214,10 @@ std::string base64_of(std::string_view data) {
 
 std::optional<std::string> from_base64(std::string_view text) {
     if (text.size() % 4 == 0) {
-        if (text.ends_with("==")) text.remove_suffix(2);
-        else if (text.ends_with('=')) text.remove_suffix(1);
+        if (text.ends_with("=="))
+            text.remove_suffix(2);
+        else if (text.ends_with('='))
+            text.remove_suffix(1);
     }
     if (text.size() % 4 == 1) return std::nullopt;
     std::string data;

@@ -11,7 +11,7 @@
 namespace baton::orchestrator::expression {
 
 std::array<std::uint8_t, 32> sha256(std::string_view data); // FIPS 180-4
-std::array<std::uint8_t, 20> sha1(std::string_view data);   // FIPS 180-4, only because uuid5 needs it
+std::array<std::uint8_t, 20> sha1(std::string_view data); // FIPS 180-4, only because uuid5 needs it
 
 // RFC 9562 §5.5. `space` is "dns", "url", "oid", "x500" or a UUID; nothing if it is neither.
 std::optional<std::string> uuid5(std::string_view space, std::string_view name);

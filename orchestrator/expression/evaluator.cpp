@@ -27,40 +27,66 @@ std::string no_overload_of_call(const Node& node, std::span<const Value> argumen
 } // namespace
 
 Evaluator::Evaluator(const ProgramBody& program, const Lookup& lookup, const Limits& limits)
-    : program_(program), lookup_(lookup), work_(limits), roots_(program.roots.size()),
+    : program_(program),
+      lookup_(lookup),
+      work_(limits),
+      roots_(program.roots.size()),
       variables_(program.variable_count) {}
 
-bool Evaluator::run(Value& result) { return evaluate(*program_.tree, result); }
+bool Evaluator::run(Value& result) {
+    return evaluate(*program_.tree, result);
+}
 
 bool Evaluator::evaluate(const Node& node, Value& result) {
     if (!work_.visit()) return fail_at(node);
     switch (node.kind) {
-    case NodeKind::literal: result = node.value; return true;
-    case NodeKind::variable: result = variables_[node.slot]; return true;
-    case NodeKind::root: return root(node, result);
-    case NodeKind::select: return select(node, result);
-    case NodeKind::has: return has(node, result);
-    case NodeKind::index: return index(node, result);
-    case NodeKind::list: return list(node, result);
-    case NodeKind::map: return map(node, result);
+    case NodeKind::literal:
+        result = node.value;
+        return true;
+    case NodeKind::variable:
+        result = variables_[node.slot];
+        return true;
+    case NodeKind::root:
+        return root(node, result);
+    case NodeKind::select:
+        return select(node, result);
+    case NodeKind::has:
+        return has(node, result);
+    case NodeKind::index:
+        return index(node, result);
+    case NodeKind::list:
+        return list(node, result);
+    case NodeKind::map:
+        return map(node, result);
     case NodeKind::negate: {
         Value operand;
         if (!evaluate(node.child(0), operand)) return false;
         return negate(work_, operand, result) || fail_at(node);
     }
-    case NodeKind::invert: return invert(node, result);
-    case NodeKind::both: return logic(node, false, result);
-    case NodeKind::either: return logic(node, true, result);
-    case NodeKind::conditional: return conditional(node, result);
-    case NodeKind::binary: return binary(node, result);
-    case NodeKind::call: return call(node, result);
-    case NodeKind::fallback: return fallback(node, result);
-    case NodeKind::all: return quantifier(node, false, result);
-    case NodeKind::exists: return quantifier(node, true, result);
-    case NodeKind::exists_one: return exists_one(node, result);
+    case NodeKind::invert:
+        return invert(node, result);
+    case NodeKind::both:
+        return logic(node, false, result);
+    case NodeKind::either:
+        return logic(node, true, result);
+    case NodeKind::conditional:
+        return conditional(node, result);
+    case NodeKind::binary:
+        return binary(node, result);
+    case NodeKind::call:
+        return call(node, result);
+    case NodeKind::fallback:
+        return fallback(node, result);
+    case NodeKind::all:
+        return quantifier(node, false, result);
+    case NodeKind::exists:
+        return quantifier(node, true, result);
+    case NodeKind::exists_one:
+        return exists_one(node, result);
     case NodeKind::transform:
     case NodeKind::filter:
-    case NodeKind::choose: return collect(node, result);
+    case NodeKind::choose:
+        return collect(node, result);
     }
     return false;
 }
@@ -83,8 +109,10 @@ bool Evaluator::root(const Node& node, Value& result) {
         result = node.value;
         return true;
     }
-    if (work_.forgiving > 0) work_.fail(ErrorKind::missing, {});
-    else work_.fail(ErrorKind::missing, fmt::format("undeclared reference to '{}'", node.name));
+    if (work_.forgiving > 0)
+        work_.fail(ErrorKind::missing, {});
+    else
+        work_.fail(ErrorKind::missing, fmt::format("undeclared reference to '{}'", node.name));
     return fail_at(node);
 }
 
@@ -102,7 +130,10 @@ bool Evaluator::has(const Node& node, Value& result) {
     bool found = evaluate(node.child(0), target);
     if (found && node.children.size() > 1) found = evaluate(node.child(1), key);
     Value ignored;
-    found = found && (element(work_, target, key, ignored) || fail_at(node));
+    if (found && node.children.size() > 1)
+        found = element(work_, target, key, ignored) || fail_at(node);
+    else if (found)
+        found = field(work_, target, key.as_text(), ignored) || fail_at(node);
     --work_.forgiving;
     if (!found && work_.error().kind != ErrorKind::missing) return false;
     result = Value::boolean(found);
@@ -132,7 +163,7 @@ bool Evaluator::map(const Node& node, Value& result) {
         if (kind != Kind::text && kind != Kind::boolean && kind != Kind::integer &&
             kind != Kind::unsigned_integer) {
             work_.fail(ErrorKind::argument,
-                       fmt::format("a {} cannot be the key of a map", plain_name(kind)));
+                       fmt::format("{} cannot be the key of a map", with_article(kind)));
             work_.error().offset = key.extent.offset;
             work_.error().length = key.extent.length;
             return false;
@@ -169,8 +200,8 @@ bool Evaluator::logic(const Node& node, bool decisive, Value& result) {
         }
         if (!failed) {
             work_.fail(ErrorKind::no_overload,
-                       fmt::format("no such overload: {} needs bool, this is a {}",
-                                   decisive ? "||" : "&&", plain_name(result.kind())));
+                       fmt::format("no such overload: {} needs bool, this is {}",
+                                   decisive ? "||" : "&&", with_article(result.kind())));
             work_.error().offset = child->extent.offset;
             work_.error().length = child->extent.length;
         }
@@ -193,8 +224,8 @@ bool Evaluator::condition(const Node& node, std::string_view where, bool& holds)
         return true;
     }
     work_.fail(ErrorKind::no_overload,
-               fmt::format("no such overload: the condition of {} is a bool, not a {}", where,
-                           plain_name(value.kind())));
+               fmt::format("no such overload: the condition of {} is a bool, not {}", where,
+                           with_article(value.kind())));
     work_.error().offset = node.extent.offset;
     work_.error().length = node.extent.length;
     return false;
@@ -262,8 +293,8 @@ bool Evaluator::elements(const Node& node, Value& target, std::size_t& count) {
         return true;
     }
     work_.fail(target.is_null() ? ErrorKind::missing : ErrorKind::no_overload,
-               fmt::format("{}() goes over a list or a map, this is a {}", node.name,
-                           plain_name(target.kind())));
+               fmt::format("{}() goes over a list or a map, this is {}", node.name,
+                           with_article(target.kind())));
     return fail_at(node);
 }
 

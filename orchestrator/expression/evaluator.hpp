@@ -1,4 +1,5 @@
-// Walks a tree and computes its value. One Evaluator lives for one evaluation. Private to this room.
+// Walks a tree and computes its value. One Evaluator lives for one evaluation. Private to this
+// room.
 #pragma once
 
 #include "orchestrator/expression/node.hpp"

@@ -1,6 +1,6 @@
-// The functions of the language: one table with name, parameters, result and body. The checker reads
-// it before an expression runs, the evaluator while it runs, docs/expressions.md repeats it for
-// people. Private to this room.
+// The functions of the language: one table with name, parameters, result and body. The checker
+// reads it before an expression runs, the evaluator while it runs, docs/expressions.md repeats it
+// for people. Private to this room.
 #pragma once
 
 #include "orchestrator/expression/node.hpp"

@@ -21,7 +21,8 @@ std::string quoted(std::string_view text) {
     constexpr std::size_t shown_bytes_max = 40;
     if (text.size() <= shown_bytes_max) return fmt::format("'{}'", text);
     std::size_t end = 0;
-    while (end < shown_bytes_max) take_code_point(text, end);
+    while (end < shown_bytes_max)
+        take_code_point(text, end);
     return fmt::format("'{}..'", text.substr(0, end));
 }
 
@@ -85,11 +86,14 @@ bool to_uint(Work& work, Arguments arguments, Value& result) {
 bool to_double(Work& work, Arguments arguments, Value& result) {
     const Value& value = arguments[0];
     double number = 0;
-    if (value.kind() == Kind::real) number = value.as_real();
-    else if (value.kind() == Kind::integer) number = static_cast<double>(value.as_integer());
+    if (value.kind() == Kind::real)
+        number = value.as_real();
+    else if (value.kind() == Kind::integer)
+        number = static_cast<double>(value.as_integer());
     else if (value.kind() == Kind::unsigned_integer)
         number = static_cast<double>(value.as_unsigned_integer());
-    else if (!number_from_text(value.as_text(), number)) return refuse(work, value, "double");
+    else if (!number_from_text(value.as_text(), number))
+        return refuse(work, value, "double");
     result = Value::real(number);
     return true;
 }
@@ -171,9 +175,15 @@ bool rounded(Work&, Arguments arguments, Value& result) {
     return true;
 }
 
-double ceiling(double value) { return std::ceil(value); }
-double floored(double value) { return std::floor(value); }
-double nearest(double value) { return std::round(value); }
+double ceiling(double value) {
+    return std::ceil(value);
+}
+double floored(double value) {
+    return std::floor(value);
+}
+double nearest(double value) {
+    return std::round(value);
+}
 
 constexpr Kinds numbers = kinds(Kind::integer, Kind::unsigned_integer, Kind::real);
 constexpr Kinds texts = kinds(Kind::text);
@@ -183,8 +193,13 @@ constexpr Function functions[] = {
     {"int", to_int, 1, 1, {numbers | texts | kinds(Kind::timestamp)}, Kind::integer, true},
     {"uint", to_uint, 1, 1, {numbers | texts}, Kind::unsigned_integer, true},
     {"double", to_double, 1, 1, {numbers | texts}, Kind::real, true},
-    {"string", to_string, 1, 1,
-     {numbers | texts | times | kinds(Kind::boolean, Kind::bytes, Kind::type)}, Kind::text, true},
+    {"string",
+     to_string,
+     1,
+     1,
+     {numbers | texts | times | kinds(Kind::boolean, Kind::bytes, Kind::type)},
+     Kind::text,
+     true},
     {"bytes", to_bytes, 1, 1, {kinds(Kind::text, Kind::bytes)}, Kind::bytes, true},
     {"bool", to_bool, 1, 1, {kinds(Kind::text, Kind::boolean)}, Kind::boolean, true},
     {"type", type_of, 1, 1, {any_kind}, Kind::type, true},
@@ -198,6 +213,8 @@ constexpr Function functions[] = {
 
 } // namespace
 
-std::span<const Function> conversion_functions() { return functions; }
+std::span<const Function> conversion_functions() {
+    return functions;
+}
 
 } // namespace baton::orchestrator::expression

@@ -25,7 +25,8 @@ bool size_of(Work& work, Arguments arguments, Value& result) {
     if (value.kind() == Kind::text) {
         const std::string_view text = value.as_text();
         if (!work.visit_text(text)) return false;
-        for (std::size_t at = 0; at < text.size(); ++size) take_code_point(text, at);
+        for (std::size_t at = 0; at < text.size(); ++size)
+            take_code_point(text, at);
     }
     result = Value::integer(static_cast<std::int64_t>(size));
     return true;
@@ -35,7 +36,8 @@ bool size_of(Work& work, Arguments arguments, Value& result) {
 bool take_items(Work& work, const List& list, std::vector<Value>& items) {
     if (!work.visit(list.size())) return false;
     items.reserve(items.size() + list.size());
-    for (std::size_t i = 0; i < list.size(); ++i) items.push_back(list.at(i));
+    for (std::size_t i = 0; i < list.size(); ++i)
+        items.push_back(list.at(i));
     return true;
 }
 
@@ -44,7 +46,8 @@ bool keys(Work& work, Arguments arguments, Value& result) {
     if (!work.visit(map.size())) return false;
     std::vector<Value> items;
     items.reserve(map.size());
-    for (std::size_t i = 0; i < map.size(); ++i) items.push_back(map.key_at(i));
+    for (std::size_t i = 0; i < map.size(); ++i)
+        items.push_back(map.key_at(i));
     return work.give(result, std::move(items));
 }
 
@@ -53,7 +56,8 @@ bool values(Work& work, Arguments arguments, Value& result) {
     if (!work.visit(map.size())) return false;
     std::vector<Value> items;
     items.reserve(map.size());
-    for (std::size_t i = 0; i < map.size(); ++i) items.push_back(map.value_at(i));
+    for (std::size_t i = 0; i < map.size(); ++i)
+        items.push_back(map.value_at(i));
     return work.give(result, std::move(items));
 }
 
@@ -103,7 +107,8 @@ bool flatten(Work& work, Arguments arguments, Value& result) {
     constexpr std::int64_t levels_max = 64;
     const std::int64_t levels = arguments.size() > 1 ? arguments[1].as_integer() : 1;
     if (levels < 0 || levels > levels_max)
-        return work.fail(ErrorKind::argument, fmt::format("flatten() takes 0 to {} levels", levels_max));
+        return work.fail(ErrorKind::argument,
+                         fmt::format("flatten() takes 0 to {} levels", levels_max));
     std::vector<Value> items;
     if (!flatten_into(work, arguments[0].as_list(), levels, items)) return false;
     result = Value::list(std::move(items));
@@ -114,21 +119,29 @@ bool flatten(Work& work, Arguments arguments, Value& result) {
 std::size_t hash_of(const Value& value) {
     const auto mixed = [](std::size_t a, std::size_t b) { return (a ^ b) * 0x9e3779b97f4a7c15ULL; };
     switch (value.kind()) {
-    case Kind::null: return 1;
-    case Kind::boolean: return value.as_boolean() ? 2 : 3;
+    case Kind::null:
+        return 1;
+    case Kind::boolean:
+        return value.as_boolean() ? 2 : 3;
     // Doubles above 2^53 may equal several integers only after rounding, which == does not do, so
     // rounding here costs nothing but a collision.
-    case Kind::integer: return std::hash<double>{}(static_cast<double>(value.as_integer()));
+    case Kind::integer:
+        return std::hash<double>{}(static_cast<double>(value.as_integer()));
     case Kind::unsigned_integer:
         return std::hash<double>{}(static_cast<double>(value.as_unsigned_integer()));
-    case Kind::real: return std::hash<double>{}(value.as_real());
-    case Kind::text: return std::hash<std::string_view>{}(value.as_text());
-    case Kind::bytes: return mixed(4, std::hash<std::string_view>{}(value.as_bytes()));
+    case Kind::real:
+        return std::hash<double>{}(value.as_real());
+    case Kind::text:
+        return std::hash<std::string_view>{}(value.as_text());
+    case Kind::bytes:
+        return mixed(4, std::hash<std::string_view>{}(value.as_bytes()));
     case Kind::timestamp:
         return mixed(5, static_cast<std::size_t>(value.as_timestamp().seconds) +
                             static_cast<std::size_t>(value.as_timestamp().nanos));
-    case Kind::duration: return mixed(6, static_cast<std::size_t>(value.as_duration().nanos));
-    case Kind::type: return mixed(7, static_cast<std::size_t>(value.as_type()));
+    case Kind::duration:
+        return mixed(6, static_cast<std::size_t>(value.as_duration().nanos));
+    case Kind::type:
+        return mixed(7, static_cast<std::size_t>(value.as_type()));
     case Kind::list: {
         std::size_t hash = 8;
         for (std::size_t i = 0; i < value.as_list().size(); ++i)
@@ -182,10 +195,12 @@ bool sort(Work& work, Arguments arguments, Value& result) {
     std::vector<Value> items;
     if (!take_items(work, list, items) || !check_ordered(work, "sort", items)) return false;
     std::uint64_t steps = 0;
-    for (const Value& item : items) steps += weight_of(item, work.bytes_left()) / value_weight;
+    for (const Value& item : items)
+        steps += weight_of(item, work.bytes_left()) / value_weight;
     if (!work.visit(steps * static_cast<std::uint64_t>(std::bit_width(items.size())))) return false;
     std::vector<std::uint32_t> positions(items.size());
-    for (std::size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<std::uint32_t>(i);
+    for (std::size_t i = 0; i < positions.size(); ++i)
+        positions[i] = static_cast<std::uint32_t>(i);
     // Equal items (1 and 1.0) stay in their order.
     std::sort(positions.begin(), positions.end(), [&](std::uint32_t a, std::uint32_t b) {
         const int order = order_of(items[a], items[b]).value_or(0);
@@ -193,12 +208,14 @@ bool sort(Work& work, Arguments arguments, Value& result) {
     });
     std::vector<Value> sorted;
     sorted.reserve(items.size());
-    for (const std::uint32_t position : positions) sorted.push_back(items[position]);
+    for (const std::uint32_t position : positions)
+        sorted.push_back(items[position]);
     return work.give(result, std::move(sorted));
 }
 
 Value as_double(const Value& number) {
-    if (number.kind() == Kind::integer) return Value::real(static_cast<double>(number.as_integer()));
+    if (number.kind() == Kind::integer)
+        return Value::real(static_cast<double>(number.as_integer()));
     if (number.kind() == Kind::unsigned_integer)
         return Value::real(static_cast<double>(number.as_unsigned_integer()));
     return number;
@@ -213,8 +230,8 @@ bool sum(Work& work, Arguments arguments, Value& result) {
         Value item = list.at(i);
         if (!item.is_number() && item.kind() != Kind::duration)
             return work.fail(ErrorKind::no_overload,
-                             fmt::format("sum() takes numbers or durations, item {} is a {}", i,
-                                         plain_name(item.kind())));
+                             fmt::format("sum() takes numbers or durations, item {} is {}", i,
+                                         with_article(item.kind())));
         if (i == 0) {
             total = std::move(item);
             continue;
@@ -309,12 +326,14 @@ bool slice(Work& work, Arguments arguments, Value& result) {
     const List& list = arguments[0].as_list();
     const auto size = static_cast<std::int64_t>(list.size());
     const std::int64_t begin = arguments[1].as_integer();
-    const std::int64_t end = arguments.size() > 2 ? std::min(arguments[2].as_integer(), size) : size;
+    const std::int64_t end =
+        arguments.size() > 2 ? std::min(arguments[2].as_integer(), size) : size;
     if (begin < 0 || end < 0)
         return work.fail(ErrorKind::argument, "positions of slice() are not negative");
     std::vector<Value> items;
     if (begin < end && !work.visit(static_cast<std::uint64_t>(end - begin))) return false;
-    for (std::int64_t i = begin; i < end; ++i) items.push_back(list.at(static_cast<std::size_t>(i)));
+    for (std::int64_t i = begin; i < end; ++i)
+        items.push_back(list.at(static_cast<std::size_t>(i)));
     return work.give(result, std::move(items));
 }
 
@@ -329,8 +348,12 @@ constexpr Function functions[] = {
     {"keys", keys, 1, 1, {maps}, Kind::list},
     {"values", values, 1, 1, {maps}, Kind::list},
     {"entries", entries, 1, 1, {maps}, Kind::list},
-    {"merge", merge, 1, any_number,
-     {maps_or_null, maps_or_null, maps_or_null, maps_or_null}, Kind::map},
+    {"merge",
+     merge,
+     1,
+     any_number,
+     {maps_or_null, maps_or_null, maps_or_null, maps_or_null},
+     Kind::map},
     {"flatten", flatten, 1, 2, {lists, number}, Kind::list},
     {"distinct", distinct, 1, 1, {lists}, Kind::list},
     {"sort", sort, 1, 1, {lists}, Kind::list},
@@ -346,6 +369,8 @@ constexpr Function functions[] = {
 
 } // namespace
 
-std::span<const Function> list_functions() { return functions; }
+std::span<const Function> list_functions() {
+    return functions;
+}
 
 } // namespace baton::orchestrator::expression

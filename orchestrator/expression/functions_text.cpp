@@ -3,6 +3,7 @@
 #include "orchestrator/expression/digest.hpp"
 #include "orchestrator/expression/functions.hpp"
 #include "orchestrator/expression/lexer.hpp"
+#include "orchestrator/expression/operators.hpp"
 #include "orchestrator/expression/text_case.hpp"
 
 #include <fmt/format.h>
@@ -30,7 +31,8 @@ std::optional<std::size_t> byte_of(std::string_view text, std::int64_t index) {
 
 std::int64_t characters(std::string_view text) {
     std::int64_t count = 0;
-    for (std::size_t at = 0; at < text.size(); ++count) take_code_point(text, at);
+    for (std::size_t at = 0; at < text.size(); ++count)
+        take_code_point(text, at);
     return count;
 }
 
@@ -65,9 +67,9 @@ bool contains_value(Work& work, Arguments arguments, Value& result) {
         return true;
     }
     if (arguments[1].kind() != Kind::text)
-        return work.fail(ErrorKind::no_overload,
-                         fmt::format("no such overload: contains(string, {})",
-                                     plain_name(arguments[1].kind())));
+        return work.fail(
+            ErrorKind::no_overload,
+            fmt::format("no such overload: contains(string, {})", plain_name(arguments[1].kind())));
     if (!visit_texts(work, arguments)) return false;
     const std::size_t found = find_text(arguments[0].as_text(), arguments[1].as_text());
     result = Value::boolean(found != std::string_view::npos);
@@ -133,12 +135,14 @@ bool join(Work& work, Arguments arguments, Value& result) {
         const Value item = list.at(i);
         if (!contains(joined, item.kind()))
             return work.fail(ErrorKind::no_overload,
-                             fmt::format("join() takes strings and numbers, item {} is a {}", i,
-                                         plain_name(item.kind())));
+                             fmt::format("join() takes strings and numbers, item {} is {}", i,
+                                         with_article(item.kind())));
         if (!work.visit()) return false;
         if (i > 0) text += separator;
-        if (item.kind() == Kind::text) text += item.as_text();
-        else text += to_plain_text(item);
+        if (item.kind() == Kind::text)
+            text += item.as_text();
+        else
+            text += to_plain_text(item);
         if (text.size() > work.bytes_left()) return work.make(text.size());
     }
     return work.give(result, std::move(text));
@@ -172,12 +176,17 @@ bool changed(Work& work, Arguments arguments, Value& result) {
     const std::string_view text = arguments[0].as_text();
     std::string out;
     out.reserve(text.size());
-    for (std::size_t at = 0; at < text.size();) append_utf8(out, Change(take_code_point(text, at)));
+    for (std::size_t at = 0; at < text.size();)
+        append_utf8(out, Change(take_code_point(text, at)));
     return work.give(result, std::move(out));
 }
 
-std::uint32_t lower_ascii(std::uint32_t c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
-std::uint32_t upper_ascii(std::uint32_t c) { return c >= 'a' && c <= 'z' ? c - 32 : c; }
+std::uint32_t lower_ascii(std::uint32_t c) {
+    return c >= 'A' && c <= 'Z' ? c + 32 : c;
+}
+std::uint32_t upper_ascii(std::uint32_t c) {
+    return c >= 'a' && c <= 'z' ? c - 32 : c;
+}
 
 bool is_space(std::uint32_t c) {
     return c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0xa0 || c == 0x1680 ||
@@ -207,8 +216,7 @@ bool substring(Work& work, Arguments arguments, Value& result) {
     if (arguments.size() == 2) return work.give(result, std::string{text.substr(*begin)});
     const auto end = byte_of(text, arguments[2].as_integer());
     if (!end) return outside(work, arguments[2], text);
-    if (*end < *begin)
-        return work.fail(ErrorKind::argument, "substring() ends before it begins");
+    if (*end < *begin) return work.fail(ErrorKind::argument, "substring() ends before it begins");
     return work.give(result, std::string{text.substr(*begin, *end - *begin)});
 }
 
@@ -241,11 +249,10 @@ bool index_of(Work& work, Arguments arguments, Value& result) {
     if (arguments[0].kind() == Kind::list && arguments.size() == 2)
         return index_in_list(work, arguments, Last, result);
     if (arguments[0].kind() != Kind::text || arguments[1].kind() != Kind::text)
-        return work.fail(ErrorKind::no_overload,
-                         fmt::format("no such overload: indexOf({}, {}{})",
-                                     plain_name(arguments[0].kind()),
-                                     plain_name(arguments[1].kind()),
-                                     arguments.size() > 2 ? ", int" : ""));
+        return work.fail(ErrorKind::no_overload, fmt::format("no such overload: indexOf({}, {}{})",
+                                                             plain_name(arguments[0].kind()),
+                                                             plain_name(arguments[1].kind()),
+                                                             arguments.size() > 2 ? ", int" : ""));
     if (!visit_texts(work, arguments)) return false;
     const std::string_view text = arguments[0].as_text();
     std::size_t from = Last ? std::string_view::npos : 0;
@@ -329,9 +336,10 @@ constexpr Function functions[] = {
 
 std::shared_ptr<const re2::RE2> compile_pattern(std::string_view pattern, std::string& problem) {
     re2::RE2::Options options{re2::RE2::Quiet};
-    options.set_max_mem(1 << 20); // of the compiled pattern, which then has at most some 10,000 steps
-    auto compiled = std::make_shared<const re2::RE2>(
-        re2::StringPiece{pattern.data(), pattern.size()}, options);
+    options.set_max_mem(
+        1 << 20); // of the compiled pattern, which then has at most some 10,000 steps
+    auto compiled =
+        std::make_shared<const re2::RE2>(re2::StringPiece{pattern.data(), pattern.size()}, options);
     if (compiled->ok()) return compiled;
     problem = fmt::format("the regular expression is wrong: {}", compiled->error());
     return nullptr;
@@ -347,6 +355,8 @@ bool matches_pattern(Work& work, const re2::RE2& pattern, const Value& value, Va
     return true;
 }
 
-std::span<const Function> text_functions() { return functions; }
+std::span<const Function> text_functions() {
+    return functions;
+}
 
 } // namespace baton::orchestrator::expression

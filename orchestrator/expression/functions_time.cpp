@@ -47,7 +47,7 @@ bool to_duration(Work& work, Arguments arguments, Value& result) {
     return true;
 }
 
-template <std::int64_t CalendarFields::*Field, int Added = 0>
+template <std::int64_t CalendarFields::* Field, int Added = 0>
 bool calendar(Work& work, Arguments arguments, Value& result) {
     std::int64_t offset = 0;
     if (arguments.size() > 1) {
@@ -60,8 +60,9 @@ bool calendar(Work& work, Arguments arguments, Value& result) {
     return true;
 }
 
-// Of a duration: the whole of it in this unit, except milliseconds, which are those within a second.
-template <std::int64_t CalendarFields::*Field, std::int64_t Nanos>
+// Of a duration: the whole of it in this unit, except milliseconds, which are those within a
+// second.
+template <std::int64_t CalendarFields::* Field, std::int64_t Nanos>
 bool clock_field(Work& work, Arguments arguments, Value& result) {
     if (arguments[0].kind() == Kind::timestamp) return calendar<Field>(work, arguments, result);
     if (arguments.size() > 1)
@@ -77,8 +78,13 @@ constexpr Kinds both = kinds(Kind::timestamp, Kind::duration);
 constexpr Kinds zones = kinds(Kind::text);
 
 constexpr Function functions[] = {
-    {"timestamp", to_timestamp, 1, 1,
-     {kinds(Kind::text, Kind::integer, Kind::timestamp)}, Kind::timestamp, true},
+    {"timestamp",
+     to_timestamp,
+     1,
+     1,
+     {kinds(Kind::text, Kind::integer, Kind::timestamp)},
+     Kind::timestamp,
+     true},
     {"duration", to_duration, 1, 1, {kinds(Kind::text, Kind::duration)}, Kind::duration, true},
     {"getFullYear", calendar<&CalendarFields::year>, 1, 2, {moments, zones}, Kind::integer},
     {"getMonth", calendar<&CalendarFields::month>, 1, 2, {moments, zones}, Kind::integer},
@@ -86,18 +92,36 @@ constexpr Function functions[] = {
     {"getDayOfMonth", calendar<&CalendarFields::day, -1>, 1, 2, {moments, zones}, Kind::integer},
     {"getDayOfWeek", calendar<&CalendarFields::day_of_week>, 1, 2, {moments, zones}, Kind::integer},
     {"getDayOfYear", calendar<&CalendarFields::day_of_year>, 1, 2, {moments, zones}, Kind::integer},
-    {"getHours", clock_field<&CalendarFields::hours, 3'600 * nanos_per_second>, 1, 2,
-     {both, zones}, Kind::integer},
-    {"getMinutes", clock_field<&CalendarFields::minutes, 60 * nanos_per_second>, 1, 2,
-     {both, zones}, Kind::integer},
-    {"getSeconds", clock_field<&CalendarFields::seconds, nanos_per_second>, 1, 2, {both, zones},
+    {"getHours",
+     clock_field<&CalendarFields::hours, 3'600 * nanos_per_second>,
+     1,
+     2,
+     {both, zones},
      Kind::integer},
-    {"getMilliseconds", clock_field<&CalendarFields::milliseconds, 1'000'000>, 1, 2, {both, zones},
+    {"getMinutes",
+     clock_field<&CalendarFields::minutes, 60 * nanos_per_second>,
+     1,
+     2,
+     {both, zones},
+     Kind::integer},
+    {"getSeconds",
+     clock_field<&CalendarFields::seconds, nanos_per_second>,
+     1,
+     2,
+     {both, zones},
+     Kind::integer},
+    {"getMilliseconds",
+     clock_field<&CalendarFields::milliseconds, 1'000'000>,
+     1,
+     2,
+     {both, zones},
      Kind::integer},
 };
 
 } // namespace
 
-std::span<const Function> time_functions() { return functions; }
+std::span<const Function> time_functions() {
+    return functions;
+}
 
 } // namespace baton::orchestrator::expression

@@ -11,19 +11,26 @@ namespace baton::orchestrator::expression {
 
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 bool is_hex_digit(char c) {
     return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-bool begins_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool begins_name(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
 
-bool continues_name(char c) { return begins_name(c) || is_digit(c); }
+bool continues_name(char c) {
+    return begins_name(c) || is_digit(c);
+}
 
 // Characters of other keyboards and editors that look like ours.
 std::string_view advice_for(std::string_view rest) {
-    for (const std::string_view quote : {"\u2018", "\u2019", "\u201c", "\u201d", "\u00ab", "\u00bb"})
+    for (const std::string_view quote :
+         {"\u2018", "\u2019", "\u201c", "\u201d", "\u00ab", "\u00bb"})
         if (rest.starts_with(quote)) return "; strings are written with ' or \"";
     if (rest.starts_with("\u2013") || rest.starts_with("\u2212")) return "; minus is written -";
     if (rest.starts_with("\u2260")) return "; did you mean '!='?";
@@ -102,7 +109,8 @@ void Lexer::skip_space() {
         if (c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f') {
             ++at_;
         } else if (c == '/' && peek(1) == '/') {
-            while (at_ < source_.size() && source_[at_] != '\n') ++at_;
+            while (at_ < source_.size() && source_[at_] != '\n')
+                ++at_;
         } else {
             return;
         }
@@ -143,14 +151,16 @@ bool Lexer::skip_unsigned_mark() {
 Token Lexer::refuse_letters(Token number) {
     if (!continues_name(peek())) return number;
     const std::size_t begin = number.place.offset;
-    while (continues_name(peek())) ++at_;
+    while (continues_name(peek()))
+        ++at_;
     return error(begin, fmt::format("'{}' is no number", source_.substr(begin, at_ - begin)));
 }
 
 Token Lexer::number() {
     const std::size_t begin = at_;
     if (peek() == '0' && (peek(1) == 'x' || peek(1) == 'X')) return hexadecimal(begin);
-    while (is_digit(peek())) ++at_;
+    while (is_digit(peek()))
+        ++at_;
     const bool point = peek() == '.' && is_digit(peek(1));
     const std::size_t sign = peek(1) == '+' || peek(1) == '-' ? 1 : 0;
     const bool exponent = (peek() == 'e' || peek() == 'E') && is_digit(peek(1 + sign));
@@ -167,7 +177,8 @@ Token Lexer::number() {
 Token Lexer::hexadecimal(std::size_t begin) {
     at_ += 2;
     const std::size_t digits = at_;
-    while (is_hex_digit(peek())) ++at_;
+    while (is_hex_digit(peek()))
+        ++at_;
     if (at_ == digits) return error(begin, "digits are missing behind '0x'");
     std::uint64_t value = 0;
     const auto read = std::from_chars(source_.data() + digits, source_.data() + at_, value, 16);
@@ -181,12 +192,14 @@ Token Lexer::hexadecimal(std::size_t begin) {
 Token Lexer::real(std::size_t begin) {
     if (peek() == '.') {
         ++at_;
-        while (is_digit(peek())) ++at_;
+        while (is_digit(peek()))
+            ++at_;
     }
     const std::size_t sign = peek(1) == '+' || peek(1) == '-' ? 1 : 0;
     if ((peek() == 'e' || peek() == 'E') && is_digit(peek(1 + sign))) {
         at_ += 1 + sign;
-        while (is_digit(peek())) ++at_;
+        while (is_digit(peek()))
+            ++at_;
     }
     double value = 0;
     // from_chars cannot tell too small from too large, strtod can.
@@ -201,7 +214,8 @@ Token Lexer::real(std::size_t begin) {
 
 Token Lexer::quoted_name() {
     const std::size_t begin = at_++;
-    while (at_ < source_.size() && source_[at_] != '`' && source_[at_] != '\n') ++at_;
+    while (at_ < source_.size() && source_[at_] != '`' && source_[at_] != '\n')
+        ++at_;
     if (peek() != '`') return error(begin, "the closing ` is missing");
     ++at_;
     const std::string_view name = source_.substr(begin + 1, at_ - begin - 2);
@@ -216,15 +230,19 @@ Token Lexer::name_or_prefix() {
     std::size_t ahead = 0;
     for (; ahead < 2; ++ahead) {
         const char c = peek(ahead);
-        if ((c == 'r' || c == 'R') && !raw) raw = true;
-        else if ((c == 'b' || c == 'B') && !bytes) bytes = true;
-        else break;
+        if ((c == 'r' || c == 'R') && !raw)
+            raw = true;
+        else if ((c == 'b' || c == 'B') && !bytes)
+            bytes = true;
+        else
+            break;
     }
     if (ahead > 0 && (peek(ahead) == '\'' || peek(ahead) == '"')) {
         at_ += ahead;
         return string(begin, raw, bytes);
     }
-    while (continues_name(peek())) ++at_;
+    while (continues_name(peek()))
+        ++at_;
     return token(TokenKind::name, begin, std::string{source_.substr(begin, at_ - begin)});
 }
 
@@ -260,20 +278,37 @@ bool Lexer::escape(std::string& out, bool bytes, std::string& problem) {
     const char c = peek(1);
     at_ += at_ + 1 < source_.size() ? 2 : 1;
     switch (c) {
-    case 'a': out.push_back('\a'); return true;
-    case 'b': out.push_back('\b'); return true;
-    case 'f': out.push_back('\f'); return true;
-    case 'n': out.push_back('\n'); return true;
-    case 'r': out.push_back('\r'); return true;
-    case 't': out.push_back('\t'); return true;
-    case 'v': out.push_back('\v'); return true;
+    case 'a':
+        out.push_back('\a');
+        return true;
+    case 'b':
+        out.push_back('\b');
+        return true;
+    case 'f':
+        out.push_back('\f');
+        return true;
+    case 'n':
+        out.push_back('\n');
+        return true;
+    case 'r':
+        out.push_back('\r');
+        return true;
+    case 't':
+        out.push_back('\t');
+        return true;
+    case 'v':
+        out.push_back('\v');
+        return true;
     case '\\':
     case '\'':
     case '"':
     case '`':
-    case '?': out.push_back(c); return true;
+    case '?':
+        out.push_back(c);
+        return true;
     case 'x':
-    case 'X': return code_escape(out, 16, 2, bytes, problem);
+    case 'X':
+        return code_escape(out, 16, 2, bytes, problem);
     case 'u':
     case 'U':
         if (bytes) {
@@ -281,7 +316,8 @@ bool Lexer::escape(std::string& out, bool bytes, std::string& problem) {
             return false;
         }
         return code_escape(out, 16, c == 'u' ? 4 : 8, false, problem);
-    default: break;
+    default:
+        break;
     }
     if (c >= '0' && c <= '3') {
         --at_;

@@ -28,9 +28,7 @@ struct Token {
     std::uint64_t number = 0;
     double real = 0;
 
-    bool is(std::string_view symbol) const {
-        return kind == TokenKind::symbol && text == symbol;
-    }
+    bool is(std::string_view symbol) const { return kind == TokenKind::symbol && text == symbol; }
 };
 
 class Lexer {

@@ -74,7 +74,7 @@ struct Node {
     std::uint32_t height = 1;    // of the tree below and including this node
     Value value;                 // literal; the field name of select and has; a root that is a type
     std::string name;            // root, variable, call
-    const Function* function = nullptr;       // call; nullptr for an unknown one
+    const Function* function = nullptr;         // call; nullptr for an unknown one
     std::shared_ptr<const re2::RE2> expression; // call of matches with a literal pattern
     std::vector<std::unique_ptr<Node>> children;
 

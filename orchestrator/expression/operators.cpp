@@ -55,10 +55,9 @@ bool calculate(Work& work, Operator op, Integer a, Integer b, Integer& result) {
         overflowed = __builtin_mul_overflow(a, b, &result);
     } else {
         if (b == 0)
-            return work.fail(ErrorKind::arithmetic, op == Operator::divide ? "division by zero"
-                                                                           : "modulus by zero");
-        if constexpr (is_signed)
-            overflowed = a == std::numeric_limits<Integer>::min() && b == -1;
+            return work.fail(ErrorKind::arithmetic,
+                             op == Operator::divide ? "division by zero" : "modulus by zero");
+        if constexpr (is_signed) overflowed = a == std::numeric_limits<Integer>::min() && b == -1;
         if (!overflowed) result = op == Operator::divide ? a / b : a % b;
     }
     return overflowed ? overflow(work, kind) : true;
@@ -86,7 +85,8 @@ bool calculate_time(Work& work, Operator op, const Value& a, const Value& b, Val
     }
     const Value& moment = a.kind() == Kind::timestamp ? a : b;
     Span span = a.kind() == Kind::timestamp ? b.as_duration() : a.as_duration();
-    if (op == Operator::subtract && __builtin_sub_overflow(std::int64_t{0}, span.nanos, &span.nanos))
+    if (op == Operator::subtract &&
+        __builtin_sub_overflow(std::int64_t{0}, span.nanos, &span.nanos))
         return overflow(work, "duration");
     const auto moved = moved_by(moment.as_timestamp(), span);
     if (!moved) return overflow(work, "timestamp");
@@ -104,8 +104,10 @@ bool concatenate(Work& work, const Value& a, const Value& b, Value& result) {
             !work.make(right.weight(work.bytes_left())))
             return false;
         items.reserve(left.size() + right.size());
-        for (std::size_t i = 0; i < left.size(); ++i) items.push_back(left.at(i));
-        for (std::size_t i = 0; i < right.size(); ++i) items.push_back(right.at(i));
+        for (std::size_t i = 0; i < left.size(); ++i)
+            items.push_back(left.at(i));
+        for (std::size_t i = 0; i < right.size(); ++i)
+            items.push_back(right.at(i));
         result = Value::list(std::move(items));
         return true;
     }
@@ -186,8 +188,9 @@ std::optional<std::int64_t> index_of(const Value& at) {
     if (at.kind() == Kind::unsigned_integer) {
         const std::uint64_t number = at.as_unsigned_integer();
         // Past the end of any list anyway.
-        return number > std::numeric_limits<std::uint32_t>::max() ? -1
-                                                                  : static_cast<std::int64_t>(number);
+        return number > std::numeric_limits<std::uint32_t>::max()
+                   ? -1
+                   : static_cast<std::int64_t>(number);
     }
     if (at.kind() != Kind::real) return std::nullopt;
     const double number = at.as_real();
@@ -199,14 +202,18 @@ std::optional<std::int64_t> index_of(const Value& at) {
 
 std::optional<Kind> result_kind(Operator op, Kind a, Kind b) {
     switch (op) {
-    case Operator::add: return sum_kind(a, b);
-    case Operator::subtract: return difference_kind(a, b);
+    case Operator::add:
+        return sum_kind(a, b);
+    case Operator::subtract:
+        return difference_kind(a, b);
     case Operator::multiply:
-    case Operator::divide: return a == b && is_number(a) ? std::optional{a} : std::nullopt;
+    case Operator::divide:
+        return a == b && is_number(a) ? std::optional{a} : std::nullopt;
     case Operator::remainder:
         return a == b && is_number(a) && a != Kind::real ? std::optional{a} : std::nullopt;
     case Operator::equal:
-    case Operator::not_equal: return Kind::boolean;
+    case Operator::not_equal:
+        return Kind::boolean;
     case Operator::less:
     case Operator::less_equal:
     case Operator::greater:
@@ -239,13 +246,19 @@ std::string no_overload(Operator op, Kind a, Kind b) {
                        advice);
 }
 
+std::string with_article(Kind kind) {
+    if (kind == Kind::null) return "null";
+    return fmt::format("{} {}", kind == Kind::integer ? "an" : "a", plain_name(kind));
+}
+
 bool apply(Work& work, Operator op, const Value& a, const Value& b, Value& result) {
     switch (op) {
     case Operator::add:
     case Operator::subtract:
     case Operator::multiply:
     case Operator::divide:
-    case Operator::remainder: return arithmetic(work, op, a, b, result);
+    case Operator::remainder:
+        return arithmetic(work, op, a, b, result);
     case Operator::equal:
     case Operator::not_equal: {
         bool equal_values = false;
@@ -256,8 +269,10 @@ bool apply(Work& work, Operator op, const Value& a, const Value& b, Value& resul
     case Operator::less:
     case Operator::less_equal:
     case Operator::greater:
-    case Operator::greater_equal: return compare(work, op, a, b, result);
-    case Operator::in: return contained(work, a, b, result);
+    case Operator::greater_equal:
+        return compare(work, op, a, b, result);
+    case Operator::in:
+        return contained(work, a, b, result);
     }
     return false;
 }
@@ -289,25 +304,25 @@ bool element(Work& work, const Value& target, const Value& at, Value& result) {
         if (at.kind() == Kind::text) return field(work, target, at.as_text(), result);
         auto found = target.as_map().find(at);
         if (!found)
-            return work.fail(ErrorKind::missing,
-                             fmt::format("no such key: {}", at.kind() == Kind::list ||
-                                                                    at.kind() == Kind::map
-                                                                ? std::string{plain_name(at.kind())}
-                                                                : to_plain_text(at)));
+            return work.fail(
+                ErrorKind::missing,
+                fmt::format("no such key: {}", at.kind() == Kind::list || at.kind() == Kind::map
+                                                   ? std::string{plain_name(at.kind())}
+                                                   : to_plain_text(at)));
         result = std::move(*found);
         return true;
     }
     if (target.is_null()) return work.fail(ErrorKind::missing, "null has no elements");
     if (target.kind() != Kind::list)
-        return work.fail(ErrorKind::no_overload, fmt::format("no such overload: {}[{}]",
-                                                             plain_name(target.kind()),
-                                                             plain_name(at.kind())));
+        return work.fail(ErrorKind::no_overload,
+                         fmt::format("no such overload: {}[{}]", plain_name(target.kind()),
+                                     plain_name(at.kind())));
     const auto index = index_of(at);
     if (!index)
-        return work.fail(ErrorKind::argument,
-                         fmt::format("the index of a list is a whole number, not {}",
-                                     at.kind() == Kind::real ? to_text(at.as_real())
-                                                             : "a " + std::string{plain_name(at.kind())}));
+        return work.fail(
+            ErrorKind::argument,
+            fmt::format("the index of a list is a whole number, not {}",
+                        at.kind() == Kind::real ? to_text(at.as_real()) : with_article(at.kind())));
     const List& list = target.as_list();
     if (*index < 0 || static_cast<std::uint64_t>(*index) >= list.size())
         return work.fail(ErrorKind::missing, fmt::format("index {} is outside a list of {}",
@@ -326,15 +341,15 @@ bool field(Work& work, const Value& target, std::string_view name, Value& result
         if (work.forgiving > 0) return work.fail(ErrorKind::missing, {});
         // Searching for a similar name is work as well.
         if (!work.visit(target.as_map().size() * 64)) return false;
-        return work.fail(ErrorKind::missing, fmt::format("no such key: '{}'{}", name,
-                                                         near_key(target.as_map(), name)));
+        return work.fail(ErrorKind::missing,
+                         fmt::format("no such key: '{}'{}", name, near_key(target.as_map(), name)));
     }
     if (target.is_null()) {
         if (work.forgiving > 0) return work.fail(ErrorKind::missing, {});
         return work.fail(ErrorKind::missing, fmt::format("null has no field '{}'", name));
     }
-    return work.fail(ErrorKind::no_overload, fmt::format("a {} has no field '{}'",
-                                                         plain_name(target.kind()), name));
+    return work.fail(ErrorKind::no_overload,
+                     fmt::format("{} has no field '{}'", with_article(target.kind()), name));
 }
 
 std::string near_key(const Map& map, std::string_view name) {

@@ -18,6 +18,9 @@ bool can_be_equal(Kind a, Kind b);
 // "no such overload: int + string; convert with string(..)"
 std::string no_overload(Operator op, Kind a, Kind b);
 
+// "an int", "a string", "null".
+std::string with_article(Kind kind);
+
 bool apply(Work& work, Operator op, const Value& a, const Value& b, Value& result);
 
 bool negate(Work& work, const Value& operand, Value& result);

@@ -23,13 +23,20 @@ struct BinarySymbol {
 constexpr int or_precedence = 1;
 constexpr int and_precedence = 2;
 constexpr BinarySymbol binary_symbols[] = {
-    {"||", or_precedence, Operator::add},  {"&&", and_precedence, Operator::add},
-    {"==", 3, Operator::equal},            {"!=", 3, Operator::not_equal},
-    {"<", 3, Operator::less},              {"<=", 3, Operator::less_equal},
-    {">", 3, Operator::greater},           {">=", 3, Operator::greater_equal},
-    {"in", 3, Operator::in},               {"+", 4, Operator::add},
-    {"-", 4, Operator::subtract},          {"*", 5, Operator::multiply},
-    {"/", 5, Operator::divide},            {"%", 5, Operator::remainder},
+    {"||", or_precedence, Operator::add},
+    {"&&", and_precedence, Operator::add},
+    {"==", 3, Operator::equal},
+    {"!=", 3, Operator::not_equal},
+    {"<", 3, Operator::less},
+    {"<=", 3, Operator::less_equal},
+    {">", 3, Operator::greater},
+    {">=", 3, Operator::greater_equal},
+    {"in", 3, Operator::in},
+    {"+", 4, Operator::add},
+    {"-", 4, Operator::subtract},
+    {"*", 5, Operator::multiply},
+    {"/", 5, Operator::divide},
+    {"%", 5, Operator::remainder},
 };
 
 const BinarySymbol* binary_symbol(const Token& token) {
@@ -59,8 +66,8 @@ const Macro* find_macro(std::string_view name) {
     return nullptr;
 }
 
-constexpr std::string_view names_of_macros[] = {
-    "all", "default", "exists", "existsOne", "exists_one", "filter", "has", "map"};
+constexpr std::string_view names_of_macros[] = {"all",        "default", "exists", "existsOne",
+                                                "exists_one", "filter",  "has",    "map"};
 
 constexpr std::uint64_t magnitude_of_min = std::uint64_t{1} << 63;
 
@@ -70,10 +77,9 @@ Place joined(Place from, Place to) {
 
 // google.protobuf.Timestamp and google.protobuf.Duration, CEL's names of these two types.
 std::optional<Kind> protobuf_type(const Node& target, std::string_view name) {
-    const bool is_package = target.kind == NodeKind::select &&
-                            target.value.as_text() == "protobuf" &&
-                            target.child(0).kind == NodeKind::root &&
-                            target.child(0).name == "google";
+    const bool is_package =
+        target.kind == NodeKind::select && target.value.as_text() == "protobuf" &&
+        target.child(0).kind == NodeKind::root && target.child(0).name == "google";
     if (!is_package) return std::nullopt;
     if (name == "Timestamp") return Kind::timestamp;
     if (name == "Duration") return Kind::duration;
@@ -90,7 +96,9 @@ std::string advice_for_word(std::string_view word) {
 
 } // namespace
 
-std::span<const std::string_view> macro_names() { return names_of_macros; }
+std::span<const std::string_view> macro_names() {
+    return names_of_macros;
+}
 
 std::optional<Kind> type_of_name(std::string_view name) {
     for (const Kind kind : {Kind::null, Kind::boolean, Kind::integer, Kind::unsigned_integer,
@@ -148,12 +156,13 @@ Parser::NodePtr Parser::fail(Place place, std::string message) {
 Parser::NodePtr Parser::fail_here(std::string_view expected) {
     if (token_.kind == TokenKind::error) return fail(token_.place, token_.text);
     if (token_.kind == TokenKind::end)
-        return fail(token_.place, fmt::format("the expression ends too early: expected {}", expected));
+        return fail(token_.place,
+                    fmt::format("the expression ends too early: expected {}", expected));
     const std::string_view found = source_.substr(token_.place.offset, token_.place.length);
     const std::string advice = token_.kind == TokenKind::name ? advice_for_word(found) : "";
-    return fail(token_.place, fmt::format("unexpected '{}'{}", found,
-                                          advice.empty() ? fmt::format(", expected {}", expected)
-                                                         : advice));
+    return fail(token_.place,
+                fmt::format("unexpected '{}'{}", found,
+                            advice.empty() ? fmt::format(", expected {}", expected) : advice));
 }
 
 Parser::NodePtr Parser::make(NodeKind kind, Place place) const {
@@ -218,8 +227,8 @@ Parser::NodePtr Parser::join(NodePtr left, NodePtr right, std::string_view symbo
     if (symbol == "&&" || symbol == "||") {
         const NodeKind kind = symbol == "&&" ? NodeKind::both : NodeKind::either;
         // a && b && c is one node with three children, unless parentheses say otherwise.
-        const bool extends = left->kind == kind && left->extent.length > 0 &&
-                             source_[left->extent.offset] != '(';
+        const bool extends =
+            left->kind == kind && left->extent.length > 0 && source_[left->extent.offset] != '(';
         NodePtr node = extends ? std::move(left) : make(kind, place);
         if (left) node->children.push_back(std::move(left));
         node->children.push_back(std::move(right));
@@ -283,9 +292,12 @@ Parser::NodePtr Parser::negative_number(std::uint32_t begin) {
 
 Parser::NodePtr Parser::postfix(NodePtr node) {
     while (node) {
-        if (token_.is(".")) node = select(std::move(node));
-        else if (token_.is("[")) node = index(std::move(node));
-        else return node;
+        if (token_.is("."))
+            node = select(std::move(node));
+        else if (token_.is("["))
+            node = index(std::move(node));
+        else
+            return node;
     }
     return nullptr;
 }
@@ -335,13 +347,19 @@ Parser::NodePtr Parser::primary() {
     switch (token_.kind) {
     case TokenKind::integer:
         if (token_.number >= magnitude_of_min)
-            return fail(token_.place, "the number is too large for 64 bits; append u to make it a uint");
+            return fail(token_.place,
+                        "the number is too large for 64 bits; append u to make it a uint");
         return literal(Value::integer(static_cast<std::int64_t>(token_.number)));
-    case TokenKind::unsigned_integer: return literal(Value::unsigned_integer(token_.number));
-    case TokenKind::real: return literal(Value::real(token_.real));
-    case TokenKind::text: return literal(Value::text(std::move(token_.text)));
-    case TokenKind::bytes: return literal(Value::bytes(std::move(token_.text)));
-    case TokenKind::name: return name(false);
+    case TokenKind::unsigned_integer:
+        return literal(Value::unsigned_integer(token_.number));
+    case TokenKind::real:
+        return literal(Value::real(token_.real));
+    case TokenKind::text:
+        return literal(Value::text(std::move(token_.text)));
+    case TokenKind::bytes:
+        return literal(Value::bytes(std::move(token_.text)));
+    case TokenKind::name:
+        return name(false);
     case TokenKind::symbol:
         if (token_.is("(")) {
             const std::uint32_t begin = token_.place.offset;
@@ -360,7 +378,8 @@ Parser::NodePtr Parser::primary() {
         return fail_here("a value");
     case TokenKind::quoted_name:
     case TokenKind::end:
-    case TokenKind::error: break;
+    case TokenKind::error:
+        break;
     }
     return fail_here("a value");
 }

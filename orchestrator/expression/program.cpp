@@ -10,25 +10,30 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <stdexcept>
 #include <tuple>
 
 namespace baton::orchestrator::expression {
 
-std::string_view Program::source() const { return body_->source; }
+std::string_view Program::source() const {
+    return body_->source;
+}
 
-std::optional<Kind> Program::static_kind() const { return body_->static_kind; }
+std::optional<Kind> Program::static_kind() const {
+    return body_->static_kind;
+}
 
-const std::vector<Reference>& Program::references() const { return body_->references; }
+const std::vector<Reference>& Program::references() const {
+    return body_->references;
+}
 
 CompileResult compile(std::string_view source, const CompileOptions& options) {
     if (source.size() > options.source_bytes_max)
-        return Diagnostics{{{fmt::format("the expression is longer than {} bytes",
-                                         options.source_bytes_max),
-                             options.source_bytes_max, 0}}};
+        return Diagnostics{
+            {{fmt::format("the expression is longer than {} bytes", options.source_bytes_max),
+              options.source_bytes_max, 0}}};
     if (const auto invalid = find_invalid_utf8(source))
-        return Diagnostics{{{"the expression is not valid UTF-8",
-                             static_cast<std::uint32_t>(*invalid), 1}}};
+        return Diagnostics{
+            {{"the expression is not valid UTF-8", static_cast<std::uint32_t>(*invalid), 1}}};
     auto body = std::make_shared<ProgramBody>();
     body->source = source;
     Parser parser{body->source, options};
@@ -62,15 +67,6 @@ EvaluationResult evaluate(const Program& program, const boost::json::object& bin
         return Value::borrowing_json(*found);
     };
     return evaluate(program, lookup, limits);
-}
-
-void throw_exception_from_error(const Diagnostics& diagnostics, const boost::source_location&) {
-    throw std::runtime_error(diagnostics.all.empty() ? "the expression does not compile"
-                                                     : diagnostics.all.front().message);
-}
-
-void throw_exception_from_error(const EvaluationError& error, const boost::source_location&) {
-    throw std::runtime_error(error.message);
 }
 
 } // namespace baton::orchestrator::expression

@@ -3,9 +3,8 @@
 // work and memory. A Program is immutable and shared; any number of threads may evaluate it.
 #pragma once
 
+#include "orchestrator/expression/either.hpp"
 #include "orchestrator/expression/value.hpp"
-
-#include <boost/system/result.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -113,8 +112,8 @@ private:
     std::shared_ptr<const ProgramBody> body_;
 };
 
-using CompileResult = boost::system::result<Program, Diagnostics>;
-using EvaluationResult = boost::system::result<Value, EvaluationError>;
+using CompileResult = Either<Program, Diagnostics>;
+using EvaluationResult = Either<Value, EvaluationError>;
 
 CompileResult compile(std::string_view source, const CompileOptions& options = {});
 
@@ -127,11 +126,5 @@ EvaluationResult evaluate(const Program& program, const boost::json::object& bin
 
 // Every function and method of the language, sorted.
 std::span<const std::string_view> function_names();
-
-// Called by boost::system::result when value() is asked of a failure; throws std::runtime_error.
-[[noreturn]] void throw_exception_from_error(const Diagnostics& diagnostics,
-                                             const boost::source_location& place);
-[[noreturn]] void throw_exception_from_error(const EvaluationError& error,
-                                             const boost::source_location& place);
 
 } // namespace baton::orchestrator::expression

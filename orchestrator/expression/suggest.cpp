@@ -21,7 +21,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
     Row before_last{};
     Row last{};
     Row row{};
-    for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
+    for (std::size_t j = 0; j <= b.size(); ++j)
+        last[j] = j;
     for (std::size_t i = 1; i <= a.size(); ++i) {
         row[0] = i;
         for (std::size_t j = 1; j <= b.size(); ++j) {

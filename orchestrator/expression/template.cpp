@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <stdexcept>
-
 namespace baton::orchestrator::expression {
 
 // A piece of text, literal or computed.
@@ -23,9 +21,9 @@ struct TemplateNode {
     Form form = Form::constant;
     boost::json::value constant;
     std::string pointer;
-    std::vector<TemplatePart> parts;     // whole: one; text: all of them
-    std::vector<std::string> keys;       // object
-    std::vector<TemplateNode> children;  // array, object
+    std::vector<TemplatePart> parts;           // whole: one; text: all of them
+    std::vector<std::string> keys;             // object
+    std::vector<TemplateNode> children;        // array, object
     std::vector<TemplateReference> references; // root only
 };
 
@@ -59,9 +57,12 @@ void Compiler::complain(const std::string& pointer, std::size_t offset, std::siz
 std::string pointer_to(const std::string& parent, std::string_view key) {
     std::string pointer = parent + "/";
     for (const char c : key) {
-        if (c == '~') pointer += "~0";
-        else if (c == '/') pointer += "~1";
-        else pointer += c;
+        if (c == '~')
+            pointer += "~0";
+        else if (c == '/')
+            pointer += "~1";
+        else
+            pointer += c;
     }
     return pointer;
 }
@@ -80,8 +81,10 @@ ExpressionEnd find_end(std::string_view text, std::size_t begin) {
     while (true) {
         Token token = lexer.next();
         if (token.kind == TokenKind::end) return end;
-        if (token.kind == TokenKind::error && !end.mistake) end.mistake = std::move(token);
-        else if (token.is("{")) ++open;
+        if (token.kind == TokenKind::error && !end.mistake)
+            end.mistake = std::move(token);
+        else if (token.is("{"))
+            ++open;
         else if (token.is("}") && open-- == 0) {
             end.brace = token.place.offset;
             return end;
@@ -94,7 +97,8 @@ TemplateNode Compiler::node(const boost::json::value& json, const std::string& p
     TemplateNode made;
     made.pointer = pointer;
     if (depth > depth_max) {
-        complain(pointer, 0, 0, fmt::format("the value is nested more than {} levels deep", depth_max));
+        complain(pointer, 0, 0,
+                 fmt::format("the value is nested more than {} levels deep", depth_max));
         return made;
     }
     if (const auto* text = json.if_string()) return string({text->data(), text->size()}, pointer);
@@ -122,7 +126,8 @@ TemplateNode Compiler::node(const boost::json::value& json, const std::string& p
     // Nothing inside is computed: keep the whole as one value. Children may hold resolved $${.
     if (json.is_array()) {
         boost::json::array array;
-        for (auto& child : made.children) array.push_back(std::move(child.constant));
+        for (auto& child : made.children)
+            array.push_back(std::move(child.constant));
         made.constant = std::move(array);
     } else {
         boost::json::object object;
@@ -181,7 +186,8 @@ bool Compiler::part(std::string_view text, std::size_t& at, TemplateNode& made) 
         if (end.mistake)
             complain(made.pointer, end.mistake->place.offset, end.mistake->place.length,
                      end.mistake->text);
-        else complain(made.pointer, at, 2, "'${' is not closed; a plain '${' is written '$${'");
+        else
+            complain(made.pointer, at, 2, "'${' is not closed; a plain '${' is written '$${'");
         return false;
     }
     keep_program(text.substr(begin, *end.brace - begin), static_cast<std::uint32_t>(begin), made);
@@ -201,7 +207,8 @@ void Compiler::keep_program(std::string_view source, std::uint32_t offset, Templ
     }
     for (Reference reference : compiled->references()) {
         reference.offset += offset;
-        for (Reference::Part& step : reference.path) step.offset += offset;
+        for (Reference::Part& step : reference.path)
+            step.offset += offset;
         references.push_back({made.pointer, std::move(reference)});
     }
     made.parts.push_back({{}, std::move(*compiled), offset});
@@ -239,8 +246,10 @@ bool Filler::text(const TemplateNode& node, boost::json::value& out) {
         }
         Value value;
         if (!value_of(node, part, value)) return false;
-        if (value.kind() == Kind::text) text += value.as_text();
-        else text += to_plain_text(value);
+        if (value.kind() == Kind::text)
+            text += value.as_text();
+        else
+            text += to_plain_text(value);
     }
     out = boost::json::string{text};
     return true;
@@ -248,8 +257,11 @@ bool Filler::text(const TemplateNode& node, boost::json::value& out) {
 
 bool Filler::fill(const TemplateNode& node, boost::json::value& out) {
     switch (node.form) {
-    case TemplateNode::Form::constant: out = node.constant; return true;
-    case TemplateNode::Form::text: return text(node, out);
+    case TemplateNode::Form::constant:
+        out = node.constant;
+        return true;
+    case TemplateNode::Form::text:
+        return text(node, out);
     case TemplateNode::Form::whole: {
         Value value;
         if (!value_of(node, node.parts.front(), value)) return false;
@@ -294,29 +306,28 @@ Template::EvaluateResult Template::evaluate(const Lookup& lookup, const Limits& 
     return result;
 }
 
-const std::vector<TemplateReference>& Template::references() const { return root_->references; }
+const std::vector<TemplateReference>& Template::references() const {
+    return root_->references;
+}
 
-bool Template::is_constant() const { return root_->form == TemplateNode::Form::constant; }
+bool Template::is_constant() const {
+    return root_->form == TemplateNode::Form::constant;
+}
 
 std::optional<Kind> Template::static_kind() const {
     switch (root_->form) {
-    case TemplateNode::Form::constant: return Value::borrowing_json(root_->constant).kind();
-    case TemplateNode::Form::whole: return root_->parts.front().program->static_kind();
-    case TemplateNode::Form::text: return Kind::text;
-    case TemplateNode::Form::array: return Kind::list;
-    case TemplateNode::Form::object: return Kind::map;
+    case TemplateNode::Form::constant:
+        return Value::borrowing_json(root_->constant).kind();
+    case TemplateNode::Form::whole:
+        return root_->parts.front().program->static_kind();
+    case TemplateNode::Form::text:
+        return Kind::text;
+    case TemplateNode::Form::array:
+        return Kind::list;
+    case TemplateNode::Form::object:
+        return Kind::map;
     }
     return std::nullopt;
-}
-
-void throw_exception_from_error(const TemplateDiagnostics& diagnostics,
-                                const boost::source_location&) {
-    throw std::runtime_error(diagnostics.all.empty() ? "the template does not compile"
-                                                     : diagnostics.all.front().diagnostic.message);
-}
-
-void throw_exception_from_error(const TemplateError& error, const boost::source_location&) {
-    throw std::runtime_error(error.error.message);
 }
 
 } // namespace baton::orchestrator::expression

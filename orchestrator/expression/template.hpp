@@ -35,8 +35,8 @@ struct TemplateNode; // template.cpp
 
 class Template {
 public:
-    using CompileResult = boost::system::result<Template, TemplateDiagnostics>;
-    using EvaluateResult = boost::system::result<boost::json::value, TemplateError>;
+    using CompileResult = Either<Template, TemplateDiagnostics>;
+    using EvaluateResult = Either<boost::json::value, TemplateError>;
 
     static CompileResult compile(const boost::json::value& json,
                                  const CompileOptions& options = {});
@@ -58,10 +58,5 @@ private:
 
     std::shared_ptr<const TemplateNode> root_;
 };
-
-[[noreturn]] void throw_exception_from_error(const TemplateDiagnostics& diagnostics,
-                                             const boost::source_location& place);
-[[noreturn]] void throw_exception_from_error(const TemplateError& error,
-                                             const boost::source_location& place);
 
 } // namespace baton::orchestrator::expression

@@ -1,4 +1,5 @@
-// Case by ranges of Unicode's tables rather than by the tables themselves, which are 100 times larger.
+// Case by ranges of Unicode's tables rather than by the tables themselves, which are 100 times
+// larger.
 #include "orchestrator/expression/text_case.hpp"
 
 namespace baton::orchestrator::expression {
@@ -14,27 +15,16 @@ struct Range {
 };
 
 constexpr Range ranges[] = {
-    {'A', 'Z', 1, 32},
-    {0x00c0, 0x00d6, 1, 32}, // Latin-1
-    {0x00d8, 0x00de, 1, 32},
-    {0x0100, 0x012e, 2, 1}, // Latin Extended-A; 0130 and 0131 are the Turkish i
-    {0x0132, 0x0136, 2, 1},
-    {0x0139, 0x0147, 2, 1},
-    {0x014a, 0x0176, 2, 1},
-    {0x0179, 0x017d, 2, 1},
-    {0x0386, 0x0386, 1, 38}, // Greek
-    {0x0388, 0x038a, 1, 37},
-    {0x038c, 0x038c, 1, 64},
-    {0x038e, 0x038f, 1, 63},
-    {0x0391, 0x03a1, 1, 32},
-    {0x03a3, 0x03ab, 1, 32},
-    {0x0400, 0x040f, 1, 80}, // Cyrillic
-    {0x0410, 0x042f, 1, 32},
-    {0x0460, 0x0480, 2, 1},
-    {0x048a, 0x04be, 2, 1},
-    {0x04d0, 0x052e, 2, 1},
-    {0x0531, 0x0556, 1, 48}, // Armenian
-    {0x1e00, 0x1e94, 2, 1},  // Latin Extended Additional
+    {'A', 'Z', 1, 32},       {0x00c0, 0x00d6, 1, 32}, // Latin-1
+    {0x00d8, 0x00de, 1, 32}, {0x0100, 0x012e, 2, 1},  // Latin Extended-A; 0130 and 0131 are the
+                                                      // Turkish i
+    {0x0132, 0x0136, 2, 1},  {0x0139, 0x0147, 2, 1},  {0x014a, 0x0176, 2, 1},
+    {0x0179, 0x017d, 2, 1},  {0x0386, 0x0386, 1, 38}, // Greek
+    {0x0388, 0x038a, 1, 37}, {0x038c, 0x038c, 1, 64}, {0x038e, 0x038f, 1, 63},
+    {0x0391, 0x03a1, 1, 32}, {0x03a3, 0x03ab, 1, 32}, {0x0400, 0x040f, 1, 80}, // Cyrillic
+    {0x0410, 0x042f, 1, 32}, {0x0460, 0x0480, 2, 1},  {0x048a, 0x04be, 2, 1},
+    {0x04d0, 0x052e, 2, 1},  {0x0531, 0x0556, 1, 48}, // Armenian
+    {0x1e00, 0x1e94, 2, 1},                           // Latin Extended Additional
     {0x1ea0, 0x1efe, 2, 1},
 };
 

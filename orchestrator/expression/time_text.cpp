@@ -57,7 +57,8 @@ public:
             ++digits;
         }
         if (digits == 0) failed_ = true;
-        for (; digits < 9; ++digits) nanos *= 10;
+        for (; digits < 9; ++digits)
+            nanos *= 10;
         return nanos;
     }
 
@@ -93,7 +94,7 @@ constexpr Unit units[] = {
     {"s", nanos_per_second},
     {"m", 60 * nanos_per_second},
     {"h", 3'600 * nanos_per_second},
-    {"d", seconds_per_day * nanos_per_second},
+    {"d", seconds_per_day* nanos_per_second},
 };
 
 // One "1.5h" from the front of `text`, in nanoseconds.
@@ -170,8 +171,7 @@ std::optional<Timestamp> timestamp_from_text(std::string_view text) {
                                            std::chrono::day{static_cast<unsigned>(day)}};
     if (!date.ok()) return std::nullopt;
     const std::int64_t days = std::chrono::sys_days{date}.time_since_epoch().count();
-    timestamp.seconds =
-        days * seconds_per_day + (hours * 60 + minutes) * 60 + seconds - offset;
+    timestamp.seconds = days * seconds_per_day + (hours * 60 + minutes) * 60 + seconds - offset;
     if (!in_range(timestamp)) return std::nullopt;
     return timestamp;
 }
@@ -258,7 +258,8 @@ std::string to_text(Span span) {
                                              : static_cast<std::uint64_t>(span.nanos);
     const auto per_second = static_cast<std::uint64_t>(nanos_per_second);
     std::string fraction = fraction_text(static_cast<std::int64_t>(magnitude % per_second));
-    while (fraction.ends_with('0')) fraction.pop_back();
+    while (fraction.ends_with('0'))
+        fraction.pop_back();
     return fmt::format("{}{}{}s", negative ? "-" : "", magnitude / per_second, fraction);
 }
 

@@ -30,7 +30,9 @@ Failure failure(std::string detail) {
             std::move(detail)};
 }
 
-std::string_view view(const boost::json::string& text) { return {text.data(), text.size()}; }
+std::string_view view(const boost::json::string& text) {
+    return {text.data(), text.size()};
+}
 
 template <typename Number>
 bool read_number(std::string_view text, Number& number) {
@@ -102,7 +104,8 @@ Outcome<Value> read_text_form(std::string_view form, std::string_view text) {
         if (!span) return failure("'duration' is no duration such as \"1.5s\"");
         return Value::duration(*span);
     }
-    if (text == type_name(Kind::timestamp) || text == "timestamp") return Value::type(Kind::timestamp);
+    if (text == type_name(Kind::timestamp) || text == "timestamp")
+        return Value::type(Kind::timestamp);
     if (text == type_name(Kind::duration) || text == "duration") return Value::type(Kind::duration);
     const auto kind = type_of_name(text);
     if (!kind) return failure(fmt::format("'{}' is no type", text));
@@ -192,16 +195,26 @@ Outcome<Line> read_line(std::string_view text) {
 
 boost::json::value to_typed_json(const Value& value) {
     switch (value.kind()) {
-    case Kind::null: return pair("null", true);
-    case Kind::boolean: return pair("bool", value.as_boolean());
-    case Kind::integer: return pair("int", boost::json::string{to_plain_text(value)});
-    case Kind::unsigned_integer: return pair("uint", boost::json::string{to_plain_text(value)});
-    case Kind::real: return pair("double", boost::json::string{to_plain_text(value)});
-    case Kind::text: return pair("string", boost::json::string{value.as_text()});
-    case Kind::bytes: return pair("bytes_base64", boost::json::string{to_plain_text(value)});
-    case Kind::timestamp: return pair("timestamp", boost::json::string{to_plain_text(value)});
-    case Kind::duration: return pair("duration", boost::json::string{to_plain_text(value)});
-    case Kind::type: return pair("type", boost::json::string{to_plain_text(value)});
+    case Kind::null:
+        return pair("null", true);
+    case Kind::boolean:
+        return pair("bool", value.as_boolean());
+    case Kind::integer:
+        return pair("int", boost::json::string{to_plain_text(value)});
+    case Kind::unsigned_integer:
+        return pair("uint", boost::json::string{to_plain_text(value)});
+    case Kind::real:
+        return pair("double", boost::json::string{to_plain_text(value)});
+    case Kind::text:
+        return pair("string", boost::json::string{value.as_text()});
+    case Kind::bytes:
+        return pair("bytes_base64", boost::json::string{to_plain_text(value)});
+    case Kind::timestamp:
+        return pair("timestamp", boost::json::string{to_plain_text(value)});
+    case Kind::duration:
+        return pair("duration", boost::json::string{to_plain_text(value)});
+    case Kind::type:
+        return pair("type", boost::json::string{to_plain_text(value)});
     case Kind::list: {
         boost::json::array array;
         for (std::size_t i = 0; i < value.as_list().size(); ++i)
@@ -212,15 +225,17 @@ boost::json::value to_typed_json(const Value& value) {
         boost::json::array array;
         const Map& map = value.as_map();
         for (std::size_t i = 0; i < map.size(); ++i)
-            array.push_back(boost::json::array{to_typed_json(map.key_at(i)),
-                                               to_typed_json(map.value_at(i))});
+            array.push_back(
+                boost::json::array{to_typed_json(map.key_at(i)), to_typed_json(map.value_at(i))});
         return pair("map", std::move(array));
     }
     }
     return pair("null", true);
 }
 
-Outcome<Value> from_typed_json(const boost::json::value& json) { return read(json, 0); }
+Outcome<Value> from_typed_json(const boost::json::value& json) {
+    return read(json, 0);
+}
 
 std::string eval_line(std::string_view json_line) {
     const auto line = read_line(json_line);
@@ -238,7 +253,8 @@ std::string eval_line(std::string_view json_line) {
         return std::nullopt;
     };
     const auto value = evaluate(*program, lookup);
-    if (!value) return failed_line(fmt::format("{} (at {})", value.error().message, value.error().offset));
+    if (!value)
+        return failed_line(fmt::format("{} (at {})", value.error().message, value.error().offset));
     return boost::json::serialize(pair("value", to_typed_json(*value)));
 }
 

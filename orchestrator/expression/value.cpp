@@ -19,7 +19,9 @@ namespace {
 // Below this many entries walking is faster than searching.
 constexpr std::size_t walked_entries_max = 8;
 
-int sign_of(std::strong_ordering order) { return order < 0 ? -1 : order > 0 ? 1 : 0; }
+int sign_of(std::strong_ordering order) {
+    return order < 0 ? -1 : order > 0 ? 1 : 0;
+}
 
 template <typename T>
 int sign_of(const T& a, const T& b) {
@@ -66,8 +68,9 @@ std::optional<int> order_of_numbers(const Value& a, const Value& b) {
     }
     if (a.kind() == Kind::real) return reversed(order_of_numbers(b, a));
     if (a.kind() == b.kind()) {
-        return a.kind() == Kind::integer ? sign_of(a.as_integer(), b.as_integer())
-                                         : sign_of(a.as_unsigned_integer(), b.as_unsigned_integer());
+        return a.kind() == Kind::integer
+                   ? sign_of(a.as_integer(), b.as_integer())
+                   : sign_of(a.as_unsigned_integer(), b.as_unsigned_integer());
     }
     if (a.kind() == Kind::integer) return order_of(a.as_integer(), b.as_unsigned_integer());
     return -order_of(b.as_integer(), a.as_unsigned_integer());
@@ -90,17 +93,18 @@ std::optional<std::size_t> position_of(const MapBody& body, const Value& key) {
             if (body.entries[i].key == key) return i;
         return std::nullopt;
     }
-    const auto found = std::lower_bound(
-        body.by_key.begin(), body.by_key.end(), key, [&](std::uint32_t at, const Value& wanted) {
-            return order_of_keys(body.entries[at].key, wanted) < 0;
-        });
+    const auto found = std::lower_bound(body.by_key.begin(), body.by_key.end(), key,
+                                        [&](std::uint32_t at, const Value& wanted) {
+                                            return order_of_keys(body.entries[at].key, wanted) < 0;
+                                        });
     if (found == body.by_key.end() || !(body.entries[*found].key == key)) return std::nullopt;
     return *found;
 }
 
 std::vector<std::uint32_t> sorted_positions(const std::vector<MapEntry>& entries) {
     std::vector<std::uint32_t> positions(entries.size());
-    for (std::size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<std::uint32_t>(i);
+    for (std::size_t i = 0; i < positions.size(); ++i)
+        positions[i] = static_cast<std::uint32_t>(i);
     std::sort(positions.begin(), positions.end(), [&](std::uint32_t a, std::uint32_t b) {
         const int order = order_of_keys(entries[a].key, entries[b].key);
         return order != 0 ? order < 0 : a < b;
@@ -179,9 +183,12 @@ std::uint64_t weight_of_json(const boost::json::value& json, std::uint64_t stop)
 
 std::string_view type_name(Kind kind) {
     switch (kind) {
-    case Kind::null: return "null_type";
-    case Kind::timestamp: return "google.protobuf.Timestamp";
-    case Kind::duration: return "google.protobuf.Duration";
+    case Kind::null:
+        return "null_type";
+    case Kind::timestamp:
+        return "google.protobuf.Timestamp";
+    case Kind::duration:
+        return "google.protobuf.Duration";
     case Kind::boolean:
     case Kind::integer:
     case Kind::unsigned_integer:
@@ -190,25 +197,38 @@ std::string_view type_name(Kind kind) {
     case Kind::bytes:
     case Kind::list:
     case Kind::map:
-    case Kind::type: break;
+    case Kind::type:
+        break;
     }
     return plain_name(kind);
 }
 
 std::string_view plain_name(Kind kind) {
     switch (kind) {
-    case Kind::null: return "null";
-    case Kind::boolean: return "bool";
-    case Kind::integer: return "int";
-    case Kind::unsigned_integer: return "uint";
-    case Kind::real: return "double";
-    case Kind::text: return "string";
-    case Kind::bytes: return "bytes";
-    case Kind::timestamp: return "timestamp";
-    case Kind::duration: return "duration";
-    case Kind::list: return "list";
-    case Kind::map: return "map";
-    case Kind::type: return "type";
+    case Kind::null:
+        return "null";
+    case Kind::boolean:
+        return "bool";
+    case Kind::integer:
+        return "int";
+    case Kind::unsigned_integer:
+        return "uint";
+    case Kind::real:
+        return "double";
+    case Kind::text:
+        return "string";
+    case Kind::bytes:
+        return "bytes";
+    case Kind::timestamp:
+        return "timestamp";
+    case Kind::duration:
+        return "duration";
+    case Kind::list:
+        return "list";
+    case Kind::map:
+        return "map";
+    case Kind::type:
+        return "type";
     }
     return "unknown";
 }
@@ -271,7 +291,8 @@ std::optional<Value> Map::find(std::string_view key) const {
         const auto& body = *static_cast<const MapBody*>(body_.get());
         if (body.by_key.empty()) {
             for (const MapEntry& entry : body.entries)
-                if (entry.key.kind() == Kind::text && entry.key.as_text() == key) return entry.value;
+                if (entry.key.kind() == Kind::text && entry.key.as_text() == key)
+                    return entry.value;
             return std::nullopt;
         }
         return find(Value::text(key));
@@ -289,15 +310,25 @@ Value::SharedText Value::keep(std::string&& value) {
     return {std::shared_ptr<const char>{std::move(owned), data}, size};
 }
 
-Value Value::text(std::string_view value) { return text(std::string{value}); }
+Value Value::text(std::string_view value) {
+    return text(std::string{value});
+}
 
-Value Value::text(std::string&& value) { return Value{Data{TextData{keep(std::move(value))}}}; }
+Value Value::text(std::string&& value) {
+    return Value{Data{TextData{keep(std::move(value))}}};
+}
 
-Value Value::bytes(std::string_view value) { return bytes(std::string{value}); }
+Value Value::bytes(std::string_view value) {
+    return bytes(std::string{value});
+}
 
-Value Value::bytes(std::string&& value) { return Value{Data{BytesData{keep(std::move(value))}}}; }
+Value Value::bytes(std::string&& value) {
+    return Value{Data{BytesData{keep(std::move(value))}}};
+}
 
-Value Value::map(std::vector<MapEntry> entries) { return Value{Data{Map{std::move(entries)}}}; }
+Value Value::map(std::vector<MapEntry> entries) {
+    return Value{Data{Map{std::move(entries)}}};
+}
 
 Value Value::view_of_text(std::string_view text, const std::shared_ptr<const void>& owner) {
     TextData view;
@@ -308,16 +339,20 @@ Value Value::view_of_text(std::string_view text, const std::shared_ptr<const voi
 
 Value Value::view_of(const boost::json::value& json, const std::shared_ptr<const void>& owner) {
     switch (json.kind()) {
-    case boost::json::kind::null: return {};
-    case boost::json::kind::bool_: return boolean(json.get_bool());
-    case boost::json::kind::int64: return integer(json.get_int64());
+    case boost::json::kind::null:
+        return {};
+    case boost::json::kind::bool_:
+        return boolean(json.get_bool());
+    case boost::json::kind::int64:
+        return integer(json.get_int64());
     case boost::json::kind::uint64: {
         const std::uint64_t number = json.get_uint64();
         if (number <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
             return integer(static_cast<std::int64_t>(number));
         return unsigned_integer(number);
     }
-    case boost::json::kind::double_: return real(json.get_double());
+    case boost::json::kind::double_:
+        return real(json.get_double());
     case boost::json::kind::string: {
         const auto& text = json.get_string();
         return view_of_text({text.data(), text.size()}, owner);
@@ -344,7 +379,9 @@ Value Value::sharing_json(std::shared_ptr<const boost::json::value> json) {
     return view_of(value, std::move(json));
 }
 
-Value Value::borrowing_json(const boost::json::value& json) { return view_of(json, nullptr); }
+Value Value::borrowing_json(const boost::json::value& json) {
+    return view_of(json, nullptr);
+}
 
 bool operator==(const Value& a, const Value& b) {
     std::uint64_t steps_left = std::numeric_limits<std::uint64_t>::max();
@@ -356,21 +393,29 @@ bool equal(const Value& a, const Value& b, std::uint64_t& steps_left) {
     if (a.is_number() && b.is_number()) return order_of_numbers(a, b) == 0;
     if (a.kind() != b.kind()) return false;
     switch (a.kind()) {
-    case Kind::null: return true;
-    case Kind::boolean: return a.as_boolean() == b.as_boolean();
+    case Kind::null:
+        return true;
+    case Kind::boolean:
+        return a.as_boolean() == b.as_boolean();
     case Kind::text:
         return a.as_text() == b.as_text() && spend(steps_left, a.as_text().size() / bytes_per_step);
     case Kind::bytes:
         return a.as_bytes() == b.as_bytes() &&
                spend(steps_left, a.as_bytes().size() / bytes_per_step);
-    case Kind::timestamp: return a.as_timestamp() == b.as_timestamp();
-    case Kind::duration: return a.as_duration() == b.as_duration();
-    case Kind::list: return equal_lists(a.as_list(), b.as_list(), steps_left);
-    case Kind::map: return equal_maps(a.as_map(), b.as_map(), steps_left);
-    case Kind::type: return a.as_type() == b.as_type();
+    case Kind::timestamp:
+        return a.as_timestamp() == b.as_timestamp();
+    case Kind::duration:
+        return a.as_duration() == b.as_duration();
+    case Kind::list:
+        return equal_lists(a.as_list(), b.as_list(), steps_left);
+    case Kind::map:
+        return equal_maps(a.as_map(), b.as_map(), steps_left);
+    case Kind::type:
+        return a.as_type() == b.as_type();
     case Kind::integer:
     case Kind::unsigned_integer:
-    case Kind::real: break; // compared as numbers above
+    case Kind::real:
+        break; // compared as numbers above
     }
     return false;
 }

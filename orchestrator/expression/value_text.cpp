@@ -18,10 +18,14 @@ namespace {
 // JSON without spaces. Unlike boost::json::serialize it writes 1.5 as people do, not as 1.5E0.
 void append_json(std::string& out, const Value& value) {
     switch (value.kind()) {
-    case Kind::null: out += "null"; return;
+    case Kind::null:
+        out += "null";
+        return;
     case Kind::integer:
     case Kind::unsigned_integer:
-    case Kind::boolean: out += to_plain_text(value); return;
+    case Kind::boolean:
+        out += to_plain_text(value);
+        return;
     case Kind::real:
         if (std::isfinite(value.as_real())) {
             out += to_text(value.as_real());
@@ -53,7 +57,8 @@ void append_json(std::string& out, const Value& value) {
     case Kind::bytes:
     case Kind::timestamp:
     case Kind::duration:
-    case Kind::type: break;
+    case Kind::type:
+        break;
     }
     out += boost::json::serialize(boost::json::string_view{to_plain_text(value)});
 }
@@ -62,7 +67,8 @@ boost::json::value json_of_list(const List& list) {
     if (const auto* json = list.json()) return *json;
     boost::json::array array;
     array.reserve(list.size());
-    for (std::size_t i = 0; i < list.size(); ++i) array.push_back(to_json(list.at(i)));
+    for (std::size_t i = 0; i < list.size(); ++i)
+        array.push_back(to_json(list.at(i)));
     return array;
 }
 
@@ -79,38 +85,56 @@ boost::json::value json_of_map(const Map& map) {
 
 boost::json::value to_json(const Value& value) {
     switch (value.kind()) {
-    case Kind::null: return nullptr;
-    case Kind::boolean: return value.as_boolean();
-    case Kind::integer: return value.as_integer();
-    case Kind::unsigned_integer: return value.as_unsigned_integer();
+    case Kind::null:
+        return nullptr;
+    case Kind::boolean:
+        return value.as_boolean();
+    case Kind::integer:
+        return value.as_integer();
+    case Kind::unsigned_integer:
+        return value.as_unsigned_integer();
     case Kind::real:
         if (!std::isfinite(value.as_real())) break;
         return value.as_real();
-    case Kind::list: return json_of_list(value.as_list());
-    case Kind::map: return json_of_map(value.as_map());
+    case Kind::list:
+        return json_of_list(value.as_list());
+    case Kind::map:
+        return json_of_map(value.as_map());
     case Kind::text:
     case Kind::bytes:
     case Kind::timestamp:
     case Kind::duration:
-    case Kind::type: break;
+    case Kind::type:
+        break;
     }
     return boost::json::string{to_plain_text(value)};
 }
 
 std::string to_plain_text(const Value& value) {
     switch (value.kind()) {
-    case Kind::null: return {};
-    case Kind::boolean: return value.as_boolean() ? "true" : "false";
-    case Kind::integer: return fmt::format("{}", value.as_integer());
-    case Kind::unsigned_integer: return fmt::format("{}", value.as_unsigned_integer());
-    case Kind::real: return to_text(value.as_real());
-    case Kind::text: return std::string{value.as_text()};
-    case Kind::bytes: return base64_of(value.as_bytes());
-    case Kind::timestamp: return to_text(value.as_timestamp());
-    case Kind::duration: return to_text(value.as_duration());
-    case Kind::type: return std::string{type_name(value.as_type())};
+    case Kind::null:
+        return {};
+    case Kind::boolean:
+        return value.as_boolean() ? "true" : "false";
+    case Kind::integer:
+        return fmt::format("{}", value.as_integer());
+    case Kind::unsigned_integer:
+        return fmt::format("{}", value.as_unsigned_integer());
+    case Kind::real:
+        return to_text(value.as_real());
+    case Kind::text:
+        return std::string{value.as_text()};
+    case Kind::bytes:
+        return base64_of(value.as_bytes());
+    case Kind::timestamp:
+        return to_text(value.as_timestamp());
+    case Kind::duration:
+        return to_text(value.as_duration());
+    case Kind::type:
+        return std::string{type_name(value.as_type())};
     case Kind::list:
-    case Kind::map: break;
+    case Kind::map:
+        break;
     }
     std::string text;
     append_json(text, value);
@@ -124,8 +148,9 @@ std::string to_text(double value) {
     const double magnitude = std::fabs(value);
     const bool plain = magnitude == 0 || (magnitude >= 1e-6 && magnitude < 1e21);
     char digits[64];
-    const auto end = std::to_chars(std::begin(digits), std::end(digits), value,
-                                   plain ? std::chars_format::fixed : std::chars_format::scientific);
+    const auto end =
+        std::to_chars(std::begin(digits), std::end(digits), value,
+                      plain ? std::chars_format::fixed : std::chars_format::scientific);
     return {std::begin(digits), end.ptr};
 }
 

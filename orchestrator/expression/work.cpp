@@ -10,7 +10,8 @@ bool Work::fail_visits() {
 
 bool Work::fail_bytes() {
     bytes_left_ = 0;
-    return fail(ErrorKind::limit, "the expression makes too much data: it reached its limit of bytes");
+    return fail(ErrorKind::limit,
+                "the expression makes too much data: it reached its limit of bytes");
 }
 
 bool Work::give(Value& result, std::string&& text) {

@@ -13,9 +13,11 @@ TEST(Checker, NamesUnknownFunctionsAndWhatIsNearThem) {
               "12+5 no method 'spilt'; did you mean 'split'?");
     EXPECT_EQ(mistakes_in("defualt(a.b, 1)"), "0+7 no function 'defualt'; did you mean 'default'?");
     EXPECT_EQ(mistakes_in("a.toUpperCase()"), "2+11 no method 'toUpperCase'");
-    EXPECT_EQ(mistakes_in("a.startswith('x')"), "2+10 no method 'startswith'; did you mean 'startsWith'?");
+    EXPECT_EQ(mistakes_in("a.startswith('x')"),
+              "2+10 no method 'startswith'; did you mean 'startsWith'?");
     EXPECT_EQ(mistakes_in("a.int()"), "2+3 no method 'int'; it is written int(..)");
-    EXPECT_EQ(mistakes_in("filter(a, x)"), "0+6 no function 'filter'; it is written list.filter(x, ..)");
+    EXPECT_EQ(mistakes_in("filter(a, x)"),
+              "0+6 no function 'filter'; it is written list.filter(x, ..)");
 }
 
 TEST(Checker, TellsAllMistakesInTheOrderOfTheSource) {
@@ -26,17 +28,20 @@ TEST(Checker, TellsAllMistakesInTheOrderOfTheSource) {
 }
 
 TEST(Checker, RefusesOperationsThatCannotWork) {
-    EXPECT_EQ(mistakes_in("1 + 1.5"), "2+1 no such overload: int + double; convert with double(..)");
+    EXPECT_EQ(mistakes_in("1 + 1.5"),
+              "2+1 no such overload: int + double; convert with double(..)");
     EXPECT_EQ(mistakes_in("'a' && true"), "0+3 && needs bool, this is a string");
     EXPECT_EQ(mistakes_in("x && 1"), "5+1 && needs bool, this is an int");
     EXPECT_EQ(mistakes_in("!1"), "0+1 no such overload: !int");
     EXPECT_EQ(mistakes_in("-'a'"), "0+1 no such overload: -string");
     EXPECT_EQ(mistakes_in("'a' == 1"), "4+2 a string never equals an int");
     EXPECT_EQ(mistakes_in("'a' < 1"), "4+1 no such overload: string < int");
-    EXPECT_EQ(mistakes_in("'a' in 'abc'"), "4+2 no such overload: string in string; use contains(..)");
+    EXPECT_EQ(mistakes_in("'a' in 'abc'"),
+              "4+2 no such overload: string in string; use contains(..)");
     EXPECT_EQ(mistakes_in("x + true"), "2+1 no such overload: there is no + with a bool");
     EXPECT_EQ(mistakes_in("1 ? 2 : 3"), "0+1 the condition of ?: needs bool, this is an int");
-    EXPECT_EQ(mistakes_in("'abc'.size"), "6+4 a string has no field 'size'; did you mean 'size()'?");
+    EXPECT_EQ(mistakes_in("'abc'.size"),
+              "6+4 a string has no field 'size'; did you mean 'size()'?");
     EXPECT_EQ(mistakes_in("[1]['a']"), "4+3 the index of a list is an int, not a string");
     EXPECT_EQ(mistakes_in("{[1]: 2}"), "1+3 a list cannot be the key of a map");
     EXPECT_EQ(mistakes_in("'abc'.all(x, true)"),
@@ -54,8 +59,7 @@ TEST(Checker, LooksAtArgumentsOfFunctions) {
 }
 
 TEST(Checker, LooksAtPatternsAndTimesThatStandInTheSource) {
-    EXPECT_EQ(mistakes_in("a.matches('(')"),
-              "10+3 the regular expression is wrong: missing ): (");
+    EXPECT_EQ(mistakes_in("a.matches('(')"), "10+3 the regular expression is wrong: missing ): (");
     EXPECT_EQ(mistakes_in("a > timestamp('tomorrow')"),
               "14+10 no time of the form 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00");
     EXPECT_EQ(mistakes_in("a > duration('5 minutes')"),
@@ -87,14 +91,16 @@ TEST(Checker, UsesKindsThatTheCallerKnows) {
 
     EXPECT_EQ(mistakes_in("input.count + 'a'", options),
               "12+1 no such overload: int + string; convert with string(..)");
-    EXPECT_EQ(mistakes_in("input['count'].lower()", options), "15+5 lower() takes string here, not int");
+    EXPECT_EQ(mistakes_in("input['count'].lower()", options),
+              "15+5 lower() takes string here, not int");
     EXPECT_EQ(mistakes_in("input.count.x", options), "12+1 an int has no field 'x'");
-    EXPECT_EQ(mistakes_in("input + 1", options),
-              "6+1 no such overload: map + int");
+    EXPECT_EQ(mistakes_in("input + 1", options), "6+1 no such overload: map + int");
     EXPECT_EQ(mistakes_in("input.other + 'a'", options), "");
 }
 
-std::optional<Kind> kind_of(std::string_view source) { return compile(source)->static_kind(); }
+std::optional<Kind> kind_of(std::string_view source) {
+    return compile(source)->static_kind();
+}
 
 TEST(Checker, KnowsTheKindOfResultsThatAreCertain) {
     EXPECT_EQ(kind_of("a == b"), Kind::boolean);
@@ -142,7 +148,8 @@ TEST(References, DoNotNameVariablesOfMacros) {
 }
 
 TEST(References, TellWhereAMissingValueIsExpected) {
-    EXPECT_EQ(references_in("default(asked.approved, other.x)"), "asked.approved:14@8? other.x:30@24");
+    EXPECT_EQ(references_in("default(asked.approved, other.x)"),
+              "asked.approved:14@8? other.x:30@24");
     EXPECT_EQ(references_in("asked.approved.default(false)"), "asked.approved:6@0?");
     EXPECT_EQ(references_in("has(ack.by) && ack.by == 'x'"), "ack.by:8@4? ack.by:19@15");
 }

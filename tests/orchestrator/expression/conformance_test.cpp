@@ -71,7 +71,8 @@ TEST_P(Conformance, EveryCaseGivesTheSpecifiedResult) {
         const bool good = passes(fields, answer);
         ++total;
         if (good) ++passed;
-        EXPECT_EQ(good, !documented_misses.contains(name)) << name << ": " << line << "\n" << answer;
+        EXPECT_EQ(good, !documented_misses.contains(name)) << name << ": " << line << "\n"
+                                                           << answer;
     }
 
     EXPECT_GT(total, 0);

@@ -55,11 +55,14 @@ TEST(ParserMistakes, PointAtTheWordThatIsWrong) {
     EXPECT_EQ(mistakes_in("1 +"), "3+0 the expression ends too early: expected a value");
     EXPECT_EQ(mistakes_in("1 + * 2"), "4+1 unexpected '*', expected a value");
     EXPECT_EQ(mistakes_in("a b"), "2+1 unexpected 'b', expected the end of the expression");
-    EXPECT_EQ(mistakes_in("f(1"), "3+0 the expression ends too early: expected ',' or ')' behind the argument");
+    EXPECT_EQ(mistakes_in("f(1"),
+              "3+0 the expression ends too early: expected ',' or ')' behind the argument");
     EXPECT_EQ(mistakes_in("[1 2]"), "3+1 unexpected '2', expected ',' or ']' in the list");
     EXPECT_EQ(mistakes_in("{'a' 1}"), "5+1 unexpected '1', expected ':' behind the key of the map");
-    EXPECT_EQ(mistakes_in("a ? b"), "5+0 the expression ends too early: expected ':' of the condition");
-    EXPECT_EQ(mistakes_in("a."), "2+0 the expression ends too early: expected the name of a field or method");
+    EXPECT_EQ(mistakes_in("a ? b"),
+              "5+0 the expression ends too early: expected ':' of the condition");
+    EXPECT_EQ(mistakes_in("a."),
+              "2+0 the expression ends too early: expected the name of a field or method");
 }
 
 TEST(ParserMistakes, GuessWhatWasMeant) {
@@ -72,8 +75,7 @@ TEST(ParserMistakes, GuessWhatWasMeant) {
     EXPECT_EQ(mistakes_in("a == \u201cx\u201d"),
               "5+3 unexpected '\u201c'; strings are written with ' or \"");
     EXPECT_EQ(mistakes_in("${a}"), "0+1 unexpected '$'; expressions here stand without ${..}");
-    EXPECT_EQ(mistakes_in("a.?b"),
-              "2+1 there is no '.?'; write default(a.b, value) or has(a.b)");
+    EXPECT_EQ(mistakes_in("a.?b"), "2+1 there is no '.?'; write default(a.b, value) or has(a.b)");
 }
 
 TEST(ParserMistakes, InLiteralsPointIntoTheLiteral) {
@@ -99,7 +101,8 @@ TEST(ParserMistakes, OffsetsCountBytes) {
 
 TEST(ParserMistakes, OfMacrosSayHowTheyAreWritten) {
     EXPECT_EQ(mistakes_in("a.map(x)"), "6+1 map() begins with the name of a variable: map(x, ..)");
-    EXPECT_EQ(mistakes_in("a.all(1, true)"), "6+1 all() begins with the name of a variable: all(x, ..)");
+    EXPECT_EQ(mistakes_in("a.all(1, true)"),
+              "6+1 all() begins with the name of a variable: all(x, ..)");
     EXPECT_EQ(mistakes_in("a.all(x, true, 1)"), "2+3 all() is written all(x, condition)");
     EXPECT_EQ(mistakes_in("a.map(x, 1, 2, 3)"),
               "2+3 map() is written map(x, result) or map(x, condition, result)");
@@ -111,9 +114,11 @@ TEST(ParserMistakes, OfMacrosSayHowTheyAreWritten) {
 }
 
 TEST(ParserLimits, NestingIsRefusedInsteadOfOverflowingTheStack) {
-    for (const std::string open : {"(", "[", "{1:", "-", "!", "f(", "a[", "true ? 1 : ", "[1].map(x, "}) {
+    for (const std::string open :
+         {"(", "[", "{1:", "-", "!", "f(", "a[", "true ? 1 : ", "[1].map(x, "}) {
         std::string source;
-        for (int i = 0; i < 20'000 / static_cast<int>(open.size()); ++i) source += open;
+        for (int i = 0; i < 20'000 / static_cast<int>(open.size()); ++i)
+            source += open;
 
         const std::string mistakes = mistakes_in(source);
 
