@@ -57,6 +57,17 @@ void Complaints::inside(About about, const TomlNode& text, std::size_t offset, s
 void Complaints::warn_at_value(const TomlNode& value, std::string message, std::string hint) {
     if (is_full()) return;
     at_value(value, std::move(message), std::move(hint));
+    turn_last_into_warning();
+}
+
+void Complaints::warn_inside(About about, const TomlNode& text, std::size_t offset,
+                             std::size_t length, std::string message, std::string hint) {
+    if (is_full()) return;
+    inside(about, text, offset, length, std::move(message), std::move(hint));
+    turn_last_into_warning();
+}
+
+void Complaints::turn_last_into_warning() {
     found_.back().diagnostic.severity = Severity::warning;
     --errors_;
 }
@@ -64,6 +75,11 @@ void Complaints::warn_at_value(const TomlNode& value, std::string message, std::
 bool Complaints::is_full() const { return found_.size() >= kept_max; }
 
 std::vector<Diagnostic> Complaints::take() {
+    // Who has mistakes to mend wants to hear of nothing else; guesses can wait.
+    if (has_errors())
+        std::erase_if(found_, [](const Found& found) {
+            return found.diagnostic.severity == Severity::warning;
+        });
     const auto key = [](const Found& found) {
         const Diagnostic& diagnostic = found.diagnostic;
         return std::tuple(found.about, diagnostic.line, diagnostic.column, found.number);

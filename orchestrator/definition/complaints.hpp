@@ -33,6 +33,8 @@ public:
                 std::string message, std::string hint = {});
 
     void warn_at_value(const TomlNode& value, std::string message, std::string hint = {});
+    void warn_inside(About about, const TomlNode& text, std::size_t offset, std::size_t length,
+                     std::string message, std::string hint = {});
 
     bool has_errors() const { return errors_ > 0; }
     std::size_t count() const { return found_.size() + uncounted_; }
@@ -40,7 +42,7 @@ public:
     // So much is wrong that nobody will read more; suggestions are no longer worth their time.
     bool is_full() const;
 
-    // In the order of printing. Of very many, the first hundred and a last one that counts the rest.
+    // In the order of printing; warnings only if there are no errors. Of very many, the first hundred and a last one that counts the rest.
     std::vector<Diagnostic> take();
 
 private:
@@ -49,6 +51,8 @@ private:
         std::size_t number; // in the order of finding, which decides among equal places
         Diagnostic diagnostic;
     };
+
+    void turn_last_into_warning();
 
     SourceText text_;
     std::string file_;

@@ -119,7 +119,21 @@ std::optional<expression::Template> ExpressionReader::values(const TomlNode& nod
     }
     for (const expression::TemplateReference& found : compiled->references())
         draft_.uses.push_back({found.reference, &node_at(node, found.pointer), step, scope});
+    warn_about_plain_text(node);
     return std::move(*compiled);
+}
+
+// "input.email" where "${input.email}" was meant: nobody wants to send those words.
+void ExpressionReader::warn_about_plain_text(const TomlNode& node) {
+    for (const TomlNode& item : node.items) warn_about_plain_text(item);
+    for (const TomlEntry& entry : node.entries) warn_about_plain_text(entry.value);
+    constexpr std::string_view root = "input.";
+    if (!node.is_text() || !node.text.starts_with(root)) return;
+    const std::string_view name = std::string_view(node.text).substr(root.size());
+    for (const core::SchemaField& field : draft_.workflow.input)
+        if (field.name == name)
+            complaints_.warn_at_value(node, fmt::format("\"{}\" is plain text", node.text),
+                                      fmt::format("did you mean \"${{{}}}\"?", node.text));
 }
 
 // One broken text must not hide what the others beside it read.

@@ -27,6 +27,7 @@ public:
                                                Scope scope);
 
 private:
+    void warn_about_plain_text(const TomlNode& node);
     void note_uses_of_parts(const TomlNode& node, core::StepIndex step, Scope scope);
     expression::CompileOptions options() const;
 

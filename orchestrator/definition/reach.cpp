@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 namespace baton::orchestrator::definition {
 
@@ -20,7 +22,12 @@ using core::StepIndex;
 class ReachCheck {
 public:
     ReachCheck(const Draft& draft, const Flow& flow, Complaints& complaints)
-        : draft_(draft), workflow_(draft.workflow), flow_(flow), complaints_(complaints) {}
+        : draft_(draft), workflow_(draft.workflow), flow_(flow), complaints_(complaints) {
+        for (const Use& use : draft.uses)
+            if (use.reference.guarded && use.reference.root == "input" &&
+                !use.reference.path.empty())
+                guarded_.insert({use.step, use.reference.path.front().name});
+    }
 
     void check(const Use& use) {
         const std::string& root = use.reference.root;
@@ -61,10 +68,22 @@ private:
         const std::string& name = use.reference.path.front().name;
         std::vector<std::string> names;
         for (const core::SchemaField& field : workflow_.input) {
-            if (field.name == name) return;
+            if (field.name == name) return check_presence(use, field);
             names.push_back(field.name);
         }
         complain(use, fmt::format("the workflow has no input '{}'", name), hint_for(name, names));
+    }
+
+    // An input that nobody has to give makes the expression fail when it is not given.
+    void check_presence(const Use& use, const core::SchemaField& field) {
+        if (field.required || field.fallback || use.reference.guarded) return;
+        if (guarded_.contains({use.step, field.name})) return;
+        complaints_.warn_inside(About::data, *use.text, use.reference.offset,
+                                use.reference.length,
+                                fmt::format("input '{}' may not be given", field.name),
+                                fmt::format("write default(input.{}, ..), or give it a default in "
+                                            "[input]",
+                                            field.name));
     }
 
     void check_vars(const Use& use) {
@@ -201,6 +220,8 @@ private:
     const core::Workflow& workflow_;
     const Flow& flow_;
     Complaints& complaints_;
+    // Inputs a step asks for with has() or default() somewhere: it knows that they may be missing.
+    std::set<std::pair<StepIndex, std::string>> guarded_;
 };
 
 } // namespace

@@ -133,7 +133,7 @@ on_cancel = "compensate"
 labels = { team = "platform" }
 
 [input]
-email = "string"
+email = { type = "string", required = true }
 
 [vars]
 domain = "example.org"
