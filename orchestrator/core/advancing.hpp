@@ -74,6 +74,7 @@ private:
 
     // The call a step makes, or its undo's.
     const TaskCall& call_of(StepIndex index, bool undo) const;
+    Document input_of(const TaskCall& call) const;
     Attempts& attempts_of(StepIndex index, bool undo);
     Fact& note(FactKind kind, StepIndex index, bool undo = false);
     Fact& note(FactKind kind);

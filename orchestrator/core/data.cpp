@@ -4,6 +4,7 @@
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace baton::orchestrator::core {
@@ -44,10 +45,18 @@ std::optional<Value> value_of_step(const Workflow& workflow, const Run& run, Ste
     return Value::map(std::move(entries));
 }
 
+// Then the child says more.
+bool died_of_a_child(const Workflow& workflow, const Run& run, StepIndex index) {
+    const auto& children = workflow.steps[index].children;
+    return std::any_of(children.begin(), children.end(), [&](StepIndex child) {
+        return run.steps[child].status == StepStatus::dead;
+    });
+}
+
 Value value_of_run(const Workflow& workflow, const Run& run) {
     std::vector<Value> failed;
     for (StepIndex i = 0; i < run.steps.size(); ++i)
-        if (run.steps[i].status == StepStatus::dead)
+        if (run.steps[i].status == StepStatus::dead && !died_of_a_child(workflow, run, i))
             failed.push_back(Value::text(workflow.steps[i].path));
     return Value::map({
         {Value::text(std::string_view{"id"}), Value::text(run.id)},

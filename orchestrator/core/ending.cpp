@@ -4,6 +4,8 @@
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace baton::orchestrator::core {
 
 Document error_of_run(const Problem& problem, std::string_view step) {
@@ -166,7 +168,9 @@ void Advancing::reopen() {
             revive(i, true);
         }
     run_.status = undo_died ? RunStatus::compensating : RunStatus::running;
-    if (!undo_died) {
+    if (undo_died) {
+        run_.error = std::exchange(run_.cause, {});
+    } else {
         run_.error = {};
         run_.ending = Ending::none;
         run_.output = {};

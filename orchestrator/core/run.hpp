@@ -93,6 +93,7 @@ struct Run {
     Document input;
     Document output;
     Document error;                     // problem, with "step" where it came from; null: none
+    Document cause;                     // the first error, while `error` says that an undo failed
     Ending ending = Ending::none;
     std::uint32_t closed_steps = 0;     // source of closed_order
     std::vector<StepState> steps;       // parallel to Workflow::steps

@@ -1,5 +1,5 @@
 // The stored form of a run, format 1:
-//   {"f":1,"closed_steps":2,"ending":1?,"deadline":µs?,"error":{..}?,
+//   {"f":1,"closed_steps":2,"ending":1?,"deadline":µs?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started_at]?,
 //             "sent":true?,"due":µs?,"n":closed_order?,"o":output?,"e":error?,
 //             "u":undo?,"ua":[..]?,"ue":error?},..}}
@@ -124,6 +124,7 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
     if (run.deadline)
         fmt::format_to(std::back_inserter(out), ",\"deadline\":{}", micros_of(*run.deadline));
     append_json_member(out, "error", run.error);
+    append_json_member(out, "cause", run.cause);
     out += ",\"steps\":{";
     bool first = true;
     for (StepIndex i = 0; i < run.steps.size(); ++i) {
@@ -154,6 +155,7 @@ Outcome<void> read_state_json(std::string_view json, const Workflow& workflow, R
     if (const auto* deadline = object.if_contains("deadline"))
         run.deadline = time_from_micros(integer(deadline));
     run.error = document(object.if_contains("error"));
+    run.cause = document(object.if_contains("cause"));
     run.steps.assign(workflow.steps.size(), {});
     const auto* steps = object.if_contains("steps");
     if (!steps || !steps->is_object()) return does_not_fit("no steps");

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace baton::orchestrator::core {
 
@@ -386,6 +387,13 @@ bool Advancing::caught(StepIndex index, const Problem& problem) {
     return false;
 }
 
+// Evaluating again gives what the worker got: nothing it reads has changed.
+Document Advancing::input_of(const TaskCall& call) const {
+    if (!call.with) return Document::of(boost::json::object{});
+    const auto with = fill(*call.with, scope(), "with");
+    return with ? *with : Document{};
+}
+
 void Advancing::die(StepIndex index, const Problem& problem, std::string_view reason,
                     const Document& message) {
     StepState& one = state(index);
@@ -407,9 +415,7 @@ void Advancing::die(StepIndex index, const Problem& problem, std::string_view re
         dead.error_type = problem.type;
         dead.error = one.error;
         dead.message = message;
-        // Evaluating again gives what the worker got: nothing it reads has changed.
-        if (call.with)
-            if (const auto with = fill(*call.with, scope(), "with")) dead.input = *with;
+        dead.input = input_of(call);
     }
     fail_run(index, problem);
 }
@@ -433,15 +439,14 @@ void Advancing::undo_dies(StepIndex index, const Problem& problem, const Documen
     dead.error_type = problem.type;
     dead.error = one.undo_error;
     dead.message = message;
-    if (call.with)
-        if (const auto with = fill(*call.with, scope(), "with")) dead.input = *with;
+    dead.input = input_of(call);
 
     Problem failed = problem;
     failed.title = "compensation failed: needs an operator";
     failed.detail = fmt::format("compensation failed, an operator is needed: undo of '{}': {}",
                                 step(index).path,
                                 problem.detail.empty() ? problem.type : problem.detail);
-    run_.error = error_of_run(failed, step(index).path);
+    run_.cause = std::exchange(run_.error, error_of_run(failed, step(index).path));
     cancel_open_steps();
     close_run(RunStatus::failed);
 }

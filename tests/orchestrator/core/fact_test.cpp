@@ -1,0 +1,76 @@
+// Facts survive the store, and a command can be derived from them at any time.
+#include "orchestrator/core/fact.hpp"
+
+#include "orchestrator/core/fingerprint.hpp"
+
+#include <gtest/gtest.h>
+
+namespace baton::orchestrator::core {
+namespace {
+
+Fact dispatched() {
+    Fact fact;
+    fact.kind = FactKind::task_dispatched;
+    fact.step = "lock.mail";
+    fact.attempt = 4;
+    fact.attempt_of_series = 1;
+    fact.max_attempts = 3;
+    fact.task = "mail.create.eu";
+    fact.input = Document::parse(R"({"a":"\"quoted\""})").value();
+    fact.priority = 9;
+    fact.idempotency_key = "run/lock.mail \"key\"\n";
+    fact.start_by = time_from_micros(1'800'000'000'123'456);
+    fact.deadline = time_from_micros(1'800'000'030'000'000);
+    fact.heartbeat = std::chrono::seconds(60);
+    return fact;
+}
+
+TEST(Fact, ADispatchSaysTheSameAfterAStayInTheStore) {
+    const RunName run{"run-1", "provision", 3};
+    std::string json;
+    append_json(json, std::vector{dispatched()});
+
+    const auto read = facts_from_json(json);
+
+    ASSERT_TRUE(read);
+    ASSERT_EQ(read->size(), 1u);
+    const auto command = std::get<DispatchTask>(command_of(run, read->front()).value());
+    EXPECT_EQ(command.run_id, "run-1");
+    EXPECT_EQ(command.workflow_version, 3u);
+    EXPECT_EQ(command.ref, (AttemptRef{"lock.mail", false, 4}));
+    EXPECT_EQ(command.route, "mail.create.eu");
+    EXPECT_EQ(command.with.text(), R"({"a":"\"quoted\""})");
+    EXPECT_EQ(command.attempt_of_series, 1u);
+    EXPECT_EQ(command.priority, 9);
+    EXPECT_EQ(command.idempotency_key, "run/lock.mail \"key\"\n");
+    EXPECT_EQ(command.start_by, dispatched().start_by);
+    EXPECT_EQ(command.deadline, dispatched().deadline);
+    EXPECT_EQ(command.heartbeat, dispatched().heartbeat);
+}
+
+TEST(Fact, UnknownFactsAreLeftOut) {
+    const auto read = facts_from_json(R"([{"fact":"of the future","x":1},{"fact":"run_started"}])");
+
+    ASSERT_TRUE(read);
+    ASSERT_EQ(read->size(), 1u);
+    EXPECT_EQ(read->front().kind, FactKind::run_started);
+}
+
+TEST(Fact, WhatIsNoArrayIsRefused) {
+    EXPECT_FALSE(facts_from_json("{}"));
+    EXPECT_FALSE(facts_from_json("["));
+}
+
+// RFC 4231, test case 2; FIPS 180-4's "abc".
+TEST(Fingerprint, AgreesWithTheStandards) {
+    EXPECT_EQ(to_hex(sha256("abc")),
+              "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    EXPECT_EQ(to_hex(hmac_sha256("Jefe", "what do ya want for nothing?")),
+              "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    EXPECT_EQ(to_hex(hmac_sha256(std::string(131, '\xaa'),
+                                 "Test Using Larger Than Block-Size Key - Hash Key First")),
+              "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
+} // namespace
+} // namespace baton::orchestrator::core

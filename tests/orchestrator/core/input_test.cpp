@@ -1,0 +1,98 @@
+// Input against its schema: all complaints at once, defaults filled in.
+#include "orchestrator/core/input.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace baton::orchestrator::core {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+Document json(const std::string& text) { return Document::parse(text).value(); }
+
+SchemaField field(const std::string& name, Schema::Type type, bool required = false) {
+    SchemaField made;
+    made.name = name;
+    made.schema.type = type;
+    made.required = required;
+    return made;
+}
+
+TEST(Input, FillsInDefaultsAndKeepsTheRest) {
+    SchemaField groups = field("groups", Schema::Type::array);
+    groups.fallback = json(R"(["everyone"])");
+
+    const auto checked =
+        check_input(std::vector{field("email", Schema::Type::string), groups}, json(R"({"email":"a"})"));
+
+    EXPECT_THAT(checked.complaints, IsEmpty());
+    EXPECT_EQ(checked.input.text(), R"({"email":"a","groups":["everyone"]})");
+}
+
+TEST(Input, SaysEverythingThatIsWrongAtOnce) {
+    SchemaField level = field("level", Schema::Type::string);
+    level.schema.allowed = {json("\"low\""), json("\"high\"")};
+    SchemaField count = field("count", Schema::Type::integer);
+    count.schema.minimum = 1;
+
+    const auto checked = check_input(
+        std::vector{field("email", Schema::Type::string, true), level, count},
+        json(R"({"level":"middle","count":0,"colour":"red"})"));
+
+    EXPECT_THAT(checked.complaints,
+                ElementsAre("input.email: required",
+                            "input.level: one of \"low\", \"high\" expected",
+                            "input.count: at least 1",
+                            "input.colour: not known to this workflow"));
+}
+
+TEST(Input, LooksIntoListsAndObjects) {
+    SchemaField people = field("people", Schema::Type::array);
+    Schema person;
+    person.type = Schema::Type::object;
+    person.fields = {field("name", Schema::Type::string, true), field("age", Schema::Type::integer)};
+    person.fields[1].fallback = json("18");
+    people.schema.items = std::make_shared<Schema>(person);
+
+    const auto bad = check_input(std::vector{people}, json(R"({"people":[{"name":1},{}]})"));
+    const auto good = check_input(std::vector{people}, json(R"({"people":[{"name":"a"}]})"));
+
+    EXPECT_THAT(bad.complaints, ElementsAre("input.people[0].name: string expected, got integer",
+                                            "input.people[1].name: required"));
+    EXPECT_EQ(good.input.text(), R"({"people":[{"name":"a","age":18}]})");
+}
+
+TEST(Input, KnowsItsFormats) {
+    const auto complaints = [](const std::string& format, const std::string& value) {
+        Schema schema;
+        schema.type = Schema::Type::string;
+        schema.format = format;
+        std::vector<std::string> found;
+        check_value(schema, boost::json::value(value), "x", found);
+        return found.size();
+    };
+    for (const char* good : {"ada@x.org", "a.b+c@sub.example.com", "o'neil@x.ie"})
+        EXPECT_EQ(complaints("email", good), 0u) << good;
+    for (const char* bad : {"", "ada", "@x.org", "ada@", "a b@x.org", "a@b@c", "a@.org", "a@x..y"})
+        EXPECT_EQ(complaints("email", bad), 1u) << bad;
+    for (const char* good : {"2026-01-31T12:00:00Z", "2026-01-31T12:00:00.123+01:00"})
+        EXPECT_EQ(complaints("date-time", good), 0u) << good;
+    for (const char* bad : {"2026-01-31", "2026-13-31T12:00:00Z", "2026-01-31T12:00:00", "x"})
+        EXPECT_EQ(complaints("date-time", bad), 1u) << bad;
+    EXPECT_EQ(complaints("date", "2026-01-31"), 0u);
+    EXPECT_EQ(complaints("date", "31.1.2026"), 1u);
+    EXPECT_EQ(complaints("uri", "https://x.org/a"), 0u);
+    EXPECT_EQ(complaints("uri", "x.org"), 1u);
+    EXPECT_EQ(complaints("uuid", "0198c0de-0000-7000-8000-000000000001"), 0u);
+    EXPECT_EQ(complaints("uuid", "0198c0de"), 1u);
+}
+
+TEST(Input, NoInputIsAnEmptyObject) {
+    EXPECT_EQ(check_input({}, {}).input.text(), "{}");
+    EXPECT_THAT(check_input({}, json("[]")).complaints, ElementsAre("input: an object expected"));
+}
+
+} // namespace
+} // namespace baton::orchestrator::core

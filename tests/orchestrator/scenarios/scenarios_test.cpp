@@ -1,0 +1,255 @@
+// Stories for advance(): each .txt file beside this one is a workflow and what happens to one run of
+// it, with every fact the step function noted. BATON_UPDATE_SCENARIOS=1 writes the answers anew; a
+// changed answer is committed only by somebody who can say why it is right.
+//
+//   ```toml … ```            the workflow
+//   event lines              start JSON · complete STEP JSON · fail STEP TYPE [final] [after=30s]
+//                            lose STEP TYPE · started STEP · heartbeat STEP · defer STEP 1h
+//                            wait 30s · cancel WHY · retry · revive STEP
+//   ----                     then the answer, and a blank line
+//
+// STEP is a path, with ":undo" for its compensation and "#2" for an attempt that is not the last one.
+// Times are counted from the start.
+#include "orchestrator/core/advance.hpp"
+#include "orchestrator/core/input.hpp"
+#include "orchestrator/core/run_json.hpp"
+#include "orchestrator/definition/loader.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace baton::orchestrator::core {
+namespace {
+
+namespace fs = std::filesystem;
+
+const Time start_of_time = time_from_micros(1'800'000'000'000'000);
+
+std::string read_file(const fs::path& path) {
+    std::ifstream in(path);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+Duration duration_from(const std::string& text) {
+    const std::int64_t number = std::stoll(text);
+    const std::string unit = text.substr(text.find_first_not_of("0123456789"));
+    if (unit == "ms") return std::chrono::milliseconds(number);
+    if (unit == "s") return std::chrono::seconds(number);
+    if (unit == "m") return std::chrono::minutes(number);
+    if (unit == "h") return std::chrono::hours(number);
+    return std::chrono::hours(24) * number;
+}
+
+std::string since_start(Time time) {
+    const auto millis = millis_of(time) - millis_of(start_of_time);
+    return millis % 1000 == 0 ? fmt::format("{}s", millis / 1000)
+                              : fmt::format("{}.{:03}s", millis / 1000, millis % 1000);
+}
+
+std::string line_of(const Fact& fact) {
+    std::string line{word_of(fact.kind)};
+    if (!fact.step.empty()) line += " " + fact.step + (fact.undo ? ":undo" : "");
+    if (fact.attempt != 0) line += fmt::format("#{}", fact.attempt);
+    if (fact.kind == FactKind::run_status) line += fmt::format(" {}", word_of(fact.status));
+    if (!fact.task.empty()) line += " " + fact.task;
+    if (fact.kind == FactKind::task_dispatched) {
+        line += fmt::format(" {}", fact.input.text());
+        line += fmt::format(" {}/{}", fact.attempt_of_series, fact.max_attempts);
+        if (fact.start_by) line += " start_by=" + since_start(*fact.start_by);
+        if (fact.deadline) line += " deadline=" + since_start(*fact.deadline);
+    }
+    if (!fact.output.is_null()) line += fmt::format(" {}", fact.output.text());
+    if (!fact.error.is_null()) line += fmt::format(" error={}", fact.error.text());
+    if (fact.due) line += " due=" + since_start(*fact.due);
+    if (!fact.worker.empty()) line += " worker=" + fact.worker;
+    if (!fact.text.empty()) line += " (" + fact.text + ")";
+    return line;
+}
+
+class Story {
+public:
+    explicit Story(std::shared_ptr<const Workflow> workflow)
+        : workflow_(std::move(workflow)), run_(new_run(*workflow_, "run")) {}
+
+    std::string tell(const std::string& line) {
+        std::istringstream words(line);
+        std::string verb;
+        words >> verb;
+        if (verb == "start") {
+            const CheckedInput input =
+                check_input(workflow_->input, Document::parse(rest_of(words)).value());
+            if (!input.complaints.empty()) return "complaint " + input.complaints[0] + "\n";
+            return happen(RunStarted{input.input});
+        }
+        if (verb == "wait") {
+            now_ += duration_from(rest_of(words));
+            return happen(AlarmRang{});
+        }
+        if (verb == "cancel") return happen(CancelRequested{rest_of(words)});
+        if (verb == "retry") return happen(RunRetried{});
+
+        std::string step;
+        words >> step;
+        const AttemptRef ref = ref_of(step);
+        if (verb == "revive") return happen(TaskRevived{ref.step, ref.undo});
+        if (verb == "complete")
+            return happen(TaskCompleted{ref, Document::parse(rest_of(words)).value()});
+        if (verb == "started") return happen(TaskStarted{ref, "worker-1"});
+        if (verb == "heartbeat") return happen(TaskHeartbeat{ref, {}});
+        if (verb == "defer") return happen(TaskDeferred{ref, now_ + duration_from(rest_of(words))});
+        if (verb == "fail") return happen(TaskFailed{ref, problem_of(words)});
+        if (verb == "lose") return happen(TaskLost{ref, problem_of(words), {}});
+        return "unknown verb " + verb + "\n";
+    }
+
+private:
+    static std::string rest_of(std::istringstream& words) {
+        std::string rest;
+        std::getline(words >> std::ws, rest);
+        return rest.empty() ? "null" : rest;
+    }
+
+    AttemptRef ref_of(std::string text) const {
+        AttemptRef ref;
+        if (const auto hash = text.find('#'); hash != std::string::npos) {
+            ref.attempt = static_cast<std::uint32_t>(std::stoul(text.substr(hash + 1)));
+            text.resize(hash);
+        }
+        ref.undo = text.ends_with(":undo");
+        if (ref.undo) text.resize(text.size() - 5);
+        ref.step = text;
+        const auto found = workflow_->by_path.find(text);
+        if (ref.attempt == 0 && found != workflow_->by_path.end()) {
+            const StepState& state = run_.steps[found->second];
+            ref.attempt = ref.undo ? state.undo_attempts.number : state.attempts.number;
+        }
+        return ref;
+    }
+
+    static Problem problem_of(std::istringstream& words) {
+        Problem problem;
+        words >> problem.type;
+        std::string word;
+        while (words >> word) {
+            if (word == "final") problem.retryable = false;
+            if (word.starts_with("after=")) problem.retry_after = duration_from(word.substr(6));
+            if (word.starts_with("{")) problem.data = Document::parse(word).value();
+        }
+        return problem;
+    }
+
+    std::string happen(const Event& event) {
+        const Transition made = advance(*workflow_, run_, event, now_);
+        std::string told;
+        for (const Fact& fact : made.facts) told += line_of(fact) + "\n";
+        for (const DeadTask& dead : made.dead)
+            told += fmt::format("dead letter {}{}#{} {} {} attempts={} input={}\n", dead.ref.step,
+                                dead.ref.undo ? ":undo" : "", dead.ref.attempt, dead.task,
+                                dead.reason, dead.attempts, dead.input.text());
+        for (const std::string& path : made.revived) told += "settles dead letter " + path + "\n";
+        if (!made.refusal.empty()) told += "refused: " + made.refusal + "\n";
+        if (made.ignored) told += "ignored\n";
+        if (told.empty()) told = "nothing\n";
+        if (const auto next = next_deadline(*workflow_, run_))
+            told += "alarm at " + since_start(*next) + "\n";
+        check_forms(made);
+        return told;
+    }
+
+    // Whatever happens, the stored forms say everything.
+    void check_forms(const Transition& made) {
+        std::string state;
+        append_state_json(state, *workflow_, run_);
+        Run again = new_run(*workflow_, run_.id);
+        ASSERT_TRUE(read_state_json(state, *workflow_, again)) << state;
+        std::string second;
+        append_state_json(second, *workflow_, again);
+        EXPECT_EQ(state, second);
+
+        std::string facts;
+        append_json(facts, made.facts);
+        const auto read = facts_from_json(facts);
+        ASSERT_TRUE(read) << facts;
+        std::string facts_again;
+        append_json(facts_again, *read);
+        EXPECT_EQ(facts, facts_again);
+    }
+
+    std::shared_ptr<const Workflow> workflow_;
+    Run run_;
+    Time now_ = start_of_time;
+};
+
+// Plays the whole file and gives it back with the answers as they are now.
+std::string play(const std::string& text, const std::string& file) {
+    std::istringstream lines(text);
+    std::string line, played, source;
+    bool in_workflow = false, in_answer = false;
+    std::unique_ptr<Story> story;
+    std::string told;
+    while (std::getline(lines, line)) {
+        if (line == "```toml" || (in_workflow && line == "```")) {
+            in_workflow = !in_workflow;
+            played += line + "\n";
+            if (in_workflow) continue;
+            const auto loaded = definition::load(source, file);
+            for (const auto& one : loaded.diagnostics) played += "complaint " + one.message + "\n";
+            if (!loaded) return played;
+            story = std::make_unique<Story>(loaded.workflow);
+        } else if (in_workflow) {
+            source += line + "\n";
+            played += line + "\n";
+        } else if (line == "----") {
+            in_answer = true;
+            played += line + "\n" + told;
+            told.clear();
+        } else if (line.empty()) {
+            in_answer = false;
+            played += "\n";
+        } else if (!in_answer) {
+            played += line + "\n";
+            if (line.starts_with('#')) continue;
+            if (!story) return played + "no workflow before the first event\n";
+            told += story->tell(line);
+        }
+    }
+    return played;
+}
+
+class Scenarios : public testing::TestWithParam<std::string> {};
+
+TEST_P(Scenarios, ReadAsWritten) {
+    const fs::path path =
+        fs::path(BATON_SOURCE_DIR) / "tests/orchestrator/scenarios" / (GetParam() + ".txt");
+    const std::string written = read_file(path);
+
+    const std::string played = play(written, GetParam() + ".toml");
+
+    if (const char* update = std::getenv("BATON_UPDATE_SCENARIOS"); update && *update == '1')
+        std::ofstream(path) << played;
+    else
+        EXPECT_EQ(played, written);
+}
+
+std::vector<std::string> all_scenarios() {
+    std::vector<std::string> names;
+    for (const auto& entry :
+         fs::directory_iterator(fs::path(BATON_SOURCE_DIR) / "tests/orchestrator/scenarios"))
+        if (entry.path().extension() == ".txt") names.push_back(entry.path().stem().string());
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Scenarios, testing::ValuesIn(all_scenarios()),
+                         [](const auto& one) { return one.param; });
+
+} // namespace
+} // namespace baton::orchestrator::core
