@@ -20,7 +20,7 @@ class CrashTest(unittest.TestCase):
         summary = json.loads(done.stdout)
         self.assertEqual(summary["statuses"], {"completed": COUNT}, summary)
         state = h.server.sandbox_state()
-        for system, field in (("mailboxes", "username"), ("redmine_users", "mail"), ("slack_members", "email")):
+        for system, field in (("mailboxes", "username"), ("redmine_users", "mail"), ("slack_users", "email")):
             counted = collections.Counter(entry.get(field) for entry in state[system])
             self.assertEqual({a: counted[a] for a in addresses}, {a: 1 for a in addresses}, system)
         return summary, killing.count
