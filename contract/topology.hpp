@@ -60,6 +60,9 @@ using Declaration = std::variant<Exchange, Queue, Binding>;
 
 // The routing key of a task: its type, or "mail.create.eu" with a queue of its own ("eu").
 std::string task_key(std::string_view task, std::string_view queue = {});
+// The routing key on baton.control that cancels tasks of this type: "cancel.mail.create". The
+// message's correlation_id is the token of the task.
+std::string cancel_key(std::string_view task);
 // "baton.task.mail.create"
 std::string task_queue(std::string_view key);
 // "baton.report.7"; 0 <= partition < partitions

@@ -351,6 +351,7 @@ Reply create_issue(Call& call) {
         {"project", json::object{{"id", project->at("id")}, {"name", project->at("name")}}},
         {"subject", text_of(wish, "subject")},
         {"description", text_of(wish, "description")},
+        {"assigned_to_id", number_of(wish, "assigned_to_id")},
         {"created_on", stamp()}};
     call.world.put(issues, std::to_string(id), record);
     return created("issues", id, {{"issue", record}});
@@ -360,9 +361,11 @@ Reply list_issues(Call& call) {
     const auto& query = call.request.query;
     const auto subject = query.find("subject");
     const auto project = query.find("project_id");
+    const auto assignee = query.find("assigned_to_id");
     json::array list;
     for (const auto& [key, issue] : call.world.all(issues)) {
         if (subject != query.end() && text_of(issue, "subject") != subject->second) continue;
+        if (assignee != query.end() && text_of(issue, "assigned_to_id") != assignee->second) continue;
         if (project != query.end()) {
             const json::object* wanted = project_by(call, project->second);
             if (!wanted || issue.at("project").as_object().at("id") != wanted->at("id")) continue;

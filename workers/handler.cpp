@@ -1,0 +1,106 @@
+// Identities, problems and parameters.
+#include "workers/handler.hpp"
+
+#include "base/log.hpp"
+
+#include <boost/json.hpp>
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace baton::workers {
+
+namespace json = boost::json;
+
+std::vector<std::string> Task::identities() const {
+    std::vector<std::string> all;
+    if (!request.idempotency_key.empty()) all.push_back("key " + request.idempotency_key);
+    if (!request.run.empty())
+        all.push_back(fmt::format("step {}/{}/{}", request.run, request.step, request.item));
+    return all;
+}
+
+contract::Problem permanent(std::string type, std::string detail, int status) {
+    contract::Problem problem;
+    problem.type = std::move(type);
+    problem.detail = std::move(detail);
+    problem.status = status;
+    problem.retryable = false;
+    return problem;
+}
+
+contract::Problem temporary(std::string type, std::string detail, std::optional<Duration> retry_after) {
+    contract::Problem problem;
+    problem.type = std::move(type);
+    problem.detail = std::move(detail);
+    problem.retry_after = retry_after;
+    return problem;
+}
+
+contract::Problem configuration(std::string type, std::string detail) {
+    log::error("worker", "an operator must look at this", {{"type", type}, {"detail", detail}});
+    contract::Problem problem = permanent(std::move(type), std::move(detail));
+    problem.title = "The worker's configuration is refused by the target";
+    return problem;
+}
+
+void Parameters::complain(std::string complaint) {
+    if (!complaints_.empty()) complaints_ += "; ";
+    complaints_ += complaint;
+}
+
+std::string Parameters::required_text(std::string_view name) {
+    std::string value = text(name);
+    if (value.empty() && !is_bad()) complain(fmt::format("'{}' is missing", name));
+    return value;
+}
+
+std::string Parameters::text(std::string_view name, std::string_view otherwise) {
+    const json::value* value = with_.if_contains(name);
+    if (!value || value->is_null()) return std::string(otherwise);
+    if (value->is_string()) return std::string(value->get_string());
+    if (value->is_int64()) return std::to_string(value->get_int64());
+    if (value->is_uint64()) return std::to_string(value->get_uint64());
+    complain(fmt::format("'{}' must be text", name));
+    return {};
+}
+
+bool Parameters::flag(std::string_view name, bool otherwise) {
+    const json::value* value = with_.if_contains(name);
+    if (!value || value->is_null()) return otherwise;
+    if (value->is_bool()) return value->get_bool();
+    complain(fmt::format("'{}' must be true or false", name));
+    return otherwise;
+}
+
+std::int64_t Parameters::number(std::string_view name, std::int64_t otherwise) {
+    const json::value* value = with_.if_contains(name);
+    if (!value || value->is_null()) return otherwise;
+    if (value->is_int64()) return value->get_int64();
+    const std::string digits = value->is_string() ? std::string(value->get_string()) : "";
+    std::int64_t number = 0;
+    const char* end = digits.data() + digits.size();
+    const auto [stop, error] = std::from_chars(digits.data(), end, number);
+    if (!digits.empty() && error == std::errc{} && stop == end) return number;
+    complain(fmt::format("'{}' must be a whole number", name));
+    return otherwise;
+}
+
+std::vector<std::string> Parameters::texts(std::string_view name) {
+    const json::value* value = with_.if_contains(name);
+    if (!value || value->is_null()) return {};
+    if (value->is_string()) return {std::string(value->get_string())};
+    std::vector<std::string> all;
+    if (value->is_array()) {
+        for (const json::value& item : value->get_array())
+            if (item.is_string()) all.emplace_back(item.get_string());
+        if (all.size() == value->get_array().size()) return all;
+    }
+    complain(fmt::format("'{}' must be a list of texts", name));
+    return {};
+}
+
+contract::Problem Parameters::problem() const { return permanent("invalid_input", complaints_, 422); }
+
+} // namespace baton::workers

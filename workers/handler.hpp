@@ -1,0 +1,78 @@
+// What a task handler is: a plain function from parameters to a result or a problem. Handlers run on
+// the worker's pool threads and may block; several run at once, so what they share must be safe.
+#pragma once
+
+#include "contract/task_message.hpp"
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <boost/system/result.hpp>
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace baton::workers {
+
+// The result that is reported as completed, or the problem that is reported as failed.
+using Answer = boost::system::result<boost::json::value, contract::Problem>;
+
+struct Task {
+    contract::TaskRequest request;
+    boost::json::object with;                 // the parameters
+    // Reports progress while the handler works; any thread. Empty parameters are fine.
+    std::function<void(const boost::json::value& progress)> heartbeat;
+    // True once somebody cancelled the task or the worker is stopping: a long handler looks at it
+    // between two steps and gives up with any problem.
+    std::function<bool()> is_cancelled;
+
+    // Texts that are equal in all attempts at the same work, most specific first: the idempotency
+    // key, then run, step and item (which also survive an operator's rerun under a new key). May be
+    // empty: a plain RPC call has no identity but its own.
+    std::vector<std::string> identities() const;
+};
+
+struct Handler {
+    std::string task;                         // "mail.create"
+    std::function<Answer(const Task& task)> perform;
+    // Two tasks with the same text never run at once in this process; empty text: no such limit.
+    // May be left empty.
+    std::function<std::string(const boost::json::object& with)> key = {};
+};
+
+// --- problems ---------------------------------------------------------------------------------------
+
+// Will not get better by itself: the same parameters fail again.
+contract::Problem permanent(std::string type, std::string detail, int status = 0);
+// May work later.
+contract::Problem temporary(std::string type, std::string detail,
+                            std::optional<Duration> retry_after = std::nullopt);
+// Our key, password or permission is wrong: logged as an error too, since only an operator can help.
+contract::Problem configuration(std::string type, std::string detail);
+
+// --- parameters -------------------------------------------------------------------------------------
+
+// Reads parameters and gathers every complaint, so that a caller learns all of them at once.
+class Parameters {
+public:
+    explicit Parameters(const boost::json::object& with) : with_(with) {}
+
+    std::string required_text(std::string_view name);
+    std::string text(std::string_view name, std::string_view otherwise = {});   // numbers as text too
+    bool flag(std::string_view name, bool otherwise);
+    std::int64_t number(std::string_view name, std::int64_t otherwise);
+    // A list of texts, or one text.
+    std::vector<std::string> texts(std::string_view name);
+    void complain(std::string complaint);
+
+    bool is_bad() const { return !complaints_.empty(); }
+    // Of type invalid_input; call it if is_bad().
+    contract::Problem problem() const;
+
+private:
+    const boost::json::object& with_;
+    std::string complaints_;
+};
+
+} // namespace baton::workers

@@ -1,0 +1,232 @@
+// Variables to settings, and what a worker cannot do without.
+#include "workers/settings.hpp"
+
+#include <boost/url/parse.hpp>
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+namespace baton::workers {
+
+namespace {
+
+Failure invalid(std::string detail) {
+    return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
+}
+
+// Reads variables one by one and gathers what is wrong with them.
+class Reader {
+public:
+    explicit Reader(const Lookup& lookup) : lookup_(lookup) {}
+
+    void text(std::string_view name, std::string& into) {
+        if (auto value = lookup_(name); value && !value->empty()) into = *value;
+    }
+
+    // NAME, or the first line of the file that NAME_FILE names.
+    void secret(const std::string& name, std::string& into) {
+        text(name, into);
+        std::string path;
+        text(name + "_FILE", path);
+        if (path.empty()) return;
+        std::ifstream file(path);
+        std::string line;
+        if (!file || !std::getline(file, line) || line.empty()) {
+            complain(fmt::format("{}_FILE: cannot read a secret from {}", name, path));
+            return;
+        }
+        while (line.ends_with('\r') || line.ends_with(' ')) line.pop_back();
+        into = line;
+    }
+
+    void url(std::string_view name, std::string_view schemes, std::string& into) {
+        std::string value;
+        text(name, value);
+        if (value.empty()) return;
+        const auto parsed = boost::urls::parse_uri(value);
+        const bool is_known =
+            parsed && (fmt::format(" {} ", schemes).find(fmt::format(" {} ", std::string(parsed->scheme()))) !=
+                       std::string::npos);
+        if (!is_known || parsed->host().empty()) {
+            complain(fmt::format("{}: not a URL that begins with one of: {}", name, schemes));
+            return;
+        }
+        while (value.ends_with('/')) value.pop_back();
+        into = value;
+    }
+
+    template <typename Number>
+    void number(std::string_view name, std::int64_t low, std::int64_t high, Number& into) {
+        std::string value;
+        text(name, value);
+        if (value.empty()) return;
+        std::int64_t parsed = 0;
+        const char* end = value.data() + value.size();
+        const auto [stop, error] = std::from_chars(value.data(), end, parsed);
+        if (error != std::errc{} || stop != end || parsed < low || parsed > high)
+            complain(fmt::format("{}: must be a whole number from {} to {}", name, low, high));
+        else
+            into = static_cast<Number>(parsed);
+    }
+
+    void seconds(std::string_view name, Duration& into) {
+        std::int64_t count = -1;
+        number(name, 0, 86400, count);
+        if (count >= 0) into = std::chrono::seconds(count);
+    }
+
+    void complain(std::string complaint) {
+        if (!complaints_.empty()) complaints_ += '\n';
+        complaints_ += complaint;
+    }
+
+    const std::string& complaints() const { return complaints_; }
+
+private:
+    const Lookup& lookup_;
+    std::string complaints_;
+};
+
+std::vector<std::string> split_list(std::string_view text) {
+    std::vector<std::string> items;
+    while (!text.empty()) {
+        std::string_view item = text.substr(0, text.find(','));
+        text.remove_prefix(std::min(text.size(), item.size() + 1));
+        while (item.starts_with(' ')) item.remove_prefix(1);
+        while (item.ends_with(' ')) item.remove_suffix(1);
+        if (!item.empty()) items.emplace_back(item);
+    }
+    return items;
+}
+
+void read_mail(Reader& reader, mail::Settings& mail) {
+    reader.url("BATON_MAILCOW_URL", "http https", mail.mailcow_url);
+    reader.secret("BATON_MAILCOW_KEY", mail.mailcow_key);
+    reader.secret("BATON_MAIL_DB_URL", mail.database_url);
+    reader.url("BATON_SMTP_URL", "smtp smtps", mail.smtp_url);
+    reader.text("BATON_SMTP_USER", mail.smtp_user);
+    reader.secret("BATON_SMTP_PASSWORD", mail.smtp_password);
+    reader.text("BATON_SMTP_CA_FILE", mail.ca_file);
+    reader.text("BATON_SMTP_FROM", mail.from);
+    reader.text("BATON_MAIL_TEMPLATES", mail.template_folder);
+    if (mail.smtp_url.starts_with("smtps:")) mail.security = mail::Security::tls;
+    std::string security;
+    reader.text("BATON_SMTP_SECURITY", security);
+    if (security == "starttls")
+        mail.security = mail::Security::starttls;
+    else if (security == "tls")
+        mail.security = mail::Security::tls;
+    else if (security == "none")
+        mail.security = mail::Security::none;
+    else if (!security.empty())
+        reader.complain("BATON_SMTP_SECURITY: must be starttls, tls or none");
+}
+
+void read_slack(Reader& reader, slack::Settings& slack) {
+    reader.url("BATON_SLACK_URL", "http https", slack.url);
+    reader.secret("BATON_SLACK_TOKEN", slack.token);
+    reader.text("BATON_SLACK_TEAM", slack.team);
+    reader.text("BATON_SLACK_NOTIFY_CHANNEL", slack.notify_channel);
+    std::string channels;
+    reader.text("BATON_SLACK_CHANNELS", channels);
+    if (!channels.empty()) slack.channels = split_list(channels);
+    std::string mode;
+    reader.text("BATON_SLACK_MODE", mode);
+    if (mode == "admin_invite")
+        slack.mode = slack::Mode::admin_invite;
+    else if (mode == "notify")
+        slack.mode = slack::Mode::notify;
+    else if (!mode.empty())
+        reader.complain("BATON_SLACK_MODE: must be admin_invite or notify");
+}
+
+Outcome<void> check_mail(const mail::Settings& mail) {
+    const bool has_mailcow = !mail.mailcow_url.empty();
+    if (!has_mailcow && mail.database_url.empty() && mail.smtp_url.empty())
+        return invalid("worker mail: set BATON_MAILCOW_URL and BATON_MAILCOW_KEY, or BATON_MAIL_DB_URL, "
+                       "for accounts, and BATON_SMTP_URL, BATON_SMTP_USER, BATON_SMTP_PASSWORD for "
+                       "sending mail");
+    if (has_mailcow && !mail.database_url.empty())
+        return invalid("worker mail: BATON_MAILCOW_URL and BATON_MAIL_DB_URL are both set; accounts "
+                       "live in one place");
+    if (has_mailcow && mail.mailcow_key.empty())
+        return invalid("worker mail: BATON_MAILCOW_URL is set, BATON_MAILCOW_KEY (or "
+                       "BATON_MAILCOW_KEY_FILE) is missing");
+    if (!mail.smtp_user.empty() && mail.smtp_password.empty())
+        return invalid("worker mail: BATON_SMTP_USER is set, BATON_SMTP_PASSWORD (or "
+                       "BATON_SMTP_PASSWORD_FILE) is missing");
+    if (!mail.smtp_url.empty() && mail.from.empty() && mail.smtp_user.find('@') == std::string::npos)
+        return invalid("worker mail: set BATON_SMTP_FROM, the address mail comes from");
+    return {};
+}
+
+Outcome<void> check_redmine(const redmine::Settings& redmine) {
+    if (redmine.url.empty() || redmine.key.empty())
+        return invalid("worker redmine: set BATON_REDMINE_URL and BATON_REDMINE_KEY (or "
+                       "BATON_REDMINE_KEY_FILE), the API key of an administrator");
+    return {};
+}
+
+Outcome<void> check_slack(const slack::Settings& slack) {
+    if (slack.token.empty())
+        return invalid("worker slack: set BATON_SLACK_TOKEN (or BATON_SLACK_TOKEN_FILE)");
+    if (slack.team.empty() && slack.mode == slack::Mode::admin_invite)
+        return invalid("worker slack: set BATON_SLACK_TEAM, the T… id of the workspace, or "
+                       "BATON_SLACK_MODE=notify");
+    return {};
+}
+
+} // namespace
+
+Lookup environment() {
+    return [](std::string_view name) -> std::optional<std::string> {
+        const char* value = std::getenv(std::string(name).c_str());
+        return value ? std::optional<std::string>(value) : std::nullopt;
+    };
+}
+
+Outcome<void> apply(const Lookup& lookup, Settings& settings) {
+    Reader reader(lookup);
+    read_mail(reader, settings.mail);
+    reader.url("BATON_REDMINE_URL", "http https", settings.redmine.url);
+    reader.secret("BATON_REDMINE_KEY", settings.redmine.key);
+    read_slack(reader, settings.slack);
+    for (http::Limits* limits :
+         {&settings.mail.limits, &settings.redmine.limits, &settings.slack.limits}) {
+        reader.text("BATON_HTTP_CA_FILE", limits->ca_file);
+        reader.seconds("BATON_HTTP_TIMEOUT", limits->total);
+    }
+    reader.text("BATON_WORKER_QUEUE", settings.queue);
+    reader.number("BATON_WORKER_PREFETCH", 1, 65535, settings.prefetch);
+    reader.number("BATON_WORKER_THREADS", 1, 256, settings.threads);
+    reader.seconds("BATON_WORKER_STOP_GRACE", settings.stop_grace);
+    if (!reader.complaints().empty()) return invalid(reader.complaints());
+    return {};
+}
+
+const std::vector<std::string>& worker_names() {
+    static const std::vector<std::string> names = {"mail", "redmine", "slack"};
+    return names;
+}
+
+Outcome<std::vector<Handler>> handlers_of(std::string_view worker, const Settings& settings) {
+    if (worker == "mail") {
+        BATON_TRY(check_mail(settings.mail));
+        return mail::make_handlers(settings.mail);
+    }
+    if (worker == "redmine") {
+        BATON_TRY(check_redmine(settings.redmine));
+        return redmine::make_handlers(settings.redmine);
+    }
+    if (worker == "slack") {
+        BATON_TRY(check_slack(settings.slack));
+        return slack::make_handlers(settings.slack);
+    }
+    return invalid(fmt::format("there is no worker '{}'; known are mail, redmine, slack", worker));
+}
+
+} // namespace baton::workers

@@ -1,0 +1,475 @@
+// From delivery to ack. Everything but the handlers themselves happens on the thread that runs the
+// connection.
+#include "workers/worker.hpp"
+
+#include "amqp/client/publisher.hpp"
+#include "amqp/client/reconnect.hpp"
+#include "base/log.hpp"
+#include "contract/topology.hpp"
+#include "workers/declare.hpp"
+#include "workers/pool.hpp"
+#include "workers/turnstile.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/json.hpp>
+
+#include <fmt/format.h>
+
+#include <deque>
+#include <map>
+
+#include <unistd.h>
+
+namespace baton::workers {
+
+namespace asio = boost::asio;
+namespace client = amqp::client;
+namespace json = boost::json;
+using net::Awaitable;
+
+namespace {
+
+// A report that the broker does not take is tried again after this.
+constexpr Duration report_pause = std::chrono::milliseconds(200);
+// More than any prefetch; an entry is the size of a report.
+constexpr std::size_t remembered_max = 1024;
+// Heartbeats are sent this many times within the interval the task asks for.
+constexpr int heartbeats_per_interval = 3;
+constexpr Duration heartbeat_interval_min = std::chrono::milliseconds(50);
+
+std::string describe_self(std::string_view name) {
+    char host[256] = "";
+    ::gethostname(host, sizeof host - 1);
+    return fmt::format("{}@{}:{}", name, host, ::getpid());
+}
+
+// A coroutine that ends with an exception is a fault of ours; it must not pass silently.
+void end_of_coroutine(std::exception_ptr problem) {
+    if (problem) std::rethrow_exception(problem);
+}
+
+} // namespace
+
+class Worker::Service {
+public:
+    Service(WorkerOptions options, std::vector<Handler> handlers)
+        : options_(std::move(options)),
+          handlers_(std::move(handlers)),
+          self_(describe_self(options_.name)),
+          places_(io_.get_executor(), options_.threads),
+          session_changed_(io_.get_executor()),
+          drained_(io_.get_executor()),
+          pool_(options_.name, options_.threads) {}
+
+    Outcome<void> run(std::stop_token stop);
+
+private:
+    // What belongs to one connection.
+    struct Session {
+        std::shared_ptr<client::Channel> channel;       // consumes and acks
+        std::shared_ptr<client::Publisher> publisher;   // on a channel of its own
+        std::vector<std::string> consumer_tags;
+    };
+    // A task between delivery and ack.
+    struct Assignment {
+        explicit Assignment(const asio::any_io_executor& executor) : done(executor) {}
+        const Handler* handler = nullptr;
+        Task task;
+        std::stop_source cancel;
+        std::string progress = "{}";                    // last heartbeat
+        std::optional<Answer> answer;
+        net::Wakeup done;
+    };
+    using AssignmentPtr = std::shared_ptr<Assignment>;
+
+    Awaitable<Outcome<void>> prepare(client::Connection& connection);
+    Awaitable<Outcome<void>> listen_for_cancels(client::Connection& connection);
+    void take_cancel(const client::Delivery& delivery);
+    void begin_stop();
+    Awaitable<void> finish();
+
+    Awaitable<void> handle(const Handler* handler, std::shared_ptr<client::Channel> channel,
+                           client::Delivery delivery);
+    Awaitable<void> go_through(AssignmentPtr assignment, std::shared_ptr<client::Channel> channel,
+                               std::uint64_t delivery_tag);
+    Outcome<AssignmentPtr> accept(const Handler* handler, const client::Delivery& delivery);
+    // The report, or nothing if the task is given back.
+    Awaitable<std::optional<contract::Report>> perform(AssignmentPtr assignment,
+                                                       std::shared_ptr<client::Channel> channel,
+                                                       std::uint64_t delivery_tag, bool& is_acked);
+    Awaitable<Answer> perform_on_pool(AssignmentPtr assignment);
+    Awaitable<bool> report(contract::TaskRequest request, contract::Report content);
+    void send_heartbeat(const Assignment& assignment);
+    void leave_key(const std::string& key);
+    void remember(const std::string& token, const contract::Report& content);
+
+    WorkerOptions options_;
+    std::vector<Handler> handlers_;
+    std::string self_;
+    asio::io_context io_{1};
+    std::unique_ptr<client::Reconnect> link_;
+    std::shared_ptr<Session> session_;                  // null while there is no connection
+    Turnstile places_;
+    std::map<std::string, std::unique_ptr<Turnstile>> keys_;
+    std::map<std::string, std::vector<std::weak_ptr<Assignment>>> by_token_;
+    // What was found out but perhaps not acked: a task that comes again over a new connection is
+    // answered from here instead of being performed again.
+    std::map<std::string, contract::Report> remembered_;
+    std::deque<std::string> remembered_order_;
+    net::Broadcast session_changed_;
+    net::Wakeup drained_;
+    std::size_t in_flight_ = 0;
+    bool is_stopping_ = false;
+    bool gives_up_ = false;                             // the grace is over
+    // Last, so that its threads are joined while all they post to is alive.
+    Pool pool_;
+};
+
+Worker::Worker(WorkerOptions options, std::vector<Handler> handlers)
+    : service_(std::make_unique<Service>(std::move(options), std::move(handlers))) {}
+Worker::~Worker() = default;
+
+Outcome<void> Worker::run(std::stop_token stop) { return service_->run(std::move(stop)); }
+
+// --- beginning and end --------------------------------------------------------------------------
+
+Outcome<void> Worker::Service::run(std::stop_token stop) {
+    BATON_ASSIGN(client::Endpoint endpoint, client::parse_url(options_.broker_url));
+    if (endpoint.connection_name.empty()) endpoint.connection_name = self_;
+    client::ReconnectOptions link_options;
+    link_options.endpoint = std::move(endpoint);
+    link_options.on_connected = [this](client::Connection& connection) { return prepare(connection); };
+    link_options.on_lost = [this](const Failure&) {
+        session_.reset();
+        session_changed_.wake_all();
+    };
+    link_ = std::make_unique<client::Reconnect>(io_.get_executor(), std::move(link_options));
+    asio::co_spawn(io_, link_->run(), end_of_coroutine);
+    const std::stop_callback on_stop(stop, [this] { asio::post(io_, [this] { begin_stop(); }); });
+    io_.run();
+    return {};
+}
+
+Awaitable<Outcome<void>> Worker::Service::prepare(client::Connection& connection) {
+    for (const Handler& handler : handlers_) {
+        std::string key = contract::task_key(handler.task, options_.queue);
+        const auto declared = co_await declare_task(connection, std::move(key));
+        if (!declared) co_return declared.error();
+    }
+    const auto heard = co_await listen_for_cancels(connection);
+    if (!heard)
+        log::warning("worker", "does not hear cancels", {{"reason", heard.error().detail}});
+    auto session = std::make_shared<Session>();
+    auto reports = co_await connection.open_channel();
+    if (!reports) co_return reports.error();
+    auto publisher = co_await client::Publisher::open(*reports);
+    if (!publisher) co_return publisher.error();
+    session->publisher = *publisher;
+    auto tasks = co_await connection.open_channel();
+    if (!tasks) co_return tasks.error();
+    session->channel = *tasks;
+    amqp::BasicQos qos;
+    qos.prefetch_count = options_.prefetch;
+    const auto limited = co_await session->channel->call(qos);
+    if (!limited) co_return limited.error();
+    // A worker with half of its channels would hang: it begins anew with both.
+    const auto begin_anew = [&connection](const Failure& reason) {
+        connection.close(amqp::ReplyCode::success, "a channel ended: " + reason.detail);
+    };
+    session->channel->on_closed(begin_anew);
+    session->publisher->channel().on_closed(begin_anew);
+    session_ = session;
+    session_changed_.wake_all();
+    for (const Handler& handler : handlers_) {
+        if (is_stopping_) break;
+        amqp::BasicConsume consume;
+        consume.queue = contract::task_queue(contract::task_key(handler.task, options_.queue));
+        // Weak, since the channel owns this function.
+        auto on_delivery = [this, one = &handler,
+                            weak = std::weak_ptr(session->channel)](client::Delivery delivery) {
+            ++in_flight_;
+            asio::co_spawn(io_, handle(one, weak.lock(), std::move(delivery)), end_of_coroutine);
+        };
+        // A queue that somebody deleted is declared again by connecting again.
+        auto on_cancelled = [&connection](const std::string&) {
+            connection.close(amqp::ReplyCode::success, "a task queue is gone");
+        };
+        auto tag = co_await session->channel->consume(std::move(consume), std::move(on_delivery),
+                                                      std::move(on_cancelled));
+        if (!tag) co_return tag.error();
+        session->consumer_tags.push_back(*tag);
+    }
+    log::info("worker", "ready", {{"name", options_.name}, {"tasks", handlers_.size()}});
+    co_return Outcome<void>();
+}
+
+Awaitable<Outcome<void>> Worker::Service::listen_for_cancels(client::Connection& connection) {
+    auto channel = co_await connection.open_channel();
+    if (!channel) co_return channel.error();
+    amqp::ExchangeDeclare exchange;
+    exchange.exchange = contract::control_exchange;
+    exchange.type = "topic";
+    exchange.durable = true;
+    const auto declared = co_await (*channel)->call(std::move(exchange));
+    if (!declared) co_return declared.error();
+    amqp::QueueDeclare own;
+    own.exclusive = true;
+    own.auto_delete = true;
+    const auto queue = co_await (*channel)->call(std::move(own));
+    if (!queue) co_return queue.error();
+    for (const Handler& handler : handlers_) {
+        amqp::QueueBind bind;
+        bind.queue = queue->queue;
+        bind.exchange = contract::control_exchange;
+        bind.routing_key = contract::cancel_key(handler.task);
+        const auto bound = co_await (*channel)->call(std::move(bind));
+        if (!bound) co_return bound.error();
+    }
+    amqp::BasicConsume consume;
+    consume.queue = queue->queue;
+    consume.no_ack = true;
+    auto on_delivery = [this](client::Delivery delivery) { take_cancel(delivery); };
+    const auto tag = co_await (*channel)->consume(std::move(consume), std::move(on_delivery));
+    if (!tag) co_return tag.error();
+    co_return Outcome<void>();
+}
+
+void Worker::Service::take_cancel(const client::Delivery& delivery) {
+    const auto found = by_token_.find(delivery.properties.correlation_id.value_or(""));
+    if (found == by_token_.end()) return;
+    for (const auto& weak : found->second)
+        if (const auto assignment = weak.lock()) assignment->cancel.request_stop();
+}
+
+void Worker::Service::begin_stop() {
+    if (is_stopping_) return;
+    is_stopping_ = true;
+    log::info("worker", "stopping", {{"name", options_.name}, {"in_flight", in_flight_}});
+    asio::co_spawn(io_, finish(), end_of_coroutine);
+}
+
+Awaitable<void> Worker::Service::finish() {
+    if (const auto session = session_)
+        for (const std::string& tag : session->consumer_tags)
+            static_cast<void>(co_await session->channel->cancel(tag));
+    if (in_flight_ > 0) static_cast<void>(co_await drained_.wait_for(options_.stop_grace));
+    gives_up_ = true;
+    for (const auto& [token, assignments] : by_token_)
+        for (const auto& weak : assignments)
+            if (const auto assignment = weak.lock()) assignment->cancel.request_stop();
+    session_changed_.wake_all();
+    link_->stop();
+}
+
+// --- one task -----------------------------------------------------------------------------------
+
+Awaitable<void> Worker::Service::handle(const Handler* handler,
+                                        std::shared_ptr<client::Channel> channel,
+                                        client::Delivery delivery) {
+    const std::uint64_t tag = delivery.delivery_tag;
+    auto accepted = accept(handler, delivery);
+    if (accepted) {
+        co_await go_through(*accepted, channel, tag);
+    } else if (const auto& reply_to = delivery.properties.reply_to; reply_to && !reply_to->empty()) {
+        contract::TaskRequest request;
+        request.task = handler->task;
+        request.reply_to = *reply_to;
+        request.token = delivery.properties.correlation_id.value_or("");
+        contract::Failed failed{
+            permanent(std::string(contract::bad_task_type), accepted.error().detail)};
+        if (co_await report(std::move(request), std::move(failed)))
+            static_cast<void>(channel->ack(tag));
+    } else {
+        log::warning("worker", "rejects a task that it cannot read",
+                     {{"task", handler->task}, {"reason", accepted.error().detail}});
+        static_cast<void>(channel->reject(tag, false));
+    }
+    if (--in_flight_ == 0 && is_stopping_) drained_.set();
+}
+
+Outcome<Worker::Service::AssignmentPtr> Worker::Service::accept(const Handler* handler,
+                                                                const client::Delivery& delivery) {
+    auto assignment = std::make_shared<Assignment>(io_.get_executor());
+    assignment->handler = handler;
+    Task& task = assignment->task;
+    BATON_ASSIGN(task.request,
+                 contract::decode_task(handler->task, delivery.properties, delivery.body.text()));
+    ErrorCode code;
+    json::value with = json::parse(task.request.with, code);
+    if (code || !with.is_object())
+        return Failure{make_error_code(boost::system::errc::bad_message),
+                       "the parameters must be a JSON object"};
+    task.with = std::move(with.get_object());
+    task.is_cancelled = [token = assignment->cancel.get_token()] { return token.stop_requested(); };
+    task.heartbeat = [this, weak = std::weak_ptr(assignment)](const json::value& progress) {
+        std::string text = json::serialize(progress);
+        asio::post(io_, [weak, text = std::move(text)] {
+            if (const auto one = weak.lock()) one->progress = text;
+        });
+    };
+    return assignment;
+}
+
+Awaitable<void> Worker::Service::go_through(AssignmentPtr assignment,
+                                            std::shared_ptr<client::Channel> channel,
+                                            std::uint64_t delivery_tag) {
+    const contract::TaskRequest& request = assignment->task.request;
+    by_token_[request.token].push_back(assignment);
+    std::string key;
+    if (assignment->handler->key) key = assignment->handler->key(assignment->task.with);
+    // At least two copies of one attempt never run at once.
+    if (key.empty() && !request.token.empty()) key = "token " + request.token;
+    if (!key.empty()) {
+        auto& turnstile = keys_[key];
+        if (!turnstile) turnstile = std::make_unique<Turnstile>(io_.get_executor(), 1);
+        co_await turnstile->enter();
+    }
+    co_await places_.enter();
+    bool is_acked = false;
+    std::optional<contract::Report> content;
+    if (const auto known = remembered_.find(request.token); known != remembered_.end())
+        content = known->second;
+    else
+        content = co_await perform(assignment, channel, delivery_tag, is_acked);
+    if (content) remember(request.token, *content);
+    places_.leave();
+    if (!key.empty()) leave_key(key);
+    // This task is among them and alive, so the list is there.
+    auto& same_token = by_token_[request.token];
+    std::erase_if(same_token, [&](const auto& weak) { return weak.lock() == assignment; });
+    if (same_token.empty()) by_token_.erase(request.token);
+    if (!content) {
+        static_cast<void>(channel->nack(delivery_tag, false, true));
+        co_return;
+    }
+    const bool is_reported = co_await report(request, std::move(*content));
+    if (is_reported && !is_acked) is_acked = channel->ack(delivery_tag).has_value();
+    if (is_acked) remembered_.erase(request.token);
+}
+
+void Worker::Service::remember(const std::string& token, const contract::Report& content) {
+    if (token.empty() || !remembered_.emplace(token, content).second) return;
+    remembered_order_.push_back(token);
+    if (remembered_order_.size() <= remembered_max) return;
+    remembered_.erase(remembered_order_.front());
+    remembered_order_.pop_front();
+}
+
+void Worker::Service::leave_key(const std::string& key) {
+    const auto found = keys_.find(key);
+    found->second->leave();
+    if (found->second->is_idle(1)) keys_.erase(found);
+}
+
+Awaitable<std::optional<contract::Report>>
+Worker::Service::perform(AssignmentPtr assignment, std::shared_ptr<client::Channel> channel,
+                         std::uint64_t delivery_tag, bool& is_acked) {
+    const contract::TaskRequest& request = assignment->task.request;
+    if (is_stopping_) co_return std::nullopt;
+    // The broker gives it again to somebody, perhaps to us: performing it here would be a second time.
+    if (!channel->is_open()) co_return std::nullopt;
+    if (assignment->cancel.stop_requested()) co_return contract::Cancelled{};
+    if (request.deadline && *request.deadline < SystemClock{}.now())
+        co_return contract::Failed{temporary(std::string(contract::expired_type),
+                                             "the task's deadline had passed before it began")};
+    if (request.heartbeat) {
+        if (!co_await report(request, contract::Started{self_})) co_return std::nullopt;
+        is_acked = channel->ack(delivery_tag).has_value();
+        if (!is_acked) co_return std::nullopt;
+    }
+    Answer answer = co_await perform_on_pool(assignment);
+    if (answer) {
+        log::debug("worker", "done", {{"task", request.task}, {"run", request.run}});
+        co_return contract::Completed{json::serialize(*answer)};
+    }
+    if (assignment->cancel.stop_requested() && !gives_up_) co_return contract::Cancelled{};
+    const contract::Problem& problem = answer.error();
+    log::info("worker", "failed",
+              {{"task", request.task}, {"run", request.run}, {"attempt", request.attempt},
+               {"type", problem.type}, {"detail", problem.detail}});
+    co_return contract::Failed{problem};
+}
+
+namespace {
+
+// Exceptions of handlers and their libraries end here.
+Answer perform_guarded(const Handler& handler, const Task& task) {
+    try {
+        return handler.perform(task);
+    } catch (const std::exception& problem) {
+        return temporary("baton.handler_failed", problem.what());
+    } catch (...) {
+        return temporary("baton.handler_failed", "the handler threw something that is no exception");
+    }
+}
+
+} // namespace
+
+Awaitable<Answer> Worker::Service::perform_on_pool(AssignmentPtr assignment) {
+    const std::size_t thread = pool_.start([this, assignment] {
+        Answer answer = perform_guarded(*assignment->handler, assignment->task);
+        asio::post(io_, [assignment, answer = std::move(answer)]() mutable {
+            assignment->answer = std::move(answer);
+            assignment->done.set();
+        });
+    });
+    const std::optional<Duration> heartbeat = assignment->task.request.heartbeat;
+    if (!heartbeat) co_await assignment->done.wait();
+    while (!assignment->answer) {
+        const Duration pause = heartbeat ? *heartbeat / heartbeats_per_interval : heartbeat_interval_min;
+        static_cast<void>(
+            co_await assignment->done.wait_for(std::max(pause, heartbeat_interval_min)));
+        if (!assignment->answer) send_heartbeat(*assignment);
+    }
+    pool_.done(thread);
+    co_return std::move(*assignment->answer);
+}
+
+// --- reports ------------------------------------------------------------------------------------
+
+void Worker::Service::send_heartbeat(const Assignment& assignment) {
+    const contract::TaskRequest& request = assignment.task.request;
+    if (!session_ || request.reply_to.empty()) return;
+    contract::Message message =
+        encode(contract::TaskReport{request.token, contract::Heartbeat{assignment.progress}});
+    // Worth nothing tomorrow: neither stored nor sent again.
+    message.properties.delivery_mode = 1;
+    client::Publication publication;
+    publication.routing_key = request.reply_to;
+    publication.properties = std::move(message.properties);
+    publication.body = SharedBytes::copy_of(message.body);
+    static_cast<void>(session_->publisher->publish(publication));
+}
+
+// Until the broker has it for good; false if that will not happen any more.
+Awaitable<bool> Worker::Service::report(contract::TaskRequest request, contract::Report content) {
+    if (request.reply_to.empty()) co_return true;
+    contract::Message message =
+        encode(contract::TaskReport{std::move(request.token), std::move(content)});
+    client::Publication publication;
+    publication.routing_key = request.reply_to;
+    publication.properties = std::move(message.properties);
+    publication.body = SharedBytes::copy_of(message.body);
+    while (!gives_up_) {
+        const std::shared_ptr<Session> session = session_;
+        if (!session) {
+            static_cast<void>(co_await session_changed_.wait());
+            continue;
+        }
+        const auto published = co_await session->publisher->publish_confirmed(publication);
+        if (published) co_return true;
+        if (published.error().code == amqp::Errc::short_string_too_long ||
+            published.error().code == amqp::Errc::value_too_large) {
+            log::warning("worker", "cannot report", {{"task", request.task},
+                                                     {"reason", published.error().detail}});
+            co_return true;
+        }
+        // Lost with its connection, or refused for the moment: once more.
+        static_cast<void>(co_await net::sleep_for(report_pause));
+    }
+    co_return false;
+}
+
+} // namespace baton::workers
