@@ -40,7 +40,7 @@ keyed as (
     insert into start_key as k (workflow, key, run_id, input_sha256, at, expires_at)
     select workflow, start_key, run_id, decode(input_sha256, 'hex'), started_at, expires_at
     from c, ok where ok.good and start_key is not null
-        and not exists (select from run r where r.run_id = c.run_id)
+        and (select r.run_id from run r where r.run_id = c.run_id) is null
     order by workflow, start_key
     on conflict (workflow, key) do update set run_id = excluded.run_id,
         input_sha256 = excluded.input_sha256, at = excluded.at, expires_at = excluded.expires_at

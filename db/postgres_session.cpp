@@ -21,13 +21,16 @@ using orchestrator::runtime::StoreErrc;
 // "baton" in ASCII: the advisory lock of everyone who migrates a Baton database.
 constexpr const char* take_migration_lock = "select pg_advisory_xact_lock(422926020462)";
 
+// The first that knows `materialized`.
+constexpr int server_version_min = 120000;
+
 // What each new connection says first. A statement that takes longer than this is stuck behind
-// somebody's lock; better to fail, say so, and try again. The search path is pinned because a
-// role's own setting could hide our tables.
+// somebody's lock; better to fail, say so, and try again. Plans are made while tables are empty and
+// kept while they grow, so reading a whole table must not look cheap.
 constexpr const char* session_settings =
     "set statement_timeout = '30s'; set lock_timeout = '20s'; "
     "set idle_in_transaction_session_timeout = '60s'; set client_min_messages = warning; "
-    "set timezone = 'UTC'";
+    "set enable_seqscan = off; set timezone = 'UTC'";
 
 // SQLSTATE classes and codes: PostgreSQL documentation, appendix A. What may pass by itself is
 // unavailable: the caller tries again. Among it are a lost race (40001, 40P01), a full disk
@@ -143,6 +146,12 @@ Outcome<void> PostgresSession::run_repeatable(const std::function<void(pqxx::con
 
 void PostgresSession::migrate_in(pqxx::connection& connection, std::span<const Migration> known,
                                  Outcome<void>& outcome) const {
+    if (connection.server_version() < server_version_min) {
+        outcome = Failure{StoreErrc::refused,
+                          fmt::format("PostgreSQL at {} is version {}; Baton needs 12 or newer",
+                                      name_, connection.server_version() / 10000)};
+        return;
+    }
     pqxx::work work(connection);
     work.exec(take_migration_lock);
     work.exec("create table if not exists migration (number int primary key, name text not null, "

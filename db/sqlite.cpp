@@ -203,7 +203,9 @@ Outcome<Sqlite> Sqlite::open(const std::string& path, Access access) {
 }
 
 Outcome<void> Sqlite::make_durable() {
-    return execute("pragma journal_mode = wal; pragma synchronous = full");
+    // The limit gives the space back that one very large batch took.
+    return execute("pragma journal_mode = wal; pragma synchronous = full; "
+                   "pragma journal_size_limit = 67108864");
 }
 
 Outcome<SqliteStatement> Sqlite::prepare(std::string_view sql) {
