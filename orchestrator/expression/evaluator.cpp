@@ -58,11 +58,7 @@ bool Evaluator::evaluate(const Node& node, Value& result) {
         return list(node, result);
     case NodeKind::map:
         return map(node, result);
-    case NodeKind::negate: {
-        Value operand;
-        if (!evaluate(node.child(0), operand)) return false;
-        return negate(work_, operand, result) || fail_at(node);
-    }
+    case NodeKind::negate: return minus(node, result);
     case NodeKind::invert:
         return invert(node, result);
     case NodeKind::both:
@@ -175,6 +171,12 @@ bool Evaluator::map(const Node& node, Value& result) {
     if (result.as_map().size() == count) return true;
     work_.fail(ErrorKind::argument, "the map has the same key twice");
     return fail_at(node);
+}
+
+bool Evaluator::minus(const Node& node, Value& result) {
+    Value operand;
+    if (!evaluate(node.child(0), operand)) return false;
+    return negate(work_, operand, result) || fail_at(node);
 }
 
 bool Evaluator::invert(const Node& node, Value& result) {

@@ -28,6 +28,7 @@ private:
     bool index(const Node& node, Value& result);
     bool list(const Node& node, Value& result);
     bool map(const Node& node, Value& result);
+    bool minus(const Node& node, Value& result);
     bool invert(const Node& node, Value& result);
     bool logic(const Node& node, bool decisive, Value& result);
     bool conditional(const Node& node, Value& result);
