@@ -199,13 +199,19 @@ void work(Session& session, const std::vector<std::string>& names) {
     if (const auto found = session.environment.find("BATON_AMQP"); url.empty() && found != session.environment.end())
         url = found->second;
     if (url.empty()) url = "amqp://guest:guest@127.0.0.1:5672/";
+    workers::Settings settings;
+    if (const auto applied = workers::apply_variables(workers::environment(), settings); !applied) {
+        complain(applied.error().detail);
+        session.exit_code = exit_wrong_usage;
+        return;
+    }
     Signals signals;
     std::stop_source stopping;
     // The workers run on a thread of their own while this one waits for signals. When they end by
     // themselves, a signal of our own ends the wait.
     Outcome<void> done = boost::system::in_place_value;
     Thread running("workers", [&] {
-        done = workers::run_workers(names, session.environment, url, stopping.get_token());
+        done = workers::run_workers(names, settings, url, stopping.get_token());
         if (!stopping.stop_requested()) kill(getpid(), SIGTERM);
     });
     signals.wait();
