@@ -1,0 +1,208 @@
+// Mailboxes in mailcow and mails by SMTP, against the sandbox and all its faults.
+#include "support.hpp"
+
+#include "workers/mail/smtp.hpp"
+
+#include <fstream>
+
+namespace baton::workers::test {
+namespace {
+
+namespace json = boost::json;
+
+class MailTest : public WithSandbox {};
+
+const std::string ada = R"({"address":"Ada@Example.org","name":"Ada L"})";
+const std::string letter = R"({"to":"ada@example.org","subject":"Hallo","text":"Grüße"})";
+
+TEST_F(MailTest, CreatesAMailbox) {
+    const Answer answer = perform("mail.create", ada, "k1");
+
+    ASSERT_TRUE(answer) << answer.error().detail;
+    EXPECT_EQ(answer->at("id"), "ada@example.org");
+    EXPECT_EQ(answer->at("address"), "ada@example.org");
+    EXPECT_EQ(answer->at("created"), true);
+}
+
+TEST_F(MailTest, TheSameKeyTwiceMakesOneMailbox) {
+    perform("mail.create", ada, "k1");
+    const Answer again = perform("mail.create", ada, "k1");
+
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->at("created"), false);
+    EXPECT_EQ(count("mailboxes"), 1U);
+}
+
+TEST_F(MailTest, MailboxOfSomebodyElseIsAConflict) {
+    perform("mail.create", ada, "k1");
+    const Answer other = perform("mail.create", ada, "k2");
+
+    ASSERT_FALSE(other);
+    EXPECT_EQ(other.error().type, "already_exists");
+    EXPECT_FALSE(other.error().retryable);
+    EXPECT_TRUE(perform("mail.create", R"({"address":"ada@example.org","adopt":true})", "k3"));
+}
+
+TEST_F(MailTest, LostAnswerOfACreateIsFoundByLookingAgain) {
+    fault(R"({"mail.create":{"mode":"lost_answer","times":1}})");
+
+    const Answer answer = perform("mail.create", ada, "k1");
+
+    ASSERT_TRUE(answer) << answer.error().detail;
+    EXPECT_EQ(count("mailboxes"), 1U);
+}
+
+TEST_F(MailTest, DeletesOnceAndIsDoneTheSecondTime) {
+    perform("mail.create", ada, "k1");
+
+    EXPECT_EQ(perform("mail.delete", R"({"id":"ada@example.org"})")->at("deleted"), true);
+    EXPECT_EQ(perform("mail.delete", R"({"id":"ada@example.org"})")->at("deleted"), false);
+    EXPECT_EQ(count("mailboxes"), 0U);
+}
+
+TEST_F(MailTest, LockedMailboxTakesNoMail) {
+    perform("mail.create", ada, "k1");
+
+    EXPECT_EQ(perform("mail.lock", R"({"address":"ada@example.org"})")->at("locked"), true);
+    const Answer sent = perform("mail.send", letter);
+    ASSERT_FALSE(sent);
+    EXPECT_EQ(sent.error().type, "smtp_refused");
+    EXPECT_EQ(sent.error().status, 550);
+    EXPECT_FALSE(sent.error().retryable);
+}
+
+struct Case {
+    std::string task;
+    std::string with;
+    std::string fault;
+    std::string type;
+    bool retryable;
+};
+
+class MailFault : public MailTest, public testing::WithParamInterface<Case> {};
+
+TEST_P(MailFault, IsClassified) {
+    fault(GetParam().fault);
+
+    const Answer answer = perform(GetParam().task, GetParam().with, "k1");
+
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().type, GetParam().type) << answer.error().detail;
+    EXPECT_EQ(answer.error().retryable, GetParam().retryable);
+    EXPECT_FALSE(answer.error().detail.empty());
+    EXPECT_EQ(answer.error().detail.find("sandbox-smtp-password"), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Mail, MailFault,
+    testing::Values(
+        Case{"mail.create", ada, R"({"mail.get":{"status":503}})", "unavailable", true},
+        Case{"mail.create", ada, R"({"mail.create":{"status":500}})", "unavailable", true},
+        Case{"mail.create", ada, R"({"mail.create":{"status":429,"retry_after":7}})", "rate_limited", true},
+        Case{"mail.create", ada, R"({"mail.*":{"status":401}})", "unauthorized", false},
+        Case{"mail.create", ada, R"({"mail.create":{"status":403}})", "unauthorized", false},
+        Case{"mail.create", ada, R"({"mail.create":{"error":"mailbox_quota_left_exceeded"}})",
+             "mailbox_quota_left_exceeded", false},
+        Case{"mail.create", ada, R"({"mail.*":{"mode":"garbage"}})", "bad_answer", true},
+        Case{"mail.create", ada, R"({"mail.*":{"mode":"drop"}})", "unavailable", true},
+        Case{"mail.create", R"({"address":"a@nowhere.invalid"})", "{}", "domain_not_found", false},
+        Case{"mail.create", R"({"address":"a b@c.de"})", "{}", "invalid_input", false},
+        Case{"mail.create", "{}", "{}", "invalid_input", false},
+        Case{"mail.send", letter, R"({"mail.auth":{"error":"535 5.7.8 Error: authentication failed"}})",
+             "smtp_login", true},
+        Case{"mail.send", letter, R"({"mail.auth":{"error":"454 4.7.0 Temporary authentication failure"}})",
+             "smtp_deferred", true},
+        Case{"mail.send", letter, R"({"mail.from":{"error":"552 5.3.4 Message size exceeds fixed limit"}})",
+             "smtp_refused", false},
+        Case{"mail.send", letter, R"({"mail.rcpt":{"error":"451 4.3.0 Temporary lookup failure"}})",
+             "smtp_deferred", true},
+        Case{"mail.send", letter, R"({"mail.rcpt":{"error":"550 5.1.1 User unknown"}})", "smtp_refused", false},
+        Case{"mail.send", letter, R"({"mail.send":{"error":"452 4.3.1 Insufficient system storage"}})",
+             "smtp_deferred", true},
+        Case{"mail.send", letter, R"({"mail.send":{"error":"554 5.7.1 Rejected"}})", "smtp_refused", false},
+        Case{"mail.send", letter, R"({"mail.connect":{"error":"421 4.7.0 too many connections"}})",
+             "smtp_deferred", true},
+        Case{"mail.send", R"({"to":"x"})", "{}", "invalid_input", false},
+        Case{"mail.send", R"({"to":"a@b.de","template":"../../etc/passwd"})", "{}", "invalid_input", false}));
+
+TEST_F(MailTest, RetryAfterIsPassedOn) {
+    fault(R"({"mail.create":{"status":429,"retry_after":7}})");
+
+    EXPECT_EQ(perform("mail.create", ada, "k1").error().retry_after, Duration{std::chrono::seconds(7)});
+}
+
+TEST_F(MailTest, TimeoutAndUnreachableAreRetryable) {
+    settings_.mail.limits.total = std::chrono::milliseconds(200);
+    fault(R"({"mail.get":{"delay_ms":2000}})");
+    EXPECT_EQ(perform("mail.create", ada, "k1").error().type, "timeout");
+
+    settings_.mail.mailcow_url = "http://127.0.0.1:1";
+    const Answer unreachable = perform("mail.create", ada, "k1");
+    EXPECT_EQ(unreachable.error().type, "unavailable");
+    EXPECT_TRUE(unreachable.error().retryable);
+}
+
+TEST_F(MailTest, SendsWithTheSameMessageIdInEveryAttempt) {
+    const Answer first = perform("mail.send", letter, "k1");
+    const Answer second = perform("mail.send", letter, "k1");
+    const Answer other = perform("mail.send", letter, "k2");
+
+    ASSERT_TRUE(first) << first.error().detail;
+    EXPECT_EQ(first->at("message_id"), second->at("message_id"));
+    EXPECT_NE(first->at("message_id"), other->at("message_id"));
+    const json::value mail = state().at("mails").at(0);
+    EXPECT_EQ(mail.at("message_id"), first->at("message_id"));
+    EXPECT_EQ(mail.at("tls"), true);
+    EXPECT_NE(mail.at("text").as_string().find("R3LDvMOfZQ=="), std::string::npos);
+}
+
+TEST_F(MailTest, MailWhoseAnswerIsLostSaysThatItMayHaveBeenSent) {
+    fault(R"({"mail.send":{"mode":"lost_answer","times":1}})");
+
+    const Answer answer = perform("mail.send", letter, "k1");
+
+    ASSERT_FALSE(answer);
+    EXPECT_TRUE(answer.error().retryable);
+    EXPECT_EQ(answer.error().data, R"({"may_have_been_sent":true})");
+    EXPECT_EQ(count("mails"), 1U);
+}
+
+TEST_F(MailTest, ForeignCertificateIsNotTrusted) {
+    const sandbox::Sandbox other(*sandbox::Sandbox::start({}));
+    settings_.mail.ca_pem = other.certificate_pem();
+
+    EXPECT_EQ(perform("mail.send", letter).error().type, "tls");
+}
+
+TEST_F(MailTest, TemplatesAreFilledAndAbsentOnesListTheParameters) {
+    settings_.mail.template_folder = testing::TempDir();
+    std::ofstream(testing::TempDir() + "welcome.txt") << "Subject: Welcome {{name}}\n\nHello {{name}}, {{what}}.\n";
+
+    ASSERT_TRUE(perform("mail.send", R"({"to":"a@b.de","template":"welcome","name":"Ada"})"));
+    ASSERT_TRUE(perform("mail.send", R"({"to":"a@b.de","template":"declined","system":"vpn"})"));
+
+    EXPECT_EQ(state().at("mails").at(0).at("subject"), "Welcome Ada");
+    EXPECT_EQ(state().at("mails").at(1).at("subject"), "declined");
+}
+
+TEST_F(MailTest, HeadersGrowNoLinesFromParameters) {
+    const mail::Letter evil{"a@b.de", {"c@d.de"}, "x\r\nBcc: e@f.de", "text", "<1@b.de>"};
+
+    EXPECT_EQ(mail::to_text(evil, "now").find("\r\nBcc:"), std::string::npos);
+}
+
+TEST_F(MailTest, LongSubjectsAreCutIntoEncodedWords) {
+    std::string subject;
+    for (int i = 0; i < 60; ++i) subject += "ü";
+
+    const std::string text = mail::to_text({"a@b.de", {"c@d.de"}, subject, "t", "<1@b.de>"}, "now");
+
+    for (std::size_t begin = 0; begin < text.size();) {
+        const std::size_t end = text.find("\r\n", begin);
+        EXPECT_LE(end - begin, 90U) << text.substr(begin, end - begin);
+        begin = end + 2;
+    }
+}
+
+} // namespace
+} // namespace baton::workers::test
