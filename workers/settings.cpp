@@ -189,7 +189,7 @@ Lookup environment() {
     };
 }
 
-Outcome<void> apply(const Lookup& lookup, Settings& settings) {
+Outcome<void> apply_variables(const Lookup& lookup, Settings& settings) {
     Reader reader(lookup);
     read_mail(reader, settings.mail);
     reader.url("BATON_REDMINE_URL", "http https", settings.redmine.url);

@@ -30,10 +30,9 @@ struct Settings {
 using Lookup = std::function<std::optional<std::string>(std::string_view name)>;
 Lookup environment();
 
-// To be called as workers::apply: std::apply would be found beside it.
 // Puts every variable that is set into `settings`, over what is there. The failure names the variable
 // and what it should look like; all complaints at once, one a line.
-Outcome<void> apply(const Lookup& lookup, Settings& settings);
+Outcome<void> apply_variables(const Lookup& lookup, Settings& settings);
 
 // "mail", "redmine", "slack"
 const std::vector<std::string>& worker_names();

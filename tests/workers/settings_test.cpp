@@ -22,7 +22,7 @@ TEST(Settings, VariablesAreTakenOverWhatIsThere) {
     settings.redmine.url = "http://old";
     settings.threads = 9;
 
-    const auto applied = workers::apply(from({{"BATON_REDMINE_URL", "https://redmine.example.org/"},
+    const auto applied = apply_variables(from({{"BATON_REDMINE_URL", "https://redmine.example.org/"},
                                      {"BATON_SLACK_CHANNELS", "general, dev"},
                                      {"BATON_WORKER_PREFETCH", "20"},
                                      {"BATON_SMTP_SECURITY", "none"}}),
@@ -41,7 +41,7 @@ TEST(Settings, SecretsComeFromFilesToo) {
     std::ofstream(path) << "abc123\n";
     Settings settings;
 
-    ASSERT_TRUE(workers::apply(from({{"BATON_REDMINE_KEY_FILE", path}}), settings));
+    ASSERT_TRUE(apply_variables(from({{"BATON_REDMINE_KEY_FILE", path}}), settings));
 
     EXPECT_EQ(settings.redmine.key, "abc123");
 }
@@ -49,7 +49,7 @@ TEST(Settings, SecretsComeFromFilesToo) {
 TEST(Settings, AllComplaintsComeAtOnceAndNameTheVariable) {
     Settings settings;
 
-    const auto applied = workers::apply(from({{"BATON_REDMINE_URL", "redmine.example.org"},
+    const auto applied = apply_variables(from({{"BATON_REDMINE_URL", "redmine.example.org"},
                                      {"BATON_SMTP_URL", "http://mail"},
                                      {"BATON_WORKER_THREADS", "many"},
                                      {"BATON_SLACK_MODE", "magic"},
