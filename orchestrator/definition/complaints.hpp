@@ -42,7 +42,8 @@ public:
     // So much is wrong that nobody will read more; suggestions are no longer worth their time.
     bool is_full() const;
 
-    // In the order of printing; warnings only if there are no errors. Of very many, the first hundred and a last one that counts the rest.
+    // In the order of printing; warnings only if there are no errors. Of very many, the first
+    // hundred and a last one that counts the rest.
     std::vector<Diagnostic> take();
 
 private:

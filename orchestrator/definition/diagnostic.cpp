@@ -92,6 +92,8 @@ std::string without_control_characters(std::string_view text) {
 
 std::string render(const std::vector<Diagnostic>& diagnostics, std::string_view source,
                    bool colour) {
+    // load() does not count an editor's byte order mark either.
+    if (source.starts_with("\xef\xbb\xbf")) source.remove_prefix(3);
     const SourceText text(source);
     std::string out;
     for (const Diagnostic& diagnostic : diagnostics) {

@@ -107,6 +107,20 @@ std::optional<expression::Program> ExpressionReader::condition(const TomlEntry& 
     return compiled;
 }
 
+std::optional<expression::Program> ExpressionReader::moment(const TomlEntry& entry,
+                                                            core::StepIndex step) {
+    auto compiled = program(entry, step, Scope::step);
+    if (!compiled) return std::nullopt;
+    const auto kind = compiled->static_kind();
+    if (kind && *kind != expression::Kind::timestamp && *kind != expression::Kind::text)
+        complaints_.inside(About::data, entry.value, 0, entry.value.text.size(),
+                           fmt::format("{} must give a time; this gives a value of type {}",
+                                       entry.key, expression::plain_name(*kind)),
+                           fmt::format("write {} = \"timestamp('2026-01-31T12:00:00Z')\"",
+                                       entry.key));
+    return compiled;
+}
+
 std::optional<expression::Template> ExpressionReader::values(const TomlNode& node,
                                                              core::StepIndex step, Scope scope) {
     auto compiled = expression::Template::compile(to_json(node), options());

@@ -22,6 +22,9 @@ public:
     // A bare expression that decides something.
     std::optional<expression::Program> condition(const TomlEntry& entry, core::StepIndex step);
 
+    // A bare expression that gives a time, or text that is one.
+    std::optional<expression::Program> moment(const TomlEntry& entry, core::StepIndex step);
+
     // For values with ${..} inside.
     std::optional<expression::Template> values(const TomlNode& node, core::StepIndex step,
                                                Scope scope);

@@ -34,8 +34,8 @@ constexpr auto step_not_yet =
 
 constexpr auto input_available = words("type", "format", "required", "default", "enum", "items",
                                        "properties", "other_properties", "nullable", "min", "max",
-                                       "pattern", "description");
-constexpr auto input_not_yet = words("schema");
+                                       "description");
+constexpr auto input_not_yet = words("schema", "pattern");
 
 constexpr auto defaults_available = words("timeout", "retry", "retries", "priority");
 constexpr auto retry_available = words("max_attempts", "initial_interval", "backoff",

@@ -178,7 +178,7 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
         if (const auto duration = values_.duration(entry))
             draft_.steps[index].step.kind = core::WaitKind{*duration};
     } else if (word == "wait_until") {
-        if (auto time = expressions_.program(entry, index, Scope::step))
+        if (auto time = expressions_.moment(entry, index))
             draft_.steps[index].step.kind = core::WaitUntilKind{std::move(*time)};
     } else if (word == "end") {
         if (auto kind = read_end(entry, index)) draft_.steps[index].step.kind = std::move(*kind);

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <optional>
 
 // Failures come back as values. Keep the settings equal wherever else toml++ is compiled.
@@ -97,6 +98,16 @@ TomlNode converted(const toml::node& from) {
     case toml::node_type::none: break;
     }
     return node;
+}
+
+// The first number in the tree that JSON cannot say, null if there is none.
+const TomlNode* find_not_finite(const TomlNode& node) {
+    if (node.kind == TomlNode::Kind::real && !std::isfinite(node.real)) return &node;
+    for (const TomlNode& item : node.items)
+        if (const TomlNode* found = find_not_finite(item)) return found;
+    for (const TomlEntry& entry : node.entries)
+        if (const TomlNode* found = find_not_finite(entry.value)) return found;
+    return nullptr;
 }
 
 // Walks over the raw text before toml++ does: its tables are freed recursively, so what is nested
@@ -346,6 +357,9 @@ TomlDocument parse_toml(std::string_view source, std::string_view file) {
         return document;
     }
     document.root = converted(parsed.table());
+    if (const TomlNode* node = find_not_finite(document.root))
+        document.diagnostics.push_back(
+            mistake(file, node->at, "inf and nan are no numbers that data can have"));
     return document;
 }
 

@@ -224,6 +224,15 @@ TEST(Loader, AByteOrderMarkAndWindowsLineEndsAreFine) {
     EXPECT_TRUE(loaded);
 }
 
+TEST(Loader, AByteOrderMarkShiftsNoColumn) {
+    const std::string source = "\xef\xbb\xbfworkfow = \"x\"\n";
+
+    EXPECT_EQ(render(load(source, "x.toml").diagnostics, source),
+              "x.toml:1:1: error: unknown key 'workfow'; did you mean 'workflow'?\n"
+              "    1 | workfow = \"x\"\n"
+              "      | ^\n");
+}
+
 TEST(Loader, MistakesHaveColoursOnTerminals) {
     const std::string source = "workflow = \"x\"\nstep = 3\n";
     const std::string printed = render(load(source, "x.toml").diagnostics, source, true);

@@ -108,20 +108,22 @@ constexpr std::string_view leaving = R"({"email": "ada@example.org", "manager": 
 
 TEST(ShippedWorkflows, OffboardUserHandsOverWhatIsOpen) {
     const Story story("offboard-user", leaving,
-                      {{"redmine.lock_user", R"({"id": 41, "locked": true, "open_issues": 3})"},
+                      {{"mail.lock", R"({"id": "ada@example.org", "locked": true})"},
+                       {"redmine.lock_user", R"({"id": 41, "locked": true, "open_issues": 3})"},
                        {"slack.deactivate", R"({"user_id": "U1", "deactivated": true})"},
                        {"redmine.create_issue", R"({"id": 9})"},
                        {"mail.send", "{}"}});
 
     EXPECT_EQ(story.status(), "completed");
-    EXPECT_THAT(story.calls, UnorderedElementsAre("redmine.lock_user", "slack.deactivate",
+    EXPECT_THAT(story.calls, UnorderedElementsAre("mail.lock", "redmine.lock_user", "slack.deactivate",
                                                   "redmine.create_issue", "mail.send"));
     EXPECT_THAT(story.inputs.at("redmine.create_issue"), HasSubstr("take over 3 issues"));
 }
 
 TEST(ShippedWorkflows, OffboardUserReportsWhatFailed) {
     const Story story("offboard-user", leaving,
-                      {{"redmine.lock_user", R"({"id": 41, "locked": true, "open_issues": 0})"},
+                      {{"mail.lock", R"({"id": "ada@example.org", "locked": true})"},
+                       {"redmine.lock_user", R"({"id": 41, "locked": true, "open_issues": 0})"},
                        {"mail.send", "{}"}});
 
     EXPECT_THAT(story.calls, Contains("mail.send"));
