@@ -208,7 +208,7 @@ TEST(Limits, StopLongEvaluations) {
         const auto program = compile(source);
         ASSERT_TRUE(program.has_value()) << program.error().all.front().message;
 
-        const auto failed = evaluate(*program, Lookup{});
+        const auto failed = evaluate(*program, Lookup{}, Limits{100'000, 2 * 1024 * 1024});
 
         ASSERT_TRUE(failed.has_error()) << source;
         EXPECT_EQ(failed.error().kind, ErrorKind::limit) << source << failed.error().message;

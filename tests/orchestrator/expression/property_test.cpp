@@ -180,30 +180,31 @@ TEST(Properties, SortSortsAndDistinctKeepsEachOnce) {
 
 TEST(Properties, CheckingNeverRefusesWhatWouldHaveGivenAValueOfThatKind) {
     const boost::json::value bindings = boost::json::parse(R"({"x": 3, "y": {"z": "text"}})");
+    constexpr Limits limits{20'000, 256 * 1024}; // what runs into them is not compared
     CompileOptions dynamic;
     dynamic.check = false;
     Maker maker{5};
     int evaluated = 0;
-    for (int i = 0; i < 4'000; ++i) {
+    for (int i = 0; i < 2'000; ++i) {
         const std::string source = maker.expression(4);
         const auto checked = compile(source);
         const auto unchecked = compile(source, dynamic);
         // The grammar of macros and default is checked in both.
         if (!unchecked) continue;
-        const auto value = evaluate(*unchecked, bindings.get_object());
+        const auto value = evaluate(*unchecked, bindings.get_object(), limits);
         if (!checked || !value) continue;
         ++evaluated;
-        const auto again = evaluate(*checked, bindings.get_object());
+        const auto again = evaluate(*checked, bindings.get_object(), limits);
         ASSERT_TRUE(again.has_value()) << source;
         ASSERT_EQ(to_typed_json(*again), to_typed_json(*value)) << source;
         if (checked->static_kind()) ASSERT_EQ(*checked->static_kind(), value->kind()) << source;
     }
-    EXPECT_GT(evaluated, 200);
+    EXPECT_GT(evaluated, 100);
 }
 
 TEST(Properties, PlacesOfMistakesLieInsideTheSource) {
     Maker maker{6};
-    for (int i = 0; i < 4'000; ++i) {
+    for (int i = 0; i < 2'000; ++i) {
         std::string source = maker.expression(4);
         for (std::uint32_t change = maker.below(3); change > 0 && !source.empty(); --change)
             source[maker.below(static_cast<std::uint32_t>(source.size()))] =
