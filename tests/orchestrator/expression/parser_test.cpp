@@ -139,6 +139,19 @@ TEST(ParserLimits, LongRowsOfOperatorsAreRefusedButLogicMayBeLong) {
     EXPECT_EQ(result_of(either), "false");
 }
 
+TEST(ParserLimits, WhatTheyAllowCanBeEvaluated) {
+    std::string nested = "1";
+    for (int i = 0; i < 90; ++i) nested = "[" + nested + "]";
+    std::string macros = "1";
+    for (int i = 0; i < 90; ++i) macros = "[0].map(x, " + macros + ")";
+    std::string sum = "1";
+    for (int i = 0; i < 280; ++i) sum += "+1";
+
+    EXPECT_EQ(result_of(nested).size(), 181U);
+    EXPECT_EQ(result_of(macros).size(), 181U);
+    EXPECT_EQ(result_of(sum), "281");
+}
+
 TEST(ParserLimits, LongSourcesAreRefused) {
     const std::string source = "'" + std::string(100'000, 'a') + "'";
 
