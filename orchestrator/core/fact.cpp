@@ -261,6 +261,8 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact) {
     case FactKind::task_cancelled:
         return CancelTask{run.run_id, {fact.step, fact.undo, fact.attempt}, fact.task};
     case FactKind::run_status:
+        // That it runs is no news: nobody would subscribe to it, and every run would pay for it.
+        if (fact.status == RunStatus::running) return std::nullopt;
         return AnnounceRun{run.run_id, run.workflow, run.workflow_version,
                            fact.status, fact.output, fact.error};
     case FactKind::step_dead:

@@ -47,6 +47,7 @@ void Engine::Body::run_thread() {
         gather(mailbox.take(limit));
     }
     // What is known to be published need not be published again by the next life.
+    gather(mailbox.take_now());
     if (is_ready && cursor_moved()) {
         last_commit = {};
         flush_cursor(clock.now());

@@ -1,0 +1,225 @@
+// Publishing commands.
+#include "orchestrator/messaging/dispatcher.hpp"
+
+#include "base/log.hpp"
+#include "base/overloaded.hpp"
+#include "contract/task_message.hpp"
+#include "contract/topology.hpp"
+#include "orchestrator/messaging/task_token.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace baton::orchestrator::messaging {
+namespace {
+
+using amqp::client::Publication;
+using amqp::client::Settlement;
+
+// A full queue refuses; it empties at the speed of its workers.
+constexpr Duration refused_pause = std::chrono::milliseconds(250);
+
+Publication event_of(std::string_view exchange, std::string key, std::string body) {
+    Publication publication;
+    publication.exchange = exchange;
+    publication.routing_key = std::move(key);
+    publication.properties.content_type = "application/json";
+    publication.properties.delivery_mode = std::uint8_t{2};
+    publication.body = SharedBytes::copy_of(body);
+    return publication;
+}
+
+std::string path_of(const core::AttemptRef& ref) { return ref.step + (ref.undo ? ":undo" : ""); }
+
+} // namespace
+
+Dispatcher::Dispatcher(net::asio::any_io_executor executor, const Clock& clock,
+                       runtime::Engine& engine)
+    : executor_(executor), clock_(clock), engine_(engine), wakeup_(executor) {}
+
+void Dispatcher::add(std::vector<runtime::OutgoingCommand> commands) {
+    for (auto& command : commands) waiting_.push_back({std::move(command), std::nullopt});
+    wakeup_.set();
+}
+
+void Dispatcher::add_plain(Publication publication) {
+    waiting_.push_back({{}, std::move(publication)});
+    wakeup_.set();
+}
+
+void Dispatcher::use(std::shared_ptr<amqp::client::Publisher> publisher) {
+    publisher_ = std::move(publisher);
+    if (publisher_)
+        publisher_->on_settled([this](const amqp::client::Settled& one) { settled(one); });
+    wakeup_.set();
+}
+
+net::Awaitable<void> Dispatcher::run() {
+    while (!is_stopping_) {
+        const auto publisher = publisher_;
+        if (publisher && !waiting_.empty()) {
+            if (publisher->has_room()) {
+                publish_next(*publisher);
+                continue;
+            }
+            const Status room = co_await publisher->room();
+            if (!room && publisher_ == publisher) publisher_.reset();
+            continue;
+        }
+        if (publisher && !refused_.empty()) {
+            co_await wakeup_.wait_for(refused_pause);
+            std::move(refused_.begin(), refused_.end(), std::back_inserter(waiting_));
+            refused_.clear();
+            continue;
+        }
+        co_await wakeup_.wait();
+    }
+}
+
+void Dispatcher::stop() {
+    is_stopping_ = true;
+    wakeup_.set();
+}
+
+void Dispatcher::publish_next(amqp::client::Publisher& publisher) {
+    Outgoing outgoing = std::move(waiting_.front());
+    waiting_.pop_front();
+    auto publication = outgoing.plain
+                           ? outgoing.plain
+                           : publication_of(outgoing.command.command, outgoing.command.place.part);
+    if (!publication) {
+        confirm(outgoing); // nothing to say to the broker
+        return;
+    }
+    const std::uint64_t token = ++sent_;
+    const auto published = publisher.publish(*publication, token);
+    if (published) {
+        flying_.emplace(token, std::move(outgoing));
+    } else if (publisher.channel().is_open()) {
+        cannot_be_sent(outgoing, published.error().message());
+    } else {
+        waiting_.push_front(std::move(outgoing));
+        publisher_.reset();
+    }
+}
+
+void Dispatcher::settled(const amqp::client::Settled& one) {
+    const auto found = flying_.find(one.token);
+    if (found == flying_.end()) return;
+    Outgoing outgoing = std::move(found->second);
+    flying_.erase(found);
+    switch (one.how) {
+    case Settlement::confirmed:
+    case Settlement::returned: confirm(outgoing); break; // the unrouted queue has its own consumer
+    case Settlement::nacked:
+        refused_.push_back(std::move(outgoing));
+        wakeup_.set();
+        break;
+    case Settlement::lost:
+        // Nobody knows; the same message with the same token again does no harm.
+        waiting_.push_back(std::move(outgoing));
+        wakeup_.set();
+        break;
+    }
+}
+
+// A task name of 300 bytes, for example: no broker will ever take it.
+void Dispatcher::cannot_be_sent(const Outgoing& outgoing, const std::string& why) {
+    log::error("messaging", "a message cannot be sent", {{"reason", why}});
+    if (const auto* task = std::get_if<core::DispatchTask>(&outgoing.command.command);
+        task && !outgoing.plain) {
+        core::Problem problem;
+        problem.type = contract::bad_task_type;
+        problem.detail = "the task cannot be sent: " + why;
+        problem.retryable = false;
+        engine_.report({{task->run_id, core::TaskFailed{task->ref, problem}, std::nullopt}});
+    }
+    confirm(outgoing);
+}
+
+void Dispatcher::confirm(const Outgoing& outgoing) {
+    if (outgoing.plain) return;
+    confirmed_.push_back(outgoing.command.place);
+    if (flush_is_posted_) return;
+    flush_is_posted_ = true;
+    net::asio::post(executor_, [this] { flush_confirms(); });
+}
+
+void Dispatcher::flush_confirms() {
+    flush_is_posted_ = false;
+    engine_.confirmed(std::exchange(confirmed_, {}));
+}
+
+std::optional<Publication> Dispatcher::publication_of(const core::Command& command,
+                                                      runtime::Partition part) const {
+    return std::visit(
+        Overloaded{
+            [&](const core::DispatchTask& task) -> std::optional<Publication> {
+                contract::TaskRequest request;
+                request.task = task.route;
+                request.with = task.with.text();
+                request.token = encode_token({task.run_id, task.ref}, secret_);
+                request.reply_to = contract::report_queue(part);
+                request.priority = task.priority;
+                // At least a millisecond: a message without expiration would live for ever.
+                if (task.start_by)
+                    request.starts_within =
+                        std::max<Duration>(*task.start_by - clock_.now(), std::chrono::milliseconds(1));
+                request.workflow = task.workflow;
+                request.version = task.workflow_version;
+                request.run = task.run_id;
+                request.step = path_of(task.ref);
+                request.attempt = static_cast<int>(task.attempt_of_series);
+                request.max_attempts = static_cast<int>(task.max_attempts);
+                request.idempotency_key = task.idempotency_key;
+                request.deadline = task.deadline;
+                request.heartbeat = task.heartbeat;
+                contract::Message message = contract::encode(request);
+                Publication publication;
+                publication.exchange = contract::task_exchange;
+                publication.routing_key = task.route;
+                publication.properties = std::move(message.properties);
+                publication.body = SharedBytes::copy_of(message.body);
+                publication.mandatory = true;
+                return publication;
+            },
+            [&](const core::CancelTask& cancel) -> std::optional<Publication> {
+                Publication publication =
+                    event_of(contract::control_exchange, contract::cancel_key(cancel.route), "{}");
+                publication.properties.type = "cancel";
+                publication.properties.correlation_id =
+                    encode_token({cancel.run_id, cancel.ref}, secret_);
+                return publication;
+            },
+            [&](const core::AnnounceRun& run) -> std::optional<Publication> {
+                boost::json::object body;
+                body["run"] = run.run_id;
+                body["workflow"] = run.workflow;
+                body["version"] = run.workflow_version;
+                body["status"] = core::word_of(run.status);
+                if (!run.output.is_null()) body["output"] = run.output.json();
+                if (!run.error.is_null()) body["error"] = run.error.json();
+                return event_of(contract::run_exchange,
+                                fmt::format("run.{}.{}", core::word_of(run.status), run.workflow),
+                                boost::json::serialize(body));
+            },
+            [&](const core::AnnounceDeadTask& dead) -> std::optional<Publication> {
+                boost::json::object body;
+                body["run"] = dead.run_id;
+                body["workflow"] = dead.workflow;
+                body["step"] = path_of(dead.ref);
+                body["attempt"] = dead.ref.attempt;
+                body["task"] = dead.route;
+                body["error"] = dead.error.json();
+                return event_of(contract::run_exchange, "step.dead." + dead.route,
+                                boost::json::serialize(body));
+            },
+        },
+        command);
+}
+
+} // namespace baton::orchestrator::messaging

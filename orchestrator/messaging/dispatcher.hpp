@@ -1,0 +1,69 @@
+// Commands → messages, confirmed. Commands are published in the order they come, pipelined; what the
+// broker did not confirm is published again, after a nack a little later, after a lost connection as
+// soon as there is a new one. Every confirm goes back to the engine, whose outbox cursor it moves.
+//
+// Thread: the executor.
+#pragma once
+
+#include "amqp/client/publisher.hpp"
+#include "base/clock.hpp"
+#include "net/awaitable.hpp"
+#include "net/wakeup.hpp"
+#include "orchestrator/runtime/engine.hpp"
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace baton::orchestrator::messaging {
+
+class Dispatcher {
+public:
+    Dispatcher(net::asio::any_io_executor executor, const Clock& clock, runtime::Engine& engine);
+
+    void set_secret(std::string secret) { secret_ = std::move(secret); }
+    void add(std::vector<runtime::OutgoingCommand> commands);
+    // A dead letter without a run, as it was.
+    void add_plain(amqp::client::Publication publication);
+    // May be null: there is no connection now.
+    void use(std::shared_ptr<amqp::client::Publisher> publisher);
+
+    // Publishes until stop(). Spawned once by the owner.
+    net::Awaitable<void> run();
+    void stop();
+
+    // Nothing waits and everything is confirmed.
+    bool is_idle() const { return waiting_.empty() && flying_.empty() && refused_.empty(); }
+
+private:
+    struct Outgoing {
+        runtime::OutgoingCommand command;
+        std::optional<amqp::client::Publication> plain;
+    };
+
+    void publish_next(amqp::client::Publisher& publisher);
+    void settled(const amqp::client::Settled& settled);
+    void cannot_be_sent(const Outgoing& outgoing, const std::string& why);
+    void confirm(const Outgoing& outgoing);
+    void flush_confirms();
+    std::optional<amqp::client::Publication> publication_of(const core::Command& command,
+                                                            runtime::Partition part) const;
+
+    net::asio::any_io_executor executor_;
+    const Clock& clock_;
+    runtime::Engine& engine_;
+    std::string secret_;
+    std::shared_ptr<amqp::client::Publisher> publisher_;
+    std::deque<Outgoing> waiting_;
+    std::unordered_map<std::uint64_t, Outgoing> flying_; // by the token given to the publisher
+    std::deque<Outgoing> refused_;                       // nacked: later again
+    std::uint64_t sent_ = 0;
+    std::vector<runtime::OutboxPlace> confirmed_;
+    bool flush_is_posted_ = false;
+    net::Wakeup wakeup_;
+    bool is_stopping_ = false;
+};
+
+} // namespace baton::orchestrator::messaging

@@ -1,0 +1,26 @@
+// A message as a JSON document, for dead letters: what an operator wants to see, and enough to
+// publish the message again as it was.
+#pragma once
+
+#include "amqp/client/message.hpp"
+#include "orchestrator/core/document.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace baton::orchestrator::messaging {
+
+// {"exchange", "routing_key", "properties": {..}, "headers": {..}, "body" or "body_hex"}. The
+// exchange and key are those the message was first published to, as far as x-death tells.
+core::Document to_document(const amqp::client::Delivery& delivery);
+
+// Nothing when the document does not describe a message. x-death headers are left out: the message
+// begins a new life.
+std::optional<amqp::client::Publication> publication_from(std::string_view json);
+
+// The reason of the first x-death entry: "rejected", "expired", "delivery_limit", "maxlen"; empty
+// when there is none.
+std::string death_reason(const amqp::Properties& properties);
+
+} // namespace baton::orchestrator::messaging

@@ -1,0 +1,259 @@
+// The orchestrator's connection.
+#include "orchestrator/messaging/messaging.hpp"
+
+#include "amqp/client/errors.hpp"
+#include "base/log.hpp"
+#include "contract/task_message.hpp"
+#include "contract/topology.hpp"
+#include "orchestrator/messaging/declare.hpp"
+#include "orchestrator/messaging/message_json.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+
+#include <exception>
+
+namespace baton::orchestrator::messaging {
+namespace {
+
+// A coroutine of ours never throws; if one does, going on would hide a bug.
+void stop_program(std::exception_ptr stray) {
+    if (stray) std::rethrow_exception(stray);
+}
+
+} // namespace
+
+Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions options,
+                     const Clock& clock, runtime::Engine& engine)
+    : executor_(executor), options_(std::move(options)), clock_(clock), engine_(engine),
+      inbox_([this] { net::asio::post(executor_, [this] { take_incoming(); }); }),
+      dispatcher_(executor, clock, engine),
+      results_(executor, engine,
+               [this](const std::string& route) {
+                   declared_.erase(route);
+                   routes_changed_.set();
+               }),
+      reconnect_(executor,
+                 {.endpoint = options_.endpoint,
+                  .on_connected = [this](amqp::client::Connection& one) { return prepare(one); },
+                  .on_lost = [this](const Failure&) { lost(); }}),
+      secret_known_(executor), routes_changed_(executor), depths_wanted_(executor) {}
+
+net::Awaitable<void> Messaging::run() {
+    using namespace net::asio::experimental::awaitable_operators;
+    co_await (reconnect_.run() && dispatcher_.run() && watch_routes() && watch_depths());
+}
+
+void Messaging::stop() {
+    is_stopping_ = true;
+    dispatcher_.stop();
+    routes_changed_.set();
+    depths_wanted_.set();
+    secret_known_.wake_all();
+    reconnect_.stop();
+}
+
+net::Awaitable<void> Messaging::drain(Duration limit) {
+    co_await results_.stop();
+    const Time end = clock_.now() + limit;
+    // Confirms arrive by themselves; looking every few milliseconds is enough for an ending.
+    while (reconnect_.connection() && !dispatcher_.is_idle() && clock_.now() < end)
+        co_await net::sleep_for(std::chrono::milliseconds(5));
+}
+
+void Messaging::take_incoming() {
+    for (Incoming& incoming : inbox_.take_now())
+        std::visit([this](auto& one) { take(one); }, incoming);
+}
+
+void Messaging::take(std::string& secret) {
+    has_secret_ = true;
+    dispatcher_.set_secret(secret);
+    results_.set_secret(std::move(secret));
+    secret_known_.wake_all();
+}
+
+void Messaging::take(runtime::Told& told) {
+    results_.settle(told.settled);
+    // While a queue is being declared, everything waits behind it: order is kept.
+    if (held_.empty() && (declared_.size() == routes_.size() || !reconnect_.connection())) {
+        dispatcher_.add(std::move(told.commands));
+        return;
+    }
+    held_.insert(held_.end(), std::make_move_iterator(told.commands.begin()),
+                 std::make_move_iterator(told.commands.end()));
+    routes_changed_.set();
+}
+
+void Messaging::take(Routes& routes) {
+    routes_.insert(routes.all.begin(), routes.all.end());
+    routes_changed_.set();
+}
+
+void Messaging::take(runtime::DeadLetter& letter) {
+    if (auto publication = publication_from(letter.message))
+        dispatcher_.add_plain(std::move(*publication));
+    else
+        log::error("messaging", "a dead letter cannot be published again", {{"id", letter.id}});
+}
+
+void Messaging::take(Call& call) {
+    net::asio::co_spawn(executor_, ask(std::move(call)), stop_program);
+}
+
+net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& connection) {
+    while (!has_secret_ && !is_stopping_)
+        if (!co_await secret_known_.wait()) break;
+    if (!has_secret_)
+        co_return Failure{make_error_code(amqp::client::Errc::cancelled), "stopping"};
+    const auto declared = co_await declare_common(connection);
+    if (!declared) co_return declared.error();
+    auto caller = co_await amqp::client::RpcCaller::open(connection);
+    if (!caller) co_return caller.error();
+    caller_ = std::move(*caller);
+    auto channel = co_await connection.open_channel();
+    if (!channel) co_return channel.error();
+    auto publisher =
+        co_await amqp::client::Publisher::open(std::move(*channel), options_.publish_window);
+    if (!publisher) co_return publisher.error();
+    const auto consuming =
+        co_await results_.consume(connection, options_.partitions, options_.prefetch);
+    if (!consuming) co_return consuming.error();
+    dispatcher_.use(std::move(*publisher));
+    connected_.set(1);
+    log::info("messaging", "connected", {{"broker", amqp::client::to_text(options_.endpoint)}});
+    routes_changed_.set();
+    co_return Outcome<void>{boost::system::in_place_value};
+}
+
+net::Awaitable<Outcome<void>> Messaging::declare_common(amqp::client::Connection& connection) {
+    std::vector<contract::Declaration> all = contract::common_declarations();
+    const auto append = [&all](std::vector<contract::Declaration> more) {
+        all.insert(all.end(), std::make_move_iterator(more.begin()),
+                   std::make_move_iterator(more.end()));
+    };
+    for (const runtime::Partition part : options_.partitions)
+        append(contract::report_declarations(part));
+    const std::set<std::string> routes = routes_;
+    for (const std::string& route : routes) append(contract::task_declarations(route));
+    declare_channel_.reset();
+    const auto done = co_await declare_all(connection, declare_channel_, std::move(all));
+    if (done) declared_ = routes;
+    co_return done;
+}
+
+// Declares routes that came later; gives what was held back for them to the dispatcher.
+net::Awaitable<bool> Messaging::declare_new() {
+    while (reconnect_.connection() && declared_ != routes_) {
+        const std::set<std::string> routes = routes_;
+        for (const std::string& route : routes) {
+            if (declared_.contains(route)) continue;
+            auto* connection = reconnect_.connection();
+            if (!connection) co_return false;
+            const auto done = co_await declare_all(*connection, declare_channel_,
+                                                   contract::task_declarations(route));
+            if (!done) {
+                log::warning("messaging", "a queue cannot be declared",
+                             {{"task", route}, {"reason", done.error().detail}});
+                if (!reconnect_.connection()) co_return false;
+            }
+            declared_.insert(route); // also after a failure: its tasks show up as unrouted
+        }
+    }
+    co_return true;
+}
+
+net::Awaitable<void> Messaging::watch_routes() {
+    while (!is_stopping_) {
+        co_await routes_changed_.wait();
+        co_await declare_new();
+        dispatcher_.add(std::exchange(held_, {}));
+    }
+}
+
+net::Awaitable<void> Messaging::watch_depths() {
+    while (!is_stopping_) {
+        co_await depths_wanted_.wait_for(options_.depth_interval);
+        if (!is_stopping_ && reconnect_.connection()) co_await measure();
+    }
+}
+
+net::Awaitable<void> Messaging::measure() {
+    std::vector<std::pair<std::string, std::uint64_t>> depths;
+    const std::set<std::string> routes = declared_;
+    for (const std::string& route : routes) {
+        auto* connection = reconnect_.connection();
+        if (!connection) co_return;
+        if (!depth_channel_ || !depth_channel_->is_open()) {
+            auto opened = co_await connection->open_channel();
+            if (!opened) co_return;
+            depth_channel_ = std::move(*opened);
+        }
+        amqp::QueueDeclare question;
+        question.queue = contract::task_queue(route);
+        question.passive = true;
+        const auto answer = co_await depth_channel_->call(std::move(question));
+        if (answer)
+            depths.emplace_back(route, answer->message_count);
+        else if (answer.error().code == amqp::ReplyCode::not_found)
+            declared_.erase(route); // somebody deleted it
+    }
+    if (declared_ != routes_) routes_changed_.set();
+    engine_.queue_depths(std::move(depths));
+}
+
+net::Awaitable<void> Messaging::ask(Call call) {
+    const auto caller = caller_;
+    if (!caller) {
+        call.reply(Failure{make_error_code(amqp::client::Errc::connection_lost),
+                           "the broker cannot be reached just now"});
+        co_return;
+    }
+    contract::TaskRequest request;
+    request.task = call.task;
+    request.with = call.with;
+    request.starts_within = call.limit;
+    contract::Message message = contract::encode(request);
+    amqp::client::Publication publication;
+    publication.exchange = contract::task_exchange;
+    publication.routing_key = contract::task_key(call.task);
+    publication.properties = std::move(message.properties);
+    publication.properties.delivery_mode = std::uint8_t{1}; // who asks, waits; nothing to keep
+    if (!publication.properties.headers) publication.properties.headers.emplace();
+    publication.properties.headers->set("baton-call", true);
+    publication.body = SharedBytes::copy_of(message.body);
+
+    const auto answer = co_await caller->call(std::move(publication), call.limit);
+    if (!answer) {
+        Failure failure = answer.error();
+        if (failure.code == amqp::client::Errc::returned)
+            failure.detail = fmt::format("no worker has offered '{}' yet", call.task);
+        else if (failure.code == boost::system::errc::timed_out)
+            failure.detail = fmt::format("no worker answered '{}' within {} ms", call.task,
+                                         call.limit.count() / 1000);
+        call.reply(std::move(failure));
+        co_return;
+    }
+    const contract::TaskReport report =
+        contract::decode_report(answer->properties, answer->body.text());
+    if (const auto* completed = std::get_if<contract::Completed>(&report.report))
+        call.reply(std::pair{true, completed->result});
+    else if (const auto* failed = std::get_if<contract::Failed>(&report.report))
+        call.reply(std::pair{false, contract::to_json(failed->problem)});
+    else
+        call.reply(std::pair{false, std::string{"{\"type\":\"baton.bad_report\"}"}});
+}
+
+void Messaging::lost() {
+    connected_.set(0);
+    dispatcher_.use(nullptr);
+    results_.lost();
+    caller_.reset();
+    declare_channel_.reset();
+    depth_channel_.reset();
+    declared_.clear();
+}
+
+} // namespace baton::orchestrator::messaging

@@ -1,0 +1,113 @@
+// One connection to the broker and everything the orchestrator does with it: declaring, dispatching,
+// taking reports, measuring queues, calling workers. Everything but the functions marked "any
+// thread" belongs to the executor.
+//
+// Order of things on each new connection: declare, then consume, then publish; and before any of it
+// the store's secret must be known, since tokens are made with it.
+#pragma once
+
+#include "amqp/client/endpoint.hpp"
+#include "amqp/client/reconnect.hpp"
+#include "amqp/client/rpc.hpp"
+#include "base/clock.hpp"
+#include "base/mailbox.hpp"
+#include "base/metrics.hpp"
+#include "base/result.hpp"
+#include "net/awaitable.hpp"
+#include "net/wakeup.hpp"
+#include "orchestrator/messaging/dispatcher.hpp"
+#include "orchestrator/messaging/results.hpp"
+#include "orchestrator/runtime/engine.hpp"
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace baton::orchestrator::messaging {
+
+struct MessagingOptions {
+    amqp::client::Endpoint endpoint;
+    std::vector<runtime::Partition> partitions = {0};
+    std::uint16_t prefetch = 2'000;
+    std::size_t publish_window = 4'000; // messages on their way to the broker
+    Duration depth_interval = std::chrono::seconds(2);
+};
+
+// A question to a worker without a workflow.
+struct Call {
+    std::string task;
+    std::string with;  // JSON
+    Duration limit{};
+    // (completed, body as JSON) or why there is no answer. Called on the executor.
+    std::function<void(Outcome<std::pair<bool, std::string>>)> reply;
+};
+
+class Messaging {
+public:
+    Messaging(net::asio::any_io_executor executor, MessagingOptions options, const Clock& clock,
+              runtime::Engine& engine);
+
+    // Any thread: what the engine says, and calls.
+    void set_secret(std::string secret) { inbox_.put({std::move(secret)}); }
+    void tell(runtime::Told told) { inbox_.put({std::move(told)}); }
+    void declare(std::vector<std::string> routes) { inbox_.put({Routes{std::move(routes)}}); }
+    void republish(runtime::DeadLetter letter) { inbox_.put({std::move(letter)}); }
+    void call(Call call) { inbox_.put({std::move(call)}); }
+    bool is_connected() const { return connected_.value() != 0; }
+
+    // Until stop_*; to be spawned once.
+    net::Awaitable<void> run();
+    // Takes no more reports; gives the broker `limit` to confirm what is on its way.
+    net::Awaitable<void> drain(Duration limit);
+    // Ends the connection and run().
+    void stop();
+
+private:
+    struct Routes {
+        std::vector<std::string> all;
+    };
+    using Incoming =
+        std::variant<std::string, runtime::Told, Routes, runtime::DeadLetter, Call>;
+
+    void take_incoming();
+    void take(std::string& secret);
+    void take(runtime::Told& told);
+    void take(Routes& routes);
+    void take(runtime::DeadLetter& letter);
+    void take(Call& call);
+
+    net::Awaitable<Outcome<void>> prepare(amqp::client::Connection& connection);
+    net::Awaitable<Outcome<void>> declare_common(amqp::client::Connection& connection);
+    net::Awaitable<bool> declare_new();
+    net::Awaitable<void> watch_routes();
+    net::Awaitable<void> watch_depths();
+    net::Awaitable<void> measure();
+    net::Awaitable<void> ask(Call call);
+    void lost();
+
+    net::asio::any_io_executor executor_;
+    MessagingOptions options_;
+    const Clock& clock_;
+    runtime::Engine& engine_;
+    Mailbox<Incoming> inbox_;
+    Dispatcher dispatcher_;
+    Results results_;
+    amqp::client::Reconnect reconnect_;
+    bool has_secret_ = false;
+    net::Broadcast secret_known_;
+    std::set<std::string> routes_;           // that need a queue
+    std::set<std::string> declared_;         // on this connection
+    std::vector<runtime::OutgoingCommand> held_; // until their queues are declared
+    net::Wakeup routes_changed_;
+    net::Wakeup depths_wanted_;
+    std::shared_ptr<amqp::client::Channel> declare_channel_;
+    std::shared_ptr<amqp::client::Channel> depth_channel_;
+    std::shared_ptr<amqp::client::RpcCaller> caller_;
+    Gauge connected_;
+    bool is_stopping_ = false;
+};
+
+} // namespace baton::orchestrator::messaging

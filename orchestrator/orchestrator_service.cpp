@@ -1,0 +1,136 @@
+// Assembly: the only file of this room that knows all its parts.
+#include "orchestrator/orchestrator_service.hpp"
+
+#include "base/log.hpp"
+#include "base/mailbox.hpp"
+#include "net/io_threads.hpp"
+#include "orchestrator/definition/catalog.hpp"
+#include "orchestrator/definition/loader.hpp"
+#include "orchestrator/messaging/messaging.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+
+#include <exception>
+
+namespace baton::orchestrator {
+namespace {
+
+Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source,
+                                                 const std::string& file_name) {
+    const definition::Loaded loaded = definition::load(source, file_name);
+    if (!loaded)
+        return Failure{make_error_code(runtime::EngineErrc::bad_definition),
+                       definition::render(loaded.diagnostics, source)};
+    // The engine writes id and version into its own copy.
+    return std::make_shared<core::Workflow>(*loaded.workflow);
+}
+
+std::vector<runtime::Partition> partitions_of(const Options& options) {
+    std::vector<runtime::Partition> all;
+    for (runtime::Partition part = 0; part < options.partitions; ++part) all.push_back(part);
+    return all;
+}
+
+runtime::EngineOptions engine_options(const Options& options) {
+    runtime::EngineOptions made;
+    made.partitions = partitions_of(options);
+    made.partition_count = options.partitions;
+    made.node = options.node;
+    made.cached_runs_max = options.cached_runs_max;
+    return made;
+}
+
+} // namespace
+
+struct OrchestratorService::Parts {
+    Parts(Options given, runtime::RunStore& store, const Clock& time)
+        : options(std::move(given)), clock(time),
+          engine(engine_options(options), store, clock, compile,
+                 {.ready = [this](std::string secret) { messaging->set_secret(std::move(secret)); },
+                  .tell = [this](runtime::Told told) { messaging->tell(std::move(told)); },
+                  .declare =
+                      [this](std::vector<std::string> routes) {
+                          messaging->declare(std::move(routes));
+                      },
+                  .republish =
+                      [this](runtime::DeadLetter letter) {
+                          messaging->republish(std::move(letter));
+                      }}) {}
+
+    Options options;
+    const Clock& clock;
+    runtime::Engine engine;
+    std::unique_ptr<net::IoThreads> io;
+    std::unique_ptr<messaging::Messaging> messaging;
+    bool is_running = false;
+};
+
+OrchestratorService::OrchestratorService(Options options, runtime::RunStore& store,
+                                         const Clock& clock)
+    : parts_(std::make_unique<Parts>(std::move(options), store, clock)) {}
+
+OrchestratorService::~OrchestratorService() { stop(); }
+
+Outcome<void> OrchestratorService::start() {
+    Parts& parts = *parts_;
+    messaging::MessagingOptions options;
+    BATON_ASSIGN(options.endpoint, amqp::client::parse_url(parts.options.broker_url));
+    if (options.endpoint.connection_name.empty())
+        options.endpoint.connection_name = "orchestrator " + parts.options.node;
+    options.partitions = partitions_of(parts.options);
+    options.prefetch = parts.options.prefetch;
+    options.depth_interval = parts.options.depth_interval;
+    parts.io = std::make_unique<net::IoThreads>("orchestrator", 1);
+    auto& context = parts.io->context(0);
+    parts.messaging = std::make_unique<messaging::Messaging>(
+        context.get_executor(), std::move(options), parts.clock, parts.engine);
+    net::asio::co_spawn(context, parts.messaging->run(), [](std::exception_ptr stray) {
+        if (stray) std::rethrow_exception(stray);
+    });
+    parts.engine.start();
+    parts.is_running = true;
+    return Outcome<void>{boost::system::in_place_value};
+}
+
+void OrchestratorService::stop() {
+    Parts& parts = *parts_;
+    if (!parts.is_running) return;
+    parts.is_running = false;
+    // No more reports; what is on its way gets confirmed; the engine writes its cursor and ends; then
+    // the connection. Each step only after the one before it.
+    auto& context = parts.io->context(0);
+    Mailbox<int> drained;
+    net::asio::co_spawn(context, parts.messaging->drain(parts.options.drain),
+                        [&drained](std::exception_ptr) { drained.put(1); });
+    drained.take();
+    parts.engine.stop();
+    net::asio::post(context, [&parts] { parts.messaging->stop(); });
+    parts.io->drain();
+    parts.io->stop();
+    parts.messaging.reset();
+    parts.io.reset();
+}
+
+runtime::Engine& OrchestratorService::engine() { return parts_->engine; }
+
+void OrchestratorService::call(std::string task, std::string with, Duration limit,
+                               std::function<void(Outcome<CallAnswer>)> reply) {
+    messaging::Call call;
+    call.task = std::move(task);
+    call.with = std::move(with);
+    call.limit = limit;
+    call.reply = [reply = std::move(reply)](Outcome<std::pair<bool, std::string>> answer) {
+        if (answer)
+            reply(CallAnswer{answer->first, std::move(answer->second)});
+        else
+            reply(std::move(answer).error());
+    };
+    parts_->messaging->call(std::move(call));
+}
+
+bool OrchestratorService::is_connected() const {
+    return parts_->messaging && parts_->messaging->is_connected();
+}
+
+} // namespace baton::orchestrator
