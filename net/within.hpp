@@ -26,6 +26,8 @@ Awaitable<Result<T>> within(Duration limit, Awaitable<Result<T>> operation) {
     asio::steady_timer timer(co_await asio::this_coro::executor, limit);
     auto first = co_await (std::move(operation) || timer.async_wait(as_result));
     if (first.index() == 0) co_return std::move(std::get<0>(first));
+    // A timer that ended with an error was cancelled from outside, together with the operation.
+    if (const Status& expired = std::get<1>(first); !expired) co_return expired.error();
     co_return timed_out();
 }
 
@@ -35,6 +37,8 @@ Awaitable<Outcome<T>> within(Duration limit, Awaitable<Outcome<T>> operation) {
     asio::steady_timer timer(co_await asio::this_coro::executor, limit);
     auto first = co_await (std::move(operation) || timer.async_wait(as_result));
     if (first.index() == 0) co_return std::move(std::get<0>(first));
+    if (const Status& expired = std::get<1>(first); !expired)
+        co_return Failure{expired.error(), "cancelled"};
     co_return Failure{timed_out(), "no answer in time"};
 }
 

@@ -49,7 +49,7 @@ public:
     net::Awaitable<Failure> run();
 
     // Says goodbye; run() returns when the broker has answered, after five seconds at the latest.
-    // May be called at any time and twice.
+    // May be called twice; does nothing before open() has succeeded.
     void close(ReplyCode code = ReplyCode::success, std::string_view text = "bye");
 
     net::Awaitable<Outcome<std::shared_ptr<Channel>>> open_channel();

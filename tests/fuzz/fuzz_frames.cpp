@@ -13,14 +13,14 @@ using namespace baton;
 namespace {
 
 // The frames, written again, and the error at the end, if any.
-struct Outcome {
+struct Reading {
     amqp::Buffer frames;
     ErrorCode error;
 };
 
-Outcome read_all(ByteView bytes, std::size_t piece) {
+Reading read_all(ByteView bytes, std::size_t piece) {
     amqp::FrameReader reader(256);
-    Outcome outcome;
+    Reading reading;
     while (!bytes.empty()) {
         const auto space = reader.writable();
         const std::size_t count = std::min({piece, bytes.size(), space.size()});
@@ -30,15 +30,15 @@ Outcome read_all(ByteView bytes, std::size_t piece) {
         while (true) {
             const auto frame = reader.next();
             if (!frame) {
-                outcome.error = frame.error();
-                return outcome;
+                reading.error = frame.error();
+                return reading;
             }
             if (!*frame) break;
-            amqp::append_frame(outcome.frames, (*frame)->type, (*frame)->channel,
+            amqp::append_frame(reading.frames, (*frame)->type, (*frame)->channel,
                                (*frame)->payload);
         }
     }
-    return outcome;
+    return reading;
 }
 
 } // namespace
@@ -46,8 +46,8 @@ Outcome read_all(ByteView bytes, std::size_t piece) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
     const ByteView bytes = std::as_bytes(std::span(data + 1, size - 1));
-    const Outcome pieces = read_all(bytes, std::size_t{data[0]} + 1);
-    const Outcome whole = read_all(bytes, size);
+    const Reading pieces = read_all(bytes, std::size_t{data[0]} + 1);
+    const Reading whole = read_all(bytes, size);
     BATON_ASSERT(pieces.frames.text() == whole.frames.text(), "the same frames from any pieces");
     BATON_ASSERT(pieces.error == whole.error, "the same error from any pieces");
     BATON_ASSERT(as_text(bytes).starts_with(whole.frames.text()), "frames are written as read");
