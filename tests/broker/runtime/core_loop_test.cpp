@@ -1,0 +1,162 @@
+#include "broker/runtime/core_loop.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace baton::test {
+namespace {
+
+namespace core = broker::core;
+using broker::runtime::CoreLoop;
+using broker::runtime::JournalWork;
+
+class StillClock final : public Clock {
+public:
+    Time now() const override { return time; }
+    Time time = time_from_micros(1'000'000);
+};
+
+class Running : public testing::Test {
+protected:
+    Running() {
+        loop.finish_recovery(0);
+        open(connection);
+        method(amqp::ChannelOpen{});
+        finish_journal();
+        commands.clear();
+    }
+
+    void open(core::ConnectionId id) {
+        core::ConnectionOpened opened;
+        opened.connection = id;
+        opened.user = "guest";
+        opened.vhost = "/";
+        loop.apply(std::move(opened));
+    }
+    template <typename Method>
+    void method(Method said) {
+        loop.apply(core::MethodReceived{connection, 1, amqp::Method(std::move(said))});
+    }
+    void publish(bool persistent) {
+        const std::string properties = persistent ? std::string("\x10\x00\x02", 3)
+                                                  : std::string(2, '\0');
+        core::PublishReceived event;
+        event.connection = connection;
+        event.channel = 1;
+        event.routing_key = "q";
+        event.properties = as_bytes(properties);
+        event.body = as_bytes(std::string_view("body"));
+        loop.batch([&](core::Broker& broker, Time now, core::Turn& turn) {
+            broker.publish(event, now, turn);
+        });
+    }
+    void finish_journal() {
+        for (const JournalWork& work : std::exchange(journal, {}))
+            if (work.needs_sync) loop.durable_up_to(work.turn);
+    }
+    std::size_t confirms() const {
+        return static_cast<std::size_t>(
+            std::ranges::count_if(commands, [](const core::Command& command) {
+                return std::holds_alternative<core::Confirm>(command.action);
+            }));
+    }
+
+    StillClock clock;
+    std::vector<core::Command> commands;
+    std::vector<JournalWork> journal;
+    std::optional<Time> alarm;
+    int wakes = 0;
+    const core::ConnectionId connection{1};
+    static core::Options options_with_a_user() {
+        core::Options options;
+        options.first_user_password_hash = "of guest";
+        return options;
+    }
+    CoreLoop loop{options_with_a_user(),
+                  clock,
+                  {.commands =
+                       [this](std::span<core::Command> given) {
+                           for (core::Command& command : given)
+                               commands.push_back(std::move(command));
+                       },
+                   .journal = [this](JournalWork work) { journal.push_back(std::move(work)); },
+                   .alarm = [this](std::optional<Time> due) { alarm = due; },
+                   .wake = [this] { ++wakes; }}};
+};
+
+TEST_F(Running, AConfirmOfAPersistentMessageWaitsForTheJournal) {
+    method(amqp::QueueDeclare{.queue = "q", .durable = true, .arguments = {}});
+    method(amqp::ConfirmSelect{});
+    finish_journal();
+
+    publish(true);
+    EXPECT_EQ(confirms(), 0u);
+    ASSERT_EQ(journal.size(), 1u);
+    EXPECT_TRUE(journal[0].needs_sync);
+    finish_journal();
+
+    EXPECT_EQ(confirms(), 1u);
+    EXPECT_TRUE(loop.is_settled());
+}
+
+TEST_F(Running, AConfirmThatNeedsNoRecordGoesAtOnce) {
+    method(amqp::QueueDeclare{.queue = "q", .arguments = {}});
+    method(amqp::ConfirmSelect{});
+    finish_journal();
+
+    publish(false);
+
+    EXPECT_EQ(confirms(), 1u);
+    EXPECT_TRUE(journal.empty());
+}
+
+TEST_F(Running, ConfirmsKeepTheirOrderBehindOneThatWaits) {
+    method(amqp::QueueDeclare{.queue = "q", .durable = true, .arguments = {}});
+    method(amqp::ConfirmSelect{});
+    finish_journal();
+
+    publish(true);
+    publish(false);
+    EXPECT_EQ(confirms(), 0u);
+    finish_journal();
+
+    std::vector<std::uint64_t> tags;
+    for (const core::Command& command : commands)
+        if (const auto* confirm = std::get_if<core::Confirm>(&command.action))
+            tags.push_back(confirm->delivery_tag);
+    ASSERT_FALSE(tags.empty());
+    EXPECT_TRUE(std::ranges::is_sorted(tags));
+    EXPECT_EQ(tags.back(), 2u);
+}
+
+TEST_F(Running, TheAlarmFollowsTheNextDeadline) {
+    method(amqp::QueueDeclare{.queue = "q", .arguments = {{"x-expires", std::int32_t{5000}}}});
+
+    ASSERT_TRUE(alarm.has_value());
+    clock.time = *alarm;
+    loop.tick();
+    EXPECT_TRUE(loop.broker().overview().queues.empty());
+}
+
+TEST_F(Running, AdministrationIsAnsweredWhenItIsDurable) {
+    amqp::ReplyCode code{};
+    loop.administer(core::PutVhost{{.name = "v", .description = {}, .tags = {}}},
+                    [&](const core::Answer& answer) { code = answer.code; });
+    EXPECT_NE(code, amqp::ReplyCode::success);
+    finish_journal();
+    EXPECT_EQ(code, amqp::ReplyCode::success);
+}
+
+TEST_F(Running, PostedWorkWakesTheLoopOnceAndRunsInOrder) {
+    std::vector<int> order;
+    loop.post([&](CoreLoop&) { order.push_back(1); });
+    loop.post([&](CoreLoop&) { order.push_back(2); });
+
+    EXPECT_EQ(wakes, 1);
+    loop.run_posted();
+    EXPECT_EQ(order, (std::vector<int>{1, 2}));
+}
+
+} // namespace
+} // namespace baton::test
