@@ -221,7 +221,8 @@ void Protocol::on(Channel& channel, const amqp::BasicGet& method) {
     Queue* queue = queue_or_refuse(channel, *name, method.id);
     if (queue == nullptr) return;
     used(*queue);
-    serve(*queue);
+    catch_up(*queue);
+    if (queue->ready() != 0) serve(*queue); // whoever waits longer comes first; expiry
     if (queue->ready() == 0) return reply(channel, amqp::BasicGetEmpty{});
 
     Entry entry = queue->pop();

@@ -23,8 +23,7 @@ ByteView Protocol::headers_of(const Message& message) {
 }
 
 void Protocol::settle_dead_letters() {
-    for (std::uint32_t settled = 0;
-         !burials_.empty() && settled < options_.dead_letters_per_turn_max; ++settled) {
+    for (; !burials_.empty() && dead_letters_left_ != 0; --dead_letters_left_) {
         Burial burial = std::move(burials_.front());
         burials_.pop_front();
         // The copy is stored before the original is forgotten: a crash in between leaves both.

@@ -11,7 +11,8 @@
 namespace baton::broker::core {
 
 Protocol::Protocol(Options options)
-    : options_(std::move(options)), state_(options_), random_(options_.seed) {}
+    : options_(std::move(options)), state_(options_), random_(options_.seed),
+      dead_letters_left_(options_.dead_letters_per_turn_max) {}
 
 Protocol::~Protocol() = default;
 
@@ -63,10 +64,11 @@ std::optional<Time> Protocol::next_deadline() const {
 }
 
 void Protocol::finish() {
+    dead_letters_left_ = options_.dead_letters_per_turn_max;
     do {
         settle_dead_letters();
         deliver_due();
-    } while (!due_.empty());
+    } while (!due_.empty() || (!burials_.empty() && dead_letters_left_ != 0));
     flush_confirms();
     retain();
     watch_stored_bytes();

@@ -192,6 +192,7 @@ private:
     bool check_binding_rights(Channel& channel, const Bound& bound, amqp::MethodId method);
     // With its messages, bindings and consumers; does not dead-letter.
     void delete_queue(Queue& queue);
+    void forget_unacked_records(const Queue& queue);
     void delete_exchange(Exchange& exchange);
     // Deletes an auto-delete exchange that has lost its last binding.
     void delete_if_unbound(Vhost& vhost, const std::string& exchange);
@@ -270,8 +271,10 @@ private:
         queue.due = true;
         due_.push_back(&queue);
     }
-    // Before something looks at or counts the ready messages of a queue.
+    // Before something looks at or counts the ready messages of a queue: what was put off until the
+    // end of the turn happens now.
     void catch_up(Queue& queue) {
+        if (!burials_.empty()) settle_dead_letters();
         if (queue.due) serve(queue);
     }
     void deliver_due();
@@ -347,6 +350,7 @@ private:
 
     std::vector<Queue*> due_;
     std::deque<Burial> burials_;
+    std::uint32_t dead_letters_left_ = 0; // that this turn may still settle
     std::vector<Channel*> confirming_;
     Deadlines<QueueId> deadlines_;
     std::vector<Queue*> key_routes_; // of a publish with several routing keys

@@ -253,7 +253,7 @@ bool Protocol::place(const MessageRef& message, std::span<Queue* const> queues) 
     const auto refuses = [this](Queue* queue) {
         if (queue->settings().overflow == Overflow::drop_head || !queue->settings().is_bounded())
             return false;
-        catch_up(*queue);
+        if (queue->due) serve(*queue);
         return queue->is_full();
     };
     const auto first = std::find_if(queues.begin(), queues.end(), refuses);

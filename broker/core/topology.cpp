@@ -358,11 +358,29 @@ void Protocol::delete_queue(Queue& queue) {
 
     std::vector<std::string> sources;
     for (const auto& [order, source] : queue.bound_to) sources.push_back(source->name());
-    if (queue.is_recorded())
+    if (queue.is_recorded()) {
+        if (queue.unacked != 0) forget_unacked_records(queue);
         commit(QueueDeleted{queue.id()});
-    else
+    } else {
         state_.delete_queue(queue);
+    }
     for (const std::string& source : sources) delete_if_unbound(vhost, source);
+}
+
+// What is delivered and not acknowledged stays with its channels, but no longer in the journal.
+void Protocol::forget_unacked_records(const Queue& queue) {
+    for (auto& [id, connection] : connections_)
+        for (auto& channel : connection->channels) {
+            if (channel == nullptr) continue;
+            for (std::size_t at = 0; at < channel->unacked.size(); ++at) {
+                const Unacked& unacked = channel->unacked[at];
+                if (unacked.queue != &queue || !unacked.entry.message) continue;
+                Message& message = *unacked.entry.message;
+                if (message.notes.durable.remove(queue.id(), unacked.entry.position) &&
+                    message.notes.durable.empty())
+                    state_.dead(message);
+            }
+        }
 }
 
 void Protocol::on(Channel& channel, const amqp::QueuePurge& method) {

@@ -1,0 +1,83 @@
+// A story for the broker core, told line by line. `ch=2` is channel 1 of connection 2, `ch=2.3` its
+// channel 3; both are opened silently when they are first named, as user guest of vhost "/".
+//
+//   queue NAME [durable exclusive auto-delete passive nowait] [x-argument=value]…
+//   exchange NAME TYPE [durable auto-delete internal passive] [x-argument=value]…
+//   bind QUEUE SOURCE KEY [argument=value]…     unbind …     bind-exchange TARGET SOURCE KEY
+//   publish key=K [exchange=X mandatory immediate persistent ttl= priority= reply-to= user-id=
+//           cc=a,b bcc=a,b headers…] "body" [times=N]
+//   consume QUEUE [tag= no-ack exclusive nowait priority=]      cancel TAG
+//   get QUEUE [no-ack]       ack TAG [multiple]    nack TAG [multiple drop]    reject TAG [drop]
+//   recover   qos N [global size=]   confirm   tx-select tx-commit tx-rollback
+//   purge QUEUE   delete-queue QUEUE [if-unused if-empty]   delete-exchange NAME [if-unused]
+//   open   close   close-ok   disconnect   lost   connect [user= vhost=]
+//   wait SECONDS (moves the clock and ticks)   written BYTES   alarm memory|disk|journal on|off
+//   hold (what waits for the journal stays there) and flush   stop   restart (replays the records)
+//   seal (a segment)   put-user NAME [tag=]   put-vhost NAME   permit USER CONFIGURE WRITE READ
+//   remove-user NAME   close-client N   state (the queues after the turn)
+#pragma once
+
+#include "broker/core/broker.hpp"
+#include "print.hpp"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace baton::broker::core {
+
+class Story {
+public:
+    Story();
+
+    // One event, in the turn that is being made.
+    void tell(std::string_view line);
+    // Ends the turn: what came out, line by line.
+    std::vector<std::string> finish();
+
+    Broker& broker() { return *broker_; }
+    // A broker made from the records so far, as after a crash.
+    std::unique_ptr<Broker> recovered() const;
+    Time now() const { return now_; }
+
+private:
+    struct Words;
+
+    void start();
+    ConnectionId connection_of(const Words& words);
+    std::pair<ConnectionId, ChannelNumber> channel_of(const Words& words);
+    void ensure_open(ConnectionId connection, ChannelNumber channel);
+    void open_connection(ConnectionId connection, std::string user, std::string vhost);
+    void send(const Words& words, amqp::Method method);
+    void apply(Event event);
+    void publish(const Words& words);
+    void silently(Event event);
+    bool tell_topology(const Words& words);
+    bool tell_basic(const Words& words);
+    bool tell_channel(const Words& words);
+    bool tell_house(const Words& words);
+    void keep_records();
+    void show_state();
+
+    Options options_;
+    std::unique_ptr<Broker> broker_;
+    Printer printer_;
+    Turn turn_;
+    Time now_ = time_from_micros(1'000'000'000'000'000);
+    std::set<ConnectionId> connections_;
+    std::set<std::pair<ConnectionId, ChannelNumber>> channels_;
+    std::map<RecordNumber, Record> records_;
+    RecordNumber last_record_ = 0;
+    RecordNumber sealed_up_to_ = 0;
+    bool holding_ = false;
+    bool shows_state_ = false;
+    std::vector<std::string> extra_lines_;
+};
+
+// Everything durable as text, for comparing two brokers.
+std::string durable_state(const Broker& broker);
+
+} // namespace baton::broker::core
