@@ -7,6 +7,7 @@
 #include "amqp/client/rpc.hpp"
 #include "base/random.hpp"
 #include "net/within.hpp"
+#include "tests/amqp/client/own_broker.hpp"
 #include "tests/amqp/client/rabbitmq_node.hpp"
 #include "tests/amqp/client/relay.hpp"
 
@@ -488,8 +489,8 @@ TEST(Wire, WhatWasNotConfirmedWhenItBreaksIsLost) {
     }
 }
 
-Awaitable<void> freeze_until_closed(Connection& connection, tests::Relay& relay) {
-    relay.freeze();
+Awaitable<void> mute_until_closed(Connection& connection, tests::Relay& relay) {
+    relay.mute_broker();
     co_await until([&connection] { return !connection.is_open(); });
 }
 
@@ -502,7 +503,7 @@ TEST(Wire, ASilentBrokerIsGivenUpAfterTwoHeartbeats) {
     run(context,
         with_connection(
             endpoint,
-            [&relay](Connection& connection) { return freeze_until_closed(connection, relay); },
+            [&relay](Connection& connection) { return mute_until_closed(connection, relay); },
             &reason));
     EXPECT_EQ(reason.code, Errc::heartbeat_missed) << reason.detail;
 }
@@ -616,16 +617,22 @@ TEST(Reconnect, StopsAlsoWhenNoBrokerAnswers) {
 
 int main(int argc, char** argv) {
     testing::InitGoogleTest(&argc, argv);
-    using baton::tests::RabbitMqNode;
-    std::unique_ptr<RabbitMqNode> node;
-    if (const char* url = std::getenv("BATON_TEST_AMQP_URL")) {
-        baton::amqp::client::broker_url = url;
+    using namespace baton::tests;
+    std::unique_ptr<RabbitMqNode> rabbitmq;
+    std::unique_ptr<OwnBroker> own;
+    std::string& url = baton::amqp::client::broker_url;
+    if (const char* given = std::getenv("BATON_TEST_AMQP_URL")) {
+        url = given;
+    } else if (const char* program = std::getenv("BATON_TEST_BROKER")) {
+        own = OwnBroker::start(program);
+        if (own == nullptr) return 1;
+        url = own->url();
     } else if (RabbitMqNode::is_installed()) {
-        node = RabbitMqNode::start();
-        if (node == nullptr) return 1;
-        baton::amqp::client::broker_url = node->url();
+        rabbitmq = RabbitMqNode::start();
+        if (rabbitmq == nullptr) return 1;
+        url = rabbitmq->url();
     } else {
-        std::puts("SKIPPED: rabbitmq-server is not installed and BATON_TEST_AMQP_URL is not set");
+        std::puts("SKIPPED: rabbitmq-server is not installed and no other broker is given");
         return 0;
     }
     return RUN_ALL_TESTS();

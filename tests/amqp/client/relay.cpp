@@ -19,13 +19,16 @@ struct Relay::Pair : std::enable_shared_from_this<Relay::Pair> {
                                                    &space](error_code error, std::size_t count) {
             if (error) return self->close();
             // Swallowed: to both sides the other one looks dead.
-            if (self->relay->is_frozen_) return self->pump(from, to, space);
+            if (self->swallows(from)) return self->pump(from, to, space);
             asio::async_write(to, asio::buffer(space, count),
                               [self, &from, &to, &space](error_code failed, std::size_t) {
                                   if (failed) return self->close();
                                   self->pump(from, to, space);
                               });
         });
+    }
+    bool swallows(const tcp::socket& from) const {
+        return relay->is_frozen_ || (relay->is_muted_ && &from == &far);
     }
     void close() {
         error_code ignored;

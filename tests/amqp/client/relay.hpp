@@ -19,7 +19,8 @@ public:
     std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
     // Nothing goes through any more, but nobody is told.
     void freeze() { is_frozen_ = true; }
-    void thaw() { is_frozen_ = false; }
+    // The client hears nothing any more; the broker still does.
+    void mute_broker() { is_muted_ = true; }
     // Ends the present connection; the next one is accepted.
     void cut();
     int connections() const { return connections_; }
@@ -33,6 +34,7 @@ private:
     std::uint16_t target_port_;
     std::shared_ptr<Pair> pair_;
     bool is_frozen_ = false;
+    bool is_muted_ = false;
     int connections_ = 0;
 };
 

@@ -315,7 +315,8 @@ TEST_F(ScriptedBroker, HangingUpAtAnyStepOfTheOpeningIsReported) {
 
 Awaitable<void> close_at_the_same_time(Broker& broker, Connection& connection) {
     co_await broker.open();
-    while (!connection.is_open()) co_await net::sleep_for(1ms);
+    while (!connection.is_open())
+        co_await net::sleep_for(1ms);
     connection.close();
     connection.close();
     const auto [channel, close] = co_await broker.read();
