@@ -133,14 +133,14 @@ struct EngineOptions {
 // The outside of the engine. `tell` must be set; the others may be empty.
 struct EngineSinks {
     // The store's secret, 32 bytes, keys the MAC of task tokens. Called before anything else is.
-    std::function<void(std::string secret)> ready;
+    std::function<void(std::string secret)> ready{};
     // Commands to publish and deliveries to ack. Called on the engine's thread, after the commit.
-    std::function<void(Told)> tell;
+    std::function<void(Told)> tell{};
     // The routes (task types) that need a queue; called with all of them at start and after every
     // deploy that adds one, before the first command for it.
-    std::function<void(std::vector<std::string> routes)> declare;
+    std::function<void(std::vector<std::string> routes)> declare{};
     // Where message-less dead letters go when they are redriven: to be published again as they were.
-    std::function<void(DeadLetter)> republish;
+    std::function<void(DeadLetter)> republish{};
 };
 
 // Readable at any time, from any thread.

@@ -98,6 +98,7 @@ struct Engine::Body {
     // engine_work.cpp
     bool work();
     void gather(std::vector<Item> items);
+    void drop_watch(const Engine::WatchId& id);
     void run_thread();
     std::optional<Time> next_wake() const;
     bool prepare(Work& work);

@@ -63,18 +63,29 @@ void Engine::Body::gather(std::vector<Item> items) {
         } else if (auto* depth = std::get_if<DepthItem>(&item.body)) {
             for (auto& [route, waiting] : depth->waiting) depths[route] = {waiting, now};
         } else if (auto* forget = std::get_if<ForgetItem>(&item.body)) {
-            const auto watch = watches.find(forget->id);
-            if (watch == watches.end()) continue;
-            const auto [first, last] = watches_of.equal_range(watch->second.run_id);
-            const auto entry = std::find_if(
-                first, last, [&](const auto& one) { return one.second == forget->id; });
-            if (entry != last) watches_of.erase(entry);
-            watches.erase(watch);
+            drop_watch(forget->id);
         } else {
             pending.push_back(std::move(item));
         }
     }
     metrics.waiting_items.set(static_cast<std::int64_t>(pending.size()));
+}
+
+void Engine::Body::drop_watch(const Engine::WatchId& id) {
+    const auto watch = watches.find(id);
+    if (watch == watches.end()) {
+        // It may not have been looked at yet.
+        std::erase_if(pending, [&](const Item& item) {
+            const auto* one = std::get_if<WatchItem>(&item.body);
+            return one && one->id == id;
+        });
+        return;
+    }
+    const auto [first, last] = watches_of.equal_range(watch->second.run_id);
+    const auto entry =
+        std::find_if(first, last, [&](const auto& one) { return one.second == id; });
+    if (entry != last) watches_of.erase(entry);
+    watches.erase(watch);
 }
 
 bool Engine::Body::work() {

@@ -1,0 +1,583 @@
+// The engine over a simulated store and a clock that stands still: batches, answers, failures of the
+// store, other owners, alarms, idempotent starts, dead letters.
+#include "orchestrator/runtime/engine.hpp"
+
+#include "orchestrator/definition/catalog.hpp"
+#include "orchestrator/definition/loader.hpp"
+#include "tests/support/sim_clock.hpp"
+#include "tests/support/sim_store.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace baton::orchestrator::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+const std::string two_steps = R"(
+workflow = "two-steps"
+timeout = "1h"
+idempotency = { key = "input.name", window = "1d" }
+[input]
+name = { type = "string", required = true }
+[defaults]
+timeout = "30s"
+retry = { max_attempts = 2, initial_interval = "10s", jitter = 0.0 }
+[[step]]
+id = "first"
+task = "a.one"
+with = { name = "${input.name}" }
+[[step]]
+id = "second"
+task = "a.two"
+with = { n = "${first.n}" }
+[output]
+n = "${second.n}"
+)";
+
+Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source,
+                                                 const std::string& file) {
+    const auto loaded = definition::load(source, file);
+    if (!loaded)
+        return Failure{make_error_code(EngineErrc::bad_definition),
+                       definition::render(loaded.diagnostics, source)};
+    return std::make_shared<core::Workflow>(*loaded.workflow);
+}
+
+// One process: an engine, what it told, and a place for answers.
+struct Process {
+    explicit Process(test::SimDatabase& database, const Clock& clock, std::uint64_t seed = 7)
+        : store(database), engine(options(seed), store, clock, compile,
+                                  {.tell =
+                                       [this](Told one) {
+                                           for (auto& command : one.commands)
+                                               commands.push_back(std::move(command));
+                                           for (const auto handle : one.settled)
+                                               settled.push_back(handle);
+                                       },
+                                   .declare = [this](std::vector<std::string> all) {
+                                       routes = std::move(all);
+                                   }}) {}
+
+    static EngineOptions options(std::uint64_t seed) {
+        EngineOptions made;
+        made.seed = seed;
+        return made;
+    }
+
+    void work() {
+        while (engine.work()) {
+        }
+    }
+    std::vector<core::DispatchTask> dispatched() {
+        std::vector<core::DispatchTask> all;
+        for (const auto& one : commands)
+            if (const auto* task = std::get_if<core::DispatchTask>(&one.command))
+                all.push_back(*task);
+        commands.clear();
+        return all;
+    }
+    void confirm_all() {
+        std::vector<OutboxPlace> places;
+        for (const auto& one : commands) places.push_back(one.place);
+        engine.confirmed(places);
+    }
+    void deploy(const std::string& source) {
+        engine.deploy(source, "test.toml", [](Outcome<Deployed> one) { ASSERT_TRUE(one); });
+        work();
+    }
+    std::string start(const std::string& name) {
+        std::string run_id;
+        engine.start_run({"two-steps", 0, R"({"name":")" + name + "\"}", ""},
+                         [&](Outcome<Started> one) {
+                             ASSERT_TRUE(one) << one.error().detail;
+                             run_id = one->run_id;
+                         });
+        work();
+        return run_id;
+    }
+    void complete(const std::string& run_id, const std::string& step, const std::string& result,
+                  DeliveryHandle handle, std::uint32_t attempt = 1) {
+        engine.report({{run_id,
+                        core::TaskCompleted{{step, false, attempt},
+                                            core::Document::parse(result).value()},
+                        handle}});
+    }
+    void fail(const std::string& run_id, const std::string& step, std::uint32_t attempt) {
+        core::Problem problem;
+        problem.type = "down";
+        engine.report({{run_id, core::TaskFailed{{step, false, attempt}, problem}, 1}});
+    }
+
+    test::SimStore store;
+    std::vector<OutgoingCommand> commands;
+    std::vector<DeliveryHandle> settled;
+    std::vector<std::string> routes;
+    Engine engine;
+};
+
+struct EngineTest : testing::Test {
+    test::SimDatabase database;
+    test::SimClock clock;
+    Process process{database, clock};
+};
+
+TEST_F(EngineTest, RunsAWorkflowFromStartToEnd) {
+    process.deploy(two_steps);
+    EXPECT_THAT(process.routes, ElementsAre("a.one", "a.two"));
+
+    const std::string run = process.start("ada");
+    const auto first = process.dispatched();
+    ASSERT_THAT(first, SizeIs(1));
+    EXPECT_EQ(first[0].route, "a.one");
+    EXPECT_EQ(first[0].with.text(), R"({"name":"ada"})");
+    EXPECT_EQ(first[0].idempotency_key, run + "/first");
+
+    process.complete(run, "first", R"({"n":1})", 11);
+    process.work();
+    EXPECT_THAT(process.settled, ElementsAre(11));
+    process.complete(run, "second", R"({"n":2})", 12);
+    process.work();
+
+    EXPECT_EQ(database.runs[run].status, RunStatus::completed);
+    EXPECT_EQ(database.runs[run].output, R"({"n":2})");
+    EXPECT_EQ(database.history.size(), 3u);
+    EXPECT_THAT(database.alarms, IsEmpty());
+}
+
+TEST_F(EngineTest, TellsNothingBeforeItIsDurable) {
+    process.deploy(two_steps);
+    process.store.on_commit = [&] {
+        EXPECT_THAT(process.commands, IsEmpty());
+        EXPECT_THAT(process.settled, IsEmpty());
+        return test::SimStore::Fault::none;
+    };
+    process.start("ada");
+    EXPECT_THAT(process.commands, SizeIs(1));
+}
+
+TEST_F(EngineTest, SeveralEventsOfARunAreOneChange) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    const auto commits = database.commits;
+
+    process.complete(run, "first", R"({"n":1})", 11);
+    process.complete(run, "second", R"({"n":2})", 12);
+    process.work();
+
+    EXPECT_EQ(database.commits, commits + 1);
+    EXPECT_EQ(database.runs[run].version, 2u);
+    EXPECT_EQ(database.runs[run].status, RunStatus::completed);
+    EXPECT_THAT(process.settled, ElementsAre(11, 12));
+}
+
+TEST_F(EngineTest, AReportThatComesTwiceCountsOnce) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.complete(run, "first", R"({"n":1})", 11);
+    process.work();
+    process.dispatched();
+
+    process.complete(run, "first", R"({"n":1})", 12);
+    process.work();
+
+    EXPECT_THAT(process.dispatched(), IsEmpty());
+    EXPECT_THAT(process.settled, ElementsAre(11, 12));
+    EXPECT_EQ(database.runs[run].version, 2u);
+    EXPECT_EQ(process.engine.metrics().ignored_reports.value(), 1u);
+}
+
+TEST_F(EngineTest, AReportForAnUnknownRunIsSettledAndForgotten) {
+    process.deploy(two_steps);
+    process.complete("0198c0de-0000-7000-8000-000000000001", "first", "1", 5);
+    process.work();
+
+    EXPECT_THAT(process.settled, ElementsAre(5));
+    EXPECT_EQ(process.engine.metrics().unknown_reports.value(), 1u);
+}
+
+TEST_F(EngineTest, BadRequestsGetSentences) {
+    process.deploy(two_steps);
+    const auto failure = [&](StartRequest request) {
+        std::string detail;
+        process.engine.start_run(std::move(request), [&](Outcome<Started> one) {
+            ASSERT_FALSE(one);
+            detail = one.error().detail;
+        });
+        process.work();
+        return detail;
+    };
+    EXPECT_EQ(failure({"nope", 0, "", ""}), "there is no workflow 'nope'");
+    EXPECT_EQ(failure({"two-steps", 9, "", ""}),
+              "version 9 of workflow 'two-steps' is not live, version 1 is");
+    EXPECT_THAT(failure({"two-steps", 0, "{", ""}), HasSubstr("not JSON"));
+    EXPECT_EQ(failure({"two-steps", 0, R"({"x":1})", ""}),
+              "input.name: required\ninput.x: not known to this workflow");
+
+    std::string report;
+    process.engine.deploy("workflow = 5", "bad.toml",
+                          [&](Outcome<Deployed> one) { report = one.error().detail; });
+    std::string cancelled;
+    process.engine.cancel("no-run", "why",
+                          [&](Outcome<RunChanged> one) { cancelled = one.error().detail; });
+    process.work();
+    EXPECT_THAT(report, HasSubstr("bad.toml:1:"));
+    EXPECT_EQ(cancelled, "there is no run no-run");
+}
+
+TEST_F(EngineTest, TheSameKeyGivesTheSameRun) {
+    process.deploy(two_steps);
+    const std::string first = process.start("ada");
+    const std::string second = process.start("ada");
+    const std::string other = process.start("grace");
+
+    EXPECT_EQ(first, second);
+    EXPECT_NE(first, other);
+    EXPECT_EQ(database.runs.size(), 2u);
+
+    clock.advance(25h);
+    process.work();
+    EXPECT_NE(process.start("ada"), first);
+}
+
+TEST_F(EngineTest, TheSameKeyTwiceInOneBatchGivesOneRun) {
+    process.deploy(two_steps);
+    std::vector<std::string> ids;
+    for (int i = 0; i < 3; ++i)
+        process.engine.start_run({"two-steps", 0, R"({"name":"ada"})", ""},
+                                 [&](Outcome<Started> one) { ids.push_back(one->run_id); });
+    process.work();
+
+    ASSERT_THAT(ids, SizeIs(3));
+    EXPECT_EQ(ids[0], ids[1]);
+    EXPECT_EQ(ids[0], ids[2]);
+    EXPECT_EQ(database.runs.size(), 1u);
+    EXPECT_THAT(process.dispatched(), SizeIs(1));
+}
+
+TEST_F(EngineTest, RetriesWhenTheAlarmRings) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.dispatched();
+    process.fail(run, "first", 1);
+    process.work();
+    EXPECT_THAT(process.dispatched(), IsEmpty());
+    EXPECT_EQ(process.engine.next_wake(), clock.now() + 10s);
+
+    clock.advance(10s);
+    process.work();
+
+    const auto again = process.dispatched();
+    ASSERT_THAT(again, SizeIs(1));
+    EXPECT_EQ(again[0].ref.attempt, 2u);
+}
+
+TEST_F(EngineTest, ALaterDeadlineWritesNothing) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada"); // alarm at 30 s
+    const Time alarm = database.alarms[run].due;
+    clock.advance(20s);
+    process.complete(run, "first", R"({"n":1})", 1); // now the deadline is at 50 s
+    process.work();
+    EXPECT_EQ(database.alarms[run].due, alarm);
+
+    clock.advance(10s); // it rings early, and is set again
+    process.work();
+
+    EXPECT_EQ(database.alarms[run].due, alarm + 20s);
+    EXPECT_EQ(database.runs[run].version, 2u);
+}
+
+TEST_F(EngineTest, TasksThatWaitInAQueueDoNotTimeOut) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.dispatched();
+    for (int i = 0; i < 10; ++i) {
+        process.engine.queue_depths({{"a.one", 1'000}});
+        process.work();
+        clock.advance(8s);
+        process.work();
+    }
+    EXPECT_EQ(database.runs[run].version, 1u);
+
+    process.engine.queue_depths({{"a.one", 0}});
+    process.work();
+    clock.advance(31s);
+    process.work();
+    EXPECT_EQ(database.runs[run].version, 2u); // now somebody has it, and is silent
+}
+
+TEST_F(EngineTest, WhatWasNotConfirmedIsPublishedAgainByTheNextLife) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    ASSERT_THAT(process.dispatched(), SizeIs(1)); // and never confirmed
+
+    Process next(database, clock, 8);
+    next.work();
+
+    const auto again = next.dispatched();
+    ASSERT_THAT(again, SizeIs(1));
+    EXPECT_EQ(again[0].run_id, run);
+    EXPECT_EQ(again[0].with.text(), R"({"name":"ada"})");
+    EXPECT_EQ(again[0].ref.attempt, 1u);
+}
+
+TEST_F(EngineTest, WhatWasConfirmedIsNotPublishedAgain) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.confirm_all();
+    process.work();
+    clock.advance(1s); // an idle moment: the cursor is written
+    process.work();
+
+    Process next(database, clock, 8);
+    next.work();
+    EXPECT_THAT(next.dispatched(), IsEmpty());
+}
+
+TEST_F(EngineTest, AnAttemptThatWasAnsweredIsNotPublishedAgain) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.complete(run, "first", R"({"n":1})", 1);
+    process.work();
+
+    Process next(database, clock, 8);
+    next.work();
+
+    const auto again = next.dispatched();
+    ASSERT_THAT(again, SizeIs(1));
+    EXPECT_EQ(again[0].ref.step, "second");
+}
+
+TEST_F(EngineTest, AStoreThatIsAwayLosesNothing) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.dispatched();
+    process.store.is_away = true;
+    process.complete(run, "first", R"({"n":1})", 11);
+    std::string started;
+    process.engine.start_run({"two-steps", 0, R"({"name":"grace"})", ""},
+                             [&](Outcome<Started> one) { started = one->run_id; });
+    for (int i = 0; i < 5; ++i) {
+        process.work();
+        clock.advance(20ms);
+    }
+    EXPECT_THAT(process.settled, IsEmpty());
+    EXPECT_EQ(started, "");
+
+    process.store.is_away = false;
+    clock.advance(5s);
+    process.work();
+
+    EXPECT_THAT(process.settled, ElementsAre(11));
+    EXPECT_EQ(database.runs[started].status, RunStatus::running);
+    std::map<std::string, int> sent;
+    for (const auto& one : process.dispatched()) ++sent[one.run_id + one.ref.step];
+    EXPECT_EQ(sent[run + "second"], 1);
+    EXPECT_EQ(sent[started + "first"], 1);
+}
+
+TEST_F(EngineTest, ACommitOfUnknownOutcomeIsNotDoneTwice) {
+    for (const auto fault : {test::SimStore::Fault::before, test::SimStore::Fault::after}) {
+        test::SimDatabase own;
+        Process one(own, clock);
+        one.deploy(two_steps);
+        bool failed = false;
+        one.store.on_commit = [&] {
+            return std::exchange(failed, true) ? test::SimStore::Fault::none : fault;
+        };
+        std::string run;
+        one.engine.start_run({"two-steps", 0, R"({"name":"ada"})", ""},
+                             [&](Outcome<Started> started) { run = started->run_id; });
+        one.work();
+        clock.advance(1s);
+        one.work();
+
+        ASSERT_FALSE(run.empty());
+        EXPECT_EQ(own.runs.size(), 1u);
+        EXPECT_EQ(own.history.size(), 1u);
+        EXPECT_THAT(one.dispatched(), SizeIs(1));
+    }
+}
+
+TEST_F(EngineTest, AnOwnerThatWasReplacedWritesNothing) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.dispatched();
+    Process next(database, clock, 8);
+    next.work(); // takes over
+    next.complete(run, "first", R"({"n":1})", 1);
+    next.work();
+    const auto history = database.history.size();
+
+    process.complete(run, "first", R"({"n":99})", 2);
+    process.work();
+
+    EXPECT_EQ(database.history.size(), history);
+    EXPECT_THAT(process.settled, IsEmpty());
+    EXPECT_THAT(process.dispatched(), IsEmpty());
+    // When it takes over again, the same report is recognised as old.
+    clock.advance(2s);
+    process.work();
+    EXPECT_THAT(process.settled, ElementsAre(2));
+    EXPECT_EQ(database.runs[run].version, 2u);
+}
+
+TEST_F(EngineTest, ARunKeepsTheVersionItStartedWith) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    std::string changed = two_steps;
+    changed.replace(changed.find("a.two"), 5, "b.two");
+    process.deploy(changed);
+    const std::string newer = process.start("grace");
+    process.dispatched();
+
+    Process next(database, clock, 8); // also after a restart
+    next.work();
+    next.dispatched();
+    next.complete(run, "first", R"({"n":1})", 1);
+    next.complete(newer, "first", R"({"n":1})", 2);
+    next.work();
+
+    std::map<std::string, std::string> routes;
+    for (const auto& one : next.dispatched()) routes[one.run_id] = one.route;
+    EXPECT_EQ(routes[run], "a.two");
+    EXPECT_EQ(routes[newer], "b.two");
+    EXPECT_THAT(next.routes, ElementsAre("a.one", "a.two", "b.two"));
+}
+
+TEST_F(EngineTest, TheSameSourceTwiceIsOneVersion) {
+    std::vector<Deployed> all;
+    for (int i = 0; i < 2; ++i)
+        process.engine.deploy(two_steps, "x.toml",
+                              [&](Outcome<Deployed> one) { all.push_back(*one); });
+    process.work();
+    ASSERT_THAT(all, SizeIs(2));
+    EXPECT_TRUE(all[0].is_new);
+    EXPECT_FALSE(all[1].is_new);
+    EXPECT_EQ(all[1].version, 1u);
+}
+
+TEST_F(EngineTest, ADeadTaskBecomesADeadLetterAndIsRedriven) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.fail(run, "first", 1);
+    process.work();
+    clock.advance(10s);
+    process.work();
+    process.fail(run, "first", 2);
+    process.work();
+    ASSERT_THAT(database.dead_letters, SizeIs(1));
+    EXPECT_EQ(database.dead_letters[0].step, "first");
+    EXPECT_EQ(database.dead_letters[0].attempts, 2u);
+    EXPECT_EQ(database.dead_letters[0].input, R"({"name":"ada"})");
+    EXPECT_EQ(database.runs[run].status, RunStatus::failed);
+    EXPECT_EQ(database.runs[run].error, "first: down");
+    process.dispatched();
+
+    bool redriven = false;
+    process.engine.redrive(1, [&](Outcome<void> one) { redriven = one.has_value(); });
+    process.work();
+
+    EXPECT_TRUE(redriven);
+    EXPECT_EQ(database.dead_letters[0].state, DeadLetterState::redriven);
+    const auto again = process.dispatched();
+    ASSERT_THAT(again, SizeIs(1));
+    EXPECT_EQ(again[0].ref.attempt, 3u);
+    EXPECT_EQ(again[0].attempt_of_series, 1u);
+
+    std::string refusal;
+    process.engine.redrive(1, [&](Outcome<void> one) { refusal = one.error().detail; });
+    process.engine.redrive(77, [&](Outcome<void> one) { refusal += "|" + one.error().detail; });
+    process.work();
+    EXPECT_EQ(refusal, "the dead letter is settled already|there is no dead letter 77");
+}
+
+TEST_F(EngineTest, FollowersHearOfEveryChange) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    std::vector<std::string> heard;
+    const auto follow = [&](std::uint64_t after) {
+        return process.engine.wait_for_change(run, after, [&](Outcome<RunChanged> one) {
+            heard.push_back(one ? std::to_string(one->seq) : one.error().detail);
+        });
+    };
+    follow(0); // is further already
+    process.work();
+    EXPECT_THAT(heard, ElementsAre("1"));
+
+    follow(1);
+    const auto forgotten = follow(1);
+    process.engine.forget(forgotten);
+    process.work();
+    EXPECT_THAT(heard, SizeIs(1));
+    process.complete(run, "first", R"({"n":1})", 1);
+    process.work();
+    EXPECT_THAT(heard, ElementsAre("1", "2"));
+
+    process.complete(run, "second", R"({"n":1})", 1);
+    process.work();
+    follow(99); // closed: nothing will ever come
+    process.engine.wait_for_change("nobody", 0, [&](Outcome<RunChanged> one) {
+        heard.push_back(one.error().detail);
+    });
+    process.work();
+    EXPECT_THAT(heard, ElementsAre("1", "2", "3", "there is no run nobody"));
+}
+
+TEST_F(EngineTest, CancelAndRetryAnswerWhenTheyAreDurable) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    std::vector<std::string> answers;
+    const auto keep = [&](Outcome<RunChanged> one) {
+        answers.push_back(one ? std::string{core::word_of(one->status)} : one.error().detail);
+    };
+    process.engine.cancel(run, "why not", keep);
+    process.work();
+    process.engine.cancel(run, "again", keep);
+    process.engine.retry(run, keep);
+    process.work();
+
+    EXPECT_THAT(answers,
+                ElementsAre("cancelled", "the run is cancelled already",
+                            "the run is cancelled; only a failed, timed out or paused run can be "
+                            "retried"));
+}
+
+TEST_F(EngineTest, WhoeverWaitsWhenItStopsIsTold) {
+    std::string refusal;
+    process.store.is_away = true;
+    process.engine.start_run({"two-steps", 0, "", ""},
+                             [&](Outcome<Started> one) { refusal = one.error().detail; });
+    process.work();
+    process.engine.stop();
+    EXPECT_EQ(refusal, "the server is stopping");
+}
+
+TEST(Engine, WorksOnItsOwnThread) {
+    test::SimDatabase database;
+    const SystemClock clock;
+    test::SimStore store(database);
+    Mailbox<std::string> answers;
+    Engine engine({}, store, clock, compile, {});
+    engine.start();
+    engine.deploy(two_steps, "x.toml", {});
+    engine.start_run({"two-steps", 0, R"({"name":"ada"})", ""},
+                     [&](Outcome<Started> one) { answers.put(one ? one->run_id : "failed"); });
+
+    const auto got = answers.take(std::chrono::seconds(20));
+    engine.stop();
+
+    ASSERT_THAT(got, SizeIs(1));
+    EXPECT_EQ(database.runs.count(got[0]), 1u);
+}
+
+} // namespace
+} // namespace baton::orchestrator::runtime

@@ -1,0 +1,208 @@
+// The law of run_store.hpp over maps.
+#include "tests/support/sim_store.hpp"
+
+#include <algorithm>
+
+namespace baton::test {
+
+using namespace runtime;
+
+Failure SimStore::away() const {
+    return {make_error_code(StoreErrc::unavailable), "the simulated store is away"};
+}
+
+Outcome<std::vector<OwnedPartition>> SimStore::take_over(std::span<const Partition> parts,
+                                                         const std::string&) {
+    if (is_away) return away();
+    std::vector<OwnedPartition> rows;
+    for (const Partition part : parts) {
+        OwnedPartition& row = database_.owners[part];
+        row.part = part;
+        ++row.epoch;
+        rows.push_back(row);
+    }
+    return rows;
+}
+
+Outcome<std::vector<Alarm>> SimStore::alarms(Partition part) {
+    if (is_away) return away();
+    std::vector<Alarm> found;
+    for (const auto& [run_id, alarm] : database_.alarms)
+        if (database_.runs[run_id].part == part) found.push_back(alarm);
+    return found;
+}
+
+Outcome<std::vector<HistoryRow>> SimStore::history_above(Partition part, std::uint64_t after,
+                                                         std::size_t limit) {
+    if (is_away) return away();
+    std::vector<HistoryRow> rows;
+    if (!database_.history_is_read_back) return rows;
+    for (const HistoryRow& row : database_.history)
+        if (row.part == part && row.pseq > after) rows.push_back(row);
+    std::sort(rows.begin(), rows.end(),
+              [](const HistoryRow& a, const HistoryRow& b) { return a.pseq < b.pseq; });
+    if (rows.size() > limit) rows.resize(limit);
+    return rows;
+}
+
+Outcome<std::vector<StoredRun>> SimStore::load(std::span<const std::string> run_ids) {
+    if (is_away) return away();
+    std::vector<StoredRun> found;
+    for (const std::string& id : run_ids)
+        if (const auto run = database_.runs.find(id); run != database_.runs.end())
+            found.push_back(run->second);
+    return found;
+}
+
+Outcome<Committed> SimStore::commit(const Batch& batch) {
+    if (is_away) return away();
+    const Fault fault = on_commit ? on_commit() : Fault::none;
+    if (fault == Fault::before) return away();
+    Committed committed;
+    if (database_.fence_is_on)
+        for (const OwnedPartition& fence : batch.fences)
+            if (database_.owners[fence.part].epoch != fence.epoch)
+                committed.fenced.push_back(fence.part);
+    if (committed.fenced.empty()) {
+        ++database_.commits;
+        for (const OwnedPartition& fence : batch.fences) {
+            database_.owners[fence.part].pseq = fence.pseq;
+            database_.owners[fence.part].published = fence.published;
+        }
+        for (const RunChange& change : batch.runs) write(change, committed);
+        for (const AlarmMove& move : batch.alarms) set_alarm(move.run_id, move.due);
+        for (DeadLetter letter : batch.plain_dead_letters) {
+            letter.id = database_.dead_letters.size() + 1;
+            database_.dead_letters.push_back(letter);
+        }
+        for (const std::uint64_t id : batch.redriven_dead_letters)
+            database_.dead_letters.at(id - 1).state = DeadLetterState::redriven;
+        for (const std::uint64_t id : batch.dropped_dead_letters)
+            if (id >= 1 && id <= database_.dead_letters.size())
+                database_.dead_letters.at(id - 1).state = DeadLetterState::dropped;
+    }
+    if (fault == Fault::after) return away();
+    return committed;
+}
+
+bool SimStore::has_other_run(const RunChange& change, Committed& committed) {
+    const NewRun& created = *change.created;
+    if (!created.start_key) return false;
+    SimDatabase::Key& key = database_.start_keys[{created.workflow, created.start_key->key}];
+    const bool is_taken =
+        !key.run_id.empty() && (!key.expires_at || *key.expires_at > created.started_at);
+    if (is_taken) {
+        committed.duplicates.push_back(
+            {change.run_id, key.run_id, key.input_sha256 == created.start_key->input_sha256});
+        return true;
+    }
+    key = {change.run_id, created.start_key->input_sha256, created.start_key->expires_at};
+    return false;
+}
+
+void SimStore::write(const RunChange& change, Committed& committed) {
+    const auto found = database_.runs.find(change.run_id);
+    const bool exists = found != database_.runs.end();
+    const std::uint64_t version = exists ? found->second.version : 0;
+    if (exists == change.created.has_value() || version + 1 != change.version) {
+        committed.lost.push_back(change.run_id);
+        return;
+    }
+    if (change.created && has_other_run(change, committed)) return;
+    StoredRun& run = database_.runs[change.run_id];
+    run.run_id = change.run_id;
+    run.part = change.part;
+    if (change.created) {
+        run.definition_id = change.created->definition_id;
+        run.workflow = change.created->workflow;
+        run.workflow_version = change.created->workflow_version;
+        run.started_at = change.created->started_at;
+        run.input = change.created->input;
+    }
+    run.version = change.version;
+    run.status = change.status;
+    run.state = change.state;
+    run.closed_at = change.closed_at;
+    run.output = change.output;
+    run.error_type = change.error_type;
+    run.error = change.error;
+    database_.history.push_back(
+        {change.run_id, change.version, change.part, change.pseq, change.at, change.events});
+    if (change.alarm) set_alarm(change.run_id, change.alarm->due);
+    const auto close = [&](const std::vector<std::string>& steps, DeadLetterState state) {
+        for (DeadLetter& letter : database_.dead_letters)
+            if (letter.run_id == change.run_id && letter.state == DeadLetterState::open &&
+                std::find(steps.begin(), steps.end(), letter.step) != steps.end())
+                letter.state = state;
+    };
+    close(change.redriven_steps, DeadLetterState::redriven);
+    close(change.dropped_steps, DeadLetterState::dropped);
+    for (DeadLetter letter : change.dead_letters) {
+        letter.id = database_.dead_letters.size() + 1;
+        database_.dead_letters.push_back(letter);
+    }
+}
+
+void SimStore::set_alarm(const std::string& run_id, std::optional<Time> due) {
+    if (due)
+        database_.alarms[run_id] = {run_id, *due};
+    else
+        database_.alarms.erase(run_id);
+}
+
+Outcome<StoredDefinition> SimStore::save_definition(const std::string& name,
+                                                    const std::string& source,
+                                                    const std::string& file_name,
+                                                    const std::string& sha256, Time now) {
+    if (is_away) return away();
+    StoredDefinition* chosen = nullptr;
+    std::uint32_t versions = 0;
+    for (StoredDefinition& one : database_.definitions) {
+        if (one.name != name) continue;
+        versions = std::max(versions, one.version);
+        if (database_.definition_hashes[std::to_string(one.definition_id)] == sha256) chosen = &one;
+    }
+    if (!chosen) {
+        StoredDefinition& one = database_.definitions.emplace_back();
+        one.definition_id = database_.definitions.size();
+        one.name = name;
+        one.version = versions + 1;
+        one.source = source;
+        one.file_name = file_name;
+        one.created_at = now;
+        database_.definition_hashes[std::to_string(one.definition_id)] = sha256;
+        chosen = &one;
+    }
+    for (StoredDefinition& one : database_.definitions)
+        if (one.name == name) one.is_live = &one == chosen;
+    return *chosen;
+}
+
+Outcome<std::vector<StoredDefinition>> SimStore::live_definitions() {
+    if (is_away) return away();
+    std::vector<StoredDefinition> found;
+    for (const StoredDefinition& one : database_.definitions)
+        if (one.is_live) found.push_back(one);
+    return found;
+}
+
+Outcome<std::optional<StoredDefinition>> SimStore::definition(std::uint64_t definition_id) {
+    if (is_away) return away();
+    for (const StoredDefinition& one : database_.definitions)
+        if (one.definition_id == definition_id) return std::optional{one};
+    return std::optional<StoredDefinition>{};
+}
+
+Outcome<std::optional<DeadLetter>> SimStore::dead_letter(std::uint64_t id) {
+    if (is_away) return away();
+    if (id < 1 || id > database_.dead_letters.size()) return std::optional<DeadLetter>{};
+    return std::optional{database_.dead_letters[id - 1]};
+}
+
+Outcome<std::string> SimStore::secret(const std::string& candidate) {
+    if (is_away) return away();
+    if (database_.secret.empty()) database_.secret = candidate;
+    return database_.secret;
+}
+
+} // namespace baton::test

@@ -1,0 +1,75 @@
+// The store in memory: a database that several SimStores share, as several processes share a real
+// one. Keeps the law of run_store.hpp by the letter, and fails when it is told to. One thread.
+#pragma once
+
+#include "orchestrator/runtime/run_store.hpp"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace baton::test {
+
+namespace runtime = orchestrator::runtime;
+
+struct SimDatabase {
+    struct Key {
+        std::string run_id;
+        std::string input_sha256;
+        std::optional<Time> expires_at;
+    };
+    std::map<std::string, runtime::StoredRun> runs;
+    std::vector<runtime::HistoryRow> history; // in the order of commits
+    std::map<runtime::Partition, runtime::OwnedPartition> owners;
+    std::map<std::string, runtime::Alarm> alarms;
+    std::map<std::pair<std::string, std::string>, Key> start_keys;
+    std::vector<runtime::DeadLetter> dead_letters;
+    std::vector<runtime::StoredDefinition> definitions;
+    std::map<std::string, std::string> definition_hashes; // name + version → sha256
+    std::string secret;
+    std::uint64_t commits = 0;
+
+    // What the checkers of the simulation must find, when switched off.
+    bool fence_is_on = true;
+    bool history_is_read_back = true;
+};
+
+class SimStore final : public runtime::RunStore {
+public:
+    enum class Fault { none, before, after };
+
+    explicit SimStore(SimDatabase& database) : database_(database) {}
+
+    // Asked before every commit: what shall go wrong with it. `after` writes and says that it
+    // failed.
+    std::function<Fault()> on_commit;
+    // While set, nothing works.
+    bool is_away = false;
+
+    Outcome<std::vector<runtime::OwnedPartition>>
+    take_over(std::span<const runtime::Partition> parts, const std::string& node) override;
+    Outcome<std::vector<runtime::Alarm>> alarms(runtime::Partition part) override;
+    Outcome<std::vector<runtime::HistoryRow>>
+    history_above(runtime::Partition part, std::uint64_t after, std::size_t limit) override;
+    Outcome<std::vector<runtime::StoredRun>> load(std::span<const std::string> run_ids) override;
+    Outcome<runtime::Committed> commit(const runtime::Batch& batch) override;
+    Outcome<runtime::StoredDefinition>
+    save_definition(const std::string& name, const std::string& source,
+                    const std::string& file_name, const std::string& sha256, Time now) override;
+    Outcome<std::vector<runtime::StoredDefinition>> live_definitions() override;
+    Outcome<std::optional<runtime::StoredDefinition>>
+    definition(std::uint64_t definition_id) override;
+    Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
+    Outcome<std::string> secret(const std::string& candidate) override;
+
+private:
+    Failure away() const;
+    void write(const runtime::RunChange& change, runtime::Committed& committed);
+    bool has_other_run(const runtime::RunChange& change, runtime::Committed& committed);
+    void set_alarm(const std::string& run_id, std::optional<Time> due);
+
+    SimDatabase& database_;
+};
+
+} // namespace baton::test
