@@ -195,6 +195,7 @@ Awaitable<> Connection::read_frames() {
             if (outcome == Wakeup::Outcome::cancelled) co_return;
             continue;
         }
+        if (baton::net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
         const auto ready =
             co_await socket_.async_wait(asio::socket_base::wait_read, as_result);
         if (!ready) co_return;
@@ -413,6 +414,7 @@ Awaitable<> Connection::write_frames() {
             if (co_await writer_wakeup_.wait() == Wakeup::Outcome::cancelled) co_return;
             continue;
         }
+        if (baton::net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
         const auto ready =
             co_await socket_.async_wait(asio::socket_base::wait_write, as_result);
         if (!ready) co_return;
@@ -467,6 +469,7 @@ Awaitable<> Connection::say_goodbye() {
     has_no_frames_ = true;
     for (;;) {
         const auto space = space_to_read();
+        if (baton::net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
         const auto got =
             co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), as_result);
         if (!got) co_return;

@@ -23,7 +23,8 @@ ContentAssembler::Partial& ContentAssembler::partial_of(core::ChannelNumber chan
 
 void ContentAssembler::begin(core::ChannelNumber channel, const amqp::BasicPublishView& method) {
     Partial& partial = partial_of(channel);
-    BATON_ASSERT(partial.stage == Stage::idle, "a content is still being collected");
+    BATON_ASSERT(partial.stage == Stage::idle || partial.stage == Stage::skips_body,
+                 "a content is still being collected");
     partial.stage = Stage::expects_header;
     partial.mandatory = method.mandatory;
     partial.immediate = method.immediate;
@@ -141,10 +142,6 @@ void ContentAssembler::keep(Partial& partial) {
     partial.routing_key = as_text(copy(as_bytes(partial.routing_key)));
     partial.properties = copy(partial.properties);
     partial.names = std::move(names);
-}
-
-void ContentAssembler::forget(core::ChannelNumber channel) {
-    if (channel < partials_.size() && partials_[channel]) partials_[channel]->stage = Stage::idle;
 }
 
 } // namespace baton::broker::net

@@ -29,9 +29,12 @@ public:
         oversize, // announced() bytes are more than allowed; the body will be skipped
     };
 
+    // A method on this channel would be out of place. (After an oversize announcement it is not: a
+    // client that was told so need not send the body.)
     bool is_collecting(core::ChannelNumber channel) const {
         const Partial* partial = find(channel);
-        return partial != nullptr && partial->stage != Stage::idle;
+        return partial != nullptr && (partial->stage == Stage::expects_header ||
+                                      partial->stage == Stage::expects_body);
     }
     // A basic.publish begins. Its channel must not be collecting.
     void begin(core::ChannelNumber channel, const amqp::BasicPublishView& method);
@@ -53,8 +56,6 @@ public:
     // The read buffer goes away: copies what incomplete messages borrowed from it, and lets go of
     // the last complete one.
     void keep();
-    // The channel was closed.
-    void forget(core::ChannelNumber channel);
 
 private:
     enum class Stage : std::uint8_t { idle, expects_header, expects_body, skips_body };

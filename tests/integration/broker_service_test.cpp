@@ -1,0 +1,328 @@
+// The broker over real sockets and real files, with pika as the client where one is needed.
+#include "broker/broker_service.hpp"
+
+#include "base/random.hpp"
+#include "base/thread.hpp"
+#include "tests/integration/raw_client.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace baton::test {
+namespace {
+
+using broker::BrokerService;
+
+class Serving : public testing::Test {
+protected:
+    Serving() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "baton-XXXXXX").string();
+        folder = ::mkdtemp(pattern.data());
+        options.listen = {"127.0.0.1:0"};
+        options.data_folder = folder;
+        options.net.close_limit = std::chrono::seconds(1);
+    }
+    ~Serving() override {
+        broker.reset();
+        std::filesystem::remove_all(folder);
+    }
+
+    void start() {
+        broker.reset();
+        auto started = BrokerService::start(options);
+        ASSERT_TRUE(started) << started.error().detail;
+        broker = std::move(*started);
+    }
+    // One story of pika_stories.py; its complaints go to standard error.
+    bool pika(const std::string& story) {
+        const std::string command = "/usr/bin/python3 " BATON_SOURCE_DIR
+                                    "/tests/integration/pika_stories.py " +
+                                    story + " " + std::to_string(broker->port());
+        return std::system(command.c_str()) == 0;
+    }
+    void expect_alive() {
+        RawClient client(broker->port());
+        client.log_in();
+        client.open_channel(1);
+    }
+
+    std::string folder;
+    broker::Options options;
+    std::unique_ptr<BrokerService> broker;
+};
+
+TEST_F(Serving, PikaPublishesConsumesAcknowledgesAndIsConfirmed) {
+    start();
+    EXPECT_TRUE(pika("hello"));
+    EXPECT_TRUE(pika("bodies"));
+}
+
+TEST_F(Serving, DurableMessagesAndQueuesSurviveARestart) {
+    start();
+    EXPECT_TRUE(pika("fill"));
+    start();
+    EXPECT_TRUE(pika("drain"));
+    start();
+    EXPECT_TRUE(pika("empty"));
+}
+
+TEST_F(Serving, AStopTellsClientsWhy) {
+    start();
+    RawClient client(broker->port());
+    client.log_in();
+
+    std::unique_ptr<BrokerService> stopping = std::move(broker);
+    Thread stopper("stopper", [&] { stopping->stop(); });
+    const auto close = client.hear<amqp::ConnectionClose>();
+    client.say(0, amqp::ConnectionCloseOk{});
+
+    EXPECT_EQ(close.reply_code, 320);
+    EXPECT_EQ(close.reply_text,
+              "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'");
+}
+
+TEST_F(Serving, AClientThatIgnoresTheStopDoesNotHoldItUpForever) {
+    options.stop_limit = std::chrono::milliseconds(100);
+    start();
+    RawClient client(broker->port());
+    client.log_in();
+
+    broker->stop();
+
+    EXPECT_FALSE(broker->administer(broker::core::RemoveUser{"nobody"}).text.empty());
+}
+
+TEST_F(Serving, ASecondServerOnTheSameFolderIsRefused) {
+    start();
+
+    auto second = BrokerService::start(options);
+
+    ASSERT_FALSE(second);
+    EXPECT_NE(second.error().detail.find("in use by another server"), std::string::npos);
+}
+
+TEST_F(Serving, AnAddressInUseIsNamed) {
+    start();
+    broker::Options other = options;
+    other.data_folder = folder + "/other";
+    other.listen = {"127.0.0.1:" + std::to_string(broker->port())};
+
+    auto second = BrokerService::start(other);
+
+    ASSERT_FALSE(second);
+    EXPECT_NE(second.error().detail.find("cannot listen on 127.0.0.1:"), std::string::npos);
+}
+
+TEST_F(Serving, ADamagedJournalIsRefusedWithThePlaceAndSalvageGoesOn) {
+    start();
+    ASSERT_TRUE(pika("fill"));
+    broker.reset();
+    const std::string path = folder + "/journal/segment-0000000000000001.journal";
+    {
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(2000);
+        file.write("damage", 6);
+    }
+
+    auto refused = BrokerService::start(options);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().detail.find(path + " is damaged at offset"), std::string::npos)
+        << refused.error().detail;
+
+    options.journal.salvage = true;
+    start();
+    options.journal.salvage = false;
+    start();
+}
+
+TEST_F(Serving, UsersOfTheConfigurationLogInAndOthersDoNot) {
+    options.users = {{.name = "alice",
+                      .password = "wonder",
+                      .password_hash = {},
+                      .hash_algorithm = {},
+                      .tags = {"administrator"}},
+                     {.name = "guest", .password = "guest", .password_hash = {}, .tags = {}}};
+    for (int round = 0; round < 2; ++round) {
+        start();
+        const auto alice = broker->authenticate("alice", "wonder", false);
+        ASSERT_TRUE(alice);
+        EXPECT_TRUE(alice->has_tag("administrator"));
+        EXPECT_FALSE(broker->authenticate("alice", "wonder ", false));
+        EXPECT_FALSE(broker->authenticate("bob", "", true));
+        EXPECT_TRUE(broker->authenticate("guest", "guest", true));
+        EXPECT_FALSE(broker->authenticate("guest", "guest", false)) << "only from loopback";
+    }
+    EXPECT_EQ(broker->overview().users.size(), 2u);
+}
+
+// --- Clients that do not behave ------------------------------------------------------------------
+
+TEST_F(Serving, AnotherProtocolLearnsOursAndIsClosed) {
+    start();
+    for (const std::string& opening :
+         {std::string("GET / HTTP/1.1\r\n\r\n"), std::string("AMQP\x00\x01\x00\x00", 8),
+          std::string("AMQP\x01\x01\x00\x0a", 8), std::string("\x16\x03\x01", 3)}) {
+        RawClient client(broker->port());
+        client.send(opening);
+        EXPECT_EQ(client.read_to_end(), amqp::protocol_header);
+    }
+    expect_alive();
+}
+
+TEST_F(Serving, AClientThatSaysNothingIsCut) {
+    options.net.handshake_limit = std::chrono::milliseconds(50);
+    start();
+
+    RawClient silent(broker->port());
+    EXPECT_EQ(silent.read_to_end(), "");
+
+    RawClient half(broker->port());
+    half.send(amqp::protocol_header);
+    EXPECT_NE(half.read_to_end().find("Baton"), std::string::npos);
+}
+
+TEST_F(Serving, GarbageBehindTheHeaderAndBehindTheLoginNeverHurts) {
+    start();
+    Random random(11);
+    for (int round = 0; round < 60; ++round) {
+        SCOPED_TRACE(round);
+        RawClient client(broker->port());
+        if (round % 2 == 0)
+            client.send(amqp::protocol_header);
+        else
+            client.log_in();
+        std::string garbage(1 + random.below(3000), '\0');
+        for (char& byte : garbage) byte = static_cast<char>(random.below(256));
+        if (round % 3 == 0) garbage[0] = 1;
+        client.send(garbage);
+        client.end_sending();
+        client.read_to_end();
+    }
+    expect_alive();
+}
+
+TEST_F(Serving, MethodsWithChangedBytesNeverHurt) {
+    start();
+    Random random(12);
+    amqp::Buffer frames;
+    ASSERT_TRUE(amqp::append_method(frames, 1, amqp::Method(amqp::ChannelOpen{})));
+    ASSERT_TRUE(amqp::append_method(
+        frames, 1,
+        amqp::Method(amqp::QueueDeclare{.queue = "q", .arguments = {{"x-max-length", std::int32_t{3}}}})));
+    ASSERT_TRUE(amqp::append_method(frames, 1, amqp::Method(amqp::BasicConsume{.queue = "q"})));
+    ASSERT_TRUE(amqp::append_publish(frames, 1, {.exchange = "", .routing_key = "q"},
+                                     {as_bytes(std::string_view("\0\0", 2)),
+                                      as_bytes(std::string_view("body"))},
+                                     131072));
+    ASSERT_TRUE(amqp::append_method(frames, 1, amqp::Method(amqp::BasicGet{.queue = "q"})));
+    for (int round = 0; round < 80; ++round) {
+        SCOPED_TRACE(round);
+        std::string bytes(frames.text());
+        for (std::uint64_t count = 1 + random.below(3); count > 0; --count)
+            bytes[random.below(bytes.size())] = static_cast<char>(random.below(256));
+        RawClient client(broker->port());
+        client.log_in();
+        client.send(bytes);
+        client.end_sending();
+        client.read_to_end();
+    }
+    expect_alive();
+}
+
+TEST_F(Serving, BrokenFramesAreAnsweredWithTheirCode) {
+    start();
+    struct Case {
+        std::string bytes;
+        int code;
+    };
+    const std::vector<Case> cases{
+        {std::string("\x01\x00\x01\x00\x00\x00\x05\x00\x14\x00\x0a\x00\x00", 13), 501}, // end octet
+        {std::string("\x09\x00\x01\x00\x00\x00\x00\xce", 8), 501},                       // type
+        {std::string("\x01\x00\x01\x7f\x00\x00\x00", 7), 501},                           // size
+        {std::string("\x03\x00\x01\x00\x00\x00\x01x\xce", 9), 505},         // body out of place
+        {std::string("\x01\x00\x01\x00\x00\x00\x04\x00\x14\x00\x63\xce", 12), 540} // method 20,99
+    };
+    for (const Case& one : cases) {
+        RawClient client(broker->port());
+        client.log_in();
+        client.send(one.bytes);
+        const auto close = client.hear<amqp::ConnectionClose>();
+        EXPECT_EQ(close.reply_code, one.code) << close.reply_text;
+        client.say(0, amqp::ConnectionCloseOk{});
+        client.end_sending();
+        client.read_to_end();
+    }
+}
+
+TEST_F(Serving, ABodyOfTwoGigabytesIsRefusedWhenItIsAnnounced) {
+    start();
+    RawClient client(broker->port());
+    client.log_in();
+    client.open_channel(1);
+    client.say(1, amqp::BasicPublish{.exchange = "", .routing_key = "q"});
+    amqp::Buffer header;
+    amqp::append_content_header(header, 1, 2ULL << 30, as_bytes(std::string_view("\0\0", 2)));
+    client.send(header.text());
+
+    const auto close = client.hear<amqp::ChannelClose>();
+
+    EXPECT_EQ(close.reply_code, 406);
+    EXPECT_NE(close.reply_text.find("is larger than configured max size"), std::string::npos);
+    client.say(1, amqp::ChannelCloseOk{});
+    client.open_channel(2);
+}
+
+TEST_F(Serving, HeartbeatsAreSentAndASilentClientIsCut) {
+    start();
+    RawClient client(broker->port());
+    client.log_in(1);
+
+    const auto frame = client.next_frame();
+    ASSERT_TRUE(frame);
+    EXPECT_EQ(frame->type, amqp::FrameType::heartbeat);
+    client.read_to_end();
+}
+
+TEST_F(Serving, AConsumerThatDoesNotReadDoesNotFillTheMemory) {
+    start();
+    RawClient slow(broker->port());
+    slow.log_in();
+    slow.open_channel(1);
+    slow.say(1, amqp::QueueDeclare{.queue = "big", .arguments = {}});
+    slow.hear<amqp::QueueDeclareOk>();
+    slow.say(1, amqp::BasicConsume{.queue = "big", .no_ack = true, .arguments = {}});
+    slow.hear<amqp::BasicConsumeOk>();
+    constexpr std::size_t count = 600;
+    const std::string body(100'000, 'x');
+
+    RawClient fast(broker->port());
+    fast.log_in();
+    fast.open_channel(1);
+    fast.say(1, amqp::ConfirmSelect{});
+    fast.hear<amqp::ConfirmSelectOk>();
+    amqp::Buffer publish;
+    ASSERT_TRUE(amqp::append_publish(publish, 1, {.exchange = "", .routing_key = "big"},
+                                     {as_bytes(std::string_view("\0\0", 2)), as_bytes(body)},
+                                     131072));
+    for (std::size_t sent = 0; sent < count; ++sent) ASSERT_TRUE(fast.send(publish.text()));
+    for (std::uint64_t confirmed = 0; confirmed < count;)
+        confirmed = std::max(confirmed, fast.hear<amqp::BasicAck>().delivery_tag);
+
+    // Sockets hold some megabytes, the window one; the rest waits in the queue.
+    const auto view = broker->overview();
+    ASSERT_EQ(view.queues.size(), 1u);
+    EXPECT_GT(view.queues[0].ready, count / 3);
+
+    std::size_t bodies = 0;
+    while (bodies < count) {
+        const auto frame = slow.next_frame();
+        ASSERT_TRUE(frame) << bodies;
+        if (frame->type == amqp::FrameType::body) ++bodies;
+    }
+}
+
+} // namespace
+} // namespace baton::test
