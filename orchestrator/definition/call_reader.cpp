@@ -81,8 +81,8 @@ core::TaskCall CallReader::call(const TomlNode& table, core::StepIndex step, Sco
         if (key == "retry") call.retry = retry(entry, defaults.retry, defaults);
         if (key == "timeout") call.timeouts = timeouts(entry, defaults.timeouts);
         if (key == "idempotency_key")
-            call.idempotency_key = expressions_.program(
-                entry, step, scope == Scope::with ? Scope::step : scope);
+            call.idempotency_key =
+                expressions_.program(entry, step, scope == Scope::with ? Scope::step : scope);
     }
     return call;
 }
@@ -91,9 +91,9 @@ std::string CallReader::route_word(const TomlEntry& entry) {
     const auto text = values_.text(entry);
     if (!text) return {};
     if (text->find("${") != std::string::npos) {
-        values_.complaints().inside(About::keys, entry.value, text->find("${"), 2,
-                                    fmt::format("{} is a plain name; ${{}} has no meaning in it",
-                                                entry.key));
+        values_.complaints().inside(
+            About::keys, entry.value, text->find("${"), 2,
+            fmt::format("{} is a plain name; ${{}} has no meaning in it", entry.key));
         return {};
     }
     if (!is_route_word(*text)) {
@@ -130,7 +130,8 @@ core::RetryPolicy CallReader::retry(const TomlEntry& entry, const core::RetryPol
     if (preset != defaults.presets.end()) return preset->second;
     if (!defaults.presets_are_known) return base;
     std::vector<std::string> names;
-    for (const auto& [name, policy] : defaults.presets) names.push_back(name);
+    for (const auto& [name, policy] : defaults.presets)
+        names.push_back(name);
     values_.complaints().at_value(
         entry.value, fmt::format("no retry preset '{}' in [defaults.retries]", entry.value.text),
         did_you_mean(entry.value.text, names));
@@ -164,8 +165,8 @@ core::RetryPolicy CallReader::retry_table(const TomlNode& table, const core::Ret
             policy.jitter_percent = percent(values_.number(entry, 0, 1).value_or(0.2));
         if (key == "non_retryable") {
             policy.non_retryable.clear();
-            for (const TomlNode* text : values_.texts(entry, false).value_or(
-                     std::vector<const TomlNode*>{})) {
+            for (const TomlNode* text :
+                 values_.texts(entry, false).value_or(std::vector<const TomlNode*>{})) {
                 check_error_pattern(*text);
                 policy.non_retryable.push_back({text->text});
             }

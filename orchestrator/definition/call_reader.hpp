@@ -1,5 +1,5 @@
-// Reads how a worker is called: parameters, retries, timeouts, priority. The same for a step and for
-// its undo.
+// Reads how a worker is called: parameters, retries, timeouts, priority. The same for a step and
+// for its undo.
 #pragma once
 
 #include "orchestrator/definition/expression_reader.hpp"

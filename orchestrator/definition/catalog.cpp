@@ -63,7 +63,8 @@ Catalog::Entry Catalog::find_by_id(std::uint64_t definition_id) const {
 
 std::vector<std::string> Catalog::names() const {
     std::vector<std::string> all;
-    for (const auto& [name, versions] : by_name_) all.push_back(name);
+    for (const auto& [name, versions] : by_name_)
+        all.push_back(name);
     return all;
 }
 
@@ -72,8 +73,9 @@ WorkflowFile load_file(const std::filesystem::path& path) {
     result.path = path;
     std::error_code error;
     if (!std::filesystem::is_regular_file(path, error)) {
-        result.loaded.diagnostics.push_back(about_file(
-            path, std::filesystem::exists(path, error) ? "this is no file" : "there is no such file"));
+        result.loaded.diagnostics.push_back(about_file(path, std::filesystem::exists(path, error)
+                                                                 ? "this is no file"
+                                                                 : "there is no such file"));
         return result;
     }
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
@@ -111,8 +113,9 @@ std::vector<WorkflowFile> load_folder(const std::filesystem::path& folder) {
             const std::string& name = file.loaded.workflow->name;
             const auto [first, is_new] = taken.emplace(name, path);
             if (!is_new) {
-                file.loaded.diagnostics.push_back(about_file(
-                    path, fmt::format("the name '{}' is taken by {}", name, first->second.string())));
+                file.loaded.diagnostics.push_back(
+                    about_file(path, fmt::format("the name '{}' is taken by {}", name,
+                                                 first->second.string())));
                 file.loaded.workflow = nullptr;
             }
         }

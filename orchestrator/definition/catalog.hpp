@@ -1,6 +1,6 @@
-// The workflows a process knows, by name and version. A run keeps the version it started with, so all
-// versions stay; the newest is what a new run takes. Not thread safe: one thread owns a Catalog and
-// hands out std::shared_ptr<const Workflow>, which any thread may read.
+// The workflows a process knows, by name and version. A run keeps the version it started with, so
+// all versions stay; the newest is what a new run takes. Not thread safe: one thread owns a Catalog
+// and hands out std::shared_ptr<const Workflow>, which any thread may read.
 #pragma once
 
 #include "orchestrator/core/workflow.hpp"

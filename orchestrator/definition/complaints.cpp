@@ -72,7 +72,9 @@ void Complaints::turn_last_into_warning() {
     --errors_;
 }
 
-bool Complaints::is_full() const { return found_.size() >= kept_max; }
+bool Complaints::is_full() const {
+    return found_.size() >= kept_max;
+}
 
 std::vector<Diagnostic> Complaints::take() {
     // Who has mistakes to mend wants to hear of nothing else; guesses can wait.
@@ -90,7 +92,8 @@ std::vector<Diagnostic> Complaints::take() {
     if (found_.size() > diagnostics_max) found_.resize(diagnostics_max);
     std::vector<Diagnostic> all;
     all.reserve(found_.size());
-    for (Found& found : found_) all.push_back(std::move(found.diagnostic));
+    for (Found& found : found_)
+        all.push_back(std::move(found.diagnostic));
     if (total > diagnostics_max) {
         Diagnostic rest = all.back();
         rest.message = fmt::format("and {} mistakes more", total - diagnostics_max);

@@ -22,16 +22,20 @@ constexpr Paint no_paint{};
 
 Paint paint_for(Severity severity) {
     switch (severity) {
-    case Severity::error: return {"\x1b[1m", "\x1b[1;31m", "\x1b[2m", "\x1b[1;32m", "\x1b[0m"};
-    case Severity::warning: return {"\x1b[1m", "\x1b[1;35m", "\x1b[2m", "\x1b[1;32m", "\x1b[0m"};
+    case Severity::error:
+        return {"\x1b[1m", "\x1b[1;31m", "\x1b[2m", "\x1b[1;32m", "\x1b[0m"};
+    case Severity::warning:
+        return {"\x1b[1m", "\x1b[1;35m", "\x1b[2m", "\x1b[1;32m", "\x1b[0m"};
     }
     return no_paint;
 }
 
 std::string_view word_for(Severity severity) {
     switch (severity) {
-    case Severity::error: return "error";
-    case Severity::warning: return "warning";
+    case Severity::error:
+        return "error";
+    case Severity::warning:
+        return "warning";
     }
     return "error";
 }
@@ -65,8 +69,8 @@ ShownLine show_line(std::string_view line, std::uint32_t column) {
         const auto byte = static_cast<unsigned char>(character.front());
         const bool is_control = size == 1 && (byte < 0x20 || byte >= 0x7f) && byte != '\t';
         // U+0080 to U+009F are control characters too: some terminals obey them.
-        const bool is_c1 = size == 2 && byte == 0xc2 &&
-                           static_cast<unsigned char>(character[1]) < 0xa0;
+        const bool is_c1 =
+            size == 2 && byte == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0;
         if (is_control || is_c1)
             shown.text += '?';
         else
@@ -74,7 +78,8 @@ ShownLine show_line(std::string_view line, std::uint32_t column) {
         if (number < caret) shown.padding += byte == '\t' ? '\t' : ' ';
     }
     // A mistake may lie behind the end of its line: an unfinished string, an empty file.
-    for (; number < caret && shown.padding.size() < line_shown_max; ++number) shown.padding += ' ';
+    for (; number < caret && shown.padding.size() < line_shown_max; ++number)
+        shown.padding += ' ';
     return shown;
 }
 
@@ -99,8 +104,7 @@ std::string render(const std::vector<Diagnostic>& diagnostics, std::string_view 
     for (const Diagnostic& diagnostic : diagnostics) {
         const Paint paint = colour ? paint_for(diagnostic.severity) : no_paint;
         std::string message = without_control_characters(diagnostic.message);
-        if (!diagnostic.hint.empty())
-            message += "; " + without_control_characters(diagnostic.hint);
+        if (!diagnostic.hint.empty()) message += "; " + without_control_characters(diagnostic.hint);
         const ShownLine line = show_line(text.line(diagnostic.line), diagnostic.column);
         fmt::format_to(std::back_inserter(out), "{}{}:{}:{}:{} {}{}:{} {}\n", paint.place,
                        without_control_characters(diagnostic.file), diagnostic.line,

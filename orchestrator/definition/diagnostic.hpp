@@ -26,7 +26,8 @@ struct Diagnostic {
     std::string file;
     std::uint32_t line = 1;   // from 1
     std::uint32_t column = 1; // from 1, in code points
-    std::uint32_t length = 1; // code points the mistake covers, for editors; printing shows the start
+    std::uint32_t length =
+        1; // code points the mistake covers, for editors; printing shows the start
     Severity severity = Severity::error;
     std::string message; // "no step 'acount'"
     std::string hint;    // "did you mean 'account'?", possibly empty

@@ -1,5 +1,5 @@
-// A workflow between the file and the engine: its parts are read and its expressions compiled, names
-// are still texts. Points into the TomlDocument it was read from. Lives for one load().
+// A workflow between the file and the engine: its parts are read and its expressions compiled,
+// names are still texts. Points into the TomlDocument it was read from. Lives for one load().
 #pragma once
 
 #include "orchestrator/core/workflow.hpp"
@@ -29,8 +29,8 @@ struct GoUse {
 struct DraftStep {
     const TomlNode* table = nullptr;
     Position id_at;
-    core::Step step; // after, go and on_timeout.go are still empty
-    std::string word;                          // its kind, "task"; empty when there is none
+    core::Step step;  // after, go and on_timeout.go are still empty
+    std::string word; // its kind, "task"; empty when there is none
     std::optional<std::vector<NameUse>> after;
     std::vector<GoUse> goes;
     // Something about this step's place is wrong and was already said: what it may read is unknown,
@@ -44,13 +44,13 @@ struct DraftStep {
 
 // Where an expression stands; decides which names it may read.
 enum class Scope : std::uint8_t {
-    step,          // when, set, wait_until, ...
-    with,          // parameters of a call: also `secret`
-    compensate,    // parameters of an undo: also `secret` and the step's own result
-    step_output,   // also `result`
-    catch_output,  // also `error`
-    run_output,    // [output]: every step of the top level
-    run_key,       // idempotency: only `input`, there is no run yet
+    step,         // when, set, wait_until, ...
+    with,         // parameters of a call: also `secret`
+    compensate,   // parameters of an undo: also `secret` and the step's own result
+    step_output,  // also `result`
+    catch_output, // also `error`
+    run_output,   // [output]: every step of the top level
+    run_key,      // idempotency: only `input`, there is no run yet
 };
 
 // One name an expression reads.
@@ -62,7 +62,7 @@ struct Use {
 };
 
 struct Draft {
-    core::Workflow workflow; // all but the steps
+    core::Workflow workflow;      // all but the steps
     std::vector<DraftStep> steps; // in the order of the file, children directly after their block
     std::vector<Use> uses;
     bool input_is_known = true; // false: [input] has mistakes of its own

@@ -37,10 +37,12 @@ std::optional<Duration> parse_duration(std::string_view text) {
         if (digits == 0) return std::nullopt;
         text.remove_prefix(digits);
         std::size_t letters = 0;
-        while (letters < text.size() && (text[letters] < '0' || text[letters] > '9')) ++letters;
+        while (letters < text.size() && (text[letters] < '0' || text[letters] > '9'))
+            ++letters;
         const std::string_view name = text.substr(0, letters);
         text.remove_prefix(letters);
-        while (next_unit < units.size() && units[next_unit].first != name) ++next_unit;
+        while (next_unit < units.size() && units[next_unit].first != name)
+            ++next_unit;
         if (next_unit == units.size()) return std::nullopt;
         if (number > micros_max / units[next_unit].second) return std::nullopt;
         total += number * units[next_unit].second;

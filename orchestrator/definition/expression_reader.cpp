@@ -12,18 +12,24 @@ namespace {
 
 using core::Schema;
 
-// What an expression finds behind input.NAME, when the schema leaves no doubt. Numbers do: 1 and 1.0
-// are both numbers.
+// What an expression finds behind input.NAME, when the schema leaves no doubt. Numbers do: 1
+// and 1.0 are both numbers.
 std::optional<expression::Kind> kind_of(const Schema& schema) {
     if (schema.nullable) return std::nullopt;
     switch (schema.type) {
-    case Schema::Type::string: return expression::Kind::text;
-    case Schema::Type::boolean: return expression::Kind::boolean;
-    case Schema::Type::integer: return expression::Kind::integer;
-    case Schema::Type::array: return expression::Kind::list;
-    case Schema::Type::object: return expression::Kind::map;
+    case Schema::Type::string:
+        return expression::Kind::text;
+    case Schema::Type::boolean:
+        return expression::Kind::boolean;
+    case Schema::Type::integer:
+        return expression::Kind::integer;
+    case Schema::Type::array:
+        return expression::Kind::list;
+    case Schema::Type::object:
+        return expression::Kind::map;
     case Schema::Type::any:
-    case Schema::Type::number: return std::nullopt;
+    case Schema::Type::number:
+        return std::nullopt;
     }
     return std::nullopt;
 }
@@ -51,8 +57,8 @@ std::optional<std::string_view> unwrapped(std::string_view text) {
 
 expression::CompileOptions ExpressionReader::options() const {
     expression::CompileOptions options;
-    options.kind_of_path = [this](std::span<const std::string_view> path)
-        -> std::optional<expression::Kind> {
+    options.kind_of_path =
+        [this](std::span<const std::string_view> path) -> std::optional<expression::Kind> {
         if (path.size() < 2 || path.front() != "input") return std::nullopt;
         return kind_in(draft_.workflow.input, path.subspan(1));
     };
@@ -69,10 +75,10 @@ std::optional<expression::Program> ExpressionReader::program(const TomlEntry& en
     }
     if (const std::size_t dollar = node.text.find("${"); dollar != std::string::npos) {
         const auto inside = unwrapped(node.text);
-        complaints_.inside(About::data, node, dollar, 2,
-                           fmt::format("{} is always an expression, so it is written without ${{}}",
-                                       entry.key),
-                           inside ? fmt::format("write {} = \"{}\"", entry.key, *inside) : "");
+        complaints_.inside(
+            About::data, node, dollar, 2,
+            fmt::format("{} is always an expression, so it is written without ${{}}", entry.key),
+            inside ? fmt::format("write {} = \"{}\"", entry.key, *inside) : "");
         return std::nullopt;
     }
     auto compiled = expression::compile(node.text, options());
@@ -90,11 +96,11 @@ std::optional<expression::Program> ExpressionReader::program(const TomlEntry& en
 std::optional<expression::Program> ExpressionReader::condition(const TomlEntry& entry,
                                                                core::StepIndex step) {
     if (entry.value.is_boolean()) {
-        complaints_.at_value(entry.value,
-                             fmt::format("{} must be an expression in quotes, not {}", entry.key,
-                                         describe(entry.value.kind)),
-                             fmt::format("write {} = \"{}\"", entry.key,
-                                         entry.value.boolean ? "true" : "false"));
+        complaints_.at_value(
+            entry.value,
+            fmt::format("{} must be an expression in quotes, not {}", entry.key,
+                        describe(entry.value.kind)),
+            fmt::format("write {} = \"{}\"", entry.key, entry.value.boolean ? "true" : "false"));
         return std::nullopt;
     }
     auto compiled = program(entry, step, Scope::step);
@@ -113,11 +119,11 @@ std::optional<expression::Program> ExpressionReader::moment(const TomlEntry& ent
     if (!compiled) return std::nullopt;
     const auto kind = compiled->static_kind();
     if (kind && *kind != expression::Kind::timestamp && *kind != expression::Kind::text)
-        complaints_.inside(About::data, entry.value, 0, entry.value.text.size(),
-                           fmt::format("{} must give a time; this gives a value of type {}",
-                                       entry.key, expression::plain_name(*kind)),
-                           fmt::format("write {} = \"timestamp('2026-01-31T12:00:00Z')\"",
-                                       entry.key));
+        complaints_.inside(
+            About::data, entry.value, 0, entry.value.text.size(),
+            fmt::format("{} must give a time; this gives a value of type {}", entry.key,
+                        expression::plain_name(*kind)),
+            fmt::format("write {} = \"timestamp('2026-01-31T12:00:00Z')\"", entry.key));
     return compiled;
 }
 
@@ -139,8 +145,10 @@ std::optional<expression::Template> ExpressionReader::values(const TomlNode& nod
 
 // "input.email" where "${input.email}" was meant: nobody wants to send those words.
 void ExpressionReader::warn_about_plain_text(const TomlNode& node) {
-    for (const TomlNode& item : node.items) warn_about_plain_text(item);
-    for (const TomlEntry& entry : node.entries) warn_about_plain_text(entry.value);
+    for (const TomlNode& item : node.items)
+        warn_about_plain_text(item);
+    for (const TomlEntry& entry : node.entries)
+        warn_about_plain_text(entry.value);
     constexpr std::string_view root = "input.";
     if (!node.is_text() || !node.text.starts_with(root)) return;
     const std::string_view name = std::string_view(node.text).substr(root.size());
@@ -151,10 +159,11 @@ void ExpressionReader::warn_about_plain_text(const TomlNode& node) {
 }
 
 // One broken text must not hide what the others beside it read.
-void ExpressionReader::note_uses_of_parts(const TomlNode& node, core::StepIndex step,
-                                          Scope scope) {
-    for (const TomlNode& item : node.items) note_uses_of_parts(item, step, scope);
-    for (const TomlEntry& entry : node.entries) note_uses_of_parts(entry.value, step, scope);
+void ExpressionReader::note_uses_of_parts(const TomlNode& node, core::StepIndex step, Scope scope) {
+    for (const TomlNode& item : node.items)
+        note_uses_of_parts(item, step, scope);
+    for (const TomlEntry& entry : node.entries)
+        note_uses_of_parts(entry.value, step, scope);
     if (!node.is_text()) return;
     if (const auto compiled = expression::Template::compile(to_json(node), options()))
         for (const expression::TemplateReference& found : compiled->references())

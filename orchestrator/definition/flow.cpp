@@ -20,8 +20,10 @@ std::vector<std::vector<std::uint32_t>> followers_of(const core::Workflow& workf
     for (StepIndex i = 0; i < workflow.steps.size(); ++i) {
         const core::Step& step = workflow.steps[i];
         followers[2 * i].push_back(2 * i + 1);
-        for (const StepIndex p : step.predecessors) followers[2 * p + 1].push_back(2 * i);
-        for (const StepIndex s : step.senders) followers[2 * s + 1].push_back(2 * i);
+        for (const StepIndex p : step.predecessors)
+            followers[2 * p + 1].push_back(2 * i);
+        for (const StepIndex s : step.senders)
+            followers[2 * s + 1].push_back(2 * i);
         if (step.parent == no_step) continue;
         followers[2 * step.parent].push_back(2 * i);
         followers[2 * i + 1].push_back(2 * step.parent + 1);
@@ -33,7 +35,9 @@ std::vector<std::vector<std::uint32_t>> followers_of(const core::Workflow& workf
 class Components {
 public:
     explicit Components(const std::vector<std::vector<std::uint32_t>>& followers)
-        : followers_(followers), number_(followers.size(), 0), low_(followers.size(), 0),
+        : followers_(followers),
+          number_(followers.size(), 0),
+          low_(followers.size(), 0),
           on_stack_(followers.size(), false) {
         for (std::uint32_t node = 0; node < followers.size(); ++node)
             if (number_[node] == 0) walk(node);
@@ -131,11 +135,14 @@ bool is_end_of_run(const core::Workflow& workflow, StepIndex index, core::Join j
 } // namespace
 
 Flow::Flow(Draft& draft, Complaints& complaints)
-    : draft_(draft), workflow_(draft.workflow),
+    : draft_(draft),
+      workflow_(draft.workflow),
       before_(draft.steps.size(), Bits(draft.steps.size() / 64 + 1, 0)),
-      visits_(draft.steps.size(), Visit::none), unknown_(draft.steps.size(), false) {
+      visits_(draft.steps.size(), Visit::none),
+      unknown_(draft.steps.size(), false) {
     find_cycles(complaints);
-    for (StepIndex i = 0; i < workflow_.steps.size(); ++i) gather_before(i);
+    for (StepIndex i = 0; i < workflow_.steps.size(); ++i)
+        gather_before(i);
     find_never_running(complaints);
 }
 
@@ -147,7 +154,8 @@ void Flow::find_cycles(Complaints& complaints) {
     const auto followers = followers_of(workflow_);
     for (const std::vector<std::uint32_t>& component : Components(followers).found) {
         const std::set<std::uint32_t> members(component.begin(), component.end());
-        for (const std::uint32_t node : members) draft_.steps[node / 2].place_is_unknown = true;
+        for (const std::uint32_t node : members)
+            draft_.steps[node / 2].place_is_unknown = true;
         std::vector<StepIndex> steps;
         for (const std::uint32_t node : way_around(*members.begin(), followers, members))
             if (steps.empty() || steps.back() != node / 2) steps.push_back(node / 2);
@@ -159,26 +167,29 @@ void Flow::find_cycles(Complaints& complaints) {
 // Said at the first name in the file that closes the cycle.
 void Flow::complain_about_cycle(const std::vector<StepIndex>& members, Complaints& complaints) {
     std::string names;
-    for (const StepIndex step : members) names += workflow_.steps[step].path + " → ";
+    for (const StepIndex step : members)
+        names += workflow_.steps[step].path + " → ";
     const std::string message = fmt::format("these steps wait for each other: {}{}", names,
                                             workflow_.steps[members.front()].path);
     const auto is_member = [&](const NameUse& use) {
         return std::any_of(members.begin(), members.end(), [&](StepIndex member) {
-            return workflow_.steps[member].id == use.name || workflow_.steps[member].path == use.name;
+            return workflow_.steps[member].id == use.name ||
+                   workflow_.steps[member].path == use.name;
         });
     };
     std::vector<const NameUse*> uses;
     for (const StepIndex step : members) {
         const DraftStep& draft = draft_.steps[step];
-        for (const GoUse& use : draft.goes) uses.push_back(&use.name);
+        for (const GoUse& use : draft.goes)
+            uses.push_back(&use.name);
         if (draft.after)
-            for (const NameUse& use : *draft.after) uses.push_back(&use);
+            for (const NameUse& use : *draft.after)
+                uses.push_back(&use);
     }
     std::erase_if(uses, [&](const NameUse* use) { return !is_member(*use); });
-    const auto first = std::min_element(uses.begin(), uses.end(),
-                                        [](const NameUse* a, const NameUse* b) {
-                                            return a->at->at < b->at->at;
-                                        });
+    const auto first =
+        std::min_element(uses.begin(), uses.end(),
+                         [](const NameUse* a, const NameUse* b) { return a->at->at < b->at->at; });
     if (first == uses.end())
         complaints.add(About::order_of_steps, draft_.steps[members.front()].id_at, 1, message);
     else
@@ -186,7 +197,8 @@ void Flow::complain_about_cycle(const std::vector<StepIndex>& members, Complaint
 }
 
 void Flow::inherit(StepIndex step, StepIndex from) {
-    for (std::size_t i = 0; i < before_[step].size(); ++i) before_[step][i] |= before_[from][i];
+    for (std::size_t i = 0; i < before_[step].size(); ++i)
+        before_[step][i] |= before_[from][i];
     if (unknown_[from]) unknown_[step] = true;
 }
 
@@ -211,8 +223,10 @@ void Flow::gather_before(StepIndex step) {
         gather_before(self.parent);
         inherit(step, self.parent);
     }
-    for (const StepIndex earlier : self.predecessors) take(earlier);
-    for (const StepIndex earlier : self.senders) take(earlier);
+    for (const StepIndex earlier : self.predecessors)
+        take(earlier);
+    for (const StepIndex earlier : self.senders)
+        take(earlier);
     visits_[step] = Visit::closed;
 }
 

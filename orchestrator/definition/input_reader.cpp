@@ -27,8 +27,7 @@ std::vector<std::string> complaints_about(const Schema& schema, const core::Docu
     field.name = "value";
     field.schema = schema;
     const auto input = core::Document::of(boost::json::object{{"value", value.json()}});
-    std::vector<std::string> complaints =
-        core::check_input(std::span(&field, 1), input).complaints;
+    std::vector<std::string> complaints = core::check_input(std::span(&field, 1), input).complaints;
     for (std::string& complaint : complaints)
         if (complaint.starts_with(prefix)) complaint.replace(0, prefix.size(), name);
     return complaints;
@@ -89,7 +88,8 @@ private:
         const bool outer_type_is_broken = std::exchange(type_is_broken_, false);
         for (const TomlEntry& part : table.entries)
             if (part.key == "type") schema.type = type(part).value_or(Schema::Type::any);
-        for (const TomlEntry& part : table.entries) read_part(part, schema);
+        for (const TomlEntry& part : table.entries)
+            read_part(part, schema);
         if (schema.minimum && schema.maximum && *schema.minimum > *schema.maximum)
             min_above_max(table);
         if (schema.size_min && schema.size_max && *schema.size_min > *schema.size_max)
@@ -126,8 +126,8 @@ private:
         if (schema.type == type) return true;
         // A wrong type was complained about already; only a missing or other one is news.
         if (!type_is_broken_)
-            values_.complaints().at_key(
-                part, fmt::format("{} needs type = \"{}\"", part.key, word));
+            values_.complaints().at_key(part,
+                                        fmt::format("{} needs type = \"{}\"", part.key, word));
         return false;
     }
 
@@ -179,7 +179,8 @@ private:
         }
         case Schema::Type::any:
         case Schema::Type::boolean:
-        case Schema::Type::object: break;
+        case Schema::Type::object:
+            break;
         }
         if (!type_is_broken_)
             values_.complaints().at_key(

@@ -32,14 +32,14 @@ constexpr auto step_not_yet =
           "transform", "for_each", "while", "until", "as", "max_parallel", "tolerate", "enough",
           "fail_fast", "max_iterations", "every", "detached", "verify", "limit", "cache");
 
-constexpr auto input_available = words("type", "format", "required", "default", "enum", "items",
-                                       "properties", "other_properties", "nullable", "min", "max",
-                                       "description");
+constexpr auto input_available =
+    words("type", "format", "required", "default", "enum", "items", "properties",
+          "other_properties", "nullable", "min", "max", "description");
 constexpr auto input_not_yet = words("schema", "pattern");
 
 constexpr auto defaults_available = words("timeout", "retry", "retries", "priority");
-constexpr auto retry_available = words("max_attempts", "initial_interval", "backoff",
-                                       "max_interval", "jitter", "non_retryable");
+constexpr auto retry_available =
+    words("max_attempts", "initial_interval", "backoff", "max_interval", "jitter", "non_retryable");
 constexpr auto timeout_available =
     words("schedule_to_start", "start_to_close", "heartbeat", "schedule_to_close");
 constexpr auto switch_case_available = words("when", "go");

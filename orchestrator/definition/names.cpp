@@ -163,8 +163,12 @@ private:
                 if (auto* kind = std::get_if<core::SwitchKind>(&draft.step.kind))
                     kind->cases[use.index].go.push_back(target);
                 break;
-            case GoFrom::catch_rule: draft.step.catches[use.index].go.push_back(target); break;
-            case GoFrom::on_timeout: draft.step.on_timeout.go = target; break;
+            case GoFrom::catch_rule:
+                draft.step.catches[use.index].go.push_back(target);
+                break;
+            case GoFrom::on_timeout:
+                draft.step.on_timeout.go = target;
+                break;
             }
         }
     }
@@ -178,6 +182,8 @@ private:
 
 } // namespace
 
-void connect_steps(Draft& draft, Complaints& complaints) { Connector(draft, complaints).run(); }
+void connect_steps(Draft& draft, Complaints& complaints) {
+    Connector(draft, complaints).run();
+}
 
 } // namespace baton::orchestrator::definition

@@ -78,8 +78,7 @@ private:
     void check_presence(const Use& use, const core::SchemaField& field) {
         if (field.required || field.fallback || use.reference.guarded) return;
         if (guarded_.contains({use.step, field.name})) return;
-        complaints_.warn_inside(About::data, *use.text, use.reference.offset,
-                                use.reference.length,
+        complaints_.warn_inside(About::data, *use.text, use.reference.offset, use.reference.length,
                                 fmt::format("input '{}' may not be given", field.name),
                                 fmt::format("write default(input.{}, ..), or give it a default in "
                                             "[input]",
@@ -92,7 +91,8 @@ private:
         std::vector<std::string> names;
         if (const auto* vars = workflow_.vars.json().if_object()) {
             if (vars->contains(name)) return;
-            for (const auto& var : *vars) names.emplace_back(var.key());
+            for (const auto& var : *vars)
+                names.emplace_back(var.key());
         }
         complain(use, fmt::format("[vars] has no '{}'", name), hint_for(name, names));
     }
@@ -149,7 +149,10 @@ private:
     void check_path(const Use& use, StepIndex target, std::size_t depth) {
         const core::Step& step = workflow_.steps[target];
         const auto& path = use.reference.path;
-        const bool shows_children = !step.children.empty() && !step.output && depth < path.size();
+        // A block that is repeated has a result of its own shape, not of its steps.
+        const bool is_repeated = !draft_.steps[target].own_names.empty();
+        const bool shows_children =
+            !step.children.empty() && !step.output && !is_repeated && depth < path.size();
         if (!shows_children) return check_finished(use, target);
         std::vector<std::string> names;
         for (const StepIndex child : step.children) {
@@ -228,7 +231,8 @@ private:
 
 void check_reach(const Draft& draft, const Flow& flow, Complaints& complaints) {
     ReachCheck check(draft, flow, complaints);
-    for (const Use& use : draft.uses) check.check(use);
+    for (const Use& use : draft.uses)
+        check.check(use);
 }
 
 } // namespace baton::orchestrator::definition

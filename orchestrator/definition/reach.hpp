@@ -1,5 +1,5 @@
-// Checks that every name an expression reads exists, may be read where it stands, and has a value by
-// then.
+// Checks that every name an expression reads exists, may be read where it stands, and has a value
+// by then.
 #pragma once
 
 #include "orchestrator/definition/complaints.hpp"

@@ -7,7 +7,9 @@ namespace baton::orchestrator::definition {
 
 namespace {
 
-bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) == 0x80; }
+bool is_continuation(char byte) {
+    return (static_cast<unsigned char>(byte) & 0xc0) == 0x80;
+}
 
 // Length of the valid sequence at `at`, or 0.
 std::size_t valid_sequence(std::string_view text, std::size_t at) {
@@ -102,7 +104,8 @@ private:
         if (kind == 'u' || kind == 'U') {
             ++at_;
             std::uint32_t code_point = 0;
-            for (int digits = kind == 'u' ? 4 : 8; digits > 0 && at_ < text_.size(); --digits, ++at_)
+            for (int digits = kind == 'u' ? 4 : 8; digits > 0 && at_ < text_.size();
+                 --digits, ++at_)
                 code_point = code_point * 16 + hex_digit(text_[at_]);
             return utf8_size(code_point);
         }
@@ -138,7 +141,8 @@ std::size_t code_point_size(std::string_view text, std::size_t at) {
 
 std::size_t code_point_count(std::string_view text) {
     std::size_t count = 0;
-    for (std::size_t at = 0; at < text.size(); at += code_point_size(text, at)) ++count;
+    for (std::size_t at = 0; at < text.size(); at += code_point_size(text, at))
+        ++count;
     return count;
 }
 
@@ -179,8 +183,8 @@ Position SourceText::position_of(std::size_t offset) const {
 std::size_t SourceText::offset_of(Position position) const {
     if (position.line == 0) return 0;
     if (position.line > line_starts_.size()) return text_.size();
-    const std::size_t end = position.line < line_starts_.size() ? line_starts_[position.line] - 1
-                                                                : text_.size();
+    const std::size_t end =
+        position.line < line_starts_.size() ? line_starts_[position.line] - 1 : text_.size();
     std::size_t at = line_starts_[position.line - 1];
     for (std::uint32_t column = 1; column < position.column && at < end; ++column)
         at += code_point_size(text_, at);

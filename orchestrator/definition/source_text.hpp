@@ -1,5 +1,5 @@
-// A text with its lines: finds lines by number, and turns byte offsets into positions and back. Does
-// not own the text.
+// A text with its lines: finds lines by number, and turns byte offsets into positions and back.
+// Does not own the text.
 #pragma once
 
 #include "orchestrator/definition/diagnostic.hpp"
@@ -30,8 +30,8 @@ public:
     std::size_t offset_of(Position position) const;
 
     // The place of byte `decoded_offset` of a TOML string's value. `start` is where the string
-    // begins in the source, that is its opening quote. The source is scanned again, so escapes, line
-    // ends and line continuations do not shift the place.
+    // begins in the source, that is its opening quote. The source is scanned again, so escapes,
+    // line ends and line continuations do not shift the place.
     Position inside_string(Position start, std::size_t decoded_offset) const;
 
 private:

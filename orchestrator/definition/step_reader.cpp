@@ -79,8 +79,7 @@ void StepReader::read_id(const TomlNode& table, DraftStep& step, bool has_wrong_
         step.step.id = *id;
         return;
     }
-    if (!has_wrong_keys)
-        values_.complaints().add(About::keys, table.at, 1, "this step has no id");
+    if (!has_wrong_keys) values_.complaints().add(About::keys, table.at, 1, "this step has no id");
 }
 
 const TomlEntry* StepReader::find_kind(const TomlNode& table, DraftStep& step,
@@ -140,9 +139,9 @@ void StepReader::read_join(const TomlEntry& entry, DraftStep& step) {
         step.step.join = core::Join::count;
         step.step.join_count = static_cast<std::uint32_t>(count.value_or(1));
         if (count && step.after && step.after->size() < step.step.join_count)
-            values_.complaints().at_value(entry.value,
-                                          fmt::format("join = {}, but after names only {}", *count,
-                                                      step.after->size()));
+            values_.complaints().at_value(
+                entry.value,
+                fmt::format("join = {}, but after names only {}", *count, step.after->size()));
         return;
     }
     if (!entry.value.is_text()) {
@@ -159,11 +158,11 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
     const std::string& word = entry.key;
     DraftStep& draft = draft_.steps[index];
     if (word == "task") {
-        draft.step.kind =
-            core::TaskKind{calls_.call(*draft.table, index, Scope::with, defaults_)};
+        draft.step.kind = core::TaskKind{calls_.call(*draft.table, index, Scope::with, defaults_)};
     } else if (word == "do" || word == "parallel") {
         if (word == "parallel") draft.step.kind = core::ParallelKind{};
-        const TomlNode* children = values_.tables(entry, "{ id = \"first\", task = \"mail.send\" }");
+        const TomlNode* children =
+            values_.tables(entry, "{ id = \"first\", task = \"mail.send\" }");
         if (children == nullptr) return;
         if (children->items.empty())
             values_.complaints().at_value(entry.value, fmt::format("{} has no steps", word));
@@ -201,8 +200,7 @@ std::optional<core::StepKind> StepReader::read_end(const TomlEntry& entry, core:
     return end;
 }
 
-std::optional<core::StepKind> StepReader::read_fail(const TomlEntry& entry,
-                                                    core::StepIndex index) {
+std::optional<core::StepKind> StepReader::read_fail(const TomlEntry& entry, core::StepIndex index) {
     core::FailKind fail;
     if (entry.value.is_text()) {
         fail.detail = expressions_.values(entry.value, index, Scope::step);
@@ -246,8 +244,7 @@ core::SwitchCase StepReader::read_case(const TomlNode& table, core::StepIndex in
         has_go = true;
         for (const TomlNode* name :
              values_.texts(part, true).value_or(std::vector<const TomlNode*>{}))
-            draft_.steps[index].goes.push_back(
-                {{name->text, name}, GoFrom::switch_case, number});
+            draft_.steps[index].goes.push_back({{name->text, name}, GoFrom::switch_case, number});
     }
     if (!has_go && !has_wrong_keys)
         values_.complaints().at_value(table, "this case leads nowhere",
@@ -286,7 +283,8 @@ void StepReader::read_on_timeout(const TomlEntry& entry, DraftStep& step) {
 void StepReader::read_catch(const TomlEntry& entry, core::StepIndex index) {
     const TomlNode* rules = values_.tables(entry, "[ { error = \"not_found\", continue = true } ]");
     if (rules == nullptr) return;
-    for (const TomlNode& rule : rules->items) read_catch_rule(rule, index);
+    for (const TomlNode& rule : rules->items)
+        read_catch_rule(rule, index);
 }
 
 void StepReader::read_catch_rule(const TomlNode& table, core::StepIndex index) {

@@ -1,5 +1,5 @@
-// Reads [[step]] and what is nested in it into the draft: kinds, keys, values, expressions. Names of
-// other steps stay texts; names.hpp resolves them.
+// Reads [[step]] and what is nested in it into the draft: kinds, keys, values, expressions. Names
+// of other steps stay texts; names.hpp resolves them.
 #pragma once
 
 #include "orchestrator/definition/call_reader.hpp"
@@ -10,8 +10,11 @@ class StepReader {
 public:
     StepReader(Draft& draft, ValueReader& values, ExpressionReader& expressions,
                const CallDefaults& defaults)
-        : draft_(draft), values_(values), expressions_(expressions),
-          calls_(values, expressions), defaults_(defaults) {}
+        : draft_(draft),
+          values_(values),
+          expressions_(expressions),
+          calls_(values, expressions),
+          defaults_(defaults) {}
 
     // `list` is the value of `step`, `do` or `parallel`, already known to be a list of tables.
     void read_all(const TomlNode& list, core::StepIndex parent);

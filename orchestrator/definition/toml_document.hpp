@@ -50,7 +50,8 @@ std::string_view describe(TomlNode::Kind kind);
 // Dates become text. Keys keep the order of the file.
 boost::json::value to_json(const TomlNode& node);
 
-// The node a JSON pointer of to_json(root) leads to; the deepest one there is when it leads nowhere.
+// The node a JSON pointer of to_json(root) leads to; the deepest one there is when it leads
+// nowhere.
 const TomlNode& node_at(const TomlNode& root, std::string_view pointer);
 
 // Largest file that is read. A workflow of a thousand steps has some 200 KiB.

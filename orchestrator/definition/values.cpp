@@ -36,8 +36,8 @@ std::optional<Duration> ValueReader::duration(const TomlEntry& entry) {
     const auto duration = parse_duration(entry.value.text);
     if (!duration)
         complaints_.at_value(
-            entry.value, fmt::format("{} must be {}, not \"{}\"", entry.key, expected,
-                                     entry.value.text),
+            entry.value,
+            fmt::format("{} must be {}, not \"{}\"", entry.key, expected, entry.value.text),
             "whole numbers with the units d h m s ms, largest first, as in \"1h30m\"");
     return duration;
 }
@@ -61,8 +61,8 @@ std::optional<double> ValueReader::number(const TomlEntry& entry, double least, 
         wrong_type(entry, fmt::format("a number from {} to {}", least, most));
         return std::nullopt;
     }
-    const double value = entry.value.is_integer() ? static_cast<double>(entry.value.integer)
-                                                  : entry.value.real;
+    const double value =
+        entry.value.is_integer() ? static_cast<double>(entry.value.integer) : entry.value.real;
     if (std::isnan(value) || value < least || value > most) {
         complaints_.at_value(entry.value, fmt::format("{} must be from {} to {}, not {}", entry.key,
                                                       least, most, value));
@@ -79,10 +79,10 @@ std::optional<std::string> ValueReader::word(const TomlEntry& entry,
         return std::nullopt;
     }
     if (contains(all, entry.value.text)) return entry.value.text;
-    complaints_.at_value(entry.value,
-                         fmt::format("{} must be {}, not \"{}\"", entry.key, one_of(all, "\""),
-                                     entry.value.text),
-                         did_you_mean(entry.value.text, all));
+    complaints_.at_value(
+        entry.value,
+        fmt::format("{} must be {}, not \"{}\"", entry.key, one_of(all, "\""), entry.value.text),
+        did_you_mean(entry.value.text, all));
     return std::nullopt;
 }
 

@@ -1,5 +1,5 @@
-// Reading single TOML values of an expected type. Each function complains and gives nothing when the
-// value is something else, so a reader never has to say a mistake itself.
+// Reading single TOML values of an expected type. Each function complains and gives nothing when
+// the value is something else, so a reader never has to say a mistake itself.
 #pragma once
 
 #include "base/clock.hpp"

@@ -18,29 +18,36 @@ constexpr std::size_t name_bytes_max = 100;
 constexpr std::array<std::string_view, 9> roots{"input",  "vars",  "run",  "result", "error",
                                                 "secret", "event", "item", "index"};
 
-constexpr std::array<std::string_view, 6> fields_of_run{"id",         "workflow",     "version",
-                                                        "started_at", "scheduled_at", "failed_steps"};
+constexpr std::array<std::string_view, 6> fields_of_run{
+    "id", "workflow", "version", "started_at", "scheduled_at", "failed_steps"};
 
 // Words of the expression language, which no name may hide.
 constexpr std::array<std::string_view, 20> expression_words{
-    "true",      "false", "null",   "in",     "as",      "break",  "const",
-    "continue",  "else",  "for",    "function", "if",    "import", "let",
-    "loop",      "package", "namespace", "return", "var", "while"};
+    "true",     "false",   "null",      "in",       "as",  "break",  "const",
+    "continue", "else",    "for",       "function", "if",  "import", "let",
+    "loop",     "package", "namespace", "return",   "var", "while"};
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 } // namespace
 
-std::span<const std::string_view> root_names() { return roots; }
-std::span<const std::string_view> run_fields() { return fields_of_run; }
+std::span<const std::string_view> root_names() {
+    return roots;
+}
+std::span<const std::string_view> run_fields() {
+    return fields_of_run;
+}
 
 std::string complaint_about_id(std::string_view id) {
     const bool is_name =
         !id.empty() && is_letter(id.front()) &&
         std::all_of(id.begin(), id.end(), [](char c) { return is_letter(c) || is_digit(c); });
-    if (!is_name)
-        return fmt::format("'{}' cannot be an id, which is letters, digits and _", id);
+    if (!is_name) return fmt::format("'{}' cannot be an id, which is letters, digits and _", id);
     if (id.size() > id_bytes_max)
         return fmt::format("an id has at most {} letters, this one {}", id_bytes_max, id.size());
     if (contains(roots, id) || contains(expression_words, id))
@@ -49,9 +56,7 @@ std::string complaint_about_id(std::string_view id) {
 }
 
 std::string complaint_about_name(std::string_view name) {
-    const auto fits = [](char c) {
-        return is_letter(c) || is_digit(c) || c == '-' || c == '.';
-    };
+    const auto fits = [](char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '.'; };
     if (name.empty() || !std::all_of(name.begin(), name.end(), fits) || name.front() == '.' ||
         name.front() == '-')
         return fmt::format("'{}' cannot be the name of a workflow, which is letters, digits, _ "

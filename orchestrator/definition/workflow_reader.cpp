@@ -18,7 +18,9 @@ namespace {
 class WorkflowReader {
 public:
     WorkflowReader(const TomlNode& root, Complaints& complaints)
-        : root_(root), complaints_(complaints), values_(complaints),
+        : root_(root),
+          complaints_(complaints),
+          values_(complaints),
           expressions_(draft_, complaints) {}
 
     Draft read() {
@@ -29,12 +31,15 @@ public:
         }
         const bool has_wrong_keys = values_.check_keys(root_, workflow_keys);
         read_name(has_wrong_keys);
-        for (const TomlEntry& entry : root_.entries) read_setting(entry);
+        for (const TomlEntry& entry : root_.entries)
+            read_setting(entry);
         // In this order whatever the order of the file: expressions are checked against the input,
         // and calls begin with the defaults.
-        for (const TomlEntry& entry : root_.entries) read_data(entry);
+        for (const TomlEntry& entry : root_.entries)
+            read_data(entry);
         read_steps(has_wrong_keys);
-        for (const TomlEntry& entry : root_.entries) read_expressions(entry);
+        for (const TomlEntry& entry : root_.entries)
+            read_expressions(entry);
         return std::move(draft_);
     }
 
@@ -107,8 +112,10 @@ private:
             complaints_.inside(About::keys, node, dollar, 2,
                                "[vars] are constants; ${} has no meaning in them",
                                "a step of kind set computes values");
-        for (const TomlNode& item : node.items) check_constant(item);
-        for (const TomlEntry& entry : node.entries) check_constant(entry.value);
+        for (const TomlNode& item : node.items)
+            check_constant(item);
+        for (const TomlEntry& entry : node.entries)
+            check_constant(entry.value);
     }
 
     void read_steps(bool has_wrong_keys) {
@@ -119,8 +126,7 @@ private:
                                      "write [[step]] with two brackets");
                 return;
             }
-            const TomlNode* list =
-                values_.tables(entry, "[[step]]");
+            const TomlNode* list = values_.tables(entry, "[[step]]");
             if (list == nullptr) return;
             if (list->items.empty()) complaints_.at_value(entry.value, "the workflow has no steps");
             StepReader(draft_, values_, expressions_, defaults_).read_all(*list, core::no_step);
@@ -147,8 +153,7 @@ private:
         core::Idempotency::OnDuplicate on_duplicate =
             core::Idempotency::OnDuplicate::return_existing;
         for (const TomlEntry& part : table->entries) {
-            if (part.key == "key")
-                key = expressions_.program(part, core::no_step, Scope::run_key);
+            if (part.key == "key") key = expressions_.program(part, core::no_step, Scope::run_key);
             if (part.key == "window") window = values_.duration(part);
             if (part.key != "on_duplicate") continue;
             const auto word = values_.word(part, {"return", "refuse", "restart_failed"});
@@ -161,8 +166,7 @@ private:
                                  "an expression that is the same for the same run, such as "
                                  "key = \"input.email\"");
         if (key)
-            draft_.workflow.idempotency =
-                core::Idempotency{std::move(*key), window, on_duplicate};
+            draft_.workflow.idempotency = core::Idempotency{std::move(*key), window, on_duplicate};
     }
 
     const TomlNode& root_;

@@ -1,5 +1,6 @@
 // Every file in broken/ has a mistake, and beside it lies what the checker prints. After a wanted
-// change run with BATON_UPDATE_EXPECTED=1, look at the difference and be able to say why it is right.
+// change run with BATON_UPDATE_EXPECTED=1, look at the difference and be able to say why it is
+// right.
 #include "orchestrator/definition/loader.hpp"
 
 #include <gtest/gtest.h>

@@ -24,8 +24,9 @@ TEST(DurationText, AddsUnitsFromLargeToSmall) {
 }
 
 TEST(DurationText, RefusesWhatIsNoDuration) {
-    for (const char* text : {"", "30", "s", "1.5s", "-1s", "1 s", "30s1m", "1s1s", "1w", "1H", "1h ",
-                             " 1h", "1hm", "h1", "9999999999999999999999s", "40000d", "1sms"})
+    for (const char* text :
+         {"", "30", "s", "1.5s", "-1s", "1 s", "30s1m", "1s1s", "1w", "1H", "1h ", " 1h", "1hm",
+          "h1", "9999999999999999999999s", "40000d", "1sms"})
         EXPECT_FALSE(parse_duration(text)) << text;
 }
 

@@ -32,7 +32,8 @@ const core::Step& step(const core::Workflow& workflow, std::string_view path) {
 std::vector<std::string> ids(const core::Workflow& workflow,
                              const std::vector<core::StepIndex>& indices) {
     std::vector<std::string> all;
-    for (const core::StepIndex index : indices) all.push_back(workflow.steps[index].id);
+    for (const core::StepIndex index : indices)
+        all.push_back(workflow.steps[index].id);
     return all;
 }
 
@@ -218,8 +219,8 @@ when  = "lock.redmine.open_issues > 0"
 }
 
 TEST(Loader, AByteOrderMarkAndWindowsLineEndsAreFine) {
-    const Loaded loaded =
-        load("\xef\xbb\xbfworkflow = \"x\"\r\n[[step]]\r\nid = \"a\"\r\ntask = \"t.a\"\r\n", "x.toml");
+    const Loaded loaded = load(
+        "\xef\xbb\xbfworkflow = \"x\"\r\n[[step]]\r\nid = \"a\"\r\ntask = \"t.a\"\r\n", "x.toml");
 
     EXPECT_TRUE(loaded);
 }

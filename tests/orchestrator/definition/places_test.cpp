@@ -48,16 +48,15 @@ Position place_of_hash(const std::string& source) {
 
 // The value of a string and the place of every byte of it come from two scanners; they must agree.
 TEST(SourceText, FindsPlacesInsideStringsWhateverStandsBefore) {
-    for (const std::string& before :
-         {R"()", R"(abc)", R"(\")", R"(\\)", R"(\t\n)", R"(\u00e4)", R"(\U0001F600)", R"(ä→😀)",
-          R"('")", R"(\\\" \u0041)"}) {
+    for (const std::string& before : {R"()", R"(abc)", R"(\")", R"(\\)", R"(\t\n)", R"(\u00e4)",
+                                      R"(\U0001F600)", R"(ä→😀)", R"('")", R"(\\\" \u0041)"}) {
         if (before == R"('")") continue;
         const std::string source = "x = \"" + before + "#\"\n";
         const SourceText text(source);
         EXPECT_EQ(place_of_hash(source), text.position_of(source.find('#'))) << source;
     }
-    for (const std::string& before :
-         {"", "\n", "\nab\n  cd", "\n\"\"x", "a\\\n   \n  ", "\\\r\n  b", "\r\nx\r\n", "\\  \n\t"}) {
+    for (const std::string& before : {"", "\n", "\nab\n  cd", "\n\"\"x", "a\\\n   \n  ",
+                                      "\\\r\n  b", "\r\nx\r\n", "\\  \n\t"}) {
         const std::string source = "x = \"\"\"" + std::string(before) + "#\"\"\"\n";
         const SourceText text(source);
         EXPECT_EQ(place_of_hash(source), text.position_of(source.find('#'))) << source;
@@ -84,9 +83,10 @@ TEST(TomlDocument, KeepsTheOrderOfTheFile) {
 }
 
 TEST(TomlDocument, WritesDatesAsText) {
-    const TomlDocument document = parse_toml("a = 2026-01-31\nb = 12:30:05.5\nc = 2026-01-31T12:00:00Z\n"
-                                             "d = 2026-01-31T12:00:00-05:30\n",
-                                             "x.toml");
+    const TomlDocument document =
+        parse_toml("a = 2026-01-31\nb = 12:30:05.5\nc = 2026-01-31T12:00:00Z\n"
+                   "d = 2026-01-31T12:00:00-05:30\n",
+                   "x.toml");
 
     EXPECT_EQ(document.root.find("a")->text, "2026-01-31");
     EXPECT_EQ(document.root.find("b")->text, "12:30:05.5");

@@ -25,7 +25,9 @@ using testing::UnorderedElementsAre;
 
 constexpr Time now = time_from_micros(1'800'000'000'000'000);
 
-core::Document json(std::string_view text) { return *core::Document::parse(std::string(text)); }
+core::Document json(std::string_view text) {
+    return *core::Document::parse(std::string(text));
+}
 
 // A run of a shipped workflow. `answers` are results by task; a task without one fails for good.
 struct Story {
@@ -115,8 +117,9 @@ TEST(ShippedWorkflows, OffboardUserHandsOverWhatIsOpen) {
                        {"mail.send", "{}"}});
 
     EXPECT_EQ(story.status(), "completed");
-    EXPECT_THAT(story.calls, UnorderedElementsAre("mail.lock", "redmine.lock_user", "slack.deactivate",
-                                                  "redmine.create_issue", "mail.send"));
+    EXPECT_THAT(story.calls,
+                UnorderedElementsAre("mail.lock", "redmine.lock_user", "slack.deactivate",
+                                     "redmine.create_issue", "mail.send"));
     EXPECT_THAT(story.inputs.at("redmine.create_issue"), HasSubstr("take over 3 issues"));
 }
 
@@ -160,10 +163,9 @@ TEST(ShippedWorkflows, AccessRequestGrantsRedmineAtOnce) {
 }
 
 TEST(ShippedWorkflows, AccessRequestAsksForEverythingElse) {
-    const Story story("access-request",
-                      R"({"who": "ada@x.org", "system": "vpn", "reason": "on the road"})",
-                      {{"redmine.create_issue", R"({"id": 9, "url": "http://r/9"})"},
-                       {"mail.send", "{}"}});
+    const Story story(
+        "access-request", R"({"who": "ada@x.org", "system": "vpn", "reason": "on the road"})",
+        {{"redmine.create_issue", R"({"id": 9, "url": "http://r/9"})"}, {"mail.send", "{}"}});
 
     EXPECT_EQ(story.status(), "completed");
     EXPECT_THAT(story.calls, ElementsAre("redmine.create_issue", "mail.send"));

@@ -10,9 +10,10 @@ namespace baton::orchestrator::definition {
 namespace {
 
 std::string warnings_of(std::string_view step) {
-    const std::string source = "workflow = \"x\"\n[input]\nname = \"string\"\n\n[[step]]\nid = \"a\"\n"
-                               "task = \"t.a\"\n" +
-                               std::string(step);
+    const std::string source =
+        "workflow = \"x\"\n[input]\nname = \"string\"\n\n[[step]]\nid = \"a\"\n"
+        "task = \"t.a\"\n" +
+        std::string(step);
     const Loaded loaded = load(source, "x.toml");
     EXPECT_TRUE(loaded);
     return render(loaded.diagnostics, source);
