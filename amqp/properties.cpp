@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <bit>
+
 namespace baton::amqp {
 
 namespace {
@@ -107,8 +109,10 @@ Result<PropertiesView> PropertiesView::parse(ByteView raw) {
     view.raw_ = raw;
     view.flags_ = in.u16();
     if ((view.flags_ & forbidden_flags) != 0) return ErrorCode(Errc::bad_property_flags);
-    for (int bit = 15; bit >= 2; --bit) {
-        if (!view.has(bit)) continue;
+    // Only the flags that are set, highest first.
+    for (std::uint16_t left = view.flags_; left != 0;) {
+        const int bit = 15 - std::countl_zero(left);
+        left = static_cast<std::uint16_t>(left & ~(1u << bit));
         view.offsets_[static_cast<std::size_t>(bit)] =
             static_cast<std::uint32_t>(raw.size() - in.rest().size());
         if (bit == 13)

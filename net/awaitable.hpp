@@ -12,6 +12,8 @@
 #include <boost/asio/associator.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <utility>
@@ -22,6 +24,14 @@ namespace asio = boost::asio;
 
 template <typename T = void>
 using Awaitable = asio::awaitable<T>;
+
+// A cancellation reaches only the operation a coroutine waits in at that moment. A loop whose
+// operation had just completed never hears of it, so before it waits again it asks:
+//   if (was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+// Wakeup, Broadcast and sleep_for ask by themselves.
+inline bool was_cancelled(const asio::cancellation_state& state) {
+    return state.cancelled() != asio::cancellation_type::none;
+}
 
 struct AsResult {};
 // Completion token for operations that complete with (error_code) or (error_code, value).

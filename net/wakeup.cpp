@@ -15,6 +15,8 @@ Awaitable<Wakeup::Outcome> Wakeup::wait_for(Duration limit) {
 
 Awaitable<Wakeup::Outcome> Wakeup::wait_until(asio::steady_timer::time_point limit) {
     if (!is_set_) {
+        if (was_cancelled(co_await asio::this_coro::cancellation_state))
+            co_return Outcome::cancelled;
         timer_.expires_at(limit);
         const Status expired = co_await timer_.async_wait(as_result);
         if (expired && !is_set_) co_return Outcome::timed_out;
@@ -25,12 +27,14 @@ Awaitable<Wakeup::Outcome> Wakeup::wait_until(asio::steady_timer::time_point lim
 }
 
 Awaitable<bool> Broadcast::wait() {
+    if (was_cancelled(co_await asio::this_coro::cancellation_state)) co_return false;
     const std::uint64_t round = round_;
     co_await timer_.async_wait(as_result);
     co_return round != round_;
 }
 
 Awaitable<bool> sleep_for(Duration time) {
+    if (was_cancelled(co_await asio::this_coro::cancellation_state)) co_return false;
     asio::steady_timer timer(co_await asio::this_coro::executor, time);
     const Status expired = co_await timer.async_wait(as_result);
     co_return expired.has_value();

@@ -174,6 +174,8 @@ net::Awaitable<Failure> Connection::read_frames() {
     while (true) {
         // What came together with open-ok waits in the reader already.
         if (auto reason = take_all_frames()) co_return *reason;
+        if (net::was_cancelled(co_await asio::this_coro::cancellation_state))
+            co_return cancelled();
         const auto space = reader_.writable();
         const auto count = co_await stream_->socket.async_read_some(
             asio::buffer(space.data(), space.size()), net::as_result);
@@ -193,6 +195,8 @@ net::Awaitable<Failure> Connection::write_frames() {
             if (co_await unwritten_.wait() != net::Wakeup::Outcome::set) co_return cancelled();
             continue;
         }
+        if (net::was_cancelled(co_await asio::this_coro::cancellation_state))
+            co_return cancelled();
         unwritten_.reset();
         if (writing_.empty()) writing_.swap(out_);
         const auto count = co_await stream_->socket.async_write_some(

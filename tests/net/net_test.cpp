@@ -93,6 +93,24 @@ TEST(Wakeup, WaitingEndsWhenTheTimeIsOver) {
     EXPECT_EQ(run(wakeup.wait_for(1ms), context), Wakeup::Outcome::timed_out);
 }
 
+Awaitable<int> count_waiters(Broadcast& broadcast, int& count) {
+    if (co_await broadcast.wait()) ++count;
+    co_return count;
+}
+
+TEST(Broadcast, WakesEverybodyWhoWaits) {
+    asio::io_context context(1);
+    Broadcast broadcast(context.get_executor());
+    int count = 0;
+    for (int waiter = 0; waiter < 3; ++waiter)
+        asio::co_spawn(context, count_waiters(broadcast, count), [](std::exception_ptr, int) {});
+    asio::post(context, [&broadcast] { broadcast.wake_all(); });
+
+    context.run();
+
+    EXPECT_EQ(count, 3);
+}
+
 Awaitable<Status> wait_as_status(Wakeup& wakeup) {
     const Wakeup::Outcome outcome = co_await wakeup.wait();
     if (outcome == Wakeup::Outcome::set) co_return Status();
