@@ -125,11 +125,12 @@ std::vector<std::uint32_t> way_around(std::uint32_t from,
     return {from};
 }
 
-bool is_end_of_run(const core::Workflow& workflow, StepIndex index, core::Join join) {
+// Whether nothing that waits for `index` in this way can begin after it has run.
+bool lets_nothing_follow(const core::Workflow& workflow, StepIndex index, core::Join join) {
     const core::Step& step = workflow.steps[index];
     if (std::holds_alternative<core::EndKind>(step.kind)) return true;
-    return std::holds_alternative<core::FailKind>(step.kind) && join != core::Join::done &&
-           workflow.on_failure != core::OnFailure::go_on;
+    if (!std::holds_alternative<core::FailKind>(step.kind)) return false;
+    return join != core::Join::done || workflow.on_failure != core::OnFailure::go_on;
 }
 
 } // namespace
@@ -234,7 +235,9 @@ void Flow::find_never_running(Complaints& complaints) {
     for (StepIndex i = 0; i < workflow_.steps.size(); ++i) {
         const core::Step& step = workflow_.steps[i];
         if (step.only_by_go || step.predecessors.empty() || unknown_[i]) continue;
-        const auto stops = [&](StepIndex p) { return is_end_of_run(workflow_, p, step.join); };
+        const auto stops = [&](StepIndex p) {
+            return lets_nothing_follow(workflow_, p, step.join);
+        };
         const auto surely_stops = [&](StepIndex p) {
             return stops(p) && !workflow_.steps[p].when && !workflow_.steps[p].only_by_go;
         };
@@ -244,9 +247,15 @@ void Flow::find_never_running(Complaints& complaints) {
                            (step.join == core::Join::all && sure != all.end());
         if (!never) continue;
         const StepIndex cause = sure != all.end() ? *sure : all.front();
+        const bool may_be_skipped =
+            workflow_.steps[cause].when || workflow_.steps[cause].only_by_go;
+        const std::string& name = workflow_.steps[cause].path;
         complaints.add(About::order_of_steps, draft_.steps[i].id_at, step.id.size() + 2,
-                       fmt::format("'{}' never runs, because '{}' ends the run before it", step.id,
-                                   workflow_.steps[cause].path));
+                       fmt::format("'{}' never runs, because nothing follows '{}'", step.id, name),
+                       may_be_skipped ? fmt::format("if '{}' is skipped, so is what only waits for "
+                                                    "it; name an earlier step in after",
+                                                    name)
+                                      : "");
     }
 }
 
