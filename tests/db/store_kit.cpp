@@ -26,10 +26,14 @@ Place::Place(Kind kind) {
     case Kind::postgres:
         url_ = baton::testing::Postgres::shared().new_database_url();
         break;
+    case Kind::simulated:
+        simulated_ = std::make_unique<test::SimDatabase>();
+        break;
     }
 }
 
 std::unique_ptr<RunStore> Place::store() const {
+    if (simulated_) return std::make_unique<test::SimStore>(*simulated_);
     return value_of(open_store(url_));
 }
 std::unique_ptr<RunQueries> Place::queries() const {

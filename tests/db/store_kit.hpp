@@ -4,6 +4,7 @@
 
 #include "db/open_store.hpp"
 #include "tests/support/postgres.hpp"
+#include "tests/support/sim_store.hpp"
 
 #include <gtest/gtest.h>
 
@@ -32,17 +33,19 @@ private:
 // A new database of the kind the suite is run for, and connections to it.
 class Place {
 public:
-    enum class Kind { sqlite, postgres };
+    enum class Kind : std::uint8_t { sqlite, postgres, simulated };
 
     explicit Place(Kind kind);
 
     std::unique_ptr<RunStore> store() const;
+    // Not of the simulated store.
     std::unique_ptr<RunQueries> queries() const;
     const std::string& url() const { return url_; }
 
 private:
     TemporaryFolder folder_;
     std::string url_;
+    std::unique_ptr<test::SimDatabase> simulated_;
 };
 
 // The value, or a failed test with the sentence of the failure.
