@@ -41,6 +41,8 @@ Connection::Connection(Socket socket, const Surroundings& around)
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
     socket_.set_option(asio::socket_base::keep_alive(true), ignored);
     socket_.non_blocking(true, ignored);
+    // Generous before tuning: tokens as passwords are longer than the smallest frame.
+    reader_.set_frame_max(around.options.frame_max);
     around_.connections.enter(*this);
 }
 
@@ -143,7 +145,8 @@ Awaitable<> Connection::shake_hands() {
 void Connection::open() {
     Agreement& agreed = handshake_->agreement();
     id_ = around_.connections.add(*this);
-    reader_.set_frame_max(agreed.frame_max);
+    frame_max_ = agreed.frame_max;
+    reader_.set_frame_max(frame_max_);
     outbox_.set_frame_max(agreed.frame_max);
     outbox_.set_knows_blocked(agreed.capabilities.connection_blocked);
     heartbeat_ = std::chrono::seconds(agreed.heartbeat_seconds);
@@ -454,10 +457,18 @@ Awaitable<> Connection::watch() {
             outbox_.add_heartbeat();
             flush();
         }
-        outbox_.shrink(idle_buffer_bytes);
+        if (reads_ == reads_seen) release_memory();
         reads_seen = reads_;
         writes_seen = writes_;
     }
+}
+
+// Thousands of idle connections must not keep what they needed in busier times.
+void Connection::release_memory() {
+    outbox_.shrink(idle_buffer_bytes);
+    if (has_no_frames_ || reader_.pending() > 0) return;
+    reader_ = amqp::FrameReader(around_.options.read_chunk_bytes);
+    reader_.set_frame_max(frame_max_);
 }
 
 // Lets the other side read our last words: closing a socket with unread input would take them away.

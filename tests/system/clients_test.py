@@ -200,7 +200,7 @@ class AmqplibTest(baton.ServerTest):
 
 class LibrabbitmqTest(baton.ServerTest):
     def tool(self, *args, stdin=None, timeout=30):
-        done = subprocess.run([*args[:1], "-u", self.server.env["BATON_AMQP"], *args[1:]], input=stdin, text=True,
+        done = subprocess.run([*args[:1], "-u", self.server.env["BATON_AMQP"].rstrip("/"), *args[1:]], input=stdin, text=True,
                               capture_output=True, timeout=timeout)
         self.assertEqual(done.returncode, 0, f"{args}: {done.stdout}{done.stderr}")
         return done.stdout

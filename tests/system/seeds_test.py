@@ -93,8 +93,15 @@ class SeedsTest(unittest.TestCase):
             parameters = pika.ConnectionParameters("localhost", port=5672,
                                                    credentials=pika.PlainCredentials(user, password))
         connection = pika.BlockingConnection(parameters)
-        self.addCleanup(lambda: connection.is_open and connection.close())
+        self.addCleanup(self.hang_up, connection)
         return connection
+
+    @staticmethod
+    def hang_up(connection):
+        try:
+            connection.close()
+        except pika.exceptions.AMQPError:
+            pass  # closed already, or its server was killed
 
     def test_simple_producer_and_consumer(self):
         consumer = self.start("simple_consumer.py")
