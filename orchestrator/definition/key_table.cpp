@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace baton::orchestrator::definition {
 
@@ -86,6 +87,22 @@ bool belongs_to(std::string_view key, std::string_view feature) {
     if (feature == "while" || feature == "until") return contains(of_loops, key);
     if (feature == "workflow") return key == "with" || key == "detached";
     return feature == "approval" && contains(of_approval, key);
+}
+
+std::string_view home_of(std::string_view key, const KeyTable& found_in) {
+    // TOML gives what is written behind a [[step]] to the step: the commonest way to go astray.
+    constexpr std::string_view top = "at the top of the file, before the first [table]";
+    const std::array<std::pair<const KeyTable*, std::string_view>, 5> homes{{
+        {&workflow_keys, top},
+        {&step_keys, "in a [[step]]"},
+        {&retry_keys, "in retry = { .. }"},
+        {&timeout_keys, "in timeout = { .. }"},
+        {&idempotency_keys, "in idempotency = { .. }"},
+    }};
+    for (const auto& [keys, place] : homes)
+        if (keys != &found_in && (contains(keys->available, key) || contains(keys->not_yet, key)))
+            return place;
+    return {};
 }
 
 bool may_have(std::string_view kind, std::string_view key) {

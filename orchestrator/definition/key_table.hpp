@@ -33,6 +33,10 @@ bool contains(std::span<const std::string_view> words, std::string_view word);
 // True if `key` only shapes `feature`, so refusing `feature` has said enough: `as` of `for_each`.
 bool belongs_to(std::string_view key, std::string_view feature);
 
+// Where a key belongs that stands in the wrong table, as in "it belongs in a [[step]]"; empty if
+// nowhere.
+std::string_view home_of(std::string_view key, const KeyTable& found_in);
+
 // True if a step of this kind may have this key besides the kind itself.
 bool may_have(std::string_view kind, std::string_view key);
 

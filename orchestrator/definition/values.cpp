@@ -148,6 +148,8 @@ bool ValueReader::check_keys(const TomlNode& table, const KeyTable& keys) {
             std::string hint;
             if (!complaints_.is_full())
                 hint = did_you_mean(key, std::span<const std::string_view>(all));
+            if (const std::string_view home = home_of(key, keys); hint.empty() && !home.empty())
+                hint = fmt::format("it belongs {}", home);
             complaints_.at_key(entry, fmt::format("unknown key '{}'", key), std::move(hint));
             has_complaints = true;
         }
