@@ -112,7 +112,9 @@ TEST(Queue, ReplaysWhatWasSaidAgainOutOfOrder) {
     EXPECT_TRUE(queue.replay_stored({message("3"), 3}).has_value()) << "said again: it was there";
     queue.replay_stored({message("2"), 2});
     queue.replay_removed(2, 2, [&](Entry& entry) { removed.push_back(entry.position); });
-    queue.become({QueueId{1}, "q"}, {});
+    Queue::Identity identity;
+    identity.id = QueueId{1};
+    queue.become(std::move(identity), {});
 
     queue.finish_replay(true);
 

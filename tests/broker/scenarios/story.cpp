@@ -171,10 +171,22 @@ std::vector<std::string> Story::finish() {
 
 // --- Connections and channels --------------------------------------------------------------------
 
-// Setting the stage belongs to no turn of the story.
+// Setting the stage is not part of the story: its answers are left out.
 void Story::silently(Event event) {
-    Turn turn;
-    broker_->apply(std::move(event), now_, turn);
+    const auto said = static_cast<std::ptrdiff_t>(turn_.commands.size());
+    const auto waiting = static_cast<std::ptrdiff_t>(turn_.commands_when_durable.size());
+    apply(std::move(event));
+    const auto is_answer = [](const Command& command) {
+        if (std::holds_alternative<AcceptConnection>(command.action)) return true;
+        const auto* reply = std::get_if<Reply>(&command.action);
+        return reply != nullptr && std::holds_alternative<amqp::ChannelOpenOk>(*reply->method);
+    };
+    const auto leave_out = [&](std::vector<Command>& commands, std::ptrdiff_t from) {
+        commands.erase(std::remove_if(commands.begin() + from, commands.end(), is_answer),
+                       commands.end());
+    };
+    leave_out(turn_.commands, said);
+    leave_out(turn_.commands_when_durable, waiting);
 }
 
 void Story::open_connection(ConnectionId connection, std::string user, std::string vhost) {
