@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <sys/resource.h>
 #include <vector>
 
 namespace baton {
@@ -21,6 +22,16 @@ namespace {
 
 using namespace orchestrator::runtime;
 using std::chrono::steady_clock;
+
+// CPU of this process alone: all there is for SQLite, the client's part for PostgreSQL.
+double cpu_seconds() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
 
 double seconds_since(steady_clock::time_point start) {
     return std::chrono::duration<double>(steady_clock::now() - start).count();
@@ -98,6 +109,7 @@ bool measure(const std::string& url, std::size_t batch_size, double seconds) {
     if (!owned) return false;
     Load load(owned->at(0), batch_size);
     std::uint64_t commits = 0;
+    const double cpu_before = cpu_seconds();
     const auto start = steady_clock::now();
     while (seconds_since(start) < seconds) {
         const auto committed = (*store)->commit(load.next());
@@ -108,9 +120,11 @@ bool measure(const std::string& url, std::size_t batch_size, double seconds) {
         ++commits;
     }
     const double took = seconds_since(start);
-    fmt::print("{:<12} batch {:>4} {:>9.0f} commits/s {:>9.0f} transitions/s\n",
-               url.substr(0, url.find(':')), batch_size, static_cast<double>(commits) / took,
-               static_cast<double>(commits * batch_size) / took);
+    const auto transitions = static_cast<double>(commits * batch_size);
+    fmt::print(
+        "{:<11} batch {:>3} {:>8.0f} commits/s {:>8.0f} transitions/s {:>6.1f} us CPU each\n",
+        url.substr(0, url.find(':')), batch_size, static_cast<double>(commits) / took,
+        transitions / took, (cpu_seconds() - cpu_before) * 1e6 / transitions);
     return true;
 }
 

@@ -177,8 +177,15 @@ Postgres::Postgres(Disk disk) : disk_(disk) {
     const fs::path seed = initialised_data(account);
     folder_ = make_folder(account);
     run(account, {"/bin/cp", "-a", seed, folder_ / "data"}, folder_ / "copy.log");
-    port_ = free_port();
-    start();
+    // Somebody else may take the port between our look and the start.
+    for (int tries_left = 3; !is_running(); --tries_left) {
+        port_ = free_port();
+        try {
+            start();
+        } catch (const std::runtime_error&) {
+            if (tries_left == 0) throw;
+        }
+    }
 }
 
 Postgres::~Postgres() {
