@@ -13,6 +13,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -71,6 +73,14 @@ Outcome<net::Listener::Endpoint> parse_endpoint(const std::string& text) {
     return net::Listener::Endpoint(address, port);
 }
 
+// Every connection needs a descriptor, and the usual soft limit of 1024 is a legacy of select().
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 void end_process(const Failure& failure) {
     log::error("broker", "the journal cannot be written; the process ends before it says anything "
                          "that is not true",
@@ -99,8 +109,12 @@ public:
     ~Inside() { stop(); }
 
     Outcome<void> start() {
+        raise_descriptor_limit();
         BATON_TRY(recover());
         return on_core_thread<Outcome<void>>([this](runtime::CoreLoop&) -> Outcome<void> {
+            // Not earlier: what the thread reports belongs behind the end of the recovery.
+            journal_thread_ = std::make_unique<journal::JournalThread>(
+                std::move(journal_), *directory_, journal_listener());
             core_.finish_recovery(last_record_);
             put_users();
             return listen();
@@ -199,6 +213,7 @@ private:
     const std::string dummy_hash_ = net::hash_password("nobody");
     std::optional<journal::DataFolderLock> lock_;
     std::unique_ptr<journal::Directory> directory_;
+    std::unique_ptr<journal::Journal> journal_; // until its thread has it
     std::unique_ptr<journal::JournalThread> journal_thread_;
     core::RecordNumber last_record_ = 0;
     std::vector<BoundAddress> endpoints_;
@@ -231,9 +246,8 @@ Outcome<void> BrokerService::Inside::recover() {
         core_.replay(std::move(*record), view.number);
         return {};
     };
-    BATON_ASSIGN(auto opened,
-                 journal::Journal::open(*directory_, journal_options, visit, report));
-    last_record_ = opened->next_record() - 1;
+    BATON_ASSIGN(journal_, journal::Journal::open(*directory_, journal_options, visit, report));
+    last_record_ = journal_->next_record() - 1;
     if (!report.cut.empty()) log::warning("broker", report.cut);
     for (const std::string& place : report.salvaged) log::warning("broker", "salvaged: " + place);
     if (report.records > 0)
@@ -241,8 +255,6 @@ Outcome<void> BrokerService::Inside::recover() {
                   {{"records", report.records},
                    {"segments", report.segments},
                    {"millis", (clock_.now() - began).count() / 1000}});
-    journal_thread_ = std::make_unique<journal::JournalThread>(std::move(opened), *directory_,
-                                                               journal_listener());
     return {};
 }
 

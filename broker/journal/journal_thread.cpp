@@ -59,10 +59,8 @@ void JournalThread::run() {
         if (!failed_) wish_for_segment();
     }
     if (failed_) return;
-    // Without space for the rest this fails, and what it would have made durable stays unsaid.
-    auto done = waiting_.empty() ? journal_->commit()
-                                 : Outcome<void>(failure(Errc::disk_full, "stopped on a full disk"));
-    if (!done) return fail(done.error());
+    // What still waits for space on a full disk was promised to nobody and is lost.
+    if (auto done = journal_->commit(); !done) return fail(done.error());
     if (last_turn_ > reported_turn_) listener_.durable_up_to(last_turn_);
 }
 

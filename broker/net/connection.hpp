@@ -70,6 +70,7 @@ private:
     void violate(amqp::ReplyCode code, std::string text, amqp::MethodId failed = {});
     void violate(const ErrorCode& error, amqp::MethodId failed = {});
 
+    void release_memory();
     bool is_over() const;
     bool may_read() const;
     bool is_loopback() const;
@@ -83,6 +84,7 @@ private:
     std::unique_ptr<Handshake> handshake_;
     std::optional<ContentAssembler> assembler_;
     Duration heartbeat_{0};
+    std::uint32_t frame_max_ = 0;
 
     bool is_touched_ = false;
     bool writer_is_busy_ = false; // the socket was full; write_frames() goes on

@@ -24,13 +24,15 @@ struct NetOptions {
     // A client that was told connection.close and does not answer.
     Duration close_limit = std::chrono::seconds(5);
 
-    // How much one read takes at most; hundreds of small messages for one system call.
-    std::size_t read_chunk_bytes = 128 * 1024;
+    // How much one read takes at most: thousands of small messages for one system call, and room
+    // for a frame of the largest size behind the rest of another. Only pages that were read into
+    // cost memory.
+    std::size_t read_chunk_bytes = 256 * 1024;
     // Reads of one connection in a row before others get their turn.
     int reads_in_a_row_max = 4;
     // Bodies from this size on are shared with the read buffer instead of copied. A shared body
     // keeps the whole chunk alive, so it must be a good part of it.
-    std::size_t shared_body_bytes_min = 32 * 1024;
+    std::size_t shared_body_bytes_min = 64 * 1024;
     // Bytes in an outbox above which the connection is not read: it asks for more replies than it
     // takes.
     std::size_t unread_replies_bytes_max = 4 << 20;

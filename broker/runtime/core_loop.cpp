@@ -2,6 +2,7 @@
 
 #include "base/assert.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace baton::broker::runtime {
@@ -48,9 +49,12 @@ void CoreLoop::hand_out() {
     const bool has_records = !turn_.records.empty();
     if (has_records || turn_.forget_below) {
         if (waits) last_synced_ = turn_.number;
+        // The next turn will be about as large.
+        std::vector<core::Record> next;
+        next.reserve(std::min<std::size_t>(turn_.records.size(), 1024));
         sinks_.journal({.turn = turn_.number,
                         .first_record = turn_.first_record,
-                        .records = std::exchange(turn_.records, {}),
+                        .records = std::exchange(turn_.records, std::move(next)),
                         .needs_sync = waits,
                         .forget_below = turn_.forget_below});
     }
