@@ -136,7 +136,8 @@ void initialise(const Account& account, const fs::path& data) {
 // The folder of an initialised server nobody has started; made once a machine and user.
 fs::path initialised_data(const Account& account) {
     const std::string version = server_programs().parent_path().filename();
-    const fs::path data = fmt::format("/tmp/baton-postgres-{}-seed-1-{}", version, account.uid);
+    const fs::path data =
+        fmt::format("/tmp/baton-postgres-{}-seed-1-{}-{}", version, geteuid(), account.uid);
     const fs::path lock = data.string() + ".lock";
     const int file = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0 || flock(file, LOCK_EX) != 0)
