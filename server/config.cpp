@@ -1,5 +1,7 @@
 #include "server/config.hpp"
 
+#include "orchestrator/definition/toml_document.hpp"
+
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
@@ -284,11 +286,11 @@ ConfigResult read_config(std::string_view text, const std::string& file,
                          const Environment& environment) {
     Reader reader;
     reader.file = file;
-    try {
-        reader.read_table("", toml::parse(text, file));
-    } catch (const toml::parse_error& error) {
-        reader.complain(error.source(), std::string(error.description()));
-    }
+    // Refuses garbage that toml++ 3.3 would not survive; what passes is TOML.
+    const auto checked = orchestrator::definition::parse_toml(text, file);
+    for (const auto& found : checked.diagnostics)
+        reader.complaints.push_back(fmt::format("{}:{}:{}: error: {}", file, found.line, found.column, found.message));
+    if (checked.diagnostics.empty()) reader.read_table("", toml::parse(text, file));
     reader.read_environment(environment);
     return {std::move(reader.config), std::move(reader.complaints)};
 }

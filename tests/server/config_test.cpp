@@ -65,6 +65,11 @@ TEST(Config, RefusesGarbageWithItsLine) {
     EXPECT_THAT(complaints[0], HasSubstr("baton.toml:2:"));
 }
 
+TEST(Config, RefusesWhatItsParserWouldNotSurvive) {
+    for (const char* text : {"[#", "\xC3\xA9 = 1", "a = [[[[[[[[", "\xFF", "= 1", "[[a]]\n[a]"})
+        EXPECT_EQ(read_config(text, "baton.toml", {}).complaints.size(), 1U) << text;
+}
+
 TEST(Config, RefusesAUserWithoutAPassword) {
     const auto [config, complaints] = read_config("[[broker.user]]\nname='a'\n", "baton.toml", {});
     ASSERT_EQ(complaints.size(), 1U);

@@ -6,6 +6,8 @@ import subprocess
 import threading
 import time
 
+import pika
+
 import baton
 
 WORKER_SETTINGS = {
@@ -41,7 +43,24 @@ class House:
         self.server.start()
         for name in self.worker_names:
             self.start_worker(name)
+        self.await_workers()
         return self
+
+    FIRST_TASKS = {"mail": "mail.create", "redmine": "redmine.create_user", "slack": "slack.invite"}
+
+    def await_workers(self):
+        """Until every worker consumes: a task may be sent before, a call needs somebody who listens."""
+        def consuming():
+            connection = pika.BlockingConnection(pika.URLParameters(self.worker_env["BATON_BROKER_URL"]))
+            try:
+                channel = connection.channel()
+                return all(channel.queue_declare("baton.task." + self.FIRST_TASKS[name], passive=True).method.consumer_count
+                           for name in self.worker_names)
+            except pika.exceptions.ChannelClosedByBroker:
+                return False
+            finally:
+                connection.close()
+        baton.wait_for(consuming, "the workers consume", 30, pause=0.1)
 
     def spawn(self, *args_and_env):
         *args, env = args_and_env
