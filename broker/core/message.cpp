@@ -2,6 +2,7 @@
 #include "broker/core/message.hpp"
 
 #include "base/assert.hpp"
+#include "broker/core/message_memory.hpp"
 
 #include <new>
 
@@ -29,7 +30,8 @@ MessageRef Message::make(const MessageParts& parts) {
     const std::size_t inline_bytes =
         routing_bytes + parts.properties.size() + (shares ? 0 : parts.body.size());
 
-    auto* message = new (::operator new(sizeof(Message) + inline_bytes)) Message;
+    auto* message = new (take_message_memory(sizeof(Message) + inline_bytes)) Message;
+    message->inline_bytes_ = static_cast<std::uint32_t>(inline_bytes);
     message->routing_bytes_ = static_cast<std::uint16_t>(routing_bytes);
     message->persistent_ = parts.persistent;
     message->priority_ = parts.priority;
@@ -53,8 +55,9 @@ MessageRef Message::make(const MessageParts& parts) {
 }
 
 void Message::destroy(Message* message) {
+    const std::size_t bytes = sizeof(Message) + message->inline_bytes_;
     message->~Message();
-    ::operator delete(message);
+    give_message_memory(message, bytes);
 }
 
 } // namespace baton::broker::core

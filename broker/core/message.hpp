@@ -200,6 +200,7 @@ private:
     bool persistent_ = false;
     std::uint8_t priority_ = 0;
     std::uint32_t properties_bytes_ = 0;
+    std::uint32_t inline_bytes_ = 0;
     std::uint64_t body_bytes_ = 0;
     const std::byte* body_ = nullptr;
     std::int64_t ttl_millis_ = -1;

@@ -345,31 +345,43 @@ void Protocol::commit(Record record) {
     state_.apply(turn_->records.back(), number);
 }
 
+Entry Protocol::entry_for(const MessageRef& message, Queue& queue) {
+    Entry entry{message, queue.take_position()};
+    auto ttl = message->ttl_millis();
+    if (const auto of_queue = queue.settings().message_ttl_millis)
+        ttl = ttl ? std::min(*ttl, *of_queue) : *of_queue;
+    if (ttl) entry.expires_at = now_ + std::chrono::milliseconds(*ttl);
+    return entry;
+}
+
+void Protocol::enter(Queue& queue, Entry entry) {
+    if (!queue.ready_consumers.empty() || queue.settings().is_bounded() ||
+        entry.expires_at < queue.armed)
+        mark_due(queue);
+    state_.entered(*entry.message);
+    ++queue.counters.published;
+    queue.push(std::move(entry));
+}
+
 void Protocol::store(const MessageRef& message, std::span<Queue* const> queues) {
+    if (!message->is_persistent()) {
+        for (Queue* queue : queues) enter(*queue, entry_for(message, *queue));
+        return;
+    }
     MessageStored stored;
-    std::size_t recorded = 0;
     for (Queue* queue : queues) {
-        Entry entry{message, queue->take_position()};
-        auto ttl = message->ttl_millis();
-        if (const auto of_queue = queue->settings().message_ttl_millis)
-            ttl = ttl ? std::min(*ttl, *of_queue) : *of_queue;
-        if (ttl) entry.expires_at = now_ + std::chrono::milliseconds(*ttl);
-        if (message->is_persistent() && queue->is_recorded()) {
+        Entry entry = entry_for(message, *queue);
+        if (queue->is_recorded()) {
             const Place place{queue->id(), entry.position, entry.expires_at};
-            message->notes.durable.add(place);
-            if (recorded++ == 0)
+            if (message->notes.durable.empty())
                 stored.first = place;
             else
                 stored.others.push_back(place);
+            message->notes.durable.add(place);
         }
-        if (!queue->ready_consumers.empty() || queue->settings().is_bounded() ||
-            entry.expires_at < queue->armed)
-            mark_due(*queue);
-        state_.entered(*message);
-        ++queue->counters.published;
-        queue->push(std::move(entry));
+        enter(*queue, std::move(entry));
     }
-    if (recorded == 0) return;
+    if (message->notes.durable.empty()) return;
     stored.message = message;
     state_.living(*message, note(std::move(stored)));
 }

@@ -132,17 +132,20 @@ private:
     // --- Saying something (protocol.cpp) -----------------------------------------------------------
 
     // In order with everything else that is said on this channel.
-    void say(Channel& channel, Action action) {
-        std::vector<Command>& where = waits_for_journal(channel) ? turn_->commands_when_durable
-                                                                 : turn_->commands;
-        where.push_back(Command{channel.connection->told.connection, channel.number,
-                                std::move(action)});
+    template <typename Said>
+    void say(Channel& channel, Said&& said) {
+        std::vector<Command>& where =
+            waits_for_journal(channel) ? turn_->commands_when_durable : turn_->commands;
+        where.emplace_back(channel.connection->told.connection, channel.number,
+                           std::forward<Said>(said));
     }
     bool waits_for_journal(const Channel& channel) const {
         return channel.replies_wait_for > durable_up_to_;
     }
-    void say(Connection& connection, Action action) {
-        turn_->commands.push_back(Command{connection.told.connection, 0, std::move(action)});
+    template <typename Said>
+    void say(Connection& connection, Said&& said) {
+        turn_->commands.emplace_back(connection.told.connection, ChannelNumber{0},
+                                     std::forward<Said>(said));
     }
     // An -ok: after what the handler committed is durable.
     void reply(Channel& channel, amqp::Method method);
@@ -161,6 +164,8 @@ private:
     RecordNumber note(Record record);
     // Puts a message into queues that take it.
     void store(const MessageRef& message, std::span<Queue* const> queues);
+    Entry entry_for(const MessageRef& message, Queue& queue);
+    void enter(Queue& queue, Entry entry);
     // An entry has left the queue for good.
     void forget(Queue& queue, Entry& entry) {
         forget(queue.id(), queue.is_recorded() && !queue.deleted, entry);

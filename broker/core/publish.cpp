@@ -24,6 +24,8 @@ constexpr amqp::MethodId publish_id = amqp::BasicPublish::id;
 // Headers, reply-to, expiration and user-id: the flag bits that mean more than passing through.
 constexpr unsigned interesting_flags = 1U << 13 | 1U << 9 | 1U << 8 | 1U << 4;
 
+constexpr unsigned delivery_mode_flag = 1U << 12;
+
 } // namespace
 
 struct Protocol::PublishFacts {
@@ -41,6 +43,16 @@ struct Protocol::PublishFacts {
 
 bool Protocol::read_properties(Channel& channel, const PublishReceived& event,
                                PublishFacts& facts) {
+    // Most messages have no properties, or only say that they are persistent.
+    const auto octet = [&](std::size_t at) {
+        return std::to_integer<unsigned>(event.properties[at]);
+    };
+    const unsigned flags = event.properties.size() < 2 ? 0U : octet(0) << 8 | octet(1);
+    if (flags == 0 && event.properties.size() <= 2) return true;
+    if (flags == delivery_mode_flag && event.properties.size() == 3) {
+        facts.persistent = octet(2) == amqp::persistent_delivery;
+        return true;
+    }
     auto parsed = amqp::PropertiesView::parse(event.properties);
     if (!parsed) {
         refuse_connection(*channel.connection, Code::syntax_error, publish_id,
@@ -50,11 +62,6 @@ bool Protocol::read_properties(Channel& channel, const PublishReceived& event,
     facts.properties = *parsed;
     facts.persistent = parsed->is_persistent();
     facts.priority = parsed->priority().value_or(0);
-    const auto flags =
-        event.properties.size() < 2
-            ? 0U
-            : std::to_integer<unsigned>(event.properties[0]) << 8 |
-                  std::to_integer<unsigned>(event.properties[1]);
     if ((flags & interesting_flags) == 0) return true;
 
     if (const auto user = parsed->user_id()) {

@@ -12,8 +12,14 @@ void Protocol::say_again(Message& message) {
 }
 
 void Protocol::retain() {
-    if (sealed_.size() <= options_.sealed_segments_max) return;
+    if (sealed_.empty()) return;
     const RecordNumber last = sealed_.front().last;
+    if (sealed_.size() <= options_.sealed_segments_max) {
+        // A full disk cannot wait for that; but what would have to be copied would fill it further.
+        const Message* living = state_.oldest_living();
+        const bool is_dead = living == nullptr || living->notes.record > last;
+        if (!is_dead || !alarms_[static_cast<std::size_t>(Alarm::disk)]) return;
+    }
     if (definitions_said_at_ <= last) {
         std::vector<Record> definitions = state_.definitions();
         const RecordNumber first = last_record_ + 1;
