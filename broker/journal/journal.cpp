@@ -12,9 +12,7 @@ namespace {
 // Bodies above this are written from where they lie instead of being copied into the batch.
 constexpr std::size_t copied_body_bytes_max = 4096;
 
-} // namespace
-
-Outcome<PreparedSegment> prepare_segment(Directory& directory, std::uint64_t number,
+Outcome<PreparedSegment> prepare_exactly(Directory& directory, std::uint64_t number,
                                          std::uint64_t capacity) {
     const std::string draft = segment_name_in_preparation(number);
     BATON_ASSIGN(std::unique_ptr<File> file, directory.create(draft));
@@ -34,6 +32,17 @@ Outcome<PreparedSegment> prepare_segment(Directory& directory, std::uint64_t num
         return std::move(filled).error();
     }
     return PreparedSegment{number, capacity, std::move(file)};
+}
+
+} // namespace
+
+Outcome<PreparedSegment> prepare_segment(Directory& directory, const Journal::Wish& wish) {
+    for (std::uint64_t capacity = wish.capacity;;) {
+        auto prepared = prepare_exactly(directory, wish.number, capacity);
+        if (prepared || prepared.error().code != Errc::disk_full || capacity <= wish.smallest)
+            return prepared;
+        capacity = std::max(capacity / 4, wish.smallest);
+    }
 }
 
 Outcome<void> Journal::append(const Entry& entry) {
@@ -111,8 +120,7 @@ Outcome<void> Journal::begin_next_segment(std::uint64_t room) {
         room_wanted_ = room;
         if (!options_.prepares_segments)
             return failure(Errc::disk_full, "the next segment is not ready yet");
-        auto prepared =
-            prepare_segment(directory_, current_.number + 1, capacity_of_next(room));
+        auto prepared = prepare_segment(directory_, next_segment(room));
         if (!prepared) return std::move(prepared).error();
         next_ = std::move(*prepared);
     }
@@ -128,15 +136,16 @@ Outcome<void> Journal::begin_next_segment(std::uint64_t room) {
     return {};
 }
 
-std::uint64_t Journal::capacity_of_next(std::uint64_t room) const {
+Journal::Wish Journal::next_segment(std::uint64_t room) const {
     const std::uint64_t grown = std::min(current_.capacity * 4, options_.segment_bytes_max);
-    return std::max({grown, options_.first_segment_bytes, file_header_size + room});
+    const std::uint64_t smallest = std::max(options_.first_segment_bytes, file_header_size + room);
+    return {current_.number + 1, std::max(grown, smallest), smallest};
 }
 
 std::optional<Journal::Wish> Journal::wish() const {
     if (next_) return std::nullopt;
     if (room_wanted_ == 0 && end_ < current_.capacity / 2) return std::nullopt;
-    return Wish{current_.number + 1, capacity_of_next(room_wanted_)};
+    return next_segment(room_wanted_);
 }
 
 void Journal::give(PreparedSegment segment) { next_ = std::move(segment); }

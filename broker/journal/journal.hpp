@@ -46,12 +46,6 @@ struct PreparedSegment {
     std::unique_ptr<File> file;
 };
 
-// Makes a segment ready to be written, from nothing to durable header. Takes long (it writes the
-// whole file once), so the journal thread lets a second thread do it. Errc::disk_full leaves
-// nothing behind.
-Outcome<PreparedSegment> prepare_segment(Directory& directory, std::uint64_t number,
-                                         std::uint64_t capacity);
-
 struct SealedSegment {
     std::uint64_t number = 0;
     std::uint64_t first_record = 0;
@@ -93,10 +87,12 @@ public:
     // Everything up to this record number is durable.
     std::uint64_t durable_record() const { return durable_record_; }
 
-    // What the second thread should prepare now, if anything: number and capacity.
+    // What the second thread should prepare now, if anything. Where there is no space for the
+    // capacity, the smallest that serves is better than none.
     struct Wish {
         std::uint64_t number;
         std::uint64_t capacity;
+        std::uint64_t smallest;
     };
     std::optional<Wish> wish() const;
     void give(PreparedSegment segment);
@@ -123,7 +119,7 @@ private:
 
     void add_to_batch(const Entry& entry, std::uint64_t size);
     Outcome<void> begin_next_segment(std::uint64_t room);
-    std::uint64_t capacity_of_next(std::uint64_t room) const;
+    Wish next_segment(std::uint64_t room) const;
 
     Directory& directory_;
     JournalOptions options_;
@@ -143,5 +139,10 @@ private:
     std::vector<ByteView> views_;
     std::uint64_t batch_bytes_ = 0;
 };
+
+// Makes a segment ready to be written, from nothing to durable header. Takes long (it writes the
+// whole file once), so the journal thread lets a second thread do it. Errc::disk_full leaves
+// nothing behind.
+Outcome<PreparedSegment> prepare_segment(Directory& directory, const Journal::Wish& wish);
 
 } // namespace baton::broker::journal

@@ -38,7 +38,7 @@ void JournalThread::run_preparer() {
         const std::vector<Journal::Wish> wishes = wishes_.take();
         if (wishes.empty()) return;
         for (const Journal::Wish& wish : wishes)
-            mailbox_.put(Prepared{prepare_segment(directory_, wish.number, wish.capacity)});
+            mailbox_.put(Prepared{prepare_segment(directory_, wish)});
     }
 }
 

@@ -278,8 +278,8 @@ private:
         journal_->next_record_ = last_record_ + 1;
         journal_->durable_record_ = last_record_;
         if (sealed.empty()) {
-            BATON_ASSIGN(journal_->current_,
-                         prepare_segment(directory_, 1, options_.first_segment_bytes));
+            const std::uint64_t capacity = options_.first_segment_bytes;
+            BATON_ASSIGN(journal_->current_, prepare_segment(directory_, {1, capacity, capacity}));
             journal_->end_ = journal_->synced_end_ = file_header_size;
             journal_->first_in_current_ = journal_->next_record_;
             return {};
