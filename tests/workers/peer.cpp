@@ -77,11 +77,11 @@ public:
         if (!published) throw std::runtime_error(published.error().detail);
     }
 
-    Awaitable<std::size_t> count(std::string queue) {
+    Awaitable<std::size_t> consumers_of(std::string queue) {
         amqp::QueueDeclare declare;
         declare.queue = std::move(queue);
         declare.passive = true;
-        co_return must(co_await channel_->call(std::move(declare))).message_count;
+        co_return must(co_await channel_->call(std::move(declare))).consumer_count;
     }
 
     Awaitable<std::optional<client::Delivery>> get(std::string queue) {
@@ -151,7 +151,9 @@ std::optional<contract::TaskReport> Peer::call(const std::string& task, const st
     return next_result();
 }
 
-std::size_t Peer::waiting_in(const std::string& queue) { return inside_->wait(inside_->count(queue)); }
+std::size_t Peer::consumers_of(const std::string& queue) {
+    return inside_->wait(inside_->consumers_of(queue));
+}
 
 std::optional<amqp::client::Delivery> Peer::get(const std::string& queue) {
     return inside_->wait(inside_->get(queue));

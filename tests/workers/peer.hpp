@@ -32,8 +32,8 @@ public:
     std::optional<contract::TaskReport> call(const std::string& task, const std::string& with,
                                              const std::string& key = {});
 
-    // Messages that wait in a queue, without those a consumer holds.
-    std::size_t waiting_in(const std::string& queue);
+    // How many consume from a queue; throws if there is no such queue.
+    std::size_t consumers_of(const std::string& queue);
     std::optional<amqp::client::Delivery> get(const std::string& queue);
 
 private:

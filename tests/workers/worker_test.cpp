@@ -82,17 +82,17 @@ protected:
         Thread thread_;
     };
 
-    // The queue of a task type exists once its worker has declared it.
-    static void await_queue(const std::string& task) {
-        for (int i = 0; i < 200; ++i) {
+    // Until the worker of this task type consumes: queue and binding are there before that.
+    static void await_worker(const std::string& task) {
+        for (int i = 0; i < 1000; ++i) {
             try {
-                Peer(url_).waiting_in(contract::task_queue(task));
-                return;
+                if (Peer(url_).consumers_of(contract::task_queue(task)) > 0) return;
             } catch (const std::exception&) {
-                std::this_thread::yield();
+                // The queue is not there yet.
             }
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
         }
-        FAIL() << "the worker never declared " << task;
+        FAIL() << "no worker ever consumed " << task;
     }
 
     static inline std::string url_;
@@ -103,7 +103,7 @@ protected:
 TEST_F(WorkerTest, PerformsATaskAndReportsWithItsToken) {
     const std::string task = unique("echo");
     const Running worker({{task, [](const Task& one) -> Answer { return json::value(one.with); }}});
-    await_queue(task);
+    await_worker(task);
     Peer peer(url_);
 
     const auto report = peer.call(task, R"({"a":1})", "k");
@@ -116,7 +116,7 @@ TEST_F(WorkerTest, PerformsATaskAndReportsWithItsToken) {
 TEST_F(WorkerTest, PlainRpcWithoutHeadersWorks) {
     const std::string task = unique("echo");
     const Running worker({{task, [](const Task&) -> Answer { return json::value(42); }}});
-    await_queue(task);
+    await_worker(task);
     Peer peer(url_);
 
     contract::Message message;
@@ -137,7 +137,7 @@ TEST_F(WorkerTest, ProblemsAndExceptionsBecomeFailures) {
                                if (one.with.contains("throw")) throw std::runtime_error("on purpose");
                                return permanent("no", "because");
                            }}});
-    await_queue(task);
+    await_worker(task);
     Peer peer(url_);
 
     const auto problem = std::get<contract::Failed>(peer.call(task, "{}", "a")->report).problem;
@@ -152,7 +152,7 @@ TEST_F(WorkerTest, ProblemsAndExceptionsBecomeFailures) {
 TEST_F(WorkerTest, TaskThatCannotBeReadIsReportedOrBecomesADeadLetter) {
     const std::string task = unique("bad");
     const Running worker({{task, [](const Task&) -> Answer { return json::value(1); }}});
-    await_queue(task);
+    await_worker(task);
     Peer peer(url_);
 
     EXPECT_EQ(std::get<contract::Failed>(peer.call(task, "[1]", "a")->report).problem.type,
@@ -180,7 +180,7 @@ TEST_F(WorkerTest, TaskAfterItsDeadlineIsNotPerformed) {
                                ++performed;
                                return json::value(1);
                            }}});
-    await_queue(task);
+    await_worker(task);
     Peer peer(url_);
     contract::TaskRequest request;
     request.task = task;
@@ -215,7 +215,7 @@ TEST_F(WorkerTest, TasksOfOneKeyNeverRunAtOnceAndOthersDo) {
     };
     const auto key = [](const json::object& with) { return std::string(with.at("key").as_string()); };
     const Running worker({{task, perform, key}});
-    await_queue(task);
+    await_worker(task);
     Peer peer(url_);
 
     for (int i = 0; i < 8; ++i) {
@@ -239,7 +239,7 @@ TEST_F(WorkerTest, HeartbeatTaskIsAckedAtItsStartAndSaysThatItLives) {
                                ended.wait();
                                return json::value("done");
                            }}});
-    await_queue(task);
+    await_worker(task);
     Peer peer(url_);
     contract::TaskRequest request;
     request.task = task;
@@ -272,7 +272,7 @@ TEST_F(WorkerTest, CancelledTaskIsAnsweredAsCancelled) {
                                    std::this_thread::sleep_for(std::chrono::milliseconds(1));
                                return temporary("gave_up", "was told to");
                            }}});
-    await_queue(task);
+    await_worker(task);
     Peer peer(url_);
     contract::TaskRequest request;
     request.task = task;
@@ -303,7 +303,7 @@ TEST_F(WorkerTest, StopFinishesWhatRunsAndGivesTheRestBack) {
     WorkerOptions options;
     options.threads = 1;
     auto first = std::make_unique<Running>(std::vector<Handler>{{task, slow}}, options);
-    await_queue(task);
+    await_worker(task);
     Peer peer(url_);
     for (int i = 0; i < 3; ++i) {
         contract::TaskRequest request;
@@ -336,7 +336,7 @@ TEST_F(WorkerTest, WorkerThatDiesBetweenEffectAndReportLosesNothing) {
     {
         const Running declares({{task + ".none", [](const Task&) -> Answer { return json::value(1); }},
                                 {task, [](const Task&) -> Answer { return json::value(1); }}});
-        await_queue(task);
+        await_worker(task);
     }
     Peer peer(url_);
     peer.send(request);
@@ -372,7 +372,7 @@ TEST_F(WorkerTest, RestartOfTheBrokerLosesNoTaskAndNoReport) {
                                ended.wait();
                                return json::value("done");
                            }}});
-    await_queue(task);
+    await_worker(task);
     {
         Peer peer(url_);
         contract::TaskRequest request;
@@ -381,7 +381,7 @@ TEST_F(WorkerTest, RestartOfTheBrokerLosesNoTaskAndNoReport) {
         request.reply_to = contract::task_queue(task) + ".replies";
         // Any durable queue will do for the reply; the worker's own declaration makes one.
         const Running declares({{task + ".replies", [](const Task&) -> Answer { return json::value(1); }}});
-        await_queue(task + ".replies");
+        await_worker(task + ".replies");
         peer.send(request);
         began.get_future().wait();
     }
@@ -413,7 +413,7 @@ TEST_F(WorkerTest, ThreeWorkersProvisionAUserThroughTheBroker) {
         EXPECT_TRUE(ended) << ended.error().detail;
     });
     for (const char* task : {"mail.create", "redmine.create_user", "slack.invite"})
-        await_queue(contract::task_key(task, settings.queue));
+        await_worker(contract::task_key(task, settings.queue));
     Peer peer(url_);
     const auto call = [&](const char* task, const std::string& with, const std::string& key) {
         const auto report = peer.call(contract::task_key(task, settings.queue), with, key);
@@ -448,7 +448,7 @@ TEST_F(WorkerTest, EightIdenticalCreatesReachRedmineOneByOne) {
                   {});
     const Running worker(*handlers_of("redmine", settings), options);
     const std::string task = contract::task_key("redmine.create_user", options.queue);
-    await_queue(task);
+    await_worker(task);
     Peer peer(url_);
 
     for (int i = 0; i < 8; ++i) {

@@ -3,7 +3,7 @@
 //   slack.invite          {email, channels?, name?}     → {user_id, invited}
 //   slack.post            {channel, text}               → {channel, ts}
 //   slack.deactivate      {email | user_id}             → {user_id, deactivated}
-//   slack.create_channel  {name, topic?}                → {id, name, created}
+//   slack.create_channel  {name}                → {id, name, created}
 //
 // Slack says no with HTTP 200; its error words become the problem's type as they are. Inviting is
 // idempotent at Slack's side: somebody who was invited before is a success, somebody who was a member
