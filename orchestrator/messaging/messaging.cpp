@@ -59,7 +59,7 @@ net::Awaitable<void> Messaging::drain(Duration limit) {
     co_await results_.stop();
     const Time end = clock_.now() + limit;
     // Confirms arrive by themselves; looking every few milliseconds is enough for an ending.
-    while (reconnect_.connection() && !dispatcher_.is_idle() && clock_.now() < end)
+    while (connected_.value() && !dispatcher_.is_idle() && clock_.now() < end)
         co_await net::sleep_for(std::chrono::milliseconds(5));
 }
 
@@ -78,7 +78,7 @@ void Messaging::take(std::string& secret) {
 void Messaging::take(runtime::Told& told) {
     results_.settle(told.settled);
     // While a queue is being declared, everything waits behind it: order is kept.
-    if (held_.empty() && (declared_.size() == routes_.size() || !reconnect_.connection())) {
+    if (held_.empty() && (declared_ == routes_ || !connection_)) {
         dispatcher_.add(std::move(told.commands));
         return;
     }
@@ -121,6 +121,11 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     const auto consuming =
         co_await results_.consume(connection, options_.partitions, options_.prefetch);
     if (!consuming) co_return consuming.error();
+    // Routes may have come while we were waiting; nothing is published before all have their queue.
+    connection_ = &connection;
+    if (!co_await declare_new())
+        co_return Failure{make_error_code(amqp::client::Errc::connection_lost),
+                          "the connection ended while queues were declared"};
     dispatcher_.use(std::move(*publisher));
     connected_.set(1);
     log::info("messaging", "connected", {{"broker", amqp::client::to_text(options_.endpoint)}});
@@ -146,28 +151,28 @@ net::Awaitable<Outcome<void>> Messaging::declare_common(amqp::client::Connection
 
 // Declares routes that came later; gives what was held back for them to the dispatcher.
 net::Awaitable<bool> Messaging::declare_new() {
-    while (reconnect_.connection() && declared_ != routes_) {
+    while (connection_ && declared_ != routes_) {
         const std::set<std::string> routes = routes_;
         for (const std::string& route : routes) {
             if (declared_.contains(route)) continue;
-            auto* connection = reconnect_.connection();
-            if (!connection) co_return false;
-            const auto done = co_await declare_all(*connection, declare_channel_,
+            if (!connection_) co_return false;
+            const auto done = co_await declare_all(*connection_, declare_channel_,
                                                    contract::task_declarations(route));
             if (!done) {
                 log::warning("messaging", "a queue cannot be declared",
                              {{"task", route}, {"reason", done.error().detail}});
-                if (!reconnect_.connection()) co_return false;
+                if (!connection_ || !connection_->is_open()) co_return false;
             }
             declared_.insert(route); // also after a failure: its tasks show up as unrouted
         }
     }
-    co_return true;
+    co_return connection_ != nullptr;
 }
 
 net::Awaitable<void> Messaging::watch_routes() {
     while (!is_stopping_) {
         co_await routes_changed_.wait();
+        if (!connected_.value()) continue; // prepare() does it
         co_await declare_new();
         dispatcher_.add(std::exchange(held_, {}));
     }
@@ -176,7 +181,7 @@ net::Awaitable<void> Messaging::watch_routes() {
 net::Awaitable<void> Messaging::watch_depths() {
     while (!is_stopping_) {
         co_await depths_wanted_.wait_for(options_.depth_interval);
-        if (!is_stopping_ && reconnect_.connection()) co_await measure();
+        if (!is_stopping_ && connected_.value()) co_await measure();
     }
 }
 
@@ -184,10 +189,9 @@ net::Awaitable<void> Messaging::measure() {
     std::vector<std::pair<std::string, std::uint64_t>> depths;
     const std::set<std::string> routes = declared_;
     for (const std::string& route : routes) {
-        auto* connection = reconnect_.connection();
-        if (!connection) co_return;
+        if (!connection_) co_return;
         if (!depth_channel_ || !depth_channel_->is_open()) {
-            auto opened = co_await connection->open_channel();
+            auto opened = co_await connection_->open_channel();
             if (!opened) co_return;
             depth_channel_ = std::move(*opened);
         }
@@ -248,6 +252,9 @@ net::Awaitable<void> Messaging::ask(Call call) {
 
 void Messaging::lost() {
     connected_.set(0);
+    connection_ = nullptr;
+    // Without a connection nothing waits for a queue: the next one declares before it publishes.
+    dispatcher_.add(std::exchange(held_, {}));
     dispatcher_.use(nullptr);
     results_.lost();
     caller_.reset();

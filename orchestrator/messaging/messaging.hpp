@@ -96,6 +96,7 @@ private:
     Dispatcher dispatcher_;
     Results results_;
     amqp::client::Reconnect reconnect_;
+    amqp::client::Connection* connection_ = nullptr; // while it lives and is being used
     bool has_secret_ = false;
     net::Broadcast secret_known_;
     std::set<std::string> routes_;           // that need a queue

@@ -1,0 +1,388 @@
+// The orchestrator against a real broker and a real SQLite file, with workers that are plain AMQP
+// clients: a run from start to end, dead letters, calls, restarts of either side.
+#include "orchestrator/orchestrator_service.hpp"
+
+#include "amqp/client/reconnect.hpp"
+#include "base/mailbox.hpp"
+#include "broker/broker_service.hpp"
+#include "contract/task_message.hpp"
+#include "contract/topology.hpp"
+#include "db/open_store.hpp"
+#include "net/io_threads.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <thread>
+
+namespace baton::orchestrator {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+constexpr Duration patience = 60s; // never waited out unless something is broken
+
+// A folder that is gone afterwards.
+struct TemporaryFolder {
+    TemporaryFolder() {
+        std::string name = (std::filesystem::temp_directory_path() / "baton-XXXXXX").string();
+        path = ::mkdtemp(name.data());
+    }
+    ~TemporaryFolder() { std::filesystem::remove_all(path); }
+    std::filesystem::path path;
+};
+
+// What a worker does with a task: a report, or nothing to reject the message.
+using Perform = std::function<std::optional<contract::Report>(const contract::TaskRequest&)>;
+
+// A worker that only knows AMQP: consumes, reports, acks.
+class PlainWorker {
+public:
+    PlainWorker(std::uint16_t port, std::vector<std::string> tasks, Perform perform)
+        : tasks_(std::move(tasks)), perform_(std::move(perform)), io_("worker", 1),
+          link_(io_.context(0).get_executor(), options(port)) {
+        net::asio::co_spawn(io_.context(0), link_.run(), [](std::exception_ptr) {});
+    }
+    ~PlainWorker() {
+        net::asio::post(io_.context(0), [this] { link_.stop(); });
+        io_.drain();
+    }
+
+private:
+    amqp::client::ReconnectOptions options(std::uint16_t port) {
+        amqp::client::ReconnectOptions made;
+        made.endpoint = *amqp::client::parse_url(fmt::format("amqp://127.0.0.1:{}", port));
+        made.on_connected = [this](amqp::client::Connection& one) { return consume(one); };
+        made.pause_max = 200ms;
+        return made;
+    }
+
+    net::Awaitable<Outcome<void>> consume(amqp::client::Connection& connection) {
+        auto opened = co_await connection.open_channel();
+        if (!opened) co_return opened.error();
+        channel_ = *opened;
+        for (const std::string& task : tasks_) {
+            amqp::BasicConsume method;
+            method.queue = contract::task_queue(task);
+            const auto consuming = co_await channel_->consume(
+                std::move(method), [this](amqp::client::Delivery one) { take(std::move(one)); });
+            if (!consuming) co_return consuming.error(); // not declared yet: tried again
+        }
+        co_return Outcome<void>{boost::system::in_place_value};
+    }
+
+    void take(amqp::client::Delivery delivery) {
+        const auto task = contract::decode_task(delivery.routing_key, delivery.properties,
+                                                delivery.body.text());
+        ASSERT_TRUE(task);
+        const auto report = perform_(*task);
+        if (!report) {
+            (void)channel_->reject(delivery.delivery_tag, false);
+            return;
+        }
+        const contract::Message message = contract::encode(contract::TaskReport{task->token, *report});
+        amqp::client::Publication publication;
+        publication.routing_key = task->reply_to;
+        publication.properties = message.properties;
+        publication.body = SharedBytes::copy_of(message.body);
+        (void)channel_->publish(publication);
+        (void)channel_->ack(delivery.delivery_tag);
+    }
+
+    std::vector<std::string> tasks_;
+    Perform perform_;
+    net::IoThreads io_;
+    std::shared_ptr<amqp::client::Channel> channel_;
+    amqp::client::Reconnect link_;
+};
+
+contract::Report completed(std::string result) { return contract::Completed{std::move(result)}; }
+
+contract::Report failed(const std::string& type) {
+    contract::Problem problem;
+    problem.type = type;
+    return contract::Failed{problem};
+}
+
+const std::string provision = R"(
+workflow = "provision"
+on_failure = "compensate"
+[input]
+name = { type = "string", required = true }
+[defaults]
+retry = { max_attempts = 2, initial_interval = "10ms", jitter = 0.0 }
+[[step]]
+id = "mailbox"
+task = "mail.create"
+with = { name = "${input.name}" }
+compensate = { task = "mail.delete", with = { id = "${mailbox.id}" } }
+[[step]]
+id = "invite"
+task = "slack.invite"
+with = { mailbox = "${mailbox.id}" }
+[output]
+mailbox = "${mailbox.id}"
+user = "${invite.user}"
+)";
+
+class ServiceTest : public testing::Test {
+protected:
+    ServiceTest() { start_broker(0); }
+    ~ServiceTest() override {
+        service_.reset();
+        store_.reset();
+        broker_.reset();
+    }
+
+    void start_broker(std::uint16_t port) {
+        broker::Options options;
+        options.listen = {fmt::format("127.0.0.1:{}", port)};
+        options.data_folder = (folder_.path / "broker").string();
+        auto started = broker::BrokerService::start(options);
+        ASSERT_TRUE(started) << started.error().detail;
+        broker_ = std::move(*started);
+        port_ = broker_->port();
+    }
+
+    void start_service() {
+        auto store = db::open_store("sqlite:" + (folder_.path / "runs.sqlite").string());
+        ASSERT_TRUE(store) << store.error().detail;
+        store_ = std::move(*store);
+        Options options;
+        options.broker_url = fmt::format("amqp://127.0.0.1:{}", port_);
+        options.depth_interval = 100ms;
+        service_ = std::make_unique<OrchestratorService>(options, *store_, clock_);
+        ASSERT_TRUE(service_->start());
+    }
+
+    // Sends a request and waits for its answer.
+    template <typename T, typename Ask>
+    Outcome<T> answer(Ask ask) {
+        auto promise = std::make_shared<std::promise<Outcome<T>>>();
+        auto future = promise->get_future();
+        ask([promise](Outcome<T> one) { promise->set_value(std::move(one)); });
+        if (future.wait_for(patience) != std::future_status::ready) {
+            ADD_FAILURE() << "no answer";
+            std::abort();
+        }
+        return future.get();
+    }
+
+    void deploy(const std::string& source) {
+        const auto deployed = answer<runtime::Deployed>(
+            [&](auto reply) { service_->engine().deploy(source, "x.toml", reply); });
+        ASSERT_TRUE(deployed) << deployed.error().detail;
+    }
+
+    std::string start_run(const std::string& workflow, const std::string& input) {
+        const auto started = answer<runtime::Started>([&](auto reply) {
+            service_->engine().start_run({workflow, 0, input, ""}, reply);
+        });
+        EXPECT_TRUE(started) << started.error().detail;
+        return started ? started->run_id : "";
+    }
+
+    std::string wait_until_closed(const std::string& run_id) {
+        std::uint64_t seq = 0;
+        while (true) {
+            const auto changed = answer<runtime::RunChanged>(
+                [&](auto reply) { service_->engine().wait_for_change(run_id, seq, reply); });
+            if (!changed) return changed.error().detail;
+            seq = changed->seq;
+            if (core::is_closed(changed->status)) return std::string{core::word_of(changed->status)};
+        }
+    }
+
+    runtime::StoredRun stored(const std::string& run_id) {
+        auto queries = db::open_queries("sqlite:" + (folder_.path / "runs.sqlite").string());
+        EXPECT_TRUE(queries);
+        const auto details = (*queries)->run(run_id);
+        EXPECT_TRUE(details && *details);
+        return (*details)->run;
+    }
+
+    std::vector<runtime::DeadLetter> dead_letters() {
+        auto queries = db::open_queries("sqlite:" + (folder_.path / "runs.sqlite").string());
+        EXPECT_TRUE(queries);
+        const auto letters = (*queries)->dead_letters({});
+        EXPECT_TRUE(letters);
+        return *letters;
+    }
+
+    TemporaryFolder folder_;
+    SystemClock clock_;
+    std::uint16_t port_ = 0;
+    std::unique_ptr<broker::BrokerService> broker_;
+    std::unique_ptr<runtime::RunStore> store_;
+    std::unique_ptr<OrchestratorService> service_;
+};
+
+std::optional<contract::Report> perform_well(const contract::TaskRequest& task) {
+    if (task.task == "mail.create") return completed(R"({"id":7})");
+    if (task.task == "slack.invite") return completed(R"({"user":"U1"})");
+    return completed("{}");
+}
+
+TEST_F(ServiceTest, ARunGoesThroughBrokerAndWorkersToItsEnd) {
+    start_service();
+    deploy(provision);
+    const std::string run = start_run("provision", R"({"name":"ada"})"); // before any worker is there
+
+    const PlainWorker worker(port_, {"mail.create", "slack.invite"}, perform_well);
+
+    EXPECT_EQ(wait_until_closed(run), "completed");
+    EXPECT_EQ(stored(run).output, R"({"mailbox":7,"user":"U1"})");
+}
+
+TEST_F(ServiceTest, ManyRunsAtOnceAllComplete) {
+    start_service();
+    deploy(provision);
+    const PlainWorker worker(port_, {"mail.create", "slack.invite"}, perform_well);
+    std::vector<std::string> runs;
+    for (int i = 0; i < 200; ++i)
+        runs.push_back(start_run("provision", fmt::format(R"({{"name":"user-{}"}})", i)));
+    for (const std::string& run : runs) EXPECT_EQ(wait_until_closed(run), "completed");
+}
+
+TEST_F(ServiceTest, AFailureForGoodIsCompensated) {
+    start_service();
+    deploy(provision);
+    Mailbox<std::string> deleted;
+    const PlainWorker worker(
+        port_, {"mail.create", "mail.delete", "slack.invite"},
+        [&](const contract::TaskRequest& task) -> std::optional<contract::Report> {
+            if (task.task == "slack.invite") return failed("slack.down");
+            if (task.task == "mail.delete") deleted.put(task.with);
+            return perform_well(task);
+        });
+    const std::string run = start_run("provision", R"({"name":"ada"})");
+
+    EXPECT_EQ(wait_until_closed(run), "compensated");
+    EXPECT_THAT(deleted.take(patience), testing::ElementsAre(R"({"id":7})"));
+}
+
+TEST_F(ServiceTest, ARejectedTaskIsADeadLetterAndCanBeSentAgain) {
+    start_service();
+    deploy(R"(
+workflow = "fragile"
+[[step]]
+id = "one"
+task = "fragile.task"
+with = { n = 1 }
+retry = { max_attempts = 1 }
+)");
+    std::atomic<bool> is_fixed{false};
+    const PlainWorker worker(port_, {"fragile.task"},
+                             [&](const contract::TaskRequest&) -> std::optional<contract::Report> {
+                                 if (!is_fixed) return std::nullopt;
+                                 return completed("{}");
+                             });
+    const std::string run = start_run("fragile", "{}");
+    EXPECT_EQ(wait_until_closed(run), "failed");
+    const auto letters = dead_letters();
+    ASSERT_EQ(letters.size(), 1u);
+    EXPECT_EQ(letters[0].run_id, run);
+    EXPECT_EQ(letters[0].task, "fragile.task");
+    EXPECT_EQ(letters[0].error_type, "baton.poison");
+    EXPECT_THAT(letters[0].message, HasSubstr("x-death"));
+
+    is_fixed = true;
+    const auto redriven = answer<void>(
+        [&](auto reply) { service_->engine().redrive(letters[0].id, reply); });
+
+    ASSERT_TRUE(redriven) << redriven.error().detail;
+    EXPECT_EQ(wait_until_closed(run), "completed");
+    EXPECT_TRUE(dead_letters().empty());
+}
+
+TEST_F(ServiceTest, AWorkerCanBeCalledWithoutAWorkflow) {
+    start_service();
+    deploy(provision);
+    const PlainWorker worker(port_, {"mail.create", "slack.invite"},
+                             [](const contract::TaskRequest& task) -> std::optional<contract::Report> {
+                                 if (task.task == "slack.invite") return failed("slack.down");
+                                 return completed(task.with);
+                             });
+    const auto call = [&](const std::string& task, Duration limit) {
+        return answer<CallAnswer>(
+            [&](auto reply) { service_->call(task, R"({"a":1})", limit, reply); });
+    };
+    // The connection may still be on its way.
+    while (!service_->is_connected()) std::this_thread::yield();
+
+    const auto echoed = call("mail.create", patience);
+    ASSERT_TRUE(echoed) << echoed.error().detail;
+    EXPECT_TRUE(echoed->completed);
+    EXPECT_EQ(echoed->body, R"({"a":1})");
+
+    const auto refused = call("slack.invite", patience);
+    ASSERT_TRUE(refused) << refused.error().detail;
+    EXPECT_FALSE(refused->completed);
+    EXPECT_THAT(refused->body, HasSubstr("slack.down"));
+
+    const auto unknown = call("no.such", patience);
+    ASSERT_TRUE(unknown) << unknown.error().detail;
+    EXPECT_FALSE(unknown->completed);
+    EXPECT_THAT(unknown->body, HasSubstr("no worker has offered 'no.such'"));
+
+    const auto silent = call("mail.delete", 50ms); // its queue exists, nobody consumes
+    ASSERT_FALSE(silent);
+    EXPECT_THAT(silent.error().detail, HasSubstr("no worker answered 'mail.delete'"));
+}
+
+TEST_F(ServiceTest, ARestartOfTheOrchestratorGoesOnWhereItWas) {
+    start_service();
+    deploy(provision);
+    std::vector<std::string> runs;
+    for (int i = 0; i < 20; ++i)
+        runs.push_back(start_run("provision", fmt::format(R"({{"name":"user-{}"}})", i)));
+    service_.reset();
+    store_.reset();
+
+    start_service();
+    const PlainWorker worker(port_, {"mail.create", "slack.invite"}, perform_well);
+
+    for (const std::string& run : runs) EXPECT_EQ(wait_until_closed(run), "completed");
+}
+
+TEST_F(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {
+    start_service();
+    deploy(provision);
+    std::vector<std::string> runs;
+    for (int i = 0; i < 20; ++i)
+        runs.push_back(start_run("provision", fmt::format(R"({{"name":"user-{}"}})", i)));
+    broker_->stop();
+    broker_.reset();
+    for (int i = 20; i < 40; ++i)
+        runs.push_back(start_run("provision", fmt::format(R"({{"name":"user-{}"}})", i)));
+
+    start_broker(port_);
+    const PlainWorker worker(port_, {"mail.create", "slack.invite"}, perform_well);
+
+    for (const std::string& run : runs) EXPECT_EQ(wait_until_closed(run), "completed");
+}
+
+TEST_F(ServiceTest, NonsenseOnTheReportQueueDoesNoHarm) {
+    start_service();
+    deploy(provision);
+    const PlainWorker worker(
+        port_, {"mail.create", "slack.invite"},
+        [&](const contract::TaskRequest& task) -> std::optional<contract::Report> {
+            return task.task == "mail.create" && task.attempt == 1
+                       ? completed("this is { no JSON")
+                       : perform_well(task);
+        });
+    const std::string run = start_run("provision", R"({"name":"ada"})");
+    EXPECT_EQ(wait_until_closed(run), "completed"); // the second attempt makes sense
+}
+
+} // namespace
+} // namespace baton::orchestrator
