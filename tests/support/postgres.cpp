@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <grp.h>
+#include <iterator>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <random>
@@ -98,6 +99,18 @@ pid_t spawn(const Account& account, const Arguments& arguments, const fs::path& 
 std::string text_of(const fs::path& file) {
     std::ifstream in(file);
     return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::vector<pid_t> children_of(pid_t parent) {
+    std::ifstream in(fmt::format("/proc/{0}/task/{0}/children", parent));
+    return {std::istream_iterator<pid_t>(in), {}};
+}
+
+// False also for a process that has ended and waits for its parent to notice.
+bool is_alive(pid_t process) {
+    const std::string status = text_of(fmt::format("/proc/{}/stat", process));
+    const std::size_t name_end = status.rfind(')');
+    return name_end != std::string::npos && status.compare(name_end, 3, ") Z") != 0;
 }
 
 void run(const Account& account, const Arguments& arguments, const fs::path& log) {
@@ -270,13 +283,21 @@ void Postgres::stop() {
     pid_ = 0;
 }
 
+// The server's session processes outlive it for a moment and would still commit; they go too.
 void Postgres::kill_hard() {
     if (pid_ <= 0) return;
+    const std::vector<pid_t> sessions = children_of(pid_);
     kill(pid_, SIGKILL);
     int status = 0;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
     pid_ = 0;
+    for (const pid_t session : sessions)
+        kill(session, SIGKILL);
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    for (const pid_t session : sessions)
+        while (is_alive(session) && std::chrono::steady_clock::now() < limit)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 } // namespace baton::testing

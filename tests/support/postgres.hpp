@@ -47,7 +47,7 @@ public:
     void start();
     // Ends connections politely (fast shutdown) and waits for the end.
     void stop();
-    // kill -9 of the server process; its session processes notice by themselves and end.
+    // kill -9 of the server and its session processes; waits until they are gone.
     void kill_hard();
     bool is_running() const { return pid_ > 0; }
 
