@@ -218,6 +218,7 @@ private:
         runtime::StartRequest start;
         start.workflow = text_member(*body, "workflow");
         start.key = text_member(*body, "key");
+        start.fallback_key = text_member(*body, "fallback_key");
         if (const auto* input = body->if_contains("input")) start.input = json::serialize(*input);
         if (const auto* version = body->if_contains("version")) {
             ErrorCode error;

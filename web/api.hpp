@@ -5,7 +5,8 @@
 //   GET  /api/health
 //   GET  /api/workflows                          live versions
 //   POST /api/workflows          {source, file}  checks and deploys; 422 with the report if it is wrong
-//   POST /api/runs               {workflow, version?, input?, key?}
+//   POST /api/runs               {workflow, version?, input?, key?, fallback_key?}; the last one counts
+//                                where neither the request nor the workflow has a key
 //   GET  /api/runs               ?workflow= &status= &before= &limit=
 //   GET  /api/runs/{run}
 //   GET  /api/runs/{run}/history ?after=SEQ &wait=SECONDS    waits until there is more

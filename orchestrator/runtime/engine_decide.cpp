@@ -129,6 +129,7 @@ void Engine::Body::decide(Work& work, Item& item, StartItem& start) {
         }
         key = expression::to_plain_text(*own);
     }
+    if (key.empty()) key = start.request.fallback_key;
     if (!key.empty() && !work.start_keys.emplace(workflow->name, key).second) {
         item.put_off = true; // the store decides which start has the key, one batch after the other
         return;
