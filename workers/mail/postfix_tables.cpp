@@ -107,7 +107,7 @@ Reply<Added> PostfixTables::add(const NewMailbox& wish) const {
             address, hash, wish.mailbox.name, fmt::format("{}/{}/", domain, local),
             wish.quota_mb * 1024 * 1024, domain, local);
         if (made.empty()) return Added::existed;
-        work.exec_params("insert into alias(address, goto, domain) values ($1, $1, $2) "
+        work.exec_params("insert into alias(address, goto, domain) values ($1::text, $1::text, $2) "
                          "on conflict do nothing",
                          address, domain);
         // Marks of a mailbox of that address that was deleted by somebody else mean nothing now.
@@ -124,7 +124,7 @@ Reply<bool> PostfixTables::remove(const std::string& address) const {
     return in_transaction(settings_.database_url, [&](pqxx::work& work) -> Reply<bool> {
         const auto removed =
             work.exec_params("delete from mailbox where username = $1", address).affected_rows();
-        work.exec_params("delete from alias where address = $1 and goto = $1", address);
+        work.exec_params("delete from alias where address = $1::text and goto = $1::text", address);
         if (!work.exec("select to_regclass('baton_mailbox_mark')")[0][0].is_null())
             work.exec_params("delete from baton_mailbox_mark where address = $1", address);
         work.commit();
