@@ -45,6 +45,20 @@ StoreErrc reason_of(std::string_view state) {
     return StoreErrc::refused;
 }
 
+// libpq gives no SQLSTATE for a connection that failed, only sentences. These name what no waiting
+// mends; a server that speaks another language is merely waited for.
+StoreErrc reason_of_lost(std::string_view sentence) {
+    constexpr std::string_view lasting[] = {"password authentication failed",
+                                            "no password supplied",
+                                            "no pg_hba.conf entry",
+                                            "\" does not exist",
+                                            "invalid",
+                                            "does not support SSL"};
+    for (const std::string_view part : lasting)
+        if (sentence.find(part) != std::string_view::npos) return StoreErrc::refused;
+    return StoreErrc::unavailable;
+}
+
 // libpq's messages have several lines and end in a line break.
 std::string one_line(std::string_view text) {
     std::string line;
@@ -100,7 +114,7 @@ std::string PostgresSession::without_secrets(std::string_view what) const {
 }
 
 Failure PostgresSession::lost(std::string_view what) const {
-    return {StoreErrc::unavailable,
+    return {reason_of_lost(what),
             fmt::format("PostgreSQL at {} is out of reach: {}", name_, without_secrets(what))};
 }
 

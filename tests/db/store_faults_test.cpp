@@ -365,6 +365,21 @@ TEST(PostgresFaults, NoSentenceContainsAPassword) {
     }
 }
 
+TEST(PostgresFaults, WaitingIsForServersThatMayComeBack) {
+    Postgres& server = Postgres::shared();
+    const std::string good = server.new_database_url();
+    std::string wrong_password = good;
+    wrong_password.replace(wrong_password.find("open"), 4, "shut");
+    std::string no_server = good;
+    no_server.replace(no_server.find(std::to_string(server.port())),
+                      std::to_string(server.port()).size(), "1");
+
+    EXPECT_EQ(failure_to_open(wrong_password).code, StoreErrc::refused);
+    EXPECT_EQ(failure_to_open(good + "_missing").code, StoreErrc::refused);
+    EXPECT_EQ(failure_to_open(good + "?sslmode=maybe").code, StoreErrc::refused);
+    EXPECT_EQ(failure_to_open(no_server).code, StoreErrc::unavailable);
+}
+
 TEST(PostgresFaults, ANewerDatabaseIsRefusedAndALaterOneMigrated) {
     const std::string url = Postgres::shared().new_database_url();
     value_of(open_store(url));
