@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct Unacked {
     Queue* queue = nullptr;    // a deleted queue lives on until the last of these is gone
     Consumer* consumer = nullptr; // null: basic.get, or the consumer is cancelled
     bool in_transaction = false;  // acknowledged in a transaction that is not committed
+    Time until = Time::max();     // then it goes back; Time::max(): may stay
 };
 
 // Publishes that get the same answer and follow each other.
@@ -89,6 +91,8 @@ struct Channel {
     std::uint64_t first_unacked_tag = 1;
     Ring<Unacked> unacked;
     std::uint32_t unacked_count = 0;
+    // Deliveries that went back because their time was over; settling them late does no harm.
+    std::set<std::uint64_t> timed_out;
     std::uint16_t prefetch = 0;        // for consumers to come
     std::uint16_t global_prefetch = 0; // 0: unlimited
 

@@ -11,10 +11,17 @@ namespace baton::broker::core {
 
 void Protocol::bury(Queue& queue, Entry entry, DeathReason reason) {
     const QueueSettings& settings = queue.settings();
+    if (settings.delays_for) {
+        burials_.push_back(Burial{queue.id(), queue.name(), queue.identity().vhost,
+                                  queue.is_recorded(), *settings.delays_for, std::nullopt,
+                                  std::move(entry), reason, true});
+        return;
+    }
     if (!settings.dead_letter_exchange) return forget(queue, entry);
     burials_.push_back(Burial{queue.id(), queue.name(), queue.identity().vhost,
                               queue.is_recorded(), *settings.dead_letter_exchange,
-                              settings.dead_letter_routing_key, std::move(entry), reason});
+                              settings.dead_letter_routing_key, std::move(entry), reason,
+                              false});
 }
 
 ByteView Protocol::headers_of(const Message& message) {
@@ -27,11 +34,31 @@ void Protocol::settle_dead_letters() {
         Burial burial = std::move(burials_.front());
         burials_.pop_front();
         // The copy is stored before the original is forgotten: a crash in between leaves both.
-        if (Exchange* exchange = burial.vhost->exchange(burial.exchange))
-            send_to_dead_letter_exchange(burial, *exchange);
+        if (Exchange* exchange = burial.vhost->exchange(burial.exchange)) {
+            if (burial.is_delayed)
+                send_delayed(burial, *exchange);
+            else
+                send_to_dead_letter_exchange(burial, *exchange);
+        }
         forget(burial.queue, burial.recorded && state_.queue(burial.queue) != nullptr,
                burial.entry);
     }
+}
+
+// The delay is over: routed as if it were published now. The header turns negative, so that another
+// exchange that delays lets it pass, and consumers can see how long it was held.
+void Protocol::send_delayed(const Burial& burial, Exchange& exchange) {
+    const Message& held = *burial.entry.message;
+    amqp::Properties properties = properties_of(held.properties());
+    if (!properties.headers) properties.headers.emplace();
+    const std::int64_t delay = properties.headers->integer("x-delay").value_or(0);
+    properties.headers->set("x-delay", amqp::FieldValue(-delay));
+    const MessageRef message =
+        with_properties(held, properties, held.exchange(), held.routing_key());
+    const auto queues =
+        route_by_all_keys(exchange, message->routing_key(),
+                          routing_keys_in(*properties.headers, "CC"), headers_of(*message));
+    if (!queues.empty()) place(message, std::vector<Queue*>(queues.begin(), queues.end()));
 }
 
 void Protocol::send_to_dead_letter_exchange(const Burial& burial, Exchange& exchange) {

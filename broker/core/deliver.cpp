@@ -73,7 +73,13 @@ std::uint64_t Protocol::keep_unacked(Channel& channel, Queue& queue, Consumer* c
     queue.unacked_bytes += entry.message->body_size();
     channel.unacked_count += 1;
     if (consumer != nullptr) consumer->unacked += 1;
-    channel.unacked.push_back(Unacked{std::move(entry), &queue, consumer, false});
+    Time until = Time::max();
+    if (const auto timeout = queue.settings().consumer_timeout_millis) {
+        until = now_ + std::chrono::milliseconds(*timeout);
+        const ChannelKey key(channel.connection->told.connection, channel.number);
+        if (!timeouts_.of(key)) timeouts_.set(key, until);
+    }
+    channel.unacked.push_back(Unacked{std::move(entry), &queue, consumer, false, until});
     return channel.next_delivery_tag++;
 }
 
@@ -131,7 +137,33 @@ void Protocol::used(Queue& queue) {
     arm(queue);
 }
 
+// What a consumer sat on for too long goes back, and only that: its channel lives on, unlike
+// RabbitMQ's, because a slow task is no reason to lose the fast ones.
+void Protocol::time_out(Channel& channel) {
+    Time next = Time::max();
+    for (std::size_t at = 0; at < channel.unacked.size(); ++at) {
+        const Unacked& unacked = channel.unacked[at];
+        if (!unacked.entry.message || unacked.in_transaction) continue;
+        if (unacked.until > now_) {
+            next = std::min(next, unacked.until);
+            continue;
+        }
+        channel.timed_out.insert(channel.first_unacked_tag + at);
+        give_back_one(channel, at);
+    }
+    after_settling(channel);
+    if (next != Time::max())
+        timeouts_.set({channel.connection->told.connection, channel.number}, next);
+}
+
 void Protocol::on(const Ticked&) {
+    for (const auto& [id, number] : timeouts_.take_due(now_)) {
+        Connection* connection = find(id);
+        if (connection == nullptr || connection->closing ||
+            number >= connection->channels.size() || connection->channels[number] == nullptr)
+            continue;
+        time_out(*connection->channels[number]);
+    }
     // The rest comes with the next tick, which is due at once.
     constexpr std::size_t deadlines_per_tick_max = 1000;
     for (const QueueId id : deadlines_.take_due(now_, deadlines_per_tick_max)) {

@@ -6,27 +6,95 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
+#include <iterator>
 
 namespace baton::broker::core {
 
-std::optional<ExchangeType> exchange_type_from(std::string_view name) {
+namespace {
+
+constexpr std::string_view delayed_type = "x-delayed-message";
+
+std::optional<ExchangeType> type_from(std::string_view name) {
     if (name == "direct") return ExchangeType::direct;
     if (name == "fanout") return ExchangeType::fanout;
     if (name == "topic") return ExchangeType::topic;
     if (name == "headers") return ExchangeType::headers;
+    if (name == "x-consistent-hash") return ExchangeType::consistent_hash;
+    if (name == "x-modulus-hash") return ExchangeType::modulus_hash;
+    if (name == "x-random") return ExchangeType::random;
     return std::nullopt;
 }
 
-std::string_view name_of(ExchangeType type) {
-    switch (type) {
+Failure precondition(std::string text) {
+    return {amqp::ReplyCode::precondition_failed, std::move(text)};
+}
+
+} // namespace
+
+Outcome<ExchangeKind> exchange_kind_from(std::string_view type,
+                                         const amqp::FieldTable& arguments) {
+    if (type == delayed_type) {
+        const auto inner = arguments.text("x-delayed-type");
+        const auto known = inner ? type_from(*inner) : std::nullopt;
+        if (known) return ExchangeKind{*known, true};
+        return precondition(
+            "Invalid argument, 'x-delayed-type' must be an existing exchange type");
+    }
+    const auto known = type_from(type);
+    if (!known) return precondition(fmt::format("unknown exchange type '{}'", type));
+    if (arguments.contains("hash-property"))
+        return precondition("invalid arg 'hash-property': hash the routing key, or a header "
+                            "with 'hash-header'");
+    return ExchangeKind{*known, false};
+}
+
+std::string_view name_of(ExchangeKind kind) {
+    if (kind.delays) return delayed_type;
+    switch (kind.type) {
     case ExchangeType::direct: return "direct";
     case ExchangeType::fanout: return "fanout";
     case ExchangeType::topic: return "topic";
     case ExchangeType::headers: return "headers";
+    case ExchangeType::consistent_hash: return "x-consistent-hash";
+    case ExchangeType::modulus_hash: return "x-modulus-hash";
+    case ExchangeType::random: return "x-random";
     }
     return "";
 }
+
+namespace {
+
+// The weight a binding of a consistent hash exchange asks for; 0: none.
+std::uint32_t weight_from(std::string_view key) {
+    // More points than this spread no better and cost time.
+    constexpr std::uint32_t weight_max = 1000;
+    std::uint32_t weight = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), weight);
+    if (error != std::errc() || end != key.data() + key.size()) return 0;
+    return std::min(weight, weight_max);
+}
+
+std::uint64_t mixed(std::uint64_t value) {
+    value ^= value >> 33;
+    value *= 0xFF51AFD7ED558CCDULL;
+    value ^= value >> 33;
+    value *= 0xC4CEB9FE1A85EC53ULL;
+    return value ^ value >> 33;
+}
+
+// FNV-1a; the same on every machine, so that a key keeps its queue.
+std::uint64_t hash_of(std::string_view text) {
+    std::uint64_t hash = 0xCBF29CE484222325ULL;
+    for (const char character : text)
+        hash = (hash ^ static_cast<unsigned char>(character)) * 0x100000001B3ULL;
+    return mixed(hash);
+}
+
+} // namespace
+
+namespace {
 
 Outcome<void> check_headers_binding(const amqp::FieldTable& arguments) {
     const amqp::FieldValue* match = arguments.find("x-match");
@@ -42,6 +110,17 @@ Outcome<void> check_headers_binding(const amqp::FieldTable& arguments) {
                    fmt::format("Invalid x-match field value <<\"{}\">>; expected all, any, "
                                "all-with-x, or any-with-x",
                                *text)};
+}
+
+} // namespace
+
+Outcome<void> check_binding(ExchangeType type, std::string_view routing_key,
+                            const amqp::FieldTable& arguments) {
+    if (type == ExchangeType::headers) return check_headers_binding(arguments);
+    if (type == ExchangeType::consistent_hash && weight_from(routing_key) == 0)
+        return precondition(fmt::format(
+            "The binding key must be a positive integer, the weight: '{}'", routing_key));
+    return boost::system::in_place_value;
 }
 
 namespace {
@@ -81,7 +160,11 @@ bool headers_match(const amqp::FieldTable& arguments, ByteView headers) {
 } // namespace
 
 Exchange::Exchange(Identity identity) : identity_(std::move(identity)) {
-    if (const auto name = identity_.arguments.text("alternate-exchange")) alternate_ = *name;
+    const amqp::FieldTable& arguments = identity_.arguments;
+    if (const auto name = arguments.text("alternate-exchange")) alternate_ = *name;
+    if (const auto header = arguments.text("hash-header")) hashed_header_ = *header;
+    deduplicator_ = Deduplicator::from(arguments);
+    random_state_ = hash_of(identity_.name);
 }
 
 std::string Exchange::identity_key(const void* destination, std::string_view routing_key) {
@@ -108,11 +191,14 @@ Binding& Exchange::add(Binding added) {
                                   ? static_cast<const void*>(binding.queue)
                                   : static_cast<const void*>(binding.exchange);
     by_identity_.emplace(identity_key(destination, binding.routing_key), &binding);
-    switch (identity_.type) {
+    switch (identity_.kind.type) {
     case ExchangeType::direct: by_key_[binding.routing_key].push_back(&binding); break;
     case ExchangeType::topic: patterns_.add(binding.routing_key, &binding); break;
     case ExchangeType::fanout:
-    case ExchangeType::headers: break;
+    case ExchangeType::headers:
+    case ExchangeType::consistent_hash:
+    case ExchangeType::modulus_hash:
+    case ExchangeType::random: break;
     }
     return binding;
 }
@@ -130,7 +216,7 @@ void Exchange::remove(BindingOrder order) {
             by_identity_.erase(found);
             break;
         }
-    switch (identity_.type) {
+    switch (identity_.kind.type) {
     case ExchangeType::direct: {
         const auto same_key = by_key_.find(binding.routing_key);
         std::erase(same_key->second, &binding);
@@ -139,14 +225,17 @@ void Exchange::remove(BindingOrder order) {
     }
     case ExchangeType::topic: patterns_.remove(binding.routing_key, &binding); break;
     case ExchangeType::fanout:
-    case ExchangeType::headers: break;
+    case ExchangeType::headers:
+    case ExchangeType::consistent_hash:
+    case ExchangeType::modulus_hash:
+    case ExchangeType::random: break;
     }
     bindings_.erase(place);
 }
 
 void Exchange::match(const RoutedMessage& message, std::vector<Binding*>& found) {
     const std::size_t before = found.size();
-    switch (identity_.type) {
+    switch (identity_.kind.type) {
     case ExchangeType::direct: {
         const auto same_key = by_key_.find(message.routing_key);
         if (same_key != by_key_.end())
@@ -165,7 +254,47 @@ void Exchange::match(const RoutedMessage& message, std::vector<Binding*>& found)
         for (auto& [order, binding] : bindings_)
             if (headers_match(binding.arguments, message.headers)) found.push_back(&binding);
         return;
+    case ExchangeType::consistent_hash:
+    case ExchangeType::modulus_hash:
+    case ExchangeType::random:
+        if (Binding* one = match_by_hash(message)) found.push_back(one);
+        return;
     }
+}
+
+// The consistent one gives every key to the destination with the highest score for it, one try per
+// weight: when destinations come or go, only their own keys move. Routes are remembered, so the
+// price is paid once per key.
+Binding* Exchange::match_by_hash(const RoutedMessage& message) {
+    if (bindings_.empty()) return nullptr;
+    std::string_view text = message.routing_key;
+    if (!hashed_header_.empty()) {
+        const auto field = amqp::find_field(message.headers, hashed_header_);
+        text = field ? as_text(field->value) : std::string_view();
+    }
+    if (identity_.kind.type != ExchangeType::consistent_hash) {
+        const std::uint64_t hash = identity_.kind.type == ExchangeType::random
+                                       ? mixed(random_state_ += 0x9E3779B97F4A7C15ULL)
+                                       : hash_of(text);
+        auto place = bindings_.begin();
+        std::advance(place, static_cast<std::ptrdiff_t>(hash % bindings_.size()));
+        return &place->second;
+    }
+    const std::uint64_t key = hash_of(text);
+    Binding* best = nullptr;
+    std::uint64_t best_score = 0;
+    for (auto& [order, binding] : bindings_) {
+        const std::uint64_t destination =
+            hash_of(binding.queue != nullptr ? binding.queue->name() : binding.exchange->name());
+        const std::uint32_t weight = weight_from(binding.routing_key);
+        for (std::uint32_t point = 1; point <= weight; ++point) {
+            const std::uint64_t score = mixed(key ^ mixed(destination + point));
+            if (best != nullptr && score <= best_score) continue;
+            best = &binding;
+            best_score = score;
+        }
+    }
+    return best;
 }
 
 } // namespace baton::broker::core

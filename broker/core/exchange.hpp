@@ -4,6 +4,7 @@
 
 #include "amqp/field_table.hpp"
 #include "base/result.hpp"
+#include "broker/core/deduplicator.hpp"
 #include "broker/core/queue.hpp"
 #include "broker/core/topic_trie.hpp"
 
@@ -17,10 +18,27 @@
 
 namespace baton::broker::core {
 
-enum class ExchangeType : std::uint8_t { direct, fanout, topic, headers };
+enum class ExchangeType : std::uint8_t {
+    direct,
+    fanout,
+    topic,
+    headers,
+    consistent_hash, // one destination by the hash of the key; the binding's key is its weight
+    modulus_hash,    // one destination by the hash of the key modulo their number
+    random,          // one destination, any
+};
 
-std::optional<ExchangeType> exchange_type_from(std::string_view name);
-std::string_view name_of(ExchangeType type);
+// How an exchange matches, and whether it holds messages back for their x-delay first
+// (x-delayed-message, which matches as its argument x-delayed-type says).
+struct ExchangeKind {
+    ExchangeType type = ExchangeType::direct;
+    bool delays = false;
+};
+
+// A failure has the text for a channel exception 406.
+Outcome<ExchangeKind> exchange_kind_from(std::string_view type, const amqp::FieldTable& arguments);
+// As in exchange.declare.
+std::string_view name_of(ExchangeKind kind);
 
 // Orders bindings over all exchanges by age.
 using BindingOrder = std::uint64_t;
@@ -36,21 +54,27 @@ struct Binding {
     bool durable = false;
 };
 
+// The queue in which an x-delayed-message exchange keeps what is not due, and the argument by which
+// that queue is known.
+inline constexpr std::string_view delays_prefix = "amq.delayed.";
+inline constexpr std::string_view delays_argument = "x-delayed-for";
+
 // What a message shows to an exchange.
 struct RoutedMessage {
     std::string_view routing_key;
     ByteView headers; // contents of the headers table, encoded; empty without
 };
 
-// "all" and its relatives; a failure has RabbitMQ's text.
-Outcome<void> check_headers_binding(const amqp::FieldTable& arguments);
+// Can this be a binding of such an exchange? A failure has RabbitMQ's text.
+Outcome<void> check_binding(ExchangeType type, std::string_view routing_key,
+                            const amqp::FieldTable& arguments);
 
 class Exchange {
 public:
     struct Identity {
         std::string name;
         Vhost* vhost = nullptr;
-        ExchangeType type = ExchangeType::direct;
+        ExchangeKind kind;
         bool durable = false;
         bool auto_delete = false;
         bool internal = false;
@@ -78,7 +102,12 @@ public:
     // Appends the bindings that match, oldest first.
     void match(const RoutedMessage& message, std::vector<Binding*>& found);
     // Does a match depend on anything but the routing key?
-    bool looks_at_headers() const { return identity_.type == ExchangeType::headers; }
+    bool looks_beyond_key() const {
+        return identity_.kind.type == ExchangeType::headers ||
+               identity_.kind.type == ExchangeType::random || !hashed_header_.empty();
+    }
+    // Null: takes the same message as often as it comes.
+    Deduplicator* deduplicator() { return deduplicator_.get(); }
 
     // Bindings of which this exchange is the destination; kept by State.
     std::map<BindingOrder, Exchange*> bound_to;
@@ -92,10 +121,14 @@ public:
     std::uint64_t published_out = 0;
 
 private:
+    Binding* match_by_hash(const RoutedMessage& message);
     static std::string identity_key(const void* destination, std::string_view routing_key);
 
     Identity identity_;
     std::string alternate_;
+    std::string hashed_header_; // of hash exchanges; empty: the routing key is hashed
+    std::unique_ptr<Deduplicator> deduplicator_;
+    std::uint64_t random_state_ = 0;
     std::map<BindingOrder, Binding> bindings_;
     std::unordered_multimap<std::string, Binding*> by_identity_;
     std::unordered_map<std::string, std::vector<Binding*>, NameHash, std::equal_to<>> by_key_;

@@ -35,7 +35,7 @@ ExchangeView view_of(const Exchange& exchange, const std::string& vhost) {
     ExchangeView view;
     view.vhost = vhost;
     view.name = identity.name;
-    view.type = name_of(identity.type);
+    view.type = name_of(identity.kind);
     view.durable = identity.durable;
     view.auto_delete = identity.auto_delete;
     view.internal = identity.internal;

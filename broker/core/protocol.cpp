@@ -49,6 +49,10 @@ void Protocol::finish_recovery(RecordNumber last_number) {
         for (const auto& [name, queue] : vhost->queues) {
             used(*queue);
             arm(*queue);
+            if (queue->deduplicator)
+                queue->each_ready([&, &into = *queue](const Entry& entry) {
+                    is_repeated(into, *entry.message);
+                });
         }
 }
 
@@ -59,8 +63,12 @@ void Protocol::apply(Event&& event) {
 }
 
 std::optional<Time> Protocol::next_deadline() const {
-    if (!burials_.empty() || !due_.empty()) return now_;
-    return deadlines_.next();
+    if (!burials_.empty() || !due_.empty() || sealed_.size() > options_.sealed_segments_max)
+        return now_;
+    const auto of_queues = deadlines_.next();
+    const auto of_channels = timeouts_.next();
+    if (of_queues && of_channels) return std::min(*of_queues, *of_channels);
+    return of_queues ? of_queues : of_channels;
 }
 
 void Protocol::finish() {
@@ -343,6 +351,15 @@ void Protocol::commit(Record record) {
     handler_committed_ = true;
     const RecordNumber number = note(std::move(record));
     state_.apply(turn_->records.back(), number);
+}
+
+void Protocol::store_until(const MessageRef& message, Queue& queue, Time due) {
+    Entry entry{message, queue.take_position(), due};
+    const Place place{queue.id(), entry.position, due};
+    enter(queue, std::move(entry));
+    if (!message->is_persistent() || !queue.is_recorded()) return;
+    message->notes.durable.add(place);
+    state_.living(*message, note(MessageStored{message, place, {}}));
 }
 
 Entry Protocol::entry_for(const MessageRef& message, Queue& queue) {

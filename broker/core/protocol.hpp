@@ -164,6 +164,8 @@ private:
     RecordNumber note(Record record);
     // Puts a message into queues that take it.
     void store(const MessageRef& message, std::span<Queue* const> queues);
+    // Into the one queue that holds it until it is due.
+    void store_until(const MessageRef& message, Queue& queue, Time due);
     Entry entry_for(const MessageRef& message, Queue& queue);
     void enter(Queue& queue, Entry entry);
     // An entry has left the queue for good.
@@ -189,6 +191,7 @@ private:
     void declare_new_queue(Channel& channel, const amqp::QueueDeclare& method, std::string name);
     void redeclare_queue(Channel& channel, const amqp::QueueDeclare& method, Queue& queue);
     void reply_declared(Channel& channel, const amqp::QueueDeclare& method, Queue& queue);
+    void declare_delays(const Vhost& vhost, const ExchangeDeclared& exchange, bool durable);
     void redeclare_exchange(Channel& channel, const amqp::ExchangeDeclare& method,
                             const Exchange& exchange);
     void declare_new_exchange(Channel& channel, const amqp::ExchangeDeclare& method);
@@ -222,6 +225,9 @@ private:
                             const PublishFacts& facts);
     // Into the queues with limits minded; false: one of them refused it.
     bool place(const MessageRef& message, std::span<Queue* const> queues);
+    bool is_repeated(Queue& queue, const Message& message);
+    // Holds back what an exchange delays; false: the message is due now.
+    bool delay(const MessageRef& message, Exchange& exchange, ByteView headers);
     void return_unroutable(Channel& channel, MessageRef message);
     void confirm(Channel& channel, bool refused, bool needs_journal);
     void flush_confirms();
@@ -261,6 +267,7 @@ private:
     Entry take_unacked(Channel& channel, Unacked& unacked);
     void trim(Channel& channel);
     void give_back(std::vector<Returned> returned);
+    void give_back_one(Channel& channel, std::size_t at);
     void after_settling(Channel& channel);
 
     // --- Transactions (transaction.cpp) ------------------------------------------------------------
@@ -287,6 +294,7 @@ private:
     // Everything that is due for one queue: expiry, delivery, limits, its next deadline.
     void serve(Queue& queue);
     void deliver(Consumer& consumer, Queue& queue, Entry entry);
+    void time_out(Channel& channel);
     void arm(Queue& queue);
     void expire(Queue& queue);
     // The message as a consumer sees it: with the count of its deliveries where those are limited.
@@ -302,6 +310,7 @@ private:
     void settle_dead_letters();
     struct Burial;
     void send_to_dead_letter_exchange(const Burial& burial, Exchange& exchange);
+    void send_delayed(const Burial& burial, Exchange& exchange);
     static ByteView headers_of(const Message& message);
 
     // --- Back-pressure (credit.cpp), retention.cpp, administration.cpp ------------------------------
@@ -334,6 +343,7 @@ private:
         std::optional<std::string> routing_key;
         Entry entry;
         DeathReason reason = DeathReason::rejected;
+        bool is_delayed = false; // not dead, but due: `exchange` is the one that held it back
     };
 
     Options options_;
@@ -358,6 +368,8 @@ private:
     std::uint32_t dead_letters_left_ = 0; // that this turn may still settle
     std::vector<Channel*> confirming_;
     Deadlines<QueueId> deadlines_;
+    using ChannelKey = std::pair<ConnectionId, ChannelNumber>;
+    Deadlines<ChannelKey> timeouts_; // of deliveries
     std::vector<Queue*> key_routes_; // of a publish with several routing keys
 
     bool alarms_[3] = {false, false, false};

@@ -239,6 +239,14 @@ void Protocol::on(const PublishReceived& event) {
     }
     if (exchange->is_default() && event.routing_key.starts_with(reply_to_prefix))
         return answer_directly(*channel, event, facts);
+    if (Deduplicator* deduplicator = exchange->deduplicator();
+        deduplicator != nullptr && deduplicator->has_seen(facts.headers, now_))
+        return confirm(*channel, false, false);
+    if (exchange->identity().kind.delays) {
+        const MessageRef message = make_message(*channel, event, facts);
+        if (delay(message, *exchange, facts.headers))
+            return confirm(*channel, false, message->notes.record != 0);
+    }
 
     const auto queues =
         facts.more_keys.empty()
@@ -257,7 +265,8 @@ void Protocol::on(const PublishReceived& event) {
 
 bool Protocol::place(const MessageRef& message, std::span<Queue* const> queues) {
     // Almost always every queue takes it, and then nothing is copied.
-    const auto refuses = [this](Queue* queue) {
+    const auto refuses = [&](Queue* queue) {
+        if (queue->deduplicator && is_repeated(*queue, *message)) return true;
         if (queue->settings().overflow == Overflow::drop_head || !queue->settings().is_bounded())
             return false;
         if (queue->due) serve(*queue);
@@ -269,17 +278,39 @@ bool Protocol::place(const MessageRef& message, std::span<Queue* const> queues) 
         return true;
     }
     std::vector<Queue*> takers(queues.begin(), first);
+    bool all_took = true;
     for (auto at = first; at != queues.end(); ++at) {
         Queue& queue = **at;
-        if (at != first && !refuses(&queue))
+        if (at != first && !refuses(&queue)) {
             takers.push_back(&queue);
-        else if (queue.settings().overflow == Overflow::reject_publish_dead_letter) {
+            continue;
+        }
+        // What is there already counts as taken.
+        if (!queue.is_full() || queue.settings().overflow == Overflow::drop_head) continue;
+        all_took = false;
+        if (queue.settings().overflow == Overflow::reject_publish_dead_letter) {
             state_.entered(*message);
             bury(queue, Entry{message}, DeathReason::maxlen);
         }
     }
     store(message, takers);
-    return false;
+    return all_took;
+}
+
+bool Protocol::is_repeated(Queue& queue, const Message& message) {
+    return queue.deduplicator->has_seen(headers_of(message), now_);
+}
+
+bool Protocol::delay(const MessageRef& message, Exchange& exchange, ByteView headers) {
+    // Ten years: more is a mistake, and must not overflow.
+    constexpr std::int64_t delay_millis_max = 10LL * 365 * 24 * 3600 * 1000;
+    const auto field = amqp::find_field(headers, "x-delay");
+    const std::int64_t millis = field ? field->integer().value_or(0) : 0;
+    Queue* queue = exchange.identity().vhost->queue(std::string(delays_prefix) + exchange.name());
+    if (millis <= 0 || queue == nullptr) return false;
+    store_until(message, *queue,
+                now_ + std::chrono::milliseconds(std::min(millis, delay_millis_max)));
+    return true;
 }
 
 void Protocol::return_unroutable(Channel& channel, MessageRef message) {

@@ -72,6 +72,7 @@ Queue::~Queue() = default;
 void Queue::become(Identity identity, QueueSettings settings) {
     identity_ = std::move(identity);
     settings_ = std::move(settings);
+    deduplicator = Deduplicator::from(identity_.arguments);
     recorded_ = identity_.durable && !is_exclusive();
     declared_ = true;
     BATON_ASSERT(ready_ == 0, "levels change only while nothing is ready");
@@ -133,7 +134,21 @@ void Queue::put_back_all(std::vector<Entry> sorted) {
     }
 }
 
+void Queue::push_delayed(Entry entry) {
+    const std::pair key(entry.expires_at, entry.position);
+    delayed_.emplace(key, std::move(entry));
+}
+
+Entry Queue::pop_delayed() {
+    Entry entry = std::move(delayed_.begin()->second);
+    delayed_.erase(delayed_.begin());
+    ready_ -= 1;
+    ready_bytes_ -= entry.message->body_size();
+    return entry;
+}
+
 std::optional<Entry> Queue::pop_expired(Time now) {
+    if (!delayed_.empty() && delayed_.begin()->first.first <= now) return pop_delayed();
     for (Ring<Entry>& level : levels_) {
         if (level.empty() || level.front().expires_at > now) continue;
         Entry entry = level.pop_front();
@@ -146,6 +161,7 @@ std::optional<Entry> Queue::pop_expired(Time now) {
 }
 
 Entry Queue::pop_to_drop() {
+    if (!delayed_.empty()) return pop_delayed();
     std::size_t lowest = 0;
     while (levels_[lowest].empty()) ++lowest;
     Entry entry = levels_[lowest].pop_front();
@@ -167,7 +183,7 @@ std::optional<Entry> Queue::take(Position position) {
 }
 
 Time Queue::next_expiry() const {
-    Time earliest = Time::max();
+    Time earliest = delayed_.empty() ? Time::max() : delayed_.begin()->first.first;
     for (const Ring<Entry>& level : levels_)
         if (!level.empty()) earliest = std::min(earliest, level.front().expires_at);
     return earliest;

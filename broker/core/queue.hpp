@@ -8,6 +8,7 @@
 
 #include "amqp/field_table.hpp"
 #include "base/clock.hpp"
+#include "broker/core/deduplicator.hpp"
 #include "broker/core/ids.hpp"
 #include "broker/core/message.hpp"
 #include "broker/core/overview.hpp"
@@ -100,6 +101,7 @@ public:
     void push(Entry entry) {
         ready_ += 1;
         ready_bytes_ += entry.message->body_size();
+        if (settings_.delays_for) [[unlikely]] return push_delayed(std::move(entry));
         level_of(*entry.message).push_back(std::move(entry));
     }
     // To where its position belongs.
@@ -139,6 +141,7 @@ public:
 
     template <typename Visit>
     void each_ready(Visit&& visit) const {
+        for (const auto& [key, entry] : delayed_) visit(entry);
         for (auto level = levels_.rbegin(); level != levels_.rend(); ++level)
             for (std::size_t at = 0; at < level->size(); ++at) visit((*level)[at]);
     }
@@ -171,6 +174,8 @@ public:
     // state.cpp: the bindings to this queue and their sources.
     std::map<std::uint64_t, Exchange*> bound_to;
     bool deleted = false;
+    // publish.cpp: null: takes the same message as often as it comes.
+    std::unique_ptr<Deduplicator> deduplicator;
     // deliver.cpp: the deadline that stands for this queue, so that it is not moved per message.
     Time armed = Time::max();
     Time used_at{};
@@ -185,6 +190,8 @@ private:
     Ring<Entry>& level_of(const Message& message) {
         return levels_.size() == 1 ? levels_[0] : levels_[level_index(message)];
     }
+    void push_delayed(Entry entry);
+    Entry pop_delayed();
     std::size_t front_level() const {
         std::size_t level = levels_.size() - 1;
         while (level != 0 && levels_[level].empty()) --level;
@@ -199,6 +206,8 @@ private:
     std::uint64_t ready_bytes_ = 0;
     Position next_position_ = 1;
     std::vector<Ring<Entry>> levels_; // by priority, lowest first
+    // Instead of levels_, of a queue that delays: by the time they are due.
+    std::map<std::pair<Time, Position>, Entry> delayed_;
 
     struct Replay {
         std::vector<Entry> ascending; // an entry without message was removed

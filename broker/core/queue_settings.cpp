@@ -94,7 +94,7 @@ struct KnownArgument {
     Complaint (*complain)(const FieldValue&);
 };
 
-constexpr std::array<KnownArgument, 15> known_arguments{{
+constexpr std::array<KnownArgument, 16> known_arguments{{
     {"x-expires", bad_expires},
     {"x-message-ttl", bad_timer},
     {"x-dead-letter-exchange", not_text},
@@ -107,8 +107,9 @@ constexpr std::array<KnownArgument, 15> known_arguments{{
     {"x-queue-mode", bad_queue_mode},
     {"x-single-active-consumer", not_bool},
     {"x-queue-type", bad_queue_type},
+    {"x-message-deduplication", not_bool},
     {"x-delivery-limit", not_negative},
-    {"x-consumer-timeout", not_negative},
+    {"x-consumer-timeout", bad_timer},
     {"x-queue-leader-locator", not_text},
 }};
 
@@ -141,6 +142,10 @@ QueueSettings settings_from_checked(const FieldTable& arguments,
         return static_cast<std::uint64_t>(*found);
     };
     settings.quorum = arguments.text("x-queue-type") == "quorum";
+    if (const auto timeout = arguments.integer("x-consumer-timeout"); timeout && *timeout > 0)
+        settings.consumer_timeout_millis = std::min(*timeout, timer_millis_max);
+    settings.delays_for = text("x-delayed-for");
+    settings.deduplicates = arguments.flag("x-message-deduplication").value_or(false);
     settings.message_ttl_millis = arguments.integer("x-message-ttl");
     settings.expires_millis = arguments.integer("x-expires");
     settings.length_max = count("x-max-length");

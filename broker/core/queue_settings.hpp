@@ -29,6 +29,13 @@ struct QueueSettings {
     bool single_active_consumer = false;
     std::optional<std::uint32_t> delivery_limit;
 
+    // How long a delivery may stay unacknowledged before it goes back; nothing: for ever.
+    std::optional<std::int64_t> consumer_timeout_millis;
+    // Not a queue for consumers: holds the delayed messages of this exchange, ordered by time.
+    std::optional<std::string> delays_for;
+    // Takes a message with the same id once; see deduplicator.hpp.
+    bool deduplicates = false;
+
     bool is_bounded() const { return length_max.has_value() || bytes_max.has_value(); }
 };
 

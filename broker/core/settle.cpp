@@ -26,6 +26,14 @@ bool Protocol::settled_range(Channel& channel, std::uint64_t tag, bool multiple,
             return true;
         }
     }
+    if (channel.timed_out.erase(tag) != 0) {
+        // Late, and the message went back already. With `multiple` the earlier ones still count.
+        first = last = 0;
+        while (multiple && last < channel.unacked.size() &&
+               channel.first_unacked_tag + last < tag)
+            ++last;
+        return true;
+    }
     refuse(channel, Code::precondition_failed, method, fmt::format("unknown delivery tag {}", tag));
     return false;
 }
@@ -43,6 +51,7 @@ Entry Protocol::take_unacked(Channel& channel, Unacked& unacked) {
     unacked.queue = nullptr;
     unacked.consumer = nullptr;
     unacked.in_transaction = false;
+    unacked.until = Time::max();
     return entry;
 }
 
@@ -116,6 +125,19 @@ void Protocol::on(Channel& channel, const amqp::BasicNack& method) {
 void Protocol::on(Channel& channel, const amqp::BasicReject& method) {
     on(NackReceived{channel.connection->told.connection, channel.number, method.delivery_tag,
                     false, method.requeue, true});
+}
+
+void Protocol::give_back_one(Channel& channel, std::size_t at) {
+    Unacked& unacked = channel.unacked[at];
+    Queue& queue = *unacked.queue;
+    Entry entry = take_unacked(channel, unacked);
+    if (queue.deleted) {
+        forget(queue, entry);
+        return state_.forget_if_done(queue);
+    }
+    std::vector<Returned> returned;
+    returned.push_back({&queue, std::move(entry)});
+    give_back(std::move(returned));
 }
 
 void Protocol::reject(Channel& channel, std::size_t first, std::size_t last, bool requeue) {

@@ -65,7 +65,7 @@ void State::put_vhost(const VhostPut& put) {
         Exchange::Identity identity;
         identity.name = one.name;
         identity.vhost = vhost.get();
-        identity.type = one.type;
+        identity.kind.type = one.type;
         identity.durable = true;
         identity.internal = one.internal;
         identity.predeclared = true;
@@ -149,7 +149,8 @@ Exchange& State::declare_exchange(const ExchangeDeclared& declared, bool durable
     Exchange::Identity identity;
     identity.name = declared.name;
     identity.vhost = home;
-    identity.type = exchange_type_from(declared.type).value_or(ExchangeType::direct);
+    if (const auto kind = exchange_kind_from(declared.type, declared.arguments))
+        identity.kind = *kind;
     identity.durable = durable;
     identity.auto_delete = declared.auto_delete;
     identity.internal = declared.internal;
@@ -393,7 +394,7 @@ Queue* State::queue(QueueId id) const {
 void State::collect(Exchange& exchange, const RoutedMessage& message) {
     if (exchange.route_mark == route_number_) return;
     exchange.route_mark = route_number_;
-    if (exchange.looks_at_headers()) route_is_cacheable_ = false;
+    if (exchange.looks_beyond_key()) route_is_cacheable_ = false;
     matches_.clear();
     if (exchange.is_default()) {
         Queue* queue = exchange.identity().vhost->queue(message.routing_key);
@@ -497,7 +498,7 @@ std::vector<Record> State::definitions() const {
             const Exchange::Identity& identity = exchange->identity();
             if (!identity.durable || identity.predeclared) continue;
             records.emplace_back(ExchangeDeclared{
-                vhost->name(), identity.name, std::string(name_of(identity.type)),
+                vhost->name(), identity.name, std::string(name_of(identity.kind)),
                 identity.auto_delete, identity.internal, identity.arguments});
         }
         for (const Queue* queue : sorted_by_name(vhost->queues)) {

@@ -40,7 +40,7 @@ bool Protocol::check_right(Channel& channel, Right right, bool is_queue, std::st
 
 bool Protocol::check_topic_right(Channel& channel, Right right, const Exchange& exchange,
                                  std::string_view routing_key, amqp::MethodId method) {
-    if (exchange.identity().type != ExchangeType::topic) return true;
+    if (exchange.identity().kind.type != ExchangeType::topic) return true;
     const Connection& connection = *channel.connection;
     if (access_.may_use_key(user_of(connection), connection.vhost->name(), right, exchange.name(),
                             routing_key))
@@ -52,6 +52,14 @@ bool Protocol::check_topic_right(Channel& channel, Right right, const Exchange& 
 }
 
 bool Protocol::check_lock(Channel& channel, const Queue& queue, amqp::MethodId method) {
+    if (queue.settings().delays_for) {
+        refuse(channel, Code::access_refused, method,
+               fmt::format("{} holds delayed messages of {}",
+                           what_queue(queue.name(), *channel.connection->vhost),
+                           what_exchange(*queue.settings().delays_for,
+                                         *channel.connection->vhost)));
+        return false;
+    }
     if (!queue.is_exclusive() ||
         queue.identity().exclusive_to == channel.connection->told.connection)
         return true;
@@ -115,9 +123,8 @@ void Protocol::on(Channel& channel, const amqp::ExchangeDeclare& method) {
         if (exchange_or_refuse(channel, method.exchange, method.id) == nullptr) return;
     } else {
         if (!check_right(channel, Right::configure, false, method.exchange, method.id)) return;
-        if (!exchange_type_from(method.type))
-            return refuse(channel, Code::precondition_failed, method.id,
-                          fmt::format("unknown exchange type '{}'", method.type));
+        if (const auto kind = exchange_kind_from(method.type, method.arguments); !kind)
+            return refuse(channel, Code::precondition_failed, method.id, kind.error().detail);
         if (exchange != nullptr)
             redeclare_exchange(channel, method, *exchange);
         else
@@ -131,7 +138,7 @@ void Protocol::redeclare_exchange(Channel& channel, const amqp::ExchangeDeclare&
                                   const Exchange& exchange) {
     const Exchange::Identity& current = exchange.identity();
     const std::string what = what_exchange(current.name, *channel.connection->vhost);
-    const std::string_view type = name_of(current.type);
+    const std::string_view type = name_of(current.kind);
     if (method.type != type)
         return refuse(channel, Code::precondition_failed, method.id,
                       fmt::format("inequivalent arg 'type' for {}: received '{}' but current is "
@@ -141,7 +148,8 @@ void Protocol::redeclare_exchange(Channel& channel, const amqp::ExchangeDeclare&
          {check_equal_flag("durable", method.durable, current.durable, what),
           check_equal_flag("auto_delete", method.auto_delete, current.auto_delete, what),
           check_equal_flag("internal", method.internal, current.internal, what),
-          check_equal_argument("alternate-exchange", method.arguments, current.arguments, what)})
+          check_equal_argument("alternate-exchange", method.arguments, current.arguments, what),
+          check_equal_argument("x-delayed-type", method.arguments, current.arguments, what)})
         if (!checked)
             return refuse(channel, Code::precondition_failed, method.id, checked.error().detail);
 }
@@ -166,10 +174,23 @@ void Protocol::declare_new_exchange(Channel& channel, const amqp::ExchangeDeclar
     }
     ExchangeDeclared declared{vhost.name(),       method.exchange, method.type,
                               method.auto_delete, method.internal, method.arguments};
+    if (exchange_kind_from(method.type, method.arguments)->delays)
+        declare_delays(vhost, declared, method.durable);
     if (method.durable)
         commit(std::move(declared));
     else
         state_.declare_exchange(declared, false);
+}
+
+// Messages on hold lie in a queue of their own, ordered by time, that everybody may look at.
+void Protocol::declare_delays(const Vhost& vhost, const ExchangeDeclared& exchange, bool durable) {
+    QueueDeclared declared{state_.take_queue_id(), vhost.name(),
+                           std::string(delays_prefix) + exchange.name, false, {}};
+    declared.arguments.set(delays_argument, amqp::FieldValue(exchange.name));
+    if (durable)
+        commit(std::move(declared));
+    else
+        state_.declare_queue(declared, {false, {}});
 }
 
 void Protocol::on(Channel& channel, const amqp::ExchangeDelete& method) {
@@ -196,10 +217,14 @@ void Protocol::delete_exchange(Exchange& exchange) {
     std::vector<std::string> sources;
     for (const auto& [order, source] : exchange.bound_to) sources.push_back(source->name());
     const ExchangeDeleted deleted{vhost.name(), exchange.name()};
+    const bool delays = exchange.identity().kind.delays;
+    const std::string delays_name = std::string(delays_prefix) + exchange.name();
     if (exchange.identity().durable)
         commit(deleted);
     else
         state_.delete_exchange(exchange);
+    if (delays)
+        if (Queue* queue = vhost.queue(delays_name)) delete_queue(*queue);
     for (const std::string& source : sources) delete_if_unbound(vhost, source);
 }
 
@@ -277,6 +302,10 @@ void Protocol::declare_new_queue(Channel& channel, const amqp::QueueDeclare& met
     if (!method.queue.empty() && name.starts_with("amq."))
         return refuse(channel, Code::access_refused, method.id,
                       fmt::format("queue name '{}' contains reserved prefix 'amq.*'", name));
+    if (method.arguments.contains(delays_argument))
+        return refuse(channel, Code::precondition_failed, method.id,
+                      fmt::format("invalid arg '{}' for {}: only the server uses it",
+                                  delays_argument, what_queue(name, vhost)));
     const auto settings =
         settings_from(method.arguments, {name, vhost.name(), method.durable, method.exclusive},
                       options_.quorum_delivery_limit);
@@ -427,11 +456,12 @@ bool Protocol::bind(Channel& channel, Bound bound, amqp::MethodId method) {
             return true;
     }
     if (!check_topic_right(channel, Right::read, *source, bound.routing_key, method)) return false;
-    if (source->identity().type == ExchangeType::headers)
-        if (const auto checked = check_headers_binding(bound.arguments); !checked) {
-            refuse(channel, Code::precondition_failed, method, checked.error().detail);
-            return false;
-        }
+    if (const auto checked =
+            check_binding(source->identity().kind.type, bound.routing_key, bound.arguments);
+        !checked) {
+        refuse(channel, Code::precondition_failed, method, checked.error().detail);
+        return false;
+    }
     bound.vhost = vhost.name();
     if (durable)
         commit(std::move(bound));

@@ -57,6 +57,9 @@ void Protocol::carry_out(Channel& channel, TransactionStep& step) {
     Exchange* exchange = channel.connection->vhost->exchange(message.exchange());
     if (exchange == nullptr) return; // deleted since
     const auto headers = headers_of(message);
+    if (exchange->deduplicator() != nullptr && exchange->deduplicator()->has_seen(headers, now_))
+        return;
+    if (exchange->identity().kind.delays && delay(step.message, *exchange, headers)) return;
     const auto queues = route_by_all_keys(*exchange, message.routing_key(),
                                           step.more_routing_keys, headers);
     if (!queues.empty()) {

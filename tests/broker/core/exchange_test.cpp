@@ -10,7 +10,7 @@ namespace {
 Exchange exchange_of(ExchangeType type) {
     Exchange::Identity identity;
     identity.name = "x";
-    identity.type = type;
+    identity.kind.type = type;
     return Exchange(std::move(identity));
 }
 
@@ -85,10 +85,12 @@ TEST(Exchange, HeadersMatchAllOrAny) {
     EXPECT_EQ(matches(exchange, "", {{"x-id", "1"}}), 1U);
 }
 
-TEST(Exchange, RefusesAStrangeHeadersBinding) {
-    EXPECT_TRUE(check_headers_binding({}));
-    EXPECT_TRUE(check_headers_binding({{"x-match", "any-with-x"}}));
-    const auto checked = check_headers_binding({{"x-match", "foo"}});
+TEST(Exchange, RefusesStrangeBindings) {
+    EXPECT_TRUE(check_binding(ExchangeType::headers, "", {}));
+    EXPECT_TRUE(check_binding(ExchangeType::headers, "", {{"x-match", "any-with-x"}}));
+    EXPECT_TRUE(check_binding(ExchangeType::consistent_hash, "10", {}));
+    EXPECT_FALSE(check_binding(ExchangeType::consistent_hash, "ten", {}));
+    const auto checked = check_binding(ExchangeType::headers, "", {{"x-match", "foo"}});
     ASSERT_FALSE(checked);
     EXPECT_EQ(checked.error().detail, "Invalid x-match field value <<\"foo\">>; expected all, any, "
                                       "all-with-x, or any-with-x");
