@@ -83,11 +83,25 @@ private:
         }
         std::ranges::sort(numbers_);
         for (std::size_t index = 1; index < numbers_.size(); ++index) {
-            if (numbers_[index] == numbers_[index - 1] + 1) continue;
-            BATON_TRY(refuse_or_note(fmt::format(
-                "{} is missing", directory_.path_of(segment_name(numbers_[index - 1] + 1)))));
+            const std::uint64_t wanted = numbers_[index - 1] + 1;
+            if (numbers_[index] == wanted) continue;
+            BATON_TRY(refuse_or_note(
+                fmt::format("{} is missing", directory_.path_of(segment_name(wanted)))));
+            BATON_TRY(move_up(numbers_[index], wanted));
+            numbers_[index] = wanted;
         }
         return {};
+    }
+
+    // The segment takes the place of one that is missing.
+    Outcome<void> move_up(std::uint64_t from, std::uint64_t to) {
+        BATON_TRY(directory_.rename(segment_name(from), segment_name(to)));
+        BATON_TRY(directory_.sync());
+        BATON_ASSIGN(const std::unique_ptr<File> file, directory_.open(segment_name(to)));
+        const FileHeader header = encode_file_header(to);
+        const ByteView piece(header);
+        BATON_TRY(file->write_at(0, {&piece, 1}));
+        return file->sync();
     }
 
     Outcome<void> refuse_or_note(std::string what) {
@@ -105,7 +119,6 @@ private:
         bytes_.resize(static_cast<std::size_t>(size));
         BATON_ASSIGN(const std::size_t got, file_->read_at(0, bytes_));
         bytes_.resize(got);
-        copied_ = false;
         BATON_TRY(check_header());
         first_record_ = 0;
         std::uint64_t end = 0;
@@ -128,7 +141,7 @@ private:
         case HeaderVerdict::bad: break;
         }
         BATON_TRY(refuse_or_note(fmt::format("{} has no valid segment header at offset 0", path_)));
-        BATON_TRY(copy_aside());
+        BATON_TRY(copy_aside(*file_, number_));
         const FileHeader header = encode_file_header(number_);
         if (bytes_.size() < header.size()) bytes_.resize(header.size());
         std::ranges::copy(header, bytes_.begin());
@@ -148,8 +161,18 @@ private:
             if (at >= segment.size() || is_zero(segment.subspan(static_cast<std::size_t>(at))))
                 return {};
             const auto later = later_record(segment, at + record_alignment, last_record_);
-            if (!later || later->synced_before <= at) {
-                // Torn, if this turns out to be the end of the journal.
+            const bool is_vouched_for = later && later->synced_before > at;
+            // A salvage keeps what is readable even where it may have been torn.
+            const bool is_kept = later && options_.salvage && number_ != numbers_.back();
+            if (!is_vouched_for && !is_kept) {
+                // Torn, if this turns out to be the end of the journal. Of two such places the
+                // earlier one is none: its segment was complete when this one was begun.
+                if (bad_) {
+                    BATON_TRY(refuse_or_note(fmt::format(
+                        "{} is damaged at offset {}: its end is unreadable",
+                        directory_.path_of(segment_name(bad_->segment)), bad_->offset)));
+                    BATON_TRY(bridge_boundary(last_record_));
+                }
                 bad_ = BadPlace{number_, at, segment.size() - at};
                 return {};
             }
@@ -163,19 +186,12 @@ private:
     }
 
     Outcome<void> take(const RecordView& record) {
-        if (bad_) {
-            // Something valid follows in a later segment: the bad place was not the end.
-            const BadPlace bad = *std::exchange(bad_, std::nullopt);
-            BATON_TRY(refuse_or_note(fmt::format(
-                "{} is damaged at offset {}: records {} to {} are unreadable",
-                directory_.path_of(segment_name(bad.segment)), bad.offset, last_record_ + 1,
-                record.number - 1)));
-            BATON_TRY(bridge_earlier(bad, record.number - 1));
-        } else if (last_record_ != 0 && record.number != last_record_ + 1 &&
-                   record.type != gap_type) {
-            BATON_TRY(refuse_or_note(
-                fmt::format("{} has record {} at offset {} where number {} was expected", path_,
-                            record.number, record.offset, last_record_ + 1)));
+        const bool fits = last_record_ == 0 || record.number == last_record_ + 1 ||
+                          (record.type == gap_type && record.number > last_record_);
+        if (bad_ || !fits) {
+            BATON_TRY(refuse_or_note(complaint_about(record)));
+            BATON_TRY(bridge_boundary(record.number - 1));
+            bad_.reset();
         }
         last_record_ = record.number;
         if (first_record_ == 0) first_record_ = record.number;
@@ -202,21 +218,36 @@ private:
         }
     }
 
+    // Something valid follows in this segment, so what the ones before lack was not their end.
+    std::string complaint_about(const RecordView& record) const {
+        if (bad_)
+            return fmt::format("{} is damaged at offset {}: {}",
+                               directory_.path_of(segment_name(bad_->segment)), bad_->offset,
+                               record.number > last_record_ + 1
+                                   ? fmt::format("records {} to {} are unreadable",
+                                                 last_record_ + 1, record.number - 1)
+                                   : "its end is unreadable");
+        return fmt::format("{} has record {} at offset {} where number {} was expected", path_,
+                           record.number, record.offset, last_record_ + 1);
+    }
+
     // Keeps the damaged segment as it is for people to look at.
-    Outcome<void> copy_aside() {
-        if (std::exchange(copied_, true)) return {};
-        const std::string name = "quarantine-" + segment_name(number_);
+    Outcome<void> copy_aside(File& file, std::uint64_t number) {
+        const std::string name = "quarantine-" + segment_name(number);
         BATON_ASSIGN(const std::vector<std::string> names, directory_.list());
         if (std::ranges::find(names, name) != names.end()) return {};
+        BATON_ASSIGN(const std::uint64_t size, file.size());
+        std::vector<std::byte> content(static_cast<std::size_t>(size));
+        BATON_ASSIGN(const std::size_t got, file.read_at(0, content));
         BATON_ASSIGN(const std::unique_ptr<File> copy, directory_.create(name));
-        const ByteView all(bytes_);
+        const ByteView all = ByteView(content).first(got);
         BATON_TRY(copy->write_at(0, {&all, 1}));
         BATON_TRY(copy->sync());
         return directory_.sync();
     }
 
     Outcome<void> bridge(std::uint64_t offset, std::uint64_t size, std::uint64_t last_lost) {
-        BATON_TRY(copy_aside());
+        BATON_TRY(copy_aside(*file_, number_));
         std::array<std::byte, record_header_size> header{};
         const ByteView lost =
             ByteView(bytes_).subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
@@ -229,28 +260,38 @@ private:
         BATON_TRY(overwrite(offset, header));
         last_record_ = last_lost;
         if (first_record_ == 0) first_record_ = last_lost;
+        group_.clear();
         return {};
     }
 
-    // The bad end of a segment that is not the last one.
-    Outcome<void> bridge_earlier(const BadPlace& bad, std::uint64_t last_lost) {
-        BATON_ASSIGN(const std::unique_ptr<File> file, directory_.open(segment_name(bad.segment)));
-        std::vector<std::byte> kept(static_cast<std::size_t>(bad.offset + bad.size));
-        BATON_ASSIGN(const std::size_t got, file->read_at(0, kept));
-        kept.resize(got);
-        std::swap(kept, bytes_);
-        const std::uint64_t number = std::exchange(number_, bad.segment);
-        const bool copied = std::exchange(copied_, false);
-        const auto aside = copy_aside();
-        std::swap(kept, bytes_);
-        number_ = number;
-        copied_ = copied;
-        BATON_TRY(aside);
-        BATON_TRY(file->truncate(bad.offset));
-        BATON_TRY(file->sync());
-        last_record_ = last_lost;
-        journal_->sealed_.back().last_record = last_lost;
-        return {};
+    // What is missing lies between the end of the segment before and the beginning of this one: the
+    // former gets a gap record at its end.
+    Outcome<void> bridge_boundary(std::uint64_t last_lost) {
+        group_.clear();
+        if (journal_->sealed_.empty()) return {};
+        // Between the bad segment and this one there may be empty ones.
+        const auto bad = std::ranges::find(journal_->sealed_, bad_ ? bad_->segment : 0,
+                                           &SealedSegment::number);
+        SealedSegment& before =
+            bad != journal_->sealed_.end() ? *bad : journal_->sealed_.back();
+        BATON_ASSIGN(const std::unique_ptr<File> file, directory_.open(segment_name(before.number)));
+        if (bad_) BATON_TRY(copy_aside(*file, before.number));
+        BATON_TRY(file->truncate(before.bytes));
+        if (last_lost > last_record_) {
+            const RecordView gap{.number = last_lost,
+                                 .offset = before.bytes,
+                                 .synced_before = static_cast<std::uint32_t>(before.bytes),
+                                 .type = gap_type,
+                                 .payload = {}};
+            std::array<std::byte, record_header_size> header{};
+            encode_record_header(header.data(), gap, {}, {});
+            const ByteView piece(header);
+            BATON_TRY(file->write_at(before.bytes, {&piece, 1}));
+            before.bytes += header.size();
+            before.last_record = last_lost;
+            before.first_record = std::min(before.first_record, last_lost);
+        }
+        return file->sync();
     }
 
     Outcome<void> overwrite(std::uint64_t offset, ByteView bytes) {
@@ -351,7 +392,6 @@ private:
     std::unique_ptr<File> file_;
     std::vector<std::byte> bytes_;
     std::uint64_t first_record_ = 0;
-    bool copied_ = false;
     std::uint64_t last_record_ = 0;
     std::vector<Grouped> group_;
     std::optional<BadPlace> bad_;

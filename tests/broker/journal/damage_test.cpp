@@ -154,6 +154,76 @@ TEST(Damage, ADamagedEarlierSegmentIsRefusedAndCanBeSalvaged) {
     EXPECT_EQ(salvaged.report.salvaged.size(), 1u);
 }
 
+// Any number of damaged places, anywhere: a salvage opens, and what it leaves is a clean journal.
+void salvage_random_damage(std::uint64_t seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed);
+    SimDisk disk;
+    {
+        Opened opened = open_journal(disk);
+        for (int count = 0; count < 80; ++count) {
+            ASSERT_TRUE(append_next(*opened.journal, random.below(3) == 0));
+            if (random.below(2) == 0) {
+                ASSERT_TRUE(opened.journal->commit());
+            }
+        }
+        ASSERT_TRUE(append_next(*opened.journal));
+        ASSERT_TRUE(opened.journal->commit());
+    }
+    std::vector<std::string> names = *disk.list();
+    for (std::uint64_t count = 1 + random.below(6); count > 0; --count) {
+        const std::string& name = names[random.below(names.size())];
+        auto bytes = disk.content(name);
+        if (bytes.empty()) continue;
+        const std::uint64_t from = random.below(bytes.size());
+        const std::uint64_t to = std::min<std::uint64_t>(bytes.size(), from + 1 + random.below(100));
+        switch (random.below(4)) {
+        case 0: bytes.resize(from); break;
+        case 1:
+            for (std::uint64_t at = from; at < to; ++at) bytes[at] = std::byte{0};
+            break;
+        case 2:
+            if (disk.remove(name)) continue;
+            break;
+        case 3:
+            for (std::uint64_t at = from; at < to; ++at)
+                bytes[at] = static_cast<std::byte>(random.below(256));
+            break;
+        }
+        disk.set_content(name, std::move(bytes));
+    }
+    JournalOptions salvage = small_segments();
+    salvage.salvage = true;
+
+    Opened salvaged = open_journal(disk, salvage);
+
+    ASSERT_TRUE(salvaged.ok()) << salvaged.complaint;
+    ASSERT_TRUE(append_next(*salvaged.journal));
+    ASSERT_TRUE(salvaged.journal->commit());
+    const std::size_t kept = salvaged.numbers.size() + 1;
+    std::string found = "cut: " + salvaged.report.cut;
+    for (const std::string& place : salvaged.report.salvaged) found += "\n" + place;
+    SCOPED_TRACE(found);
+    RecoveryReport report;
+    std::size_t records = 0;
+    auto second = Journal::open(
+        disk, small_segments(),
+        [&](const RecordView&) -> Outcome<void> {
+            ++records;
+            return {};
+        },
+        report);
+    ASSERT_TRUE(second) << second.error().detail;
+    ASSERT_EQ(records, kept);
+}
+
+TEST(Damage, SalvageOfAnyDamageLeavesACleanJournal) {
+    for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
+        salvage_random_damage(seed);
+        if (testing::Test::HasFatalFailure()) return;
+    }
+}
+
 TEST(Damage, AMissingSegmentIsRefusedByName) {
     SimDisk disk;
     {
