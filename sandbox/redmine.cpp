@@ -171,7 +171,12 @@ Reply list_users(Call& call) {
         for (const char* field : {"login", "firstname", "lastname", "mail"})
             matches = matches || lower(text_of(user, field)).find(name) != std::string::npos;
         if (!matches) continue;
-        if (total >= offset && page.size() < limit) page.push_back(user);
+        if (total >= offset && page.size() < limit) {
+            // As in Redmine 5.0, only the user itself tells its status.
+            json::object shown = user;
+            shown.erase("status");
+            page.push_back(std::move(shown));
+        }
         ++total;
     }
     return ok({{"users", page}, {"total_count", total}, {"offset", offset}, {"limit", limit}});
