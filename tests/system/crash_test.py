@@ -1,11 +1,12 @@
 """A thousand users while processes are killed: each run completes, each system has each user once."""
 import collections
 import json
+import os
 import unittest
 
 import house
 
-COUNT = 1000
+COUNT = int(os.environ.get("BATON_TEST_USERS", "1000"))
 
 
 class CrashTest(unittest.TestCase):
