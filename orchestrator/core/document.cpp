@@ -9,9 +9,9 @@
 
 namespace baton::orchestrator::core {
 
-Outcome<Document> Document::parse(std::string text) {
+Outcome<Document> Document::parse(std::string text, std::size_t nesting_max) {
     boost::json::parse_options options;
-    options.max_depth = depth_max;
+    options.max_depth = nesting_max;
     boost::json::parser parser({}, options);
     boost::json::error_code error;
     const std::size_t consumed = parser.write(text, error);

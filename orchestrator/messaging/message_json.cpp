@@ -24,7 +24,7 @@ json::value json_of(const amqp::FieldValue& value) {
             [](float one) { return json::value(static_cast<double>(one)); },
             [](double one) { return json::value(one); },
             [](const amqp::Decimal& one) { return json::value(one.value); },
-            [](const std::string& one) { return json::value(one); },
+            [](const std::string& one) { return json::value(readable(one)); },
             [](const amqp::ByteArray& one) { return json::value(core::to_hex(one.bytes)); },
             [](const amqp::Timestamp& one) { return json::value(one.seconds); },
             [](const amqp::FieldArray& one) {
@@ -40,7 +40,7 @@ json::value json_of(const amqp::FieldValue& value) {
 
 json::object json_of(const amqp::FieldTable& table) {
     json::object object;
-    for (const auto& [name, value] : table) object[name] = json_of(value);
+    for (const auto& [name, value] : table) object[readable(name)] = json_of(value);
     return object;
 }
 
@@ -63,11 +63,35 @@ amqp::FieldTable table_from(const json::object& object) {
     return table;
 }
 
+// How many bytes the UTF-8 letter at the beginning of `text` has; 0: it is none.
+std::size_t letter_bytes(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
+        return i < text.size() && byte(i) >= low && byte(i) <= high;
+    };
+    const unsigned first = byte(0);
+    if (first < 0x80) return 1;
+    if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
+    if (first >= 0xe0 && first <= 0xef) {
+        // No second spelling of short letters, no surrogates.
+        const unsigned low = first == 0xe0 ? 0xa0 : 0x80, high = first == 0xed ? 0x9f : 0xbf;
+        return follows(1, low, high) && follows(2) ? 3 : 0;
+    }
+    if (first >= 0xf0 && first <= 0xf4) {
+        const unsigned low = first == 0xf0 ? 0x90 : 0x80, high = first == 0xf4 ? 0x8f : 0xbf;
+        return follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
+    }
+    return 0;
+}
+
 bool is_text(std::string_view body) {
-    return std::none_of(body.begin(), body.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte < 0x20 && c != '\n' && c != '\r' && c != '\t';
-    });
+    while (!body.empty()) {
+        const auto byte = static_cast<unsigned char>(body[0]);
+        const std::size_t size = letter_bytes(body);
+        if (size == 0 || (byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t')) return false;
+        body.remove_prefix(size);
+    }
+    return true;
 }
 
 std::string from_hex(std::string_view text) {
@@ -111,6 +135,19 @@ std::string text_in(const json::object& object, std::string_view name) {
 
 } // namespace
 
+std::string readable(std::string_view bytes) {
+    std::string text;
+    while (!bytes.empty()) {
+        const std::size_t size = letter_bytes(bytes);
+        if (size == 0 || bytes[0] == '\0')
+            text += "\xef\xbf\xbd"; // U+FFFD, the letter for what is no letter
+        else
+            text += bytes.substr(0, size);
+        bytes.remove_prefix(std::max<std::size_t>(size, 1));
+    }
+    return text;
+}
+
 core::Document to_document(const amqp::client::Delivery& delivery) {
     json::object message;
     std::string exchange = delivery.exchange, key = delivery.routing_key;
@@ -121,11 +158,11 @@ core::Document to_document(const amqp::client::Delivery& delivery) {
         if (list && !list->items.empty())
             if (const auto* text = list->items.front().get<std::string>()) key = *text;
     }
-    message["exchange"] = exchange;
-    message["routing_key"] = key;
+    message["exchange"] = readable(exchange);
+    message["routing_key"] = readable(key);
     json::object properties;
     for_each_text([&](const char* name, auto member) {
-        if (const auto& text = delivery.properties.*member) properties[name] = *text;
+        if (const auto& text = delivery.properties.*member) properties[name] = readable(*text);
     });
     if (delivery.properties.delivery_mode)
         properties["delivery_mode"] = *delivery.properties.delivery_mode;

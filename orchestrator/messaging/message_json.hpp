@@ -11,6 +11,9 @@
 
 namespace baton::orchestrator::messaging {
 
+// AMQP's texts are bytes; JSON and databases want UTF-8 without NUL. What is neither becomes U+FFFD.
+std::string readable(std::string_view bytes);
+
 // {"exchange", "routing_key", "properties": {..}, "headers": {..}, "body" or "body_hex"}. The
 // exchange and key are those the message was first published to, as far as x-death tells.
 core::Document to_document(const amqp::client::Delivery& delivery);

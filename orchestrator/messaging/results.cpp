@@ -74,7 +74,7 @@ core::Problem lost_problem(const std::string& reason) {
     else if (reason == "delivery_limit")
         problem.detail = "workers took the task again and again and never answered";
     else
-        problem.detail = "the broker gave the message up: " + reason;
+        problem.detail = "the broker gave the message up: " + readable(reason);
     return problem;
 }
 
@@ -203,7 +203,7 @@ void Results::take_unrouted(const Delivery& delivery) {
         on_unrouted_(delivery.routing_key);
         core::Problem problem;
         problem.type = core::unrouted_type;
-        problem.detail = fmt::format("there was no queue for '{}'", delivery.routing_key);
+        problem.detail = fmt::format("there was no queue for '{}'", readable(delivery.routing_key));
         core::TaskLost lost{token->ref, std::move(problem), to_document(delivery)};
         return add({token->run_id, std::move(lost), handle_of(delivery.delivery_tag)});
     }
@@ -218,7 +218,7 @@ void Results::take_unrouted(const Delivery& delivery) {
 void Results::answer_caller(const Delivery& delivery) {
     contract::Problem problem;
     problem.type = core::unrouted_type;
-    problem.detail = fmt::format("no worker has offered '{}' yet", delivery.routing_key);
+    problem.detail = fmt::format("no worker has offered '{}' yet", readable(delivery.routing_key));
     problem.retryable = false;
     const contract::Message message = contract::encode(contract::TaskReport{
         text_of(delivery.properties.correlation_id), contract::Failed{std::move(problem)}});
@@ -231,8 +231,8 @@ void Results::answer_caller(const Delivery& delivery) {
 
 void Results::keep_plain(const Delivery& delivery, const std::string& reason) {
     runtime::PlainDeadLetter plain;
-    plain.letter.reason = reason;
-    plain.letter.task = delivery.routing_key;
+    plain.letter.reason = readable(reason);
+    plain.letter.task = readable(delivery.routing_key);
     plain.letter.message = to_document(delivery).text();
     plain.delivery = handle_of(delivery.delivery_tag);
     engine_.add_dead_letter(std::move(plain));

@@ -83,7 +83,7 @@ struct StartRequest {
     std::uint32_t version = 0;        // 0: the live one
     std::string input;                // JSON text; empty: {}
     std::string key;                  // idempotency; empty: the workflow's own key, if it has one
-    std::string fallback_key;         // else this one: makes a repeated request harmless
+    std::string fallback_key{};       // else this one: makes a repeated request harmless
 };
 struct Started {
     std::string run_id;

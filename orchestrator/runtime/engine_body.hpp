@@ -113,6 +113,7 @@ struct Engine::Body {
     void duplicate_start(StartItem& start, const DuplicateStart& duplicate);
     void wake_watches(const std::vector<RunChanged>& changes);
     void put_back(Work& work);
+    void give_up_on(Work& work, const Failure& failure);
     void failed(Work& work, const Failure& failure, std::string_view doing);
     bool flush_cursor(Time now);
     bool cursor_moved() const;
@@ -146,6 +147,7 @@ struct Engine::Body {
     Outcome<void> republish(Partition part, std::uint64_t published, Time now);
     Outcome<std::shared_ptr<const core::Workflow>> definition(std::uint64_t id);
     void keep_definition(std::shared_ptr<const core::Workflow> workflow, bool is_live);
+    Outcome<void> keep_run(const StoredRun& stored, Time now);
     Outcome<CachedRun> read_run(const StoredRun& stored, Time now);
     Outcome<Deployed> deploy(const DeployItem& item, Time now);
 
@@ -163,6 +165,7 @@ struct Engine::Body {
     bool is_ready = false;      // owns its partitions
     Time not_before{};          // when to try again to become ready
     Duration pause{};
+    std::size_t careful = 0; // so many items are to be committed one by one
     bool has_secret = false;
     std::map<Partition, OwnedPartition> owned;
     Outbox outbox;

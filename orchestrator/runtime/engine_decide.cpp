@@ -10,6 +10,8 @@
 namespace baton::orchestrator::runtime {
 namespace {
 
+// Keys are indexed; a B-tree page of PostgreSQL takes no more.
+constexpr std::size_t key_bytes_max = 1000;
 // How long a report about a queue's depth counts.
 constexpr Duration depth_fresh = std::chrono::seconds(10);
 
@@ -130,6 +132,12 @@ void Engine::Body::decide(Work& work, Item& item, StartItem& start) {
         key = expression::to_plain_text(*own);
     }
     if (key.empty()) key = start.request.fallback_key;
+    if (key.find('\0') != std::string::npos || key.size() > key_bytes_max) {
+        item.refusal = refusal(EngineErrc::bad_input,
+                               fmt::format("the idempotency key must be text of at most {} bytes",
+                                           key_bytes_max));
+        return;
+    }
     if (!key.empty() && !work.start_keys.emplace(workflow->name, key).second) {
         item.put_off = true; // the store decides which start has the key, one batch after the other
         return;
@@ -204,12 +212,7 @@ void Engine::Body::decide(Work&, Item&, DepthItem&) {}
 
 void Engine::Body::ring(Work& work, const std::string& run_id) {
     CachedRun* cached = cache.find(run_id);
-    if (!cached) {
-        // The store does not know the run, or it cannot be read: its alarm must not ring for ever.
-        work.batch.alarms.push_back(
-            {run_id, partition_of(run_id, options.partition_count), std::nullopt});
-        return;
-    }
+    if (!cached) return; // cannot be read; its alarm rings again in the next life
     hold_clocks(*cached, work.now);
     cached->rang = true;
     advance(work, *cached, core::AlarmRang{});

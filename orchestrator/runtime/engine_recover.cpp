@@ -137,9 +137,10 @@ Outcome<CachedRun> Engine::Body::read_run(const StoredRun& stored, Time now) {
     run.status = stored.status;
     run.started_at = stored.started_at;
     run.closed_at = stored.closed_at;
-    BATON_ASSIGN(run.input, core::Document::parse(stored.input));
+    constexpr std::size_t deep = core::Document::stored_depth_max;
+    BATON_ASSIGN(run.input, core::Document::parse(stored.input, deep));
     if (stored.output) {
-        BATON_ASSIGN(run.output, core::Document::parse(*stored.output));
+        BATON_ASSIGN(run.output, core::Document::parse(*stored.output, deep));
     }
     BATON_TRY(core::read_state_json(stored.state, *workflow, run));
     // Reports may have waited for us: nobody was silent before this moment.
@@ -148,6 +149,21 @@ Outcome<CachedRun> Engine::Body::read_run(const StoredRun& stored, Time now) {
         step.undo_attempts.clock_floor = now;
     }
     return cached;
+}
+
+// A run that cannot be read is left alone, loudly: it must not keep the others from going on. A store
+// that is away is something else, and the caller's failure.
+Outcome<void> Engine::Body::keep_run(const StoredRun& stored, Time now) {
+    auto run = read_run(stored, now);
+    if (run) {
+        cache.insert(std::move(*run));
+    } else if (run.error().code == StoreErrc::unavailable) {
+        return std::move(run).error();
+    } else {
+        log::error("engine", "a run cannot be read",
+                   {{"run", stored.run_id}, {"reason", run.error().detail}});
+    }
+    return Outcome<void>{boost::system::in_place_value};
 }
 
 // The history above the cursor, in order; its effects again. What is no longer wanted is left out:
@@ -164,12 +180,7 @@ Outcome<void> Engine::Body::republish(Partition part, std::uint64_t published, T
                 ids.push_back(row.run_id);
         BATON_ASSIGN(const auto stored, store.load(ids));
         for (const StoredRun& one : stored) {
-            auto run = read_run(one, now);
-            if (run)
-                cache.insert(std::move(*run));
-            else
-                log::error("engine", "a run cannot be read",
-                           {{"run", one.run_id}, {"reason", run.error().detail}});
+            BATON_TRY(keep_run(one, now));
         }
 
         Told told;
@@ -177,8 +188,13 @@ Outcome<void> Engine::Body::republish(Partition part, std::uint64_t published, T
             after = row.pseq;
             std::uint32_t commands = 0;
             if (const CachedRun* cached = cache.find(row.run_id)) {
-                BATON_ASSIGN(const auto facts, core::facts_from_json(row.events));
-                for (const core::Fact& fact : facts) {
+                const auto facts = core::facts_from_json(row.events);
+                if (!facts) {
+                    log::error("engine", "history cannot be read",
+                               {{"run", row.run_id}, {"reason", facts.error().detail}});
+                    continue;
+                }
+                for (const core::Fact& fact : *facts) {
                     auto command = core::command_of(cached->name(), fact);
                     if (!command) continue;
                     const auto* dispatch = std::get_if<core::DispatchTask>(&*command);

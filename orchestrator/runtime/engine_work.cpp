@@ -27,6 +27,17 @@ std::string text_in(const core::Document& error, std::string_view name) {
     return {value->get_string().data(), value->get_string().size()};
 }
 
+// For columns of plain text: no NUL, which databases do not take, and not too long.
+std::string plain(std::string text) {
+    constexpr std::size_t bytes_max = 2000;
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+    if (text.size() <= bytes_max) return text;
+    std::size_t end = bytes_max;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end; // whole letters
+    return text.substr(0, end) + "...";
+}
+
 // "invite: no such channel"
 std::string line_of(const core::Document& error) {
     std::string line = text_in(error, "detail");
@@ -95,8 +106,9 @@ bool Engine::Body::work() {
 
     Work work;
     work.now = now;
-    work.rung = alarms.take_due(now, options.batch_events_max);
-    while (!pending.empty() && work.items.size() + work.rung.size() < options.batch_events_max) {
+    const std::size_t limit = careful > 0 ? 1 : options.batch_events_max;
+    work.rung = alarms.take_due(now, limit);
+    while (!pending.empty() && work.items.size() + work.rung.size() < limit) {
         work.items.push_back(std::move(pending.front()));
         pending.pop_front();
     }
@@ -171,14 +183,11 @@ bool Engine::Body::load(Work& work) {
         failed(work, stored.error(), "reading runs");
         return false;
     }
-    for (const StoredRun& one : *stored) {
-        auto run = read_run(one, work.now);
-        if (run)
-            cache.insert(std::move(*run));
-        else
-            log::error("engine", "a run cannot be read",
-                       {{"run", one.run_id}, {"reason", run.error().detail}});
-    }
+    for (const StoredRun& one : *stored)
+        if (const auto kept = keep_run(one, work.now); !kept) {
+            failed(work, kept.error(), "reading a definition");
+            return false;
+        }
     return true;
 }
 
@@ -216,8 +225,8 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
     if (core::is_closed(run.status) && !run.output.is_null())
         change.output = std::string{run.output.text()};
     if (!run.error.is_null()) {
-        change.error_type = text_in(run.error, "type");
-        change.error = line_of(run.error);
+        change.error_type = plain(text_in(run.error, "type"));
+        change.error = plain(line_of(run.error));
     }
     change.pseq = ++owned[cached.part].pseq;
     change.at = work.now;
@@ -238,7 +247,7 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
         letter.workflow_version = cached.workflow->version;
         letter.step = dead.ref.step + (dead.ref.undo ? ":undo" : "");
         letter.attempts = dead.attempts;
-        letter.error_type = std::move(dead.error_type);
+        letter.error_type = plain(std::move(dead.error_type));
         letter.error = dead.error.text();
         letter.input = dead.input.text();
         if (!dead.message.is_null()) letter.message = dead.message.text();
@@ -275,6 +284,7 @@ bool Engine::Body::commit(Work& work) {
     }
     for (const OwnedPartition& fence : batch.fences)
         owned[fence.part].published = fence.published;
+    if (careful > 0) --careful;
     settle(work, committed);
     return true;
 }
@@ -482,11 +492,37 @@ void Engine::Body::put_back(Work& work) {
 void Engine::Body::failed(Work& work, const Failure& failure, std::string_view doing) {
     metrics.commit_failures.add();
     log::warning("engine", "the store failed", {{"doing", doing}, {"reason", failure.detail}});
+    if (failure.code == StoreErrc::refused && work.items.size() + work.rung.size() == 1)
+        give_up_on(work, failure);
+    else if (failure.code == StoreErrc::refused)
+        careful = work.items.size() + work.rung.size(); // find out which one it is
     put_back(work);
     cache.clear();
     is_ready = false;
     pause = std::max(pause, options.retry_pause_min);
     not_before = clock.now() + pause;
+}
+
+// The store does not want what this one item leads to, and never will. One item must not stop all
+// runs; so it is dropped, as loudly as we can.
+void Engine::Body::give_up_on(Work& work, const Failure& failure) {
+    for (const std::string& run_id : work.rung) {
+        log::error("engine", "the store refuses what an alarm leads to; trying again in a minute",
+                   {{"run", run_id}, {"reason", failure.detail}});
+        Batch later;
+        later.alarms.push_back({run_id, partition_of(run_id, options.partition_count),
+                                work.now + std::chrono::minutes(1)});
+        (void)store.commit(later);
+    }
+    Told told;
+    for (Item& item : work.items) {
+        log::error("engine", "the store refuses what an event leads to; the event is dropped",
+                   {{"reason", failure.detail}, {"tries", item.tries}});
+        item.refusal = failure;
+        finish(item, told, {});
+    }
+    work.items.clear();
+    if (sinks.tell && !told.settled.empty()) sinks.tell(std::move(told));
 }
 
 bool Engine::Body::cursor_moved() const {

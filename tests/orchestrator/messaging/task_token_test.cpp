@@ -58,6 +58,14 @@ TEST(MessageJson, APlainDeadLetterCanBePublishedAgain) {
     EXPECT_FALSE(again->properties.headers->contains("x-death"));
 }
 
+TEST(MessageJson, WhatIsNoTextIsMadeReadable) {
+    EXPECT_EQ(readable("gr\xc3\xbc\xc3\x9f" "e"), "gr\xc3\xbc\xc3\x9f" "e");
+    EXPECT_EQ(readable("a\xff" "b\xc3"), "a\xef\xbf\xbd" "b\xef\xbf\xbd");
+    EXPECT_EQ(readable(std::string_view("\0", 1)), "\xef\xbf\xbd");
+    EXPECT_EQ(readable("\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"); // a surrogate
+    EXPECT_EQ(readable("\xf0\x9f\x98\x80"), "\xf0\x9f\x98\x80");
+}
+
 TEST(MessageJson, KeepsBytesThatAreNoText) {
     amqp::client::Delivery delivery;
     delivery.routing_key = "k";

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 namespace baton::orchestrator::runtime {
@@ -382,6 +383,65 @@ TEST_F(EngineTest, AStoreThatIsAwayLosesNothing) {
     for (const auto& one : process.dispatched()) ++sent[one.run_id + one.ref.step];
     EXPECT_EQ(sent[run + "second"], 1);
     EXPECT_EQ(sent[started + "first"], 1);
+}
+
+TEST_F(EngineTest, OneEventTheStoreRefusesDoesNotStopTheOthers) {
+    process.deploy(two_steps);
+    const std::string good = process.start("ada");
+    const std::string bad = process.start("grace");
+    process.dispatched();
+    process.store.refuses = [&](const Batch& batch) {
+        return std::any_of(batch.runs.begin(), batch.runs.end(),
+                           [&](const RunChange& change) { return change.run_id == bad; });
+    };
+    process.complete(bad, "first", R"({"n":1})", 1);
+    process.complete(good, "first", R"({"n":1})", 2);
+    for (int i = 0; i < 20; ++i) {
+        process.work();
+        clock.advance(1s);
+    }
+
+    EXPECT_THAT(process.settled, testing::UnorderedElementsAre(1, 2));
+    EXPECT_EQ(database.runs[good].version, 2u);
+    EXPECT_EQ(database.runs[bad].version, 1u);
+}
+
+TEST_F(EngineTest, DeeplyNestedResultsComeBackFromTheStore) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    const std::string deep = std::string(60, '[') + std::string(60, ']');
+    process.complete(run, "first", "{\"n\":" + deep + "}", 1);
+    process.work();
+
+    Process next(database, clock, 8);
+    next.work();
+    const auto again = next.dispatched();
+    ASSERT_THAT(again, SizeIs(1));
+    EXPECT_EQ(again[0].with.text(), "{\"n\":" + deep + "}");
+    next.complete(run, "second", "{\"n\":" + deep + "}", 2);
+    next.work();
+    EXPECT_EQ(database.runs[run].status, RunStatus::completed);
+}
+
+TEST_F(EngineTest, TextForDatabasesHasNoControlCharacters) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    core::Problem problem;
+    problem.type = std::string("a\0b", 3);
+    problem.detail = std::string(5000, 'x') + "\n";
+    problem.retryable = false;
+    process.engine.report({{run, core::TaskFailed{{"first", false, 1}, problem}, 1}});
+    process.work();
+
+    EXPECT_EQ(database.runs[run].error_type, "a b");
+    EXPECT_LT(database.runs[run].error.size(), 2100u);
+    EXPECT_EQ(database.dead_letters[0].error_type, "a b");
+
+    std::string refusal;
+    process.engine.start_run({"two-steps", 0, R"({"name":"a\u0000b"})", ""},
+                             [&](Outcome<Started> one) { refusal = one.error().detail; });
+    process.work();
+    EXPECT_THAT(refusal, HasSubstr("idempotency key"));
 }
 
 TEST_F(EngineTest, ACommitOfUnknownOutcomeIsNotDoneTwice) {
