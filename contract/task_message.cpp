@@ -8,10 +8,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cmath>
-#include <ctime>
+#include <cstdlib>
 
 namespace baton::contract {
 
@@ -158,33 +160,66 @@ Problem problem_from(const json::value& value) {
     return problem;
 }
 
-// "2026-01-31T12:04:10Z" with optional fraction and offset, or seconds since the epoch.
-std::optional<Time> time_from(const json::value& value) {
-    if (!value.is_string()) {
-        const std::optional<double> seconds = number_of(value);
-        if (!seconds || *seconds < 0 || *seconds > 1e11) return std::nullopt;
-        return time_from_micros(static_cast<std::int64_t>(*seconds * 1e6));
-    }
-    const std::string text(value.get_string());
-    std::tm parts{};
-    const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
-    if (!rest) return std::nullopt;
+// Takes `digits` digits and the character behind them, if there is one to be; nothing otherwise.
+std::optional<int> take_number(std::string_view& text, std::size_t digits, char behind) {
+    int value = 0;
+    if (text.size() < digits) return std::nullopt;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + digits, value);
+    if (error != std::errc{} || end != text.data() + digits || value < 0) return std::nullopt;
+    text.remove_prefix(digits);
+    if (behind == '\0') return value;
+    if (!text.starts_with(behind)) return std::nullopt;
+    text.remove_prefix(1);
+    return value;
+}
+
+// Micros east of Greenwich: "Z", "+01:00".
+std::optional<std::int64_t> take_offset(std::string_view text) {
+    if (text == "Z" || text == "z") return 0;
+    if (!text.starts_with('+') && !text.starts_with('-')) return std::nullopt;
+    const std::int64_t sign = text.front() == '+' ? 1 : -1;
+    text.remove_prefix(1);
+    const auto hours = take_number(text, 2, ':');
+    const auto minutes = take_number(text, 2, '\0');
+    if (!hours || !minutes || !text.empty()) return std::nullopt;
+    return sign * (*hours * 3600LL + *minutes * 60LL) * 1'000'000;
+}
+
+// "2026-01-31T12:04:10.5+01:00".
+std::optional<Time> time_from_rfc3339(std::string_view text) {
+    const auto year = take_number(text, 4, '-');
+    const auto month = take_number(text, 2, '-');
+    const auto day = take_number(text, 2, 'T');
+    const auto hour = take_number(text, 2, ':');
+    const auto minute = take_number(text, 2, ':');
+    const auto second = take_number(text, 2, '\0');
+    if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
     std::int64_t micros = 0;
-    if (*rest == '.') {
+    if (text.starts_with('.')) {
         std::int64_t unit = 100'000;
-        for (++rest; *rest >= '0' && *rest <= '9'; ++rest, unit /= 10) micros += (*rest - '0') * unit;
+        text.remove_prefix(1);
+        for (; !text.empty() && text.front() >= '0' && text.front() <= '9'; unit /= 10) {
+            micros += (text.front() - '0') * unit;
+            text.remove_prefix(1);
+        }
     }
-    std::int64_t offset_seconds = 0;
-    if (*rest == '+' || *rest == '-') {
-        int hours = 0;
-        int minutes = 0;
-        if (std::sscanf(rest + 1, "%2d:%2d", &hours, &minutes) != 2) return std::nullopt;
-        offset_seconds = (hours * 3600 + minutes * 60) * (*rest == '+' ? 1 : -1);
-    } else if (*rest != 'Z' && *rest != 'z') {
-        return std::nullopt;
-    }
-    const std::int64_t seconds = static_cast<std::int64_t>(::timegm(&parts)) - offset_seconds;
-    return time_from_micros(seconds * 1'000'000 + micros);
+    const auto offset = take_offset(text);
+    const std::chrono::year_month_day date{std::chrono::year(*year),
+                                           std::chrono::month(static_cast<unsigned>(*month)),
+                                           std::chrono::day(static_cast<unsigned>(*day))};
+    // 60 is a leap second.
+    if (!offset || !date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
+    const Duration within_day = std::chrono::hours(*hour) + std::chrono::minutes(*minute) +
+                                std::chrono::seconds(*second) + Duration{micros};
+    return Time{std::chrono::sys_days(date)} + within_day - Duration{*offset};
+}
+
+// RFC 3339 text, or seconds since the epoch.
+std::optional<Time> time_from(const json::value& value) {
+    if (value.is_string()) return time_from_rfc3339(value.get_string());
+    const std::optional<double> seconds = number_of(value);
+    if (!seconds || !(*seconds >= 0) || *seconds > 1e11) return std::nullopt;
+    return time_from_micros(static_cast<std::int64_t>(*seconds * 1e6));
 }
 
 Report report_from(std::string_view kind, std::string_view body) {

@@ -253,7 +253,11 @@ TEST(TaskMessage, DeferredTakesOffsetsAndSeconds) {
 
     EXPECT_EQ(until(R"({"until":"2026-01-31T12:00:00Z"})"), until(R"({"until":1769860800})"));
     EXPECT_EQ(until(R"({"until":"2026-01-31T13:00:00+01:00"})"), until(R"({"until":1769860800})"));
-    EXPECT_FALSE(until(R"({"until":"tomorrow"})"));
+    EXPECT_EQ(until(R"({"until":"2026-01-31T07:00:00.5-05:00"})"),
+              *until(R"({"until":1769860800})") + std::chrono::milliseconds(500));
+    for (const char* nonsense : {"tomorrow", "2026-02-30T12:00:00Z", "2026-01-31T25:00:00Z",
+                                 "2026-01-31T12:00:00", "2026-01-31T12:00:00+1", "-026-01-31T12:00:00Z"})
+        EXPECT_FALSE(until(std::string(R"({"until":")") + nonsense + "\"}")) << nonsense;
     EXPECT_FALSE(until("{}"));
 }
 
