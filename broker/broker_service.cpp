@@ -13,11 +13,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <sys/resource.h>
 #include <utility>
 
 namespace baton::broker {
@@ -53,8 +52,7 @@ std::optional<Answer> wait_for_answer(Ask&& ask) {
 
 Outcome<net::Listener::Endpoint> parse_endpoint(const std::string& text) {
     const std::size_t colon = text.rfind(':');
-    const Failure wrong{boost::system::errc::make_error_code(
-                            boost::system::errc::invalid_argument),
+    const Failure wrong{boost::system::errc::make_error_code(boost::system::errc::invalid_argument),
                         fmt::format("'{}' is not an address to listen on; write host:port, for "
                                     "example 127.0.0.1:5672",
                                     text)};
@@ -82,8 +80,9 @@ void raise_descriptor_limit() {
 }
 
 void end_process(const Failure& failure) {
-    log::error("broker", "the journal cannot be written; the process ends before it says anything "
-                         "that is not true",
+    log::error("broker",
+               "the journal cannot be written; the process ends before it says anything "
+               "that is not true",
                {{"why", failure.detail}});
     std::_Exit(74);
 }
@@ -97,10 +96,12 @@ bool Identity::has_tag(std::string_view tag) const {
 class BrokerService::Inside {
 public:
     explicit Inside(Options options)
-        : options_(std::move(options)), threads_("broker-io", 1),
+        : options_(std::move(options)),
+          threads_("broker-io", 1),
           core_(core_options(), clock_, core_sinks()),
           connections_(threads_.context(0).get_executor(), core_, options_.net),
-          alarm_(threads_.context(0)), stop_limit_(threads_.context(0)),
+          alarm_(threads_.context(0)),
+          stop_limit_(threads_.context(0)),
           around_{options_.net, options_.core.message_bytes_max, core_, connections_,
                   [this](const std::string& user, const std::string& password, bool loopback) {
                       return verify(user, password, loopback);
@@ -174,30 +175,27 @@ private:
     }
 
     runtime::CoreSinks core_sinks() {
-        return {.commands =
-                    [this](std::span<core::Command> commands) { connections_.send(commands); },
-                .journal =
-                    [this](runtime::JournalWork work) {
-                        journal_thread_->put({.turn = work.turn,
-                                              .first_record = work.first_record,
-                                              .records = std::move(work.records),
-                                              .needs_sync = work.needs_sync,
-                                              .forget_below = work.forget_below});
-                    },
-                .alarm = [this](std::optional<Time> due) { set_alarm(due); },
-                .wake =
-                    [this] {
-                        asio::post(threads_.context(0), [this] { core_.run_posted(); });
-                    }};
+        return {
+            .commands = [this](std::span<core::Command> commands) { connections_.send(commands); },
+            .journal =
+                [this](runtime::JournalWork work) {
+                    journal_thread_->put({.turn = work.turn,
+                                          .first_record = work.first_record,
+                                          .records = std::move(work.records),
+                                          .needs_sync = work.needs_sync,
+                                          .forget_below = work.forget_below});
+                },
+            .alarm = [this](std::optional<Time> due) { set_alarm(due); },
+            .wake = [this] { asio::post(threads_.context(0), [this] { core_.run_posted(); }); }};
     }
 
     template <typename Answer, typename Work>
     Answer on_core_thread(Work work) {
         auto answer = ask_core<Answer>(std::function<Answer(runtime::CoreLoop&)>(std::move(work)));
         if (answer) return std::move(*answer);
-        return Failure{boost::system::errc::make_error_code(
-                           boost::system::errc::operation_canceled),
-                       "the broker has stopped"};
+        return Failure{
+            boost::system::errc::make_error_code(boost::system::errc::operation_canceled),
+            "the broker has stopped"};
     }
 
     Outcome<void> recover();
@@ -231,8 +229,7 @@ private:
 
 Outcome<void> BrokerService::Inside::recover() {
     BATON_ASSIGN(lock_, journal::DataFolderLock::take(options_.data_folder));
-    BATON_ASSIGN(directory_,
-                 journal::open_posix_directory(options_.data_folder + "/journal"));
+    BATON_ASSIGN(directory_, journal::open_posix_directory(options_.data_folder + "/journal"));
     const Time began = clock_.now();
     journal::JournalOptions journal_options = options_.journal;
     journal_options.prepares_segments = false;
@@ -249,7 +246,8 @@ Outcome<void> BrokerService::Inside::recover() {
     BATON_ASSIGN(journal_, journal::Journal::open(*directory_, journal_options, visit, report));
     last_record_ = journal_->next_record() - 1;
     if (!report.cut.empty()) log::warning("broker", report.cut);
-    for (const std::string& place : report.salvaged) log::warning("broker", "salvaged: " + place);
+    for (const std::string& place : report.salvaged)
+        log::warning("broker", "salvaged: " + place);
     if (report.records > 0)
         log::info("broker", "recovered",
                   {{"records", report.records},
@@ -276,9 +274,8 @@ journal::JournalListener BrokerService::Inside::journal_listener() {
                                    {{"folder", options_.data_folder}});
                     else
                         log::info("broker", "there is space for the journal again");
-                    post([this, full] {
-                        core_.apply(core::AlarmChanged{core::Alarm::disk, full});
-                    });
+                    post(
+                        [this, full] { core_.apply(core::AlarmChanged{core::Alarm::disk, full}); });
                 },
             .failed = options_.on_disk_failure ? options_.on_disk_failure : end_process};
 }
@@ -293,28 +290,27 @@ void BrokerService::Inside::put_users() {
                                                           .channels = false,
                                                           .consumers = false,
                                                           .vhost = std::nullopt});
-    for (const UserOption& wanted : options_.users) put_user(wanted, known);
+    for (const UserOption& wanted : options_.users)
+        put_user(wanted, known);
 }
 
 void BrokerService::Inside::put_user(const UserOption& wanted, const core::Overview& known) {
     const auto ignore = [](const core::Answer&) {};
     const auto user = std::ranges::find(known.users, wanted.name, &core::UserPut::name);
     const bool has_hash = !wanted.password_hash.empty();
-    const bool is_known =
-        user != known.users.end() && user->tags == wanted.tags &&
-        (has_hash ? user->password_hash == wanted.password_hash
-                  : net::password_matches(wanted.password, user->password_hash,
-                                          user->hash_algorithm));
+    const bool is_known = user != known.users.end() && user->tags == wanted.tags &&
+                          (has_hash ? user->password_hash == wanted.password_hash
+                                    : net::password_matches(wanted.password, user->password_hash,
+                                                            user->hash_algorithm));
     if (!is_known)
-        core_.administer(core::PutUser{{.name = wanted.name,
-                                        .password_hash = has_hash
-                                                             ? wanted.password_hash
-                                                             : net::hash_password(wanted.password),
-                                        .hash_algorithm = has_hash ? wanted.hash_algorithm
-                                                                   : std::string(
-                                                                         net::sha256_algorithm),
-                                        .tags = wanted.tags}},
-                         ignore);
+        core_.administer(
+            core::PutUser{{.name = wanted.name,
+                           .password_hash = has_hash ? wanted.password_hash
+                                                     : net::hash_password(wanted.password),
+                           .hash_algorithm = has_hash ? wanted.hash_algorithm
+                                                      : std::string(net::sha256_algorithm),
+                           .tags = wanted.tags}},
+            ignore);
     const bool may = std::ranges::any_of(known.permissions, [&](const core::PermissionPut& given) {
         return given.vhost == "/" && given.user == wanted.name &&
                given.configure == wanted.configure && given.write == wanted.write &&
@@ -332,13 +328,14 @@ void BrokerService::Inside::put_user(const UserOption& wanted, const core::Overv
 Outcome<void> BrokerService::Inside::listen() {
     for (const std::string& text : options_.listen) {
         BATON_ASSIGN(const net::Listener::Endpoint wanted, parse_endpoint(text));
-        BATON_ASSIGN(auto listener, net::Listener::open(threads_.context(0).get_executor(), wanted,
-                                                        around_));
+        BATON_ASSIGN(auto listener,
+                     net::Listener::open(threads_.context(0).get_executor(), wanted, around_));
         const net::Listener::Endpoint bound = listener->endpoint();
         endpoints_.push_back({bound.address().to_string(), bound.port()});
         listeners_.push_back(std::move(listener));
     }
-    for (const auto& listener : listeners_) listener->start();
+    for (const auto& listener : listeners_)
+        listener->start();
     for (const BoundAddress& bound : endpoints_)
         log::info("broker", "listening", {{"address", bound.host}, {"port", bound.port}});
     return {};
@@ -357,7 +354,8 @@ void BrokerService::Inside::set_alarm(std::optional<Time> due) {
 
 // On the core's thread: everything that keeps the event loop busy comes to an end.
 void BrokerService::Inside::say_goodbye() {
-    for (const auto& listener : listeners_) listener->close();
+    for (const auto& listener : listeners_)
+        listener->close();
     core_.apply(core::Stopping{});
     alarm_.cancel();
     connections_.drop(false);
@@ -386,9 +384,13 @@ Outcome<std::unique_ptr<BrokerService>> BrokerService::start(Options options) {
     return std::unique_ptr<BrokerService>(new BrokerService(std::move(inside)));
 }
 
-void BrokerService::stop() { inside_->stop(); }
+void BrokerService::stop() {
+    inside_->stop();
+}
 
-const std::vector<BoundAddress>& BrokerService::endpoints() const { return inside_->endpoints(); }
+const std::vector<BoundAddress>& BrokerService::endpoints() const {
+    return inside_->endpoints();
+}
 
 std::optional<Identity> BrokerService::authenticate(const std::string& user,
                                                     const std::string& password,

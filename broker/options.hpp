@@ -1,5 +1,5 @@
-// What a broker is started with. Values are checked by whoever reads them from a file; here they are
-// only used.
+// What a broker is started with. Values are checked by whoever reads them from a file; here they
+// are only used.
 #pragma once
 
 #include "broker/core/options.hpp"

@@ -8,13 +8,20 @@ public:
     const char* name() const noexcept override { return "journal"; }
     std::string message(int value) const override {
         switch (static_cast<Errc>(value)) {
-        case Errc::ok: return "no error";
-        case Errc::io: return "the disk refused";
-        case Errc::disk_full: return "the disk is full";
-        case Errc::damaged: return "the journal is damaged";
-        case Errc::foreign_file: return "a file does not belong to the journal";
-        case Errc::newer_format: return "the journal was written by a newer version";
-        case Errc::locked: return "the data folder is in use by another process";
+        case Errc::ok:
+            return "no error";
+        case Errc::io:
+            return "the disk refused";
+        case Errc::disk_full:
+            return "the disk is full";
+        case Errc::damaged:
+            return "the journal is damaged";
+        case Errc::foreign_file:
+            return "a file does not belong to the journal";
+        case Errc::newer_format:
+            return "the journal was written by a newer version";
+        case Errc::locked:
+            return "the data folder is in use by another process";
         }
         return "unknown";
     }
@@ -27,6 +34,8 @@ const boost::system::error_category& category() {
     return instance;
 }
 
-ErrorCode make_error_code(Errc code) { return {static_cast<int>(code), category()}; }
+ErrorCode make_error_code(Errc code) {
+    return {static_cast<int>(code), category()};
+}
 
 } // namespace baton::broker::journal

@@ -89,8 +89,8 @@ Outcome<void> Journal::write() {
     if (batch_bytes_ == 0) return {};
     views_.clear();
     for (const Piece& piece : pieces_)
-        views_.emplace_back(piece.outside != nullptr ? piece.outside : scratch_.data() + piece.begin,
-                            piece.size);
+        views_.emplace_back(
+            piece.outside != nullptr ? piece.outside : scratch_.data() + piece.begin, piece.size);
     BATON_TRY(current_.file->write_at(end_, views_));
     end_ += batch_bytes_;
     batch_bytes_ = 0;
@@ -148,7 +148,9 @@ std::optional<Journal::Wish> Journal::wish() const {
     return next_segment(room_wanted_);
 }
 
-void Journal::give(PreparedSegment segment) { next_ = std::move(segment); }
+void Journal::give(PreparedSegment segment) {
+    next_ = std::move(segment);
+}
 
 std::vector<SealedSegment> Journal::take_newly_sealed() {
     const auto from = sealed_.begin() + static_cast<std::ptrdiff_t>(announced_);
@@ -171,7 +173,8 @@ Outcome<void> Journal::forget_up_to(std::uint64_t record) {
 
 std::uint64_t Journal::bytes() const {
     std::uint64_t sum = end_;
-    for (const SealedSegment& segment : sealed_) sum += segment.bytes;
+    for (const SealedSegment& segment : sealed_)
+        sum += segment.bytes;
     return sum;
 }
 

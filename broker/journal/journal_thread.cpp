@@ -22,9 +22,13 @@ JournalThread::JournalThread(std::unique_ptr<Journal> journal, Directory& direct
     thread_ = Thread("journal", [this] { run(); });
 }
 
-JournalThread::~JournalThread() { stop(); }
+JournalThread::~JournalThread() {
+    stop();
+}
 
-void JournalThread::put(Work work) { mailbox_.put(std::move(work)); }
+void JournalThread::put(Work work) {
+    mailbox_.put(std::move(work));
+}
 
 void JournalThread::stop() {
     mailbox_.close();
@@ -46,8 +50,7 @@ void JournalThread::run() {
     report_sealed();
     wish_for_segment();
     for (;;) {
-        std::vector<Item> items =
-            wish_failed_ ? mailbox_.take(retry_pause) : mailbox_.take();
+        std::vector<Item> items = wish_failed_ ? mailbox_.take(retry_pause) : mailbox_.take();
         if (items.empty() && mailbox_.is_closed()) break;
         for (Item& item : items)
             std::visit(Overloaded{[this](Work& work) { waiting_.push_back(std::move(work)); },

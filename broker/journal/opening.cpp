@@ -42,12 +42,16 @@ class Opening {
 public:
     Opening(Directory& directory, const JournalOptions& options, const Journal::Visitor& visit,
             RecoveryReport& report)
-        : directory_(directory), options_(options), visit_(visit), report_(report),
+        : directory_(directory),
+          options_(options),
+          visit_(visit),
+          report_(report),
           journal_(new Journal(directory, options)) {}
 
     Outcome<std::unique_ptr<Journal>> run() {
         BATON_TRY(find_segments());
-        for (std::size_t index = 0; index < numbers_.size(); ++index) BATON_TRY(read(index));
+        for (std::size_t index = 0; index < numbers_.size(); ++index)
+            BATON_TRY(read(index));
         BATON_TRY(settle_end());
         return std::move(journal_);
     }
@@ -75,10 +79,11 @@ private:
             } else if (is_name_in_preparation(name)) {
                 BATON_TRY(directory_.remove(name));
             } else if (!name.starts_with("quarantine-")) {
-                return failure(Errc::foreign_file,
-                               fmt::format("{} does not belong to the journal; nothing was changed, "
-                                           "move the file elsewhere and start again",
-                                           directory_.path_of(name)));
+                return failure(
+                    Errc::foreign_file,
+                    fmt::format("{} does not belong to the journal; nothing was changed, "
+                                "move the file elsewhere and start again",
+                                directory_.path_of(name)));
             }
         }
         std::ranges::sort(numbers_);
@@ -105,8 +110,7 @@ private:
     }
 
     Outcome<void> refuse_or_note(std::string what) {
-        if (!options_.salvage)
-            return failure(Errc::damaged, fmt::format("{}; {}", what, way_out));
+        if (!options_.salvage) return failure(Errc::damaged, fmt::format("{}; {}", what, way_out));
         report_.salvaged.push_back(std::move(what));
         return {};
     }
@@ -134,11 +138,13 @@ private:
 
     Outcome<void> check_header() {
         switch (check_file_header(bytes_, number_)) {
-        case HeaderVerdict::good: return {};
+        case HeaderVerdict::good:
+            return {};
         case HeaderVerdict::newer:
             return failure(Errc::newer_format,
                            fmt::format("{} was written by a newer version of Baton", path_));
-        case HeaderVerdict::bad: break;
+        case HeaderVerdict::bad:
+            break;
         }
         BATON_TRY(refuse_or_note(fmt::format("{} has no valid segment header at offset 0", path_)));
         BATON_TRY(copy_aside(*file_, number_));
@@ -204,7 +210,8 @@ private:
             group_.push_back({record, number_, {}});
             return {};
         }
-        for (const Grouped& earlier : group_) BATON_TRY(visit_(earlier.record));
+        for (const Grouped& earlier : group_)
+            BATON_TRY(visit_(earlier.record));
         group_.clear();
         return visit_(record);
     }
@@ -249,8 +256,8 @@ private:
     Outcome<void> bridge(std::uint64_t offset, std::uint64_t size, std::uint64_t last_lost) {
         BATON_TRY(copy_aside(*file_, number_));
         std::array<std::byte, record_header_size> header{};
-        const ByteView lost =
-            ByteView(bytes_).subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
+        const ByteView lost = ByteView(bytes_).subspan(static_cast<std::size_t>(offset),
+                                                       static_cast<std::size_t>(size));
         const RecordView gap{.number = last_lost,
                              .offset = offset,
                              .synced_before = static_cast<std::uint32_t>(offset),
@@ -270,11 +277,11 @@ private:
         group_.clear();
         if (journal_->sealed_.empty()) return {};
         // Between the bad segment and this one there may be empty ones.
-        const auto bad = std::ranges::find(journal_->sealed_, bad_ ? bad_->segment : 0,
-                                           &SealedSegment::number);
-        SealedSegment& before =
-            bad != journal_->sealed_.end() ? *bad : journal_->sealed_.back();
-        BATON_ASSIGN(const std::unique_ptr<File> file, directory_.open(segment_name(before.number)));
+        const auto bad =
+            std::ranges::find(journal_->sealed_, bad_ ? bad_->segment : 0, &SealedSegment::number);
+        SealedSegment& before = bad != journal_->sealed_.end() ? *bad : journal_->sealed_.back();
+        BATON_ASSIGN(const std::unique_ptr<File> file,
+                     directory_.open(segment_name(before.number)));
         if (bad_) BATON_TRY(copy_aside(*file, before.number));
         BATON_TRY(file->truncate(before.bytes));
         if (last_lost > last_record_) {
@@ -350,11 +357,10 @@ private:
         BATON_ASSIGN(const std::uint64_t capacity, file->size());
         if (bad_) {
             last.bytes = bad_->offset;
-            report_.cut =
-                fmt::format("{} ended in the middle of what was being written; cut at offset {} "
-                            "after record {}",
-                            directory_.path_of(segment_name(last.number)), bad_->offset,
-                            last_record_);
+            report_.cut = fmt::format(
+                "{} ended in the middle of what was being written; cut at offset {} "
+                "after record {}",
+                directory_.path_of(segment_name(last.number)), bad_->offset, last_record_);
             BATON_TRY(erase(*file, bad_->offset, capacity - bad_->offset));
         } else {
             // A record may have been written and not synced when the process was killed; what the

@@ -2,18 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 namespace baton::broker::journal {
@@ -27,14 +26,13 @@ Failure system_failure(std::string_view what, const std::string& path, int error
 
 class PosixFile final : public File {
 public:
-    PosixFile(int descriptor, std::string path)
-        : descriptor_(descriptor), path_(std::move(path)) {}
+    PosixFile(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
     PosixFile(const PosixFile&) = delete;
     PosixFile& operator=(const PosixFile&) = delete;
     ~PosixFile() override { ::close(descriptor_); }
 
     Outcome<std::uint64_t> size() override {
-        struct stat info {};
+        struct stat info{};
         if (::fstat(descriptor_, &info) != 0) return system_failure("examine", path_, errno);
         return static_cast<std::uint64_t>(info.st_size);
     }
@@ -197,7 +195,8 @@ Outcome<DataFolderLock> DataFolderLock::take(const std::string& path) {
         ::close(descriptor);
         if (error != EWOULDBLOCK) return system_failure("lock", name, error);
         std::string who(owner.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-        while (!who.empty() && who.back() == '\n') who.pop_back();
+        while (!who.empty() && who.back() == '\n')
+            who.pop_back();
         return failure(Errc::locked,
                        fmt::format("the data folder {} is in use by another server{}; stop it or "
                                    "choose another folder",

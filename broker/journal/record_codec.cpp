@@ -39,7 +39,8 @@ constexpr std::uint8_t place_has_count = 4;
 
 void write(amqp::Writer& out, const std::vector<std::string>& texts) {
     out.u32(static_cast<std::uint32_t>(texts.size()));
-    for (const std::string& text : texts) out.long_string(text);
+    for (const std::string& text : texts)
+        out.long_string(text);
 }
 
 std::vector<std::string> read_texts(amqp::Reader& in) {
@@ -49,7 +50,9 @@ std::vector<std::string> read_texts(amqp::Reader& in) {
     return texts;
 }
 
-std::string read_text(amqp::Reader& in) { return std::string(in.long_string()); }
+std::string read_text(amqp::Reader& in) {
+    return std::string(in.long_string());
+}
 
 void write(amqp::Writer& out, const core::Place& place) {
     const bool expires = place.expires_at != Time::max();
@@ -84,7 +87,8 @@ void write_head(amqp::Writer& out, const core::MessageStored& record) {
     if (ttl) out.u64(static_cast<std::uint64_t>(*ttl));
     out.u32(static_cast<std::uint32_t>(1 + record.others.size()));
     write(out, record.first);
-    for (const core::Place& place : record.others) write(out, place);
+    for (const core::Place& place : record.others)
+        write(out, place);
     out.bytes(message.routing());
     out.long_string(as_text(message.properties()));
 }
@@ -231,7 +235,8 @@ public:
 
 private:
     void texts(std::initializer_list<std::string_view> values) {
-        for (const std::string_view value : values) out_.long_string(value);
+        for (const std::string_view value : values)
+            out_.long_string(value);
     }
 
     amqp::Writer& out_;
@@ -273,33 +278,44 @@ core::QueueDeclared read_queue(amqp::Reader& in) {
 // Braces evaluate from left to right, so the fields are read in the order they were written.
 std::optional<core::Record> read_definition(Kind kind, amqp::Reader& in) {
     switch (kind) {
-    case Kind::vhost_put: return core::VhostPut{read_text(in), read_text(in), read_texts(in)};
-    case Kind::vhost_removed: return core::VhostRemoved{read_text(in)};
+    case Kind::vhost_put:
+        return core::VhostPut{read_text(in), read_text(in), read_texts(in)};
+    case Kind::vhost_removed:
+        return core::VhostRemoved{read_text(in)};
     case Kind::user_put:
         return core::UserPut{read_text(in), read_text(in), read_text(in), read_texts(in)};
-    case Kind::user_removed: return core::UserRemoved{read_text(in)};
+    case Kind::user_removed:
+        return core::UserRemoved{read_text(in)};
     case Kind::permission_put:
         return core::PermissionPut{read_text(in), read_text(in), read_text(in), read_text(in),
                                    read_text(in)};
-    case Kind::permission_removed: return core::PermissionRemoved{read_text(in), read_text(in)};
+    case Kind::permission_removed:
+        return core::PermissionRemoved{read_text(in), read_text(in)};
     case Kind::topic_permission_put:
-        return core::TopicPermissionPut{read_text(in), read_text(in), read_text(in),
-                                        read_text(in), read_text(in)};
+        return core::TopicPermissionPut{read_text(in), read_text(in), read_text(in), read_text(in),
+                                        read_text(in)};
     case Kind::topic_permission_removed:
         return core::TopicPermissionRemoved{read_text(in), read_text(in), read_text(in)};
-    case Kind::exchange_declared: return read_exchange(in);
-    case Kind::exchange_deleted: return core::ExchangeDeleted{read_text(in), read_text(in)};
-    case Kind::queue_declared: return read_queue(in);
-    case Kind::queue_deleted: return core::QueueDeleted{{in.u64()}};
-    case Kind::bound: return read_binding<core::Bound>(in);
-    case Kind::unbound: return read_binding<core::Unbound>(in);
+    case Kind::exchange_declared:
+        return read_exchange(in);
+    case Kind::exchange_deleted:
+        return core::ExchangeDeleted{read_text(in), read_text(in)};
+    case Kind::queue_declared:
+        return read_queue(in);
+    case Kind::queue_deleted:
+        return core::QueueDeleted{{in.u64()}};
+    case Kind::bound:
+        return read_binding<core::Bound>(in);
+    case Kind::unbound:
+        return read_binding<core::Unbound>(in);
     case Kind::parameter_put:
         return core::ParameterPut{read_text(in), read_text(in), read_text(in), read_text(in)};
     case Kind::message_stored:
     case Kind::messages_removed:
     case Kind::message_returned:
     case Kind::transaction_began:
-    case Kind::stopped: break;
+    case Kind::stopped:
+        break;
     }
     return std::nullopt;
 }

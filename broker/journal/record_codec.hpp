@@ -1,7 +1,7 @@
-// Record ↔ bytes. Integers are big endian and strings carry a four-byte length, as on the wire; only
-// the body of a message stands raw at the end of its record, so that it can be written from where
-// it lies. The numbers of the kinds are part of the file format: they never change, new ones are
-// added.
+// Record ↔ bytes. Integers are big endian and strings carry a four-byte length, as on the wire;
+// only the body of a message stands raw at the end of its record, so that it can be written from
+// where it lies. The numbers of the kinds are part of the file format: they never change, new ones
+// are added.
 //
 //   MessageStored := flags u8 (1 persistent, 2 has ttl) | priority u8 | [ttl millis u64]
 //                    | places u32 | place* | exchange | routing key | properties | body …

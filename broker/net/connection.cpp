@@ -34,9 +34,13 @@ std::string name_of(const Connection::Socket& socket) {
 } // namespace
 
 Connection::Connection(Socket socket, const Surroundings& around)
-    : around_(around), socket_(std::move(socket)), name_(name_of(socket_)),
-      reader_(around.options.read_chunk_bytes), writer_wakeup_(socket_.get_executor()),
-      reader_wakeup_(socket_.get_executor()), watch_wakeup_(socket_.get_executor()) {
+    : around_(around),
+      socket_(std::move(socket)),
+      name_(name_of(socket_)),
+      reader_(around.options.read_chunk_bytes),
+      writer_wakeup_(socket_.get_executor()),
+      reader_wakeup_(socket_.get_executor()),
+      watch_wakeup_(socket_.get_executor()) {
     ErrorCode ignored;
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
     socket_.set_option(asio::socket_base::keep_alive(true), ignored);
@@ -46,7 +50,9 @@ Connection::Connection(Socket socket, const Surroundings& around)
     around_.connections.enter(*this);
 }
 
-Connection::~Connection() { around_.connections.leave(*this); }
+Connection::~Connection() {
+    around_.connections.leave(*this);
+}
 
 bool Connection::is_loopback() const {
     ErrorCode error;
@@ -183,7 +189,8 @@ bool Connection::is_over() const {
 
 bool Connection::may_read() const {
     return outbox_.awaits_close_ok() ||
-           (!outbox_.pauses_reading() && outbox_.size() <= around_.options.unread_replies_bytes_max);
+           (!outbox_.pauses_reading() &&
+            outbox_.size() <= around_.options.unread_replies_bytes_max);
 }
 
 Awaitable<> Connection::read_frames() {
@@ -199,8 +206,7 @@ Awaitable<> Connection::read_frames() {
             continue;
         }
         if (baton::net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
-        const auto ready =
-            co_await socket_.async_wait(asio::socket_base::wait_read, as_result);
+        const auto ready = co_await socket_.async_wait(asio::socket_base::wait_read, as_result);
         if (!ready) co_return;
         read_what_is_there();
     }
@@ -217,8 +223,7 @@ void Connection::read_what_is_there() {
     for (int round = 0; round < around_.options.reads_in_a_row_max; ++round) {
         const auto space = space_to_read();
         ErrorCode error;
-        const std::size_t got =
-            socket_.read_some(asio::buffer(space.data(), space.size()), error);
+        const std::size_t got = socket_.read_some(asio::buffer(space.data(), space.size()), error);
         if (error == asio::error::would_block) return;
         if (error) {
             is_lost_ = true;
@@ -266,8 +271,7 @@ void Connection::take_while_closing() {
             return;
         }
         if (*id == amqp::ConnectionClose::id) {
-            (void)amqp::append_method(outbox_.buffer(), 0,
-                                      amqp::Method(amqp::ConnectionCloseOk{}));
+            (void)amqp::append_method(outbox_.buffer(), 0, amqp::Method(amqp::ConnectionCloseOk{}));
             flush();
         }
     }
@@ -276,10 +280,13 @@ void Connection::take_while_closing() {
 // False: the rest of the batch is not for the core any more.
 bool Connection::take(const amqp::Frame& frame) {
     switch (frame.type) {
-    case amqp::FrameType::method: return take_method(frame);
+    case amqp::FrameType::method:
+        return take_method(frame);
     case amqp::FrameType::header:
-    case amqp::FrameType::body: return take_content(frame);
-    case amqp::FrameType::heartbeat: return true;
+    case amqp::FrameType::body:
+        return take_content(frame);
+    case amqp::FrameType::heartbeat:
+        return true;
     }
     return true;
 }
@@ -349,7 +356,8 @@ bool Connection::take_content(const amqp::Frame& frame) {
         return false;
     }
     switch (*step) {
-    case ContentAssembler::Step::incomplete: break;
+    case ContentAssembler::Step::incomplete:
+        break;
     case ContentAssembler::Step::complete:
         around_.core.broker().publish(assembler_->publish(), around_.core.now(),
                                       around_.core.turn());
@@ -418,8 +426,7 @@ Awaitable<> Connection::write_frames() {
             continue;
         }
         if (baton::net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
-        const auto ready =
-            co_await socket_.async_wait(asio::socket_base::wait_write, as_result);
+        const auto ready = co_await socket_.async_wait(asio::socket_base::wait_write, as_result);
         if (!ready) co_return;
         writer_is_busy_ = false;
         flush();
@@ -428,8 +435,8 @@ Awaitable<> Connection::write_frames() {
 
 // --- Watching ------------------------------------------------------------------------------------
 
-// Ends the connection when the other side is silent for two intervals, or does not answer our close;
-// says something when we were silent for half an interval (§4.2.7).
+// Ends the connection when the other side is silent for two intervals, or does not answer our
+// close; says something when we were silent for half an interval (§4.2.7).
 Awaitable<> Connection::watch() {
     co_await asio::this_coro::throw_if_cancelled(false);
     std::uint64_t reads_seen = 0;

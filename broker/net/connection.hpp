@@ -1,5 +1,6 @@
-// One client, from accept to close: handshake, then reading, writing and watching side by side until
-// one of them ends, then goodbye. It lives on one I/O thread; its coroutine serve() is its life.
+// One client, from accept to close: handshake, then reading, writing and watching side by side
+// until one of them ends, then goodbye. It lives on one I/O thread; its coroutine serve() is its
+// life.
 #pragma once
 
 #include "amqp/frame_reader.hpp"
@@ -89,7 +90,7 @@ private:
     bool is_touched_ = false;
     bool writer_is_busy_ = false; // the socket was full; write_frames() goes on
     bool reader_waits_ = false;
-    bool is_lost_ = false;  // the socket failed or was ended by the other side
+    bool is_lost_ = false;   // the socket failed or was ended by the other side
     bool is_closed_ = false; // close and close-ok were exchanged
     bool saw_closing_ = false;
     bool has_no_frames_ = false; // the bytes lost their structure; the rest is thrown away

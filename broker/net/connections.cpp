@@ -89,7 +89,8 @@ void Connections::note_written(core::ConnectionId id, std::uint64_t charge) {
 }
 
 void Connections::report_written() {
-    for (const core::Written& written : written_) core_.broker().written(written);
+    for (const core::Written& written : written_)
+        core_.broker().written(written);
     written_.clear();
     written_bytes_ = 0;
 }

@@ -1,6 +1,6 @@
 // Puts basic.publish, its content header and its bodies together, for all channels of a connection;
-// sans-io. A message that arrives whole in one read is passed on as views into the read buffer; what
-// is still incomplete when the read ends is copied by keep().
+// sans-io. A message that arrives whole in one read is passed on as views into the read buffer;
+// what is still incomplete when the read ends is copied by keep().
 //
 // One per connection, on its thread.
 #pragma once
@@ -20,7 +20,8 @@ public:
     // `shared_body_bytes_min` bytes that came in one piece.
     ContentAssembler(core::ConnectionId connection, std::uint64_t body_bytes_max,
                      std::size_t shared_body_bytes_min)
-        : connection_(connection), body_bytes_max_(body_bytes_max),
+        : connection_(connection),
+          body_bytes_max_(body_bytes_max),
           shared_body_bytes_min_(shared_body_bytes_min) {}
 
     enum class Step {
@@ -33,8 +34,8 @@ public:
     // client that was told so need not send the body.)
     bool is_collecting(core::ChannelNumber channel) const {
         const Partial* partial = find(channel);
-        return partial != nullptr && (partial->stage == Stage::expects_header ||
-                                      partial->stage == Stage::expects_body);
+        return partial != nullptr &&
+               (partial->stage == Stage::expects_header || partial->stage == Stage::expects_body);
     }
     // A basic.publish begins. Its channel must not be collecting.
     void begin(core::ChannelNumber channel, const amqp::BasicPublishView& method);

@@ -12,10 +12,9 @@ namespace {
 
 amqp::FieldTable server_properties(const NetOptions& options) {
     amqp::FieldTable capabilities;
-    for (const char* name :
-         {"publisher_confirms", "exchange_exchange_bindings", "basic.nack",
-          "consumer_cancel_notify", "connection.blocked", "consumer_priorities",
-          "authentication_failure_close", "per_consumer_qos", "direct_reply_to"})
+    for (const char* name : {"publisher_confirms", "exchange_exchange_bindings", "basic.nack",
+                             "consumer_cancel_notify", "connection.blocked", "consumer_priorities",
+                             "authentication_failure_close", "per_consumer_qos", "direct_reply_to"})
         capabilities.entries.emplace_back(name, true);
     return {{"capabilities", std::move(capabilities)},
             {"cluster_name", options.cluster_name},
@@ -119,8 +118,10 @@ void Handshake::take(const amqp::Frame& frame, amqp::Buffer& out) {
         }
         break;
     case State::closing:
-    case State::dropped: return;
-    case State::asked_to_open: break;
+    case State::dropped:
+        return;
+    case State::asked_to_open:
+        break;
     }
     close(amqp::ReplyCode::command_invalid,
           fmt::format("COMMAND_INVALID - unexpected {} while opening a connection",
@@ -131,7 +132,8 @@ void Handshake::take(const amqp::Frame& frame, amqp::Buffer& out) {
 void Handshake::take(const amqp::ConnectionStartOk& method, amqp::Buffer& out) {
     if (const amqp::FieldValue* said = method.client_properties.find("capabilities"))
         if (const auto* table = said->get<amqp::FieldTable>()) {
-            agreement_.capabilities = {.consumer_cancel_notify = flag(*table, "consumer_cancel_notify"),
+            agreement_.capabilities = {.consumer_cancel_notify =
+                                           flag(*table, "consumer_cancel_notify"),
                                        .connection_blocked = flag(*table, "connection.blocked"),
                                        .basic_nack = flag(*table, "basic.nack"),
                                        .publisher_confirms = flag(*table, "publisher_confirms")};
@@ -156,7 +158,8 @@ void Handshake::take(const amqp::ConnectionStartOk& method, amqp::Buffer& out) {
     }
     agreement_.user = credentials->user;
     switch (login_(credentials->user, credentials->password)) {
-    case LoginVerdict::welcome: break;
+    case LoginVerdict::welcome:
+        break;
     case LoginVerdict::refused:
         complaint_ = fmt::format("wrong user or password for '{}'", credentials->user);
         return refuse_login(out);
@@ -164,10 +167,10 @@ void Handshake::take(const amqp::ConnectionStartOk& method, amqp::Buffer& out) {
         complaint_ = fmt::format("user '{}' may log in from this machine only", credentials->user);
         return refuse_login(out);
     }
-    (void)amqp::append_method(out, 0,
-                              amqp::Method(amqp::ConnectionTune{options_.channel_max,
-                                                                options_.frame_max,
-                                                                options_.heartbeat_seconds}));
+    (void)amqp::append_method(
+        out, 0,
+        amqp::Method(amqp::ConnectionTune{options_.channel_max, options_.frame_max,
+                                          options_.heartbeat_seconds}));
     state_ = State::expects_tune_ok;
 }
 

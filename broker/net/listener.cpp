@@ -50,9 +50,9 @@ Outcome<std::unique_ptr<Listener>> Listener::open(const asio::any_io_executor& e
     if (!error) acceptor.bind(endpoint, error);
     if (!error) acceptor.listen(backlog, error);
     if (error)
-        return Failure{error, fmt::format("cannot listen on {}:{}: {}",
-                                          endpoint.address().to_string(), endpoint.port(),
-                                          error.message())};
+        return Failure{error,
+                       fmt::format("cannot listen on {}:{}: {}", endpoint.address().to_string(),
+                                   endpoint.port(), error.message())};
     return std::unique_ptr<Listener>(new Listener(std::move(acceptor), around));
 }
 
@@ -61,7 +61,9 @@ Listener::Endpoint Listener::endpoint() const {
     return acceptor_.local_endpoint(error);
 }
 
-void Listener::start() { asio::co_spawn(acceptor_.get_executor(), accept(), report); }
+void Listener::start() {
+    asio::co_spawn(acceptor_.get_executor(), accept(), report);
+}
 
 void Listener::close() {
     ErrorCode ignored;

@@ -71,8 +71,7 @@ struct Outbox::Writing {
         box.consumer_tags_[named.number] = std::move(*named.tag);
     }
     void operator()(const core::ConsumerForgotten& forgotten) const {
-        if (forgotten.number < box.consumer_tags_.size())
-            box.consumer_tags_[forgotten.number] = {};
+        if (forgotten.number < box.consumer_tags_.size()) box.consumer_tags_[forgotten.number] = {};
     }
     void operator()(core::CloseChannel& close) const {
         say(amqp::ChannelClose{static_cast<std::uint16_t>(close.reason->code),
@@ -129,10 +128,10 @@ std::uint64_t Outbox::written(std::size_t count) {
     const std::size_t before = buffer_.size();
     buffer_.discard_front(count);
     const std::uint64_t part =
-        count == before ? charge_
-                        : static_cast<std::uint64_t>(static_cast<double>(charge_) *
-                                                     static_cast<double>(count) /
-                                                     static_cast<double>(before));
+        count == before
+            ? charge_
+            : static_cast<std::uint64_t>(static_cast<double>(charge_) * static_cast<double>(count) /
+                                         static_cast<double>(before));
     charge_ -= part;
     return part;
 }

@@ -1,6 +1,6 @@
-// What a connection still has to write: commands become bytes here, straight into one buffer. Sans-io
-// and without decisions: what the core commands is written, and what concerns the socket itself
-// (close, pause, drop) is kept as flags for the connection.
+// What a connection still has to write: commands become bytes here, straight into one buffer.
+// Sans-io and without decisions: what the core commands is written, and what concerns the socket
+// itself (close, pause, drop) is kept as flags for the connection.
 //
 // One per connection, on its thread.
 #pragma once

@@ -44,7 +44,8 @@ std::string from_base64(std::string_view text) {
     if (size < 0) return {};
     // The decoder counts padding as zeros.
     std::size_t padding = 0;
-    while (padding < 2 && text[text.size() - 1 - padding] == '=') ++padding;
+    while (padding < 2 && text[text.size() - 1 - padding] == '=')
+        ++padding;
     bytes.resize(static_cast<std::size_t>(size) - padding);
     return bytes;
 }

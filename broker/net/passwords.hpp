@@ -15,7 +15,6 @@ std::string hash_password(std::string_view password);
 
 // False also for hashes and algorithms that make no sense, and for empty hashes: a user without a
 // hash has no password. Takes the same time for every wrong password.
-bool password_matches(std::string_view password, std::string_view hash,
-                      std::string_view algorithm);
+bool password_matches(std::string_view password, std::string_view hash, std::string_view algorithm);
 
 } // namespace baton::broker::net

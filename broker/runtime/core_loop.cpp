@@ -8,7 +8,9 @@
 namespace baton::broker::runtime {
 
 CoreLoop::CoreLoop(core::Options options, const Clock& clock, CoreSinks sinks)
-    : broker_(std::move(options)), clock_(clock), sinks_(std::move(sinks)),
+    : broker_(std::move(options)),
+      clock_(clock),
+      sinks_(std::move(sinks)),
       posted_([this] { sinks_.wake(); }) {}
 
 void CoreLoop::finish_recovery(core::RecordNumber last_number) {
@@ -110,10 +112,13 @@ void CoreLoop::administer(core::AdministrationRequest wish, AnswerReceiver recei
     apply(core::AdministrationAsked{request, std::move(wish)});
 }
 
-void CoreLoop::post(std::function<void(CoreLoop&)> work) { posted_.put(std::move(work)); }
+void CoreLoop::post(std::function<void(CoreLoop&)> work) {
+    posted_.put(std::move(work));
+}
 
 void CoreLoop::run_posted() {
-    for (const auto& work : posted_.take_now()) work(*this);
+    for (const auto& work : posted_.take_now())
+        work(*this);
 }
 
 } // namespace baton::broker::runtime

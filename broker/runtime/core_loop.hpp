@@ -75,7 +75,8 @@ public:
 
     // --- From any thread ---
 
-    // `work` is called on the loop's thread, between turns. Never called when the loop ended before.
+    // `work` is called on the loop's thread, between turns. Never called when the loop ended
+    // before.
     void post(std::function<void(CoreLoop&)> work);
     void run_posted();
     // From now on posted work is thrown away uncalled.

@@ -1,8 +1,7 @@
 // The broker over real sockets and real files, with pika as the client where one is needed.
-#include "broker/broker_service.hpp"
-
 #include "base/random.hpp"
 #include "base/thread.hpp"
+#include "broker/broker_service.hpp"
 #include "tests/integration/raw_client.hpp"
 
 #include <gtest/gtest.h>
@@ -195,7 +194,8 @@ TEST_F(Serving, GarbageBehindTheHeaderAndBehindTheLoginNeverHurts) {
         else
             client.log_in();
         std::string garbage(1 + random.below(3000), '\0');
-        for (char& byte : garbage) byte = static_cast<char>(random.below(256));
+        for (char& byte : garbage)
+            byte = static_cast<char>(random.below(256));
         if (round % 3 == 0) garbage[0] = 1;
         client.send(garbage);
         client.end_sending();
@@ -209,14 +209,14 @@ TEST_F(Serving, MethodsWithChangedBytesNeverHurt) {
     Random random(12);
     amqp::Buffer frames;
     ASSERT_TRUE(amqp::append_method(frames, 1, amqp::Method(amqp::ChannelOpen{})));
-    ASSERT_TRUE(amqp::append_method(
-        frames, 1,
-        amqp::Method(amqp::QueueDeclare{.queue = "q", .arguments = {{"x-max-length", std::int32_t{3}}}})));
+    ASSERT_TRUE(
+        amqp::append_method(frames, 1,
+                            amqp::Method(amqp::QueueDeclare{
+                                .queue = "q", .arguments = {{"x-max-length", std::int32_t{3}}}})));
     ASSERT_TRUE(amqp::append_method(frames, 1, amqp::Method(amqp::BasicConsume{.queue = "q"})));
-    ASSERT_TRUE(amqp::append_publish(frames, 1, {.exchange = "", .routing_key = "q"},
-                                     {as_bytes(std::string_view("\0\0", 2)),
-                                      as_bytes(std::string_view("body"))},
-                                     131072));
+    ASSERT_TRUE(amqp::append_publish(
+        frames, 1, {.exchange = "", .routing_key = "q"},
+        {as_bytes(std::string_view("\0\0", 2)), as_bytes(std::string_view("body"))}, 131072));
     ASSERT_TRUE(amqp::append_method(frames, 1, amqp::Method(amqp::BasicGet{.queue = "q"})));
     for (int round = 0; round < 80; ++round) {
         SCOPED_TRACE(round);
@@ -240,9 +240,9 @@ TEST_F(Serving, BrokenFramesAreAnsweredWithTheirCode) {
     };
     const std::vector<Case> cases{
         {std::string("\x01\x00\x01\x00\x00\x00\x05\x00\x14\x00\x0a\x00\x00", 13), 501}, // end octet
-        {std::string("\x09\x00\x01\x00\x00\x00\x00\xce", 8), 501},                       // type
-        {std::string("\x01\x00\x01\x7f\x00\x00\x00", 7), 501},                           // size
-        {std::string("\x03\x00\x01\x00\x00\x00\x01x\xce", 9), 505},         // body out of place
+        {std::string("\x09\x00\x01\x00\x00\x00\x00\xce", 8), 501},                      // type
+        {std::string("\x01\x00\x01\x7f\x00\x00\x00", 7), 501},                          // size
+        {std::string("\x03\x00\x01\x00\x00\x00\x01x\xce", 9), 505}, // body out of place
         {std::string("\x01\x00\x01\x00\x00\x00\x04\x00\x14\x00\x63\xce", 12), 540} // method 20,99
     };
     for (const Case& one : cases) {
@@ -307,7 +307,8 @@ TEST_F(Serving, AConsumerThatDoesNotReadDoesNotFillTheMemory) {
     ASSERT_TRUE(amqp::append_publish(publish, 1, {.exchange = "", .routing_key = "big"},
                                      {as_bytes(std::string_view("\0\0", 2)), as_bytes(body)},
                                      131072));
-    for (std::size_t sent = 0; sent < count; ++sent) ASSERT_TRUE(fast.send(publish.text()));
+    for (std::size_t sent = 0; sent < count; ++sent)
+        ASSERT_TRUE(fast.send(publish.text()));
     for (std::uint64_t confirmed = 0; confirmed < count;)
         confirmed = std::max(confirmed, fast.hear<amqp::BasicAck>().delivery_tag);
 

@@ -1,5 +1,5 @@
-// A client without manners: writes whatever bytes a test wants and reads what comes. Blocking, with a
-// limit on every wait.
+// A client without manners: writes whatever bytes a test wants and reads what comes. Blocking, with
+// a limit on every wait.
 #pragma once
 
 #include "amqp/frame_reader.hpp"
@@ -8,12 +8,11 @@
 #include <gtest/gtest.h>
 
 #include <arpa/inet.h>
+#include <optional>
 #include <poll.h>
+#include <string>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <optional>
-#include <string>
 #include <variant>
 
 namespace baton::test {
@@ -25,7 +24,8 @@ public:
         address.sin_family = AF_INET;
         address.sin_port = htons(port);
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        EXPECT_EQ(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+        EXPECT_EQ(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address),
+                  0);
         reader_.set_frame_max(0);
     }
     RawClient(const RawClient&) = delete;

@@ -101,7 +101,8 @@ Outcome<void> SimDisk::count_operation(const std::string& what) {
 
 std::uint64_t SimDisk::used() const {
     std::uint64_t sum = 0;
-    for (const auto& [name, node] : names_) sum += node->current.size();
+    for (const auto& [name, node] : names_)
+        sum += node->current.size();
     return sum;
 }
 
@@ -117,7 +118,8 @@ Outcome<void> SimDisk::grow(Node& node, std::uint64_t size) {
 Outcome<std::vector<std::string>> SimDisk::list() {
     const std::lock_guard lock(mutex_);
     std::vector<std::string> names;
-    for (const auto& [name, node] : names_) names.push_back(name);
+    for (const auto& [name, node] : names_)
+        names.push_back(name);
     return names;
 }
 

@@ -1,6 +1,6 @@
 // The disk of the tests: keeps files in memory and behaves as badly as a real one may. What was not
-// synced can be forgotten in part by a crash, sector by sector and in any order; names that were not
-// synced can be forgotten from the newest on; space can run out; the n-th operation can fail.
+// synced can be forgotten in part by a crash, sector by sector and in any order; names that were
+// not synced can be forgotten from the newest on; space can run out; the n-th operation can fail.
 // Any thread may use it.
 #pragma once
 

@@ -1,6 +1,5 @@
-#include "tests/broker/journal/journal_story.hpp"
-
 #include "broker/journal/format.hpp"
+#include "tests/broker/journal/journal_story.hpp"
 
 namespace baton::test {
 namespace {
@@ -29,7 +28,8 @@ TEST(TornTail, ATailCutAtEveryByteKeepsEveryRecordBeforeIt) {
     SimDisk disk;
     const auto whole = twenty_commits(disk);
     std::uint64_t end = whole.size();
-    while (end > 0 && whole[end - 1] == std::byte{0}) --end;
+    while (end > 0 && whole[end - 1] == std::byte{0})
+        --end;
     std::vector<std::uint64_t> ends; // of the records
     for (std::uint64_t at = broker::journal::file_header_size;;) {
         const auto record = broker::journal::record_at(whole, at);
@@ -50,7 +50,8 @@ TEST(TornTail, ATailCutAtEveryByteKeepsEveryRecordBeforeIt) {
 
         ASSERT_TRUE(opened.ok()) << opened.complaint;
         std::size_t complete = 0;
-        while (complete < ends.size() && ends[complete] <= size) ++complete;
+        while (complete < ends.size() && ends[complete] <= size)
+            ++complete;
         // Padding and trailing zeros may be cut without harm.
         ASSERT_GE(opened.numbers.size(), complete);
         ASSERT_LE(opened.numbers.size(), complete + 1);
@@ -68,7 +69,8 @@ TEST(Damage, AFlippedBitNeverYieldsAWrongRecordAndIsRefusedBeforeTheEnd) {
     SimDisk disk;
     const auto whole = twenty_commits(disk);
     std::uint64_t end = whole.size();
-    while (end > 0 && whole[end - 1] == std::byte{0}) --end;
+    while (end > 0 && whole[end - 1] == std::byte{0})
+        --end;
     std::size_t refused = 0;
     std::size_t cut = 0;
 
@@ -103,7 +105,8 @@ TEST(Damage, SalvageKeepsWhatIsReadableAndACopyAndTheNextStartIsClean) {
         SCOPED_TRACE(at);
         SimDisk damaged;
         auto bytes = whole;
-        for (std::uint64_t byte = at; byte < at + 50; ++byte) bytes[byte] ^= std::byte{0x5A};
+        for (std::uint64_t byte = at; byte < at + 50; ++byte)
+            bytes[byte] ^= std::byte{0x5A};
         damaged.set_content(segment_name(1), bytes);
         JournalOptions salvage = one_segment();
         salvage.salvage = true;
@@ -134,7 +137,8 @@ TEST(Damage, ADamagedEarlierSegmentIsRefusedAndCanBeSalvaged) {
     SimDisk disk;
     {
         Opened opened = open_journal(disk);
-        for (int count = 0; count < 100; ++count) ASSERT_TRUE(append_next(*opened.journal));
+        for (int count = 0; count < 100; ++count)
+            ASSERT_TRUE(append_next(*opened.journal));
         ASSERT_TRUE(opened.journal->commit());
     }
     auto bytes = disk.content(segment_name(2));
@@ -176,11 +180,15 @@ void salvage_random_damage(std::uint64_t seed) {
         auto bytes = disk.content(name);
         if (bytes.empty()) continue;
         const std::uint64_t from = random.below(bytes.size());
-        const std::uint64_t to = std::min<std::uint64_t>(bytes.size(), from + 1 + random.below(100));
+        const std::uint64_t to =
+            std::min<std::uint64_t>(bytes.size(), from + 1 + random.below(100));
         switch (random.below(4)) {
-        case 0: bytes.resize(from); break;
+        case 0:
+            bytes.resize(from);
+            break;
         case 1:
-            for (std::uint64_t at = from; at < to; ++at) bytes[at] = std::byte{0};
+            for (std::uint64_t at = from; at < to; ++at)
+                bytes[at] = std::byte{0};
             break;
         case 2:
             if (disk.remove(name)) continue;
@@ -202,7 +210,8 @@ void salvage_random_damage(std::uint64_t seed) {
     ASSERT_TRUE(salvaged.journal->commit());
     const std::size_t kept = salvaged.numbers.size() + 1;
     std::string found = "cut: " + salvaged.report.cut;
-    for (const std::string& place : salvaged.report.salvaged) found += "\n" + place;
+    for (const std::string& place : salvaged.report.salvaged)
+        found += "\n" + place;
     SCOPED_TRACE(found);
     RecoveryReport report;
     std::size_t records = 0;
@@ -228,7 +237,8 @@ TEST(Damage, AMissingSegmentIsRefusedByName) {
     SimDisk disk;
     {
         Opened opened = open_journal(disk);
-        for (int count = 0; count < 100; ++count) ASSERT_TRUE(append_next(*opened.journal));
+        for (int count = 0; count < 100; ++count)
+            ASSERT_TRUE(append_next(*opened.journal));
     }
     ASSERT_TRUE(disk.remove(segment_name(2)));
 
@@ -256,7 +266,8 @@ TEST(Damage, GarbageInPlaceOfASegmentIsRefused) {
     for (const std::size_t size : {0u, 1u, 31u, 32u, 33u, 1000u, 70'000u}) {
         SimDisk disk;
         std::vector<std::byte> garbage(size);
-        for (std::byte& byte : garbage) byte = static_cast<std::byte>(random.below(256));
+        for (std::byte& byte : garbage)
+            byte = static_cast<std::byte>(random.below(256));
         disk.set_content(segment_name(1), garbage);
 
         const Opened refused = open_journal(disk);

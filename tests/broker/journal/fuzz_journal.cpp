@@ -1,5 +1,5 @@
-// Fuzz target: whatever was done to the segments, opening the journal ends with a journal or a sentence, and
-// what a salvage made of it opens again without complaint.
+// Fuzz target: whatever was done to the segments, opening the journal ends with a journal or a
+// sentence, and what a salvage made of it opens again without complaint.
 #include "broker/journal/journal.hpp"
 #include "broker/journal/record_codec.hpp"
 #include "tests/support/sim_disk.hpp"
@@ -24,8 +24,8 @@ bool opens(test::SimDisk& disk, bool salvage) {
     auto journal = Journal::open(disk, options, visit, report);
     if (!journal) return false;
     const std::string body(120, 'x');
-    const auto appended = (*journal)->append(
-        {.type = 1, .group_goes_on = false, .head = {}, .body = as_bytes(body)});
+    const auto appended =
+        (*journal)->append({.type = 1, .group_goes_on = false, .head = {}, .body = as_bytes(body)});
     return appended && (*journal)->commit();
 }
 

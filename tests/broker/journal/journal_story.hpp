@@ -1,5 +1,5 @@
-// What the journal tests share: records whose content follows from their number, so that whatever is
-// read back can be checked without remembering it.
+// What the journal tests share: records whose content follows from their number, so that whatever
+// is read back can be checked without remembering it.
 #pragma once
 
 #include "broker/journal/journal.hpp"

@@ -19,7 +19,8 @@ TEST(Journal, WhatIsCommittedComesBackInOrderAfterLossOfPower) {
     SimDisk disk;
     {
         Opened opened = open_journal(disk);
-        for (int count = 0; count < 100; ++count) ASSERT_TRUE(append_next(*opened.journal));
+        for (int count = 0; count < 100; ++count)
+            ASSERT_TRUE(append_next(*opened.journal));
         ASSERT_TRUE(opened.journal->commit());
         EXPECT_EQ(opened.journal->durable_record(), 100u);
     }
@@ -89,7 +90,8 @@ TEST(Journal, ARecordLargerThanASegmentGetsASegmentOfItsSize) {
 TEST(Journal, ForgottenSegmentsAreGoneAndTheRestIsStillWhole) {
     SimDisk disk;
     Opened opened = open_journal(disk);
-    for (int count = 0; count < 200; ++count) ASSERT_TRUE(append_next(*opened.journal));
+    for (int count = 0; count < 200; ++count)
+        ASSERT_TRUE(append_next(*opened.journal));
     ASSERT_TRUE(opened.journal->commit());
     const auto sealed = opened.journal->take_newly_sealed();
     ASSERT_GT(sealed.size(), 3u);
@@ -108,7 +110,8 @@ TEST(Journal, ForgottenSegmentsAreGoneAndTheRestIsStillWhole) {
 TEST(Journal, ASegmentIsKeptWhileOneOfItsRecordsMustStay) {
     SimDisk disk;
     Opened opened = open_journal(disk);
-    for (int count = 0; count < 200; ++count) ASSERT_TRUE(append_next(*opened.journal));
+    for (int count = 0; count < 200; ++count)
+        ASSERT_TRUE(append_next(*opened.journal));
     const auto sealed = opened.journal->take_newly_sealed();
 
     ASSERT_TRUE(opened.journal->forget_up_to(sealed[0].last_record - 1));
@@ -121,7 +124,8 @@ TEST(Journal, AFullDiskLosesNothingAndGoesOnWhenThereIsSpaceAgain) {
     Opened opened = open_journal(disk);
     disk.set_capacity(3000);
     Outcome<void> appended{};
-    while ((appended = append_next(*opened.journal))) {}
+    while ((appended = append_next(*opened.journal))) {
+    }
     EXPECT_EQ(appended.error().code, Errc::disk_full);
     const std::uint64_t reached = opened.journal->next_record();
     EXPECT_EQ(opened.journal->durable_record(), reached - 1);
@@ -139,8 +143,10 @@ TEST(Journal, AGroupThatWasNotCompletedIsCutAsAWhole) {
     SimDisk disk;
     {
         Opened opened = open_journal(disk);
-        for (int count = 0; count < 3; ++count) ASSERT_TRUE(append_next(*opened.journal));
-        for (int count = 0; count < 60; ++count) ASSERT_TRUE(append_next(*opened.journal, true));
+        for (int count = 0; count < 3; ++count)
+            ASSERT_TRUE(append_next(*opened.journal));
+        for (int count = 0; count < 60; ++count)
+            ASSERT_TRUE(append_next(*opened.journal, true));
         ASSERT_TRUE(opened.journal->write()); // the group reaches over several segments
     }
 
@@ -160,7 +166,8 @@ TEST(Journal, ACompletedGroupOverSeveralSegmentsComesBackAsAWhole) {
     SimDisk disk;
     {
         Opened opened = open_journal(disk);
-        for (int count = 0; count < 60; ++count) ASSERT_TRUE(append_next(*opened.journal, true));
+        for (int count = 0; count < 60; ++count)
+            ASSERT_TRUE(append_next(*opened.journal, true));
         ASSERT_TRUE(append_next(*opened.journal));
         ASSERT_TRUE(opened.journal->commit());
     }
@@ -187,7 +194,8 @@ void crash_again_and_again(std::uint64_t seed) {
         disk.fail_from(random.below(60));
         for (bool is_alive = true; is_alive;) {
             for (std::uint64_t left = random.below(8); left > 0 && is_alive; --left)
-                is_alive = append_next(*opened.journal, left > 1 && random.below(4) == 0).has_value();
+                is_alive =
+                    append_next(*opened.journal, left > 1 && random.below(4) == 0).has_value();
             if (is_alive && random.below(3) > 0) is_alive = opened.journal->write().has_value();
             if (is_alive && random.below(2) > 0) {
                 // A group must be complete before anybody is told.

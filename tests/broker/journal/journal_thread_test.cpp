@@ -1,5 +1,4 @@
 #include "broker/journal/journal_thread.hpp"
-
 #include "broker/journal/record_codec.hpp"
 #include "tests/support/sim_disk.hpp"
 
@@ -43,10 +42,8 @@ public:
             std::move(*opened), disk,
             JournalListener{
                 .durable_up_to = [this](TurnNumber turn) { said_.put({durable, turn}); },
-                .segment_sealed =
-                    [this](core::RecordNumber, core::RecordNumber last) {
-                        said_.put({sealed, last});
-                    },
+                .segment_sealed = [this](core::RecordNumber,
+                                         core::RecordNumber last) { said_.put({sealed, last}); },
                 .disk_full = [this](bool is_full) { said_.put({is_full ? full : space, 0}); },
                 .failed = [this](const Failure&) { said_.put({failed, 0}); }});
     }
@@ -58,15 +55,16 @@ public:
                                  .records = {},
                                  .needs_sync = needs_sync,
                                  .forget_below = forget_below};
-        for (; records > 0; --records) work.records.push_back(core::VhostPut{name(next_record++), {}, {}});
+        for (; records > 0; --records)
+            work.records.push_back(core::VhostPut{name(next_record++), {}, {}});
         thread->put(std::move(work));
     }
 
     bool said_already(Said::Kind kind, std::uint64_t at_least) {
-        for (const Said& said : said_.take_now()) heard.push_back(said);
-        return std::ranges::any_of(heard, [&](const Said& said) {
-            return said.kind == kind && said.number >= at_least;
-        });
+        for (const Said& said : said_.take_now())
+            heard.push_back(said);
+        return std::ranges::any_of(
+            heard, [&](const Said& said) { return said.kind == kind && said.number >= at_least; });
     }
 
     // Until something of this kind with at least this number was said; false after ten seconds.
@@ -117,7 +115,8 @@ TEST(JournalThread, WhatGatheredDuringASyncSharesTheNextOne) {
     SimDisk disk;
     ThreadStory story(disk);
 
-    for (TurnNumber turn = 1; turn <= 2000; ++turn) story.put(turn, 1, true);
+    for (TurnNumber turn = 1; turn <= 2000; ++turn)
+        story.put(turn, 1, true);
     ASSERT_TRUE(story.hears(Said::Kind::durable, 2000));
 
     EXPECT_LT(story.thread->syncs(), 2000u);
@@ -174,9 +173,11 @@ TEST(JournalThread, AFullDiskIsToldBeforeTheLastSegmentIsFullAndNothingIsLost) {
     disk.set_capacity(5000);
     TurnNumber turn = 0;
 
-    while (turn < 12) story.put(++turn, 1, true);
+    while (turn < 12)
+        story.put(++turn, 1, true);
     ASSERT_TRUE(story.hears(Said::Kind::durable, 12));
-    while (turn < 80) story.put(++turn, 1, true);
+    while (turn < 80)
+        story.put(++turn, 1, true);
     ASSERT_TRUE(story.hears(Said::Kind::full));
     EXPECT_FALSE(story.said_already(Said::Kind::durable, 80));
 
@@ -201,7 +202,8 @@ TEST(JournalThread, SegmentsBelowWhatWasForgottenDisappear) {
     ASSERT_TRUE(story.hears(Said::Kind::durable, 2));
     story.thread->stop();
 
-    EXPECT_EQ(ThreadStory(disk, tiny_segments()).recovered.front(), ThreadStory::name(sealed_last + 1));
+    EXPECT_EQ(ThreadStory(disk, tiny_segments()).recovered.front(),
+              ThreadStory::name(sealed_last + 1));
 }
 
 } // namespace

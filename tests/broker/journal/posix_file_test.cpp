@@ -1,6 +1,5 @@
-#include "broker/journal/posix_file.hpp"
-
 #include "broker/journal/journal.hpp"
+#include "broker/journal/posix_file.hpp"
 
 #include <gtest/gtest.h>
 

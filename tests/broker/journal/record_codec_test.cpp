@@ -1,6 +1,5 @@
-#include "broker/journal/record_codec.hpp"
-
 #include "base/random.hpp"
+#include "broker/journal/record_codec.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,6 @@
-#include "broker/net/content_assembler.hpp"
-
 #include "amqp/errors.hpp"
 #include "base/random.hpp"
+#include "broker/net/content_assembler.hpp"
 
 #include <gtest/gtest.h>
 
@@ -46,7 +45,8 @@ protected:
     }
     void end_of_read() {
         assembler.keep();
-        for (auto& bytes : bytes_) std::fill(bytes->begin(), bytes->end(), '#');
+        for (auto& bytes : bytes_)
+            std::fill(bytes->begin(), bytes->end(), '#');
         bytes_.clear();
     }
 

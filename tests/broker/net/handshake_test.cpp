@@ -1,7 +1,6 @@
-#include "broker/net/handshake.hpp"
-
 #include "amqp/frame_reader.hpp"
 #include "amqp/method_codec.hpp"
+#include "broker/net/handshake.hpp"
 
 #include <gtest/gtest.h>
 
@@ -34,13 +33,13 @@ protected:
     }
     amqp::ConnectionStartOk start_ok(std::string mechanism, std::string response,
                                      bool understands_failures = true) {
-        return {.client_properties = {{"capabilities",
-                                       amqp::FieldTable{{"authentication_failure_close",
-                                                         understands_failures},
-                                                        {"connection.blocked", true}}}},
-                .mechanism = std::move(mechanism),
-                .response = {std::move(response)},
-                .locale = "en_US"};
+        return {
+            .client_properties = {{"capabilities", amqp::FieldTable{{"authentication_failure_close",
+                                                                     understands_failures},
+                                                                    {"connection.blocked", true}}}},
+            .mechanism = std::move(mechanism),
+            .response = {std::move(response)},
+            .locale = "en_US"};
     }
     static std::string plain(std::string user, std::string password) {
         return std::string(1, '\0') + user + std::string(1, '\0') + password;
@@ -54,8 +53,8 @@ protected:
         const auto methods = said();
         EXPECT_EQ(methods.size(), 1u);
         EXPECT_EQ(handshake.state(), State::closing);
-        const auto* close = methods.empty() ? nullptr
-                                            : std::get_if<amqp::ConnectionClose>(&methods[0]);
+        const auto* close =
+            methods.empty() ? nullptr : std::get_if<amqp::ConnectionClose>(&methods[0]);
         EXPECT_NE(close, nullptr);
         return close == nullptr ? amqp::ConnectionClose{} : *close;
     }
@@ -83,7 +82,8 @@ TEST_F(Opening, StartTellsWhoWeAreAndWhatWeCan) {
     EXPECT_EQ(*start.server_properties.find("product")->get<std::string>(), "Baton");
     const auto* can = start.server_properties.find("capabilities")->get<amqp::FieldTable>();
     ASSERT_NE(can, nullptr);
-    for (const auto& [name, value] : *can) EXPECT_TRUE(*value.get<bool>()) << name;
+    for (const auto& [name, value] : *can)
+        EXPECT_TRUE(*value.get<bool>()) << name;
     EXPECT_TRUE(can->contains("basic.nack"));
 }
 
@@ -152,7 +152,8 @@ TEST_F(Opening, TheRightPasswordFromTheWrongPlaceIsRefusedWithTheSameWords) {
 }
 
 TEST_F(Opening, CredentialsThatMakeNoSenseAreRefused) {
-    for (const std::string& response : {std::string(), std::string("guest"), std::string(1, '\0')}) {
+    for (const std::string& response :
+         {std::string(), std::string("guest"), std::string(1, '\0')}) {
         Handshake fresh(options, [](const auto&, const auto&) { return LoginVerdict::welcome; });
         amqp::Buffer payload;
         ASSERT_TRUE(amqp::encode_method(amqp::Method(start_ok("PLAIN", response, false)), payload));
@@ -178,14 +179,18 @@ TEST_F(Opening, TuningOutsideTheLimitsIsRefusedWithBothNumbers) {
         std::string text;
     };
     const std::vector<Case> cases{
-        {{4000, 131072, 0}, "negotiated channel_max = 4000 is higher than the maximum allowed "
-                            "value (2047)"},
-        {{0, 131072, 0}, "negotiated channel_max = 0 is higher than the maximum allowed value "
-                         "(2047)"},
-        {{100, 2000, 0}, "negotiated frame_max = 2000 is lower than the minimum allowed value "
-                         "(4096)"},
-        {{100, 200'000, 0}, "negotiated frame_max = 200000 is higher than the maximum allowed "
-                            "value (131072)"}};
+        {{4000, 131072, 0},
+         "negotiated channel_max = 4000 is higher than the maximum allowed "
+         "value (2047)"},
+        {{0, 131072, 0},
+         "negotiated channel_max = 0 is higher than the maximum allowed value "
+         "(2047)"},
+        {{100, 2000, 0},
+         "negotiated frame_max = 2000 is lower than the minimum allowed value "
+         "(4096)"},
+        {{100, 200'000, 0},
+         "negotiated frame_max = 200000 is higher than the maximum allowed "
+         "value (131072)"}};
     for (const Case& one : cases) {
         Handshake fresh(options, [](const auto&, const auto&) { return LoginVerdict::welcome; });
         amqp::Buffer payload;

@@ -1,8 +1,7 @@
-#include "broker/net/outbox.hpp"
-
 #include "amqp/frame_reader.hpp"
 #include "amqp/method_codec.hpp"
 #include "amqp/properties.hpp"
+#include "broker/net/outbox.hpp"
 
 #include <gtest/gtest.h>
 
@@ -57,9 +56,12 @@ private:
         switch (frame.type) {
         case amqp::FrameType::method:
             return channel + amqp::to_text(amqp::decode_method(frame.payload).value());
-        case amqp::FrameType::header: return channel + "header";
-        case amqp::FrameType::body: return channel + "body " + std::to_string(frame.payload.size());
-        case amqp::FrameType::heartbeat: return channel + "heartbeat";
+        case amqp::FrameType::header:
+            return channel + "header";
+        case amqp::FrameType::body:
+            return channel + "body " + std::to_string(frame.payload.size());
+        case amqp::FrameType::heartbeat:
+            return channel + "heartbeat";
         }
         return {};
     }
@@ -116,8 +118,10 @@ TEST_F(Writing, BlockedIsToldOnlyToThoseWhoKnowIt) {
 
 TEST_F(Writing, ClosingKeepsItsPlaceBehindWhatWasSaidBefore) {
     add(core::Confirm{1, false, false});
-    add(core::CloseConnection{std::make_unique<core::CloseReason>(core::CloseReason{
-            amqp::ReplyCode::connection_forced, "CONNECTION_FORCED - " + std::string(300, 'x'), {}})},
+    add(core::CloseConnection{std::make_unique<core::CloseReason>(
+            core::CloseReason{amqp::ReplyCode::connection_forced,
+                              "CONNECTION_FORCED - " + std::string(300, 'x'),
+                              {}})},
         0);
 
     EXPECT_TRUE(outbox.awaits_close_ok());

@@ -39,8 +39,8 @@ protected:
         loop.apply(core::MethodReceived{connection, 1, amqp::Method(std::move(said))});
     }
     void publish(bool persistent) {
-        const std::string properties = persistent ? std::string("\x10\x00\x02", 3)
-                                                  : std::string(2, '\0');
+        const std::string properties =
+            persistent ? std::string("\x10\x00\x02", 3) : std::string(2, '\0');
         core::PublishReceived event;
         event.connection = connection;
         event.channel = 1;
