@@ -9,7 +9,7 @@
 
 namespace baton::broker::core {
 
-void Protocol::bury(Queue& queue, Entry entry, DeathReason reason) {
+void Protocol::bury(Queue& queue, Entry&& entry, DeathReason reason) {
     const QueueSettings& settings = queue.settings();
     if (settings.delays_for) {
         burials_.push_back(Burial{queue.id(), queue.name(), queue.identity().vhost,

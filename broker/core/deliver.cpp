@@ -68,7 +68,7 @@ std::uint64_t Protocol::skip_tag(Channel& channel) {
 }
 
 std::uint64_t Protocol::keep_unacked(Channel& channel, Queue& queue, Consumer* consumer,
-                                     Entry entry) {
+                                     Entry&& entry) {
     queue.unacked += 1;
     queue.unacked_bytes += entry.message->body_size();
     channel.unacked_count += 1;
@@ -79,11 +79,11 @@ std::uint64_t Protocol::keep_unacked(Channel& channel, Queue& queue, Consumer* c
         const ChannelKey key(channel.connection->told.connection, channel.number);
         if (!timeouts_.of(key)) timeouts_.set(key, until);
     }
-    channel.unacked.push_back(Unacked{std::move(entry), &queue, consumer, false, until});
+    channel.unacked.emplace_back(std::move(entry), &queue, consumer, false, until);
     return channel.next_delivery_tag++;
 }
 
-void Protocol::deliver(Consumer& consumer, Queue& queue, Entry entry) {
+void Protocol::deliver(Consumer& consumer, Queue& queue, Entry&& entry) {
     Channel& channel = *consumer.channel;
     Deliver command;
     command.consumer = consumer.number;

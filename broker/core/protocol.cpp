@@ -371,7 +371,7 @@ Entry Protocol::entry_for(const MessageRef& message, Queue& queue) {
     return entry;
 }
 
-void Protocol::enter(Queue& queue, Entry entry) {
+void Protocol::enter(Queue& queue, Entry&& entry) {
     if (!queue.ready_consumers.empty() || queue.settings().is_bounded() ||
         entry.expires_at < queue.armed)
         mark_due(queue);

@@ -167,7 +167,7 @@ private:
     // Into the one queue that holds it until it is due.
     void store_until(const MessageRef& message, Queue& queue, Time due);
     Entry entry_for(const MessageRef& message, Queue& queue);
-    void enter(Queue& queue, Entry entry);
+    void enter(Queue& queue, Entry&& entry);
     // An entry has left the queue for good.
     void forget(Queue& queue, Entry& entry) {
         forget(queue.id(), queue.is_recorded() && !queue.deleted, entry);
@@ -293,20 +293,20 @@ private:
     void forget_due(Queue& queue);
     // Everything that is due for one queue: expiry, delivery, limits, its next deadline.
     void serve(Queue& queue);
-    void deliver(Consumer& consumer, Queue& queue, Entry entry);
+    void deliver(Consumer& consumer, Queue& queue, Entry&& entry);
     void time_out(Channel& channel);
     void arm(Queue& queue);
     void expire(Queue& queue);
     // The message as a consumer sees it: with the count of its deliveries where those are limited.
     static MessageRef shown(const Queue& queue, const Entry& entry);
     // Both give the next delivery tag: for a message that waits for its end, and one that does not.
-    std::uint64_t keep_unacked(Channel& channel, Queue& queue, Consumer* consumer, Entry entry);
+    std::uint64_t keep_unacked(Channel& channel, Queue& queue, Consumer* consumer, Entry&& entry);
     std::uint64_t skip_tag(Channel& channel);
 
     // --- Dead letters (dead_letters.cpp) -----------------------------------------------------------
 
     // The entry has left the queue's ready messages and nobody's unacknowledged ones.
-    void bury(Queue& queue, Entry entry, DeathReason reason);
+    void bury(Queue& queue, Entry&& entry, DeathReason reason);
     void settle_dead_letters();
     struct Burial;
     void send_to_dead_letter_exchange(const Burial& burial, Exchange& exchange);

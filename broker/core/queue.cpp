@@ -134,7 +134,7 @@ void Queue::put_back_all(std::vector<Entry> sorted) {
     }
 }
 
-void Queue::push_delayed(Entry entry) {
+void Queue::push_delayed(Entry&& entry) {
     const std::pair key(entry.expires_at, entry.position);
     delayed_.emplace(key, std::move(entry));
 }

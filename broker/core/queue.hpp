@@ -98,7 +98,7 @@ public:
     Position take_position() { return next_position_++; }
 
     // Behind everything of its priority; the entry has a position from take_position().
-    void push(Entry entry) {
+    void push(Entry&& entry) {
         ready_ += 1;
         ready_bytes_ += entry.message->body_size();
         if (settings_.delays_for) [[unlikely]] return push_delayed(std::move(entry));
@@ -190,7 +190,7 @@ private:
     Ring<Entry>& level_of(const Message& message) {
         return levels_.size() == 1 ? levels_[0] : levels_[level_index(message)];
     }
-    void push_delayed(Entry entry);
+    void push_delayed(Entry&& entry);
     Entry pop_delayed();
     std::size_t front_level() const {
         std::size_t level = levels_.size() - 1;

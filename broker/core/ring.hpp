@@ -38,10 +38,15 @@ public:
     T& back() { return (*this)[size_ - 1]; }
     const T& back() const { return (*this)[size_ - 1]; }
 
-    void push_back(T&& item) {
+    void push_back(T&& item) { emplace_back(std::move(item)); }
+
+    template <typename... Parts>
+    T& emplace_back(Parts&&... parts) {
         if (size_ == capacity_) grow();
-        std::construct_at(&memory_[(first_ + size_) & (capacity_ - 1)], std::move(item));
+        T* place = std::construct_at(&memory_[(first_ + size_) & (capacity_ - 1)],
+                                     std::forward<Parts>(parts)...);
         ++size_;
+        return *place;
     }
 
     void push_front(T&& item) {
