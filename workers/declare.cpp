@@ -46,30 +46,26 @@ net::Awaitable<Outcome<void>> declare_task(client::Connection& connection, std::
     auto opened = co_await connection.open_channel();
     if (!opened) co_return opened.error();
     std::shared_ptr<client::Channel> channel = *opened;
-    std::optional<Failure> refused;
     for (const contract::Declaration& one : declarations) {
         const auto declared = co_await declare_one(*channel, one);
         if (declared) continue;
-        refused = declared.error();
-        break;
+        const Failure& refused = declared.error();
+        if (refused.code != amqp::ReplyCode::precondition_failed &&
+            refused.code != amqp::ReplyCode::access_refused)
+            co_return refused;
+        log::warning("worker", "takes what somebody else declared, as it is",
+                     {{"queue", contract::task_queue(key)}, {"reason", refused.detail}});
+        // The refusal closed the channel; what comes after may still be needed, a binding above all.
+        auto next = co_await connection.open_channel();
+        if (!next) co_return next.error();
+        channel = *next;
     }
-    if (!refused) {
-        static_cast<void>(co_await channel->close());
-        co_return Outcome<void>();
-    }
-    if (refused->code != amqp::ReplyCode::precondition_failed &&
-        refused->code != amqp::ReplyCode::access_refused)
-        co_return *refused;
-    log::warning("worker", "takes the queue as somebody else declared it",
-                 {{"queue", contract::task_queue(key)}, {"reason", refused->detail}});
-    auto second = co_await connection.open_channel();
-    if (!second) co_return second.error();
     amqp::QueueDeclare passive;
     passive.queue = contract::task_queue(key);
     passive.passive = true;
-    const auto there = co_await (*second)->call(std::move(passive));
+    const auto there = co_await channel->call(std::move(passive));
     if (!there) co_return there.error();
-    static_cast<void>(co_await (*second)->close());
+    static_cast<void>(co_await channel->close());
     co_return Outcome<void>();
 }
 

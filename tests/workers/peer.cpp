@@ -84,6 +84,13 @@ public:
         co_return must(co_await channel_->call(std::move(declare))).consumer_count;
     }
 
+    Awaitable<void> declare(std::string queue) {
+        amqp::QueueDeclare declare;
+        declare.queue = std::move(queue);
+        declare.durable = true;
+        must(co_await channel_->call(std::move(declare)));
+    }
+
     Awaitable<std::optional<client::Delivery>> get(std::string queue) {
         co_return must(co_await channel_->get(std::move(queue), true));
     }
@@ -150,6 +157,8 @@ std::optional<contract::TaskReport> Peer::call(const std::string& task, const st
     send(std::move(request));
     return next_result();
 }
+
+void Peer::declare(const std::string& queue) { inside_->wait(inside_->declare(queue)); }
 
 std::size_t Peer::consumers_of(const std::string& queue) {
     return inside_->wait(inside_->consumers_of(queue));

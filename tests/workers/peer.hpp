@@ -32,6 +32,8 @@ public:
     std::optional<contract::TaskReport> call(const std::string& task, const std::string& with,
                                              const std::string& key = {});
 
+    // A durable queue without any argument.
+    void declare(const std::string& queue);
     // How many consume from a queue; throws if there is no such queue.
     std::size_t consumers_of(const std::string& queue);
     std::optional<amqp::client::Delivery> get(const std::string& queue);

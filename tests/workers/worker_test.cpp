@@ -173,6 +173,19 @@ TEST_F(WorkerTest, TaskThatCannotBeReadIsReportedOrBecomesADeadLetter) {
     EXPECT_TRUE(is_dead);
 }
 
+TEST_F(WorkerTest, QueueThatSomebodyDeclaredOtherwiseIsTakenAndBound) {
+    const std::string task = unique("other");
+    Peer peer(url_);
+    peer.declare(contract::task_queue(task));
+    const Running worker({{task, [](const Task&) -> Answer { return json::value(1); }}});
+    await_worker(task);
+
+    const auto report = peer.call(task, "{}", "k");
+
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->report, contract::Report{contract::Completed{"1"}});
+}
+
 TEST_F(WorkerTest, TaskAfterItsDeadlineIsNotPerformed) {
     const std::string task = unique("late");
     std::atomic<int> performed = 0;
