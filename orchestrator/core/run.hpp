@@ -61,6 +61,7 @@ struct Attempts {
     // No clock of the attempt begins before this: when this process first saw the run (reports may
     // have waited for it), or when the message was last known to wait in its queue.
     Time clock_floor{};
+    std::uint64_t queue_position = 0;   // which message of its queue it is; 0: not known
     std::string worker;
     Document progress;
 

@@ -188,6 +188,7 @@ void Advancing::dispatch(StepIndex index, bool undo) {
     attempts.seen_at.reset();
     attempts.worker.clear();
     attempts.clock_floor = {};
+    attempts.queue_position = 0;
     if (undo)
         state(index).undo = UndoStatus::dispatched;
     else

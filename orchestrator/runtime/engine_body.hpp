@@ -1,5 +1,6 @@
 // The inside of the engine, on the engine's thread; private to this folder. engine_work.cpp is the
-// loop, engine_decide.cpp what each item does, engine_recover.cpp taking over and definitions.
+// loop, engine_decide.cpp what each item does, engine_tell.cpp what follows from a commit,
+// engine_recover.cpp taking over and definitions.
 #pragma once
 
 #include "base/deadlines.hpp"
@@ -82,6 +83,7 @@ struct Work {
     Time now;
     std::vector<Item> items;
     std::vector<std::string> rung;
+    std::vector<std::string> loaded; // runs read for this batch
     std::vector<CachedRun*> touched;
     std::set<std::pair<std::string, std::string>> start_keys;
     Batch batch;
@@ -107,17 +109,20 @@ struct Engine::Body {
     void build(Work& work);
     RunChange change_of(CachedRun& cached, Work& work);
     bool commit(Work& work);
-    void settle(Work& work, const Committed& committed);
-    Told tell_of(Work& work, const std::set<std::string>& gone);
-    void finish(Item& item, Told& told, const Committed& committed);
-    void duplicate_start(StartItem& start, const DuplicateStart& duplicate);
-    void wake_watches(const std::vector<RunChanged>& changes);
     void put_back(Work& work);
     void give_up_on(Work& work, const Failure& failure);
     void failed(Work& work, const Failure& failure, std::string_view doing);
     bool flush_cursor(Time now);
     bool cursor_moved() const;
     void refuse_all();
+
+    // engine_tell.cpp
+    void settle(Work& work, const Committed& committed);
+    Told tell_of(Work& work, const std::set<std::string>& gone);
+    void note_dispatch(CachedRun& cached, const core::DispatchTask& task);
+    void finish(Item& item, Told& told, const Committed& committed);
+    void duplicate_start(StartItem& start, const DuplicateStart& duplicate);
+    void wake_watches(const std::vector<RunChanged>& changes);
 
     // engine_decide.cpp
     void decide(Work& work);
@@ -175,9 +180,13 @@ struct Engine::Body {
     std::unordered_map<std::uint64_t, std::shared_ptr<const core::Workflow>> definitions;
     std::map<std::string, std::shared_ptr<const core::Workflow>, std::less<>> live;
     std::set<std::string> routes;
+    // What is known about the queue of a route.
     struct Depth {
-        std::uint64_t waiting = 0;
-        Time at{};
+        std::uint64_t waiting = 0; // messages, as measured
+        Time at{};                 // when
+        std::uint64_t sent = 0;    // messages since this process began
+        std::uint8_t priority = 0; // of the messages so far
+        bool is_mixed = false;     // they had different ones
     };
     std::map<std::string, Depth, std::less<>> depths;
     struct Watch {

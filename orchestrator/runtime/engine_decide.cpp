@@ -221,10 +221,14 @@ void Engine::Body::ring(Work& work, const std::string& run_id) {
 void Engine::Body::hold_clocks(CachedRun& cached, Time now) {
     const auto hold = [&](const core::TaskCall& call, core::Attempts& attempts) {
         if (attempts.started_at) return;
-        const auto depth = depths.find(core::route_of(call));
-        if (depth != depths.end() && depth->second.waiting > 0 &&
-            depth->second.at + depth_fresh > now)
-            attempts.clock_floor = now;
+        const auto found = depths.find(core::route_of(call));
+        if (found == depths.end()) return;
+        const Depth& depth = found->second;
+        const bool some_wait = depth.waiting > 0 && depth.at + depth_fresh > now;
+        // Those that wait are the last ones sent; with priorities nobody can tell.
+        const bool is_known = attempts.queue_position > 0 && !depth.is_mixed;
+        const bool is_out = is_known && depth.sent - attempts.queue_position >= depth.waiting;
+        if (some_wait && !is_out) attempts.clock_floor = now;
     };
     for (core::StepIndex i = 0; i < cached.run.steps.size(); ++i) {
         core::StepState& state = cached.run.steps[i];

@@ -315,6 +315,20 @@ TEST_F(EngineTest, TasksThatWaitInAQueueDoNotTimeOut) {
     EXPECT_EQ(database.runs[run].version, 2u); // now somebody has it, and is silent
 }
 
+TEST_F(EngineTest, ASilentWorkerIsNoticedAlsoWhileOtherTasksWait) {
+    process.deploy(two_steps);
+    const std::string first = process.start("ada");
+    const std::string second = process.start("grace");
+    for (int i = 0; i < 5; ++i) { // one message waits: it must be the second one
+        process.engine.queue_depths({{"a.one", 1}});
+        process.work();
+        clock.advance(7s);
+        process.work();
+    }
+    EXPECT_EQ(database.runs[first].version, 2u);
+    EXPECT_EQ(database.runs[second].version, 1u);
+}
+
 TEST_F(EngineTest, WhatWasNotConfirmedIsPublishedAgainByTheNextLife) {
     process.deploy(two_steps);
     const std::string run = process.start("ada");

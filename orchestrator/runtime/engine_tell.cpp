@@ -1,0 +1,227 @@
+// Tell: after the commit, and only then. Commands to the dispatcher, settled deliveries back to the
+// broker, answers to whoever asked, changes to whoever follows.
+#include "base/overloaded.hpp"
+#include "orchestrator/core/fact.hpp"
+#include "orchestrator/runtime/engine_body.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace baton::orchestrator::runtime {
+namespace {
+
+// An item that is decided again this often is not unlucky any more.
+constexpr int tries_max = 5;
+
+} // namespace
+
+// The batch is durable, except for runs that lost. Tell everybody.
+void Engine::Body::settle(Work& work, const Committed& committed) {
+    std::set<std::string> gone(committed.lost.begin(), committed.lost.end());
+    metrics.lost_runs.add(gone.size());
+    for (const DuplicateStart& one : committed.duplicates) gone.insert(one.run_id);
+
+    Told told = tell_of(work, gone);
+    std::deque<Item> again;
+    for (Item& item : work.items) {
+        const bool lost = std::find(committed.lost.begin(), committed.lost.end(), item.run_id) !=
+                          committed.lost.end();
+        if (item.put_off || (lost && item.tries < tries_max)) {
+            if (lost) ++item.tries;
+            item.put_off = false;
+            item.run_id.clear();
+            again.push_back(std::move(item));
+            continue;
+        }
+        finish(item, told, committed);
+    }
+    for (const std::string& run_id : work.rung)
+        if (std::find(committed.lost.begin(), committed.lost.end(), run_id) !=
+            committed.lost.end())
+            alarms.set(run_id, work.now);
+    if (sinks.tell && (!told.commands.empty() || !told.settled.empty()))
+        sinks.tell(std::move(told));
+    if (sinks.republish)
+        for (DeadLetter& letter : work.republished) sinks.republish(std::move(letter));
+
+    std::vector<RunChanged> changes;
+    for (CachedRun* cached : work.touched) {
+        const bool changed = !cached->facts.empty() && !gone.contains(cached->run.id);
+        if (changed) changes.push_back({cached->run.id, cached->run.version, cached->run.status});
+        cached->facts.clear();
+        cached->dead.clear();
+        cached->revived.clear();
+        cached->is_touched = false;
+        cached->rang = false;
+    }
+    wake_watches(changes);
+    if (listener && !changes.empty()) listener(changes);
+    // Ids by value: erasing frees the run they are in.
+    for (const RunChanged& change : changes)
+        if (core::is_closed(change.status)) cache.erase(std::string{change.run_id});
+    for (const std::string& run_id : gone) cache.erase(run_id);
+    // A closed run that somebody only looked at is not worth its place.
+    for (const std::string& run_id : work.loaded)
+        if (const CachedRun* cached = cache.find(run_id);
+            cached && core::is_closed(cached->run.status))
+            cache.erase(run_id);
+    pending.insert(pending.begin(), std::make_move_iterator(again.begin()),
+                   std::make_move_iterator(again.end()));
+    cache.trim();
+}
+
+// Commands of everything committed; versions, alarms and the outbox move on.
+Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
+    Told told;
+    for (const AlarmMove& move : work.batch.alarms) {
+        if (CachedRun* cached = cache.find(move.run_id)) cached->alarm = move.due;
+        if (move.due) alarms.set(move.run_id, *move.due);
+    }
+    for (const RunChange& change : work.batch.runs) {
+        // A transition that lost has a number too, and nothing to publish.
+        std::uint32_t commands = 0;
+        if (CachedRun* cached = cache.find(change.run_id);
+            cached && !gone.contains(change.run_id)) {
+            cached->run.version = change.version;
+            metrics.transitions.add();
+            for (const core::Fact& fact : cached->facts)
+                if (auto command = core::command_of(cached->name(), fact)) {
+                    if (const auto* task = std::get_if<core::DispatchTask>(&*command))
+                        note_dispatch(*cached, *task);
+                    told.commands.push_back({{change.part, change.pseq}, std::move(*command)});
+                    ++commands;
+                }
+            if (change.alarm) {
+                cached->alarm = change.alarm->due;
+                if (change.alarm->due)
+                    alarms.set(change.run_id, *change.alarm->due);
+                else
+                    alarms.cancel(change.run_id);
+            }
+        }
+        outbox.add(change.part, change.pseq, commands);
+    }
+    return told;
+}
+
+// Remembers which message of its queue the attempt is; hold_clocks() wants to know.
+void Engine::Body::note_dispatch(CachedRun& cached, const core::DispatchTask& task) {
+    Depth& depth = depths[task.route];
+    if (depth.sent > 0 && depth.priority != task.priority) depth.is_mixed = true;
+    depth.priority = task.priority;
+    ++depth.sent;
+    const auto found = cached.workflow->by_path.find(task.ref.step);
+    if (found == cached.workflow->by_path.end()) return;
+    core::StepState& state = cached.run.steps[found->second];
+    core::Attempts& attempts = task.ref.undo ? state.undo_attempts : state.attempts;
+    if (attempts.number == task.ref.attempt) attempts.queue_position = depth.sent;
+}
+
+void Engine::Body::finish(Item& item, Told& told, const Committed& committed) {
+    const auto answer = [&](auto& reply, const std::string& run_id) {
+        if (!reply) return;
+        if (item.refusal) return reply(*item.refusal);
+        const CachedRun* cached = cache.find(run_id);
+        if (cached)
+            reply(RunChanged{run_id, cached->run.version, cached->run.status});
+        else
+            reply(Failure{make_error_code(EngineErrc::unknown_run), "the run is gone"});
+    };
+    const auto answer_done = [&](auto& reply) {
+        if (!reply) return;
+        if (item.refusal)
+            reply(*item.refusal);
+        else
+            reply(Outcome<void>{boost::system::in_place_value});
+    };
+    std::visit(
+        Overloaded{
+            [&](ReportItem& one) {
+                if (one.report.delivery) told.settled.push_back(*one.report.delivery);
+            },
+            [&](StartItem& one) {
+                const auto duplicate = std::find_if(
+                    committed.duplicates.begin(), committed.duplicates.end(),
+                    [&](const DuplicateStart& start) { return start.run_id == item.run_id; });
+                if (!item.refusal && duplicate != committed.duplicates.end())
+                    return duplicate_start(one, *duplicate);
+                if (!one.reply) return;
+                if (item.refusal) return one.reply(*item.refusal);
+                const CachedRun* cached = cache.find(one.run_id);
+                one.reply(Started{one.run_id, true, cached ? cached->workflow->version : 0});
+            },
+            [&](CancelItem& one) { answer(one.reply, one.run_id); },
+            [&](RetryItem& one) { answer(one.reply, one.run_id); },
+            [&](RedriveItem& one) { answer_done(one.reply); },
+            [&](DropItem& one) { answer_done(one.reply); },
+            [&](WatchItem& one) {
+                if (item.refusal) return one.reply(*item.refusal);
+                const CachedRun* cached = cache.find(one.run_id);
+                if (cached && (cached->run.version > one.after_seq ||
+                               core::is_closed(cached->run.status)))
+                    return one.reply(
+                        RunChanged{one.run_id, cached->run.version, cached->run.status});
+                watches_of.emplace(one.run_id, one.id);
+                watches[one.id] = {one.run_id, one.after_seq, std::move(one.reply)};
+            },
+            [&](PlainDeadLetter& one) {
+                if (one.delivery) told.settled.push_back(*one.delivery);
+            },
+            [](DeployItem&) {},
+            [](ForgetItem&) {},
+            [](ConfirmItem&) {},
+            [](DepthItem&) {},
+        },
+        item.body);
+}
+
+void Engine::Body::duplicate_start(StartItem& start, const DuplicateStart& duplicate) {
+    using OnDuplicate = core::Idempotency::OnDuplicate;
+    const auto found = live.find(start.request.workflow);
+    const bool has_policy = found != live.end() && found->second->idempotency;
+    const auto policy =
+        has_policy ? found->second->idempotency->on_duplicate : OnDuplicate::return_existing;
+    const std::string existing = duplicate.existing_run_id;
+    if (!start.reply) return;
+    switch (policy) {
+    case OnDuplicate::return_existing:
+        start.reply(Started{existing, false, 0});
+        return;
+    case OnDuplicate::refuse:
+        start.reply(Failure{make_error_code(EngineErrc::duplicate),
+                            fmt::format("run {} has this key already", existing)});
+        return;
+    case OnDuplicate::restart_failed: {
+        // A run that did not fail refuses the retry, and is simply the answer.
+        auto reply = std::move(start.reply);
+        pending.push_back({RetryItem{existing, [reply, existing](const Outcome<RunChanged>&) {
+                                         reply(Started{existing, false, 0});
+                                     }}});
+        return;
+    }
+    }
+}
+
+void Engine::Body::wake_watches(const std::vector<RunChanged>& changes) {
+    if (watches.empty()) return;
+    for (const RunChanged& change : changes) {
+        auto [at, last] = watches_of.equal_range(change.run_id);
+        while (at != last) {
+            const auto watch = watches.find(at->second);
+            if (watch != watches.end() && change.seq <= watch->second.after_seq &&
+                !core::is_closed(change.status)) {
+                ++at;
+                continue;
+            }
+            if (watch != watches.end()) {
+                const auto reply = std::move(watch->second.reply);
+                watches.erase(watch);
+                reply(change);
+            }
+            at = watches_of.erase(at);
+        }
+    }
+}
+
+} // namespace baton::orchestrator::runtime
