@@ -7,7 +7,9 @@ option(BATON_LTO "Optimise across translation units at link time" OFF)
 
 find_program(BATON_CCACHE ccache)
 if(BATON_CCACHE)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_NOHASHDIR=1 ${BATON_CCACHE})
+    # Paths are hashed relative to the checkout, so a second clone finds what the first one compiled.
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_NOHASHDIR=1
+        CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} ${BATON_CCACHE})
 endif()
 
 find_program(BATON_LLD NAMES ld.lld-19 ld.lld)

@@ -15,7 +15,10 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <limits>
+#include <map>
+#include <string>
 
 namespace baton::orchestrator::expression {
 
@@ -193,6 +196,18 @@ Outcome<Line> read_line(std::string_view text) {
 
 } // namespace
 
+namespace {
+
+// As the conformance data writes what JSON numbers cannot say.
+boost::json::string double_text(const Value& value) {
+    const double number = value.as_real();
+    if (std::isinf(number)) return boost::json::string{number > 0 ? "inf" : "-inf"};
+    if (std::isnan(number)) return boost::json::string{"nan"};
+    return boost::json::string{to_plain_text(value)};
+}
+
+} // namespace
+
 boost::json::value to_typed_json(const Value& value) {
     switch (value.kind()) {
     case Kind::null:
@@ -204,7 +219,7 @@ boost::json::value to_typed_json(const Value& value) {
     case Kind::unsigned_integer:
         return pair("uint", boost::json::string{to_plain_text(value)});
     case Kind::real:
-        return pair("double", boost::json::string{to_plain_text(value)});
+        return pair("double", double_text(value));
     case Kind::text:
         return pair("string", boost::json::string{value.as_text()});
     case Kind::bytes:
@@ -222,11 +237,16 @@ boost::json::value to_typed_json(const Value& value) {
         return pair("list", std::move(array));
     }
     case Kind::map: {
-        boost::json::array array;
+        // By key, so that equal maps have equal texts.
+        std::map<std::string, boost::json::value> entries;
         const Map& map = value.as_map();
-        for (std::size_t i = 0; i < map.size(); ++i)
-            array.push_back(
-                boost::json::array{to_typed_json(map.key_at(i)), to_typed_json(map.value_at(i))});
+        for (std::size_t i = 0; i < map.size(); ++i) {
+            auto key = to_typed_json(map.key_at(i));
+            auto text = boost::json::serialize(key);
+            entries.emplace(std::move(text), boost::json::array{std::move(key), to_typed_json(map.value_at(i))});
+        }
+        boost::json::array array;
+        for (auto& [key, entry] : entries) array.push_back(std::move(entry));
         return pair("map", std::move(array));
     }
     }
