@@ -4,28 +4,26 @@
 #include "amqp/errors.hpp"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
-#include <regex>
+#include <memory>
 #include <unordered_map>
 
 namespace baton::broker::core {
 
 struct Access::Patterns {
-    std::unordered_map<std::string, std::regex> compiled;
+    std::unordered_map<std::string, std::unique_ptr<re2::RE2>> compiled;
 };
 
 Access::Access() : patterns_(std::make_unique<Patterns>()) {}
 Access::~Access() = default;
 
 Outcome<void> Access::check_pattern(const std::string& pattern) const {
-    // The standard library reports a broken pattern by throwing; this is the border to it.
-    try {
-        const std::regex compiled(pattern);
-        return boost::system::in_place_value;
-    } catch (const std::regex_error& error) {
-        return Failure{amqp::ReplyCode::precondition_failed,
-                       fmt::format("'{}' is not a regular expression: {}", pattern, error.what())};
-    }
+    const re2::RE2 compiled(pattern, re2::RE2::Quiet);
+    if (compiled.ok()) return boost::system::in_place_value;
+    return Failure{amqp::ReplyCode::precondition_failed,
+                   fmt::format("'{}' is not a regular expression: {}", pattern,
+                               compiled.error())};
 }
 
 // A pattern matches anywhere in the name; the empty one matches only the empty name.
@@ -34,10 +32,12 @@ bool Access::matches(const std::string& pattern, std::string_view name) {
     if (pattern.empty() || pattern == "^$") return name.empty();
     auto found = patterns_->compiled.find(pattern);
     if (found == patterns_->compiled.end()) {
-        if (!check_pattern(pattern)) return false;
-        found = patterns_->compiled.emplace(pattern, std::regex(pattern)).first;
+        auto compiled = std::make_unique<re2::RE2>(pattern, re2::RE2::Quiet);
+        found = patterns_->compiled.emplace(pattern, std::move(compiled)).first;
     }
-    return std::regex_search(name.begin(), name.end(), found->second);
+    // A pattern that came broken from elsewhere matches nothing.
+    return found->second->ok() &&
+           re2::RE2::PartialMatch(re2::StringPiece(name.data(), name.size()), *found->second);
 }
 
 bool Access::may(const User* user, std::string_view vhost, Right right, std::string_view name) {

@@ -11,9 +11,9 @@
 
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
+#include "base/reference_count.hpp"
 #include "broker/core/ids.hpp"
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -195,7 +195,7 @@ private:
     void release();
     static void destroy(Message* message);
 
-    std::atomic<std::uint32_t> references_{1};
+    ReferenceCount references_;
     std::uint16_t routing_bytes_ = 0;
     bool persistent_ = false;
     std::uint8_t priority_ = 0;
@@ -208,11 +208,11 @@ private:
 };
 
 inline MessageRef::MessageRef(const MessageRef& other) : message_(other.message_) {
-    if (message_ != nullptr) message_->references_.fetch_add(1, std::memory_order_relaxed);
+    if (message_ != nullptr) message_->references_.add();
 }
 
 inline MessageRef MessageRef::share(Message& message) {
-    message.references_.fetch_add(1, std::memory_order_relaxed);
+    message.references_.add();
     return MessageRef(&message);
 }
 
@@ -220,11 +220,8 @@ inline MessageRef::~MessageRef() {
     if (message_ != nullptr) message_->release();
 }
 
-// The last holder needs no atomic write: nobody else can see the message any more.
 inline void Message::release() {
-    if (references_.load(std::memory_order_acquire) == 1 ||
-        references_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-        destroy(this);
+    if (references_.drop()) destroy(this);
 }
 
 } // namespace baton::broker::core
