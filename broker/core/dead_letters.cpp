@@ -52,7 +52,11 @@ void Protocol::send_delayed(const Burial& burial, Exchange& exchange) {
     amqp::Properties properties = properties_of(held.properties());
     if (!properties.headers) properties.headers.emplace();
     const std::int64_t delay = properties.headers->integer("x-delay").value_or(0);
-    properties.headers->set("x-delay", amqp::FieldValue(-delay));
+    // As 'I' where it fits: some clients read a negative 'l' as a huge number.
+    if (delay <= INT32_MAX)
+        properties.headers->set("x-delay", amqp::FieldValue(static_cast<std::int32_t>(-delay)));
+    else
+        properties.headers->set("x-delay", amqp::FieldValue(-delay));
     const MessageRef message =
         with_properties(held, properties, held.exchange(), held.routing_key());
     const auto queues =
