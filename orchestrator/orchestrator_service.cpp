@@ -28,7 +28,8 @@ Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source,
 
 std::vector<runtime::Partition> partitions_of(const Options& options) {
     std::vector<runtime::Partition> all;
-    for (runtime::Partition part = 0; part < options.partitions; ++part) all.push_back(part);
+    for (runtime::Partition part = 0; part < options.partitions; ++part)
+        all.push_back(part);
     return all;
 }
 
@@ -45,7 +46,8 @@ runtime::EngineOptions engine_options(const Options& options) {
 
 struct OrchestratorService::Parts {
     Parts(Options given, runtime::RunStore& store, const Clock& time)
-        : options(std::move(given)), clock(time),
+        : options(std::move(given)),
+          clock(time),
           engine(engine_options(options), store, clock, compile,
                  {.ready = [this](std::string secret) { messaging->set_secret(std::move(secret)); },
                   .tell = [this](runtime::Told told) { messaging->tell(std::move(told)); },
@@ -70,7 +72,9 @@ OrchestratorService::OrchestratorService(Options options, runtime::RunStore& sto
                                          const Clock& clock)
     : parts_(std::make_unique<Parts>(std::move(options), store, clock)) {}
 
-OrchestratorService::~OrchestratorService() { stop(); }
+OrchestratorService::~OrchestratorService() {
+    stop();
+}
 
 Outcome<void> OrchestratorService::start() {
     Parts& parts = *parts_;
@@ -97,8 +101,8 @@ void OrchestratorService::stop() {
     Parts& parts = *parts_;
     if (!parts.is_running) return;
     parts.is_running = false;
-    // No more reports; what is on its way gets confirmed; the engine writes its cursor and ends; then
-    // the connection. Each step only after the one before it.
+    // No more reports; what is on its way gets confirmed; the engine writes its cursor and ends;
+    // then the connection. Each step only after the one before it.
     auto& context = parts.io->context(0);
     Mailbox<int> drained;
     net::asio::co_spawn(context, parts.messaging->drain(parts.options.drain),
@@ -112,7 +116,9 @@ void OrchestratorService::stop() {
     parts.io.reset();
 }
 
-runtime::Engine& OrchestratorService::engine() { return parts_->engine; }
+runtime::Engine& OrchestratorService::engine() {
+    return parts_->engine;
+}
 
 void OrchestratorService::call(std::string task, std::string with, Duration limit,
                                std::function<void(Outcome<CallAnswer>)> reply) {

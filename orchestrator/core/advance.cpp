@@ -1,4 +1,5 @@
-// The events of a run, each in the order: is it about something current, what does it change, go on.
+// The events of a run, each in the order: is it about something current, what does it change, go
+// on.
 #include "orchestrator/core/advance.hpp"
 
 #include "orchestrator/core/advancing.hpp"
@@ -33,16 +34,15 @@ std::optional<Advancing::Found> Advancing::find(const AttemptRef& ref) {
     const auto found = workflow_.by_path.find(ref.step);
     if (found == workflow_.by_path.end()) return std::nullopt;
     const StepIndex index = found->second;
-    if (ref.undo ? !step(index).compensate
-                 : !std::holds_alternative<TaskKind>(step(index).kind))
+    if (ref.undo ? !step(index).compensate : !std::holds_alternative<TaskKind>(step(index).kind))
         return std::nullopt;
 
     const StepState& one = state(index);
     const Attempts& attempts = attempts_of(index, ref.undo);
     if (ref.attempt == 0 || ref.attempt > attempts.number) return std::nullopt;
     const bool is_last = ref.attempt == attempts.number;
-    const bool is_out = ref.undo ? one.undo == UndoStatus::dispatched
-                                 : one.status == StepStatus::dispatched;
+    const bool is_out =
+        ref.undo ? one.undo == UndoStatus::dispatched : one.status == StepStatus::dispatched;
     const bool is_done = ref.undo ? one.undo == UndoStatus::done : one.status == StepStatus::done;
     return Found{index, is_last && is_out, is_last && is_done};
 }
@@ -138,7 +138,8 @@ void Advancing::on(const AlarmRang&) {
         go_on();
         return;
     }
-    for (StepIndex i = 0; i < run_.steps.size() && !is_closed(run_.status); ++i) ring_step(i);
+    for (StepIndex i = 0; i < run_.steps.size() && !is_closed(run_.status); ++i)
+        ring_step(i);
     // Nothing may have been due: then nothing is noted and nothing is stored.
     if (!made_.facts.empty()) go_on();
 }
@@ -172,7 +173,8 @@ void Advancing::ring_step(StepIndex index) {
         break;
     case StepStatus::running:
         if (may_start && one.due != Time{} && one.due <= now_) {
-            for (const StepIndex child : step(index).children) cancel(child);
+            for (const StepIndex child : step(index).children)
+                cancel(child);
             give_up(index, timeout_problem({one.due, "the block's timeout"}), "timeout", {});
         }
         break;
@@ -181,7 +183,8 @@ void Advancing::ring_step(StepIndex index) {
     case StepStatus::dead:
     case StepStatus::cancelled:
     case StepStatus::skipped:
-    case StepStatus::blocked: break;
+    case StepStatus::blocked:
+        break;
     }
     switch (one.undo) {
     case UndoStatus::dispatched:
@@ -194,7 +197,8 @@ void Advancing::ring_step(StepIndex index) {
         break;
     case UndoStatus::none:
     case UndoStatus::done:
-    case UndoStatus::dead: break;
+    case UndoStatus::dead:
+        break;
     }
 }
 
@@ -218,7 +222,9 @@ void Advancing::on(const CancelRequested& event) {
         cancel_open_steps();
         close_run(RunStatus::cancelled);
         break;
-    case OnCancel::compensate: begin_compensation(Ending::cancel); break;
+    case OnCancel::compensate:
+        begin_compensation(Ending::cancel);
+        break;
     }
     go_on();
 }
@@ -227,7 +233,8 @@ void Advancing::on(const RunRetried&) {
     switch (run_.status) {
     case RunStatus::failed:
     case RunStatus::timed_out:
-    case RunStatus::paused: break;
+    case RunStatus::paused:
+        break;
     case RunStatus::queued:
     case RunStatus::running:
     case RunStatus::compensating:
@@ -235,7 +242,8 @@ void Advancing::on(const RunRetried&) {
     case RunStatus::cancelled:
     case RunStatus::compensated:
         made_.refusal = fmt::format("the run is {}; only a failed, timed out or paused run can be "
-                                    "retried", word_of(run_.status));
+                                    "retried",
+                                    word_of(run_.status));
         return;
     }
     note(FactKind::retry_requested);
@@ -327,8 +335,7 @@ std::optional<Time> next_deadline(const Workflow& workflow, const Run& run) {
         const StepState& one = run.steps[i];
         switch (one.status) {
         case StepStatus::dispatched:
-            if (const auto silence =
-                    silence_of(std::get<TaskKind>(step.kind).call, one.attempts))
+            if (const auto silence = silence_of(std::get<TaskKind>(step.kind).call, one.attempts))
                 consider(silence->due);
             break;
         case StepStatus::backing_off:
@@ -343,7 +350,8 @@ std::optional<Time> next_deadline(const Workflow& workflow, const Run& run) {
         case StepStatus::dead:
         case StepStatus::cancelled:
         case StepStatus::skipped:
-        case StepStatus::blocked: break;
+        case StepStatus::blocked:
+            break;
         }
         if (one.undo == UndoStatus::backing_off) consider(one.undo_attempts.due);
         if (one.undo == UndoStatus::dispatched)

@@ -1,6 +1,6 @@
 // The step function: what an event does to a run. Pure: no clock, no randomness (jitter comes from
-// ids), no I/O; the same run, event and time give the same result on every machine, so a history can
-// be replayed and a simulation believed.
+// ids), no I/O; the same run, event and time give the same result on every machine, so a history
+// can be replayed and a simulation believed.
 #pragma once
 
 #include "base/clock.hpp"
@@ -18,13 +18,13 @@ namespace baton::orchestrator::core {
 // A task that died in this transition, for the list of dead letters.
 struct DeadTask {
     AttemptRef ref;
-    std::string reason;        // "exhausted", "not_retryable", "timeout", "compensation", "lost"
-    std::string task;          // route
+    std::string reason;         // "exhausted", "not_retryable", "timeout", "compensation", "lost"
+    std::string task;           // route
     std::uint32_t attempts = 0; // of the last series
     std::string error_type;
     Document error;
     Document input;
-    Document message;          // of the broker, when the message itself was given up
+    Document message; // of the broker, when the message itself was given up
 };
 
 struct Transition {

@@ -33,7 +33,7 @@ private:
     // advance.cpp
     struct Found {
         StepIndex index = no_step;
-        bool is_current = false; // with the workers right now
+        bool is_current = false;  // with the workers right now
         bool is_accepted = false; // its result is the one that counts already
     };
     std::optional<Found> find(const AttemptRef& ref);

@@ -13,7 +13,9 @@ namespace {
 using expression::MapEntry;
 using expression::Value;
 
-Value value_of(const Document& document) { return Value::sharing_json(document.shared_json()); }
+Value value_of(const Document& document) {
+    return Value::sharing_json(document.shared_json());
+}
 
 Value timestamp_of(Time time) {
     const auto micros = micros_of(time);
@@ -118,9 +120,9 @@ Evaluated<bool> decide(const expression::Program& program, const Scope& scope,
                        std::string_view what) {
     BATON_ASSIGN(const Value value, evaluate(program, scope, what));
     if (value.kind() != expression::Kind::boolean)
-        return expression_problem(what, "",
-                                  fmt::format("gives {}, not true or false",
-                                              expression::plain_name(value.kind())));
+        return expression_problem(
+            what, "",
+            fmt::format("gives {}, not true or false", expression::plain_name(value.kind())));
     return value.as_boolean();
 }
 
@@ -133,7 +135,8 @@ Evaluated<Time> moment(const expression::Program& program, const Scope& scope,
     }
     if (value.kind() == expression::Kind::text)
         if (const auto time = parse_moment(value.as_text())) return *time;
-    return expression_problem(what, "", "is neither a timestamp nor text such as 2026-01-31T12:00:00Z");
+    return expression_problem(what, "",
+                              "is neither a timestamp nor text such as 2026-01-31T12:00:00Z");
 }
 
 Document block_output(const Workflow& workflow, const Run& run, StepIndex block) {

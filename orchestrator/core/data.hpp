@@ -16,10 +16,10 @@
 
 namespace baton::orchestrator::core {
 
-// The names: input, vars, run, every step that is done (by its id), and where they exist `error` and
-// `result`. A step that is not done, or gave null, is no name at all: so default(step.field, x) and
-// has(step.field) say what one expects of a step that was skipped. A block shows what its children
-// gave so far. Everything referred to must outlive the Scope.
+// The names: input, vars, run, every step that is done (by its id), and where they exist `error`
+// and `result`. A step that is not done, or gave null, is no name at all: so default(step.field, x)
+// and has(step.field) say what one expects of a step that was skipped. A block shows what its
+// children gave so far. Everything referred to must outlive the Scope.
 struct Scope {
     const Workflow& workflow;
     const Run& run;

@@ -4,7 +4,6 @@
 #include <boost/json/error.hpp>
 #include <boost/json/parser.hpp>
 #include <boost/json/serialize.hpp>
-
 #include <fmt/format.h>
 
 namespace baton::orchestrator::core {

@@ -143,9 +143,9 @@ void Advancing::compensate_next() {
             if (one.status == StepStatus::dispatched) return; // awaited
             if (one.undo == UndoStatus::dispatched || one.undo == UndoStatus::backing_off) return;
             if (!step(i).compensate || one.undo != UndoStatus::none) continue;
-            const bool is_due = one.status == StepStatus::done ||
-                                (step(i).compensate->on == Compensation::On::attempted &&
-                                 one.attempts.number > 0);
+            const bool is_due =
+                one.status == StepStatus::done ||
+                (step(i).compensate->on == Compensation::On::attempted && one.attempts.number > 0);
             if (!is_due) continue;
             if (newest == no_step || one.closed_order > state(newest).closed_order) newest = i;
         }

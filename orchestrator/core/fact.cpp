@@ -14,10 +14,10 @@ namespace baton::orchestrator::core {
 namespace {
 
 constexpr std::array<std::string_view, 20> fact_words = {
-    "run_started",   "run_status",    "task_dispatched", "task_started",   "task_completed",
-    "task_failed",   "task_deferred", "task_cancelled",  "late_result",    "step_started",
-    "step_done",     "step_sent",     "step_skipped",    "step_blocked",   "step_cancelled",
-    "error_caught",  "step_dead",     "step_revived",    "cancel_requested", "retry_requested",
+    "run_started",  "run_status",    "task_dispatched", "task_started",     "task_completed",
+    "task_failed",  "task_deferred", "task_cancelled",  "late_result",      "step_started",
+    "step_done",    "step_sent",     "step_skipped",    "step_blocked",     "step_cancelled",
+    "error_caught", "step_dead",     "step_revived",    "cancel_requested", "retry_requested",
 };
 static_assert(static_cast<std::size_t>(FactKind::retry_requested) + 1 == fact_words.size());
 
@@ -59,7 +59,8 @@ private:
     void quoted(std::string_view value) {
         for (const char c : value)
             if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) {
-                out_ += boost::json::serialize(boost::json::string_view{value.data(), value.size()});
+                out_ +=
+                    boost::json::serialize(boost::json::string_view{value.data(), value.size()});
                 return;
             }
         out_ += '"';
@@ -95,13 +96,19 @@ void append(std::string& out, const Fact& fact) {
     case FactKind::task_completed:
         if (!fact.undo) members.json("output", fact.output);
         break;
-    case FactKind::late_result: members.json("output", fact.output); break;
+    case FactKind::late_result:
+        members.json("output", fact.output);
+        break;
     case FactKind::step_done:
         if (!fact.output.is_null()) members.json("output", fact.output);
         break;
-    case FactKind::task_failed: members.time("retry_at", fact.due); break;
+    case FactKind::task_failed:
+        members.time("retry_at", fact.due);
+        break;
     case FactKind::task_deferred:
-    case FactKind::step_started: members.time("until", fact.due); break;
+    case FactKind::step_started:
+        members.time("until", fact.due);
+        break;
     case FactKind::run_started:
     case FactKind::task_started:
     case FactKind::task_cancelled:
@@ -113,7 +120,8 @@ void append(std::string& out, const Fact& fact) {
     case FactKind::step_dead:
     case FactKind::step_revived:
     case FactKind::cancel_requested:
-    case FactKind::retry_requested: break;
+    case FactKind::retry_requested:
+        break;
     }
     members.text("task", fact.task);
     members.text("worker", fact.worker);
@@ -150,8 +158,7 @@ std::optional<Time> time_in(const boost::json::object& object, std::string_view 
     const auto part = [&text](std::size_t at, std::size_t size) -> std::optional<int> {
         int value = 0;
         if (at + size > text.size()) return std::nullopt;
-        const auto [end, error] =
-            std::from_chars(text.data() + at, text.data() + at + size, value);
+        const auto [end, error] = std::from_chars(text.data() + at, text.data() + at + size, value);
         if (error != std::errc{} || end != text.data() + at + size) return std::nullopt;
         return value;
     };
@@ -230,7 +237,9 @@ Command dispatch_of(const RunName& run, const Fact& fact) {
 
 } // namespace
 
-std::string_view word_of(FactKind kind) { return fact_words[static_cast<std::size_t>(kind)]; }
+std::string_view word_of(FactKind kind) {
+    return fact_words[static_cast<std::size_t>(kind)];
+}
 
 void append_json(std::string& out, std::span<const Fact> facts) {
     out += '[';
@@ -244,7 +253,8 @@ void append_json(std::string& out, std::span<const Fact> facts) {
 }
 
 Outcome<std::vector<Fact>> facts_from_json(std::string_view json) {
-    BATON_ASSIGN(const Document document, Document::parse(std::string{json}, Document::stored_depth_max));
+    BATON_ASSIGN(const Document document,
+                 Document::parse(std::string{json}, Document::stored_depth_max));
     if (!document.json().is_array())
         return Failure{make_error_code(boost::json::error::not_array),
                        "a transition in the history is no JSON array"};
@@ -257,18 +267,19 @@ Outcome<std::vector<Fact>> facts_from_json(std::string_view json) {
 
 std::optional<Command> command_of(const RunName& run, const Fact& fact) {
     switch (fact.kind) {
-    case FactKind::task_dispatched: return dispatch_of(run, fact);
+    case FactKind::task_dispatched:
+        return dispatch_of(run, fact);
     case FactKind::task_cancelled:
         return CancelTask{run.run_id, {fact.step, fact.undo, fact.attempt}, fact.task};
     case FactKind::run_status:
         // That it runs is no news: nobody would subscribe to it, and every run would pay for it.
         if (fact.status == RunStatus::running) return std::nullopt;
-        return AnnounceRun{run.run_id, run.workflow, run.workflow_version,
-                           fact.status, fact.output, fact.error};
+        return AnnounceRun{run.run_id,  run.workflow, run.workflow_version,
+                           fact.status, fact.output,  fact.error};
     case FactKind::step_dead:
         if (fact.task.empty()) return std::nullopt;
-        return AnnounceDeadTask{run.run_id, run.workflow,
-                                {fact.step, fact.undo, fact.attempt}, fact.task, fact.error};
+        return AnnounceDeadTask{
+            run.run_id, run.workflow, {fact.step, fact.undo, fact.attempt}, fact.task, fact.error};
     case FactKind::run_started:
     case FactKind::task_started:
     case FactKind::task_completed:
@@ -284,7 +295,8 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact) {
     case FactKind::error_caught:
     case FactKind::step_revived:
     case FactKind::cancel_requested:
-    case FactKind::retry_requested: return std::nullopt;
+    case FactKind::retry_requested:
+        return std::nullopt;
     }
     return std::nullopt;
 }

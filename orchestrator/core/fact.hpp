@@ -5,7 +5,7 @@
 // other members that say something:
 //
 //   fact             members
-//   run_started      
+//   run_started
 //   run_status       status, output?, error?         the run has this status from now on
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,
 //                    start_by?, deadline?, heartbeat_ms?
@@ -68,17 +68,17 @@ enum class FactKind : std::uint8_t {
 
 struct Fact {
     FactKind kind{};
-    std::string step;               // path; empty for facts of the run
+    std::string step; // path; empty for facts of the run
     bool undo = false;
     std::uint32_t attempt = 0;
-    RunStatus status{};             // of run_status
-    std::string task;               // route
+    RunStatus status{}; // of run_status
+    std::string task;   // route
     std::string worker;
-    std::string text;               // reason
+    std::string text; // reason
     Document input;
     Document output;
-    Document error;                 // problem as an object; null: none
-    std::optional<Time> due;        // retry_at, until
+    Document error;          // problem as an object; null: none
+    std::optional<Time> due; // retry_at, until
     // of task_dispatched
     std::uint32_t attempt_of_series = 0;
     std::uint32_t max_attempts = 0;

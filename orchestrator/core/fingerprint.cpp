@@ -15,8 +15,10 @@ std::string hmac_sha256(std::string_view key, std::string_view text) {
     std::string padded = key.size() > block_bytes ? sha256(key) : std::string{key};
     padded.resize(block_bytes, '\0');
     std::string inner = padded, outer = padded;
-    for (char& c : inner) c = static_cast<char>(c ^ 0x36);
-    for (char& c : outer) c = static_cast<char>(c ^ 0x5c);
+    for (char& c : inner)
+        c = static_cast<char>(c ^ 0x36);
+    for (char& c : outer)
+        c = static_cast<char>(c ^ 0x5c);
     inner += text;
     outer += sha256(inner);
     return sha256(outer);

@@ -1,8 +1,8 @@
 // Checking input against its schema.
 #include "orchestrator/core/input.hpp"
 
-#include <boost/json/object.hpp>
 #include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,45 +15,68 @@ namespace json = boost::json;
 
 std::string_view word_of_type(Schema::Type type) {
     switch (type) {
-    case Schema::Type::any: return "any";
-    case Schema::Type::string: return "string";
-    case Schema::Type::integer: return "integer";
-    case Schema::Type::number: return "number";
-    case Schema::Type::boolean: return "boolean";
-    case Schema::Type::array: return "array";
-    case Schema::Type::object: return "object";
+    case Schema::Type::any:
+        return "any";
+    case Schema::Type::string:
+        return "string";
+    case Schema::Type::integer:
+        return "integer";
+    case Schema::Type::number:
+        return "number";
+    case Schema::Type::boolean:
+        return "boolean";
+    case Schema::Type::array:
+        return "array";
+    case Schema::Type::object:
+        return "object";
     }
     return "any";
 }
 
 std::string_view word_of_value(const json::value& value) {
     switch (value.kind()) {
-    case json::kind::null: return "null";
-    case json::kind::bool_: return "boolean";
+    case json::kind::null:
+        return "null";
+    case json::kind::bool_:
+        return "boolean";
     case json::kind::int64:
-    case json::kind::uint64: return "integer";
-    case json::kind::double_: return "number";
-    case json::kind::string: return "string";
-    case json::kind::array: return "array";
-    case json::kind::object: return "object";
+    case json::kind::uint64:
+        return "integer";
+    case json::kind::double_:
+        return "number";
+    case json::kind::string:
+        return "string";
+    case json::kind::array:
+        return "array";
+    case json::kind::object:
+        return "object";
     }
     return "unknown";
 }
 
 bool has_type(const json::value& value, Schema::Type type) {
     switch (type) {
-    case Schema::Type::any: return true;
-    case Schema::Type::string: return value.is_string();
-    case Schema::Type::integer: return value.is_int64() || value.is_uint64();
-    case Schema::Type::number: return value.is_number();
-    case Schema::Type::boolean: return value.is_bool();
-    case Schema::Type::array: return value.is_array();
-    case Schema::Type::object: return value.is_object();
+    case Schema::Type::any:
+        return true;
+    case Schema::Type::string:
+        return value.is_string();
+    case Schema::Type::integer:
+        return value.is_int64() || value.is_uint64();
+    case Schema::Type::number:
+        return value.is_number();
+    case Schema::Type::boolean:
+        return value.is_bool();
+    case Schema::Type::array:
+        return value.is_array();
+    case Schema::Type::object:
+        return value.is_object();
     }
     return true;
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 // '9' stands for a digit, everything else for itself.
 bool looks_like(std::string_view text, std::string_view form) {
@@ -91,7 +114,8 @@ bool is_date_time(std::string_view text) {
     if (!rest.empty() && rest[0] == '.') {
         rest.remove_prefix(1);
         if (rest.empty() || !is_digit(rest[0])) return false;
-        while (!rest.empty() && is_digit(rest[0])) rest.remove_prefix(1);
+        while (!rest.empty() && is_digit(rest[0]))
+            rest.remove_prefix(1);
     }
     if (rest == "Z" || rest == "z") return true;
     return rest.size() == 6 && (rest[0] == '+' || rest[0] == '-') &&
@@ -204,7 +228,7 @@ void check_value(const Schema& schema, const json::value& value, const std::stri
     }
     if (value.is_array()) check_size(schema, value.get_array().size(), "items", where, complaints);
     if (value.is_number()) {
-        const double number = value.is_double() ? value.get_double()
+        const double number = value.is_double()  ? value.get_double()
                               : value.is_int64() ? static_cast<double>(value.get_int64())
                                                  : static_cast<double>(value.get_uint64());
         if (schema.minimum && number < *schema.minimum)

@@ -11,7 +11,7 @@
 namespace baton::orchestrator::core {
 
 struct CheckedInput {
-    Document input;                  // with defaults; meaningless when there are complaints
+    Document input;                      // with defaults; meaningless when there are complaints
     std::vector<std::string> complaints; // all of them: "input.email: required", for people
 };
 

@@ -23,12 +23,20 @@ Tally tally(const Run& run, const std::vector<StepIndex>& predecessors) {
         case StepStatus::dispatched:
         case StepStatus::backing_off:
         case StepStatus::running:
-        case StepStatus::sleeping: ++tally.open; break;
-        case StepStatus::done: ++tally.done; break;
+        case StepStatus::sleeping:
+            ++tally.open;
+            break;
+        case StepStatus::done:
+            ++tally.done;
+            break;
         case StepStatus::skipped:
-        case StepStatus::cancelled: ++tally.skipped; break;
+        case StepStatus::cancelled:
+            ++tally.skipped;
+            break;
         case StepStatus::dead:
-        case StepStatus::blocked: ++tally.failed; break;
+        case StepStatus::blocked:
+            ++tally.failed;
+            break;
         }
     }
     return tally;

@@ -24,8 +24,8 @@ Duration pause_after(const RetryPolicy& policy, std::uint32_t failed_attempts) {
 }
 
 Duration with_jitter(Duration pause, std::uint32_t jitter_percent, std::uint64_t seed) {
-    const std::int64_t reach = static_cast<std::int64_t>(
-        static_cast<__int128>(pause.count()) * std::min(jitter_percent, 100u) / 100);
+    const std::int64_t reach = static_cast<std::int64_t>(static_cast<__int128>(pause.count()) *
+                                                         std::min(jitter_percent, 100u) / 100);
     if (reach <= 0) return pause;
     Random random(seed);
     const auto moved = random.below(static_cast<std::uint64_t>(2 * reach + 1));
@@ -52,8 +52,8 @@ std::optional<Time> next_attempt(const TaskCall& call, const Attempts& attempts,
     if (!is_retryable(call.retry, problem)) return std::nullopt;
     if (attempts.of_series() >= call.retry.max_attempts) return std::nullopt;
 
-    Duration pause = with_jitter(pause_after(call.retry, attempts.of_series()),
-                                 call.retry.jitter_percent, seed);
+    Duration pause =
+        with_jitter(pause_after(call.retry, attempts.of_series()), call.retry.jitter_percent, seed);
     // The worker knows when its target is ready again; earlier makes no sense.
     if (problem.retry_after) pause = std::max(pause, *problem.retry_after);
     const Time due = now + pause;

@@ -46,22 +46,22 @@ enum class UndoStatus : std::uint8_t { none, dispatched, backing_off, done, dead
 std::string_view word_of(StepStatus status);
 std::string_view word_of(UndoStatus status);
 
-// The tries of a task. Attempt numbers never repeat within a step; a series is what the retry policy
-// counts, and an operator begins a new one.
+// The tries of a task. Attempt numbers never repeat within a step; a series is what the retry
+// policy counts, and an operator begins a new one.
 struct Attempts {
-    std::uint32_t number = 0;           // of the current or last attempt; 0: none yet
-    std::uint32_t before_series = 0;    // attempts of earlier series
-    Time series_at{};                   // when the series began: schedule_to_close counts from here
+    std::uint32_t number = 0;        // of the current or last attempt; 0: none yet
+    std::uint32_t before_series = 0; // attempts of earlier series
+    Time series_at{};                // when the series began: schedule_to_close counts from here
     Time dispatched_at{};
-    Time due{};                         // of backing_off: the next attempt; of a deferral: its end
+    Time due{}; // of backing_off: the next attempt; of a deferral: its end
     bool deferred = false;
-    std::optional<Time> started_at;     // stored for tasks with a heartbeat, else memory
+    std::optional<Time> started_at; // stored for tasks with a heartbeat, else memory
     // memory
-    std::optional<Time> seen_at;        // last heartbeat
+    std::optional<Time> seen_at; // last heartbeat
     // No clock of the attempt begins before this: when this process first saw the run (reports may
     // have waited for it), or when the message was last known to wait in its queue.
     Time clock_floor{};
-    std::uint64_t queue_position = 0;   // which message of its queue it is; 0: not known
+    std::uint64_t queue_position = 0; // which message of its queue it is; 0: not known
     std::string worker;
     Document progress;
 
@@ -70,12 +70,12 @@ struct Attempts {
 
 struct StepState {
     StepStatus status = StepStatus::waiting;
-    bool sent = false;                  // a go pointed here
+    bool sent = false; // a go pointed here
     Attempts attempts;
-    Time due{};                         // sleeping: when it ends; running block: its timeout or zero
-    std::uint32_t closed_order = 0;     // done is 1, 2, ... in the order of closing; undo goes back
+    Time due{};                     // sleeping: when it ends; running block: its timeout or zero
+    std::uint32_t closed_order = 0; // done is 1, 2, ... in the order of closing; undo goes back
     Document output;
-    Document error;                     // of the last failure; null: none
+    Document error; // of the last failure; null: none
     UndoStatus undo = UndoStatus::none;
     Attempts undo_attempts;
     Document undo_error;
@@ -86,18 +86,18 @@ enum class Ending : std::uint8_t { none, failure, timeout, cancel };
 
 struct Run {
     std::string id;
-    std::uint64_t version = 0;          // transitions committed; changed by the engine alone
+    std::uint64_t version = 0; // transitions committed; changed by the engine alone
     RunStatus status = RunStatus::queued;
     Time started_at{};
-    std::optional<Time> deadline;       // of the whole run
+    std::optional<Time> deadline; // of the whole run
     std::optional<Time> closed_at;
     Document input;
     Document output;
-    Document error;                     // problem, with "step" where it came from; null: none
-    Document cause;                     // the first error, while `error` says that an undo failed
+    Document error; // problem, with "step" where it came from; null: none
+    Document cause; // the first error, while `error` says that an undo failed
     Ending ending = Ending::none;
-    std::uint32_t closed_steps = 0;     // source of closed_order
-    std::vector<StepState> steps;       // parallel to Workflow::steps
+    std::uint32_t closed_steps = 0; // source of closed_order
+    std::vector<StepState> steps;   // parallel to Workflow::steps
 };
 
 Run new_run(const Workflow& workflow, std::string id);
@@ -109,12 +109,14 @@ constexpr bool is_closed(StepStatus status) {
     case StepStatus::dispatched:
     case StepStatus::backing_off:
     case StepStatus::running:
-    case StepStatus::sleeping: return false;
+    case StepStatus::sleeping:
+        return false;
     case StepStatus::done:
     case StepStatus::dead:
     case StepStatus::cancelled:
     case StepStatus::skipped:
-    case StepStatus::blocked: return true;
+    case StepStatus::blocked:
+        return true;
     }
     return true;
 }

@@ -1,6 +1,6 @@
 // The stored form of a run, format 1:
 //   {"f":1,"closed_steps":2,"ending":1?,"deadline":µs?,"error":{..}?,"cause":{..}?,
-//    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started_at]?,
+//    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started]?,
 //             "sent":true?,"due":µs?,"n":closed_order?,"o":output?,"e":error?,
 //             "u":undo?,"ua":[..]?,"ue":error?},..}}
 // Steps that are as new are left out. Times are microseconds since the epoch, 0 for none.
@@ -17,7 +17,9 @@ namespace baton::orchestrator::core {
 namespace {
 
 // The numbers are stored; never renumber.
-constexpr int number_of(StepStatus status) { return static_cast<int>(status); }
+constexpr int number_of(StepStatus status) {
+    return static_cast<int>(status);
+}
 static_assert(number_of(StepStatus::waiting) == 0 && number_of(StepStatus::done) == 5 &&
               number_of(StepStatus::blocked) == 9);
 
@@ -140,7 +142,8 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
 }
 
 Outcome<void> read_state_json(std::string_view json, const Workflow& workflow, Run& run) {
-    BATON_ASSIGN(const Document whole, Document::parse(std::string{json}, Document::stored_depth_max));
+    BATON_ASSIGN(const Document whole,
+                 Document::parse(std::string{json}, Document::stored_depth_max));
     if (!whole.json().is_object()) return does_not_fit("it is no object");
     const auto& object = whole.json().get_object();
     const auto format = integer(object.if_contains("f"));

@@ -5,15 +5,24 @@ namespace baton::orchestrator::core {
 
 std::string_view word_of(RunStatus status) {
     switch (status) {
-    case RunStatus::queued: return "queued";
-    case RunStatus::running: return "running";
-    case RunStatus::paused: return "paused";
-    case RunStatus::compensating: return "compensating";
-    case RunStatus::completed: return "completed";
-    case RunStatus::failed: return "failed";
-    case RunStatus::cancelled: return "cancelled";
-    case RunStatus::timed_out: return "timed_out";
-    case RunStatus::compensated: return "compensated";
+    case RunStatus::queued:
+        return "queued";
+    case RunStatus::running:
+        return "running";
+    case RunStatus::paused:
+        return "paused";
+    case RunStatus::compensating:
+        return "compensating";
+    case RunStatus::completed:
+        return "completed";
+    case RunStatus::failed:
+        return "failed";
+    case RunStatus::cancelled:
+        return "cancelled";
+    case RunStatus::timed_out:
+        return "timed_out";
+    case RunStatus::compensated:
+        return "compensated";
     }
     return "unknown";
 }

@@ -1,8 +1,7 @@
 // What happens to steps: started, tried, tried again, done, caught, dead.
-#include "orchestrator/core/advancing.hpp"
-
 #include "base/assert.hpp"
 #include "base/overloaded.hpp"
+#include "orchestrator/core/advancing.hpp"
 #include "orchestrator/core/ready.hpp"
 #include "orchestrator/core/retry.hpp"
 
@@ -54,10 +53,17 @@ bool Advancing::look_at(StepIndex index) {
     StepState& one = state(index);
     if (one.status == StepStatus::waiting) {
         switch (readiness(workflow_, run_, index)) {
-        case Readiness::wait: return false;
-        case Readiness::start: start(index); return true;
-        case Readiness::skip: close_without_result(index, StepStatus::skipped); return true;
-        case Readiness::block: close_without_result(index, StepStatus::blocked); return true;
+        case Readiness::wait:
+            return false;
+        case Readiness::start:
+            start(index);
+            return true;
+        case Readiness::skip:
+            close_without_result(index, StepStatus::skipped);
+            return true;
+        case Readiness::block:
+            close_without_result(index, StepStatus::blocked);
+            return true;
         }
     }
     if (one.status == StepStatus::running) {
@@ -80,59 +86,60 @@ void Advancing::start(StepIndex index) {
         if (!*wanted) return close_without_result(index, StepStatus::skipped);
     }
     if (one.cancel_rest)
-        for (const StepIndex rest : one.predecessors) cancel(rest);
+        for (const StepIndex rest : one.predecessors)
+            cancel(rest);
 
-    std::visit(
-        Overloaded{
-            [&](const TaskKind&) { dispatch(index, false); },
-            [&](const DoKind&) {
-                state(index).status = StepStatus::running;
-                state(index).due = one.block_timeout ? now_ + *one.block_timeout : Time{};
-                note(FactKind::step_started, index);
-            },
-            [&](const ParallelKind&) {
-                state(index).status = StepStatus::running;
-                state(index).due = one.block_timeout ? now_ + *one.block_timeout : Time{};
-                note(FactKind::step_started, index);
-            },
-            [&](const SwitchKind& kind) { start_switch(index, kind); },
-            [&](const SetKind& kind) {
-                const auto values = fill(kind.values, scope(), "set");
-                if (!values) return give_up(index, values.error(), "not_retryable", {});
-                complete(index, *values, false);
-            },
-            [&](const WaitKind& kind) {
-                state(index).status = StepStatus::sleeping;
-                state(index).due = now_ + kind.duration;
-                note(FactKind::step_started, index).due = state(index).due;
-            },
-            [&](const WaitUntilKind& kind) {
-                const auto time = moment(kind.time, scope(), "wait_until");
-                if (!time) return give_up(index, time.error(), "not_retryable", {});
-                state(index).status = StepStatus::sleeping;
-                state(index).due = *time;
-                note(FactKind::step_started, index).due = *time;
-                if (*time <= now_) complete(index, {}, false);
-            },
-            [&](const EndKind& kind) {
-                close_as_done(index, {});
-                complete_run(kind.output);
-            },
-            [&](const FailKind& kind) {
-                Problem problem;
-                problem.type = kind.type;
-                problem.retryable = false;
-                if (kind.detail) {
-                    const auto detail = fill(*kind.detail, scope(), "fail");
-                    if (!detail) return give_up(index, detail.error(), "not_retryable", {});
-                    const auto& json = detail->json();
-                    problem.detail = json.is_string() ? std::string{json.get_string().c_str()}
-                                                      : std::string{detail->text()};
-                }
-                give_up(index, problem, "failed", {});
-            },
-        },
-        one.kind);
+    std::visit(Overloaded{
+                   [&](const TaskKind&) { dispatch(index, false); },
+                   [&](const DoKind&) {
+                       state(index).status = StepStatus::running;
+                       state(index).due = one.block_timeout ? now_ + *one.block_timeout : Time{};
+                       note(FactKind::step_started, index);
+                   },
+                   [&](const ParallelKind&) {
+                       state(index).status = StepStatus::running;
+                       state(index).due = one.block_timeout ? now_ + *one.block_timeout : Time{};
+                       note(FactKind::step_started, index);
+                   },
+                   [&](const SwitchKind& kind) { start_switch(index, kind); },
+                   [&](const SetKind& kind) {
+                       const auto values = fill(kind.values, scope(), "set");
+                       if (!values) return give_up(index, values.error(), "not_retryable", {});
+                       complete(index, *values, false);
+                   },
+                   [&](const WaitKind& kind) {
+                       state(index).status = StepStatus::sleeping;
+                       state(index).due = now_ + kind.duration;
+                       note(FactKind::step_started, index).due = state(index).due;
+                   },
+                   [&](const WaitUntilKind& kind) {
+                       const auto time = moment(kind.time, scope(), "wait_until");
+                       if (!time) return give_up(index, time.error(), "not_retryable", {});
+                       state(index).status = StepStatus::sleeping;
+                       state(index).due = *time;
+                       note(FactKind::step_started, index).due = *time;
+                       if (*time <= now_) complete(index, {}, false);
+                   },
+                   [&](const EndKind& kind) {
+                       close_as_done(index, {});
+                       complete_run(kind.output);
+                   },
+                   [&](const FailKind& kind) {
+                       Problem problem;
+                       problem.type = kind.type;
+                       problem.retryable = false;
+                       if (kind.detail) {
+                           const auto detail = fill(*kind.detail, scope(), "fail");
+                           if (!detail) return give_up(index, detail.error(), "not_retryable", {});
+                           const auto& json = detail->json();
+                           problem.detail = json.is_string()
+                                                ? std::string{json.get_string().c_str()}
+                                                : std::string{detail->text()};
+                       }
+                       give_up(index, problem, "failed", {});
+                   },
+               },
+               one.kind);
 }
 
 void Advancing::start_switch(StepIndex index, const SwitchKind& kind) {
@@ -289,7 +296,8 @@ void Advancing::cancel(StepIndex index) {
     }
     one.status = StepStatus::cancelled;
     one.closed_order = ++run_.closed_steps;
-    for (const StepIndex child : step(index).children) cancel(child);
+    for (const StepIndex child : step(index).children)
+        cancel(child);
 }
 
 void Advancing::fail_attempt(StepIndex index, bool undo, const Problem& problem,
@@ -342,7 +350,8 @@ void Advancing::give_up(StepIndex index, const Problem& problem, std::string_vie
             // The block ends with this error: its other children are not needed any more.
             state(index).status = StepStatus::cancelled;
             state(index).closed_order = ++run_.closed_steps;
-            for (const StepIndex child : step(at).children) cancel(child);
+            for (const StepIndex child : step(at).children)
+                cancel(child);
         }
         if (caught(at, problem)) return;
         if (at != index) break; // its own catch failed; the block's error is noted there
@@ -377,7 +386,8 @@ bool Advancing::caught(StepIndex index, const Problem& problem) {
     }
     if (problem.type != timeout_type && problem.type != expired_type) return false;
     switch (step(index).on_timeout.then) {
-    case OnTimeout::Then::fail: return false;
+    case OnTimeout::Then::fail:
+        return false;
     case OnTimeout::Then::go_on:
     case OnTimeout::Then::go:
         note(FactKind::error_caught, index).error = error;
@@ -444,9 +454,9 @@ void Advancing::undo_dies(StepIndex index, const Problem& problem, const Documen
 
     Problem failed = problem;
     failed.title = "compensation failed: needs an operator";
-    failed.detail = fmt::format("compensation failed, an operator is needed: undo of '{}': {}",
-                                step(index).path,
-                                problem.detail.empty() ? problem.type : problem.detail);
+    failed.detail =
+        fmt::format("compensation failed, an operator is needed: undo of '{}': {}",
+                    step(index).path, problem.detail.empty() ? problem.type : problem.detail);
     run_.cause = std::exchange(run_.error, error_of_run(failed, step(index).path));
     cancel_open_steps();
     close_run(RunStatus::failed);

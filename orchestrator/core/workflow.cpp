@@ -19,9 +19,11 @@ template <typename Visitor>
 void for_each_target(const Step& step, const Visitor& visit) {
     if (const auto* kind = std::get_if<SwitchKind>(&step.kind))
         for (const SwitchCase& one : kind->cases)
-            for (const StepIndex target : one.go) visit(target);
+            for (const StepIndex target : one.go)
+                visit(target);
     for (const CatchRule& rule : step.catches)
-        for (const StepIndex target : rule.go) visit(target);
+        for (const StepIndex target : rule.go)
+            visit(target);
     if (step.on_timeout.then == OnTimeout::Then::go) visit(step.on_timeout.go);
 }
 
@@ -78,11 +80,12 @@ void link(Workflow& workflow) {
     }
     for (StepIndex i = 0; i < workflow.steps.size(); ++i) {
         Step& step = workflow.steps[i];
-        BATON_ASSERT(step.parent == no_step || step.parent < i, "a block comes before its children");
+        BATON_ASSERT(step.parent == no_step || step.parent < i,
+                     "a block comes before its children");
         (step.parent == no_step ? workflow.top_level : workflow.steps[step.parent].children)
             .push_back(i);
-        step.path = step.parent == no_step ? step.id
-                                           : workflow.steps[step.parent].path + "." + step.id;
+        step.path =
+            step.parent == no_step ? step.id : workflow.steps[step.parent].path + "." + step.id;
         workflow.by_path.emplace(step.path, i);
         workflow.by_id.emplace(step.id, i);
         for_each_target(step, [&](StepIndex target) {
@@ -91,7 +94,8 @@ void link(Workflow& workflow) {
             if (senders.empty() || senders.back() != i) senders.push_back(i);
         });
     }
-    for (Step& step : workflow.steps) step.only_by_go = !step.senders.empty();
+    for (Step& step : workflow.steps)
+        step.only_by_go = !step.senders.empty();
     for (StepIndex i = 0; i < workflow.steps.size(); ++i) {
         Step& step = workflow.steps[i];
         step.predecessors = step.after ? *step.after : implicit_predecessors(workflow, i);

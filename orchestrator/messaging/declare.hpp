@@ -1,5 +1,5 @@
-// Declaring what the contract names. A thing that exists with other arguments is used as it is, with
-// a warning: refusing to work would help nobody.
+// Declaring what the contract names. A thing that exists with other arguments is used as it is,
+// with a warning: refusing to work would help nobody.
 #pragma once
 
 #include "amqp/client/connection.hpp"

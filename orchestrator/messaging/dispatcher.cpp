@@ -33,7 +33,9 @@ Publication event_of(std::string_view exchange, std::string key, std::string bod
     return publication;
 }
 
-std::string path_of(const core::AttemptRef& ref) { return ref.step + (ref.undo ? ":undo" : ""); }
+std::string path_of(const core::AttemptRef& ref) {
+    return ref.step + (ref.undo ? ":undo" : "");
+}
 
 } // namespace
 
@@ -42,7 +44,8 @@ Dispatcher::Dispatcher(net::asio::any_io_executor executor, const Clock& clock,
     : executor_(executor), clock_(clock), engine_(engine), wakeup_(executor) {}
 
 void Dispatcher::add(std::vector<runtime::OutgoingCommand> commands) {
-    for (auto& command : commands) waiting_.push_back({std::move(command), std::nullopt});
+    for (auto& command : commands)
+        waiting_.push_back({std::move(command), std::nullopt});
     wakeup_.set();
 }
 
@@ -114,7 +117,9 @@ void Dispatcher::settled(const amqp::client::Settled& one) {
     flying_.erase(found);
     switch (one.how) {
     case Settlement::confirmed:
-    case Settlement::returned: confirm(outgoing); break; // the unrouted queue has its own consumer
+    case Settlement::returned:
+        confirm(outgoing);
+        break; // the unrouted queue has its own consumer
     case Settlement::nacked:
         refused_.push_back(std::move(outgoing));
         wakeup_.set();
@@ -167,8 +172,8 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 request.priority = task.priority;
                 // At least a millisecond: a message without expiration would live for ever.
                 if (task.start_by)
-                    request.starts_within =
-                        std::max<Duration>(*task.start_by - clock_.now(), std::chrono::milliseconds(1));
+                    request.starts_within = std::max<Duration>(*task.start_by - clock_.now(),
+                                                               std::chrono::milliseconds(1));
                 request.workflow = task.workflow;
                 request.version = task.workflow_version;
                 request.run = task.run_id;

@@ -1,6 +1,7 @@
-// Commands → messages, confirmed. Commands are published in the order they come, pipelined; what the
-// broker did not confirm is published again, after a nack a little later, after a lost connection as
-// soon as there is a new one. Every confirm goes back to the engine, whose outbox cursor it moves.
+// Commands → messages, confirmed. Commands are published in the order they come, pipelined; what
+// the broker did not confirm is published again, after a nack a little later, after a lost
+// connection as soon as there is a new one. Every confirm goes back to the engine, whose outbox
+// cursor it moves.
 //
 // Thread: the executor.
 #pragma once

@@ -29,7 +29,8 @@ json::value json_of(const amqp::FieldValue& value) {
             [](const amqp::Timestamp& one) { return json::value(one.seconds); },
             [](const amqp::FieldArray& one) {
                 json::array items;
-                for (const amqp::FieldValue& item : one.items) items.push_back(json_of(item));
+                for (const amqp::FieldValue& item : one.items)
+                    items.push_back(json_of(item));
                 return json::value(std::move(items));
             },
             [](const amqp::FieldTable& one) { return json::value(json_of(one)); },
@@ -40,7 +41,8 @@ json::value json_of(const amqp::FieldValue& value) {
 
 json::object json_of(const amqp::FieldTable& table) {
     json::object object;
-    for (const auto& [name, value] : table) object[readable(name)] = json_of(value);
+    for (const auto& [name, value] : table)
+        object[readable(name)] = json_of(value);
     return object;
 }
 
@@ -88,7 +90,8 @@ bool is_text(std::string_view body) {
     while (!body.empty()) {
         const auto byte = static_cast<unsigned char>(body[0]);
         const std::size_t size = letter_bytes(body);
-        if (size == 0 || (byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t')) return false;
+        if (size == 0 || (byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t'))
+            return false;
         body.remove_prefix(size);
     }
     return true;

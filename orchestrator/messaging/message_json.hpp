@@ -11,7 +11,8 @@
 
 namespace baton::orchestrator::messaging {
 
-// AMQP's texts are bytes; JSON and databases want UTF-8 without NUL. What is neither becomes U+FFFD.
+// AMQP's texts are bytes; JSON and databases want UTF-8 without NUL. What is neither becomes
+// U+FFFD.
 std::string readable(std::string_view bytes);
 
 // {"exchange", "routing_key", "properties": {..}, "headers": {..}, "body" or "body_hex"}. The

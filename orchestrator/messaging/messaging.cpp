@@ -27,7 +27,10 @@ void stop_program(std::exception_ptr stray) {
 
 Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions options,
                      const Clock& clock, runtime::Engine& engine)
-    : executor_(executor), options_(std::move(options)), clock_(clock), engine_(engine),
+    : executor_(executor),
+      options_(std::move(options)),
+      clock_(clock),
+      engine_(engine),
       inbox_([this] { net::asio::post(executor_, [this] { take_incoming(); }); }),
       dispatcher_(executor, clock, engine),
       results_(executor, engine,
@@ -39,7 +42,9 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
                  {.endpoint = options_.endpoint,
                   .on_connected = [this](amqp::client::Connection& one) { return prepare(one); },
                   .on_lost = [this](const Failure&) { lost(); }}),
-      secret_known_(executor), routes_changed_(executor), depths_wanted_(executor) {}
+      secret_known_(executor),
+      routes_changed_(executor),
+      depths_wanted_(executor) {}
 
 net::Awaitable<void> Messaging::run() {
     using namespace net::asio::experimental::awaitable_operators;
@@ -106,8 +111,7 @@ void Messaging::take(Call& call) {
 net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& connection) {
     while (!has_secret_ && !is_stopping_)
         if (!co_await secret_known_.wait()) break;
-    if (!has_secret_)
-        co_return Failure{make_error_code(amqp::client::Errc::cancelled), "stopping"};
+    if (!has_secret_) co_return Failure{make_error_code(amqp::client::Errc::cancelled), "stopping"};
     const auto declared = co_await declare_common(connection);
     if (!declared) co_return declared.error();
     auto caller = co_await amqp::client::RpcCaller::open(connection);
@@ -142,7 +146,8 @@ net::Awaitable<Outcome<void>> Messaging::declare_common(amqp::client::Connection
     for (const runtime::Partition part : options_.partitions)
         append(contract::report_declarations(part));
     const std::set<std::string> routes = routes_;
-    for (const std::string& route : routes) append(contract::task_declarations(route));
+    for (const std::string& route : routes)
+        append(contract::task_declarations(route));
     declare_channel_.reset();
     const auto done = co_await declare_all(connection, declare_channel_, std::move(all));
     if (done) declared_ = routes;

@@ -1,6 +1,6 @@
-// One connection to the broker and everything the orchestrator does with it: declaring, dispatching,
-// taking reports, measuring queues, calling workers. Everything but the functions marked "any
-// thread" belongs to the executor.
+// One connection to the broker and everything the orchestrator does with it: declaring,
+// dispatching, taking reports, measuring queues, calling workers. Everything but the functions
+// marked "any thread" belongs to the executor.
 //
 // Order of things on each new connection: declare, then consume, then publish; and before any of it
 // the store's secret must be known, since tokens are made with it.
@@ -39,7 +39,7 @@ struct MessagingOptions {
 // A question to a worker without a workflow.
 struct Call {
     std::string task;
-    std::string with;  // JSON
+    std::string with; // JSON
     Duration limit{};
     // (completed, body as JSON) or why there is no answer. Called on the executor.
     std::function<void(Outcome<std::pair<bool, std::string>>)> reply;
@@ -69,8 +69,7 @@ private:
     struct Routes {
         std::vector<std::string> all;
     };
-    using Incoming =
-        std::variant<std::string, runtime::Told, Routes, runtime::DeadLetter, Call>;
+    using Incoming = std::variant<std::string, runtime::Told, Routes, runtime::DeadLetter, Call>;
 
     void take_incoming();
     void take(std::string& secret);
@@ -99,8 +98,8 @@ private:
     amqp::client::Connection* connection_ = nullptr; // while it lives and is being used
     bool has_secret_ = false;
     net::Broadcast secret_known_;
-    std::set<std::string> routes_;           // that need a queue
-    std::set<std::string> declared_;         // on this connection
+    std::set<std::string> routes_;               // that need a queue
+    std::set<std::string> declared_;             // on this connection
     std::vector<runtime::OutgoingCommand> held_; // until their queues are declared
     net::Wakeup routes_changed_;
     net::Wakeup depths_wanted_;

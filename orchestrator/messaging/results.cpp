@@ -62,7 +62,9 @@ std::optional<core::Event> event_of(const core::AttemptRef& ref, contract::Repor
         report);
 }
 
-std::string text_of(const std::optional<std::string>& text) { return text.value_or(""); }
+std::string text_of(const std::optional<std::string>& text) {
+    return text.value_or("");
+}
 
 core::Problem lost_problem(const std::string& reason) {
     core::Problem problem;

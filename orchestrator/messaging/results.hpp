@@ -1,5 +1,5 @@
-// Reports, dead letters and unrouted messages → events. A delivery is acked only when the engine has
-// said that what it brought is durable; acks go out together, up to the first one that is not
+// Reports, dead letters and unrouted messages → events. A delivery is acked only when the engine
+// has said that what it brought is durable; acks go out together, up to the first one that is not
 // settled yet.
 //
 // Thread: the executor.
@@ -55,8 +55,8 @@ private:
     std::string secret_;
     std::shared_ptr<amqp::client::Channel> channel_;
     std::vector<std::string> consumer_tags_;
-    std::uint64_t life_ = 0;        // counts channels: handles of an old one mean nothing
-    std::uint64_t acked_ = 0;       // every tag up to here is acked
+    std::uint64_t life_ = 0;          // counts channels: handles of an old one mean nothing
+    std::uint64_t acked_ = 0;         // every tag up to here is acked
     std::set<std::uint64_t> settled_; // tags above acked_
     std::vector<runtime::Report> gathered_;
     bool flush_is_posted_ = false;

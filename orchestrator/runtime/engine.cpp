@@ -11,14 +11,22 @@ public:
     const char* name() const noexcept override { return "baton.engine"; }
     std::string message(int code) const override {
         switch (static_cast<EngineErrc>(code)) {
-        case EngineErrc::unknown_workflow: return "unknown workflow";
-        case EngineErrc::bad_input: return "the input does not fit";
-        case EngineErrc::bad_definition: return "the definition has mistakes";
-        case EngineErrc::duplicate: return "the key is taken";
-        case EngineErrc::unknown_run: return "unknown run";
-        case EngineErrc::unknown_dead_letter: return "unknown dead letter";
-        case EngineErrc::refused: return "refused";
-        case EngineErrc::stopping: return "stopping";
+        case EngineErrc::unknown_workflow:
+            return "unknown workflow";
+        case EngineErrc::bad_input:
+            return "the input does not fit";
+        case EngineErrc::bad_definition:
+            return "the definition has mistakes";
+        case EngineErrc::duplicate:
+            return "the key is taken";
+        case EngineErrc::unknown_run:
+            return "unknown run";
+        case EngineErrc::unknown_dead_letter:
+            return "unknown dead letter";
+        case EngineErrc::refused:
+            return "refused";
+        case EngineErrc::stopping:
+            return "stopping";
         }
         return "unknown engine error";
     }
@@ -31,7 +39,9 @@ const boost::system::error_category& engine_category() {
     return category;
 }
 
-ErrorCode make_error_code(EngineErrc errc) { return {static_cast<int>(errc), engine_category()}; }
+ErrorCode make_error_code(EngineErrc errc) {
+    return {static_cast<int>(errc), engine_category()};
+}
 
 Partition partition_of(std::string_view run_id, std::uint16_t partition_count) {
     std::uint32_t hash = 2166136261u; // FNV-1a, 32 bits; stored runs depend on it
@@ -47,7 +57,9 @@ Engine::Engine(EngineOptions options, RunStore& store, const Clock& clock, Compi
     : body_(std::make_unique<Body>(std::move(options), store, clock, std::move(compile),
                                    std::move(sinks))) {}
 
-Engine::~Engine() { stop(); }
+Engine::~Engine() {
+    stop();
+}
 
 void Engine::start() {
     body_->thread = Thread("engine", [body = body_.get()] { body->run_thread(); });
@@ -59,13 +71,18 @@ void Engine::stop() {
     body_->refuse_all();
 }
 
-bool Engine::work() { return body_->work(); }
-std::optional<Time> Engine::next_wake() const { return body_->next_wake(); }
+bool Engine::work() {
+    return body_->work();
+}
+std::optional<Time> Engine::next_wake() const {
+    return body_->next_wake();
+}
 
 void Engine::report(std::vector<Report> reports) {
     std::vector<Item> items;
     items.reserve(reports.size());
-    for (Report& report : reports) items.push_back({ReportItem{std::move(report)}});
+    for (Report& report : reports)
+        items.push_back({ReportItem{std::move(report)}});
     body_->mailbox.put_all(std::move(items));
 }
 
@@ -73,7 +90,9 @@ void Engine::confirmed(std::vector<OutboxPlace> places) {
     body_->mailbox.put({ConfirmItem{std::move(places)}});
 }
 
-void Engine::add_dead_letter(PlainDeadLetter letter) { body_->mailbox.put({std::move(letter)}); }
+void Engine::add_dead_letter(PlainDeadLetter letter) {
+    body_->mailbox.put({std::move(letter)});
+}
 
 void Engine::queue_depths(std::vector<std::pair<std::string, std::uint64_t>> waiting) {
     body_->mailbox.put({DepthItem{std::move(waiting)}});
@@ -110,12 +129,16 @@ Engine::WatchId Engine::wait_for_change(std::string run_id, std::uint64_t after_
     return id;
 }
 
-void Engine::forget(WatchId watch) { body_->mailbox.put({ForgetItem{std::move(watch)}}); }
+void Engine::forget(WatchId watch) {
+    body_->mailbox.put({ForgetItem{std::move(watch)}});
+}
 
 void Engine::on_changes(std::function<void(const std::vector<RunChanged>&)> listener) {
     body_->listener = std::move(listener);
 }
 
-const EngineMetrics& Engine::metrics() const { return body_->metrics; }
+const EngineMetrics& Engine::metrics() const {
+    return body_->metrics;
+}
 
 } // namespace baton::orchestrator::runtime

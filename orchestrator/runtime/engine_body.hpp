@@ -65,17 +65,17 @@ struct DepthItem {
     std::vector<std::pair<std::string, std::uint64_t>> waiting;
 };
 
-using ItemBody = std::variant<ReportItem, StartItem, CancelItem, RetryItem, RedriveItem, DropItem,
-                              DeployItem, WatchItem, ForgetItem, ConfirmItem, DepthItem,
-                              PlainDeadLetter>;
+using ItemBody =
+    std::variant<ReportItem, StartItem, CancelItem, RetryItem, RedriveItem, DropItem, DeployItem,
+                 WatchItem, ForgetItem, ConfirmItem, DepthItem, PlainDeadLetter>;
 
 struct Item {
     ItemBody body;
     int tries = 0;
     // of the decision at hand
-    std::string run_id{};           // whose fate it shares; empty: the batch's
+    std::string run_id{};             // whose fate it shares; empty: the batch's
     std::optional<Failure> refusal{}; // answered so, whatever becomes of the batch
-    bool put_off = false;           // belongs into the next batch
+    bool put_off = false;             // belongs into the next batch
 };
 
 // One batch while it is being worked on.
@@ -93,8 +93,12 @@ struct Work {
 struct Engine::Body {
     Body(EngineOptions given, RunStore& run_store, const Clock& time_source, Compile compiler,
          EngineSinks where)
-        : options(std::move(given)), store(run_store), clock(time_source),
-          compile(std::move(compiler)), sinks(std::move(where)), cache(options.cached_runs_max),
+        : options(std::move(given)),
+          store(run_store),
+          clock(time_source),
+          compile(std::move(compiler)),
+          sinks(std::move(where)),
+          cache(options.cached_runs_max),
           random(options.seed != 0 ? options.seed : entropy_seed()) {}
 
     // engine_work.cpp
@@ -128,6 +132,8 @@ struct Engine::Body {
     void decide(Work& work);
     void decide(Work& work, Item& item, ReportItem& report);
     void decide(Work& work, Item& item, StartItem& start);
+    void begin_run(Work& work, Item& item, StartItem& start,
+                   const std::shared_ptr<const core::Workflow>& workflow);
     void decide(Work& work, Item& item, CancelItem& cancel);
     void decide(Work& work, Item& item, RetryItem& retry);
     void decide(Work& work, Item& item, RedriveItem& redrive);
@@ -167,8 +173,8 @@ struct Engine::Body {
     Mailbox<Item> mailbox;
     std::deque<Item> pending;
 
-    bool is_ready = false;      // owns its partitions
-    Time not_before{};          // when to try again to become ready
+    bool is_ready = false; // owns its partitions
+    Time not_before{};     // when to try again to become ready
     Duration pause{};
     std::size_t careful = 0; // so many items are to be committed one by one
     bool has_secret = false;

@@ -21,14 +21,16 @@ Failure refusal(EngineErrc errc, std::string detail) {
 
 std::string lines_of(const std::vector<std::string>& complaints) {
     std::string text;
-    for (const std::string& one : complaints) text += (text.empty() ? "" : "\n") + one;
+    for (const std::string& one : complaints)
+        text += (text.empty() ? "" : "\n") + one;
     return text;
 }
 
 } // namespace
 
 void Engine::Body::decide(Work& work) {
-    for (const std::string& run_id : work.rung) ring(work, run_id);
+    for (const std::string& run_id : work.rung)
+        ring(work, run_id);
     for (Item& item : work.items)
         std::visit([&](auto& body) { decide(work, item, body); }, item.body);
 }
@@ -91,20 +93,24 @@ void Engine::Body::decide(Work& work, Item& item, StartItem& start) {
     const auto found = live.find(start.request.workflow);
     if (found == live.end() ||
         (start.request.version != 0 && start.request.version != found->second->version)) {
-        item.refusal = refusal(
-            EngineErrc::unknown_workflow,
-            found == live.end()
-                ? fmt::format("there is no workflow '{}'", start.request.workflow)
-                : fmt::format("version {} of workflow '{}' is not live, version {} is",
-                              start.request.version, start.request.workflow,
-                              found->second->version));
+        item.refusal =
+            refusal(EngineErrc::unknown_workflow,
+                    found == live.end()
+                        ? fmt::format("there is no workflow '{}'", start.request.workflow)
+                        : fmt::format("version {} of workflow '{}' is not live, version {} is",
+                                      start.request.version, start.request.workflow,
+                                      found->second->version));
         return;
     }
     if (!start.run_id.empty() && cache.find(start.run_id)) {
         item.run_id = start.run_id; // committed the first time already
         return;
     }
-    const auto& workflow = found->second;
+    begin_run(work, item, start, found->second);
+}
+
+void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
+                             const std::shared_ptr<const core::Workflow>& workflow) {
     auto parsed = core::Document::parse(start.request.input.empty() ? "{}" : start.request.input);
     if (!parsed) {
         item.refusal = refusal(EngineErrc::bad_input, "input: " + parsed.error().detail);
@@ -123,8 +129,8 @@ void Engine::Body::decide(Work& work, Item& item, StartItem& start) {
     fresh.run = core::new_run(*workflow, start.run_id);
     fresh.run.input = checked.input;
     if (key.empty() && workflow->idempotency) {
-        const auto own = core::evaluate(workflow->idempotency->key, {*workflow, fresh.run},
-                                        "idempotency.key");
+        const auto own =
+            core::evaluate(workflow->idempotency->key, {*workflow, fresh.run}, "idempotency.key");
         if (!own) {
             item.refusal = refusal(EngineErrc::bad_input, own.error().detail);
             return;
@@ -133,9 +139,9 @@ void Engine::Body::decide(Work& work, Item& item, StartItem& start) {
     }
     if (key.empty()) key = start.request.fallback_key;
     if (key.find('\0') != std::string::npos || key.size() > key_bytes_max) {
-        item.refusal = refusal(EngineErrc::bad_input,
-                               fmt::format("the idempotency key must be text of at most {} bytes",
-                                           key_bytes_max));
+        item.refusal = refusal(
+            EngineErrc::bad_input,
+            fmt::format("the idempotency key must be text of at most {} bytes", key_bytes_max));
         return;
     }
     if (!key.empty() && !work.start_keys.emplace(workflow->name, key).second) {

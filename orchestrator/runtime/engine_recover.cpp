@@ -40,8 +40,7 @@ bool Engine::Body::recover(Time now) {
         pause = std::clamp(pause * 2, options.retry_pause_min, options.retry_pause_max);
         not_before = now + pause;
         log::warning("engine", "the store cannot be reached, will try again",
-                     {{"reason", taken.error().detail},
-                      {"pause_ms", pause.count() / 1000}});
+                     {{"reason", taken.error().detail}, {"pause_ms", pause.count() / 1000}});
         return false;
     }
     if (pause > options.retry_pause_min) log::info("engine", "the store is back");
@@ -70,12 +69,14 @@ Outcome<void> Engine::Body::take_over(Time now) {
     BATON_TRY(load_definitions());
     for (const OwnedPartition& row : rows) {
         BATON_ASSIGN(const auto stored, store.alarms(row.part));
-        for (const Alarm& alarm : stored) alarms.set(alarm.run_id, alarm.due);
+        for (const Alarm& alarm : stored)
+            alarms.set(alarm.run_id, alarm.due);
         owned[row.part] = row;
         outbox.reset(row.part, row.published);
     }
     // Only after all alarms are known, since reading a run looks its alarm up.
-    for (const OwnedPartition& row : rows) BATON_TRY(republish(row.part, row.published, now));
+    for (const OwnedPartition& row : rows)
+        BATON_TRY(republish(row.part, row.published, now));
     return {};
 }
 
@@ -103,8 +104,7 @@ Outcome<void> Engine::Body::load_definitions() {
 void Engine::Body::keep_definition(std::shared_ptr<const core::Workflow> workflow, bool is_live) {
     const std::size_t before = routes.size();
     routes.insert(workflow->task_types.begin(), workflow->task_types.end());
-    if (routes.size() != before && sinks.declare)
-        sinks.declare({routes.begin(), routes.end()});
+    if (routes.size() != before && sinks.declare) sinks.declare({routes.begin(), routes.end()});
     definitions[workflow->definition_id] = workflow;
     if (is_live) live[workflow->name] = std::move(workflow);
 }
@@ -151,8 +151,8 @@ Outcome<CachedRun> Engine::Body::read_run(const StoredRun& stored, Time now) {
     return cached;
 }
 
-// A run that cannot be read is left alone, loudly: it must not keep the others from going on. A store
-// that is away is something else, and the caller's failure.
+// A run that cannot be read is left alone, loudly: it must not keep the others from going on. A
+// store that is away is something else, and the caller's failure.
 Outcome<void> Engine::Body::keep_run(const StoredRun& stored, Time now) {
     auto run = read_run(stored, now);
     if (run) {

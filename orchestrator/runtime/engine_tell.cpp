@@ -20,7 +20,8 @@ constexpr int tries_max = 5;
 void Engine::Body::settle(Work& work, const Committed& committed) {
     std::set<std::string> gone(committed.lost.begin(), committed.lost.end());
     metrics.lost_runs.add(gone.size());
-    for (const DuplicateStart& one : committed.duplicates) gone.insert(one.run_id);
+    for (const DuplicateStart& one : committed.duplicates)
+        gone.insert(one.run_id);
 
     Told told = tell_of(work, gone);
     std::deque<Item> again;
@@ -37,13 +38,13 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
         finish(item, told, committed);
     }
     for (const std::string& run_id : work.rung)
-        if (std::find(committed.lost.begin(), committed.lost.end(), run_id) !=
-            committed.lost.end())
+        if (std::find(committed.lost.begin(), committed.lost.end(), run_id) != committed.lost.end())
             alarms.set(run_id, work.now);
     if (sinks.tell && (!told.commands.empty() || !told.settled.empty()))
         sinks.tell(std::move(told));
     if (sinks.republish)
-        for (DeadLetter& letter : work.republished) sinks.republish(std::move(letter));
+        for (DeadLetter& letter : work.republished)
+            sinks.republish(std::move(letter));
 
     std::vector<RunChanged> changes;
     for (CachedRun* cached : work.touched) {
@@ -60,7 +61,8 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
     // Ids by value: erasing frees the run they are in.
     for (const RunChanged& change : changes)
         if (core::is_closed(change.status)) cache.erase(std::string{change.run_id});
-    for (const std::string& run_id : gone) cache.erase(run_id);
+    for (const std::string& run_id : gone)
+        cache.erase(run_id);
     // A closed run that somebody only looked at is not worth its place.
     for (const std::string& run_id : work.loaded)
         if (const CachedRun* cached = cache.find(run_id);
@@ -135,45 +137,46 @@ void Engine::Body::finish(Item& item, Told& told, const Committed& committed) {
         else
             reply(Outcome<void>{boost::system::in_place_value});
     };
-    std::visit(
-        Overloaded{
-            [&](ReportItem& one) {
-                if (one.report.delivery) told.settled.push_back(*one.report.delivery);
-            },
-            [&](StartItem& one) {
-                const auto duplicate = std::find_if(
-                    committed.duplicates.begin(), committed.duplicates.end(),
-                    [&](const DuplicateStart& start) { return start.run_id == item.run_id; });
-                if (!item.refusal && duplicate != committed.duplicates.end())
-                    return duplicate_start(one, *duplicate);
-                if (!one.reply) return;
-                if (item.refusal) return one.reply(*item.refusal);
-                const CachedRun* cached = cache.find(one.run_id);
-                one.reply(Started{one.run_id, true, cached ? cached->workflow->version : 0});
-            },
-            [&](CancelItem& one) { answer(one.reply, one.run_id); },
-            [&](RetryItem& one) { answer(one.reply, one.run_id); },
-            [&](RedriveItem& one) { answer_done(one.reply); },
-            [&](DropItem& one) { answer_done(one.reply); },
-            [&](WatchItem& one) {
-                if (item.refusal) return one.reply(*item.refusal);
-                const CachedRun* cached = cache.find(one.run_id);
-                if (cached && (cached->run.version > one.after_seq ||
-                               core::is_closed(cached->run.status)))
-                    return one.reply(
-                        RunChanged{one.run_id, cached->run.version, cached->run.status});
-                watches_of.emplace(one.run_id, one.id);
-                watches[one.id] = {one.run_id, one.after_seq, std::move(one.reply)};
-            },
-            [&](PlainDeadLetter& one) {
-                if (one.delivery) told.settled.push_back(*one.delivery);
-            },
-            [](DeployItem&) {},
-            [](ForgetItem&) {},
-            [](ConfirmItem&) {},
-            [](DepthItem&) {},
-        },
-        item.body);
+    std::visit(Overloaded{
+                   [&](ReportItem& one) {
+                       if (one.report.delivery) told.settled.push_back(*one.report.delivery);
+                   },
+                   [&](StartItem& one) {
+                       const auto duplicate =
+                           std::find_if(committed.duplicates.begin(), committed.duplicates.end(),
+                                        [&](const DuplicateStart& start) {
+                                            return start.run_id == item.run_id;
+                                        });
+                       if (!item.refusal && duplicate != committed.duplicates.end())
+                           return duplicate_start(one, *duplicate);
+                       if (!one.reply) return;
+                       if (item.refusal) return one.reply(*item.refusal);
+                       const CachedRun* cached = cache.find(one.run_id);
+                       one.reply(Started{one.run_id, true, cached ? cached->workflow->version : 0});
+                   },
+                   [&](CancelItem& one) { answer(one.reply, one.run_id); },
+                   [&](RetryItem& one) { answer(one.reply, one.run_id); },
+                   [&](RedriveItem& one) { answer_done(one.reply); },
+                   [&](DropItem& one) { answer_done(one.reply); },
+                   [&](WatchItem& one) {
+                       if (item.refusal) return one.reply(*item.refusal);
+                       const CachedRun* cached = cache.find(one.run_id);
+                       if (cached && (cached->run.version > one.after_seq ||
+                                      core::is_closed(cached->run.status)))
+                           return one.reply(
+                               RunChanged{one.run_id, cached->run.version, cached->run.status});
+                       watches_of.emplace(one.run_id, one.id);
+                       watches[one.id] = {one.run_id, one.after_seq, std::move(one.reply)};
+                   },
+                   [&](PlainDeadLetter& one) {
+                       if (one.delivery) told.settled.push_back(*one.delivery);
+                   },
+                   [](DeployItem&) {},
+                   [](ForgetItem&) {},
+                   [](ConfirmItem&) {},
+                   [](DepthItem&) {},
+               },
+               item.body);
 }
 
 void Engine::Body::duplicate_start(StartItem& start, const DuplicateStart& duplicate) {

@@ -32,7 +32,8 @@ std::string plain(std::string text) {
         text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
     if (text.size() <= bytes_max) return text;
     std::size_t end = bytes_max;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end; // whole letters
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+        --end; // whole letters
     return text.substr(0, end) + "...";
 }
 
@@ -94,8 +95,7 @@ void Engine::Body::drop_watch(const Engine::WatchId& id) {
         return;
     }
     const auto [first, last] = watches_of.equal_range(watch->second.run_id);
-    const auto entry =
-        std::find_if(first, last, [&](const auto& one) { return one.second == id; });
+    const auto entry = std::find_if(first, last, [&](const auto& one) { return one.second == id; });
     if (entry != last) watches_of.erase(entry);
     watches.erase(watch);
 }
@@ -155,9 +155,8 @@ bool Engine::Body::prepare(Work& work) {
             if (one->reply) one->reply(std::move(deployed));
         }
     }
-    std::erase_if(work.items, [](const Item& item) {
-        return std::holds_alternative<DeployItem>(item.body);
-    });
+    std::erase_if(work.items,
+                  [](const Item& item) { return std::holds_alternative<DeployItem>(item.body); });
     return true;
 }
 
@@ -166,7 +165,8 @@ bool Engine::Body::load(Work& work) {
     const auto want = [&](const std::string& run_id) {
         if (!run_id.empty() && !cache.find(run_id)) ids.insert(run_id);
     };
-    for (const std::string& run_id : work.rung) want(run_id);
+    for (const std::string& run_id : work.rung)
+        want(run_id);
     for (Item& item : work.items) {
         if (const auto* report = std::get_if<ReportItem>(&item.body)) want(report->report.run_id);
         if (const auto* start = std::get_if<StartItem>(&item.body); start && item.tries > 0)
@@ -260,10 +260,9 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
 bool Engine::Body::commit(Work& work) {
     const Batch& batch = work.batch;
     Committed committed;
-    const bool has_changes = !batch.runs.empty() || !batch.alarms.empty() ||
-                             !batch.plain_dead_letters.empty() ||
-                             !batch.redriven_dead_letters.empty() ||
-                             !batch.dropped_dead_letters.empty();
+    const bool has_changes =
+        !batch.runs.empty() || !batch.alarms.empty() || !batch.plain_dead_letters.empty() ||
+        !batch.redriven_dead_letters.empty() || !batch.dropped_dead_letters.empty();
     if (has_changes) {
         auto result = store.commit(batch);
         if (!result) {
@@ -377,8 +376,11 @@ void Engine::Body::refuse_all() {
     const Failure stopping{make_error_code(EngineErrc::stopping), "the server is stopping"};
     for (Item& item : pending)
         std::visit(Overloaded{
-                       [](ReportItem&) {}, [](PlainDeadLetter&) {}, [](ForgetItem&) {},
-                       [](ConfirmItem&) {}, [](DepthItem&) {},
+                       [](ReportItem&) {},
+                       [](PlainDeadLetter&) {},
+                       [](ForgetItem&) {},
+                       [](ConfirmItem&) {},
+                       [](DepthItem&) {},
                        [&](auto& one) {
                            if (one.reply) one.reply(stopping);
                        },

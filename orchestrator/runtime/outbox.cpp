@@ -32,7 +32,8 @@ void Outbox::reset(Partition part, std::uint64_t published) {
 
 std::size_t Outbox::outstanding() const {
     std::size_t count = 0;
-    for (const auto& [part, one] : parts_) count += one.open.size();
+    for (const auto& [part, one] : parts_)
+        count += one.open.size();
     return count;
 }
 

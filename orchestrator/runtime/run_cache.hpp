@@ -28,8 +28,8 @@ struct CachedRun {
     std::vector<core::Fact> facts;
     std::vector<core::DeadTask> dead;
     std::vector<std::string> revived;
-    bool is_touched = false;   // is in the batch's list
-    bool rang = false;         // its alarm rang in this batch
+    bool is_touched = false; // is in the batch's list
+    bool rang = false;       // its alarm rang in this batch
 
     core::RunName name() const { return {run.id, workflow->name, workflow->version}; }
 };

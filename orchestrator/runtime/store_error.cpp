@@ -9,9 +9,12 @@ public:
     const char* name() const noexcept override { return "baton.store"; }
     std::string message(int code) const override {
         switch (static_cast<StoreErrc>(code)) {
-        case StoreErrc::unavailable: return "the store is not available";
-        case StoreErrc::refused: return "the store refused the statement";
-        case StoreErrc::not_found: return "not found";
+        case StoreErrc::unavailable:
+            return "the store is not available";
+        case StoreErrc::refused:
+            return "the store refused the statement";
+        case StoreErrc::not_found:
+            return "not found";
         }
         return "unknown store error";
     }
@@ -24,6 +27,8 @@ const boost::system::error_category& store_category() {
     return category;
 }
 
-ErrorCode make_error_code(StoreErrc errc) { return {static_cast<int>(errc), store_category()}; }
+ErrorCode make_error_code(StoreErrc errc) {
+    return {static_cast<int>(errc), store_category()};
+}
 
 } // namespace baton::orchestrator::runtime

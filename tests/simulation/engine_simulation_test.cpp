@@ -1,8 +1,8 @@
-// The durability model, simulated: the real engine and the real step function over a simulated store,
-// a simulated broker and simulated workers, in one thread from a seed. Anything can happen between
-// any two steps: processes crash, hang and come back, commits fail before or after writing, messages
-// are doubled and come in any order, workers die before or after their report. When the faults are
-// over, everything must have ended, and ended once.
+// The durability model, simulated: the real engine and the real step function over a simulated
+// store, a simulated broker and simulated workers, in one thread from a seed. Anything can happen
+// between any two steps: processes crash, hang and come back, commits fail before or after writing,
+// messages are doubled and come in any order, workers die before or after their report. When the
+// faults are over, everything must have ended, and ended once.
 //
 // BATON_SIMULATION_TRIALS sets the number of trials, BATON_SIMULATION_SEED plays one seed.
 #include "base/log.hpp"
@@ -101,13 +101,14 @@ struct ReportMessage {
 // A process with an engine. `told` is what its dispatcher still has to publish.
 struct Process {
     Process(SimDatabase& database, const Clock& clock, std::uint64_t seed, bool timeouts)
-        : store(database), engine(options(seed), store, clock, compile_with(timeouts),
-                                  {.tell = [this](runtime::Told one) {
-                                      for (auto& command : one.commands)
-                                          told.push_back(std::move(command));
-                                      for (const auto handle : one.settled)
-                                          unacked.erase(handle);
-                                  }}) {}
+        : store(database),
+          engine(options(seed), store, clock, compile_with(timeouts),
+                 {.tell = [this](runtime::Told one) {
+                     for (auto& command : one.commands)
+                         told.push_back(std::move(command));
+                     for (const auto handle : one.settled)
+                         unacked.erase(handle);
+                 }}) {}
 
     static runtime::EngineOptions options(std::uint64_t seed) {
         runtime::EngineOptions made;
@@ -131,23 +132,28 @@ public:
         database_.history_is_read_back = climate.read_back;
         owner_ = make_process();
         owner_->engine.deploy(pipeline, "pipeline.toml", {});
-        for (int n = 0; n < climate.runs; ++n) start(n);
+        for (int n = 0; n < climate.runs; ++n)
+            start(n);
     }
 
     // Empty when all promises were kept.
     std::string play() {
-        for (int i = 0; i < 60 * climate_.runs; ++i) act();
+        for (int i = 0; i < 60 * climate_.runs; ++i)
+            act();
         faults_left_ = 0;
         hung_.clear();
         broken_commit_ = SimStore::Fault::none;
-        for (int i = 0; i < 20'000 && !is_over(); ++i) act();
+        for (int i = 0; i < 20'000 && !is_over(); ++i)
+            act();
         return verdict();
     }
 
 private:
     std::unique_ptr<Process> make_process() {
         auto made = std::make_unique<Process>(database_, clock_, random_.next(), climate_.timeouts);
-        made->store.on_commit = [this] { return std::exchange(broken_commit_, SimStore::Fault::none); };
+        made->store.on_commit = [this] {
+            return std::exchange(broken_commit_, SimStore::Fault::none);
+        };
         return made;
     }
 
@@ -166,13 +172,23 @@ private:
         switch (random_.below(10)) {
         case 0:
         case 1:
-        case 2: work(*owner_); break;
-        case 3: deliver_report(); break;
+        case 2:
+            work(*owner_);
+            break;
+        case 3:
+            deliver_report();
+            break;
         case 4:
-        case 5: publish(*owner_); break;
+        case 5:
+            publish(*owner_);
+            break;
         case 6:
-        case 7: perform(); break;
-        case 8: clock_.advance(chance(10) ? 20s : 300ms); break;
+        case 7:
+            perform();
+            break;
+        case 8:
+            clock_.advance(chance(10) ? 20s : 300ms);
+            break;
         case 9:
             if (faults_left_ > 0 && chance(40))
                 fault();
@@ -190,7 +206,8 @@ private:
 
     void deliver_report() {
         if (reports_.empty()) return;
-        const auto at = reports_.begin() + static_cast<std::ptrdiff_t>(random_.below(reports_.size()));
+        const auto at =
+            reports_.begin() + static_cast<std::ptrdiff_t>(random_.below(reports_.size()));
         ReportMessage message = *at;
         reports_.erase(at);
         const runtime::DeliveryHandle handle = ++handles_;
@@ -229,8 +246,8 @@ private:
             problem.retryable = chance(80);
             event = core::TaskFailed{task.ref, problem};
         } else {
-            event = core::TaskCompleted{
-                task.ref, core::Document::of(boost::json::object{{"token", token}})};
+            event = core::TaskCompleted{task.ref,
+                                        core::Document::of(boost::json::object{{"token", token}})};
         }
         reports_.push_back({{task.run_id, event, std::nullopt}});
         if (faults_left_ > 0 && chance(5)) {
@@ -252,8 +269,12 @@ private:
             hung_.push_back(std::move(owner_));
             owner_ = make_process();
             break;
-        case 2: broken_commit_ = SimStore::Fault::before; break;
-        case 3: broken_commit_ = SimStore::Fault::after; break;
+        case 2:
+            broken_commit_ = SimStore::Fault::before;
+            break;
+        case 3:
+            broken_commit_ = SimStore::Fault::after;
+            break;
         case 4:
             if (!tasks_.empty()) tasks_.push_back(tasks_[random_.below(tasks_.size())]);
             break;
@@ -276,21 +297,19 @@ private:
     }
 
     void give_back(Process& process) {
-        for (auto& [handle, message] : process.unacked) reports_.push_back(message);
+        for (auto& [handle, message] : process.unacked)
+            reports_.push_back(message);
         process.unacked.clear();
     }
 
-    bool is_quiet() const {
-        return tasks_.empty() && reports_.empty() && owner_->told.empty();
-    }
+    bool is_quiet() const { return tasks_.empty() && reports_.empty() && owner_->told.empty(); }
 
     bool is_over() const {
         if (database_.runs.size() < static_cast<std::size_t>(climate_.runs) || !is_quiet() ||
             !owner_->unacked.empty())
             return false;
-        return std::all_of(database_.runs.begin(), database_.runs.end(), [](const auto& one) {
-            return core::is_closed(one.second.status);
-        });
+        return std::all_of(database_.runs.begin(), database_.runs.end(),
+                           [](const auto& one) { return core::is_closed(one.second.status); });
     }
 
     // --- the promises ---------------------------------------------------------------------------
@@ -312,7 +331,8 @@ private:
         for (const auto& row : database_.history)
             if (row.run_id == run.run_id) rows.push_back(&row);
         if (rows.size() != run.version)
-            return fmt::format("run at version {} has {} rows of history", run.version, rows.size());
+            return fmt::format("run at version {} has {} rows of history", run.version,
+                               rows.size());
         std::map<std::string, int> completions;
         int endings = 0;
         for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -332,8 +352,8 @@ private:
         return check_end(run, completions);
     }
 
-    // Completed: every step once, the output from a task that was really performed. Compensated: what
-    // was done and can be undone was undone.
+    // Completed: every step once, the output from a task that was really performed. Compensated:
+    // what was done and can be undone was undone.
     std::string check_end(const runtime::StoredRun& run,
                           std::map<std::string, int>& completions) const {
         switch (run.status) {
@@ -351,13 +371,15 @@ private:
                 if (completions.contains(step) != completions.contains(step + std::string{":undo"}))
                     return fmt::format("{} was done and not undone", step);
             return {};
-        case RunStatus::failed: return {}; // an undo may time out three times
+        case RunStatus::failed:
+            return {}; // an undo may time out three times
         case RunStatus::queued:
         case RunStatus::running:
         case RunStatus::paused:
         case RunStatus::compensating:
         case RunStatus::cancelled:
-        case RunStatus::timed_out: return fmt::format("ended as {}", core::word_of(run.status));
+        case RunStatus::timed_out:
+            return fmt::format("ended as {}", core::word_of(run.status));
         }
         return "no status";
     }
@@ -405,7 +427,9 @@ Tally play(Climate climate, std::uint64_t trials) {
     return tally;
 }
 
-std::uint64_t trials() { return number_from_environment("BATON_SIMULATION_TRIALS", 150); }
+std::uint64_t trials() {
+    return number_from_environment("BATON_SIMULATION_TRIALS", 60);
+}
 
 TEST(EngineSimulation, KeepsItsPromisesWhateverHappens) {
     const Tally tally = play({}, trials());

@@ -71,8 +71,10 @@ Outcome<Committed> SimStore::commit(const Batch& batch) {
             database_.owners[fence.part].pseq = fence.pseq;
             database_.owners[fence.part].published = fence.published;
         }
-        for (const RunChange& change : batch.runs) write(change, committed);
-        for (const AlarmMove& move : batch.alarms) set_alarm(move.run_id, move.due);
+        for (const RunChange& change : batch.runs)
+            write(change, committed);
+        for (const AlarmMove& move : batch.alarms)
+            set_alarm(move.run_id, move.due);
         for (DeadLetter letter : batch.plain_dead_letters) {
             letter.id = database_.dead_letters.size() + 1;
             database_.dead_letters.push_back(letter);

@@ -1,6 +1,5 @@
 // Facts survive the store, and a command can be derived from them at any time.
 #include "orchestrator/core/fact.hpp"
-
 #include "orchestrator/core/fingerprint.hpp"
 
 #include <gtest/gtest.h>

@@ -10,7 +10,9 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-Document json(const std::string& text) { return Document::parse(text).value(); }
+Document json(const std::string& text) {
+    return Document::parse(text).value();
+}
 
 SchemaField field(const std::string& name, Schema::Type type, bool required = false) {
     SchemaField made;
@@ -24,8 +26,8 @@ TEST(Input, FillsInDefaultsAndKeepsTheRest) {
     SchemaField groups = field("groups", Schema::Type::array);
     groups.fallback = json(R"(["everyone"])");
 
-    const auto checked =
-        check_input(std::vector{field("email", Schema::Type::string), groups}, json(R"({"email":"a"})"));
+    const auto checked = check_input(std::vector{field("email", Schema::Type::string), groups},
+                                     json(R"({"email":"a"})"));
 
     EXPECT_THAT(checked.complaints, IsEmpty());
     EXPECT_EQ(checked.input.text(), R"({"email":"a","groups":["everyone"]})");
@@ -37,22 +39,22 @@ TEST(Input, SaysEverythingThatIsWrongAtOnce) {
     SchemaField count = field("count", Schema::Type::integer);
     count.schema.minimum = 1;
 
-    const auto checked = check_input(
-        std::vector{field("email", Schema::Type::string, true), level, count},
-        json(R"({"level":"middle","count":0,"colour":"red"})"));
+    const auto checked =
+        check_input(std::vector{field("email", Schema::Type::string, true), level, count},
+                    json(R"({"level":"middle","count":0,"colour":"red"})"));
 
     EXPECT_THAT(checked.complaints,
                 ElementsAre("input.email: required",
                             "input.level: one of \"low\", \"high\" expected",
-                            "input.count: at least 1",
-                            "input.colour: not known to this workflow"));
+                            "input.count: at least 1", "input.colour: not known to this workflow"));
 }
 
 TEST(Input, LooksIntoListsAndObjects) {
     SchemaField people = field("people", Schema::Type::array);
     Schema person;
     person.type = Schema::Type::object;
-    person.fields = {field("name", Schema::Type::string, true), field("age", Schema::Type::integer)};
+    person.fields = {field("name", Schema::Type::string, true),
+                     field("age", Schema::Type::integer)};
     person.fields[1].fallback = json("18");
     people.schema.items = std::make_shared<Schema>(person);
 

@@ -26,12 +26,17 @@ TEST(Retry, PausesGrowUpToTheCap) {
         Duration pause;
     };
     const Row rows[] = {
-        {policy(2s, 200, 5min), 1, 2s},     {policy(2s, 200, 5min), 2, 4s},
-        {policy(2s, 200, 5min), 8, 256s},   {policy(2s, 200, 5min), 9, 5min},
+        {policy(2s, 200, 5min), 1, 2s},
+        {policy(2s, 200, 5min), 2, 4s},
+        {policy(2s, 200, 5min), 8, 256s},
+        {policy(2s, 200, 5min), 9, 5min},
         {policy(2s, 200, 5min), 4'000'000'000u, 5min},
-        {policy(1s, 150, 1min), 2, 1500ms}, {policy(1s, 150, 1min), 3, 2250ms},
-        {policy(3s, 100, 1min), 50, 3s},    {policy(0s, 200, 1min), 5, 0s},
-        {policy(10s, 200, 5s), 1, 5s},      {policy(8s, 50, 1min), 3, 2s},
+        {policy(1s, 150, 1min), 2, 1500ms},
+        {policy(1s, 150, 1min), 3, 2250ms},
+        {policy(3s, 100, 1min), 50, 3s},
+        {policy(0s, 200, 1min), 5, 0s},
+        {policy(10s, 200, 5s), 1, 5s},
+        {policy(8s, 50, 1min), 3, 2s},
         {policy(1h * 24 * 365 * 100, 1'000'000, Duration::max()), 3, Duration::max()},
     };
     for (const Row& row : rows)

@@ -1,7 +1,5 @@
 // The orchestrator against a real broker and a real SQLite file, with workers that are plain AMQP
 // clients: a run from start to end, dead letters, calls, restarts of either side.
-#include "orchestrator/orchestrator_service.hpp"
-
 #include "amqp/client/reconnect.hpp"
 #include "base/mailbox.hpp"
 #include "broker/broker_service.hpp"
@@ -9,6 +7,7 @@
 #include "contract/topology.hpp"
 #include "db/open_store.hpp"
 #include "net/io_threads.hpp"
+#include "orchestrator/orchestrator_service.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -47,7 +46,9 @@ using Perform = std::function<std::optional<contract::Report>(const contract::Ta
 class PlainWorker {
 public:
     PlainWorker(std::uint16_t port, std::vector<std::string> tasks, Perform perform)
-        : tasks_(std::move(tasks)), perform_(std::move(perform)), io_("worker", 1),
+        : tasks_(std::move(tasks)),
+          perform_(std::move(perform)),
+          io_("worker", 1),
           link_(io_.context(0).get_executor(), options(port)) {
         net::asio::co_spawn(io_.context(0), link_.run(), [](std::exception_ptr) {});
     }
@@ -80,15 +81,16 @@ private:
     }
 
     void take(amqp::client::Delivery delivery) {
-        const auto task = contract::decode_task(delivery.routing_key, delivery.properties,
-                                                delivery.body.text());
+        const auto task =
+            contract::decode_task(delivery.routing_key, delivery.properties, delivery.body.text());
         ASSERT_TRUE(task);
         const auto report = perform_(*task);
         if (!report) {
             (void)channel_->reject(delivery.delivery_tag, false);
             return;
         }
-        const contract::Message message = contract::encode(contract::TaskReport{task->token, *report});
+        const contract::Message message =
+            contract::encode(contract::TaskReport{task->token, *report});
         amqp::client::Publication publication;
         publication.routing_key = task->reply_to;
         publication.properties = message.properties;
@@ -104,7 +106,9 @@ private:
     amqp::client::Reconnect link_;
 };
 
-contract::Report completed(std::string result) { return contract::Completed{std::move(result)}; }
+contract::Report completed(std::string result) {
+    return contract::Completed{std::move(result)};
+}
 
 contract::Report failed(const std::string& type) {
     contract::Problem problem;
@@ -183,9 +187,8 @@ protected:
     }
 
     std::string start_run(const std::string& workflow, const std::string& input) {
-        const auto started = answer<runtime::Started>([&](auto reply) {
-            service_->engine().start_run({workflow, 0, input, ""}, reply);
-        });
+        const auto started = answer<runtime::Started>(
+            [&](auto reply) { service_->engine().start_run({workflow, 0, input, ""}, reply); });
         EXPECT_TRUE(started) << started.error().detail;
         return started ? started->run_id : "";
     }
@@ -197,7 +200,8 @@ protected:
                 [&](auto reply) { service_->engine().wait_for_change(run_id, seq, reply); });
             if (!changed) return changed.error().detail;
             seq = changed->seq;
-            if (core::is_closed(changed->status)) return std::string{core::word_of(changed->status)};
+            if (core::is_closed(changed->status))
+                return std::string{core::word_of(changed->status)};
         }
     }
 
@@ -234,7 +238,8 @@ std::optional<contract::Report> perform_well(const contract::TaskRequest& task) 
 TEST_F(ServiceTest, ARunGoesThroughBrokerAndWorkersToItsEnd) {
     start_service();
     deploy(provision);
-    const std::string run = start_run("provision", R"({"name":"ada"})"); // before any worker is there
+    const std::string run =
+        start_run("provision", R"({"name":"ada"})"); // before any worker is there
 
     const PlainWorker worker(port_, {"mail.create", "slack.invite"}, perform_well);
 
@@ -249,7 +254,8 @@ TEST_F(ServiceTest, ManyRunsAtOnceAllComplete) {
     std::vector<std::string> runs;
     for (int i = 0; i < 200; ++i)
         runs.push_back(start_run("provision", fmt::format(R"({{"name":"user-{}"}})", i)));
-    for (const std::string& run : runs) EXPECT_EQ(wait_until_closed(run), "completed");
+    for (const std::string& run : runs)
+        EXPECT_EQ(wait_until_closed(run), "completed");
 }
 
 TEST_F(ServiceTest, AFailureForGoodIsCompensated) {
@@ -295,8 +301,8 @@ retry = { max_attempts = 1 }
     EXPECT_THAT(letters[0].message, HasSubstr("x-death"));
 
     is_fixed = true;
-    const auto redriven = answer<void>(
-        [&](auto reply) { service_->engine().redrive(letters[0].id, reply); });
+    const auto redriven =
+        answer<void>([&](auto reply) { service_->engine().redrive(letters[0].id, reply); });
 
     ASSERT_TRUE(redriven) << redriven.error().detail;
     EXPECT_EQ(wait_until_closed(run), "completed");
@@ -306,17 +312,19 @@ retry = { max_attempts = 1 }
 TEST_F(ServiceTest, AWorkerCanBeCalledWithoutAWorkflow) {
     start_service();
     deploy(provision);
-    const PlainWorker worker(port_, {"mail.create", "slack.invite"},
-                             [](const contract::TaskRequest& task) -> std::optional<contract::Report> {
-                                 if (task.task == "slack.invite") return failed("slack.down");
-                                 return completed(task.with);
-                             });
+    const PlainWorker worker(
+        port_, {"mail.create", "slack.invite"},
+        [](const contract::TaskRequest& task) -> std::optional<contract::Report> {
+            if (task.task == "slack.invite") return failed("slack.down");
+            return completed(task.with);
+        });
     const auto call = [&](const std::string& task, Duration limit) {
         return answer<CallAnswer>(
             [&](auto reply) { service_->call(task, R"({"a":1})", limit, reply); });
     };
     // The connection may still be on its way.
-    while (!service_->is_connected()) std::this_thread::yield();
+    while (!service_->is_connected())
+        std::this_thread::yield();
 
     const auto echoed = call("mail.create", patience);
     ASSERT_TRUE(echoed) << echoed.error().detail;
@@ -350,7 +358,8 @@ TEST_F(ServiceTest, ARestartOfTheOrchestratorGoesOnWhereItWas) {
     start_service();
     const PlainWorker worker(port_, {"mail.create", "slack.invite"}, perform_well);
 
-    for (const std::string& run : runs) EXPECT_EQ(wait_until_closed(run), "completed");
+    for (const std::string& run : runs)
+        EXPECT_EQ(wait_until_closed(run), "completed");
 }
 
 TEST_F(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {
@@ -367,7 +376,8 @@ TEST_F(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {
     start_broker(port_);
     const PlainWorker worker(port_, {"mail.create", "slack.invite"}, perform_well);
 
-    for (const std::string& run : runs) EXPECT_EQ(wait_until_closed(run), "completed");
+    for (const std::string& run : runs)
+        EXPECT_EQ(wait_until_closed(run), "completed");
 }
 
 TEST_F(ServiceTest, NonsenseOnTheReportQueueDoesNoHarm) {
@@ -376,9 +386,8 @@ TEST_F(ServiceTest, NonsenseOnTheReportQueueDoesNoHarm) {
     const PlainWorker worker(
         port_, {"mail.create", "slack.invite"},
         [&](const contract::TaskRequest& task) -> std::optional<contract::Report> {
-            return task.task == "mail.create" && task.attempt == 1
-                       ? completed("this is { no JSON")
-                       : perform_well(task);
+            return task.task == "mail.create" && task.attempt == 1 ? completed("this is { no JSON")
+                                                                   : perform_well(task);
         });
     const std::string run = start_run("provision", R"({"name":"ada"})");
     EXPECT_EQ(wait_until_closed(run), "completed"); // the second attempt makes sense

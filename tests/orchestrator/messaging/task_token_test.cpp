@@ -8,8 +8,8 @@ namespace baton::orchestrator::messaging {
 namespace {
 
 TEST(TaskToken, SaysTheAttemptAgain) {
-    for (const core::AttemptRef& ref :
-         {core::AttemptRef{"mailbox", false, 1}, core::AttemptRef{"lock.mail", true, 4'000'000'000}}) {
+    for (const core::AttemptRef& ref : {core::AttemptRef{"mailbox", false, 1},
+                                        core::AttemptRef{"lock.mail", true, 4'000'000'000}}) {
         const std::string text = encode_token({"0198c0de-run", ref}, "secret");
         const auto token = decode_token(text, "secret");
         ASSERT_TRUE(token) << text;
@@ -59,8 +59,14 @@ TEST(MessageJson, APlainDeadLetterCanBePublishedAgain) {
 }
 
 TEST(MessageJson, WhatIsNoTextIsMadeReadable) {
-    EXPECT_EQ(readable("gr\xc3\xbc\xc3\x9f" "e"), "gr\xc3\xbc\xc3\x9f" "e");
-    EXPECT_EQ(readable("a\xff" "b\xc3"), "a\xef\xbf\xbd" "b\xef\xbf\xbd");
+    EXPECT_EQ(readable("gr\xc3\xbc\xc3\x9f"
+                       "e"),
+              "gr\xc3\xbc\xc3\x9f"
+              "e");
+    EXPECT_EQ(readable("a\xff"
+                       "b\xc3"),
+              "a\xef\xbf\xbd"
+              "b\xef\xbf\xbd");
     EXPECT_EQ(readable(std::string_view("\0", 1)), "\xef\xbf\xbd");
     EXPECT_EQ(readable("\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"); // a surrogate
     EXPECT_EQ(readable("\xf0\x9f\x98\x80"), "\xf0\x9f\x98\x80");

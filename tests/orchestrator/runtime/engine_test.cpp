@@ -1,9 +1,8 @@
-// The engine over a simulated store and a clock that stands still: batches, answers, failures of the
-// store, other owners, alarms, idempotent starts, dead letters.
-#include "orchestrator/runtime/engine.hpp"
-
+// The engine over a simulated store and a clock that stands still: batches, answers, failures of
+// the store, other owners, alarms, idempotent starts, dead letters.
 #include "orchestrator/definition/catalog.hpp"
 #include "orchestrator/definition/loader.hpp"
+#include "orchestrator/runtime/engine.hpp"
 #include "tests/support/sim_clock.hpp"
 #include "tests/support/sim_store.hpp"
 
@@ -55,17 +54,16 @@ Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source,
 // One process: an engine, what it told, and a place for answers.
 struct Process {
     explicit Process(test::SimDatabase& database, const Clock& clock, std::uint64_t seed = 7)
-        : store(database), engine(options(seed), store, clock, compile,
-                                  {.tell =
-                                       [this](Told one) {
-                                           for (auto& command : one.commands)
-                                               commands.push_back(std::move(command));
-                                           for (const auto handle : one.settled)
-                                               settled.push_back(handle);
-                                       },
-                                   .declare = [this](std::vector<std::string> all) {
-                                       routes = std::move(all);
-                                   }}) {}
+        : store(database),
+          engine(options(seed), store, clock, compile,
+                 {.tell =
+                      [this](Told one) {
+                          for (auto& command : one.commands)
+                              commands.push_back(std::move(command));
+                          for (const auto handle : one.settled)
+                              settled.push_back(handle);
+                      },
+                  .declare = [this](std::vector<std::string> all) { routes = std::move(all); }}) {}
 
     static EngineOptions options(std::uint64_t seed) {
         EngineOptions made;
@@ -87,7 +85,8 @@ struct Process {
     }
     void confirm_all() {
         std::vector<OutboxPlace> places;
-        for (const auto& one : commands) places.push_back(one.place);
+        for (const auto& one : commands)
+            places.push_back(one.place);
         engine.confirmed(places);
     }
     void deploy(const std::string& source) {
@@ -106,10 +105,10 @@ struct Process {
     }
     void complete(const std::string& run_id, const std::string& step, const std::string& result,
                   DeliveryHandle handle, std::uint32_t attempt = 1) {
-        engine.report({{run_id,
-                        core::TaskCompleted{{step, false, attempt},
-                                            core::Document::parse(result).value()},
-                        handle}});
+        engine.report(
+            {{run_id,
+              core::TaskCompleted{{step, false, attempt}, core::Document::parse(result).value()},
+              handle}});
     }
     void fail(const std::string& run_id, const std::string& step, std::uint32_t attempt) {
         core::Problem problem;
@@ -394,7 +393,8 @@ TEST_F(EngineTest, AStoreThatIsAwayLosesNothing) {
     EXPECT_THAT(process.settled, ElementsAre(11));
     EXPECT_EQ(database.runs[started].status, RunStatus::running);
     std::map<std::string, int> sent;
-    for (const auto& one : process.dispatched()) ++sent[one.run_id + one.ref.step];
+    for (const auto& one : process.dispatched())
+        ++sent[one.run_id + one.ref.step];
     EXPECT_EQ(sent[run + "second"], 1);
     EXPECT_EQ(sent[started + "first"], 1);
 }
@@ -521,7 +521,8 @@ TEST_F(EngineTest, ARunKeepsTheVersionItStartedWith) {
     next.work();
 
     std::map<std::string, std::string> routes;
-    for (const auto& one : next.dispatched()) routes[one.run_id] = one.route;
+    for (const auto& one : next.dispatched())
+        routes[one.run_id] = one.route;
     EXPECT_EQ(routes[run], "a.two");
     EXPECT_EQ(routes[newer], "b.two");
     EXPECT_THAT(next.routes, ElementsAre("a.one", "a.two", "b.two"));
@@ -599,9 +600,8 @@ TEST_F(EngineTest, FollowersHearOfEveryChange) {
     process.complete(run, "second", R"({"n":1})", 1);
     process.work();
     follow(99); // closed: nothing will ever come
-    process.engine.wait_for_change("nobody", 0, [&](Outcome<RunChanged> one) {
-        heard.push_back(one.error().detail);
-    });
+    process.engine.wait_for_change(
+        "nobody", 0, [&](Outcome<RunChanged> one) { heard.push_back(one.error().detail); });
     process.work();
     EXPECT_THAT(heard, ElementsAre("1", "2", "3", "there is no run nobody"));
 }

@@ -1,6 +1,6 @@
-// Stories for advance(): each .txt file beside this one is a workflow and what happens to one run of
-// it, with every fact the step function noted. BATON_UPDATE_SCENARIOS=1 writes the answers anew; a
-// changed answer is committed only by somebody who can say why it is right.
+// Stories for advance(): each .txt file beside this one is a workflow and what happens to one run
+// of it, with every fact the step function noted. BATON_UPDATE_SCENARIOS=1 writes the answers anew;
+// a changed answer is committed only by somebody who can say why it is right.
 //
 //   ```toml … ```            the workflow
 //   event lines              start JSON · complete STEP JSON · fail STEP TYPE [final] [after=30s]
@@ -8,8 +8,8 @@
 //                            wait 30s · cancel WHY · retry · revive STEP
 //   ----                     then the answer, and a blank line
 //
-// STEP is a path, with ":undo" for its compensation and "#2" for an attempt that is not the last one.
-// Times are counted from the start.
+// STEP is a path, with ":undo" for its compensation and "#2" for an attempt that is not the last
+// one. Times are counted from the start.
 #include "orchestrator/core/advance.hpp"
 #include "orchestrator/core/input.hpp"
 #include "orchestrator/core/run_json.hpp"
@@ -149,12 +149,14 @@ private:
     std::string happen(const Event& event) {
         const Transition made = advance(*workflow_, run_, event, now_);
         std::string told;
-        for (const Fact& fact : made.facts) told += line_of(fact) + "\n";
+        for (const Fact& fact : made.facts)
+            told += line_of(fact) + "\n";
         for (const DeadTask& dead : made.dead)
             told += fmt::format("dead letter {}{}#{} {} {} attempts={} input={}\n", dead.ref.step,
                                 dead.ref.undo ? ":undo" : "", dead.ref.attempt, dead.task,
                                 dead.reason, dead.attempts, dead.input.text());
-        for (const std::string& path : made.revived) told += "settles dead letter " + path + "\n";
+        for (const std::string& path : made.revived)
+            told += "settles dead letter " + path + "\n";
         if (!made.refusal.empty()) told += "refused: " + made.refusal + "\n";
         if (made.ignored) told += "ignored\n";
         if (told.empty()) told = "nothing\n";
@@ -201,7 +203,8 @@ std::string play(const std::string& text, const std::string& file) {
             played += line + "\n";
             if (in_workflow) continue;
             const auto loaded = definition::load(source, file);
-            for (const auto& one : loaded.diagnostics) played += "complaint " + one.message + "\n";
+            for (const auto& one : loaded.diagnostics)
+                played += "complaint " + one.message + "\n";
             if (!loaded) return played;
             story = std::make_unique<Story>(loaded.workflow);
         } else if (in_workflow) {
