@@ -200,6 +200,7 @@ void Engine::Body::build(Work& work) {
             // It rang early. Lazy alarms: only now the later deadline is written.
             const auto due = core::next_deadline(*cached->workflow, cached->run);
             work.batch.alarms.push_back({cached->run.id, cached->part, due});
+            parts.insert(cached->part); // a stale owner must not move alarms either
             continue;
         }
         work.batch.runs.push_back(change_of(*cached, work));
@@ -321,9 +322,10 @@ void Engine::Body::give_up_on(Work& work, const Failure& failure) {
     for (const std::string& run_id : work.rung) {
         log::error("engine", "the store refuses what an alarm leads to; trying again in a minute",
                    {{"run", run_id}, {"reason", failure.detail}});
+        const Partition part = partition_of(run_id, options.partition_count);
         Batch later;
-        later.alarms.push_back({run_id, partition_of(run_id, options.partition_count),
-                                work.now + std::chrono::minutes(1)});
+        later.fences.push_back(owned[part]);
+        later.alarms.push_back({run_id, part, work.now + std::chrono::minutes(1)});
         (void)store.commit(later);
     }
     Told told;

@@ -131,7 +131,7 @@ public:
         database_.fence_is_on = climate.fence;
         database_.history_is_read_back = climate.read_back;
         owner_ = make_process();
-        owner_->engine.deploy(pipeline, "pipeline.toml", {});
+        deploy();
         for (int n = 0; n < climate.runs; ++n)
             start(n);
     }
@@ -155,6 +155,13 @@ private:
             return std::exchange(broken_commit_, SimStore::Fault::none);
         };
         return made;
+    }
+
+    // A request dies with the process it was asked of; who gets no answer asks again.
+    void deploy() {
+        owner_->engine.deploy(pipeline, "pipeline.toml", [this](Outcome<runtime::Deployed> one) {
+            is_deployed_ |= one.has_value();
+        });
     }
 
     void start(int n) {
@@ -198,6 +205,7 @@ private:
                 clock_.advance(10s);
             break;
         }
+        if (!is_deployed_ && chance(5)) deploy();
         for (int n = 0; n < climate_.runs; ++n)
             if (!started_.contains(n) && chance(2)) start(n);
     }
@@ -395,6 +403,7 @@ private:
     std::unique_ptr<Process> owner_;
     std::deque<std::unique_ptr<Process>> hung_;
     std::set<std::string> performed_;
+    bool is_deployed_ = false;
     std::map<int, std::string> started_;
     runtime::DeliveryHandle handles_ = 0;
 };
