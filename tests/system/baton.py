@@ -83,8 +83,15 @@ class Server:
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"baton {self.verb} ended with {self.process.returncode}:\n{self.log()[-4000:]}")
-            return accepts(self.amqp) and accepts(self.http)
+            return accepts(self.amqp) and accepts(self.http) and self.is_healthy()
         wait_for(ready, "the server starts", timeout)
+
+    def is_healthy(self):
+        """Everything works, the orchestrator's connection to the broker too."""
+        try:
+            return self.http_json(self.http, "/api/health", timeout=5)["status"] == "ok"
+        except OSError:
+            return False
 
     def kill(self):
         """kill -9, as a crash."""
