@@ -1,5 +1,5 @@
 // Writes the first corpus of the AMQP fuzzers: every method, some properties and tables, a story of
-// frames. Run as: fuzz_make_seeds DIRECTORY; it fills DIRECTORY/frames, /methods and /tables.
+// frames. Run as: make_fuzz_seeds DIRECTORY; it fills DIRECTORY/frames, /methods and /tables.
 #include "amqp/frame.hpp"
 #include "amqp/method_codec.hpp"
 #include "tests/amqp/some_values.hpp"
