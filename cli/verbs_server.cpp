@@ -106,10 +106,12 @@ Outcome<sandbox::Sandbox> start_sandbox(const Session& session, const std::strin
     options.http_port = 15680;
     options.smtp_port = 0;
     if (const auto found = session.environment.find("BATON_SANDBOX_LISTEN"); found != session.environment.end()) {
-        const auto colon = found->second.rfind(':');
-        options.address = found->second.substr(0, colon);
-        const int port = colon == std::string::npos ? 0 : std::atoi(found->second.c_str() + colon + 1);
-        options.http_port = static_cast<std::uint16_t>(port);
+        const auto address = server::parse_address(found->second);
+        if (!address)
+            return Failure{make_error_code(boost::system::errc::invalid_argument),
+                           "the variable BATON_SANDBOX_LISTEN must be host:port, for example \"127.0.0.1:15680\""};
+        options.address = address->host;
+        options.http_port = address->port;
     }
     options.state_file = state_file;
     options.certificate_file = certificate_file;

@@ -15,15 +15,6 @@
 #include <utility>
 
 namespace baton::server {
-namespace {
-
-// One setting: where it stands in the file, which variable overrides it, how a text becomes it.
-// `apply` returns what is expected when the text is not that.
-struct Setting {
-    std::string_view key;
-    std::string_view variable;
-    std::function<std::optional<std::string>(Config&, const std::string&)> apply;
-};
 
 std::optional<Address> parse_address(std::string_view text) {
     const auto colon = text.rfind(':');
@@ -38,6 +29,16 @@ std::optional<Address> parse_address(std::string_view text) {
     if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
     return address;
 }
+
+namespace {
+
+// One setting: where it stands in the file, which variable overrides it, how a text becomes it.
+// `apply` returns what is expected when the text is not that.
+struct Setting {
+    std::string_view key;
+    std::string_view variable;
+    std::function<std::optional<std::string>(Config&, const std::string&)> apply;
+};
 
 std::vector<std::string> split(std::string_view text, char separator) {
     std::vector<std::string> parts;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,9 @@ struct Address {
     std::string host;
     std::uint16_t port = 0;
 };
+
+// "host:port" or "[v6]:port"; nothing if it is neither.
+std::optional<Address> parse_address(std::string_view text);
 
 struct BrokerUser {
     std::string name;
