@@ -125,6 +125,7 @@ struct Connection {
     bool closing = false;   // ignores everything until ConnectionLost
     bool publishes = false; // has published: the one alarms stop
     bool paused = false;
+    bool counted = false;   // towards the limits of its user and virtual host
     std::vector<std::unique_ptr<Channel>> channels; // by number; index 0 is never used
 
     // Bytes handed to the outbox and not written yet; above the limit its consumers wait.

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -177,13 +178,77 @@ struct CloseClient {
     std::string reason;
 };
 
+// Every connection of this user, of this virtual host, or of both together; without either, all.
+// The answer's text is how many there were.
+struct CloseClients {
+    std::optional<std::string> user;
+    std::optional<std::string> vhost;
+    std::string reason;
+};
+
+struct PutPolicy {
+    PolicyPut policy;
+};
+struct RemovePolicy {
+    PolicyRemoved policy;
+};
+// Negative limits are none.
+struct PutVhostLimits {
+    VhostLimitsPut limits;
+};
+struct PutUserLimits {
+    UserLimitsPut limits;
+};
+// An empty value removes the parameter.
+struct PutParameter {
+    ParameterPut parameter;
+};
+
+// Topology, checked like the methods of AMQP and with their texts, but for permissions: who asks
+// this way is an administrator. A queue that is another connection's own is left alone.
+struct DeclareExchange {
+    ExchangeDeclared exchange;
+    bool durable = true;
+};
+struct DeleteExchange {
+    std::string vhost;
+    std::string exchange;
+    bool if_unused = false;
+};
+struct DeclareQueue {
+    std::string vhost;
+    std::string name;
+    bool auto_delete = false;
+    bool durable = true;
+    amqp::FieldTable arguments;
+};
+// The answer's text is the number of messages that went.
+struct DeleteQueue {
+    std::string vhost;
+    std::string queue;
+    bool if_unused = false;
+    bool if_empty = false;
+};
+// The answer's text is the number of messages that went.
+struct PurgeQueue {
+    std::string vhost;
+    std::string queue;
+};
+struct Bind {
+    Bound binding;
+};
+struct Unbind {
+    Unbound binding;
+};
+
 using AdministrationRequest =
     std::variant<PutVhost, RemoveVhost, PutUser, RemoveUser, PutPermission, RemovePermission,
-                 PutTopicPermission, RemoveTopicPermission, CloseClient>;
+                 PutTopicPermission, RemoveTopicPermission, CloseClient, CloseClients, PutPolicy,
+                 RemovePolicy, PutVhostLimits, PutUserLimits, PutParameter, DeclareExchange,
+                 DeleteExchange, DeclareQueue, DeleteQueue, PurgeQueue, Bind, Unbind>;
 
-// Everything else an administrator may want (declare, bind, purge, publish, get) is AMQP: open a
-// connection in the administrator's name and send the methods as events. The answer is an Answer of
-// the turn.
+// Publishing and getting in an administrator's name is AMQP: open a connection and send the methods
+// as events. The answer is an Answer of the turn.
 struct AdministrationAsked {
     RequestId request;
     AdministrationRequest wish;

@@ -161,10 +161,18 @@ bool headers_match(const amqp::FieldTable& arguments, ByteView headers) {
 
 Exchange::Exchange(Identity identity) : identity_(std::move(identity)) {
     const amqp::FieldTable& arguments = identity_.arguments;
-    if (const auto name = arguments.text("alternate-exchange")) alternate_ = *name;
+    use_alternate(nullptr);
     if (const auto header = arguments.text("hash-header")) hashed_header_ = *header;
     deduplicator_ = Deduplicator::from(arguments);
     random_state_ = hash_of(identity_.name);
+}
+
+bool Exchange::use_alternate(const std::string* from_policy) {
+    std::string name = from_policy != nullptr ? *from_policy : std::string();
+    if (const auto declared = identity_.arguments.text("alternate-exchange")) name = *declared;
+    const bool changes = name != alternate_;
+    alternate_ = std::move(name);
+    return changes;
 }
 
 std::string Exchange::identity_key(const void* destination, std::string_view routing_key) {

@@ -18,6 +18,8 @@
 
 namespace baton::broker::core {
 
+struct AppliedPolicy;
+
 enum class ExchangeType : std::uint8_t {
     direct,
     fanout,
@@ -89,6 +91,9 @@ public:
     bool is_default() const { return identity_.name.empty(); }
     // The exchange that gets what nobody here wants; empty: none.
     const std::string& alternate() const { return alternate_; }
+    // What a policy says, null when it says nothing, counts only where the declaration is silent.
+    // True: it is another one than before.
+    bool use_alternate(const std::string* from_policy);
 
     // The binding with this destination, key and arguments, or null.
     Binding* find(const Queue* queue, const Exchange* exchange, std::string_view routing_key,
@@ -116,6 +121,9 @@ public:
     // Routes by key, good while the topology is of this version; kept by State.
     std::uint64_t cache_version = 0;
     std::unordered_map<std::string, std::vector<Queue*>, NameHash, std::equal_to<>> cache;
+
+    // What holds for it; kept by State. Null: no policy.
+    std::shared_ptr<const AppliedPolicy> policy;
 
     std::uint64_t published_in = 0;
     std::uint64_t published_out = 0;

@@ -8,6 +8,11 @@ namespace baton::broker::core {
 
 namespace {
 
+AppliedPolicyView view_of(const AppliedPolicy* policy) {
+    if (policy == nullptr) return {};
+    return {policy->name, policy->operator_name, policy->definition};
+}
+
 QueueView view_of(const Queue& queue, const std::string& vhost) {
     const Queue::Identity& identity = queue.identity();
     QueueView view;
@@ -27,6 +32,7 @@ QueueView view_of(const Queue& queue, const std::string& vhost) {
     view.has_single_active_consumer = queue.settings().single_active_consumer;
     if (queue.active_consumer != nullptr) view.active_consumer_tag = queue.active_consumer->tag;
     view.counters = queue.counters;
+    view.policy = view_of(queue.policy.get());
     return view;
 }
 
@@ -42,6 +48,7 @@ ExchangeView view_of(const Exchange& exchange, const std::string& vhost) {
     view.arguments = identity.arguments;
     view.published_in = exchange.published_in;
     view.published_out = exchange.published_out;
+    view.policy = view_of(exchange.policy.get());
     return view;
 }
 
@@ -155,6 +162,29 @@ void add_users(Overview& overview, const State& state) {
     }
 }
 
+void add_policies(Overview& overview, const OverviewWish& wish, const State& state) {
+    const auto wanted = [&](std::string_view vhost) { return !wish.vhost || *wish.vhost == vhost; };
+    for (const auto& [name, vhost] : state.vhosts()) {
+        if (!wanted(name)) continue;
+        vhost->policies.each([&](const PolicyPut& policy) {
+            (policy.is_operator ? overview.operator_policies : overview.policies)
+                .push_back(policy);
+        });
+        if (vhost->limits.connections_max || vhost->limits.queues_max)
+            overview.vhost_limits.push_back(vhost->limits);
+    }
+    for (const auto& [name, user] : state.users())
+        if (user.limits.connections_max || user.limits.channels_max)
+            overview.user_limits.push_back(user.limits);
+    for (const auto& [key, parameter] : state.parameters())
+        if (parameter.vhost.empty() || wanted(parameter.vhost))
+            overview.parameters.push_back(parameter);
+    sort_by_name(overview.policies);
+    sort_by_name(overview.operator_policies);
+    std::sort(overview.vhost_limits.begin(), overview.vhost_limits.end(),
+              [](const auto& a, const auto& b) { return a.vhost < b.vhost; });
+}
+
 } // namespace
 
 Overview Protocol::overview(const OverviewWish& wish) const {
@@ -183,6 +213,7 @@ Overview Protocol::overview(const OverviewWish& wish) const {
                 for (const Queue* owned : connection->exclusive_queues)
                     if (owned->id() == queue.id) queue.owner = connection->told.name;
     if (wish.users) add_users(overview, state_);
+    if (wish.policies) add_policies(overview, wish, state_);
     overview.totals.stored_bytes = state_.stored_bytes();
     overview.totals.publishers_wait = publishers_wait_;
     overview.totals.counters = counters_;

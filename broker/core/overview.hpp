@@ -30,6 +30,13 @@ struct MessageCounters {
     std::uint64_t dropped = 0;         // unroutable and not mandatory
 };
 
+// Which policies hold for a queue or exchange, and what they ask for together. Empty names: none.
+struct AppliedPolicyView {
+    std::string name;
+    std::string operator_name;
+    amqp::FieldTable definition;
+};
+
 struct QueueView {
     QueueId id;
     std::string vhost;
@@ -49,6 +56,7 @@ struct QueueView {
     std::string owner; // name of the connection of an exclusive queue
     std::optional<Time> idle_since;
     MessageCounters counters;
+    AppliedPolicyView policy;
 };
 
 struct ExchangeView {
@@ -61,6 +69,7 @@ struct ExchangeView {
     amqp::FieldTable arguments;
     std::uint64_t published_in = 0;
     std::uint64_t published_out = 0;
+    AppliedPolicyView policy;
 };
 
 struct BindingView {
@@ -147,6 +156,7 @@ struct OverviewWish {
     bool consumers = true;
     bool users = true;
     std::optional<std::string> vhost; // only this one
+    bool policies = true; // and operator policies, limits, parameters
 };
 
 struct Overview {
@@ -161,6 +171,11 @@ struct Overview {
     std::vector<UserPut> users;
     std::vector<PermissionPut> permissions;
     std::vector<TopicPermissionPut> topic_permissions;
+    std::vector<PolicyPut> policies; // by virtual host and name
+    std::vector<PolicyPut> operator_policies;
+    std::vector<VhostLimitsPut> vhost_limits; // of those that have any
+    std::vector<UserLimitsPut> user_limits;
+    std::vector<ParameterPut> parameters;
 };
 
 } // namespace baton::broker::core

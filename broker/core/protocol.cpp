@@ -1,6 +1,7 @@
 // Connections and channels, sending, durable changes, and the end of a turn.
 #include "broker/core/protocol.hpp"
 
+#include "amqp/errors.hpp"
 #include "amqp/method_codec.hpp"
 #include "base/assert.hpp"
 
@@ -112,6 +113,9 @@ void Protocol::on(const ConnectionOpened& event) {
         return refuse_connection(connection, Code::not_allowed, open,
                                  fmt::format("access to vhost '{}' refused for user '{}'",
                                              event.vhost, event.user));
+    if (const auto checked = check_connection_limits(connection); !checked)
+        return refuse_connection(connection, Code::not_allowed, open, checked.error().detail);
+    count(connection);
     say(connection, AcceptConnection{});
 }
 
@@ -240,7 +244,9 @@ void Protocol::open_channel(Connection& connection, ChannelNumber number) {
         return refuse_connection(connection, Code::channel_error, amqp::ChannelOpen::id,
                                  "second 'channel.open' seen");
     }
+    if (!check_channel_limit(connection)) return;
     place = std::make_unique<Channel>();
+    ++channels_of_user_[connection.told.user];
     place->connection = &connection;
     place->number = number;
     reply(*place, amqp::ChannelOpenOk{});
@@ -263,6 +269,7 @@ void Protocol::release(Connection& connection) {
     connection.closing = true;
     for (auto& channel : connection.channels)
         if (channel != nullptr && !channel->closing) release(*channel);
+    uncount(connection);
     connection.channels.clear();
     while (!connection.exclusive_queues.empty())
         delete_queue(*connection.exclusive_queues.back());
@@ -270,6 +277,7 @@ void Protocol::release(Connection& connection) {
 
 void Protocol::drop_channel(Channel& channel) {
     Connection& connection = *channel.connection;
+    --channels_of_user_[connection.told.user];
     connection.channels[channel.number].reset();
 }
 
@@ -325,6 +333,16 @@ void Protocol::refuse(Channel& channel, Code code, amqp::MethodId method, std::s
     channel.closing = true;
     say(channel,
         CloseChannel{std::make_unique<CloseReason>(reason_for(code, method, text))});
+}
+
+void Protocol::refuse(Channel& channel, amqp::MethodId method, const Failure& failure) {
+    refuse(channel, amqp::reply_code_for(failure.code), method, failure.detail);
+}
+
+bool Protocol::refuse_unless(Channel& channel, amqp::MethodId method,
+                             const Outcome<void>& checked) {
+    if (!checked) refuse(channel, method, checked.error());
+    return checked.has_value();
 }
 
 void Protocol::refuse_connection(Connection& connection, Code code, amqp::MethodId method,

@@ -11,7 +11,8 @@
 //   dead_letters.cpp settle_dead_letters()
 //   credit.cpp       back-pressure
 //   retention.cpp    says again what lives in old segments
-//   administration.cpp  users, permissions, virtual hosts
+//   administration.cpp  users, permissions, virtual hosts, policies, topology without a client
+//   limits.cpp       how many connections, channels and queues there may be
 //   overview.cpp     the read-only view
 //
 // Always in three steps: on(…) decides and marks queues as due or appends to the dead letters; then
@@ -151,6 +152,9 @@ private:
     void reply(Channel& channel, amqp::Method method);
     // A channel exception; the text is without the code's name.
     void refuse(Channel& channel, Code code, amqp::MethodId method, std::string text);
+    void refuse(Channel& channel, amqp::MethodId method, const Failure& failure);
+    // False: it is a failure, and the channel was refused.
+    bool refuse_unless(Channel& channel, amqp::MethodId method, const Outcome<void>& checked);
     // A connection exception.
     void refuse_connection(Connection& connection, Code code, amqp::MethodId method,
                            std::string text);
@@ -188,16 +192,43 @@ private:
     // Finds or refuses with 404, and checks the lock.
     Queue* queue_or_refuse(Channel& channel, const std::string& given, amqp::MethodId method);
     Exchange* exchange_or_refuse(Channel& channel, std::string_view name, amqp::MethodId method);
-    void declare_new_queue(Channel& channel, const amqp::QueueDeclare& method, std::string name);
-    void redeclare_queue(Channel& channel, const amqp::QueueDeclare& method, Queue& queue);
     void reply_declared(Channel& channel, const amqp::QueueDeclare& method, Queue& queue);
     void declare_delays(const Vhost& vhost, const ExchangeDeclared& exchange, bool durable);
-    void redeclare_exchange(Channel& channel, const amqp::ExchangeDeclare& method,
-                            const Exchange& exchange);
-    void declare_new_exchange(Channel& channel, const amqp::ExchangeDeclare& method);
     bool bind(Channel& channel, Bound bound, amqp::MethodId method);
     bool unbind(Channel& channel, Unbound unbound, amqp::MethodId method);
-    bool check_binding_rights(Channel& channel, const Bound& bound, amqp::MethodId method);
+    template <typename BindingRecord>
+    bool check_binding_rights(Channel& channel, const BindingRecord& record,
+                              amqp::MethodId method);
+
+    // What clients and administrators ask for alike. Failures have RabbitMQ's codes and texts; the
+    // rights of a client are checked apart. `asker`: nobody is an administrator.
+    Outcome<void> check_lock(const Queue& queue, ConnectionId asker) const;
+    Outcome<void> check_exchange(const Vhost& vhost, const ExchangeDeclared& declared,
+                                 bool durable) const;
+    Outcome<void> check_same_exchange(const Exchange& exchange, const ExchangeDeclared& declared,
+                                      bool durable) const;
+    void create_exchange(const Vhost& vhost, ExchangeDeclared declared, bool durable);
+    Outcome<void> check_deletable(const Vhost& vhost, std::string_view exchange) const;
+    Outcome<void> delete_exchange(const Vhost& vhost, std::string_view name, bool if_unused);
+    Outcome<void> check_same_queue(const Queue& queue, const QueueDeclared& declared,
+                                   QueueLife life, ConnectionId asker) const;
+    Outcome<void> check_new_queue(const Vhost& vhost, const QueueDeclared& declared,
+                                  QueueLife life, bool named_by_server) const;
+    Outcome<void> check_queue_limit(const Vhost& vhost, std::string_view queue) const;
+    Queue& create_queue(QueueDeclared declared, QueueLife life);
+    // The number of messages that went with it.
+    Outcome<std::uint64_t> delete_queue(const Vhost& vhost, std::string_view name, bool if_unused,
+                                        bool if_empty, ConnectionId asker);
+    struct BindingEnds {
+        Exchange* source = nullptr;
+        Queue* queue = nullptr; // one of the two
+        Exchange* exchange = nullptr;
+        bool is_bound = false;
+    };
+    Outcome<BindingEnds> ends_of(const Vhost& vhost, const Bound& bound, ConnectionId asker) const;
+    Outcome<void> make_binding(const BindingEnds& ends, Bound bound);
+    Outcome<void> end_binding(Vhost& vhost, Unbound unbound, ConnectionId asker);
+
     // With its messages, bindings and consumers; does not dead-letter.
     void delete_queue(Queue& queue);
     void forget_unacked_records(const Queue& queue);
@@ -330,9 +361,37 @@ private:
     void on(const AdministrationAsked& asked, const PutTopicPermission& wish);
     void on(const AdministrationAsked& asked, const RemoveTopicPermission& wish);
     void on(const AdministrationAsked& asked, const CloseClient& wish);
+    void on(const AdministrationAsked& asked, const CloseClients& wish);
+    void on(const AdministrationAsked& asked, const PutPolicy& wish);
+    void on(const AdministrationAsked& asked, const RemovePolicy& wish);
+    void on(const AdministrationAsked& asked, const PutVhostLimits& wish);
+    void on(const AdministrationAsked& asked, const PutUserLimits& wish);
+    void on(const AdministrationAsked& asked, const PutParameter& wish);
+    void on(const AdministrationAsked& asked, const DeclareExchange& wish);
+    void on(const AdministrationAsked& asked, const DeleteExchange& wish);
+    void on(const AdministrationAsked& asked, const DeclareQueue& wish);
+    void on(const AdministrationAsked& asked, const DeleteQueue& wish);
+    void on(const AdministrationAsked& asked, const PurgeQueue& wish);
+    void on(const AdministrationAsked& asked, const Bind& wish);
+    void on(const AdministrationAsked& asked, const Unbind& wish);
     void answer(const AdministrationAsked& asked, Code code = Code::success,
                 std::string text = {});
-    void close_connections_of(std::string_view vhost, std::string_view text);
+    void answer(const AdministrationAsked& asked, const Failure& failure);
+    void answer(const AdministrationAsked& asked, const Outcome<void>& outcome);
+    // Null: answered that there is none.
+    Vhost* vhost_or_answer(const AdministrationAsked& asked, std::string_view name);
+    void obey_policies();
+    // How many there were. Nothing as user or vhost: any.
+    std::size_t close_connections(const std::optional<std::string>& user,
+                                  const std::optional<std::string>& vhost,
+                                  std::string_view text);
+
+    // --- Limits of virtual hosts and users (limits.cpp) ---------------------------------------------
+
+    Outcome<void> check_connection_limits(const Connection& connection) const;
+    bool check_channel_limit(Connection& connection);
+    void count(Connection& connection);
+    void uncount(Connection& connection);
 
     struct Burial {
         QueueId queue;
@@ -362,6 +421,11 @@ private:
     std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
     Connection* last_connection_ = nullptr;
     std::unordered_map<std::string, Channel*> reply_channels_; // by reply name
+    // Open connections, and channels, for the limits on them.
+    using CountByName = std::map<std::string, std::uint64_t, std::less<>>;
+    CountByName connections_of_vhost_;
+    CountByName connections_of_user_;
+    CountByName channels_of_user_;
 
     std::vector<Queue*> due_;
     std::deque<Burial> burials_;

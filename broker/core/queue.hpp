@@ -25,6 +25,7 @@
 namespace baton::broker::core {
 
 class Exchange;
+struct AppliedPolicy;
 struct Consumer;
 struct Vhost;
 
@@ -88,6 +89,8 @@ public:
     bool is_recorded() const { return recorded_; }
     // After a restart: what replay left unsaid until the declaration came.
     void become(Identity identity, QueueSettings settings);
+    // A policy came or went. What only a declaration decides stays as it is.
+    void settle(QueueSettings settings) { settings_ = std::move(settings); }
     bool is_declared() const { return declared_; }
 
     // --- Ready messages --------------------------------------------------------------------------
@@ -174,6 +177,8 @@ public:
     // state.cpp: the bindings to this queue and their sources.
     std::map<std::uint64_t, Exchange*> bound_to;
     bool deleted = false;
+    // state.cpp: what settings() takes from policies; null: nothing.
+    std::shared_ptr<const AppliedPolicy> policy;
     // publish.cpp: null: takes the same message as often as it comes.
     std::unique_ptr<Deduplicator> deduplicator;
     // deliver.cpp: the deadline that stands for this queue, so that it is not moved per message.

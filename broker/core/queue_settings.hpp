@@ -36,6 +36,7 @@ struct QueueSettings {
     // Takes a message with the same id once; see deduplicator.hpp.
     bool deduplicates = false;
 
+    bool operator==(const QueueSettings&) const = default;
     bool is_bounded() const { return length_max.has_value() || bytes_max.has_value(); }
 };
 

@@ -155,8 +155,8 @@ struct TransactionBegan {
 // redelivered marks of recovered messages are exact; otherwise every recovered message is marked.
 struct Stopped {};
 
-// Named parameters of definitions: policies and the like. `value` is JSON text the core does not
-// read; empty removes the parameter.
+// Named parameters of definitions, of a virtual host or, with an empty one, of the whole broker.
+// `value` is JSON text the core does not read; empty removes the parameter.
 struct ParameterPut {
     std::string vhost;
     std::string component;
@@ -164,10 +164,42 @@ struct ParameterPut {
     std::string value;
 };
 
+// --- Policies and limits ---------------------------------------------------------------------------
+
+// Settings for the queues and exchanges whose names match, until the policy is removed. Replaces the
+// one of the same name. An operator policy is laid over the others; see policy.hpp.
+struct PolicyPut {
+    std::string vhost;
+    std::string name;
+    std::string pattern;  // a regular expression on names
+    std::string apply_to; // "all", "exchanges", "queues", "classic_queues", "quorum_queues", "streams"
+    std::int32_t priority = 0;
+    amqp::FieldTable definition; // "message-ttl" and the like
+    bool is_operator = false;
+};
+struct PolicyRemoved {
+    std::string vhost;
+    std::string name;
+    bool is_operator = false;
+};
+
+// Nothing: as many as you like. 0 forbids.
+struct VhostLimitsPut {
+    std::string vhost;
+    std::optional<std::int64_t> connections_max;
+    std::optional<std::int64_t> queues_max;
+};
+struct UserLimitsPut {
+    std::string user;
+    std::optional<std::int64_t> connections_max;
+    std::optional<std::int64_t> channels_max;
+};
+
 using Record =
     std::variant<MessageStored, MessagesRemoved, MessageReturned, TransactionBegan, Stopped,
                  VhostPut, VhostRemoved, UserPut, UserRemoved, PermissionPut, PermissionRemoved,
                  TopicPermissionPut, TopicPermissionRemoved, ExchangeDeclared, ExchangeDeleted,
-                 QueueDeclared, QueueDeleted, Bound, Unbound, ParameterPut>;
+                 QueueDeclared, QueueDeleted, Bound, Unbound, ParameterPut, PolicyPut, PolicyRemoved,
+                 VhostLimitsPut, UserLimitsPut>;
 
 } // namespace baton::broker::core

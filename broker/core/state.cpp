@@ -139,6 +139,64 @@ void State::apply_one(const ParameterPut& put, RecordNumber) {
         parameters_[key] = put;
 }
 
+// --- Policies and limits -------------------------------------------------------------------------
+
+void State::apply_one(const PolicyPut& put, RecordNumber) {
+    Vhost* home = vhost(put.vhost);
+    if (home == nullptr) return;
+    home->policies.put(put);
+    apply_policies(*home);
+}
+
+void State::apply_one(const PolicyRemoved& removed, RecordNumber) {
+    Vhost* home = vhost(removed.vhost);
+    if (home == nullptr) return;
+    home->policies.remove(removed);
+    apply_policies(*home);
+}
+
+void State::apply_one(const VhostLimitsPut& put, RecordNumber) {
+    if (Vhost* home = vhost(put.vhost)) home->limits = put;
+}
+
+void State::apply_one(const UserLimitsPut& put, RecordNumber) {
+    if (User* found = user(put.user)) found->limits = put;
+}
+
+QueueSettings State::settings_for(const amqp::FieldTable& arguments,
+                                  const AppliedPolicy* policy) const {
+    if (policy == nullptr) return settings_from_checked(arguments, quorum_delivery_limit_);
+    return settings_from_checked(arguments_under(arguments, *policy), quorum_delivery_limit_);
+}
+
+// A queue that holds delayed messages is part of its exchange, not a queue of its own.
+std::shared_ptr<const AppliedPolicy> State::policy_for(const Queue& queue) const {
+    const Queue::Identity& identity = queue.identity();
+    if (queue.settings().delays_for) return nullptr;
+    return identity.vhost->policies.match(target_from_queue(identity.arguments), identity.name);
+}
+
+void State::apply_policies(Exchange& exchange) {
+    exchange.policy = exchange.identity().vhost->policies.match(PolicyTarget::exchange,
+                                                                exchange.name());
+    const amqp::FieldValue* alternate =
+        exchange.policy ? exchange.policy->definition.find("alternate-exchange") : nullptr;
+    if (exchange.use_alternate(alternate ? alternate->get<std::string>() : nullptr))
+        ++topology_version_;
+}
+
+void State::apply_policies(Vhost& vhost) {
+    if (replaying_) return;
+    for (auto& [name, exchange] : vhost.exchanges) apply_policies(*exchange);
+    for (auto& [name, queue] : vhost.queues) {
+        queue->policy = policy_for(*queue);
+        QueueSettings settings = settings_for(queue->identity().arguments, queue->policy.get());
+        if (settings == queue->settings()) continue;
+        queue->settle(std::move(settings));
+        resettled_.push_back(queue.get());
+    }
+}
+
 // --- Topology ------------------------------------------------------------------------------------
 
 Exchange& State::declare_exchange(const ExchangeDeclared& declared, bool durable) {
@@ -157,6 +215,7 @@ Exchange& State::declare_exchange(const ExchangeDeclared& declared, bool durable
     identity.arguments = declared.arguments;
     auto& place = home->exchanges[declared.name];
     place = std::make_unique<Exchange>(std::move(identity));
+    if (!replaying_) apply_policies(*place);
     return *place;
 }
 
@@ -210,6 +269,11 @@ Queue& State::declare_queue(const QueueDeclared& declared, QueueLife life) {
     }
     Queue& declared_queue = *queue;
     queues_[declared.id] = &declared_queue;
+    if (!replaying_) {
+        declared_queue.policy = policy_for(declared_queue);
+        if (declared_queue.policy)
+            declared_queue.settle(settings_for(declared.arguments, declared_queue.policy.get()));
+    }
     home->queues[declared.name] = std::move(queue);
     return declared_queue;
 }
@@ -364,6 +428,9 @@ void State::finish_replay(bool stopped_in_order) {
         queues_.erase(id);
     }
     nameless_.clear();
+    replaying_ = false;
+    for (auto& [name, vhost] : vhosts_) apply_policies(*vhost);
+    resettled_.clear();
     for (auto& [id, queue] : queues_) queue->finish_replay(!stopped_in_order);
 }
 
@@ -485,6 +552,17 @@ std::vector<Record> State::snapshot() const {
     return records;
 }
 
+void State::add_limits_and_policies(std::vector<Record>& records) const {
+    for (const Vhost* vhost : sorted_by_name(vhosts_)) {
+        const VhostLimitsPut& limits = vhost->limits;
+        if (limits.connections_max || limits.queues_max) records.emplace_back(limits);
+        vhost->policies.each([&](const PolicyPut& policy) { records.emplace_back(policy); });
+    }
+    for (const auto& [name, user] : users_)
+        if (user.limits.connections_max || user.limits.channels_max)
+            records.emplace_back(user.limits);
+}
+
 std::vector<Record> State::definitions() const {
     std::vector<Record> records;
     for (const Vhost* vhost : sorted_by_name(vhosts_)) records.emplace_back(vhost->put);
@@ -510,6 +588,7 @@ std::vector<Record> State::definitions() const {
         add_bindings(*vhost, records);
     }
     for (const auto& [key, parameter] : parameters_) records.emplace_back(parameter);
+    add_limits_and_policies(records);
     return records;
 }
 

@@ -11,6 +11,7 @@
 #include "broker/core/exchange.hpp"
 #include "broker/core/ids.hpp"
 #include "broker/core/options.hpp"
+#include "broker/core/policy.hpp"
 #include "broker/core/queue.hpp"
 #include "broker/core/record.hpp"
 
@@ -21,6 +22,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace baton::broker::core {
@@ -32,6 +34,8 @@ struct Vhost {
     VhostPut put;
     ByName<Exchange> exchanges;
     ByName<Queue> queues;
+    Policies policies;
+    VhostLimitsPut limits;
 
     const std::string& name() const { return put.name; }
     Exchange* exchange(std::string_view name) const;
@@ -42,6 +46,7 @@ struct User {
     UserPut put;
     std::map<std::string, PermissionPut, std::less<>> permissions; // by vhost
     std::vector<TopicPermissionPut> topic_permissions;
+    UserLimitsPut limits;
 
     bool has_tag(std::string_view tag) const;
 };
@@ -74,6 +79,9 @@ public:
     void forget_if_done(Queue& queue);
     void bind(const Bound& bound, bool durable);
     void unbind(const Unbound& unbound);
+
+    // The queues whose settings a policy has changed since the last call.
+    std::vector<Queue*> take_resettled() { return std::exchange(resettled_, {}); }
 
     QueueId take_queue_id() { return {next_queue_id_++}; }
 
@@ -141,7 +149,16 @@ private:
     void apply_one(const Bound& bound, RecordNumber) { bind(bound, true); }
     void apply_one(const Unbound& unbound, RecordNumber) { unbind(unbound); }
     void apply_one(const ParameterPut& put, RecordNumber);
+    void apply_one(const PolicyPut& put, RecordNumber);
+    void apply_one(const PolicyRemoved& removed, RecordNumber);
+    void apply_one(const VhostLimitsPut& put, RecordNumber);
+    void apply_one(const UserLimitsPut& put, RecordNumber);
 
+    QueueSettings settings_for(const amqp::FieldTable& arguments, const AppliedPolicy* policy) const;
+    std::shared_ptr<const AppliedPolicy> policy_for(const Queue& queue) const;
+    void apply_policies(Vhost& vhost);
+    void apply_policies(Exchange& exchange);
+    void add_limits_and_policies(std::vector<Record>& records) const;
     Queue& queue_or_placeholder(QueueId id);
     void forget_place(Message& message, QueueId queue, Position position);
     void remove_bindings_to(std::map<BindingOrder, Exchange*>& bound_to);
@@ -158,6 +175,9 @@ private:
     BindingOrder next_binding_order_ = 1;
     std::uint64_t topology_version_ = 1;
     std::uint64_t stored_bytes_ = 0;
+    // While records are replayed policies are only kept: they are applied once, at the end.
+    bool replaying_ = true;
+    std::vector<Queue*> resettled_;
     Message* oldest_living_ = nullptr;
     Message* youngest_living_ = nullptr;
 

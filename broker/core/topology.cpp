@@ -1,7 +1,7 @@
 // exchange.* and queue.*: what exists, who may touch it, and what goes with it when it goes.
 #include "broker/core/protocol.hpp"
 
-#include "base/assert.hpp"
+#include "amqp/errors.hpp"
 
 #include <fmt/format.h>
 
@@ -19,6 +19,22 @@ std::string what_queue(std::string_view name, const Vhost& vhost) {
 
 std::string what_exchange(std::string_view name, const Vhost& vhost) {
     return fmt::format("exchange '{}' in vhost '{}'", name, vhost.name());
+}
+
+Failure precondition(std::string detail) {
+    return {amqp::ReplyCode::precondition_failed, std::move(detail)};
+}
+
+Failure refused_default_exchange() {
+    return {amqp::ReplyCode::access_refused, "operation not permitted on the default exchange"};
+}
+
+Failure locked(const Queue& queue) {
+    return {amqp::ReplyCode::resource_locked,
+            fmt::format("cannot obtain exclusive access to locked {}. It could be originally "
+                        "declared on another connection or the exclusive property value does not "
+                        "match that of the original declaration.",
+                        what_queue(queue.name(), *queue.identity().vhost))};
 }
 
 } // namespace
@@ -51,24 +67,20 @@ bool Protocol::check_topic_right(Channel& channel, Right right, const Exchange& 
     return false;
 }
 
+Outcome<void> Protocol::check_lock(const Queue& queue, ConnectionId asker) const {
+    const Vhost& vhost = *queue.identity().vhost;
+    if (queue.settings().delays_for)
+        return Failure{Code::access_refused,
+                       fmt::format("{} holds delayed messages of {}",
+                                   what_queue(queue.name(), vhost),
+                                   what_exchange(*queue.settings().delays_for, vhost))};
+    if (queue.is_exclusive() && queue.identity().exclusive_to != asker)
+        return locked(queue);
+    return boost::system::in_place_value;
+}
+
 bool Protocol::check_lock(Channel& channel, const Queue& queue, amqp::MethodId method) {
-    if (queue.settings().delays_for) {
-        refuse(channel, Code::access_refused, method,
-               fmt::format("{} holds delayed messages of {}",
-                           what_queue(queue.name(), *channel.connection->vhost),
-                           what_exchange(*queue.settings().delays_for,
-                                         *channel.connection->vhost)));
-        return false;
-    }
-    if (!queue.is_exclusive() ||
-        queue.identity().exclusive_to == channel.connection->told.connection)
-        return true;
-    refuse(channel, Code::resource_locked, method,
-           fmt::format("cannot obtain exclusive access to locked {}. It could be originally "
-                       "declared on another connection or the exclusive property value does not "
-                       "match that of the original declaration.",
-                       what_queue(queue.name(), *channel.connection->vhost)));
-    return false;
+    return refuse_unless(channel, method, check_lock(queue, channel.connection->told.connection));
 }
 
 const std::string* Protocol::queue_name(Channel& channel, const std::string& given,
@@ -114,69 +126,71 @@ std::string Protocol::generated_name(std::string_view prefix) {
 // --- exchange.declare and exchange.delete --------------------------------------------------------
 
 void Protocol::on(Channel& channel, const amqp::ExchangeDeclare& method) {
-    Vhost& vhost = *channel.connection->vhost;
+    const Vhost& vhost = *channel.connection->vhost;
     if (method.exchange.empty())
-        return refuse(channel, Code::access_refused, method.id,
-                      "operation not permitted on the default exchange");
-    Exchange* exchange = vhost.exchange(method.exchange);
+        return refuse(channel, method.id, refused_default_exchange());
     if (method.passive) {
         if (exchange_or_refuse(channel, method.exchange, method.id) == nullptr) return;
     } else {
         if (!check_right(channel, Right::configure, false, method.exchange, method.id)) return;
-        if (const auto kind = exchange_kind_from(method.type, method.arguments); !kind)
-            return refuse(channel, Code::precondition_failed, method.id, kind.error().detail);
-        if (exchange != nullptr)
-            redeclare_exchange(channel, method, *exchange);
-        else
-            declare_new_exchange(channel, method);
-        if (channel.closing) return;
+        ExchangeDeclared declared{vhost.name(),       method.exchange, method.type,
+                                  method.auto_delete, method.internal, method.arguments};
+        if (!refuse_unless(channel, method.id, check_exchange(vhost, declared, method.durable)))
+            return;
+        if (vhost.exchange(method.exchange) == nullptr) {
+            const auto alternate = method.arguments.text("alternate-exchange");
+            if (alternate &&
+                (!check_right(channel, Right::read, false, method.exchange, method.id) ||
+                 !check_right(channel, Right::write, false, *alternate, method.id)))
+                return;
+            create_exchange(vhost, std::move(declared), method.durable);
+        }
     }
     if (!method.no_wait) reply(channel, amqp::ExchangeDeclareOk{});
 }
 
-void Protocol::redeclare_exchange(Channel& channel, const amqp::ExchangeDeclare& method,
-                                  const Exchange& exchange) {
-    const Exchange::Identity& current = exchange.identity();
-    const std::string what = what_exchange(current.name, *channel.connection->vhost);
-    const std::string_view type = name_of(current.kind);
-    if (method.type != type)
-        return refuse(channel, Code::precondition_failed, method.id,
-                      fmt::format("inequivalent arg 'type' for {}: received '{}' but current is "
-                                  "'{}'",
-                                  what, method.type, type));
-    for (const auto& checked :
-         {check_equal_flag("durable", method.durable, current.durable, what),
-          check_equal_flag("auto_delete", method.auto_delete, current.auto_delete, what),
-          check_equal_flag("internal", method.internal, current.internal, what),
-          check_equal_argument("alternate-exchange", method.arguments, current.arguments, what),
-          check_equal_argument("x-delayed-type", method.arguments, current.arguments, what)})
-        if (!checked)
-            return refuse(channel, Code::precondition_failed, method.id, checked.error().detail);
+Outcome<void> Protocol::check_exchange(const Vhost& vhost, const ExchangeDeclared& declared,
+                                       bool durable) const {
+    if (declared.name.empty()) return refused_default_exchange();
+    if (const auto kind = exchange_kind_from(declared.type, declared.arguments); !kind)
+        return kind.error();
+    if (const Exchange* exchange = vhost.exchange(declared.name))
+        return check_same_exchange(*exchange, declared, durable);
+    if (declared.name.starts_with("amq."))
+        return Failure{Code::access_refused,
+                       fmt::format("exchange name '{}' contains reserved prefix 'amq.*'",
+                                   declared.name)};
+    const amqp::FieldValue* alternate = declared.arguments.find("alternate-exchange");
+    if (alternate != nullptr && alternate->get<std::string>() == nullptr)
+        return precondition(fmt::format(
+            "invalid arg 'alternate-exchange' for {}: {{unacceptable_type,{}}}",
+            what_exchange(declared.name, vhost), amqp::type_name(*alternate)));
+    return boost::system::in_place_value;
 }
 
-void Protocol::declare_new_exchange(Channel& channel, const amqp::ExchangeDeclare& method) {
-    const Vhost& vhost = *channel.connection->vhost;
-    if (method.exchange.starts_with("amq."))
-        return refuse(channel, Code::access_refused, method.id,
-                      fmt::format("exchange name '{}' contains reserved prefix 'amq.*'",
-                                  method.exchange));
-    if (const amqp::FieldValue* alternate = method.arguments.find("alternate-exchange")) {
-        const auto* name = alternate->get<std::string>();
-        if (name == nullptr)
-            return refuse(channel, Code::precondition_failed, method.id,
-                          fmt::format("invalid arg 'alternate-exchange' for {}: "
-                                      "{{unacceptable_type,{}}}",
-                                      what_exchange(method.exchange, vhost),
-                                      amqp::type_name(*alternate)));
-        if (!check_right(channel, Right::read, false, method.exchange, method.id) ||
-            !check_right(channel, Right::write, false, *name, method.id))
-            return;
-    }
-    ExchangeDeclared declared{vhost.name(),       method.exchange, method.type,
-                              method.auto_delete, method.internal, method.arguments};
-    if (exchange_kind_from(method.type, method.arguments)->delays)
-        declare_delays(vhost, declared, method.durable);
-    if (method.durable)
+Outcome<void> Protocol::check_same_exchange(const Exchange& exchange,
+                                            const ExchangeDeclared& declared,
+                                            bool durable) const {
+    const Exchange::Identity& current = exchange.identity();
+    const std::string what = what_exchange(current.name, *current.vhost);
+    const std::string_view type = name_of(current.kind);
+    if (declared.type != type)
+        return precondition(fmt::format("inequivalent arg 'type' for {}: received '{}' but "
+                                        "current is '{}'",
+                                        what, declared.type, type));
+    BATON_TRY(check_equal_flag("durable", durable, current.durable, what));
+    BATON_TRY(check_equal_flag("auto_delete", declared.auto_delete, current.auto_delete, what));
+    BATON_TRY(check_equal_flag("internal", declared.internal, current.internal, what));
+    BATON_TRY(check_equal_argument("alternate-exchange", declared.arguments, current.arguments,
+                                   what));
+    BATON_TRY(check_equal_argument("x-delayed-type", declared.arguments, current.arguments, what));
+    return boost::system::in_place_value;
+}
+
+void Protocol::create_exchange(const Vhost& vhost, ExchangeDeclared declared, bool durable) {
+    if (exchange_kind_from(declared.type, declared.arguments)->delays)
+        declare_delays(vhost, declared, durable);
+    if (durable)
         commit(std::move(declared));
     else
         state_.declare_exchange(declared, false);
@@ -195,21 +209,31 @@ void Protocol::declare_delays(const Vhost& vhost, const ExchangeDeclared& exchan
 
 void Protocol::on(Channel& channel, const amqp::ExchangeDelete& method) {
     const Vhost& vhost = *channel.connection->vhost;
-    if (method.exchange.empty())
-        return refuse(channel, Code::access_refused, method.id,
-                      "operation not permitted on the default exchange");
-    if (method.exchange.starts_with("amq."))
-        return refuse(channel, Code::access_refused, method.id,
-                      fmt::format("deletion of system {} not allowed",
-                                  what_exchange(method.exchange, vhost)));
-    if (!check_right(channel, Right::configure, false, method.exchange, method.id)) return;
-    if (Exchange* exchange = vhost.exchange(method.exchange)) {
-        if (method.if_unused && exchange->has_bindings())
-            return refuse(channel, Code::precondition_failed, method.id,
-                          fmt::format("{} in use", what_exchange(method.exchange, vhost)));
-        delete_exchange(*exchange);
-    }
+    if (!refuse_unless(channel, method.id, check_deletable(vhost, method.exchange)) ||
+        !check_right(channel, Right::configure, false, method.exchange, method.id) ||
+        !refuse_unless(channel, method.id,
+                       delete_exchange(vhost, method.exchange, method.if_unused)))
+        return;
     if (!method.no_wait) reply(channel, amqp::ExchangeDeleteOk{});
+}
+
+Outcome<void> Protocol::check_deletable(const Vhost& vhost, std::string_view exchange) const {
+    if (exchange.empty()) return refused_default_exchange();
+    if (exchange.starts_with("amq."))
+        return Failure{Code::access_refused, fmt::format("deletion of system {} not allowed",
+                                                         what_exchange(exchange, vhost))};
+    return boost::system::in_place_value;
+}
+
+Outcome<void> Protocol::delete_exchange(const Vhost& vhost, std::string_view name,
+                                        bool if_unused) {
+    BATON_TRY(check_deletable(vhost, name));
+    Exchange* exchange = vhost.exchange(name);
+    if (exchange == nullptr) return boost::system::in_place_value;
+    if (if_unused && exchange->has_bindings())
+        return precondition(fmt::format("{} in use", what_exchange(name, vhost)));
+    delete_exchange(*exchange);
+    return boost::system::in_place_value;
 }
 
 void Protocol::delete_exchange(Exchange& exchange) {
@@ -252,12 +276,28 @@ void Protocol::on(Channel& channel, const amqp::QueueDeclare& method) {
         if (queue != nullptr) reply_declared(channel, method, *queue);
         return;
     }
-    std::string name = method.queue.empty() ? generated_name("amq.gen-") : method.queue;
-    if (!check_right(channel, Right::configure, true, name, method.id)) return;
-    if (Queue* queue = vhost.queue(name))
-        redeclare_queue(channel, method, *queue);
-    else
-        declare_new_queue(channel, method, std::move(name));
+    QueueDeclared declared{{}, vhost.name(),
+                           method.queue.empty() ? generated_name("amq.gen-") : method.queue,
+                           method.auto_delete, method.arguments};
+    const ConnectionId asker = channel.connection->told.connection;
+    const QueueLife life{method.durable, method.exclusive ? asker : ConnectionId{}};
+    if (!check_right(channel, Right::configure, true, declared.name, method.id)) return;
+    Queue* queue = vhost.queue(declared.name);
+    if (queue != nullptr) {
+        if (!refuse_unless(channel, method.id, check_same_queue(*queue, declared, life, asker)))
+            return;
+    } else {
+        if (!refuse_unless(channel, method.id,
+                           check_new_queue(vhost, declared, life, method.queue.empty())))
+            return;
+        const auto target = method.arguments.text("x-dead-letter-exchange");
+        if (target && (!check_right(channel, Right::read, true, declared.name, method.id) ||
+                       !check_right(channel, Right::write, false, *target, method.id)))
+            return;
+        queue = &create_queue(std::move(declared), life);
+    }
+    used(*queue);
+    reply_declared(channel, method, *queue);
 }
 
 void Protocol::reply_declared(Channel& channel, const amqp::QueueDeclare& method,
@@ -269,91 +309,79 @@ void Protocol::reply_declared(Channel& channel, const amqp::QueueDeclare& method
                                         static_cast<std::uint32_t>(queue.consumers.size())});
 }
 
-void Protocol::redeclare_queue(Channel& channel, const amqp::QueueDeclare& method, Queue& queue) {
+Outcome<void> Protocol::check_same_queue(const Queue& queue, const QueueDeclared& declared,
+                                         QueueLife life, ConnectionId asker) const {
     const Queue::Identity& current = queue.identity();
-    const std::string what = what_queue(current.name, *channel.connection->vhost);
-    if (!check_lock(channel, queue, method.id)) return;
+    const std::string what = what_queue(current.name, *current.vhost);
+    BATON_TRY(check_lock(queue, asker));
     // The owner asking for a shared queue where it has an exclusive one, or the other way round.
-    if (method.exclusive != queue.is_exclusive())
-        return refuse(channel, Code::resource_locked, method.id,
-                      fmt::format("cannot obtain exclusive access to locked {}. It could be "
-                                  "originally declared on another connection or the exclusive "
-                                  "property value does not match that of the original "
-                                  "declaration.",
-                                  what));
-    for (const auto& checked :
-         {check_equal_flag("durable", method.durable, current.durable, what),
-          check_equal_flag("auto_delete", method.auto_delete, current.auto_delete, what)})
-        if (!checked)
-            return refuse(channel, Code::precondition_failed, method.id, checked.error().detail);
+    if (life.exclusive_to != current.exclusive_to) return locked(queue);
+    BATON_TRY(check_equal_flag("durable", life.durable, current.durable, what));
+    BATON_TRY(check_equal_flag("auto_delete", declared.auto_delete, current.auto_delete, what));
     for (const std::string_view argument : compared_queue_arguments())
-        if (const auto checked =
-                check_equal_argument(argument, method.arguments, current.arguments, what);
-            !checked)
-            return refuse(channel, Code::precondition_failed, method.id, checked.error().detail);
-    used(queue);
-    reply_declared(channel, method, queue);
+        BATON_TRY(
+            check_equal_argument(argument, declared.arguments, current.arguments, what));
+    return boost::system::in_place_value;
 }
 
-void Protocol::declare_new_queue(Channel& channel, const amqp::QueueDeclare& method,
-                                 std::string name) {
-    Connection& connection = *channel.connection;
-    const Vhost& vhost = *connection.vhost;
-    if (!method.queue.empty() && name.starts_with("amq."))
-        return refuse(channel, Code::access_refused, method.id,
-                      fmt::format("queue name '{}' contains reserved prefix 'amq.*'", name));
-    if (method.arguments.contains(delays_argument))
-        return refuse(channel, Code::precondition_failed, method.id,
-                      fmt::format("invalid arg '{}' for {}: only the server uses it",
-                                  delays_argument, what_queue(name, vhost)));
-    const auto settings =
-        settings_from(method.arguments, {name, vhost.name(), method.durable, method.exclusive},
-                      options_.quorum_delivery_limit);
-    if (!settings)
-        return refuse(channel, Code::precondition_failed, method.id, settings.error().detail);
-    if (const auto& target = settings->dead_letter_exchange)
-        if (!check_right(channel, Right::read, true, name, method.id) ||
-            !check_right(channel, Right::write, false, *target, method.id))
-            return;
+Outcome<void> Protocol::check_new_queue(const Vhost& vhost, const QueueDeclared& declared,
+                                        QueueLife life, bool named_by_server) const {
+    if (!named_by_server && declared.name.starts_with("amq."))
+        return Failure{Code::access_refused,
+                       fmt::format("queue name '{}' contains reserved prefix 'amq.*'",
+                                   declared.name)};
+    if (declared.arguments.contains(delays_argument))
+        return precondition(fmt::format("invalid arg '{}' for {}: only the server uses it",
+                                        delays_argument, what_queue(declared.name, vhost)));
+    BATON_TRY(check_queue_limit(vhost, declared.name));
+    const bool exclusive = life.exclusive_to != ConnectionId{};
+    BATON_TRY(settings_from(declared.arguments,
+                            {declared.name, vhost.name(), life.durable, exclusive},
+                            options_.quorum_delivery_limit));
+    return boost::system::in_place_value;
+}
 
-    QueueDeclared declared{state_.take_queue_id(), vhost.name(), std::move(name),
-                           method.auto_delete, method.arguments};
+Queue& Protocol::create_queue(QueueDeclared declared, QueueLife life) {
+    declared.id = state_.take_queue_id();
     const QueueId id = declared.id;
-    if (method.durable && !method.exclusive) {
+    const bool exclusive = life.exclusive_to != ConnectionId{};
+    if (life.durable && !exclusive)
         commit(std::move(declared));
-    } else {
-        const ConnectionId owner =
-            method.exclusive ? connection.told.connection : ConnectionId{};
-        state_.declare_queue(declared, {method.durable, owner});
-    }
+    else
+        state_.declare_queue(declared, life);
     Queue& queue = *state_.queue(id);
-    if (method.exclusive) connection.exclusive_queues.push_back(&queue);
-    used(queue);
-    reply_declared(channel, method, queue);
+    if (exclusive)
+        if (Connection* owner = find(life.exclusive_to)) owner->exclusive_queues.push_back(&queue);
+    return queue;
 }
 
 // --- queue.delete and queue.purge ----------------------------------------------------------------
 
 void Protocol::on(Channel& channel, const amqp::QueueDelete& method) {
-    const Vhost& vhost = *channel.connection->vhost;
     const std::string* name = queue_name(channel, method.queue, method.id);
     if (name == nullptr) return;
     if (!check_right(channel, Right::configure, true, *name, method.id)) return;
-    std::uint64_t count = 0;
-    if (Queue* queue = vhost.queue(*name)) {
-        if (!check_lock(channel, *queue, method.id)) return;
-        catch_up(*queue);
-        if (method.if_unused && !queue->consumers.empty())
-            return refuse(channel, Code::precondition_failed, method.id,
-                          fmt::format("{} in use", what_queue(*name, vhost)));
-        if (method.if_empty && queue->ready() != 0)
-            return refuse(channel, Code::precondition_failed, method.id,
-                          fmt::format("{} not empty", what_queue(*name, vhost)));
-        count = queue->ready();
-        delete_queue(*queue);
-    }
+    const auto count = delete_queue(*channel.connection->vhost, *name, method.if_unused,
+                                    method.if_empty, channel.connection->told.connection);
+    if (!count) return refuse(channel, method.id, count.error());
     if (!method.no_wait)
-        reply(channel, amqp::QueueDeleteOk{static_cast<std::uint32_t>(count)});
+        reply(channel, amqp::QueueDeleteOk{static_cast<std::uint32_t>(*count)});
+}
+
+Outcome<std::uint64_t> Protocol::delete_queue(const Vhost& vhost, std::string_view name,
+                                              bool if_unused, bool if_empty,
+                                              ConnectionId asker) {
+    Queue* queue = vhost.queue(name);
+    if (queue == nullptr) return std::uint64_t{0};
+    BATON_TRY(check_lock(*queue, asker));
+    catch_up(*queue);
+    if (if_unused && !queue->consumers.empty())
+        return precondition(fmt::format("{} in use", what_queue(name, vhost)));
+    if (if_empty && queue->ready() != 0)
+        return precondition(fmt::format("{} not empty", what_queue(name, vhost)));
+    const std::uint64_t count = queue->ready();
+    delete_queue(*queue);
+    return count;
 }
 
 std::uint64_t Protocol::purge(Queue& queue) {
@@ -425,69 +453,97 @@ void Protocol::on(Channel& channel, const amqp::QueuePurge& method) {
 
 // --- Bindings ------------------------------------------------------------------------------------
 
-bool Protocol::check_binding_rights(Channel& channel, const Bound& bound, amqp::MethodId method) {
-    const bool to_queue = bound.destination_kind == DestinationKind::queue;
-    if (bound.source.empty() || (!to_queue && bound.destination.empty())) {
-        refuse(channel, Code::access_refused, method,
-               "operation not permitted on the default exchange");
-        return false;
-    }
-    return check_right(channel, Right::write, to_queue, bound.destination, method) &&
-           check_right(channel, Right::read, false, bound.source, method);
+namespace {
+
+// Of Bound and Unbound alike.
+template <typename BindingRecord>
+bool names_default_exchange(const BindingRecord& record) {
+    return record.source.empty() || (record.destination_kind == DestinationKind::exchange &&
+                                     record.destination.empty());
 }
 
-bool Protocol::bind(Channel& channel, Bound bound, amqp::MethodId method) {
-    if (!check_binding_rights(channel, bound, method)) return false;
-    const Vhost& vhost = *channel.connection->vhost;
-    Exchange* source = exchange_or_refuse(channel, bound.source, method);
-    if (source == nullptr) return false;
-    bool durable = source->identity().durable;
-    if (bound.destination_kind == DestinationKind::queue) {
-        Queue* queue = queue_or_refuse(channel, bound.destination, method);
-        if (queue == nullptr) return false;
-        durable = durable && queue->is_recorded();
-        if (source->find(queue, nullptr, bound.routing_key, bound.arguments) != nullptr)
-            return true;
-    } else {
-        Exchange* target = exchange_or_refuse(channel, bound.destination, method);
-        if (target == nullptr) return false;
-        durable = durable && target->identity().durable;
-        if (source->find(nullptr, target, bound.routing_key, bound.arguments) != nullptr)
-            return true;
-    }
-    if (!check_topic_right(channel, Right::read, *source, bound.routing_key, method)) return false;
-    if (const auto checked =
-            check_binding(source->identity().kind.type, bound.routing_key, bound.arguments);
-        !checked) {
-        refuse(channel, Code::precondition_failed, method, checked.error().detail);
+} // namespace
+
+template <typename BindingRecord>
+bool Protocol::check_binding_rights(Channel& channel, const BindingRecord& record,
+                                    amqp::MethodId method) {
+    if (names_default_exchange(record)) {
+        refuse(channel, method, refused_default_exchange());
         return false;
     }
-    bound.vhost = vhost.name();
+    const bool to_queue = record.destination_kind == DestinationKind::queue;
+    return check_right(channel, Right::write, to_queue, record.destination, method) &&
+           check_right(channel, Right::read, false, record.source, method);
+}
+
+Outcome<Protocol::BindingEnds> Protocol::ends_of(const Vhost& vhost, const Bound& bound,
+                                                 ConnectionId asker) const {
+    if (names_default_exchange(bound)) return refused_default_exchange();
+    BindingEnds ends;
+    ends.source = vhost.exchange(bound.source);
+    if (ends.source == nullptr)
+        return Failure{Code::not_found,
+                       fmt::format("no {}", what_exchange(bound.source, vhost))};
+    if (bound.destination_kind == DestinationKind::queue) {
+        ends.queue = vhost.queue(bound.destination);
+        if (ends.queue == nullptr)
+            return Failure{Code::not_found,
+                           fmt::format("no {}", what_queue(bound.destination, vhost))};
+        BATON_TRY(check_lock(*ends.queue, asker));
+    } else {
+        ends.exchange = vhost.exchange(bound.destination);
+        if (ends.exchange == nullptr)
+            return Failure{Code::not_found,
+                           fmt::format("no {}", what_exchange(bound.destination, vhost))};
+    }
+    ends.is_bound = ends.source->find(ends.queue, ends.exchange, bound.routing_key,
+                                      bound.arguments) != nullptr;
+    return ends;
+}
+
+Outcome<void> Protocol::make_binding(const BindingEnds& ends, Bound bound) {
+    BATON_TRY(check_binding(ends.source->identity().kind.type, bound.routing_key,
+                            bound.arguments));
+    const bool durable = ends.source->identity().durable &&
+                         (ends.queue != nullptr ? ends.queue->is_recorded()
+                                                : ends.exchange->identity().durable);
+    bound.vhost = ends.source->identity().vhost->name();
     if (durable)
         commit(std::move(bound));
     else
         state_.bind(bound, false);
-    return true;
+    return boost::system::in_place_value;
 }
 
-bool Protocol::unbind(Channel& channel, Unbound unbound, amqp::MethodId method) {
-    const Bound same{unbound.vhost,       unbound.source,      unbound.destination_kind,
-                     unbound.destination, unbound.routing_key, {}};
-    if (!check_binding_rights(channel, same, method)) return false;
-    Vhost& vhost = *channel.connection->vhost;
+bool Protocol::bind(Channel& channel, Bound bound, amqp::MethodId method) {
+    if (!check_binding_rights(channel, bound, method)) return false;
+    const auto ends =
+        ends_of(*channel.connection->vhost, bound, channel.connection->told.connection);
+    if (!ends) {
+        refuse(channel, method, ends.error());
+        return false;
+    }
+    if (ends->is_bound) return true;
+    return check_topic_right(channel, Right::read, *ends->source, bound.routing_key, method) &&
+           refuse_unless(channel, method, make_binding(*ends, std::move(bound)));
+}
+
+Outcome<void> Protocol::end_binding(Vhost& vhost, Unbound unbound, ConnectionId asker) {
+    if (names_default_exchange(unbound)) return refused_default_exchange();
     Exchange* source = vhost.exchange(unbound.source);
     Queue* queue = nullptr;
     Exchange* target = nullptr;
     if (unbound.destination_kind == DestinationKind::queue) {
         queue = vhost.queue(unbound.destination);
-        if (queue != nullptr && !check_lock(channel, *queue, method)) return false;
+        if (queue != nullptr) BATON_TRY(check_lock(*queue, asker));
     } else {
         target = vhost.exchange(unbound.destination);
     }
-    if (source == nullptr || (queue == nullptr && target == nullptr)) return true;
+    if (source == nullptr || (queue == nullptr && target == nullptr))
+        return boost::system::in_place_value;
     const Binding* binding =
         source->find(queue, target, unbound.routing_key, unbound.arguments);
-    if (binding == nullptr) return true;
+    if (binding == nullptr) return boost::system::in_place_value;
     unbound.vhost = vhost.name();
     const std::string source_name = unbound.source;
     if (binding->durable)
@@ -495,7 +551,14 @@ bool Protocol::unbind(Channel& channel, Unbound unbound, amqp::MethodId method) 
     else
         state_.unbind(unbound);
     delete_if_unbound(vhost, source_name);
-    return true;
+    return boost::system::in_place_value;
+}
+
+bool Protocol::unbind(Channel& channel, Unbound unbound, amqp::MethodId method) {
+    return check_binding_rights(channel, unbound, method) &&
+           refuse_unless(channel, method,
+                         end_binding(*channel.connection->vhost, std::move(unbound),
+                                     channel.connection->told.connection));
 }
 
 void Protocol::on(Channel& channel, const amqp::QueueBind& method) {

@@ -29,6 +29,10 @@ enum class Kind : std::uint8_t {
     bound = 36,
     unbound = 37,
     parameter_put = 48,
+    policy_put = 49,
+    policy_removed = 50,
+    vhost_limits_put = 51,
+    user_limits_put = 52,
 };
 
 constexpr std::uint8_t message_is_persistent = 1;
@@ -111,6 +115,17 @@ core::MessageStored read_message(amqp::Reader& in) {
     parts.body = in.bytes(in.rest().size());
     if (!in.failed()) record.message = core::Message::make(parts);
     return record;
+}
+
+// A limit is at least 0, so what is not there is written as -1.
+void write(amqp::Writer& out, std::optional<std::int64_t> limit) {
+    out.u64(static_cast<std::uint64_t>(limit.value_or(-1)));
+}
+
+std::optional<std::int64_t> read_limit(amqp::Reader& in) {
+    const auto limit = static_cast<std::int64_t>(in.u64());
+    if (limit < 0) return std::nullopt;
+    return limit;
 }
 
 // The four kinds that are made of the same fields as their opposite.
@@ -232,6 +247,30 @@ public:
         texts({record.vhost, record.component, record.name, record.value});
         return Kind::parameter_put;
     }
+    Kind operator()(const core::PolicyPut& record) {
+        texts({record.vhost, record.name, record.pattern, record.apply_to});
+        out_.u32(static_cast<std::uint32_t>(record.priority));
+        out_.u8(record.is_operator ? 1 : 0);
+        amqp::write_table(out_, record.definition);
+        return Kind::policy_put;
+    }
+    Kind operator()(const core::PolicyRemoved& record) {
+        texts({record.vhost, record.name});
+        out_.u8(record.is_operator ? 1 : 0);
+        return Kind::policy_removed;
+    }
+    Kind operator()(const core::VhostLimitsPut& record) {
+        texts({record.vhost});
+        write(out_, record.connections_max);
+        write(out_, record.queues_max);
+        return Kind::vhost_limits_put;
+    }
+    Kind operator()(const core::UserLimitsPut& record) {
+        texts({record.user});
+        write(out_, record.connections_max);
+        write(out_, record.channels_max);
+        return Kind::user_limits_put;
+    }
 
 private:
     void texts(std::initializer_list<std::string_view> values) {
@@ -275,6 +314,18 @@ core::QueueDeclared read_queue(amqp::Reader& in) {
     return record;
 }
 
+core::PolicyPut read_policy(amqp::Reader& in) {
+    core::PolicyPut record;
+    record.vhost = read_text(in);
+    record.name = read_text(in);
+    record.pattern = read_text(in);
+    record.apply_to = read_text(in);
+    record.priority = static_cast<std::int32_t>(in.u32());
+    record.is_operator = in.u8() != 0;
+    record.definition = amqp::read_table(in);
+    return record;
+}
+
 // Braces evaluate from left to right, so the fields are read in the order they were written.
 std::optional<core::Record> read_definition(Kind kind, amqp::Reader& in) {
     switch (kind) {
@@ -310,6 +361,14 @@ std::optional<core::Record> read_definition(Kind kind, amqp::Reader& in) {
         return read_binding<core::Unbound>(in);
     case Kind::parameter_put:
         return core::ParameterPut{read_text(in), read_text(in), read_text(in), read_text(in)};
+    case Kind::policy_put:
+        return read_policy(in);
+    case Kind::policy_removed:
+        return core::PolicyRemoved{read_text(in), read_text(in), in.u8() != 0};
+    case Kind::vhost_limits_put:
+        return core::VhostLimitsPut{read_text(in), read_limit(in), read_limit(in)};
+    case Kind::user_limits_put:
+        return core::UserLimitsPut{read_text(in), read_limit(in), read_limit(in)};
     case Kind::message_stored:
     case Kind::messages_removed:
     case Kind::message_returned:

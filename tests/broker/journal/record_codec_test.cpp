@@ -99,6 +99,10 @@ const std::vector<Record>& every_kind() {
         all.emplace_back(Bound{"/", "x", DestinationKind::exchange, "y", "key", arguments});
         all.emplace_back(Unbound{"/", "x", DestinationKind::queue, "q", "key", arguments});
         all.emplace_back(ParameterPut{"/", "policy", "name", "{}"});
+        all.emplace_back(PolicyPut{"/", "p", "^q", "queues", -3, arguments, true});
+        all.emplace_back(PolicyRemoved{"/", "p", true});
+        all.emplace_back(VhostLimitsPut{"/", 0, std::nullopt});
+        all.emplace_back(UserLimitsPut{"guest", std::nullopt, 7});
         return all;
     }();
     return records;

@@ -135,6 +135,26 @@ std::string Printer::print(const Record& record) {
             },
             [](const ParameterPut& put) {
                 return fmt::format("parameter {} {} = {}", put.component, put.name, put.value);
+            },
+            [](const PolicyPut& put) {
+                return fmt::format("{} {} in {} on {} \"{}\" priority={} {}",
+                                   put.is_operator ? "operator policy" : "policy", put.name,
+                                   put.vhost, put.apply_to, put.pattern, put.priority,
+                                   amqp::to_text(put.definition));
+            },
+            [](const PolicyRemoved& removed) {
+                return fmt::format("{} removed {} in {}",
+                                   removed.is_operator ? "operator policy" : "policy",
+                                   removed.name, removed.vhost);
+            },
+            [](const VhostLimitsPut& put) {
+                return fmt::format("limits of vhost {} connections={} queues={}", put.vhost,
+                                   put.connections_max.value_or(-1), put.queues_max.value_or(-1));
+            },
+            [](const UserLimitsPut& put) {
+                return fmt::format("limits of user {} connections={} channels={}", put.user,
+                                   put.connections_max.value_or(-1),
+                                   put.channels_max.value_or(-1));
             }},
         record);
 }
