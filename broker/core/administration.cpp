@@ -224,8 +224,12 @@ void Protocol::on(const AdministrationAsked& asked, const DeclareExchange& wish)
 }
 
 void Protocol::on(const AdministrationAsked& asked, const DeleteExchange& wish) {
-    if (const Vhost* vhost = vhost_or_answer(asked, wish.vhost))
-        answer(asked, delete_exchange(*vhost, wish.exchange, wish.if_unused));
+    const Vhost* vhost = vhost_or_answer(asked, wish.vhost);
+    if (vhost == nullptr) return;
+    if (vhost->exchange(wish.exchange) == nullptr)
+        return answer(asked, Code::not_found,
+                      fmt::format("no exchange '{}' in vhost '{}'", wish.exchange, wish.vhost));
+    answer(asked, delete_exchange(*vhost, wish.exchange, wish.if_unused));
 }
 
 void Protocol::on(const AdministrationAsked& asked, const DeclareQueue& wish) {

@@ -90,7 +90,7 @@ constexpr auto given = Merge::first_stands;
 
 constexpr std::array<Setting, 26> settings{{
     {"alternate-exchange", is_text, "is not a valid alternate exchange name"},
-    {"consumer-timeout", is_count, "is not a valid consumer timeout", smaller},
+    {"consumer-timeout", is_positive, "is not a valid consumer timeout", smaller},
     {"dead-letter-exchange", is_text, "is not a valid dead letter exchange name", given, false,
      true, true, false},
     {"dead-letter-routing-key", is_text, "is not a valid dead letter routing key", given, false,

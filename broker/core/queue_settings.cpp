@@ -146,8 +146,13 @@ QueueSettings settings_from_checked(const FieldTable& arguments,
         settings.consumer_timeout_millis = std::min(*timeout, timer_millis_max);
     settings.delays_for = text("x-delayed-for");
     settings.deduplicates = arguments.flag("x-message-deduplication").value_or(false);
-    settings.message_ttl_millis = arguments.integer("x-message-ttl");
-    settings.expires_millis = arguments.integer("x-expires");
+    // A policy may say more than any timer can wait for.
+    const auto timer = [&](std::string_view name) {
+        const auto found = arguments.integer(name);
+        return found ? std::optional(std::min(*found, timer_millis_max)) : std::nullopt;
+    };
+    settings.message_ttl_millis = timer("x-message-ttl");
+    settings.expires_millis = timer("x-expires");
     settings.length_max = count("x-max-length");
     settings.bytes_max = count("x-max-length-bytes");
     const auto overflow = arguments.text("x-overflow");

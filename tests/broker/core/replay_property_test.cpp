@@ -19,7 +19,7 @@ public:
     std::string line() {
         const std::string on = fmt::format(" ch={}.{}", pick(1, 3), pick(1, 2));
         const std::string q = queue();
-        switch (pick(0, 30)) {
+        switch (pick(0, 36)) {
         case 0:
         case 1: return "queue " + q + arguments() + on;
         case 2: return fmt::format("bind {} {} k{}{}", q, exchange(), pick(0, 2), on);
@@ -49,6 +49,16 @@ public:
                                     pick(0, 3000), on);
         case 20: return fmt::format("publish exchange={} key=k{} persistent mandatory \"e\"{}",
                                     exchange(), pick(0, 2), on);
+        case 24: return policy();
+        case 25: return fmt::format("remove-policy p{}{}", pick(0, 2), pick(0, 2) ? "" : " operator");
+        case 26:
+            return pick(0, 3) == 0 ? fmt::format("limit-vhost / queues={}", pick(2, 9))
+                                   : "limit-vhost /";
+        case 27:
+            return pick(0, 3) == 0 ? fmt::format("limit-user guest channels={}", pick(3, 7))
+                                   : "limit-user guest";
+        case 28: return pick(0, 5) == 0 ? "admin delete-queue " + q + " if-unused" : "admin purge " + q;
+        case 29: return "admin queue " + q + " x-max-length=4";
         default:
             return fmt::format("publish key={}{}{} times={} \"m{}\"{}", q,
                                pick(0, 3) ? " persistent" : "",
@@ -65,6 +75,23 @@ private:
     std::string queue() { return fmt::format("q{}", pick(0, 4)); }
     std::string exchange() { return fmt::format("x{}", pick(0, 2)); }
     std::string type() { return pick(0, 1) ? "topic" : "fanout"; }
+
+    std::string policy() {
+        const std::string name = fmt::format("put-policy p{} ^[qx]{} priority={}", pick(0, 2),
+                                             pick(0, 1) ? "" : fmt::format("[{}-4]", pick(0, 4)),
+                                             pick(0, 3));
+        switch (pick(0, 8)) {
+        case 0: return name + fmt::format(" max-length={}", pick(0, 6));
+        case 1: return name + " max-length=2 overflow=reject-publish";
+        case 2: return name + " dead-letter-exchange=x2 message-ttl=300";
+        case 3: return name + " alternate-exchange=x1 apply-to=exchanges";
+        case 4: return name + " expires=700";
+        case 5: return name + " delivery-limit=1 apply-to=quorum_queues";
+        case 6: return name + " max-length-bytes=9 dead-letter-exchange= dead-letter-routing-key=q1";
+        case 7: return name + fmt::format(" operator max-length={}", pick(1, 5));
+        default: return name + " operator message-ttl=800 expires=1500";
+        }
+    }
 
     // By name, so that declaring again mostly agrees.
     std::string arguments() {
@@ -98,6 +125,21 @@ std::map<QueueId, std::uint64_t> messages_in(const Broker& broker) {
     return counts;
 }
 
+// What holds for every durable thing, by policy.
+std::string policies_in(const Broker& broker) {
+    std::string text;
+    const auto add = [&](const auto& view) {
+        if (!view.durable) return;
+        text += fmt::format("{}: {} {} {}\n", view.name, view.policy.name,
+                            view.policy.operator_name, amqp::to_text(view.policy.definition));
+    };
+    const Overview overview = broker.overview();
+    for (const QueueView& queue : overview.queues)
+        if (!queue.exclusive) add(queue);
+    for (const ExchangeView& exchange : overview.exchanges) add(exchange);
+    return text;
+}
+
 class Replay : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(Replay, GivesTheLivingState) {
@@ -112,6 +154,8 @@ TEST_P(Replay, GivesTheLivingState) {
 
         ASSERT_EQ(durable_state(story.broker()), durable_state(*recovered))
             << "seed " << GetParam() << ", turn " << turn;
+        ASSERT_EQ(policies_in(story.broker()), policies_in(*recovered))
+            << "seed " << GetParam() << ", turn " << turn;
         const auto counts = messages_in(*recovered);
         for (const QueueView& queue : recovered->overview().queues) {
             const auto count = counts.find(queue.id);
@@ -121,6 +165,8 @@ TEST_P(Replay, GivesTheLivingState) {
     // Everybody leaves: nothing may be left that nobody holds.
     for (int connection = 1; connection <= 3; ++connection)
         story.tell(fmt::format("lost ch={}", connection));
+    story.tell("limit-user guest");
+    story.tell("limit-vhost /");
     story.finish();
     std::uint64_t unacked = 0;
     for (const QueueView& queue : story.broker().overview().queues) unacked += queue.unacked;

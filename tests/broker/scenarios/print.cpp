@@ -39,6 +39,17 @@ std::string reason_text(const CloseReason& reason) {
     return text;
 }
 
+// Some answers are several lines for a person.
+std::string one_line(std::string_view text) {
+    std::string line;
+    for (const char character : text)
+        if (character == '\n')
+            line += "\\n";
+        else
+            line += character;
+    return line;
+}
+
 std::string arguments(const amqp::FieldTable& table) {
     return table.empty() ? std::string() : " " + amqp::to_text(table);
 }
@@ -223,7 +234,7 @@ std::vector<std::string> Printer::print(const Turn& turn) {
     for (const Command& command : turn.commands_when_durable)
         add("durable => ", print(command));
     for (const Answer& answer : turn.answers)
-        add("", fmt::format("answer {} {}", static_cast<int>(answer.code), answer.text));
+        add("", fmt::format("answer {} {}", static_cast<int>(answer.code), one_line(answer.text)));
     if (turn.forget_below) add("", fmt::format("forget below {}", *turn.forget_below));
     return lines;
 }

@@ -240,7 +240,8 @@ void Story::send(const Words& words, amqp::Method method) {
 
 void Story::tell(std::string_view line) {
     const Words words(line);
-    if (tell_topology(words) || tell_basic(words) || tell_channel(words) || tell_house(words))
+    if (tell_topology(words) || tell_basic(words) || tell_channel(words) || tell_house(words) ||
+        tell_administration(words) || tell_policies(words))
         return;
     throw std::runtime_error(fmt::format("a story says '{}', which nobody understands", line));
 }
@@ -399,7 +400,6 @@ bool Story::tell_channel(const Words& words) {
 }
 
 bool Story::tell_house(const Words& words) {
-    const RequestId request{1};
     if (words.verb == "wait") {
         now_ += std::chrono::milliseconds(
             static_cast<std::int64_t>(std::stod(words.at(0)) * 1000));
@@ -425,27 +425,6 @@ bool Story::tell_house(const Words& words) {
     } else if (words.verb == "seal") {
         apply(SegmentSealed{sealed_up_to_ + 1, last_record_});
         sealed_up_to_ = last_record_;
-    } else if (words.verb == "put-user") {
-        UserPut put{words.at(0), "hash", "sha", {}};
-        if (words.names("tag")) put.tags.push_back(words.text("tag"));
-        apply(AdministrationAsked{request, PutUser{put}});
-    } else if (words.verb == "remove-user") {
-        apply(AdministrationAsked{request, RemoveUser{words.at(0)}});
-    } else if (words.verb == "put-vhost") {
-        apply(AdministrationAsked{request, PutVhost{{words.at(0), "", {}}}});
-    } else if (words.verb == "remove-vhost") {
-        apply(AdministrationAsked{request, RemoveVhost{words.at(0)}});
-    } else if (words.verb == "permit") {
-        apply(AdministrationAsked{
-            request, PutPermission{{words.text("vhost", "/"), words.at(0), words.at(1),
-                                    words.at(2), words.at(3)}}});
-    } else if (words.verb == "permit-topic") {
-        apply(AdministrationAsked{
-            request, PutTopicPermission{{"/", words.at(0), words.at(1), words.at(2),
-                                         words.at(3)}}});
-    } else if (words.verb == "close-client") {
-        apply(AdministrationAsked{request,
-                                  CloseClient{ConnectionId{words.number(0)}, words.body}});
     } else if (words.verb == "state") {
         shows_state_ = true;
     } else {
@@ -454,14 +433,121 @@ bool Story::tell_house(const Words& words) {
     return true;
 }
 
+void Story::ask(AdministrationRequest wish) {
+    apply(AdministrationAsked{RequestId{1}, std::move(wish)});
+}
+
+bool Story::tell_administration(const Words& words) {
+    if (words.verb == "put-user") {
+        UserPut put{words.at(0), "hash", "sha", {}};
+        if (words.names("tag")) put.tags.push_back(words.text("tag"));
+        ask(PutUser{put});
+    } else if (words.verb == "remove-user") {
+        ask(RemoveUser{words.at(0)});
+    } else if (words.verb == "put-vhost") {
+        ask(PutVhost{{words.at(0), "", {}}});
+    } else if (words.verb == "remove-vhost") {
+        ask(RemoveVhost{words.at(0)});
+    } else if (words.verb == "permit") {
+        ask(PutPermission{{words.text("vhost", "/"), words.at(0), words.at(1), words.at(2),
+                           words.at(3)}});
+    } else if (words.verb == "permit-topic") {
+        ask(PutTopicPermission{{"/", words.at(0), words.at(1), words.at(2), words.at(3)}});
+    } else if (words.verb == "close-client") {
+        ask(CloseClient{ConnectionId{words.number(0)}, words.body});
+    } else if (words.verb == "close-clients") {
+        CloseClients wish{{}, {}, words.body};
+        if (words.names("user")) wish.user = words.text("user");
+        if (words.names("vhost")) wish.vhost = words.text("vhost");
+        ask(std::move(wish));
+    } else if (words.verb == "parameter") {
+        ask(PutParameter{{words.text("vhost", "/"), words.at(0), words.at(1), words.body}});
+    } else if (words.verb == "admin") {
+        tell_topology_request(words);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+void Story::tell_topology_request(const Words& words) {
+    static const std::set<std::string_view> own{"vhost"};
+    amqp::FieldTable arguments;
+    for (const auto& [name, value] : words.named)
+        if (!own.contains(name)) arguments.set(name, value_from(value));
+    const std::string what = words.at(0);
+    const std::string vhost = words.text("vhost", "/");
+    const bool durable = !words.has("transient");
+    const auto kind = what.ends_with("-exchange") ? DestinationKind::exchange
+                                                  : DestinationKind::queue;
+    if (what == "queue")
+        ask(DeclareQueue{vhost, words.at(1), words.has("auto-delete"), durable, arguments});
+    else if (what == "exchange")
+        ask(DeclareExchange{{vhost, words.at(1), words.at(2), words.has("auto-delete"),
+                             words.has("internal"), arguments},
+                            durable});
+    else if (what == "bind" || what == "bind-exchange")
+        ask(Bind{{vhost, words.at(2), kind, words.at(1), words.at(3), arguments}});
+    else if (what == "unbind" || what == "unbind-exchange")
+        ask(Unbind{{vhost, words.at(2), kind, words.at(1), words.at(3), arguments}});
+    else if (what == "purge")
+        ask(PurgeQueue{vhost, words.at(1)});
+    else if (what == "delete-queue")
+        ask(DeleteQueue{vhost, words.at(1), words.has("if-unused"), words.has("if-empty")});
+    else if (what == "delete-exchange")
+        ask(DeleteExchange{vhost, words.at(1), words.has("if-unused")});
+    else
+        throw std::runtime_error("an administrator says '" + what + "', which nobody understands");
+}
+
+bool Story::tell_policies(const Words& words) {
+    const auto limit = [&](std::string_view name) -> std::optional<std::int64_t> {
+        if (!words.names(name)) return std::nullopt;
+        return std::stoll(words.text(name));
+    };
+    if (words.verb == "put-policy") {
+        static const std::set<std::string_view> own{"vhost", "apply-to", "priority"};
+        PolicyPut put{words.text("vhost", "/"), words.at(0), words.at(1),
+                      words.text("apply-to", "all"), std::stoi(words.text("priority", "0")),
+                      {}, words.has("operator")};
+        for (const auto& [name, value] : words.named)
+            if (!own.contains(name)) put.definition.set(name, value_from(value));
+        ask(PutPolicy{std::move(put)});
+    } else if (words.verb == "remove-policy") {
+        ask(RemovePolicy{{words.text("vhost", "/"), words.at(0), words.has("operator")}});
+    } else if (words.verb == "limit-vhost") {
+        ask(PutVhostLimits{{words.at(0), limit("connections"), limit("queues")}});
+    } else if (words.verb == "limit-user") {
+        ask(PutUserLimits{{words.at(0), limit("connections"), limit("channels")}});
+    } else {
+        return false;
+    }
+    return true;
+}
+
+namespace {
+
+std::string shown(const AppliedPolicyView& policy) {
+    std::string text;
+    if (!policy.name.empty()) text += " policy=" + policy.name;
+    if (!policy.operator_name.empty()) text += " operator-policy=" + policy.operator_name;
+    return policy.definition.empty() ? text : text + " " + amqp::to_text(policy.definition);
+}
+
+} // namespace
+
 void Story::show_state() {
     const Overview overview = broker_->overview();
     for (const QueueView& queue : overview.queues) {
         std::string line = fmt::format("has {} ready={} unacked={} consumers={}", queue.name,
                                        queue.ready, queue.unacked, queue.consumers);
         if (!queue.active_consumer_tag.empty()) line += " active=" + queue.active_consumer_tag;
-        extra_lines_.push_back(std::move(line));
+        extra_lines_.push_back(line + shown(queue.policy));
     }
+    for (const ExchangeView& exchange : overview.exchanges)
+        if (!exchange.policy.definition.empty())
+            extra_lines_.push_back(fmt::format("has exchange {}{}", exchange.name,
+                                               shown(exchange.policy)));
     for (const BindingView& binding : overview.bindings)
         if (!binding.source.empty())
             extra_lines_.push_back(fmt::format("has {} -> {} \"{}\"", binding.source,

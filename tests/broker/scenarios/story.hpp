@@ -14,7 +14,13 @@
 //   wait SECONDS (moves the clock and ticks)   written BYTES   alarm memory|disk|journal on|off
 //   hold (what waits for the journal stays there) and flush   stop   restart (replays the records)
 //   seal (a segment)   put-user NAME [tag=]   put-vhost NAME   permit USER CONFIGURE WRITE READ
-//   remove-user NAME   close-client N   state (the queues after the turn)
+//   remove-user NAME   close-client N "reason"   close-clients [user= vhost=] "reason"
+//   put-policy NAME PATTERN [operator vhost= apply-to= priority=] setting=value…
+//   remove-policy NAME [operator vhost=]   parameter COMPONENT NAME "json"
+//   limit-vhost NAME [connections= queues=]   limit-user NAME [connections= channels=]
+//   admin queue|exchange|bind|unbind|bind-exchange|unbind-exchange|purge|delete-queue|
+//         delete-exchange … as above, without a client; transient instead of durable
+//   state (the queues after the turn, with the policies that hold)
 #pragma once
 
 #include "broker/core/broker.hpp"
@@ -59,6 +65,10 @@ private:
     bool tell_basic(const Words& words);
     bool tell_channel(const Words& words);
     bool tell_house(const Words& words);
+    bool tell_administration(const Words& words);
+    bool tell_policies(const Words& words);
+    void tell_topology_request(const Words& words);
+    void ask(AdministrationRequest wish);
     void keep_records();
     void show_state();
 
