@@ -15,6 +15,9 @@ namespace {
 // A read into less than this would cost a system call for next to nothing.
 constexpr std::size_t writable_bytes_min = 4096;
 
+// More than this is not copied to give a chunk away.
+constexpr std::size_t kept_aside_bytes_max = 8192;
+
 bool is_frame_type(std::uint8_t type) {
     return type == static_cast<std::uint8_t>(FrameType::method) ||
            type == static_cast<std::uint8_t>(FrameType::header) ||
@@ -54,6 +57,31 @@ void FrameReader::replace_chunk(std::size_t bytes) {
     parsed_ = 0;
     filled_ = waiting;
     is_shared_ = false;
+}
+
+FrameReader::Chunk FrameReader::give_chunk() {
+    const std::size_t waiting = pending();
+    if (is_shared_ || waiting > kept_aside_bytes_max || capacity_ < chunk_bytes_) return {};
+    Chunk chunk{std::move(chunk_), capacity_};
+    if (waiting != 0) {
+        chunk_ = std::make_shared_for_overwrite<std::byte[]>(waiting);
+        std::memcpy(chunk_.get(), chunk.memory.get() + parsed_, waiting);
+    }
+    capacity_ = filled_ = waiting;
+    parsed_ = 0;
+    // A larger one was for a single frame.
+    if (chunk.bytes > chunk_bytes_) return {};
+    return chunk;
+}
+
+void FrameReader::take_chunk(Chunk chunk) {
+    const std::size_t waiting = pending();
+    if (!wants_chunk() || chunk.bytes < std::max(needed_, waiting + 1)) return;
+    if (waiting != 0) std::memcpy(chunk.memory.get(), chunk_.get() + parsed_, waiting);
+    chunk_ = std::move(chunk.memory);
+    capacity_ = chunk.bytes;
+    parsed_ = 0;
+    filled_ = waiting;
 }
 
 std::shared_ptr<const void> FrameReader::owner() {

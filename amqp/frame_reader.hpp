@@ -50,6 +50,20 @@ public:
     // the chunk is filled to its end and then replaced, never written again: other threads may read
     // it.
     std::shared_ptr<const void> owner();
+    // A chunk that one reader does not need between two reads and another one can fill: thousands
+    // of connections share a few.
+    struct Chunk {
+        std::shared_ptr<std::byte[]> memory;
+        std::size_t bytes = 0;
+    };
+    // Gives the chunk away. What waits for the rest of its frame is kept in memory of its own, so
+    // frames handed out before are invalid afterwards. Empty: there is none, somebody keeps it by
+    // owner(), or too much waits to be worth a copy.
+    Chunk give_chunk();
+    // For a reader that wants to read again: without it, writable() allocates.
+    void take_chunk(Chunk chunk);
+    bool wants_chunk() const { return capacity_ < chunk_bytes_; }
+
     // Bytes that wait for the rest of their frame.
     std::size_t pending() const { return filled_ - parsed_; }
 

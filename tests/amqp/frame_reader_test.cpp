@@ -167,6 +167,44 @@ TEST(FrameReader, AFrameLargerThanAChunkGetsItsOwnMemory) {
     EXPECT_EQ(frames, large);
 }
 
+TEST(FrameReader, ReadersShareAChunkBetweenReadsWhateverThePieces) {
+    const Buffer bytes = bytes_of(story);
+    for (const std::size_t piece : {1u, 3u, 100u, 1000u, 4100u}) {
+        FrameReader::Chunk spare;
+        FrameReader one(16384);
+        FrameReader other(16384);
+        std::vector<Kept> frames_of_one;
+        std::vector<Kept> frames_of_other;
+        for (std::size_t begin = 0; begin < bytes.size(); begin += piece) {
+            const ByteView part =
+                bytes.view().subspan(begin, std::min(piece, bytes.size() - begin));
+            for (auto* reader : {&one, &other}) {
+                if (reader->wants_chunk() && spare.bytes != 0)
+                    reader->take_chunk(std::exchange(spare, {}));
+                feed(*reader, part);
+                ASSERT_EQ(take(*reader, reader == &one ? frames_of_one : frames_of_other),
+                          std::nullopt);
+                if (auto chunk = reader->give_chunk(); chunk.bytes != 0) spare = std::move(chunk);
+            }
+        }
+        EXPECT_EQ(frames_of_one, story) << piece;
+        EXPECT_EQ(frames_of_other, story) << piece;
+        EXPECT_EQ(spare.bytes, 16384u);
+    }
+}
+
+TEST(FrameReader, AChunkSomebodyKeepsIsNotGivenAway) {
+    FrameReader reader(16384);
+    feed(reader, bytes_of({{FrameType::body, 1, "kept"}}).view());
+    const auto frame = reader.next();
+    ASSERT_TRUE(frame && *frame);
+    const auto owner = reader.owner();
+
+    EXPECT_EQ(reader.give_chunk().bytes, 0u);
+
+    EXPECT_EQ(as_text((*frame)->payload), "kept");
+}
+
 TEST(ProtocolHeader, IsRecognisedInPieces) {
     FrameReader reader;
     for (const char octet : protocol_header) {
