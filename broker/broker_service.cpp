@@ -71,12 +71,19 @@ Outcome<net::Listener::Endpoint> parse_endpoint(const std::string& text) {
     return net::Listener::Endpoint(address, port);
 }
 
+// Descriptors that stay for the journal, the database, HTTP and whatever else the process has.
+constexpr std::size_t descriptors_kept = 128;
+
 // Every connection needs a descriptor, and the usual soft limit of 1024 is a legacy of select().
-void raise_descriptor_limit() {
+// Returns how many connections there may be.
+std::size_t raise_descriptor_limit() {
     rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
     limit.rlim_cur = limit.rlim_max;
     (void)::setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur == RLIM_INFINITY) return 0;
+    const std::size_t all = limit.rlim_cur;
+    return std::max<std::size_t>(all - std::min(descriptors_kept, all / 2), 1);
 }
 
 void end_process(const Failure& failure) {
@@ -103,14 +110,15 @@ public:
           alarm_(threads_.context(0)),
           stop_limit_(threads_.context(0)),
           around_{options_.net, options_.core.message_bytes_max, core_, connections_,
-                  [this](const std::string& user, const std::string& password, bool loopback) {
-                      return verify(user, password, loopback);
-                  }} {}
+                  [this](const std::string& user, const std::optional<std::string>& password,
+                         bool loopback) { return verify(user, password, loopback); },
+                  options_.tls.login_from} {}
 
     ~Inside() { stop(); }
 
     Outcome<void> start() {
-        raise_descriptor_limit();
+        const std::size_t connections_max = raise_descriptor_limit();
+        if (options_.net.connections_max == 0) options_.net.connections_max = connections_max;
         BATON_TRY(recover());
         return on_core_thread<Outcome<void>>([this](runtime::CoreLoop&) -> Outcome<void> {
             // Not earlier: what the thread reports belongs behind the end of the recovery.
@@ -124,13 +132,14 @@ public:
 
     void stop();
 
-    net::LoginVerdict verify(const std::string& user, const std::string& password,
+    net::LoginVerdict verify(const std::string& user, const std::optional<std::string>& password,
                              bool is_loopback) {
         const auto found = core_.broker().find_user(user);
         // An unknown user costs the same time as a wrong password.
-        const bool matches = net::password_matches(
-            password, found ? found->password_hash : dummy_hash_,
-            found ? found->hash_algorithm : std::string(net::sha256_algorithm));
+        const bool matches =
+            !password || net::password_matches(
+                             *password, found ? found->password_hash : dummy_hash_,
+                             found ? found->hash_algorithm : std::string(net::sha256_algorithm));
         if (!found || !matches) return net::LoginVerdict::refused;
         const auto& local = options_.loopback_users;
         if (!is_loopback && std::ranges::find(local, user) != local.end())
@@ -203,6 +212,7 @@ private:
     void put_users();
     void put_user(const UserOption& wanted, const core::Overview& known);
     Outcome<void> listen();
+    Outcome<void> listen_on(const std::string& address, net::Certificates* certificates);
     void set_alarm(std::optional<Time> due);
     void say_goodbye();
 
@@ -224,6 +234,7 @@ private:
     asio::steady_timer alarm_;
     asio::steady_timer stop_limit_;
     net::Surroundings around_;
+    std::unique_ptr<net::Certificates> certificates_;
     std::vector<std::unique_ptr<net::Listener>> listeners_;
 };
 
@@ -326,18 +337,31 @@ void BrokerService::Inside::put_user(const UserOption& wanted, const core::Overv
 }
 
 Outcome<void> BrokerService::Inside::listen() {
-    for (const std::string& text : options_.listen) {
-        BATON_ASSIGN(const net::Listener::Endpoint wanted, parse_endpoint(text));
-        BATON_ASSIGN(auto listener,
-                     net::Listener::open(threads_.context(0).get_executor(), wanted, around_));
-        const net::Listener::Endpoint bound = listener->endpoint();
-        endpoints_.push_back({bound.address().to_string(), bound.port()});
-        listeners_.push_back(std::move(listener));
+    if (!options_.tls_listen.empty()) {
+        BATON_ASSIGN(certificates_, net::Certificates::open(options_.tls));
     }
+    for (const std::string& address : options_.listen)
+        BATON_TRY(listen_on(address, nullptr));
+    for (const std::string& address : options_.tls_listen)
+        BATON_TRY(listen_on(address, certificates_.get()));
     for (const auto& listener : listeners_)
         listener->start();
     for (const BoundAddress& bound : endpoints_)
-        log::info("broker", "listening", {{"address", bound.host}, {"port", bound.port}});
+        log::info("broker", "listening",
+                  {{"address", bound.host},
+                   {"port", bound.port},
+                   {"protocol", bound.has_tls ? "amqps" : "amqp"}});
+    return {};
+}
+
+Outcome<void> BrokerService::Inside::listen_on(const std::string& address,
+                                               net::Certificates* certificates) {
+    BATON_ASSIGN(const net::Listener::Endpoint wanted, parse_endpoint(address));
+    BATON_ASSIGN(auto listener, net::Listener::open(threads_.context(0).get_executor(), wanted,
+                                                    around_, certificates));
+    const net::Listener::Endpoint bound = listener->endpoint();
+    endpoints_.push_back({bound.address().to_string(), bound.port(), certificates != nullptr});
+    listeners_.push_back(std::move(listener));
     return {};
 }
 

@@ -19,6 +19,7 @@ namespace baton::broker {
 struct BoundAddress {
     std::string host;
     std::uint16_t port = 0;
+    bool has_tls = false;
 };
 
 // What the outside may know about a user who gave the right password.
@@ -40,7 +41,7 @@ public:
     // called twice.
     void stop();
 
-    // Where it listens, in the order of Options::listen.
+    // Where it listens, in the order of Options::listen, then of Options::tls_listen.
     const std::vector<BoundAddress>& endpoints() const;
     std::uint16_t port() const { return endpoints().front().port; }
 

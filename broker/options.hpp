@@ -29,6 +29,9 @@ struct UserOption {
 struct Options {
     // "host:port", host an address of this machine or "localhost"; port 0 takes a free one.
     std::vector<std::string> listen = {"127.0.0.1:5672"};
+    // The same with TLS; `tls` says how. Usual is port 5671.
+    std::vector<std::string> tls_listen;
+    net::TlsSettings tls;
     // Made if it does not exist; one server at a time.
     std::string data_folder = "baton-data";
     // Empty: a fresh broker gets guest with password guest, as RabbitMQ does.

@@ -4,7 +4,7 @@
 #include "base/overloaded.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
 #include <array>
@@ -33,7 +33,8 @@ std::string name_of(const Connection::Socket& socket) {
 
 } // namespace
 
-Connection::Connection(Socket socket, const Surroundings& around)
+Connection::Connection(Socket socket, const Surroundings& around,
+                       std::shared_ptr<const baton::net::TlsContext> tls)
     : around_(around),
       socket_(std::move(socket)),
       name_(name_of(socket_)),
@@ -45,6 +46,8 @@ Connection::Connection(Socket socket, const Surroundings& around)
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
     socket_.set_option(asio::socket_base::keep_alive(true), ignored);
     socket_.non_blocking(true, ignored);
+    if (tls)
+        tls_ = std::make_unique<baton::net::TlsSession>(std::move(tls), socket_.native_handle());
     // Generous before tuning: tokens as passwords are longer than the smallest frame.
     reader_.set_frame_max(around.options.frame_max);
     around_.connections.enter(*this);
@@ -87,47 +90,113 @@ Awaitable<> Connection::serve() {
 
 // --- The opening ---------------------------------------------------------------------------------
 
+std::size_t Connection::read_some(std::span<std::byte> space, ErrorCode& error) {
+    if (tls_) return tls_->read_some(space, error);
+    return socket_.read_some(asio::buffer(space.data(), space.size()), error);
+}
+
+std::size_t Connection::write_some(ByteView bytes, ErrorCode& error) {
+    if (tls_) return tls_->write_some(bytes, error);
+    return socket_.write_some(asio::buffer(bytes.data(), bytes.size()), error);
+}
+
+// TLS may have to write in order to read, and the other way round.
+Awaitable<Status> Connection::wait_until_ready(Socket::wait_type what) {
+    if (tls_ && what == Socket::wait_read && tls_->reading_waits_for_writing())
+        what = Socket::wait_write;
+    else if (tls_ && what == Socket::wait_write && tls_->writing_waits_for_reading())
+        what = Socket::wait_read;
+    co_return co_await socket_.async_wait(what, as_result);
+}
+
+// Between two reads another connection can use the memory.
+void Connection::give_chunk() {
+    if (auto chunk = reader_.give_chunk(); chunk.bytes != 0)
+        around_.connections.return_chunk(std::move(chunk));
+}
+
 Awaitable<bool> Connection::read_more() {
-    const auto space = reader_.writable();
-    const auto got =
-        co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), as_result);
-    if (!got) {
-        is_lost_ = true;
-        co_return false;
+    for (;;) {
+        const auto space = space_to_read();
+        ErrorCode error;
+        const std::size_t got = read_some(space, error);
+        if (!error) {
+            if (!has_no_frames_) reader_.written(got);
+            co_return true;
+        }
+        give_chunk();
+        if (error != asio::error::would_block || !co_await wait_until_ready(Socket::wait_read)) {
+            is_lost_ = true;
+            co_return false;
+        }
     }
-    reader_.written(*got);
-    co_return true;
 }
 
 Awaitable<bool> Connection::write_all() {
-    const ByteView waiting = outbox_.waiting();
-    const auto wrote = co_await asio::async_write(
-        socket_, asio::buffer(waiting.data(), waiting.size()), as_result);
-    if (!wrote) {
-        is_lost_ = true;
+    while (!outbox_.empty()) {
+        ErrorCode error;
+        const std::size_t wrote = write_some(outbox_.waiting(), error);
+        if (!error) {
+            (void)outbox_.written(wrote);
+        } else if (error != asio::error::would_block ||
+                   !co_await wait_until_ready(Socket::wait_write)) {
+            is_lost_ = true;
+            co_return false;
+        }
+    }
+    co_return true;
+}
+
+Awaitable<bool> Connection::shake_tls_hands() {
+    for (;;) {
+        const Status shaken = tls_->shake_hands();
+        if (shaken) co_return true;
+        const bool waits = shaken.error() == asio::error::would_block;
+        if (waits && co_await wait_until_ready(Socket::wait_read)) continue;
+        if (shaken.error() == baton::net::TlsErrc::failed) {
+            log::warning("broker", "TLS connection refused",
+                         {{"name", name_}, {"why", tls_->complaint()}});
+            // The alert that says why is written; the rest is a plain goodbye.
+            tls_.reset();
+        } else {
+            is_lost_ = true;
+        }
         co_return false;
     }
-    (void)outbox_.written(*wrote);
-    co_return true;
+}
+
+Awaitable<bool> Connection::read_protocol_header() {
+    for (;;) {
+        if (!co_await read_more()) co_return false;
+        const auto header = reader_.next_protocol_header();
+        if (!header) {
+            // Whoever speaks another protocol, or another version, learns ours (§2.2.4).
+            log::info("broker", "a client does not speak AMQP 0-9-1 here",
+                      {{"name", name_}, {"tls", tls_ ? "yes" : "no, that has a port of its own"}});
+            outbox_.buffer().append(amqp::protocol_header);
+            co_await write_all();
+            co_return false;
+        }
+        if (*header == amqp::FrameReader::Opening::complete) co_return true;
+    }
 }
 
 Awaitable<> Connection::shake_hands() {
     co_await asio::this_coro::throw_if_cancelled(false);
-    for (;;) {
-        if (!co_await read_more()) co_return;
-        const auto header = reader_.next_protocol_header();
-        if (!header) {
-            // Whoever speaks another protocol, or another version, learns ours (§2.2.4).
-            outbox_.buffer().append(amqp::protocol_header);
-            co_await write_all();
-            co_return;
-        }
-        if (*header == amqp::FrameReader::Opening::complete) break;
+    if (tls_ && !co_await shake_tls_hands()) co_return;
+    if (!co_await read_protocol_header()) co_return;
+    Handshake::Peer peer;
+    peer.has_tls = tls_ != nullptr;
+    if (tls_) {
+        peer.is_verified = tls_->has_verified_peer();
+        peer.user = tls_->peer_name(around_.login_from);
     }
     handshake_ = std::make_unique<Handshake>(
-        around_.options, [this](const std::string& user, const std::string& password) {
+        around_.options,
+        [this](const std::string& user, const std::optional<std::string>& password) {
             return around_.login(user, password, is_loopback());
-        });
+        },
+        std::move(peer));
     handshake_->begin(outbox_.buffer());
     bool is_failed = false;
     while (handshake_->state() != Handshake::State::asked_to_open &&
@@ -170,6 +239,7 @@ void Connection::open() {
     opened.host = local.address().to_string();
     opened.port = local.port();
     opened.mechanism = agreed.mechanism;
+    opened.tls = tls_ != nullptr;
     opened.channel_max = agreed.channel_max;
     opened.frame_max = agreed.frame_max;
     opened.heartbeat_seconds = agreed.heartbeat_seconds;
@@ -197,6 +267,9 @@ Awaitable<> Connection::read_frames() {
     co_await asio::this_coro::throw_if_cancelled(false);
     // What came together with connection.open.
     if (reader_.pending() > 0) take_frames();
+    give_chunk();
+    // TLS may hold more of it.
+    bool has_more = tls_ != nullptr;
     while (!is_over()) {
         if (!may_read()) {
             reader_waits_ = true;
@@ -206,9 +279,14 @@ Awaitable<> Connection::read_frames() {
             continue;
         }
         if (baton::net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
-        const auto ready = co_await socket_.async_wait(asio::socket_base::wait_read, as_result);
-        if (!ready) co_return;
+        if (has_more) {
+            co_await asio::post(asio::use_awaitable);
+        } else {
+            const auto ready = co_await wait_until_ready(Socket::wait_read);
+            if (!ready) co_return;
+        }
         read_what_is_there();
+        has_more = tls_ && tls_->may_have_more();
     }
 }
 
@@ -216,6 +294,7 @@ std::span<std::byte> Connection::space_to_read() {
     // Shared by all connections of a thread: nobody looks at what is thrown away.
     static thread_local std::array<std::byte, 16 * 1024> nowhere;
     if (has_no_frames_) return nowhere;
+    if (reader_.wants_chunk()) reader_.take_chunk(around_.connections.borrow_chunk());
     return reader_.writable();
 }
 
@@ -223,18 +302,18 @@ void Connection::read_what_is_there() {
     for (int round = 0; round < around_.options.reads_in_a_row_max; ++round) {
         const auto space = space_to_read();
         ErrorCode error;
-        const std::size_t got = socket_.read_some(asio::buffer(space.data(), space.size()), error);
-        if (error == asio::error::would_block) return;
+        const std::size_t got = read_some(space, error);
         if (error) {
-            is_lost_ = true;
-            return;
+            is_lost_ = error != asio::error::would_block;
+            break;
         }
         ++reads_;
         if (has_no_frames_) continue;
         reader_.written(got);
         take_frames();
-        if (got < space.size() || is_over() || !may_read()) return;
+        if (got < space.size() || is_over() || !may_read()) break;
     }
+    give_chunk();
 }
 
 void Connection::take_frames() {
@@ -394,8 +473,7 @@ void Connection::flush() {
     while (!writer_is_busy_ && !outbox_.empty() && !is_lost_) {
         const ByteView waiting = outbox_.waiting();
         ErrorCode error;
-        const std::size_t wrote =
-            socket_.write_some(asio::buffer(waiting.data(), waiting.size()), error);
+        const std::size_t wrote = write_some(waiting, error);
         if (error == asio::error::would_block) {
             writer_is_busy_ = true;
         } else if (error) {
@@ -426,7 +504,7 @@ Awaitable<> Connection::write_frames() {
             continue;
         }
         if (baton::net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
-        const auto ready = co_await socket_.async_wait(asio::socket_base::wait_write, as_result);
+        const auto ready = co_await wait_until_ready(Socket::wait_write);
         if (!ready) co_return;
         writer_is_busy_ = false;
         flush();
@@ -482,16 +560,13 @@ void Connection::release_memory() {
 Awaitable<> Connection::say_goodbye() {
     co_await asio::this_coro::throw_if_cancelled(false);
     if (!outbox_.empty() && !co_await write_all()) co_return;
+    if (tls_) tls_->say_goodbye();
     ErrorCode ignored;
     socket_.shutdown(Socket::shutdown_send, ignored);
     has_no_frames_ = true;
-    for (;;) {
-        const auto space = space_to_read();
+    do {
         if (baton::net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
-        const auto got =
-            co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), as_result);
-        if (!got) co_return;
-    }
+    } while (co_await read_more());
 }
 
 } // namespace baton::broker::net

@@ -8,6 +8,7 @@
 #include "broker/net/content_assembler.hpp"
 #include "broker/net/handshake.hpp"
 #include "broker/net/outbox.hpp"
+#include "net/tls.hpp"
 #include "net/wakeup.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
@@ -23,17 +24,20 @@ struct Surroundings {
     std::uint64_t message_bytes_max;
     runtime::CoreLoop& core;
     Connections& connections;
-    // Called on the I/O thread.
-    std::function<LoginVerdict(const std::string& user, const std::string& password,
+    // Called on the I/O thread. No password: a certificate vouches for the user.
+    std::function<LoginVerdict(const std::string& user, const std::optional<std::string>& password,
                                bool is_loopback)>
         login;
+    baton::net::TlsNameSource login_from;
 };
 
 class Connection {
 public:
     using Socket = baton::net::asio::ip::tcp::socket;
 
-    Connection(Socket socket, const Surroundings& around);
+    // With a context the client speaks TLS. `around` must outlive the connection.
+    Connection(Socket socket, const Surroundings& around,
+               std::shared_ptr<const baton::net::TlsContext> tls);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
     ~Connection();
@@ -51,6 +55,8 @@ public:
 
 private:
     baton::net::Awaitable<> shake_hands();
+    baton::net::Awaitable<bool> shake_tls_hands();
+    baton::net::Awaitable<bool> read_protocol_header();
     baton::net::Awaitable<bool> read_more();
     baton::net::Awaitable<bool> write_all();
     void open();
@@ -60,7 +66,11 @@ private:
     baton::net::Awaitable<> watch();
     baton::net::Awaitable<> say_goodbye();
 
+    std::size_t read_some(std::span<std::byte> space, ErrorCode& error);
+    std::size_t write_some(ByteView bytes, ErrorCode& error);
+    baton::net::Awaitable<Status> wait_until_ready(Socket::wait_type what);
     std::span<std::byte> space_to_read();
+    void give_chunk();
     void read_what_is_there();
     void take_frames();
     bool take(const amqp::Frame& frame);
@@ -76,8 +86,9 @@ private:
     bool may_read() const;
     bool is_loopback() const;
 
-    Surroundings around_;
+    const Surroundings& around_;
     Socket socket_;
+    std::unique_ptr<baton::net::TlsSession> tls_; // null: plain
     std::string name_;
     core::ConnectionId id_;
     amqp::FrameReader reader_;

@@ -14,6 +14,9 @@ namespace {
 constexpr int slot_bits = 20;
 constexpr std::uint64_t slot_mask = (1ULL << slot_bits) - 1;
 
+// One connection reads at a time; a second chunk is spare while bodies keep the first.
+constexpr std::size_t spare_chunks_max = 2;
+
 } // namespace
 
 Connections::Connections(baton::net::asio::any_io_executor executor, runtime::CoreLoop& core,
@@ -45,9 +48,24 @@ void Connections::leave(Connection& connection) {
     if (present_.empty() && when_empty_) when_empty_();
 }
 
+bool Connections::has_room() const {
+    return options_.connections_max == 0 || present_.size() < options_.connections_max;
+}
+
 void Connections::drop(bool all) {
     for (Connection* connection : present_)
         if (all || !connection->is_open()) connection->drop();
+}
+
+amqp::FrameReader::Chunk Connections::borrow_chunk() {
+    if (chunks_.empty()) return {};
+    amqp::FrameReader::Chunk chunk = std::move(chunks_.back());
+    chunks_.pop_back();
+    return chunk;
+}
+
+void Connections::return_chunk(amqp::FrameReader::Chunk chunk) {
+    if (chunk.bytes != 0 && chunks_.size() < spare_chunks_max) chunks_.push_back(std::move(chunk));
 }
 
 Connection* Connections::find(core::ConnectionId id) const {

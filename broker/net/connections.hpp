@@ -2,6 +2,7 @@
 // connection that got something write once. Lives on that thread.
 #pragma once
 
+#include "amqp/frame_reader.hpp"
 #include "broker/core/command.hpp"
 #include "broker/runtime/core_loop.hpp"
 #include "net/awaitable.hpp"
@@ -31,10 +32,15 @@ public:
     core::ConnectionId add(Connection& connection);
     void remove(core::ConnectionId id);
     std::size_t size() const { return present_.size(); }
+    bool has_room() const;
     // Called when the last connection has left; empty: nobody wants to know.
     void when_empty(std::function<void()> call) { when_empty_ = std::move(call); }
     // Those that are not logged in end where they are; with `all`, everybody does.
     void drop(bool all);
+
+    // Memory to read into, shared by all connections: whoever has read gives it to the next.
+    amqp::FrameReader::Chunk borrow_chunk();
+    void return_chunk(amqp::FrameReader::Chunk chunk);
 
     // Where the core's turns go.
     void send(std::span<core::Command> commands);
@@ -58,6 +64,7 @@ private:
     std::vector<Slot> slots_;
     std::vector<std::uint32_t> free_;
     std::set<Connection*> present_;
+    std::vector<amqp::FrameReader::Chunk> chunks_;
     std::function<void()> when_empty_;
     std::uint64_t next_serial_ = 1;
     std::vector<core::ConnectionId> touched_;

@@ -74,13 +74,13 @@ std::optional<std::string> complaint_about(std::string_view what, std::uint32_t 
 
 } // namespace
 
-Handshake::Handshake(const NetOptions& options, Login login)
-    : options_(options), login_(std::move(login)) {}
+Handshake::Handshake(const NetOptions& options, Login login, Peer peer)
+    : options_(&options), login_(std::move(login)), peer_(std::move(peer)) {}
 
 void Handshake::begin(amqp::Buffer& out) {
     amqp::ConnectionStart start;
-    start.server_properties = server_properties(options_);
-    start.mechanisms = {"AMQPLAIN PLAIN"};
+    start.server_properties = server_properties(*options_);
+    start.mechanisms = {peer_.is_verified ? "AMQPLAIN PLAIN EXTERNAL" : "AMQPLAIN PLAIN"};
     start.locales = {"en_US"};
     (void)amqp::append_method(out, 0, amqp::Method(std::move(start)));
 }
@@ -142,36 +142,58 @@ void Handshake::take(const amqp::ConnectionStartOk& method, amqp::Buffer& out) {
     agreement_.client_properties = method.client_properties;
     agreement_.mechanism = method.mechanism;
 
-    std::optional<Credentials> credentials;
-    if (method.mechanism == "PLAIN")
-        credentials = plain_credentials(method.response.text);
-    else if (method.mechanism == "AMQPLAIN")
-        credentials = amqplain_credentials(method.response.text);
-    else
-        return close(amqp::ReplyCode::command_invalid,
-                     fmt::format("COMMAND_INVALID - unknown authentication mechanism '{}'",
-                                 method.mechanism),
-                     amqp::ConnectionStartOk::id, out);
-    if (!credentials) {
-        complaint_ = "credentials in a form that makes no sense";
-        return refuse_login(out);
-    }
-    agreement_.user = credentials->user;
-    switch (login_(credentials->user, credentials->password)) {
-    case LoginVerdict::welcome:
-        break;
-    case LoginVerdict::refused:
-        complaint_ = fmt::format("wrong user or password for '{}'", credentials->user);
-        return refuse_login(out);
-    case LoginVerdict::only_from_loopback:
-        complaint_ = fmt::format("user '{}' may log in from this machine only", credentials->user);
-        return refuse_login(out);
-    }
+    if (!log_in(method, out)) return;
     (void)amqp::append_method(
         out, 0,
-        amqp::Method(amqp::ConnectionTune{options_.channel_max, options_.frame_max,
-                                          options_.heartbeat_seconds}));
+        amqp::Method(amqp::ConnectionTune{options_->channel_max, options_->frame_max,
+                                          options_->heartbeat_seconds}));
     state_ = State::expects_tune_ok;
+}
+
+bool Handshake::log_in(const amqp::ConnectionStartOk& method, amqp::Buffer& out) {
+    const std::string& mechanism = method.mechanism;
+    const bool is_external = mechanism == "EXTERNAL";
+    if ((mechanism != "PLAIN" && mechanism != "AMQPLAIN" && !is_external) ||
+        (is_external && !peer_.is_verified)) {
+        // Known, but not offered on this connection.
+        const char* what = is_external && peer_.has_tls ? "invalid" : "unknown";
+        close(amqp::ReplyCode::command_invalid,
+              fmt::format("COMMAND_INVALID - {} authentication mechanism '{}'", what, mechanism),
+              amqp::ConnectionStartOk::id, out);
+        return false;
+    }
+    std::optional<Credentials> credentials;
+    std::optional<std::string> password;
+    if (is_external) {
+        // What the client answers is ignored, as in RabbitMQ: the certificate has the name.
+        if (peer_.user) credentials = Credentials{*peer_.user, {}};
+    } else {
+        credentials = mechanism == "PLAIN" ? plain_credentials(method.response.text)
+                                           : amqplain_credentials(method.response.text);
+        if (credentials) password = credentials->password;
+    }
+    if (!credentials) {
+        complaint_ = is_external ? "the client's certificate has no such name"
+                                 : "credentials in a form that makes no sense";
+        refuse_login(out);
+        return false;
+    }
+    agreement_.user = credentials->user;
+    switch (login_(credentials->user, password)) {
+    case LoginVerdict::welcome:
+        return true;
+    case LoginVerdict::refused:
+        complaint_ =
+            is_external
+                ? fmt::format("no user '{}', whom the certificate names", credentials->user)
+                : fmt::format("wrong user or password for '{}'", credentials->user);
+        break;
+    case LoginVerdict::only_from_loopback:
+        complaint_ = fmt::format("user '{}' may log in from this machine only", credentials->user);
+        break;
+    }
+    refuse_login(out);
+    return false;
 }
 
 void Handshake::refuse_login(amqp::Buffer& out) {
@@ -190,10 +212,10 @@ void Handshake::refuse_login(amqp::Buffer& out) {
 }
 
 void Handshake::take(const amqp::ConnectionTuneOk& method, amqp::Buffer& out) {
-    auto complaint = complaint_about("channel_max", method.channel_max, 1, options_.channel_max);
+    auto complaint = complaint_about("channel_max", method.channel_max, 1, options_->channel_max);
     if (!complaint)
         complaint = complaint_about("frame_max", method.frame_max, amqp::frame_bytes_min,
-                                    options_.frame_max);
+                                    options_->frame_max);
     if (complaint)
         return close(amqp::ReplyCode::not_allowed, "NOT_ALLOWED - " + *complaint,
                      amqp::ConnectionTuneOk::id, out);

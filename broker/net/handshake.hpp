@@ -13,6 +13,7 @@
 #include "broker/net/options.hpp"
 
 #include <functional>
+#include <optional>
 
 namespace baton::broker::net {
 
@@ -36,10 +37,20 @@ struct Agreement {
 
 class Handshake {
 public:
-    using Login = std::function<LoginVerdict(const std::string& user, const std::string& password)>;
+    // No password: a certificate vouches for the user, who must only exist.
+    using Login = std::function<LoginVerdict(const std::string& user,
+                                             const std::optional<std::string>& password)>;
+
+    // What TLS knows of the client. EXTERNAL is offered to whoever showed a certificate that was
+    // verified.
+    struct Peer {
+        bool has_tls = false;
+        bool is_verified = false;
+        std::optional<std::string> user; // named by the certificate
+    };
 
     // `options` must outlive the handshake.
-    Handshake(const NetOptions& options, Login login);
+    Handshake(const NetOptions& options, Login login, Peer peer);
 
     enum class State {
         expects_start_ok,
@@ -64,11 +75,13 @@ public:
 private:
     void take(const amqp::ConnectionStartOk& method, amqp::Buffer& out);
     void take(const amqp::ConnectionTuneOk& method, amqp::Buffer& out);
+    bool log_in(const amqp::ConnectionStartOk& method, amqp::Buffer& out);
     void refuse_login(amqp::Buffer& out);
     void close(amqp::ReplyCode code, std::string text, amqp::MethodId failed, amqp::Buffer& out);
 
-    const NetOptions& options_;
+    const NetOptions* options_;
     Login login_;
+    Peer peer_;
     State state_ = State::expects_start_ok;
     Agreement agreement_;
     bool tells_login_failures_ = false;

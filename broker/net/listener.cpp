@@ -19,9 +19,11 @@ namespace {
 // Many clients may connect at once after a restart.
 constexpr int backlog = 1024;
 
-Awaitable<> serve(Connection::Socket socket, Surroundings around) {
-    Connection connection(std::move(socket), around);
-    co_await connection.serve();
+// While there is no room for another connection, it is looked for again after this time.
+constexpr auto pause_without_room = std::chrono::milliseconds(50);
+
+Awaitable<> serve(std::unique_ptr<Connection> connection) {
+    co_await connection->serve();
 }
 
 // A coroutine ends by returning; an exception here is a mistake of ours.
@@ -37,12 +39,14 @@ void report(std::exception_ptr stray) {
 
 } // namespace
 
-Listener::Listener(asio::ip::tcp::acceptor acceptor, const Surroundings& around)
-    : acceptor_(std::move(acceptor)), around_(around) {}
+Listener::Listener(asio::ip::tcp::acceptor acceptor, const Surroundings& around,
+                   Certificates* certificates)
+    : acceptor_(std::move(acceptor)), around_(around), certificates_(certificates) {}
 
 Outcome<std::unique_ptr<Listener>> Listener::open(const asio::any_io_executor& executor,
                                                   const Endpoint& endpoint,
-                                                  const Surroundings& around) {
+                                                  const Surroundings& around,
+                                                  Certificates* certificates) {
     asio::ip::tcp::acceptor acceptor(executor);
     ErrorCode error;
     acceptor.open(endpoint.protocol(), error);
@@ -53,7 +57,7 @@ Outcome<std::unique_ptr<Listener>> Listener::open(const asio::any_io_executor& e
         return Failure{error,
                        fmt::format("cannot listen on {}:{}: {}", endpoint.address().to_string(),
                                    endpoint.port(), error.message())};
-    return std::unique_ptr<Listener>(new Listener(std::move(acceptor), around));
+    return std::unique_ptr<Listener>(new Listener(std::move(acceptor), around, certificates));
 }
 
 Listener::Endpoint Listener::endpoint() const {
@@ -74,14 +78,29 @@ Awaitable<> Listener::accept() {
     while (acceptor_.is_open()) {
         auto socket = co_await acceptor_.async_accept(as_result);
         if (socket) {
-            asio::co_spawn(acceptor_.get_executor(), serve(std::move(*socket), around_), report);
-            continue;
+            auto tls = certificates_ == nullptr ? nullptr : certificates_->current();
+            auto connection =
+                std::make_unique<Connection>(std::move(*socket), around_, std::move(tls));
+            asio::co_spawn(acceptor_.get_executor(), serve(std::move(connection)), report);
+        } else if (acceptor_.is_open() && socket.error() != asio::error::connection_aborted) {
+            log::error("broker", "cannot accept a connection; trying again",
+                       {{"error", socket.error().message()}});
+            co_await baton::net::sleep_for(std::chrono::seconds(1));
         }
-        if (!acceptor_.is_open()) co_return;
-        // Out of descriptors, most likely: those who wait keep waiting until one is free.
-        log::error("broker", "cannot accept a connection", {{"error", socket.error().message()}});
-        co_await baton::net::sleep_for(std::chrono::milliseconds(100));
+        if (acceptor_.is_open() && !around_.connections.has_room()) co_await wait_for_room();
     }
+}
+
+// Who comes now waits in the kernel's queue. The descriptors left belong to the journal.
+Awaitable<> Listener::wait_for_room() {
+    log::warning("broker",
+                 "no descriptor is left for another connection; new ones wait until one ends. "
+                 "Raise the limit of open files (ulimit -n, LimitNOFILE)",
+                 {{"connections", around_.connections.size()}});
+    while (acceptor_.is_open() && !around_.connections.has_room())
+        co_await baton::net::sleep_for(pause_without_room);
+    log::info("broker", "connections are accepted again",
+              {{"connections", around_.connections.size()}});
 }
 
 } // namespace baton::broker::net

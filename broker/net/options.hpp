@@ -2,11 +2,19 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "net/tls.hpp"
 
 #include <cstdint>
 #include <string>
 
 namespace baton::broker::net {
+
+// How listeners with TLS introduce themselves, and what they want from clients.
+struct TlsSettings {
+    baton::net::TlsOptions files;
+    // Where EXTERNAL finds the user's name.
+    baton::net::TlsNameSource login_from = baton::net::TlsNameSource::distinguished_name;
+};
 
 struct NetOptions {
     // What server-properties say. Some clients change their behaviour by product and version.
@@ -21,6 +29,9 @@ struct NetOptions {
 
     // A client that opens a socket and does not finish logging in.
     Duration handshake_limit = std::chrono::seconds(10);
+    // Connections at once, so that descriptors are left for the journal; those who come later wait
+    // until one ends. 0: as many as there are descriptors.
+    std::size_t connections_max = 0;
     // A client that was told connection.close and does not answer.
     Duration close_limit = std::chrono::seconds(5);
 

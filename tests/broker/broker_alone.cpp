@@ -1,7 +1,8 @@
 // A broker and nothing else, for trying clients against it by hand and for the system tests:
 //   broker_alone --listen 127.0.0.1:0 --data FOLDER [--salvage]
-// Prints "listening HOST:PORT" on standard output when clients can connect; ends in order on
-// SIGTERM and SIGINT.
+//       [--tls-listen 127.0.0.1:0 --certificate FILE --key FILE [--ca FILE --verify]]
+// Prints "listening HOST:PORT" on standard output when clients can connect, the addresses with TLS
+// last; ends in order on SIGTERM and SIGINT.
 #include "broker/broker_service.hpp"
 
 #include <CLI/CLI.hpp>
@@ -17,6 +18,11 @@ int main(int argc, char** argv) {
     app.add_option("--listen", options.listen, "host:port, port 0 for a free one");
     app.add_option("--data", options.data_folder, "data folder")->required();
     app.add_flag("--salvage", options.journal.salvage, "go on after damage in the journal");
+    app.add_option("--tls-listen", options.tls_listen, "host:port for TLS");
+    app.add_option("--certificate", options.tls.files.certificate, "certificate, PEM");
+    app.add_option("--key", options.tls.files.key, "its key, PEM");
+    app.add_option("--ca", options.tls.files.authorities, "who signs clients' certificates, PEM");
+    app.add_flag("--verify", options.tls.files.verifies_peer, "ask clients for a certificate");
     CLI11_PARSE(app, argc, argv);
 
     // Blocked before the threads start, so that they inherit it and sigwait() gets the signals.

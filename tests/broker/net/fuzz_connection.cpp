@@ -14,9 +14,12 @@ using namespace baton::broker::net;
 
 void open(amqp::FrameReader& reader) {
     const NetOptions options;
-    Handshake handshake(options, [](const std::string& user, const std::string&) {
-        return user.size() % 2 == 0 ? LoginVerdict::welcome : LoginVerdict::refused;
-    });
+    Handshake handshake(
+        options,
+        [](const std::string& user, const std::optional<std::string>&) {
+            return user.size() % 2 == 0 ? LoginVerdict::welcome : LoginVerdict::refused;
+        },
+        {.has_tls = true, .is_verified = true, .user = "CN=somebody"});
     amqp::Buffer out;
     handshake.begin(out);
     for (auto frame = reader.next(); frame && *frame; frame = reader.next())

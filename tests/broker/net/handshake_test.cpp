@@ -62,14 +62,76 @@ protected:
     NetOptions options;
     LoginVerdict verdict = LoginVerdict::welcome;
     std::string user;
-    std::string password;
-    Handshake handshake{options, [this](const std::string& name, const std::string& word) {
-                            user = name;
-                            password = word;
-                            return word == "secret" ? verdict : LoginVerdict::refused;
-                        }};
+    std::optional<std::string> password;
+    LoginVerdict check(const std::string& name, const std::optional<std::string>& word) {
+        user = name;
+        password = word;
+        return !word || word == "secret" ? verdict : LoginVerdict::refused;
+    }
+    Handshake with(Handshake::Peer peer) {
+        return {options,
+                [this](const std::string& name, const std::optional<std::string>& word) {
+                    return check(name, word);
+                },
+                std::move(peer)};
+    }
+    Handshake handshake = with({});
     amqp::Buffer out;
 };
+
+TEST_F(Opening, ExternalIsOfferedToAVerifiedCertificateAndNeedsNoPassword) {
+    handshake = with({.has_tls = true, .is_verified = true, .user = "CN=ada"});
+    handshake.begin(out);
+    EXPECT_EQ(std::get<amqp::ConnectionStart>(said().at(0)).mechanisms.text,
+              "AMQPLAIN PLAIN EXTERNAL");
+
+    hear(start_ok("EXTERNAL", "somebody else"));
+
+    EXPECT_EQ(handshake.state(), State::expects_tune_ok);
+    EXPECT_EQ(user, "CN=ada");
+    EXPECT_FALSE(password);
+    EXPECT_EQ(handshake.agreement().mechanism, "EXTERNAL");
+}
+
+TEST_F(Opening, ExternalOfAnUnknownUserIsRefusedLikeAWrongPassword) {
+    handshake = with({.has_tls = true, .is_verified = true, .user = "CN=nobody"});
+    verdict = LoginVerdict::refused;
+    handshake.begin(out);
+    said();
+
+    hear(start_ok("EXTERNAL", ""));
+
+    EXPECT_EQ(the_close().reply_text,
+              "ACCESS_REFUSED - Login was refused using authentication mechanism EXTERNAL. For "
+              "details see the broker logfile.");
+    EXPECT_EQ(handshake.complaint(), "no user 'CN=nobody', whom the certificate names");
+}
+
+TEST_F(Opening, ExternalWithoutTheNameInTheCertificateIsRefused) {
+    handshake = with({.has_tls = true, .is_verified = true, .user = std::nullopt});
+    handshake.begin(out);
+    said();
+
+    hear(start_ok("EXTERNAL", ""));
+
+    EXPECT_EQ(the_close().reply_code, 403);
+}
+
+TEST_F(Opening, ExternalWithoutAVerifiedCertificateIsNoMechanism) {
+    for (const bool has_tls : {false, true}) {
+        handshake = with({.has_tls = has_tls, .is_verified = false, .user = std::nullopt});
+        handshake.begin(out);
+        EXPECT_EQ(std::get<amqp::ConnectionStart>(said().at(0)).mechanisms.text, "AMQPLAIN PLAIN");
+
+        hear(start_ok("EXTERNAL", ""));
+
+        const auto close = the_close();
+        EXPECT_EQ(close.reply_code, 503);
+        EXPECT_EQ(close.reply_text,
+                  has_tls ? "COMMAND_INVALID - invalid authentication mechanism 'EXTERNAL'"
+                          : "COMMAND_INVALID - unknown authentication mechanism 'EXTERNAL'");
+    }
+}
 
 TEST_F(Opening, StartTellsWhoWeAreAndWhatWeCan) {
     handshake.begin(out);
@@ -154,7 +216,7 @@ TEST_F(Opening, TheRightPasswordFromTheWrongPlaceIsRefusedWithTheSameWords) {
 TEST_F(Opening, CredentialsThatMakeNoSenseAreRefused) {
     for (const std::string& response :
          {std::string(), std::string("guest"), std::string(1, '\0')}) {
-        Handshake fresh(options, [](const auto&, const auto&) { return LoginVerdict::welcome; });
+        Handshake fresh = with({});
         amqp::Buffer payload;
         ASSERT_TRUE(amqp::encode_method(amqp::Method(start_ok("PLAIN", response, false)), payload));
         fresh.begin(out);
@@ -192,10 +254,10 @@ TEST_F(Opening, TuningOutsideTheLimitsIsRefusedWithBothNumbers) {
          "negotiated frame_max = 200000 is higher than the maximum allowed "
          "value (131072)"}};
     for (const Case& one : cases) {
-        Handshake fresh(options, [](const auto&, const auto&) { return LoginVerdict::welcome; });
+        Handshake fresh = with({});
         amqp::Buffer payload;
         fresh.begin(out);
-        ASSERT_TRUE(amqp::encode_method(amqp::Method(start_ok("PLAIN", plain("a", "b"))), payload));
+        ASSERT_TRUE(amqp::encode_method(amqp::Method(start_ok("PLAIN", plain("a", "secret"))), payload));
         fresh.take({amqp::FrameType::method, 0, payload.view()}, out);
         payload.clear();
         said();
