@@ -71,15 +71,81 @@ auto number_into(unsigned Config::* member, unsigned least, unsigned most) {
     };
 }
 
-std::optional<std::string> set_broker_listen(Config& config, const std::string& text) {
-    config.broker_listen.clear();
-    for (const auto& part : split(text, ',')) {
-        const auto address = parse_address(part);
-        if (!address) return "host:port, for example \"127.0.0.1:5672\"";
-        config.broker_listen.push_back(*address);
-    }
-    if (config.broker_listen.empty()) return "host:port, for example \"127.0.0.1:5672\"";
+auto addresses_into(std::vector<Address> Config::* member, unsigned usual_port) {
+    return [=](Config& config, const std::string& text) -> std::optional<std::string> {
+        (config.*member).clear();
+        for (const auto& part : split(text, ',')) {
+            const auto address = parse_address(part);
+            if (!address) return fmt::format("host:port, for example \"127.0.0.1:{}\"", usual_port);
+            (config.*member).push_back(*address);
+        }
+        return std::nullopt;
+    };
+}
+
+// --- TLS ---
+
+auto tls_text_into(std::string net::TlsOptions::* member) {
+    return [member](Config& config, const std::string& text) -> std::optional<std::string> {
+        config.broker_tls.files.*member = text;
+        return std::nullopt;
+    };
+}
+
+std::optional<std::string> set_tls_verify(Config& config, const std::string& text) {
+    if (text != "none" && text != "peer") return "none or peer";
+    config.broker_tls.files.verifies_peer = text == "peer";
     return std::nullopt;
+}
+
+std::optional<std::string> set_tls_fail_if_no_peer_cert(Config& config, const std::string& text) {
+    if (text != "true" && text != "false") return "true or false";
+    config.broker_tls.files.needs_peer_certificate = text == "true";
+    return std::nullopt;
+}
+
+std::optional<std::string> set_tls_version_min(Config& config, const std::string& text) {
+    if (text != "1.2" && text != "1.3") return "\"1.2\" or \"1.3\"";
+    config.broker_tls.files.refuses_tls_1_2 = text == "1.3";
+    return std::nullopt;
+}
+
+std::optional<std::string> set_tls_login_from(Config& config, const std::string& text) {
+    using Source = net::TlsNameSource;
+    static const std::map<std::string, Source> sources{
+        {"distinguished_name", Source::distinguished_name},
+        {"common_name", Source::common_name},
+        {"subject_alternative_name", Source::alternative_dns},
+        {"subject_alternative_email", Source::alternative_email}};
+    const auto found = sources.find(text);
+    if (found == sources.end())
+        return "one of distinguished_name, common_name, subject_alternative_name, "
+               "subject_alternative_email";
+    config.broker_tls.login_from = found->second;
+    return std::nullopt;
+}
+
+// What only makes sense together. TLS is on as soon as there is a certificate.
+void complete_tls(Config& config, std::vector<std::string>& complaints) {
+    auto& files = config.broker_tls.files;
+    const bool is_wanted = !config.broker_tls_listen.empty() || !files.key.empty() ||
+                           !files.authorities.empty() || files.verifies_peer;
+    if (!files.certificate.empty()) {
+        if (files.key.empty())
+            complaints.push_back("error: 'broker.tls.certificate' needs 'broker.tls.key' beside it");
+        if (config.broker_tls_listen.empty()) config.broker_tls_listen = {{"127.0.0.1", 5671}};
+    } else if (is_wanted) {
+        complaints.push_back("error: 'broker.tls' needs 'broker.tls.certificate' and 'broker.tls.key', "
+                             "the names of PEM files");
+    }
+    if (files.verifies_peer && files.authorities.empty())
+        complaints.push_back("error: 'broker.tls.verify' = \"peer\" needs 'broker.tls.ca', the PEM file of "
+                             "the authority that signs the clients' certificates");
+    if (files.needs_peer_certificate && !files.verifies_peer)
+        complaints.push_back("error: 'broker.tls.fail_if_no_peer_cert' needs 'broker.tls.verify' = \"peer\"");
+    if (config.broker_listen.empty() && config.broker_tls_listen.empty())
+        complaints.push_back("error: 'broker.listen' must be host:port, for example \"127.0.0.1:5672\"; it may "
+                             "be empty only beside 'broker.tls'");
 }
 
 std::optional<std::string> set_http_listen(Config& config, const std::string& text) {
@@ -117,7 +183,16 @@ std::optional<std::string> set_users(Config& config, const std::string& text) {
 
 const std::vector<Setting>& settings() {
     static const std::vector<Setting> all{
-        {"broker.listen", "BATON_BROKER_LISTEN", set_broker_listen},
+        {"broker.listen", "BATON_BROKER_LISTEN", addresses_into(&Config::broker_listen, 5672)},
+        {"broker.tls.listen", "BATON_BROKER_TLS_LISTEN", addresses_into(&Config::broker_tls_listen, 5671)},
+        {"broker.tls.certificate", "BATON_BROKER_TLS_CERTIFICATE", tls_text_into(&net::TlsOptions::certificate)},
+        {"broker.tls.key", "BATON_BROKER_TLS_KEY", tls_text_into(&net::TlsOptions::key)},
+        {"broker.tls.key_password", "BATON_BROKER_TLS_KEY_PASSWORD", tls_text_into(&net::TlsOptions::key_password)},
+        {"broker.tls.ca", "BATON_BROKER_TLS_CA", tls_text_into(&net::TlsOptions::authorities)},
+        {"broker.tls.verify", "BATON_BROKER_TLS_VERIFY", set_tls_verify},
+        {"broker.tls.fail_if_no_peer_cert", "BATON_BROKER_TLS_FAIL_IF_NO_PEER_CERT", set_tls_fail_if_no_peer_cert},
+        {"broker.tls.version_min", "BATON_BROKER_TLS_VERSION_MIN", set_tls_version_min},
+        {"broker.tls.login_from", "BATON_BROKER_TLS_LOGIN_FROM", set_tls_login_from},
         {"broker.url", "BATON_BROKER_URL", text_into(&Config::broker_url)},
         {"broker.server_product", "BATON_BROKER_SERVER_PRODUCT", text_into(&Config::server_product)},
         {"broker.server_version", "BATON_BROKER_SERVER_VERSION", text_into(&Config::server_version)},
@@ -134,7 +209,7 @@ const std::vector<Setting>& settings() {
 
 // Keys whose value is read from the file they name: broker.url_file, BATON_DB_URL_FILE, ...
 bool may_come_from_file(std::string_view key) {
-    return key == "broker.url" || key == "database.url";
+    return key == "broker.url" || key == "database.url" || key == "broker.tls.key_password";
 }
 
 std::optional<std::string> read_secret(const std::string& path) {
@@ -160,6 +235,7 @@ struct Reader {
     static std::optional<std::string> text_of(const toml::node& node) {
         if (const auto* text = node.as_string()) return text->get();
         if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
+        if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
         if (const auto* list = node.as_array()) {
             std::string joined;
             for (const auto& item : *list) {
@@ -293,6 +369,7 @@ ConfigResult read_config(std::string_view text, const std::string& file,
         reader.complaints.push_back(fmt::format("{}:{}:{}: error: {}", file, found.line, found.column, found.message));
     if (checked.diagnostics.empty()) reader.read_table("", toml::parse(text, file));
     reader.read_environment(environment);
+    complete_tls(reader.config, reader.complaints);
     return {std::move(reader.config), std::move(reader.complaints)};
 }
 

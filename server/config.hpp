@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/log.hpp"
+#include "broker/net/options.hpp"
 
 #include <cstdint>
 #include <map>
@@ -29,7 +30,11 @@ struct BrokerUser {
 };
 
 struct Config {
+    // Empty: no plain AMQP, only TLS.
     std::vector<Address> broker_listen{{"127.0.0.1", 5672}};
+    // amqps; the rest of TLS is in broker_tls.
+    std::vector<Address> broker_tls_listen;
+    broker::net::TlsSettings broker_tls;
     std::string broker_url; // an external broker; empty: the embedded one
     std::vector<BrokerUser> broker_users;
     std::string server_product = "Baton";

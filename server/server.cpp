@@ -50,6 +50,12 @@ broker::Options broker_options(const Config& config, const std::string& own_pass
     broker::Options options;
     options.listen.clear();
     for (const auto& address : config.broker_listen) options.listen.push_back(address_text(address.host, address.port));
+    for (const auto& address : config.broker_tls_listen)
+        options.tls_listen.push_back(address_text(address.host, address.port));
+    options.tls = config.broker_tls;
+    // Where only TLS is wanted, the orchestrator still talks to its own broker in plain, on a free
+    // port of this machine.
+    if (options.listen.empty()) options.listen.push_back("127.0.0.1:0");
     options.data_folder = config.data;
     options.net.product = config.server_product;
     if (!config.server_version.empty()) options.net.version = config.server_version;
@@ -194,10 +200,13 @@ void Server::Parts::write_endpoints() const {
     const auto path = std::filesystem::path(config.data) / "endpoints.json";
     std::ofstream out(path);
     std::string amqp;
+    std::string amqps;
     if (broker)
-        for (const auto& endpoint : broker->endpoints())
-            amqp += fmt::format("{}\"{}\"", amqp.empty() ? "" : ",", address_text(endpoint.host, endpoint.port));
-    out << fmt::format("{{\"pid\":{},\"amqp\":[{}],\"http\":\"{}\"}}\n", getpid(), amqp,
+        for (const auto& endpoint : broker->endpoints()) {
+            std::string& list = endpoint.has_tls ? amqps : amqp;
+            list += fmt::format("{}\"{}\"", list.empty() ? "" : ",", address_text(endpoint.host, endpoint.port));
+        }
+    out << fmt::format("{{\"pid\":{},\"amqp\":[{}],\"amqps\":[{}],\"http\":\"{}\"}}\n", getpid(), amqp, amqps,
                        address_text(config.http_listen.host, http->port()));
 }
 
@@ -215,7 +224,7 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     write_endpoints();
     if (broker)
         for (const auto& endpoint : broker->endpoints())
-            log::info("server", "AMQP 0-9-1", {{"address", address_text(endpoint.host, endpoint.port)}});
+            log::info("server", endpoint.has_tls ? "AMQP 0-9-1 over TLS" : "AMQP 0-9-1", {{"address", address_text(endpoint.host, endpoint.port)}});
     log::info("server", "HTTP", {{"address", address_text(config.http_listen.host, http->port())}});
     return boost::system::in_place_value;
 }

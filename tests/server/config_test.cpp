@@ -9,6 +9,46 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
+TEST(Config, TlsIsReadFromFileAndVariables) {
+    const auto [config, complaints] = read_config(R"(
+[broker]
+listen = []
+[broker.tls]
+certificate = "/c.pem"
+key = "/k.pem"
+ca = "/ca.pem"
+verify = "peer"
+fail_if_no_peer_cert = true
+version_min = "1.3"
+)",
+                                                  "baton.toml",
+                                                  {{"BATON_BROKER_TLS_LOGIN_FROM", "common_name"}});
+    EXPECT_TRUE(complaints.empty()) << complaints.front();
+    EXPECT_TRUE(config.broker_listen.empty());
+    ASSERT_EQ(config.broker_tls_listen.size(), 1u);
+    EXPECT_EQ(config.broker_tls_listen[0].port, 5671);
+    EXPECT_EQ(config.broker_tls.files.authorities, "/ca.pem");
+    EXPECT_TRUE(config.broker_tls.files.verifies_peer);
+    EXPECT_TRUE(config.broker_tls.files.needs_peer_certificate);
+    EXPECT_TRUE(config.broker_tls.files.refuses_tls_1_2);
+    EXPECT_EQ(config.broker_tls.login_from, net::TlsNameSource::common_name);
+}
+
+TEST(Config, TlsThatIsNotCompleteIsNamed) {
+    const auto complaints_of = [](std::string_view text) {
+        std::string all;
+        for (const auto& complaint : read_config(text, "baton.toml", {}).complaints) all += complaint + "\n";
+        return all;
+    };
+    EXPECT_NE(complaints_of("[broker.tls]\nlisten = '127.0.0.1:5671'").find("needs 'broker.tls.certificate'"),
+              std::string::npos);
+    EXPECT_NE(complaints_of("[broker.tls]\ncertificate = 'c'").find("needs 'broker.tls.key'"), std::string::npos);
+    EXPECT_NE(complaints_of("[broker.tls]\ncertificate = 'c'\nkey = 'k'\nverify = 'peer'").find("'broker.tls.ca'"),
+              std::string::npos);
+    EXPECT_NE(complaints_of("[broker.tls]\nverify = 'sometimes'").find("must be none or peer"), std::string::npos);
+    EXPECT_NE(complaints_of("[broker]\nlisten = []").find("'broker.listen' must be host:port"), std::string::npos);
+}
+
 TEST(Config, HasDefaultsOnLoopback) {
     const auto [config, complaints] = read_config("", "baton.toml", {});
 
