@@ -45,8 +45,50 @@ Failure cancelled() {
 
 struct Connection::Stream {
     explicit Stream(const asio::any_io_executor& executor) : socket(executor) {}
+
+    net::Awaitable<Result<std::size_t>> read_some(std::span<std::byte> space);
+    net::Awaitable<Result<std::size_t>> write_some(ByteView bytes);
+    // False when the wait was cancelled or the socket failed.
+    net::Awaitable<bool> wait(bool for_writing);
+
     tcp::socket socket;
+    std::unique_ptr<net::TlsSession> tls; // null: plain
 };
+
+net::Awaitable<bool> Connection::Stream::wait(bool for_writing) {
+    if (net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return false;
+    const Status ready = co_await socket.async_wait(
+        for_writing ? tcp::socket::wait_write : tcp::socket::wait_read, net::as_result);
+    co_return ready.has_value();
+}
+
+net::Awaitable<Result<std::size_t>> Connection::Stream::read_some(std::span<std::byte> space) {
+    if (!tls)
+        co_return co_await socket.async_read_some(asio::buffer(space.data(), space.size()),
+                                                  net::as_result);
+    for (;;) {
+        ErrorCode error;
+        const std::size_t got = tls->read_some(space, error);
+        if (!error) co_return got;
+        if (error != asio::error::would_block) co_return error;
+        if (!co_await wait(tls->reading_waits_for_writing()))
+            co_return ErrorCode(asio::error::operation_aborted);
+    }
+}
+
+net::Awaitable<Result<std::size_t>> Connection::Stream::write_some(ByteView bytes) {
+    if (!tls)
+        co_return co_await socket.async_write_some(asio::buffer(bytes.data(), bytes.size()),
+                                                   net::as_result);
+    for (;;) {
+        ErrorCode error;
+        const std::size_t wrote = tls->write_some(bytes, error);
+        if (!error) co_return wrote;
+        if (error != asio::error::would_block) co_return error;
+        if (!co_await wait(!tls->writing_waits_for_reading()))
+            co_return ErrorCode(asio::error::operation_aborted);
+    }
+}
 
 Connection::Connection(asio::any_io_executor executor, Endpoint endpoint)
     : executor_(std::move(executor)),
@@ -86,6 +128,10 @@ net::Awaitable<Outcome<void>> Connection::open_at(HostPort place) {
     stream_ = std::make_unique<Stream>(executor_);
     auto connected = co_await connect(place);
     if (!connected) co_return connected;
+    if (endpoint_.has_tls) {
+        auto secured = co_await shake_tls_hands(place);
+        if (!secured) co_return secured;
+    }
     auto welcome = co_await shake_hands();
     if (!welcome) co_return welcome;
     last_sent_ = last_received_ = steady_now();
@@ -118,15 +164,34 @@ net::Awaitable<Outcome<void>> Connection::connect(HostPort place) {
     co_return Outcome<void>();
 }
 
+net::Awaitable<Outcome<void>> Connection::shake_tls_hands(HostPort place) {
+    auto context = net::TlsContext::make(net::TlsSide::client, endpoint_.tls);
+    if (!context) co_return Failure{Errc::tls_failed, context.error().detail};
+    ErrorCode ignored;
+    stream_->socket.non_blocking(true, ignored);
+    stream_->tls = std::make_unique<net::TlsSession>(
+        std::move(*context), stream_->socket.native_handle(),
+        endpoint_.server_name.empty() ? place.host : endpoint_.server_name);
+    for (;;) {
+        const Status shaken = stream_->tls->shake_hands();
+        if (shaken) co_return Outcome<void>();
+        if (shaken.error() == asio::error::would_block &&
+            co_await stream_->wait(stream_->tls->reading_waits_for_writing()))
+            continue;
+        const std::string& complaint = stream_->tls->complaint();
+        co_return Failure{Errc::tls_failed,
+                          fmt::format("{}:{}: no TLS connection: {}", place.host, place.port,
+                                      complaint.empty() ? shaken.error().message() : complaint)};
+    }
+}
+
 net::Awaitable<Outcome<void>> Connection::shake_hands() {
     Handshake handshake(endpoint_);
     handshake.start(out_);
     while (true) {
         if (const Status written = co_await flush(); !written)
             co_return handshake.when_lost(written.error());
-        const auto space = reader_.writable();
-        const auto count = co_await stream_->socket.async_read_some(
-            asio::buffer(space.data(), space.size()), net::as_result);
+        const auto count = co_await stream_->read_some(reader_.writable());
         if (!count) co_return handshake.when_lost(count.error());
         reader_.written(*count);
         while (true) {
@@ -176,9 +241,7 @@ net::Awaitable<Failure> Connection::read_frames() {
         if (auto reason = take_all_frames()) co_return *reason;
         if (net::was_cancelled(co_await asio::this_coro::cancellation_state))
             co_return cancelled();
-        const auto space = reader_.writable();
-        const auto count = co_await stream_->socket.async_read_some(
-            asio::buffer(space.data(), space.size()), net::as_result);
+        const auto count = co_await stream_->read_some(reader_.writable());
         if (!count) {
             if (close_deadline_) co_return Failure{Errc::closed_by_us, "closed"};
             co_return lost(count.error());
@@ -199,8 +262,7 @@ net::Awaitable<Failure> Connection::write_frames() {
             co_return cancelled();
         unwritten_.reset();
         if (writing_.empty()) writing_.swap(out_);
-        const auto count = co_await stream_->socket.async_write_some(
-            asio::buffer(writing_.data(), writing_.size()), net::as_result);
+        const auto count = co_await stream_->write_some(writing_.view());
         if (!count) co_return lost(count.error());
         writing_.discard_front(*count);
         last_sent_ = steady_now();
@@ -235,8 +297,7 @@ net::Awaitable<Failure> Connection::watch_time() {
 net::Awaitable<Status> Connection::flush() {
     while (!out_.empty() || !writing_.empty()) {
         if (writing_.empty()) writing_.swap(out_);
-        const auto count = co_await stream_->socket.async_write_some(
-            asio::buffer(writing_.data(), writing_.size()), net::as_result);
+        const auto count = co_await stream_->write_some(writing_.view());
         if (!count) co_return count.error();
         writing_.discard_front(*count);
     }

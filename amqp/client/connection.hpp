@@ -76,6 +76,7 @@ private:
 
     net::Awaitable<Outcome<void>> open_at(HostPort place);
     net::Awaitable<Outcome<void>> connect(HostPort place);
+    net::Awaitable<Outcome<void>> shake_tls_hands(HostPort place);
     net::Awaitable<Outcome<void>> shake_hands();
     net::Awaitable<Failure> read_frames();
     net::Awaitable<Failure> write_frames();

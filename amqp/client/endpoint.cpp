@@ -69,8 +69,9 @@ Outcome<void> parse_login(std::string_view login, Endpoint& endpoint) {
     return {};
 }
 
-Outcome<HostPort> parse_host(std::string_view text) {
+Outcome<HostPort> parse_host(std::string_view text, std::uint16_t usual_port) {
     HostPort place;
+    place.port = usual_port;
     std::string_view port;
     if (text.starts_with('[')) {
         const std::size_t end = text.find(']');
@@ -98,10 +99,43 @@ Outcome<HostPort> parse_host(std::string_view text) {
 Outcome<void> parse_hosts(std::string_view text, Endpoint& endpoint) {
     endpoint.hosts.clear();
     do {
-        auto place = parse_host(take_until(text, ','));
+        auto place = parse_host(take_until(text, ','), endpoint.has_tls ? 5671 : 5672);
         if (!place) return place.error();
         endpoint.hosts.push_back(std::move(*place));
     } while (!text.empty());
+    return {};
+}
+
+Outcome<void> set_tls_option(std::string_view name, std::string_view value, Endpoint& endpoint) {
+    const auto wrong = [name, value] {
+        return bad(fmt::format("'{}' is no value for '{}'", value, name));
+    };
+    const auto text = percent_decoded(value);
+    std::string* place = nullptr;
+    if (name == "cacertfile")
+        place = &endpoint.tls.authorities;
+    else if (name == "certfile")
+        place = &endpoint.tls.certificate;
+    else if (name == "keyfile")
+        place = &endpoint.tls.key;
+    else if (name == "server_name_indication")
+        place = &endpoint.server_name;
+    else if (name != "verify" && name != "auth_mechanism")
+        return bad(fmt::format("unknown option '{}'; known are heartbeat, connection_timeout, "
+                               "frame_max, channel_max, name, and for amqps:// cacertfile, certfile, "
+                               "keyfile, verify, server_name_indication, auth_mechanism",
+                               name));
+    if (!endpoint.has_tls) return bad(fmt::format("'{}' needs amqps://", name));
+    if (!text || text->empty()) return wrong();
+    if (place != nullptr) {
+        *place = *text;
+    } else if (name == "verify") {
+        if (*text != "verify_peer" && *text != "verify_none") return wrong();
+        endpoint.tls.verifies_peer = *text == "verify_peer";
+    } else {
+        if (*text != "plain" && *text != "external") return wrong();
+        endpoint.logs_in_by_certificate = *text == "external";
+    }
     return {};
 }
 
@@ -130,9 +164,7 @@ Outcome<void> set_option(std::string_view name, std::string_view value, Endpoint
         if (!text) return wrong();
         endpoint.connection_name = *text;
     } else {
-        return bad(fmt::format("unknown option '{}'; known are heartbeat, connection_timeout, "
-                               "frame_max, channel_max, name",
-                               name));
+        return set_tls_option(name, value, endpoint);
     }
     return {};
 }
@@ -149,11 +181,14 @@ Outcome<void> parse_query(std::string_view query, Endpoint& endpoint) {
 } // namespace
 
 Outcome<Endpoint> parse_url(std::string_view url) {
-    constexpr std::string_view scheme = "amqp://";
-    if (url.starts_with("amqps://")) return bad("amqps:// (TLS) is not supported by this client");
-    if (!url.starts_with(scheme)) return bad("it must begin with amqp://");
-    url.remove_prefix(scheme.size());
+    constexpr std::string_view plain = "amqp://";
+    constexpr std::string_view secure = "amqps://";
     Endpoint endpoint;
+    endpoint.has_tls = url.starts_with(secure);
+    endpoint.tls.verifies_peer = endpoint.has_tls;
+    if (!endpoint.has_tls && !url.starts_with(plain))
+        return bad("it must begin with amqp:// or amqps://");
+    url.remove_prefix(endpoint.has_tls ? secure.size() : plain.size());
     const std::size_t question = url.find('?');
     const std::string_view query =
         question == std::string_view::npos ? std::string_view{} : url.substr(question + 1);
@@ -175,11 +210,15 @@ Outcome<Endpoint> parse_url(std::string_view url) {
     }
     if (auto hosts = parse_hosts(authority, endpoint); !hosts) return hosts.error();
     if (auto options = parse_query(query, endpoint); !options) return options.error();
+    if (endpoint.tls.certificate.empty() != endpoint.tls.key.empty())
+        return bad("certfile and keyfile belong together");
+    if (endpoint.logs_in_by_certificate && endpoint.tls.certificate.empty())
+        return bad("auth_mechanism=external needs certfile and keyfile");
     return endpoint;
 }
 
 std::string to_text(const Endpoint& endpoint) {
-    std::string text = "amqp://" + endpoint.user + "@";
+    std::string text = (endpoint.has_tls ? "amqps://" : "amqp://") + endpoint.user + "@";
     for (const HostPort& place : endpoint.hosts)
         text += fmt::format("{}{}:{}", &place == endpoint.hosts.data() ? "" : ",", place.host,
                             place.port);

@@ -1,16 +1,20 @@
 // Where a broker is and how to log in, from a URL:
 //
 //   amqp://user:password@host:5672,other:5673/vhost?heartbeat=30&connection_timeout=5&name=worker
+//   amqps://user:password@host:5671/vhost?cacertfile=/etc/ca.pem
 //
 // Everything is optional but amqp://. Percent-encoding works in user, password, vhost and query;
 // without a path the virtual host is "/". Several hosts are tried in turn. heartbeat and
-// connection_timeout are seconds; also frame_max and channel_max. A plain value; the password is
-// never printed.
+// connection_timeout are seconds; also frame_max and channel_max. TLS by the words of RabbitMQ's
+// clients: cacertfile (without it the system's authorities are trusted), certfile and keyfile,
+// verify=verify_peer|verify_none, server_name_indication, auth_mechanism=plain|external. A plain
+// value; the password is never printed.
 #pragma once
 
 #include "amqp/methods.hpp"
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "net/tls.hpp"
 
 #include <cstdint>
 #include <string>
@@ -36,7 +40,14 @@ struct Endpoint {
     std::uint16_t heartbeat_seconds = 30;
     std::uint32_t frame_max = 131072;
     std::uint16_t channel_max = 2047;
-    // For one host: TCP and handshake together.
+    // amqps://. Unless told otherwise the server must show a certificate that is trusted and made
+    // for `server_name`, or for the host's name where that is empty.
+    bool has_tls = false;
+    net::TlsOptions tls{};
+    std::string server_name{};
+    // SASL EXTERNAL: the certificate says who we are.
+    bool logs_in_by_certificate = false;
+    // For one host: TCP, TLS and handshake together.
     Duration connection_timeout = std::chrono::seconds(10);
 };
 

@@ -15,6 +15,8 @@ const char* text_of(Errc code) {
         return "broker cannot be reached";
     case Errc::handshake_failed:
         return "handshake failed";
+    case Errc::tls_failed:
+        return "TLS failed";
     case Errc::connection_lost:
         return "connection lost";
     case Errc::heartbeat_missed:

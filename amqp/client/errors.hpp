@@ -12,6 +12,7 @@ enum class Errc {
     bad_url = 1,
     unreachable,      // no host of the list answered
     handshake_failed, // the server does not speak AMQP 0-9-1 or offers no login we know
+    tls_failed,       // no TLS, or a certificate that is not trusted
     connection_lost,  // the socket ended without connection.close
     heartbeat_missed, // nothing was heard for two intervals
     closed_by_us,     // close() was called; the normal end

@@ -69,15 +69,16 @@ Outcome<Handshake::Progress> Handshake::on(const ConnectionStart& start, Buffer&
         return Failure{Errc::handshake_failed,
                        fmt::format("the server speaks version {}.{}", start.version_major,
                                    start.version_minor)};
-    if (!contains_word(start.mechanisms.text, "PLAIN"))
-        return Failure{
-            Errc::handshake_failed,
-            fmt::format("the server offers no PLAIN login, only {}", start.mechanisms.text)};
+    const char* mechanism = endpoint_.logs_in_by_certificate ? "EXTERNAL" : "PLAIN";
+    if (!contains_word(start.mechanisms.text, mechanism))
+        return Failure{Errc::handshake_failed, fmt::format("the server offers no {} login, only {}",
+                                                           mechanism, start.mechanisms.text)};
     server_properties_ = start.server_properties;
     ConnectionStartOk answer;
     answer.client_properties = client_properties(endpoint_);
-    answer.mechanism = "PLAIN";
-    answer.response.text = '\0' + endpoint_.user + '\0' + endpoint_.password.text;
+    answer.mechanism = mechanism;
+    if (!endpoint_.logs_in_by_certificate)
+        answer.response.text = '\0' + endpoint_.user + '\0' + endpoint_.password.text;
     answer.locale = "en_US";
     if (auto appended = append(out, answer); !appended) return appended.error();
     state_ = State::waits_for_tune;
@@ -125,7 +126,11 @@ Failure Handshake::when_lost(const ErrorCode& error) const {
                 "the server closed the connection before it said anything: " + error.message()};
     case State::waits_for_tune:
         return {ReplyCode::access_refused,
-                "the server closed the connection after the login; user or password are wrong"};
+                endpoint_.logs_in_by_certificate
+                    ? "the server closed the connection after the login; it knows no user of the "
+                      "name in the certificate"
+                    : "the server closed the connection after the login; user or password are "
+                      "wrong"};
     case State::waits_for_open_ok:
     case State::done:
         break;

@@ -1,7 +1,7 @@
 // The client's side of opening a connection (§2.2.4), without a socket: methods go in, bytes come
 // out.
 //
-//   header → start · start-ok (PLAIN) → tune · tune-ok, open → open-ok
+//   header → start · start-ok (PLAIN or EXTERNAL) → tune · tune-ok, open → open-ok
 //
 // Lives only while Connection::open() runs.
 #pragma once

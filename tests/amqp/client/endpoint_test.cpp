@@ -48,17 +48,41 @@ TEST(ParseUrl, AUserWithoutPasswordHasAnEmptyOne) {
 
 TEST(ParseUrl, RefusesNonsenseWithoutTellingThePassword) {
     for (const std::string url :
-         {"", "host", "http://u:hunter2@h", "amqps://u:hunter2@h", "amqp://u:hunter2@h:0",
+         {"", "host", "http://u:hunter2@h", "amqp://u:hunter2@h:0",
           "amqp://u:hunter2@h:70000", "amqp://u:hunter2@h:", "amqp://u:hunter2%2@h",
           "amqp://u:hunter2%zz@h", "amqp://u:hunter2@[::1", "amqp://u:hunter2@[::1]x",
           "amqp://u:hunter2@h/%", "amqp://u:hunter2@h?colour=red",
-          "amqp://u:hunter2@h?heartbeat=soon", "amqp://u:hunter2@h?frame_max=100"}) {
+          "amqp://u:hunter2@h?heartbeat=soon", "amqp://u:hunter2@h?frame_max=100",
+          "amqp://u:hunter2@h?cacertfile=x", "amqps://u:hunter2@h?verify=perhaps",
+          "amqps://u:hunter2@h?certfile=x", "amqps://u:hunter2@h?auth_mechanism=external",
+          "amqps://u:hunter2@h?cacertfile="}) {
         const auto endpoint = parse_url(url);
         ASSERT_FALSE(endpoint) << url;
         EXPECT_EQ(endpoint.error().code, Errc::bad_url);
         EXPECT_EQ(endpoint.error().detail.find("hunter2"), std::string::npos)
             << endpoint.error().detail;
     }
+}
+
+TEST(ParseUrl, AmqpsAsksForTheServersCertificateUnlessToldOtherwise) {
+    const auto usual = parse_url("amqps://u:p@one,two:5673/v?cacertfile=%2Fetc%2Fca.pem");
+    ASSERT_TRUE(usual) << usual.error().detail;
+    EXPECT_TRUE(usual->has_tls);
+    EXPECT_TRUE(usual->tls.verifies_peer);
+    EXPECT_EQ(usual->tls.authorities, "/etc/ca.pem");
+    EXPECT_EQ(usual->hosts, (std::vector<HostPort>{{"one", 5671}, {"two", 5673}}));
+    EXPECT_EQ(to_text(*usual), "amqps://u@one:5671,two:5673/v");
+
+    const auto careless = parse_url("amqps://h?verify=verify_none&server_name_indication=mq.example");
+    ASSERT_TRUE(careless);
+    EXPECT_FALSE(careless->tls.verifies_peer);
+    EXPECT_EQ(careless->server_name, "mq.example");
+
+    const auto external =
+        parse_url("amqps://h?certfile=/c.pem&keyfile=/k.pem&auth_mechanism=external");
+    ASSERT_TRUE(external);
+    EXPECT_TRUE(external->logs_in_by_certificate);
+    EXPECT_FALSE(parse_url("amqp://h")->tls.verifies_peer);
 }
 
 TEST(EndpointText, ShowsWhereButNotThePassword) {
