@@ -1,0 +1,135 @@
+"""Clients that are broken, slow or mean: each is refused or bounded, and the others do not notice."""
+import struct
+import time
+import unittest
+
+import baton
+import raw
+
+
+class HostileTest(baton.ServerTest):
+    def client(self, **arguments):
+        client = raw.Client(self.server.amqp, **arguments)
+        self.addCleanup(client.close)
+        return client
+
+    def still_works(self):
+        client = self.client().log_in().open_channel().declare("alive").consume("alive")
+        client.send(raw.publish(1, "alive", b"hello"))
+        client.read_method(60, 60)
+        client.close()
+        self.assertIsNone(self.server.process.poll())
+
+    def test_who_does_not_finish_the_handshake_is_let_go(self):
+        login = b"\x00guest\x00guest"
+        start_ok = raw.method(0, 10, 11, struct.pack(">I", 0) + raw.short("PLAIN") + struct.pack(">I", len(login)) + login +
+                              raw.short("en_US"))
+        silent, half_a_header, no_login, no_tune, huge = (self.client(limit=20) for _ in range(5))
+        began = time.monotonic()
+        half_a_header.send(b"AMQP")
+        no_login.begin()
+        no_tune.begin()
+        no_tune.send(start_ok)
+        # The rest of a frame that never comes.
+        huge.begin()
+        huge.send(struct.pack(">BHI", 1, 0, 100_000) + b"x" * 10)
+        # A byte every half second, as slow as one may be.
+        drip = self.client(limit=20)
+        data = iter(raw.HEADER + start_ok)
+        while time.monotonic() - began < 15:
+            try:
+                drip.send(bytes([next(data)]))
+            except ConnectionError:
+                break
+            time.sleep(0.5)
+        self.assertLess(time.monotonic() - began, 14)
+        for client in (silent, half_a_header, no_login, no_tune, huge):
+            self.assertTrue(client.ended())
+        self.assertLess(time.monotonic() - began, 16)
+        self.still_works()
+
+    def test_a_silent_client_is_let_go_after_two_heartbeats_and_its_queue_with_it(self):
+        client = self.client().log_in(heartbeat=1).open_channel()
+        # Exclusive: dies with its connection.
+        client.send(raw.method(1, 50, 10, b"\x00\x00" + raw.short("mine") + b"\x04" + struct.pack(">I", 0)))
+        client.read_method(50, 11)
+        began = time.monotonic()
+        self.assertTrue(client.ended())
+        self.assertLess(time.monotonic() - began, 6)
+        other = self.client().log_in().open_channel()
+        other.send(raw.method(1, 50, 10, b"\x00\x00" + raw.short("mine") + b"\x01" + struct.pack(">I", 0)))
+        code = struct.unpack(">H", other.read_method(20, 40)[:2])[0]
+        self.assertEqual(code, 404)
+
+    def test_clients_that_send_a_byte_at_a_time_do_not_hold_up_the_others(self):
+        drips = [self.client().log_in().open_channel().declare("slow") for _ in range(50)]
+        message = raw.publish(1, "slow", b"drop by drop")
+        quick = self.client().log_in().open_channel().declare("quick").consume("quick")
+        slowest = 0.0
+        for byte in message:
+            for drip in drips:
+                drip.send(bytes([byte]))
+            began = time.monotonic()
+            quick.send(raw.publish(1, "quick", b"x"))
+            quick.read_method(60, 60)
+            slowest = max(slowest, time.monotonic() - began)
+        self.assertLess(slowest, 1.0)
+        for drip in drips:
+            drip.consume("slow")
+        # Together they get all fifty messages.
+        for drip in drips:
+            drip.send(raw.method(1, 20, 40, struct.pack(">H", 200) + raw.short("bye") + b"\x00\x00\x00\x00"))
+        got = 0
+        for drip in drips:
+            while True:
+                kind, _, payload = drip.read_frame()
+                if kind == 1 and payload[:4] == struct.pack(">HH", 60, 60):
+                    got += 1
+                if kind == 1 and payload[:4] == struct.pack(">HH", 20, 41):
+                    break
+        self.assertEqual(got, 50)
+
+    def test_a_frame_larger_than_agreed_ends_the_connection(self):
+        client = self.client().log_in(frame_max=4096).open_channel()
+        client.send(raw.frame(3, 1, b"x" * 5000))
+        self.assertEqual(client.close_reason()[0], 501)
+        announced = self.client().log_in().open_channel()
+        announced.send(struct.pack(">BHI", 3, 1, 0xFFFFFFFF))
+        self.assertEqual(announced.close_reason()[0], 501)
+        self.still_works()
+
+    def test_a_channel_number_above_the_agreed_one_ends_the_connection(self):
+        for agreed, number in ((10, 11), (2047, 65535)):
+            client = self.client().log_in(channel_max=agreed)
+            client.send(raw.method(number, 20, 10, b"\x00"))
+            self.assertIn(client.close_reason()[0], (504, 530))
+        self.still_works()
+
+    def test_tables_nested_a_thousand_deep_are_refused_everywhere(self):
+        table = b""
+        for _ in range(1000):
+            table = b"\x01aF" + struct.pack(">I", len(table)) + table
+        table = struct.pack(">I", len(table)) + table
+        before_login = self.client()
+        before_login.begin()
+        before_login.send(raw.method(0, 10, 11, table + raw.short("PLAIN") + struct.pack(">I", 0) + raw.short("en_US")))
+        self.assertIn(before_login.close_reason()[0], (501, 502))
+        declares = self.client().log_in().open_channel()
+        declares.send(raw.method(1, 50, 10, b"\x00\x00" + raw.short("q") + b"\x00" + table))
+        self.assertIn(declares.close_reason()[0], (501, 502))
+        self.still_works()
+
+    def test_a_client_that_asks_much_and_reads_nothing_is_not_read_any_more(self):
+        greedy = self.client(limit=2, receive_buffer=4096).log_in().open_channel()
+        # Each wants an answer; none is read.
+        wish = raw.method(1, 50, 10, b"\x00\x00" + raw.short("q" * 200) + b"\x00" + struct.pack(">I", 0)) * 200
+        sent = 0
+        with self.assertRaises(TimeoutError):
+            while sent < 400_000_000:
+                greedy.send(wish)
+                sent += len(wish)
+        self.still_works()
+
+
+if __name__ == "__main__":
+    unittest.main()
