@@ -29,6 +29,10 @@ ByteView Protocol::headers_of(const Message& message) {
     return properties ? properties->headers().value_or(ByteView{}) : ByteView{};
 }
 
+RoutedMessage Protocol::shown_to_exchanges(const Message& message, std::string_view key) {
+    return {key, headers_of(message), message.properties()};
+}
+
 void Protocol::settle_dead_letters() {
     for (; !burials_.empty() && dead_letters_left_ != 0; --dead_letters_left_) {
         Burial burial = std::move(burials_.front());
@@ -60,8 +64,8 @@ void Protocol::send_delayed(const Burial& burial, Exchange& exchange) {
     const MessageRef message =
         with_properties(held, properties, held.exchange(), held.routing_key());
     const auto queues =
-        route_by_all_keys(exchange, message->routing_key(),
-                          routing_keys_in(*properties.headers, "CC"), headers_of(*message));
+        route_by_all_keys(exchange, shown_to_exchanges(*message, message->routing_key()),
+                          routing_keys_in(*properties.headers, "CC"));
     if (!queues.empty()) place(message, std::vector<Queue*>(queues.begin(), queues.end()));
 }
 
@@ -71,8 +75,8 @@ void Protocol::send_to_dead_letter_exchange(const Burial& burial, Exchange& exch
     const DeadLetter letter = dead_letter_from(*burial.entry.message, death);
     const std::span<const std::string> more_keys(letter.routing_keys.begin() + 1,
                                                  letter.routing_keys.end());
-    const auto routed = route_by_all_keys(exchange, letter.routing_keys.front(), more_keys,
-                                          headers_of(*letter.message));
+    const auto routed = route_by_all_keys(
+        exchange, shown_to_exchanges(*letter.message, letter.routing_keys.front()), more_keys);
     std::vector<Queue*> targets(routed.begin(), routed.end());
     std::erase_if(targets, [&](Queue* queue) {
         return closes_cycle(letter.deaths, queue->name());

@@ -2,6 +2,7 @@
 #include "broker/core/exchange.hpp"
 
 #include "amqp/errors.hpp"
+#include "amqp/properties.hpp"
 
 #include <fmt/format.h>
 
@@ -31,6 +32,25 @@ Failure precondition(std::string text) {
     return {amqp::ReplyCode::precondition_failed, std::move(text)};
 }
 
+constexpr std::string_view header_argument = "hash-header";
+constexpr std::string_view property_argument = "hash-property";
+
+Outcome<void> check_hashed(const amqp::FieldTable& arguments) {
+    const amqp::FieldValue* header = arguments.find(header_argument);
+    const amqp::FieldValue* property = arguments.find(property_argument);
+    if (header != nullptr && property != nullptr)
+        return precondition("hash-header and hash-property are mutually exclusive");
+    if (header != nullptr && header->get<std::string>() == nullptr)
+        return precondition(fmt::format("hash-header is the name of a header, not {}",
+                                        amqp::to_text(*header)));
+    if (property == nullptr) return boost::system::in_place_value;
+    const std::string* name = property->get<std::string>();
+    if (name != nullptr &&
+        (*name == "message_id" || *name == "correlation_id" || *name == "timestamp"))
+        return boost::system::in_place_value;
+    return precondition(fmt::format("Unsupported property: {}", amqp::to_text(*property)));
+}
+
 } // namespace
 
 Outcome<ExchangeKind> exchange_kind_from(std::string_view type,
@@ -44,9 +64,7 @@ Outcome<ExchangeKind> exchange_kind_from(std::string_view type,
     }
     const auto known = type_from(type);
     if (!known) return precondition(fmt::format("unknown exchange type '{}'", type));
-    if (arguments.contains("hash-property"))
-        return precondition("invalid arg 'hash-property': hash the routing key, or a header "
-                            "with 'hash-header'");
+    if (*known == ExchangeType::consistent_hash) BATON_TRY(check_hashed(arguments));
     return ExchangeKind{*known, false};
 }
 
@@ -72,7 +90,9 @@ std::uint32_t weight_from(std::string_view key) {
     constexpr std::uint32_t weight_max = 1000;
     std::uint32_t weight = 0;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), weight);
-    if (error != std::errc() || end != key.data() + key.size()) return 0;
+    if (end != key.data() + key.size()) return 0;
+    if (error == std::errc::result_out_of_range) return weight_max;
+    if (error != std::errc()) return 0;
     return std::min(weight, weight_max);
 }
 
@@ -117,10 +137,15 @@ Outcome<void> check_headers_binding(const amqp::FieldTable& arguments) {
 Outcome<void> check_binding(ExchangeType type, std::string_view routing_key,
                             const amqp::FieldTable& arguments) {
     if (type == ExchangeType::headers) return check_headers_binding(arguments);
-    if (type == ExchangeType::consistent_hash && weight_from(routing_key) == 0)
-        return precondition(fmt::format(
-            "The binding key must be a positive integer, the weight: '{}'", routing_key));
-    return boost::system::in_place_value;
+    if (type != ExchangeType::consistent_hash || weight_from(routing_key) != 0)
+        return boost::system::in_place_value;
+    const std::string_view digits =
+        routing_key.starts_with('-') ? routing_key.substr(1) : routing_key;
+    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos)
+        return precondition(
+            fmt::format("The binding key must be an integer: <<{}>>",
+                        routing_key.empty() ? "" : fmt::format("\"{}\"", routing_key)));
+    return precondition("The binding key must be greater than 0");
 }
 
 namespace {
@@ -162,7 +187,8 @@ bool headers_match(const amqp::FieldTable& arguments, ByteView headers) {
 Exchange::Exchange(Identity identity) : identity_(std::move(identity)) {
     const amqp::FieldTable& arguments = identity_.arguments;
     use_alternate(nullptr);
-    if (const auto header = arguments.text("hash-header")) hashed_header_ = *header;
+    if (const auto header = arguments.text(header_argument)) hashed_header_ = *header;
+    if (const auto property = arguments.text(property_argument)) hashed_property_ = *property;
     deduplicator_ = Deduplicator::from(arguments);
     random_state_ = hash_of(identity_.name);
 }
@@ -270,25 +296,38 @@ void Exchange::match(const RoutedMessage& message, std::vector<Binding*>& found)
     }
 }
 
+template <typename Use>
+auto Exchange::with_hashed_text(const RoutedMessage& message, Use&& use) const {
+    if (!hashed_header_.empty()) {
+        const auto field = amqp::find_field(message.headers, hashed_header_);
+        return use(field ? as_text(field->value) : std::string_view());
+    }
+    if (hashed_property_.empty()) return use(message.routing_key);
+    const auto properties = amqp::PropertiesView::parse(message.properties);
+    if (!properties) return use(std::string_view());
+    if (hashed_property_ == "message_id")
+        return use(properties->message_id().value_or(std::string_view()));
+    if (hashed_property_ == "correlation_id")
+        return use(properties->correlation_id().value_or(std::string_view()));
+    const auto timestamp = properties->timestamp();
+    const std::string text = timestamp ? fmt::format("{}", *timestamp) : std::string();
+    return use(std::string_view(text));
+}
+
 // The consistent one gives every key to the destination with the highest score for it, one try per
 // weight: when destinations come or go, only their own keys move. Routes are remembered, so the
 // price is paid once per key.
 Binding* Exchange::match_by_hash(const RoutedMessage& message) {
     if (bindings_.empty()) return nullptr;
-    std::string_view text = message.routing_key;
-    if (!hashed_header_.empty()) {
-        const auto field = amqp::find_field(message.headers, hashed_header_);
-        text = field ? as_text(field->value) : std::string_view();
-    }
     if (identity_.kind.type != ExchangeType::consistent_hash) {
         const std::uint64_t hash = identity_.kind.type == ExchangeType::random
                                        ? mixed(random_state_ += 0x9E3779B97F4A7C15ULL)
-                                       : hash_of(text);
+                                       : with_hashed_text(message, hash_of);
         auto place = bindings_.begin();
         std::advance(place, static_cast<std::ptrdiff_t>(hash % bindings_.size()));
         return &place->second;
     }
-    const std::uint64_t key = hash_of(text);
+    const std::uint64_t key = with_hashed_text(message, hash_of);
     Binding* best = nullptr;
     std::uint64_t best_score = 0;
     for (auto& [order, binding] : bindings_) {

@@ -64,7 +64,8 @@ inline constexpr std::string_view delays_argument = "x-delayed-for";
 // What a message shows to an exchange.
 struct RoutedMessage {
     std::string_view routing_key;
-    ByteView headers; // contents of the headers table, encoded; empty without
+    ByteView headers;    // contents of the headers table, encoded; empty without
+    ByteView properties{}; // all of them, raw
 };
 
 // Can this be a binding of such an exchange? A failure has RabbitMQ's text.
@@ -109,7 +110,8 @@ public:
     // Does a match depend on anything but the routing key?
     bool looks_beyond_key() const {
         return identity_.kind.type == ExchangeType::headers ||
-               identity_.kind.type == ExchangeType::random || !hashed_header_.empty();
+               identity_.kind.type == ExchangeType::random || !hashed_header_.empty() ||
+               !hashed_property_.empty();
     }
     // Null: takes the same message as often as it comes.
     Deduplicator* deduplicator() { return deduplicator_.get(); }
@@ -130,11 +132,16 @@ public:
 
 private:
     Binding* match_by_hash(const RoutedMessage& message);
+    // Calls `use` with what is hashed of the message: only valid during the call.
+    template <typename Use>
+    auto with_hashed_text(const RoutedMessage& message, Use&& use) const;
     static std::string identity_key(const void* destination, std::string_view routing_key);
 
     Identity identity_;
     std::string alternate_;
-    std::string hashed_header_; // of hash exchanges; empty: the routing key is hashed
+    // Of hash exchanges; both empty: the routing key is hashed.
+    std::string hashed_header_;
+    std::string hashed_property_;
     std::unique_ptr<Deduplicator> deduplicator_;
     std::uint64_t random_state_ = 0;
     std::map<BindingOrder, Binding> bindings_;

@@ -248,10 +248,10 @@ private:
     // Null: refused.
     Exchange* exchange_for_publish(Channel& channel, const PublishReceived& event);
     std::span<Queue* const> route(Channel& channel, Exchange& exchange,
-                                  std::string_view routing_key, ByteView headers);
-    std::span<Queue* const> route_by_all_keys(Exchange& exchange, std::string_view routing_key,
-                                              std::span<const std::string> more_keys,
-                                              ByteView headers);
+                                  const RoutedMessage& message);
+    // Also under the keys in `more_keys`.
+    std::span<Queue* const> route_by_all_keys(Exchange& exchange, RoutedMessage message,
+                                              std::span<const std::string> more_keys);
     MessageRef make_message(const Channel& channel, const PublishReceived& event,
                             const PublishFacts& facts);
     // Into the queues with limits minded; false: one of them refused it.
@@ -343,6 +343,7 @@ private:
     void send_to_dead_letter_exchange(const Burial& burial, Exchange& exchange);
     void send_delayed(const Burial& burial, Exchange& exchange);
     static ByteView headers_of(const Message& message);
+    static RoutedMessage shown_to_exchanges(const Message& message, std::string_view key);
 
     // --- Back-pressure (credit.cpp), retention.cpp, administration.cpp ------------------------------
 

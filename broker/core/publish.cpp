@@ -159,29 +159,29 @@ Exchange* Protocol::exchange_for_publish(Channel& channel, const PublishReceived
 }
 
 std::span<Queue* const> Protocol::route(Channel& channel, Exchange& exchange,
-                                        std::string_view routing_key, ByteView headers) {
+                                        const RoutedMessage& message) {
     RememberedRoute& known = channel.route;
-    if (known.has_queues && known.routing_key == routing_key) return known.queues;
-    const auto queues = state_.route(exchange, {routing_key, headers});
+    if (known.has_queues && known.routing_key == message.routing_key) return known.queues;
+    const auto queues = state_.route(exchange, message);
     known.has_queues = state_.route_depends_on_key_alone();
     if (known.has_queues) {
-        known.routing_key = routing_key;
+        known.routing_key = message.routing_key;
         known.queues.assign(queues.begin(), queues.end());
     }
     return queues;
 }
 
-std::span<Queue* const> Protocol::route_by_all_keys(Exchange& exchange,
-                                                    std::string_view routing_key,
-                                                    std::span<const std::string> more_keys,
-                                                    ByteView headers) {
-    const auto queues = state_.route(exchange, {routing_key, headers});
+std::span<Queue* const> Protocol::route_by_all_keys(Exchange& exchange, RoutedMessage message,
+                                                    std::span<const std::string> more_keys) {
+    const auto queues = state_.route(exchange, message);
     if (more_keys.empty()) return queues;
     key_routes_.assign(queues.begin(), queues.end());
-    for (const std::string& key : more_keys)
-        for (Queue* queue : state_.route(exchange, {key, headers}))
+    for (const std::string& key : more_keys) {
+        message.routing_key = key;
+        for (Queue* queue : state_.route(exchange, message))
             if (std::find(key_routes_.begin(), key_routes_.end(), queue) == key_routes_.end())
                 key_routes_.push_back(queue);
+    }
     return key_routes_;
 }
 
@@ -248,10 +248,10 @@ void Protocol::on(const PublishReceived& event) {
             return confirm(*channel, false, message->notes.record != 0);
     }
 
-    const auto queues =
-        facts.more_keys.empty()
-            ? route(*channel, *exchange, event.routing_key, facts.headers)
-            : route_by_all_keys(*exchange, event.routing_key, facts.more_keys, facts.headers);
+    const RoutedMessage shown{event.routing_key, facts.headers, event.properties};
+    const auto queues = facts.more_keys.empty()
+                            ? route(*channel, *exchange, shown)
+                            : route_by_all_keys(*exchange, shown, facts.more_keys);
     if (queues.empty()) {
         ++(event.mandatory ? counters_.returned : counters_.dropped);
         if (event.mandatory) return_unroutable(*channel, make_message(*channel, event, facts));

@@ -60,8 +60,9 @@ void Protocol::carry_out(Channel& channel, TransactionStep& step) {
     if (exchange->deduplicator() != nullptr && exchange->deduplicator()->has_seen(headers, now_))
         return;
     if (exchange->identity().kind.delays && delay(step.message, *exchange, headers)) return;
-    const auto queues = route_by_all_keys(*exchange, message.routing_key(),
-                                          step.more_routing_keys, headers);
+    const auto queues =
+        route_by_all_keys(*exchange, {message.routing_key(), headers, message.properties()},
+                          step.more_routing_keys);
     if (!queues.empty()) {
         exchange->published_out += queues.size();
         place(step.message, queues);

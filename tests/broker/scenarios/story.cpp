@@ -286,7 +286,8 @@ bool Story::tell_topology(const Words& words) {
 
 void Story::publish(const Words& words) {
     static const std::set<std::string_view> own{
-        "ch", "key", "exchange", "ttl", "priority", "reply-to", "user-id", "cc", "bcc", "times"};
+        "ch", "key", "exchange", "ttl", "priority", "reply-to", "user-id", "cc", "bcc", "times",
+        "message-id", "correlation-id", "timestamp"};
     amqp::Properties properties;
     if (words.has("persistent")) properties.delivery_mode = amqp::persistent_delivery;
     if (words.names("ttl")) properties.expiration = words.text("ttl");
@@ -295,6 +296,9 @@ void Story::publish(const Words& words) {
             static_cast<std::uint8_t>(Words::to_number(words.text("priority")));
     if (words.names("reply-to")) properties.reply_to = words.text("reply-to");
     if (words.names("user-id")) properties.user_id = words.text("user-id");
+    if (words.names("message-id")) properties.message_id = words.text("message-id");
+    if (words.names("correlation-id")) properties.correlation_id = words.text("correlation-id");
+    if (words.names("timestamp")) properties.timestamp = Words::to_number(words.text("timestamp"));
     amqp::FieldTable headers;
     if (words.names("cc")) headers.set("CC", list_from(words.text("cc")));
     if (words.names("bcc")) headers.set("BCC", list_from(words.text("bcc")));
