@@ -152,6 +152,7 @@ void Protocol::obey_policies() {
         // The time until it expires begins anew, as if it had just been declared.
         used(*queue);
         mark_due(*queue);
+        if (queue->held != 0) letter_deadlines_.set(queue->id(), now_);
     }
 }
 

@@ -14,14 +14,14 @@ void Protocol::bury(Queue& queue, Entry&& entry, DeathReason reason) {
     if (settings.delays_for) {
         burials_.push_back(Burial{queue.id(), queue.name(), queue.identity().vhost,
                                   queue.is_recorded(), *settings.delays_for, std::nullopt,
-                                  std::move(entry), reason, true});
+                                  std::move(entry), reason, false, true});
         return;
     }
     if (!settings.dead_letter_exchange) return forget(queue, entry);
     burials_.push_back(Burial{queue.id(), queue.name(), queue.identity().vhost,
                               queue.is_recorded(), *settings.dead_letter_exchange,
                               settings.dead_letter_routing_key, std::move(entry), reason,
-                              false});
+                              settings.keeps_dead_letters, false});
 }
 
 ByteView Protocol::headers_of(const Message& message) {
@@ -37,6 +37,11 @@ void Protocol::settle_dead_letters() {
     for (; !burials_.empty() && dead_letters_left_ != 0; --dead_letters_left_) {
         Burial burial = std::move(burials_.front());
         burials_.pop_front();
+        if (burial.is_held)
+            if (Queue* queue = state_.queue(burial.queue)) {
+                send_or_hold(*queue, {std::move(burial.entry), burial.reason, {}});
+                continue;
+            }
         // The copy is stored before the original is forgotten: a crash in between leaves both.
         if (Exchange* exchange = burial.vhost->exchange(burial.exchange)) {
             if (burial.is_delayed)
@@ -73,15 +78,21 @@ void Protocol::send_to_dead_letter_exchange(const Burial& burial, Exchange& exch
     Death death{burial.reason, burial.queue_name, now_, burial.exchange, std::nullopt};
     if (burial.routing_key) death.dead_letter_routing_key = *burial.routing_key;
     const DeadLetter letter = dead_letter_from(*burial.entry.message, death);
+    std::vector<Queue*> takers;
+    if (find_takers(letter, exchange, takers) && !takers.empty()) place(letter.message, takers);
+}
+
+bool Protocol::find_takers(const DeadLetter& letter, Exchange& exchange,
+                           std::vector<Queue*>& takers) {
     const std::span<const std::string> more_keys(letter.routing_keys.begin() + 1,
                                                  letter.routing_keys.end());
     const auto routed = route_by_all_keys(
         exchange, shown_to_exchanges(*letter.message, letter.routing_keys.front()), more_keys);
-    std::vector<Queue*> targets(routed.begin(), routed.end());
-    std::erase_if(targets, [&](Queue* queue) {
-        return closes_cycle(letter.deaths, queue->name());
-    });
-    if (!targets.empty()) place(letter.message, targets);
+    takers.assign(routed.begin(), routed.end());
+    const bool is_routed = !takers.empty();
+    std::erase_if(takers,
+                  [&](Queue* queue) { return closes_cycle(letter.deaths, queue->name()); });
+    return is_routed;
 }
 
 } // namespace baton::broker::core

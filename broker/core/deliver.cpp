@@ -180,6 +180,7 @@ void Protocol::on(const Ticked&) {
         // Served even when nothing can be delivered, so that the next deadline is set.
         serve(*queue);
     }
+    try_held_letters();
 }
 
 } // namespace baton::broker::core

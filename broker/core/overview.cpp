@@ -32,6 +32,7 @@ QueueView view_of(const Queue& queue, const std::string& vhost) {
     view.has_single_active_consumer = queue.settings().single_active_consumer;
     if (queue.active_consumer != nullptr) view.active_consumer_tag = queue.active_consumer->tag;
     view.counters = queue.counters;
+    view.held = queue.held;
     view.policy = view_of(queue.policy.get());
     return view;
 }

@@ -56,6 +56,7 @@ struct QueueView {
     std::string owner; // name of the connection of an exclusive queue
     std::optional<Time> idle_since;
     MessageCounters counters;
+    std::uint64_t held = 0; // dead, and kept until another queue takes them
     AppliedPolicyView policy;
 };
 

@@ -66,10 +66,11 @@ void Protocol::apply(Event&& event) {
 std::optional<Time> Protocol::next_deadline() const {
     if (!burials_.empty() || !due_.empty() || sealed_.size() > options_.sealed_segments_max)
         return now_;
-    const auto of_queues = deadlines_.next();
-    const auto of_channels = timeouts_.next();
-    if (of_queues && of_channels) return std::min(*of_queues, *of_channels);
-    return of_queues ? of_queues : of_channels;
+    std::optional<Time> earliest;
+    for (const std::optional<Time>& next :
+         {deadlines_.next(), timeouts_.next(), letter_deadlines_.next()})
+        if (next) earliest = earliest ? std::min(*earliest, *next) : *next;
+    return earliest;
 }
 
 void Protocol::finish() {
@@ -147,6 +148,7 @@ void Protocol::on(const Stopping&) {
                     note(MessageReturned{id, entry.position, entry.delivery_count});
             });
         }
+    note_held_letters();
     note(Stopped{});
 }
 

@@ -9,6 +9,7 @@
 //   transaction.cpp  tx.*
 //   deliver.cpp      who gets the next message; time
 //   dead_letters.cpp settle_dead_letters()
+//   held_letters.cpp dead letters that may not get lost and find no taker
 //   credit.cpp       back-pressure
 //   retention.cpp    says again what lives in old segments
 //   administration.cpp  users, permissions, virtual hosts, policies, topology without a client
@@ -254,6 +255,8 @@ private:
                                               std::span<const std::string> more_keys);
     MessageRef make_message(const Channel& channel, const PublishReceived& event,
                             const PublishFacts& facts);
+    // Has the queue no room for it, or has it already?
+    bool refuses(Queue& queue, const Message& message);
     // Into the queues with limits minded; false: one of them refused it.
     bool place(const MessageRef& message, std::span<Queue* const> queues);
     bool is_repeated(Queue& queue, const Message& message);
@@ -341,6 +344,29 @@ private:
     void settle_dead_letters();
     struct Burial;
     void send_to_dead_letter_exchange(const Burial& burial, Exchange& exchange);
+    // The queues it goes to without closing a cycle; false: there is no route at all.
+    bool find_takers(const DeadLetter& letter, Exchange& exchange, std::vector<Queue*>& takers);
+
+    // --- Dead letters that may not get lost (held_letters.cpp) -------------------------------------
+
+    struct HeldLetter {
+        Entry entry;
+        DeathReason reason = DeathReason::rejected;
+        std::vector<QueueId> taken_by; // those that need it no more
+    };
+    // Oldest first, and tried in this order.
+    struct HeldLetters {
+        std::deque<HeldLetter> letters;
+        Duration pause{}; // until the next try; grows while nobody takes anything
+    };
+    void send_or_hold(Queue& queue, HeldLetter letter);
+    void hold(Queue& queue, HeldLetter letter);
+    // True: everybody who should have it has it.
+    bool send(Queue& queue, HeldLetter& letter);
+    void try_held_letters(Queue& queue);
+    void try_held_letters();
+    void drop_held_letters(Queue& queue);
+    void note_held_letters();
     void send_delayed(const Burial& burial, Exchange& exchange);
     static ByteView headers_of(const Message& message);
     static RoutedMessage shown_to_exchanges(const Message& message, std::string_view key);
@@ -403,6 +429,7 @@ private:
         std::optional<std::string> routing_key;
         Entry entry;
         DeathReason reason = DeathReason::rejected;
+        bool is_held = false; // until somebody takes it
         bool is_delayed = false; // not dead, but due: `exchange` is the one that held it back
     };
 
@@ -430,6 +457,8 @@ private:
 
     std::vector<Queue*> due_;
     std::deque<Burial> burials_;
+    std::map<QueueId, HeldLetters> held_letters_;
+    Deadlines<QueueId> letter_deadlines_;
     std::uint32_t dead_letters_left_ = 0; // that this turn may still settle
     std::vector<Channel*> confirming_;
     Deadlines<QueueId> deadlines_;

@@ -263,16 +263,19 @@ void Protocol::on(const PublishReceived& event) {
     confirm(*channel, !taken, message->notes.record != 0);
 }
 
+bool Protocol::refuses(Queue& queue, const Message& message) {
+    if (queue.settings().overflow != Overflow::drop_head && queue.settings().is_bounded()) {
+        if (queue.due) serve(queue);
+        if (queue.is_full()) return true;
+    }
+    // Last, since asking makes the message a known one.
+    return queue.deduplicator && is_repeated(queue, message);
+}
+
 bool Protocol::place(const MessageRef& message, std::span<Queue* const> queues) {
     // Almost always every queue takes it, and then nothing is copied.
-    const auto refuses = [&](Queue* queue) {
-        if (queue->deduplicator && is_repeated(*queue, *message)) return true;
-        if (queue->settings().overflow == Overflow::drop_head || !queue->settings().is_bounded())
-            return false;
-        if (queue->due) serve(*queue);
-        return queue->is_full();
-    };
-    const auto first = std::find_if(queues.begin(), queues.end(), refuses);
+    const auto first = std::find_if(queues.begin(), queues.end(),
+                                    [&](Queue* queue) { return refuses(*queue, *message); });
     if (first == queues.end()) {
         store(message, queues);
         return true;
@@ -281,7 +284,7 @@ bool Protocol::place(const MessageRef& message, std::span<Queue* const> queues) 
     bool all_took = true;
     for (auto at = first; at != queues.end(); ++at) {
         Queue& queue = **at;
-        if (at != first && !refuses(&queue)) {
+        if (at != first && !refuses(queue, *message)) {
             takers.push_back(&queue);
             continue;
         }

@@ -138,8 +138,8 @@ public:
     }
     // Would a message more be one too many? What reject-publish asks.
     bool is_full() const {
-        return (settings_.length_max && ready_ >= *settings_.length_max) ||
-               (settings_.bytes_max && ready_bytes_ >= *settings_.bytes_max);
+        return (settings_.length_max && ready_ + held >= *settings_.length_max) ||
+               (settings_.bytes_max && ready_bytes_ + held_bytes >= *settings_.bytes_max);
     }
 
     template <typename Visit>
@@ -179,6 +179,9 @@ public:
     bool deleted = false;
     // state.cpp: what settings() takes from policies; null: nothing.
     std::shared_ptr<const AppliedPolicy> policy;
+    // held_letters.cpp: its dead that nobody has taken yet.
+    std::uint64_t held = 0;
+    std::uint64_t held_bytes = 0;
     // publish.cpp: null: takes the same message as often as it comes.
     std::unique_ptr<Deduplicator> deduplicator;
     // deliver.cpp: the deadline that stands for this queue, so that it is not moved per message.

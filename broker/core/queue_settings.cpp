@@ -89,6 +89,13 @@ Complaint bad_queue_type(const FieldValue& value) {
     return fmt::format("\"unsupported queue type '{}'\"", text);
 }
 
+Complaint bad_strategy(const FieldValue& value) {
+    if (auto complaint = not_text(value)) return complaint;
+    const std::string& text = *value.get<std::string>();
+    if (text == "at-most-once" || text == "at-least-once") return std::nullopt;
+    return "invalid_dlx_strategy";
+}
+
 struct KnownArgument {
     std::string_view name;
     Complaint (*complain)(const FieldValue&);
@@ -99,7 +106,7 @@ constexpr std::array<KnownArgument, 16> known_arguments{{
     {"x-message-ttl", bad_timer},
     {"x-dead-letter-exchange", not_text},
     {"x-dead-letter-routing-key", not_text},
-    {"x-dead-letter-strategy", not_text},
+    {"x-dead-letter-strategy", bad_strategy},
     {"x-max-length", not_negative},
     {"x-max-length-bytes", not_negative},
     {"x-max-priority", bad_priority_max},
@@ -160,6 +167,11 @@ QueueSettings settings_from_checked(const FieldTable& arguments,
     if (overflow == "reject-publish-dlx") settings.overflow = Overflow::reject_publish_dead_letter;
     settings.dead_letter_exchange = text("x-dead-letter-exchange");
     settings.dead_letter_routing_key = text("x-dead-letter-routing-key");
+    // Without a bound on what waits nothing would hold publishers back, so it is either this
+    // overflow or letters that may get lost, as in RabbitMQ.
+    settings.keeps_dead_letters = settings.quorum && settings.dead_letter_exchange &&
+                                  settings.overflow == Overflow::reject_publish &&
+                                  arguments.text("x-dead-letter-strategy") == "at-least-once";
     settings.priority_max = static_cast<std::uint8_t>(count("x-max-priority").value_or(0));
     settings.single_active_consumer =
         arguments.flag("x-single-active-consumer").value_or(false);
@@ -188,6 +200,10 @@ Outcome<QueueSettings> settings_from(const FieldTable& arguments, const QueueSha
             what));
 
     QueueSettings settings = settings_from_checked(arguments, quorum_delivery_limit);
+    if (!settings.quorum && arguments.contains("x-dead-letter-strategy"))
+        return precondition(fmt::format(
+            "invalid arg 'x-dead-letter-strategy' for {} of queue type rabbit_classic_queue",
+            what));
     if (settings.quorum) {
         if (!shape.durable)
             return precondition(fmt::format("invalid property 'non-durable' for {}", what));

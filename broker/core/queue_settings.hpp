@@ -24,6 +24,8 @@ struct QueueSettings {
     Overflow overflow = Overflow::drop_head;
     std::optional<std::string> dead_letter_exchange;
     std::optional<std::string> dead_letter_routing_key;
+    // A message that dies stays until a queue behind the dead letter exchange has taken it.
+    bool keeps_dead_letters = false;
     // 0: the queue knows no priorities.
     std::uint8_t priority_max = 0;
     bool single_active_consumer = false;

@@ -407,6 +407,7 @@ void Protocol::delete_queue(Queue& queue) {
         remove_consumer(consumer);
     }
     purge(queue);
+    drop_held_letters(queue);
     forget_due(queue);
     deadlines_.cancel(queue.id());
     if (queue.is_exclusive())

@@ -54,5 +54,26 @@ TEST(QueueSettings, ComparesArgumentsByValue) {
     EXPECT_FALSE(check_equal_argument("a", {{"a", "5"}}, {{"a", std::int64_t{5}}}, "q"));
 }
 
+TEST(QueueSettings, DeadLettersAreKeptByQuorumQueuesThatRefuseWhatIsTooMuch) {
+    const auto kept = [](const amqp::FieldTable& arguments) {
+        const auto settings = settings_from(arguments, {"q", "/", true, false}, 20);
+        return settings ? (settings->keeps_dead_letters ? "yes" : "no") : settings.error().detail;
+    };
+    amqp::FieldTable arguments{{"x-queue-type", "quorum"},
+                               {"x-overflow", "reject-publish"},
+                               {"x-dead-letter-exchange", ""},
+                               {"x-dead-letter-strategy", "at-least-once"}};
+    EXPECT_EQ(kept(arguments), "yes");
+    arguments.set("x-overflow", "drop-head");
+    EXPECT_EQ(kept(arguments), "no");
+    arguments.set("x-dead-letter-strategy", "maybe");
+    EXPECT_EQ(kept(arguments),
+              "invalid arg 'x-dead-letter-strategy' for queue 'q' in vhost '/': "
+              "invalid_dlx_strategy");
+    EXPECT_EQ(kept({{"x-dead-letter-strategy", "at-least-once"}}),
+              "invalid arg 'x-dead-letter-strategy' for queue 'q' in vhost '/' of queue type "
+              "rabbit_classic_queue");
+}
+
 } // namespace
 } // namespace baton::broker::core

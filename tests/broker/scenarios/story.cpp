@@ -546,6 +546,7 @@ void Story::show_state() {
         std::string line = fmt::format("has {} ready={} unacked={} consumers={}", queue.name,
                                        queue.ready, queue.unacked, queue.consumers);
         if (!queue.active_consumer_tag.empty()) line += " active=" + queue.active_consumer_tag;
+        if (queue.held != 0) line += fmt::format(" held={}", queue.held);
         extra_lines_.push_back(line + shown(queue.policy));
     }
     for (const ExchangeView& exchange : overview.exchanges)
