@@ -1,5 +1,6 @@
 // Text: searching, cutting, changing; regular expressions; base64 and checksums. Positions count
 // characters (code points), never bytes.
+#include "base/base64.hpp"
 #include "orchestrator/expression/digest.hpp"
 #include "orchestrator/expression/functions.hpp"
 #include "orchestrator/expression/lexer.hpp"

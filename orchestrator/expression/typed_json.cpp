@@ -1,7 +1,7 @@
 // Typed JSON in both directions, and one line of `baton eval --jsonl`.
 #include "orchestrator/expression/typed_json.hpp"
 
-#include "orchestrator/expression/digest.hpp"
+#include "base/base64.hpp"
 #include "orchestrator/expression/parser.hpp"
 #include "orchestrator/expression/program.hpp"
 #include "orchestrator/expression/time_text.hpp"

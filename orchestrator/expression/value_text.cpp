@@ -1,5 +1,5 @@
 // Values as JSON and as plain text.
-#include "orchestrator/expression/digest.hpp"
+#include "base/base64.hpp"
 #include "orchestrator/expression/value.hpp"
 
 #include <boost/json/array.hpp>

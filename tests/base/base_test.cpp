@@ -1,3 +1,4 @@
+#include "base/base64.hpp"
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
 #include "base/crc32c.hpp"
@@ -21,6 +22,16 @@ TEST(Crc32c, MatchesTheVectorsOfRfc3720) {
 
 TEST(Crc32c, ContinuesOverPieces) {
     EXPECT_EQ(crc32c(as_bytes("56789"), crc32c(as_bytes("1234"))), crc32c(as_bytes("123456789")));
+}
+
+TEST(Base64, MatchesTheVectorsOfRfc4648) {
+    EXPECT_EQ(base64_of(""), "");
+    EXPECT_EQ(base64_of("f"), "Zg==");
+    EXPECT_EQ(base64_of("foobar"), "Zm9vYmFy");
+    EXPECT_EQ(from_base64("Zm9vYg=="), "foob");
+    EXPECT_EQ(from_base64("Zm9vYg"), "foob");
+    EXPECT_EQ(from_base64("Zm9vY"), std::nullopt);
+    EXPECT_EQ(from_base64("Zm9v!"), std::nullopt);
 }
 
 TEST(Clock, WritesRfc3339) {
