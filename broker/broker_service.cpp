@@ -116,7 +116,7 @@ public:
 
     ~Inside() { stop(); }
 
-    Outcome<void> start() {
+    Outcome<void> open() {
         const std::size_t connections_max = raise_descriptor_limit();
         if (options_.net.connections_max == 0) options_.net.connections_max = connections_max;
         BATON_TRY(recover());
@@ -126,8 +126,12 @@ public:
                 std::move(journal_), *directory_, journal_listener());
             core_.finish_recovery(last_record_);
             put_users();
-            return listen();
+            return boost::system::in_place_value;
         });
+    }
+
+    Outcome<void> listen() {
+        return on_core_thread<Outcome<void>>([this](runtime::CoreLoop&) { return open_listeners(); });
     }
 
     void stop();
@@ -157,6 +161,8 @@ public:
         });
     }
 
+    void post(std::function<void(runtime::CoreLoop&)> work) { core_.post(std::move(work)); }
+
     std::optional<core::Answer> administer(core::AdministrationRequest wish) {
         using Asked = std::shared_ptr<Question<core::Answer>>;
         return wait_for_answer<core::Answer>([&](const Asked& question) {
@@ -176,7 +182,9 @@ private:
         core::Options core = options_.core;
         core.seed = entropy_seed();
         core.channel_max = options_.net.channel_max;
-        if (!options_.users.empty())
+        // The server's own user is none that people could log in with.
+        const bool has_users = !std::ranges::all_of(options_.users, &UserOption::is_own);
+        if (has_users || !options_.adds_first_user)
             core.first_user.clear();
         else if (core.first_user_password_hash.empty())
             core.first_user_password_hash = net::hash_password(core.first_user);
@@ -211,7 +219,7 @@ private:
     journal::JournalListener journal_listener();
     void put_users();
     void put_user(const UserOption& wanted, const core::Overview& known);
-    Outcome<void> listen();
+    Outcome<void> open_listeners();
     Outcome<void> listen_on(const std::string& address, net::Certificates* certificates);
     void set_alarm(std::optional<Time> due);
     void say_goodbye();
@@ -300,7 +308,9 @@ void BrokerService::Inside::put_users() {
                                                           .connections = false,
                                                           .channels = false,
                                                           .consumers = false,
-                                                          .vhost = std::nullopt});
+                                                          .vhost = std::nullopt,
+                                                          .policies = false,
+                                                          .name = std::nullopt});
     for (const UserOption& wanted : options_.users)
         put_user(wanted, known);
 }
@@ -336,7 +346,7 @@ void BrokerService::Inside::put_user(const UserOption& wanted, const core::Overv
                          ignore);
 }
 
-Outcome<void> BrokerService::Inside::listen() {
+Outcome<void> BrokerService::Inside::open_listeners() {
     if (!options_.tls_listen.empty()) {
         BATON_ASSIGN(certificates_, net::Certificates::open(options_.tls));
     }
@@ -403,9 +413,19 @@ BrokerService::BrokerService(std::unique_ptr<Inside> inside) : inside_(std::move
 BrokerService::~BrokerService() = default;
 
 Outcome<std::unique_ptr<BrokerService>> BrokerService::start(Options options) {
+    BATON_ASSIGN(auto service, open(std::move(options)));
+    BATON_TRY(service->listen());
+    return service;
+}
+
+Outcome<std::unique_ptr<BrokerService>> BrokerService::open(Options options) {
     auto inside = std::make_unique<Inside>(std::move(options));
-    BATON_TRY(inside->start());
+    BATON_TRY(inside->open());
     return std::unique_ptr<BrokerService>(new BrokerService(std::move(inside)));
+}
+
+Outcome<void> BrokerService::listen() {
+    return inside_->listen();
 }
 
 void BrokerService::stop() {
@@ -440,6 +460,21 @@ core::Answer BrokerService::administer(core::AdministrationRequest wish) {
     auto answer = inside_->administer(std::move(wish));
     if (answer) return std::move(*answer);
     return {.request = {}, .code = amqp::ReplyCode::connection_forced, .text = "stopped"};
+}
+
+void BrokerService::overview(core::OverviewWish wish,
+                             std::function<void(core::Overview)> reply) const {
+    inside_->post([wish = std::move(wish), reply = std::move(reply)](runtime::CoreLoop& core) {
+        reply(core.broker().overview(wish));
+    });
+}
+
+void BrokerService::administer(core::AdministrationRequest wish,
+                               std::function<void(core::Answer)> reply) {
+    auto shared = std::make_shared<core::AdministrationRequest>(std::move(wish));
+    inside_->post([shared, reply = std::move(reply)](runtime::CoreLoop& core) mutable {
+        core.administer(std::move(*shared), std::move(reply));
+    });
 }
 
 } // namespace baton::broker

@@ -4,13 +4,14 @@
 //   … (*broker)->endpoints() …
 //   (*broker)->stop();                             // or let it go out of scope
 //
-// All functions may be called from any thread but the broker's own.
+// All functions may be called from any thread but the broker's own; replies come on that one.
 #pragma once
 
 #include "broker/core/event.hpp"
 #include "broker/core/overview.hpp"
 #include "broker/options.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -33,6 +34,9 @@ class BrokerService {
 public:
     // Returns when clients can connect.
     static Outcome<std::unique_ptr<BrokerService>> start(Options options);
+    // The same in two steps, for who has to bring in definitions before the first client comes.
+    static Outcome<std::unique_ptr<BrokerService>> open(Options options);
+    Outcome<void> listen();
     ~BrokerService();
     BrokerService(const BrokerService&) = delete;
     BrokerService& operator=(const BrokerService&) = delete;
@@ -55,6 +59,10 @@ public:
 
     // Carried out and durable when it returns. After stop(): connection_forced.
     core::Answer administer(core::AdministrationRequest wish);
+
+    // The same without waiting. `reply` is called once, or never when the broker has stopped.
+    void overview(core::OverviewWish wish, std::function<void(core::Overview)> reply) const;
+    void administer(core::AdministrationRequest wish, std::function<void(core::Answer)> reply);
 
 private:
     class Inside;

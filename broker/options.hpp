@@ -24,6 +24,8 @@ struct UserOption {
     std::string configure = ".*";
     std::string write = ".*";
     std::string read = ".*";
+    // The server's own, for its own connections: nobody is asked to log in as this one.
+    bool is_own = false;
 };
 
 struct Options {
@@ -34,8 +36,10 @@ struct Options {
     net::TlsSettings tls;
     // Made if it does not exist; one server at a time.
     std::string data_folder = "baton-data";
-    // Empty: a fresh broker gets guest with password guest, as RabbitMQ does.
+    // None but the server's own: a fresh broker gets guest with password guest, as RabbitMQ does.
     std::vector<UserOption> users;
+    // False: it does not, because users come from elsewhere.
+    bool adds_first_user = true;
     // Users that may log in from this machine only, because everybody knows their password.
     std::vector<std::string> loopback_users = {"guest"};
 

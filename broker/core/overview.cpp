@@ -132,20 +132,26 @@ void sort_by_name(std::vector<View>& views) {
     });
 }
 
+bool is_named(const OverviewWish& wish, std::string_view name) {
+    return !wish.name || *wish.name == name;
+}
+
 void add_topology(Overview& overview, const OverviewWish& wish, const Vhost& vhost) {
     for (const auto& [name, queue] : vhost.queues) {
         overview.totals.queues += 1;
         overview.totals.ready += queue->ready();
         overview.totals.unacked += queue->unacked;
         overview.totals.consumers += queue->consumers.size();
-        if (wish.queues) overview.queues.push_back(view_of(*queue, vhost.name()));
+        if (wish.queues && is_named(wish, name))
+            overview.queues.push_back(view_of(*queue, vhost.name()));
         if (wish.bindings)
             overview.bindings.push_back(
                 {vhost.name(), "", DestinationKind::queue, name, name, {}});
     }
     for (const auto& [name, exchange] : vhost.exchanges) {
         overview.totals.exchanges += 1;
-        if (wish.exchanges) overview.exchanges.push_back(view_of(*exchange, vhost.name()));
+        if (wish.exchanges && is_named(wish, name))
+            overview.exchanges.push_back(view_of(*exchange, vhost.name()));
         if (!wish.bindings) continue;
         for (const auto& [order, binding] : exchange->bindings())
             overview.bindings.push_back(view_of(binding, vhost.name()));

@@ -158,6 +158,7 @@ struct OverviewWish {
     bool users = true;
     std::optional<std::string> vhost; // only this one
     bool policies = true; // and operator policies, limits, parameters
+    std::optional<std::string> name; // only queues and exchanges of this name; the totals count all
 };
 
 struct Overview {

@@ -1,6 +1,6 @@
 #include "broker/net/passwords.hpp"
 
-#include "base/bytes.hpp"
+#include "base/base64.hpp"
 #include "base/random.hpp"
 
 #include <openssl/crypto.h>
@@ -15,6 +15,13 @@ namespace {
 
 constexpr std::size_t salt_size = 4;
 
+// Null for a name nobody knows.
+const EVP_MD* digest_of(std::string_view algorithm) {
+    if (algorithm.empty() || algorithm == sha256_algorithm) return EVP_sha256();
+    if (algorithm == sha512_algorithm) return EVP_sha512();
+    return algorithm == md5_algorithm ? EVP_md5() : nullptr;
+}
+
 std::string salted_digest(const EVP_MD* kind, std::string_view salt, std::string_view password) {
     std::string input(salt);
     input += password;
@@ -25,46 +32,23 @@ std::string salted_digest(const EVP_MD* kind, std::string_view salt, std::string
     return std::string(salt) + std::string(reinterpret_cast<const char*>(digest.data()), size);
 }
 
-std::string to_base64(std::string_view bytes) {
-    std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-    const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                     reinterpret_cast<const unsigned char*>(bytes.data()),
-                                     static_cast<int>(bytes.size()));
-    text.resize(static_cast<std::size_t>(size));
-    return text;
-}
-
-// Empty for what is not base64.
-std::string from_base64(std::string_view text) {
-    if (text.empty() || text.size() % 4 != 0 || text.size() > 1024) return {};
-    std::string bytes(text.size() / 4 * 3, '\0');
-    const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                     reinterpret_cast<const unsigned char*>(text.data()),
-                                     static_cast<int>(text.size()));
-    if (size < 0) return {};
-    // The decoder counts padding as zeros.
-    std::size_t padding = 0;
-    while (padding < 2 && text[text.size() - 1 - padding] == '=')
-        ++padding;
-    bytes.resize(static_cast<std::size_t>(size) - padding);
-    return bytes;
-}
-
 } // namespace
 
 std::string hash_password(std::string_view password) {
     const std::uint64_t entropy = entropy_seed();
     std::array<char, salt_size> salt{};
     std::memcpy(salt.data(), &entropy, salt.size());
-    return to_base64(salted_digest(EVP_sha256(), {salt.data(), salt.size()}, password));
+    return base64_of(salted_digest(EVP_sha256(), {salt.data(), salt.size()}, password));
+}
+
+bool is_known_algorithm(std::string_view name) {
+    return digest_of(name) != nullptr;
 }
 
 bool password_matches(std::string_view password, std::string_view hash,
                       std::string_view algorithm) {
-    const EVP_MD* kind = algorithm.empty() || algorithm == sha256_algorithm ? EVP_sha256()
-                         : algorithm == sha512_algorithm                    ? EVP_sha512()
-                                                                            : nullptr;
-    const std::string expected = from_base64(hash);
+    const EVP_MD* kind = digest_of(algorithm);
+    const std::string expected = from_base64(hash).value_or("");
     if (kind == nullptr || expected.size() <= salt_size) return false;
     const std::string actual =
         salted_digest(kind, std::string_view(expected).substr(0, salt_size), password);

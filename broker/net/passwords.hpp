@@ -9,6 +9,11 @@ namespace baton::broker::net {
 
 inline constexpr std::string_view sha256_algorithm = "rabbit_password_hashing_sha256";
 inline constexpr std::string_view sha512_algorithm = "rabbit_password_hashing_sha512";
+// Only to let in users of old RabbitMQs; never made here.
+inline constexpr std::string_view md5_algorithm = "rabbit_password_hashing_md5";
+
+// Can password_matches() check hashes of this algorithm? The empty name means SHA-256.
+bool is_known_algorithm(std::string_view name);
 
 // With fresh salt from the operating system, by SHA-256.
 std::string hash_password(std::string_view password);
