@@ -194,6 +194,7 @@ const std::vector<Setting>& settings() {
         {"broker.tls.version_min", "BATON_BROKER_TLS_VERSION_MIN", set_tls_version_min},
         {"broker.tls.login_from", "BATON_BROKER_TLS_LOGIN_FROM", set_tls_login_from},
         {"broker.url", "BATON_BROKER_URL", text_into(&Config::broker_url)},
+        {"broker.definitions", "BATON_BROKER_DEFINITIONS", text_into(&Config::definitions)},
         {"broker.server_product", "BATON_BROKER_SERVER_PRODUCT", text_into(&Config::server_product)},
         {"broker.server_version", "BATON_BROKER_SERVER_VERSION", text_into(&Config::server_version)},
         {"broker.io_threads", "BATON_BROKER_IO_THREADS", number_into(&Config::io_threads, 1, 64)},

@@ -37,6 +37,7 @@ struct Config {
     broker::net::TlsSettings broker_tls;
     std::string broker_url; // an external broker; empty: the embedded one
     std::vector<BrokerUser> broker_users;
+    std::string definitions; // a file of RabbitMQ's definitions, brought in at each start; empty: none
     std::string server_product = "Baton";
     std::string server_version; // empty: Baton's own
     Address http_listen{"127.0.0.1", 15672};

@@ -8,6 +8,7 @@
 #include "broker/net/passwords.hpp"
 #include "db/open_store.hpp"
 #include "orchestrator/orchestrator_service.hpp"
+#include "server/definitions_file.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
 #include "web/http_server.hpp"
@@ -41,6 +42,7 @@ std::string address_text(const std::string& host, std::uint16_t port) {
     return is_v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
 }
 
+// Of an external broker, whose own users we cannot ask: those of the configuration.
 std::vector<BrokerUser> users_of(const Config& config) {
     if (!config.broker_users.empty()) return config.broker_users;
     return {{.name = "guest", .password = "guest", .password_hash = {}, .tags = {"administrator"}}};
@@ -59,7 +61,7 @@ broker::Options broker_options(const Config& config, const std::string& own_pass
     options.data_folder = config.data;
     options.net.product = config.server_product;
     if (!config.server_version.empty()) options.net.version = config.server_version;
-    for (const auto& user : users_of(config)) {
+    for (const auto& user : config.broker_users) {
         broker::UserOption option;
         option.name = user.name;
         option.password = user.password;
@@ -70,9 +72,16 @@ broker::Options broker_options(const Config& config, const std::string& own_pass
     broker::UserOption own;
     own.name = own_user;
     own.password = own_password;
+    own.is_own = true;
     options.users.push_back(std::move(own));
     options.loopback_users = {"guest", own_user};
     return options;
+}
+
+std::string host_name() {
+    char name[256] = "baton";
+    gethostname(name, sizeof name - 1);
+    return name;
 }
 
 std::string database_url(const Config& config) {
@@ -118,9 +127,11 @@ public:
 
 private:
     Outcome<void> start_broker();
+    web::BrokerPort broker_port() const;
     Outcome<void> start_orchestrator(const std::function<bool()>& is_stopping);
     Outcome<void> start_web();
-    bool is_user(const std::string& user, const std::string& password, bool remote_is_loopback) const;
+    std::optional<web::Login> login(const std::string& user, const std::string& password,
+                                    bool remote_is_loopback) const;
     void write_endpoints() const;
 };
 
@@ -129,8 +140,16 @@ Outcome<void> Server::Parts::start_broker() {
         local_broker_url = config.broker_url;
         return boost::system::in_place_value;
     }
-    const auto own_password = random_name(32);
-    BATON_ASSIGN(broker, broker::BrokerService::start(broker_options(config, own_password)));
+    auto options = broker_options(config, random_name(32));
+    const std::string own_password = options.users.back().password;
+    std::vector<web::Definition> definitions;
+    if (!config.definitions.empty()) {
+        BATON_ASSIGN(definitions, read_definitions_file(config.definitions, broker_port()));
+        options.adds_first_user = !names_users(definitions);
+    }
+    BATON_ASSIGN(broker, broker::BrokerService::open(std::move(options)));
+    BATON_TRY(bring_in(definitions, *broker, config.definitions));
+    BATON_TRY(broker->listen());
     const auto& first = broker->endpoints().front();
     const bool any_address = first.host == "0.0.0.0" || first.host == "::";
     local_broker_url = fmt::format("amqp://{}:{}@{}/", own_user, own_password,
@@ -145,26 +164,54 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     orchestrator::Options options;
     options.broker_url = local_broker_url;
     options.partitions = static_cast<std::uint16_t>(config.partitions != 0 ? config.partitions : config.broker_url.empty() ? 1 : 64);
-    char host[256] = "baton";
-    gethostname(host, sizeof host - 1);
-    options.node = fmt::format("{}:{}", host, getpid());
+    options.node = fmt::format("{}:{}", host_name(), getpid());
     orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock);
     return orchestrator->start();
 }
 
-bool Server::Parts::is_user(const std::string& user, const std::string& password, bool remote_is_loopback) const {
-    if (user == own_user) return false;
-    if (broker) return broker->authenticate(user, password, remote_is_loopback).has_value();
+std::optional<web::Login> Server::Parts::login(const std::string& user, const std::string& password,
+                                               bool remote_is_loopback) const {
+    if (user == own_user) return std::nullopt;
+    if (broker) {
+        auto identity = broker->authenticate(user, password, remote_is_loopback);
+        if (!identity) return std::nullopt;
+        return web::Login{std::move(identity->user), std::move(identity->tags)};
+    }
     for (const auto& known : users_of(config)) {
         if (known.name != user) continue;
-        if (known.name == "guest" && !remote_is_loopback) return false;
-        if (!known.password_hash.empty())
-            return broker::net::password_matches(password, known.password_hash, broker::net::sha256_algorithm);
-        return !known.password.empty() &&
-               broker::net::password_matches(password, broker::net::hash_password(known.password),
-                                             broker::net::sha256_algorithm);
+        if (known.name == "guest" && !remote_is_loopback) return std::nullopt;
+        const auto hash = !known.password_hash.empty() ? known.password_hash
+                          : known.password.empty()     ? std::string{}
+                                                       : broker::net::hash_password(known.password);
+        if (!broker::net::password_matches(password, hash, broker::net::sha256_algorithm)) return std::nullopt;
+        return web::Login{known.name, known.tags};
     }
-    return false;
+    return std::nullopt;
+}
+
+web::BrokerPort Server::Parts::broker_port() const {
+    web::BrokerPort port;
+    port.hash_password = [](std::string_view password) { return broker::net::hash_password(password); };
+    port.is_hash_algorithm = [](std::string_view name) { return broker::net::is_known_algorithm(name); };
+    port.sha256_algorithm = broker::net::sha256_algorithm;
+    port.own_user = own_user;
+    port.node = "baton@" + host_name();
+    const auto options = broker_options(config, "");
+    port.product = options.net.product;
+    port.version = options.net.version;
+    port.data_folder = config.data;
+    port.started_at = clock.now();
+    if (!broker) return port;
+    port.overview = [this](broker::core::OverviewWish wish, std::function<void(broker::core::Overview)> answer) {
+        broker->overview(std::move(wish), std::move(answer));
+    };
+    port.administer = [this](broker::core::AdministrationRequest wish,
+                             std::function<void(broker::core::Answer)> answer) {
+        broker->administer(std::move(wish), std::move(answer));
+    };
+    for (const auto& endpoint : broker->endpoints())
+        port.listeners.push_back({endpoint.has_tls ? "amqp/ssl" : "amqp", endpoint.host, endpoint.port});
+    return port;
 }
 
 Outcome<void> Server::Parts::start_web() {
@@ -172,8 +219,9 @@ Outcome<void> Server::Parts::start_web() {
     api.engine = &orchestrator->engine();
     api.queries = queries.get();
     api.authenticate = [this](const std::string& user, const std::string& password, bool is_loopback) {
-        return is_user(user, password, is_loopback);
+        return login(user, password, is_loopback);
     };
+    api.broker = broker_port();
     api.call = [this](std::string task, std::string with, std::chrono::milliseconds limit,
                       std::function<void(Outcome<web::CallAnswer>)> reply) {
         orchestrator->call(std::move(task), std::move(with), limit,

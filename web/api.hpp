@@ -17,15 +17,19 @@
 //   GET  /api/dead/{id}   POST /api/dead/{id}/redrive   DELETE /api/dead/{id}
 //   POST /api/call               {task, with, timeout_ms?}
 //   GET  /api/metrics            counters of the engine
+//
+// The routes of the broker are RabbitMQ's: broker_api.hpp lists them.
 #pragma once
 
 #include "base/result.hpp"
 #include "orchestrator/runtime/engine.hpp"
 #include "orchestrator/runtime/run_store.hpp"
+#include "web/broker_port.hpp"
 #include "web/http_server.hpp"
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace baton::web {
@@ -41,8 +45,11 @@ struct CallAnswer {
 struct ApiParts {
     orchestrator::runtime::Engine* engine = nullptr;
     orchestrator::runtime::RunQueries* queries = nullptr; // used on the web's thread alone
-    std::function<bool(const std::string& user, const std::string& password, bool remote_is_loopback)>
+    // Nothing: the user is unknown, the password wrong, or the user may not come from there.
+    std::function<std::optional<Login>(const std::string& user, const std::string& password,
+                                       bool remote_is_loopback)>
         authenticate;
+    BrokerPort broker;
     // Sends a task to a worker without a workflow.
     std::function<void(std::string task, std::string with, std::chrono::milliseconds limit,
                        std::function<void(Outcome<CallAnswer>)> reply)>

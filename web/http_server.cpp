@@ -53,7 +53,7 @@ Response problem(unsigned status, const char* error, const std::string& reason) 
 http::response<http::string_body> to_beast(Response response, unsigned version, bool keep_alive) {
     http::response<http::string_body> message{static_cast<http::status>(response.status), version};
     message.set(http::field::server, "Baton");
-    message.set(http::field::content_type, response.content_type);
+    if (!response.body.empty()) message.set(http::field::content_type, response.content_type);
     for (const auto& [name, value] : response.headers) message.set(name, value);
     message.keep_alive(keep_alive);
     message.body() = std::move(response.body);
@@ -174,6 +174,7 @@ asio::awaitable<void> HttpServer::State::serve(std::shared_ptr<beast::tcp_stream
             request.method = std::string(message.method_string());
             request.authorization = std::string(message[http::field::authorization]);
             request.content_type = std::string(message[http::field::content_type]);
+            request.reason = std::string(message["X-Reason"]);
             request.remote_is_loopback = remote.address().is_loopback();
             if (read_target(message.target(), request)) {
                 request.body = std::move(message.body());

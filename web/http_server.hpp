@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "web/login.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -23,7 +24,9 @@ struct Request {
     std::map<std::string, std::string> query; // decoded
     std::string authorization;                // the header's value, empty if absent
     std::string content_type;
+    std::string reason; // X-Reason: why a connection is closed, for its owner
     std::string body;
+    Login login; // filled by the API when it knows who asks
     bool remote_is_loopback = false;
 };
 

@@ -16,6 +16,7 @@ std::vector<std::string> split_path(std::string_view path) {
         const auto end = std::min(path.find('/'), path.size());
         segments.emplace_back(path.substr(0, end));
         path.remove_prefix(end);
+        if (path == "/") break; // as if it were not there
     }
     return segments;
 }
@@ -33,18 +34,19 @@ bool is_parameter(const std::string& segment) {
     return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
 }
 
-std::optional<Parameters> match(const std::vector<std::string>& pattern,
-                                const std::vector<std::string>& path) {
-    if (pattern.size() != path.size()) return std::nullopt;
+// `path` is decoded already.
+bool fits(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
+    if (pattern.size() != path.size()) return false;
+    for (std::size_t i = 0; i < pattern.size(); ++i)
+        if (!is_parameter(pattern[i]) && pattern[i] != path[i]) return false;
+    return true;
+}
+
+Parameters parameters_of(const std::vector<std::string>& pattern, std::vector<std::string>& path) {
     Parameters parameters;
-    for (std::size_t i = 0; i < pattern.size(); ++i) {
-        auto decoded = decode(path[i]);
-        if (!decoded) return std::nullopt;
+    for (std::size_t i = 0; i < pattern.size(); ++i)
         if (is_parameter(pattern[i]))
-            parameters[pattern[i].substr(1, pattern[i].size() - 2)] = std::move(*decoded);
-        else if (pattern[i] != *decoded)
-            return std::nullopt;
-    }
+            parameters[pattern[i].substr(1, pattern[i].size() - 2)] = std::move(path[i]);
     return parameters;
 }
 
@@ -55,15 +57,19 @@ void Routes::add(std::string method, std::string_view pattern, RouteHandler hand
 }
 
 Routes::Match Routes::find(std::string_view method, std::string_view path) const {
-    const auto segments = split_path(path);
+    auto segments = split_path(path);
+    for (auto& segment : segments) {
+        auto decoded = decode(segment);
+        if (!decoded) return {};
+        segment = std::move(*decoded);
+    }
     Match found;
     for (const Route& route : routes_) {
-        auto parameters = match(route.segments, segments);
-        if (!parameters) continue;
+        if (!fits(route.segments, segments)) continue;
         found.path_exists = true;
         if (route.method != method) continue;
         found.handler = &route.handler;
-        found.parameters = std::move(*parameters);
+        found.parameters = parameters_of(route.segments, segments);
         return found;
     }
     return found;

@@ -1,0 +1,74 @@
+#include "server/definitions_file.hpp"
+
+#include "base/log.hpp"
+#include "base/mailbox.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <utility>
+
+namespace baton::server {
+
+namespace {
+
+Failure refused(const std::string& file, std::string_view why) {
+    return Failure{make_error_code(boost::system::errc::invalid_argument),
+                   fmt::format("the definitions '{}' (broker.definitions): {}", file, why)};
+}
+
+// Answers in the order of the wishes.
+std::vector<broker::core::Answer> ask_for(const std::vector<web::Definition>& wanted, broker::BrokerService& broker) {
+    using Numbered = std::pair<std::size_t, broker::core::Answer>;
+    auto box = std::make_shared<Mailbox<Numbered>>();
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+        broker.administer(wanted[i].wish,
+                          [box, i](broker::core::Answer answer) { box->put({i, std::move(answer)}); });
+    std::vector<broker::core::Answer> answers(wanted.size());
+    for (std::size_t missing = wanted.size(); missing > 0;)
+        for (auto& [index, answer] : box->take()) {
+            answers[index] = std::move(answer);
+            --missing;
+        }
+    return answers;
+}
+
+} // namespace
+
+Outcome<std::vector<web::Definition>> read_definitions_file(const std::string& file, const web::BrokerPort& port) {
+    std::ifstream in(file, std::ios::binary);
+    std::ostringstream content;
+    if (!in || (content << in.rdbuf(), in.bad())) return refused(file, "cannot be read");
+    auto read = web::read_definitions(content.str(), port, std::nullopt);
+    if (!read) return refused(file, read.error().detail);
+    return read;
+}
+
+bool names_users(const std::vector<web::Definition>& definitions) {
+    return std::ranges::any_of(definitions, [](const web::Definition& definition) {
+        return std::holds_alternative<broker::core::PutUser>(definition.wish);
+    });
+}
+
+Outcome<void> bring_in(const std::vector<web::Definition>& definitions, broker::BrokerService& broker,
+                       const std::string& file) {
+    if (definitions.empty()) return boost::system::in_place_value;
+    const auto wanted = web::missing_in(definitions, broker.overview(web::definitions_wish(std::nullopt)));
+    const auto answers = ask_for(wanted, broker);
+    std::string complaints;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        if (answers[i].code == amqp::ReplyCode::success) continue;
+        if (web::may_be_passed_over(wanted[i], answers[i]))
+            log::warning("definitions", "passed over", {{"place", wanted[i].place}, {"why", answers[i].text}});
+        else
+            complaints += fmt::format("\n  {}: {}", wanted[i].place, answers[i].text);
+    }
+    if (!complaints.empty()) return refused(file, complaints);
+    log::info("definitions", "brought in", {{"file", file}, {"new", wanted.size()}});
+    return boost::system::in_place_value;
+}
+
+} // namespace baton::server

@@ -1,0 +1,61 @@
+// The embedded broker as the API sees it: what it can be asked, without knowing who answers. The
+// functions are called on the web's thread; replies come on any thread, once, or never when the
+// broker has stopped.
+#pragma once
+
+#include "broker/core/event.hpp"
+#include "broker/core/overview.hpp"
+#include "web/http_server.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace baton::web {
+
+struct Listener {
+    std::string protocol; // "amqp", "amqp/ssl", "http"
+    std::string host;
+    std::uint16_t port = 0;
+};
+
+struct BrokerPort {
+    std::function<void(broker::core::OverviewWish, std::function<void(broker::core::Overview)>)> overview;
+    std::function<void(broker::core::AdministrationRequest, std::function<void(broker::core::Answer)>)> administer;
+    // With fresh salt, by SHA-256, as `sha256_algorithm` names it.
+    std::function<std::string(std::string_view password)> hash_password;
+    std::function<bool(std::string_view name)> is_hash_algorithm;
+    std::string sha256_algorithm;
+    // The user Baton itself logs in as; not shown, not exported, not to be changed.
+    std::string own_user;
+    std::string node;
+    std::string product;
+    std::string version;
+    std::string data_folder;
+    Time started_at{};
+    std::vector<Listener> listeners;
+
+    // False: this server uses a broker elsewhere, and there is nothing to administer.
+    bool exists() const { return static_cast<bool>(administer); }
+};
+
+// --- For the route functions ------------------------------------------------------------------------
+
+// A wish for nothing but the totals and the names of virtual hosts; set what else is wanted.
+broker::core::OverviewWish no_lists();
+
+// Nothing: no answer within the API's limit.
+boost::asio::awaitable<std::optional<broker::core::Overview>> look(const BrokerPort& port,
+                                                                   broker::core::OverviewWish wish);
+boost::asio::awaitable<std::optional<broker::core::Answer>> change(const BrokerPort& port,
+                                                                   broker::core::AdministrationRequest wish);
+// 503 for an answer that did not come.
+Response broker_is_silent();
+// `good` for success, else what RabbitMQ's API says for that reply code.
+Response answered(const std::optional<broker::core::Answer>& answer, unsigned good);
+
+} // namespace baton::web

@@ -1,0 +1,260 @@
+#include "web/run_api.hpp"
+
+#include "orchestrator/core/status.hpp"
+#include "web/await_reply.hpp"
+#include "web/replies.hpp"
+#include "web/run_view.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace baton::web {
+
+namespace json = boost::json;
+namespace runtime = orchestrator::runtime;
+using boost::asio::awaitable;
+using runtime::EngineErrc;
+
+Response no_answer() {
+    return problem(503, "unavailable", "the orchestrator did not answer in time; its database may be away, see the server's log");
+}
+
+Response problem_of(const Failure& failure) {
+    unsigned status = 503;
+    std::string_view error = "unavailable";
+    if (failure.code.category() == runtime::engine_category()) {
+        switch (static_cast<EngineErrc>(failure.code.value())) {
+        case EngineErrc::unknown_workflow:
+        case EngineErrc::unknown_run:
+        case EngineErrc::unknown_dead_letter: status = 404, error = "not_found"; break;
+        case EngineErrc::bad_input: status = 422, error = "bad_input"; break;
+        case EngineErrc::bad_definition: status = 422, error = "bad_definition"; break;
+        case EngineErrc::duplicate: status = 409, error = "duplicate"; break;
+        case EngineErrc::refused: status = 409, error = "refused"; break;
+        case EngineErrc::stopping: status = 503, error = "stopping"; break;
+        }
+    }
+    return problem(status, error, failure.detail);
+}
+
+namespace {
+
+constexpr std::chrono::seconds follow_limit_max{60};
+
+class RunApi {
+public:
+    explicit RunApi(std::shared_ptr<const ApiParts> parts) : parts_(std::move(parts)) {}
+
+    static void add_routes(Routes& routes, const std::shared_ptr<RunApi>& self) {
+        const auto add = [&](const char* method, const char* pattern, Answering member) {
+            routes.add(method, pattern, [self, member](Request request, Parameters parameters) {
+                return (self.get()->*member)(std::move(request), std::move(parameters));
+            });
+        };
+        add("GET", "/api/workflows", &RunApi::list_workflows);
+        add("POST", "/api/workflows", &RunApi::deploy);
+        add("POST", "/api/runs", &RunApi::start_run);
+        add("GET", "/api/runs", &RunApi::list_runs);
+        add("GET", "/api/runs/{run}", &RunApi::show_run);
+        add("GET", "/api/runs/{run}/history", &RunApi::follow_run);
+        add("POST", "/api/runs/{run}/cancel", &RunApi::cancel_run);
+        add("POST", "/api/runs/{run}/retry", &RunApi::retry_run);
+        add("GET", "/api/counts", &RunApi::count_runs);
+        add("GET", "/api/metrics", &RunApi::metrics);
+    }
+
+private:
+    using Answering = awaitable<Response> (RunApi::*)(Request, Parameters);
+
+    // The full id for an id or its unambiguous beginning; the response says why there is none.
+    Outcome<std::string> full_id(const std::string& given) {
+        if (given.size() == 36) return given;
+        auto found = parts_->queries->run(given);
+        if (!found) return found.error();
+        if (!*found) return Failure{make_error_code(EngineErrc::unknown_run), "no run '" + given + "'; baton runs lists them"};
+        return (*found)->run.run_id;
+    }
+
+    awaitable<Response> list_workflows(Request request, Parameters) {
+        auto found = parts_->queries->definitions(parameter(request, "name"));
+        if (!found) co_return problem_of(found.error());
+        json::array list;
+        for (const auto& definition : *found) {
+            json::object entry;
+            entry["name"] = definition.name;
+            entry["version"] = definition.version;
+            entry["live"] = definition.is_live;
+            entry["file"] = definition.file_name;
+            entry["created_at"] = to_rfc3339(definition.created_at);
+            list.emplace_back(std::move(entry));
+        }
+        co_return reply(200, list);
+    }
+
+    awaitable<Response> deploy(Request request, Parameters) {
+        auto body = body_of(request);
+        if (!body) co_return problem(400, "bad_request", body.error().detail);
+        auto source = text_member(*body, "source");
+        auto file = text_member(*body, "file");
+        if (source.empty()) co_return problem(400, "bad_request", "'source' must hold the text of a workflow file");
+        if (file.empty()) file = "workflow.toml";
+        auto done = co_await await_reply<Outcome<runtime::Deployed>>(
+            request_limit, [this, source, file](auto callback) { parts_->engine->deploy(source, file, callback); });
+        if (!done) co_return no_answer();
+        if (!*done) co_return problem_of(done->error());
+        json::object out;
+        out["workflow"] = (*done)->name;
+        out["version"] = (*done)->version;
+        out["new"] = (*done)->is_new;
+        co_return reply((*done)->is_new ? 201 : 200, out);
+    }
+
+    awaitable<Response> start_run(Request request, Parameters) {
+        auto body = body_of(request);
+        if (!body) co_return problem(400, "bad_request", body.error().detail);
+        runtime::StartRequest start;
+        start.workflow = text_member(*body, "workflow");
+        start.key = text_member(*body, "key");
+        start.fallback_key = text_member(*body, "fallback_key");
+        if (const auto* input = body->if_contains("input")) start.input = json::serialize(*input);
+        if (const auto* version = body->if_contains("version")) {
+            ErrorCode error;
+            start.version = version->to_number<std::uint32_t>(error);
+            if (error) co_return problem(400, "bad_request", "'version' must be a whole number");
+        }
+        if (start.workflow.empty()) co_return problem(400, "bad_request", "'workflow' must name a workflow");
+        auto done = co_await await_reply<Outcome<runtime::Started>>(
+            request_limit, [this, start](auto callback) { parts_->engine->start_run(start, callback); });
+        if (!done) co_return no_answer();
+        if (!*done) co_return problem_of(done->error());
+        json::object out;
+        out["run"] = (*done)->run_id;
+        out["new"] = (*done)->is_new;
+        out["version"] = (*done)->workflow_version;
+        co_return reply((*done)->is_new ? 201 : 200, out);
+    }
+
+    awaitable<Response> list_runs(Request request, Parameters) {
+        runtime::RunFilter filter;
+        filter.workflow = parameter(request, "workflow");
+        filter.before_run_id = parameter(request, "before");
+        filter.limit = std::min(number_parameter<std::size_t>(request, "limit", 50), list_limit_max);
+        if (const auto status = parameter(request, "status"); !status.empty()) {
+            filter.status = orchestrator::core::run_status_from(status);
+            if (!filter.status) co_return problem(400, "bad_request", "no status '" + status + "'");
+        }
+        auto found = parts_->queries->runs(filter);
+        if (!found) co_return problem_of(found.error());
+        json::array list;
+        for (const auto& run : *found) list.emplace_back(run_summary(run));
+        co_return reply(200, list);
+    }
+
+    awaitable<Response> show_run(Request, Parameters parameters) {
+        const auto& given = parameters.at("run");
+        auto found = parts_->queries->run(given);
+        if (!found) co_return problem_of(found.error());
+        if (!*found) co_return problem(404, "not_found", "no run '" + given + "'; baton runs lists them");
+        co_return reply(200, run_details(**found));
+    }
+
+    awaitable<Response> follow_run(Request request, Parameters parameters) {
+        auto id = full_id(parameters.at("run"));
+        if (!id) co_return problem_of(id.error());
+        const auto after = number_parameter<std::uint64_t>(request, "after", 0);
+        const std::chrono::seconds wait{std::min<std::int64_t>(
+            number_parameter<std::int64_t>(request, "wait", 0), follow_limit_max.count())};
+        if (wait.count() > 0) {
+            std::optional<runtime::Engine::WatchId> watch;
+            auto changed = co_await await_reply<Outcome<runtime::RunChanged>>(
+                wait, [this, &id, after, &watch](auto callback) {
+                    watch = parts_->engine->wait_for_change(*id, after, callback);
+                });
+            if (!changed && watch) parts_->engine->forget(*watch);
+            if (changed && !*changed) co_return problem_of(changed->error());
+        }
+        auto found = parts_->queries->run(*id);
+        if (!found) co_return problem_of(found.error());
+        if (!*found) co_return problem(404, "not_found", "no run '" + *id + "'");
+        auto& history = (*found)->history;
+        std::erase_if(history, [after](const auto& row) { return row.seq <= after; });
+        json::object out = run_summary((*found)->run);
+        out["output"] = (*found)->run.output ? from_text(*(*found)->run.output) : json::value(nullptr);
+        out["history"] = history_json(history);
+        co_return reply(200, out);
+    }
+
+    static Response changed_reply(std::optional<Outcome<runtime::RunChanged>> done) {
+        if (!done) return no_answer();
+        if (!*done) return problem_of(done->error());
+        json::object out;
+        out["run"] = (*done)->run_id;
+        out["status"] = orchestrator::core::word_of((*done)->status);
+        out["seq"] = (*done)->seq;
+        return reply(200, out);
+    }
+
+    awaitable<Response> cancel_run(Request request, Parameters parameters) {
+        auto body = body_of(request);
+        if (!body) co_return problem(400, "bad_request", body.error().detail);
+        auto id = full_id(parameters.at("run"));
+        if (!id) co_return problem_of(id.error());
+        const auto reason = text_member(*body, "reason");
+        co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
+            request_limit, [this, &id, reason](auto callback) { parts_->engine->cancel(*id, reason, callback); }));
+    }
+
+    awaitable<Response> retry_run(Request, Parameters parameters) {
+        auto id = full_id(parameters.at("run"));
+        if (!id) co_return problem_of(id.error());
+        co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
+            request_limit, [this, &id](auto callback) { parts_->engine->retry(*id, callback); }));
+    }
+
+    awaitable<Response> count_runs(Request, Parameters) {
+        auto counts = parts_->queries->counts();
+        if (!counts) co_return problem_of(counts.error());
+        json::array list;
+        for (const auto& count : *counts) {
+            json::object entry;
+            entry["workflow"] = count.workflow;
+            entry["status"] = orchestrator::core::word_of(count.status);
+            entry["count"] = count.count;
+            list.emplace_back(std::move(entry));
+        }
+        co_return reply(200, list);
+    }
+
+    awaitable<Response> metrics(Request, Parameters) {
+        const auto& counted = parts_->engine->metrics();
+        json::object out;
+        out["batches"] = counted.batches.value();
+        out["transitions"] = counted.transitions.value();
+        out["events"] = counted.events.value();
+        out["ignored_reports"] = counted.ignored_reports.value();
+        out["unknown_reports"] = counted.unknown_reports.value();
+        out["commit_failures"] = counted.commit_failures.value();
+        out["lost_runs"] = counted.lost_runs.value();
+        out["takeovers"] = counted.takeovers.value();
+        out["cached_runs"] = counted.cached_runs.value();
+        out["waiting_items"] = counted.waiting_items.value();
+        out["unpublished"] = counted.unpublished.value();
+        co_return reply(200, out);
+    }
+
+    std::shared_ptr<const ApiParts> parts_;
+};
+
+} // namespace
+
+void add_run_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts) {
+    RunApi::add_routes(routes, std::make_shared<RunApi>(parts));
+}
+
+} // namespace baton::web

@@ -1,0 +1,142 @@
+#include "web/run_api.hpp"
+
+#include "web/await_reply.hpp"
+#include "web/replies.hpp"
+#include "web/run_view.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace baton::web {
+
+namespace json = boost::json;
+namespace runtime = orchestrator::runtime;
+using boost::asio::awaitable;
+
+namespace {
+
+class TaskApi {
+public:
+    explicit TaskApi(std::shared_ptr<const ApiParts> parts) : parts_(std::move(parts)) {}
+
+    static void add_routes(Routes& routes, const std::shared_ptr<TaskApi>& self) {
+        const auto add = [&](const char* method, const char* pattern, Answering member) {
+            routes.add(method, pattern, [self, member](Request request, Parameters parameters) {
+                return (self.get()->*member)(std::move(request), std::move(parameters));
+            });
+        };
+        add("GET", "/api/dead", &TaskApi::list_dead);
+        add("GET", "/api/dead/{id}", &TaskApi::show_dead);
+        add("POST", "/api/dead/{id}/redrive", &TaskApi::redrive_dead);
+        add("DELETE", "/api/dead/{id}", &TaskApi::drop_dead);
+        add("POST", "/api/call", &TaskApi::call_task);
+    }
+
+private:
+    using Answering = awaitable<Response> (TaskApi::*)(Request, Parameters);
+
+    awaitable<Response> list_dead(Request request, Parameters) {
+        runtime::DeadLetterFilter filter;
+        filter.run_id = parameter(request, "run");
+        filter.task = parameter(request, "task");
+        filter.limit = std::min(number_parameter<std::size_t>(request, "limit", 100), list_limit_max);
+        filter.before_id = number_parameter<std::uint64_t>(request, "before", UINT64_MAX);
+        const auto state = parameter(request, "state");
+        if (state == "redriven")
+            filter.state = runtime::DeadLetterState::redriven;
+        else if (state == "dropped")
+            filter.state = runtime::DeadLetterState::dropped;
+        else if (state == "all")
+            filter.state = std::nullopt;
+        else if (!state.empty() && state != "open")
+            co_return problem(400, "bad_request", "state is one of open, redriven, dropped, all");
+        auto found = parts_->queries->dead_letters(filter);
+        if (!found) co_return problem_of(found.error());
+        json::array list;
+        for (const auto& letter : *found) list.emplace_back(dead_letter_json(letter));
+        co_return reply(200, list);
+    }
+
+    static Response no_dead_letter(const std::string& id) {
+        return problem(404, "not_found", "no dead letter '" + id + "'; baton dead list shows them");
+    }
+
+    awaitable<Response> show_dead(Request, Parameters parameters) {
+        const auto id = number_from<std::uint64_t>(parameters.at("id"));
+        if (!id) co_return no_dead_letter(parameters.at("id"));
+        auto found = parts_->queries->dead_letter(*id);
+        if (!found) co_return problem_of(found.error());
+        if (!*found) co_return no_dead_letter(parameters.at("id"));
+        co_return reply(200, dead_letter_json(**found));
+    }
+
+    static Response done_reply(std::optional<Outcome<void>> done) {
+        if (!done) return no_answer();
+        if (!*done) return problem_of(done->error());
+        json::object out;
+        out["done"] = true;
+        return reply(200, out);
+    }
+
+    awaitable<Response> redrive_dead(Request, Parameters parameters) {
+        const auto id = number_from<std::uint64_t>(parameters.at("id"));
+        if (!id) co_return no_dead_letter(parameters.at("id"));
+        co_return done_reply(co_await await_reply<Outcome<void>>(
+            request_limit, [this, id](auto callback) { parts_->engine->redrive(*id, callback); }));
+    }
+
+    awaitable<Response> drop_dead(Request, Parameters parameters) {
+        const auto id = number_from<std::uint64_t>(parameters.at("id"));
+        if (!id) co_return no_dead_letter(parameters.at("id"));
+        const auto found = parts_->queries->dead_letter(*id);
+        if (!found) co_return problem_of(found.error());
+        if (!*found) co_return no_dead_letter(parameters.at("id"));
+        co_return done_reply(co_await await_reply<Outcome<void>>(
+            request_limit, [this, id](auto callback) { parts_->engine->drop(*id, callback); }));
+    }
+
+    awaitable<Response> call_task(Request request, Parameters) {
+        auto body = body_of(request);
+        if (!body) co_return problem(400, "bad_request", body.error().detail);
+        const auto task = text_member(*body, "task");
+        if (task.empty()) co_return problem(400, "bad_request", "'task' must name a task type, for example \"mail.send\"");
+        std::string with = "{}";
+        if (const auto* given = body->if_contains("with")) with = json::serialize(*given);
+        std::chrono::milliseconds limit{5000};
+        if (const auto* given = body->if_contains("timeout_ms")) {
+            ErrorCode error;
+            limit = std::chrono::milliseconds(given->to_number<std::uint32_t>(error));
+            if (error || limit.count() < 1 || limit > std::chrono::hours(1))
+                co_return problem(400, "bad_request", "'timeout_ms' must be a number from 1 to 3600000");
+        }
+        auto done = co_await await_reply<Outcome<CallAnswer>>(
+            limit + std::chrono::seconds(5),
+            [this, task, with, limit](auto callback) { parts_->call(task, with, limit, callback); });
+        if (!done) co_return problem(504, "timeout", "no answer to '" + task + "' in time");
+        if (!*done) {
+            const auto& failure = done->error();
+            const bool late = failure.code == boost::system::errc::timed_out;
+            co_return problem(late ? 504 : 502, late ? "timeout" : "undeliverable", failure.detail);
+        }
+        json::object out;
+        out["completed"] = (*done)->completed;
+        out[(*done)->completed ? "result" : "problem"] = from_text((*done)->body);
+        co_return reply(200, out);
+    }
+
+    std::shared_ptr<const ApiParts> parts_;
+};
+
+} // namespace
+
+void add_task_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts) {
+    TaskApi::add_routes(routes, std::make_shared<TaskApi>(parts));
+}
+
+} // namespace baton::web
