@@ -14,7 +14,6 @@ namespace baton::broker::net {
 
 using baton::net::as_result;
 using baton::net::Awaitable;
-using baton::net::Wakeup;
 namespace asio = baton::net::asio;
 using namespace asio::experimental::awaitable_operators;
 
@@ -22,6 +21,8 @@ namespace {
 
 // An idle connection keeps at most this much of its output buffer.
 constexpr std::size_t idle_buffer_bytes = 4096;
+// How often a connection without heartbeats is looked at, for that.
+constexpr auto pause_without_heartbeat = std::chrono::seconds(30);
 
 std::string name_of(const Connection::Socket& socket) {
     ErrorCode error;
@@ -39,9 +40,8 @@ Connection::Connection(Socket socket, const Surroundings& around,
       socket_(std::move(socket)),
       name_(name_of(socket_)),
       reader_(around.options.read_chunk_bytes),
-      writer_wakeup_(socket_.get_executor()),
-      reader_wakeup_(socket_.get_executor()),
-      watch_wakeup_(socket_.get_executor()) {
+      watch_timer_(socket_.get_executor()),
+      over_(socket_.get_executor()) {
     ErrorCode ignored;
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
     socket_.set_option(asio::socket_base::keep_alive(true), ignored);
@@ -67,12 +67,14 @@ bool Connection::is_loopback() const {
     return address.is_loopback();
 }
 
+// Each stage is a coroutine of its own, so that the frames of one are gone in the next: it is the
+// second one in which thousands of connections sit.
 Awaitable<> Connection::serve() {
-    auto limit = baton::net::sleep_for(around_.options.handshake_limit);
-    co_await (shake_hands() || std::move(limit));
+    co_await shake_hands_in_time();
     if (handshake_ && handshake_->state() == Handshake::State::asked_to_open && !is_lost_) {
         open();
-        co_await (read_frames() || write_frames() || watch());
+        begin();
+        co_await over_.wait();
         around_.core.apply(core::ConnectionLost{id_});
         around_.connections.remove(id_);
         log::debug("broker", "connection ended", {{"name", name_}});
@@ -80,12 +82,19 @@ Awaitable<> Connection::serve() {
         log::warning("broker", "connection refused",
                      {{"name", name_}, {"why", handshake_->complaint()}});
     }
-    if (!is_lost_ && !outbox_.drops_now()) {
-        auto patience = baton::net::sleep_for(std::chrono::seconds(1));
-        co_await (say_goodbye() || std::move(patience));
-    }
+    if (!is_lost_ && !outbox_.drops_now()) co_await say_goodbye_in_time();
     ErrorCode ignored;
     socket_.close(ignored);
+}
+
+Awaitable<> Connection::shake_hands_in_time() {
+    auto limit = baton::net::sleep_for(around_.options.handshake_limit);
+    co_await (shake_hands() || std::move(limit));
+}
+
+Awaitable<> Connection::say_goodbye_in_time() {
+    auto patience = baton::net::sleep_for(std::chrono::seconds(1));
+    co_await (say_goodbye() || std::move(patience));
 }
 
 // --- The opening ---------------------------------------------------------------------------------
@@ -250,6 +259,85 @@ void Connection::open() {
     around_.core.apply(std::move(opened));
 }
 
+// --- Open ----------------------------------------------------------------------------------------
+
+// From here on the connection is what its handlers do: of one that reads, one that writes and one
+// that watches, those are armed whose condition may come. Coroutines side by side would say the
+// same and cost three kilobytes each, which is most of an idle connection.
+void Connection::begin() {
+    is_running_ = true;
+    is_reading_ = true;
+    // What came together with connection.open.
+    if (reader_.pending() > 0) take_frames();
+    give_chunk();
+    if (tls_ && !is_over()) read_what_is_there();
+    is_reading_ = false;
+    arm_watch();
+    go_on();
+}
+
+// Arms what the state asks for, or ends.
+void Connection::go_on() {
+    if (!is_running_ || is_finishing_) return;
+    if (is_over()) return finish();
+    if (!is_reading_ && !awaits_input_ && may_read()) {
+        awaits_input_ = true;
+        ++handlers_;
+        const auto handler = [this](const ErrorCode& error) { on_readable(error); };
+        // TLS may hold more than was taken from it.
+        if (tls_ && tls_->may_have_more())
+            asio::post(socket_.get_executor(), [handler] { handler({}); });
+        else
+            socket_.async_wait(tls_ && tls_->reading_waits_for_writing() ? Socket::wait_write
+                                                                         : Socket::wait_read,
+                               handler);
+    }
+    if (writer_is_busy_ && !awaits_space_) {
+        awaits_space_ = true;
+        ++handlers_;
+        socket_.async_wait(tls_ && tls_->writing_waits_for_reading() ? Socket::wait_read
+                                                                     : Socket::wait_write,
+                           [this](const ErrorCode& error) { on_writable(error); });
+    }
+}
+
+// The handlers come back before serve() goes on, which ends with the object's life.
+void Connection::finish() {
+    if (!is_running_ || std::exchange(is_finishing_, true)) return;
+    ErrorCode ignored;
+    socket_.cancel(ignored);
+    watch_timer_.cancel();
+    if (handlers_ == 0) over_.set();
+}
+
+// A handler is back. False: it has nothing to do any more.
+bool Connection::is_back() {
+    --handlers_;
+    if (is_finishing_ && handlers_ == 0) over_.set();
+    return !is_finishing_;
+}
+
+void Connection::on_readable(const ErrorCode& error) {
+    awaits_input_ = false;
+    if (!is_back()) return;
+    if (error) {
+        is_lost_ = true;
+    } else if (may_read()) {
+        is_reading_ = true;
+        read_what_is_there();
+        is_reading_ = false;
+    }
+    go_on();
+}
+
+void Connection::on_writable(const ErrorCode& error) {
+    awaits_space_ = false;
+    if (!is_back()) return;
+    writer_is_busy_ = false;
+    if (error) is_lost_ = true;
+    flush();
+}
+
 // --- Reading -------------------------------------------------------------------------------------
 
 bool Connection::is_over() const {
@@ -261,33 +349,6 @@ bool Connection::may_read() const {
     return outbox_.awaits_close_ok() ||
            (!outbox_.pauses_reading() &&
             outbox_.size() <= around_.options.unread_replies_bytes_max);
-}
-
-Awaitable<> Connection::read_frames() {
-    co_await asio::this_coro::throw_if_cancelled(false);
-    // What came together with connection.open.
-    if (reader_.pending() > 0) take_frames();
-    give_chunk();
-    // TLS may hold more of it.
-    bool has_more = tls_ != nullptr;
-    while (!is_over()) {
-        if (!may_read()) {
-            reader_waits_ = true;
-            const auto outcome = co_await reader_wakeup_.wait();
-            reader_waits_ = false;
-            if (outcome == Wakeup::Outcome::cancelled) co_return;
-            continue;
-        }
-        if (baton::net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
-        if (has_more) {
-            co_await asio::post(asio::use_awaitable);
-        } else {
-            const auto ready = co_await wait_until_ready(Socket::wait_read);
-            if (!ready) co_return;
-        }
-        read_what_is_there();
-        has_more = tls_ && tls_->may_have_more();
-    }
 }
 
 std::span<std::byte> Connection::space_to_read() {
@@ -484,68 +545,57 @@ void Connection::flush() {
                 around_.connections.note_written(id_, charge);
         }
     }
-    if (writer_is_busy_ || is_over()) writer_wakeup_.set();
-    if (reader_waits_ && may_read()) reader_wakeup_.set();
-    if (outbox_.awaits_close_ok() && !std::exchange(saw_closing_, true)) watch_wakeup_.set();
+    if (outbox_.awaits_close_ok() && !std::exchange(saw_closing_, true) && is_running_) arm_watch();
+    go_on();
 }
 
 void Connection::drop() {
     is_lost_ = true;
-    writer_wakeup_.set();
     ErrorCode ignored;
     socket_.cancel(ignored);
-}
-
-Awaitable<> Connection::write_frames() {
-    co_await asio::this_coro::throw_if_cancelled(false);
-    while (!is_over()) {
-        if (!writer_is_busy_) {
-            if (co_await writer_wakeup_.wait() == Wakeup::Outcome::cancelled) co_return;
-            continue;
-        }
-        if (baton::net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
-        const auto ready = co_await wait_until_ready(Socket::wait_write);
-        if (!ready) co_return;
-        writer_is_busy_ = false;
-        flush();
-    }
+    finish();
 }
 
 // --- Watching ------------------------------------------------------------------------------------
 
+// A timer that is armed anew lets go of the one before.
+void Connection::arm_watch() {
+    Duration pause = pause_without_heartbeat;
+    if (saw_closing_)
+        pause = around_.options.close_limit;
+    else if (heartbeat_.count() != 0)
+        pause = heartbeat_ / 2;
+    ++handlers_;
+    watch_timer_.expires_after(pause);
+    watch_timer_.async_wait([this](const ErrorCode& error) {
+        if (!is_back() || error) return;
+        // It may have been armed anew when it was on its way already.
+        if (watch_timer_.expiry() <= std::chrono::steady_clock::now()) watch();
+    });
+}
+
 // Ends the connection when the other side is silent for two intervals, or does not answer our
 // close; says something when we were silent for half an interval (§4.2.7).
-Awaitable<> Connection::watch() {
-    co_await asio::this_coro::throw_if_cancelled(false);
-    std::uint64_t reads_seen = 0;
-    std::uint64_t writes_seen = 0;
-    int silent_halves = 0;
-    for (;;) {
-        if (saw_closing_) {
-            const auto outcome = co_await watch_wakeup_.wait_for(around_.options.close_limit);
-            if (outcome == Wakeup::Outcome::set) continue;
-            co_return;
-        }
-        const auto outcome = heartbeat_.count() == 0
-                                 ? co_await watch_wakeup_.wait()
-                                 : co_await watch_wakeup_.wait_for(heartbeat_ / 2);
-        if (outcome == Wakeup::Outcome::cancelled) co_return;
-        if (outcome == Wakeup::Outcome::set) continue;
+void Connection::watch() {
+    if (saw_closing_) return finish();
+    const bool was_silent = reads_ == reads_seen_;
+    if (was_silent) release_memory();
+    if (heartbeat_.count() != 0) {
         // A connection we do not read from cannot be heard.
-        silent_halves = reads_ == reads_seen && may_read() ? silent_halves + 1 : 0;
-        if (silent_halves >= 4) {
+        silent_halves_ = was_silent && may_read() ? silent_halves_ + 1 : 0;
+        if (silent_halves_ >= 4) {
             log::warning("broker", "no heartbeat from the client", {{"name", name_}});
             is_lost_ = true;
-            co_return;
+            return finish();
         }
-        if (writes_ == writes_seen && outbox_.empty()) {
+        if (writes_ == writes_seen_ && outbox_.empty()) {
             outbox_.add_heartbeat();
             flush();
         }
-        if (reads_ == reads_seen) release_memory();
-        reads_seen = reads_;
-        writes_seen = writes_;
     }
+    reads_seen_ = reads_;
+    writes_seen_ = writes_;
+    if (!is_finishing_) arm_watch();
 }
 
 // Thousands of idle connections must not keep what they needed in busier times.

@@ -1,6 +1,6 @@
 // One client, from accept to close: handshake, then reading, writing and watching side by side
-// until one of them ends, then goodbye. It lives on one I/O thread; its coroutine serve() is its
-// life.
+// until one of them ends it, then goodbye. It lives on one I/O thread; its coroutine serve() is its
+// life. In the long middle stage that coroutine only waits, and three handlers do the work.
 #pragma once
 
 #include "amqp/frame_reader.hpp"
@@ -12,6 +12,7 @@
 #include "net/wakeup.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <memory>
 #include <optional>
@@ -54,6 +55,7 @@ public:
     bool is_open() const { return id_.value != 0; }
 
 private:
+    baton::net::Awaitable<> shake_hands_in_time();
     baton::net::Awaitable<> shake_hands();
     baton::net::Awaitable<bool> shake_tls_hands();
     baton::net::Awaitable<bool> read_protocol_header();
@@ -61,10 +63,17 @@ private:
     baton::net::Awaitable<bool> write_all();
     void open();
 
-    baton::net::Awaitable<> read_frames();
-    baton::net::Awaitable<> write_frames();
-    baton::net::Awaitable<> watch();
+    baton::net::Awaitable<> say_goodbye_in_time();
     baton::net::Awaitable<> say_goodbye();
+
+    void begin();
+    void go_on();
+    void finish();
+    bool is_back();
+    void on_readable(const ErrorCode& error);
+    void on_writable(const ErrorCode& error);
+    void arm_watch();
+    void watch();
 
     std::size_t read_some(std::span<std::byte> space, ErrorCode& error);
     std::size_t write_some(ByteView bytes, ErrorCode& error);
@@ -99,18 +108,25 @@ private:
     std::uint32_t frame_max_ = 0;
 
     bool is_touched_ = false;
-    bool writer_is_busy_ = false; // the socket was full; write_frames() goes on
-    bool reader_waits_ = false;
-    bool is_lost_ = false;   // the socket failed or was ended by the other side
-    bool is_closed_ = false; // close and close-ok were exchanged
+    bool is_running_ = false;     // open, until finish()
+    bool is_finishing_ = false;   // waits for its handlers to come back
+    bool is_reading_ = false;     // inside read_what_is_there()
+    bool awaits_input_ = false;   // its handler is armed
+    bool awaits_space_ = false;   // its handler is armed
+    bool writer_is_busy_ = false; // the socket was full
+    bool is_lost_ = false;        // the socket failed or was ended by the other side
+    bool is_closed_ = false;      // close and close-ok were exchanged
     bool saw_closing_ = false;
     bool has_no_frames_ = false; // the bytes lost their structure; the rest is thrown away
+    std::uint8_t silent_halves_ = 0;
+    std::uint32_t handlers_ = 0; // that will come back
     std::uint64_t reads_ = 0;
     std::uint64_t writes_ = 0;
+    std::uint64_t reads_seen_ = 0; // by watch()
+    std::uint64_t writes_seen_ = 0;
 
-    baton::net::Wakeup writer_wakeup_;
-    baton::net::Wakeup reader_wakeup_;
-    baton::net::Wakeup watch_wakeup_;
+    baton::net::asio::steady_timer watch_timer_;
+    baton::net::Wakeup over_;
 };
 
 } // namespace baton::broker::net

@@ -19,6 +19,8 @@ import certificates
 
 NODE = pathlib.Path(__file__).resolve().parent / "node"
 HEADER = b"AMQP\x00\x00\x09\x01"
+# By an alert, or by a socket that is gone before the alert is read.
+REFUSED = (pika.exceptions.AMQPConnectionError, OSError)
 
 
 class TlsTest(unittest.TestCase):
@@ -187,7 +189,7 @@ class TlsTest(unittest.TestCase):
             pika.BlockingConnection(self.parameters(self.context(stranger), pika.credentials.ExternalCredentials()))
         self.assertIn("ACCESS_REFUSED - Login was refused using authentication mechanism EXTERNAL.", str(refused.exception))
         baton.wait_for(lambda: "no user 'stranger', whom the certificate names" in self.server.log(), "the log says who")
-        with self.assertRaises(pika.exceptions.AMQPConnectionError):
+        with self.assertRaises(REFUSED):
             pika.BlockingConnection(self.parameters(self.context(), pika.credentials.ExternalCredentials()))
 
     def test_the_name_comes_from_where_the_setting_says(self):
@@ -217,17 +219,17 @@ class TlsTest(unittest.TestCase):
             server.start()
             pika.BlockingConnection(self.parameters(self.context(self.ada), pika.credentials.ExternalCredentials(), port)).close()
             # This one wants a certificate from everybody.
-            with self.assertRaises(pika.exceptions.AMQPConnectionError):
+            with self.assertRaises(REFUSED):
                 pika.BlockingConnection(self.parameters(self.context(), None, port))
             baton.wait_for(lambda: "clients need one here" in server.log(), "the log says so")
 
     # ---- what is refused ------------------------------------------------------------------------
 
     def test_certificates_of_another_authority_are_refused(self):
-        with self.assertRaises(pika.exceptions.AMQPConnectionError):
+        with self.assertRaises(REFUSED):
             pika.BlockingConnection(self.parameters(self.context(self.theirs.sign("mallory"))))
         baton.wait_for(lambda: "the other side's certificate is not accepted" in self.server.log(), "the log says why")
-        with self.assertRaises((pika.exceptions.AMQPConnectionError, ssl.SSLError)):
+        with self.assertRaises(REFUSED):
             pika.BlockingConnection(self.parameters(self.context(trusted=self.theirs.certificate)))
         self.still_works()
 
@@ -264,7 +266,7 @@ class TlsTest(unittest.TestCase):
                     self.assertEqual(s.recv(100), b"")
                 except (ConnectionResetError, ssl.SSLEOFError):
                     pass
-        self.assertTrue(8 < time.monotonic() - began < 16)
+        self.assertTrue(8 < time.monotonic() - began < 25)
         self.still_works()
 
     def test_garbage_inside_tls(self):
@@ -285,7 +287,7 @@ class TlsTest(unittest.TestCase):
     def test_a_tls_client_on_the_plain_port_is_answered_and_let_go(self):
         with self.assertRaises(ssl.SSLError):
             self.context().wrap_socket(socket.create_connection(("127.0.0.1", self.server.amqp), 10), server_hostname="localhost")
-        with self.assertRaises((pika.exceptions.AMQPConnectionError, ssl.SSLError)):
+        with self.assertRaises(REFUSED):
             pika.BlockingConnection(self.parameters(self.context(), None, self.server.amqp))
         self.assertIn("does not speak AMQP 0-9-1 here", self.server.log())
         self.still_works()
