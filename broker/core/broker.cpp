@@ -57,8 +57,9 @@ std::optional<UserPut> Broker::find_user(std::string_view name) const {
     return user->put;
 }
 
-std::vector<Record> Broker::snapshot() const {
-    return std::as_const(*protocol_).state().snapshot();
+std::vector<Record> Broker::snapshot(
+    const std::function<MessageRef(RecordNumber)>& content) const {
+    return std::as_const(*protocol_).state().snapshot(content);
 }
 
 bool Broker::may_enter(std::string_view user_name, std::string_view vhost) const {

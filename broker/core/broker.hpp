@@ -19,6 +19,7 @@
 #include "broker/core/overview.hpp"
 #include "broker/core/turn.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -68,8 +69,9 @@ public:
     Overview overview(const OverviewWish& wish = {}) const;
     std::optional<UserPut> find_user(std::string_view name) const;
     // All that is durable, as records that give it again: what is defined, then the messages that
-    // live, those delivered and not acknowledged included.
-    std::vector<Record> snapshot() const;
+    // live, those delivered and not acknowledged included. `content` gives the message of a record
+    // that is not in memory.
+    std::vector<Record> snapshot(const std::function<MessageRef(RecordNumber)>& content) const;
     // Does this user have any permission on this vhost?
     bool may_enter(std::string_view user, std::string_view vhost) const;
 

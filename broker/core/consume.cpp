@@ -225,23 +225,49 @@ void Protocol::on(Channel& channel, const amqp::BasicGet& method) {
     if (queue->ready() != 0) serve(*queue); // whoever waits longer comes first; expiry
     if (queue->ready() == 0) return reply(channel, amqp::BasicGetEmpty{});
 
-    Entry entry = queue->pop();
+    if (!queue->has_front()) {
+        waiting_gets_.push_back({queue, &channel, method.no_ack});
+        return read_ahead(*queue);
+    }
+    give(channel, *queue, method.no_ack);
+}
+
+void Protocol::give(Channel& channel, Queue& queue, bool no_ack) {
+    Entry entry = queue.pop();
     DeliverGotten gotten;
     gotten.redelivered = entry.redelivered;
-    gotten.messages_left = static_cast<std::uint32_t>(queue->ready());
-    gotten.message = shown(*queue, entry);
+    gotten.messages_left = static_cast<std::uint32_t>(queue.ready());
+    gotten.message = shown(queue, entry);
     charge(*channel.connection, delivery_charge(*gotten.message));
-    for (MessageCounters* counters : {&queue->counters, &channel.counters, &counters_}) {
-        ++(method.no_ack ? counters->gotten_no_ack : counters->gotten);
+    for (MessageCounters* counters : {&queue.counters, &channel.counters, &counters_}) {
+        ++(no_ack ? counters->gotten_no_ack : counters->gotten);
         if (entry.redelivered) ++counters->redelivered;
     }
-    if (method.no_ack) {
-        forget(*queue, entry);
+    if (no_ack) {
+        forget(queue, entry);
         gotten.delivery_tag = skip_tag(channel);
     } else {
-        gotten.delivery_tag = keep_unacked(channel, *queue, nullptr, std::move(entry));
+        gotten.delivery_tag = keep_unacked(channel, queue, nullptr, std::move(entry));
     }
     say(channel, std::move(gotten));
+    read_ahead(queue);
+}
+
+// The front has come, or the queue has turned out to be empty.
+void Protocol::answer_waiting_gets(Queue& queue) {
+    for (std::size_t at = 0; at < waiting_gets_.size();) {
+        const WaitingGet get = waiting_gets_[at];
+        if (get.queue != &queue) {
+            ++at;
+            continue;
+        }
+        if (queue.ready() != 0 && !queue.has_front()) return read_ahead(queue);
+        waiting_gets_.erase(waiting_gets_.begin() + static_cast<std::ptrdiff_t>(at));
+        if (queue.ready() == 0)
+            reply(*get.channel, amqp::BasicGetEmpty{});
+        else
+            give(*get.channel, queue, get.no_ack);
+    }
 }
 
 } // namespace baton::broker::core

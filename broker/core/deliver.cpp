@@ -27,7 +27,7 @@ void Protocol::forget_due(Queue& queue) {
 
 void Protocol::serve(Queue& queue) {
     forget_due(queue);
-    while (queue.ready() != 0) {
+    while (queue.has_front()) {
         Consumer* consumer = queue.ready_consumers.first();
         if (consumer == nullptr) break;
         if (!can_take(*consumer)) {
@@ -48,8 +48,12 @@ void Protocol::serve(Queue& queue) {
     }
     expire(queue);
     if (queue.settings().overflow == Overflow::drop_head)
-        while (queue.is_over_limit() && queue.ready() != 0)
-            bury(queue, queue.pop_to_drop(), DeathReason::maxlen);
+        while (queue.is_over_limit()) {
+            std::optional<Entry> oldest = queue.pop_to_drop();
+            if (!oldest) break;
+            bury(queue, std::move(*oldest), DeathReason::maxlen);
+        }
+    read_ahead(queue);
     arm(queue);
 }
 

@@ -134,6 +134,16 @@ struct Ticked {};
 struct SegmentSealed {
     RecordNumber first = 0;
     RecordNumber last = 0;
+    std::uint64_t bytes = 0; // on the disk
+};
+
+// The answer to Turn::loads: the messages of the records that were asked for, in their order, and
+// those of the block's page. A message is null whose record is gone, which can only be when the
+// block is gone, too.
+struct Loaded {
+    BlockId block;
+    std::vector<MessageRef> recorded;
+    std::vector<MessageRef> paged;
 };
 
 // While one of these stands, publishers wait.
@@ -257,6 +267,6 @@ struct AdministrationAsked {
 using Event =
     std::variant<PublishReceived, AckReceived, NackReceived, Written, MethodReceived,
                  OversizeAnnounced, UserAsked, ConnectionOpened, ConnectionLost, ProtocolViolated,
-                 Ticked, SegmentSealed, AlarmChanged, Stopping, AdministrationAsked>;
+                 Ticked, SegmentSealed, Loaded, AlarmChanged, Stopping, AdministrationAsked>;
 
 } // namespace baton::broker::core

@@ -20,6 +20,11 @@ using ChannelNumber = std::uint16_t;
 struct QueueTag;
 using QueueId = NumberId<QueueTag>;
 
+// Neighbours of a queue that left memory together; see paged_block.hpp. Never reused while the
+// process lives.
+struct BlockTag;
+using BlockId = NumberId<BlockTag>;
+
 // Order of a message in its queue: given when the message arrives, kept when it is delivered and
 // returned. With the queue's id it names one stored copy.
 using Position = std::uint64_t;

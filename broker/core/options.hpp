@@ -21,6 +21,17 @@ struct Options {
     // busy; more only delays other consumers and costs memory.
     std::uint64_t outbox_bytes_max = 1ULL << 20;
 
+    // How a long backlog leaves memory (queue.hpp). Above `page_above` bytes in memory, persistent
+    // messages do, which costs nothing but reading them again; above `page_all_above` the others
+    // too, which have to be written first. What a queue keeps at its head hides the way to the disk.
+    std::uint64_t page_above = 24ULL << 20;
+    std::uint64_t page_all_above = 256ULL << 20;
+    std::size_t window_entries = 2048;
+    std::size_t block_entries = 1024;
+    std::uint64_t block_bytes = 256ULL << 10;
+    // Blocks that leave memory in one turn: some milliseconds.
+    std::uint32_t blocks_per_turn_max = 64;
+
     // Stored bytes of all queues together above which publishers must wait, and below which they
     // go on: the gap keeps them from being stopped and started for every message.
     std::uint64_t stored_bytes_high = 2ULL << 30;
@@ -41,7 +52,8 @@ struct Options {
     // Messages said again in one turn while old journal segments are emptied: small enough not to
     // delay the turn, large enough to win against writers.
     std::uint32_t repeats_per_turn_max = 256;
-    // Sealed segments kept before the oldest is emptied.
+    // Sealed segments kept before the oldest is emptied. It is only then, and only while the journal
+    // is more than twice as large as what lives in it: a backlog is not copied round and round.
     std::uint32_t sealed_segments_max = 8;
 
     // Most channels per connection; agreed in tune.

@@ -50,10 +50,7 @@ void Protocol::finish_recovery(RecordNumber last_number) {
         for (const auto& [name, queue] : vhost->queues) {
             used(*queue);
             arm(*queue);
-            if (queue->deduplicator)
-                queue->each_ready([&, &into = *queue](const Entry& entry) {
-                    is_repeated(into, *entry.message);
-                });
+            if (queue->paged() != 0) mark_due(*queue);
         }
 }
 
@@ -64,8 +61,7 @@ void Protocol::apply(Event&& event) {
 }
 
 std::optional<Time> Protocol::next_deadline() const {
-    if (!burials_.empty() || !due_.empty() || sealed_.size() > options_.sealed_segments_max)
-        return now_;
+    if (!burials_.empty() || !due_.empty() || retention_goes_on_) return now_;
     std::optional<Time> earliest;
     for (const std::optional<Time>& next :
          {deadlines_.next(), timeouts_.next(), letter_deadlines_.next()})
@@ -80,6 +76,7 @@ void Protocol::finish() {
         deliver_due();
     } while (!due_.empty() || (!burials_.empty() && dead_letters_left_ != 0));
     flush_confirms();
+    page_out();
     retain();
     watch_stored_bytes();
     turn_->number = turn_number_++;
@@ -146,6 +143,11 @@ void Protocol::on(const Stopping&) {
             queue->each_ready([&, id = queue->id()](const Entry& entry) {
                 if (entry.redelivered && entry.message->notes.record != 0)
                     note(MessageReturned{id, entry.position, entry.delivery_count});
+            });
+            queue->each_block([&](std::size_t, const PagedBlock& block) {
+                for (const PagedEntry& entry : block.entries())
+                    if (entry.record != 0 && queue->is_redelivered(entry))
+                        note(MessageReturned{queue->id(), entry.position, entry.delivery_count});
             });
         }
     note_held_letters();
@@ -258,6 +260,7 @@ void Protocol::release(Channel& channel) {
     channel.transaction.clear();
     requeue_all(channel);
     while (!channel.consumers.empty()) remove_consumer(*channel.consumers.back());
+    std::erase_if(waiting_gets_, [&](const WaitingGet& get) { return get.channel == &channel; });
     if (!channel.reply_name.empty()) reply_channels_.erase(channel.reply_name);
     channel.reply_name.clear();
     if (channel.in_confirming) std::erase(confirming_, &channel);
@@ -398,6 +401,7 @@ void Protocol::enter(Queue& queue, Entry&& entry) {
     state_.entered(*entry.message);
     ++queue.counters.published;
     queue.push(std::move(entry));
+    list_if_pageable(queue);
 }
 
 void Protocol::store(const MessageRef& message, std::span<Queue* const> queues) {

@@ -11,6 +11,7 @@
 //   dead_letters.cpp settle_dead_letters()
 //   held_letters.cpp dead letters that may not get lost and find no taker
 //   credit.cpp       back-pressure
+//   paging.cpp       backlogs leave memory and come back
 //   retention.cpp    says again what lives in old segments
 //   administration.cpp  users, permissions, virtual hosts, policies, topology without a client
 //   limits.cpp       how many connections, channels and queues there may be
@@ -73,6 +74,7 @@ public:
     void on(const ProtocolViolated& event);
     void on(const Ticked& event);
     void on(const SegmentSealed& event);
+    void on(const Loaded& event);
     void on(const AlarmChanged& event);
     void on(const Stopping& event);
     void on(const AdministrationAsked& event);
@@ -284,6 +286,8 @@ private:
     void wake(Consumer& consumer);
     void wake_all(Channel& channel);
     void used(Queue& queue);
+    void give(Channel& channel, Queue& queue, bool no_ack);
+    void answer_waiting_gets(Queue& queue);
 
     // --- Settling (settle.cpp) ---------------------------------------------------------------------
 
@@ -337,6 +341,19 @@ private:
     std::uint64_t keep_unacked(Channel& channel, Queue& queue, Consumer* consumer, Entry&& entry);
     std::uint64_t skip_tag(Channel& channel);
 
+    // --- Backlogs that are not in memory (paging.cpp) ----------------------------------------------
+
+    Queue::PageSizes page_sizes() const;
+    void list_if_pageable(Queue& queue);
+    void page_out();
+    void add_block(Queue& queue, std::size_t level, std::vector<Entry>& entries);
+    void load(PagedBlock& block);
+    bool wants_front(const Queue& queue) const;
+    void read_ahead(Queue& queue);
+    void unpage(Queue& queue, std::size_t level, const PagedBlock& block, const Loaded& event);
+    void say_again(Queue& queue, std::size_t level, PagedBlock& block, const Loaded& event);
+    void forget_blocks(Queue& queue);
+
     // --- Dead letters (dead_letters.cpp) -----------------------------------------------------------
 
     // The entry has left the queue's ready messages and nobody's unacknowledged ones.
@@ -377,6 +394,7 @@ private:
     void pause_publisher(Connection& connection);
     void set_publishers_wait(bool wait, const char* reason);
     void charge(Connection& connection, std::uint64_t bytes);
+    bool wants_to_retain();
     void retain();
     void say_again(Message& message);
     void on(const AdministrationAsked& asked, const PutVhost& wish);
@@ -433,6 +451,13 @@ private:
         bool is_delayed = false; // not dead, but due: `exchange` is the one that held it back
     };
 
+    // A basic.get that came while the queue's front was on its way from the disk.
+    struct WaitingGet {
+        Queue* queue = nullptr;
+        Channel* channel = nullptr;
+        bool no_ack = false;
+    };
+
     Options options_;
     State state_;
     Access access_;
@@ -456,6 +481,8 @@ private:
     CountByName channels_of_user_;
 
     std::vector<Queue*> due_;
+    std::vector<Queue*> pageable_;
+    std::vector<WaitingGet> waiting_gets_; // in the order they came
     std::deque<Burial> burials_;
     std::map<QueueId, HeldLetters> held_letters_;
     Deadlines<QueueId> letter_deadlines_;
@@ -472,6 +499,8 @@ private:
     const char* wait_reason_ = "";
 
     std::deque<SegmentSealed> sealed_;
+    std::uint64_t sealed_bytes_ = 0;
+    bool retention_goes_on_ = false;
     RecordNumber definitions_said_at_ = 1; // all definitions are in records from here on
     bool stopping_ = false;
 

@@ -101,7 +101,7 @@ std::size_t place_of(const Entries& entries, Position position) {
 void Queue::put_back(Entry entry) {
     ready_ += 1;
     ready_bytes_ += entry.message->body_size();
-    Ring<Entry>& level = level_of(*entry.message);
+    Ring<Entry>& level = level_of(*entry.message).head;
     if (level.empty() || entry.position < level.front().position)
         level.push_front(std::move(entry));
     else
@@ -116,7 +116,7 @@ void Queue::put_back_all(std::vector<Entry> sorted) {
             put_back(std::move(*entry));
         return;
     }
-    Ring<Entry>& level = levels_[0];
+    Ring<Entry>& level = levels_[0].head;
     std::vector<Entry> smaller;
     while (!level.empty() && level.front().position < sorted.back().position)
         smaller.push_back(level.pop_front());
@@ -149,103 +149,180 @@ Entry Queue::pop_delayed() {
 
 std::optional<Entry> Queue::pop_expired(Time now) {
     if (!delayed_.empty() && delayed_.begin()->first.first <= now) return pop_delayed();
-    for (Ring<Entry>& level : levels_) {
-        if (level.empty() || level.front().expires_at > now) continue;
-        Entry entry = level.pop_front();
-        level.shrink_when_empty();
-        ready_ -= 1;
-        ready_bytes_ -= entry.message->body_size();
-        return entry;
-    }
+    for (Level& level : levels_)
+        if (!level.head.empty() && level.head.front().expires_at <= now) return pop_from(level);
     return std::nullopt;
 }
 
-Entry Queue::pop_to_drop() {
+std::optional<Entry> Queue::pop_to_drop() {
     if (!delayed_.empty()) return pop_delayed();
-    std::size_t lowest = 0;
-    while (levels_[lowest].empty()) ++lowest;
-    Entry entry = levels_[lowest].pop_front();
-    ready_ -= 1;
-    ready_bytes_ -= entry.message->body_size();
-    return entry;
-}
-
-std::optional<Entry> Queue::take(Position position) {
-    for (Ring<Entry>& level : levels_) {
-        const std::size_t place = place_of(level, position);
-        if (place == level.size() || level[place].position != position) continue;
-        Entry entry = level.take(place);
-        ready_ -= 1;
-        ready_bytes_ -= entry.message->body_size();
-        return entry;
+    for (Level& level : levels_) {
+        if (level.empty()) continue;
+        if (level.head.empty()) return std::nullopt;
+        return pop_from(level);
     }
     return std::nullopt;
 }
 
 Time Queue::next_expiry() const {
     Time earliest = delayed_.empty() ? Time::max() : delayed_.begin()->first.first;
-    for (const Ring<Entry>& level : levels_)
-        if (!level.empty()) earliest = std::min(earliest, level.front().expires_at);
+    for (const Level& level : levels_)
+        if (!level.head.empty()) earliest = std::min(earliest, level.head.front().expires_at);
     return earliest;
+}
+
+// --- Blocks --------------------------------------------------------------------------------------
+
+void Queue::begin_backlog(Level& level, std::size_t kept) {
+    level.backlog = std::make_unique<Backlog>();
+    Ring<Entry> head;
+    for (; kept != 0; --kept) head.push_back(level.head.pop_front());
+    level.backlog->tail = std::exchange(level.head, std::move(head));
+}
+
+void Queue::end_backlog(Level& level) {
+    Ring<Entry> tail = std::move(level.backlog->tail);
+    level.backlog.reset();
+    if (level.head.empty()) return level.head.swap(tail);
+    while (!tail.empty()) level.head.push_back(tail.pop_front());
+}
+
+void Queue::add_block(std::size_t level, PagedBlock&& block) {
+    Level& to = levels_[level];
+    if (!to.backlog) to.backlog = std::make_unique<Backlog>();
+    block.close();
+    paged_ += block.size();
+    to.backlog->blocks.push_back(std::move(block));
+}
+
+// Half a window is enough to go on with while the next block comes.
+bool Queue::is_short(const Level& level, const PageSizes& sizes) const {
+    if (stays_in_memory()) return true;
+    return level.head.size() <
+           std::min(sizes.window_entries / 2 + 1, entries_in(2 * sizes.block_bytes));
+}
+
+PagedBlock* Queue::block_to_load(const PageSizes& sizes) {
+    for (auto level = levels_.rbegin(); level != levels_.rend(); ++level) {
+        if (!level->backlog || !is_short(*level, sizes)) continue;
+        PagedBlock& next = level->backlog->blocks.front();
+        if (!next.loading) return &next;
+    }
+    return nullptr;
+}
+
+PagedBlock* Queue::find_block(std::size_t level, BlockId id) {
+    if (!levels_[level].backlog) return nullptr;
+    for (PagedBlock& block : levels_[level].backlog->blocks)
+        if (block.id() == id) return &block;
+    return nullptr;
+}
+
+bool Queue::is_wanted(std::size_t level, const PagedBlock& block, const PageSizes& sizes) const {
+    const Level& at = levels_[level];
+    return &at.backlog->blocks.front() == &block && is_short(at, sizes);
+}
+
+void Queue::unpage(std::size_t level, std::vector<Entry> entries) {
+    Level& to = levels_[level];
+    to.backlog->blocks.pop_front();
+    paged_ -= entries.size();
+    for (Entry& entry : entries) {
+        if (settings_.delays_for)
+            push_delayed(std::move(entry));
+        else
+            to.head.push_back(std::move(entry));
+    }
+    if (to.backlog->blocks.empty()) end_backlog(to);
+}
+
+std::vector<PagedBlock> Queue::drop_blocks() {
+    std::vector<PagedBlock> dropped;
+    for (Level& level : levels_) {
+        if (!level.backlog) continue;
+        for (PagedBlock& block : level.backlog->blocks) {
+            ready_ -= block.size();
+            ready_bytes_ -= block.body_bytes();
+            paged_ -= block.size();
+            dropped.push_back(std::move(block));
+        }
+        end_backlog(level);
+    }
+    return dropped;
 }
 
 // --- Replay --------------------------------------------------------------------------------------
 
-Entry* Queue::replay_find(Position position) {
+namespace {
+
+template <typename Entries>
+std::size_t replay_place_of(const Entries& entries, Position position) {
+    std::size_t low = 0;
+    std::size_t high = entries.size();
+    while (low < high) {
+        const std::size_t middle = (low + high) / 2;
+        if (entries[middle].entry.position < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+} // namespace
+
+Queue::Replayed* Queue::replay_find(Position position) {
     if (!replay_) return nullptr;
-    const std::size_t place = place_of(replay_->ascending, position);
-    if (place < replay_->ascending.size() && replay_->ascending[place].position == position)
-        return &replay_->ascending[place];
+    Ring<Replayed>& ascending = replay_->ascending;
+    const std::size_t place = replay_place_of(ascending, position);
+    if (place < ascending.size() && ascending[place].entry.position == position)
+        return &ascending[place];
     const auto found = replay_->out_of_order.find(position);
     return found == replay_->out_of_order.end() ? nullptr : &found->second;
 }
 
-std::optional<Entry> Queue::replay_stored(Entry entry) {
+void Queue::replay_stored(const Replayed& stored) {
     if (!replay_) replay_ = std::make_unique<Replay>();
-    next_position_ = std::max(next_position_, entry.position + 1);
-    std::vector<Entry>& ascending = replay_->ascending;
-    if (ascending.empty() || ascending.back().position < entry.position) {
-        ascending.push_back(std::move(entry));
-        return std::nullopt;
-    }
-    if (Entry* there = replay_find(entry.position)) {
-        Entry before = std::exchange(*there, std::move(entry));
-        if (!before.message) return std::nullopt;
-        return before;
-    }
-    const Position position = entry.position;
-    replay_->out_of_order.emplace(position, std::move(entry));
-    return std::nullopt;
+    const Position position = stored.entry.position;
+    next_position_ = std::max(next_position_, position + 1);
+    Ring<Replayed>& ascending = replay_->ascending;
+    if (ascending.empty() || ascending.back().entry.position < position)
+        ascending.push_back(Replayed(stored));
+    else if (Replayed* there = replay_find(position))
+        *there = stored;
+    else
+        replay_->out_of_order.emplace(position, stored);
 }
 
-std::size_t Queue::replay_place(Position position) const {
-    return place_of(replay_->ascending, position);
-}
-
-Message* Queue::replay_returned(Position position, std::uint32_t delivery_count) {
-    Entry* entry = replay_find(position);
-    if (entry == nullptr || !entry->message) return nullptr;
-    entry->redelivered = true;
-    entry->delivery_count = delivery_count;
-    return entry->message.get();
-}
-
-void Queue::finish_replay(bool mark_redelivered) {
+// Removal mostly goes from the front, and what is gone there needs no memory.
+void Queue::replay_removed(Position first, Position last) {
     if (!replay_) return;
-    std::vector<Entry> entries;
-    entries.reserve(replay_->ascending.size() + replay_->out_of_order.size());
-    for (Entry& entry : replay_->ascending)
-        if (entry.message) entries.push_back(std::move(entry));
-    const bool sorted = replay_->out_of_order.empty();
-    for (auto& [position, entry] : replay_->out_of_order) entries.push_back(std::move(entry));
-    replay_.reset();
-    if (!sorted)
-        std::sort(entries.begin(), entries.end(),
-                  [](const Entry& a, const Entry& b) { return a.position < b.position; });
-    for (Entry& entry : entries) {
-        entry.redelivered = entry.redelivered || mark_redelivered;
-        push(std::move(entry));
-    }
+    Ring<Replayed>& ascending = replay_->ascending;
+    for (std::size_t place = replay_place_of(ascending, first);
+         place < ascending.size() && ascending[place].entry.position <= last; ++place)
+        ascending[place].removed = true;
+    while (!ascending.empty() && ascending.front().removed) ascending.drop_front();
+    std::map<Position, Replayed>& others = replay_->out_of_order;
+    others.erase(others.lower_bound(first), others.upper_bound(last));
+}
+
+void Queue::replay_returned(Position position, std::uint32_t delivery_count) {
+    Replayed* stored = replay_find(position);
+    if (stored == nullptr) return;
+    stored->entry.redelivered = true;
+    stored->entry.delivery_count = delivery_count;
+}
+
+void Queue::replay_sort() {
+    if (replay_->out_of_order.empty()) return;
+    std::vector<Replayed> all;
+    all.reserve(replay_->ascending.size() + replay_->out_of_order.size());
+    while (!replay_->ascending.empty()) all.push_back(replay_->ascending.pop_front());
+    for (const auto& [position, stored] : replay_->out_of_order) all.push_back(stored);
+    std::sort(all.begin(), all.end(), [](const Replayed& a, const Replayed& b) {
+        return a.entry.position < b.entry.position;
+    });
+    for (Replayed& stored : all) replay_->ascending.push_back(std::move(stored));
 }
 
 } // namespace baton::broker::core

@@ -4,6 +4,10 @@
 //
 // Order: every message gets a position when it arrives and keeps it. A returned message goes back to
 // where its position belongs, so returning in any order restores the order.
+//
+// A long backlog is mostly not in memory:   head (in memory) │ blocks (on disk) │ tail (in memory).
+// Consumers take from the head, publishers append to the tail; without blocks there is only a head.
+// What was returned goes to the head, since only what was in the head can have been delivered.
 #pragma once
 
 #include "amqp/field_table.hpp"
@@ -12,10 +16,12 @@
 #include "broker/core/ids.hpp"
 #include "broker/core/message.hpp"
 #include "broker/core/overview.hpp"
+#include "broker/core/paged_block.hpp"
 #include "broker/core/queue_settings.hpp"
 #include "broker/core/ring.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -95,6 +101,7 @@ public:
 
     // --- Ready messages --------------------------------------------------------------------------
 
+    // In memory or not.
     std::uint64_t ready() const { return ready_; }
     std::uint64_t ready_bytes() const { return ready_bytes_; }
     Position next_position() const { return next_position_; }
@@ -105,29 +112,25 @@ public:
         ready_ += 1;
         ready_bytes_ += entry.message->body_size();
         if (settings_.delays_for) [[unlikely]] return push_delayed(std::move(entry));
-        level_of(*entry.message).push_back(std::move(entry));
+        level_of(*entry.message).end().push_back(std::move(entry));
     }
     // To where its position belongs.
     void put_back(Entry entry);
     // The same for many, sorted by position.
     void put_back_all(std::vector<Entry> sorted);
 
-    // The message the next consumer gets; only when ready() is not 0.
-    Entry& front() { return levels_[front_level()].front(); }
-    Entry pop() {
-        Ring<Entry>& level = levels_[front_level()];
-        Entry entry = level.pop_front();
-        level.shrink_when_empty();
-        ready_ -= 1;
-        ready_bytes_ -= entry.message->body_size();
-        return entry;
+    // Is the message the next consumer gets there? False with ready() not 0: it has to be loaded.
+    bool has_front() const {
+        return paged_ == 0 ? ready_ != 0 : ready_ != 0 && !levels_[front_level()].head.empty();
     }
+    // That message; only when has_front().
+    Entry& front() { return levels_[front_level()].head.front(); }
+    Entry pop() { return pop_from(levels_[front_level()]); }
     // A message at the head of any priority whose time has come.
     std::optional<Entry> pop_expired(Time now);
-    // The message a full queue drops first: the oldest of the lowest priority.
-    Entry pop_to_drop();
-    // Takes that message out, wherever it is.
-    std::optional<Entry> take(Position position);
+    // The message a full queue drops first: the oldest of the lowest priority. Nothing: there is
+    // none, or it has to be loaded.
+    std::optional<Entry> pop_to_drop();
 
     // When a head expires; Time::max(): never.
     Time next_expiry() const;
@@ -142,29 +145,85 @@ public:
                (settings_.bytes_max && ready_bytes_ + held_bytes >= *settings_.bytes_max);
     }
 
+    // Those in memory.
     template <typename Visit>
     void each_ready(Visit&& visit) const {
         for (const auto& [key, entry] : delayed_) visit(entry);
-        for (auto level = levels_.rbegin(); level != levels_.rend(); ++level)
-            for (std::size_t at = 0; at < level->size(); ++at) visit((*level)[at]);
+        for (auto level = levels_.rbegin(); level != levels_.rend(); ++level) {
+            for (std::size_t at = 0; at < level->head.size(); ++at) visit(level->head[at]);
+            if (!level->backlog) continue;
+            const Ring<Entry>& tail = level->backlog->tail;
+            for (std::size_t at = 0; at < tail.size(); ++at) visit(tail[at]);
+        }
     }
+
+    // --- Blocks: what is not in memory; paging.cpp ------------------------------------------------
+
+    // After a crash nobody knows what was delivered: everything older than this counts as redelivered.
+    bool is_redelivered(const PagedEntry& entry) const {
+        return entry.redelivered || entry.position < redelivered_below_;
+    }
+
+    std::uint64_t paged() const { return paged_; }
+    std::uint64_t resident() const { return ready_ - paged_; }
+
+    template <typename Visit>
+    void each_block(Visit&& visit) const {
+        for (std::size_t level = 0; level < levels_.size(); ++level)
+            if (levels_[level].backlog)
+                for (const PagedBlock& block : levels_[level].backlog->blocks) visit(level, block);
+    }
+    // Nothing of it may be paged: it is ordered by time, or must know every message it holds.
+    bool stays_in_memory() const { return settings_.delays_for || deduplicator != nullptr; }
+    // Does time pass for a message that is not in memory and comes next?
+    bool next_block_expires() const {
+        return std::any_of(levels_.begin(), levels_.end(), [](const Level& level) {
+            return level.backlog && level.backlog->blocks.front().expires();
+        });
+    }
+    // How much of a backlog stays in memory at its head, and how large a block is.
+    struct PageSizes {
+        std::size_t window_entries = 0;
+        std::size_t block_entries = 0;
+        std::uint64_t block_bytes = 0;
+    };
+    // Entries that become the next block, oldest first; empty: there are not enough, or the first
+    // one may not leave. The caller must give the block to add_block() of this level.
+    template <typename May>
+    std::vector<Entry> take_for_block(const PageSizes& sizes, std::size_t& level, May&& may);
+    void add_block(std::size_t level, PagedBlock&& block);
+    // The block that the head of some priority will want next, when the head is short.
+    PagedBlock* block_to_load(const PageSizes& sizes);
+    PagedBlock* find_block(std::size_t level, BlockId id);
+    // Is it the first of its level, behind a head that is short?
+    bool is_wanted(std::size_t level, const PagedBlock& block, const PageSizes& sizes) const;
+    // Its messages are there: they become the end of the head.
+    void unpage(std::size_t level, std::vector<Entry> entries);
+    // Takes all blocks out; their messages are gone.
+    std::vector<PagedBlock> drop_blocks();
 
     // --- Replay: fast for what comes in order, right for what does not -----------------------------
 
-    // What was at that position before, when the message was said again.
-    std::optional<Entry> replay_stored(Entry entry);
-    // Calls `removed` with every entry of the range that is there, and takes it out.
-    template <typename Removed>
-    void replay_removed(Position first, Position last, Removed&& removed);
-    // The message at that position, now marked and counted; null: it is not there.
-    Message* replay_returned(Position position, std::uint32_t delivery_count);
-    // The journal has ended: what was replayed becomes ready.
-    void finish_replay(bool mark_redelivered);
+    // A stored message as the journal tells of it; its content stays there.
+    struct Replayed {
+        PagedEntry entry;
+        std::uint8_t priority = 0;
+        bool removed = false;
+    };
+    // Takes the place of what was said of the same position before.
+    void replay_stored(const Replayed& stored);
+    void replay_removed(Position first, Position last);
+    void replay_returned(Position position, std::uint32_t delivery_count);
+    // The journal has ended: what was replayed becomes ready, as blocks with numbers from `next_id`.
+    template <typename NextId>
+    void finish_replay(bool mark_redelivered, const PageSizes& sizes, NextId&& next_id);
 
     // --- What others keep here, each owned by the file named -------------------------------------
 
     // deliver.cpp
     bool due = false;
+    // paging.cpp: listed as one with more in memory than it needs.
+    bool is_pageable = false;
     ReadyConsumers ready_consumers;
     // consume.cpp: in the order they came.
     std::vector<Consumer*> consumers;
@@ -192,11 +251,32 @@ public:
     MessageCounters counters;
 
 private:
-    std::size_t level_index(const Message& message) const {
-        return std::min<std::size_t>(message.priority(), settings_.priority_max);
+    // What does not fit into memory, and what came after it.
+    struct Backlog {
+        std::deque<PagedBlock> blocks; // positions rise
+        Ring<Entry> tail;
+    };
+    // The messages of one priority.
+    struct Level {
+        Ring<Entry> head;
+        std::unique_ptr<Backlog> backlog; // null: everything is in the head
+
+        bool empty() const { return head.empty() && backlog == nullptr; }
+        Ring<Entry>& end() { return backlog ? backlog->tail : head; }
+    };
+
+    std::size_t level_index(std::uint8_t priority) const {
+        return std::min<std::size_t>(priority, settings_.priority_max);
     }
-    Ring<Entry>& level_of(const Message& message) {
-        return levels_.size() == 1 ? levels_[0] : levels_[level_index(message)];
+    Level& level_of(const Message& message) {
+        return levels_.size() == 1 ? levels_[0] : levels_[level_index(message.priority())];
+    }
+    Entry pop_from(Level& level) {
+        Entry entry = level.head.pop_front();
+        level.head.shrink_when_empty();
+        ready_ -= 1;
+        ready_bytes_ -= entry.message->body_size();
+        return entry;
     }
     void push_delayed(Entry&& entry);
     Entry pop_delayed();
@@ -205,6 +285,16 @@ private:
         while (level != 0 && levels_[level].empty()) --level;
         return level;
     }
+    // How many entries of this queue weigh that much, about; at least 1.
+    std::size_t entries_in(std::uint64_t bytes) const {
+        const std::uint64_t weight = ready_ == 0 ? 0 : ready_bytes_ / ready_;
+        return static_cast<std::size_t>(bytes / (weight + 1) + 1);
+    }
+    bool is_short(const Level& level, const PageSizes& sizes) const;
+    static void begin_backlog(Level& level, std::size_t kept);
+    static void end_backlog(Level& level);
+    Replayed* replay_find(Position position);
+    void replay_sort();
 
     Identity identity_;
     QueueSettings settings_;
@@ -213,39 +303,67 @@ private:
     std::uint64_t ready_ = 0;
     std::uint64_t ready_bytes_ = 0;
     Position next_position_ = 1;
-    std::vector<Ring<Entry>> levels_; // by priority, lowest first
+    Position redelivered_below_ = 0;
+    std::uint64_t paged_ = 0; // of those
+    std::vector<Level> levels_; // by priority, lowest first
     // Instead of levels_, of a queue that delays: by the time they are due.
     std::map<std::pair<Time, Position>, Entry> delayed_;
 
     struct Replay {
-        std::vector<Entry> ascending; // an entry without message was removed
-        std::map<Position, Entry> out_of_order;
-        // Nothing in `ascending` before this index is alive: removal mostly goes from the front.
-        std::size_t alive_from = 0;
+        Ring<Replayed> ascending;
+        std::map<Position, Replayed> out_of_order;
     };
-    // The first index of `ascending` with at least this position.
-    std::size_t replay_place(Position position) const;
-    Entry* replay_find(Position position);
     std::unique_ptr<Replay> replay_;
 };
 
-template <typename Removed>
-void Queue::replay_removed(Position first, Position last, Removed&& removed) {
-    if (!replay_) return;
-    std::vector<Entry>& ascending = replay_->ascending;
-    std::size_t& from = replay_->alive_from;
-    while (from < ascending.size() && !ascending[from].message) ++from;
-    std::size_t place = from;
-    if (place < ascending.size() && ascending[place].position < first) place = replay_place(first);
-    for (; place < ascending.size() && ascending[place].position <= last; ++place) {
-        if (!ascending[place].message) continue;
-        removed(ascending[place]);
-        ascending[place].message = {};
+template <typename May>
+std::vector<Entry> Queue::take_for_block(const PageSizes& sizes, std::size_t& level, May&& may) {
+    const std::size_t full = std::min(sizes.block_entries, entries_in(sizes.block_bytes));
+    const std::size_t window = std::min(sizes.window_entries, entries_in(2 * sizes.block_bytes));
+    std::vector<Entry> taken;
+    for (level = 0; level < levels_.size(); ++level) {
+        Level& from = levels_[level];
+        const std::size_t kept = from.backlog ? 0 : window;
+        if (from.end().size() < kept + full || !may(from.end()[kept])) continue;
+        if (!from.backlog) begin_backlog(from, kept);
+        Ring<Entry>& tail = from.backlog->tail;
+        taken.reserve(full);
+        std::uint64_t bytes = 0;
+        while (!tail.empty() && taken.size() < sizes.block_entries && bytes < sizes.block_bytes &&
+               may(tail.front())) {
+            bytes += tail.front().message->body_size();
+            taken.push_back(tail.pop_front());
+        }
+        tail.shrink();
+        return taken;
     }
-    std::map<Position, Entry>& others = replay_->out_of_order;
-    for (auto entry = others.lower_bound(first); entry != others.end() && entry->first <= last;
-         entry = others.erase(entry))
-        removed(entry->second);
+    return taken;
+}
+
+template <typename NextId>
+void Queue::finish_replay(bool mark_redelivered, const PageSizes& sizes, NextId&& next_id) {
+    if (!replay_) return;
+    replay_sort();
+    std::vector<std::optional<PagedBlock>> open(levels_.size());
+    Ring<Replayed>& all = replay_->ascending;
+    for (std::size_t at = 0; at < all.size(); ++at) {
+        Replayed& one = all[at];
+        if (one.removed) continue;
+        const std::size_t level = settings_.delays_for ? 0 : level_index(one.priority);
+        std::optional<PagedBlock>& block = open[level];
+        if (!block) block.emplace(next_id());
+        block->add(one.entry);
+        ready_ += 1;
+        ready_bytes_ += one.entry.body_bytes;
+        if (block->size() < sizes.block_entries && block->body_bytes() < sizes.block_bytes)
+            continue;
+        add_block(level, std::move(*block));
+        block.reset();
+    }
+    for (std::size_t level = 0; level < open.size(); ++level)
+        if (open[level]) add_block(level, std::move(*open[level]));
+    replay_.reset();
+    if (mark_redelivered) redelivered_below_ = next_position_;
 }
 
 } // namespace baton::broker::core

@@ -120,9 +120,13 @@ struct Unbound {
 // A persistent message entered durable queues; body once, however many they are. Nearly all
 // messages have one place, so the first one costs no allocation.
 struct MessageStored {
+    // Null while the journal is replayed: the content stays on the disk until it is wanted.
     MessageRef message;
     Place first;
     std::vector<Place> others;
+    // What the queues must know when `message` is null.
+    std::uint32_t body_bytes = 0;
+    std::uint8_t priority = 0;
 };
 
 // Messages left a queue for good: acknowledged, expired, dropped, purged or moved. Both ends of a

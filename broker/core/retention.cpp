@@ -1,25 +1,35 @@
-// Keeps the journal short: when too many sealed segments are kept, what still lives in the oldest is
-// said again, a bounded number per turn, until the segment holds nothing that matters. The list of
-// living messages is ordered by their records, so the oldest are found without a search.
+// Keeps the journal short: when it is much larger than what lives in it, what still lives in the
+// oldest segment is said again, a bounded number per turn, until the segment holds nothing that
+// matters. Living messages and blocks are found by their records, without a search.
 #include "broker/core/protocol.hpp"
 
 namespace baton::broker::core {
 
-void Protocol::on(const SegmentSealed& event) { sealed_.push_back(event); }
+void Protocol::on(const SegmentSealed& event) {
+    sealed_.push_back(event);
+    sealed_bytes_ += event.bytes;
+}
 
 void Protocol::say_again(Message& message) {
     state_.living(message, note(State::stored(message)));
 }
 
-void Protocol::retain() {
-    if (sealed_.empty()) return;
+// A full disk cannot wait until there are too many segments; but what would have to be copied would
+// fill it further.
+bool Protocol::wants_to_retain() {
+    if (sealed_.empty()) return false;
+    if (sealed_.size() > options_.sealed_segments_max &&
+        sealed_bytes_ > 2 * state_.durable_bytes())
+        return true;
     const RecordNumber last = sealed_.front().last;
-    if (sealed_.size() <= options_.sealed_segments_max) {
-        // A full disk cannot wait for that; but what would have to be copied would fill it further.
-        const Message* living = state_.oldest_living();
-        const bool is_dead = living == nullptr || living->notes.record > last;
-        if (!is_dead || !alarms_[static_cast<std::size_t>(Alarm::disk)]) return;
-    }
+    return alarms_[static_cast<std::size_t>(Alarm::disk)] &&
+           state_.any_living_up_to(last) == nullptr && !state_.any_block_up_to(last);
+}
+
+void Protocol::retain() {
+    retention_goes_on_ = false;
+    if (!wants_to_retain()) return;
+    const RecordNumber last = sealed_.front().last;
     if (definitions_said_at_ <= last) {
         std::vector<Record> definitions = state_.definitions();
         const RecordNumber first = last_record_ + 1;
@@ -27,14 +37,23 @@ void Protocol::retain() {
         definitions_said_at_ = first;
     }
     for (std::uint32_t count = 0; count < options_.repeats_per_turn_max; ++count) {
-        Message* oldest = state_.oldest_living();
-        if (oldest == nullptr || oldest->notes.record > last) {
-            turn_->forget_below = last + 1;
-            sealed_.pop_front();
+        if (Message* oldest = state_.any_living_up_to(last)) {
+            say_again(*oldest);
+            continue;
+        }
+        if (const auto id = state_.any_block_up_to(last)) {
+            // It goes on when the block has come.
+            const State::BlockPlace& place = *state_.block_place(*id);
+            if (PagedBlock* block = state_.queue(place.queue)->find_block(place.level, *id))
+                load(*block);
             return;
         }
-        say_again(*oldest);
+        turn_->forget_below = last + 1;
+        sealed_bytes_ -= sealed_.front().bytes;
+        sealed_.pop_front();
+        break;
     }
+    retention_goes_on_ = wants_to_retain();
 }
 
 } // namespace baton::broker::core

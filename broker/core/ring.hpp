@@ -4,6 +4,8 @@
 
 #include "base/assert.hpp"
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <memory>
 #include <new>
@@ -110,6 +112,11 @@ public:
         first_ = 0;
     }
 
+    // The same when little of it is left.
+    void shrink() {
+        if (capacity_ > shrink_above && size_ * 4 < capacity_) resize(fitting(size_));
+    }
+
     void swap(Ring& other) noexcept {
         std::swap(memory_, other.memory_);
         std::swap(capacity_, other.capacity_);
@@ -118,10 +125,14 @@ public:
     }
 
 private:
+    static constexpr std::size_t smallest = 8;
     static constexpr std::size_t shrink_above = 1024;
 
-    void grow() {
-        const std::size_t wanted = capacity_ == 0 ? 8 : capacity_ * 2;
+    void grow() { resize(capacity_ == 0 ? smallest : capacity_ * 2); }
+
+    static std::size_t fitting(std::size_t size) { return std::bit_ceil(std::max(size, smallest)); }
+
+    void resize(std::size_t wanted) {
         T* bigger = std::allocator<T>().allocate(wanted);
         for (std::size_t at = 0; at < size_; ++at) {
             T& from = (*this)[at];

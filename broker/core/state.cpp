@@ -22,7 +22,9 @@ bool User::has_tag(std::string_view tag) const {
     return std::find(put.tags.begin(), put.tags.end(), tag) != put.tags.end();
 }
 
-State::State(const Options& options) : quorum_delivery_limit_(options.quorum_delivery_limit) {}
+State::State(const Options& options)
+    : quorum_delivery_limit_(options.quorum_delivery_limit),
+      page_sizes_{options.window_entries, options.block_entries, options.block_bytes} {}
 
 // Messages may outlive the state in commands and records, where nobody asks for their neighbours.
 State::~State() = default;
@@ -302,9 +304,7 @@ void State::apply_one(const QueueDeleted& deleted, RecordNumber) {
     Queue* found = queue(deleted.id);
     if (found == nullptr) return;
     // Replay only: what it still holds goes with it. A living broker has emptied it before.
-    found->replay_removed(0, UINT64_MAX, [&](Entry& entry) {
-        forget_place(*entry.message, deleted.id, entry.position);
-    });
+    found->replay_removed(0, UINT64_MAX);
     if (found->is_declared())
         delete_queue(*found);
     else {
@@ -352,23 +352,27 @@ void State::unbind(const Unbound& unbound) {
 
 // --- Messages ------------------------------------------------------------------------------------
 
-void State::living(Message& message, RecordNumber number) {
-    if (message.notes.record != 0) dead(message);
-    message.notes.record = number;
-    message.notes.older = youngest_living_;
-    message.notes.younger = nullptr;
-    (youngest_living_ != nullptr ? youngest_living_->notes.younger : oldest_living_) = &message;
-    youngest_living_ = &message;
+void State::block_added(const PagedBlock& block, BlockPlace place) {
+    blocks_[block.id()] = place;
+    durable_bytes_ += block.journal_bytes();
+    if (block.oldest_record() != 0) blocks_by_record_.emplace(block.oldest_record(), block.id());
 }
 
-void State::dead(Message& message) {
-    if (message.notes.record == 0) return;
-    Message* older = message.notes.older;
-    Message* younger = message.notes.younger;
-    (older != nullptr ? older->notes.younger : oldest_living_) = younger;
-    (younger != nullptr ? younger->notes.older : youngest_living_) = older;
-    message.notes.older = message.notes.younger = nullptr;
-    message.notes.record = 0;
+void State::block_gone(const PagedBlock& block) {
+    blocks_.erase(block.id());
+    durable_bytes_ -= block.journal_bytes();
+    blocks_by_record_.erase({block.oldest_record(), block.id()});
+}
+
+const State::BlockPlace* State::block_place(BlockId id) const {
+    const auto found = blocks_.find(id);
+    return found == blocks_.end() ? nullptr : &found->second;
+}
+
+std::optional<BlockId> State::any_block_up_to(RecordNumber record) const {
+    if (blocks_by_record_.empty() || blocks_by_record_.begin()->first > record)
+        return std::nullopt;
+    return blocks_by_record_.begin()->second;
 }
 
 Queue& State::queue_or_placeholder(QueueId id) {
@@ -380,58 +384,50 @@ Queue& State::queue_or_placeholder(QueueId id) {
     return *place;
 }
 
-void State::forget_place(Message& message, QueueId queue, Position position) {
-    message.notes.durable.remove(queue, position);
-    if (message.notes.durable.empty()) dead(message);
-    left(message);
-}
-
 void State::apply_one(const MessageStored& stored, RecordNumber number) {
-    Message& message = *stored.message;
+    Queue::Replayed replayed;
+    const Message* message = stored.message.get();
+    replayed.priority = message != nullptr ? message->priority() : stored.priority;
+    PagedEntry& entry = replayed.entry;
+    entry.record = number;
+    entry.body_bytes = message != nullptr ? static_cast<std::uint32_t>(message->body_size())
+                                          : stored.body_bytes;
+    entry.sharers = static_cast<std::uint32_t>(1 + stored.others.size());
     const auto enter = [&](const Place& place) {
-        Entry entry{stored.message, place.position, place.expires_at, place.delivery_count,
-                    place.redelivered};
-        entered(message);
-        message.notes.durable.add(place);
-        const auto before = queue_or_placeholder(place.queue).replay_stored(std::move(entry));
-        if (before) forget_place(*before->message, place.queue, place.position);
+        entry.position = place.position;
+        entry.expires_at = place.expires_at;
+        entry.delivery_count = place.delivery_count;
+        entry.redelivered = place.redelivered;
+        queue_or_placeholder(place.queue).replay_stored(replayed);
     };
     enter(stored.first);
     for (const Place& place : stored.others) enter(place);
-    living(message, number);
 }
 
 void State::apply_one(const MessagesRemoved& removed, RecordNumber) {
     Queue* found = queue(removed.queue);
     if (found == nullptr) return;
     for (const PositionRange& range : removed.ranges)
-        found->replay_removed(range.first, range.last, [&](Entry& entry) {
-            forget_place(*entry.message, removed.queue, entry.position);
-        });
+        found->replay_removed(range.first, range.last);
 }
 
 void State::apply_one(const MessageReturned& returned, RecordNumber) {
-    Queue* found = queue(returned.queue);
-    if (found == nullptr) return;
-    Message* message = found->replay_returned(returned.position, returned.delivery_count);
-    if (message == nullptr) return;
-    Place* place = message->notes.durable.find(returned.queue, returned.position);
-    place->delivery_count = returned.delivery_count;
-    place->redelivered = true;
+    if (Queue* found = queue(returned.queue))
+        found->replay_returned(returned.position, returned.delivery_count);
 }
 
 void State::finish_replay(bool stopped_in_order) {
-    for (auto& [id, queue] : nameless_) {
-        queue->replay_removed(0, UINT64_MAX, [&, queue_id = id](Entry& entry) {
-            forget_place(*entry.message, queue_id, entry.position);
-        });
-        queues_.erase(id);
-    }
+    for (auto& [id, queue] : nameless_) queues_.erase(id);
     nameless_.clear();
     replaying_ = false;
     for (auto& [name, vhost] : vhosts_) apply_policies(*vhost);
     resettled_.clear();
-    for (auto& [id, queue] : queues_) queue->finish_replay(!stopped_in_order);
+    for (auto& [id, queue] : queues_) {
+        queue->finish_replay(!stopped_in_order, page_sizes_, [this] { return take_block_id(); });
+        queue->each_block([&, queue_id = id](std::size_t level, const PagedBlock& block) {
+            block_added(block, {queue_id, level});
+        });
+    }
 }
 
 // --- Looking -------------------------------------------------------------------------------------
@@ -545,10 +541,39 @@ MessageStored State::stored(Message& message) {
             message.notes.durable.others()};
 }
 
-std::vector<Record> State::snapshot() const {
+std::vector<Record> State::snapshot(
+    const std::function<MessageRef(RecordNumber)>& content) const {
+    std::map<RecordNumber, std::pair<MessageRef, std::vector<Place>>> stored;
+    living_.each([&](Message& message) {
+        auto& [held, places] = stored[message.notes.record];
+        held = MessageRef::share(message);
+        places.push_back(message.notes.durable.first());
+        for (const Place& place : message.notes.durable.others()) places.push_back(place);
+    });
+    for (const auto& [id, queue] : queues_)
+        queue->each_block([&, queue_id = id](std::size_t, const PagedBlock& block) {
+            for (const PagedEntry& entry : block.entries()) {
+                if (entry.record == 0) continue;
+                auto& [held, places] = stored[entry.record];
+                if (!held) held = content(entry.record);
+                places.push_back({queue_id, entry.position, entry.expires_at,
+                                  entry.delivery_count, entry.redelivered});
+            }
+        });
     std::vector<Record> records = definitions();
-    for (Message* message = oldest_living_; message != nullptr; message = message->notes.younger)
-        records.emplace_back(stored(*message));
+    for (auto& [record, message] : stored) {
+        auto& [held, places] = message;
+        std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+            return std::pair(a.queue, a.position) < std::pair(b.queue, b.position);
+        });
+        // What the journal says of a queue that does not count is whatever was last known.
+        for (Place& place : places) {
+            if (!queue(place.queue)->settings().delivery_limit) place.delivery_count = 0;
+            place.redelivered = place.delivery_count != 0;
+        }
+        records.emplace_back(
+            MessageStored{held, places.front(), {places.begin() + 1, places.end()}});
+    }
     return records;
 }
 

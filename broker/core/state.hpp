@@ -5,19 +5,22 @@
 //
 // Messages are the exception for speed: the handlers put entries into queues and take them out
 // themselves and tell State through entered() and left(), which keep the books: how many queues hold
-// a message, how many bytes are stored, and the list of messages whose records live, oldest first.
+// a message in memory, how many bytes that takes, and which records the journal must not forget.
 #pragma once
 
 #include "broker/core/exchange.hpp"
 #include "broker/core/ids.hpp"
+#include "broker/core/living.hpp"
 #include "broker/core/options.hpp"
 #include "broker/core/policy.hpp"
 #include "broker/core/queue.hpp"
 #include "broker/core/record.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -96,10 +99,33 @@ public:
     std::uint64_t stored_bytes() const { return stored_bytes_; }
 
     // The record that says this message has that number from now on.
-    void living(Message& message, RecordNumber number);
-    // It has left its last durable queue.
-    void dead(Message& message);
-    Message* oldest_living() const { return oldest_living_; }
+    void living(Message& message, RecordNumber number) {
+        if (message.notes.record == 0) durable_bytes_ += journal_bytes(message);
+        living_.add(message, number);
+    }
+    // It has left its last durable queue, or blocks remember the others.
+    void dead(Message& message) {
+        if (message.notes.record == 0) return;
+        durable_bytes_ -= journal_bytes(message);
+        living_.remove(message);
+    }
+    Message* any_living_up_to(RecordNumber record) { return living_.any_up_to(record); }
+    // What the journal must keep, about.
+    std::uint64_t durable_bytes() const { return durable_bytes_; }
+
+    // --- Blocks of messages that are not in memory -------------------------------------------------
+
+    struct BlockPlace {
+        QueueId queue;
+        std::size_t level = 0;
+    };
+    BlockId take_block_id() { return {next_block_id_++}; }
+    // It stands in this queue, and its records must be kept.
+    void block_added(const PagedBlock& block, BlockPlace place);
+    void block_gone(const PagedBlock& block);
+    const BlockPlace* block_place(BlockId id) const;
+    // The block with the oldest record, when that is this one or an older one.
+    std::optional<BlockId> any_block_up_to(RecordNumber record) const;
 
     // --- Look --------------------------------------------------------------------------------------
 
@@ -123,8 +149,9 @@ public:
 
     // Everything durable but the messages, as records that give it again.
     std::vector<Record> definitions() const;
-    // The same with the messages, in the order of their records.
-    std::vector<Record> snapshot() const;
+    // The same with the messages, in the order of their records; `content` gives those that are not
+    // in memory.
+    std::vector<Record> snapshot(const std::function<MessageRef(RecordNumber)>& content) const;
     // The record that says a living message again.
     static MessageStored stored(Message& message);
 
@@ -160,7 +187,9 @@ private:
     void apply_policies(Exchange& exchange);
     void add_limits_and_policies(std::vector<Record>& records) const;
     Queue& queue_or_placeholder(QueueId id);
-    void forget_place(Message& message, QueueId queue, Position position);
+    static std::uint64_t journal_bytes(const Message& message) {
+        return message.routing().size() + message.properties().size() + message.body_size() + 64;
+    }
     void remove_bindings_to(std::map<BindingOrder, Exchange*>& bound_to);
     void collect(Exchange& exchange, const RoutedMessage& message);
 
@@ -178,8 +207,12 @@ private:
     // While records are replayed policies are only kept: they are applied once, at the end.
     bool replaying_ = true;
     std::vector<Queue*> resettled_;
-    Message* oldest_living_ = nullptr;
-    Message* youngest_living_ = nullptr;
+    std::uint64_t durable_bytes_ = 0;
+    Living living_;
+    Queue::PageSizes page_sizes_;
+    std::uint64_t next_block_id_ = 1;
+    std::unordered_map<BlockId, BlockPlace> blocks_;
+    std::set<std::pair<RecordNumber, BlockId>> blocks_by_record_;
 
     std::uint64_t route_number_ = 0;
     bool route_is_cacheable_ = true;

@@ -386,10 +386,8 @@ Outcome<std::uint64_t> Protocol::delete_queue(const Vhost& vhost, std::string_vi
 
 std::uint64_t Protocol::purge(Queue& queue) {
     const std::uint64_t count = queue.ready();
-    while (queue.ready() != 0) {
-        Entry entry = queue.pop_to_drop();
-        forget(queue, entry);
-    }
+    forget_blocks(queue);
+    while (std::optional<Entry> entry = queue.pop_to_drop()) forget(queue, *entry);
     return count;
 }
 
@@ -408,6 +406,7 @@ void Protocol::delete_queue(Queue& queue) {
     }
     purge(queue);
     drop_held_letters(queue);
+    answer_waiting_gets(queue);
     forget_due(queue);
     deadlines_.cancel(queue.id());
     if (queue.is_exclusive())

@@ -12,6 +12,7 @@
 //      and without earlier turns waiting is durable at once.
 //   4. `forget_below`, when set, may be carried out (segments whose records all have smaller numbers
 //      deleted) once this turn's records are durable.
+//   5. `pages_out`, `loads` and `pages_gone` are carried out in this order, behind the records.
 //
 // A turn with records but with nothing that waits needs no sync of its own; writing it soon is
 // enough, and the next sync takes it along.
@@ -25,6 +26,21 @@
 
 namespace baton::broker::core {
 
+// The messages of a block that no record of the journal says: they are to be written to the pages,
+// which are forgotten with the process, so that loading the block gives them back.
+struct PageOut {
+    BlockId block;
+    std::vector<MessageRef> messages;
+};
+
+// Messages are wanted back in memory; the answer is the event Loaded. Asked for after the records
+// were handed to the journal and the page to the pages, in this turn or an earlier one.
+struct Load {
+    BlockId block;
+    std::vector<RecordNumber> records;
+    bool with_page = false;
+};
+
 struct Turn {
     TurnNumber number = 0;          // set by finish()
     RecordNumber first_record = 0;  // number of records[0]; the others follow; 0 without records
@@ -33,6 +49,9 @@ struct Turn {
     std::vector<Command> commands_when_durable;
     std::vector<Answer> answers;
     std::optional<RecordNumber> forget_below;
+    std::vector<PageOut> pages_out;
+    std::vector<Load> loads;
+    std::vector<BlockId> pages_gone; // their pages are not needed any more
 
     bool waits_for_journal() const { return !commands_when_durable.empty() || !answers.empty(); }
 
@@ -44,6 +63,9 @@ struct Turn {
         commands_when_durable.clear();
         answers.clear();
         forget_below.reset();
+        pages_out.clear();
+        loads.clear();
+        pages_gone.clear();
     }
 };
 

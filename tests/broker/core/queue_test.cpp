@@ -43,7 +43,7 @@ TEST(Queue, GivesHigherPrioritiesFirstAndDropsLowerOnesFirst) {
     push(queue, "c", 0);
     push(queue, "d", 5);
 
-    EXPECT_EQ(body_of(queue.pop_to_drop()), "c");
+    EXPECT_EQ(body_of(queue.pop_to_drop().value()), "c");
     EXPECT_EQ(drained(queue), "bda");
 }
 
@@ -105,23 +105,33 @@ TEST(Queue, KnowsWhenItIsFullAndWhenOver) {
 
 TEST(Queue, ReplaysWhatWasSaidAgainOutOfOrder) {
     Queue queue(QueueId{1});
-    for (Position position : {3U, 4U, 5U, 6U}) queue.replay_stored({message("x"), position});
-    std::vector<Position> removed;
-    queue.replay_removed(4, 5, [&](Entry& entry) { removed.push_back(entry.position); });
-    queue.replay_stored({message("1"), 1});
-    EXPECT_TRUE(queue.replay_stored({message("3"), 3}).has_value()) << "said again: it was there";
-    queue.replay_stored({message("2"), 2});
-    queue.replay_removed(2, 2, [&](Entry& entry) { removed.push_back(entry.position); });
+    const auto store = [&](Position position, RecordNumber record) {
+        queue.replay_stored({{.position = position, .record = record, .body_bytes = 1}});
+    };
+    for (Position position : {3U, 4U, 5U, 6U}) store(position, position);
+    queue.replay_removed(4, 5);
+    store(1, 10);
+    store(3, 11); // said again
+    store(2, 12);
+    queue.replay_removed(2, 2);
     Queue::Identity identity;
     identity.id = QueueId{1};
     queue.become(std::move(identity), {});
 
-    queue.finish_replay(true);
+    std::uint64_t blocks = 0;
+    queue.finish_replay(true, {4, 2, 100}, [&] { return BlockId{++blocks}; });
 
-    EXPECT_EQ(removed, (std::vector<Position>{4, 5, 2}));
-    EXPECT_TRUE(queue.front().redelivered);
-    EXPECT_EQ(drained(queue), "13x");
+    std::vector<std::pair<Position, RecordNumber>> found;
+    queue.each_block([&](std::size_t, const PagedBlock& block) {
+        for (const PagedEntry& entry : block.entries()) {
+            found.emplace_back(entry.position, entry.record);
+            EXPECT_TRUE(queue.is_redelivered(entry));
+        }
+    });
+    EXPECT_EQ(found, (std::vector<std::pair<Position, RecordNumber>>{{1, 10}, {3, 11}, {6, 6}}));
+    EXPECT_EQ(queue.ready(), 3U);
     EXPECT_EQ(queue.next_position(), 7U);
+    EXPECT_FALSE(queue.has_front());
 }
 
 TEST(ReadyConsumers, TakeTurnsWithinTheHighestPriority) {

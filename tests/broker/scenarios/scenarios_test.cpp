@@ -61,7 +61,7 @@ TEST_P(Scenario, HappensAsTold) {
         std::ofstream(path) << now;
     else
         EXPECT_EQ(told, now);
-    EXPECT_EQ(durable_state(story.broker()), durable_state(*story.recovered()))
+    EXPECT_EQ(story.durable_state(story.broker()), story.durable_state(*story.recovered()))
         << "replaying the records gives another state";
 }
 

@@ -101,21 +101,22 @@ amqp::FieldValue list_from(const std::string& text) {
     return amqp::FieldValue(std::move(array));
 }
 
-// A record as the journal gives it back: with a message of its own. Two brokers never share one.
+// A message as the disk gives it back. Two brokers never share one.
+MessageRef copy_of(const Message& message) {
+    MessageParts parts;
+    parts.exchange = message.exchange();
+    parts.routing_key = message.routing_key();
+    parts.properties = message.properties();
+    parts.body = message.body();
+    parts.persistent = message.is_persistent();
+    parts.priority = message.priority();
+    parts.ttl_millis = message.ttl_millis();
+    return Message::make(parts);
+}
+
 Record as_from_disk(const Record& record) {
     Record copy = record;
-    if (auto* stored = std::get_if<MessageStored>(&copy)) {
-        const Message& message = *stored->message;
-        MessageParts parts;
-        parts.exchange = message.exchange();
-        parts.routing_key = message.routing_key();
-        parts.properties = message.properties();
-        parts.body = message.body();
-        parts.persistent = message.is_persistent();
-        parts.priority = message.priority();
-        parts.ttl_millis = message.ttl_millis();
-        stored->message = Message::make(parts);
-    }
+    if (auto* stored = std::get_if<MessageStored>(&copy)) stored->message = copy_of(*stored->message);
     return copy;
 }
 
@@ -123,7 +124,7 @@ const std::set<std::string_view> own_words{"ch", "tag", "priority", "times", "ke
 
 } // namespace
 
-Story::Story() {
+Story::Story(Options options) : options_(std::move(options)) {
     options_.seed = 7;
     options_.first_user_password_hash = "hash";
     options_.sealed_segments_max = 1;
@@ -157,16 +158,53 @@ void Story::keep_records() {
     if (turn_.forget_below) records_.erase(records_.begin(), records_.lower_bound(*turn_.forget_below));
 }
 
+void Story::keep_pages() {
+    for (PageOut& page : turn_.pages_out) {
+        std::vector<MessageRef>& kept = pages_[page.block];
+        for (const MessageRef& message : page.messages) kept.push_back(copy_of(*message));
+    }
+    for (Load& load : turn_.loads) loads_.push_back(std::move(load));
+    for (const BlockId block : turn_.pages_gone) pages_.erase(block);
+}
+
+void Story::bring_loads() {
+    for (const Load& load : std::exchange(loads_, {})) {
+        Loaded loaded{load.block, {}, {}};
+        for (const RecordNumber number : load.records) {
+            const auto found = records_.find(number);
+            loaded.recorded.push_back(
+                found == records_.end()
+                    ? MessageRef()
+                    : copy_of(*std::get<MessageStored>(found->second).message));
+        }
+        if (load.with_page && pages_.contains(load.block))
+            for (const MessageRef& message : pages_[load.block])
+                loaded.paged.push_back(copy_of(*message));
+        apply(std::move(loaded));
+    }
+}
+
 std::vector<std::string> Story::finish() {
-    broker_->finish(now_, turn_);
-    keep_records();
-    std::vector<std::string> lines = printer_.print(turn_);
+    std::vector<std::string> lines;
+    finish_turn(lines);
+    while (!loads_.empty() && !holding_loads_) {
+        bring_loads();
+        finish_turn(lines);
+    }
     if (std::exchange(shows_state_, false)) show_state();
     lines.insert(lines.end(), extra_lines_.begin(), extra_lines_.end());
     extra_lines_.clear();
+    return lines;
+}
+
+void Story::finish_turn(std::vector<std::string>& lines) {
+    broker_->finish(now_, turn_);
+    keep_records();
+    const std::vector<std::string> said = printer_.print(turn_);
+    lines.insert(lines.end(), said.begin(), said.end());
+    keep_pages();
     if (!holding_) broker_->durable_up_to(turn_.number);
     turn_.clear();
-    return lines;
 }
 
 // --- Connections and channels --------------------------------------------------------------------
@@ -424,10 +462,13 @@ bool Story::tell_house(const Words& words) {
     } else if (words.verb == "restart") {
         connections_.clear();
         channels_.clear();
+        loads_.clear();
+        pages_.clear();
         start();
+        keep_pages();
         turn_.clear();
     } else if (words.verb == "seal") {
-        apply(SegmentSealed{sealed_up_to_ + 1, last_record_});
+        apply(SegmentSealed{sealed_up_to_ + 1, last_record_, 1'000'000});
         sealed_up_to_ = last_record_;
     } else if (words.verb == "state") {
         shows_state_ = true;
@@ -559,10 +600,13 @@ void Story::show_state() {
                                                binding.destination, binding.routing_key));
 }
 
-std::string durable_state(const Broker& broker) {
+std::string Story::durable_state(const Broker& broker) const {
     Printer printer;
     std::string text;
-    for (const Record& record : broker.snapshot()) text += printer.print(record) + "\n";
+    const auto content = [this](RecordNumber number) {
+        return std::get<MessageStored>(records_.at(number)).message;
+    };
+    for (const Record& record : broker.snapshot(content)) text += printer.print(record) + "\n";
     return text;
 }
 

@@ -37,7 +37,8 @@ namespace baton::broker::core {
 
 class Story {
 public:
-    Story();
+    // `options` replaces the limits of a story; names and users are the story's.
+    explicit Story(Options options = {});
 
     // One event, in the turn that is being made.
     void tell(std::string_view line);
@@ -47,6 +48,11 @@ public:
     Broker& broker() { return *broker_; }
     // A broker made from the records so far, as after a crash.
     std::unique_ptr<Broker> recovered() const;
+    // Everything durable in a broker of this story as text, for comparing two.
+    std::string durable_state(const Broker& broker) const;
+    // What left memory comes back with the end of the turn. Unless it is held back: then with this.
+    void hold_loads(bool hold) { holding_loads_ = hold; }
+    void bring_loads();
     Time now() const { return now_; }
 
 private:
@@ -70,6 +76,8 @@ private:
     void tell_topology_request(const Words& words);
     void ask(AdministrationRequest wish);
     void keep_records();
+    void keep_pages();
+    void finish_turn(std::vector<std::string>& lines);
     void show_state();
 
     Options options_;
@@ -82,12 +90,12 @@ private:
     std::map<RecordNumber, Record> records_;
     RecordNumber last_record_ = 0;
     RecordNumber sealed_up_to_ = 0;
+    std::map<BlockId, std::vector<MessageRef>> pages_;
+    std::vector<Load> loads_;
+    bool holding_loads_ = false;
     bool holding_ = false;
     bool shows_state_ = false;
     std::vector<std::string> extra_lines_;
 };
-
-// Everything durable as text, for comparing two brokers.
-std::string durable_state(const Broker& broker);
 
 } // namespace baton::broker::core
