@@ -123,7 +123,7 @@ public:
         return on_core_thread<Outcome<void>>([this](runtime::CoreLoop&) -> Outcome<void> {
             // Not earlier: what the thread reports belongs behind the end of the recovery.
             journal_thread_ = std::make_unique<journal::JournalThread>(
-                std::move(journal_), *directory_, journal_listener());
+                std::move(journal_), std::move(pages_), *directory_, journal_listener());
             core_.finish_recovery(last_record_);
             put_users();
             return boost::system::in_place_value;
@@ -200,7 +200,10 @@ private:
                                           .first_record = work.first_record,
                                           .records = std::move(work.records),
                                           .needs_sync = work.needs_sync,
-                                          .forget_below = work.forget_below});
+                                          .forget_below = work.forget_below,
+                                          .pages_out = std::move(work.pages_out),
+                                          .loads = std::move(work.loads),
+                                          .pages_gone = std::move(work.pages_gone)});
                 },
             .alarm = [this](std::optional<Time> due) { set_alarm(due); },
             .wake = [this] { asio::post(threads_.context(0), [this] { core_.run_posted(); }); }};
@@ -229,7 +232,9 @@ private:
     const std::string dummy_hash_ = net::hash_password("nobody");
     std::optional<journal::DataFolderLock> lock_;
     std::unique_ptr<journal::Directory> directory_;
+    std::unique_ptr<journal::Directory> pages_directory_;
     std::unique_ptr<journal::Journal> journal_; // until its thread has it
+    std::unique_ptr<journal::Pages> pages_;     // likewise
     std::unique_ptr<journal::JournalThread> journal_thread_;
     core::RecordNumber last_record_ = 0;
     std::vector<BoundAddress> endpoints_;
@@ -254,7 +259,7 @@ Outcome<void> BrokerService::Inside::recover() {
     journal_options.prepares_segments = false;
     journal::RecoveryReport report;
     const auto visit = [this](const journal::RecordView& view) -> Outcome<void> {
-        auto record = journal::decode_record(view.type, view.payload);
+        auto record = journal::decode_record_without_content(view.type, view.payload);
         if (!record)
             return Failure{record.error(),
                            fmt::format("record {} of kind {} cannot be read: {}", view.number,
@@ -263,6 +268,8 @@ Outcome<void> BrokerService::Inside::recover() {
         return {};
     };
     BATON_ASSIGN(journal_, journal::Journal::open(*directory_, journal_options, visit, report));
+    BATON_ASSIGN(pages_directory_, journal::open_posix_directory(options_.data_folder + "/pages"));
+    BATON_ASSIGN(pages_, journal::Pages::open(*pages_directory_));
     last_record_ = journal_->next_record() - 1;
     if (!report.cut.empty()) log::warning("broker", report.cut);
     for (const std::string& place : report.salvaged)
@@ -283,8 +290,20 @@ journal::JournalListener BrokerService::Inside::journal_listener() {
                     post([this, turn] { core_.durable_up_to(turn); });
                 },
             .segment_sealed =
-                [this, post](core::RecordNumber first, core::RecordNumber last) {
-                    post([this, first, last] { core_.apply(core::SegmentSealed{first, last}); });
+                [this, post](const journal::SealedSegment& segment) {
+                    post([this, sealed = core::SegmentSealed{segment.first_record,
+                                                             segment.last_record,
+                                                             segment.bytes}] {
+                        core_.apply(sealed);
+                    });
+                },
+            .loaded =
+                [this, post](core::BlockId block, std::vector<core::MessageRef> recorded,
+                             std::vector<core::MessageRef> paged) {
+                    post([this, loaded = core::Loaded{block, std::move(recorded),
+                                                      std::move(paged)}]() mutable {
+                        core_.apply(std::move(loaded));
+                    });
                 },
             .disk_full =
                 [this, post](bool full) {

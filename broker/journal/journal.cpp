@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 namespace baton::broker::journal {
 namespace {
@@ -67,6 +68,7 @@ void Journal::add_to_batch(const Entry& entry, std::uint64_t size) {
                             .type = entry.type,
                             .group_goes_on = entry.group_goes_on,
                             .payload = {}};
+    current_index_.add(record.number, record.offset);
     encode_record_header(scratch_.data() + begin, record, head, body);
     std::byte* at = scratch_.data() + begin + record_header_size;
     if (!head.empty()) std::memcpy(at, head.data(), head.size());
@@ -126,7 +128,8 @@ Outcome<void> Journal::begin_next_segment(std::uint64_t room) {
     }
     // Best effort: the zeros behind the end are harmless, they only take space.
     (void)current_.file->truncate(end_);
-    sealed_.push_back({current_.number, first_in_current_, next_record_ - 1, end_});
+    sealed_.push_back({current_.number, first_in_current_, next_record_ - 1, end_,
+                       std::exchange(current_index_, {})});
     current_ = std::move(*next_);
     next_.reset();
     room_wanted_ = 0;
@@ -161,6 +164,9 @@ std::vector<SealedSegment> Journal::take_newly_sealed() {
 
 Outcome<void> Journal::forget_up_to(std::uint64_t record) {
     while (!sealed_.empty() && sealed_.front().last_record <= record) {
+        std::erase_if(open_, [&](const OpenSegment& open) {
+            return open.number == sealed_.front().number;
+        });
         BATON_TRY(directory_.remove(segment_name(sealed_.front().number)));
         // One by one: if a crash could bring back the older of two alone, the next start would
         // miss the one between and take that for damage.

@@ -11,6 +11,7 @@
 
 #include "broker/journal/file.hpp"
 #include "broker/journal/format.hpp"
+#include "broker/journal/segment_index.hpp"
 
 #include <deque>
 #include <functional>
@@ -51,6 +52,7 @@ struct SealedSegment {
     std::uint64_t first_record = 0;
     std::uint64_t last_record = 0;
     std::uint64_t bytes = 0;
+    SegmentIndex index;
 };
 
 class Journal {
@@ -81,6 +83,11 @@ public:
     Outcome<void> write();
     // Makes everything appended durable.
     Outcome<void> commit();
+
+    // Visits these records in their order, everything in front of next_record() that was written; a
+    // record that is not kept any more comes with type 0. Errc::damaged or an error of the disk:
+    // what was durable is lost.
+    Outcome<void> read(std::span<const std::uint64_t> records, const Visitor& visit);
 
     // Bytes gathered since the last write.
     std::uint64_t waiting_bytes() const { return batch_bytes_; }
@@ -117,6 +124,20 @@ private:
         std::size_t size = 0;
     };
 
+    struct OpenSegment {
+        std::uint64_t number = 0;
+        std::unique_ptr<File> file;
+    };
+    // A segment as read() sees it.
+    struct Span {
+        std::uint64_t segment = 0;
+        std::uint64_t last_record = 0;
+        std::uint64_t end = 0;
+        const SegmentIndex* index = nullptr;
+    };
+    std::optional<Span> span_with(std::uint64_t record) const;
+    Outcome<File*> file_of(std::uint64_t number);
+
     void add_to_batch(const Entry& entry, std::uint64_t size);
     Outcome<void> begin_next_segment(std::uint64_t room);
     Wish next_segment(std::uint64_t room) const;
@@ -133,6 +154,9 @@ private:
     std::uint64_t next_record_ = 1;
     std::uint64_t durable_record_ = 0;
     std::uint64_t room_wanted_ = 0; // by a record that did not fit
+    SegmentIndex current_index_;
+    std::vector<OpenSegment> open_; // for reading, the last used first
+    std::vector<std::byte> read_buffer_;
     // The batch.
     std::vector<std::byte> scratch_;
     std::vector<Piece> pieces_;

@@ -4,6 +4,10 @@
 #include "base/overloaded.hpp"
 #include "broker/journal/record_codec.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace baton::broker::journal {
 namespace {
 
@@ -15,9 +19,12 @@ constexpr Duration retry_pause = std::chrono::milliseconds(500);
 
 } // namespace
 
-JournalThread::JournalThread(std::unique_ptr<Journal> journal, Directory& directory,
-                             JournalListener listener)
-    : journal_(std::move(journal)), directory_(directory), listener_(std::move(listener)) {
+JournalThread::JournalThread(std::unique_ptr<Journal> journal, std::unique_ptr<Pages> pages,
+                             Directory& directory, JournalListener listener)
+    : journal_(std::move(journal)),
+      pages_(std::move(pages)),
+      directory_(directory),
+      listener_(std::move(listener)) {
     preparer_ = Thread("journal-prepare", [this] { run_preparer(); });
     thread_ = Thread("journal", [this] { run(); });
 }
@@ -53,18 +60,69 @@ void JournalThread::run() {
         std::vector<Item> items = wish_failed_ ? mailbox_.take(retry_pause) : mailbox_.take();
         if (items.empty() && mailbox_.is_closed()) break;
         for (Item& item : items)
-            std::visit(Overloaded{[this](Work& work) { waiting_.push_back(std::move(work)); },
+            std::visit(Overloaded{[this](Work& work) { take(std::move(work)); },
                                   [this](Prepared& prepared) { take(std::move(prepared)); }},
                        item);
         if (failed_) continue;
         wish_failed_ = false;
         if (auto written = write_waiting(); !written) fail(written.error());
+        if (failed_) continue;
+        if (auto served = serve_loads(); !served) fail(served.error());
         if (!failed_) wish_for_segment();
     }
     if (failed_) return;
     // What still waits for space on a full disk was promised to nobody and is lost.
     if (auto done = journal_->commit(); !done) return fail(done.error());
     if (last_turn_ > reported_turn_) listener_.durable_up_to(last_turn_);
+}
+
+void JournalThread::take(Work work) {
+    if (!work.pages_out.empty() || !work.loads.empty() || !work.pages_gone.empty())
+        paging_.push_back({std::move(work.pages_out), std::move(work.loads),
+                           std::move(work.pages_gone)});
+    if (!work.records.empty() || work.forget_below) waiting_.push_back(std::move(work));
+}
+
+// What is wanted was written, since everything that came with it or before has been; unless the disk
+// is full, and then only what has to wait for space waits.
+Outcome<void> JournalThread::serve_loads() {
+    std::vector<core::Load> unwritten;
+    for (Paging& paging : paging_) {
+        for (const core::PageOut& page : paging.pages_out) BATON_TRY(pages_->put(page));
+        for (core::Load& wanted : paging.loads) {
+            const auto youngest = std::ranges::max_element(wanted.records);
+            if (youngest != wanted.records.end() && *youngest >= journal_->next_record())
+                unwritten.push_back(std::move(wanted));
+            else
+                BATON_TRY(load(wanted));
+        }
+        for (const core::BlockId block : paging.pages_gone) pages_->drop(block);
+    }
+    paging_.clear();
+    if (!unwritten.empty()) paging_.push_back({{}, std::move(unwritten), {}});
+    return {};
+}
+
+Outcome<void> JournalThread::load(const core::Load& wanted) {
+    std::vector<core::MessageRef> recorded;
+    recorded.reserve(wanted.records.size());
+    const auto visit = [&](const RecordView& view) -> Outcome<void> {
+        recorded.emplace_back();
+        if (!is_message_stored(view.type)) return {};
+        auto message = decode_message(view.payload);
+        if (!message)
+            return Failure{message.error(),
+                           fmt::format("record {} cannot be read back", view.number)};
+        recorded.back() = std::move(*message);
+        return {};
+    };
+    BATON_TRY(journal_->read(wanted.records, visit));
+    std::vector<core::MessageRef> paged;
+    if (wanted.with_page) {
+        BATON_ASSIGN(paged, pages_->read(wanted.block));
+    }
+    listener_.loaded(wanted.block, std::move(recorded), std::move(paged));
+    return {};
 }
 
 void JournalThread::take(Prepared prepared) {
@@ -141,7 +199,7 @@ Outcome<bool> JournalThread::append(const Work& work) {
 void JournalThread::report_sealed() {
     for (const SealedSegment& segment : journal_->take_newly_sealed())
         if (segment.last_record >= segment.first_record)
-            listener_.segment_sealed(segment.first_record, segment.last_record);
+            listener_.segment_sealed(segment);
 }
 
 void JournalThread::wish_for_segment() {
@@ -161,6 +219,7 @@ void JournalThread::set_disk_full(bool full) {
 void JournalThread::fail(const Failure& failure) {
     failed_ = true;
     waiting_.clear();
+    paging_.clear();
     in_batch_.clear();
     listener_.failed(failure);
 }

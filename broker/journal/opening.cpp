@@ -131,8 +131,8 @@ private:
         report_.bytes += end;
         keep_open_group();
         const std::uint64_t last = last_record_;
-        journal_->sealed_.push_back(
-            {number_, first_record_ != 0 ? first_record_ : last + 1, last, end});
+        journal_->sealed_.push_back({number_, first_record_ != 0 ? first_record_ : last + 1, last,
+                                     end, std::exchange(index_, {})});
         return {};
     }
 
@@ -202,6 +202,7 @@ private:
         last_record_ = record.number;
         if (first_record_ == 0) first_record_ = record.number;
         ++report_.records;
+        index_.add(record.number, record.offset);
         if (record.type == gap_type) {
             group_.clear();
             return {};
@@ -370,6 +371,8 @@ private:
         journal_->current_ = {last.number, capacity, std::move(file)};
         journal_->end_ = journal_->synced_end_ = last.bytes;
         journal_->first_in_current_ = std::min(last.first_record, journal_->next_record_);
+        journal_->current_index_ = std::move(last.index);
+        journal_->current_index_.cut(journal_->next_record_);
         return {};
     }
 
@@ -397,6 +400,7 @@ private:
     std::string path_;
     std::unique_ptr<File> file_;
     std::vector<std::byte> bytes_;
+    SegmentIndex index_;
     std::uint64_t first_record_ = 0;
     std::uint64_t last_record_ = 0;
     std::vector<Grouped> group_;

@@ -97,7 +97,7 @@ void write_head(amqp::Writer& out, const core::MessageStored& record) {
     out.long_string(as_text(message.properties()));
 }
 
-core::MessageStored read_message(amqp::Reader& in) {
+core::MessageStored read_message(amqp::Reader& in, bool with_content) {
     core::MessageParts parts;
     const std::uint8_t flags = in.u8();
     parts.persistent = (flags & message_is_persistent) != 0;
@@ -113,7 +113,9 @@ core::MessageStored read_message(amqp::Reader& in) {
     parts.routing_key = in.short_string();
     parts.properties = as_bytes(in.long_string());
     parts.body = in.bytes(in.rest().size());
-    if (!in.failed()) record.message = core::Message::make(parts);
+    record.priority = parts.priority;
+    record.body_bytes = static_cast<std::uint32_t>(parts.body.size());
+    if (with_content && !in.failed()) record.message = core::Message::make(parts);
     return record;
 }
 
@@ -380,7 +382,7 @@ std::optional<core::Record> read_definition(Kind kind, amqp::Reader& in) {
 }
 
 std::optional<core::Record> read_record(Kind kind, amqp::Reader& in) {
-    if (kind == Kind::message_stored) return read_message(in);
+    if (kind == Kind::message_stored) return read_message(in, true);
     if (kind == Kind::messages_removed) return read_removed(in);
     if (kind == Kind::message_returned)
         return core::MessageReturned{{in.u64()}, in.u64(), in.u32()};
@@ -401,12 +403,36 @@ EncodedRecord encode_record(const core::Record& record, amqp::Buffer& buffer) {
     return encoded;
 }
 
-Result<core::Record> decode_record(std::uint8_t kind, ByteView payload) {
-    amqp::Reader in(payload);
-    auto record = read_record(static_cast<Kind>(kind), in);
+namespace {
+
+Result<core::Record> finished(std::optional<core::Record> record, const amqp::Reader& in) {
     if (!record) return make_error_code(Errc::newer_format);
     if (!in.finish()) return make_error_code(Errc::damaged);
     return std::move(*record);
+}
+
+} // namespace
+
+Result<core::Record> decode_record(std::uint8_t kind, ByteView payload) {
+    amqp::Reader in(payload);
+    return finished(read_record(static_cast<Kind>(kind), in), in);
+}
+
+Result<core::Record> decode_record_without_content(std::uint8_t kind, ByteView payload) {
+    if (!is_message_stored(kind)) return decode_record(kind, payload);
+    amqp::Reader in(payload);
+    return finished(read_message(in, false), in);
+}
+
+Result<core::MessageRef> decode_message(ByteView payload) {
+    amqp::Reader in(payload);
+    core::MessageStored stored = read_message(in, true);
+    if (!in.finish()) return make_error_code(Errc::damaged);
+    return std::move(stored.message);
+}
+
+bool is_message_stored(std::uint8_t kind) {
+    return kind == static_cast<std::uint8_t>(Kind::message_stored);
 }
 
 } // namespace baton::broker::journal

@@ -30,4 +30,13 @@ EncodedRecord encode_record(const core::Record& record, amqp::Buffer& buffer);
 // Errc::newer_format for a kind of a later version.
 Result<core::Record> decode_record(std::uint8_t kind, ByteView payload);
 
+// The same, but of a message only what its queues must know: replay leaves the content where it is.
+Result<core::Record> decode_record_without_content(std::uint8_t kind, ByteView payload);
+
+// The message of a MessageStored.
+Result<core::MessageRef> decode_message(ByteView payload);
+
+// Does a record of this kind hold a message?
+bool is_message_stored(std::uint8_t kind);
+
 } // namespace baton::broker::journal

@@ -49,16 +49,23 @@ void CoreLoop::hand_out() {
     hand_out_commands(turn_.commands);
     const bool waits = turn_.waits_for_journal();
     const bool has_records = !turn_.records.empty();
-    if (has_records || turn_.forget_below) {
-        if (waits) last_synced_ = turn_.number;
+    const bool pages = !turn_.pages_out.empty() || !turn_.loads.empty() ||
+                       !turn_.pages_gone.empty();
+    if (has_records || turn_.forget_below || pages) {
+        // A turn without records has nothing to be synced; it waits for those before it.
+        const bool needs_sync = waits && has_records;
+        if (needs_sync) last_synced_ = turn_.number;
         // The next turn will be about as large.
         std::vector<core::Record> next;
         next.reserve(std::min<std::size_t>(turn_.records.size(), 1024));
         sinks_.journal({.turn = turn_.number,
                         .first_record = turn_.first_record,
                         .records = std::exchange(turn_.records, std::move(next)),
-                        .needs_sync = waits,
-                        .forget_below = turn_.forget_below});
+                        .needs_sync = needs_sync,
+                        .forget_below = turn_.forget_below,
+                        .pages_out = std::exchange(turn_.pages_out, {}),
+                        .loads = std::exchange(turn_.loads, {}),
+                        .pages_gone = std::exchange(turn_.pages_gone, {})});
     }
     if (waits) {
         if (has_records || !waiting_.empty()) {

@@ -23,6 +23,9 @@ struct JournalWork {
     std::vector<core::Record> records;
     bool needs_sync = false;
     std::optional<core::RecordNumber> forget_below;
+    std::vector<core::PageOut> pages_out;
+    std::vector<core::Load> loads;
+    std::vector<core::BlockId> pages_gone;
 };
 
 struct CoreSinks {

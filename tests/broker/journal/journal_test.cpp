@@ -220,5 +220,45 @@ TEST(Journal, WhatWasReportedDurableSurvivesAnySeriesOfCrashes) {
     }
 }
 
+TEST(Journal, AnyRecordCanBeReadBackUntilItsSegmentIsForgotten) {
+    SimDisk disk;
+    Random random(5);
+    Opened opened = open_journal(disk);
+    std::uint64_t forgotten = 0;
+    for (int round = 0; round < 60; ++round) {
+        Journal& journal = *opened.journal;
+        for (std::uint64_t count = random.below(40); count != 0; --count)
+            ASSERT_TRUE(append_next(journal));
+        ASSERT_TRUE(random.below(2) == 0 ? journal.write() : journal.commit());
+        if (round % 20 == 19) {
+            ASSERT_TRUE(journal.commit());
+            if (journal.sealed().size() > 3) {
+                forgotten = journal.sealed()[1].last_record;
+                ASSERT_TRUE(journal.forget_up_to(forgotten));
+            }
+        }
+        std::vector<std::uint64_t> wanted;
+        for (std::uint64_t number = 1; number < journal.next_record(); ++number)
+            if (random.below(4) == 0) wanted.push_back(number);
+        if (random.below(3) == 0 && !wanted.empty()) std::swap(wanted.front(), wanted.back());
+        std::size_t at = 0;
+        ASSERT_TRUE(journal.read(wanted, [&](const RecordView& record) -> Outcome<void> {
+            EXPECT_EQ(record.number, wanted[at++]);
+            if (record.number <= forgotten)
+                EXPECT_EQ(record.type, 0);
+            else
+                EXPECT_EQ(as_text(record.payload), text_of_record(record.number));
+            return {};
+        }));
+        EXPECT_EQ(at, wanted.size());
+        if (round % 7 == 6) {
+            ASSERT_TRUE(journal.commit());
+            opened = open_journal(disk);
+            ASSERT_TRUE(opened.ok()) << opened.complaint;
+        }
+    }
+    EXPECT_GT(forgotten, 0U);
+}
+
 } // namespace
 } // namespace baton::test

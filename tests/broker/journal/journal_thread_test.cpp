@@ -1,3 +1,4 @@
+#include "broker/core/event.hpp"
 #include "broker/journal/journal_thread.hpp"
 #include "broker/journal/record_codec.hpp"
 #include "tests/support/sim_disk.hpp"
@@ -5,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 namespace baton::test {
 namespace {
@@ -39,11 +41,18 @@ public:
         next_record = (*opened)->next_record();
         using enum Said::Kind;
         thread = std::make_unique<JournalThread>(
-            std::move(*opened), disk,
+            std::move(*opened), *Pages::open(pages_disk), disk,
             JournalListener{
                 .durable_up_to = [this](TurnNumber turn) { said_.put({durable, turn}); },
-                .segment_sealed = [this](core::RecordNumber,
-                                         core::RecordNumber last) { said_.put({sealed, last}); },
+                .segment_sealed =
+                    [this](const SealedSegment& segment) {
+                        said_.put({sealed, segment.last_record});
+                    },
+                .loaded =
+                    [this](core::BlockId block, std::vector<core::MessageRef> recorded,
+                           std::vector<core::MessageRef> paged) {
+                        loads.put({block, std::move(recorded), std::move(paged)});
+                    },
                 .disk_full = [this](bool is_full) { said_.put({is_full ? full : space, 0}); },
                 .failed = [this](const Failure&) { said_.put({failed, 0}); }});
     }
@@ -54,7 +63,10 @@ public:
                                  .first_record = next_record,
                                  .records = {},
                                  .needs_sync = needs_sync,
-                                 .forget_below = forget_below};
+                                 .forget_below = forget_below,
+                                 .pages_out = {},
+                                 .loads = {},
+                                 .pages_gone = {}};
         for (; records > 0; --records)
             work.records.push_back(core::VhostPut{name(next_record++), {}, {}});
         thread->put(std::move(work));
@@ -81,6 +93,29 @@ public:
         return "vhost " + std::to_string(number) + std::string(100, '.');
     }
 
+    // What is stored under `next_record`, in a turn with these pages and loads.
+    void put_messages(TurnNumber turn, const std::vector<core::MessageRef>& messages,
+                      std::vector<core::PageOut> pages_out = {},
+                      std::vector<core::Load> wanted = {},
+                      std::vector<core::BlockId> pages_gone = {}) {
+        JournalThread::Work work{.turn = turn,
+                                 .first_record = next_record,
+                                 .records = {},
+                                 .needs_sync = false,
+                                 .forget_below = {},
+                                 .pages_out = std::move(pages_out),
+                                 .loads = std::move(wanted),
+                                 .pages_gone = std::move(pages_gone)};
+        for (const core::MessageRef& message : messages) {
+            work.records.push_back(
+                core::MessageStored{message, {.queue = {1}, .position = next_record}, {}});
+            ++next_record;
+        }
+        thread->put(std::move(work));
+    }
+
+    test::SimDisk pages_disk;
+    Mailbox<core::Loaded> loads;
     std::vector<std::string> recovered;
     std::vector<Said> heard;
     core::RecordNumber next_record = 0;
@@ -204,6 +239,59 @@ TEST(JournalThread, SegmentsBelowWhatWasForgottenDisappear) {
 
     EXPECT_EQ(ThreadStory(disk, tiny_segments()).recovered.front(),
               ThreadStory::name(sealed_last + 1));
+}
+
+core::MessageRef message_of(const std::string& body, bool persistent) {
+    core::MessageParts parts;
+    parts.exchange = "x";
+    parts.routing_key = "k";
+    const std::array<std::byte, 2> none{};
+    parts.properties = none;
+    parts.body = as_bytes(body);
+    parts.persistent = persistent;
+    return core::Message::make(parts);
+}
+
+TEST(JournalThread, WhatLeftMemoryComesBackFromTheJournalAndFromPages) {
+    SimDisk disk;
+    ThreadStory story(disk, tiny_segments());
+    const core::RecordNumber first = story.next_record;
+    std::vector<core::MessageRef> persistent;
+    for (int count = 0; count < 200; ++count)
+        persistent.push_back(message_of("persistent " + std::to_string(count), true));
+    core::PageOut page{{7}, {message_of("transient 0", false), message_of("transient 1", false)}};
+
+    story.put_messages(1, persistent, {page}, {{{7}, {first + 3, first + 4, first + 199}, true}});
+
+    std::vector<core::Loaded> loaded = story.loads.take(std::chrono::seconds(10));
+    ASSERT_EQ(loaded.size(), 1U);
+    ASSERT_EQ(loaded[0].recorded.size(), 3U);
+    EXPECT_EQ(as_text(loaded[0].recorded[0]->body()), "persistent 3");
+    EXPECT_EQ(as_text(loaded[0].recorded[1]->body()), "persistent 4");
+    EXPECT_EQ(as_text(loaded[0].recorded[2]->body()), "persistent 199");
+    EXPECT_TRUE(loaded[0].recorded[0]->is_persistent());
+    ASSERT_EQ(loaded[0].paged.size(), 2U);
+    EXPECT_EQ(as_text(loaded[0].paged[1]->body()), "transient 1");
+
+    story.put_messages(2, {}, {}, {}, {{7}});
+    story.put_messages(3, {}, {}, {{{7}, {first}, true}});
+    loaded = story.loads.take(std::chrono::seconds(10));
+    ASSERT_EQ(loaded.size(), 1U);
+    EXPECT_TRUE(loaded[0].paged.empty()) << "the page was dropped";
+}
+
+TEST(JournalThread, APageThatFindsNoSpaceStaysInMemory) {
+    SimDisk disk;
+    ThreadStory story(disk);
+    story.pages_disk.set_capacity(0);
+    core::PageOut page{{9}, {message_of("kept", false)}};
+
+    story.put_messages(1, {}, {page}, {{{9}, {}, true}});
+
+    const std::vector<core::Loaded> loaded = story.loads.take(std::chrono::seconds(10));
+    ASSERT_EQ(loaded.size(), 1U);
+    ASSERT_EQ(loaded[0].paged.size(), 1U);
+    EXPECT_EQ(as_text(loaded[0].paged[0]->body()), "kept");
 }
 
 } // namespace
