@@ -5,6 +5,7 @@
 #include "broker/journal/journal_thread.hpp"
 #include "broker/journal/posix_file.hpp"
 #include "broker/journal/record_codec.hpp"
+#include "broker/memory_limit.hpp"
 #include "broker/net/listener.hpp"
 #include "broker/net/passwords.hpp"
 #include "net/io_threads.hpp"
@@ -182,6 +183,13 @@ private:
         core::Options core = options_.core;
         core.seed = entropy_seed();
         core.channel_max = options_.net.channel_max;
+        const std::uint64_t high =
+            options_.memory_high != 0 ? options_.memory_high : memory_limit() / 5 * 2;
+        core.stored_bytes_high = high;
+        core.stored_bytes_low = high / 10 * 9;
+        // On a small machine paging begins earlier.
+        core.page_all_above = std::min(core.page_all_above, high / 4);
+        core.page_above = std::min(core.page_above, high / 8);
         // The server's own user is none that people could log in with.
         const bool has_users = !std::ranges::all_of(options_.users, &UserOption::is_own);
         if (has_users || !options_.adds_first_user)

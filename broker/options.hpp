@@ -47,6 +47,10 @@ struct Options {
     journal::JournalOptions journal;
     net::NetOptions net;
 
+    // Bytes of messages in memory above which publishers wait; 0: two fifths of what this process may
+    // have, as RabbitMQ's watermark. Long backlogs leave memory far below it.
+    std::uint64_t memory_high = 0;
+
     // How long stop() gives clients to say goodbye.
     Duration stop_limit = std::chrono::seconds(3);
     // Called on the journal thread when the disk refused. The default logs and ends the process at
