@@ -57,10 +57,14 @@ class HeavyTest(unittest.TestCase):
         # Each queue has count/50 consumers in turn and as many messages: one for everybody.
         for client in clients:
             client.read_method(60, 60)
+        busy = self.memory()
         for client in clients:
             client.close()
         baton.wait_for(lambda: raw.descriptors(self.server.process.pid) <= descriptors + 5, "the connections are gone")
-        self.assertLess(self.memory() - before, each * count)
+        # The next ones live where these lived.
+        for _ in range(count):
+            self.client().log_in(heartbeat=60).open_channel()
+        self.assertLess(self.memory(), busy + 2048)
 
     def test_two_thousand_connections_one_after_the_other_leave_nothing_behind(self):
         self.server.start()
@@ -101,7 +105,8 @@ class HeavyTest(unittest.TestCase):
         self.assertLess(publish(message), 30)
         self.assertLess(self.memory() - before, 3 * count)  # KiB: the messages themselves and as much again
 
-        # Who reads gets everything but what the sleepers were sent already.
+        # Who reads gets everything but what the sleepers were sent already: a megabyte each, and what
+        # the kernel takes for them.
         reader = self.client(limit=60).log_in().open_channel().consume("deep")
         got, size = 0, len(raw.frame(3, 1, b"x" * 1000))
         reader.socket.settimeout(3)
@@ -110,7 +115,7 @@ class HeavyTest(unittest.TestCase):
                 got += len(reader.socket.recv(1 << 20))
         except TimeoutError:
             pass
-        self.assertGreater(got, count * size * 0.7)
+        self.assertGreater(got, count * size * 0.3)
         # The publisher goes on, and so does the reader.
         publish(raw.publish(1, "", b"dropped"))
 
