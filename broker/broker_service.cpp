@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <utility>
 
@@ -110,6 +111,7 @@ public:
           connections_(threads_.context(0).get_executor(), core_, options_.net),
           alarm_(threads_.context(0)),
           stop_limit_(threads_.context(0)),
+          memory_timer_(threads_.context(0)),
           around_{options_.net, options_.core.message_bytes_max, core_, connections_,
                   [this](const std::string& user, const std::optional<std::string>& password,
                          bool loopback) { return verify(user, password, loopback); },
@@ -126,6 +128,7 @@ public:
             journal_thread_ = std::make_unique<journal::JournalThread>(
                 std::move(journal_), std::move(pages_), *directory_, journal_listener());
             core_.finish_recovery(last_record_);
+            watch_memory();
             put_users();
             return boost::system::in_place_value;
         });
@@ -233,6 +236,7 @@ private:
     Outcome<void> open_listeners();
     Outcome<void> listen_on(const std::string& address, net::Certificates* certificates);
     void set_alarm(std::optional<Time> due);
+    void watch_memory();
     void say_goodbye();
 
     Options options_;
@@ -254,6 +258,8 @@ private:
     net::Connections connections_;
     asio::steady_timer alarm_;
     asio::steady_timer stop_limit_;
+    asio::steady_timer memory_timer_;
+    bool says_goodbye_ = false;
     net::Surroundings around_;
     std::unique_ptr<net::Certificates> certificates_;
     std::vector<std::unique_ptr<net::Listener>> listeners_;
@@ -413,12 +419,29 @@ void BrokerService::Inside::set_alarm(std::optional<Time> due) {
     });
 }
 
+// The allocator keeps what a burst has left behind for the next one. When none has come for a while,
+// the system gets it back.
+void BrokerService::Inside::watch_memory() {
+    constexpr Duration pause = std::chrono::seconds(10);
+    constexpr std::size_t unused_max = 64U << 20;
+    memory_timer_.expires_after(pause);
+    memory_timer_.async_wait([this](const ErrorCode& error) {
+        // A timer that had just come when it was cancelled comes without an error.
+        if (error || says_goodbye_) return;
+        const struct mallinfo2 heap = ::mallinfo2();
+        if (heap.fordblks > unused_max && heap.fordblks > heap.uordblks) (void)::malloc_trim(0);
+        watch_memory();
+    });
+}
+
 // On the core's thread: everything that keeps the event loop busy comes to an end.
 void BrokerService::Inside::say_goodbye() {
     for (const auto& listener : listeners_)
         listener->close();
     core_.apply(core::Stopping{});
     alarm_.cancel();
+    says_goodbye_ = true;
+    memory_timer_.cancel();
     connections_.drop(false);
     if (connections_.size() == 0) return;
     connections_.when_empty([this] { stop_limit_.cancel(); });
