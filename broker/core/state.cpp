@@ -420,7 +420,8 @@ void State::finish_replay(bool stopped_in_order) {
     for (auto& [id, queue] : nameless_) queues_.erase(id);
     nameless_.clear();
     replaying_ = false;
-    for (auto& [name, vhost] : vhosts_) apply_policies(*vhost);
+    for (auto& [name, vhost] : vhosts_)
+        if (!vhost->policies.empty()) apply_policies(*vhost);
     resettled_.clear();
     for (auto& [id, queue] : queues_) {
         queue->finish_replay(!stopped_in_order, page_sizes_, [this] { return take_block_id(); });
