@@ -251,6 +251,8 @@ void Protocol::give(Channel& channel, Queue& queue, bool no_ack) {
     }
     say(channel, std::move(gotten));
     read_ahead(queue);
+    // What is in front now may have waited for its end behind this one.
+    if (queue.next_expiry() != Time::max()) mark_due(queue);
 }
 
 // The front has come, or the queue has turned out to be empty.
