@@ -48,13 +48,22 @@ void Protocol::serve(Queue& queue) {
     }
     expire(queue);
     if (queue.settings().overflow == Overflow::drop_head)
-        while (queue.is_over_limit()) {
+        while (queue.is_over_limit() && may_bury()) {
             std::optional<Entry> oldest = queue.pop_to_drop();
             if (!oldest) break;
             bury(queue, std::move(*oldest), DeathReason::maxlen);
         }
     read_ahead(queue);
+    if (!may_bury()) goes_on_with_next_tick(queue);
     arm(queue);
+}
+
+// A policy or a common expiry may end millions at once; what waits to be settled is bounded.
+bool Protocol::may_bury() const { return burials_.size() < options_.dead_letters_per_turn_max; }
+
+void Protocol::goes_on_with_next_tick(Queue& queue) {
+    queue.armed = now_;
+    deadlines_.set(queue.id(), now_);
 }
 
 MessageRef Protocol::shown(const Queue& queue, const Entry& entry) {
@@ -119,8 +128,11 @@ void Protocol::deliver(Consumer& consumer, Queue& queue, Entry&& entry) {
 
 void Protocol::expire(Queue& queue) {
     if (queue.armed == Time::max() && queue.next_expiry() == Time::max()) return;
-    while (std::optional<Entry> entry = queue.pop_expired(now_))
+    while (may_bury()) {
+        std::optional<Entry> entry = queue.pop_expired(now_);
+        if (!entry) break;
         bury(queue, std::move(*entry), DeathReason::expired);
+    }
 }
 
 // A deadline that stands stays as long as it is early enough: moving it for every message would

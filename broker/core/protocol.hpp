@@ -335,6 +335,8 @@ private:
     void time_out(Channel& channel);
     void arm(Queue& queue);
     void expire(Queue& queue);
+    bool may_bury() const;
+    void goes_on_with_next_tick(Queue& queue);
     // The message as a consumer sees it: with the count of its deliveries where those are limited.
     static MessageRef shown(const Queue& queue, const Entry& entry);
     // Both give the next delivery tag: for a message that waits for its end, and one that does not.

@@ -252,5 +252,44 @@ TEST_F(Hostile, MethodsInAnyOrderBreakNothing) {
     }
 }
 
+TEST_F(BrokerTest, APolicyThatEndsManyMessagesDoesSoInBoundedTurns) {
+    Options options;
+    options.dead_letters_per_turn_max = 10;
+    begin(options);
+    connect(1);
+    say(1, amqp::QueueDeclare{"dead", false, false, false, false, false, {}});
+    say(1, amqp::QueueDeclare{"q", false, false, false, false, false, {}});
+    for (int count = 0; count < 95; ++count) publish(1, "q", "m");
+    finish<Deliver>();
+    const auto ready = [&](std::string_view name) {
+        for (const QueueView& queue : broker->overview().queues)
+            if (queue.name == name) return queue.ready;
+        return UINT64_MAX;
+    };
+
+    broker->apply(AdministrationAsked{{1},
+                                      PutPolicy{{"/", "p", "^q$", "queues", 0,
+                                                 {{"max-length", 5},
+                                                  {"dead-letter-exchange", ""},
+                                                  {"dead-letter-routing-key", "dead"}},
+                                                 false}}},
+                  start, turn);
+    finish<Deliver>();
+
+    EXPECT_GT(ready("q"), 70U);
+    int turns = 0;
+    for (; ready("dead") < 90 && turns < 50; ++turns) {
+        ASSERT_EQ(broker->next_deadline(), start) << "the rest is due at once";
+        broker->apply(Ticked{}, start, turn);
+        finish<Deliver>();
+    }
+    EXPECT_EQ(ready("dead"), 90U);
+    EXPECT_EQ(ready("q"), 5U);
+    EXPECT_GT(turns, 4);
+    broker->apply(Ticked{}, start, turn);
+    finish<Deliver>();
+    EXPECT_EQ(broker->next_deadline(), std::nullopt) << "nothing is left to do";
+}
+
 } // namespace
 } // namespace baton::broker::core
