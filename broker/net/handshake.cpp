@@ -153,12 +153,9 @@ void Handshake::take(const amqp::ConnectionStartOk& method, amqp::Buffer& out) {
 bool Handshake::log_in(const amqp::ConnectionStartOk& method, amqp::Buffer& out) {
     const std::string& mechanism = method.mechanism;
     const bool is_external = mechanism == "EXTERNAL";
-    if ((mechanism != "PLAIN" && mechanism != "AMQPLAIN" && !is_external) ||
-        (is_external && !peer_.is_verified)) {
-        // Known, but not offered on this connection.
-        const char* what = is_external && peer_.has_tls ? "invalid" : "unknown";
+    if (mechanism != "PLAIN" && mechanism != "AMQPLAIN" && !(is_external && peer_.has_tls)) {
         close(amqp::ReplyCode::command_invalid,
-              fmt::format("COMMAND_INVALID - {} authentication mechanism '{}'", what, mechanism),
+              fmt::format("COMMAND_INVALID - unknown authentication mechanism '{}'", mechanism),
               amqp::ConnectionStartOk::id, out);
         return false;
     }
@@ -166,15 +163,19 @@ bool Handshake::log_in(const amqp::ConnectionStartOk& method, amqp::Buffer& out)
     std::optional<std::string> password;
     if (is_external) {
         // What the client answers is ignored, as in RabbitMQ: the certificate has the name.
-        if (peer_.user) credentials = Credentials{*peer_.user, {}};
+        if (peer_.is_verified && peer_.user) credentials = Credentials{*peer_.user, {}};
     } else {
         credentials = mechanism == "PLAIN" ? plain_credentials(method.response.text)
                                            : amqplain_credentials(method.response.text);
         if (credentials) password = credentials->password;
     }
     if (!credentials) {
-        complaint_ = is_external ? "the client's certificate has no such name"
-                                 : "credentials in a form that makes no sense";
+        if (!is_external)
+            complaint_ = "credentials in a form that makes no sense";
+        else if (peer_.is_verified)
+            complaint_ = "the client's certificate has no such name";
+        else
+            complaint_ = "EXTERNAL without a certificate that was verified";
         refuse_login(out);
         return false;
     }

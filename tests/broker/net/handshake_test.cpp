@@ -117,18 +117,19 @@ TEST_F(Opening, ExternalWithoutTheNameInTheCertificateIsRefused) {
     EXPECT_EQ(the_close().reply_code, 403);
 }
 
-TEST_F(Opening, ExternalWithoutAVerifiedCertificateIsNoMechanism) {
+TEST_F(Opening, ExternalWithoutAVerifiedCertificateIsRefusedAndWithoutTlsUnknown) {
     for (const bool has_tls : {false, true}) {
-        handshake = with({.has_tls = has_tls, .is_verified = false, .user = std::nullopt});
+        handshake = with({.has_tls = has_tls, .is_verified = false, .user = "CN=unverified"});
         handshake.begin(out);
         EXPECT_EQ(std::get<amqp::ConnectionStart>(said().at(0)).mechanisms.text, "AMQPLAIN PLAIN");
 
         hear(start_ok("EXTERNAL", ""));
 
         const auto close = the_close();
-        EXPECT_EQ(close.reply_code, 503);
+        EXPECT_EQ(close.reply_code, has_tls ? 403 : 503);
         EXPECT_EQ(close.reply_text,
-                  has_tls ? "COMMAND_INVALID - invalid authentication mechanism 'EXTERNAL'"
+                  has_tls ? "ACCESS_REFUSED - Login was refused using authentication mechanism "
+                            "EXTERNAL. For details see the broker logfile."
                           : "COMMAND_INVALID - unknown authentication mechanism 'EXTERNAL'");
     }
 }
