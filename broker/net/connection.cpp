@@ -560,6 +560,8 @@ void Connection::drop() {
 
 // A timer that is armed anew lets go of the one before.
 void Connection::arm_watch() {
+    // Nothing is armed any more that serve() would not wait for.
+    if (is_finishing_) return;
     Duration pause = pause_without_heartbeat;
     if (saw_closing_)
         pause = around_.options.close_limit;

@@ -83,6 +83,29 @@ TEST_F(Serving, AStopTellsClientsWhy) {
               "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'");
 }
 
+TEST_F(Serving, AClientThatSaysEverythingAtOnceAndLeavesIsServedToItsEnd) {
+    start();
+    for (int round = 0; round < 20; ++round) {
+        RawClient client(broker->port());
+        client.send(amqp::protocol_header);
+        client.hear<amqp::ConnectionStart>();
+        client.say(0, amqp::ConnectionStartOk{.client_properties = {},
+                                              .mechanism = "PLAIN",
+                                              .response = {std::string("\0guest\0guest", 12)},
+                                              .locale = "en_US"});
+        client.hear<amqp::ConnectionTune>();
+        amqp::Buffer rest;
+        for (const auto& method :
+             {amqp::Method(amqp::ConnectionTuneOk{2047, 131072, 10}),
+              amqp::Method(amqp::ConnectionOpen{"/"}), amqp::Method(amqp::ConnectionClose{})})
+            EXPECT_TRUE(amqp::append_method(rest, 0, method));
+        client.send(rest.text());
+        client.hear<amqp::ConnectionOpenOk>();
+        client.hear<amqp::ConnectionCloseOk>();
+    }
+    expect_alive();
+}
+
 TEST_F(Serving, AClientThatIgnoresTheStopDoesNotHoldItUpForever) {
     options.stop_limit = std::chrono::milliseconds(100);
     start();

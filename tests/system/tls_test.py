@@ -221,7 +221,7 @@ class TlsTest(unittest.TestCase):
             # This one wants a certificate from everybody.
             with self.assertRaises(REFUSED):
                 pika.BlockingConnection(self.parameters(self.context(), None, port))
-            baton.wait_for(lambda: "clients need one here" in server.log(), "the log says so")
+            baton.wait_for(lambda: "clients need one here" in server.log(), "the log says so:\n" + server.log(), 10)
 
     # ---- what is refused ------------------------------------------------------------------------
 
