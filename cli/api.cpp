@@ -60,16 +60,24 @@ Outcome<Answer> Api::get(const std::string& path, std::chrono::seconds limit) {
 
 Outcome<Answer> Api::post(const std::string& path, const boost::json::value& body,
                           std::chrono::seconds limit) {
-    const std::string text = boost::json::serialize(body);
-    return send("POST", path, &text, limit);
+    return post_text(path, boost::json::serialize(body), limit);
 }
 
-Outcome<Answer> Api::remove(const std::string& path) {
-    return send("DELETE", path, nullptr, std::chrono::seconds{30});
+Outcome<Answer> Api::post_text(const std::string& path, const std::string& body, std::chrono::seconds limit) {
+    return send("POST", path, &body, limit);
+}
+
+Outcome<Answer> Api::put(const std::string& path, const boost::json::value& body) {
+    const std::string text = boost::json::serialize(body);
+    return send("PUT", path, &text, std::chrono::seconds{60});
+}
+
+Outcome<Answer> Api::remove(const std::string& path, const std::string& reason) {
+    return send("DELETE", path, nullptr, std::chrono::seconds{60}, reason);
 }
 
 Outcome<Answer> Api::send(const char* method, const std::string& path, const std::string* body,
-                          std::chrono::seconds limit) {
+                          std::chrono::seconds limit, const std::string& reason) {
     static const bool initialised = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
     // Kept between requests, and with it the connection.
     if (!handle_ && initialised) handle_.reset(curl_easy_init(), curl_easy_cleanup);
@@ -77,6 +85,9 @@ Outcome<Answer> Api::send(const char* method, const std::string& path, const std
     std::string received;
     std::unique_ptr<curl_slist, ListDeleter> headers(
         curl_slist_append(nullptr, "Content-Type: application/json"));
+    // A header is one line.
+    if (!reason.empty() && reason.find_first_of("\r\n") == std::string::npos)
+        headers.reset(curl_slist_append(headers.release(), ("X-Reason: " + reason).c_str()));
     const std::string target = url_ + path;
     CURL* curl = handle_.get();
     curl_easy_reset(curl);

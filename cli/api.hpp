@@ -31,7 +31,11 @@ public:
     Outcome<Answer> get(const std::string& path, std::chrono::seconds limit = std::chrono::seconds{30});
     Outcome<Answer> post(const std::string& path, const boost::json::value& body,
                          std::chrono::seconds limit = std::chrono::seconds{60});
-    Outcome<Answer> remove(const std::string& path);
+    // The same with a body that is JSON already, or claims to be.
+    Outcome<Answer> post_text(const std::string& path, const std::string& body, std::chrono::seconds limit);
+    Outcome<Answer> put(const std::string& path, const boost::json::value& body);
+    // `reason` is for the one whose connection ends.
+    Outcome<Answer> remove(const std::string& path, const std::string& reason = {});
 
     const std::string& url() const { return url_; }
 
@@ -40,7 +44,7 @@ public:
 
 private:
     Outcome<Answer> send(const char* method, const std::string& path, const std::string* body,
-                         std::chrono::seconds limit);
+                         std::chrono::seconds limit, const std::string& reason = {});
 
     std::string url_;
     std::string user_;

@@ -19,11 +19,13 @@ constexpr const char* footer = R"(Examples:
   baton check workflows/*.toml                mistakes in workflow files, without a server
   baton serve --config baton.toml             broker and orchestrator, for production
   baton worker mail redmine slack             the workers
+  baton ctl list_queues                       the broker, in rabbitmqctl's words
 
 Verbs that talk to a server find it by BATON_URL (http://127.0.0.1:15672), BATON_USER and
 BATON_PASSWORD or BATON_PASSWORD_FILE (guest, which is only let in from this machine).
 
-Exit codes: 0 done, 1 the run or the check failed, 2 wrong usage, 3 server out of reach.)";
+Exit codes: 0 done, 1 the run or the check failed, 2 wrong usage, 3 server out of reach; baton ctl
+has rabbitmqctl's.)";
 
 } // namespace
 
@@ -41,6 +43,7 @@ int main(int argc, char** argv) {
     add_run_verbs(app, session);
     add_dead_verbs(app, session);
     add_check_verbs(app, session);
+    add_ctl_verb(app, session);
     app.add_subcommand("version", "Print the version")->callback([] { fmt::print("{}\n", version_line()); });
 
     try {

@@ -21,5 +21,6 @@ void add_server_verbs(CLI::App& app, Session& session); // dev, serve, worker, s
 void add_check_verbs(CLI::App& app, Session& session);  // check, eval
 void add_run_verbs(CLI::App& app, Session& session);    // deploy, run, runs, show, cancel, retry, call
 void add_dead_verbs(CLI::App& app, Session& session);   // dead list, show, redrive, drop
+void add_ctl_verb(CLI::App& app, Session& session);     // ctl, with the words of rabbitmqctl
 
 } // namespace baton::cli

@@ -199,7 +199,9 @@ web::BrokerPort Server::Parts::broker_port() const {
     const auto options = broker_options(config, "");
     port.product = options.net.product;
     port.version = options.net.version;
+    port.baton_version = broker::net::NetOptions{}.version;
     port.data_folder = config.data;
+    port.process_id = getpid();
     port.started_at = clock.now();
     if (!broker) return port;
     port.overview = [this](broker::core::OverviewWish wish, std::function<void(broker::core::Overview)> answer) {

@@ -180,6 +180,7 @@ awaitable<Response> delete_vhost_limit(Port port, Request request, Parameters pa
 
 awaitable<Response> set_user_limit(Port port, Request, Parameters parameters, Outcome<json::object> limit) {
     if (!limit) co_return bad_request(limit.error());
+    if (parameters.at("user") == port->own_user) co_return no_such_object();
     const auto overview = co_await look(*port, policies_wish());
     if (!overview) co_return broker_is_silent();
     auto limits = limits_of_user(*overview, parameters.at("user"));

@@ -35,7 +35,9 @@ struct BrokerPort {
     std::string node;
     std::string product;
     std::string version;
+    std::string baton_version;
     std::string data_folder;
+    int process_id = 0;
     Time started_at{};
     std::vector<Listener> listeners;
 

@@ -321,6 +321,8 @@ json::object overview_json(const core::Overview& overview, const BrokerPort& por
     out["management_version"] = port.version;
     out["node"] = text(port.node);
     out["cluster_name"] = text(port.node);
+    out["baton_version"] = port.baton_version;
+    out["os_pid"] = port.process_id;
     out["started_at"] = to_rfc3339(port.started_at);
     out["data_folder"] = text(port.data_folder);
     out["message_stats"] = counters_json(totals.counters);
