@@ -46,8 +46,19 @@ void Protocol::on(Channel& channel, const amqp::BasicConsume& method) {
 
 bool Protocol::check_consume(Channel& channel, const amqp::BasicConsume& method,
                              const Queue& queue) {
+    if (const amqp::FieldValue* priority = method.arguments.find("x-priority");
+        priority != nullptr && !priority->integer()) {
+        refuse(channel, Code::precondition_failed, method.id,
+               fmt::format("invalid arg 'x-priority' for queue '{}' in vhost '{}': \"expected "
+                           "integer, got {}\"",
+                           queue.name(), channel.connection->vhost->name(),
+                           amqp::type_name(*priority)));
+        return false;
+    }
+    // Who is active among several is the queue's choice: nobody may have it to himself.
     const bool taken = queue.exclusive_consumer != nullptr ||
-                       (method.exclusive && !queue.consumers.empty());
+                       (method.exclusive && (!queue.consumers.empty() ||
+                                             queue.settings().single_active_consumer));
     if (!taken) return true;
     refuse(channel, Code::access_refused, method.id,
            fmt::format("queue '{}' in vhost '{}' in exclusive use", queue.name(),
@@ -236,8 +247,7 @@ void Protocol::give(Channel& channel, Queue& queue, bool no_ack) {
     Entry entry = queue.pop();
     DeliverGotten gotten;
     gotten.redelivered = entry.redelivered;
-    gotten.messages_left = static_cast<std::uint32_t>(queue.ready());
-    gotten.message = shown(queue, entry);
+    gotten.message = shown(queue, entry, queue.settings().quorum);
     charge(*channel.connection, delivery_charge(*gotten.message));
     for (MessageCounters* counters : {&queue.counters, &channel.counters, &counters_}) {
         ++(no_ack ? counters->gotten_no_ack : counters->gotten);
@@ -249,6 +259,8 @@ void Protocol::give(Channel& channel, Queue& queue, bool no_ack) {
     } else {
         gotten.delivery_tag = keep_unacked(channel, queue, nullptr, std::move(entry));
     }
+    expire(queue); // what expired behind this one is not left
+    gotten.messages_left = static_cast<std::uint32_t>(queue.ready());
     say(channel, std::move(gotten));
     read_ahead(queue);
     // What is in front now may have waited for its end behind this one.

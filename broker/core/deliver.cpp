@@ -66,8 +66,9 @@ void Protocol::goes_on_with_next_tick(Queue& queue) {
     deadlines_.set(queue.id(), now_);
 }
 
-MessageRef Protocol::shown(const Queue& queue, const Entry& entry) {
-    if (entry.delivery_count == 0 || !queue.settings().delivery_limit) return entry.message;
+MessageRef Protocol::shown(const Queue& queue, const Entry& entry, bool says_none) {
+    if (!queue.settings().delivery_limit) return entry.message;
+    if (entry.delivery_count == 0 && !says_none) return entry.message;
     return with_delivery_count(*entry.message, entry.delivery_count);
 }
 
@@ -107,14 +108,14 @@ void Protocol::deliver(Consumer& consumer, Queue& queue, Entry&& entry) {
         ++counters_.redelivered;
     }
     if (consumer.no_ack) {
-        command.message = shown(queue, entry);
+        command.message = shown(queue, entry, false);
         forget(queue, entry);
         command.delivery_tag = skip_tag(channel);
         ++queue.counters.delivered_no_ack;
         ++channel.counters.delivered_no_ack;
         ++counters_.delivered_no_ack;
     } else {
-        command.message = shown(queue, entry);
+        command.message = shown(queue, entry, false);
         command.delivery_tag = keep_unacked(channel, queue, &consumer, std::move(entry));
         ++queue.counters.delivered;
         ++channel.counters.delivered;

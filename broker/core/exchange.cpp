@@ -158,16 +158,28 @@ bool equal_arguments(const amqp::FieldTable& a, const amqp::FieldTable& b) {
     });
 }
 
-// One pair of a headers binding against the message. A value of no type asks for presence only; a
-// value of another type never matches.
+std::optional<double> number(const amqp::FieldValue& value) {
+    if (const auto whole = value.integer()) return static_cast<double>(*whole);
+    if (const auto* small = value.get<float>()) return static_cast<double>(*small);
+    if (const auto* large = value.get<double>()) return *large;
+    return std::nullopt;
+}
+
+// One pair of a headers binding against the message. A value of no type asks for presence only.
+// Numbers of all types are compared by value, texts and byte arrays by content, as RabbitMQ does.
 bool header_matches(const std::pair<std::string, amqp::FieldValue>& wanted, ByteView headers) {
     const auto found = amqp::find_field(headers, wanted.first);
     if (!found) return false;
     if (wanted.second.get<amqp::Void>() != nullptr) return true;
-    if (found->letter != wanted.second.letter()) return false;
     if (const auto* text = wanted.second.get<std::string>()) return found->text() == *text;
     const auto value = found->decode();
-    return value && *value == wanted.second;
+    if (!value) return false;
+    if (wanted.second.integer() && value->integer())
+        return wanted.second.integer() == value->integer();
+    if (const auto left = number(wanted.second)) return left == number(*value);
+    if (const auto* bytes = wanted.second.get<amqp::ByteArray>())
+        return found->text() == bytes->bytes;
+    return amqp::equal_by_value(*value, wanted.second);
 }
 
 bool headers_match(const amqp::FieldTable& arguments, ByteView headers) {

@@ -158,6 +158,7 @@ void Protocol::on(const Stopping&) {
 template <typename M>
 constexpr bool is_misplaced =
     M::id.class_id == amqp::class_ids::connection || std::is_same_v<M, amqp::ChannelOpen> ||
+    std::is_same_v<M, amqp::ChannelCloseOk> ||
     std::is_same_v<M, amqp::ChannelOpenOk> || std::is_same_v<M, amqp::AccessRequestOk> ||
     std::is_same_v<M, amqp::ExchangeDeclareOk> || std::is_same_v<M, amqp::ExchangeDeleteOk> ||
     std::is_same_v<M, amqp::ExchangeBindOk> || std::is_same_v<M, amqp::ExchangeUnbindOk> ||
@@ -175,24 +176,28 @@ void Protocol::on(const MethodReceived& event) {
     handler_committed_ = false;
     Connection* connection = find(event.connection);
     if (connection == nullptr || connection->closing) return;
-    if (std::holds_alternative<amqp::ConnectionClose>(event.method)) {
+    if (event.channel == 0 && std::holds_alternative<amqp::ConnectionClose>(event.method)) {
         flush_confirms();
         release(*connection);
         return say(*connection, EndConnection{});
     }
+    const amqp::MethodId method_id = amqp::id_of(event.method);
     if (event.channel == 0)
-        return refuse_connection(*connection, Code::command_invalid, amqp::id_of(event.method),
-                                 fmt::format("unexpected method {} on channel 0",
-                                             amqp::name_of(event.method)));
+        return refuse_connection(*connection, Code::channel_error, method_id,
+                                 "unexpected method in connection state running");
     if (std::holds_alternative<amqp::ChannelOpen>(event.method))
         return open_channel(*connection, event.channel);
-    if (std::holds_alternative<amqp::ChannelCloseOk>(event.method)) {
-        if (event.channel < connection->channels.size() &&
-            connection->channels[event.channel] != nullptr)
-            on(*connection->channels[event.channel], amqp::ChannelCloseOk{});
+    Channel* closing = event.channel < connection->channels.size()
+                           ? connection->channels[event.channel].get()
+                           : nullptr;
+    if (closing != nullptr && closing->closing) {
+        // Both sides may close at once: ours still waits for its answer, theirs gets one.
+        if (std::holds_alternative<amqp::ChannelClose>(event.method))
+            reply(*closing, amqp::ChannelCloseOk{});
+        if (std::holds_alternative<amqp::ChannelCloseOk>(event.method)) drop_channel(*closing);
         return;
     }
-    Channel* channel = channel_for(event.connection, event.channel);
+    Channel* channel = channel_for(event.connection, event.channel, method_id);
     if (channel == nullptr) return;
     std::visit(
         [&](const auto& method) {
@@ -207,8 +212,7 @@ void Protocol::on(const MethodReceived& event) {
 
 template <typename M>
 void Protocol::refuse_misplaced(Channel& channel, const M&) {
-    refuse_connection(*channel.connection, Code::command_invalid, M::id,
-                      fmt::format("unexpected method {}", M::name));
+    refuse_connection(*channel.connection, Code::command_invalid, M::id, "unimplemented method");
 }
 
 // --- Connections and channels --------------------------------------------------------------------
@@ -222,13 +226,13 @@ Connection* Protocol::find(ConnectionId id) {
     return last_connection_;
 }
 
-Channel* Protocol::channel_for(ConnectionId id, ChannelNumber number) {
+Channel* Protocol::channel_for(ConnectionId id, ChannelNumber number, amqp::MethodId method) {
     Connection* connection = find(id);
     if (connection == nullptr || connection->closing) return nullptr;
     Channel* channel =
         number < connection->channels.size() ? connection->channels[number].get() : nullptr;
     if (channel == nullptr) {
-        refuse_connection(*connection, Code::channel_error, {}, "expected 'channel.open'");
+        refuse_connection(*connection, Code::channel_error, method, "expected 'channel.open'");
         return nullptr;
     }
     return channel->closing ? nullptr : channel;
@@ -237,7 +241,7 @@ Channel* Protocol::channel_for(ConnectionId id, ChannelNumber number) {
 void Protocol::open_channel(Connection& connection, ChannelNumber number) {
     const std::uint16_t channel_max = connection.told.channel_max;
     if (channel_max != 0 && number > channel_max)
-        return refuse_connection(connection, Code::not_allowed, amqp::ChannelOpen::id,
+        return refuse_connection(connection, Code::not_allowed, {},
                                  fmt::format("number of channels opened ({}) has reached the "
                                              "negotiated channel_max ({})",
                                              channel_max, channel_max));
@@ -297,16 +301,12 @@ void Protocol::on(Channel& channel, const amqp::ChannelClose&) {
     drop_channel(channel);
 }
 
-void Protocol::on(Channel& channel, const amqp::ChannelCloseOk&) {
-    if (channel.closing) drop_channel(channel);
-}
-
 void Protocol::on(Channel& channel, const amqp::AccessRequest&) {
     reply(channel, amqp::AccessRequestOk{1});
 }
 
 void Protocol::on(const OversizeAnnounced& event) {
-    Channel* channel = channel_for(event.connection, event.channel);
+    Channel* channel = channel_for(event.connection, event.channel, amqp::BasicPublish::id);
     if (channel == nullptr) return;
     refuse(*channel, Code::precondition_failed, amqp::BasicPublish::id,
            fmt::format("message size {} is larger than configured max size {}", event.body_bytes,
@@ -325,7 +325,7 @@ namespace {
 CloseReason reason_for(amqp::ReplyCode code, amqp::MethodId method, std::string_view text) {
     CloseReason reason{code, fmt::format("{} - {}", amqp::name_of(code), text), method};
     // A short string ends here; a long name in the text must not make the close unsendable.
-    if (reason.text.size() > 255) reason.text.resize(255);
+    if (reason.text.size() > 255) reason.text.replace(252, std::string::npos, "...");
     return reason;
 }
 

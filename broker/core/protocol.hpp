@@ -91,7 +91,7 @@ private:
     void on(Channel&, const amqp::ChannelFlow&);
     void on(Channel&, const amqp::ChannelFlowOk&);
     void on(Channel&, const amqp::ChannelClose&);
-    void on(Channel&, const amqp::ChannelCloseOk&);
+
     void on(Channel&, const amqp::AccessRequest&);
     void on(Channel&, const amqp::ExchangeDeclare&);
     void on(Channel&, const amqp::ExchangeDelete&);
@@ -125,7 +125,8 @@ private:
     Connection* find(ConnectionId id);
     // The open channel an event is for; null when there is none, and then all that is to be said
     // was said.
-    Channel* channel_for(ConnectionId id, ChannelNumber number);
+    // `method` is what an error names when the channel is not open.
+    Channel* channel_for(ConnectionId id, ChannelNumber number, amqp::MethodId method);
     void open_channel(Connection& connection, ChannelNumber number);
     // Returns what the channel held and ends its consumers.
     void release(Channel& channel);
@@ -247,6 +248,7 @@ private:
     // False: refused.
     bool read_properties(Channel& channel, const PublishReceived& event, PublishFacts& facts);
     bool read_headers(Channel& channel, PublishFacts& facts);
+    bool check_delivery_mode(Channel& channel, unsigned mode);
     bool read_expiration(Channel& channel, PublishFacts& facts);
     // Null: refused.
     Exchange* exchange_for_publish(Channel& channel, const PublishReceived& event);
@@ -337,8 +339,9 @@ private:
     void expire(Queue& queue);
     bool may_bury() const;
     void goes_on_with_next_tick(Queue& queue);
-    // The message as a consumer sees it: with the count of its deliveries where those are limited.
-    static MessageRef shown(const Queue& queue, const Entry& entry);
+    // The message as a consumer sees it: with the count of its deliveries where those are limited;
+    // a count of none is said where RabbitMQ says it, in the answer to basic.get.
+    static MessageRef shown(const Queue& queue, const Entry& entry, bool says_none);
     // Both give the next delivery tag: for a message that waits for its end, and one that does not.
     std::uint64_t keep_unacked(Channel& channel, Queue& queue, Consumer* consumer, Entry&& entry);
     std::uint64_t skip_tag(Channel& channel);

@@ -51,17 +51,19 @@ bool Protocol::read_properties(Channel& channel, const PublishReceived& event,
     if (flags == 0 && event.properties.size() <= 2) return true;
     if (flags == delivery_mode_flag && event.properties.size() == 3) {
         facts.persistent = octet(2) == amqp::persistent_delivery;
-        return true;
+        return check_delivery_mode(channel, octet(2));
     }
     auto parsed = amqp::PropertiesView::parse(event.properties);
     if (!parsed) {
-        refuse_connection(*channel.connection, Code::syntax_error, publish_id,
+        refuse_connection(*channel.connection, Code::frame_error, publish_id,
                           "content properties make no sense");
         return false;
     }
     facts.properties = *parsed;
     facts.persistent = parsed->is_persistent();
     facts.priority = parsed->priority().value_or(0);
+    if (const auto mode = parsed->delivery_mode(); mode && !check_delivery_mode(channel, *mode))
+        return false;
     if ((flags & interesting_flags) == 0) return true;
 
     if (const auto user = parsed->user_id()) {
@@ -87,10 +89,19 @@ bool Protocol::read_properties(Channel& channel, const PublishReceived& event,
     return true;
 }
 
+bool Protocol::check_delivery_mode(Channel& channel, unsigned mode) {
+    if (mode == 1 || mode == amqp::persistent_delivery) return true;
+    refuse(channel, Code::precondition_failed, publish_id,
+           fmt::format("invalid message: {{delivery_mode_unknown,{}}}", mode));
+    return false;
+}
+
 bool Protocol::read_expiration(Channel& channel, PublishFacts& facts) {
     const std::string_view text = *facts.properties.expiration();
     std::int64_t millis = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), millis);
+    const bool has_plus = text.size() > 1 && text[0] == '+' && text[1] != '-';
+    const auto [end, error] = std::from_chars(text.data() + (has_plus ? 1 : 0),
+                                              text.data() + text.size(), millis);
     std::string problem;
     if (error != std::errc() || text.empty())
         problem = "no_integer";
@@ -99,8 +110,8 @@ bool Protocol::read_expiration(Channel& channel, PublishFacts& facts) {
                               std::string_view(end, text.data() + text.size()));
     else if (millis < 0)
         problem = fmt::format("{{value_negative,{}}}", millis);
-    else if (millis > 4'294'967'295)
-        problem = fmt::format("{{value_too_big,{}}}", millis);
+    else if (millis > 315'360'000'000)
+        problem = fmt::format("{{value_too_large,{}}}", millis);
     if (problem.empty()) {
         facts.ttl_millis = millis;
         return true;
@@ -113,7 +124,7 @@ bool Protocol::read_expiration(Channel& channel, PublishFacts& facts) {
 bool Protocol::read_headers(Channel& channel, PublishFacts& facts) {
     facts.headers = *facts.properties.headers();
     if (!amqp::check_table(facts.headers)) {
-        refuse_connection(*channel.connection, Code::syntax_error, publish_id,
+        refuse_connection(*channel.connection, Code::frame_error, publish_id,
                           "the headers make no sense");
         return false;
     }
@@ -210,7 +221,7 @@ MessageRef Protocol::make_message(const Channel& channel, const PublishReceived&
 }
 
 void Protocol::on(const PublishReceived& event) {
-    Channel* channel = channel_for(event.connection, event.channel);
+    Channel* channel = channel_for(event.connection, event.channel, publish_id);
     if (channel == nullptr) return;
     Connection& connection = *channel->connection;
     if (event.immediate)

@@ -16,8 +16,8 @@ using amqp::FieldTable;
 using amqp::FieldValue;
 using Complaint = std::optional<std::string>;
 
-// RabbitMQ's timers end here: 2^32-1 milliseconds.
-constexpr std::int64_t timer_millis_max = 4'294'967'295;
+// RabbitMQ's timers end here: ten years of milliseconds.
+constexpr std::int64_t timer_millis_max = 315'360'000'000;
 
 Failure precondition(std::string detail) {
     return {amqp::ReplyCode::precondition_failed, std::move(detail)};
@@ -41,7 +41,7 @@ Complaint not_negative(const FieldValue& value) {
 Complaint bad_timer(const FieldValue& value) {
     if (auto complaint = not_negative(value)) return complaint;
     if (*value.integer() > timer_millis_max)
-        return fmt::format("{{value_too_big,{}}}", *value.integer());
+        return fmt::format("{{value_too_large,{}}}", *value.integer());
     return std::nullopt;
 }
 
@@ -79,7 +79,7 @@ Complaint bad_queue_mode(const FieldValue& value) {
     if (auto complaint = not_text(value)) return complaint;
     const std::string& text = *value.get<std::string>();
     if (text == "default" || text == "lazy") return std::nullopt;
-    return "invalid_queue_mode";
+    return fmt::format("\"unsupported queue mode '{}'\"", text);
 }
 
 Complaint bad_queue_type(const FieldValue& value) {
@@ -101,10 +101,9 @@ struct KnownArgument {
     Complaint (*complain)(const FieldValue&);
 };
 
-constexpr std::array<KnownArgument, 16> known_arguments{{
+constexpr std::array<KnownArgument, 15> known_arguments{{
     {"x-expires", bad_expires},
     {"x-message-ttl", bad_timer},
-    {"x-dead-letter-exchange", not_text},
     {"x-dead-letter-routing-key", not_text},
     {"x-dead-letter-strategy", bad_strategy},
     {"x-max-length", not_negative},
@@ -186,6 +185,10 @@ QueueSettings settings_from_checked(const FieldTable& arguments,
 Outcome<QueueSettings> settings_from(const FieldTable& arguments, const QueueShape& shape,
                                      std::uint32_t quorum_delivery_limit) {
     const std::string what = fmt::format("queue '{}' in vhost '{}'", shape.name, shape.vhost);
+    if (const FieldValue* target = arguments.find("x-dead-letter-exchange");
+        target != nullptr && target->get<std::string>() == nullptr)
+        return precondition(fmt::format("invalid type '{}' for arg 'x-dead-letter-exchange' in {}",
+                                        amqp::type_name(*target), what));
     for (const KnownArgument& known : known_arguments) {
         const FieldValue* value = arguments.find(known.name);
         if (value == nullptr) continue;
@@ -209,9 +212,12 @@ Outcome<QueueSettings> settings_from(const FieldTable& arguments, const QueueSha
             return precondition(fmt::format("invalid property 'non-durable' for {}", what));
         if (shape.exclusive)
             return precondition(fmt::format("invalid property 'exclusive-owner' for {}", what));
-        if (arguments.contains("x-max-priority"))
-            return precondition(fmt::format(
-                "invalid arg 'x-max-priority' for {} of queue type rabbit_quorum_queue", what));
+        if (shape.auto_delete)
+            return precondition(fmt::format("invalid property 'auto-delete' for {}", what));
+        for (const std::string_view name : {"x-max-priority", "x-queue-mode"})
+            if (arguments.contains(name))
+                return precondition(fmt::format(
+                    "invalid arg '{}' for {} of queue type rabbit_quorum_queue", name, what));
     }
     return settings;
 }
@@ -223,6 +229,11 @@ Outcome<void> check_equal_argument(std::string_view name, const FieldTable& rece
     const FieldValue* ours = current.find(name);
     const FieldValue* theirs = received.find(name);
     if (ours == nullptr && theirs == nullptr) return boost::system::in_place_value;
+    // Who names no type of queue means a classic one.
+    if (name == "x-queue-type" && (ours == nullptr || theirs == nullptr)) {
+        const auto named = (ours != nullptr ? current : received).text(name);
+        if (named == "classic") return boost::system::in_place_value;
+    }
     if (ours != nullptr && theirs != nullptr) {
         if (amqp::equal_by_value(*ours, *theirs)) return boost::system::in_place_value;
         return precondition(fmt::format("inequivalent arg '{}' for {}: received '{}' but current "

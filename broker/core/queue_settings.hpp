@@ -48,6 +48,7 @@ struct QueueShape {
     std::string_view vhost;
     bool durable = false;
     bool exclusive = false;
+    bool auto_delete = false;
 };
 
 // On failure the code is precondition_failed and the detail RabbitMQ's text without its prefix.

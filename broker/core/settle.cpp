@@ -71,7 +71,7 @@ void Protocol::after_settling(Channel& channel) {
 // --- Acknowledged --------------------------------------------------------------------------------
 
 void Protocol::on(const AckReceived& event) {
-    Channel* channel = channel_for(event.connection, event.channel);
+    Channel* channel = channel_for(event.connection, event.channel, amqp::BasicAck::id);
     if (channel == nullptr) return;
     std::size_t first = 0;
     std::size_t last = 0;
@@ -106,11 +106,11 @@ void Protocol::on(Channel& channel, const amqp::BasicAck& method) {
 // --- Refused -------------------------------------------------------------------------------------
 
 void Protocol::on(const NackReceived& event) {
-    Channel* channel = channel_for(event.connection, event.channel);
+    const amqp::MethodId method = event.was_reject ? amqp::BasicReject::id : amqp::BasicNack::id;
+    Channel* channel = channel_for(event.connection, event.channel, method);
     if (channel == nullptr) return;
     std::size_t first = 0;
     std::size_t last = 0;
-    const amqp::MethodId method = event.was_reject ? amqp::BasicReject::id : amqp::BasicNack::id;
     if (!settled_range(*channel, event.delivery_tag, event.multiple, method, first, last)) return;
     if (channel->mode == Channel::Mode::transaction)
         return settle_later(*channel, first, last, true, event.requeue);

@@ -6,12 +6,35 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace baton::broker::core {
 
 namespace {
 
 constexpr std::string_view reply_to_name = "amq.rabbitmq.reply-to";
+
+// Names that are no text could not be shown to anybody.
+bool is_utf8(std::string_view text) {
+    for (std::size_t at = 0; at < text.size();) {
+        const auto byte = [&](std::size_t ahead) -> unsigned {
+            return at + ahead < text.size() ? static_cast<unsigned char>(text[at + ahead]) : 0U;
+        };
+        const unsigned lead = byte(0);
+        const std::size_t more = lead < 0x80 ? 0 : lead >> 5 == 6 ? 1 : lead >> 4 == 14 ? 2 : 3;
+        if (more == 3 && lead >> 3 != 30) return false;
+        unsigned point = more == 0 ? lead : lead & (0x3FU >> more);
+        for (std::size_t ahead = 1; ahead <= more; ++ahead) {
+            if (byte(ahead) >> 6 != 2) return false;
+            point = point << 6 | (byte(ahead) & 0x3FU);
+        }
+        constexpr std::array<unsigned, 4> smallest{0, 0x80, 0x800, 0x10000};
+        if (point < smallest[more] || point > 0x10FFFF || (point >= 0xD800 && point < 0xE000))
+            return false;
+        at += more + 1;
+    }
+    return true;
+}
 
 std::string what_queue(std::string_view name, const Vhost& vhost) {
     return fmt::format("queue '{}' in vhost '{}'", name, vhost.name());
@@ -126,6 +149,9 @@ std::string Protocol::generated_name(std::string_view prefix) {
 // --- exchange.declare and exchange.delete --------------------------------------------------------
 
 void Protocol::on(Channel& channel, const amqp::ExchangeDeclare& method) {
+    if (!is_utf8(method.exchange))
+        return refuse_connection(*channel.connection, Code::frame_error, {},
+                                 "Malformed UTF-8 in shortstr");
     const Vhost& vhost = *channel.connection->vhost;
     if (method.exchange.empty())
         return refuse(channel, method.id, refused_default_exchange());
@@ -162,9 +188,9 @@ Outcome<void> Protocol::check_exchange(const Vhost& vhost, const ExchangeDeclare
                                    declared.name)};
     const amqp::FieldValue* alternate = declared.arguments.find("alternate-exchange");
     if (alternate != nullptr && alternate->get<std::string>() == nullptr)
-        return precondition(fmt::format(
-            "invalid arg 'alternate-exchange' for {}: {{unacceptable_type,{}}}",
-            what_exchange(declared.name, vhost), amqp::type_name(*alternate)));
+        return precondition(fmt::format("invalid type '{}' for arg 'alternate-exchange' in {}",
+                                        amqp::type_name(*alternate),
+                                        what_exchange(declared.name, vhost)));
     return boost::system::in_place_value;
 }
 
@@ -261,6 +287,9 @@ void Protocol::delete_if_unbound(Vhost& vhost, const std::string& name) {
 // --- queue.declare -------------------------------------------------------------------------------
 
 void Protocol::on(Channel& channel, const amqp::QueueDeclare& method) {
+    if (!is_utf8(method.queue))
+        return refuse_connection(*channel.connection, Code::frame_error, {},
+                                 "Malformed UTF-8 in shortstr");
     const Vhost& vhost = *channel.connection->vhost;
     if (method.queue.starts_with(reply_to_name)) {
         const bool is_there =
@@ -272,9 +301,14 @@ void Protocol::on(Channel& channel, const amqp::QueueDeclare& method) {
         return;
     }
     if (method.passive) {
-        Queue* queue = queue_or_refuse(channel, method.queue, method.id);
-        if (queue != nullptr) reply_declared(channel, method, *queue);
-        return;
+        // Here alone an empty name is not the last declared queue.
+        Queue* queue = vhost.queue(method.queue);
+        if (queue == nullptr)
+            return refuse(channel, Code::not_found, method.id,
+                          fmt::format("no {}", what_queue(method.queue, vhost)));
+        if (!check_lock(channel, *queue, method.id)) return;
+        used(*queue);
+        return reply_declared(channel, method, *queue);
     }
     QueueDeclared declared{{}, vhost.name(),
                            method.queue.empty() ? generated_name("amq.gen-") : method.queue,
@@ -316,7 +350,9 @@ Outcome<void> Protocol::check_same_queue(const Queue& queue, const QueueDeclared
     BATON_TRY(check_lock(queue, asker));
     // The owner asking for a shared queue where it has an exclusive one, or the other way round.
     if (life.exclusive_to != current.exclusive_to) return locked(queue);
-    BATON_TRY(check_equal_flag("durable", life.durable, current.durable, what));
+    // An exclusive queue is never durable, whatever its declaration says.
+    if (!queue.is_exclusive())
+        BATON_TRY(check_equal_flag("durable", life.durable, current.durable, what));
     BATON_TRY(check_equal_flag("auto_delete", declared.auto_delete, current.auto_delete, what));
     for (const std::string_view argument : compared_queue_arguments())
         BATON_TRY(
@@ -336,7 +372,7 @@ Outcome<void> Protocol::check_new_queue(const Vhost& vhost, const QueueDeclared&
     BATON_TRY(check_queue_limit(vhost, declared.name));
     const bool exclusive = life.exclusive_to != ConnectionId{};
     BATON_TRY(settings_from(declared.arguments,
-                            {declared.name, vhost.name(), life.durable, exclusive},
+                            {declared.name, vhost.name(), life.durable, exclusive, declared.auto_delete},
                             options_.quorum_delivery_limit));
     return boost::system::in_place_value;
 }
@@ -396,7 +432,7 @@ void Protocol::delete_queue(Queue& queue) {
     // Set first: what is forgotten now needs no record of its own.
     queue.deleted = true;
     while (!queue.consumers.empty()) {
-        Consumer& consumer = *queue.consumers.back();
+        Consumer& consumer = *queue.consumers.front();
         Channel& channel = *consumer.channel;
         if (channel.connection->told.capabilities.consumer_cancel_notify &&
             !channel.connection->closing)
@@ -535,7 +571,6 @@ Outcome<void> Protocol::end_binding(Vhost& vhost, Unbound unbound, ConnectionId 
     Exchange* target = nullptr;
     if (unbound.destination_kind == DestinationKind::queue) {
         queue = vhost.queue(unbound.destination);
-        if (queue != nullptr) BATON_TRY(check_lock(*queue, asker));
     } else {
         target = vhost.exchange(unbound.destination);
     }
@@ -544,6 +579,7 @@ Outcome<void> Protocol::end_binding(Vhost& vhost, Unbound unbound, ConnectionId 
     const Binding* binding =
         source->find(queue, target, unbound.routing_key, unbound.arguments);
     if (binding == nullptr) return boost::system::in_place_value;
+    if (queue != nullptr) BATON_TRY(check_lock(*queue, asker));
     unbound.vhost = vhost.name();
     const std::string source_name = unbound.source;
     if (binding->durable)

@@ -426,17 +426,20 @@ bool Connection::take(const amqp::Frame& frame) {
     case amqp::FrameType::body:
         return take_content(frame);
     case amqp::FrameType::heartbeat:
-        return true;
+        if (frame.channel == 0 && frame.payload.empty()) return true;
+        if (frame.channel != 0)
+            violate(amqp::ReplyCode::unexpected_frame,
+                    "UNEXPECTED_FRAME - heartbeats belong to channel 0");
+        else
+            violate(amqp::ReplyCode::frame_error, "FRAME_ERROR - a heartbeat has no contents");
+        return false;
     }
     return true;
 }
 
 bool Connection::take_method(const amqp::Frame& frame) {
     if (assembler_->is_collecting(frame.channel)) {
-        violate(amqp::ReplyCode::unexpected_frame,
-                "UNEXPECTED_FRAME - expected content header for class 60, got non content header "
-                "frame instead",
-                amqp::BasicPublish::id);
+        violate_order(frame);
         return false;
     }
     const auto id = amqp::peek_method_id(frame.payload);
@@ -473,13 +476,19 @@ bool Connection::take_method(const amqp::Frame& frame) {
         (void)amqp::append_method(outbox_.buffer(), 0,
                                   amqp::Method(amqp::ConnectionUpdateSecretOk{}));
         flush();
-    } else if (!std::holds_alternative<amqp::ConnectionCloseOk>(*method)) {
+    } else {
         broker.apply(core::MethodReceived{id_, frame.channel, std::move(*method)}, now, turn);
     }
     return true;
 }
 
 bool Connection::take_publish(const amqp::Frame& frame) {
+    if (frame.channel == 0) {
+        violate(amqp::ReplyCode::channel_error,
+                "CHANNEL_ERROR - unexpected method in connection state running",
+                amqp::BasicPublish::id);
+        return false;
+    }
     const auto publish = amqp::decode_method_as<amqp::BasicPublishView>(frame.payload);
     if (!publish) {
         violate(publish.error(), amqp::BasicPublish::id);
@@ -492,7 +501,10 @@ bool Connection::take_publish(const amqp::Frame& frame) {
 bool Connection::take_content(const amqp::Frame& frame) {
     const auto step = assembler_->take(frame, [this] { return reader_.owner(); });
     if (!step) {
-        violate(step.error(), amqp::BasicPublish::id);
+        if (step.error() == amqp::Errc::unexpected_frame)
+            violate_order(frame);
+        else
+            violate(step.error());
         return false;
     }
     switch (*step) {
@@ -511,8 +523,25 @@ bool Connection::take_content(const amqp::Frame& frame) {
     return true;
 }
 
+// A frame at a time when another kind of frame is due on its channel.
+void Connection::violate_order(const amqp::Frame& frame) {
+    const bool in_content = frame.channel != 0 && assembler_->is_collecting(frame.channel);
+    std::string expected(assembler_->expected(frame.channel));
+    if (in_content && frame.type == amqp::FrameType::header && frame.payload.size() >= 2 &&
+        expected.starts_with("expected content header"))
+        expected = fmt::format("expected content header for class 60, got one for class {} instead",
+                               amqp::load_big_endian<std::uint16_t>(frame.payload.data()));
+    else if (in_content && frame.type == amqp::FrameType::body &&
+             expected.starts_with("expected content body"))
+        expected = "the body is longer than its header announced";
+    violate(amqp::ReplyCode::unexpected_frame, "UNEXPECTED_FRAME - " + expected,
+            in_content ? amqp::BasicPublish::id : amqp::MethodId{});
+}
+
 void Connection::violate(const ErrorCode& error, amqp::MethodId failed) {
-    const amqp::ReplyCode code = amqp::reply_code_for(error);
+    amqp::ReplyCode code = amqp::reply_code_for(error);
+    // The specification has 502 for this; RabbitMQ says 501 of all bytes it cannot read.
+    if (code == amqp::ReplyCode::syntax_error) code = amqp::ReplyCode::frame_error;
     violate(code, fmt::format("{} - {}", amqp::name_of(code), error.message()), failed);
 }
 

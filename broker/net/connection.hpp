@@ -89,6 +89,7 @@ private:
     void take_while_closing();
     void violate(amqp::ReplyCode code, std::string text, amqp::MethodId failed = {});
     void violate(const ErrorCode& error, amqp::MethodId failed = {});
+    void violate_order(const amqp::Frame& frame);
 
     void release_memory();
     bool is_over() const;

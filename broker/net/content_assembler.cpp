@@ -21,6 +21,15 @@ ContentAssembler::Partial& ContentAssembler::partial_of(core::ChannelNumber chan
     return *partials_[channel];
 }
 
+std::string_view ContentAssembler::expected(core::ChannelNumber channel) const {
+    const Partial* partial = find(channel);
+    if (partial != nullptr && partial->stage == Stage::expects_header)
+        return "expected content header for class 60, got non content header frame instead";
+    if (partial != nullptr && partial->stage == Stage::expects_body)
+        return "expected content body, got non content body frame instead";
+    return "expected method frame, got non method frame instead";
+}
+
 void ContentAssembler::begin(core::ChannelNumber channel, const amqp::BasicPublishView& method) {
     Partial& partial = partial_of(channel);
     BATON_ASSERT(partial.stage == Stage::idle || partial.stage == Stage::skips_body,
@@ -80,6 +89,7 @@ Result<ContentAssembler::Step> ContentAssembler::take_body(Partial& partial,
         return Step::incomplete;
     }
     if (is_whole) return complete(partial, frame.channel, frame.payload, true);
+    if (frame.payload.empty()) return Step::incomplete;
     grow(partial, partial.collected);
     std::memcpy(partial.body.get() + (partial.collected - frame.payload.size()),
                 frame.payload.data(), frame.payload.size());

@@ -37,6 +37,8 @@ public:
         return partial != nullptr &&
                (partial->stage == Stage::expects_header || partial->stage == Stage::expects_body);
     }
+    // What a frame that take() would refuse should have been, in RabbitMQ's words.
+    std::string_view expected(core::ChannelNumber channel) const;
     // A basic.publish begins. Its channel must not be collecting.
     void begin(core::ChannelNumber channel, const amqp::BasicPublishView& method);
     // A header or body frame; `owner` is a callable that gives the read buffer's owner. Errors:

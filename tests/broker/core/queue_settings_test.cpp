@@ -41,8 +41,8 @@ TEST(QueueSettings, AQuorumQueueHasADeliveryLimitAlways) {
 TEST(QueueSettings, ComplainsInTheWordsClientsKnow) {
     EXPECT_EQ(complaint({{"x-max-length", std::int32_t{-5}}}),
               "invalid arg 'x-max-length' for queue 'q' in vhost '/': {value_negative,-5}");
-    EXPECT_EQ(complaint({{"x-expires", std::int64_t{4'294'967'296}}}),
-              "invalid arg 'x-expires' for queue 'q' in vhost '/': {value_too_big,4294967296}");
+    EXPECT_EQ(complaint({{"x-expires", std::int64_t{315'360'000'001}}}),
+              "invalid arg 'x-expires' for queue 'q' in vhost '/': {value_too_large,315360000001}");
     EXPECT_EQ(complaint({{"x-single-active-consumer", "yes"}}),
               "invalid arg 'x-single-active-consumer' for queue 'q' in vhost '/': "
               "{unacceptable_type,longstr}");
