@@ -1,11 +1,13 @@
 // A broker and nothing else, for trying clients against it by hand and for the system tests:
 //   broker_alone --listen 127.0.0.1:0 --data FOLDER [--salvage]
+//       [--memory-high BYTES] [--user name:password:configure:write:read]
 //       [--tls-listen 127.0.0.1:0 --certificate FILE --key FILE [--ca FILE --verify]]
 // Prints "listening HOST:PORT" on standard output when clients can connect, the addresses with TLS
 // last; ends in order on SIGTERM and SIGINT.
 #include "broker/broker_service.hpp"
 
 #include <CLI/CLI.hpp>
+#include <boost/algorithm/string/split.hpp>
 #include <fmt/format.h>
 
 #include <csignal>
@@ -23,7 +25,29 @@ int main(int argc, char** argv) {
     app.add_option("--key", options.tls.files.key, "its key, PEM");
     app.add_option("--ca", options.tls.files.authorities, "who signs clients' certificates, PEM");
     app.add_flag("--verify", options.tls.files.verifies_peer, "ask clients for a certificate");
+    app.add_option("--memory-high", options.memory_high,
+                   "bytes of messages in memory above which publishers wait");
+    std::vector<std::string> users;
+    app.add_option("--user", users, "one more user beside guest");
     CLI11_PARSE(app, argc, argv);
+    for (const std::string& user : users) {
+        std::vector<std::string> words;
+        boost::algorithm::split(words, user, [](char letter) { return letter == ':'; });
+        if (words.size() != 5) {
+            fmt::print(stderr, "broker_alone: --user {}: not five words with colons\n", user);
+            return 2;
+        }
+        baton::broker::UserOption& option = options.users.emplace_back();
+        option.name = words[0];
+        option.password = words[1];
+        option.configure = words[2];
+        option.write = words[3];
+        option.read = words[4];
+    }
+    if (!users.empty()) {
+        baton::broker::UserOption& guest = options.users.emplace_back();
+        guest.name = guest.password = "guest";
+    }
 
     // Blocked before the threads start, so that they inherit it and sigwait() gets the signals.
     sigset_t signals;
