@@ -49,6 +49,7 @@ public:
     ~Protocol();
 
     void replay(Record&& record, RecordNumber number);
+    bool ended_in_order() const { return last_was_stopped_; }
     void finish_recovery(RecordNumber last_number);
 
     // Between begin() and finish() events are applied to this turn at this time.
@@ -139,8 +140,10 @@ private:
     // In order with everything else that is said on this channel.
     template <typename Said>
     void say(Channel& channel, Said&& said) {
-        std::vector<Command>& where =
-            waits_for_journal(channel) ? turn_->commands_when_durable : turn_->commands;
+        const bool waits = waits_for_journal(channel);
+        // What comes next may not overtake this, which waits for the whole of its turn.
+        if (waits) channel.replies_wait_for = turn_number_;
+        std::vector<Command>& where = waits ? turn_->commands_when_durable : turn_->commands;
         where.emplace_back(channel.connection->told.connection, channel.number,
                            std::forward<Said>(said));
     }
