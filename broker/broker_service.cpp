@@ -282,6 +282,8 @@ Outcome<void> BrokerService::Inside::recover() {
         return {};
     };
     BATON_ASSIGN(journal_, journal::Journal::open(*directory_, journal_options, visit, report));
+    if (core_.broker().ended_in_order())
+        BATON_TRY(journal::mark_beginning(*journal_, *directory_));
     BATON_ASSIGN(pages_directory_, journal::open_posix_directory(options_.data_folder + "/pages"));
     BATON_ASSIGN(pages_, journal::Pages::open(*pages_directory_));
     last_record_ = journal_->next_record() - 1;

@@ -12,6 +12,8 @@ void Broker::replay(Record&& record, RecordNumber number) {
     protocol_->replay(std::move(record), number);
 }
 
+bool Broker::ended_in_order() const { return protocol_->ended_in_order(); }
+
 void Broker::finish_recovery(RecordNumber last_number, Time now, Turn& turn) {
     protocol_->begin(now, turn);
     protocol_->finish_recovery(last_number);

@@ -36,6 +36,10 @@ public:
 
     // The next record of the journal, under its number; numbers rise. The record is consumed.
     void replay(Record&& record, RecordNumber number);
+    // After all records: did the last life end in order? Then the marks of what was delivered before
+    // are exact, and a record must become durable before this life delivers anything, or a crash
+    // would find the old ending again.
+    bool ended_in_order() const;
     // The journal has ended; `last_number` is the highest number it ever gave (0: a fresh journal).
     // Says what a fresh broker starts with (vhost "/", the first user) as records in `turn`, which
     // is finished and ready to be handed out.

@@ -53,6 +53,8 @@ void Protocol::serve(Queue& queue) {
             if (!oldest) break;
             bury(queue, std::move(*oldest), DeathReason::maxlen);
         }
+    // Time or somebody else may have taken what a basic.get waits for.
+    if (!waiting_gets_.empty()) answer_waiting_gets(queue);
     read_ahead(queue);
     if (!may_bury()) goes_on_with_next_tick(queue);
     arm(queue);

@@ -424,6 +424,7 @@ std::uint64_t Protocol::purge(Queue& queue) {
     const std::uint64_t count = queue.ready();
     forget_blocks(queue);
     while (std::optional<Entry> entry = queue.pop_to_drop()) forget(queue, *entry);
+    answer_waiting_gets(queue);
     return count;
 }
 
@@ -483,6 +484,8 @@ void Protocol::on(Channel& channel, const amqp::QueuePurge& method) {
     if (queue == nullptr) return;
     catch_up(*queue);
     const std::uint64_t count = purge(*queue);
+    // What the client hears is gone must not come back.
+    if (count != 0 && queue->is_recorded()) handler_committed_ = true;
     if (!method.no_wait)
         reply(channel, amqp::QueuePurgeOk{static_cast<std::uint32_t>(count)});
 }
