@@ -56,14 +56,21 @@ public:
 
     Outcome<void> write_at(std::uint64_t offset, std::span<const ByteView> pieces) override {
         const std::lock_guard lock(disk_.mutex_);
-        BATON_TRY(disk_.count_operation("write"));
-        for (const ByteView piece : pieces) {
+        const bool is_first_to_fail = disk_.operations_ == disk_.fail_from_;
+        auto counted = disk_.count_operation("write");
+        if (!counted && !is_first_to_fail) return counted;
+        std::size_t left = 0;
+        for (const ByteView piece : pieces) left += piece.size();
+        if (!counted) left /= 2;
+        for (ByteView piece : pieces) {
+            piece = piece.first(std::min(left, piece.size()));
             if (offset + piece.size() > node_->current.size())
                 BATON_TRY(disk_.grow(*node_, offset + piece.size()));
             std::ranges::copy(piece, node_->current.begin() + static_cast<std::ptrdiff_t>(offset));
             offset += piece.size();
+            left -= piece.size();
         }
-        return {};
+        return counted;
     }
 
     Outcome<void> reserve(std::uint64_t size) override {
@@ -202,6 +209,11 @@ void SimDisk::crash_forgetting_nothing() {
 void SimDisk::set_capacity(std::uint64_t bytes) {
     const std::lock_guard lock(mutex_);
     capacity_ = bytes;
+}
+
+std::uint64_t SimDisk::bytes() const {
+    const std::lock_guard lock(mutex_);
+    return used();
 }
 
 void SimDisk::fail_from(std::uint64_t operation) {

@@ -33,7 +33,9 @@ public:
 
     // Bytes the files together may reserve or grow to.
     void set_capacity(std::uint64_t bytes);
-    // Operations that write or sync fail from the n-th on (0: the next), until cleared.
+    std::uint64_t bytes() const;
+    // Operations that write or sync fail from the n-th on (0: the next), until cleared or crashed.
+    // Of the write that fails first, half arrives.
     void fail_from(std::uint64_t operation);
     void fail_no_more();
     std::uint64_t operations() const;
