@@ -1,5 +1,5 @@
 // A broker and nothing else, for trying clients against it by hand and for the system tests:
-//   broker_alone --listen 127.0.0.1:0 --data FOLDER [--salvage]
+//   broker_alone --listen 127.0.0.1:0 --data FOLDER [--salvage] [--segment-bytes N]
 //       [--memory-high BYTES] [--user name:password:configure:write:read]
 //       [--tls-listen 127.0.0.1:0 --certificate FILE --key FILE [--ca FILE --verify]]
 // Prints "listening HOST:PORT" on standard output when clients can connect, the addresses with TLS
@@ -20,6 +20,9 @@ int main(int argc, char** argv) {
     app.add_option("--listen", options.listen, "host:port, port 0 for a free one");
     app.add_option("--data", options.data_folder, "data folder")->required();
     app.add_flag("--salvage", options.journal.salvage, "go on after damage in the journal");
+    // Small segments make the journal roll over and empty old ones all the time.
+    std::uint64_t segment_bytes = 0;
+    app.add_option("--segment-bytes", segment_bytes, "size of the journal's segments");
     app.add_option("--tls-listen", options.tls_listen, "host:port for TLS");
     app.add_option("--certificate", options.tls.files.certificate, "certificate, PEM");
     app.add_option("--key", options.tls.files.key, "its key, PEM");
@@ -47,6 +50,10 @@ int main(int argc, char** argv) {
     if (!users.empty()) {
         baton::broker::UserOption& guest = options.users.emplace_back();
         guest.name = guest.password = "guest";
+    }
+    if (segment_bytes != 0) {
+        options.journal.first_segment_bytes = options.journal.segment_bytes_max = segment_bytes;
+        options.core.sealed_segments_max = 2;
     }
 
     // Blocked before the threads start, so that they inherit it and sigwait() gets the signals.

@@ -45,6 +45,9 @@ public:
     // Ends the turn: what came out, line by line.
     std::vector<std::string> finish();
 
+    // An event as it is, in the turn that is being made. Its channel was opened by a line before.
+    void apply(Event event);
+
     Broker& broker() { return *broker_; }
     // A broker made from the records so far, as after a crash.
     std::unique_ptr<Broker> recovered() const;
@@ -64,7 +67,6 @@ private:
     void ensure_open(ConnectionId connection, ChannelNumber channel);
     void open_connection(ConnectionId connection, std::string user, std::string vhost);
     void send(const Words& words, amqp::Method method);
-    void apply(Event event);
     void publish(const Words& words);
     void silently(Event event);
     bool tell_topology(const Words& words);
