@@ -13,7 +13,7 @@ set -euo pipefail
 [ $# -eq 2 ] || { sed -n '2,13p' "$0"; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 bin=${TMPDIR:-/tmp}/baton-load.$(id -u)
-if [ ! -x "$bin" ] || [ "$here/load.cpp" -nt "$bin" ] || [ "$here/common.h" -nt "$bin" ]; then
+if [ ! -x "$bin" ] || [ "$here/load.cpp" -nt "$bin" ] || [ "$here/common.h" -nt "$bin" ] || [ "$here/client.h" -nt "$bin" ]; then
   clang++-19 -std=c++20 -O2 -o "$bin" "$here/load.cpp" -pthread
 fi
 args=(--url "$1" --pid "$2" --runs "${RUNS:-3}" --secs "${SECS:-5}" --only "${ONLY:-all}"
