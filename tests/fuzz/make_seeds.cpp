@@ -1,7 +1,9 @@
 // Writes the first corpus of the AMQP fuzzers: every method, some properties and tables, a story of
-// frames. Run as: make_fuzz_seeds DIRECTORY; it fills DIRECTORY/frames, /methods and /tables.
+// frames, conversations. Run as: make_fuzz_seeds DIRECTORY; it fills DIRECTORY/frames, /methods,
+// /tables and /conversation.
 #include "amqp/frame.hpp"
 #include "amqp/method_codec.hpp"
+#include "base/random.hpp"
 #include "tests/amqp/some_values.hpp"
 
 #include <filesystem>
@@ -31,6 +33,28 @@ void write_methods(const std::filesystem::path& root, std::index_sequence<Index.
     };
     (add(some.method<std::variant_alternative_t<Index, amqp::Method>>()), ...);
     write(root / "frames" / "methods", story.text());
+    // One conversation says every method on its channels; see fuzz_conversation.cpp.
+    std::string conversation("\x01\x01", 2);
+    const auto say = [&](const auto& method) {
+        amqp::Buffer out;
+        if (!amqp::encode_method(method, out) || out.size() > 255) return;
+        conversation += "\x50";
+        conversation += static_cast<char>(out.size());
+        conversation += out.text();
+    };
+    (say(some.method<std::variant_alternative_t<Index, amqp::Method>>()), ...);
+    write(root / "conversation" / "methods", conversation);
+}
+
+void write_conversations(const std::filesystem::path& root) {
+    Random random(3);
+    for (int number = 0; number < 20; ++number) {
+        std::string choices(1, '\0'); // chosen among everything there is
+        choices += static_cast<char>(number);
+        for (int count = 0; count < 1500; ++count)
+            choices += static_cast<char>(random.below(256));
+        write(root / "conversation" / std::to_string(number), choices);
+    }
 }
 
 void write_contents(const std::filesystem::path& root) {
@@ -63,5 +87,6 @@ int main(int argc, char** argv) {
     if (argc != 2) return 2;
     write_methods(argv[1], std::make_index_sequence<std::variant_size_v<amqp::Method>>());
     write_contents(argv[1]);
+    write_conversations(argv[1]);
     return 0;
 }

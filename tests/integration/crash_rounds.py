@@ -43,6 +43,7 @@ class Book:
         self.given = set()       # (number, queue)
         self.transactions = []   # unanswered: (published, acknowledged)
         self.deleted = []        # names of queues
+        self.short_lived = ""    # the queue that is about to be deleted
         self.complaints = []
         self.counts = {"confirmed": 0, "acknowledged": 0, "transactions": 0, "dead": 0, "deleted": 0}
 
@@ -141,11 +142,14 @@ def declare_and_delete(book, channel, dice):
     channel.confirm_delivery()
     while True:
         name = f"short-lived-{dice.getrandbits(40)}"
+        with book.lock:
+            book.short_lived = name
         channel.queue_declare(name, durable=True)
         numbers = [book.publish(channel, name) for _ in range(dice.randint(0, 3))]
         book.settle(numbers)
         channel.queue_delete(name)
         with book.lock:
+            book.short_lived = ""
             book.gone.update(numbers)
             book.deleted.append(name)
             book.counts["deleted"] += 1
@@ -206,13 +210,23 @@ def declare(channel):
         channel.queue_declare(name, durable=True, arguments=arguments)
 
 
+def has_queue(connection, name):
+    try:
+        connection.channel().queue_declare(name, passive=True)
+        return True
+    except pika.exceptions.ChannelClosedByBroker:
+        return False
+
+
 def inspect(book, port):
     """Reads everything without taking it away, and settles what could not be known."""
     connection = connect(port)
     channel = connection.channel()
     declare(channel)
     there = {}
-    for queue in QUEUES:
+    short_lived = book.short_lived
+    exists = bool(short_lived) and has_queue(connection, short_lived)
+    for queue in list(QUEUES) + ([short_lived] if exists else []):
         while True:
             method, _, body = channel.basic_get(queue)
             if not method:
@@ -225,12 +239,10 @@ def inspect(book, port):
                 raise Broken(f"{number} of {home} is in {queue}")
             there[number] = queue
     for name in book.deleted[-3:]:
-        probe = connection.channel()
-        try:
-            probe.queue_declare(name, passive=True)
+        if has_queue(connection, name):
             raise Broken(f"deleted queue {name} is back")
-        except pika.exceptions.ChannelClosedByBroker:
-            pass
+    if exists:
+        connection.channel().queue_delete(short_lived)
     connection.close()
     lost = book.confirmed - book.may_be_gone - set(there)
     if lost:
@@ -247,8 +259,9 @@ def inspect(book, port):
         raise Broken(book.complaints[0])
     # Whatever is not there now is gone for good, and what is there is owed.
     book.gone = set(book.sent) - set(there)
-    book.confirmed = set(there)
+    book.confirmed = {number for number, queue in there.items() if queue in QUEUES}
     book.may_be_gone = set()
+    book.short_lived = ""
     book.transactions = []
     return len(there)
 

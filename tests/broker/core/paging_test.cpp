@@ -122,6 +122,18 @@ TEST_F(Paging, AGetWaitsForItsMessageAndAnEmptyQueueSaysSo) {
     })) << fmt::format("{}", fmt::join(lines, "\n"));
 }
 
+TEST_F(Paging, AGetIsAnsweredWhenWhatItWaitsForIsPurged) {
+    tell("queue q durable");
+    publish(1, 9, "persistent");
+    tell("restart");
+    story.hold_loads(true);
+    EXPECT_EQ(bodies(tell("get q ch=2")), "");
+    const auto lines = tell("purge q");
+    EXPECT_TRUE(std::ranges::any_of(lines, [](const std::string& line) {
+        return line.find("get-empty") != std::string::npos;
+    })) << fmt::format("{}", fmt::join(lines, "\n"));
+}
+
 TEST_F(Paging, AfterARestartNothingIsInMemoryUntilItIsWanted) {
     tell("queue q durable");
     publish(1, 100, "persistent");

@@ -224,6 +224,35 @@ TEST(JournalThread, AFullDiskIsToldBeforeTheLastSegmentIsFullAndNothingIsLost) {
     EXPECT_EQ(ThreadStory(disk, tiny_segments()).recovered.size(), 80u);
 }
 
+TEST(JournalThread, AFullDiskIsAskedAgainAfterAPause) {
+    SimDisk disk;
+    ThreadStory story(disk, tiny_segments());
+    disk.set_capacity(5000);
+    for (TurnNumber turn = 1; turn <= 80; ++turn)
+        story.put(turn, 1, true);
+    ASSERT_TRUE(story.hears(Said::Kind::full));
+
+    const std::uint64_t before = disk.operations();
+    for (TurnNumber turn = 81; turn <= 400; ++turn)
+        story.put(turn, 1, true);
+    story.thread->stop();
+
+    // Some tries of some operations each; without a pause it would be every turn.
+    EXPECT_LT(disk.operations(), before + 100);
+}
+
+TEST(JournalThread, AnOrderlyEndWritesEverythingThoughTheNextSegmentsAreNotReady) {
+    SimDisk disk;
+    ThreadStory story(disk, tiny_segments());
+    for (TurnNumber turn = 1; turn <= 200; ++turn)
+        story.put(turn, 1, true);
+
+    story.thread->stop();
+
+    disk.crash_forgetting_all();
+    EXPECT_EQ(ThreadStory(disk, tiny_segments()).recovered.size(), 200u);
+}
+
 TEST(JournalThread, SegmentsBelowWhatWasForgottenDisappear) {
     SimDisk disk;
     ThreadStory story(disk, tiny_segments());

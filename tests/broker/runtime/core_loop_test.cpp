@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string_view>
 
 namespace baton::test {
 namespace {
@@ -128,6 +129,36 @@ TEST_F(Running, ConfirmsKeepTheirOrderBehindOneThatWaits) {
     ASSERT_FALSE(tags.empty());
     EXPECT_TRUE(std::ranges::is_sorted(tags));
     EXPECT_EQ(tags.back(), 2u);
+}
+
+TEST_F(Running, WhatAChannelIsToldKeepsItsOrderAcrossTurnsThatWait) {
+    method(amqp::QueueDeclare{.queue = "q", .durable = true, .arguments = {}});
+    finish_journal();
+    commands.clear();
+    const auto replies = [this] {
+        std::vector<std::string_view> names;
+        for (const core::Command& command : commands)
+            if (const auto* reply = std::get_if<core::Reply>(&command.action))
+                names.push_back(amqp::name_of(*reply->method));
+        return names;
+    };
+
+    // The second turn waits for the first, and by its own records for itself.
+    method(amqp::QueueDeclare{.queue = "p", .durable = true, .arguments = {}});
+    const core::TurnNumber first = journal.back().turn;
+    loop.batch([&](core::Broker& broker, Time now, core::Turn& turn) {
+        broker.apply(core::MethodReceived{connection, 1, amqp::BasicQos{}}, now, turn);
+        broker.apply(core::MethodReceived{
+                         connection, 1,
+                         amqp::QueueDeclare{.queue = "r", .durable = true, .arguments = {}}},
+                     now, turn);
+    });
+    loop.durable_up_to(first);
+    method(amqp::ConfirmSelect{});
+    finish_journal();
+
+    EXPECT_EQ(replies(), (std::vector<std::string_view>{"queue.declare-ok", "basic.qos-ok",
+                                                        "queue.declare-ok", "confirm.select-ok"}));
 }
 
 TEST_F(Running, TheAlarmFollowsTheNextDeadline) {
