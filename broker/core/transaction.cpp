@@ -47,6 +47,10 @@ void Protocol::on(Channel& channel, const amqp::TxCommit& method) {
 void Protocol::carry_out(Channel& channel, TransactionStep& step) {
     if (!step.message) {
         const auto at = static_cast<std::size_t>(step.delivery_tag - channel.first_unacked_tag);
+        // The record that takes it along is the one of its queue's deletion, which may still be on
+        // its way to the disk.
+        if (const Queue* queue = channel.unacked[at].queue; queue != nullptr && queue->deleted)
+            handler_committed_ = true;
         if (step.rejected)
             reject(channel, at, at + 1, step.requeue);
         else

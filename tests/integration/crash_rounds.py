@@ -291,6 +291,8 @@ def main(program, folder, rounds, seed):
         except Broken as broken:
             print(f"round {number}, seed {seed}: {broken}; the data is in {folder}")
             return 1
+        if number % 50 == 49:
+            print(f"{number + 1} rounds: {book.counts}", flush=True)
     process.terminate()
     process.wait()
     print(f"{rounds} rounds in {time.monotonic() - began:.0f} s, {recovery_kills} kills while recovering, "

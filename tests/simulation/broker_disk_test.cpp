@@ -232,7 +232,7 @@ private:
 
 struct Seeds {
     std::uint64_t first = 1;
-    std::uint64_t last = 300;
+    std::uint64_t last = 150;
 };
 
 Seeds wanted_seeds() {

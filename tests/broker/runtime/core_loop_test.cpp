@@ -1,5 +1,7 @@
 #include "broker/runtime/core_loop.hpp"
 
+#include "amqp/method_codec.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>

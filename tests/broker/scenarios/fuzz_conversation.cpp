@@ -92,7 +92,9 @@ void speak(Story& story, Bytes& bytes) {
         case 2: story.tell(fmt::format("lost ch={}", connection)); break;
         case 3: story.apply(AckReceived{id, channel, bytes.next(), bytes.next() % 2 == 0}); break;
         case 4: {
-            PublishReceived publish{.connection = id, .channel = channel};
+            PublishReceived publish;
+            publish.connection = id;
+            publish.channel = channel;
             publish.mandatory = bytes.next() % 2 == 0;
             publish.exchange = name_from(bytes);
             publish.routing_key = name_from(bytes);
