@@ -485,7 +485,9 @@ void Protocol::on(Channel& channel, const amqp::QueuePurge& method) {
     catch_up(*queue);
     const std::uint64_t count = purge(*queue);
     // What the client hears is gone must not come back.
-    if (count != 0 && queue->is_recorded()) handler_committed_ = true;
+    if (count != 0 && !turn_->records.empty() &&
+        std::holds_alternative<MessagesRemoved>(turn_->records.back()))
+        handler_committed_ = true;
     if (!method.no_wait)
         reply(channel, amqp::QueuePurgeOk{static_cast<std::uint32_t>(count)});
 }
