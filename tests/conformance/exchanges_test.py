@@ -240,7 +240,7 @@ class ExchangesTest(case.Case):
     def test_bad_cc(self):
         for headers in ({"CC": "q1"}, {"BCC": 5}, {"CC": [1]}):
             self.own_channel().publish("", "q1", "m", headers=headers)
-            self.channel.read()
+            self.channel.read(timeout=1)
 
     def test_one_message_a_queue_however_many_bindings_match(self):
         self.queues("q1")

@@ -234,10 +234,10 @@ class QueuesTest(case.Case):
         self.channel.await_gone("q", pause=0.4)
 
     def test_asking_for_a_queue_keeps_it_from_expiring(self):
-        self.ask("queue.declare", queue="q1", arguments={"x-expires": 400})
-        self.ask("queue.declare", queue="q2", arguments={"x-expires": 400})
-        for _ in range(4):
-            self.channel.quiet(0.2)
+        self.ask("queue.declare", queue="q1", arguments={"x-expires": 1500})
+        self.ask("queue.declare", queue="q2", arguments={"x-expires": 1500})
+        for _ in range(5):
+            self.channel.quiet(0.4)
             self.ask("queue.declare", queue="q1", passive=True)
             self.ask("basic.get", queue="q2")
 
