@@ -269,6 +269,8 @@ void Protocol::on(const AdministrationAsked& asked, const PurgeQueue& wish) {
                       fmt::format("no queue '{}' in vhost '{}'", wish.queue, wish.vhost));
     if (const auto checked = check_lock(*queue, {}); !checked)
         return answer(asked, checked.error());
+    if (queue->stream)
+        return answer(asked, Code::precondition_failed, not_for_streams("queue.purge", *queue));
     catch_up(*queue);
     answer(asked, Code::success, fmt::format("{}", purge(*queue)));
 }

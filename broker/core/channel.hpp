@@ -33,6 +33,10 @@ struct Consumer {
 
     std::uint32_t unacked = 0;
 
+    // Of a stream: what it reads next, and whether it waits for more of it; streams.cpp.
+    Position next_position = 0;
+    bool waits_in_stream = false;
+
     // Links of ReadyConsumers.
     bool is_ready = false;
     Consumer* next = nullptr;
@@ -41,11 +45,14 @@ struct Consumer {
 
 // A delivered message that waits for its acknowledgement.
 struct Unacked {
-    Entry entry;               // without message: acknowledged, or never wanted one
-    Queue* queue = nullptr;    // a deleted queue lives on until the last of these is gone
+    Entry entry;               // without message: it was delivered from a stream
+    // Null: acknowledged, or never wanted to be. A deleted queue lives on until the last is gone.
+    Queue* queue = nullptr;
     Consumer* consumer = nullptr; // null: basic.get, or the consumer is cancelled
     bool in_transaction = false;  // acknowledged in a transaction that is not committed
     Time until = Time::max();     // then it goes back; Time::max(): may stay
+
+    bool is_open() const { return queue != nullptr; }
 };
 
 // Publishes that get the same answer and follow each other.

@@ -30,7 +30,9 @@ void Protocol::on(Channel& channel, const amqp::BasicConsume& method) {
     const std::string* name = queue_name(channel, method.queue, method.id);
     if (name == nullptr || !check_right(channel, Right::read, true, *name, method.id)) return;
     Queue* queue = queue_or_refuse(channel, *name, method.id);
-    if (queue == nullptr || !check_consume(channel, method, *queue)) return;
+    if (queue == nullptr) return;
+    if (queue->stream) return consume_stream(channel, method, *queue);
+    if (!check_consume(channel, method, *queue)) return;
 
     Consumer& consumer = add_consumer(channel, method, queue);
     queue->consumers.push_back(&consumer);
@@ -124,6 +126,7 @@ void Protocol::on(Channel&, const amqp::BasicCancelOk&) {}
 
 void Protocol::leave_queue(Consumer& consumer) {
     Queue& queue = *consumer.queue;
+    if (queue.stream) queue.stream->forget(consumer);
     queue.ready_consumers.remove(consumer);
     std::erase(queue.consumers, &consumer);
     if (queue.exclusive_consumer == &consumer) queue.exclusive_consumer = nullptr;
@@ -183,7 +186,7 @@ bool Protocol::can_take(const Consumer& consumer) const {
 
 void Protocol::wake(Consumer& consumer) {
     Queue* queue = consumer.queue;
-    if (queue == nullptr || consumer.is_ready) return;
+    if (queue == nullptr || consumer.is_ready || consumer.waits_in_stream) return;
     if (queue->settings().single_active_consumer && queue->active_consumer != &consumer) return;
     if (!can_take(consumer)) {
         if (consumer.channel->connection->outbox_bytes > options_.outbox_bytes_max)
@@ -231,6 +234,9 @@ void Protocol::on(Channel& channel, const amqp::BasicGet& method) {
     if (name == nullptr || !check_right(channel, Right::read, true, *name, method.id)) return;
     Queue* queue = queue_or_refuse(channel, *name, method.id);
     if (queue == nullptr) return;
+    if (queue->stream)
+        return refuse_connection(*channel.connection, Code::not_implemented, method.id,
+                                 not_for_streams("basic.get", *queue));
     used(*queue);
     catch_up(*queue);
     if (queue->ready() != 0) serve(*queue); // whoever waits longer comes first; expiry

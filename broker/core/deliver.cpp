@@ -27,6 +27,8 @@ void Protocol::forget_due(Queue& queue) {
 
 void Protocol::serve(Queue& queue) {
     forget_due(queue);
+    if (queue.stream) [[unlikely]]
+        return serve_stream(queue);
     while (queue.has_front()) {
         Consumer* consumer = queue.ready_consumers.first();
         if (consumer == nullptr) break;
@@ -141,7 +143,7 @@ void Protocol::expire(Queue& queue) {
 // A deadline that stands stays as long as it is early enough: moving it for every message would
 // cost more than waking once too often.
 void Protocol::arm(Queue& queue) {
-    Time wanted = queue.next_expiry();
+    Time wanted = queue.stream ? next_age_limit(queue) : queue.next_expiry();
     if (queue.settings().expires_millis && queue.consumers.empty())
         wanted = std::min(wanted, queue.used_at + std::chrono::milliseconds(
                                                       *queue.settings().expires_millis));
@@ -162,7 +164,7 @@ void Protocol::time_out(Channel& channel) {
     Time next = Time::max();
     for (std::size_t at = 0; at < channel.unacked.size(); ++at) {
         const Unacked& unacked = channel.unacked[at];
-        if (!unacked.entry.message || unacked.in_transaction) continue;
+        if (!unacked.is_open() || unacked.in_transaction) continue;
         if (unacked.until > now_) {
             next = std::min(next, unacked.until);
             continue;

@@ -2,6 +2,7 @@
 #include "broker/core/edit.hpp"
 
 #include "amqp/buffer.hpp"
+#include "amqp/wire.hpp"
 #include "base/assert.hpp"
 
 namespace baton::broker::core {
@@ -33,6 +34,62 @@ MessageRef with_delivery_count(const Message& message, std::uint32_t count) {
     if (!properties.headers) properties.headers.emplace();
     properties.headers->set("x-delivery-count", amqp::FieldValue(std::int64_t{count}));
     return with_properties(message, properties, message.exchange(), message.routing_key());
+}
+
+namespace {
+
+constexpr std::string_view stream_offset = "x-stream-offset";
+constexpr unsigned headers_flag = 1U << 13;
+
+// Raw properties with one more header: the bytes of the others are copied as they are.
+void add_header(const amqp::PropertiesView& properties, ByteView field, amqp::Buffer& out) {
+    const ByteView raw = properties.raw();
+    const auto headers = properties.headers();
+    std::size_t place = 2; // where the table's length stands, or would
+    if (const auto type = properties.content_type()) place += 1 + type->size();
+    if (const auto encoding = properties.content_encoding()) place += 1 + encoding->size();
+    const std::size_t old_size = headers ? headers->size() : 0;
+    const std::size_t after = place + (headers ? 4 + old_size : 0);
+
+    amqp::Writer writer(out);
+    writer.u16(static_cast<std::uint16_t>(amqp::load_big_endian<std::uint16_t>(raw.data()) |
+                                          headers_flag));
+    writer.bytes(raw.subspan(2, place - 2));
+    writer.u32(static_cast<std::uint32_t>(old_size + field.size()));
+    if (headers) writer.bytes(*headers);
+    writer.bytes(field);
+    writer.bytes(raw.subspan(after));
+}
+
+} // namespace
+
+MessageRef with_stream_offset(const Message& message, std::uint64_t offset) {
+    const auto view = amqp::PropertiesView::parse(message.properties());
+    const auto headers = view ? view->headers() : std::nullopt;
+    if (!view || (headers && amqp::find_field(*headers, stream_offset))) {
+        amqp::Properties properties = properties_of(message.properties());
+        if (!properties.headers) properties.headers.emplace();
+        properties.headers->set(stream_offset,
+                                amqp::FieldValue(static_cast<std::int64_t>(offset)));
+        return with_properties(message, properties, message.exchange(), message.routing_key());
+    }
+    amqp::Buffer field;
+    amqp::Writer writer(field);
+    writer.short_string(stream_offset);
+    writer.u8('l');
+    writer.u64(offset);
+    amqp::Buffer raw;
+    add_header(*view, field.view(), raw);
+    MessageParts parts;
+    parts.exchange = message.exchange();
+    parts.routing_key = message.routing_key();
+    parts.properties = raw.view();
+    parts.body = message.body();
+    parts.body_owner = message.body_owner();
+    parts.persistent = message.is_persistent();
+    parts.priority = message.priority();
+    parts.ttl_millis = message.ttl_millis();
+    return Message::make(parts);
 }
 
 std::vector<std::string> routing_keys_in(const amqp::FieldTable& headers, std::string_view name) {

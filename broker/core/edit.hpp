@@ -22,6 +22,10 @@ MessageRef with_properties(const Message& message, const amqp::Properties& prope
 // The same with the number of its earlier deliveries in the header x-delivery-count.
 MessageRef with_delivery_count(const Message& message, std::uint32_t count);
 
+// The same with its offset in a stream in the header x-stream-offset, which replaces one that was
+// there. Nothing else is decoded.
+MessageRef with_stream_offset(const Message& message, std::uint64_t offset);
+
 // The texts of an array of strings in a table; empty when there is none.
 std::vector<std::string> routing_keys_in(const amqp::FieldTable& headers, std::string_view name);
 

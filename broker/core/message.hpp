@@ -63,7 +63,7 @@ private:
 struct Place {
     QueueId queue;
     Position position = 0;
-    Time expires_at = Time::max(); // Time::max(): never
+    Time expires_at = Time::max(); // Time::max(): never; in a stream: when the message came
     std::uint32_t delivery_count = 0;
     bool redelivered = false;
 

@@ -29,6 +29,9 @@ struct Options {
     std::size_t window_entries = 2048;
     std::size_t block_entries = 1024;
     std::uint64_t block_bytes = 256ULL << 10;
+    // What streams keep in memory, all together: some blocks for each of those who read old messages,
+    // while whoever waits at the end finds the new ones.
+    std::uint64_t stream_cache_bytes = 16ULL << 20;
     // Blocks that leave memory in one turn: some milliseconds.
     std::uint32_t blocks_per_turn_max = 64;
 

@@ -19,7 +19,9 @@ QueueView view_of(const Queue& queue, const std::string& vhost) {
     view.id = identity.id;
     view.vhost = vhost;
     view.name = identity.name;
-    view.type = queue.settings().quorum ? "quorum" : "classic";
+    view.type = queue.settings().stream   ? "stream"
+                : queue.settings().quorum ? "quorum"
+                                          : "classic";
     view.durable = identity.durable;
     view.exclusive = queue.is_exclusive();
     view.auto_delete = identity.auto_delete;

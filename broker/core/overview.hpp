@@ -41,7 +41,7 @@ struct QueueView {
     QueueId id;
     std::string vhost;
     std::string name;
-    std::string type; // "classic", "quorum"
+    std::string type; // "classic", "quorum", "stream"
     bool durable = false;
     bool exclusive = false;
     bool auto_delete = false;

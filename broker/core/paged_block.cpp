@@ -1,7 +1,7 @@
 // The list of differences a block is stored as.
 //
 //   entry := flags u8 | [position − the last one's − 1] | [record − the last one's, zigzag]
-//            | [body bytes] | [expiry, micros] | [delivery count] | [sharers]
+//            | [body bytes] | [expiry − the last one's, micros, zigzag] | [delivery count] | [sharers]
 //
 // Numbers are seven bits to a byte, the lowest first; the high bit says that more follow.
 #include "broker/core/paged_block.hpp"
@@ -54,7 +54,11 @@ void PagedBlock::add(const PagedEntry& entry) {
     if ((flags & skips_positions) != 0) put_number(skipped);
     if ((flags & jumps_records) != 0) put_number(zigzag(jump));
     if ((flags & other_size) != 0) put_number(entry.body_bytes);
-    if ((flags & has_time) != 0) put_number(zigzag(micros_of(entry.expires_at)));
+    if ((flags & has_time) != 0) {
+        const std::int64_t micros = micros_of(entry.expires_at);
+        put_number(zigzag(micros - last_micros_));
+        last_micros_ = micros;
+    }
     if ((flags & counted) != 0) put_number(entry.delivery_count);
     if ((flags & shared) != 0) put_number(entry.sharers);
 
@@ -85,6 +89,7 @@ std::vector<PagedEntry> PagedBlock::entries() const {
     };
     PagedEntry last;
     RecordNumber last_record = 0;
+    std::int64_t last_micros = 0;
     while (entries.size() < size_) {
         const unsigned flags = bytes_[at++];
         PagedEntry entry;
@@ -97,7 +102,10 @@ std::vector<PagedEntry> PagedBlock::entries() const {
         }
         entry.body_bytes = (flags & other_size) != 0 ? static_cast<std::uint32_t>(number())
                                                      : last.body_bytes;
-        if ((flags & has_time) != 0) entry.expires_at = time_from_micros(unzigzag(number()));
+        if ((flags & has_time) != 0) {
+            last_micros += unzigzag(number());
+            entry.expires_at = time_from_micros(last_micros);
+        }
         if ((flags & counted) != 0) entry.delivery_count = static_cast<std::uint32_t>(number());
         if ((flags & shared) != 0) entry.sharers = static_cast<std::uint32_t>(number());
         entries.push_back(entry);

@@ -18,7 +18,7 @@ namespace baton::broker::core {
 struct PagedEntry {
     Position position = 0;
     RecordNumber record = 0; // that says the message; 0: it lies in the block's page
-    Time expires_at = Time::max();
+    Time expires_at = Time::max(); // in a stream: when it came
     std::uint32_t delivery_count = 0;
     std::uint32_t body_bytes = 0;
     // How many queues shared the record when this entry left memory; its bytes count by parts.
@@ -43,6 +43,8 @@ public:
     void close() { bytes_.shrink_to_fit(); }
 
     BlockId id() const { return id_; }
+    // Replay makes blocks before it can number them.
+    void take_id(BlockId id) { id_ = id; }
     std::uint32_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
     Position first_position() const { return first_position_; }
@@ -77,6 +79,7 @@ private:
     std::uint64_t journal_bytes_ = 0;
     PagedEntry last_;
     RecordNumber last_record_ = 0;
+    std::int64_t last_micros_ = 0; // of the last expiry
 };
 
 } // namespace baton::broker::core

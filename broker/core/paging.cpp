@@ -101,6 +101,7 @@ void Protocol::on(const Loaded& event) {
     const State::BlockPlace* place = state_.block_place(event.block);
     Queue* queue = place != nullptr ? state_.queue(place->queue) : nullptr;
     if (queue == nullptr) return;
+    if (queue->stream) return loaded_for_stream(*queue, event);
     const std::size_t level = place->level;
     PagedBlock* block = queue->find_block(level, event.block);
     if (block == nullptr) return;

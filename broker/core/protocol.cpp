@@ -77,6 +77,7 @@ void Protocol::finish() {
     } while (!due_.empty() || (!burials_.empty() && dead_letters_left_ != 0));
     flush_confirms();
     page_out();
+    trim_stream_cache();
     retain();
     watch_stored_bytes();
     turn_->number = turn_number_++;
@@ -382,7 +383,8 @@ void Protocol::store_until(const MessageRef& message, Queue& queue, Time due) {
     enter(queue, std::move(entry));
     if (!message->is_persistent() || !queue.is_recorded()) return;
     message->notes.durable.add(place);
-    state_.living(*message, note(MessageStored{message, place, {}}));
+    last_stored_ = note(MessageStored{message, place, {}});
+    state_.living(*message, last_stored_);
 }
 
 Entry Protocol::entry_for(const MessageRef& message, Queue& queue) {
@@ -405,6 +407,9 @@ void Protocol::enter(Queue& queue, Entry&& entry) {
 }
 
 void Protocol::store(const MessageRef& message, std::span<Queue* const> queues) {
+    if (std::any_of(queues.begin(), queues.end(),
+                    [](const Queue* queue) { return queue->stream != nullptr; })) [[unlikely]]
+        return store_with_streams(message, queues);
     if (!message->is_persistent()) {
         for (Queue* queue : queues) enter(*queue, entry_for(message, *queue));
         return;
@@ -424,7 +429,8 @@ void Protocol::store(const MessageRef& message, std::span<Queue* const> queues) 
     }
     if (message->notes.durable.empty()) return;
     stored.message = message;
-    state_.living(*message, note(std::move(stored)));
+    last_stored_ = note(std::move(stored));
+    state_.living(*message, last_stored_);
 }
 
 void Protocol::forget(QueueId queue, bool wants_record, Entry& entry) {

@@ -12,6 +12,7 @@
 //   held_letters.cpp dead letters that may not get lost and find no taker
 //   credit.cpp       back-pressure
 //   paging.cpp       backlogs leave memory and come back
+//   streams.cpp      queues that keep what they deliver
 //   retention.cpp    says again what lives in old segments
 //   administration.cpp  users, permissions, virtual hosts, policies, topology without a client
 //   limits.cpp       how many connections, channels and queues there may be
@@ -31,6 +32,7 @@
 #include "broker/core/channel.hpp"
 #include "broker/core/dead_letter.hpp"
 #include "broker/core/state.hpp"
+#include "broker/core/stream.hpp"
 
 #include <deque>
 #include <map>
@@ -181,6 +183,8 @@ private:
     void enter(Queue& queue, Entry&& entry);
     // An entry has left the queue for good.
     void forget(Queue& queue, Entry& entry) {
+        if (!entry.message) [[unlikely]]
+            return; // a stream keeps what it delivers
         forget(queue.id(), queue.is_recorded() && !queue.deleted, entry);
     }
     void forget(QueueId queue, bool wants_record, Entry& entry);
@@ -362,6 +366,36 @@ private:
     void say_again(Queue& queue, std::size_t level, PagedBlock& block, const Loaded& event);
     void forget_blocks(Queue& queue);
 
+    // --- Streams (streams.cpp) ---------------------------------------------------------------------
+
+    void store_with_streams(const MessageRef& message, std::span<Queue* const> queues);
+    void append(Queue& queue, const PagedEntry& entry, const MessageRef& message);
+    void keep_in_memory(Queue& queue, StreamSegment& segment, std::size_t index,
+                        const MessageRef& message, bool has_offset);
+    void drop_from_memory(StreamSegment& segment, StreamSegment::InMemory& place);
+    void drop_from_memory(StreamSegment& segment);
+    void trim_stream_cache();
+    void load(Queue& queue, StreamSegment& segment, std::size_t from, std::size_t count);
+    void loaded_for_stream(Queue& queue, const Loaded& event);
+    void resume_waiting(Queue& queue);
+    void say_again(Queue& queue, StreamSegment& segment, const Loaded& event);
+    // Where to begin; nothing: the argument makes no sense.
+    std::optional<Position> place_in_stream(const Queue& queue,
+                                            const amqp::FieldTable& arguments) const;
+    bool check_consume_stream(Channel& channel, const amqp::BasicConsume& method,
+                              const Queue& queue);
+    void consume_stream(Channel& channel, const amqp::BasicConsume& method, Queue& queue);
+    void serve_stream(Queue& queue);
+    void read_on(Consumer& consumer, Queue& queue);
+    std::size_t wanted_by(const Consumer& consumer) const;
+    void deliver_at(Consumer& consumer, Queue& queue, StreamSegment& segment, std::size_t index);
+    void read_ahead(Consumer& consumer, Queue& queue, StreamSegment& segment, std::size_t index);
+    void forget_oldest(Queue& queue);
+    void forget_front(Queue& queue);
+    void forget_stream(Queue& queue);
+    static Time next_age_limit(const Queue& queue);
+    static std::string not_for_streams(std::string_view method, const Queue& queue);
+
     // --- Dead letters (dead_letters.cpp) -----------------------------------------------------------
 
     // The entry has left the queue's ready messages and nobody's unacknowledged ones.
@@ -476,6 +510,7 @@ private:
     TurnNumber turn_number_ = 1; // of the turn that is being made
     TurnNumber durable_up_to_ = 0;
     RecordNumber last_record_ = 0;
+    RecordNumber last_stored_ = 0; // that says a message
     // The event being applied has noted a record its reply must wait for.
     bool handler_committed_ = false;
 
@@ -490,6 +525,7 @@ private:
 
     std::vector<Queue*> due_;
     std::vector<Queue*> pageable_;
+    StreamCache stream_cache_;
     std::vector<WaitingGet> waiting_gets_; // in the order they came
     std::deque<Burial> burials_;
     std::map<QueueId, HeldLetters> held_letters_;

@@ -270,8 +270,9 @@ void Protocol::on(const PublishReceived& event) {
     }
     exchange->published_out += queues.size();
     const MessageRef message = make_message(*channel, event, facts);
+    const RecordNumber before = last_stored_;
     const bool taken = place(message, queues);
-    confirm(*channel, !taken, message->notes.record != 0);
+    confirm(*channel, !taken, last_stored_ != before);
 }
 
 bool Protocol::refuses(Queue& queue, const Message& message) {

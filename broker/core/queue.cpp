@@ -3,6 +3,7 @@
 
 #include "base/assert.hpp"
 #include "broker/core/channel.hpp"
+#include "broker/core/stream.hpp"
 
 namespace baton::broker::core {
 
@@ -282,9 +283,10 @@ Queue::Replayed* Queue::replay_find(Position position) {
 }
 
 void Queue::replay_stored(const Replayed& stored) {
-    if (!replay_) replay_ = std::make_unique<Replay>();
     const Position position = stored.entry.position;
     next_position_ = std::max(next_position_, position + 1);
+    if (stream) return stream->replay_stored(stored.entry);
+    if (!replay_) replay_ = std::make_unique<Replay>();
     Ring<Replayed>& ascending = replay_->ascending;
     if (ascending.empty() || ascending.back().entry.position < position)
         ascending.push_back(Replayed(stored));
@@ -296,6 +298,7 @@ void Queue::replay_stored(const Replayed& stored) {
 
 // Removal mostly goes from the front, and what is gone there needs no memory.
 void Queue::replay_removed(Position first, Position last) {
+    if (stream) return stream->replay_removed(last);
     if (!replay_) return;
     Ring<Replayed>& ascending = replay_->ascending;
     for (std::size_t place = replay_place_of(ascending, first);
@@ -311,6 +314,24 @@ void Queue::replay_returned(Position position, std::uint32_t delivery_count) {
     if (stored == nullptr) return;
     stored->entry.redelivered = true;
     stored->entry.delivery_count = delivery_count;
+}
+
+void Queue::become_stream(std::unique_ptr<Stream> empty) {
+    stream = std::move(empty);
+    if (!replay_) return;
+    replay_sort();
+    for (std::size_t at = 0; at < replay_->ascending.size(); ++at)
+        if (!replay_->ascending[at].removed)
+            stream->replay_stored(replay_->ascending[at].entry);
+    replay_.reset();
+}
+
+void Queue::finish_stream_replay(const std::function<BlockId()>& next_id) {
+    stream->finish_replay(next_id);
+    for (const StreamSegment& segment : stream->segments()) {
+        ready_ += segment.block.size();
+        ready_bytes_ += segment.block.body_bytes();
+    }
 }
 
 void Queue::replay_sort() {

@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +33,7 @@ namespace baton::broker::core {
 
 class Exchange;
 struct AppliedPolicy;
+class Stream;
 struct Consumer;
 struct Vhost;
 
@@ -106,6 +108,16 @@ public:
     std::uint64_t ready_bytes() const { return ready_bytes_; }
     Position next_position() const { return next_position_; }
     Position take_position() { return next_position_++; }
+
+    // What a stream holds counts as ready; streams.cpp.
+    void stream_grew(std::uint64_t bytes) {
+        ready_ += 1;
+        ready_bytes_ += bytes;
+    }
+    void stream_shrank(std::uint64_t messages, std::uint64_t bytes) {
+        ready_ -= messages;
+        ready_bytes_ -= bytes;
+    }
 
     // Behind everything of its priority; the entry has a position from take_position().
     void push(Entry&& entry) {
@@ -210,6 +222,8 @@ public:
         std::uint8_t priority = 0;
         bool removed = false;
     };
+    // It is one from now on; what replay met before moves into it.
+    void become_stream(std::unique_ptr<Stream> stream);
     // Takes the place of what was said of the same position before.
     void replay_stored(const Replayed& stored);
     void replay_removed(Position first, Position last);
@@ -220,6 +234,9 @@ public:
 
     // --- What others keep here, each owned by the file named -------------------------------------
 
+    // streams.cpp: null: a queue that forgets what is acknowledged. With a stream it has no ready
+    // messages of its own, and what this class says about them is not for it.
+    std::unique_ptr<Stream> stream;
     // deliver.cpp
     bool due = false;
     // paging.cpp: listed as one with more in memory than it needs.
@@ -293,6 +310,7 @@ private:
     bool is_short(const Level& level, const PageSizes& sizes) const;
     static void begin_backlog(Level& level, std::size_t kept);
     static void end_backlog(Level& level);
+    void finish_stream_replay(const std::function<BlockId()>& next_id);
     Replayed* replay_find(Position position);
     void replay_sort();
 
@@ -342,6 +360,7 @@ std::vector<Entry> Queue::take_for_block(const PageSizes& sizes, std::size_t& le
 
 template <typename NextId>
 void Queue::finish_replay(bool mark_redelivered, const PageSizes& sizes, NextId&& next_id) {
+    if (stream) return finish_stream_replay(next_id);
     if (!replay_) return;
     replay_sort();
     std::vector<std::optional<PagedBlock>> open(levels_.size());

@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace baton::broker::core {
 
@@ -85,7 +87,7 @@ Complaint bad_queue_mode(const FieldValue& value) {
 Complaint bad_queue_type(const FieldValue& value) {
     if (auto complaint = not_text(value)) return complaint;
     const std::string& text = *value.get<std::string>();
-    if (text == "classic" || text == "quorum") return std::nullopt;
+    if (text == "classic" || text == "quorum" || text == "stream") return std::nullopt;
     return fmt::format("\"unsupported queue type '{}'\"", text);
 }
 
@@ -96,12 +98,24 @@ Complaint bad_strategy(const FieldValue& value) {
     return "invalid_dlx_strategy";
 }
 
+Complaint bad_age(const FieldValue& value) {
+    if (auto complaint = not_text(value)) return complaint;
+    if (age_seconds(*value.get<std::string>())) return std::nullopt;
+    return "invalid_max_age";
+}
+
+Complaint not_positive(const FieldValue& value) {
+    if (auto complaint = not_negative(value)) return complaint;
+    if (*value.integer() == 0) return "{value_zero,0}";
+    return std::nullopt;
+}
+
 struct KnownArgument {
     std::string_view name;
     Complaint (*complain)(const FieldValue&);
 };
 
-constexpr std::array<KnownArgument, 15> known_arguments{{
+constexpr std::array<KnownArgument, 18> known_arguments{{
     {"x-expires", bad_expires},
     {"x-message-ttl", bad_timer},
     {"x-dead-letter-routing-key", not_text},
@@ -117,15 +131,48 @@ constexpr std::array<KnownArgument, 15> known_arguments{{
     {"x-delivery-limit", not_negative},
     {"x-consumer-timeout", bad_timer},
     {"x-queue-leader-locator", not_text},
+    {"x-max-age", bad_age},
+    {"x-stream-max-segment-size-bytes", not_negative},
+    {"x-initial-cluster-size", not_positive},
 }};
 
-constexpr std::array<std::string_view, 16> compared_arguments{
+// What RabbitMQ lets a queue of one type have and one of another type not.
+constexpr std::array<std::string_view, 3> only_for_streams{
+    "x-max-age", "x-stream-max-segment-size-bytes", "x-initial-cluster-size"};
+constexpr std::array<std::string_view, 17> not_for_streams{
+    "x-expires", "x-message-ttl", "x-max-length", "x-max-priority", "x-dead-letter-exchange",
+    "x-dead-letter-routing-key", "x-dead-letter-strategy", "x-overflow",
+    "x-single-active-consumer", "x-queue-mode", "x-queue-version", "x-delivery-limit",
+    "x-quorum-initial-group-size", "x-max-in-memory-length", "x-max-in-memory-bytes",
+    "x-queue-master-locator", "x-message-deduplication"};
+
+constexpr std::uint64_t segment_bytes_max = 3'000'000'000;
+
+// RabbitMQ's names of its queue types stand in its texts.
+std::string_view type_in_texts(const FieldTable& arguments) {
+    const auto type = arguments.text("x-queue-type");
+    if (type == "stream") return "rabbit_stream_queue";
+    return type == "quorum" ? "rabbit_quorum_queue" : "rabbit_classic_queue";
+}
+
+// The first argument that a queue of this type cannot have; empty: there is none.
+std::string_view misplaced_argument(const FieldTable& arguments) {
+    const bool is_stream = arguments.text("x-queue-type") == "stream";
+    const std::span<const std::string_view> refused =
+        is_stream ? std::span<const std::string_view>(not_for_streams) : only_for_streams;
+    for (const auto& [name, value] : arguments)
+        if (std::find(refused.begin(), refused.end(), name) != refused.end()) return name;
+    return {};
+}
+
+constexpr std::array<std::string_view, 18> compared_arguments{
     "x-expires",        "x-message-ttl",          "x-dead-letter-exchange",
     "x-dead-letter-routing-key",                  "x-dead-letter-strategy",
     "x-max-length",     "x-max-length-bytes",     "x-max-priority",
     "x-overflow",       "x-queue-mode",           "x-single-active-consumer",
     "x-queue-type",     "x-queue-master-locator", "x-queue-leader-locator",
-    "x-delivery-limit", "x-consumer-timeout"};
+    "x-delivery-limit", "x-consumer-timeout",     "x-max-age",
+    "x-stream-max-segment-size-bytes"};
 
 std::string describe(const FieldValue& value) {
     return fmt::format("the value '{}' of type '{}'", amqp::to_text(value),
@@ -133,6 +180,27 @@ std::string describe(const FieldValue& value) {
 }
 
 } // namespace
+
+std::optional<std::int64_t> age_seconds(std::string_view text) {
+    // A thousand years: more is a mistake, and must not overflow.
+    constexpr std::int64_t number_max = 1000;
+    std::int64_t number = 0;
+    const char* last = text.data() + text.size() - (text.empty() ? 0 : 1);
+    const auto [end, error] = std::from_chars(text.data(), last, number);
+    if (text.empty() || error != std::errc() || end != last || number <= 0) return std::nullopt;
+    constexpr std::int64_t day = 86'400;
+    std::int64_t unit = 0;
+    switch (*last) {
+    case 'Y': unit = 365 * day; break;
+    case 'M': unit = 30 * day; break;
+    case 'D': unit = day; break;
+    case 'h': unit = 3600; break;
+    case 'm': unit = 60; break;
+    case 's': unit = 1; break;
+    default: return std::nullopt;
+    }
+    return std::min(number, number_max * 365 * day / unit) * unit;
+}
 
 QueueSettings settings_from_checked(const FieldTable& arguments,
                                     std::uint32_t quorum_delivery_limit) {
@@ -148,6 +216,14 @@ QueueSettings settings_from_checked(const FieldTable& arguments,
         return static_cast<std::uint64_t>(*found);
     };
     settings.quorum = arguments.text("x-queue-type") == "quorum";
+    settings.stream = arguments.text("x-queue-type") == "stream";
+    if (settings.stream) {
+        settings.bytes_max = count("x-max-length-bytes");
+        settings.segment_bytes = count("x-stream-max-segment-size-bytes");
+        if (const auto age = arguments.text("x-max-age"))
+            settings.age_seconds_max = age_seconds(*age);
+        return settings;
+    }
     if (const auto timeout = arguments.integer("x-consumer-timeout"); timeout && *timeout > 0)
         settings.consumer_timeout_millis = std::min(*timeout, timer_millis_max);
     settings.delays_for = text("x-delayed-for");
@@ -185,6 +261,9 @@ QueueSettings settings_from_checked(const FieldTable& arguments,
 Outcome<QueueSettings> settings_from(const FieldTable& arguments, const QueueShape& shape,
                                      std::uint32_t quorum_delivery_limit) {
     const std::string what = fmt::format("queue '{}' in vhost '{}'", shape.name, shape.vhost);
+    if (const std::string_view name = misplaced_argument(arguments); !name.empty())
+        return precondition(fmt::format("invalid arg '{}' for {} of queue type {}", name, what,
+                                        type_in_texts(arguments)));
     if (const FieldValue* target = arguments.find("x-dead-letter-exchange");
         target != nullptr && target->get<std::string>() == nullptr)
         return precondition(fmt::format("invalid type '{}' for arg 'x-dead-letter-exchange' in {}",
@@ -218,6 +297,16 @@ Outcome<QueueSettings> settings_from(const FieldTable& arguments, const QueueSha
             if (arguments.contains(name))
                 return precondition(fmt::format(
                     "invalid arg '{}' for {} of queue type rabbit_quorum_queue", name, what));
+    }
+    if (settings.stream) {
+        const char* unfit = shape.auto_delete ? "auto-delete"
+                            : shape.exclusive ? "exclusive-owner"
+                            : !shape.durable  ? "non-durable"
+                                              : nullptr;
+        if (unfit != nullptr)
+            return precondition(fmt::format("invalid property '{}' for {}", unfit, what));
+        if (settings.segment_bytes.value_or(0) > segment_bytes_max)
+            return precondition("Exceeded max value for x-stream-max-segment-size-bytes");
     }
     return settings;
 }

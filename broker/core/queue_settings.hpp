@@ -17,6 +17,11 @@ enum class Overflow : std::uint8_t { drop_head, reject_publish, reject_publish_d
 
 struct QueueSettings {
     bool quorum = false;
+    // Keeps what it delivers; of the limits below it knows bytes_max and the next two.
+    bool stream = false;
+    std::optional<std::int64_t> age_seconds_max;
+    // How much of a stream leaves it together, at most.
+    std::optional<std::uint64_t> segment_bytes;
     std::optional<std::int64_t> message_ttl_millis;
     std::optional<std::int64_t> expires_millis;
     std::optional<std::uint64_t> length_max;
@@ -58,6 +63,9 @@ Outcome<QueueSettings> settings_from(const amqp::FieldTable& arguments, const Qu
 // For arguments that were checked when they were declared, after a restart.
 QueueSettings settings_from_checked(const amqp::FieldTable& arguments,
                                     std::uint32_t quorum_delivery_limit);
+
+// "7D", "90m": the seconds of a number with a unit of Y M D h m s; nothing when it is none.
+std::optional<std::int64_t> age_seconds(std::string_view text);
 
 // The names of queue arguments that must agree when a queue is declared again.
 std::span<const std::string_view> compared_queue_arguments();

@@ -44,7 +44,10 @@ void Protocol::retain() {
         if (const auto id = state_.any_block_up_to(last)) {
             // It goes on when the block has come.
             const State::BlockPlace& place = *state_.block_place(*id);
-            if (PagedBlock* block = state_.queue(place.queue)->find_block(place.level, *id))
+            Queue& queue = *state_.queue(place.queue);
+            if (queue.stream)
+                load(queue, *queue.stream->find(*id), 0, SIZE_MAX);
+            else if (PagedBlock* block = queue.find_block(place.level, *id))
                 load(*block);
             return;
         }

@@ -19,7 +19,7 @@ bool Protocol::settled_range(Channel& channel, std::uint64_t tag, bool multiple,
     }
     if (tag >= channel.first_unacked_tag && tag < channel.next_delivery_tag) {
         const auto index = static_cast<std::size_t>(tag - channel.first_unacked_tag);
-        if (index < channel.unacked.size() && channel.unacked[index].entry.message &&
+        if (index < channel.unacked.size() && channel.unacked[index].is_open() &&
             !channel.unacked[index].in_transaction) {
             first = multiple ? 0 : index;
             last = index + 1;
@@ -42,7 +42,7 @@ Entry Protocol::take_unacked(Channel& channel, Unacked& unacked) {
     Queue& queue = *unacked.queue;
     Entry entry = std::move(unacked.entry);
     queue.unacked -= 1;
-    queue.unacked_bytes -= entry.message->body_size();
+    if (entry.message) queue.unacked_bytes -= entry.message->body_size();
     channel.unacked_count -= 1;
     if (Consumer* consumer = unacked.consumer) {
         consumer->unacked -= 1;
@@ -56,7 +56,7 @@ Entry Protocol::take_unacked(Channel& channel, Unacked& unacked) {
 }
 
 void Protocol::trim(Channel& channel) {
-    while (!channel.unacked.empty() && !channel.unacked.front().entry.message) {
+    while (!channel.unacked.empty() && !channel.unacked.front().is_open()) {
         channel.unacked.drop_front();
         ++channel.first_unacked_tag;
     }
@@ -86,7 +86,7 @@ void Protocol::on(const AckReceived& event) {
 void Protocol::acknowledge(Channel& channel, std::size_t first, std::size_t last) {
     for (std::size_t at = first; at < last; ++at) {
         Unacked& unacked = channel.unacked[at];
-        if (!unacked.entry.message) continue;
+        if (!unacked.is_open()) continue;
         Queue& queue = *unacked.queue;
         Entry entry = take_unacked(channel, unacked);
         ++queue.counters.acknowledged;
@@ -144,12 +144,14 @@ void Protocol::reject(Channel& channel, std::size_t first, std::size_t last, boo
     std::vector<Returned> returned;
     for (std::size_t at = first; at < last; ++at) {
         Unacked& unacked = channel.unacked[at];
-        if (!unacked.entry.message) continue;
+        if (!unacked.is_open()) continue;
         Queue& queue = *unacked.queue;
         Entry entry = take_unacked(channel, unacked);
         if (queue.deleted) {
             forget(queue, entry);
             state_.forget_if_done(queue);
+        } else if (!entry.message) {
+            continue; // a stream has it anyway, and the consumer may go on
         } else if (requeue) {
             returned.push_back({&queue, std::move(entry)});
         } else {

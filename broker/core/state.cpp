@@ -2,6 +2,7 @@
 #include "broker/core/state.hpp"
 
 #include "base/assert.hpp"
+#include "broker/core/stream.hpp"
 
 #include <algorithm>
 #include <array>
@@ -270,6 +271,9 @@ Queue& State::declare_queue(const QueueDeclared& declared, QueueLife life) {
         queue = std::make_unique<Queue>(std::move(identity), std::move(settings));
     }
     Queue& declared_queue = *queue;
+    if (declared_queue.settings().stream)
+        declared_queue.become_stream(std::make_unique<Stream>(
+            Stream::Sizes{page_sizes_.block_entries, page_sizes_.block_bytes}));
     queues_[declared.id] = &declared_queue;
     if (!replaying_) {
         declared_queue.policy = policy_for(declared_queue);
@@ -428,6 +432,9 @@ void State::finish_replay(bool stopped_in_order) {
         queue->each_block([&, queue_id = id](std::size_t level, const PagedBlock& block) {
             block_added(block, {queue_id, level});
         });
+        if (queue->stream)
+            for (const StreamSegment& segment : queue->stream->segments())
+                block_added(segment.block, {id, 0});
     }
 }
 
@@ -551,16 +558,22 @@ std::vector<Record> State::snapshot(
         places.push_back(message.notes.durable.first());
         for (const Place& place : message.notes.durable.others()) places.push_back(place);
     });
-    for (const auto& [id, queue] : queues_)
+    const auto add = [&](QueueId queue, const PagedBlock& block) {
+        for (const PagedEntry& entry : block.entries()) {
+            if (entry.record == 0) continue;
+            auto& [held, places] = stored[entry.record];
+            if (!held) held = content(entry.record);
+            places.push_back({queue, entry.position, entry.expires_at, entry.delivery_count,
+                              entry.redelivered});
+        }
+    };
+    for (const auto& [id, queue] : queues_) {
         queue->each_block([&, queue_id = id](std::size_t, const PagedBlock& block) {
-            for (const PagedEntry& entry : block.entries()) {
-                if (entry.record == 0) continue;
-                auto& [held, places] = stored[entry.record];
-                if (!held) held = content(entry.record);
-                places.push_back({queue_id, entry.position, entry.expires_at,
-                                  entry.delivery_count, entry.redelivered});
-            }
+            add(queue_id, block);
         });
+        if (!queue->stream) continue;
+        for (const StreamSegment& segment : queue->stream->segments()) add(id, segment.block);
+    }
     std::vector<Record> records = definitions();
     for (auto& [record, message] : stored) {
         auto& [held, places] = message;

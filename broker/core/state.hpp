@@ -123,6 +123,8 @@ public:
     // It stands in this queue, and its records must be kept.
     void block_added(const PagedBlock& block, BlockPlace place);
     void block_gone(const PagedBlock& block);
+    // An entry more, which costs that much in the journal.
+    void block_grew(std::uint64_t journal_bytes) { durable_bytes_ += journal_bytes; }
     const BlockPlace* block_place(BlockId id) const;
     // The block with the oldest record, when that is this one or an older one.
     std::optional<BlockId> any_block_up_to(RecordNumber record) const;

@@ -372,7 +372,8 @@ Outcome<void> Protocol::check_new_queue(const Vhost& vhost, const QueueDeclared&
     BATON_TRY(check_queue_limit(vhost, declared.name));
     const bool exclusive = life.exclusive_to != ConnectionId{};
     BATON_TRY(settings_from(declared.arguments,
-                            {declared.name, vhost.name(), life.durable, exclusive, declared.auto_delete},
+                            {declared.name, vhost.name(), life.durable, exclusive,
+                             declared.auto_delete},
                             options_.quorum_delivery_limit));
     return boost::system::in_place_value;
 }
@@ -422,6 +423,10 @@ Outcome<std::uint64_t> Protocol::delete_queue(const Vhost& vhost, std::string_vi
 
 std::uint64_t Protocol::purge(Queue& queue) {
     const std::uint64_t count = queue.ready();
+    if (queue.stream) {
+        forget_stream(queue);
+        return count;
+    }
     forget_blocks(queue);
     while (std::optional<Entry> entry = queue.pop_to_drop()) forget(queue, *entry);
     answer_waiting_gets(queue);
@@ -482,6 +487,9 @@ void Protocol::on(Channel& channel, const amqp::QueuePurge& method) {
     if (name == nullptr || !check_right(channel, Right::read, true, *name, method.id)) return;
     Queue* queue = queue_or_refuse(channel, *name, method.id);
     if (queue == nullptr) return;
+    if (queue->stream)
+        return refuse_connection(*channel.connection, Code::not_implemented, method.id,
+                                 not_for_streams("queue.purge", *queue));
     catch_up(*queue);
     const std::uint64_t count = purge(*queue);
     // What the client hears is gone must not come back.

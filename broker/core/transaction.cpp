@@ -18,7 +18,7 @@ void Protocol::settle_later(Channel& channel, std::size_t first, std::size_t las
                             bool requeue) {
     for (std::size_t at = first; at < last; ++at) {
         Unacked& unacked = channel.unacked[at];
-        if (!unacked.entry.message || unacked.in_transaction) continue;
+        if (!unacked.is_open() || unacked.in_transaction) continue;
         unacked.in_transaction = true;
         TransactionStep step;
         step.delivery_tag = channel.first_unacked_tag + at;

@@ -52,8 +52,13 @@ struct Turn {
     std::vector<PageOut> pages_out;
     std::vector<Load> loads;
     std::vector<BlockId> pages_gone; // their pages are not needed any more
+    // Nothing may wait for these records yet, but something will: they are to be synced all the
+    // same, and the core wants to hear of it.
+    bool must_be_durable = false;
 
-    bool waits_for_journal() const { return !commands_when_durable.empty() || !answers.empty(); }
+    bool waits_for_journal() const {
+        return must_be_durable || !commands_when_durable.empty() || !answers.empty();
+    }
 
     void clear() {
         number = 0;
@@ -66,6 +71,7 @@ struct Turn {
         pages_out.clear();
         loads.clear();
         pages_gone.clear();
+        must_be_durable = false;
     }
 };
 

@@ -85,7 +85,9 @@ TEST_P(Replay, GivesTheLivingState) {
     EXPECT_EQ(unacked, 0U);
     const auto purge_all = [&] {
         for (const QueueView& queue : story.broker().overview().queues)
-            if (queue.name != "amq.delayed.later") story.tell("purge " + queue.name + " ch=9");
+            if (queue.name != "amq.delayed.later")
+                story.tell((queue.type == "stream" ? "delete-queue " : "purge ") + queue.name +
+                           " ch=9");
         story.finish();
     };
     purge_all();

@@ -11,7 +11,7 @@ std::string RandomLife::type() { return pick(0, 1) ? "topic" : "fanout"; }
 std::string RandomLife::line() {
     const std::string on = fmt::format(" ch={}.{}", pick(1, 3), pick(1, 2));
     const std::string q = queue();
-    switch (pick(0, 40)) {
+    switch (pick(0, 45)) {
     case 0:
     case 1: return "queue " + q + arguments() + on;
     case 2: return fmt::format("bind {} {} k{}{}", q, exchange(), pick(0, 2), on);
@@ -55,6 +55,10 @@ std::string RandomLife::line() {
     case 38:
         return fmt::format("alarm {} {}", pick(0, 1) ? "memory" : "disk", pick(0, 2) ? "off" : "on");
     case 39: return fmt::format("written {} ch={}", pick(0, 500), pick(1, 3));
+    case 41: return "queue stream durable x-queue-type=stream x-max-length-bytes=30" + on;
+    case 42: return fmt::format("bind stream {} k{}{}", exchange(), pick(0, 2), on);
+    case 43: return fmt::format("consume stream offset=first tag=t{}{}", pick(0, 2), on);
+    case 44: return pick(0, 4) == 0 ? "delete-queue stream" + on : "publish key=stream \"s\"" + on;
     default:
         return fmt::format("publish key={}{}{} times={} \"m{}\"{}", q,
                            pick(0, 3) ? " persistent" : "",

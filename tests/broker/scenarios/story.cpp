@@ -378,6 +378,11 @@ bool Story::tell_basic(const Words& words) {
                                    {}};
         if (words.names("priority"))
             consume.arguments.set("x-priority", value_from(words.text("priority")));
+        if (words.names("since"))
+            consume.arguments.set("x-stream-offset",
+                                  amqp::Timestamp{Words::to_number(words.text("since"))});
+        else if (words.names("offset"))
+            consume.arguments.set("x-stream-offset", value_from(words.text("offset")));
         send(words, std::move(consume));
     } else if (words.verb == "cancel") {
         send(words, amqp::BasicCancel{words.at(0), words.has("nowait")});

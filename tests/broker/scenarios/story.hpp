@@ -6,7 +6,7 @@
 //   bind QUEUE SOURCE KEY [argument=value]…     unbind …     bind-exchange TARGET SOURCE KEY
 //   publish key=K [exchange=X mandatory immediate persistent ttl= priority= reply-to= user-id=
 //           message-id= correlation-id= timestamp= cc=a,b bcc=a,b headers…] "body" [times=N]
-//   consume QUEUE [tag= no-ack exclusive nowait priority=]      cancel TAG
+//   consume QUEUE [tag= no-ack exclusive nowait priority= offset= since=SECONDS]      cancel TAG
 //   get QUEUE [no-ack]       ack TAG [multiple]    nack TAG [multiple drop]    reject TAG [drop]
 //   recover   qos N [global size=]   confirm   tx-select tx-commit tx-rollback
 //   purge QUEUE   delete-queue QUEUE [if-unused if-empty]   delete-exchange NAME [if-unused]
