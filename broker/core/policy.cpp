@@ -3,6 +3,7 @@
 #include "broker/core/policy.hpp"
 
 #include "amqp/errors.hpp"
+#include "broker/core/queue_settings.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <initializer_list>
 #include <optional>
 
@@ -49,27 +49,11 @@ bool is_master_locator(const FieldValue& value) {
 }
 bool is_mirroring(const FieldValue& value) { return is_one_of(value, {"all", "exactly", "nodes"}); }
 
-// "90m" as seconds; years, months, days, hours, minutes, seconds.
-std::optional<std::int64_t> age_seconds(const FieldValue& value) {
+std::optional<std::int64_t> age_in(const FieldValue& value) {
     const std::string* text = value.get<std::string>();
-    if (text == nullptr || text->size() < 2) return std::nullopt;
-    std::int64_t number = 0;
-    const char* last = text->data() + text->size() - 1;
-    const auto [end, error] = std::from_chars(text->data(), last, number);
-    constexpr std::int64_t number_max = 1'000'000'000; // more is a mistake, and must not overflow
-    if (error != std::errc() || end != last || number < 0 || number > number_max)
-        return std::nullopt;
-    switch (*last) {
-    case 'Y': return number * 365 * 86'400;
-    case 'M': return number * 30 * 86'400;
-    case 'D': return number * 86'400;
-    case 'h': return number * 3600;
-    case 'm': return number * 60;
-    case 's': return number;
-    default: return std::nullopt;
-    }
+    return text == nullptr ? std::nullopt : age_seconds(*text);
 }
-bool is_age(const FieldValue& value) { return age_seconds(value).has_value(); }
+bool is_age(const FieldValue& value) { return age_in(value).has_value(); }
 
 // Of two values of the same setting: does the smaller one stand?
 enum class Merge : std::uint8_t { first_stands, smaller_stands };
@@ -187,7 +171,7 @@ const FieldValue& merged(const Setting* setting, const FieldValue& first,
                          const FieldValue& second) {
     if (setting == nullptr || setting->merge == Merge::first_stands) return first;
     if (setting->is_valid == is_age)
-        return age_seconds(second) < age_seconds(first) ? second : first;
+        return age_in(second) < age_in(first) ? second : first;
     return second.integer() < first.integer() ? second : first;
 }
 

@@ -335,15 +335,19 @@ void Protocol::deliver_at(Consumer& consumer, Queue& queue, StreamSegment& segme
     say(channel, std::move(command));
 }
 
-// While a consumer reads the second half of a segment, the next one is fetched.
+// While a consumer takes what is there, what it will want soon is fetched, also over the end of the
+// segment.
 void Protocol::read_ahead(Consumer& consumer, Queue& queue, StreamSegment& segment,
                           std::size_t index) {
-    if (index < segment.block.size()) {
-        if (!segment.has(index)) return; // comes first
-        if (index < segment.block.size() / 2) return;
+    const std::size_t wanted = wanted_by(consumer);
+    const std::size_t soon = index + wanted / 2;
+    if (soon < segment.block.size()) {
+        if (segment.has(soon)) return;
+        while (segment.has(index)) ++index;
+        return load(queue, segment, index, wanted);
     }
     StreamSegment* next = queue.stream->after(segment);
-    if (next != nullptr && !next->has(0)) load(queue, *next, 0, wanted_by(consumer));
+    if (next != nullptr && !next->has(0)) load(queue, *next, 0, wanted);
 }
 
 // --- Limits ----------------------------------------------------------------------------------------

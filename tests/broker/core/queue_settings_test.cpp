@@ -75,5 +75,39 @@ TEST(QueueSettings, DeadLettersAreKeptByQuorumQueuesThatRefuseWhatIsTooMuch) {
               "rabbit_classic_queue");
 }
 
+TEST(QueueSettings, AStreamKnowsItsOwnLimits) {
+    const auto settings = settings_from({{"x-queue-type", "stream"},
+                                         {"x-max-age", "90m"},
+                                         {"x-max-length-bytes", std::int64_t{1000}},
+                                         {"x-stream-max-segment-size-bytes", std::int32_t{100}},
+                                         {"x-unknown", "kept and ignored"}},
+                                        {"s", "/", true, false}, 20);
+
+    ASSERT_TRUE(settings);
+    EXPECT_TRUE(settings->stream);
+    EXPECT_EQ(settings->age_seconds_max, 5400);
+    EXPECT_EQ(settings->bytes_max, 1000U);
+    EXPECT_EQ(settings->segment_bytes, 100U);
+    EXPECT_EQ(complaint({{"x-queue-type", "stream"}, {"x-max-length", std::int32_t{5}}}),
+              "invalid arg 'x-max-length' for queue 'q' in vhost '/' of queue type "
+              "rabbit_stream_queue");
+    EXPECT_EQ(complaint({{"x-max-age", "1h"}}),
+              "invalid arg 'x-max-age' for queue 'q' in vhost '/' of queue type "
+              "rabbit_classic_queue");
+}
+
+TEST(QueueSettings, AnAgeIsANumberWithAUnit) {
+    EXPECT_EQ(age_seconds("7D"), 604'800);
+    EXPECT_EQ(age_seconds("1Y"), 31'536'000);
+    EXPECT_EQ(age_seconds("1M"), 2'592'000);
+    EXPECT_EQ(age_seconds("1h"), 3600);
+    EXPECT_EQ(age_seconds("1m"), 60);
+    EXPECT_EQ(age_seconds("1s"), 1);
+    for (const std::string_view wrong : {"", "D", "5", "-1D", "0D", "1.5h", "1H", "1h ", "h1"})
+        EXPECT_FALSE(age_seconds(wrong)) << wrong;
+    // Nobody lives that long, and nothing overflows.
+    EXPECT_EQ(age_seconds("9000000000000000000Y"), age_seconds("1000Y"));
+}
+
 } // namespace
 } // namespace baton::broker::core
