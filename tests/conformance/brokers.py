@@ -78,7 +78,10 @@ class Baton(Broker):
             stdout=subprocess.PIPE, stderr=self.errors, stdin=subprocess.DEVNULL, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("listening"):
-            raise RuntimeError(f"{executable} said {line!r}:\n{self.log()}")
+            log = self.log()
+            end(self.process)
+            shutil.rmtree(self.home, ignore_errors=True)
+            raise RuntimeError(f"{executable} said {line!r}:\n{log}")
         self.port = int(line.rsplit(":", 1)[1])
 
     def log(self):
