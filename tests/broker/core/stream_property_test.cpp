@@ -155,7 +155,7 @@ private:
         Options options;
         options.block_entries = pick(1, 6);
         options.block_bytes = pick(1, 20);
-        options.stream_cache_bytes = pick(0, 1500);
+        options.stream_cache_bytes = cache_bytes_ = pick(0, 1500);
         options.outbox_bytes_max = pick(1, 3000);
         return options;
     }
@@ -215,6 +215,8 @@ private:
 
     void finish() {
         for (const std::string& line : story_.finish()) witness_.see(line);
+        // However many read, and from wherever.
+        EXPECT_LE(story_.broker().overview().totals.stored_bytes, cache_bytes_);
     }
 
     std::uint64_t pick(std::uint64_t low, std::uint64_t high) {
@@ -222,6 +224,7 @@ private:
     }
 
     Random random_;
+    std::uint64_t cache_bytes_ = 0;
     Story story_;
     Witness witness_;
     std::string last_consumer_;
