@@ -190,8 +190,8 @@ private:
             options_.memory_high != 0 ? options_.memory_high : memory_limit() / 5 * 2;
         core.stored_bytes_high = high;
         core.stored_bytes_low = high / 10 * 9;
-        // On a small machine paging begins earlier.
-        core.page_all_above = std::min(core.page_all_above, high / 4);
+        // To page what is transient costs a write, so it waits until memory asks for it.
+        core.page_all_above = high / 8;
         core.page_above = std::min(core.page_above, high / 8);
         // The server's own user is none that people could log in with.
         const bool has_users = !std::ranges::all_of(options_.users, &UserOption::is_own);
