@@ -22,6 +22,8 @@ QUEUES = {
     "tx": {},
     "counted": {"x-queue-type": "quorum", "x-delivery-limit": 5000},
 }
+# A stream, which keeps what it delivers.
+LOG = "log"
 # Above so many messages everything is purged: each round reads them all.
 STAKE_MAX = 800
 # What ends when the broker is killed.
@@ -157,6 +159,12 @@ def declare_and_delete(book, channel, dice):
             book.counts["deleted"] += 1
 
 
+def append(book, channel):
+    channel.confirm_delivery()
+    while True:
+        book.publish(channel, LOG)
+
+
 def work(book, port, seed):
     dice = random.Random(seed)
     jobs = [lambda c, d: publish_and_take(book, c, d, "plain", "plain"),
@@ -164,6 +172,7 @@ def work(book, port, seed):
             lambda c, d: publish_and_take(book, c, d, "counted", "plain"),
             lambda c, d: publish_and_reject(book, c, d),
             lambda c, d: transact(book, c, d),
+            lambda c, d: append(book, c),
             lambda c, d: declare_and_delete(book, c, d)]
 
     def run(job, own_dice):
@@ -210,6 +219,28 @@ def start(program, folder):
 def declare(channel):
     for name, arguments in QUEUES.items():
         channel.queue_declare(name, durable=True, arguments=arguments)
+    channel.queue_declare(LOG, durable=True, arguments={"x-queue-type": "stream"})
+
+
+def read_log(connection):
+    """The numbers in the stream, from its first message on."""
+    channel = connection.channel()
+    channel.basic_qos(prefetch_count=100)
+    count = channel.queue_declare(LOG, passive=True).method.message_count
+    numbers = []
+    while len(numbers) < count:
+        method, _, body = next(channel.consume(LOG, arguments={"x-stream-offset": "first"},
+                                               inactivity_timeout=30))
+        if method is None:
+            raise Broken(f"the stream has {count} messages and gave {len(numbers)}")
+        numbers.append(int(body.split(b":")[0]))
+        if len(body) != len(b"%d:" % numbers[-1]) + numbers[-1] * 37 % 900:
+            raise Broken(f"{numbers[-1]} of the stream has another body")
+        channel.basic_ack(method.delivery_tag)
+    channel.close()
+    if numbers != sorted(set(numbers)):
+        raise Broken("the stream is out of order")
+    return numbers
 
 
 def has_queue(connection, name):
@@ -242,6 +273,7 @@ def inspect(book, port):
             if home != queue and (home, queue) != ("dying", "dead"):
                 raise Broken(f"{number} of {home} is in {queue}")
             there[number] = queue
+    there.update((number, LOG) for number in read_log(connection))
     for name in book.deleted[-3:]:
         if has_queue(connection, name):
             raise Broken(f"deleted queue {name} is back")
@@ -263,7 +295,7 @@ def inspect(book, port):
         raise Broken(book.complaints[0])
     # Whatever is not there now is gone for good, and what is there is owed.
     book.gone = set(book.sent) - set(there)
-    book.confirmed = {number for number, queue in there.items() if queue in QUEUES}
+    book.confirmed = {number for number, queue in there.items() if queue in QUEUES or queue == LOG}
     book.may_be_gone = set()
     book.short_lived = ""
     book.transactions = []
@@ -278,6 +310,7 @@ def purge(book, port):
     channel = connection.channel()
     for queue in QUEUES:
         channel.queue_purge(queue)
+    channel.queue_delete(LOG)
     connection.close()
     book.gone = set(book.sent)
     book.confirmed = set()

@@ -39,7 +39,8 @@ void Promises::published(Key key, bool is_persistent, Order order, int transacti
     trace(key, "published at {}{}, transaction {}", order, is_persistent ? " persistent" : "",
           transaction);
     copy.order = order;
-    copy.is_persistent = is_persistent;
+    // A log keeps everything, whatever the publisher says.
+    copy.is_persistent = is_persistent || key.second == log_;
     copy.published_in = transaction;
     copies_.emplace(key, copy);
     if (transaction != 0) transactions_.emplace(transaction, false);
@@ -118,6 +119,19 @@ void Promises::delivered(Key key, QueueIndex from, std::uint64_t channel, bool r
         copy.is_held = true;
     }
     copy.was_given[is_dead ? 1 : 0] = true;
+    copy.was_given_now = true;
+}
+
+void Promises::read(Key key, std::uint64_t channel) {
+    trace(key, "read on {}", channel);
+    const auto found = copies_.find(key);
+    if (found == copies_.end()) return complain(name(key) + " was read, but never published");
+    Copy& copy = found->second;
+    if (copy.must_be_gone || copy.has_left_queue)
+        complain(name(key) + " was read though it was gone for good");
+    Order& last = last_given_[{channel, key.second}];
+    if (copy.order <= last) complain(name(key) + " was read twice or out of order");
+    last = copy.order;
     copy.was_given_now = true;
 }
 
@@ -260,8 +274,16 @@ void Promises::settle_recovery() {
 }
 
 std::size_t Promises::owed() const {
-    return static_cast<std::size_t>(std::ranges::count_if(copies_, [](const auto& known) {
-        return known.second.is_promised && !known.second.may_go && !known.second.must_be_gone;
+    return static_cast<std::size_t>(std::ranges::count_if(copies_, [this](const auto& known) {
+        const auto& [key, copy] = known;
+        return key.second != log_ && copy.is_promised && !copy.may_go && !copy.must_be_gone;
+    }));
+}
+
+std::size_t Promises::unread() const {
+    return static_cast<std::size_t>(std::ranges::count_if(copies_, [this](const auto& known) {
+        const auto& [key, copy] = known;
+        return key.second == log_ && copy.is_promised && !copy.may_go && !copy.was_given_now;
     }));
 }
 

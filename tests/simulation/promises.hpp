@@ -3,7 +3,8 @@
 // this publish still in the socket?) it leaves open, so every complaint is a broken promise.
 //
 // A copy is one message in one queue it was published to; it is the same copy when it is
-// dead-lettered. Queue 0 is where the dead letters of all others go.
+// dead-lettered. Queue 0 is where the dead letters of all others go. A log keeps what it delivers: what
+// is owed there can be read, and read again, but not taken.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@ public:
     static constexpr QueueIndex dead_letters = 0;
 
     // `keeps_dead`: does this queue dead-letter what leaves it unacknowledged?
-    explicit Promises(std::vector<bool> keeps_dead) : keeps_dead_(std::move(keeps_dead)) {}
+    Promises(std::vector<bool> keeps_dead, QueueIndex log)
+        : keeps_dead_(std::move(keeps_dead)), log_(log) {}
 
     // Everything a client does has its place in time.
     Order next_order() { return ++order_; }
@@ -39,6 +41,8 @@ public:
     void refused(const std::vector<Key>& keys);
     // A delivery from this queue; nobody holds it when the client is gone.
     void delivered(Key key, QueueIndex from, std::uint64_t channel, bool redelivered, bool is_held);
+    // From the log, by a reader from its beginning.
+    void read(Key key, std::uint64_t channel);
     void acknowledged(Key key, Order order, int transaction = 0);
     // Rejected without requeue.
     void dropped(Key key, QueueIndex from, Order order);
@@ -62,7 +66,10 @@ public:
     // All was found: the promises are checked, and what is there now is owed from now on.
     void settle_recovery();
 
+    // How many messages somebody should get who takes everything, and how many of the log's promised
+    // ones nobody has read since the last recovery.
     std::size_t owed() const;
+    std::size_t unread() const;
     const std::string& complaint() const { return complaint_; }
     void complain(std::string text);
 
@@ -80,7 +87,7 @@ private:
         int settled_in = 0;   // likewise
         bool may_go_besides = false; // for another reason than that transaction
         bool was_given[2] = {false, false}; // from its queue, from the dead letters
-        bool was_given_now = false;         // since the last recovery
+        bool was_given_now = false;         // since the last recovery; of the log: was read
         bool is_there = false;
     };
 
@@ -92,6 +99,7 @@ private:
     static std::string name(Key key);
 
     std::vector<bool> keeps_dead_;
+    QueueIndex log_;
     Order order_ = 0;
     std::map<Key, Copy> copies_;
     std::vector<std::pair<Order, Key>> settled_; // not proven yet

@@ -26,13 +26,15 @@ struct QueueKind {
 };
 
 // Their index is Promises::QueueIndex.
-constexpr std::array<QueueKind, 7> kinds{{{"dead", false, false, true},
+constexpr std::array<QueueKind, 8> kinds{{{"dead", false, false, true},
                                           {"plain", false, false, true},
                                           {"shared", false, true, true},
                                           {"ttl", true, true, true},
                                           {"short", true, false, true},
                                           {"quorum", true, true, true},
-                                          {"refusing", false, false, false}}};
+                                          {"refusing", false, false, false},
+                                          {"log", false, true, true}}};
+constexpr std::size_t log_index = kinds.size() - 1;
 
 amqp::FieldTable arguments_of(std::size_t queue) {
     const std::string_view name = kinds[queue].name;
@@ -46,6 +48,7 @@ amqp::FieldTable arguments_of(std::size_t queue) {
         arguments.set("x-max-length", amqp::FieldValue(std::int32_t{6}));
     if (name == "refusing")
         arguments.set("x-overflow", amqp::FieldValue(std::string("reject-publish")));
+    if (name == "log") arguments.set("x-queue-type", amqp::FieldValue(std::string("stream")));
     if (name == "quorum") {
         arguments.set("x-queue-type", amqp::FieldValue(std::string("quorum")));
         arguments.set("x-delivery-limit", amqp::FieldValue(std::int32_t{2}));
@@ -80,6 +83,8 @@ std::vector<bool> SimClients::queues_that_keep_dead_letters() {
     for (const QueueKind& kind : kinds) keep.push_back(kind.keeps_dead);
     return keep;
 }
+
+Promises::QueueIndex SimClients::log() { return log_index; }
 
 // --- Acting --------------------------------------------------------------------------------------
 
@@ -295,6 +300,7 @@ void SimClients::ask(Client& client, core::ChannelNumber number, Wish wish) {
     const bool clears = wish == Wish::purge || wish == Wish::remove;
     if (clears && (queue == Promises::dead_letters || random_.below(4) != 0)) return;
     if (wish == Wish::consume) return consume(client, queue);
+    if (queue == log_index && wish != Wish::remove) return; // it is only consumed
     channel.wish = wish;
     channel.queue = queue;
     const std::string name = kinds[queue].name;
@@ -333,11 +339,16 @@ void SimClients::declare(Client& client, QueueIndex queue) {
 
 void SimClients::consume(Client& client, QueueIndex queue) {
     Channel& channel = client.channels.at(consuming);
+    // The log is read by the last client, which sets a prefetch as it must be.
+    if (queue == log_index && &client != &clients_.back()) return;
     channel.wish = Wish::consume;
     channel.queue = queue;
+    amqp::FieldTable arguments;
+    if (queue == log_index)
+        arguments.set("x-stream-offset", amqp::FieldValue(std::string("first")));
     send(client, consuming,
          amqp::BasicConsume{kinds[queue].name, fmt::format("{}-{}", queue, ++last_consumer_), false,
-                            false, false, false, {}});
+                            false, false, false, std::move(arguments)});
 }
 
 void SimClients::declare_all() {
@@ -364,7 +375,7 @@ void SimClients::drain() {
 void SimClients::acknowledge_all() {
     Client& client = clients_[3];
     for (const auto& [tag, held] : client.channels.at(consuming).held) {
-        promises_.acknowledged(held.key, promises_.next_order());
+        if (held.from != log_index) promises_.acknowledged(held.key, promises_.next_order());
         broker_->ack({client.id, consuming, tag, false}, now_, *turn_);
     }
     client.channels.at(consuming).held.clear();
@@ -446,6 +457,11 @@ void SimClients::hear_delivery(Client* client, const core::Command& command,
     client->unwritten += core::delivery_charge(message);
     Channel& channel = client->channels.at(command.channel);
     const std::uint64_t name = command.connection.value * 10 + command.channel;
+    if (from == log_index) {
+        promises_.read(key, name);
+        channel.held.emplace(tag, Held{key, from});
+        return;
+    }
     promises_.delivered(key, from, name, redelivered, true);
     const Wish wish = channel.wish;
     const bool is_gotten = std::holds_alternative<core::DeliverGotten>(command.action);
@@ -510,7 +526,7 @@ void SimClients::forget_connections() {
 
 void SimClients::look_at(const std::vector<core::Record>& state) {
     std::map<core::QueueId, QueueIndex> names;
-    std::array<QueueState, 7> before = std::exchange(queues_, {});
+    std::array<QueueState, 8> before = std::exchange(queues_, {});
     std::map<QueueIndex, std::map<core::Position, Key>> messages;
     for (const core::Record& record : state) {
         if (const auto* declared = std::get_if<core::QueueDeclared>(&record)) {

@@ -41,6 +41,7 @@ public:
     void expect_all_answered();
 
     static std::vector<bool> queues_that_keep_dead_letters();
+    static Promises::QueueIndex log();
 
 private:
     using Key = Promises::Key;
@@ -123,7 +124,7 @@ private:
     Time now_{};
     broker::core::Turn* turn_ = nullptr;
     std::array<Client, 4> clients_; // the last one drains
-    std::array<QueueState, 7> queues_;
+    std::array<QueueState, 8> queues_;
     std::uint64_t last_connection_ = 0;
     std::uint64_t last_message_ = 0;
     std::uint64_t last_consumer_ = 0;
