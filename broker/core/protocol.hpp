@@ -546,6 +546,7 @@ private:
     std::uint64_t sealed_bytes_ = 0;
     bool retention_goes_on_ = false;
     RecordNumber definitions_said_at_ = 1; // all definitions are in records from here on
+    std::uint64_t definitions_bytes_ = 0;  // they took about this much when they were last said
     bool stopping_ = false;
 
     // Replay: a transaction that is not complete yet.

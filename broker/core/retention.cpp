@@ -5,6 +5,13 @@
 
 namespace baton::broker::core {
 
+namespace {
+
+// About what a definition costs in the journal.
+constexpr std::uint64_t definition_bytes = 256;
+
+} // namespace
+
 void Protocol::on(const SegmentSealed& event) {
     sealed_.push_back(event);
     sealed_bytes_ += event.bytes;
@@ -19,7 +26,7 @@ void Protocol::say_again(Message& message) {
 bool Protocol::wants_to_retain() {
     if (sealed_.empty()) return false;
     if (sealed_.size() > options_.sealed_segments_max &&
-        sealed_bytes_ > 2 * state_.durable_bytes())
+        sealed_bytes_ > 2 * (state_.durable_bytes() + definitions_bytes_))
         return true;
     const RecordNumber last = sealed_.front().last;
     return alarms_[static_cast<std::size_t>(Alarm::disk)] &&
@@ -35,6 +42,8 @@ void Protocol::retain() {
         const RecordNumber first = last_record_ + 1;
         for (Record& record : definitions) note(std::move(record));
         definitions_said_at_ = first;
+        // Otherwise definitions larger than a segment would be said again for ever.
+        definitions_bytes_ = definitions.size() * definition_bytes;
     }
     for (std::uint32_t count = 0; count < options_.repeats_per_turn_max; ++count) {
         if (Message* oldest = state_.any_living_up_to(last)) {
