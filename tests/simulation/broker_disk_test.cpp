@@ -136,8 +136,13 @@ private:
         machine_.journal.set_capacity(UINT64_MAX);
         machine_.pages.set_capacity(UINT64_MAX);
         machine_.journal.fail_no_more();
+        int rounds = 0;
         for (int quiet = 0; quiet < 3;) {
             quiet = broker_->is_busy() ? 0 : quiet + 1;
+            if (++rounds == 5000) {
+                promises_.complain("the broker does not come to rest");
+                return true;
+            }
             if (!broker_->write(all) || !broker_->prepare()) return false;
             broker_->report(all);
             batch([] {});
