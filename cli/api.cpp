@@ -50,7 +50,9 @@ Api::Api(const server::Environment& environment)
     while (!url_.empty() && url_.back() == '/') url_.pop_back();
     if (const auto file = environment.find("BATON_PASSWORD_FILE"); file != environment.end()) {
         std::ifstream in(file->second);
-        std::getline(in, password_);
+        if (!std::getline(in, password_))
+            problem_ = fmt::format("BATON_PASSWORD_FILE names '{}', which holds no line that can be read",
+                                   file->second);
     }
 }
 
@@ -78,6 +80,8 @@ Outcome<Answer> Api::remove(const std::string& path, const std::string& reason) 
 
 Outcome<Answer> Api::send(const char* method, const std::string& path, const std::string* body,
                           std::chrono::seconds limit, const std::string& reason) {
+    if (!problem_.empty())
+        return Failure{make_error_code(boost::system::errc::invalid_argument), problem_};
     static const bool initialised = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
     // Kept between requests, and with it the connection.
     if (!handle_ && initialised) handle_.reset(curl_easy_init(), curl_easy_cleanup);

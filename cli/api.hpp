@@ -49,6 +49,7 @@ private:
     std::string url_;
     std::string user_;
     std::string password_;
+    std::string problem_; // why nothing can be asked; empty: none
     std::shared_ptr<void> handle_; // libcurl's, made on first use
 };
 

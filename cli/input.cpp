@@ -5,6 +5,7 @@
 #include <boost/json/parse.hpp>
 #include <fmt/format.h>
 
+#include <stdexcept>
 #include <utility>
 
 namespace baton::cli {
@@ -142,6 +143,20 @@ Outcome<std::vector<json::object>> read_inputs(const std::string& path) {
     if (path.ends_with(".csv")) return parse_csv(*text, path);
     if (path.ends_with(".jsonl") || path.ends_with(".ndjson") || path == "-") return parse_json_lines(*text, path);
     return wrong(fmt::format("'{}' must end in .csv or .jsonl", path));
+}
+
+std::optional<std::chrono::milliseconds> parse_limit(const std::string& text) {
+    std::size_t used = 0;
+    double number = 0;
+    try {
+        number = std::stod(text, &used);
+    } catch (const std::exception&) {
+        return std::nullopt;
+    }
+    const auto unit = text.substr(used);
+    const double scale = unit == "ms" ? 1 : unit == "s" || unit.empty() ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000 : 0;
+    if (scale == 0 || number <= 0 || number * scale > 3'600'000) return std::nullopt;
+    return std::chrono::milliseconds(static_cast<std::int64_t>(number * scale));
 }
 
 } // namespace baton::cli

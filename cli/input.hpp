@@ -6,6 +6,8 @@
 
 #include <boost/json/object.hpp>
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,5 +25,8 @@ Outcome<void> apply_set(boost::json::object& object, std::string_view set);
 Outcome<std::vector<boost::json::object>> read_inputs(const std::string& path);
 Outcome<std::vector<boost::json::object>> parse_csv(std::string_view text, const std::string& file);
 Outcome<std::vector<boost::json::object>> parse_json_lines(std::string_view text, const std::string& file);
+
+// A time limit such as "5s", "500ms", "2m" or "30" (seconds), up to an hour; nothing for what is none.
+std::optional<std::chrono::milliseconds> parse_limit(const std::string& text);
 
 } // namespace baton::cli

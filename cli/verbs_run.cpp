@@ -323,20 +323,6 @@ void change_run(Session& session, const std::string& run, const char* what, json
 }
 
 // "5s", "500ms", "2m"; nothing if it is no duration.
-std::optional<std::chrono::milliseconds> parse_limit(const std::string& text) {
-    std::size_t used = 0;
-    double number = 0;
-    try {
-        number = std::stod(text, &used);
-    } catch (const std::exception&) {
-        return std::nullopt;
-    }
-    const auto unit = text.substr(used);
-    const double scale = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000 : 0;
-    if (scale == 0 || number <= 0 || number * scale > 3'600'000) return std::nullopt;
-    return std::chrono::milliseconds(static_cast<std::int64_t>(number * scale));
-}
-
 void call_task(Session& session, const std::string& task, const std::string& with, const std::string& limit_text, bool as_json) {
     const auto limit = parse_limit(limit_text);
     const auto input = run_input(with, {});

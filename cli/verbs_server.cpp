@@ -3,6 +3,7 @@
 #include "base/thread.hpp"
 #include "cli/api.hpp"
 #include "cli/children.hpp"
+#include "cli/input.hpp"
 #include "cli/output.hpp"
 #include "cli/sandbox_view.hpp"
 #include "cli/terminal.hpp"
@@ -227,8 +228,13 @@ void work(Session& session, const std::vector<std::string>& names) {
 // ---- await --------------------------------------------------------------------------------------
 
 void await_server(Session& session, const std::string& limit_text) {
-    const double seconds = std::atof(limit_text.c_str());
-    const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds > 0 ? seconds : 30);
+    const auto limit = parse_limit(limit_text);
+    if (!limit) {
+        complain("--timeout must be a duration up to 1h such as 30s");
+        session.exit_code = exit_wrong_usage;
+        return;
+    }
+    const auto until = std::chrono::steady_clock::now() + *limit;
     Api api(session.environment);
     for (;;) {
         const auto answer = api.get("/api/health", std::chrono::seconds(2));

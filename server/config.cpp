@@ -7,6 +7,7 @@
 
 #include <cctype>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <optional>
@@ -380,6 +381,9 @@ ConfigResult load_config(const std::string& file, const Environment& environment
         path = named->second;
     const bool must_exist = !path.empty();
     if (path.empty()) path = "baton.toml";
+    std::error_code unknown;
+    if (std::filesystem::is_directory(path, unknown))
+        return {{}, {fmt::format("error: the configuration file '{}' is a folder", path)}};
     std::ifstream in(path);
     if (!in && must_exist) return {{}, {fmt::format("error: cannot read the configuration file '{}'", path)}};
     if (!in) return read_config("", path, environment);

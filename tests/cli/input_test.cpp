@@ -53,4 +53,14 @@ TEST(Narrator, TellsAStepInOneLine) {
                 HasSubstr("attempt 2 failed: unavailable: 503; again in 4.00 s"));
 }
 
+TEST(Limits, AreANumberWithAUnitOrSeconds) {
+    using std::chrono::milliseconds;
+    EXPECT_EQ(parse_limit("5s"), milliseconds(5000));
+    EXPECT_EQ(parse_limit("500ms"), milliseconds(500));
+    EXPECT_EQ(parse_limit("30"), milliseconds(30'000));
+    EXPECT_EQ(parse_limit("x"), std::nullopt);
+    EXPECT_EQ(parse_limit("-5"), std::nullopt);
+    EXPECT_EQ(parse_limit("2h"), std::nullopt);
+}
+
 } // namespace baton::cli
