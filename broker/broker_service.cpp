@@ -411,7 +411,8 @@ Outcome<void> BrokerService::Inside::listen_on(const std::string& address,
 }
 
 void BrokerService::Inside::set_alarm(std::optional<Time> due) {
-    if (!due) {
+    // Whoever waits for a timer would wait for the end, too.
+    if (!due || says_goodbye_) {
         alarm_.cancel();
         return;
     }
@@ -438,11 +439,11 @@ void BrokerService::Inside::watch_memory() {
 
 // On the core's thread: everything that keeps the event loop busy comes to an end.
 void BrokerService::Inside::say_goodbye() {
+    says_goodbye_ = true;
     for (const auto& listener : listeners_)
         listener->close();
     core_.apply(core::Stopping{});
     alarm_.cancel();
-    says_goodbye_ = true;
     memory_timer_.cancel();
     connections_.drop(false);
     if (connections_.size() == 0) return;

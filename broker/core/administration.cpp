@@ -11,6 +11,7 @@
 namespace baton::broker::core {
 
 void Protocol::on(const AdministrationAsked& event) {
+    if (stopping_) return answer(event, Code::connection_forced, "the broker is stopping");
     std::visit([&](const auto& wish) { on(event, wish); }, event.wish);
 }
 

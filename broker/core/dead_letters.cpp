@@ -38,7 +38,8 @@ void Protocol::settle_dead_letters() {
         Burial burial = std::move(burials_.front());
         burials_.pop_front();
         if (burial.is_held)
-            if (Queue* queue = state_.queue(burial.queue)) {
+            if (Queue* queue = state_.queue(burial.queue);
+                queue != nullptr && queue->settings().keeps_dead_letters) {
                 send_or_hold(*queue, {std::move(burial.entry), burial.reason, {}});
                 continue;
             }

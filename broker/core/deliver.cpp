@@ -178,6 +178,7 @@ void Protocol::time_out(Channel& channel) {
 }
 
 void Protocol::on(const Ticked&) {
+    if (stopping_) return;
     for (const auto& [id, number] : timeouts_.take_due(now_)) {
         Connection* connection = find(id);
         if (connection == nullptr || connection->closing ||

@@ -25,6 +25,7 @@ void Protocol::list_if_pageable(Queue& queue) {
 }
 
 void Protocol::page_out() {
+    paging_goes_on_ = false;
     const std::uint64_t stored = state_.stored_bytes();
     if (stored <= options_.page_above) return;
     const bool all = stored > options_.page_all_above;
@@ -33,19 +34,21 @@ void Protocol::page_out() {
         const auto may = [&](const Entry& entry) {
             return all || (entry.message->notes.record != 0 && queue.is_recorded());
         };
-        std::size_t level = 0;
-        std::vector<Entry> entries = queue.take_for_block(page_sizes(), level, may);
+        Queue::BlockPlace place;
+        std::vector<Entry> entries = queue.take_for_block(page_sizes(), place, may);
         if (entries.empty()) {
             queue.is_pageable = false;
             pageable_.pop_back();
             continue;
         }
-        add_block(queue, level, entries);
+        add_block(queue, place, entries);
         --left;
     }
+    // The rest comes with the next turn, which is due at once: publishers may wait for it.
+    paging_goes_on_ = !pageable_.empty();
 }
 
-void Protocol::add_block(Queue& queue, std::size_t level, std::vector<Entry>& entries) {
+void Protocol::add_block(Queue& queue, Queue::BlockPlace place, std::vector<Entry>& entries) {
     PagedBlock block(state_.take_block_id());
     PageOut page{block.id(), {}};
     for (Entry& entry : entries) {
@@ -68,8 +71,8 @@ void Protocol::add_block(Queue& queue, std::size_t level, std::vector<Entry>& en
         }
         block.add(paged);
     }
-    state_.block_added(block, {queue.id(), level});
-    queue.add_block(level, std::move(block));
+    state_.block_added(block, {queue.id(), place.level});
+    queue.add_block(place, std::move(block));
     if (!page.messages.empty()) turn_->pages_out.push_back(std::move(page));
 }
 
@@ -98,6 +101,7 @@ void Protocol::read_ahead(Queue& queue) {
 }
 
 void Protocol::on(const Loaded& event) {
+    if (stopping_) return;
     const State::BlockPlace* place = state_.block_place(event.block);
     Queue* queue = place != nullptr ? state_.queue(place->queue) : nullptr;
     if (queue == nullptr) return;

@@ -61,7 +61,8 @@ void Protocol::apply(Event&& event) {
 }
 
 std::optional<Time> Protocol::next_deadline() const {
-    if (!burials_.empty() || !due_.empty() || retention_goes_on_) return now_;
+    if (stopping_) return std::nullopt;
+    if (!burials_.empty() || !due_.empty() || retention_goes_on_ || paging_goes_on_) return now_;
     std::optional<Time> earliest;
     for (const std::optional<Time>& next :
          {deadlines_.next(), timeouts_.next(), letter_deadlines_.next()})
@@ -70,6 +71,10 @@ std::optional<Time> Protocol::next_deadline() const {
 }
 
 void Protocol::finish() {
+    if (said_stopped_) {
+        turn_->number = turn_number_++;
+        return;
+    }
     dead_letters_left_ = options_.dead_letters_per_turn_max;
     do {
         settle_dead_letters();
@@ -78,7 +83,10 @@ void Protocol::finish() {
     flush_confirms();
     page_out();
     trim_stream_cache();
-    retain();
+    if (stopping_)
+        note_stopped();
+    else
+        retain();
     watch_stored_bytes();
     turn_->number = turn_number_++;
 }
@@ -138,6 +146,11 @@ void Protocol::on(const Stopping&) {
         if (!connection->closing)
             refuse_connection(*connection, Code::connection_forced, {},
                               "broker forced connection closure with reason 'shutdown'");
+}
+
+// The last records of an orderly end: what was delivered before, and that nothing follows.
+void Protocol::note_stopped() {
+    said_stopped_ = true;
     for (const auto& [vhost_name, vhost] : state_.vhosts())
         for (const auto& [name, queue] : vhost->queues) {
             if (!queue->is_recorded()) continue;

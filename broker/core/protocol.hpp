@@ -308,7 +308,9 @@ private:
     bool settled_range(Channel& channel, std::uint64_t tag, bool multiple, amqp::MethodId method,
                        std::size_t& first, std::size_t& last);
     void acknowledge(Channel& channel, std::size_t first, std::size_t last);
-    void reject(Channel& channel, std::size_t first, std::size_t last, bool requeue);
+    void reject(Channel& channel, std::size_t first, std::size_t last, bool requeue,
+                bool spares_transaction = false);
+    void recover(Channel& channel);
     void requeue_all(Channel& channel);
     // Takes a delivery out of the channel's books; not out of the queue's.
     Entry take_unacked(Channel& channel, Unacked& unacked);
@@ -358,7 +360,7 @@ private:
     Queue::PageSizes page_sizes() const;
     void list_if_pageable(Queue& queue);
     void page_out();
-    void add_block(Queue& queue, std::size_t level, std::vector<Entry>& entries);
+    void add_block(Queue& queue, Queue::BlockPlace place, std::vector<Entry>& entries);
     void load(PagedBlock& block);
     bool wants_front(const Queue& queue) const;
     void read_ahead(Queue& queue);
@@ -437,6 +439,7 @@ private:
     void set_publishers_wait(bool wait, const char* reason);
     void charge(Connection& connection, std::uint64_t bytes);
     bool wants_to_retain();
+    void note_stopped();
     void retain();
     void say_again(Message& message);
     void on(const AdministrationAsked& asked, const PutVhost& wish);
@@ -545,9 +548,11 @@ private:
     std::deque<SegmentSealed> sealed_;
     std::uint64_t sealed_bytes_ = 0;
     bool retention_goes_on_ = false;
+    bool paging_goes_on_ = false;
     RecordNumber definitions_said_at_ = 1; // all definitions are in records from here on
     std::uint64_t definitions_bytes_ = 0;  // they took about this much when they were last said
     bool stopping_ = false;
+    bool said_stopped_ = false; // the record; nothing may follow it
 
     // Replay: a transaction that is not complete yet.
     std::uint32_t transaction_left_ = 0;

@@ -188,12 +188,16 @@ void Queue::end_backlog(Level& level) {
     while (!tail.empty()) level.head.push_back(tail.pop_front());
 }
 
-void Queue::add_block(std::size_t level, PagedBlock&& block) {
-    Level& to = levels_[level];
+void Queue::add_block(BlockPlace place, PagedBlock&& block) {
+    Level& to = levels_[place.level];
     if (!to.backlog) to.backlog = std::make_unique<Backlog>();
     block.close();
     paged_ += block.size();
-    to.backlog->blocks.push_back(std::move(block));
+    std::deque<PagedBlock>& blocks = to.backlog->blocks;
+    if (place.in_front)
+        blocks.push_front(std::move(block));
+    else
+        blocks.push_back(std::move(block));
 }
 
 // Half a window is enough to go on with while the next block comes.

@@ -201,9 +201,13 @@ public:
     };
     // Entries that become the next block, oldest first; empty: there are not enough, or the first
     // one may not leave. The caller must give the block to add_block() of this level.
+    struct BlockPlace {
+        std::size_t level = 0;
+        bool in_front = false; // of the other blocks: what was returned to a long head
+    };
     template <typename May>
-    std::vector<Entry> take_for_block(const PageSizes& sizes, std::size_t& level, May&& may);
-    void add_block(std::size_t level, PagedBlock&& block);
+    std::vector<Entry> take_for_block(const PageSizes& sizes, BlockPlace& place, May&& may);
+    void add_block(BlockPlace place, PagedBlock&& block);
     // The block that the head of some priority will want next, when the head is short.
     PagedBlock* block_to_load(const PageSizes& sizes);
     PagedBlock* find_block(std::size_t level, BlockId id);
@@ -335,12 +339,20 @@ private:
 };
 
 template <typename May>
-std::vector<Entry> Queue::take_for_block(const PageSizes& sizes, std::size_t& level, May&& may) {
+std::vector<Entry> Queue::take_for_block(const PageSizes& sizes, BlockPlace& place, May&& may) {
     const std::size_t full = std::min(sizes.block_entries, entries_in(sizes.block_bytes));
     const std::size_t window = std::min(sizes.window_entries, entries_in(2 * sizes.block_bytes));
     std::vector<Entry> taken;
-    for (level = 0; level < levels_.size(); ++level) {
-        Level& from = levels_[level];
+    for (place.level = 0; place.level < levels_.size(); ++place.level) {
+        Level& from = levels_[place.level];
+        place.in_front = from.backlog && from.head.size() >= window + full && may(from.head.back());
+        if (place.in_front) {
+            while (taken.size() < full && may(from.head.back()))
+                taken.push_back(from.head.take(from.head.size() - 1));
+            from.head.shrink();
+            std::reverse(taken.begin(), taken.end());
+            return taken;
+        }
         const std::size_t kept = from.backlog ? 0 : window;
         if (from.end().size() < kept + full || !may(from.end()[kept])) continue;
         if (!from.backlog) begin_backlog(from, kept);
@@ -376,11 +388,11 @@ void Queue::finish_replay(bool mark_redelivered, const PageSizes& sizes, NextId&
         ready_bytes_ += one.entry.body_bytes;
         if (block->size() < sizes.block_entries && block->body_bytes() < sizes.block_bytes)
             continue;
-        add_block(level, std::move(*block));
+        add_block({level}, std::move(*block));
         block.reset();
     }
     for (std::size_t level = 0; level < open.size(); ++level)
-        if (open[level]) add_block(level, std::move(*open[level]));
+        if (open[level]) add_block({level}, std::move(*open[level]));
     replay_.reset();
     if (mark_redelivered) redelivered_below_ = next_position_;
 }

@@ -140,11 +140,12 @@ void Protocol::give_back_one(Channel& channel, std::size_t at) {
     give_back(std::move(returned));
 }
 
-void Protocol::reject(Channel& channel, std::size_t first, std::size_t last, bool requeue) {
+void Protocol::reject(Channel& channel, std::size_t first, std::size_t last, bool requeue,
+                      bool spares_transaction) {
     std::vector<Returned> returned;
     for (std::size_t at = first; at < last; ++at) {
         Unacked& unacked = channel.unacked[at];
-        if (!unacked.is_open()) continue;
+        if (!unacked.is_open() || (spares_transaction && unacked.in_transaction)) continue;
         Queue& queue = *unacked.queue;
         Entry entry = take_unacked(channel, unacked);
         if (queue.deleted) {
@@ -191,6 +192,7 @@ void Protocol::give_back(std::vector<Returned> returned) {
             entries.push_back(std::move(entry));
         }
         queue.put_back_all(std::move(entries));
+        list_if_pageable(queue);
         mark_due(queue);
         from = at;
     }
@@ -202,11 +204,16 @@ void Protocol::requeue_all(Channel& channel) {
     reject(channel, 0, channel.unacked.size(), true);
 }
 
+// What a transaction has settled already waits for its end.
+void Protocol::recover(Channel& channel) {
+    reject(channel, 0, channel.unacked.size(), true, true);
+}
+
 void Protocol::on(Channel& channel, const amqp::BasicRecover& method) {
     if (!method.requeue)
         return refuse_connection(*channel.connection, Code::not_implemented, method.id,
                                  "requeue=false");
-    requeue_all(channel);
+    recover(channel);
     reply(channel, amqp::BasicRecoverOk{});
 }
 
@@ -214,7 +221,7 @@ void Protocol::on(Channel& channel, const amqp::BasicRecoverAsync& method) {
     if (!method.requeue)
         return refuse_connection(*channel.connection, Code::not_implemented, method.id,
                                  "requeue=false");
-    requeue_all(channel);
+    recover(channel);
 }
 
 } // namespace baton::broker::core

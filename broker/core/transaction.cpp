@@ -2,6 +2,7 @@
 // out together: one turn, and one group of records that recovery takes whole or not at all.
 #include "broker/core/protocol.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace baton::broker::core {
@@ -46,7 +47,10 @@ void Protocol::on(Channel& channel, const amqp::TxCommit& method) {
 
 void Protocol::carry_out(Channel& channel, TransactionStep& step) {
     if (!step.message) {
+        // Settled by now by other means: its time was over.
+        if (step.delivery_tag < channel.first_unacked_tag) return;
         const auto at = static_cast<std::size_t>(step.delivery_tag - channel.first_unacked_tag);
+        if (at >= channel.unacked.size() || !channel.unacked[at].is_open()) return;
         // The record that takes it along is the one of its queue's deletion, which may still be on
         // its way to the disk.
         if (const Queue* queue = channel.unacked[at].queue; queue != nullptr && queue->deleted)
@@ -81,8 +85,15 @@ void Protocol::on(Channel& channel, const amqp::TxRollback& method) {
         return refuse(channel, Code::precondition_failed, method.id,
                       "channel is not transactional");
     channel.transaction.clear();
-    for (std::size_t at = 0; at < channel.unacked.size(); ++at)
+    Time next = Time::max();
+    for (std::size_t at = 0; at < channel.unacked.size(); ++at) {
         channel.unacked[at].in_transaction = false;
+        if (channel.unacked[at].is_open()) next = std::min(next, channel.unacked[at].until);
+    }
+    // Their time ran on meanwhile, with nobody to mind it.
+    if (next != Time::max())
+        timeouts_.set({channel.connection->told.connection, channel.number},
+                      std::max(next, now_));
     reply(channel, amqp::TxRollbackOk{});
 }
 

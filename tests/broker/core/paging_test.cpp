@@ -219,6 +219,33 @@ TEST_F(Paging, OneMessageInManyQueuesLeavesEachOfThemAlone) {
     EXPECT_EQ(stored_bytes(), 0U);
 }
 
+TEST_F(Paging, WhatAConsumerGivesBackLeavesMemoryAgain) {
+    tell("queue q durable");
+    publish(1, 60, "persistent");
+    const std::uint64_t before = stored_bytes();
+    EXPECT_EQ(bodies(tell("consume q tag=c ch=2")), numbers(1, 60));
+    EXPECT_GT(stored_bytes(), 5 * before);
+    tell("lost ch=2");
+    for (int turn = 0; turn < 20; ++turn) tell("wait 0.001");
+    EXPECT_LE(stored_bytes(), 3 * before);
+    EXPECT_EQ(bodies(tell("consume q tag=d no-ack")), numbers(1, 60));
+}
+
+TEST_F(Paging, ABurstLeavesMemoryWithoutFurtherHelp) {
+    Options options = little_memory();
+    options.blocks_per_turn_max = 1;
+    Story slow(options);
+    slow.tell("queue q durable");
+    slow.tell("publish key=q persistent times=100 \"m\"");
+    slow.finish();
+    const std::uint64_t begun = slow.broker().overview().totals.stored_bytes;
+    while (slow.broker().next_deadline()) {
+        slow.tell("wait 0.001");
+        slow.finish();
+    }
+    EXPECT_LT(slow.broker().overview().totals.stored_bytes, begun / 5);
+}
+
 TEST(PagedBlock, GivesBackEveryEntry) {
     PagedBlock block(BlockId{1});
     std::vector<PagedEntry> entries;
