@@ -255,13 +255,14 @@ class SeedsTest(unittest.TestCase):
         connection = self.connect()
         channel = connection.channel()
         channel.queue_declare("tasks")
+        # All before the first consumer: while the queue is empty, who acknowledged last may be next again.
+        for i in range(6):
+            channel.basic_publish("", "tasks", str(i))
         got = {"a": [], "b": []}
         for name in got:
             worker = connection.channel()
             worker.basic_qos(prefetch_count=1)
             worker.basic_consume("tasks", lambda ch, m, p, body, n=name: (got[n].append(body), ch.basic_ack(m.delivery_tag)))
-        for i in range(6):
-            channel.basic_publish("", "tasks", str(i))
         end = time.monotonic() + 10
         while sum(map(len, got.values())) < 6 and time.monotonic() < end:
             connection.process_data_events(0.1)
