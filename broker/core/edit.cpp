@@ -12,28 +12,45 @@ amqp::Properties properties_of(ByteView raw) {
     return decoded ? std::move(*decoded) : amqp::Properties{};
 }
 
+namespace {
+
+// The message with `raw` for its properties, which must live until the parts are used.
+MessageParts parts_of(const Message& message, ByteView raw) {
+    MessageParts parts;
+    parts.exchange = message.exchange();
+    parts.routing_key = message.routing_key();
+    parts.properties = raw;
+    parts.body = message.body();
+    parts.body_owner = message.body_owner();
+    parts.persistent = message.is_persistent();
+    parts.priority = message.priority();
+    parts.ttl_millis = message.ttl_millis();
+    return parts;
+}
+
+MessageRef with_header(const Message& message, std::string_view name, std::int64_t value) {
+    amqp::Properties properties = properties_of(message.properties());
+    if (!properties.headers) properties.headers.emplace();
+    properties.headers->set(name, amqp::FieldValue(value));
+    return with_properties(message, properties, message.exchange(), message.routing_key());
+}
+
+} // namespace
+
 MessageRef with_properties(const Message& message, const amqp::Properties& properties,
                            std::string_view exchange, std::string_view routing_key) {
     amqp::Buffer raw;
     const Status encoded = amqp::encode_properties(properties, raw);
     BATON_ASSERT(encoded, "properties that were decoded can be encoded");
-    MessageParts parts;
+    MessageParts parts = parts_of(message, raw.view());
     parts.exchange = exchange;
     parts.routing_key = routing_key;
-    parts.properties = raw.view();
-    parts.body = message.body();
-    parts.body_owner = message.body_owner();
-    parts.persistent = message.is_persistent();
-    parts.priority = message.priority();
-    if (properties.expiration) parts.ttl_millis = message.ttl_millis();
+    if (!properties.expiration) parts.ttl_millis.reset();
     return Message::make(parts);
 }
 
 MessageRef with_delivery_count(const Message& message, std::uint32_t count) {
-    amqp::Properties properties = properties_of(message.properties());
-    if (!properties.headers) properties.headers.emplace();
-    properties.headers->set("x-delivery-count", amqp::FieldValue(std::int64_t{count}));
-    return with_properties(message, properties, message.exchange(), message.routing_key());
+    return with_header(message, "x-delivery-count", count);
 }
 
 namespace {
@@ -66,13 +83,8 @@ void add_header(const amqp::PropertiesView& properties, ByteView field, amqp::Bu
 MessageRef with_stream_offset(const Message& message, std::uint64_t offset) {
     const auto view = amqp::PropertiesView::parse(message.properties());
     const auto headers = view ? view->headers() : std::nullopt;
-    if (!view || (headers && amqp::find_field(*headers, stream_offset))) {
-        amqp::Properties properties = properties_of(message.properties());
-        if (!properties.headers) properties.headers.emplace();
-        properties.headers->set(stream_offset,
-                                amqp::FieldValue(static_cast<std::int64_t>(offset)));
-        return with_properties(message, properties, message.exchange(), message.routing_key());
-    }
+    if (!view || (headers && amqp::find_field(*headers, stream_offset)))
+        return with_header(message, stream_offset, static_cast<std::int64_t>(offset));
     amqp::Buffer field;
     amqp::Writer writer(field);
     writer.short_string(stream_offset);
@@ -80,16 +92,7 @@ MessageRef with_stream_offset(const Message& message, std::uint64_t offset) {
     writer.u64(offset);
     amqp::Buffer raw;
     add_header(*view, field.view(), raw);
-    MessageParts parts;
-    parts.exchange = message.exchange();
-    parts.routing_key = message.routing_key();
-    parts.properties = raw.view();
-    parts.body = message.body();
-    parts.body_owner = message.body_owner();
-    parts.persistent = message.is_persistent();
-    parts.priority = message.priority();
-    parts.ttl_millis = message.ttl_millis();
-    return Message::make(parts);
+    return Message::make(parts_of(message, raw.view()));
 }
 
 std::vector<std::string> routing_keys_in(const amqp::FieldTable& headers, std::string_view name) {

@@ -9,10 +9,6 @@
 
 namespace baton::broker::core {
 
-Queue::PageSizes Protocol::page_sizes() const {
-    return {options_.window_entries, options_.block_entries, options_.block_bytes};
-}
-
 // --- Out -----------------------------------------------------------------------------------------
 
 void Protocol::list_if_pageable(Queue& queue) {
@@ -35,7 +31,7 @@ void Protocol::page_out() {
             return all || (entry.message->notes.record != 0 && queue.is_recorded());
         };
         Queue::BlockPlace place;
-        std::vector<Entry> entries = queue.take_for_block(page_sizes(), place, may);
+        std::vector<Entry> entries = queue.take_for_block(state_.page_sizes(), place, may);
         if (entries.empty()) {
             queue.is_pageable = false;
             pageable_.pop_back();
@@ -97,7 +93,7 @@ bool Protocol::wants_front(const Queue& queue) const {
 
 void Protocol::read_ahead(Queue& queue) {
     if (queue.paged() == 0 || !wants_front(queue)) return;
-    while (PagedBlock* block = queue.block_to_load(page_sizes())) load(*block);
+    while (PagedBlock* block = queue.block_to_load(state_.page_sizes())) load(*block);
 }
 
 void Protocol::on(const Loaded& event) {
@@ -110,7 +106,7 @@ void Protocol::on(const Loaded& event) {
     PagedBlock* block = queue->find_block(level, event.block);
     if (block == nullptr) return;
     block->loading = false;
-    if (queue->is_wanted(level, *block, page_sizes()) && wants_front(*queue)) {
+    if (queue->is_wanted(level, *block, state_.page_sizes()) && wants_front(*queue)) {
         unpage(*queue, level, *block, event);
         mark_due(*queue);
         serve(*queue);

@@ -357,7 +357,6 @@ private:
 
     // --- Backlogs that are not in memory (paging.cpp) ----------------------------------------------
 
-    Queue::PageSizes page_sizes() const;
     void list_if_pageable(Queue& queue);
     void page_out();
     void add_block(Queue& queue, Queue::BlockPlace place, std::vector<Entry>& entries);

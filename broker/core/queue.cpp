@@ -82,6 +82,9 @@ void Queue::become(Identity identity, QueueSettings settings) {
 
 namespace {
 
+Position position_of(const Entry& entry) { return entry.position; }
+Position position_of(const Queue::Replayed& stored) { return stored.entry.position; }
+
 // Where in an ascending range of entries this position is or belongs.
 template <typename Entries>
 std::size_t place_of(const Entries& entries, Position position) {
@@ -89,7 +92,7 @@ std::size_t place_of(const Entries& entries, Position position) {
     std::size_t high = entries.size();
     while (low < high) {
         const std::size_t middle = (low + high) / 2;
-        if (entries[middle].position < position)
+        if (position_of(entries[middle]) < position)
             low = middle + 1;
         else
             high = middle;
@@ -258,28 +261,10 @@ std::vector<PagedBlock> Queue::drop_blocks() {
 
 // --- Replay --------------------------------------------------------------------------------------
 
-namespace {
-
-template <typename Entries>
-std::size_t replay_place_of(const Entries& entries, Position position) {
-    std::size_t low = 0;
-    std::size_t high = entries.size();
-    while (low < high) {
-        const std::size_t middle = (low + high) / 2;
-        if (entries[middle].entry.position < position)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-} // namespace
-
 Queue::Replayed* Queue::replay_find(Position position) {
     if (!replay_) return nullptr;
     Ring<Replayed>& ascending = replay_->ascending;
-    const std::size_t place = replay_place_of(ascending, position);
+    const std::size_t place = place_of(ascending, position);
     if (place < ascending.size() && ascending[place].entry.position == position)
         return &ascending[place];
     const auto found = replay_->out_of_order.find(position);
@@ -305,7 +290,7 @@ void Queue::replay_removed(Position first, Position last) {
     if (stream) return stream->replay_removed(last);
     if (!replay_) return;
     Ring<Replayed>& ascending = replay_->ascending;
-    for (std::size_t place = replay_place_of(ascending, first);
+    for (std::size_t place = place_of(ascending, first);
          place < ascending.size() && ascending[place].entry.position <= last; ++place)
         ascending[place].removed = true;
     while (!ascending.empty() && ascending.front().removed) ascending.drop_front();

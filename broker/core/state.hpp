@@ -119,6 +119,7 @@ public:
         QueueId queue;
         std::size_t level = 0;
     };
+    const Queue::PageSizes& page_sizes() const { return page_sizes_; }
     BlockId take_block_id() { return {next_block_id_++}; }
     // It stands in this queue, and its records must be kept.
     void block_added(const PagedBlock& block, BlockPlace place);
