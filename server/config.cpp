@@ -1,11 +1,11 @@
 #include "server/config.hpp"
 
+#include "orchestrator/definition/complaints.hpp"
 #include "orchestrator/definition/toml_document.hpp"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
-#include <cctype>
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +16,11 @@
 #include <utility>
 
 namespace baton::server {
+
+using orchestrator::definition::did_you_mean;
+using orchestrator::definition::Position;
+using orchestrator::definition::TomlEntry;
+using orchestrator::definition::TomlNode;
 
 std::optional<Address> parse_address(std::string_view text) {
     const auto colon = text.rfind(':');
@@ -214,6 +219,16 @@ bool may_come_from_file(std::string_view key) {
     return key == "broker.url" || key == "database.url" || key == "broker.tls.key_password";
 }
 
+// For "did you mean": every key of the file but those inside a [[broker.user]].
+std::vector<std::string> known_keys() {
+    std::vector<std::string> keys{"broker.user"};
+    for (const Setting& setting : settings()) {
+        keys.emplace_back(setting.key);
+        if (may_come_from_file(setting.key)) keys.push_back(std::string(setting.key) + "_file");
+    }
+    return keys;
+}
+
 std::optional<std::string> read_secret(const std::string& path) {
     std::ifstream in(path);
     if (!in) return std::nullopt;
@@ -229,54 +244,58 @@ struct Reader {
     std::string file;
     std::vector<std::string> complaints;
 
-    void complain(const toml::source_region& where, const std::string& text) {
-        complaints.push_back(
-            fmt::format("{}:{}:{}: error: {}", file, where.begin.line, where.begin.column, text));
+    void complain(Position where, const std::string& text) {
+        complaints.push_back(fmt::format("{}:{}:{}: error: {}", file, where.line, where.column, text));
     }
 
-    static std::optional<std::string> text_of(const toml::node& node) {
-        if (const auto* text = node.as_string()) return text->get();
-        if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
-        if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
-        if (const auto* list = node.as_array()) {
+    static std::optional<std::string> text_of(const TomlNode& node) {
+        switch (node.kind) {
+        case TomlNode::Kind::text: return node.text;
+        case TomlNode::Kind::integer: return fmt::format("{}", node.integer);
+        case TomlNode::Kind::boolean: return node.boolean ? "true" : "false";
+        case TomlNode::Kind::list: {
+            if (!std::ranges::all_of(node.items, &TomlNode::is_text)) return std::nullopt;
             std::string joined;
-            for (const auto& item : *list) {
-                const auto* text = item.as_string();
-                if (text == nullptr) return std::nullopt;
-                if (!joined.empty()) joined += ',';
-                joined += text->get();
-            }
+            for (const TomlNode& item : node.items) joined += (joined.empty() ? "" : ",") + item.text;
             return joined;
+        }
+        case TomlNode::Kind::real:
+        case TomlNode::Kind::date_time:
+        case TomlNode::Kind::table: break;
         }
         return std::nullopt;
     }
 
-    void read_setting(const std::string& key, const toml::node& node) {
+    void read_setting(const std::string& key, const TomlEntry& entry) {
+        const TomlNode& node = entry.value;
         for (const Setting& setting : settings()) {
             const bool plain = key == setting.key;
             const bool from_file = may_come_from_file(setting.key) && key == std::string(setting.key) + "_file";
             if (!plain && !from_file) continue;
             auto text = text_of(node);
-            if (!text) return complain(node.source(), fmt::format("'{}' must be a text or a number", key));
+            if (!text) return complain(node.at, fmt::format("'{}' must be a text or a number", key));
             if (from_file) {
                 const auto path = *text;
                 text = read_secret(path);
-                if (!text) return complain(node.source(), fmt::format("cannot read the file '{}'", path));
+                if (!text) return complain(node.at, fmt::format("cannot read the file '{}'", path));
             }
             if (const auto expected = setting.apply(config, *text))
-                complain(node.source(), fmt::format("'{}' must be {}", key, *expected));
+                complain(node.at, fmt::format("'{}' must be {}", key, *expected));
             return;
         }
-        complain(node.source(), fmt::format("unknown key '{}'; docs/operating.md lists all keys", key));
+        const auto hint = did_you_mean(key, known_keys());
+        complain(entry.at, fmt::format("unknown key '{}'; {}", key,
+                                       hint.empty() ? "docs/operating.md lists all keys" : hint));
     }
 
-    void read_user(const toml::table& table) {
+    void read_user(const TomlNode& table) {
         BrokerUser user;
         user.tags = {};
-        for (const auto& [key, node] : table) {
-            const auto text = text_of(node);
+        for (const TomlEntry& entry : table.entries) {
+            const std::string& key = entry.key;
+            const auto text = text_of(entry.value);
             if (!text)
-                complain(node.source(), fmt::format("'{}' of a broker.user must be a text", key.str()));
+                complain(entry.value.at, fmt::format("'{}' of a broker.user must be a text", key));
             else if (key == "name")
                 user.name = *text;
             else if (key == "password")
@@ -287,33 +306,33 @@ struct Reader {
                 user.tags = split(*text, ',');
             else if (key == "password_file") {
                 const auto secret = read_secret(*text);
-                if (!secret) complain(node.source(), fmt::format("cannot read the file '{}'", *text));
+                if (!secret) complain(entry.value.at, fmt::format("cannot read the file '{}'", *text));
                 user.password = secret.value_or("");
             } else
-                complain(node.source(), fmt::format("unknown key '{}' of a broker.user; it has name, "
-                                                    "password_file, password_hash, password, tags",
-                                                    key.str()));
+                complain(entry.at, fmt::format("unknown key '{}' of a broker.user; it has name, password_file, "
+                                               "password_hash, password, tags",
+                                               key));
         }
-        if (user.name.empty()) return complain(table.source(), "a broker.user needs a name");
+        if (user.name.empty()) return complain(table.at, "a broker.user needs a name");
         if (user.password.empty() && user.password_hash.empty())
-            return complain(table.source(),
+            return complain(table.at,
                             fmt::format("broker.user '{}' needs password_file or password_hash", user.name));
         config.broker_users.push_back(std::move(user));
     }
 
-    void read_table(const std::string& prefix, const toml::table& table) {
-        for (const auto& [key, node] : table) {
-            const std::string name = prefix + std::string(key.str());
+    void read_table(const std::string& prefix, const TomlNode& table) {
+        for (const TomlEntry& entry : table.entries) {
+            const TomlNode& node = entry.value;
+            const std::string name = prefix + entry.key;
             if (name == "broker.user") {
-                const auto* users = node.as_array();
-                if (users == nullptr || !users->is_homogeneous<toml::table>())
-                    complain(node.source(), "write a user as [[broker.user]] with name and password_file");
+                if (!node.is_list() || !std::ranges::all_of(node.items, &TomlNode::is_table))
+                    complain(node.at, "write a user as [[broker.user]] with name and password_file");
                 else
-                    for (const auto& user : *users) read_user(*user.as_table());
-            } else if (const auto* inner = node.as_table()) {
-                read_table(name + ".", *inner);
+                    for (const TomlNode& user : node.items) read_user(user);
+            } else if (node.is_table()) {
+                read_table(name + ".", node);
             } else {
-                read_setting(name, node);
+                read_setting(name, entry);
             }
         }
     }
@@ -365,11 +384,9 @@ ConfigResult read_config(std::string_view text, const std::string& file,
                          const Environment& environment) {
     Reader reader;
     reader.file = file;
-    // Refuses garbage that toml++ 3.3 would not survive; what passes is TOML.
-    const auto checked = orchestrator::definition::parse_toml(text, file);
-    for (const auto& found : checked.diagnostics)
-        reader.complaints.push_back(fmt::format("{}:{}:{}: error: {}", file, found.line, found.column, found.message));
-    if (checked.diagnostics.empty()) reader.read_table("", toml::parse(text, file));
+    const auto document = orchestrator::definition::parse_toml(text, file);
+    for (const auto& found : document.diagnostics) reader.complain({found.line, found.column}, found.message);
+    if (document.diagnostics.empty()) reader.read_table("", document.root);
     reader.read_environment(environment);
     complete_tls(reader.config, reader.complaints);
     return {std::move(reader.config), std::move(reader.complaints)};

@@ -99,6 +99,26 @@ user = 7
     EXPECT_THAT(complaints, ::testing::Contains(HasSubstr("BATON_LOG_LEVEL must be one of debug")));
 }
 
+TEST(Config, AnUnknownKeyIsComparedWithTheKnownOnes) {
+    const auto [config, complaints] =
+        read_config("dta = 'x'\n[broker]\nlisen = []\nurl_fil = 'y'\nzebra = true\n", "baton.toml", {});
+
+    EXPECT_THAT(complaints, ElementsAre("baton.toml:1:1: error: unknown key 'dta'; did you mean 'data'?",
+                                        "baton.toml:3:1: error: unknown key 'broker.lisen'; did you mean 'broker.listen'?",
+                                        "baton.toml:4:1: error: unknown key 'broker.url_fil'; did you mean 'broker.url_file'?",
+                                        "baton.toml:5:1: error: unknown key 'broker.zebra'; docs/operating.md lists all keys"));
+}
+
+TEST(Config, TakesTextsNumbersTruthsAndListsOfTexts) {
+    const auto [config, complaints] = read_config("data = 5\nworkflows = 1.5\n[broker]\nlisten = [1]\n"
+                                                  "[broker.tls]\nfail_if_no_peer_cert = false\n",
+                                                  "baton.toml", {});
+
+    EXPECT_EQ(config.data, "5");
+    EXPECT_THAT(complaints, ElementsAre("baton.toml:2:13: error: 'workflows' must be a text or a number",
+                                        "baton.toml:4:10: error: 'broker.listen' must be a text or a number"));
+}
+
 TEST(Config, RefusesGarbageWithItsLine) {
     const auto [config, complaints] = read_config("a = [1,\n\x01\x02", "baton.toml", {});
     ASSERT_EQ(complaints.size(), 1U);
