@@ -79,7 +79,8 @@ std::optional<server::Config> configuration(Session& session, const std::string&
 
 bool fail(Session& session, const Failure& failure) {
     complain(failure.detail);
-    session.exit_code = exit_failed;
+    const bool is_configuration = failure.code == make_error_code(boost::system::errc::invalid_argument);
+    session.exit_code = is_configuration ? exit_wrong_usage : exit_failed;
     return false;
 }
 

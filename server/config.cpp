@@ -1,5 +1,7 @@
 #include "server/config.hpp"
 
+#include "amqp/client/endpoint.hpp"
+#include "db/database_url.hpp"
 #include "orchestrator/definition/complaints.hpp"
 #include "orchestrator/definition/toml_document.hpp"
 
@@ -152,6 +154,18 @@ void complete_tls(Config& config, std::vector<std::string>& complaints) {
     if (config.broker_listen.empty() && config.broker_tls_listen.empty())
         complaints.push_back("error: 'broker.listen' must be host:port, for example \"127.0.0.1:5672\"; it may "
                              "be empty only beside 'broker.tls'");
+}
+
+// The complaints show no password.
+void check_urls(const Config& config, std::vector<std::string>& complaints) {
+    if (!config.broker_url.empty())
+        if (const auto parsed = amqp::client::parse_url(config.broker_url); !parsed)
+            complaints.push_back(fmt::format("error: 'broker.url' (BATON_BROKER_URL): {}; write amqp://user:password"
+                                             "@host:5672/vhost",
+                                             parsed.error().detail));
+    if (!config.database_url.empty())
+        if (const auto parsed = db::parse_database_url(config.database_url); !parsed)
+            complaints.push_back(fmt::format("error: 'database.url' (BATON_DB_URL): {}", parsed.error().detail));
 }
 
 std::optional<std::string> set_http_listen(Config& config, const std::string& text) {
@@ -389,6 +403,7 @@ ConfigResult read_config(std::string_view text, const std::string& file,
     if (document.diagnostics.empty()) reader.read_table("", document.root);
     reader.read_environment(environment);
     complete_tls(reader.config, reader.complaints);
+    check_urls(reader.config, reader.complaints);
     return {std::move(reader.config), std::move(reader.complaints)};
 }
 

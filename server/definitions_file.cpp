@@ -6,9 +6,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <sstream>
+#include <system_error>
 #include <utility>
 
 namespace baton::server {
@@ -17,7 +20,7 @@ namespace {
 
 Failure refused(const std::string& file, std::string_view why) {
     return Failure{make_error_code(boost::system::errc::invalid_argument),
-                   fmt::format("the definitions '{}' (broker.definitions): {}", file, why)};
+                   fmt::format("'broker.definitions' (BATON_BROKER_DEFINITIONS): '{}': {}", file, why)};
 }
 
 // Answers in the order of the wishes.
@@ -39,9 +42,14 @@ std::vector<broker::core::Answer> ask_for(const std::vector<web::Definition>& wa
 } // namespace
 
 Outcome<std::vector<web::Definition>> read_definitions_file(const std::string& file, const web::BrokerPort& port) {
+    std::error_code unknown;
+    if (std::filesystem::is_directory(file, unknown)) return refused(file, "is a folder; name a file of definitions");
     std::ifstream in(file, std::ios::binary);
+    if (!in)
+        return refused(file, fmt::format("cannot be read: {}; name a file of definitions, or leave the setting out",
+                                         std::generic_category().message(errno)));
     std::ostringstream content;
-    if (!in || (content << in.rdbuf(), in.bad())) return refused(file, "cannot be read");
+    content << in.rdbuf();
     auto read = web::read_definitions(content.str(), port, std::nullopt);
     if (!read) return refused(file, read.error().detail);
     return read;

@@ -7,6 +7,7 @@
 #include "broker/broker_service.hpp"
 #include "broker/net/passwords.hpp"
 #include "db/open_store.hpp"
+#include "net/tls.hpp"
 #include "orchestrator/orchestrator_service.hpp"
 #include "server/definitions_file.hpp"
 #include "server/workflow_folder.hpp"
@@ -78,6 +79,15 @@ broker::Options broker_options(const Config& config, const std::string& own_pass
     return options;
 }
 
+// The broker would find out as well, but only after it has recovered its journal.
+Outcome<void> check_tls_files(const Config& config) {
+    if (config.broker_tls_listen.empty()) return boost::system::in_place_value;
+    if (const auto context = net::TlsContext::make(net::TlsSide::server, config.broker_tls.files); !context)
+        return Failure{make_error_code(boost::system::errc::invalid_argument),
+                       "'broker.tls' (certificate, key, ca): " + context.error().detail};
+    return boost::system::in_place_value;
+}
+
 std::string host_name() {
     char name[256] = "baton";
     gethostname(name, sizeof name - 1);
@@ -140,6 +150,7 @@ Outcome<void> Server::Parts::start_broker() {
         local_broker_url = config.broker_url;
         return boost::system::in_place_value;
     }
+    BATON_TRY(check_tls_files(config));
     auto options = broker_options(config, random_name(32));
     const std::string own_password = options.users.back().password;
     std::vector<web::Definition> definitions;

@@ -14,7 +14,8 @@ namespace baton::server {
 class Server {
 public:
     // Returns when everything works. `is_stopping` is asked while it waits for a database that is
-    // away; true gives up. `watch_workflows` reloads changed files of Config::workflows.
+    // away; true gives up. `watch_workflows` reloads changed files of Config::workflows. A failure
+    // with the code errc::invalid_argument is the configuration's: a file it names, a value in it.
     static Outcome<std::unique_ptr<Server>> start(const Config& config, bool watch_workflows,
                                                   const std::function<bool()>& is_stopping);
     ~Server();

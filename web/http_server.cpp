@@ -88,7 +88,7 @@ Outcome<void> HttpServer::start() {
     ErrorCode error;
     const auto address = asio::ip::make_address(
         state.options.host == "localhost" ? "127.0.0.1" : state.options.host, error);
-    if (error) return refuse(error);
+    if (error) return refuse(make_error_code(boost::system::errc::invalid_argument));
     const tcp::endpoint endpoint{address, state.options.port};
     state.acceptor.open(endpoint.protocol(), error);
     if (!error) state.acceptor.set_option(tcp::acceptor::reuse_address(true), error);

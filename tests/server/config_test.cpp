@@ -119,6 +119,17 @@ TEST(Config, TakesTextsNumbersTruthsAndListsOfTexts) {
                                         "baton.toml:4:10: error: 'broker.listen' must be a text or a number"));
 }
 
+TEST(Config, UrlsThatMakeNoSenseAreNamedWithoutTheirPasswords) {
+    const auto [config, complaints] =
+        read_config("", "baton.toml",
+                    {{"BATON_BROKER_URL", "http://ada:secret@host"}, {"BATON_DB_URL", "mysql://ada:secret@host/db"}});
+
+    ASSERT_EQ(complaints.size(), 2U);
+    EXPECT_THAT(complaints[0], HasSubstr("'broker.url' (BATON_BROKER_URL): bad AMQP URL: it must begin with amqp://"));
+    EXPECT_THAT(complaints[1], HasSubstr("'database.url' (BATON_DB_URL): mysql:// is not supported; use postgresql://"));
+    for (const auto& complaint : complaints) EXPECT_THAT(complaint, ::testing::Not(HasSubstr("secret")));
+}
+
 TEST(Config, RefusesGarbageWithItsLine) {
     const auto [config, complaints] = read_config("a = [1,\n\x01\x02", "baton.toml", {});
     ASSERT_EQ(complaints.size(), 1U);

@@ -1,12 +1,15 @@
 """The command line: exit codes, help, check and eval without a server, JSON for scripts."""
 import json
 import os
+import shutil
+import socket
 import subprocess
 import tempfile
 import pathlib
 import unittest
 
 import baton
+import certificates
 
 BAD = '''workflow = "bad"
 [input]
@@ -39,6 +42,43 @@ class OfflineTest(unittest.TestCase):
         for args in ((), ("fly",), ("run",), ("check",), ("check", "/nonexistent.toml"), ("runs", "--limit", "x"),
                      ("worker", "nobody"), ("call", "a.b", "--with", "{")):
             self.assertEqual(run(*args).returncode, 2, args)
+
+    def test_a_configuration_that_cannot_work_is_exit_code_two(self):
+        folder = tempfile.mkdtemp(prefix="baton-test-")
+        self.addCleanup(shutil.rmtree, folder)
+        at = lambda name: str(pathlib.Path(folder) / name)
+        authority = certificates.Authority(pathlib.Path(folder), "ours")
+        certificate, key = authority.sign("server")
+        other_key = authority.sign("other")[1]
+        pathlib.Path(at("broken.json")).write_text('{"queues": [')
+        pathlib.Path(at("refused.json")).write_text('{"queues": [{"name": "q", "vhost": "nowhere"}]}')
+        amqp, http, tls = baton.free_ports(3)
+        usual = {"BATON_BROKER_LISTEN": f"127.0.0.1:{amqp}", "BATON_HTTP_LISTEN": f"127.0.0.1:{http}",
+                 "BATON_DATA": at("data")}
+        with_tls = {"BATON_BROKER_TLS_LISTEN": f"127.0.0.1:{tls}", "BATON_BROKER_TLS_CERTIFICATE": certificate,
+                    "BATON_BROKER_TLS_KEY": key}
+        for variables, complaint in (
+                (dict(with_tls, BATON_BROKER_TLS_CERTIFICATE=at("none.pem")), "'broker.tls' (certificate, key, ca): cannot read the certificate"),
+                (dict(with_tls, BATON_BROKER_TLS_KEY=at("none.pem")), "cannot read the key"),
+                (dict(with_tls, BATON_BROKER_TLS_KEY=other_key), "does not belong to the certificate"),
+                (dict(with_tls, BATON_BROKER_TLS_KEY=at("broken.json")), "holds no private key"),
+                (dict(with_tls, BATON_BROKER_TLS_CA=at("none.pem")), "cannot read the authorities"),
+                ({"BATON_BROKER_DEFINITIONS": at("none.json")}, f"'broker.definitions' (BATON_BROKER_DEFINITIONS): '{at('none.json')}': cannot be read: No such file"),
+                ({"BATON_BROKER_DEFINITIONS": folder}, "is a folder"),
+                ({"BATON_BROKER_DEFINITIONS": at("broken.json")}, "broken.json': "),
+                ({"BATON_BROKER_DEFINITIONS": at("refused.json")}, "queues[0] 'q': "),
+                ({"BATON_BROKER_URL": "localhost:5672"}, "'broker.url' (BATON_BROKER_URL): bad AMQP URL"),
+                ({"BATON_DB_URL": "mysql://host/db"}, "'database.url' (BATON_DB_URL): mysql:// is not supported"),
+                ({"BATON_BROKER_LISTEN": "no-address:5672"}, "'no-address:5672' is not an address"),
+                ({"BATON_HTTP_LISTEN": "no-address:80"}, "BATON_HTTP_LISTEN=host:port"),
+        ):
+            with self.subTest(complaint):
+                done = run("serve", env=dict(usual, **variables), cwd=folder)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(complaint, done.stderr)
+        # A port that is taken is not the configuration's fault.
+        with socket.create_server(("127.0.0.1", amqp)):
+            self.assertEqual(run("serve", env=usual, cwd=folder).returncode, 1)
 
     def test_a_server_out_of_reach_is_exit_code_three(self):
         port, = baton.free_ports(1)

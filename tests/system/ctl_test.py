@@ -452,7 +452,7 @@ class DefinitionsAtStartTest(unittest.TestCase):
 
         done = server.baton("serve", timeout=60)
 
-        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.returncode, 2)
         self.assertIn("users[0] 'u': 'tags' is missing", done.stderr)
         self.assertIn("bad.json", done.stderr)
 
