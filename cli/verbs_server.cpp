@@ -7,6 +7,7 @@
 #include "cli/output.hpp"
 #include "cli/sandbox_view.hpp"
 #include "cli/terminal.hpp"
+#include "cli/variables.hpp"
 #include "cli/verbs.hpp"
 #include "sandbox/sandbox.hpp"
 #include "server/server.hpp"
@@ -74,6 +75,11 @@ std::optional<server::Config> configuration(Session& session, const std::string&
         return std::nullopt;
     }
     log::set_level(config.log_level);
+    for (const auto& [name, hint] : unknown_variables(session.environment)) {
+        log::warning("config", "nobody reads this variable", {{"variable", name}, {"hint", hint}});
+        // The workers that `dev` starts need not say it again. No other thread runs yet.
+        unsetenv(name.c_str());
+    }
     return config;
 }
 

@@ -394,6 +394,15 @@ Environment process_environment() {
     return environment;
 }
 
+std::vector<std::string> variable_names() {
+    std::vector<std::string> names{"BATON_CONFIG", "BATON_BROKER_USERS", "BATON_BROKER_USERS_FILE"};
+    for (const Setting& setting : settings()) {
+        names.emplace_back(setting.variable);
+        if (may_come_from_file(setting.key)) names.push_back(std::string(setting.variable) + "_FILE");
+    }
+    return names;
+}
+
 ConfigResult read_config(std::string_view text, const std::string& file,
                          const Environment& environment) {
     Reader reader;

@@ -53,6 +53,9 @@ using Environment = std::map<std::string, std::string>;
 // A copy of the process's environment.
 Environment process_environment();
 
+// Every variable that load_config() reads.
+std::vector<std::string> variable_names();
+
 struct ConfigResult {
     Config config;
     std::vector<std::string> complaints; // empty: the configuration is good

@@ -80,6 +80,13 @@ class OfflineTest(unittest.TestCase):
         with socket.create_server(("127.0.0.1", amqp)):
             self.assertEqual(run("serve", env=usual, cwd=folder).returncode, 1)
 
+    def test_a_variable_that_nobody_reads_is_a_warning(self):
+        server = baton.Server(env={"BATON_WORKFLOWZ": "flows", "BATON_PORT_5672_TCP": "tcp://127.0.0.1:5672"})
+        self.addCleanup(server.close)
+        server.start()
+        self.assertEqual(server.log().count("nobody reads this variable"), 1, server.log())
+        self.assertRegex(server.log(), "variable=BATON_WORKFLOWZ hint=.*did you mean 'BATON_WORKFLOWS'")
+
     def test_a_server_out_of_reach_is_exit_code_three(self):
         port, = baton.free_ports(1)
         for args in (("runs",), ("run", "x"), ("dead", "list"), ("call", "a.b"), ("show", "abcdefgh")):
