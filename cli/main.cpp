@@ -4,13 +4,18 @@
 #include "cli/output.hpp"
 #include "cli/verbs.hpp"
 #include "cli/version.hpp"
+#include "orchestrator/definition/complaints.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <exception>
+#include <string>
+#include <vector>
 
 namespace {
+
+using baton::orchestrator::definition::did_you_mean;
 
 constexpr const char* footer = R"(Examples:
   baton dev                                   everything on this machine, for trying out
@@ -26,6 +31,37 @@ BATON_PASSWORD or BATON_PASSWORD_FILE (guest, which is only let in from this mac
 
 Exit codes: 0 done, 1 the run or the check failed, 2 wrong usage, 3 server out of reach; baton ctl
 has rabbitmqctl's.)";
+
+// The words of a command line that nobody took, verbs or options as `is_option` says.
+std::vector<std::string> leftovers(const CLI::App& verb, bool is_option) {
+    auto words = verb.remaining();
+    std::erase_if(words, [&](const std::string& word) { return word.starts_with('-') != is_option; });
+    return words;
+}
+
+// What is wrong with the command line, in more words than the parser's, and what was probably meant.
+std::string complaint_about(const CLI::App& app, const CLI::ParseError& error) {
+    const CLI::App* verb = &app;
+    while (!verb->get_subcommands().empty()) verb = verb->get_subcommands().front();
+    const std::string path = verb == &app ? "baton" : "baton " + verb->get_name();
+    const bool lacks_verb = verb->get_require_subcommand_min() > 0;
+    const auto words = leftovers(*verb, false);
+    if (lacks_verb && words.empty()) return fmt::format("a verb is missing; {} --help lists them", path);
+    std::vector<std::string> known;
+    if (lacks_verb) {
+        for (const auto* other : verb->get_subcommands(nullptr)) known.push_back(other->get_name());
+        const auto hint = did_you_mean(words.front(), known);
+        return fmt::format("there is no verb '{}'; {}", words.front(),
+                           hint.empty() ? fmt::format("{} --help lists them", path) : hint);
+    }
+    const auto options = leftovers(*verb, true);
+    if (options.empty()) return fmt::format("{}; see {} --help", error.what(), path);
+    for (const auto* option : verb->get_options())
+        for (const auto& name : option->get_lnames()) known.push_back("--" + name);
+    const auto hint = did_you_mean(options.front(), known);
+    return fmt::format("there is no option '{}'; {}", options.front(),
+                       hint.empty() ? fmt::format("see {} --help", path) : hint);
+}
 
 } // namespace
 
@@ -51,7 +87,7 @@ int main(int argc, char** argv) {
     } catch (const CLI::Success& done) {
         return app.exit(done);
     } catch (const CLI::ParseError& error) {
-        app.exit(error);
+        complain(complaint_about(app, error));
         return exit_wrong_usage;
     } catch (const std::exception& failure) {
         complain(failure.what());

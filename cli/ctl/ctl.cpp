@@ -2,6 +2,7 @@
 #include "cli/ctl/columns.hpp"
 #include "cli/ctl/word.hpp"
 #include "cli/verbs.hpp"
+#include "orchestrator/expression/suggest.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -15,6 +16,7 @@ namespace {
 
 using ctl::Arguments;
 using ctl::Word;
+namespace expression = orchestrator::expression;
 
 constexpr const char* general_options = R"(General options
 
@@ -80,6 +82,13 @@ std::optional<Word> find_word(std::string_view name) {
     return std::nullopt;
 }
 
+std::vector<std::string_view> all_names() {
+    std::vector<std::string_view> names;
+    for (const Group& group : all_words())
+        for (const Word& word : group.words) names.push_back(word.name);
+    return names;
+}
+
 // What is wrong with the arguments for this word; empty if nothing.
 std::string complaint_about(const Arguments& arguments, const Word& word) {
     if (arguments.values.size() < word.values_min) return "not enough arguments.";
@@ -115,7 +124,10 @@ void run_word(Session& session, const std::vector<std::string>& given) {
     }
     const auto word = find_word(arguments.word);
     if (!word) {
-        fmt::print(stderr, "\nCommand '{}' not found.\n'baton ctl help' lists all words.\n", arguments.word);
+        const auto hint = expression::suggest(arguments.word, all_names());
+        fmt::print(stderr, "\nCommand '{}' not found.\n", arguments.word);
+        if (hint) fmt::print(stderr, "Did you mean '{}'?\n", *hint);
+        fmt::print(stderr, "'baton ctl help' lists all words.\n");
         session.exit_code = ctl::ctl_usage;
         return;
     }

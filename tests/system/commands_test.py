@@ -43,6 +43,23 @@ class OfflineTest(unittest.TestCase):
                      ("worker", "nobody"), ("call", "a.b", "--with", "{")):
             self.assertEqual(run(*args).returncode, 2, args)
 
+    def test_a_mistyped_verb_or_option_gets_the_nearest_one(self):
+        for args, complaint in ((("rnu",), "there is no verb 'rnu'; did you mean 'run'?"),
+                                (("dead", "lst"), "there is no verb 'lst'; did you mean 'list'?"),
+                                (("fly",), "there is no verb 'fly'; baton --help lists them"),
+                                (("dead", "fly"), "there is no verb 'fly'; baton dead --help lists them"),
+                                ((), "a verb is missing; baton --help lists them"),
+                                (("dead",), "a verb is missing; baton dead --help lists them"),
+                                (("runs", "--limt", "3"), "there is no option '--limt'; did you mean '--limit'?"),
+                                (("serve", "--zebra"), "there is no option '--zebra'; see baton serve --help"),
+                                (("run",), "WORKFLOW is required; see baton run --help"),
+                                (("version", "now"), "now; see baton version --help")):
+            with self.subTest(args):
+                done = run(*args)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(complaint, done.stderr)
+                self.assertEqual(done.stdout, "")
+
     def test_a_configuration_that_cannot_work_is_exit_code_two(self):
         folder = tempfile.mkdtemp(prefix="baton-test-")
         self.addCleanup(shutil.rmtree, folder)
