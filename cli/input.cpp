@@ -80,9 +80,7 @@ Outcome<json::object> run_input(const std::string& input, const std::vector<std:
     if (!input.empty()) {
         std::string text = input;
         if (input.front() == '@') {
-            auto content = read_file(input.substr(1));
-            if (!content) return wrong("the input is missing");
-            text = std::move(*content);
+            BATON_ASSIGN(text, read_file(input.substr(1)));
         }
         ErrorCode error;
         auto value = json::parse(text, error);
@@ -138,10 +136,9 @@ Outcome<std::vector<json::object>> parse_csv(std::string_view text, const std::s
 }
 
 Outcome<std::vector<json::object>> read_inputs(const std::string& path) {
-    const auto text = read_file(path);
-    if (!text) return wrong("no inputs");
-    if (path.ends_with(".csv")) return parse_csv(*text, path);
-    if (path.ends_with(".jsonl") || path.ends_with(".ndjson") || path == "-") return parse_json_lines(*text, path);
+    BATON_ASSIGN(const auto text, read_file(path));
+    if (path.ends_with(".csv")) return parse_csv(text, path);
+    if (path.ends_with(".jsonl") || path.ends_with(".ndjson") || path == "-") return parse_json_lines(text, path);
     return wrong(fmt::format("'{}' must end in .csv or .jsonl", path));
 }
 

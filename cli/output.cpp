@@ -7,8 +7,10 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -117,19 +119,23 @@ std::string duration_text(std::int64_t micros) {
     return fmt::format("{} h {} m", whole / 3600, whole / 60 % 60);
 }
 
-std::optional<std::string> read_file(const std::string& path) {
-    std::ostringstream content;
+Outcome<std::string> read_file(const std::string& path) {
     if (path == "-") {
         std::string text;
         char buffer[65536];
         for (std::size_t got = 0; (got = std::fread(buffer, 1, sizeof buffer, stdin)) > 0;) text.append(buffer, got);
         return text;
     }
+    const auto unreadable = [&](int why) {
+        const ErrorCode code(why, boost::system::generic_category());
+        return Failure{code, fmt::format("cannot read '{}': {}", path, code.message())};
+    };
+    std::error_code unknown;
+    if (std::filesystem::is_directory(path, unknown)) return unreadable(EISDIR);
     std::ifstream in(path, std::ios::binary);
-    if (!in || (content << in.rdbuf(), in.bad())) {
-        complain(fmt::format("cannot read '{}'", path));
-        return std::nullopt;
-    }
+    if (!in) return unreadable(errno);
+    std::ostringstream content;
+    content << in.rdbuf();
     return content.str();
 }
 

@@ -1,6 +1,7 @@
 // What several verbs share: saying what went wrong, printing JSON, picking members out of answers.
 #pragma once
 
+#include "base/result.hpp"
 #include "cli/api.hpp"
 #include "cli/verbs.hpp"
 
@@ -34,7 +35,7 @@ std::int64_t micros_from(std::string_view rfc3339);
 // "0.12 s", "4 m 10 s".
 std::string duration_text(std::int64_t micros);
 
-// The content of a file; "-" is standard input. Nothing after having complained.
-std::optional<std::string> read_file(const std::string& path);
+// The content of a file; "-" is standard input. The failure says why it cannot be read.
+Outcome<std::string> read_file(const std::string& path);
 
 } // namespace baton::cli

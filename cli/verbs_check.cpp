@@ -39,6 +39,7 @@ void check(Session& session, const std::vector<std::string>& files, bool as_json
     for (const auto& file : files) {
         const auto source = read_file(file);
         if (!source) {
+            complain(source.error().detail);
             session.exit_code = exit_wrong_usage;
             continue;
         }

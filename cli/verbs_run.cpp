@@ -47,6 +47,7 @@ void deploy(Session& session, const std::vector<std::string>& files, bool as_jso
     for (const auto& file : files) {
         const auto source = read_file(file);
         if (!source) {
+            complain(source.error().detail);
             session.exit_code = exit_wrong_usage;
             return;
         }

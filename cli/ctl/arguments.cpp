@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <utility>
 
 namespace baton::cli::ctl {
@@ -56,11 +58,24 @@ Failure usage(std::string text) {
     return Failure{make_error_code(boost::system::errc::invalid_argument), std::move(text)};
 }
 
+// Also "5s"; nothing if it is no number of seconds.
+std::optional<std::chrono::seconds> seconds_from(std::string_view text) {
+    unsigned seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    const std::string_view rest = text.substr(static_cast<std::size_t>(end - text.data()));
+    if (error != std::errc{} || (!rest.empty() && rest != "s")) return std::nullopt;
+    return std::chrono::seconds{seconds};
+}
+
 } // namespace
 
 std::string Arguments::option(const std::string& name, std::string otherwise) const {
     const auto found = options.find(name);
     return found == options.end() ? std::move(otherwise) : found->second;
+}
+
+std::chrono::seconds Arguments::timeout(std::chrono::seconds otherwise) const {
+    return seconds_from(option("timeout")).value_or(otherwise);
 }
 
 bool is_general_option(std::string_view name) {
@@ -94,6 +109,8 @@ Outcome<Arguments> read_arguments(const std::vector<std::string>& given) {
             value = given[++i];
         else if (option->has_value)
             return usage(fmt::format("the option {} needs a value", text));
+        if (option->name == "timeout" && value != "infinity" && !seconds_from(value))
+            return usage(fmt::format("--timeout must be a number of seconds, or infinity, not '{}'", value));
         read.options[std::string(option->name)] = std::move(value);
     }
     return read;

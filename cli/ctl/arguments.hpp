@@ -4,6 +4,7 @@
 
 #include "base/result.hpp"
 
+#include <chrono>
 #include <map>
 #include <set>
 #include <string>
@@ -22,11 +23,13 @@ struct Arguments {
     bool has(const std::string& option) const { return options.contains(option); }
     std::string option(const std::string& name, std::string otherwise = {}) const;
     std::string vhost() const { return option("vhost", "/"); }
+    // Of --timeout, in whole seconds; `otherwise` without it, and for "infinity".
+    std::chrono::seconds timeout(std::chrono::seconds otherwise) const;
     // Are remarks like "Listing queues …" wanted?
     bool is_quiet() const { return has("quiet") || has("silent"); }
 };
 
-// The failure says which option is unknown or lacks its value.
+// The failure says which option is unknown or lacks its value, and what --timeout must be.
 Outcome<Arguments> read_arguments(const std::vector<std::string>& given);
 
 // Options that work with every word, those in front of the word included.

@@ -146,7 +146,9 @@ std::optional<std::vector<Column>> chosen_columns(Work& work, std::span<const Co
             chosen.push_back(*found);
     }
     if (unknown.empty()) return chosen;
-    work.fail_usage(fmt::format("Info key(s) {} are not supported", unknown));
+    std::string all;
+    for (const Column& column : known) all += fmt::format("{}{}", all.empty() ? "" : ", ", column.name);
+    work.fail_usage(fmt::format("Info key(s) {} are not supported; known are {}", unknown, all));
     return std::nullopt;
 }
 

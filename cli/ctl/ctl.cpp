@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 
 namespace baton::cli {
@@ -15,6 +16,7 @@ namespace baton::cli {
 namespace {
 
 using ctl::Arguments;
+using ctl::Column;
 using ctl::Word;
 namespace expression = orchestrator::expression;
 
@@ -64,6 +66,24 @@ void print_overview(std::FILE* file) {
     fmt::print(file, "\nUse 'baton ctl help <word>' to learn more about one of them.\n\n{}", general_options);
 }
 
+// A title, and below it the names of the wanted columns in lines of a terminal's width.
+template <typename IsWanted>
+void print_names(std::string_view title, std::span<const Column> columns, IsWanted is_wanted) {
+    constexpr std::size_t width = 78;
+    std::string line;
+    fmt::print("\n{}\n\n", title);
+    for (const Column& column : columns) {
+        if (!is_wanted(column)) continue;
+        if (!line.empty() && line.size() + column.name.size() + 2 > width) {
+            fmt::print("{},\n", line);
+            line.clear();
+        }
+        line += line.empty() ? "  " : ", ";
+        line += column.name;
+    }
+    fmt::print("{}\n", line);
+}
+
 void print_help_of(const Word& word) {
     fmt::print("Usage\n\n{}\n\n{}.\n\nExamples\n\n", usage_of(word), word.summary);
     std::string_view rest = word.example;
@@ -72,6 +92,10 @@ void print_help_of(const Word& word) {
         fmt::print("  baton ctl {}\n", rest.substr(0, end));
         rest.remove_prefix(std::min(end + 1, rest.size()));
     }
+    const auto is_empty = [](const Column& column) { return column.path.empty(); };
+    if (!word.columns.empty()) print_names("Columns", word.columns, std::not_fn(is_empty));
+    if (std::ranges::any_of(word.columns, is_empty))
+        print_names("Columns that rabbitmqctl has and that stay empty here", word.columns, is_empty);
     fmt::print("\n{}", general_options);
 }
 
@@ -89,10 +113,20 @@ std::vector<std::string_view> all_names() {
     return names;
 }
 
+// "username" of "<username> [<password>]": what the first argument names.
+std::string_view first_argument_of(const Word& word) {
+    auto rest = word.usage;
+    // Options stand in front, in brackets.
+    while (rest.starts_with('[')) rest.remove_prefix(std::min(rest.find(']') + 2, rest.size()));
+    return rest.starts_with('<') ? rest.substr(1, rest.find('>') - 1) : std::string_view{};
+}
+
 // What is wrong with the arguments for this word; empty if nothing.
 std::string complaint_about(const Arguments& arguments, const Word& word) {
     if (arguments.values.size() < word.values_min) return "not enough arguments.";
     if (arguments.values.size() > word.values_max) return "too many arguments.";
+    if (word.values_min > 0 && arguments.values.front().empty() && first_argument_of(word) != "explanation")
+        return fmt::format("the {} must not be empty", first_argument_of(word));
     for (const auto& [name, value] : arguments.options) {
         const bool fits = ctl::is_general_option(name) || std::ranges::find(word.options, name) != word.options.end();
         if (!fits) return fmt::format("Invalid options for this command:\n--{}", name);

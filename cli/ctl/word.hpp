@@ -3,9 +3,11 @@
 #pragma once
 
 #include "cli/ctl/arguments.hpp"
+#include "cli/ctl/columns.hpp"
 #include "cli/ctl/work.hpp"
 
 #include <cstddef>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +22,7 @@ struct Word {
     std::size_t values_max = 0;
     std::vector<std::string_view> options; // its own, beside the general ones
     void (*run)(Work& work) = nullptr;
+    std::span<const Column> columns = {}; // that it can list, if its arguments are columns
 };
 
 inline constexpr std::size_t any_number = 1000;

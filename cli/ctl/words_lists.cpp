@@ -145,7 +145,7 @@ void print_list(Work& work, std::span<const Column> known, std::initializer_list
 
 void list_queues(Work& work) {
     const bool is_long = work.arguments().option("formatter", "table") == "table";
-    const auto timeout = work.arguments().option("timeout", "60");
+    const auto timeout = work.arguments().timeout(Work::list_limit).count();
     print_list(work, queue_columns, {"name", "messages"}, work.in_vhost("queues"),
                fmt::format("{}Listing queues for vhost {} ...",
                            is_long ? fmt::format("Timeout: {}.0 seconds ...\n", timeout) : "",
@@ -197,19 +197,22 @@ std::vector<Word> words_of_lists() {
         {"list_queues", "[--vhost <vhost>] [<column> ...]", "Lists queues and their properties",
          "list_queues\nlist_queues name messages_ready messages_unacknowledged consumers\n"
          "list_queues -q -p shop --formatter json name arguments",
-         0, any_number, {"vhost", "online", "offline", "local"}, list_queues},
+         0, any_number, {"vhost", "online", "offline", "local"}, list_queues, queue_columns},
         {"list_exchanges", "[--vhost <vhost>] [<column> ...]", "Lists exchanges",
-         "list_exchanges name type durable arguments", 0, any_number, {"vhost"}, list_exchanges},
+         "list_exchanges name type durable arguments", 0, any_number, {"vhost"}, list_exchanges,
+         exchange_columns},
         {"list_bindings", "[--vhost <vhost>] [<column> ...]", "Lists all bindings on a vhost",
          "list_bindings -p shop\nlist_bindings source_name destination_name routing_key", 0, any_number, {"vhost"},
-         list_bindings},
+         list_bindings, binding_columns},
         {"list_connections", "[<column> ...]", "Lists connections",
-         "list_connections\nlist_connections pid name user vhost channels", 0, any_number, {}, list_connections},
+         "list_connections\nlist_connections pid name user vhost channels", 0, any_number, {},
+         list_connections, connection_columns},
         {"list_channels", "[<column> ...]", "Lists all channels",
          "list_channels connection number confirm messages_unconfirmed prefetch_count", 0, any_number, {},
-         list_channels},
+         list_channels, channel_columns},
         {"list_consumers", "[--vhost <vhost>] [<column> ...]", "Lists all consumers for a vhost",
-         "list_consumers -p shop queue_name consumer_tag active", 0, any_number, {"vhost"}, list_consumers},
+         "list_consumers -p shop queue_name consumer_tag active", 0, any_number, {"vhost"}, list_consumers,
+         consumer_columns},
     };
 }
 

@@ -187,6 +187,7 @@ void clear_parameter(Work& work) {
 }
 
 void list_parameters(Work& work) {
+    if (!work.has_vhost()) return;
     const auto list = work.get("/api/parameters");
     if (!list) return;
     json::array here;

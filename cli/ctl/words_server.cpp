@@ -9,7 +9,6 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
-#include <charconv>
 #include <chrono>
 #include <fstream>
 #include <thread>
@@ -20,22 +19,8 @@ namespace json = boost::json;
 
 namespace {
 
-// Of --timeout; nothing after having complained.
-std::optional<std::chrono::seconds> time_limit(Work& work, std::chrono::seconds otherwise) {
-    const auto text = work.arguments().option("timeout");
-    if (text.empty() || text == "infinity") return otherwise;
-    unsigned seconds = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
-    if (error == std::errc{} && (rest.empty() || rest == "s")) return std::chrono::seconds{seconds};
-    work.fail_usage("--timeout must be a number of seconds");
-    return std::nullopt;
-}
-
 void await_startup(Work& work) {
-    const auto limit = time_limit(work, std::chrono::seconds{300});
-    if (!limit) return;
-    const auto until = std::chrono::steady_clock::now() + *limit;
+    const auto until = std::chrono::steady_clock::now() + work.arguments().timeout(std::chrono::seconds{300});
     for (;;) {
         const auto answer = work.api().get("/api/health", std::chrono::seconds{2});
         if (answer && answer->is_good()) return;
@@ -46,11 +31,10 @@ void await_startup(Work& work) {
 }
 
 void ping(Work& work) {
-    const auto limit = time_limit(work, std::chrono::seconds{60});
-    if (!limit) return;
+    const auto limit = work.arguments().timeout(std::chrono::seconds{60});
     work.remark(fmt::format("Will ping {}. This only checks that the server answers. Timeout: {} ms.", work.api().url(),
-                            std::chrono::milliseconds(*limit).count()));
-    const auto answer = work.api().get("/api/health", std::max(*limit, std::chrono::seconds{1}));
+                            std::chrono::milliseconds(limit).count()));
+    const auto answer = work.api().get("/api/health", std::max(limit, std::chrono::seconds{1}));
     if (!answer) return work.fail(ctl_unavailable, answer.error().detail);
     work.remark("Ping succeeded");
 }
@@ -104,7 +88,7 @@ void export_definitions(Work& work) {
 void import_definitions(Work& work) {
     const auto file = work.arguments().values.empty() ? std::string("-") : work.value(0);
     const auto text = read_file(file);
-    if (!text) return work.fail_usage(fmt::format("Bad argument: File {} cannot be read", file));
+    if (!text) return work.fail_usage("Bad argument: " + text.error().detail);
     work.remark(file == "-" ? "Importing definitions in JSON from standard input ..."
                             : fmt::format("Importing definitions in JSON from a file at \"{}\" ...", file));
     const auto answer = work.ask(work.api().post_text("/api/definitions", *text, std::chrono::seconds{120}));

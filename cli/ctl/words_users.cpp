@@ -70,20 +70,6 @@ std::string joined(std::span<const std::string> words) {
 
 json::array tags_from(std::span<const std::string> words) { return json::array(words.begin(), words.end()); }
 
-std::string local_vhost_error(const Work& work) {
-    return fmt::format("Virtual host '{}' does not exist", work.arguments().vhost());
-}
-
-bool has_vhost(Work& work) {
-    const auto answer = work.ask(work.api().get(work.in_vhost("vhosts")));
-    if (!answer) return false;
-    if (answer->status == 404)
-        work.fail(ctl_data, local_vhost_error(work));
-    else if (!answer->is_good())
-        work.fail_as(*answer);
-    return answer->is_good();
-}
-
 // --- Users ------------------------------------------------------------------------------------------
 
 void add_user(Work& work) {
@@ -210,7 +196,7 @@ std::string permission_path(const Work& work, std::string_view kind) {
 void set_permissions(Work& work) {
     work.remark(fmt::format("Setting permissions for user \"{}\" in vhost \"{}\" ...", work.value(0),
                             work.arguments().vhost()));
-    if (!has_vhost(work) || !existing_user(work, work.value(0))) return;
+    if (!work.has_vhost() || !existing_user(work, work.value(0))) return;
     work.put(permission_path(work, "permissions"),
              json::object{{"configure", work.value(1)}, {"write", work.value(2)}, {"read", work.value(3)}});
 }
@@ -224,12 +210,12 @@ void remove_quietly(Work& work, const std::string& path) {
 void clear_permissions(Work& work) {
     work.remark(fmt::format("Clearing permissions for user \"{}\" in vhost \"{}\" ...", work.value(0),
                             work.arguments().vhost()));
-    if (has_vhost(work) && existing_user(work, work.value(0))) remove_quietly(work, permission_path(work, "permissions"));
+    if (work.has_vhost() && existing_user(work, work.value(0))) remove_quietly(work, permission_path(work, "permissions"));
 }
 
 void list_permissions(Work& work) {
     work.remark(fmt::format("Listing permissions for vhost \"{}\" ...", work.arguments().vhost()));
-    if (!has_vhost(work)) return;
+    if (!work.has_vhost()) return;
     const auto list = work.get(work.in_vhost("vhosts") + "/permissions");
     if (list)
         print_rows(work, {{"user", "user"}, {"configure", "configure"}, {"write", "write"}, {"read", "read"}},
@@ -248,7 +234,7 @@ void list_user_permissions(Work& work) {
 void set_topic_permissions(Work& work) {
     work.remark(fmt::format("Setting topic permissions on \"{}\" for user \"{}\" in vhost \"{}\" ...", work.value(1),
                             work.value(0), work.arguments().vhost()));
-    if (!has_vhost(work) || !existing_user(work, work.value(0))) return;
+    if (!work.has_vhost() || !existing_user(work, work.value(0))) return;
     work.put(permission_path(work, "topic-permissions"),
              json::object{{"exchange", work.value(1)}, {"write", work.value(2)}, {"read", work.value(3)}});
 }
@@ -258,14 +244,14 @@ void clear_topic_permissions(Work& work) {
     work.remark(fmt::format("Clearing topic permissions{} for user \"{}\" in vhost \"{}\" ...",
                             of_one ? fmt::format(" on \"{}\"", work.value(1)) : "", work.value(0),
                             work.arguments().vhost()));
-    if (!has_vhost(work) || !existing_user(work, work.value(0))) return;
+    if (!work.has_vhost() || !existing_user(work, work.value(0))) return;
     remove_quietly(work, permission_path(work, "topic-permissions") +
                              (of_one ? "?exchange=" + encoded(work.value(1)) : std::string{}));
 }
 
 void list_topic_permissions(Work& work) {
     work.remark(fmt::format("Listing topic permissions for vhost \"{}\" ...", work.arguments().vhost()));
-    if (!has_vhost(work)) return;
+    if (!work.has_vhost()) return;
     const auto list = work.get(work.in_vhost("vhosts") + "/topic-permissions");
     if (list)
         print_rows(work, {{"user", "user"}, {"exchange", "exchange"}, {"write", "write"}, {"read", "read"}},
@@ -303,7 +289,7 @@ std::vector<Word> words_of_users() {
         {"delete_vhost", "<vhost>", "Deletes a virtual host with all it holds", "delete_vhost shop", 1, 1, {},
          delete_vhost},
         {"list_vhosts", "[<column> ...]", "Lists virtual hosts", "list_vhosts name description tags", 0, any_number, {},
-         list_vhosts},
+         list_vhosts, vhost_columns},
         {"set_vhost_tags", "<vhost> <tag> [...]", "Sets virtual host tags", "set_vhost_tags shop production", 1,
          any_number, {}, set_vhost_tags},
         {"set_permissions", "[--vhost <vhost>] <username> <conf> <write> <read>", "Sets user permissions for a vhost",

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace baton::cli::ctl {
@@ -45,7 +46,16 @@ void Work::fail_as(const Answer& answer) {
     if (answer.status == 401 && answer.body.is_object() && answer.body.as_object().contains("error") &&
         answer.body.as_object().at("error") == "unauthorized")
         return fail(code, "the server refused user and password; set BATON_USER and BATON_PASSWORD");
+    const bool may_lack_vhost = (answer.status == 400 || answer.status == 404) && arguments_.has("vhost");
+    if (may_lack_vhost && !has_vhost()) return;
     fail(code, answer.reason());
+}
+
+bool Work::has_vhost() {
+    const auto answer = ask(api_.get(in_vhost("vhosts")));
+    if (!answer) return false;
+    if (answer->status == 404) fail(ctl_data, fmt::format("Virtual host '{}' does not exist", arguments_.vhost()));
+    return answer->status != 404;
 }
 
 std::optional<Answer> Work::ask(Outcome<Answer> answer) {
@@ -55,7 +65,7 @@ std::optional<Answer> Work::ask(Outcome<Answer> answer) {
 }
 
 std::optional<json::value> Work::get(const std::string& path) {
-    auto answer = ask(api_.get(path));
+    auto answer = ask(api_.get(path, std::max(arguments_.timeout(list_limit), std::chrono::seconds{1})));
     if (!answer) return std::nullopt;
     if (answer->is_good()) return std::move(answer->body);
     fail_as(*answer);

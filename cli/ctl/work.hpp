@@ -8,6 +8,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,6 +50,9 @@ public:
     // The same for the command line, with the usage.
     void fail_usage(std::string_view text);
 
+    // How long an answer may take without --timeout.
+    static constexpr std::chrono::seconds list_limit{60};
+
     // --- Requests; nothing after having failed ---
     std::optional<boost::json::value> get(const std::string& path);
     bool put(const std::string& path, const boost::json::value& body);
@@ -56,7 +60,10 @@ public:
     bool remove(const std::string& path, const std::string& reason = {});
     // For words that know better what a 404 means.
     std::optional<Answer> ask(Outcome<Answer> answer);
+    // Of a virtual host that is not there it says so, whatever the answer says.
     void fail_as(const Answer& answer);
+    // That of --vhost; false after having said that it is not there.
+    bool has_vhost();
 
     // /api/KIND/VHOST of the option --vhost.
     std::string in_vhost(std::string_view kind) const;

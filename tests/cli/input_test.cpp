@@ -23,6 +23,11 @@ TEST(Input, TellsWhatIsWrongWithASet) {
     EXPECT_THAT(run_input("[1]", {}).error().detail, HasSubstr("JSON object"));
 }
 
+TEST(Input, AFileThatCannotBeReadIsNamedWithTheReason) {
+    EXPECT_EQ(run_input("@/nowhere.json", {}).error().detail, "cannot read '/nowhere.json': No such file or directory");
+    EXPECT_EQ(read_inputs("/").error().detail, "cannot read '/': Is a directory");
+}
+
 TEST(Csv, ReadsQuotesCommasAndLineEndsInsideFields) {
     const auto inputs = parse_csv("email,name,groups:=\r\na@x,\"Ada \"\"A\"\", L\",[\"x\"]\nb@x,\"two\nlines\",[]\n", "p.csv");
 

@@ -248,11 +248,18 @@ class ListsTest(CtlTest):
         self.assertEqual(self.ctl("-q", "list_queues", "-p", "empty"), "")
         self.assertEqual(json.loads(self.ctl("list_queues", "-p", "empty", "--formatter", "json")), [])
         complaint = self.ctl("list_queues", "name", "bogus", "other", code=64)
-        self.assertIn("Error (argument validation): Info key(s) bogus, other are not supported", complaint)
+        self.assertIn("Error (argument validation): Info key(s) bogus, other are not supported; known are name, messages, "
+                      "messages_ready,", complaint)
         self.ctl("list_queues", "--formatter", "yaml", code=64)
         self.ctl("list_queues", "--bogus", code=64)
         self.ctl("list_users", "-p", "shop", code=64)
-        self.ctl("list_queues", "-p", "nowhere", code=65)
+        for word in ("list_queues", "list_bindings", "list_policies", "list_parameters", "list_vhost_limits"):
+            self.assertEqual("Error:\nVirtual host 'nowhere' does not exist\n", self.ctl(word, "-p", "nowhere", code=65))
+        self.assertIn("Timeout: 7.0 seconds ...", self.ctl("list_queues", "-t", "7"))
+        self.assertIn("Timeout: 60.0 seconds ...", self.ctl("list_queues", "-t", "infinity"))
+        for limit in ("x", "-5", "", "5m"):
+            self.assertIn(f"--timeout must be a number of seconds, or infinity, not '{limit}'",
+                          self.ctl("list_queues", "-t", limit, code=64))
 
     def test_queues_are_purged_and_deleted_and_connections_closed(self):
         connection, _ = make_topology(self.server.amqp)
@@ -409,7 +416,9 @@ class DefinitionsTest(CtlTest):
         ):
             with self.subTest(text):
                 self.assertIn(complaint, self.ctl("import_definitions", "-", stdin=text, code=65))
-        self.ctl("import_definitions", "/nowhere.json", code=64)
+        complaint = self.ctl("import_definitions", "/nowhere.json", code=64)
+        self.assertEqual(complaint.count("/nowhere.json': No such file or directory"), 1)
+        self.assertEqual(complaint.count("cannot"), 1)
         self.assertEqual(self.ctl("export_definitions", "-"), before)
 
     def test_definitions_of_one_virtual_host_come_and_go(self):
@@ -572,7 +581,25 @@ class ServerWordsTest(CtlTest):
             self.assertIn(f"  baton ctl {word}", text)
         self.assertEqual(self.ctl("help", words[0]), self.ctl(words[0], "-?"))
         self.assertIn("'bogus' not found", self.ctl("bogus", code=64))
+        self.assertIn("'list_quues' not found.\nDid you mean 'list_queues'?", self.ctl("list_quues", code=64))
         self.ctl(code=64)
+
+    def test_the_help_of_lists_names_their_columns(self):
+        for word in ("list_queues", "list_exchanges", "list_bindings", "list_connections", "list_channels",
+                     "list_consumers", "list_vhosts"):
+            sections = self.ctl(word, "--help").split("\n\n")
+            names = re.findall(r"\w+", sections[sections.index("Columns") + 1])
+            # All of them are taken, and none stays out of the table.
+            self.assertEqual(self.ctl(word, "--formatter", "json", *names)[0], "[")
+            self.assertGreater(len(names), 3)
+        self.assertIn("stay empty here\n\n  messages_ready_ram,", self.ctl("list_queues", "--help"))
+        self.assertNotIn("Columns", self.ctl("add_user", "--help"))
+
+    def test_an_empty_name_is_named(self):
+        for args, what in ((("add_user", "", "x"), "username"), (("delete_user", ""), "username"),
+                           (("set_permissions", "-p", "/", "", "a", "b", "c"), "username"), (("add_vhost", ""), "vhost"),
+                           (("delete_vhost", ""), "vhost"), (("delete_queue", ""), "queue")):
+            self.assertIn(f"Error (argument validation): the {what} must not be empty", self.ctl(*args, code=64))
 
 
 @unittest.skipUnless(os.environ.get("BATON_TEST_RABBITMQ"), "BATON_TEST_RABBITMQ is not set")
