@@ -7,7 +7,7 @@
 #include "broker/core/ids.hpp"
 #include "broker/core/overview.hpp"
 #include "broker/core/queue.hpp"
-#include "broker/core/ring.hpp"
+#include "broker/core/unacked.hpp"
 
 #include <memory>
 #include <optional>
@@ -41,18 +41,6 @@ struct Consumer {
     bool is_ready = false;
     Consumer* next = nullptr;
     Consumer* previous = nullptr;
-};
-
-// A delivered message that waits for its acknowledgement.
-struct Unacked {
-    Entry entry;               // without message: it was delivered from a stream
-    // Null: acknowledged, or never wanted to be. A deleted queue lives on until the last is gone.
-    Queue* queue = nullptr;
-    Consumer* consumer = nullptr; // null: basic.get, or the consumer is cancelled
-    bool in_transaction = false;  // acknowledged in a transaction that is not committed
-    Time until = Time::max();     // then it goes back; Time::max(): may stay
-
-    bool is_open() const { return queue != nullptr; }
 };
 
 // Publishes that get the same answer and follow each other.
@@ -93,11 +81,8 @@ struct Channel {
     bool flow = true;     // the client takes deliveries
     Mode mode = Mode::plain;
 
-    // Deliveries: the tag of unacked[0] is `first_unacked_tag`; holes stay until the front moves.
     std::uint64_t next_delivery_tag = 1;
-    std::uint64_t first_unacked_tag = 1;
-    Ring<Unacked> unacked;
-    std::uint32_t unacked_count = 0;
+    UnackedDeliveries unacked;
     // Deliveries that went back because their time was over; settling them late does no harm.
     std::set<std::uint64_t> timed_out;
     std::uint16_t prefetch = 0;        // for consumers to come

@@ -181,7 +181,7 @@ bool Protocol::can_take(const Consumer& consumer) const {
         return false;
     if (consumer.no_ack) return true;
     return (consumer.prefetch == 0 || consumer.unacked < consumer.prefetch) &&
-           (channel.global_prefetch == 0 || channel.unacked_count < channel.global_prefetch);
+           (channel.global_prefetch == 0 || channel.unacked.open() < channel.global_prefetch);
 }
 
 void Protocol::wake(Consumer& consumer) {
@@ -261,7 +261,7 @@ void Protocol::give(Channel& channel, Queue& queue, bool no_ack) {
     }
     if (no_ack) {
         forget(queue, entry);
-        gotten.delivery_tag = skip_tag(channel);
+        gotten.delivery_tag = channel.next_delivery_tag++;
     } else {
         gotten.delivery_tag = keep_unacked(channel, queue, nullptr, std::move(entry));
     }

@@ -76,20 +76,10 @@ MessageRef Protocol::shown(const Queue& queue, const Entry& entry, bool says_non
     return with_delivery_count(*entry.message, entry.delivery_count);
 }
 
-std::uint64_t Protocol::skip_tag(Channel& channel) {
-    const std::uint64_t tag = channel.next_delivery_tag++;
-    if (channel.unacked.empty())
-        channel.first_unacked_tag = channel.next_delivery_tag;
-    else
-        channel.unacked.push_back({});
-    return tag;
-}
-
 std::uint64_t Protocol::keep_unacked(Channel& channel, Queue& queue, Consumer* consumer,
                                      Entry&& entry) {
     queue.unacked += 1;
     queue.unacked_bytes += entry.message->body_size();
-    channel.unacked_count += 1;
     if (consumer != nullptr) consumer->unacked += 1;
     Time until = Time::max();
     if (const auto timeout = queue.settings().consumer_timeout_millis) {
@@ -97,8 +87,9 @@ std::uint64_t Protocol::keep_unacked(Channel& channel, Queue& queue, Consumer* c
         const ChannelKey key(channel.connection->told.connection, channel.number);
         if (!timeouts_.of(key)) timeouts_.set(key, until);
     }
-    channel.unacked.emplace_back(std::move(entry), &queue, consumer, false, until);
-    return channel.next_delivery_tag++;
+    const std::uint64_t tag = channel.next_delivery_tag++;
+    channel.unacked.add(std::move(entry), queue, consumer, tag, until);
+    return tag;
 }
 
 void Protocol::deliver(Consumer& consumer, Queue& queue, Entry&& entry) {
@@ -114,7 +105,7 @@ void Protocol::deliver(Consumer& consumer, Queue& queue, Entry&& entry) {
     if (consumer.no_ack) {
         command.message = shown(queue, entry, false);
         forget(queue, entry);
-        command.delivery_tag = skip_tag(channel);
+        command.delivery_tag = channel.next_delivery_tag++;
         ++queue.counters.delivered_no_ack;
         ++channel.counters.delivered_no_ack;
         ++counters_.delivered_no_ack;
@@ -169,7 +160,7 @@ void Protocol::time_out(Channel& channel) {
             next = std::min(next, unacked.until);
             continue;
         }
-        channel.timed_out.insert(channel.first_unacked_tag + at);
+        channel.timed_out.insert(unacked.tag);
         give_back_one(channel, at);
     }
     after_settling(channel);

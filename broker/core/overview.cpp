@@ -98,7 +98,7 @@ ChannelView view_of(const Channel& channel) {
     view.user = channel.connection->told.user;
     view.vhost = channel.connection->told.vhost;
     view.consumers = channel.consumers.size();
-    view.unacked = channel.unacked_count;
+    view.unacked = channel.unacked.open();
     view.prefetch = channel.prefetch;
     view.global_prefetch = channel.global_prefetch;
     view.confirming = channel.mode == Channel::Mode::confirm;

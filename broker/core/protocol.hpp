@@ -314,7 +314,6 @@ private:
     void requeue_all(Channel& channel);
     // Takes a delivery out of the channel's books; not out of the queue's.
     Entry take_unacked(Channel& channel, Unacked& unacked);
-    void trim(Channel& channel);
     void give_back(std::vector<Returned> returned);
     void give_back_one(Channel& channel, std::size_t at);
     void after_settling(Channel& channel);
@@ -351,9 +350,8 @@ private:
     // The message as a consumer sees it: with the count of its deliveries where those are limited;
     // a count of none is said where RabbitMQ says it, in the answer to basic.get.
     static MessageRef shown(const Queue& queue, const Entry& entry, bool says_none);
-    // Both give the next delivery tag: for a message that waits for its end, and one that does not.
+    // The message waits for its end; gives its delivery tag.
     std::uint64_t keep_unacked(Channel& channel, Queue& queue, Consumer* consumer, Entry&& entry);
-    std::uint64_t skip_tag(Channel& channel);
 
     // --- Backlogs that are not in memory (paging.cpp) ----------------------------------------------
 

@@ -345,7 +345,7 @@ void Protocol::answer_directly(Channel& channel, const PublishReceived& event,
     charge(*asker.connection, delivery_charge(*message));
     ++asker.counters.delivered_no_ack;
     ++counters_.delivered_no_ack;
-    const std::uint64_t tag = skip_tag(asker);
+    const std::uint64_t tag = asker.next_delivery_tag++;
     say(asker, Deliver{std::move(message), tag, asker.reply_consumer->number, false});
     confirm(channel, false, false);
 }

@@ -74,6 +74,11 @@ public:
         --size_;
     }
 
+    void drop_back() {
+        std::destroy_at(&back());
+        --size_;
+    }
+
     // Moves whichever side of `index` is shorter.
     void insert(std::size_t index, T&& item) {
         if (index * 2 < size_) {
@@ -94,8 +99,7 @@ public:
         for (std::size_t at = index; at + 1 < size_; ++at)
             std::swap((*this)[at], (*this)[at + 1]);
         T item = std::move(back());
-        std::destroy_at(&back());
-        --size_;
+        drop_back();
         return item;
     }
 

@@ -17,21 +17,16 @@ bool Protocol::settled_range(Channel& channel, std::uint64_t tag, bool multiple,
         last = channel.unacked.size();
         return true;
     }
-    if (tag >= channel.first_unacked_tag && tag < channel.next_delivery_tag) {
-        const auto index = static_cast<std::size_t>(tag - channel.first_unacked_tag);
-        if (index < channel.unacked.size() && channel.unacked[index].is_open() &&
-            !channel.unacked[index].in_transaction) {
-            first = multiple ? 0 : index;
-            last = index + 1;
-            return true;
-        }
+    const std::size_t at = channel.unacked.find(tag);
+    if (at != channel.unacked.size() && !channel.unacked[at].in_transaction) {
+        first = multiple ? 0 : at;
+        last = at + 1;
+        return true;
     }
     if (channel.timed_out.erase(tag) != 0) {
         // Late, and the message went back already. With `multiple` the earlier ones still count.
-        first = last = 0;
-        while (multiple && last < channel.unacked.size() &&
-               channel.first_unacked_tag + last < tag)
-            ++last;
+        first = 0;
+        last = multiple ? channel.unacked.first_from(tag) : 0;
         return true;
     }
     refuse(channel, Code::precondition_failed, method, fmt::format("unknown delivery tag {}", tag));
@@ -40,31 +35,19 @@ bool Protocol::settled_range(Channel& channel, std::uint64_t tag, bool multiple,
 
 Entry Protocol::take_unacked(Channel& channel, Unacked& unacked) {
     Queue& queue = *unacked.queue;
-    Entry entry = std::move(unacked.entry);
+    Consumer* consumer = unacked.consumer;
+    Entry entry = channel.unacked.close(unacked);
     queue.unacked -= 1;
     if (entry.message) queue.unacked_bytes -= entry.message->body_size();
-    channel.unacked_count -= 1;
-    if (Consumer* consumer = unacked.consumer) {
+    if (consumer != nullptr) {
         consumer->unacked -= 1;
         if (!consumer->is_ready) wake(*consumer);
     }
-    unacked.queue = nullptr;
-    unacked.consumer = nullptr;
-    unacked.in_transaction = false;
-    unacked.until = Time::max();
     return entry;
 }
 
-void Protocol::trim(Channel& channel) {
-    while (!channel.unacked.empty() && !channel.unacked.front().is_open()) {
-        channel.unacked.drop_front();
-        ++channel.first_unacked_tag;
-    }
-    if (channel.unacked.empty()) channel.unacked.shrink_when_empty();
-}
-
 void Protocol::after_settling(Channel& channel) {
-    trim(channel);
+    channel.unacked.trim();
     if (channel.global_prefetch != 0) wake_all(channel);
 }
 

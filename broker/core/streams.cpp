@@ -318,10 +318,9 @@ void Protocol::deliver_at(Consumer& consumer, Queue& queue, StreamSegment& segme
     command.message = kept.message;
     // The channel does not hold the message: it is delivered once, whatever becomes of it.
     queue.unacked += 1;
-    channel.unacked_count += 1;
     consumer.unacked += 1;
-    channel.unacked.emplace_back(Entry{}, &queue, &consumer, false, Time::max());
     command.delivery_tag = channel.next_delivery_tag++;
+    channel.unacked.add(Entry{}, queue, &consumer, command.delivery_tag);
     consumer.next_position = position + 1;
     for (MessageCounters* counters : {&queue.counters, &channel.counters, &counters_})
         ++counters->delivered;

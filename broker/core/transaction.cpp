@@ -22,7 +22,7 @@ void Protocol::settle_later(Channel& channel, std::size_t first, std::size_t las
         if (!unacked.is_open() || unacked.in_transaction) continue;
         unacked.in_transaction = true;
         TransactionStep step;
-        step.delivery_tag = channel.first_unacked_tag + at;
+        step.delivery_tag = unacked.tag;
         step.rejected = rejected;
         step.requeue = requeue;
         channel.transaction.push_back(std::move(step));
@@ -41,20 +41,18 @@ void Protocol::on(Channel& channel, const amqp::TxCommit& method) {
     std::get<TransactionBegan>(turn_->records[began]).records =
         static_cast<std::uint32_t>(records);
     if (records != 0) handler_committed_ = true;
-    trim(channel);
+    channel.unacked.trim();
     reply(channel, amqp::TxCommitOk{});
 }
 
 void Protocol::carry_out(Channel& channel, TransactionStep& step) {
     if (!step.message) {
         // Settled by now by other means: its time was over.
-        if (step.delivery_tag < channel.first_unacked_tag) return;
-        const auto at = static_cast<std::size_t>(step.delivery_tag - channel.first_unacked_tag);
-        if (at >= channel.unacked.size() || !channel.unacked[at].is_open()) return;
+        const std::size_t at = channel.unacked.find(step.delivery_tag);
+        if (at == channel.unacked.size()) return;
         // The record that takes it along is the one of its queue's deletion, which may still be on
         // its way to the disk.
-        if (const Queue* queue = channel.unacked[at].queue; queue != nullptr && queue->deleted)
-            handler_committed_ = true;
+        if (channel.unacked[at].queue->deleted) handler_committed_ = true;
         if (step.rejected)
             reject(channel, at, at + 1, step.requeue);
         else

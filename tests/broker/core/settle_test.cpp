@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace baton::broker::core {
@@ -65,6 +67,26 @@ TEST_F(Settling, TimeGoesOnAfterARollback) {
     EXPECT_EQ(queue("q").unacked, 1U);
     tell("wait 0.001");
     EXPECT_EQ(queue("q").unacked, 0U);
+    EXPECT_EQ(queue("q").ready, 1U);
+}
+
+TEST_F(Settling, ADeliveryNobodyAcknowledgesIsKnownLongAfterThoseBehindIt) {
+    tell("queue q durable");
+    tell("publish key=q persistent times=5000 \"q\"");
+    tell("consume q tag=c ch=2");
+    for (int tag = 2; tag <= 5000; ++tag)
+        if (tag % 1000 != 0) story.tell(fmt::format("ack {} ch=2", tag));
+    story.finish();
+    EXPECT_EQ(queue("q").unacked, 6U);
+    tell("ack 3000 multiple ch=2");
+    EXPECT_EQ(queue("q").unacked, 2U);
+    tell("publish key=q persistent \"q\"");
+    tell("ack 5001 ch=2");
+    tell("ack 4000 ch=2");
+    EXPECT_EQ(queue("q").unacked, 1U);
+    EXPECT_TRUE(std::ranges::any_of(tell("ack 4001 ch=2"), [](const std::string& line) {
+        return line.find("unknown delivery tag 4001") != std::string::npos;
+    }));
     EXPECT_EQ(queue("q").ready, 1U);
 }
 
