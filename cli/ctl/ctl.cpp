@@ -1,8 +1,8 @@
 // `baton ctl`: finds the word, checks what it was given, runs it.
+#include "base/suggest.hpp"
 #include "cli/ctl/columns.hpp"
 #include "cli/ctl/word.hpp"
 #include "cli/verbs.hpp"
-#include "orchestrator/expression/suggest.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -18,7 +18,6 @@ namespace {
 using ctl::Arguments;
 using ctl::Column;
 using ctl::Word;
-namespace expression = orchestrator::expression;
 
 constexpr const char* general_options = R"(General options
 
@@ -158,7 +157,7 @@ void run_word(Session& session, const std::vector<std::string>& given) {
     }
     const auto word = find_word(arguments.word);
     if (!word) {
-        const auto hint = expression::suggest(arguments.word, all_names());
+        const auto hint = suggest(arguments.word, all_names());
         fmt::print(stderr, "\nCommand '{}' not found.\n", arguments.word);
         if (hint) fmt::print(stderr, "Did you mean '{}'?\n", *hint);
         fmt::print(stderr, "'baton ctl help' lists all words.\n");

@@ -1,7 +1,7 @@
 // Collecting and ordering of diagnostics.
 #include "orchestrator/definition/complaints.hpp"
+#include "base/suggest.hpp"
 
-#include "orchestrator/expression/suggest.hpp"
 
 #include <fmt/format.h>
 
@@ -105,7 +105,7 @@ std::vector<Diagnostic> Complaints::take() {
 }
 
 std::string did_you_mean(std::string_view name, std::span<const std::string_view> candidates) {
-    if (const auto nearest = expression::suggest(name, candidates)) {
+    if (const auto nearest = suggest(name, candidates)) {
         if (*nearest == name) return {};
         return fmt::format("did you mean '{}'?", *nearest);
     }

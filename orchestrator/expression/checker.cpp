@@ -1,9 +1,9 @@
 // Types as far as they are certain, and references.
 #include "orchestrator/expression/checker.hpp"
 
+#include "base/suggest.hpp"
 #include "orchestrator/expression/operators.hpp"
 #include "orchestrator/expression/parser.hpp"
-#include "orchestrator/expression/suggest.hpp"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 // Arithmetic with overflow checks, comparison, membership, fields and elements.
 #include "orchestrator/expression/operators.hpp"
 
-#include "orchestrator/expression/suggest.hpp"
+#include "base/suggest.hpp"
 #include "orchestrator/expression/time_text.hpp"
 
 #include <fmt/format.h>

@@ -1,8 +1,8 @@
 // The grammar of expressions.
 #include "orchestrator/expression/parser.hpp"
 
+#include "base/suggest.hpp"
 #include "orchestrator/expression/functions.hpp"
-#include "orchestrator/expression/suggest.hpp"
 
 #include <fmt/format.h>
 

@@ -5,10 +5,12 @@
 #include "base/deadlines.hpp"
 #include "base/mailbox.hpp"
 #include "base/random.hpp"
+#include "base/suggest.hpp"
 #include "base/thread.hpp"
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -109,6 +111,23 @@ TEST(Random, MakesVersionSevenIdsThatSortByTime) {
     EXPECT_EQ(first.size(), 36U);
     EXPECT_EQ(first[14], '7');
     EXPECT_LT(first, second);
+}
+
+TEST(Suggest, FindsTheNearestName) {
+    constexpr std::array<std::string_view, 6> names{"account", "mailbox", "invite",
+                                                    "split",   "timeout", "id"};
+
+    EXPECT_EQ(suggest("acount", names), "account");
+    EXPECT_EQ(suggest("spilt", names), "split");
+    EXPECT_EQ(suggest("mailBox", names), "mailbox");
+    EXPECT_EQ(suggest("TIMEOUT", names), "timeout");
+    EXPECT_EQ(suggest("time_out", names), "timeout");
+    EXPECT_EQ(suggest("ID", names), "id");
+    EXPECT_EQ(suggest("xy", names), std::nullopt);
+    EXPECT_EQ(suggest("", names), std::nullopt);
+    EXPECT_EQ(suggest("completely different", names), std::nullopt);
+    EXPECT_EQ(did_you_mean("acount", names), "; did you mean 'account'?");
+    EXPECT_EQ(did_you_mean("zzz", names), "");
 }
 
 } // namespace baton

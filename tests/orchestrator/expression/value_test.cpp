@@ -1,5 +1,4 @@
-// Values: JSON in and out, equality and order, maps; typed JSON; suggestions.
-#include "orchestrator/expression/suggest.hpp"
+// Values: JSON in and out, equality and order, maps; typed JSON.
 #include "orchestrator/expression/typed_json.hpp"
 #include "orchestrator/expression/value.hpp"
 
@@ -9,7 +8,6 @@
 #include <boost/json/value.hpp>
 #include <gtest/gtest.h>
 
-#include <array>
 #include <limits>
 #include <string>
 
@@ -134,23 +132,6 @@ TEST(EvalLine, AnswersEveryLine) {
           R"({"expr": "1", "bindings": []})", R"({"expr": "1", "bindings": {"a": 1}})"})
         EXPECT_EQ(eval_line(line).substr(0, 10), R"({"error":")") << line;
     EXPECT_EQ(eval_line(std::string(100'000, '[')).substr(0, 10), R"({"error":")");
-}
-
-TEST(Suggest, FindsTheNearestName) {
-    constexpr std::array<std::string_view, 6> names{"account", "mailbox", "invite",
-                                                    "split",   "timeout", "id"};
-
-    EXPECT_EQ(suggest("acount", names), "account");
-    EXPECT_EQ(suggest("spilt", names), "split");
-    EXPECT_EQ(suggest("mailBox", names), "mailbox");
-    EXPECT_EQ(suggest("TIMEOUT", names), "timeout");
-    EXPECT_EQ(suggest("time_out", names), "timeout");
-    EXPECT_EQ(suggest("ID", names), "id");
-    EXPECT_EQ(suggest("xy", names), std::nullopt);
-    EXPECT_EQ(suggest("", names), std::nullopt);
-    EXPECT_EQ(suggest("completely different", names), std::nullopt);
-    EXPECT_EQ(did_you_mean("acount", names), "; did you mean 'account'?");
-    EXPECT_EQ(did_you_mean("zzz", names), "");
 }
 
 } // namespace

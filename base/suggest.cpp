@@ -1,11 +1,11 @@
 // The nearest name by edit distance with neighbouring letters swapped (optimal string alignment).
-#include "orchestrator/expression/suggest.hpp"
+#include "base/suggest.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 
-namespace baton::orchestrator::expression {
+namespace baton {
 
 namespace {
 
@@ -66,4 +66,4 @@ std::string did_you_mean(std::string_view name, std::span<const std::string_view
     return "; did you mean '" + std::string{*nearest} + "'?";
 }
 
-} // namespace baton::orchestrator::expression
+} // namespace baton

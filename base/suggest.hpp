@@ -1,5 +1,4 @@
-// "did you mean": the nearest of some known names. Used for functions here and for keys, steps and
-// inputs by whoever checks workflow files.
+// "did you mean": the nearest of some known names.
 #pragma once
 
 #include <optional>
@@ -7,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace baton::orchestrator::expression {
+namespace baton {
 
 // The candidate that a typing mistake turns into `name`: at most one edit for names up to four
 // letters, two up to eight, three above; swapping two neighbours is one edit, and letter case alone
@@ -18,4 +17,4 @@ std::optional<std::string_view> suggest(std::string_view name,
 // "; did you mean 'split'?" or "", to be put behind a message.
 std::string did_you_mean(std::string_view name, std::span<const std::string_view> candidates);
 
-} // namespace baton::orchestrator::expression
+} // namespace baton
