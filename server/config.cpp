@@ -1,6 +1,7 @@
 #include "server/config.hpp"
 
 #include "amqp/client/endpoint.hpp"
+#include "base/base64.hpp"
 #include "db/database_url.hpp"
 #include "orchestrator/definition/complaints.hpp"
 #include "orchestrator/definition/toml_document.hpp"
@@ -331,6 +332,12 @@ struct Reader {
         if (user.password.empty() && user.password_hash.empty())
             return complain(table.at,
                             fmt::format("broker.user '{}' needs password_file or password_hash", user.name));
+        // Four bytes of salt, then SHA-256.
+        if (const auto bytes = from_base64(user.password_hash);
+            !user.password_hash.empty() && (!bytes || bytes->size() != 36))
+            return complain(table.at, fmt::format("'password_hash' of broker.user '{}' must be base64 of 36 bytes, salt "
+                                                  "and SHA-256, as 'baton ctl export_definitions -' shows it",
+                                                  user.name));
         config.broker_users.push_back(std::move(user));
     }
 

@@ -52,7 +52,9 @@ Outcome<std::vector<web::Definition>> read_definitions_file(const std::string& f
     content << in.rdbuf();
     auto read = web::read_definitions(content.str(), port, std::nullopt);
     if (!read) return refused(file, read.error().detail);
-    return read;
+    for (const auto& key : read->unknown_keys)
+        log::warning("definitions", "nobody knows this key of the file; it is passed over", {{"file", file}, {"key", key}});
+    return std::move(read->wanted);
 }
 
 bool names_users(const std::vector<web::Definition>& definitions) {
@@ -62,20 +64,27 @@ bool names_users(const std::vector<web::Definition>& definitions) {
 }
 
 Outcome<void> bring_in(const std::vector<web::Definition>& definitions, broker::BrokerService& broker,
-                       const std::string& file) {
+                       const std::string& file, const web::BrokerPort& port) {
     if (definitions.empty()) return boost::system::in_place_value;
-    const auto wanted = web::missing_in(definitions, broker.overview(web::definitions_wish(std::nullopt)));
-    const auto answers = ask_for(wanted, broker);
+    const auto known = broker.overview(web::definitions_wish(std::nullopt));
+    const auto wanted = web::missing_in(definitions, known, port);
     std::string complaints;
+    for (const auto& complaint : web::complaints_about(wanted, known)) complaints += "\n  " + complaint;
+    if (!complaints.empty()) return refused(file, complaints);
+    const auto answers = ask_for(wanted, broker);
+    std::size_t news = 0;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-        if (answers[i].code == amqp::ReplyCode::success) continue;
+        if (answers[i].code == amqp::ReplyCode::success) {
+            ++news;
+            continue;
+        }
         if (web::may_be_passed_over(wanted[i], answers[i]))
             log::warning("definitions", "passed over", {{"place", wanted[i].place}, {"why", answers[i].text}});
         else
             complaints += fmt::format("\n  {}: {}", wanted[i].place, answers[i].text);
     }
     if (!complaints.empty()) return refused(file, complaints);
-    log::info("definitions", "brought in", {{"file", file}, {"new", wanted.size()}});
+    if (news > 0) log::info("definitions", "brought in", {{"file", file}, {"new", news}});
     return boost::system::in_place_value;
 }
 

@@ -13,14 +13,15 @@
 namespace baton::server {
 
 // The failure names the file, the place in it and what is wrong.
+// A key nobody knows is a line in the log.
 Outcome<std::vector<web::Definition>> read_definitions_file(const std::string& file, const web::BrokerPort& port);
 
 // Then the broker needs no user of its own making.
 bool names_users(const std::vector<web::Definition>& definitions);
 
-// Asks the broker for what it does not have yet, and waits until that is durable. `file` is for the
-// failure.
+// Asks the broker for what it does not have yet, and waits until that is durable; for nothing if it
+// would refuse some of it. `file` is for the failure.
 Outcome<void> bring_in(const std::vector<web::Definition>& definitions, broker::BrokerService& broker,
-                       const std::string& file);
+                       const std::string& file, const web::BrokerPort& port);
 
 } // namespace baton::server

@@ -88,6 +88,12 @@ Outcome<void> check_tls_files(const Config& config) {
     return boost::system::in_place_value;
 }
 
+// Four bytes of salt, then the digest.
+std::size_t hash_size(std::string_view algorithm) {
+    if (algorithm == broker::net::sha512_algorithm) return 4 + 64;
+    return algorithm == broker::net::md5_algorithm ? 4 + 16 : 4 + 32;
+}
+
 std::string host_name() {
     char name[256] = "baton";
     gethostname(name, sizeof name - 1);
@@ -159,7 +165,7 @@ Outcome<void> Server::Parts::start_broker() {
         options.adds_first_user = !names_users(definitions);
     }
     BATON_ASSIGN(broker, broker::BrokerService::open(std::move(options)));
-    BATON_TRY(bring_in(definitions, *broker, config.definitions));
+    BATON_TRY(bring_in(definitions, *broker, config.definitions, broker_port()));
     BATON_TRY(broker->listen());
     const auto& first = broker->endpoints().front();
     const bool any_address = first.host == "0.0.0.0" || first.host == "::";
@@ -204,6 +210,8 @@ web::BrokerPort Server::Parts::broker_port() const {
     web::BrokerPort port;
     port.hash_password = [](std::string_view password) { return broker::net::hash_password(password); };
     port.is_hash_algorithm = [](std::string_view name) { return broker::net::is_known_algorithm(name); };
+    port.hash_size = hash_size;
+    port.password_matches = broker::net::password_matches;
     port.sha256_algorithm = broker::net::sha256_algorithm;
     port.own_user = own_user;
     port.node = "baton@" + host_name();

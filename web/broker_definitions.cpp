@@ -48,15 +48,26 @@ awaitable<std::optional<Answers>> ask_for(Port port, std::span<const Definition>
     co_return co_await await_reply<Answers>(import_limit, start);
 }
 
+// One a line, the first of many.
+std::string joined(const std::vector<std::string>& complaints) {
+    std::string text;
+    for (const auto& complaint : std::span(complaints).first(std::min(complaints.size(), complaints_max)))
+        text += (text.empty() ? "" : "\n") + complaint;
+    if (complaints.size() > complaints_max) text += fmt::format("\n… and {} more", complaints.size() - complaints_max);
+    return text;
+}
+
 awaitable<Response> import_into(Port port, Request request, std::optional<std::string> vhost) {
     auto definitions = read_definitions(request.body, *port, vhost);
     if (!definitions) co_return problem(400, "bad_request", definitions.error().detail);
+    for (const auto& key : definitions->unknown_keys)
+        log::warning("definitions", "nobody knows this key of the file; it is passed over", {{"key", key}});
     const auto known = co_await look(*port, definitions_wish(vhost));
     if (!known) co_return broker_is_silent();
     if (vhost && !has_vhost(*known, *vhost)) co_return no_such_object();
-    const auto wanted = missing_in(std::move(*definitions), *known);
-    std::string complaints;
-    std::size_t refused = 0;
+    const auto wanted = missing_in(std::move(definitions->wanted), *known, *port);
+    auto complaints = complaints_about(wanted, *known);
+    if (!complaints.empty()) co_return problem(400, "bad_request", joined(complaints) + "\nNothing was changed.");
     for (std::size_t at = 0; at < wanted.size(); at += wishes_at_once) {
         const auto part = std::span(wanted).subspan(at, std::min(wishes_at_once, wanted.size() - at));
         const auto answers = co_await ask_for(port, part);
@@ -68,12 +79,10 @@ awaitable<Response> import_into(Port port, Request request, std::optional<std::s
                 log::warning("definitions", "passed over", {{"place", part[i].place}, {"why", answer.text}});
                 continue;
             }
-            if (++refused <= complaints_max)
-                complaints += fmt::format("{}{}: {}", complaints.empty() ? "" : "\n", part[i].place, answer.text);
+            complaints.push_back(fmt::format("{}: {}", part[i].place, answer.text));
         }
     }
-    if (refused > complaints_max) complaints += fmt::format("\n… and {} more", refused - complaints_max);
-    if (refused > 0) co_return problem(400, "bad_request", complaints);
+    if (!complaints.empty()) co_return problem(400, "bad_request", joined(complaints));
     co_return done(204);
 }
 

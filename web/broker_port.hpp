@@ -9,6 +9,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
@@ -29,6 +30,9 @@ struct BrokerPort {
     // With fresh salt, by SHA-256, as `sha256_algorithm` names it.
     std::function<std::string(std::string_view password)> hash_password;
     std::function<bool(std::string_view name)> is_hash_algorithm;
+    // Bytes of salt and digest together, of a known algorithm.
+    std::function<std::size_t(std::string_view algorithm)> hash_size;
+    std::function<bool(std::string_view password, std::string_view hash, std::string_view algorithm)> password_matches;
     std::string sha256_algorithm;
     // The user Baton itself logs in as; not shown, not exported, not to be changed.
     std::string own_user;

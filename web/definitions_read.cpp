@@ -6,12 +6,14 @@
 #include "web/replies.hpp"
 
 #include "base/overloaded.hpp"
+#include "base/suggest.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <set>
 
@@ -32,7 +34,8 @@ public:
     DefinitionsReader(const json::object& file, const BrokerPort& port, const std::optional<std::string>& vhost)
         : file_(file), port_(port), vhost_(vhost) {}
 
-    Outcome<std::vector<Definition>> read() {
+    Outcome<Definitions> read() {
+        BATON_TRY(look_for_unknown_keys());
         if (!vhost_) {
             BATON_TRY(each("vhosts", [this](const json::object& entry) { return read_vhost(entry); }));
             BATON_TRY(each("users", [this](const json::object& entry) { return read_user(entry); }));
@@ -47,10 +50,30 @@ public:
         BATON_TRY(each("exchanges", [this](const json::object& entry) { return read_exchange(entry); }));
         BATON_TRY(each("queues", [this](const json::object& entry) { return read_queue(entry); }));
         BATON_TRY(each("bindings", [this](const json::object& entry) { return read_binding(entry); }));
-        return std::move(found_);
+        return Definitions{std::move(found_), std::move(unknown_keys_)};
     }
 
 private:
+    Outcome<void> look_for_unknown_keys() {
+        static constexpr std::array<std::string_view, 10> sections{
+            "vhosts",   "users",     "permissions", "topic_permissions", "global_parameters", "parameters",
+            "policies", "exchanges", "queues",      "bindings"};
+        // What RabbitMQ says about the file itself.
+        static constexpr std::array<std::string_view, 9> remarks{
+            "rabbit_version",      "rabbitmq_version", "rabbitmq_definition_format", "product_name",
+            "product_version",     "explanation",      "original_cluster_name",      "original_vhost_name",
+            "metadata"};
+        for (const auto& entry : file_) {
+            const std::string key(entry.key());
+            if (std::ranges::find(sections, key) != sections.end() || std::ranges::find(remarks, key) != remarks.end())
+                continue;
+            if (const auto section = suggest(key, sections))
+                return refused(fmt::format("'{}'", key), fmt::format("there is no such section; did you mean '{}'?", *section));
+            unknown_keys_.push_back(key);
+        }
+        return boost::system::in_place_value;
+    }
+
     // Calls `take` for each object of a section; puts the place before what it complains of.
     template <typename Take>
     Outcome<void> each(const char* section, Take take) {
@@ -97,6 +120,7 @@ private:
             entry["hashing_algorithm"] = "rabbit_password_hashing_md5";
         BATON_ASSIGN(auto user, user_from(entry, name, port_));
         ask(core::PutUser{std::move(user)});
+        found_.back().password = text_member(entry, "password");
         if (const auto* given = entry.if_contains("limits")) {
             const auto limits = as_object(*given);
             if (!limits) return refused("'limits'", "must be an object");
@@ -212,6 +236,7 @@ private:
     const std::optional<std::string>& vhost_;
     std::string place_;
     std::vector<Definition> found_;
+    std::vector<std::string> unknown_keys_;
 };
 
 bool same(const amqp::FieldTable& a, const amqp::FieldTable& b) {
@@ -221,7 +246,7 @@ bool same(const amqp::FieldTable& a, const amqp::FieldTable& b) {
 // What a broker has, ready to be asked for each definition of a long file.
 class Known {
 public:
-    explicit Known(const core::Overview& overview) : overview_(overview) {
+    Known(const core::Overview& overview, const BrokerPort& port) : overview_(overview), port_(port) {
         for (const auto& queue : overview.queues) queues_.emplace(queue.vhost, queue.name);
         for (const auto& exchange : overview.exchanges) exchanges_.emplace(exchange.vhost, exchange.name);
         for (const auto& binding : overview.bindings)
@@ -229,8 +254,11 @@ public:
                                     binding.routing_key, binding.arguments));
     }
 
-    bool has(const core::AdministrationRequest& wish) const {
-        return std::visit([this](const auto& wanted) { return is_there(wanted); }, wish);
+    bool has(const Definition& definition) const {
+        // The hash of a plain password has fresh salt each time.
+        if (const auto* user = std::get_if<core::PutUser>(&definition.wish); user != nullptr && !definition.password.empty())
+            return has_user(user->user, definition.password);
+        return std::visit([this](const auto& wanted) { return is_there(wanted); }, definition.wish);
     }
 
 private:
@@ -246,6 +274,12 @@ private:
                            json::serialize(to_json(arguments)));
     }
 
+    bool has_user(const core::UserPut& wanted, const std::string& password) const {
+        return any(overview_.users, [&](const core::UserPut& known) {
+            return known.name == wanted.name && known.tags == wanted.tags &&
+                   port_.password_matches(password, known.password_hash, known.hash_algorithm);
+        });
+    }
     // A file that knows no more than the name does not take the description away.
     bool is_there(const core::PutVhost& wish) const {
         const bool is_bare = wish.vhost.description.empty() && wish.vhost.tags.empty();
@@ -318,6 +352,7 @@ private:
     }
 
     const core::Overview& overview_;
+    const BrokerPort& port_;
     std::set<std::pair<std::string, std::string>> queues_;
     std::set<std::pair<std::string, std::string>> exchanges_;
     std::set<std::string> bindings_;
@@ -325,17 +360,18 @@ private:
 
 } // namespace
 
-Outcome<std::vector<Definition>> read_definitions(std::string_view text, const BrokerPort& port,
-                                                  const std::optional<std::string>& vhost) {
+Outcome<Definitions> read_definitions(std::string_view text, const BrokerPort& port,
+                                      const std::optional<std::string>& vhost) {
     const auto file = parse_json(text);
     if (!file) return file.error();
     if (!file->is_object()) return refused("the definitions", "must be a JSON object");
     return DefinitionsReader(file->as_object(), port, vhost).read();
 }
 
-std::vector<Definition> missing_in(std::vector<Definition> definitions, const core::Overview& overview) {
-    const Known known(overview);
-    std::erase_if(definitions, [&](const Definition& definition) { return known.has(definition.wish); });
+std::vector<Definition> missing_in(std::vector<Definition> definitions, const core::Overview& overview,
+                                   const BrokerPort& port) {
+    const Known known(overview, port);
+    std::erase_if(definitions, [&](const Definition& definition) { return known.has(definition); });
     return definitions;
 }
 

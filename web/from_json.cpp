@@ -1,5 +1,6 @@
 #include "web/from_json.hpp"
 
+#include "base/base64.hpp"
 #include "web/broker_port.hpp"
 #include "web/field_json.hpp"
 #include "web/replies.hpp"
@@ -122,6 +123,13 @@ Outcome<core::UserPut> user_from(const json::object& object, const std::string& 
                            "rabbit_password_hashing_sha256, …_sha512 and …_md5",
                            user.hash_algorithm);
     }
+    if (user.password_hash.empty()) return user;
+    const auto bytes = from_base64(user.password_hash);
+    const auto wanted = port.hash_size(user.hash_algorithm);
+    if (!bytes) return refused("'password_hash' is no base64");
+    if (bytes->size() != wanted)
+        return refused("'password_hash' has {} bytes, where salt and digest of {} have {}; nobody could log in with it",
+                       bytes->size(), user.hash_algorithm, wanted);
     return user;
 }
 

@@ -141,6 +141,14 @@ TEST(Config, RefusesWhatItsParserWouldNotSurvive) {
         EXPECT_EQ(read_config(text, "baton.toml", {}).complaints.size(), 1U) << text;
 }
 
+TEST(Config, RefusesAHashNobodyCouldLogInWith) {
+    const auto complaints_of = [](const std::string& hash) {
+        return read_config("[[broker.user]]\nname='ada'\npassword_hash='" + hash + "'\n", "baton.toml", {}).complaints;
+    };
+    EXPECT_THAT(complaints_of("abc"), ElementsAre(HasSubstr("'password_hash' of broker.user 'ada' must be base64 of 36 bytes")));
+    EXPECT_THAT(complaints_of("ex8ACaeNhOAcG8oNIBax+Tqq1VX8Byi3wrH2rN2wFRQCGhLc"), IsEmpty());
+}
+
 TEST(Config, RefusesAUserWithoutAPassword) {
     const auto [config, complaints] = read_config("[[broker.user]]\nname='a'\n", "baton.toml", {});
     ASSERT_EQ(complaints.size(), 1U);

@@ -413,6 +413,12 @@ class DefinitionsTest(CtlTest):
                 ('{"queues": [{"name": "q", "vhost": "nowhere"}]}', "queues[0] 'q': no vhost 'nowhere'"),
                 ('{"policies": [{"vhost": "/", "name": "p", "pattern": "(", "definition": {"max-length": 1}}]}',
                  "policies[0] 'p': "),
+                ('{"vhosts": [{"name": "half"}], "policies": [{"vhost": "half", "name": "p", "pattern": "(", "definition": '
+                 '{"max-length": 1}}], "queues": [{"name": "a", "vhost": "/"}, {"name": "b", "vhost": "nowhere"}]}',
+                 "queues[1] 'b': no vhost 'nowhere'\nNothing was changed."),
+                ('{"users": [{"name": "half", "password_hash": "abc", "tags": "administrator"}]}',
+                 "users[0] 'half': 'password_hash' has 2 bytes"),
+                ('{"quues": []}', "'quues': there is no such section; did you mean 'queues'?"),
         ):
             with self.subTest(text):
                 self.assertIn(complaint, self.ctl("import_definitions", "-", stdin=text, code=65))
@@ -420,6 +426,11 @@ class DefinitionsTest(CtlTest):
         self.assertEqual(complaint.count("/nowhere.json': No such file or directory"), 1)
         self.assertEqual(complaint.count("cannot"), 1)
         self.assertEqual(self.ctl("export_definitions", "-"), before)
+
+    def test_a_key_nobody_knows_is_passed_over_with_a_line_in_the_log(self):
+        self.ctl("import_definitions", "-", stdin='{"rabbit_version": "9.0.0", "tomorrow": [1], "queues": []}')
+        self.assertRegex(self.server.log(), "nobody knows this key of the file.*key=tomorrow")
+        self.assertNotIn("key=rabbit_version", self.server.log())
 
     def test_definitions_of_one_virtual_host_come_and_go(self):
         self.ctl("import_definitions", str(DEFINITIONS / "rabbitmq_3_10_management.json"))
@@ -445,11 +456,36 @@ class DefinitionsAtStartTest(unittest.TestCase):
 
         self.assertEqual(json.loads(server.baton("ctl", "export_definitions", "-", check=0).stdout), first)
         self.assertTrue(may_log_in(server.amqp, "robot", OLD_PASSWORDS["robot"], "shop"))
-        # The second time only what does not outlive a restart: three transient exchanges, what is bound
-        # to them, and the binding whose exchange is missing in the file.
+        # The second time only what does not outlive a restart: three transient exchanges and what is
+        # bound to them.
         news = [int(number) for number in re.findall(r"brought in .*new=(\d+)", server.log())]
         self.assertEqual(len(news), 2)
-        self.assertEqual(news[1], 8)
+        self.assertEqual(news[1], 7)
+
+    def test_nothing_new_is_not_told(self):
+        server = baton.Server(env=FRESH)
+        self.addCleanup(server.close)
+        file = server.home / "definitions.json"
+        file.write_text(json.dumps({
+            "users": [{"name": "ada", "password": "secret", "tags": "administrator"}],
+            "vhosts": [{"name": "/"}, {"name": "shop", "limits": {"max-queues": 9}}],
+            "permissions": [{"user": "ada", "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"}
+                            for vhost in ("/", "shop")],
+            "topic_permissions": [{"user": "ada", "vhost": "shop", "exchange": "amq.topic", "write": "a", "read": "b"}],
+            "global_parameters": [{"name": "cluster_name", "value": "rabbit@here"}],
+            "parameters": [{"vhost": "shop", "component": "mine", "name": "p", "value": {"b": 1, "a": [2.5, None]}}],
+            "policies": [{"vhost": "shop", "name": "p", "pattern": "^q", "definition": {"max-length": 5}}],
+            "exchanges": [{"vhost": "shop", "name": "e", "type": "topic", "durable": True, "arguments": {}}],
+            "queues": [{"vhost": "shop", "name": "q", "durable": True, "arguments": {"x-queue-type": "quorum"}}],
+            "bindings": [{"vhost": "shop", "source": "e", "destination": "q", "destination_type": "queue",
+                          "routing_key": "k", "arguments": {}}]}))
+        server.env.update(BATON_BROKER_DEFINITIONS=str(file), BATON_USER="ada", BATON_PASSWORD="secret")
+        for _ in range(2):
+            server.start()
+            server.baton("ctl", "list_queues", "-p", "shop", check=0)
+            self.assertEqual(server.stop(), 0)
+        # The virtual host / is there from the beginning.
+        self.assertEqual(re.findall(r"brought in .*new=(\d+)", server.log()), ["12"])
 
     def test_a_bad_file_stops_the_start_and_says_where(self):
         folder = tempfile.mkdtemp(prefix="baton-test-")

@@ -8,6 +8,7 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,6 +23,10 @@ BrokerPort some_port() {
     BrokerPort port;
     port.hash_password = [](std::string_view password) { return "hash of " + std::string(password); };
     port.is_hash_algorithm = [](std::string_view name) { return name == "sha256" || name == "rabbit_password_hashing_md5"; };
+    port.hash_size = [](std::string_view name) { return name == "sha256" ? std::size_t{36} : std::size_t{20}; };
+    port.password_matches = [](std::string_view password, std::string_view hash, std::string_view) {
+        return hash == "hash of " + std::string(password);
+    };
     port.sha256_algorithm = "sha256";
     port.own_user = "own";
     port.version = "1.0";
@@ -31,7 +36,7 @@ BrokerPort some_port() {
 std::vector<Definition> read(std::string_view text) {
     auto definitions = read_definitions(text, some_port(), std::nullopt);
     EXPECT_TRUE(definitions) << definitions.error().detail;
-    return definitions ? std::move(*definitions) : std::vector<Definition>{};
+    return definitions ? std::move(definitions->wanted) : std::vector<Definition>{};
 }
 
 std::string complaint_about(std::string_view text) {
@@ -79,7 +84,7 @@ TEST(Definitions, TakeWhatRabbitmqsCommandLineExportsAsPairs) {
 }
 
 TEST(Definitions, KeepTheHashesOfOldRabbitmqs) {
-    const auto asked = read(R"({"rabbit_version": "3.5.7", "users": [{"name": "u", "password_hash": "x", "tags": ""}]})");
+    const auto asked = read(R"({"rabbit_version": "3.5.7", "users": [{"name": "u", "password_hash": "nfszMMhInIllkD6vP353f43W6/E=", "tags": ""}]})");
 
     ASSERT_EQ(asked.size(), 1U);
     EXPECT_EQ(std::get<core::PutUser>(asked[0].wish).user.hash_algorithm, "rabbit_password_hashing_md5");
@@ -111,11 +116,90 @@ TEST(Definitions, AskOnlyForWhatIsMissing) {
         "queues": [{"vhost": "v", "name": "there", "durable": false}, {"vhost": "v", "name": "new"}],
         "policies": [{"vhost": "v", "name": "p", "pattern": "x", "priority": 1, "definition": {"a": 1}},
                      {"vhost": "v", "name": "p", "pattern": "x", "priority": 2, "definition": {"a": 1}}]})"),
-                                  known);
+                                  known, some_port());
 
     ASSERT_EQ(asked.size(), 2U);
     EXPECT_EQ(asked[0].place, "policies[1] 'p'");
     EXPECT_EQ(asked[1].place, "queues[1] 'new'");
+}
+
+TEST(Definitions, APlainPasswordThatIsSetAlreadyIsNotNew) {
+    core::Overview known;
+    known.users = {{"ada", "hash of p", "sha256", {"administrator"}}};
+    const auto is_new = [&](std::string_view password, std::string_view tags) {
+        return !missing_in(read(fmt::format(R"({{"users": [{{"name": "ada", "password": "{}", "tags": "{}"}}]}})", password, tags)),
+                           known, some_port())
+                    .empty();
+    };
+    EXPECT_FALSE(is_new("p", "administrator"));
+    EXPECT_TRUE(is_new("other", "administrator"));
+    EXPECT_TRUE(is_new("p", ""));
+    EXPECT_TRUE(is_new("", "administrator")); // the password is taken away
+}
+
+TEST(Definitions, AKeyThatLooksLikeASectionIsAMistakeAndOthersAreNamed) {
+    EXPECT_EQ(complaint_about(R"({"quues": []})"), "'quues': there is no such section; did you mean 'queues'?");
+    EXPECT_EQ(complaint_about(R"({"topic-permissions": []})"),
+              "'topic-permissions': there is no such section; did you mean 'topic_permissions'?");
+    const auto read = read_definitions(R"({"rabbit_version": "4.1.0", "rabbitmq_version": "4.1.0", "explanation": "e",
+        "rabbitmq_definition_format": "cluster", "original_cluster_name": "c", "product_name": "RabbitMQ",
+        "product_version": "4.1.0", "original_vhost_name": "v", "metadata": {}, "shovels_of_tomorrow": [1],
+        "vhosts": []})",
+                                       some_port(), std::nullopt);
+    ASSERT_TRUE(read) << read.error().detail;
+    EXPECT_THAT(read->unknown_keys, ::testing::ElementsAre("shovels_of_tomorrow"));
+}
+
+TEST(Definitions, AHashNobodyCouldLogInWithIsRefused) {
+    const auto with_hash = [](std::string_view hash) {
+        return complaint_about(fmt::format(R"({{"users": [{{"name": "ada", "password_hash": "{}", "tags": ""}}]}})", hash));
+    };
+    EXPECT_EQ(with_hash("a hash!"), "users[0] 'ada': 'password_hash' is no base64");
+    EXPECT_EQ(with_hash("nfszMMhInIllkD6vP353f43W6/E="),
+              "users[0] 'ada': 'password_hash' has 20 bytes, where salt and digest of sha256 have 36; nobody could log in with it");
+    EXPECT_EQ(with_hash("ex8ACaeNhOAcG8oNIBax+Tqq1VX8Byi3wrH2rN2wFRQCGhLc"), "");
+    EXPECT_EQ(with_hash(""), ""); // a user without a password
+}
+
+TEST(Definitions, WhatTheBrokerWouldRefuseIsFoundBeforeItIsAsked) {
+    core::Overview known;
+    known.vhosts.push_back({"/", "", {}});
+    known.users = {{"ada", "h", "sha256", {}}};
+    core::ExchangeView headers;
+    headers.vhost = "/";
+    headers.name = "h";
+    headers.type = "headers";
+    known.exchanges = {headers};
+    const auto complaints = [&](std::string_view text) { return complaints_about(read(text), known); };
+    using ::testing::ElementsAre;
+    using ::testing::StartsWith;
+
+    EXPECT_THAT(complaints(R"({
+        "vhosts": [{"name": "v"}, {"name": ""}],
+        "users": [{"name": "bob", "password": "p", "tags": ""}, {"name": "", "tags": ""}],
+        "permissions": [{"user": "bob", "vhost": "v", "configure": ".*", "write": "", "read": ""},
+                        {"user": "eve", "vhost": "v", "configure": "", "write": "", "read": ""},
+                        {"user": "ada", "vhost": "w", "configure": "", "write": "", "read": ""},
+                        {"user": "ada", "vhost": "/", "configure": "", "write": "(", "read": ""}],
+        "topic_permissions": [{"user": "ada", "vhost": "/", "exchange": "e", "write": "", "read": "["}],
+        "parameters": [{"vhost": "/", "component": "c", "name": "", "value": 1}],
+        "policies": [{"vhost": "/", "name": "p", "pattern": "x", "definition": {"max-length": "many"}}],
+        "exchanges": [{"vhost": "v", "name": "e", "type": "topic"}, {"vhost": "v", "name": "f", "type": "round"}],
+        "queues": [{"vhost": "v", "name": "q", "arguments": {"x-max-length": 5}},
+                   {"vhost": "v", "name": "r", "arguments": {"x-max-length": -5}},
+                   {"vhost": "w", "name": "s"}, {"vhost": "v", "name": ""}, {"vhost": "v", "name": "amq.x"}],
+        "bindings": [{"vhost": "/", "source": "h", "destination": "q", "destination_type": "queue", "routing_key": "",
+                      "arguments": {"x-match": "some"}},
+                     {"vhost": "v", "source": "elsewhere", "destination": "q", "destination_type": "queue",
+                      "routing_key": ""}]})"),
+                ElementsAre("vhosts[1]: a virtual host needs a name", "users[1]: a user needs a name",
+                            "permissions[1]: no user 'eve'", "permissions[2]: no vhost 'w'",
+                            StartsWith("permissions[3]: "), StartsWith("topic_permissions[0]: "),
+                            "parameters[0]: a parameter needs a name", StartsWith("policies[0] 'p': "),
+                            StartsWith("exchanges[1] 'f': "), StartsWith("queues[1] 'r': "),
+                            "queues[2] 's': no vhost 'w'", "queues[3]: a queue needs a name",
+                            "queues[4] 'amq.x': queue name 'amq.x' contains reserved prefix 'amq.*'",
+                            StartsWith("bindings[0]: ")));
 }
 
 TEST(Definitions, AreWrittenWithoutWhatBelongsToOneConnectionOrToBaton) {
