@@ -5,11 +5,13 @@
 #include "broker/journal/journal_thread.hpp"
 #include "broker/journal/posix_file.hpp"
 #include "broker/journal/record_codec.hpp"
-#include "broker/memory_limit.hpp"
+#include "broker/machine.hpp"
 #include "broker/net/listener.hpp"
 #include "broker/net/passwords.hpp"
 #include "net/io_threads.hpp"
+#include "net/wakeup.hpp"
 
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
@@ -88,6 +90,12 @@ std::size_t raise_descriptor_limit() {
     return std::max<std::size_t>(all - std::min(descriptors_kept, all / 2), 1);
 }
 
+// The journal, the database and what else there is want processors, too.
+unsigned usual_io_threads() {
+    const unsigned processors = processor_limit();
+    return processors < 4 ? 1 : std::min(processors / 2, 8U);
+}
+
 void end_process(const Failure& failure) {
     log::error("broker",
                "the journal cannot be written; the process ends before it says anything "
@@ -106,16 +114,13 @@ class BrokerService::Inside {
 public:
     explicit Inside(Options options)
         : options_(std::move(options)),
-          threads_("broker-io", 1),
+          threads_("broker-io", thread_count(options_.io_threads)),
           core_(core_options(), clock_, core_sinks()),
-          connections_(threads_.context(0).get_executor(), core_, options_.net),
           alarm_(threads_.context(0)),
           stop_limit_(threads_.context(0)),
-          memory_timer_(threads_.context(0)),
-          around_{options_.net, options_.core.message_bytes_max, core_, connections_,
-                  [this](const std::string& user, const std::optional<std::string>& password,
-                         bool loopback) { return verify(user, password, loopback); },
-                  options_.tls.login_from} {}
+          memory_timer_(threads_.context(0)) {
+        make_lanes();
+    }
 
     ~Inside() { stop(); }
 
@@ -135,22 +140,24 @@ public:
     }
 
     Outcome<void> listen() {
-        return on_core_thread<Outcome<void>>([this](runtime::CoreLoop&) { return open_listeners(); });
+        return on_core_thread<Outcome<void>>(
+            [this](runtime::CoreLoop&) { return open_listeners(); });
     }
 
     void stop();
 
-    net::LoginVerdict verify(const std::string& user, const std::optional<std::string>& password,
-                             bool is_loopback) {
-        const auto found = core_.broker().find_user(user);
+    // On the core's thread.
+    net::LoginVerdict verify(const net::Login& login, bool is_loopback) {
+        const auto found = core_.broker().find_user(login.user);
         // An unknown user costs the same time as a wrong password.
         const bool matches =
-            !password || net::password_matches(
-                             *password, found ? found->password_hash : dummy_hash_,
-                             found ? found->hash_algorithm : std::string(net::sha256_algorithm));
+            !login.password ||
+            net::password_matches(*login.password, found ? found->password_hash : dummy_hash_,
+                                  found ? found->hash_algorithm
+                                        : std::string(net::sha256_algorithm));
         if (!found || !matches) return net::LoginVerdict::refused;
         const auto& local = options_.loopback_users;
-        if (!is_loopback && std::ranges::find(local, user) != local.end())
+        if (!is_loopback && std::ranges::find(local, login.user) != local.end())
             return net::LoginVerdict::only_from_loopback;
         return net::LoginVerdict::welcome;
     }
@@ -182,6 +189,36 @@ public:
     const std::vector<BoundAddress>& endpoints() const { return endpoints_; }
 
 private:
+    // What an I/O thread has of its own: the way of its connections to the core and back.
+    struct Lane {
+        // On the core's own thread.
+        explicit Lane(Inside& inside);
+        // On another one.
+        Lane(Inside& inside, asio::io_context& context, std::size_t number);
+
+        runtime::Inlet inlet;
+        net::Connections connections;
+        net::Surroundings around;
+        // From the core to another thread.
+        Mailbox<core::Command> commands;
+        std::vector<core::Command> gathered; // for the mailbox, on the core's thread
+    };
+
+    // The core's thread is the first. It is an I/O thread, too, when there is only one.
+    static std::size_t thread_count(unsigned io_threads) {
+        if (io_threads == 0) io_threads = usual_io_threads();
+        return io_threads == 1
+                   ? 1
+                   : 1 + std::min<std::size_t>(io_threads, net::Connections::threads_max);
+    }
+    bool is_alone() const { return threads_.size() == 1; }
+    void make_lanes();
+    void hand_out(std::span<core::Command> commands);
+    baton::net::Awaitable<std::optional<net::LoginVerdict>>
+    ask_core_to_judge(asio::any_io_executor executor, net::Login login, bool is_loopback);
+    std::size_t connections() const;
+    void drop_connections(bool all);
+
     core::Options core_options() {
         core::Options core = options_.core;
         core.seed = entropy_seed();
@@ -204,7 +241,7 @@ private:
 
     runtime::CoreSinks core_sinks() {
         return {
-            .commands = [this](std::span<core::Command> commands) { connections_.send(commands); },
+            .commands = [this](std::span<core::Command> commands) { hand_out(commands); },
             .journal =
                 [this](runtime::JournalWork work) {
                     journal_thread_->put({.turn = work.turn,
@@ -255,15 +292,129 @@ private:
     // The threads end before what runs on them goes.
     baton::net::IoThreads threads_;
     runtime::CoreLoop core_;
-    net::Connections connections_;
+    std::vector<std::unique_ptr<Lane>> lanes_;
     asio::steady_timer alarm_;
     asio::steady_timer stop_limit_;
     asio::steady_timer memory_timer_;
     bool says_goodbye_ = false;
-    net::Surroundings around_;
     std::unique_ptr<net::Certificates> certificates_;
     std::vector<std::unique_ptr<net::Listener>> listeners_;
 };
+
+// --- I/O threads ---------------------------------------------------------------------------------
+
+BrokerService::Inside::Lane::Lane(Inside& inside)
+    : inlet(inside.core_),
+      connections(inside.threads_.context(0).get_executor(), inlet, inside.options_.net, 0),
+      around{inside.options_.net,
+             inside.options_.core.message_bytes_max,
+             inlet,
+             connections,
+             [&inside](net::Login login, bool is_loopback)
+                 -> baton::net::Awaitable<std::optional<net::LoginVerdict>> {
+                 co_return inside.verify(login, is_loopback);
+             },
+             inside.options_.tls.login_from} {}
+
+BrokerService::Inside::Lane::Lane(Inside& inside, asio::io_context& context, std::size_t number)
+    : inlet(inside.core_, inside.options_.net.inlet_bytes_max,
+            [this, &context] { asio::post(context, [this] { connections.resume(); }); }),
+      connections(context.get_executor(), inlet, inside.options_.net, number),
+      around{inside.options_.net,
+             inside.options_.core.message_bytes_max,
+             inlet,
+             connections,
+             [&inside, &context](net::Login login, bool is_loopback) {
+                 return inside.ask_core_to_judge(context.get_executor(), std::move(login),
+                                                 is_loopback);
+             },
+             inside.options_.tls.login_from},
+      commands([this, &context] {
+          asio::post(context, [this] {
+              std::vector<core::Command> all = commands.take_now();
+              connections.send(all);
+          });
+      }) {}
+
+void BrokerService::Inside::make_lanes() {
+    if (is_alone()) lanes_.push_back(std::make_unique<Lane>(*this));
+    for (std::size_t thread = 1; thread < threads_.size(); ++thread)
+        lanes_.push_back(std::make_unique<Lane>(*this, threads_.context(thread), thread - 1));
+    for (const auto& lane : lanes_)
+        lane->connections.when_empty([this] {
+            asio::post(threads_.context(0), [this] {
+                if (connections() == 0) stop_limit_.cancel();
+            });
+        });
+}
+
+void BrokerService::Inside::hand_out(std::span<core::Command> commands) {
+    if (is_alone()) return lanes_.front()->connections.send(commands);
+    for (core::Command& command : commands)
+        lanes_[net::Connections::thread_of(command.connection)]->gathered.push_back(
+            std::move(command));
+    for (const auto& lane : lanes_)
+        lane->commands.put_all(std::exchange(lane->gathered, {}));
+}
+
+namespace {
+
+// A login that the core's thread looks at while a coroutine of another thread waits.
+struct LoginQuestion {
+    explicit LoginQuestion(const asio::any_io_executor& place) : answered(place) {}
+    baton::net::Wakeup answered;
+    std::optional<net::LoginVerdict> verdict;
+};
+
+// Brings the verdict to the thread that waits; none when the core ended without looking at it.
+class LoginAnswer {
+public:
+    LoginAnswer(asio::any_io_executor place, std::shared_ptr<LoginQuestion> question)
+        : place_(std::move(place)), question_(std::move(question)) {}
+    LoginAnswer(const LoginAnswer&) = delete;
+    LoginAnswer& operator=(const LoginAnswer&) = delete;
+    ~LoginAnswer() {
+        asio::post(place_, [question = std::move(question_), verdict = verdict_] {
+            question->verdict = verdict;
+            question->answered.set();
+        });
+    }
+    void set(net::LoginVerdict verdict) { verdict_ = verdict; }
+
+private:
+    asio::any_io_executor place_;
+    std::shared_ptr<LoginQuestion> question_;
+    std::optional<net::LoginVerdict> verdict_;
+};
+
+} // namespace
+
+baton::net::Awaitable<std::optional<net::LoginVerdict>>
+BrokerService::Inside::ask_core_to_judge(asio::any_io_executor executor, net::Login login,
+                                         bool is_loopback) {
+    // Shared, because the connection may end before the answer comes.
+    auto question = std::make_shared<LoginQuestion>(executor);
+    core_.post([this, answer = std::make_shared<LoginAnswer>(std::move(executor), question),
+                login = std::move(login),
+                is_loopback](runtime::CoreLoop&) { answer->set(verify(login, is_loopback)); });
+    co_await question->answered.wait();
+    co_return question->verdict;
+}
+
+std::size_t BrokerService::Inside::connections() const {
+    std::size_t sum = 0;
+    for (const auto& lane : lanes_)
+        sum += lane->connections.size();
+    return sum;
+}
+
+void BrokerService::Inside::drop_connections(bool all) {
+    for (const auto& lane : lanes_)
+        asio::dispatch(lane->connections.executor(),
+                       [&connections = lane->connections, all] { connections.drop(all); });
+}
+
+// --- Starting and stopping -----------------------------------------------------------------------
 
 Outcome<void> BrokerService::Inside::recover() {
     BATON_ASSIGN(lock_, journal::DataFolderLock::take(options_.data_folder));
@@ -282,8 +433,7 @@ Outcome<void> BrokerService::Inside::recover() {
         return {};
     };
     BATON_ASSIGN(journal_, journal::Journal::open(*directory_, journal_options, visit, report));
-    if (core_.broker().ended_in_order())
-        BATON_TRY(journal::mark_beginning(*journal_, *directory_));
+    if (core_.broker().ended_in_order()) BATON_TRY(journal::mark_beginning(*journal_, *directory_));
     BATON_ASSIGN(pages_directory_, journal::open_posix_directory(options_.data_folder + "/pages"));
     BATON_ASSIGN(pages_, journal::Pages::open(*pages_directory_));
     last_record_ = journal_->next_record() - 1;
@@ -301,37 +451,34 @@ Outcome<void> BrokerService::Inside::recover() {
 // On the journal thread; what concerns the core is posted to it.
 journal::JournalListener BrokerService::Inside::journal_listener() {
     auto post = [this](auto work) { asio::post(threads_.context(0), std::move(work)); };
-    return {.durable_up_to =
-                [this, post](core::TurnNumber turn) {
-                    post([this, turn] { core_.durable_up_to(turn); });
-                },
-            .segment_sealed =
-                [this, post](const journal::SealedSegment& segment) {
-                    post([this, sealed = core::SegmentSealed{segment.first_record,
-                                                             segment.last_record,
-                                                             segment.bytes}] {
-                        core_.apply(sealed);
-                    });
-                },
-            .loaded =
-                [this, post](core::BlockId block, std::vector<core::MessageRef> recorded,
-                             std::vector<core::MessageRef> paged) {
-                    post([this, loaded = core::Loaded{block, std::move(recorded),
-                                                      std::move(paged)}]() mutable {
-                        core_.apply(std::move(loaded));
-                    });
-                },
-            .disk_full =
-                [this, post](bool full) {
-                    if (full)
-                        log::error("broker", "no space for the journal: publishers wait",
-                                   {{"folder", options_.data_folder}});
-                    else
-                        log::info("broker", "there is space for the journal again");
-                    post(
-                        [this, full] { core_.apply(core::AlarmChanged{core::Alarm::disk, full}); });
-                },
-            .failed = options_.on_disk_failure ? options_.on_disk_failure : end_process};
+    return {
+        .durable_up_to =
+            [this, post](core::TurnNumber turn) {
+                post([this, turn] { core_.durable_up_to(turn); });
+            },
+        .segment_sealed =
+            [this, post](const journal::SealedSegment& segment) {
+                post([this, sealed = core::SegmentSealed{segment.first_record, segment.last_record,
+                                                         segment.bytes}] { core_.apply(sealed); });
+            },
+        .loaded =
+            [this, post](core::BlockId block, std::vector<core::MessageRef> recorded,
+                         std::vector<core::MessageRef> paged) {
+                post([this, loaded = core::Loaded{block, std::move(recorded),
+                                                  std::move(paged)}]() mutable {
+                    core_.apply(std::move(loaded));
+                });
+            },
+        .disk_full =
+            [this, post](bool full) {
+                if (full)
+                    log::error("broker", "no space for the journal: publishers wait",
+                               {{"folder", options_.data_folder}});
+                else
+                    log::info("broker", "there is space for the journal again");
+                post([this, full] { core_.apply(core::AlarmChanged{core::Alarm::disk, full}); });
+            },
+        .failed = options_.on_disk_failure ? options_.on_disk_failure : end_process};
 }
 
 // Users of the configuration replace those of the same name in the journal.
@@ -402,8 +549,11 @@ Outcome<void> BrokerService::Inside::open_listeners() {
 Outcome<void> BrokerService::Inside::listen_on(const std::string& address,
                                                net::Certificates* certificates) {
     BATON_ASSIGN(const net::Listener::Endpoint wanted, parse_endpoint(address));
+    net::Listener::Threads threads;
+    for (const auto& lane : lanes_)
+        threads.push_back(&lane->around);
     BATON_ASSIGN(auto listener, net::Listener::open(threads_.context(0).get_executor(), wanted,
-                                                    around_, certificates));
+                                                    std::move(threads), certificates));
     const net::Listener::Endpoint bound = listener->endpoint();
     endpoints_.push_back({bound.address().to_string(), bound.port(), certificates != nullptr});
     listeners_.push_back(std::move(listener));
@@ -422,8 +572,8 @@ void BrokerService::Inside::set_alarm(std::optional<Time> due) {
     });
 }
 
-// The allocator keeps what a burst has left behind for the next one. When none has come for a while,
-// the system gets it back.
+// The allocator keeps what a burst has left behind for the next one. When none has come for a
+// while, the system gets it back.
 void BrokerService::Inside::watch_memory() {
     constexpr Duration pause = std::chrono::seconds(10);
     constexpr std::size_t unused_max = 64U << 20;
@@ -445,12 +595,11 @@ void BrokerService::Inside::say_goodbye() {
     core_.apply(core::Stopping{});
     alarm_.cancel();
     memory_timer_.cancel();
-    connections_.drop(false);
-    if (connections_.size() == 0) return;
-    connections_.when_empty([this] { stop_limit_.cancel(); });
+    drop_connections(false);
+    if (connections() == 0) return;
     stop_limit_.expires_after(options_.stop_limit);
     stop_limit_.async_wait([this](const ErrorCode& error) {
-        if (!error) connections_.drop(true);
+        if (!error) drop_connections(true);
     });
 }
 
@@ -495,7 +644,7 @@ std::optional<Identity> BrokerService::authenticate(const std::string& user,
     const auto answer = inside_->ask_core<std::optional<Identity>>(
         [this, &user, &password,
          remote_is_loopback](runtime::CoreLoop& core) -> std::optional<Identity> {
-            if (inside_->verify(user, password, remote_is_loopback) != net::LoginVerdict::welcome)
+            if (inside_->verify({user, password}, remote_is_loopback) != net::LoginVerdict::welcome)
                 return std::nullopt;
             const auto found = core.broker().find_user(user);
             return Identity{found->name, found->tags};

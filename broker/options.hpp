@@ -43,12 +43,18 @@ struct Options {
     // Users that may log in from this machine only, because everybody knows their password.
     std::vector<std::string> loopback_users = {"guest"};
 
+    // With one, the core lives on it, which costs the least per message and answers the fastest.
+    // With more, the core has a thread to itself beside them: they take the work of sockets, frames
+    // and TLS off it. 0: one with fewer than four processors, else half of them up to eight. At
+    // most net::Connections::threads_max.
+    unsigned io_threads = 0;
+
     core::Options core;
     journal::JournalOptions journal;
     net::NetOptions net;
 
-    // Bytes of messages in memory above which publishers wait; 0: two fifths of what this process may
-    // have, as RabbitMQ's watermark. Long backlogs leave memory far below it.
+    // Bytes of messages in memory above which publishers wait; 0: two fifths of what this process
+    // may have, as RabbitMQ's watermark. Long backlogs leave memory far below it.
     std::uint64_t memory_high = 0;
 
     // How long stop() gives clients to say goodbye.

@@ -211,8 +211,7 @@ Outcome<void> TlsContext::Inside::take_certificate(const TlsOptions& options) {
     std::string password = options.key_password;
     SSL_CTX_set_default_passwd_cb(context, give_password);
     SSL_CTX_set_default_passwd_cb_userdata(context, &password);
-    const int has_key =
-        SSL_CTX_use_PrivateKey_file(context, options.key.c_str(), SSL_FILETYPE_PEM);
+    const int has_key = SSL_CTX_use_PrivateKey_file(context, options.key.c_str(), SSL_FILETYPE_PEM);
     SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
     SSL_CTX_set_default_passwd_cb(context, nullptr);
     const auto belongs_not = [&] {
@@ -225,7 +224,7 @@ Outcome<void> TlsContext::Inside::take_certificate(const TlsOptions& options) {
         if (ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH) return belongs_not();
         return wrong(fmt::format("'{}' holds no private key in PEM form{}: {}", options.key,
                                  password.empty() ? ", or one that needs a password"
-                                                    : ", or its password is another one",
+                                                  : ", or its password is another one",
                                  openssl_reason()));
     }
     if (SSL_CTX_check_private_key(context) != 1) return belongs_not();
@@ -387,8 +386,12 @@ std::size_t TlsSession::read_some(std::span<std::byte> space, ErrorCode& error) 
             SSL_read_ex(inside_->session, space.data() + total, space.size() - total, &got);
         if (result != 1) {
             error = inside_->error_of(result, inside_->reading_waits_for_writing);
-            // What came before the end is good; the next call meets the same end.
-            if (total > 0) error = {};
+            // What came before the end is good; the next call meets the same end, of which the
+            // socket says nothing any more.
+            if (total > 0) {
+                inside_->may_have_more = error != boost::asio::error::would_block;
+                error = {};
+            }
             return total;
         }
         total += got;

@@ -82,8 +82,8 @@ public:
     // was the other direction.
     bool reading_waits_for_writing() const;
     bool writing_waits_for_reading() const;
-    // The last read ended because its space was full: the socket may stay silent though more is
-    // there.
+    // The last read ended because its space was full, or at an end behind what it brought: the
+    // socket may stay silent though there is more to learn.
     bool may_have_more() const;
     // A sentence for the log after TlsErrc::failed.
     const std::string& complaint() const;

@@ -45,7 +45,7 @@ struct Config {
     std::string database_url; // empty: SQLite in `data`
     std::string workflows;    // folder loaded at start; empty: none
     unsigned partitions = 0;  // 0: one with the embedded broker, 64 with an external one
-    unsigned io_threads = 1;
+    unsigned io_threads = 0;  // 0: by the number of processors
     log::Level log_level = log::Level::info;
 };
 

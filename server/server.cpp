@@ -60,6 +60,7 @@ broker::Options broker_options(const Config& config, const std::string& own_pass
     // port of this machine.
     if (options.listen.empty()) options.listen.push_back("127.0.0.1:0");
     options.data_folder = config.data;
+    options.io_threads = config.io_threads;
     options.net.product = config.server_product;
     if (!config.server_version.empty()) options.net.version = config.server_version;
     for (const auto& user : config.broker_users) {

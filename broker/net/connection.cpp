@@ -75,7 +75,9 @@ Awaitable<> Connection::serve() {
         open();
         begin();
         co_await over_.wait();
-        around_.core.apply(core::ConnectionLost{id_});
+        around_.inlet.begin();
+        around_.inlet.apply(core::ConnectionLost{id_});
+        around_.inlet.end();
         around_.connections.remove(id_);
         log::debug("broker", "connection ended", {{"name", name_}});
     } else if (handshake_ && !handshake_->complaint().empty()) {
@@ -200,18 +202,19 @@ Awaitable<> Connection::shake_hands() {
         peer.is_verified = tls_->has_verified_peer();
         peer.user = tls_->peer_name(around_.login_from);
     }
-    handshake_ = std::make_unique<Handshake>(
-        around_.options,
-        [this](const std::string& user, const std::optional<std::string>& password) {
-            return around_.login(user, password, is_loopback());
-        },
-        std::move(peer));
+    handshake_ = std::make_unique<Handshake>(around_.options, std::move(peer));
     handshake_->begin(outbox_.buffer());
     bool is_failed = false;
     while (handshake_->state() != Handshake::State::asked_to_open &&
            handshake_->state() != Handshake::State::dropped) {
         if (!outbox_.empty() && !co_await write_all()) co_return;
         if (is_failed) co_return;
+        if (handshake_->state() == Handshake::State::expects_verdict) {
+            const auto verdict = co_await around_.judge(handshake_->login(), is_loopback());
+            if (!verdict) co_return;
+            handshake_->judge(*verdict, outbox_.buffer());
+            continue;
+        }
         const auto frame = reader_.next();
         if (!frame) {
             // Nothing that follows can be understood, close-ok neither.
@@ -256,7 +259,9 @@ void Connection::open() {
     opened.client_properties = std::move(agreed.client_properties);
     handshake_.reset();
     log::debug("broker", "connection opened", {{"name", name_}, {"user", opened.user}});
-    around_.core.apply(std::move(opened));
+    around_.inlet.begin();
+    around_.inlet.apply(std::move(opened));
+    around_.inlet.end();
 }
 
 // --- Open ----------------------------------------------------------------------------------------
@@ -280,7 +285,7 @@ void Connection::begin() {
 void Connection::go_on() {
     if (!is_running_ || is_finishing_) return;
     if (is_over()) return finish();
-    if (!is_reading_ && !awaits_input_ && may_read()) {
+    if (!is_reading_ && !awaits_input_ && may_read() && !waits_for_inlet()) {
         awaits_input_ = true;
         ++handlers_;
         const auto handler = [this](const ErrorCode& error) { on_readable(error); };
@@ -351,6 +356,18 @@ bool Connection::may_read() const {
             outbox_.size() <= around_.options.unread_replies_bytes_max);
 }
 
+// As long as too much of this thread is on its way to the core.
+bool Connection::waits_for_inlet() {
+    if (waits_for_inlet_ || !around_.inlet.is_full()) return waits_for_inlet_;
+    around_.connections.wait_for_inlet(id_);
+    return waits_for_inlet_ = true;
+}
+
+void Connection::resume() {
+    waits_for_inlet_ = false;
+    go_on();
+}
+
 std::span<std::byte> Connection::space_to_read() {
     // Shared by all connections of a thread: nobody looks at what is thrown away.
     static thread_local std::array<std::byte, 16 * 1024> nowhere;
@@ -372,14 +389,15 @@ void Connection::read_what_is_there() {
         if (has_no_frames_) continue;
         reader_.written(got);
         take_frames();
-        if (got < space.size() || is_over() || !may_read()) break;
+        if (got < space.size() || is_over() || !may_read() || waits_for_inlet()) break;
     }
     give_chunk();
 }
 
 void Connection::take_frames() {
-    if (outbox_.awaits_close_ok() || outbox_.ends_when_written()) return take_while_closing();
-    around_.core.begin();
+    if (outbox_.awaits_close_ok() || outbox_.ends_when_written() || has_violated_)
+        return take_while_closing();
+    around_.inlet.begin();
     around_.connections.report_written();
     for (;;) {
         const auto next = reader_.next();
@@ -392,9 +410,9 @@ void Connection::take_frames() {
         if (!take(**next)) break;
     }
     assembler_->keep();
-    around_.core.end();
-    // A close the core decided on in this very batch.
-    if (outbox_.awaits_close_ok()) take_while_closing();
+    around_.inlet.end();
+    // A close the core decided on in this very batch, or will.
+    if (outbox_.awaits_close_ok() || has_violated_) take_while_closing();
 }
 
 // Everything is ignored but the two methods that end a connection.
@@ -411,10 +429,14 @@ void Connection::take_while_closing() {
             return;
         }
         if (*id == amqp::ConnectionClose::id) {
-            (void)amqp::append_method(outbox_.buffer(), 0, amqp::Method(amqp::ConnectionCloseOk{}));
+            say_close_ok();
             flush();
         }
     }
+}
+
+void Connection::say_close_ok() {
+    (void)amqp::append_method(outbox_.buffer(), 0, amqp::Method(amqp::ConnectionCloseOk{}));
 }
 
 // False: the rest of the batch is not for the core any more.
@@ -447,13 +469,11 @@ bool Connection::take_method(const amqp::Frame& frame) {
         violate(id.error());
         return false;
     }
-    core::Broker& broker = around_.core.broker();
     if (*id == amqp::BasicPublish::id) return take_publish(frame);
     if (*id == amqp::BasicAck::id) {
         const auto ack = amqp::decode_method_as<amqp::BasicAck>(frame.payload);
         if (ack) {
-            broker.ack({id_, frame.channel, ack->delivery_tag, ack->multiple}, around_.core.now(),
-                       around_.core.turn());
+            around_.inlet.ack({id_, frame.channel, ack->delivery_tag, ack->multiple});
             return true;
         }
         violate(ack.error(), *id);
@@ -464,20 +484,19 @@ bool Connection::take_method(const amqp::Frame& frame) {
         violate(method.error(), *id);
         return false;
     }
-    const Time now = around_.core.now();
-    core::Turn& turn = around_.core.turn();
     if (const auto* nack = std::get_if<amqp::BasicNack>(&*method)) {
-        broker.nack({id_, frame.channel, nack->delivery_tag, nack->multiple, nack->requeue, false},
-                    now, turn);
+        around_.inlet.nack({id_, frame.channel, nack->delivery_tag, nack->multiple, nack->requeue,
+                            /*was_reject=*/false});
     } else if (const auto* reject = std::get_if<amqp::BasicReject>(&*method)) {
-        broker.nack({id_, frame.channel, reject->delivery_tag, false, reject->requeue, true}, now,
-                    turn);
+        around_.inlet.nack({id_, frame.channel, reject->delivery_tag, /*multiple=*/false,
+                            reject->requeue, /*was_reject=*/true});
     } else if (std::holds_alternative<amqp::ConnectionUpdateSecret>(*method)) {
         (void)amqp::append_method(outbox_.buffer(), 0,
                                   amqp::Method(amqp::ConnectionUpdateSecretOk{}));
         flush();
     } else {
-        broker.apply(core::MethodReceived{id_, frame.channel, std::move(*method)}, now, turn);
+        asked_to_close_ |= std::holds_alternative<amqp::ConnectionClose>(*method);
+        around_.inlet.apply(core::MethodReceived{id_, frame.channel, std::move(*method)});
     }
     return true;
 }
@@ -511,13 +530,10 @@ bool Connection::take_content(const amqp::Frame& frame) {
     case ContentAssembler::Step::incomplete:
         break;
     case ContentAssembler::Step::complete:
-        around_.core.broker().publish(assembler_->publish(), around_.core.now(),
-                                      around_.core.turn());
+        around_.inlet.publish(assembler_->publish());
         break;
     case ContentAssembler::Step::oversize:
-        around_.core.broker().apply(
-            core::OversizeAnnounced{id_, frame.channel, assembler_->announced()},
-            around_.core.now(), around_.core.turn());
+        around_.inlet.apply(core::OversizeAnnounced{id_, frame.channel, assembler_->announced()});
         break;
     }
     return true;
@@ -547,8 +563,8 @@ void Connection::violate(const ErrorCode& error, amqp::MethodId failed) {
 
 void Connection::violate(amqp::ReplyCode code, std::string text, amqp::MethodId failed) {
     log::warning("broker", "protocol violated", {{"name", name_}, {"why", text}});
-    around_.core.broker().apply(core::ProtocolViolated{id_, {code, std::move(text), failed}},
-                                around_.core.now(), around_.core.turn());
+    has_violated_ = true;
+    around_.inlet.apply(core::ProtocolViolated{id_, {code, std::move(text), failed}});
 }
 
 // --- Writing -------------------------------------------------------------------------------------
@@ -560,6 +576,9 @@ bool Connection::add(core::Command& command) {
 
 void Connection::flush() {
     is_touched_ = false;
+    const bool closes = outbox_.awaits_close_ok() && !std::exchange(saw_closing_, true);
+    // Both sides closed at the same time, and the core looks at nothing behind its own close.
+    if (closes && asked_to_close_) say_close_ok();
     while (!writer_is_busy_ && !outbox_.empty() && !is_lost_) {
         const ByteView waiting = outbox_.waiting();
         ErrorCode error;
@@ -574,7 +593,7 @@ void Connection::flush() {
                 around_.connections.note_written(id_, charge);
         }
     }
-    if (outbox_.awaits_close_ok() && !std::exchange(saw_closing_, true) && is_running_) arm_watch();
+    if (closes && is_running_) arm_watch();
     go_on();
 }
 
@@ -613,7 +632,7 @@ void Connection::watch() {
     if (was_silent) release_memory();
     if (heartbeat_.count() != 0) {
         // A connection we do not read from cannot be heard.
-        silent_halves_ = was_silent && may_read() ? silent_halves_ + 1 : 0;
+        silent_halves_ = was_silent && may_read() && !waits_for_inlet_ ? silent_halves_ + 1 : 0;
         if (silent_halves_ >= 4) {
             log::warning("broker", "no heartbeat from the client", {{"name", name_}});
             is_lost_ = true;

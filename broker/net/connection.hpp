@@ -19,16 +19,15 @@
 
 namespace baton::broker::net {
 
-// What all connections of a listener share; outlives them.
+// What all connections of an I/O thread share; outlives them.
 struct Surroundings {
     const NetOptions& options;
     std::uint64_t message_bytes_max;
-    runtime::CoreLoop& core;
+    runtime::Inlet& inlet;
     Connections& connections;
-    // Called on the I/O thread. No password: a certificate vouches for the user.
-    std::function<LoginVerdict(const std::string& user, const std::optional<std::string>& password,
-                               bool is_loopback)>
-        login;
+    // Nothing when the coroutine was cancelled.
+    std::function<baton::net::Awaitable<std::optional<LoginVerdict>>(Login login, bool is_loopback)>
+        judge;
     baton::net::TlsNameSource login_from;
 };
 
@@ -49,6 +48,8 @@ public:
     bool add(core::Command& command);
     // Writes as much as the socket takes now; the rest is left to the coroutine.
     void flush();
+    // Reads again, after it had waited for the inlet.
+    void resume();
     // Ends the connection without another word.
     void drop();
     // Did it log in?
@@ -87,6 +88,7 @@ private:
     bool take_publish(const amqp::Frame& frame);
     bool take_content(const amqp::Frame& frame);
     void take_while_closing();
+    void say_close_ok();
     void violate(amqp::ReplyCode code, std::string text, amqp::MethodId failed = {});
     void violate(const ErrorCode& error, amqp::MethodId failed = {});
     void violate_order(const amqp::Frame& frame);
@@ -94,6 +96,7 @@ private:
     void release_memory();
     bool is_over() const;
     bool may_read() const;
+    bool waits_for_inlet();
     bool is_loopback() const;
 
     const Surroundings& around_;
@@ -118,7 +121,10 @@ private:
     bool is_lost_ = false;        // the socket failed or was ended by the other side
     bool is_closed_ = false;      // close and close-ok were exchanged
     bool saw_closing_ = false;
-    bool has_no_frames_ = false; // the bytes lost their structure; the rest is thrown away
+    bool has_violated_ = false;    // the core closes; what follows is not for it
+    bool asked_to_close_ = false;  // the client said connection.close
+    bool waits_for_inlet_ = false; // Connections::resume() will come
+    bool has_no_frames_ = false;   // the bytes lost their structure; the rest is thrown away
     std::uint8_t silent_halves_ = 0;
     std::uint32_t handlers_ = 0; // that will come back
     std::uint64_t reads_ = 0;

@@ -10,18 +10,30 @@
 namespace baton::broker::net {
 namespace {
 
-// An id is a serial number, never used twice, in front of the slot where the connection is found.
+// An id is a serial number, never used twice, in front of the thread and of the slot where the
+// connection is found.
 constexpr int slot_bits = 20;
+constexpr int thread_bits = 6;
 constexpr std::uint64_t slot_mask = (1ULL << slot_bits) - 1;
+static_assert(Connections::threads_max == 1 << thread_bits);
 
 // One connection reads at a time; a second chunk is spare while bodies keep the first.
 constexpr std::size_t spare_chunks_max = 2;
 
 } // namespace
 
-Connections::Connections(baton::net::asio::any_io_executor executor, runtime::CoreLoop& core,
-                         const NetOptions& options)
-    : executor_(std::move(executor)), core_(core), options_(options) {}
+Connections::Connections(baton::net::asio::any_io_executor executor, runtime::Inlet& inlet,
+                         const NetOptions& options, std::size_t thread)
+    : executor_(std::move(executor)), inlet_(inlet), options_(options), thread_(thread) {}
+
+std::size_t Connections::thread_of(core::ConnectionId id) {
+    return id.value >> slot_bits & (threads_max - 1);
+}
+
+void Connections::enter(Connection& connection) {
+    present_.insert(&connection);
+    ++size_;
+}
 
 core::ConnectionId Connections::add(Connection& connection) {
     std::uint32_t slot = 0;
@@ -32,7 +44,7 @@ core::ConnectionId Connections::add(Connection& connection) {
         slot = free_.back();
         free_.pop_back();
     }
-    const core::ConnectionId id{next_serial_++ << slot_bits | slot};
+    const core::ConnectionId id{(next_serial_++ << thread_bits | thread_) << slot_bits | slot};
     slots_[slot] = {id, &connection};
     return id;
 }
@@ -45,11 +57,7 @@ void Connections::remove(core::ConnectionId id) {
 
 void Connections::leave(Connection& connection) {
     present_.erase(&connection);
-    if (present_.empty() && when_empty_) when_empty_();
-}
-
-bool Connections::has_room() const {
-    return options_.connections_max == 0 || present_.size() < options_.connections_max;
+    if (--size_ == 0 && when_empty_) when_empty_();
 }
 
 void Connections::drop(bool all) {
@@ -101,16 +109,22 @@ void Connections::note_written(core::ConnectionId id, std::uint64_t charge) {
     baton::net::asio::post(executor_, [this] {
         report_is_posted_ = false;
         if (written_.empty()) return;
+        inlet_.begin();
         report_written();
-        core_.batch([](core::Broker&, Time, core::Turn&) {});
+        inlet_.end();
     });
 }
 
 void Connections::report_written() {
     for (const core::Written& written : written_)
-        core_.broker().written(written);
+        inlet_.written(written);
     written_.clear();
     written_bytes_ = 0;
+}
+
+void Connections::resume() {
+    for (const core::ConnectionId id : std::exchange(waiting_, {}))
+        if (Connection* found = find(id)) found->resume();
 }
 
 } // namespace baton::broker::net

@@ -1,14 +1,15 @@
 // All connections of one I/O thread: finds the one a command is for, and after each turn lets every
-// connection that got something write once. Lives on that thread.
+// connection that got something write once. Lives on that thread, but for what is marked.
 #pragma once
 
 #include "amqp/frame_reader.hpp"
 #include "broker/core/command.hpp"
-#include "broker/runtime/core_loop.hpp"
+#include "broker/runtime/inlet.hpp"
 #include "net/awaitable.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <atomic>
 #include <functional>
 #include <set>
 #include <span>
@@ -21,19 +22,24 @@ struct NetOptions;
 
 class Connections {
 public:
-    // All must outlive it.
-    Connections(baton::net::asio::any_io_executor executor, runtime::CoreLoop& core,
-                const NetOptions& options);
+    // All must outlive it. `thread` tells the threads apart, at most threads_max of them.
+    Connections(baton::net::asio::any_io_executor executor, runtime::Inlet& inlet,
+                const NetOptions& options, std::size_t thread);
+    static constexpr std::size_t threads_max = 64;
+    // The `thread` of the connections where this one was added. Any thread.
+    static std::size_t thread_of(core::ConnectionId id);
+    const baton::net::asio::any_io_executor& executor() const { return executor_; }
 
     // Every connection while it exists, logged in or not.
-    void enter(Connection& connection) { present_.insert(&connection); }
+    void enter(Connection& connection);
     void leave(Connection& connection);
     // The connection gets an id and with it commands.
     core::ConnectionId add(Connection& connection);
     void remove(core::ConnectionId id);
-    std::size_t size() const { return present_.size(); }
-    bool has_room() const;
-    // Called when the last connection has left; empty: nobody wants to know.
+    // Any thread: how many there are, or were a moment ago.
+    std::size_t size() const { return size_.load(); }
+    // Called when the last connection has left; empty: nobody wants to know. To be set before the
+    // first one comes.
     void when_empty(std::function<void()> call) { when_empty_ = std::move(call); }
     // Those that are not logged in end where they are; with `all`, everybody does.
     void drop(bool all);
@@ -50,6 +56,11 @@ public:
     void note_written(core::ConnectionId id, std::uint64_t charge);
     void report_written();
 
+    // A connection does not read because the inlet is full.
+    void wait_for_inlet(core::ConnectionId id) { waiting_.push_back(id); }
+    // The inlet has room again.
+    void resume();
+
 private:
     struct Slot {
         core::ConnectionId id;
@@ -59,15 +70,18 @@ private:
     Connection* find(core::ConnectionId id) const;
 
     baton::net::asio::any_io_executor executor_;
-    runtime::CoreLoop& core_;
+    runtime::Inlet& inlet_;
     const NetOptions& options_;
+    const std::size_t thread_;
     std::vector<Slot> slots_;
     std::vector<std::uint32_t> free_;
     std::set<Connection*> present_;
+    std::atomic<std::size_t> size_{0}; // of present_
     std::vector<amqp::FrameReader::Chunk> chunks_;
     std::function<void()> when_empty_;
     std::uint64_t next_serial_ = 1;
     std::vector<core::ConnectionId> touched_;
+    std::vector<core::ConnectionId> waiting_;
     std::vector<core::Written> written_;
     std::uint64_t written_bytes_ = 0;
     bool report_is_posted_ = false;

@@ -31,23 +31,18 @@ bool flag(const amqp::FieldTable& table, std::string_view name) {
     return is_set != nullptr && *is_set;
 }
 
-struct Credentials {
-    std::string user;
-    std::string password;
-};
-
 // Identity to act for, NUL, user, NUL, password (RFC 4616).
-std::optional<Credentials> plain_credentials(std::string_view response) {
+std::optional<Login> plain_login(std::string_view response) {
     const std::size_t first = response.find('\0');
     if (first == std::string_view::npos) return std::nullopt;
     const std::size_t second = response.find('\0', first + 1);
     if (second == std::string_view::npos) return std::nullopt;
-    return Credentials{std::string(response.substr(first + 1, second - first - 1)),
-                       std::string(response.substr(second + 1))};
+    return Login{std::string(response.substr(first + 1, second - first - 1)),
+                 std::string(response.substr(second + 1))};
 }
 
 // The contents of a field table with LOGIN and PASSWORD.
-std::optional<Credentials> amqplain_credentials(std::string_view response) {
+std::optional<Login> amqplain_login(std::string_view response) {
     const auto table = amqp::decode_table(as_bytes(response));
     if (!table) return std::nullopt;
     const auto text = [&](std::string_view name) -> const std::string* {
@@ -57,7 +52,7 @@ std::optional<Credentials> amqplain_credentials(std::string_view response) {
     const std::string* user = text("LOGIN");
     const std::string* password = text("PASSWORD");
     if (user == nullptr || password == nullptr) return std::nullopt;
-    return Credentials{*user, *password};
+    return Login{*user, *password};
 }
 
 std::optional<std::string> complaint_about(std::string_view what, std::uint32_t value,
@@ -74,8 +69,8 @@ std::optional<std::string> complaint_about(std::string_view what, std::uint32_t 
 
 } // namespace
 
-Handshake::Handshake(const NetOptions& options, Login login, Peer peer)
-    : options_(&options), login_(std::move(login)), peer_(std::move(peer)) {}
+Handshake::Handshake(const NetOptions& options, Peer peer)
+    : options_(&options), peer_(std::move(peer)) {}
 
 void Handshake::begin(amqp::Buffer& out) {
     amqp::ConnectionStart start;
@@ -120,6 +115,7 @@ void Handshake::take(const amqp::Frame& frame, amqp::Buffer& out) {
     case State::closing:
     case State::dropped:
         return;
+    case State::expects_verdict:
     case State::asked_to_open:
         break;
     }
@@ -142,59 +138,55 @@ void Handshake::take(const amqp::ConnectionStartOk& method, amqp::Buffer& out) {
     agreement_.client_properties = method.client_properties;
     agreement_.mechanism = method.mechanism;
 
-    if (!log_in(method, out)) return;
-    (void)amqp::append_method(
-        out, 0,
-        amqp::Method(amqp::ConnectionTune{options_->channel_max, options_->frame_max,
-                                          options_->heartbeat_seconds}));
-    state_ = State::expects_tune_ok;
-}
-
-bool Handshake::log_in(const amqp::ConnectionStartOk& method, amqp::Buffer& out) {
-    const std::string& mechanism = method.mechanism;
-    const bool is_external = mechanism == "EXTERNAL";
-    if (mechanism != "PLAIN" && mechanism != "AMQPLAIN" && !(is_external && peer_.has_tls)) {
-        close(amqp::ReplyCode::command_invalid,
-              fmt::format("COMMAND_INVALID - unknown authentication mechanism '{}'", mechanism),
-              amqp::ConnectionStartOk::id, out);
-        return false;
-    }
-    std::optional<Credentials> credentials;
-    std::optional<std::string> password;
-    if (is_external) {
+    const bool is_external = method.mechanism == "EXTERNAL";
+    if (method.mechanism != "PLAIN" && method.mechanism != "AMQPLAIN" &&
+        !(is_external && peer_.has_tls))
+        return close(amqp::ReplyCode::command_invalid,
+                     fmt::format("COMMAND_INVALID - unknown authentication mechanism '{}'",
+                                 method.mechanism),
+                     amqp::ConnectionStartOk::id, out);
+    std::optional<Login> login;
+    if (!is_external)
+        login = method.mechanism == "PLAIN" ? plain_login(method.response.text)
+                                            : amqplain_login(method.response.text);
+    else if (peer_.is_verified && peer_.user)
         // What the client answers is ignored, as in RabbitMQ: the certificate has the name.
-        if (peer_.is_verified && peer_.user) credentials = Credentials{*peer_.user, {}};
-    } else {
-        credentials = mechanism == "PLAIN" ? plain_credentials(method.response.text)
-                                           : amqplain_credentials(method.response.text);
-        if (credentials) password = credentials->password;
-    }
-    if (!credentials) {
+        login = Login{*peer_.user, std::nullopt};
+    if (!login) {
         if (!is_external)
             complaint_ = "credentials in a form that makes no sense";
         else if (peer_.is_verified)
             complaint_ = "the client's certificate has no such name";
         else
             complaint_ = "EXTERNAL without a certificate that was verified";
-        refuse_login(out);
-        return false;
+        return refuse_login(out);
     }
-    agreement_.user = credentials->user;
-    switch (login_(credentials->user, password)) {
+    agreement_.user = login->user;
+    login_ = std::move(*login);
+    state_ = State::expects_verdict;
+}
+
+void Handshake::judge(LoginVerdict verdict, amqp::Buffer& out) {
+    const bool has_password = login_.password.has_value();
+    login_ = {};
+    switch (verdict) {
     case LoginVerdict::welcome:
-        return true;
+        (void)amqp::append_method(
+            out, 0,
+            amqp::Method(amqp::ConnectionTune{options_->channel_max, options_->frame_max,
+                                              options_->heartbeat_seconds}));
+        state_ = State::expects_tune_ok;
+        return;
     case LoginVerdict::refused:
-        complaint_ =
-            is_external
-                ? fmt::format("no user '{}', whom the certificate names", credentials->user)
-                : fmt::format("wrong user or password for '{}'", credentials->user);
+        complaint_ = has_password
+                         ? fmt::format("wrong user or password for '{}'", agreement_.user)
+                         : fmt::format("no user '{}', whom the certificate names", agreement_.user);
         break;
     case LoginVerdict::only_from_loopback:
-        complaint_ = fmt::format("user '{}' may log in from this machine only", credentials->user);
+        complaint_ = fmt::format("user '{}' may log in from this machine only", agreement_.user);
         break;
     }
     refuse_login(out);
-    return false;
 }
 
 void Handshake::refuse_login(amqp::Buffer& out) {

@@ -1,9 +1,9 @@
 // The server's side of the opening, sans-io: frames in, bytes out.
 //
-//   header ok ─→ start … start-ok ─→ (login) tune … tune-ok … open ─→ asked_to_open
-//                  │                      │            │
-//                  └──────────────────────┴────────────┴─→ closing (our close is on its way)
-//                                                       └→ dropped (nothing more to say)
+//   header ok ─→ start … start-ok ─→ expects_verdict ─→ tune … tune-ok … open ─→ asked_to_open
+//                  │                       │               │
+//                  └───────────────────────┴───────────────┴─→ closing (our close is on its way)
+//                                                           └→ dropped (nothing more to say)
 //
 // One per connection, on its thread; thrown away when the connection is open.
 #pragma once
@@ -12,7 +12,6 @@
 #include "broker/core/event.hpp"
 #include "broker/net/options.hpp"
 
-#include <functional>
 #include <optional>
 
 namespace baton::broker::net {
@@ -21,6 +20,12 @@ enum class LoginVerdict {
     welcome,
     refused,
     only_from_loopback, // the right password, from the wrong place
+};
+
+// Who wants to come in. No password: a certificate vouches for the user, who must only exist.
+struct Login {
+    std::string user;
+    std::optional<std::string> password;
 };
 
 // What both sides agreed on.
@@ -37,10 +42,6 @@ struct Agreement {
 
 class Handshake {
 public:
-    // No password: a certificate vouches for the user, who must only exist.
-    using Login = std::function<LoginVerdict(const std::string& user,
-                                             const std::optional<std::string>& password)>;
-
     // What TLS knows of the client. EXTERNAL is offered to whoever showed a certificate that was
     // verified.
     struct Peer {
@@ -50,10 +51,11 @@ public:
     };
 
     // `options` must outlive the handshake.
-    Handshake(const NetOptions& options, Login login, Peer peer);
+    Handshake(const NetOptions& options, Peer peer);
 
     enum class State {
         expects_start_ok,
+        expects_verdict, // somebody has to look at login() and to say judge(); no frame till then
         expects_tune_ok,
         expects_open,
         asked_to_open, // agreement() is complete; the core decides
@@ -61,6 +63,7 @@ public:
         dropped,       // close the socket once everything is written
     };
     State state() const { return state_; }
+    const Login& login() const { return login_; }
     const Agreement& agreement() const { return agreement_; }
     Agreement& agreement() { return agreement_; }
     // Why it ended, for the log; empty when it did not.
@@ -69,13 +72,13 @@ public:
     // The protocol header was right.
     void begin(amqp::Buffer& out);
     void take(const amqp::Frame& frame, amqp::Buffer& out);
+    void judge(LoginVerdict verdict, amqp::Buffer& out);
     // The bytes made no sense as frames.
     void fail(const ErrorCode& error, amqp::Buffer& out);
 
 private:
     void take(const amqp::ConnectionStartOk& method, amqp::Buffer& out);
     void take(const amqp::ConnectionTuneOk& method, amqp::Buffer& out);
-    bool log_in(const amqp::ConnectionStartOk& method, amqp::Buffer& out);
     void refuse_login(amqp::Buffer& out);
     void close(amqp::ReplyCode code, std::string text, amqp::MethodId failed, amqp::Buffer& out);
 

@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -22,8 +23,11 @@ constexpr int backlog = 1024;
 // While there is no room for another connection, it is looked for again after this time.
 constexpr auto pause_without_room = std::chrono::milliseconds(50);
 
-Awaitable<> serve(std::unique_ptr<Connection> connection) {
-    co_await connection->serve();
+// On the connection's own thread from its first line to its last.
+Awaitable<> serve(Connection::Socket socket, const Surroundings& around,
+                  std::shared_ptr<const baton::net::TlsContext> tls) {
+    Connection connection(std::move(socket), around, std::move(tls));
+    co_await connection.serve();
 }
 
 // A coroutine ends by returning; an exception here is a mistake of ours.
@@ -39,13 +43,11 @@ void report(std::exception_ptr stray) {
 
 } // namespace
 
-Listener::Listener(asio::ip::tcp::acceptor acceptor, const Surroundings& around,
-                   Certificates* certificates)
-    : acceptor_(std::move(acceptor)), around_(around), certificates_(certificates) {}
+Listener::Listener(asio::ip::tcp::acceptor acceptor, Threads threads, Certificates* certificates)
+    : acceptor_(std::move(acceptor)), threads_(std::move(threads)), certificates_(certificates) {}
 
 Outcome<std::unique_ptr<Listener>> Listener::open(const asio::any_io_executor& executor,
-                                                  const Endpoint& endpoint,
-                                                  const Surroundings& around,
+                                                  const Endpoint& endpoint, Threads threads,
                                                   Certificates* certificates) {
     asio::ip::tcp::acceptor acceptor(executor);
     ErrorCode error;
@@ -57,7 +59,8 @@ Outcome<std::unique_ptr<Listener>> Listener::open(const asio::any_io_executor& e
         return Failure{error,
                        fmt::format("cannot listen on {}:{}: {}", endpoint.address().to_string(),
                                    endpoint.port(), error.message())};
-    return std::unique_ptr<Listener>(new Listener(std::move(acceptor), around, certificates));
+    return std::unique_ptr<Listener>(
+        new Listener(std::move(acceptor), std::move(threads), certificates));
 }
 
 Listener::Endpoint Listener::endpoint() const {
@@ -76,18 +79,18 @@ void Listener::close() {
 
 Awaitable<> Listener::accept() {
     while (acceptor_.is_open()) {
-        auto socket = co_await acceptor_.async_accept(as_result);
+        const Surroundings& around = least_busy();
+        const auto& executor = around.connections.executor();
+        auto socket = co_await acceptor_.async_accept(executor, as_result);
         if (socket) {
             auto tls = certificates_ == nullptr ? nullptr : certificates_->current();
-            auto connection =
-                std::make_unique<Connection>(std::move(*socket), around_, std::move(tls));
-            asio::co_spawn(acceptor_.get_executor(), serve(std::move(connection)), report);
+            asio::co_spawn(executor, serve(std::move(*socket), around, std::move(tls)), report);
         } else if (acceptor_.is_open() && socket.error() != asio::error::connection_aborted) {
             log::error("broker", "cannot accept a connection; trying again",
                        {{"error", socket.error().message()}});
             co_await baton::net::sleep_for(std::chrono::seconds(1));
         }
-        if (acceptor_.is_open() && !around_.connections.has_room()) co_await wait_for_room();
+        if (acceptor_.is_open() && !has_room()) co_await wait_for_room();
     }
 }
 
@@ -96,11 +99,27 @@ Awaitable<> Listener::wait_for_room() {
     log::warning("broker",
                  "no descriptor is left for another connection; new ones wait until one ends. "
                  "Raise the limit of open files (ulimit -n, LimitNOFILE)",
-                 {{"connections", around_.connections.size()}});
-    while (acceptor_.is_open() && !around_.connections.has_room())
+                 {{"connections", connections()}});
+    while (acceptor_.is_open() && !has_room())
         co_await baton::net::sleep_for(pause_without_room);
-    log::info("broker", "connections are accepted again",
-              {{"connections", around_.connections.size()}});
+    log::info("broker", "connections are accepted again", {{"connections", connections()}});
+}
+
+const Surroundings& Listener::least_busy() const {
+    return **std::ranges::min_element(
+        threads_, {}, [](const Surroundings* around) { return around->connections.size(); });
+}
+
+std::size_t Listener::connections() const {
+    std::size_t sum = 0;
+    for (const Surroundings* around : threads_)
+        sum += around->connections.size();
+    return sum;
+}
+
+bool Listener::has_room() const {
+    const std::size_t most = threads_.front()->options.connections_max;
+    return most == 0 || connections() < most;
 }
 
 } // namespace baton::broker::net

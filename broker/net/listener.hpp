@@ -1,4 +1,5 @@
-// Accepts connections on one address. Belongs to the I/O thread its executor runs on.
+// Accepts connections on one address and deals them out to the I/O threads. Belongs to the thread
+// its executor runs on.
 #pragma once
 
 #include "broker/net/certificates.hpp"
@@ -6,34 +7,45 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include <memory>
+#include <vector>
+
 namespace baton::broker::net {
 
 class Listener {
 public:
     using Endpoint = baton::net::asio::ip::tcp::endpoint;
 
+    // What connections have around them, one for each I/O thread; not empty.
+    using Threads = std::vector<const Surroundings*>;
+
     // Binds and listens; port 0 takes a free one. The failure names the address. `certificates`:
-    // null for a plain listener. It and `around` must outlive the listener and its connections.
+    // null for a plain listener. It and what is around must outlive the listener and its
+    // connections.
     static Outcome<std::unique_ptr<Listener>>
     open(const baton::net::asio::any_io_executor& executor, const Endpoint& endpoint,
-         const Surroundings& around, Certificates* certificates);
+         Threads threads, Certificates* certificates);
 
     // Where it really listens.
     Endpoint endpoint() const;
 
-    // Accepts until close(); each connection gets a coroutine of its own on the same executor.
+    // Accepts until close(); each connection gets a coroutine of its own on the I/O thread that has
+    // the fewest.
     void start();
     void close();
 
 private:
-    Listener(baton::net::asio::ip::tcp::acceptor acceptor, const Surroundings& around,
+    Listener(baton::net::asio::ip::tcp::acceptor acceptor, Threads threads,
              Certificates* certificates);
 
     baton::net::Awaitable<> accept();
     baton::net::Awaitable<> wait_for_room();
+    const Surroundings& least_busy() const;
+    std::size_t connections() const;
+    bool has_room() const;
 
     baton::net::asio::ip::tcp::acceptor acceptor_;
-    const Surroundings& around_;
+    const Threads threads_;
     Certificates* const certificates_;
 };
 

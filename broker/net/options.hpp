@@ -47,6 +47,9 @@ struct NetOptions {
     // Bytes in an outbox above which the connection is not read: it asks for more replies than it
     // takes.
     std::size_t unread_replies_bytes_max = 4 << 20;
+    // What may be on its way from one of several I/O threads to the core, in bytes. Above it, the
+    // thread's connections are not read.
+    std::uint64_t inlet_bytes_max = 1 << 20;
     // Written bytes after which the core is asked to deliver more; a quarter of its window.
     std::uint64_t written_report_bytes = 256 * 1024;
 };

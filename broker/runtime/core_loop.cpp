@@ -1,6 +1,7 @@
 #include "broker/runtime/core_loop.hpp"
 
 #include "base/assert.hpp"
+#include "broker/runtime/inlet.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -11,7 +12,8 @@ CoreLoop::CoreLoop(core::Options options, const Clock& clock, CoreSinks sinks)
     : broker_(std::move(options)),
       clock_(clock),
       sinks_(std::move(sinks)),
-      posted_([this] { sinks_.wake(); }) {}
+      posted_([this] { sinks_.wake(); }),
+      handed_in_([this] { sinks_.wake(); }) {}
 
 void CoreLoop::finish_recovery(core::RecordNumber last_number) {
     turn_.clear();
@@ -49,8 +51,8 @@ void CoreLoop::hand_out() {
     hand_out_commands(turn_.commands);
     const bool waits = turn_.waits_for_journal();
     const bool has_records = !turn_.records.empty();
-    const bool pages = !turn_.pages_out.empty() || !turn_.loads.empty() ||
-                       !turn_.pages_gone.empty();
+    const bool pages =
+        !turn_.pages_out.empty() || !turn_.loads.empty() || !turn_.pages_gone.empty();
     if (has_records || turn_.forget_below || pages) {
         // A turn without records has nothing to be synced; it waits for those before it.
         const bool needs_sync = waits && has_records;
@@ -123,7 +125,23 @@ void CoreLoop::post(std::function<void(CoreLoop&)> work) {
     posted_.put(std::move(work));
 }
 
+void CoreLoop::hand_in(Inlet& home, std::unique_ptr<EventBatch> batch) {
+    handed_in_.put({&home, std::move(batch)});
+}
+
+void CoreLoop::apply_handed_in() {
+    std::vector<HandedIn> all = handed_in_.take_now();
+    if (all.empty()) return;
+    begin();
+    for (const HandedIn& one : all)
+        one.batch->apply_to(broker_, now_, turn_);
+    end();
+    for (HandedIn& one : all)
+        one.home->give_back(std::move(one.batch));
+}
+
 void CoreLoop::run_posted() {
+    apply_handed_in();
     for (const auto& work : posted_.take_now())
         work(*this);
 }

@@ -1,13 +1,15 @@
 // Runs the broker's core: gives it batches of events, hands out what each turn produced, and keeps
-// what has to wait until the journal has synced. It has no thread of its own: it lives on the first
-// I/O thread, so a connection there calls it directly, once per read, without a hand-over. Where
-// commands and records go, and who wakes it, is plugged in from outside.
+// what has to wait until the journal has synced. It makes no thread: with one I/O thread it lives
+// there, and a connection calls it directly, once per read, without a hand-over; with more of them
+// it has a thread to itself, and batches come by mailbox. Where commands and records go, and who
+// wakes it, is plugged in from outside. Connections reach it through an Inlet.
 //
-// Everything is called on the loop's thread except post().
+// Everything is called on the loop's thread except post() and hand_in().
 #pragma once
 
 #include "base/mailbox.hpp"
 #include "broker/core/broker.hpp"
+#include "broker/runtime/event_batch.hpp"
 
 #include <deque>
 #include <functional>
@@ -38,6 +40,8 @@ struct CoreSinks {
     // Any thread: the loop wants run_posted() soon.
     std::function<void()> wake;
 };
+
+class Inlet;
 
 class CoreLoop {
 public:
@@ -81,6 +85,9 @@ public:
     // `work` is called on the loop's thread, between turns. Never called when the loop ended
     // before.
     void post(std::function<void(CoreLoop&)> work);
+    // The batch gets back to `home` when it was applied. All that are there share a turn.
+    void hand_in(Inlet& home, std::unique_ptr<EventBatch> batch);
+    // What sinks.wake asks for: what was handed in and posted.
     void run_posted();
     // From now on posted work is thrown away uncalled.
     void close() { posted_.close(); }
@@ -93,6 +100,12 @@ private:
         std::vector<core::Answer> answers;
     };
 
+    struct HandedIn {
+        Inlet* home = nullptr;
+        std::unique_ptr<EventBatch> batch;
+    };
+
+    void apply_handed_in();
     void hand_out();
     void hand_out_commands(std::vector<core::Command>& commands);
     void answer(const std::vector<core::Answer>& answers);
@@ -111,6 +124,7 @@ private:
     std::map<core::RequestId, AnswerReceiver> receivers_;
     std::uint64_t last_request_ = 0;
     Mailbox<std::function<void(CoreLoop&)>> posted_;
+    Mailbox<HandedIn> handed_in_;
 };
 
 } // namespace baton::broker::runtime

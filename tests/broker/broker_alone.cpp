@@ -1,6 +1,6 @@
 // A broker and nothing else, for trying clients against it by hand and for the system tests:
 //   broker_alone --listen 127.0.0.1:0 --data FOLDER [--salvage] [--segment-bytes N]
-//       [--memory-high BYTES] [--user name:password:configure:write:read]
+//       [--memory-high BYTES] [--io-threads N] [--user name:password:configure:write:read]
 //       [--tls-listen 127.0.0.1:0 --certificate FILE --key FILE [--ca FILE --verify]]
 // Prints "listening HOST:PORT" on standard output when clients can connect, the addresses with TLS
 // last; ends in order on SIGTERM and SIGINT.
@@ -30,6 +30,9 @@ int main(int argc, char** argv) {
     app.add_flag("--verify", options.tls.files.verifies_peer, "ask clients for a certificate");
     app.add_option("--memory-high", options.memory_high,
                    "bytes of messages in memory above which publishers wait");
+    // By environment, too, so that every suite can be run with several.
+    app.add_option("--io-threads", options.io_threads, "I/O threads; the core is on the only one")
+        ->envname("BROKER_IO_THREADS");
     std::vector<std::string> users;
     app.add_option("--user", users, "one more user beside guest");
     CLI11_PARSE(app, argc, argv);

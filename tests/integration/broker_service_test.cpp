@@ -15,9 +15,11 @@ namespace {
 
 using broker::BrokerService;
 
-class Serving : public testing::Test {
+// With the core on the only I/O thread, and beside several.
+class Serving : public testing::TestWithParam<unsigned> {
 protected:
     Serving() {
+        options.io_threads = GetParam();
         std::string pattern = (std::filesystem::temp_directory_path() / "baton-XXXXXX").string();
         folder = ::mkdtemp(pattern.data());
         options.listen = {"127.0.0.1:0"};
@@ -53,13 +55,13 @@ protected:
     std::unique_ptr<BrokerService> broker;
 };
 
-TEST_F(Serving, PikaPublishesConsumesAcknowledgesAndIsConfirmed) {
+TEST_P(Serving, PikaPublishesConsumesAcknowledgesAndIsConfirmed) {
     start();
     EXPECT_TRUE(pika("hello"));
     EXPECT_TRUE(pika("bodies"));
 }
 
-TEST_F(Serving, DurableMessagesAndQueuesSurviveARestart) {
+TEST_P(Serving, DurableMessagesAndQueuesSurviveARestart) {
     start();
     EXPECT_TRUE(pika("fill"));
     start();
@@ -68,7 +70,7 @@ TEST_F(Serving, DurableMessagesAndQueuesSurviveARestart) {
     EXPECT_TRUE(pika("empty"));
 }
 
-TEST_F(Serving, AStopTellsClientsWhy) {
+TEST_P(Serving, AStopTellsClientsWhy) {
     start();
     RawClient client(broker->port());
     client.log_in();
@@ -83,7 +85,7 @@ TEST_F(Serving, AStopTellsClientsWhy) {
               "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'");
 }
 
-TEST_F(Serving, AClientThatSaysEverythingAtOnceAndLeavesIsServedToItsEnd) {
+TEST_P(Serving, AClientThatSaysEverythingAtOnceAndLeavesIsServedToItsEnd) {
     start();
     for (int round = 0; round < 20; ++round) {
         RawClient client(broker->port());
@@ -106,7 +108,7 @@ TEST_F(Serving, AClientThatSaysEverythingAtOnceAndLeavesIsServedToItsEnd) {
     expect_alive();
 }
 
-TEST_F(Serving, AClientThatIgnoresTheStopDoesNotHoldItUpForever) {
+TEST_P(Serving, AClientThatIgnoresTheStopDoesNotHoldItUpForever) {
     options.stop_limit = std::chrono::milliseconds(100);
     start();
     RawClient client(broker->port());
@@ -117,7 +119,7 @@ TEST_F(Serving, AClientThatIgnoresTheStopDoesNotHoldItUpForever) {
     EXPECT_FALSE(broker->administer(broker::core::RemoveUser{"nobody"}).text.empty());
 }
 
-TEST_F(Serving, ASecondServerOnTheSameFolderIsRefused) {
+TEST_P(Serving, ASecondServerOnTheSameFolderIsRefused) {
     start();
 
     auto second = BrokerService::start(options);
@@ -126,7 +128,7 @@ TEST_F(Serving, ASecondServerOnTheSameFolderIsRefused) {
     EXPECT_NE(second.error().detail.find("in use by another server"), std::string::npos);
 }
 
-TEST_F(Serving, AnAddressInUseIsNamed) {
+TEST_P(Serving, AnAddressInUseIsNamed) {
     start();
     broker::Options other = options;
     other.data_folder = folder + "/other";
@@ -138,7 +140,7 @@ TEST_F(Serving, AnAddressInUseIsNamed) {
     EXPECT_NE(second.error().detail.find("cannot listen on 127.0.0.1:"), std::string::npos);
 }
 
-TEST_F(Serving, ADamagedJournalIsRefusedWithThePlaceAndSalvageGoesOn) {
+TEST_P(Serving, ADamagedJournalIsRefusedWithThePlaceAndSalvageGoesOn) {
     start();
     ASSERT_TRUE(pika("fill"));
     broker.reset();
@@ -160,7 +162,7 @@ TEST_F(Serving, ADamagedJournalIsRefusedWithThePlaceAndSalvageGoesOn) {
     start();
 }
 
-TEST_F(Serving, UsersOfTheConfigurationLogInAndOthersDoNot) {
+TEST_P(Serving, UsersOfTheConfigurationLogInAndOthersDoNot) {
     options.users = {{.name = "alice",
                       .password = "wonder",
                       .password_hash = {},
@@ -182,7 +184,7 @@ TEST_F(Serving, UsersOfTheConfigurationLogInAndOthersDoNot) {
 
 // --- Clients that do not behave ------------------------------------------------------------------
 
-TEST_F(Serving, AnotherProtocolLearnsOursAndIsClosed) {
+TEST_P(Serving, AnotherProtocolLearnsOursAndIsClosed) {
     start();
     for (const std::string& opening :
          {std::string("GET / HTTP/1.1\r\n\r\n"), std::string("AMQP\x00\x01\x00\x00", 8),
@@ -194,7 +196,7 @@ TEST_F(Serving, AnotherProtocolLearnsOursAndIsClosed) {
     expect_alive();
 }
 
-TEST_F(Serving, AClientThatSaysNothingIsCut) {
+TEST_P(Serving, AClientThatSaysNothingIsCut) {
     options.net.handshake_limit = std::chrono::milliseconds(50);
     start();
 
@@ -206,7 +208,7 @@ TEST_F(Serving, AClientThatSaysNothingIsCut) {
     EXPECT_NE(half.read_to_end().find("Baton"), std::string::npos);
 }
 
-TEST_F(Serving, GarbageBehindTheHeaderAndBehindTheLoginNeverHurts) {
+TEST_P(Serving, GarbageBehindTheHeaderAndBehindTheLoginNeverHurts) {
     start();
     Random random(11);
     for (int round = 0; round < 60; ++round) {
@@ -227,7 +229,7 @@ TEST_F(Serving, GarbageBehindTheHeaderAndBehindTheLoginNeverHurts) {
     expect_alive();
 }
 
-TEST_F(Serving, MethodsWithChangedBytesNeverHurt) {
+TEST_P(Serving, MethodsWithChangedBytesNeverHurt) {
     start();
     Random random(12);
     amqp::Buffer frames;
@@ -255,7 +257,7 @@ TEST_F(Serving, MethodsWithChangedBytesNeverHurt) {
     expect_alive();
 }
 
-TEST_F(Serving, BrokenFramesAreAnsweredWithTheirCode) {
+TEST_P(Serving, BrokenFramesAreAnsweredWithTheirCode) {
     start();
     struct Case {
         std::string bytes;
@@ -280,7 +282,7 @@ TEST_F(Serving, BrokenFramesAreAnsweredWithTheirCode) {
     }
 }
 
-TEST_F(Serving, ABodyOfTwoGigabytesIsRefusedWhenItIsAnnounced) {
+TEST_P(Serving, ABodyOfTwoGigabytesIsRefusedWhenItIsAnnounced) {
     start();
     RawClient client(broker->port());
     client.log_in();
@@ -298,7 +300,7 @@ TEST_F(Serving, ABodyOfTwoGigabytesIsRefusedWhenItIsAnnounced) {
     client.open_channel(2);
 }
 
-TEST_F(Serving, HeartbeatsAreSentAndASilentClientIsCut) {
+TEST_P(Serving, HeartbeatsAreSentAndASilentClientIsCut) {
     start();
     RawClient client(broker->port());
     client.log_in(1);
@@ -309,7 +311,7 @@ TEST_F(Serving, HeartbeatsAreSentAndASilentClientIsCut) {
     client.read_to_end();
 }
 
-TEST_F(Serving, AConsumerThatDoesNotReadDoesNotFillTheMemory) {
+TEST_P(Serving, AConsumerThatDoesNotReadDoesNotFillTheMemory) {
     start();
     RawClient slow(broker->port());
     slow.log_in();
@@ -347,6 +349,9 @@ TEST_F(Serving, AConsumerThatDoesNotReadDoesNotFillTheMemory) {
         if (frame->type == amqp::FrameType::body) ++bodies;
     }
 }
+
+INSTANTIATE_TEST_SUITE_P(IoThreads, Serving, testing::Values(1, 3),
+                         testing::PrintToStringParamName());
 
 } // namespace
 } // namespace baton::test

@@ -14,16 +14,16 @@ using namespace baton::broker::net;
 
 void open(amqp::FrameReader& reader) {
     const NetOptions options;
-    Handshake handshake(
-        options,
-        [](const std::string& user, const std::optional<std::string>&) {
-            return user.size() % 2 == 0 ? LoginVerdict::welcome : LoginVerdict::refused;
-        },
-        {.has_tls = true, .is_verified = true, .user = "CN=somebody"});
+    Handshake handshake(options, {.has_tls = true, .is_verified = true, .user = "CN=somebody"});
     amqp::Buffer out;
     handshake.begin(out);
-    for (auto frame = reader.next(); frame && *frame; frame = reader.next())
+    for (auto frame = reader.next(); frame && *frame; frame = reader.next()) {
         handshake.take(**frame, out);
+        if (handshake.state() == Handshake::State::expects_verdict)
+            handshake.judge(handshake.login().user.size() % 2 == 0 ? LoginVerdict::welcome
+                                                                   : LoginVerdict::refused,
+                            out);
+    }
 }
 
 void publish(amqp::FrameReader& reader, ContentAssembler& assembler) {

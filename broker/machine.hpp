@@ -1,4 +1,4 @@
-// How much memory this process may have: the machine's, or less in a container.
+// What this process may have of the machine: all of it, or less in a container.
 #pragma once
 
 #include <cstdint>
@@ -7,5 +7,8 @@ namespace baton::broker {
 
 // In bytes; reads /proc and the control group. Never 0: where nothing can be read, 1 GiB.
 std::uint64_t memory_limit();
+
+// Whole processors; never 0.
+unsigned processor_limit();
 
 } // namespace baton::broker

@@ -1,0 +1,52 @@
+// Events on their way from another thread to the core's. What their views point to is copied, so
+// that the thread can read on; what is large is shared. Filled on one thread, applied and cleared
+// on the other, never touched by two at a time.
+#pragma once
+
+#include "broker/core/broker.hpp"
+#include "broker/core/event.hpp"
+
+#include <memory>
+#include <memory_resource>
+#include <variant>
+#include <vector>
+
+namespace baton::broker::runtime {
+
+class EventBatch {
+public:
+    EventBatch() = default;
+    EventBatch(const EventBatch&) = delete;
+    EventBatch& operator=(const EventBatch&) = delete;
+
+    void add(const core::PublishReceived& event);
+    void add(const core::AckReceived& event) { entries_.emplace_back(event); }
+    void add(const core::NackReceived& event) { entries_.emplace_back(event); }
+    void add(const core::Written& event) { entries_.emplace_back(event); }
+    void add(core::Event event) {
+        entries_.emplace_back(std::make_unique<core::Event>(std::move(event)));
+    }
+
+    bool empty() const { return entries_.empty(); }
+    // What it costs in memory, more or less.
+    std::uint64_t bytes() const { return content_bytes_ + entries_.size() * sizeof(Entry); }
+
+    // In the order they came. Once.
+    void apply_to(core::Broker& broker, Time now, core::Turn& turn);
+    void clear();
+
+private:
+    struct Publish {
+        core::PublishReceived event;
+        std::shared_ptr<const void> body_owner;
+    };
+    // The events that come per message stand here flat; the others are rare and large.
+    using Entry = std::variant<Publish, core::AckReceived, core::NackReceived, core::Written,
+                               std::unique_ptr<core::Event>>;
+
+    std::vector<Entry> entries_;
+    std::pmr::monotonic_buffer_resource memory_{4096};
+    std::uint64_t content_bytes_ = 0;
+};
+
+} // namespace baton::broker::runtime
