@@ -108,6 +108,20 @@ Outcome<std::optional<RunDetails>> PostgresQueries::run(const std::string& id_or
     return details;
 }
 
+Outcome<std::optional<StoredRun>> PostgresQueries::run_row(const std::string& id_or_prefix) {
+    std::optional<StoredRun> run;
+    const auto range = run_ids_like(id_or_prefix);
+    if (!range) return run;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        const pqxx::result found = work.exec_params(
+            fmt::format("select {} from run where run_id between $1 and $2 limit 2", list_columns),
+            range->first, range->last);
+        if (found.size() == 1) run = read_run(found[0]);
+    }));
+    return run;
+}
+
 Outcome<std::vector<HistoryRow>> PostgresQueries::history_after(const std::string& run_id,
                                                                 std::uint64_t after_seq) {
     std::vector<HistoryRow> rows;

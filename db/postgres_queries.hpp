@@ -16,6 +16,7 @@ public:
 
     Outcome<std::vector<runtime::StoredRun>> runs(const runtime::RunFilter& filter) override;
     Outcome<std::optional<runtime::RunDetails>> run(const std::string& id_or_prefix) override;
+    Outcome<std::optional<runtime::StoredRun>> run_row(const std::string& id_or_prefix) override;
     Outcome<std::vector<runtime::HistoryRow>> history_after(const std::string& run_id,
                                                             std::uint64_t after_seq) override;
     Outcome<std::vector<runtime::RunCount>> counts() override;

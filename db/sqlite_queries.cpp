@@ -69,6 +69,17 @@ Outcome<std::optional<RunDetails>> SqliteQueries::run(const std::string& id_or_p
     return outcome;
 }
 
+Outcome<std::optional<StoredRun>> SqliteQueries::run_row(const std::string& id_or_prefix) {
+    const auto range = run_ids_like(id_or_prefix);
+    if (!range) return std::optional<StoredRun>{};
+    BATON_ASSIGN(auto select,
+                 database_.prepare(fmt::format(
+                     "select {} from run where run_id between ? and ? limit 2", list_columns)));
+    BATON_ASSIGN(auto found, read_all(select.with(range->first, range->last), read_run));
+    if (found.size() != 1) return std::optional<StoredRun>{};
+    return std::optional<StoredRun>(std::move(found.front()));
+}
+
 Outcome<std::vector<HistoryRow>> SqliteQueries::history_after(const std::string& run_id,
                                                               std::uint64_t after_seq) {
     BATON_ASSIGN(auto select,

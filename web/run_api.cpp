@@ -75,10 +75,10 @@ private:
     // The full id for an id or its unambiguous beginning; the response says why there is none.
     Outcome<std::string> full_id(const std::string& given) {
         if (given.size() == 36) return given;
-        auto found = parts_->queries->run(given);
+        auto found = parts_->queries->run_row(given);
         if (!found) return found.error();
         if (!*found) return Failure{make_error_code(EngineErrc::unknown_run), "no run '" + given + "'; baton runs lists them"};
-        return (*found)->run.run_id;
+        return (*found)->run_id;
     }
 
     awaitable<Response> list_workflows(Request request, Parameters) {
@@ -179,14 +179,15 @@ private:
             if (!changed && watch) parts_->engine->forget(*watch);
             if (changed && !*changed) co_return problem_of(changed->error());
         }
-        auto found = parts_->queries->run(*id);
-        if (!found) co_return problem_of(found.error());
-        if (!*found) co_return problem(404, "not_found", "no run '" + *id + "'");
-        auto& history = (*found)->history;
-        std::erase_if(history, [after](const auto& row) { return row.seq <= after; });
-        json::object out = run_summary((*found)->run);
-        out["output"] = (*found)->run.output ? from_text(*(*found)->run.output) : json::value(nullptr);
-        out["history"] = history_json(history);
+        // The row first: when it says that the run is closed, its whole history is there to be read.
+        const auto run = parts_->queries->run_row(*id);
+        if (!run) co_return problem_of(run.error());
+        if (!*run) co_return problem(404, "not_found", "no run '" + *id + "'");
+        const auto history = parts_->queries->history_after(*id, after);
+        if (!history) co_return problem_of(history.error());
+        json::object out = run_summary(**run);
+        out["output"] = (*run)->output ? from_text(*(*run)->output) : json::value(nullptr);
+        out["history"] = history_json(*history);
         co_return reply(200, out);
     }
 

@@ -94,9 +94,6 @@ private:
     awaitable<Response> drop_dead(Request, Parameters parameters) {
         const auto id = number_from<std::uint64_t>(parameters.at("id"));
         if (!id) co_return no_dead_letter(parameters.at("id"));
-        const auto found = parts_->queries->dead_letter(*id);
-        if (!found) co_return problem_of(found.error());
-        if (!*found) co_return no_dead_letter(parameters.at("id"));
         co_return done_reply(co_await await_reply<Outcome<void>>(
             request_limit, [this, id](auto callback) { parts_->engine->drop(*id, callback); }));
     }

@@ -115,7 +115,7 @@ void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply) {
 }
 
 void Engine::drop(std::uint64_t dead_letter_id, Reply<void> reply) {
-    body_->mailbox.put({DropItem{dead_letter_id, std::move(reply)}});
+    body_->mailbox.put({DropItem{dead_letter_id, std::move(reply), {}}});
 }
 
 void Engine::deploy(std::string source, std::string file_name, Reply<Deployed> reply) {

@@ -191,6 +191,7 @@ public:
     void start_run(StartRequest request, Reply<Started> reply);
     void cancel(std::string run_id, std::string reason, Reply<RunChanged> reply);
     void retry(std::string run_id, Reply<RunChanged> reply);
+    // Both refuse a dead letter that is not there or not open any more.
     void redrive(std::uint64_t dead_letter_id, Reply<void> reply);
     void drop(std::uint64_t dead_letter_id, Reply<void> reply);
     // Compiles, saves as the next version and makes it live.

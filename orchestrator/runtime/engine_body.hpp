@@ -43,6 +43,7 @@ struct RedriveItem {
 struct DropItem {
     std::uint64_t id = 0;
     Reply<void> reply;
+    std::optional<DeadLetter> letter;
 };
 struct DeployItem {
     std::string source;

@@ -175,14 +175,23 @@ void Engine::Body::decide(Work& work, Item& item, RetryItem& retry) {
     ask(work, item, retry.run_id, core::RunRetried{});
 }
 
+namespace {
+
+// Why nothing can be done with a dead letter; nothing if something can.
+std::optional<Failure> refusal_of(std::uint64_t id, const std::optional<DeadLetter>& letter) {
+    if (!letter)
+        return refusal(EngineErrc::unknown_dead_letter,
+                       fmt::format("there is no dead letter {}; baton dead list shows them", id));
+    if (letter->state != DeadLetterState::open)
+        return refusal(EngineErrc::refused, "the dead letter is settled already");
+    return std::nullopt;
+}
+
+} // namespace
+
 void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
-    if (!redrive.letter || redrive.letter->state != DeadLetterState::open) {
-        item.refusal = redrive.letter
-                           ? refusal(EngineErrc::refused, "the dead letter is settled already")
-                           : refusal(EngineErrc::unknown_dead_letter,
-                                     fmt::format("there is no dead letter {}", redrive.id));
-        return;
-    }
+    item.refusal = refusal_of(redrive.id, redrive.letter);
+    if (item.refusal) return;
     const DeadLetter& letter = *redrive.letter;
     if (letter.run_id.empty()) {
         work.batch.redriven_dead_letters.push_back(letter.id);
@@ -197,7 +206,9 @@ void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
     ask(work, item, letter.run_id, event);
 }
 
-void Engine::Body::decide(Work& work, Item&, DropItem& drop) {
+void Engine::Body::decide(Work& work, Item& item, DropItem& drop) {
+    item.refusal = refusal_of(drop.id, drop.letter);
+    if (item.refusal) return;
     work.batch.dropped_dead_letters.push_back(drop.id);
 }
 

@@ -138,14 +138,19 @@ std::optional<Time> Engine::Body::next_wake() const {
 
 // What needs the store before anything can be decided: deploys, and dead letters to look at.
 bool Engine::Body::prepare(Work& work) {
+    const auto look_at = [&](auto& asked) {
+        auto letter = store.dead_letter(asked.id);
+        if (letter)
+            asked.letter = std::move(*letter);
+        else
+            failed(work, letter.error(), "reading a dead letter");
+        return letter.has_value();
+    };
     for (Item& item : work.items) {
         if (auto* redrive = std::get_if<RedriveItem>(&item.body)) {
-            auto letter = store.dead_letter(redrive->id);
-            if (!letter) {
-                failed(work, letter.error(), "reading a dead letter");
-                return false;
-            }
-            redrive->letter = std::move(*letter);
+            if (!look_at(*redrive)) return false;
+        } else if (auto* drop = std::get_if<DropItem>(&item.body)) {
+            if (!look_at(*drop)) return false;
         } else if (auto* one = std::get_if<DeployItem>(&item.body)) {
             auto deployed = deploy(*one, work.now);
             if (!deployed && deployed.error().code.category() == store_category()) {

@@ -269,6 +269,8 @@ public:
     virtual Outcome<std::vector<StoredRun>> runs(const RunFilter& filter) = 0;
     // `id_or_prefix` is a run id or an unambiguous beginning of one (at least 6 characters).
     virtual Outcome<std::optional<RunDetails>> run(const std::string& id_or_prefix) = 0;
+    // Only the row, with `state` and `input` left empty.
+    virtual Outcome<std::optional<StoredRun>> run_row(const std::string& id_or_prefix) = 0;
     // Rows with seq > after_seq, in order: for following a run live.
     virtual Outcome<std::vector<HistoryRow>> history_after(const std::string& run_id,
                                                            std::uint64_t after_seq) = 0;

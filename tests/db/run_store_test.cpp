@@ -705,6 +705,17 @@ TEST_P(RunStoreQueries, ARunIsFoundByTheBeginningOfItsId) {
     EXPECT_FALSE(value_of(queries_->run(std::string(5000, '0'))).has_value());
 }
 
+TEST_P(RunStoreQueries, TheRowOfARunComesAlone) {
+    const auto row = value_of(queries_->run_row("01890000-0004")).value();
+    EXPECT_EQ(row.run_id, run_id(4));
+    EXPECT_EQ(row.output, "4");
+    EXPECT_EQ(row.state, "");
+    EXPECT_EQ(row.input, "");
+    EXPECT_EQ(row.version, value_of(queries_->run(run_id(4)))->run.version);
+    EXPECT_FALSE(value_of(queries_->run_row("01890000")).has_value()) << "several begin like this";
+    EXPECT_FALSE(value_of(queries_->run_row("nonsense")).has_value());
+}
+
 TEST_P(RunStoreQueries, DetailsHoldTheWholeHistory) {
     commit(*store_, owned_, {step(4, 2, 10), step(5, 2, 11)});
     commit(*store_, owned_, {step(4, 3, 12)});

@@ -572,7 +572,26 @@ TEST_F(EngineTest, ADeadTaskBecomesADeadLetterAndIsRedriven) {
     process.engine.redrive(1, [&](Outcome<void> one) { refusal = one.error().detail; });
     process.engine.redrive(77, [&](Outcome<void> one) { refusal += "|" + one.error().detail; });
     process.work();
-    EXPECT_EQ(refusal, "the dead letter is settled already|there is no dead letter 77");
+    EXPECT_EQ(refusal, "the dead letter is settled already|there is no dead letter 77; baton dead list shows them");
+}
+
+TEST_F(EngineTest, ADeadLetterIsDroppedOnceAndAnUnknownOneIsRefused) {
+    process.engine.add_dead_letter({});
+    process.work();
+    ASSERT_THAT(database.dead_letters, SizeIs(1));
+    std::vector<std::string> answers;
+    const auto drop = [&](std::uint64_t id) {
+        process.engine.drop(id, [&](Outcome<void> one) { answers.push_back(one ? "done" : one.error().detail); });
+        process.work();
+    };
+
+    drop(1);
+    drop(1);
+    drop(77);
+
+    EXPECT_EQ(database.dead_letters[0].state, DeadLetterState::dropped);
+    EXPECT_THAT(answers, ElementsAre("done", "the dead letter is settled already",
+                                     "there is no dead letter 77; baton dead list shows them"));
 }
 
 TEST_F(EngineTest, FollowersHearOfEveryChange) {
