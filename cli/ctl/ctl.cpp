@@ -24,7 +24,7 @@ constexpr const char* general_options = R"(General options
 short            | long               | description
 -----------------|--------------------|--------------------------------
 -?               | --help             | displays the help of a word
--t <n>           | --timeout <n>      | for words that wait, limit in seconds
+-t <n>           | --timeout <n>      | of lists and words that wait, in seconds
 -q               | --quiet            | no informational messages
 -s               | --silent           | the same, and no table header row
 -p <vhost>       | --vhost <vhost>    | for words of a virtual host; default: /
