@@ -9,10 +9,12 @@
 #include "broker/core/queue.hpp"
 #include "broker/core/unacked.hpp"
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace baton::broker::core {
@@ -72,12 +74,28 @@ struct TransactionStep {
     bool requeue = false;
 };
 
+// A publish that came while its channel stood still.
+struct HeldPublish {
+    bool mandatory = false;
+    bool immediate = false;
+    std::string exchange;
+    std::string routing_key;
+    std::string properties;
+    std::string body;
+};
+struct HeldEvent {
+    std::variant<MethodReceived, HeldPublish, AckReceived, NackReceived, OversizeAnnounced> event;
+    std::uint64_t bytes = 0; // what it costs to hold
+};
+
 struct Channel {
     enum class Mode : std::uint8_t { plain, confirm, transaction };
 
     Connection* connection = nullptr;
     ChannelNumber number = 0;
     bool closing = false; // we said channel.close and wait for close-ok
+    // While a basic.get of it waits for its message: what came behind.
+    std::unique_ptr<std::deque<HeldEvent>> held;
     bool flow = true;     // the client takes deliveries
     Mode mode = Mode::plain;
 
@@ -123,6 +141,12 @@ struct Connection {
     // Bytes handed to the outbox and not written yet; above the limit its consumers wait.
     std::uint64_t outbox_bytes = 0;
     bool consumers_wait_for_outbox = false;
+
+    // Of its channels that wait for the message of a basic.get; waiting_gets.cpp.
+    std::uint32_t waiting_channels = 0;
+    std::uint64_t held_bytes = 0;
+    bool holds_too_much = false; // and is not read from
+    bool close_waits = false;    // the client said connection.close, behind what is held
 
     std::vector<bool> consumer_numbers; // which are taken
     std::vector<Queue*> exclusive_queues;

@@ -242,10 +242,7 @@ void Protocol::on(Channel& channel, const amqp::BasicGet& method) {
     if (queue->ready() != 0) serve(*queue); // whoever waits longer comes first; expiry
     if (queue->ready() == 0) return reply(channel, amqp::BasicGetEmpty{});
 
-    if (!queue->has_front()) {
-        waiting_gets_.push_back({queue, &channel, method.no_ack});
-        return read_ahead(*queue);
-    }
+    if (!queue->has_front()) return wait_for_front(channel, *queue, method.no_ack);
     give(channel, *queue, method.no_ack);
 }
 
@@ -271,23 +268,6 @@ void Protocol::give(Channel& channel, Queue& queue, bool no_ack) {
     read_ahead(queue);
     // What is in front now may have waited for its end behind this one.
     if (queue.next_expiry() != Time::max()) mark_due(queue);
-}
-
-// The front has come, or the queue has turned out to be empty.
-void Protocol::answer_waiting_gets(Queue& queue) {
-    for (std::size_t at = 0; at < waiting_gets_.size();) {
-        const WaitingGet get = waiting_gets_[at];
-        if (get.queue != &queue) {
-            ++at;
-            continue;
-        }
-        if (queue.ready() != 0 && !queue.has_front()) return read_ahead(queue);
-        waiting_gets_.erase(waiting_gets_.begin() + static_cast<std::ptrdiff_t>(at));
-        if (queue.ready() == 0)
-            reply(*get.channel, amqp::BasicGetEmpty{});
-        else
-            give(*get.channel, queue, get.no_ack);
-    }
 }
 
 } // namespace baton::broker::core

@@ -49,9 +49,14 @@ void Protocol::set_publishers_wait(bool wait, const char* reason) {
             connection->paused = false;
             if (connection->told.capabilities.connection_blocked)
                 say(*connection, TellUnblocked{});
-            say(*connection, ResumeReading{});
+            resume_reading(*connection);
         }
     }
+}
+
+// One of the reasons not to read from it is gone.
+void Protocol::resume_reading(Connection& connection) {
+    if (!connection.paused && !connection.holds_too_much) say(connection, ResumeReading{});
 }
 
 // A connection that publishes; whether it must wait depends on how the broker is.

@@ -77,9 +77,11 @@ void Protocol::finish() {
     }
     dead_letters_left_ = options_.dead_letters_per_turn_max;
     do {
+        if (!answered_.empty()) go_on_with_answered();
         settle_dead_letters();
         deliver_due();
-    } while (!due_.empty() || (!burials_.empty() && dead_letters_left_ != 0));
+    } while (!answered_.empty() || !due_.empty() ||
+             (!burials_.empty() && dead_letters_left_ != 0));
     flush_confirms();
     page_out();
     trim_stream_cache();
@@ -129,6 +131,7 @@ void Protocol::on(const ConnectionOpened& event) {
 void Protocol::on(const ConnectionLost& event) {
     Connection* connection = find(event.connection);
     if (connection == nullptr) return;
+    if (connection->waiting_channels != 0) stop_waiting(*connection);
     if (!connection->closing) release(*connection);
     if (last_connection_ == connection) last_connection_ = nullptr;
     connections_.erase(event.connection);
@@ -190,25 +193,24 @@ void Protocol::on(const MethodReceived& event) {
     handler_committed_ = false;
     Connection* connection = find(event.connection);
     if (connection == nullptr || connection->closing) return;
-    if (event.channel == 0 && std::holds_alternative<amqp::ConnectionClose>(event.method)) {
-        flush_confirms();
-        release(*connection);
-        return say(*connection, EndConnection{});
-    }
+    if (event.channel == 0 && std::holds_alternative<amqp::ConnectionClose>(event.method))
+        return end(*connection);
     const amqp::MethodId method_id = amqp::id_of(event.method);
     if (event.channel == 0)
         return refuse_connection(*connection, Code::channel_error, method_id,
                                  "unexpected method in connection state running");
+    Channel* known = event.channel < connection->channels.size()
+                         ? connection->channels[event.channel].get()
+                         : nullptr;
+    if (known != nullptr && known->held) [[unlikely]]
+        return hold(*known, {event});
     if (std::holds_alternative<amqp::ChannelOpen>(event.method))
         return open_channel(*connection, event.channel);
-    Channel* closing = event.channel < connection->channels.size()
-                           ? connection->channels[event.channel].get()
-                           : nullptr;
-    if (closing != nullptr && closing->closing) {
+    if (known != nullptr && known->closing) {
         // Both sides may close at once: ours still waits for its answer, theirs gets one.
         if (std::holds_alternative<amqp::ChannelClose>(event.method))
-            reply(*closing, amqp::ChannelCloseOk{});
-        if (std::holds_alternative<amqp::ChannelCloseOk>(event.method)) drop_channel(*closing);
+            reply(*known, amqp::ChannelCloseOk{});
+        if (std::holds_alternative<amqp::ChannelCloseOk>(event.method)) drop_channel(*known);
         return;
     }
     Channel* channel = channel_for(event.connection, event.channel, method_id);
@@ -275,6 +277,8 @@ void Protocol::open_channel(Connection& connection, ChannelNumber number) {
 }
 
 void Protocol::release(Channel& channel) {
+    BATON_ASSERT(channel.held == nullptr || channel.connection->closing,
+                 "a channel that stands still is not closed alone");
     channel.transaction.clear();
     requeue_all(channel);
     while (!channel.consumers.empty()) remove_consumer(*channel.consumers.back());
@@ -296,6 +300,15 @@ void Protocol::release(Connection& connection) {
     connection.channels.clear();
     while (!connection.exclusive_queues.empty())
         delete_queue(*connection.exclusive_queues.back());
+}
+
+void Protocol::end(Connection& connection) {
+    // What came before it happens before it.
+    connection.close_waits = connection.waiting_channels != 0;
+    if (connection.close_waits) return;
+    flush_confirms();
+    release(connection);
+    say(connection, EndConnection{});
 }
 
 void Protocol::drop_channel(Channel& channel) {
@@ -322,6 +335,7 @@ void Protocol::on(Channel& channel, const amqp::AccessRequest&) {
 void Protocol::on(const OversizeAnnounced& event) {
     Channel* channel = channel_for(event.connection, event.channel, amqp::BasicPublish::id);
     if (channel == nullptr) return;
+    if (channel->held) return hold(*channel, {event});
     refuse(*channel, Code::precondition_failed, amqp::BasicPublish::id,
            fmt::format("message size {} is larger than configured max size {}", event.body_bytes,
                        options_.message_bytes_max));

@@ -5,6 +5,7 @@
 //   topology.cpp     exchange.* and queue.*
 //   publish.cpp      basic.publish, confirm.select, returns
 //   consume.cpp      basic.consume, cancel, get, qos, flow
+//   waiting_gets.cpp basic.get of a message that is not in memory
 //   settle.cpp       basic.ack, nack, reject, recover
 //   transaction.cpp  tx.*
 //   deliver.cpp      who gets the next message; time
@@ -88,6 +89,7 @@ public:
 
 private:
     using Code = amqp::ReplyCode;
+    using ChannelKey = std::pair<ConnectionId, ChannelNumber>;
 
     // --- Methods of an open channel ---------------------------------------------------------------
 
@@ -134,6 +136,8 @@ private:
     // Returns what the channel held and ends its consumers.
     void release(Channel& channel);
     void release(Connection& connection);
+    // The client said connection.close.
+    void end(Connection& connection);
     void drop_channel(Channel& channel);
     const User* user_of(const Connection& connection) const;
 
@@ -296,7 +300,20 @@ private:
     void wake_all(Channel& channel);
     void used(Queue& queue);
     void give(Channel& channel, Queue& queue, bool no_ack);
+
+    // --- Waiting for the message of a basic.get (waiting_gets.cpp) ----------------------------------
+
+    void wait_for_front(Channel& channel, Queue& queue, bool no_ack);
+    // Until the channel goes on.
+    void hold(Channel& channel, const PublishReceived& event);
+    void hold(Channel& channel, HeldEvent event);
     void answer_waiting_gets(Queue& queue);
+    void go_on_with_answered();
+    void go_on(const ChannelKey& key);
+    // Nobody hears the answers any more; what was sent behind them counts all the same.
+    void stop_waiting(Connection& connection);
+    template <typename Held>
+    void happens(const ChannelKey& key, const Held& held);
 
     // --- Settling (settle.cpp) ---------------------------------------------------------------------
 
@@ -433,6 +450,7 @@ private:
 
     void watch_stored_bytes();
     void pause_publisher(Connection& connection);
+    void resume_reading(Connection& connection);
     void set_publishers_wait(bool wait, const char* reason);
     void charge(Connection& connection, std::uint64_t bytes);
     bool wants_to_retain();
@@ -526,14 +544,14 @@ private:
     std::vector<Queue*> due_;
     std::vector<Queue*> pageable_;
     StreamCache stream_cache_;
-    std::vector<WaitingGet> waiting_gets_; // in the order they came
+    std::vector<WaitingGet> waiting_gets_; // in the order they came; one of a channel at most
+    std::vector<ChannelKey> answered_;     // go on before the turn ends
     std::deque<Burial> burials_;
     std::map<QueueId, HeldLetters> held_letters_;
     Deadlines<QueueId> letter_deadlines_;
     std::uint32_t dead_letters_left_ = 0; // that this turn may still settle
     std::vector<Channel*> confirming_;
     Deadlines<QueueId> deadlines_;
-    using ChannelKey = std::pair<ConnectionId, ChannelNumber>;
     Deadlines<ChannelKey> timeouts_; // of deliveries
     std::vector<Queue*> key_routes_; // of a publish with several routing keys
 

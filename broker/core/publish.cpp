@@ -223,6 +223,8 @@ MessageRef Protocol::make_message(const Channel& channel, const PublishReceived&
 void Protocol::on(const PublishReceived& event) {
     Channel* channel = channel_for(event.connection, event.channel, publish_id);
     if (channel == nullptr) return;
+    if (channel->held) [[unlikely]]
+        return hold(*channel, event);
     Connection& connection = *channel->connection;
     if (event.immediate)
         return refuse_connection(connection, Code::not_implemented, publish_id, "immediate=true");

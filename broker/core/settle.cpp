@@ -56,6 +56,8 @@ void Protocol::after_settling(Channel& channel) {
 void Protocol::on(const AckReceived& event) {
     Channel* channel = channel_for(event.connection, event.channel, amqp::BasicAck::id);
     if (channel == nullptr) return;
+    if (channel->held) [[unlikely]]
+        return hold(*channel, {event});
     std::size_t first = 0;
     std::size_t last = 0;
     if (!settled_range(*channel, event.delivery_tag, event.multiple, amqp::BasicAck::id, first,
@@ -92,6 +94,8 @@ void Protocol::on(const NackReceived& event) {
     const amqp::MethodId method = event.was_reject ? amqp::BasicReject::id : amqp::BasicNack::id;
     Channel* channel = channel_for(event.connection, event.channel, method);
     if (channel == nullptr) return;
+    if (channel->held) [[unlikely]]
+        return hold(*channel, {event});
     std::size_t first = 0;
     std::size_t last = 0;
     if (!settled_range(*channel, event.delivery_tag, event.multiple, method, first, last)) return;

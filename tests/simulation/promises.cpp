@@ -153,6 +153,12 @@ void Promises::acknowledged(Key key, Order order, int transaction) {
     settle(key, copy, order);
 }
 
+void Promises::taken(const std::vector<Key>& keys) {
+    const Order now = next_order();
+    for (auto& [order, key] : settled_)
+        if (order == not_taken && std::ranges::find(keys, key) != keys.end()) order = now;
+}
+
 void Promises::dropped(Key key, QueueIndex from, Order order) {
     Copy& copy = copies_.at(key);
     if (from == key.second && keeps_dead_[from])

@@ -44,6 +44,9 @@ public:
     // From the log, by a reader from its beginning.
     void read(Key key, std::uint64_t channel);
     void acknowledged(Key key, Order order, int transaction = 0);
+    // Settled behind something the broker has not answered yet, and taken() with its answer.
+    static constexpr Order not_taken = UINT64_MAX;
+    void taken(const std::vector<Key>& keys);
     // Rejected without requeue.
     void dropped(Key key, QueueIndex from, Order order);
     void returned(Key key);

@@ -270,8 +270,11 @@ void SimClients::settle(Client& client, core::ChannelNumber number) {
     const bool multiple = random_.below(4) == 0;
     const auto first = multiple ? channel.held.begin() : at;
     const auto last = std::next(at);
-    const Order order = promises_.next_order();
-    const std::uint64_t how = random_.below(8);
+    // What is sent behind a get is taken with its answer.
+    const bool is_behind_get = channel.wish == Wish::get || channel.wish == Wish::get_without_ack;
+    const Order order = is_behind_get ? Promises::not_taken : promises_.next_order();
+    // When it will be back in its queue is not said.
+    const std::uint64_t how = is_behind_get ? 2 * random_.below(4) : random_.below(8);
     for (auto one = first; one != last; ++one) {
         const Held& held = one->second;
         if (how == 0)
@@ -280,6 +283,7 @@ void SimClients::settle(Client& client, core::ChannelNumber number) {
             promises_.returned(held.key);
         else
             promises_.acknowledged(held.key, order);
+        if (is_behind_get) channel.behind_get.push_back(held.key);
     }
     channel.held.erase(first, last);
     if (how < 2)
@@ -466,6 +470,7 @@ void SimClients::hear_delivery(Client* client, const core::Command& command,
     const Wish wish = channel.wish;
     const bool is_gotten = std::holds_alternative<core::DeliverGotten>(command.action);
     if (is_gotten) channel.wish = Wish::none;
+    if (is_gotten) promises_.taken(std::exchange(channel.behind_get, {}));
     if (is_gotten && wish == Wish::get_without_ack)
         promises_.heard_without_ack(key, promises_.next_order());
     else
@@ -512,6 +517,7 @@ void SimClients::hear_reply(Client& client, core::ChannelNumber number,
     } else if (std::holds_alternative<amqp::BasicConsumeOk>(method)) {
         is_answer(Wish::consume);
     } else if (std::holds_alternative<amqp::BasicGetEmpty>(method)) {
+        promises_.taken(std::exchange(channel.behind_get, {}));
         if (is_answer(Wish::get_without_ack)) return promises_.heard_of_nothing();
         is_answer(Wish::get);
     }

@@ -73,6 +73,7 @@ private:
         std::uint64_t next_publish = 1;
         std::map<std::uint64_t, Publish> unconfirmed;
         std::map<std::uint64_t, Held> held;
+        std::vector<Key> behind_get; // settled while a get waits for its answer
         std::map<broker::core::ConsumerNumber, QueueIndex> consumers;
         std::vector<Draft> drafts;
     };
