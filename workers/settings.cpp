@@ -27,7 +27,9 @@ public:
         if (auto value = lookup_(name); value && !value->empty()) into = *value;
     }
 
-    // NAME, or the first line of the file that NAME_FILE names.
+    // NAME, or the first line of the file that NAME_FILE names. An empty file is like an empty
+    // variable: not set. compose.yaml mounts every secret, whether its target is used or not; what a
+    // worker cannot do without is checked later, by the names of both.
     void secret(const std::string& name, std::string& into) {
         text(name, into);
         std::string path;
@@ -35,12 +37,13 @@ public:
         if (path.empty()) return;
         std::ifstream file(path);
         std::string line;
-        if (!file || !std::getline(file, line) || line.empty()) {
+        std::getline(file, line);
+        if (!file.is_open() || file.bad()) {
             complain(fmt::format("{}_FILE: cannot read a secret from {}", name, path));
             return;
         }
         while (line.ends_with('\r') || line.ends_with(' ')) line.pop_back();
-        into = line;
+        if (!line.empty()) into = line;
     }
 
     void url(std::string_view name, std::string_view schemes, std::string& into) {

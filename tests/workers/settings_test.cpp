@@ -46,6 +46,29 @@ TEST(Settings, SecretsComeFromFilesToo) {
     EXPECT_EQ(settings.redmine.key, "abc123");
 }
 
+TEST(Settings, EmptySecretFileIsAsIfItWereNotNamed) {
+    const std::string path = testing::TempDir() + "empty_secret";
+    std::ofstream(path) << "";
+    Settings settings;
+    settings.redmine.url = "https://redmine.example.org";
+
+    ASSERT_TRUE(apply_variables(from({{"BATON_REDMINE_KEY_FILE", path}, {"BATON_SMTP_PASSWORD_FILE", path}}), settings));
+
+    EXPECT_EQ(settings.redmine.key, "");
+    const auto handlers = handlers_of("redmine", settings);
+    ASSERT_FALSE(handlers);
+    EXPECT_NE(handlers.error().detail.find("BATON_REDMINE_KEY_FILE"), std::string::npos) << handlers.error().detail;
+}
+
+TEST(Settings, FolderIsNoSecretFile) {
+    Settings settings;
+
+    const auto applied = apply_variables(from({{"BATON_REDMINE_KEY_FILE", testing::TempDir()}}), settings);
+
+    ASSERT_FALSE(applied);
+    EXPECT_NE(applied.error().detail.find("BATON_REDMINE_KEY_FILE"), std::string::npos);
+}
+
 TEST(Settings, AllComplaintsComeAtOnceAndNameTheVariable) {
     Settings settings;
 
