@@ -11,16 +11,19 @@ namespace baton::broker::core {
 
 void Protocol::bury(Queue& queue, Entry&& entry, DeathReason reason) {
     const QueueSettings& settings = queue.settings();
+    const bool again = queue.may_have_left_before(entry);
     if (settings.delays_for) {
+        // Nothing leaves such a queue before its time.
+        const bool was_due = entry.expires_at <= recovered_at_;
         burials_.push_back(Burial{queue.id(), queue.name(), queue.identity().vhost,
                                   queue.is_recorded(), *settings.delays_for, std::nullopt,
-                                  std::move(entry), reason, false, true});
+                                  std::move(entry), reason, again && was_due, false, true});
         return;
     }
     if (!settings.dead_letter_exchange) return forget(queue, entry);
     burials_.push_back(Burial{queue.id(), queue.name(), queue.identity().vhost,
                               queue.is_recorded(), *settings.dead_letter_exchange,
-                              settings.dead_letter_routing_key, std::move(entry), reason,
+                              settings.dead_letter_routing_key, std::move(entry), reason, again,
                               settings.keeps_dead_letters, false});
 }
 
@@ -72,7 +75,8 @@ void Protocol::send_delayed(const Burial& burial, Exchange& exchange) {
     const auto queues =
         route_by_all_keys(exchange, shown_to_exchanges(*message, message->routing_key()),
                           routing_keys_in(*properties.headers, "CC"));
-    if (!queues.empty()) place(message, std::vector<Queue*>(queues.begin(), queues.end()));
+    if (!queues.empty())
+        place(message, std::vector<Queue*>(queues.begin(), queues.end()), burial.again);
 }
 
 void Protocol::send_to_dead_letter_exchange(const Burial& burial, Exchange& exchange) {
@@ -80,7 +84,8 @@ void Protocol::send_to_dead_letter_exchange(const Burial& burial, Exchange& exch
     if (burial.routing_key) death.dead_letter_routing_key = *burial.routing_key;
     const DeadLetter letter = dead_letter_from(*burial.entry.message, death);
     std::vector<Queue*> takers;
-    if (find_takers(letter, exchange, takers) && !takers.empty()) place(letter.message, takers);
+    if (find_takers(letter, exchange, takers) && !takers.empty())
+        place(letter.message, takers, burial.again);
 }
 
 bool Protocol::find_takers(const DeadLetter& letter, Exchange& exchange,

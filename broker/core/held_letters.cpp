@@ -47,7 +47,7 @@ bool Protocol::send(Queue& queue, HeldLetter& letter) {
             all_took = false;
         return true;
     });
-    if (!takers.empty()) store(dead.message, takers);
+    if (!takers.empty()) store(dead.message, takers, queue.may_have_left_before(letter.entry));
     if (all_took) return true;
     for (const Queue* taker : takers) letter.taken_by.push_back(taker->id());
     return false;

@@ -37,6 +37,7 @@ void Protocol::finish_recovery(RecordNumber last_number) {
     transaction_left_ = 0;
     transaction_records_.clear();
     last_record_ = last_number;
+    recovered_at_ = now_;
     state_.finish_replay(last_was_stopped_);
     if (state_.vhosts().empty()) {
         commit(VhostPut{"/", "Default virtual host", {}});
@@ -414,8 +415,9 @@ void Protocol::store_until(const MessageRef& message, Queue& queue, Time due) {
     state_.living(*message, last_stored_);
 }
 
-Entry Protocol::entry_for(const MessageRef& message, Queue& queue) {
+Entry Protocol::entry_for(const MessageRef& message, Queue& queue, bool again) {
     Entry entry{message, queue.take_position()};
+    entry.redelivered = again;
     auto ttl = message->ttl_millis();
     if (const auto of_queue = queue.settings().message_ttl_millis)
         ttl = ttl ? std::min(*ttl, *of_queue) : *of_queue;
@@ -433,19 +435,19 @@ void Protocol::enter(Queue& queue, Entry&& entry) {
     list_if_pageable(queue);
 }
 
-void Protocol::store(const MessageRef& message, std::span<Queue* const> queues) {
+void Protocol::store(const MessageRef& message, std::span<Queue* const> queues, bool again) {
     if (std::any_of(queues.begin(), queues.end(),
                     [](const Queue* queue) { return queue->stream != nullptr; })) [[unlikely]]
-        return store_with_streams(message, queues);
+        return store_with_streams(message, queues, again);
     if (!message->is_persistent()) {
-        for (Queue* queue : queues) enter(*queue, entry_for(message, *queue));
+        for (Queue* queue : queues) enter(*queue, entry_for(message, *queue, again));
         return;
     }
     MessageStored stored;
     for (Queue* queue : queues) {
-        Entry entry = entry_for(message, *queue);
+        Entry entry = entry_for(message, *queue, again);
         if (queue->is_recorded()) {
-            const Place place{queue->id(), entry.position, entry.expires_at};
+            const Place place{queue->id(), entry.position, entry.expires_at, 0, again};
             if (message->notes.durable.empty())
                 stored.first = place;
             else

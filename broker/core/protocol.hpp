@@ -179,11 +179,12 @@ private:
     void commit(Record record);
     // Notes a record that State knows of already.
     RecordNumber note(Record record);
-    // Puts a message into queues that take it.
-    void store(const MessageRef& message, std::span<Queue* const> queues);
+    // Puts a message into queues that take it. `again`: it may have been there, and delivered,
+    // before a crash.
+    void store(const MessageRef& message, std::span<Queue* const> queues, bool again = false);
     // Into the one queue that holds it until it is due.
     void store_until(const MessageRef& message, Queue& queue, Time due);
-    Entry entry_for(const MessageRef& message, Queue& queue);
+    Entry entry_for(const MessageRef& message, Queue& queue, bool again);
     void enter(Queue& queue, Entry&& entry);
     // An entry has left the queue for good.
     void forget(Queue& queue, Entry& entry) {
@@ -273,7 +274,7 @@ private:
     // Has the queue no room for it, or has it already?
     bool refuses(Queue& queue, const Message& message);
     // Into the queues with limits minded; false: one of them refused it.
-    bool place(const MessageRef& message, std::span<Queue* const> queues);
+    bool place(const MessageRef& message, std::span<Queue* const> queues, bool again = false);
     bool is_repeated(Queue& queue, const Message& message);
     // Holds back what an exchange delays; false: the message is due now.
     bool delay(const MessageRef& message, Exchange& exchange, ByteView headers);
@@ -384,7 +385,8 @@ private:
 
     // --- Streams (streams.cpp) ---------------------------------------------------------------------
 
-    void store_with_streams(const MessageRef& message, std::span<Queue* const> queues);
+    void store_with_streams(const MessageRef& message, std::span<Queue* const> queues,
+                            bool again);
     void append(Queue& queue, const PagedEntry& entry, const MessageRef& message);
     void keep_in_memory(Queue& queue, StreamSegment& segment, std::size_t index,
                         const MessageRef& message, bool has_offset);
@@ -507,6 +509,7 @@ private:
         std::optional<std::string> routing_key;
         Entry entry;
         DeathReason reason = DeathReason::rejected;
+        bool again = false;   // what it becomes may have been delivered before a crash
         bool is_held = false; // until somebody takes it
         bool is_delayed = false; // not dead, but due: `exchange` is the one that held it back
     };
@@ -525,6 +528,7 @@ private:
 
     Turn* turn_ = nullptr;
     Time now_{};
+    Time recovered_at_{};
     TurnNumber turn_number_ = 1; // of the turn that is being made
     TurnNumber durable_up_to_ = 0;
     RecordNumber last_record_ = 0;

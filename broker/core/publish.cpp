@@ -286,12 +286,12 @@ bool Protocol::refuses(Queue& queue, const Message& message) {
     return queue.deduplicator && is_repeated(queue, message);
 }
 
-bool Protocol::place(const MessageRef& message, std::span<Queue* const> queues) {
+bool Protocol::place(const MessageRef& message, std::span<Queue* const> queues, bool again) {
     // Almost always every queue takes it, and then nothing is copied.
     const auto first = std::find_if(queues.begin(), queues.end(),
                                     [&](Queue* queue) { return refuses(*queue, *message); });
     if (first == queues.end()) {
-        store(message, queues);
+        store(message, queues, again);
         return true;
     }
     std::vector<Queue*> takers(queues.begin(), first);
@@ -310,7 +310,7 @@ bool Protocol::place(const MessageRef& message, std::span<Queue* const> queues) 
             bury(queue, Entry{message}, DeathReason::maxlen);
         }
     }
-    store(message, takers);
+    store(message, takers, again);
     return all_took;
 }
 

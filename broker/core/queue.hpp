@@ -175,6 +175,12 @@ public:
     bool is_redelivered(const PagedEntry& entry) const {
         return entry.redelivered || entry.position < redelivered_below_;
     }
+    // Then it may have left before the crash, too, without the journal hearing of it in time, and
+    // what it becomes may have been delivered. The mark of such a one counts no delivery.
+    bool may_have_left_before(const Entry& entry) const {
+        return (entry.position != 0 && entry.position < redelivered_below_) ||
+               (entry.redelivered && entry.delivery_count == 0);
+    }
 
     std::uint64_t paged() const { return paged_; }
     std::uint64_t resident() const { return ready_ - paged_; }

@@ -30,7 +30,8 @@ std::string not_understood(const amqp::FieldValue& value) {
 // --- Appending -----------------------------------------------------------------------------------
 
 // Where at least one of the queues is a stream: it stores what is not persistent, too.
-void Protocol::store_with_streams(const MessageRef& message, std::span<Queue* const> queues) {
+void Protocol::store_with_streams(const MessageRef& message, std::span<Queue* const> queues,
+                                  bool again) {
     MessageStored stored;
     bool has_first = false;
     const auto add = [&](const Place& place) {
@@ -45,9 +46,9 @@ void Protocol::store_with_streams(const MessageRef& message, std::span<Queue* co
             add({queue->id(), queue->take_position(), queue->stream->take_time(now_)});
             continue;
         }
-        Entry entry = entry_for(message, *queue);
+        Entry entry = entry_for(message, *queue, again);
         if (message->is_persistent() && queue->is_recorded()) {
-            const Place place{queue->id(), entry.position, entry.expires_at};
+            const Place place{queue->id(), entry.position, entry.expires_at, 0, again};
             add(place);
             message->notes.durable.add(place);
         }

@@ -212,8 +212,6 @@ void Promises::found(Key key, QueueIndex in) {
     Copy& copy = known->second;
     if (copy.is_there) complain(name(key) + " is there twice");
     copy.is_there = true;
-    // Back in its queue, it has yet to become the dead letter that was delivered.
-    if (in != dead_letters) copy.was_given[1] = false;
     if (!copy.is_persistent) complain(name(key) + " is there though it was transient");
     if (in == dead_letters && key.second != dead_letters) {
         if (!keeps_dead_[key.second]) complain(name(key) + " is a dead letter");
