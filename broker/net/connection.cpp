@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -23,6 +24,8 @@ namespace {
 constexpr std::size_t idle_buffer_bytes = 4096;
 // How often a connection without heartbeats is looked at, for that.
 constexpr auto pause_without_heartbeat = std::chrono::seconds(30);
+// A table of tiny fields grows about so much when it is decoded.
+constexpr std::size_t decoded_bytes_per_byte = 16;
 
 std::string name_of(const Connection::Socket& socket) {
     ErrorCode error;
@@ -257,10 +260,11 @@ void Connection::open() {
     opened.heartbeat_seconds = agreed.heartbeat_seconds;
     opened.capabilities = agreed.capabilities;
     opened.client_properties = std::move(agreed.client_properties);
+    const std::size_t properties_bytes = agreed.client_properties_bytes;
     handshake_.reset();
     log::debug("broker", "connection opened", {{"name", name_}, {"user", opened.user}});
     around_.inlet.begin();
-    around_.inlet.apply(std::move(opened));
+    around_.inlet.apply(std::move(opened), properties_bytes * decoded_bytes_per_byte);
     around_.inlet.end();
 }
 
@@ -288,14 +292,7 @@ void Connection::go_on() {
     if (!is_reading_ && !awaits_input_ && may_read() && !waits_for_inlet()) {
         awaits_input_ = true;
         ++handlers_;
-        const auto handler = [this](const ErrorCode& error) { on_readable(error); };
-        // TLS may hold more than was taken from it.
-        if (tls_ && tls_->may_have_more())
-            asio::post(socket_.get_executor(), [handler] { handler({}); });
-        else
-            socket_.async_wait(tls_ && tls_->reading_waits_for_writing() ? Socket::wait_write
-                                                                         : Socket::wait_read,
-                               handler);
+        await_input();
     }
     if (writer_is_busy_ && !awaits_space_) {
         awaits_space_ = true;
@@ -304,6 +301,22 @@ void Connection::go_on() {
                                                                      : Socket::wait_write,
                            [this](const ErrorCode& error) { on_writable(error); });
     }
+}
+
+void Connection::await_input() {
+    if (!tls_) {
+        socket_.async_read_some(
+            asio::buffer(first_bytes_),
+            [this](const ErrorCode& error, std::size_t first) { on_input(error, first); });
+        return;
+    }
+    const auto handler = [this](const ErrorCode& error) { on_input(error, 0); };
+    // TLS may hold more than was taken from it.
+    if (tls_->may_have_more())
+        asio::post(socket_.get_executor(), [handler] { handler({}); });
+    else
+        socket_.async_wait(
+            tls_->reading_waits_for_writing() ? Socket::wait_write : Socket::wait_read, handler);
 }
 
 // The handlers come back before serve() goes on, which ends with the object's life.
@@ -322,14 +335,15 @@ bool Connection::is_back() {
     return !is_finishing_;
 }
 
-void Connection::on_readable(const ErrorCode& error) {
+// `first` bytes are in first_bytes_ already; 0: none, but there is something to read.
+void Connection::on_input(const ErrorCode& error, std::size_t first) {
     awaits_input_ = false;
     if (!is_back()) return;
     if (error) {
         is_lost_ = true;
-    } else if (may_read()) {
+    } else if (first != 0 || (may_read() && !waits_for_inlet())) {
         is_reading_ = true;
-        read_what_is_there();
+        read_what_is_there(first);
         is_reading_ = false;
     }
     go_on();
@@ -376,20 +390,30 @@ std::span<std::byte> Connection::space_to_read() {
     return reader_.writable();
 }
 
-void Connection::read_what_is_there() {
-    for (int round = 0; round < around_.options.reads_in_a_row_max; ++round) {
+void Connection::read_what_is_there(std::size_t first) {
+    ByteView waiting(first_bytes_.data(), first);
+    // When they did not fill their place, there is no more.
+    bool is_all = first != 0 && first < first_bytes_.size();
+    // What came while reading was stopped is taken, and no more.
+    if (first != 0 && (!may_read() || waits_for_inlet())) is_all = true;
+    for (int round = 0; round < around_.options.reads_in_a_row_max || !waiting.empty(); ++round) {
         const auto space = space_to_read();
-        ErrorCode error;
-        const std::size_t got = read_some(space, error);
-        if (error) {
-            is_lost_ = error != asio::error::would_block;
-            break;
+        std::size_t got = std::min(waiting.size(), space.size());
+        std::copy_n(waiting.begin(), got, space.begin());
+        waiting = waiting.subspan(got);
+        if (!is_all && got < space.size()) {
+            ErrorCode error;
+            got += read_some(space.subspan(got), error);
+            is_lost_ = error && error != asio::error::would_block;
+            if (got == 0) break;
         }
         ++reads_;
-        if (has_no_frames_) continue;
-        reader_.written(got);
-        take_frames();
-        if (got < space.size() || is_over() || !may_read() || waits_for_inlet()) break;
+        if (!has_no_frames_) {
+            reader_.written(got);
+            take_frames();
+        }
+        if (!waiting.empty()) continue;
+        if (is_all || got < space.size() || is_over() || !may_read() || waits_for_inlet()) break;
     }
     give_chunk();
 }
@@ -496,7 +520,8 @@ bool Connection::take_method(const amqp::Frame& frame) {
         flush();
     } else {
         asked_to_close_ |= std::holds_alternative<amqp::ConnectionClose>(*method);
-        around_.inlet.apply(core::MethodReceived{id_, frame.channel, std::move(*method)});
+        around_.inlet.apply(core::MethodReceived{id_, frame.channel, std::move(*method)},
+                            frame.payload.size() * decoded_bytes_per_byte);
     }
     return true;
 }

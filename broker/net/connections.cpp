@@ -32,7 +32,6 @@ std::size_t Connections::thread_of(core::ConnectionId id) {
 
 void Connections::enter(Connection& connection) {
     present_.insert(&connection);
-    ++size_;
 }
 
 core::ConnectionId Connections::add(Connection& connection) {

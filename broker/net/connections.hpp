@@ -30,13 +30,16 @@ public:
     static std::size_t thread_of(core::ConnectionId id);
     const baton::net::asio::any_io_executor& executor() const { return executor_; }
 
+    // Any thread: one more is on its way and will enter. Counted from here on, so that whoever deals
+    // connections out sees at once what it did.
+    void expect() { ++size_; }
     // Every connection while it exists, logged in or not.
     void enter(Connection& connection);
     void leave(Connection& connection);
     // The connection gets an id and with it commands.
     core::ConnectionId add(Connection& connection);
     void remove(core::ConnectionId id);
-    // Any thread: how many there are, or were a moment ago.
+    // Any thread: how many there are and how many are on their way.
     std::size_t size() const { return size_.load(); }
     // Called when the last connection has left; empty: nobody wants to know. To be set before the
     // first one comes.
@@ -76,7 +79,7 @@ private:
     std::vector<Slot> slots_;
     std::vector<std::uint32_t> free_;
     std::set<Connection*> present_;
-    std::atomic<std::size_t> size_{0}; // of present_
+    std::atomic<std::size_t> size_{0}; // of present_ and of those on their way
     std::vector<amqp::FrameReader::Chunk> chunks_;
     std::function<void()> when_empty_;
     std::uint64_t next_serial_ = 1;

@@ -100,7 +100,10 @@ void Handshake::take(const amqp::Frame& frame, amqp::Buffer& out) {
     const auto* open = std::get_if<amqp::ConnectionOpen>(&*method);
     switch (state_) {
     case State::expects_start_ok:
-        if (start_ok != nullptr) return take(*start_ok, out);
+        if (start_ok != nullptr) {
+            agreement_.client_properties_bytes = frame.payload.size();
+            return take(*start_ok, out);
+        }
         break;
     case State::expects_tune_ok:
         if (tune_ok != nullptr) return take(*tune_ok, out);

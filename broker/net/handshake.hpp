@@ -38,6 +38,7 @@ struct Agreement {
     std::uint16_t heartbeat_seconds = 0;
     core::ClientCapabilities capabilities;
     amqp::FieldTable client_properties;
+    std::size_t client_properties_bytes = 0; // on the wire, more or less
 };
 
 class Handshake {

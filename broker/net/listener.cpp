@@ -82,15 +82,18 @@ Awaitable<> Listener::accept() {
         const Surroundings& around = least_busy();
         const auto& executor = around.connections.executor();
         auto socket = co_await acceptor_.async_accept(executor, as_result);
+        // The broker stops, and those that are not logged in have been dropped already.
+        if (!acceptor_.is_open()) break;
         if (socket) {
             auto tls = certificates_ == nullptr ? nullptr : certificates_->current();
+            around.connections.expect();
             asio::co_spawn(executor, serve(std::move(*socket), around, std::move(tls)), report);
-        } else if (acceptor_.is_open() && socket.error() != asio::error::connection_aborted) {
+        } else if (socket.error() != asio::error::connection_aborted) {
             log::error("broker", "cannot accept a connection; trying again",
                        {{"error", socket.error().message()}});
             co_await baton::net::sleep_for(std::chrono::seconds(1));
         }
-        if (acceptor_.is_open() && !has_room()) co_await wait_for_room();
+        if (!has_room()) co_await wait_for_room();
     }
 }
 

@@ -23,13 +23,18 @@ public:
     void add(const core::AckReceived& event) { entries_.emplace_back(event); }
     void add(const core::NackReceived& event) { entries_.emplace_back(event); }
     void add(const core::Written& event) { entries_.emplace_back(event); }
-    void add(core::Event event) {
+    // `bytes`: what the event holds beyond its own size, more or less.
+    void add(core::Event event, std::uint64_t bytes) {
         entries_.emplace_back(std::make_unique<core::Event>(std::move(event)));
+        content_bytes_ += sizeof(core::Event) + bytes;
     }
 
     bool empty() const { return entries_.empty(); }
     // What it costs in memory, more or less.
-    std::uint64_t bytes() const { return content_bytes_ + entries_.size() * sizeof(Entry); }
+    std::uint64_t bytes() const {
+        return sizeof(EventBatch) + first_memory_bytes + content_bytes_ +
+               entries_.size() * sizeof(Entry);
+    }
 
     // In the order they came. Once.
     void apply_to(core::Broker& broker, Time now, core::Turn& turn);
@@ -44,8 +49,10 @@ private:
     using Entry = std::variant<Publish, core::AckReceived, core::NackReceived, core::Written,
                                std::unique_ptr<core::Event>>;
 
+    static constexpr std::size_t first_memory_bytes = 1024;
+
     std::vector<Entry> entries_;
-    std::pmr::monotonic_buffer_resource memory_{4096};
+    std::pmr::monotonic_buffer_resource memory_{first_memory_bytes};
     std::uint64_t content_bytes_ = 0;
 };
 

@@ -37,10 +37,9 @@ void Inlet::hand_in() {
 // Either this sees what give_back() took away, or give_back() sees that somebody waits.
 bool Inlet::is_full() {
     if (on_the_way_.load(std::memory_order_relaxed) < window_ || !batch_) return false;
+    // It stays set when there is room after all: others may wait, and a call too many harms nobody.
     waits_.store(true);
-    if (on_the_way_.load() >= window_) return true;
-    waits_.store(false);
-    return false;
+    return on_the_way_.load() >= window_;
 }
 
 void Inlet::give_back(std::unique_ptr<EventBatch> batch) {

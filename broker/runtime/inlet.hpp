@@ -52,9 +52,10 @@ public:
         else
             core_.broker().written(event);
     }
-    void apply(core::Event event) {
+    // `bytes`: what the event holds beyond its own size, more or less.
+    void apply(core::Event event, std::uint64_t bytes = 0) {
         if (batch_)
-            batch_->add(std::move(event));
+            batch_->add(std::move(event), bytes);
         else
             core_.broker().apply(std::move(event), core_.now(), core_.turn());
     }

@@ -1,3 +1,4 @@
+#include "base/thread.hpp"
 #include "broker/runtime/inlet.hpp"
 
 #include <gtest/gtest.h>
@@ -158,6 +159,39 @@ TEST_F(FromAnotherThread, NobodyIsResumedWhoDidNotWait) {
     inlet.end();
     run();
     EXPECT_EQ(resumes, 0);
+}
+
+// Two connections of a thread look whether the inlet is full, and one of them waits. What the other one
+// sees must not make its resume go lost.
+TEST_F(FromAnotherThread, NoResumeIsLostWhenSeveralLookAtTheSameTime) {
+    Mailbox<int> resumed;
+    std::atomic<bool> ends{false};
+    Inlet busy{loop, 100'000, [&] { resumed.put(1); }};
+    Thread core_thread("core", [&] {
+        while (!ends)
+            loop.run_posted();
+    });
+    for (int round = 0; round < 500; ++round) {
+        do {
+            busy.begin();
+            core::PublishReceived nobodys;
+            nobodys.connection = connection;
+            nobodys.channel = 1;
+            nobodys.routing_key = "nowhere";
+            const std::string body(20'000, 'x');
+            const std::string properties(2, '\0');
+            nobodys.properties = as_bytes(properties);
+            nobodys.body = as_bytes(body);
+            busy.publish(nobodys);
+            busy.end();
+        } while (!busy.is_full());
+        while (busy.is_full()) {
+        }
+        ASSERT_FALSE(resumed.take(std::chrono::seconds(10)).empty()) << "round " << round;
+        (void)resumed.take_now();
+    }
+    ends = true;
+    core_thread.join();
 }
 
 } // namespace
