@@ -478,7 +478,14 @@ journal::JournalListener BrokerService::Inside::journal_listener() {
                     log::info("broker", "there is space for the journal again");
                 post([this, full] { core_.apply(core::AlarmChanged{core::Alarm::disk, full}); });
             },
-        .failed = options_.on_disk_failure ? options_.on_disk_failure : end_process};
+        .lags =
+                [this, post] {
+                    post([this] {
+                        core_.apply(
+                            core::AlarmChanged{core::Alarm::journal, journal_thread_->lags()});
+                    });
+                },
+            .failed = options_.on_disk_failure ? options_.on_disk_failure : end_process};
 }
 
 // Users of the configuration replace those of the same name in the journal.

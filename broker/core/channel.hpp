@@ -135,6 +135,7 @@ struct Connection {
     bool closing = false;   // ignores everything until ConnectionLost
     bool publishes = false; // has published: the one alarms stop
     bool paused = false;
+    bool was_told_blocked = false; // connection.blocked, and not yet unblocked
     bool counted = false;   // towards the limits of its user and virtual host
     std::vector<std::unique_ptr<Channel>> channels; // by number; index 0 is never used
 

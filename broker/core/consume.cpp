@@ -242,7 +242,8 @@ void Protocol::on(Channel& channel, const amqp::BasicGet& method) {
     if (queue->ready() != 0) serve(*queue); // whoever waits longer comes first; expiry
     if (queue->ready() == 0) return reply(channel, amqp::BasicGetEmpty{});
 
-    if (!queue->has_front()) return wait_for_front(channel, *queue, method.no_ack);
+    if (!queue->has_front() || !has_room_for_gets(*channel.connection))
+        return wait_with_get(channel, *queue, method.no_ack);
     give(channel, *queue, method.no_ack);
 }
 

@@ -1,7 +1,10 @@
 // Back-pressure, both ways. Outward: a connection whose outbox is full gets no deliveries until
 // bytes have reached its socket. Inward: while an alarm stands, or too much is stored, connections
-// that publish are not read from; they are told, if they understand.
+// that publish are not read from; they are told, if they understand. That the journal lags is no
+// alarm for clients: it is over soon, and only slows them down.
 #include "broker/core/protocol.hpp"
+
+#include <utility>
 
 namespace baton::broker::core {
 
@@ -13,9 +16,9 @@ void Protocol::on(const Written& event) {
     Connection* connection = find(event.connection);
     if (connection == nullptr) return;
     connection->outbox_bytes -= std::min(connection->outbox_bytes, event.bytes);
-    if (!connection->consumers_wait_for_outbox ||
-        connection->outbox_bytes > options_.outbox_bytes_max)
-        return;
+    if (connection->outbox_bytes > options_.outbox_bytes_max) return;
+    if (connection->waiting_channels != 0) answer_waiting_gets(*connection);
+    if (!connection->consumers_wait_for_outbox) return;
     connection->consumers_wait_for_outbox = false;
     for (auto& channel : connection->channels)
         if (channel != nullptr && !channel->closing) wake_all(*channel);
@@ -32,13 +35,14 @@ void Protocol::watch_stored_bytes() {
     if (stored < options_.stored_bytes_low) too_many_bytes_ = false;
     if (alarms_[static_cast<std::size_t>(Alarm::disk)])
         return set_publishers_wait(true, "low on disk");
-    const bool wait = too_many_bytes_ || alarms_[static_cast<std::size_t>(Alarm::memory)] ||
-                      alarms_[static_cast<std::size_t>(Alarm::journal)];
-    set_publishers_wait(wait, "low on memory");
+    if (too_many_bytes_ || alarms_[static_cast<std::size_t>(Alarm::memory)])
+        return set_publishers_wait(true, "low on memory");
+    set_publishers_wait(alarms_[static_cast<std::size_t>(Alarm::journal)], nullptr);
 }
 
 void Protocol::set_publishers_wait(bool wait, const char* reason) {
-    if (wait == publishers_wait_) return;
+    const bool has_reason_now = wait && wait_reason_ == nullptr && reason != nullptr;
+    if (wait == publishers_wait_ && !has_reason_now) return;
     publishers_wait_ = wait;
     wait_reason_ = reason;
     for (auto& [id, connection] : connections_) {
@@ -47,7 +51,7 @@ void Protocol::set_publishers_wait(bool wait, const char* reason) {
             pause_publisher(*connection);
         } else if (connection->paused) {
             connection->paused = false;
-            if (connection->told.capabilities.connection_blocked)
+            if (std::exchange(connection->was_told_blocked, false))
                 say(*connection, TellUnblocked{});
             resume_reading(*connection);
         }
@@ -62,11 +66,11 @@ void Protocol::resume_reading(Connection& connection) {
 // A connection that publishes; whether it must wait depends on how the broker is.
 void Protocol::pause_publisher(Connection& connection) {
     connection.publishes = true;
-    if (!publishers_wait_ || connection.paused) return;
-    connection.paused = true;
-    if (connection.told.capabilities.connection_blocked)
+    if (!publishers_wait_) return;
+    if (wait_reason_ != nullptr && connection.told.capabilities.connection_blocked &&
+        !std::exchange(connection.was_told_blocked, true))
         say(connection, TellBlocked{wait_reason_});
-    say(connection, PauseReading{});
+    if (!std::exchange(connection.paused, true)) say(connection, PauseReading{});
 }
 
 } // namespace baton::broker::core

@@ -5,7 +5,7 @@
 //   topology.cpp     exchange.* and queue.*
 //   publish.cpp      basic.publish, confirm.select, returns
 //   consume.cpp      basic.consume, cancel, get, qos, flow
-//   waiting_gets.cpp basic.get of a message that is not in memory
+//   waiting_gets.cpp basic.get of a message that is not in memory, or that finds no room
 //   settle.cpp       basic.ack, nack, reject, recover
 //   transaction.cpp  tx.*
 //   deliver.cpp      who gets the next message; time
@@ -304,11 +304,15 @@ private:
 
     // --- Waiting for the message of a basic.get (waiting_gets.cpp) ----------------------------------
 
-    void wait_for_front(Channel& channel, Queue& queue, bool no_ack);
+    void wait_with_get(Channel& channel, Queue& queue, bool no_ack);
     // Until the channel goes on.
     void hold(Channel& channel, const PublishReceived& event);
     void hold(Channel& channel, HeldEvent event);
     void answer_waiting_gets(Queue& queue);
+    void answer_waiting_gets(const Connection& connection);
+    bool has_room_for_gets(const Connection& connection) const {
+        return connection.outbox_bytes <= options_.outbox_bytes_max;
+    }
     void go_on_with_answered();
     void go_on(const ChannelKey& key);
     // Nobody hears the answers any more; what was sent behind them counts all the same.
@@ -562,7 +566,7 @@ private:
     bool alarms_[3] = {false, false, false};
     bool too_many_bytes_ = false;
     bool publishers_wait_ = false;
-    const char* wait_reason_ = "";
+    const char* wait_reason_ = nullptr; // null: one that clients are not told
 
     std::deque<SegmentSealed> sealed_;
     std::uint64_t sealed_bytes_ = 0;

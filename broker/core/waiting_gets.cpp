@@ -1,6 +1,7 @@
-// A basic.get whose message is not in memory is answered when it is. Until then its channel stands
-// still: what the client sends on it meanwhile is held and happens behind the answer, as if it had
-// come then. Too much of it, and the connection is not read from.
+// A basic.get whose message is not in memory is answered when it is; one of a connection that has not
+// taken what it got before, when it has. Until then its channel stands still: what the client sends
+// on it meanwhile is held and happens behind the answer, as if it had come then. Too much of it, and
+// the connection is not read from.
 #include "broker/core/protocol.hpp"
 
 #include "amqp/method_codec.hpp"
@@ -36,7 +37,7 @@ std::uint64_t bytes_of(const Event&) {
 
 // --- Waiting -------------------------------------------------------------------------------------
 
-void Protocol::wait_for_front(Channel& channel, Queue& queue, bool no_ack) {
+void Protocol::wait_with_get(Channel& channel, Queue& queue, bool no_ack) {
     waiting_gets_.push_back({&queue, &channel, no_ack});
     channel.held = std::make_unique<std::deque<HeldEvent>>();
     channel.connection->waiting_channels += 1;
@@ -67,7 +68,8 @@ void Protocol::hold(Channel& channel, HeldEvent event) {
 void Protocol::answer_waiting_gets(Queue& queue) {
     for (std::size_t at = 0; at < waiting_gets_.size();) {
         const WaitingGet get = waiting_gets_[at];
-        if (get.queue != &queue) {
+        if (get.queue != &queue ||
+            (queue.ready() != 0 && !has_room_for_gets(*get.channel->connection))) {
             ++at;
             continue;
         }
@@ -79,6 +81,15 @@ void Protocol::answer_waiting_gets(Queue& queue) {
             give(*get.channel, queue, get.no_ack);
         answered_.emplace_back(get.channel->connection->told.connection, get.channel->number);
     }
+}
+
+// Bytes have reached its socket.
+void Protocol::answer_waiting_gets(const Connection& connection) {
+    std::vector<Queue*> queues;
+    for (const WaitingGet& get : waiting_gets_)
+        if (get.channel->connection == &connection) queues.push_back(get.queue);
+    for (Queue* queue : queues)
+        answer_waiting_gets(*queue);
 }
 
 void Protocol::go_on_with_answered() {

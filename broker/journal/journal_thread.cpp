@@ -10,12 +10,27 @@ using Clock = std::chrono::steady_clock;
 // How long to wait before asking a full disk again.
 constexpr auto retry_pause = std::chrono::milliseconds(500);
 
+// What may wait to be written; a disk writes it in a second or less. It is in memory and nobody
+// else counts it: its messages may have left their queues already.
+constexpr std::uint64_t waiting_bytes_high = 64 << 20;
+constexpr std::uint64_t waiting_bytes_low = waiting_bytes_high / 2;
+
+std::uint64_t weight_of(const JournalThread::Work& work) {
+    std::uint64_t bytes = work.records.size() * sizeof(core::Record);
+    for (const core::Record& record : work.records)
+        if (const auto* stored = std::get_if<core::MessageStored>(&record);
+            stored != nullptr && stored->message)
+            bytes += stored->message->memory_size();
+    return bytes;
+}
+
 } // namespace
 
 JournalThread::JournalThread(std::unique_ptr<Journal> journal, std::unique_ptr<Pages> pages,
                              Directory& directory, JournalListener listener)
     : directory_(directory),
       failed_listener_(listener.failed),
+      lags_listener_(listener.lags),
       writer_(std::move(journal), std::move(pages), std::move(listener)) {
     preparer_ = Thread("journal-prepare", [this] { run_preparer(); });
     thread_ = Thread("journal", [this] { run(); });
@@ -26,7 +41,17 @@ JournalThread::~JournalThread() {
 }
 
 void JournalThread::put(Work work) {
+    const std::uint64_t bytes = weight_of(work);
+    const bool is_too_much = waiting_bytes_.fetch_add(bytes) + bytes > waiting_bytes_high;
+    // Before the work is there: the thread, done with it, takes it back.
+    const bool begins = is_too_much && !lags_.exchange(true);
     mailbox_.put(std::move(work));
+    if (begins && lags_listener_) lags_listener_();
+}
+
+void JournalThread::done_with(std::uint64_t bytes) {
+    const std::uint64_t left = waiting_bytes_.fetch_sub(bytes) - bytes;
+    if (left <= waiting_bytes_low && lags_.exchange(false) && lags_listener_) lags_listener_();
 }
 
 void JournalThread::stop() {
@@ -66,13 +91,17 @@ std::vector<JournalThread::Item> JournalThread::wait() {
 }
 
 Outcome<void> JournalThread::work_on(std::vector<Item> items) {
+    std::uint64_t bytes = 0;
     for (Item& item : items) {
-        if (auto* work = std::get_if<Work>(&item))
+        if (auto* work = std::get_if<Work>(&item)) {
+            bytes += weight_of(*work);
             writer_.take(std::move(*work));
-        else
+        } else {
             BATON_TRY(take(std::move(std::get<Prepared>(item))));
+        }
     }
     BATON_TRY(writer_.work());
+    done_with(bytes);
     wish_for_segment();
     return {};
 }

@@ -9,6 +9,7 @@
 #include "base/thread.hpp"
 #include "broker/journal/journal_writer.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <variant>
 
@@ -26,6 +27,9 @@ public:
 
     // Any thread, in the order of the turns.
     void put(Work work);
+    // Any thread: more waits to be written than should. The listener's `lags` is called when it
+    // changed, on either thread; two calls may overtake each other, so ask here what is true.
+    bool lags() const { return lags_.load(); }
     // Makes everything durable that was put, then ends. May be called twice.
     void stop();
 
@@ -46,8 +50,13 @@ private:
     void wish_for_segment();
     void fail(const Failure& failure);
 
+    void done_with(std::uint64_t bytes);
+
     Directory& directory_;
     std::function<void(const Failure&)> failed_listener_;
+    std::function<void()> lags_listener_;
+    std::atomic<std::uint64_t> waiting_bytes_{0}; // of records that were put and are not written
+    std::atomic<bool> lags_{false};
     Mailbox<Item> mailbox_;
     Mailbox<Journal::Wish> wishes_;
 

@@ -23,6 +23,8 @@ struct JournalListener {
         loaded;
     // True: no space for the next segment. False: there is again.
     std::function<void(bool)> disk_full;
+    // JournalThread::lags() changed. Also called on the thread that puts.
+    std::function<void()> lags;
     // The disk refused. What was not reported durable never will be; a product ends the process
     // here, because after a failed sync nobody knows what the disk holds.
     std::function<void(const Failure&)> failed;

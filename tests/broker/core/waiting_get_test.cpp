@@ -255,5 +255,53 @@ TEST(WaitingGets, AreHeardAsIfNothingWasOnTheDisk) {
     }
 }
 
+// --- For room ------------------------------------------------------------------------------------
+
+// A client that asks again and again for one large message must not make the broker hold it a thousand
+// times.
+TEST(GetWithoutRoom, WaitsUntilTheClientHasTakenWhatItGotBefore) {
+    Options options;
+    options.outbox_bytes_max = 1000;
+    Story story{options};
+    const auto tell = [&](const std::string& line) {
+        story.tell(line);
+        return heard(story.finish());
+    };
+    const std::string big(1200, 'x');
+    tell("queue q");
+    tell("publish key=q \"" + big + "\"");
+
+    ASSERT_EQ(tell("get q").size(), 1U);
+    EXPECT_EQ(tell("reject 1 requeue"), Lines{});
+    EXPECT_EQ(tell("get q"), Lines{});
+    EXPECT_EQ(tell("queue p"), Lines{}) << "behind the answer";
+    EXPECT_EQ(tell("written 10"), Lines{});
+
+    const Lines lines = tell("written 2000");
+    ASSERT_EQ(lines.size(), 2U);
+    EXPECT_TRUE(lines[0].starts_with("get-ok ch=1 tag=2 redelivered")) << lines[0];
+    EXPECT_EQ(lines[1], "say ch=1 queue.declare-ok{queue=p}");
+}
+
+TEST(GetWithoutRoom, IsToldAtOnceThatTheQueueIsEmpty) {
+    Options options;
+    options.outbox_bytes_max = 1000;
+    Story story{options};
+    const auto tell = [&](const std::string& line) {
+        story.tell(line);
+        return heard(story.finish());
+    };
+    tell("queue q");
+    tell("publish key=q \"" + std::string(1200, 'x') + "\"");
+    tell("publish key=q \"second\"");
+    ASSERT_EQ(tell("get q").size(), 1U);
+    EXPECT_EQ(tell("get q"), Lines{});
+
+    const Lines lines = tell("purge q ch=1.2");
+
+    EXPECT_NE(std::ranges::find(lines, "say ch=1 basic.get-empty{}"), lines.end());
+    EXPECT_EQ(tell("get q"), Lines{"say ch=1 basic.get-empty{}"});
+}
+
 } // namespace
 } // namespace baton::broker::core

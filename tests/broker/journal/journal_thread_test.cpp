@@ -18,7 +18,7 @@ namespace core = broker::core;
 
 // What the thread said, as a list that can be waited for.
 struct Said {
-    enum class Kind { durable, sealed, full, space, failed };
+    enum class Kind { durable, sealed, full, space, lags, failed };
     Kind kind;
     std::uint64_t number = 0;
 };
@@ -54,6 +54,7 @@ public:
                         loads.put({block, std::move(recorded), std::move(paged)});
                     },
                 .disk_full = [this](bool is_full) { said_.put({is_full ? full : space, 0}); },
+                .lags = [this] { said_.put({lags, 0}); },
                 .failed = [this](const Failure&) { said_.put({failed, 0}); }});
     }
 
@@ -171,6 +172,28 @@ TEST(JournalThread, ATurnNobodyWaitsForIsWrittenAndReportedWithTheNextSync) {
     story.put(2, 1, true);
 
     ASSERT_TRUE(story.hears(Said::Kind::durable, 2));
+}
+
+TEST(JournalThread, SaysThatItLagsWhenTooMuchWaitsAndWhenThatIsOver) {
+    SimDisk disk;
+    ThreadStory story(disk);
+    const std::vector<std::byte> body(1 << 20);
+    const core::MessageRef message = core::Message::make({.exchange = {},
+                                                          .routing_key = "q",
+                                                          .properties = {},
+                                                          .body = body,
+                                                          .body_owner = nullptr,
+                                                          .persistent = true,
+                                                          .priority = 0,
+                                                          .ttl_millis = {}});
+
+    story.put_messages(1, std::vector<core::MessageRef>(70, message));
+    ASSERT_TRUE(story.hears(Said::Kind::lags));
+    story.put(2, 1, true);
+    ASSERT_TRUE(story.hears(Said::Kind::durable, 2));
+
+    EXPECT_FALSE(story.thread->lags());
+    EXPECT_EQ(std::ranges::count(story.heard, Said::Kind::lags, &Said::kind), 2);
 }
 
 TEST(JournalThread, StoppingMakesEverythingDurable) {
