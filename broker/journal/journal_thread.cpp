@@ -41,8 +41,8 @@ JournalThread::~JournalThread() {
 }
 
 void JournalThread::put(Work work) {
-    const std::uint64_t bytes = weight_of(work);
-    const bool is_too_much = waiting_bytes_.fetch_add(bytes) + bytes > waiting_bytes_high;
+    work.bytes = weight_of(work);
+    const bool is_too_much = waiting_bytes_.fetch_add(work.bytes) + work.bytes > waiting_bytes_high;
     // Before the work is there: the thread, done with it, takes it back.
     const bool begins = is_too_much && !lags_.exchange(true);
     mailbox_.put(std::move(work));
@@ -91,17 +91,14 @@ std::vector<JournalThread::Item> JournalThread::wait() {
 }
 
 Outcome<void> JournalThread::work_on(std::vector<Item> items) {
-    std::uint64_t bytes = 0;
     for (Item& item : items) {
-        if (auto* work = std::get_if<Work>(&item)) {
-            bytes += weight_of(*work);
+        if (auto* work = std::get_if<Work>(&item))
             writer_.take(std::move(*work));
-        } else {
+        else
             BATON_TRY(take(std::move(std::get<Prepared>(item))));
-        }
     }
     BATON_TRY(writer_.work());
-    done_with(bytes);
+    done_with(writer_.take_written_bytes());
     wish_for_segment();
     return {};
 }

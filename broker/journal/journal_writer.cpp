@@ -136,6 +136,8 @@ Outcome<void> JournalWriter::write_waiting() {
         } else {
             BATON_TRY(journal_->write());
         }
+        for (const Work& work : in_batch_)
+            written_bytes_ += work.bytes;
         in_batch_.clear();
         report_sealed();
         bytes_.set(static_cast<std::int64_t>(journal_->bytes()));

@@ -10,6 +10,8 @@
 #include "broker/journal/journal.hpp"
 #include "broker/journal/pages.hpp"
 
+#include <utility>
+
 namespace baton::broker::journal {
 
 // Called by whoever drives the writer: on the journal thread.
@@ -49,6 +51,8 @@ public:
         std::vector<core::PageOut> pages_out;
         std::vector<core::Load> loads;
         std::vector<core::BlockId> pages_gone;
+        // What the records hold in memory; for take_written_bytes(), nothing else looks at it.
+        std::uint64_t bytes = 0;
     };
 
     // `journal` was opened with JournalOptions::prepares_segments off. `listener.failed` is not
@@ -74,6 +78,9 @@ public:
     // lost.
     Outcome<void> finish(Directory& directory);
 
+    // Work::bytes of what was written since the last call. Work that waits for a segment is not.
+    std::uint64_t take_written_bytes() { return std::exchange(written_bytes_, 0); }
+
     std::uint64_t syncs() const { return syncs_.value(); }
     std::uint64_t bytes() const { return static_cast<std::uint64_t>(bytes_.value()); }
 
@@ -98,6 +105,7 @@ private:
     std::vector<Paging> paging_;
     std::size_t appended_of_front_ = 0;
     std::vector<Work> in_batch_; // keeps bodies alive until they are written
+    std::uint64_t written_bytes_ = 0;
     core::TurnNumber last_turn_ = 0;
     core::TurnNumber reported_turn_ = 0;
     bool batch_needs_sync_ = false;
