@@ -88,6 +88,7 @@ journal::JournalListener SimBroker::listener() {
                         core_->apply(core::AlarmChanged{core::Alarm::disk, full});
                     });
                 },
+            .lags = {},
             .failed = [](const Failure&) {}};
 }
 
