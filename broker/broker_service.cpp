@@ -114,7 +114,8 @@ class BrokerService::Inside {
 public:
     explicit Inside(Options options)
         : options_(std::move(options)),
-          threads_("broker-io", thread_count(options_.io_threads)),
+          threads_("broker-io", thread_count(options_.io_threads),
+                   processor_limit() > 1 ? options_.net.spins : Duration::zero()),
           core_(core_options(), clock_, core_sinks()),
           alarm_(threads_.context(0)),
           stop_limit_(threads_.context(0)),

@@ -1,12 +1,47 @@
 // Starting and ending the I/O threads.
 #include "net/io_threads.hpp"
 
+#include "net/spin_policy.hpp"
+
 #include <algorithm>
+#include <chrono>
+#include <sched.h>
 #include <utility>
 
 namespace baton::net {
+namespace {
 
-IoThreads::IoThreads(std::string name, std::size_t count) {
+// True when it did something.
+bool spin(boost::asio::io_context& context, Duration limit) {
+    const auto until = std::chrono::steady_clock::now() + limit;
+    do {
+        if (context.poll_one() != 0) return true;
+        // Whoever has something for us may wait for this very processor.
+        ::sched_yield();
+    } while (!context.stopped() && std::chrono::steady_clock::now() < until);
+    return false;
+}
+
+// Ends when run() would.
+void run_spinning(boost::asio::io_context& context, Duration limit) {
+    SpinPolicy policy;
+    while (!context.stopped()) {
+        if (context.poll() != 0) continue;
+        if (context.stopped()) return;
+        if (policy.should_spin()) {
+            if (spin(context, limit)) {
+                policy.found_something();
+                continue;
+            }
+            policy.found_nothing();
+        }
+        context.run_one();
+    }
+}
+
+} // namespace
+
+IoThreads::IoThreads(std::string name, std::size_t count, Duration spins) {
     const std::size_t wanted = std::max<std::size_t>(count, 1);
     for (std::size_t index = 0; index < wanted; ++index) {
         // Hint 1: only one thread runs this context.
@@ -15,7 +50,12 @@ IoThreads::IoThreads(std::string name, std::size_t count) {
     }
     for (std::size_t index = 0; index < wanted; ++index)
         threads_.emplace_back(name + "-" + std::to_string(index),
-                              [context = contexts_[index].get()] { context->run(); });
+                              [context = contexts_[index].get(), spins] {
+                                  if (spins > Duration::zero())
+                                      run_spinning(*context, spins);
+                                  else
+                                      context->run();
+                              });
 }
 
 IoThreads::~IoThreads() {

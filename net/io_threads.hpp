@@ -3,6 +3,7 @@
 // destroyed.
 #pragma once
 
+#include "base/clock.hpp"
 #include "base/thread.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -17,8 +18,9 @@ namespace baton::net {
 
 class IoThreads {
 public:
-    // Threads run at once, named "<name>-0", "<name>-1", …; count is at least 1.
-    IoThreads(std::string name, std::size_t count);
+    // Threads run at once, named "<name>-0", "<name>-1", …; count is at least 1. A thread may look for
+    // more during `spins` before it sleeps, as long as that pays (spin_policy.hpp).
+    IoThreads(std::string name, std::size_t count, Duration spins = Duration::zero());
     ~IoThreads();
     IoThreads(const IoThreads&) = delete;
     IoThreads& operator=(const IoThreads&) = delete;

@@ -47,6 +47,9 @@ struct NetOptions {
     // Bytes in an outbox above which the connection is not read: it asks for more replies than it
     // takes.
     std::size_t unread_replies_bytes_max = 4 << 20;
+    // How long an I/O thread looks for more before it sleeps, as long as that pays: several times what
+    // an answer takes on one machine. Not with a single processor.
+    Duration spins = std::chrono::microseconds(60);
     // What may be on its way from one of several I/O threads to the core, in bytes. Above it, the
     // thread's connections are not read.
     std::uint64_t inlet_bytes_max = 1 << 20;

@@ -1,6 +1,8 @@
 // Wakeups, timeouts, errors as values and I/O threads, on real event loops and sockets.
+#include "base/mailbox.hpp"
 #include "net/awaitable.hpp"
 #include "net/io_threads.hpp"
+#include "net/spin_policy.hpp"
 #include "net/wakeup.hpp"
 #include "net/within.hpp"
 
@@ -8,6 +10,7 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <gtest/gtest.h>
 
@@ -146,6 +149,43 @@ TEST(IoThreads, EveryContextRunsOnItsOwnThread) {
     EXPECT_NE(first.get_future().get(), second.get_future().get());
     threads.stop();
     threads.stop();
+}
+
+TEST(IoThreads, AThreadThatSpinsWorksWaitsForTimersSleepsAndEnds) {
+    IoThreads threads("test", 1, std::chrono::microseconds(200));
+    Mailbox<int> box;
+    for (int round = 1; round <= 100; ++round) {
+        boost::asio::post(threads.context(0), [&, round] { box.put(round); });
+        EXPECT_EQ(box.take(std::chrono::seconds(10)), std::vector<int>{round});
+    }
+    boost::asio::steady_timer timer(threads.context(0), std::chrono::milliseconds(20));
+    timer.async_wait([&](const ErrorCode&) { box.put(101); });
+    EXPECT_EQ(box.take(std::chrono::seconds(10)), std::vector<int>{101});
+    timer.expires_after(std::chrono::milliseconds(20));
+    timer.async_wait([&](const ErrorCode&) { box.put(102); });
+
+    threads.drain();
+
+    EXPECT_EQ(box.take_now(), std::vector<int>{102});
+}
+
+TEST(SpinPolicy, SpinsAsLongAsItPaysAndRarelyWhenItDoesNot) {
+    SpinPolicy policy;
+    for (int sleep = 0; sleep < 1000; ++sleep) {
+        ASSERT_TRUE(policy.should_spin());
+        policy.found_something();
+    }
+    int spins = 0;
+    for (int sleep = 0; sleep < 6400; ++sleep)
+        if (policy.should_spin()) {
+            ++spins;
+            policy.found_nothing();
+        }
+    EXPECT_GE(spins, 100);
+    EXPECT_LE(spins, 106);
+    for (int sleep = 0; sleep <= SpinPolicy::pause_max; ++sleep)
+        if (policy.should_spin()) policy.found_something();
+    EXPECT_TRUE(policy.should_spin()) << "it pays again";
 }
 
 TEST(IoThreads, DrainWaitsForWorkThatIsLeft) {
