@@ -190,6 +190,8 @@ public:
     const std::vector<BoundAddress>& endpoints() const { return endpoints_; }
 
 private:
+    using Verdict = baton::net::Awaitable<std::optional<net::LoginVerdict>>;
+
     // What an I/O thread has of its own: the way of its connections to the core and back.
     struct Lane {
         // On the core's own thread.
@@ -213,10 +215,14 @@ private:
                    : 1 + std::min<std::size_t>(io_threads, net::Connections::threads_max);
     }
     bool is_alone() const { return threads_.size() == 1; }
+    template <typename Judge>
+    net::Surroundings surroundings(Lane& lane, Judge judge) {
+        return {options_.net,     options_.core.message_bytes_max, lane.inlet, lane.connections,
+                std::move(judge), options_.tls.login_from};
+    }
     void make_lanes();
     void hand_out(std::span<core::Command> commands);
-    baton::net::Awaitable<std::optional<net::LoginVerdict>>
-    ask_core_to_judge(asio::any_io_executor executor, net::Login login, bool is_loopback);
+    Verdict ask_core_to_judge(asio::any_io_executor executor, net::Login login, bool is_loopback);
     std::size_t connections() const;
     void drop_connections(bool all);
 
@@ -307,29 +313,19 @@ private:
 BrokerService::Inside::Lane::Lane(Inside& inside)
     : inlet(inside.core_),
       connections(inside.threads_.context(0).get_executor(), inlet, inside.options_.net, 0),
-      around{inside.options_.net,
-             inside.options_.core.message_bytes_max,
-             inlet,
-             connections,
-             [&inside](net::Login login, bool is_loopback)
-                 -> baton::net::Awaitable<std::optional<net::LoginVerdict>> {
-                 co_return inside.verify(login, is_loopback);
-             },
-             inside.options_.tls.login_from} {}
+      around(inside.surroundings(*this, [&inside](net::Login login, bool is_loopback) -> Verdict {
+          co_return inside.verify(login, is_loopback);
+      })) {}
 
 BrokerService::Inside::Lane::Lane(Inside& inside, asio::io_context& context, std::size_t number)
     : inlet(inside.core_, inside.options_.net.inlet_bytes_max,
             [this, &context] { asio::post(context, [this] { connections.resume(); }); }),
       connections(context.get_executor(), inlet, inside.options_.net, number),
-      around{inside.options_.net,
-             inside.options_.core.message_bytes_max,
-             inlet,
-             connections,
-             [&inside, &context](net::Login login, bool is_loopback) {
-                 return inside.ask_core_to_judge(context.get_executor(), std::move(login),
-                                                 is_loopback);
-             },
-             inside.options_.tls.login_from},
+      around(inside.surroundings(*this,
+                                 [&inside, &context](net::Login login, bool is_loopback) {
+                                     return inside.ask_core_to_judge(context.get_executor(),
+                                                                     std::move(login), is_loopback);
+                                 })),
       commands([this, &context] {
           asio::post(context, [this] {
               std::vector<core::Command> all = commands.take_now();
@@ -390,7 +386,7 @@ private:
 
 } // namespace
 
-baton::net::Awaitable<std::optional<net::LoginVerdict>>
+BrokerService::Inside::Verdict
 BrokerService::Inside::ask_core_to_judge(asio::any_io_executor executor, net::Login login,
                                          bool is_loopback) {
     // Shared, because the connection may end before the answer comes.
@@ -480,13 +476,12 @@ journal::JournalListener BrokerService::Inside::journal_listener() {
                 post([this, full] { core_.apply(core::AlarmChanged{core::Alarm::disk, full}); });
             },
         .lags =
-                [this, post] {
-                    post([this] {
-                        core_.apply(
-                            core::AlarmChanged{core::Alarm::journal, journal_thread_->lags()});
-                    });
-                },
-            .failed = options_.on_disk_failure ? options_.on_disk_failure : end_process};
+            [this, post] {
+                post([this] {
+                    core_.apply(core::AlarmChanged{core::Alarm::journal, journal_thread_->lags()});
+                });
+            },
+        .failed = options_.on_disk_failure ? options_.on_disk_failure : end_process};
 }
 
 // Users of the configuration replace those of the same name in the journal.

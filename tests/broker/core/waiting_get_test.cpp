@@ -257,16 +257,24 @@ TEST(WaitingGets, AreHeardAsIfNothingWasOnTheDisk) {
 
 // --- For room ------------------------------------------------------------------------------------
 
-// A client that asks again and again for one large message must not make the broker hold it a thousand
-// times.
-TEST(GetWithoutRoom, WaitsUntilTheClientHasTakenWhatItGotBefore) {
-    Options options;
-    options.outbox_bytes_max = 1000;
-    Story story{options};
-    const auto tell = [&](const std::string& line) {
+class GetWithoutRoom : public testing::Test {
+protected:
+    Lines tell(const std::string& line) {
         story.tell(line);
         return heard(story.finish());
-    };
+    }
+    static Options little_room() {
+        Options options;
+        options.outbox_bytes_max = 1000;
+        return options;
+    }
+
+    Story story{little_room()};
+};
+
+// A client that asks again and again for one large message must not make the broker hold it a thousand
+// times.
+TEST_F(GetWithoutRoom, WaitsUntilTheClientHasTakenWhatItGotBefore) {
     const std::string big(1200, 'x');
     tell("queue q");
     tell("publish key=q \"" + big + "\"");
@@ -283,14 +291,7 @@ TEST(GetWithoutRoom, WaitsUntilTheClientHasTakenWhatItGotBefore) {
     EXPECT_EQ(lines[1], "say ch=1 queue.declare-ok{queue=p}");
 }
 
-TEST(GetWithoutRoom, IsToldAtOnceThatTheQueueIsEmpty) {
-    Options options;
-    options.outbox_bytes_max = 1000;
-    Story story{options};
-    const auto tell = [&](const std::string& line) {
-        story.tell(line);
-        return heard(story.finish());
-    };
+TEST_F(GetWithoutRoom, IsToldAtOnceThatTheQueueIsEmpty) {
     tell("queue q");
     tell("publish key=q \"" + std::string(1200, 'x') + "\"");
     tell("publish key=q \"second\"");
