@@ -1,6 +1,7 @@
 #include "broker/runtime/core_loop.hpp"
 
 #include "amqp/method_codec.hpp"
+#include "tests/broker/runtime/support.hpp"
 
 #include <gtest/gtest.h>
 
@@ -13,12 +14,6 @@ namespace {
 namespace core = broker::core;
 using broker::runtime::CoreLoop;
 using broker::runtime::JournalWork;
-
-class StillClock final : public Clock {
-public:
-    Time now() const override { return time; }
-    Time time = time_from_micros(1'000'000);
-};
 
 class Running : public testing::Test {
 protected:
@@ -71,11 +66,6 @@ protected:
     std::optional<Time> alarm;
     int wakes = 0;
     const core::ConnectionId connection{1};
-    static core::Options options_with_a_user() {
-        core::Options options;
-        options.first_user_password_hash = "of guest";
-        return options;
-    }
     CoreLoop loop{options_with_a_user(),
                   clock,
                   {.commands =

@@ -1,5 +1,6 @@
 #include "base/thread.hpp"
 #include "broker/runtime/inlet.hpp"
+#include "tests/broker/runtime/support.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,11 +12,6 @@ namespace {
 namespace core = broker::core;
 using broker::runtime::CoreLoop;
 using broker::runtime::Inlet;
-
-class StillClock final : public Clock {
-public:
-    Time now() const override { return time_from_micros(1'000'000); }
-};
 
 // An inlet of another thread. Here both are one, and the test says when the core gets its turn.
 class FromAnotherThread : public testing::Test {
@@ -68,11 +64,6 @@ protected:
     int wakes = 0;
     int resumes = 0;
     std::vector<std::string> delivered;
-    static core::Options options_with_a_user() {
-        core::Options options;
-        options.first_user_password_hash = "of guest";
-        return options;
-    }
     CoreLoop loop{options_with_a_user(), clock,
                   {.commands =
                        [this](std::span<core::Command> commands) {
