@@ -1,6 +1,7 @@
 // What a broker would refuse of definitions, by the broker's own rules and without asking it.
 #include "broker/core/access.hpp"
 #include "broker/core/exchange.hpp"
+#include "broker/core/names.hpp"
 #include "broker/core/options.hpp"
 #include "broker/core/policy.hpp"
 #include "broker/core/queue_settings.hpp"
@@ -47,6 +48,7 @@ public:
     Outcome<void> operator()(const core::PutTopicPermission& wish) const {
         BATON_TRY(expect_user(wish.permission.user));
         BATON_TRY(expect_vhost(wish.permission.vhost));
+        BATON_TRY(core::check_name("an exchange", wish.permission.exchange));
         return expect_patterns({&wish.permission.write, &wish.permission.read});
     }
     Outcome<void> operator()(const core::PutPolicy& wish) const {
@@ -57,15 +59,20 @@ public:
     Outcome<void> operator()(const core::PutUserLimits& wish) const { return expect_user(wish.limits.user); }
     Outcome<void> operator()(const core::PutParameter& wish) const {
         if (!wish.parameter.vhost.empty()) BATON_TRY(expect_vhost(wish.parameter.vhost));
+        BATON_TRY(core::check_name("a parameter", wish.parameter.component));
         return expect_name("a parameter", wish.parameter.name);
     }
     Outcome<void> operator()(const core::DeclareExchange& wish) const {
         const auto& put = wish.exchange;
         BATON_TRY(expect_vhost(put.vhost));
+        BATON_TRY(core::check_name("an exchange", put.name));
+        BATON_TRY(core::check_arguments("an exchange", put.arguments));
         BATON_TRY(core::exchange_kind_from(put.type, put.arguments));
         const auto* alternate = put.arguments.find("alternate-exchange");
         if (alternate != nullptr && alternate->get<std::string>() == nullptr)
             return refused("'alternate-exchange' must be a text");
+        if (alternate != nullptr)
+            BATON_TRY(core::check_name("an alternate exchange", *alternate->get<std::string>()));
         return boost::system::in_place_value;
     }
     Outcome<void> operator()(const core::DeclareQueue& wish) const {
@@ -73,6 +80,7 @@ public:
         BATON_TRY(expect_name("a queue", wish.name));
         if (wish.name.starts_with("amq."))
             return refused(fmt::format("queue name '{}' contains reserved prefix 'amq.*'", wish.name));
+        BATON_TRY(core::check_arguments("a queue", wish.arguments));
         BATON_TRY(core::settings_from(wish.arguments, {wish.name, wish.vhost, wish.durable, false, wish.auto_delete},
                                       core::Options{}.quorum_delivery_limit));
         return boost::system::in_place_value;
@@ -80,6 +88,8 @@ public:
     Outcome<void> operator()(const core::Bind& wish) const {
         const auto& put = wish.binding;
         BATON_TRY(expect_vhost(put.vhost));
+        BATON_TRY(core::check_routing_key(put.routing_key));
+        BATON_TRY(core::check_arguments("a binding", put.arguments));
         const auto source = exchanges_.find({put.vhost, put.source});
         if (source == exchanges_.end()) return boost::system::in_place_value;
         const auto kind = core::exchange_kind_from(source->second, {});
@@ -94,7 +104,7 @@ public:
 private:
     static Outcome<void> expect_name(std::string_view what, const std::string& name) {
         if (name.empty()) return refused(fmt::format("{} needs a name", what));
-        return boost::system::in_place_value;
+        return core::check_name(what, name);
     }
     Outcome<void> expect_vhost(const std::string& name) const {
         if (!vhosts_.contains(name)) return refused(fmt::format("no vhost '{}'", name));

@@ -3,6 +3,7 @@
 #include "broker/core/protocol.hpp"
 
 #include "amqp/errors.hpp"
+#include "broker/core/names.hpp"
 
 #include <fmt/format.h>
 
@@ -41,6 +42,8 @@ Vhost* Protocol::vhost_or_answer(const AdministrationAsked& asked, std::string_v
 void Protocol::on(const AdministrationAsked& asked, const PutVhost& wish) {
     if (wish.vhost.name.empty())
         return answer(asked, Code::precondition_failed, "a virtual host needs a name");
+    if (const auto checked = check_name("a virtual host", wish.vhost.name); !checked)
+        return answer(asked, checked.error());
     commit(wish.vhost);
     answer(asked);
 }
@@ -81,6 +84,8 @@ void Protocol::on(const AdministrationAsked& asked, const RemoveVhost& wish) {
 void Protocol::on(const AdministrationAsked& asked, const PutUser& wish) {
     if (wish.user.name.empty())
         return answer(asked, Code::precondition_failed, "a user needs a name");
+    if (const auto checked = check_name("a user", wish.user.name); !checked)
+        return answer(asked, checked.error());
     commit(wish.user);
     answer(asked);
 }
@@ -118,6 +123,8 @@ void Protocol::on(const AdministrationAsked& asked, const PutTopicPermission& wi
         return answer(asked, Code::not_found, fmt::format("no user '{}'", permission.user));
     if (state_.vhost(permission.vhost) == nullptr)
         return answer(asked, Code::not_found, fmt::format("no vhost '{}'", permission.vhost));
+    if (const auto checked = check_name("an exchange", permission.exchange); !checked)
+        return answer(asked, checked.error());
     for (const std::string* pattern : {&permission.write, &permission.read})
         if (const auto checked = access_.check_pattern(*pattern); !checked)
             return answer(asked, Code::precondition_failed, checked.error().detail);
@@ -209,6 +216,9 @@ void Protocol::on(const AdministrationAsked& asked, const PutParameter& wish) {
     if (!parameter.vhost.empty() && vhost_or_answer(asked, parameter.vhost) == nullptr) return;
     if (parameter.name.empty())
         return answer(asked, Code::precondition_failed, "a parameter needs a name");
+    for (const std::string* name : {&parameter.name, &parameter.component})
+        if (const auto checked = check_name("a parameter", *name); !checked)
+            return answer(asked, checked.error());
     commit(parameter);
     answer(asked);
 }

@@ -45,7 +45,8 @@ void remember(FieldArray& deaths, const Death& death, const Message& message,
     if (same != deaths.items.end()) {
         FieldTable& table = *same->template get<FieldTable>();
         const std::int64_t count = table.integer("count").value_or(0);
-        table.set("count", FieldValue(count + 1));
+        // A client may have sent any number.
+        table.set("count", FieldValue(count < INT64_MAX ? count + 1 : count));
         std::rotate(deaths.items.begin(), same, same + 1);
         return;
     }

@@ -3,6 +3,7 @@
 #include "broker/core/policy.hpp"
 
 #include "amqp/errors.hpp"
+#include "broker/core/names.hpp"
 #include "broker/core/queue_settings.hpp"
 
 #include <fmt/format.h>
@@ -28,7 +29,10 @@ bool is_one_of(const FieldValue& value, std::initializer_list<std::string_view> 
 
 bool is_count(const FieldValue& value) { return value.integer().value_or(-1) >= 0; }
 bool is_positive(const FieldValue& value) { return value.integer().value_or(0) > 0; }
-bool is_text(const FieldValue& value) { return value.get<std::string>() != nullptr; }
+bool is_name(const FieldValue& value) {
+    const std::string* text = value.get<std::string>();
+    return text != nullptr && text->size() <= name_bytes_max;
+}
 bool is_anything(const FieldValue&) { return true; }
 
 bool is_overflow(const FieldValue& value) {
@@ -73,11 +77,11 @@ constexpr auto smaller = Merge::smaller_stands;
 constexpr auto given = Merge::first_stands;
 
 constexpr std::array<Setting, 26> settings{{
-    {"alternate-exchange", is_text, "is not a valid alternate exchange name"},
+    {"alternate-exchange", is_name, "is not a valid alternate exchange name"},
     {"consumer-timeout", is_positive, "is not a valid consumer timeout", smaller},
-    {"dead-letter-exchange", is_text, "is not a valid dead letter exchange name", given, false,
+    {"dead-letter-exchange", is_name, "is not a valid dead letter exchange name", given, false,
      true, true, false},
-    {"dead-letter-routing-key", is_text, "is not a valid dead letter routing key", given, false,
+    {"dead-letter-routing-key", is_name, "is not a valid dead letter routing key", given, false,
      true, true, false},
     {"dead-letter-strategy", is_strategy, "is not a valid dead letter strategy", given, false,
      false, true, false},
@@ -186,6 +190,8 @@ PolicyTarget target_from_queue(const FieldTable& arguments) {
 
 Outcome<void> check_policy(const PolicyPut& policy) {
     if (policy.name.empty()) return invalid("a policy needs a name");
+    BATON_TRY(check_name("a policy", policy.name));
+    BATON_TRY(check_arguments("a policy", policy.definition));
     const re2::RE2 pattern(policy.pattern, re2::RE2::Quiet);
     if (!pattern.ok())
         return invalid(fmt::format("pattern should be regular expression but is invalid: {}",

@@ -3,6 +3,7 @@
 #include "broker/core/queue_settings.hpp"
 
 #include "amqp/errors.hpp"
+#include "broker/core/names.hpp"
 
 #include <fmt/format.h>
 
@@ -64,6 +65,14 @@ Complaint not_text(const FieldValue& value) {
     return unacceptable(value);
 }
 
+// What becomes the routing key or the exchange of a message.
+Complaint not_name(const FieldValue& value) {
+    if (auto complaint = not_text(value)) return complaint;
+    const std::size_t bytes = value.get<std::string>()->size();
+    if (bytes <= name_bytes_max) return std::nullopt;
+    return fmt::format("\"{} bytes, where {} are the most AMQP can say\"", bytes, name_bytes_max);
+}
+
 Complaint not_bool(const FieldValue& value) {
     if (value.get<bool>() != nullptr) return std::nullopt;
     return unacceptable(value);
@@ -115,10 +124,11 @@ struct KnownArgument {
     Complaint (*complain)(const FieldValue&);
 };
 
-constexpr std::array<KnownArgument, 18> known_arguments{{
+constexpr std::array<KnownArgument, 19> known_arguments{{
     {"x-expires", bad_expires},
     {"x-message-ttl", bad_timer},
-    {"x-dead-letter-routing-key", not_text},
+    {"x-dead-letter-exchange", not_name},
+    {"x-dead-letter-routing-key", not_name},
     {"x-dead-letter-strategy", bad_strategy},
     {"x-max-length", not_negative},
     {"x-max-length-bytes", not_negative},
@@ -240,8 +250,14 @@ QueueSettings settings_from_checked(const FieldTable& arguments,
     const auto overflow = arguments.text("x-overflow");
     if (overflow == "reject-publish") settings.overflow = Overflow::reject_publish;
     if (overflow == "reject-publish-dlx") settings.overflow = Overflow::reject_publish_dead_letter;
-    settings.dead_letter_exchange = text("x-dead-letter-exchange");
-    settings.dead_letter_routing_key = text("x-dead-letter-routing-key");
+    // A journal may hold longer ones from before they were refused: no message can have them.
+    const auto name = [&](std::string_view argument) {
+        auto found = text(argument);
+        if (found && found->size() > name_bytes_max) found.reset();
+        return found;
+    };
+    settings.dead_letter_exchange = name("x-dead-letter-exchange");
+    settings.dead_letter_routing_key = name("x-dead-letter-routing-key");
     // Without a bound on what waits nothing would hold publishers back, so it is either this
     // overflow or letters that may get lost, as in RabbitMQ.
     settings.keeps_dead_letters = settings.quorum && settings.dead_letter_exchange &&

@@ -2,39 +2,17 @@
 #include "broker/core/protocol.hpp"
 
 #include "amqp/errors.hpp"
+#include "broker/core/names.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 namespace baton::broker::core {
 
 namespace {
 
 constexpr std::string_view reply_to_name = "amq.rabbitmq.reply-to";
-
-// Names that are no text could not be shown to anybody.
-bool is_utf8(std::string_view text) {
-    for (std::size_t at = 0; at < text.size();) {
-        const auto byte = [&](std::size_t ahead) -> unsigned {
-            return at + ahead < text.size() ? static_cast<unsigned char>(text[at + ahead]) : 0U;
-        };
-        const unsigned lead = byte(0);
-        const std::size_t more = lead < 0x80 ? 0 : lead >> 5 == 6 ? 1 : lead >> 4 == 14 ? 2 : 3;
-        if (more == 3 && lead >> 3 != 30) return false;
-        unsigned point = more == 0 ? lead : lead & (0x3FU >> more);
-        for (std::size_t ahead = 1; ahead <= more; ++ahead) {
-            if (byte(ahead) >> 6 != 2) return false;
-            point = point << 6 | (byte(ahead) & 0x3FU);
-        }
-        constexpr std::array<unsigned, 4> smallest{0, 0x80, 0x800, 0x10000};
-        if (point < smallest[more] || point > 0x10FFFF || (point >= 0xD800 && point < 0xE000))
-            return false;
-        at += more + 1;
-    }
-    return true;
-}
 
 std::string what_queue(std::string_view name, const Vhost& vhost) {
     return fmt::format("queue '{}' in vhost '{}'", name, vhost.name());
@@ -178,6 +156,8 @@ void Protocol::on(Channel& channel, const amqp::ExchangeDeclare& method) {
 Outcome<void> Protocol::check_exchange(const Vhost& vhost, const ExchangeDeclared& declared,
                                        bool durable) const {
     if (declared.name.empty()) return refused_default_exchange();
+    BATON_TRY(check_name("an exchange", declared.name));
+    BATON_TRY(check_arguments("an exchange", declared.arguments));
     if (const auto kind = exchange_kind_from(declared.type, declared.arguments); !kind)
         return kind.error();
     if (const Exchange* exchange = vhost.exchange(declared.name))
@@ -191,6 +171,8 @@ Outcome<void> Protocol::check_exchange(const Vhost& vhost, const ExchangeDeclare
         return precondition(fmt::format("invalid type '{}' for arg 'alternate-exchange' in {}",
                                         amqp::type_name(*alternate),
                                         what_exchange(declared.name, vhost)));
+    if (alternate != nullptr)
+        BATON_TRY(check_name("an alternate exchange", *alternate->get<std::string>()));
     return boost::system::in_place_value;
 }
 
@@ -362,6 +344,8 @@ Outcome<void> Protocol::check_same_queue(const Queue& queue, const QueueDeclared
 
 Outcome<void> Protocol::check_new_queue(const Vhost& vhost, const QueueDeclared& declared,
                                         QueueLife life, bool named_by_server) const {
+    BATON_TRY(check_name("a queue", declared.name));
+    BATON_TRY(check_arguments("a queue", declared.arguments));
     if (!named_by_server && declared.name.starts_with("amq."))
         return Failure{Code::access_refused,
                        fmt::format("queue name '{}' contains reserved prefix 'amq.*'",
@@ -551,6 +535,8 @@ Outcome<Protocol::BindingEnds> Protocol::ends_of(const Vhost& vhost, const Bound
 }
 
 Outcome<void> Protocol::make_binding(const BindingEnds& ends, Bound bound) {
+    BATON_TRY(check_routing_key(bound.routing_key));
+    BATON_TRY(check_arguments("a binding", bound.arguments));
     BATON_TRY(check_binding(ends.source->identity().kind.type, bound.routing_key,
                             bound.arguments));
     const bool durable = ends.source->identity().durable &&

@@ -1,0 +1,27 @@
+// What a name and the arguments beside it may be, said once for every door they enter by: methods,
+// administration, definitions and policies. What is let in here can be said on the wire and written
+// to the journal; the rest of the core relies on that.
+#pragma once
+
+#include "amqp/field_table.hpp"
+#include "base/result.hpp"
+
+#include <cstddef>
+#include <string_view>
+
+namespace baton::broker::core {
+
+// The wire says a name and a routing key as a short string.
+inline constexpr std::size_t name_bytes_max = 255;
+
+bool is_utf8(std::string_view text);
+
+// Of a virtual host, user, exchange, queue, policy or parameter; `what` is "a queue" and the like.
+// The failure is precondition_failed.
+Outcome<void> check_name(std::string_view what, std::string_view name);
+// Any bytes, but not too many.
+Outcome<void> check_routing_key(std::string_view key);
+// The names inside are short strings, too, and tables do not lie too deep in each other.
+Outcome<void> check_arguments(std::string_view what, const amqp::FieldTable& arguments);
+
+} // namespace baton::broker::core
