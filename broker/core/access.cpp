@@ -11,6 +11,26 @@
 
 namespace baton::broker::core {
 
+namespace {
+
+// Some hundred users with patterns of their own; a compiled pattern costs about 3 KiB.
+constexpr std::size_t compiled_max = 512;
+
+// `{username}` and `{vhost}` in a topic permission stand for who asks and where.
+std::string filled_in(std::string pattern, const User& user, std::string_view vhost) {
+    const auto fill = [&](std::string_view variable, std::string_view value) {
+        const std::string quoted = re2::RE2::QuoteMeta(re2::StringPiece(value.data(), value.size()));
+        for (std::size_t at = 0; (at = pattern.find(variable, at)) != std::string::npos;
+             at += quoted.size())
+            pattern.replace(at, variable.size(), quoted);
+    };
+    fill("{username}", user.put.name);
+    fill("{vhost}", vhost);
+    return pattern;
+}
+
+} // namespace
+
 struct Access::Patterns {
     std::unordered_map<std::string, std::unique_ptr<re2::RE2>> compiled;
 };
@@ -32,6 +52,8 @@ bool Access::matches(const std::string& pattern, std::string_view name) {
     if (pattern.empty() || pattern == "^$") return name.empty();
     auto found = patterns_->compiled.find(pattern);
     if (found == patterns_->compiled.end()) {
+        // Patterns come and go with users; one that is still used is compiled again.
+        if (patterns_->compiled.size() >= compiled_max) patterns_->compiled.clear();
         auto compiled = std::make_unique<re2::RE2>(pattern, re2::RE2::Quiet);
         found = patterns_->compiled.emplace(pattern, std::move(compiled)).first;
     }
@@ -59,7 +81,9 @@ bool Access::may_use_key(const User* user, std::string_view vhost, Right right,
     if (user == nullptr) return false;
     for (const TopicPermissionPut& permission : user->topic_permissions) {
         if (permission.vhost != vhost || permission.exchange != exchange) continue;
-        return matches(right == Right::write ? permission.write : permission.read, routing_key);
+        const std::string& pattern = right == Right::write ? permission.write : permission.read;
+        if (pattern.find('{') == std::string::npos) return matches(pattern, routing_key);
+        return matches(filled_in(pattern, *user, vhost), routing_key);
     }
     return true;
 }

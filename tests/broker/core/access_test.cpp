@@ -33,6 +33,32 @@ TEST(Access, TopicPermissionsLimitKeysOfTheirExchangeOnly) {
     EXPECT_TRUE(access.may_use_key(&user, "/", Right::write, "other", "b.a"));
 }
 
+TEST(Access, TopicPermissionsMayNameTheUserAndTheVirtualHost) {
+    Access access;
+    User user;
+    user.put.name = "b.b";
+    user.topic_permissions = {
+        {"/", "b.b", "amq.topic", R"(^{username}\..{2}$)", "^{vhost}{username}$"}};
+
+    EXPECT_TRUE(access.check_pattern(user.topic_permissions[0].write));
+    EXPECT_TRUE(access.may_use_key(&user, "/", Right::write, "amq.topic", "b.b.xy"));
+    EXPECT_FALSE(access.may_use_key(&user, "/", Right::write, "amq.topic", "bob.xy"))
+        << "a name is no pattern";
+    EXPECT_FALSE(access.may_use_key(&user, "/", Right::write, "amq.topic", "{username}.xy"));
+    EXPECT_TRUE(access.may_use_key(&user, "/", Right::read, "amq.topic", "/b.b"));
+}
+
+TEST(Access, KeepsItsMindWhenThereAreManyPatterns) {
+    Access access;
+    User user;
+    for (int number = 0; number < 2000; ++number) {
+        const std::string name = std::to_string(number);
+        user.permissions["/"] = {"/", "bob", "^" + name + "$", "", ""};
+        EXPECT_TRUE(access.may(&user, "/", Right::configure, name));
+        EXPECT_FALSE(access.may(&user, "/", Right::configure, name + "x"));
+    }
+}
+
 TEST(Access, RefusesPatternsThatAreNone) {
     const Access access;
 
