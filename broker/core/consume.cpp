@@ -179,9 +179,11 @@ bool Protocol::can_take(const Consumer& consumer) const {
     const Channel& channel = *consumer.channel;
     if (!channel.flow || channel.connection->outbox_bytes > options_.outbox_bytes_max)
         return false;
-    if (consumer.no_ack) return true;
-    return (consumer.prefetch == 0 || consumer.unacked < consumer.prefetch) &&
-           (channel.global_prefetch == 0 || channel.unacked.open() < channel.global_prefetch);
+    // At the channel's limit those wait, too, who add nothing to it.
+    if (channel.global_prefetch != 0 &&
+        channel.unacked.using_prefetch() >= channel.global_prefetch)
+        return false;
+    return consumer.no_ack || consumer.prefetch == 0 || consumer.unacked < consumer.prefetch;
 }
 
 void Protocol::wake(Consumer& consumer) {
@@ -198,6 +200,11 @@ void Protocol::wake(Consumer& consumer) {
 }
 
 void Protocol::wake_all(Channel& channel) {
+    // Who was first the last time is last now: where the channel has one limit for all, a long queue
+    // would otherwise take every place that becomes free.
+    if (channel.global_prefetch != 0 && channel.consumers.size() > 1)
+        std::rotate(channel.consumers.begin(), channel.consumers.begin() + 1,
+                    channel.consumers.end());
     for (auto& consumer : channel.consumers) wake(*consumer);
 }
 

@@ -5,6 +5,8 @@
 #include "broker/core/edit.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace baton::broker::core {
 
@@ -30,6 +32,37 @@ FieldArray deaths_of(const FieldTable& headers) {
     return deaths != nullptr ? *deaths : FieldArray{};
 }
 
+std::int64_t times(const FieldTable& death) {
+    return std::max<std::int64_t>(death.integer("count").value_or(1), 1);
+}
+
+// Old brokers wrote an entry for each death and no count: one for each queue and reason is left.
+FieldArray together(FieldArray deaths) {
+    std::map<std::pair<std::string, std::string>, std::size_t> places;
+    FieldArray merged;
+    for (FieldValue& one : deaths.items) {
+        const FieldTable* table = one.get<FieldTable>();
+        const auto queue = table != nullptr ? table->text("queue") : std::nullopt;
+        const auto reason = table != nullptr ? table->text("reason") : std::nullopt;
+        if (!queue || !reason) {
+            merged.items.push_back(std::move(one));
+            continue;
+        }
+        const auto [place, is_first] = places.try_emplace(
+            {std::string(*queue), std::string(*reason)}, merged.items.size());
+        if (is_first) {
+            merged.items.push_back(std::move(one));
+            continue;
+        }
+        FieldTable& kept = *merged.items[place->second].get<FieldTable>();
+        const std::int64_t more = times(*table);
+        const std::int64_t sum =
+            times(kept) > INT64_MAX - more ? INT64_MAX : times(kept) + more;
+        kept.set("count", FieldValue(sum));
+    }
+    return merged;
+}
+
 const FieldTable* death_table(const FieldValue& value) { return value.get<FieldTable>(); }
 
 // Counts the death up if the message died here for this reason before, and puts it first.
@@ -44,7 +77,7 @@ void remember(FieldArray& deaths, const Death& death, const Message& message,
     });
     if (same != deaths.items.end()) {
         FieldTable& table = *same->template get<FieldTable>();
-        const std::int64_t count = table.integer("count").value_or(0);
+        const std::int64_t count = times(table);
         // A client may have sent any number.
         table.set("count", FieldValue(count < INT64_MAX ? count + 1 : count));
         std::rotate(deaths.items.begin(), same, same + 1);
@@ -84,7 +117,7 @@ DeadLetter dead_letter_from(const Message& message, const Death& death) {
     for (std::string& key : routing_keys_in(headers, "CC")) old_keys.push_back(std::move(key));
 
     DeadLetter letter;
-    letter.deaths = deaths_of(headers);
+    letter.deaths = together(deaths_of(headers));
     remember(letter.deaths, death, message, old_keys, properties.expiration);
     if (death.dead_letter_routing_key) {
         headers.erase("CC");

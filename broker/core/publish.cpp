@@ -255,7 +255,12 @@ void Protocol::on(const PublishReceived& event) {
     if (Deduplicator* deduplicator = exchange->deduplicator();
         deduplicator != nullptr && deduplicator->has_seen(facts.headers, now_))
         return confirm(*channel, false, false);
-    if (exchange->identity().kind.delays) {
+    // Who wants to hear that there is no route hears it now, not when the delay is over.
+    const auto has_route = [&] {
+        const RoutedMessage now{event.routing_key, facts.headers, event.properties};
+        return !route_by_all_keys(*exchange, now, facts.more_keys).empty();
+    };
+    if (exchange->identity().kind.delays && (!event.mandatory || has_route())) {
         const MessageRef message = make_message(*channel, event, facts);
         if (delay(message, *exchange, facts.headers))
             return confirm(*channel, false, message->notes.record != 0);

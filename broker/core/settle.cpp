@@ -41,7 +41,8 @@ Entry Protocol::take_unacked(Channel& channel, Unacked& unacked) {
     if (entry.message) queue.unacked_bytes -= entry.message->body_size();
     if (consumer != nullptr) {
         consumer->unacked -= 1;
-        if (!consumer->is_ready) wake(*consumer);
+        // Under one limit for all the others' turn comes first: after_settling().
+        if (!consumer->is_ready && channel.global_prefetch == 0) wake(*consumer);
     }
     return entry;
 }

@@ -65,10 +65,12 @@ void Protocol::carry_out(Channel& channel, TransactionStep& step) {
     const auto headers = headers_of(message);
     if (exchange->deduplicator() != nullptr && exchange->deduplicator()->has_seen(headers, now_))
         return;
-    if (exchange->identity().kind.delays && delay(step.message, *exchange, headers)) return;
     const auto queues =
         route_by_all_keys(*exchange, {message.routing_key(), headers, message.properties()},
                           step.more_routing_keys);
+    if (exchange->identity().kind.delays && (!step.mandatory || !queues.empty()) &&
+        delay(step.message, *exchange, headers))
+        return;
     if (!queues.empty()) {
         exchange->published_out += queues.size();
         place(step.message, queues);

@@ -22,6 +22,7 @@ struct Unacked {
     std::uint64_t tag = 0;
     Time until = Time::max();    // then it goes back; Time::max(): may stay
     bool in_transaction = false; // acknowledged in a transaction that is not committed
+    bool uses_prefetch = false;  // was sent to a consumer, who may be gone by now
 
     bool is_open() const { return queue != nullptr; }
 };
@@ -34,12 +35,17 @@ public:
     const Unacked& operator[](std::size_t index) const { return kept_[index]; }
     // How many wait.
     std::size_t open() const { return open_; }
+    // How many of those were sent to consumers: what a prefetch of the channel limits.
+    std::size_t using_prefetch() const { return using_prefetch_; }
 
     // Tags rise.
     void add(Entry&& entry, Queue& queue, Consumer* consumer, std::uint64_t tag,
              Time until = Time::max()) {
         kept_.emplace_back(std::move(entry), &queue, consumer, tag, until);
         ++open_;
+        if (consumer == nullptr) return;
+        kept_[kept_.size() - 1].uses_prefetch = true;
+        ++using_prefetch_;
     }
 
     // The first of this tag or a later one; size() when all are earlier.
@@ -70,6 +76,7 @@ public:
         unacked.queue = nullptr;
         unacked.consumer = nullptr;
         --open_;
+        if (unacked.uses_prefetch) --using_prefetch_;
         return entry;
     }
 
@@ -100,6 +107,7 @@ private:
 
     Ring<Unacked> kept_;
     std::size_t open_ = 0;
+    std::size_t using_prefetch_ = 0;
 };
 
 } // namespace baton::broker::core

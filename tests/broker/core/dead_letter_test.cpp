@@ -85,6 +85,25 @@ TEST(DeadLetter, ACycleWithoutARejectionIsACycle) {
     EXPECT_FALSE(closes_cycle(dead_letter_from(*first.message, rejected).deaths, "a"));
 }
 
+TEST(DeadLetter, ForeignEntriesOfOneQueueAndReasonBecomeOne) {
+    const auto death = [](const char* queue, std::optional<std::int64_t> count) {
+        amqp::FieldTable table{{"queue", queue}, {"reason", "rejected"}};
+        if (count) table.set("count", amqp::FieldValue(*count));
+        return amqp::FieldValue(std::move(table));
+    };
+    amqp::Properties properties;
+    amqp::FieldArray old;
+    old.items = {death("a", {}), death("b", INT64_MAX), death("a", 2), death("b", 1)};
+    properties.headers.emplace().set("x-death", amqp::FieldValue(std::move(old)));
+
+    const auto letter =
+        dead_letter_from(*with(properties), {DeathReason::rejected, "a", noon, "dlx", {}});
+
+    ASSERT_EQ(letter.deaths.items.size(), 2U);
+    EXPECT_EQ(letter.deaths.items[0].get<amqp::FieldTable>()->integer("count"), 4);
+    EXPECT_EQ(letter.deaths.items[1].get<amqp::FieldTable>()->integer("count"), INT64_MAX);
+}
+
 TEST(DeadLetter, StrangeHeadersOfClientsDoNoHarm) {
     amqp::Properties properties;
     properties.headers.emplace().set("x-death", amqp::FieldValue("not an array"));
