@@ -17,6 +17,22 @@ if(BATON_LLD AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     add_link_options(--ld-path=${BATON_LLD})
 endif()
 
+# Archives hold LLVM bitcode when LTO is on, and only an archiver of the compiler's own version reads
+# that: an older LLVM's `llvm-ar`, which CMake would pick, fails. So the archiver is named here: LLVM 19's,
+# or binutils' plain one (lld needs no index). Set anew at each configuration and not cached, so that a
+# folder configured while another one was installed heals by itself.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    find_program(baton_archiver NAMES llvm-ar-19 ar NO_CACHE)
+    find_program(baton_ranlib NAMES llvm-ranlib-19 ranlib NO_CACHE)
+    if(NOT baton_archiver OR NOT baton_ranlib)
+        message(FATAL_ERROR "No archiver: install llvm-19 or binutils (scripts/setup build does).")
+    endif()
+    set(CMAKE_AR ${baton_archiver})
+    set(CMAKE_RANLIB ${baton_ranlib})
+    set(CMAKE_CXX_COMPILER_AR ${baton_archiver})
+    set(CMAKE_CXX_COMPILER_RANLIB ${baton_ranlib})
+endif()
+
 add_library(baton_options INTERFACE)
 target_include_directories(baton_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
 target_compile_options(baton_options INTERFACE
