@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <utility>
 
@@ -70,24 +69,30 @@ Failure failure_of(sqlite3* connection, const std::string& path, int code) {
     return {reason_of(code), explain(path, code, message)};
 }
 
-// SQLite takes a file without a whole page, or one that begins with zeros, for an empty database
-// and writes over it. It may be somebody's file.
-bool is_something_else(const std::string& path) {
-    constexpr std::string_view header("SQLite format 3\0", 16);
-    std::error_code ignored;
-    const auto bytes = std::filesystem::file_size(path, ignored);
-    if (ignored || bytes == 0) return false;
-    char first[header.size()] = {};
-    std::FILE* file = std::fopen(path.c_str(), "rbe");
-    if (file == nullptr) return false; // SQLite will say why
-    const std::size_t got = std::fread(first, 1, sizeof first, file);
-    std::fclose(file);
-    return std::string_view(first, got) != header;
-}
-
 std::string file_of(sqlite3* connection) {
     const char* name = sqlite3_db_filename(connection, "main");
     return name != nullptr && *name != '\0' ? name : ":memory:";
+}
+
+// SQLite takes a file without a whole page, or one that begins with zeros, for an empty database
+// and writes over it. It may be somebody's file. The header is read through the connection's own file:
+// a descriptor of ours beside it would, when closed, drop the locks of every connection of this process
+// (POSIX locks belong to the process), and another program could then check the log in and cut it.
+bool is_something_else(sqlite3* connection) {
+    constexpr std::string_view header("SQLite format 3\0", 16);
+    sqlite3_file* file = nullptr;
+    if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+        file == nullptr || file->pMethods == nullptr)
+        return false; // the first statement will say why
+    // Asked of the folder, which opens nothing; SQLite itself says 0 of a file with one byte.
+    std::error_code ignored;
+    const auto bytes = std::filesystem::file_size(file_of(connection), ignored);
+    if (ignored || bytes == 0) return false;
+    char first[header.size()] = {};
+    const int code = file->pMethods->xRead(file, first, sizeof first, 0);
+    // A file shorter than its header is filled with zeros, and is none of SQLite's.
+    if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) return false;
+    return std::string_view(first, sizeof first) != header;
 }
 
 } // namespace
@@ -179,14 +184,13 @@ Outcome<Sqlite> Sqlite::open(const std::string& path, Access access) {
         flags |= SQLITE_OPEN_READWRITE;
         break;
     }
-    if (is_something_else(path))
-        return Failure{StoreErrc::refused, explain(path, SQLITE_NOTADB, "")};
     Sqlite database;
     database.path_ = path;
     sqlite3* raw = nullptr;
     const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
     database.connection_.reset(raw);
     if (code != SQLITE_OK) return failure_of(raw, path, code);
+    if (is_something_else(raw)) return Failure{StoreErrc::refused, explain(path, SQLITE_NOTADB, "")};
 
     sqlite3_busy_timeout(raw, busy_timeout_ms);
     // The first statement that touches the file: it is what notices garbage.
