@@ -258,7 +258,8 @@ Outcome<void> Server::Parts::start_web() {
     web::HttpOptions options;
     options.host = config.http_listen.host;
     options.port = config.http_listen.port;
-    http = std::make_unique<web::HttpServer>(web_io, options, web::make_api(std::move(api)));
+    auto [handler, admit] = web::make_api(std::move(api));
+    http = std::make_unique<web::HttpServer>(web_io, options, std::move(handler), std::move(admit));
     BATON_TRY(http->start());
     web_work.emplace(web_io.get_executor());
     web_thread = Thread("web", [this] { web_io.run(); });

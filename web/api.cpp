@@ -35,6 +35,17 @@ std::optional<Credentials> credentials_of(const Request& request) {
     return Credentials{decoded->substr(0, colon), decoded->substr(colon + 1)};
 }
 
+// A browser adds the password it knows to whatever another site's page sends here, and says so in
+// these headers; programs send none of them. Reading is harmless, as the other page cannot see it.
+bool comes_from_another_site(const Request& request) {
+    if (request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS") return false;
+    if (!request.fetch_site.empty() && request.fetch_site != "same-origin" && request.fetch_site != "none")
+        return true;
+    if (request.origin.empty()) return false;
+    const auto scheme = request.origin.find("://");
+    return scheme == std::string::npos || request.origin.substr(scheme + 3) != request.host;
+}
+
 class Api {
 public:
     explicit Api(ApiParts parts) : parts_(std::make_shared<const ApiParts>(std::move(parts))) {
@@ -43,25 +54,37 @@ public:
         add_broker_routes(routes_, std::shared_ptr<const BrokerPort>(parts_, &parts_->broker));
     }
 
-    awaitable<Response> answer(Request request) {
+    // Who may ask is settled before a body is read: strangers cost the server no memory.
+    std::optional<Response> admit(Request& request) const {
+        if (comes_from_another_site(request))
+            return problem(403, "forbidden", "a page of another site may not change anything here");
         if (request.path == "/api/health") {
-            if (request.method == "GET") co_return health();
-            co_return problem(405, "method_not_allowed", request.method + " is not possible here");
+            if (request.method != "GET" && request.method != "HEAD")
+                return problem(405, "method_not_allowed", request.method + " is not possible here");
+            if (request.has_body) return problem(400, "bad_request", "this takes no body");
+            return std::nullopt;
         }
         const auto match = routes_.find(request.method, request.path);
         if (match.handler == nullptr && match.path_exists)
-            co_return problem(405, "method_not_allowed", request.method + " is not possible here");
-        if (match.handler == nullptr) co_return problem(404, "not_found", "nothing lives at " + request.path);
+            return problem(405, "method_not_allowed", request.method + " is not possible here");
+        if (match.handler == nullptr) return problem(404, "not_found", "nothing lives at " + request.path);
         const auto credentials = credentials_of(request);
         auto login = credentials ? parts_->authenticate(credentials->user, credentials->password,
                                                         request.remote_is_loopback)
                                  : std::nullopt;
         if (!login) {
             auto refusal = problem(401, "unauthorized", "user or password is wrong");
-            refusal.headers["WWW-Authenticate"] = "Basic realm=\"Baton\"";
-            co_return refusal;
+            // A page's script gets no dialog of the browser, which would keep the password for all pages.
+            if (request.fetch_mode.empty()) refusal.headers["WWW-Authenticate"] = "Basic realm=\"Baton\"";
+            return refusal;
         }
         request.login = std::move(*login);
+        return std::nullopt;
+    }
+
+    awaitable<Response> answer(Request request) {
+        if (request.path == "/api/health") co_return health();
+        const auto match = routes_.find(request.method, request.path);
         co_return co_await (*match.handler)(std::move(request), match.parameters);
     }
 
@@ -80,9 +103,10 @@ private:
 
 } // namespace
 
-Handler make_api(ApiParts parts) {
+Web make_api(ApiParts parts) {
     auto api = std::make_shared<Api>(std::move(parts));
-    return [api](Request request) { return api->answer(std::move(request)); };
+    return {[api](Request request) { return api->answer(std::move(request)); },
+            [api](Request& request) { return api->admit(request); }};
 }
 
 } // namespace baton::web

@@ -58,6 +58,12 @@ struct ApiParts {
     std::function<std::string()> trouble;
 };
 
-Handler make_api(ApiParts parts);
+// What an HttpServer is made with.
+struct Web {
+    Handler handler;
+    Admission admit;
+};
+
+Web make_api(ApiParts parts);
 
 } // namespace baton::web

@@ -5,9 +5,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -16,7 +19,11 @@
 #include <boost/url/url_view.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 namespace baton::web {
@@ -26,19 +33,50 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::asio::ip::tcp;
 
+namespace {
+
+// How long a failing accept pauses, how seldom it is logged, and how long a refused body is listened to
+// so that its sender reads the refusal instead of a reset.
+constexpr auto accept_pause = std::chrono::milliseconds(100);
+constexpr auto accept_log_interval = std::chrono::minutes(1);
+constexpr auto goodbye_timeout = std::chrono::seconds(2);
+constexpr std::size_t goodbye_bytes_max = 256 * 1024;
+constexpr std::size_t header_bytes_max = 16 * 1024;
+// Values of our answers that repeat what a request said stay below this, or are left out.
+constexpr std::size_t header_value_max = 4096;
+
+struct Connection {
+    explicit Connection(tcp::socket socket) : stream(std::move(socket)) {}
+    beast::tcp_stream stream;
+    std::uint64_t waits_since = 0; // order of beginning to wait for a request; 0: one is being answered
+};
+using ConnectionPtr = std::shared_ptr<Connection>;
+
+} // namespace
+
 struct HttpServer::State : std::enable_shared_from_this<State> {
-    State(asio::io_context& context, HttpOptions chosen, Handler handle)
-        : io(context), options(std::move(chosen)), handler(std::move(handle)), acceptor(context) {}
+    State(asio::io_context& context, HttpOptions chosen, Handler handle, Admission admission)
+        : io(context), options(std::move(chosen)), handler(std::move(handle)), admit(std::move(admission)),
+          acceptor(context), pause(context) {}
 
     asio::awaitable<void> accept_connections();
-    asio::awaitable<void> serve(std::shared_ptr<beast::tcp_stream> stream);
+    asio::awaitable<void> serve(ConnectionPtr connection);
+    asio::awaitable<bool> serve_one(Connection& connection, beast::flat_buffer& buffer);
     asio::awaitable<Response> respond_to(Request request);
+    asio::awaitable<bool> write(Connection& connection, Response response, unsigned version, bool keep_alive);
+    asio::awaitable<void> say_goodbye(Connection& connection);
+    std::optional<Response> refusal_of(Request& request);
+    void close_longest_waiting();
 
     asio::io_context& io;
     HttpOptions options;
     Handler handler;
+    Admission admit;
     tcp::acceptor acceptor;
-    std::set<std::shared_ptr<beast::tcp_stream>> open;
+    asio::steady_timer pause;
+    std::set<ConnectionPtr> open;
+    std::uint64_t waits = 0;
+    std::size_t bodies_bytes = 0; // announced by the requests that are being read or answered
 };
 
 namespace {
@@ -50,11 +88,21 @@ Response problem(unsigned status, const char* error, const std::string& reason) 
             .headers = {}};
 }
 
+// Parts of a request come back in headers (Location): no line end may begin another header, and no
+// length may be more than a client reads.
+bool is_header_value(std::string_view value) {
+    return value.size() <= header_value_max && std::none_of(value.begin(), value.end(), [](char byte) {
+               const auto code = static_cast<unsigned char>(byte);
+               return code < 0x20 || code == 0x7f;
+           });
+}
+
 http::response<http::string_body> to_beast(Response response, unsigned version, bool keep_alive) {
     http::response<http::string_body> message{static_cast<http::status>(response.status), version};
     message.set(http::field::server, "Baton");
     if (!response.body.empty()) message.set(http::field::content_type, response.content_type);
-    for (const auto& [name, value] : response.headers) message.set(name, value);
+    for (const auto& [name, value] : response.headers)
+        if (is_header_value(value)) message.set(name, value);
     message.keep_alive(keep_alive);
     message.body() = std::move(response.body);
     message.prepare_payload();
@@ -73,8 +121,8 @@ bool read_target(std::string_view target, Request& request) {
 
 } // namespace
 
-HttpServer::HttpServer(asio::io_context& io, HttpOptions options, Handler handler)
-    : state_(std::make_shared<State>(io, std::move(options), std::move(handler))) {}
+HttpServer::HttpServer(asio::io_context& io, HttpOptions options, Handler handler, Admission admit)
+    : state_(std::make_shared<State>(io, std::move(options), std::move(handler), std::move(admit))) {}
 
 HttpServer::~HttpServer() = default;
 
@@ -109,26 +157,47 @@ std::uint16_t HttpServer::port() const {
 void HttpServer::stop() {
     ErrorCode ignored;
     state_->acceptor.close(ignored);
-    for (const auto& stream : state_->open) stream->close();
+    state_->pause.cancel();
+    for (const auto& connection : state_->open) connection->stream.close();
 }
 
 asio::awaitable<void> HttpServer::State::accept_connections() {
     const auto self = shared_from_this();
+    std::optional<std::chrono::steady_clock::time_point> logged;
     while (acceptor.is_open()) {
         ErrorCode error;
         auto socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
         if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
         if (error) {
-            log::warning("web", "cannot accept a connection", {{"error", error.message()}});
+            // Most often no descriptor is free: trying again at once would only burn a processor.
+            const auto now = std::chrono::steady_clock::now();
+            if (!logged || now - *logged >= accept_log_interval) {
+                log::warning("web", "cannot accept a connection; trying again", {{"error", error.message()}});
+                logged = now;
+            }
+            close_longest_waiting();
+            pause.expires_after(accept_pause);
+            co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
             continue;
         }
-        if (open.size() >= options.connections_max) continue; // the socket closes itself
-        auto stream = std::make_shared<beast::tcp_stream>(std::move(socket));
-        open.insert(stream);
-        asio::co_spawn(io, serve(std::move(stream)), [](const std::exception_ptr& failure) {
+        // Requests that never come to an end must not keep others out.
+        if (open.size() >= options.connections_max) close_longest_waiting();
+        if (open.size() >= options.connections_max) continue; // all are being answered: it closes itself
+        auto connection = std::make_shared<Connection>(std::move(socket));
+        open.insert(connection);
+        asio::co_spawn(io, serve(std::move(connection)), [](const std::exception_ptr& failure) {
             if (failure) std::rethrow_exception(failure);
         });
     }
+}
+
+void HttpServer::State::close_longest_waiting() {
+    ConnectionPtr longest;
+    for (const ConnectionPtr& one : open)
+        if (one->waits_since != 0 && (!longest || one->waits_since < longest->waits_since)) longest = one;
+    if (!longest) return;
+    longest->stream.close();
+    open.erase(longest);
 }
 
 asio::awaitable<Response> HttpServer::State::respond_to(Request request) {
@@ -142,56 +211,132 @@ asio::awaitable<Response> HttpServer::State::respond_to(Request request) {
     co_return problem(500, "internal_error", "the server's log has the reason");
 }
 
-asio::awaitable<void> HttpServer::State::serve(std::shared_ptr<beast::tcp_stream> stream) {
-    const auto self = shared_from_this();
-    ErrorCode error;
-    const auto remote = stream->socket().remote_endpoint(error);
-    beast::flat_buffer buffer;
-    bool keep_alive = !error;
-    while (keep_alive) {
-        http::request_parser<http::string_body> parser;
-        parser.body_limit(options.body_bytes_max);
-        parser.header_limit(16 * 1024);
-        stream->expires_after(options.read_timeout);
-        co_await http::async_read(*stream, buffer, parser,
-                                  asio::redirect_error(asio::use_awaitable, error));
-        Response response;
-        unsigned version = 11;
-        if (error == http::error::end_of_stream || error == beast::error::timeout) break;
-        if (error == http::error::body_limit) {
-            response = problem(413, "too_large", "the body is larger than the server takes");
-            keep_alive = false;
-        } else if (error && error.category() == make_error_code(http::error::bad_method).category()) {
-            response = problem(400, "bad_request", "this is not an HTTP request: " + error.message());
-            keep_alive = false;
-        } else if (error) {
-            break;
-        } else {
-            auto message = parser.release();
-            version = message.version();
-            keep_alive = message.keep_alive();
-            Request request;
-            request.method = std::string(message.method_string());
-            request.authorization = std::string(message[http::field::authorization]);
-            request.content_type = std::string(message[http::field::content_type]);
-            request.reason = std::string(message["X-Reason"]);
-            request.remote_is_loopback = remote.address().is_loopback();
-            if (read_target(message.target(), request)) {
-                request.body = std::move(message.body());
-                stream->expires_never();
-                response = co_await respond_to(std::move(request));
-            } else {
-                response = problem(400, "bad_request", "the request's target is not a valid path");
-            }
-        }
-        auto message = to_beast(std::move(response), version, keep_alive);
-        stream->expires_after(options.write_timeout);
-        co_await http::async_write(*stream, message, asio::redirect_error(asio::use_awaitable, error));
-        if (error) break;
+std::optional<Response> HttpServer::State::refusal_of(Request& request) {
+    if (!admit) return std::nullopt;
+    try {
+        return admit(request);
+    } catch (const std::exception& failure) {
+        log::error("web", "a request could not be judged", {{"what", failure.what()}});
+        return problem(500, "internal_error", "the server's log has the reason");
     }
-    stream->socket().shutdown(tcp::socket::shutdown_both, error);
-    stream->close();
-    open.erase(stream);
+}
+
+// No request, whatever it holds, ends the thread that all of them share.
+asio::awaitable<void> HttpServer::State::serve(ConnectionPtr connection) {
+    const auto self = shared_from_this();
+    try {
+        beast::flat_buffer buffer;
+        while (co_await serve_one(*connection, buffer)) {}
+    } catch (const std::exception& failure) {
+        log::error("web", "a connection failed", {{"what", failure.what()}});
+    }
+    ErrorCode ignored;
+    connection->stream.socket().shutdown(tcp::socket::shutdown_both, ignored);
+    connection->stream.close();
+    open.erase(connection);
+}
+
+// Reads one request and answers it; true: another one may follow on the connection.
+asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast::flat_buffer& buffer) {
+    ErrorCode error;
+    const auto remote = connection.stream.socket().remote_endpoint(error);
+    if (error) co_return false;
+    http::request_parser<http::string_body> parser;
+    parser.body_limit(options.body_bytes_max);
+    parser.header_limit(header_bytes_max);
+    connection.waits_since = ++waits;
+    connection.stream.expires_after(options.read_timeout);
+    co_await http::async_read_header(connection.stream, buffer, parser,
+                                     asio::redirect_error(asio::use_awaitable, error));
+    if (error == http::error::end_of_stream || error == beast::error::timeout) co_return false;
+    const auto refuse = [&](Response response) -> asio::awaitable<bool> {
+        if (co_await write(connection, std::move(response), 11, false)) co_await say_goodbye(connection);
+        co_return false;
+    };
+    if (error == http::error::body_limit)
+        co_return co_await refuse(problem(413, "too_large", "the body is larger than the server takes"));
+    if (error && error.category() == make_error_code(http::error::bad_method).category())
+        co_return co_await refuse(problem(400, "bad_request", "this is not an HTTP request: " + error.message()));
+    if (error) co_return false;
+
+    const auto& head = parser.get();
+    Request request;
+    request.method = std::string(head.method_string());
+    request.authorization = std::string(head[http::field::authorization]);
+    request.content_type = std::string(head[http::field::content_type]);
+    request.reason = std::string(head["X-Reason"]);
+    request.origin = std::string(head[http::field::origin]);
+    request.host = std::string(head[http::field::host]);
+    request.fetch_site = std::string(head["Sec-Fetch-Site"]);
+    request.fetch_mode = std::string(head["Sec-Fetch-Mode"]);
+    request.remote_is_loopback = remote.address().is_loopback();
+    // A chunked body says nothing of its size: it may become the largest.
+    const std::size_t announced =
+        head.chunked() ? options.body_bytes_max
+                       : static_cast<std::size_t>(parser.content_length().value_or(0));
+    request.has_body = announced > 0;
+    if (!read_target(head.target(), request))
+        co_return co_await refuse(problem(400, "bad_request", "the request's target is not a valid path"));
+    if (auto refusal = refusal_of(request)) {
+        // Without a body the connection can go on, as it does after any other answer.
+        if (request.has_body) co_return co_await refuse(std::move(*refusal));
+        const bool keep_alive = head.keep_alive();
+        co_return co_await write(connection, std::move(*refusal), head.version(), keep_alive) && keep_alive;
+    }
+
+    if (announced > options.bodies_bytes_max - bodies_bytes) {
+        auto busy = problem(503, "busy", "too many large requests at once; try again in a moment");
+        busy.headers["Retry-After"] = "1";
+        co_return co_await refuse(std::move(busy));
+    }
+    struct Reservation {
+        std::size_t& total;
+        std::size_t bytes;
+        Reservation(std::size_t& all, std::size_t some) : total(all), bytes(some) { total += bytes; }
+        Reservation(const Reservation&) = delete;
+        ~Reservation() { total -= bytes; }
+    } const reservation(bodies_bytes, announced);
+    if (beast::iequals(head[http::field::expect], "100-continue")) {
+        http::response<http::empty_body> go_on{http::status::continue_, head.version()};
+        co_await http::async_write(connection.stream, go_on, asio::redirect_error(asio::use_awaitable, error));
+        if (error) co_return false;
+    }
+    co_await http::async_read(connection.stream, buffer, parser,
+                              asio::redirect_error(asio::use_awaitable, error));
+    if (error == http::error::body_limit)
+        co_return co_await refuse(problem(413, "too_large", "the body is larger than the server takes"));
+    if (error && error.category() == make_error_code(http::error::bad_method).category() &&
+        error != http::error::end_of_stream && error != http::error::partial_message)
+        co_return co_await refuse(problem(400, "bad_request", "this is not an HTTP request: " + error.message()));
+    if (error) co_return false;
+    connection.waits_since = 0;
+    auto message = parser.release();
+    request.body = std::move(message.body());
+    connection.stream.expires_never();
+    auto response = co_await respond_to(std::move(request));
+    co_return co_await write(connection, std::move(response), message.version(), message.keep_alive()) &&
+        message.keep_alive();
+}
+
+asio::awaitable<bool> HttpServer::State::write(Connection& connection, Response response, unsigned version,
+                                               bool keep_alive) {
+    auto message = to_beast(std::move(response), version, keep_alive);
+    connection.stream.expires_after(options.write_timeout);
+    ErrorCode error;
+    co_await http::async_write(connection.stream, message, asio::redirect_error(asio::use_awaitable, error));
+    co_return !error;
+}
+
+// What the client still sends is read and thrown away for a moment: closing with bytes unread would be
+// a reset, which takes the answer away from it.
+asio::awaitable<void> HttpServer::State::say_goodbye(Connection& connection) {
+    ErrorCode error;
+    connection.stream.socket().shutdown(tcp::socket::shutdown_send, error);
+    connection.stream.expires_after(goodbye_timeout);
+    std::array<char, 4096> unread;
+    for (std::size_t bytes = 0; !error && bytes < goodbye_bytes_max;)
+        bytes += co_await connection.stream.async_read_some(asio::buffer(unread),
+                                                            asio::redirect_error(asio::use_awaitable, error));
 }
 
 } // namespace baton::web

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace baton::web {
@@ -25,6 +26,9 @@ struct Request {
     std::string authorization;                // the header's value, empty if absent
     std::string content_type;
     std::string reason; // X-Reason: why a connection is closed, for its owner
+    std::string origin, host; // of the headers with these names, empty if absent
+    std::string fetch_site, fetch_mode; // Sec-Fetch-Site and -Mode: browsers send them
+    bool has_body = false;
     std::string body;
     Login login; // filled by the API when it knows who asks
     bool remote_is_loopback = false;
@@ -41,6 +45,10 @@ struct Response {
 // and a line in the log).
 using Handler = std::function<boost::asio::awaitable<Response>(Request)>;
 
+// Asked when the head of a request is there and before its body is read: fills in the login, or says
+// with what the request is turned away. Must not suspend; what it throws becomes a 500.
+using Admission = std::function<std::optional<Response>(Request&)>;
+
 struct HttpOptions {
     std::string host = "127.0.0.1";
     std::uint16_t port = 15672; // 0: the kernel chooses
@@ -49,12 +57,15 @@ struct HttpOptions {
     // Covers a slow sender; a handler may take longer (a call waits for a worker).
     std::chrono::seconds read_timeout{30};
     std::chrono::seconds write_timeout{30};
+    // Beyond it the connection that has waited longest for a request is closed for a new one.
     std::size_t connections_max = 1000;
+    // Of all requests that are being read or answered together; who comes beyond it is told to try again.
+    std::size_t bodies_bytes_max = 64 * 1024 * 1024;
 };
 
 class HttpServer {
 public:
-    HttpServer(boost::asio::io_context& io, HttpOptions options, Handler handler);
+    HttpServer(boost::asio::io_context& io, HttpOptions options, Handler handler, Admission admit = {});
     ~HttpServer();
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;

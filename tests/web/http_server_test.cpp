@@ -8,12 +8,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <random>
 #include <stdexcept>
+#include <vector>
 
 namespace baton::web {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using boost::asio::ip::tcp;
@@ -24,7 +27,15 @@ protected:
         HttpOptions options;
         options.port = 0;
         options.body_bytes_max = 1000;
-        server_ = std::make_unique<HttpServer>(io_, options, [](Request request) { return echo(std::move(request)); });
+        options.bodies_bytes_max = 1500;
+        options.connections_max = 20;
+        server_ = std::make_unique<HttpServer>(
+            io_, options, [](Request request) { return echo(std::move(request)); },
+            [](Request& request) -> std::optional<Response> {
+                if (request.path == "/judge") throw std::runtime_error("on purpose");
+                if (request.path != "/secret") return std::nullopt;
+                return Response{.status = 401, .body = "no", .content_type = "text/plain", .headers = {}};
+            });
         ASSERT_TRUE(server_->start());
         thread_ = Thread("http", [this] { io_.run(); });
     }
@@ -35,6 +46,12 @@ protected:
 
     static boost::asio::awaitable<Response> echo(Request request) {
         if (request.path == "/throw") throw std::runtime_error("on purpose");
+        if (request.path == "/header") {
+            const std::string value = request.query["bytes"].empty() ? std::string("a\r\nEvil: 1")
+                                                                     : std::string(70'000, 'x');
+            co_return Response{.status = 201, .body = "made", .content_type = "text/plain",
+                               .headers = {{"Location", value}}};
+        }
         std::string text = request.method + " " + request.path;
         for (const auto& [name, value] : request.query) text += " " + name + "=" + value;
         text += request.remote_is_loopback ? " loopback " : " far ";
@@ -94,6 +111,49 @@ TEST_F(HttpServerTest, RefusesGarbageAndLivesOn) {
     exchange(std::string(100'000, 'A'));
 
     EXPECT_THAT(exchange("GET /ok HTTP/1.1\r\nHost: h\r\n\r\n"), HasSubstr("GET /ok"));
+}
+
+TEST_F(HttpServerTest, AHeaderMadeOfARequestCannotEndTheServerOrBeginAnother) {
+    EXPECT_THAT(exchange("GET /header?bytes=many HTTP/1.1\r\nConnection: close\r\n\r\n"), HasSubstr("made"));
+    const std::string answer = exchange("GET /header HTTP/1.1\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(answer, AllOf(HasSubstr("made"), ::testing::Not(HasSubstr("Evil"))));
+}
+
+TEST_F(HttpServerTest, WhatTheAdmissionThrowsIsAnAnswer) {
+    EXPECT_THAT(exchange("GET /judge HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 500"));
+    EXPECT_THAT(exchange("GET /a HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpServerTest, AStrangerIsTurnedAwayBeforeTheBody) {
+    // 900 bytes are announced and none is sent: only a server that waits for them would be silent.
+    EXPECT_THAT(exchange("POST /secret HTTP/1.1\r\nContent-Length: 900\r\n\r\n"), StartsWith("HTTP/1.1 401"));
+}
+
+TEST_F(HttpServerTest, BodiesHaveOneBudgetTogether) {
+    boost::asio::io_context io;
+    tcp::socket slow(io);
+    slow.connect({boost::asio::ip::address_v4::loopback(), server_->port()});
+    boost::asio::write(slow, boost::asio::buffer(std::string("POST /a HTTP/1.1\r\nContent-Length: 900\r\n\r\nx")));
+    std::string answer;
+    for (int i = 0; i < 200 && !answer.starts_with("HTTP/1.1 503"); ++i)
+        answer = exchange("POST /b HTTP/1.1\r\nContent-Length: 700\r\n\r\n" + std::string(700, 'y'));
+    EXPECT_THAT(answer, AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("Retry-After: 1")));
+
+    boost::asio::write(slow, boost::asio::buffer(std::string(899, 'x')));
+    for (int i = 0; i < 200 && !answer.starts_with("HTTP/1.1 200"); ++i)
+        answer = exchange("POST /b HTTP/1.1\r\nContent-Length: 700\r\n\r\n" + std::string(700, 'y'));
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpServerTest, HalfRequestsKeepNobodyOut) {
+    boost::asio::io_context io;
+    std::vector<tcp::socket> halves;
+    for (int i = 0; i < 100; ++i) {
+        auto& half = halves.emplace_back(io);
+        half.connect({boost::asio::ip::address_v4::loopback(), server_->port()});
+        boost::asio::write(half, boost::asio::buffer(std::string("GET /a HT")));
+    }
+    EXPECT_THAT(exchange("GET /a HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 200"));
 }
 
 } // namespace
