@@ -314,6 +314,9 @@ Message encode(const TaskRequest& request) {
         headers.set("baton-max-attempts", std::int64_t{request.max_attempts});
     set_text(headers, "baton-idempotency-key", request.idempotency_key);
     if (request.deadline) headers.set("baton-deadline", millis_of(*request.deadline));
+    if (request.timeout)
+        headers.set("baton-timeout",
+                    std::chrono::ceil<std::chrono::milliseconds>(*request.timeout).count());
     if (request.heartbeat)
         headers.set("baton-heartbeat",
                     std::chrono::ceil<std::chrono::milliseconds>(*request.heartbeat).count());
@@ -364,6 +367,8 @@ Outcome<TaskRequest> decode_task(std::string_view routing_key, const amqp::Prope
     request.idempotency_key = headers.text("baton-idempotency-key");
     if (const auto deadline = duration_from_millis(headers.number("baton-deadline")))
         request.deadline = Time{*deadline};
+    const auto timeout = duration_from_millis(headers.number("baton-timeout"));
+    if (timeout && timeout->count() > 0) request.timeout = timeout;
     const auto heartbeat = duration_from_millis(headers.number("baton-heartbeat"));
     if (heartbeat && heartbeat->count() > 0) request.heartbeat = heartbeat;
     request.last_progress = headers.text("baton-last-progress");

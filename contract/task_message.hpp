@@ -49,7 +49,8 @@ struct TaskRequest {
     int attempt = 1;
     int max_attempts = 0;                    // 0 means unsaid
     std::string idempotency_key;             // the same for all attempts
-    std::optional<Time> deadline;            // no use in working on after it
+    std::optional<Time> deadline;            // no use in working on after it (schedule_to_close)
+    std::optional<Duration> timeout;         // of this attempt, from the moment the worker begins
     std::optional<Duration> heartbeat;       // reports of progress at least this often; ack at start
     std::string last_progress;               // JSON text of the previous attempt's last heartbeat
     std::string traceparent;

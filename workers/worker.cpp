@@ -102,6 +102,7 @@ private:
     Awaitable<Answer> perform_on_pool(AssignmentPtr assignment);
     Awaitable<bool> report(contract::TaskRequest request, contract::Report content);
     void send_heartbeat(const Assignment& assignment);
+    void send_passing(const contract::TaskRequest& request, contract::Report content);
     void leave_key(const std::string& key);
     void remember(const std::string& token, const contract::Report& content);
 
@@ -378,6 +379,10 @@ Worker::Service::perform(AssignmentPtr assignment, std::shared_ptr<client::Chann
         if (!co_await report(request, contract::Started{self_})) co_return std::nullopt;
         is_acked = channel->ack(delivery_tag).has_value();
         if (!is_acked) co_return std::nullopt;
+    } else if (!request.run.empty()) {
+        // The clock of the attempt begins here; not confirmed, because one that is lost only lets it
+        // begin later. A caller without a run expects one answer and gets no other.
+        send_passing(request, contract::Started{self_});
     }
     Answer answer = co_await perform_on_pool(assignment);
     if (answer) {
@@ -430,11 +435,13 @@ Awaitable<Answer> Worker::Service::perform_on_pool(AssignmentPtr assignment) {
 // --- reports ------------------------------------------------------------------------------------
 
 void Worker::Service::send_heartbeat(const Assignment& assignment) {
-    const contract::TaskRequest& request = assignment.task.request;
+    send_passing(assignment.task.request, contract::Heartbeat{assignment.progress});
+}
+
+// Worth nothing tomorrow: neither stored nor sent again.
+void Worker::Service::send_passing(const contract::TaskRequest& request, contract::Report content) {
     if (!session_ || request.reply_to.empty()) return;
-    contract::Message message =
-        encode(contract::TaskReport{request.token, contract::Heartbeat{assignment.progress}});
-    // Worth nothing tomorrow: neither stored nor sent again.
+    contract::Message message = encode(contract::TaskReport{request.token, std::move(content)});
     message.properties.delivery_mode = 1;
     client::Publication publication;
     publication.routing_key = request.reply_to;

@@ -58,6 +58,7 @@ void Advancing::on(const TaskCompleted& event) {
         Fact& fact = note(FactKind::late_result, found->index, event.ref.undo);
         fact.attempt = event.ref.attempt;
         fact.output = event.result;
+        if (!event.ref.undo) take_late_effect(found->index, event);
         return;
     }
     if (event.ref.undo) {
@@ -71,6 +72,17 @@ void Advancing::on(const TaskCompleted& event) {
         complete(found->index, event.result, true);
     }
     go_on();
+}
+
+// The step was given up (the loser of a race, say), and yet its worker did it: if the run is undone,
+// so is this. Its result is kept for the undo to read. A closed run stays as it is: the history tells.
+void Advancing::take_late_effect(StepIndex index, const TaskCompleted& event) {
+    StepState& one = state(index);
+    if (one.status != StepStatus::cancelled || one.happened || !step(index).compensate) return;
+    one.happened = true;
+    one.output = event.result;
+    one.closed_order = ++run_.closed_steps;
+    if (run_.status == RunStatus::compensating) go_on();
 }
 
 void Advancing::on(const TaskFailed& event) {
@@ -310,12 +322,12 @@ std::optional<Silence> silence_of(const TaskCall& call, const Attempts& attempts
         if (attempts.due != Time{}) consider(attempts.due, "the deferral");
         return first;
     }
-    const Time dispatched = std::max(attempts.dispatched_at, attempts.clock_floor);
     if (limits.schedule_to_start && !attempts.started_at)
         consider(attempts.dispatched_at + *limits.schedule_to_start, "schedule_to_start");
-    // A task with a heartbeat says when it starts; until then it may wait in its queue.
-    if (limits.heartbeat && !attempts.started_at) return first;
-    const Time started = std::max(attempts.started_at.value_or(dispatched), attempts.clock_floor);
+    // Waiting is not failing: until a worker says that it begins, the task may lie in its queue or in a
+    // worker's buffer, and worker or broker may be away. An attempt that nobody began cannot time out.
+    if (!attempts.started_at) return first;
+    const Time started = std::max(*attempts.started_at, attempts.clock_floor);
     if (limits.start_to_close) consider(started + *limits.start_to_close, "start_to_close");
     if (limits.heartbeat)
         consider(std::max(started, attempts.seen_at.value_or(Time{})) + *limits.heartbeat,

@@ -69,6 +69,9 @@ private:
     void cancel_open_steps();
     void begin_compensation(Ending ending);
     void compensate_next();
+    bool must_be_undone(StepIndex index) const;
+    void end_compensation();
+    void take_late_effect(StepIndex index, const TaskCompleted& event);
     void reopen();
     void revive(StepIndex index, bool undo);
 

@@ -29,6 +29,7 @@ struct DispatchTask {
     std::string idempotency_key;
     std::optional<Time> start_by;       // a message still queued then is not worth running
     std::optional<Time> deadline;       // of the attempt
+    std::optional<Duration> timeout; // of one attempt, from the moment a worker begins
     std::optional<Duration> heartbeat;
 };
 

@@ -37,6 +37,8 @@ std::optional<Value> value_of_step(const Workflow& workflow, const Run& run, Ste
     const Step& step = workflow.steps[index];
     const StepState& state = run.steps[index];
     if (state.status == StepStatus::done && !state.output.is_null()) return value_of(state.output);
+    // A worker's null is a value, and a late effect can be read by its undo.
+    if (state.happened) return value_of(state.output);
     if (!is_block(step) || state.status == StepStatus::done) return std::nullopt;
 
     // A block that is not finished: what is there so far, for steps that wait for one child only.

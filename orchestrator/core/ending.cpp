@@ -143,18 +143,56 @@ void Advancing::compensate_next() {
             if (one.status == StepStatus::dispatched) return; // awaited
             if (one.undo == UndoStatus::dispatched || one.undo == UndoStatus::backing_off) return;
             if (!step(i).compensate || one.undo != UndoStatus::none) continue;
-            const bool is_due =
-                one.status == StepStatus::done ||
-                (step(i).compensate->on == Compensation::On::attempted && one.attempts.number > 0);
-            if (!is_due) continue;
+            if (!must_be_undone(i)) continue;
             if (newest == no_step || one.closed_order > state(newest).closed_order) newest = i;
         }
         if (newest != no_step) {
             dispatch(newest, true);
             continue;
         }
-        close_run(run_.ending == Ending::cancel ? RunStatus::cancelled : RunStatus::compensated);
+        end_compensation();
     }
+}
+
+// What nobody did needs no undo: a failure that was caught, or that a rule went on from, left nothing
+// behind. Blocks have no worker that reports; they happened when they ended well.
+bool Advancing::must_be_undone(StepIndex index) const {
+    const StepState& one = run_.steps[index];
+    const bool is_task = std::holds_alternative<TaskKind>(step(index).kind);
+    const bool happened =
+        is_task ? one.happened : one.status == StepStatus::done && one.error.is_null();
+    return happened ||
+           (step(index).compensate->on == Compensation::On::attempted && one.attempts.number > 0);
+}
+
+// Every undo that failed is named; what went wrong first stays in `cause`.
+void Advancing::end_compensation() {
+    std::string undos;
+    boost::json::object failed;
+    for (StepIndex i = 0; i < run_.steps.size(); ++i) {
+        if (state(i).undo != UndoStatus::dead) continue;
+        const Document error = state(i).undo_error;
+        const auto& problem = error.json().as_object();
+        const auto* type = problem.if_contains("type");
+        const auto* detail = problem.if_contains("detail");
+        if (undos.empty()) {
+            failed = problem;
+            failed["step"] = step(i).path;
+        }
+        const auto* reason = detail != nullptr && detail->is_string() ? detail : type;
+        undos += fmt::format("{}'{}'{}", undos.empty() ? "" : "; ", step(i).path,
+                             reason != nullptr && reason->is_string()
+                                 ? ": " + std::string(reason->get_string())
+                                 : std::string());
+    }
+    if (undos.empty())
+        return close_run(run_.ending == Ending::cancel ? RunStatus::cancelled
+                                                       : RunStatus::compensated);
+    failed["title"] = "compensation failed: needs an operator";
+    failed["detail"] = "compensation failed, an operator is needed: undo of " + undos;
+    if (!run_.error.is_null()) failed["cause"] = run_.error.json();
+    run_.cause = std::exchange(run_.error, Document::of(std::move(failed)));
+    close_run(RunStatus::failed);
 }
 
 // An operator tries again: everything that failed or was cancelled by the failure goes back to

@@ -91,6 +91,7 @@ void append(std::string& out, const Fact& fact) {
         if (fact.priority != 4) members.number("priority", fact.priority);
         members.time("start_by", fact.start_by);
         members.time("deadline", fact.deadline);
+        if (fact.timeout) members.number("timeout_ms", fact.timeout->count() / 1000);
         if (fact.heartbeat) members.number("heartbeat_ms", fact.heartbeat->count() / 1000);
         break;
     case FactKind::task_completed:
@@ -212,6 +213,8 @@ std::optional<Fact> fact_from(const boost::json::object& object) {
     fact.idempotency_key = text_in(object, "key");
     fact.start_by = time_in(object, "start_by");
     fact.deadline = time_in(object, "deadline");
+    if (const auto millis = number_in(object, "timeout_ms"))
+        fact.timeout = std::chrono::milliseconds(millis);
     if (const auto millis = number_in(object, "heartbeat_ms"))
         fact.heartbeat = std::chrono::milliseconds(millis);
     return fact;
@@ -231,6 +234,7 @@ Command dispatch_of(const RunName& run, const Fact& fact) {
     command.idempotency_key = fact.idempotency_key;
     command.start_by = fact.start_by;
     command.deadline = fact.deadline;
+    command.timeout = fact.timeout;
     command.heartbeat = fact.heartbeat;
     return command;
 }

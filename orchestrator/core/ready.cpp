@@ -10,7 +10,7 @@ namespace {
 
 struct Tally {
     std::uint32_t open = 0;
-    std::uint32_t done = 0;
+    std::uint32_t done = 0; // also passed over by its own `when`: an optional step ends no row
     std::uint32_t skipped = 0; // also cancelled: somebody decided that it is not needed
     std::uint32_t failed = 0;
 };
@@ -18,7 +18,8 @@ struct Tally {
 Tally tally(const Run& run, const std::vector<StepIndex>& predecessors) {
     Tally tally;
     for (const StepIndex index : predecessors) {
-        switch (run.steps[index].status) {
+        const StepState& state = run.steps[index];
+        switch (state.status) {
         case StepStatus::waiting:
         case StepStatus::dispatched:
         case StepStatus::backing_off:
@@ -30,6 +31,8 @@ Tally tally(const Run& run, const std::vector<StepIndex>& predecessors) {
             ++tally.done;
             break;
         case StepStatus::skipped:
+            ++(state.passed ? tally.done : tally.skipped);
+            break;
         case StepStatus::cancelled:
             ++tally.skipped;
             break;

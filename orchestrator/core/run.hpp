@@ -71,6 +71,8 @@ struct Attempts {
 struct StepState {
     StepStatus status = StepStatus::waiting;
     bool sent = false; // a go pointed here
+    bool passed = false; // of skipped: its own `when` said so, and its followers go on
+    bool happened = false; // an attempt reported success: there is an effect that can be undone
     Attempts attempts;
     Time due{};                     // sleeping: when it ends; running block: its timeout or zero
     std::uint32_t closed_order = 0; // done is 1, 2, ... in the order of closing; undo goes back

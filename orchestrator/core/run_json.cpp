@@ -1,7 +1,7 @@
 // The stored form of a run, format 1:
 //   {"f":1,"closed_steps":2,"ending":1?,"deadline":µs?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started]?,
-//             "sent":true?,"due":µs?,"n":closed_order?,"o":output?,"e":error?,
+//             "sent":true?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"e":error?,
 //             "u":undo?,"ua":[..]?,"ue":error?},..}}
 // Steps that are as new are left out. Times are microseconds since the epoch, 0 for none.
 #include "orchestrator/core/run_json.hpp"
@@ -49,6 +49,8 @@ void append_step(std::string& out, const StepState& state) {
     fmt::format_to(std::back_inserter(out), "{{\"s\":{}", number_of(state.status));
     append_attempts(out, "a", state.attempts);
     if (state.sent) out += ",\"sent\":true";
+    if (state.passed) out += ",\"w\":true";
+    if (state.happened) out += ",\"h\":true";
     if (state.due != Time{})
         fmt::format_to(std::back_inserter(out), ",\"due\":{}", micros_of(state.due));
     if (state.closed_order != 0)
@@ -108,11 +110,16 @@ Outcome<void> read_step(const boost::json::object& object, StepState& state) {
     read_attempts(object.if_contains("a"), state.attempts);
     read_attempts(object.if_contains("ua"), state.undo_attempts);
     state.sent = object.contains("sent");
+    state.passed = object.contains("w");
+    state.happened = object.contains("h");
     state.due = time_from_micros(integer(object.if_contains("due")));
     state.closed_order = small(object.if_contains("n"));
     state.output = document(object.if_contains("o"));
     state.error = document(object.if_contains("e"));
     state.undo_error = document(object.if_contains("ue"));
+    // A row of before `h` was written: done without an error is what completed then.
+    if (state.status == StepStatus::done && state.attempts.number > 0 && state.error.is_null())
+        state.happened = true;
     return {};
 }
 

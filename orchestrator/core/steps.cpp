@@ -83,7 +83,10 @@ void Advancing::start(StepIndex index) {
     if (one.when) {
         const auto wanted = decide(*one.when, scope(), "when");
         if (!wanted) return give_up(index, wanted.error(), "not_retryable", {});
-        if (!*wanted) return close_without_result(index, StepStatus::skipped);
+        if (!*wanted) {
+            state(index).passed = true;
+            return close_without_result(index, StepStatus::skipped);
+        }
     }
     if (one.cancel_rest)
         for (const StepIndex rest : one.predecessors)
@@ -211,13 +214,16 @@ void Advancing::dispatch(StepIndex index, bool undo) {
     fact.idempotency_key = std::move(key);
     fact.heartbeat = call.timeouts.heartbeat;
     if (call.timeouts.schedule_to_start) fact.start_by = now_ + *call.timeouts.schedule_to_start;
-    if (call.timeouts.start_to_close && !call.timeouts.heartbeat)
-        fact.deadline = now_ + *call.timeouts.start_to_close;
+    // A moment fixed now would fail a backlog untried; only schedule_to_close knows one.
+    if (call.timeouts.schedule_to_close)
+        fact.deadline = attempts.series_at + *call.timeouts.schedule_to_close;
+    fact.timeout = call.timeouts.start_to_close;
 }
 
 // The step has a raw result: reshape it if the step says so, and close.
 void Advancing::complete(StepIndex index, const Document& raw, bool by_task) {
     Document output = raw;
+    if (by_task) state(index).happened = true;
     if (step(index).output) {
         Scope with_result = scope();
         with_result.result = &raw;
@@ -452,14 +458,7 @@ void Advancing::undo_dies(StepIndex index, const Problem& problem, const Documen
     dead.message = message;
     dead.input = input_of(call);
 
-    Problem failed = problem;
-    failed.title = "compensation failed: needs an operator";
-    failed.detail =
-        fmt::format("compensation failed, an operator is needed: undo of '{}': {}",
-                    step(index).path, problem.detail.empty() ? problem.type : problem.detail);
-    run_.cause = std::exchange(run_.error, error_of_run(failed, step(index).path));
-    cancel_open_steps();
-    close_run(RunStatus::failed);
+    // The older undos still have their turn; compensate_next() ends the run when none is left.
 }
 
 } // namespace baton::orchestrator::core

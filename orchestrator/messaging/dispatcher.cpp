@@ -182,6 +182,7 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 request.max_attempts = static_cast<int>(task.max_attempts);
                 request.idempotency_key = task.idempotency_key;
                 request.deadline = task.deadline;
+                request.timeout = task.timeout;
                 request.heartbeat = task.heartbeat;
                 contract::Message message = contract::encode(request);
                 Publication publication;

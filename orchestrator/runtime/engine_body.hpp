@@ -113,6 +113,7 @@ struct Engine::Body {
     bool load_runs(const std::vector<std::string>& ids, Time now);
     void build(Work& work);
     RunChange change_of(CachedRun& cached, Work& work);
+    void ring_in_time(const CachedRun& cached);
     bool commit(Work& work);
     void put_back(Work& work);
     void give_up_on(Work& work, const Failure& failure);

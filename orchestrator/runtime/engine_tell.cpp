@@ -101,6 +101,7 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
                 else
                     alarms.cancel(change.run_id);
             }
+            if (core::is_closed(cached->run.status)) alarms.cancel(change.run_id);
         }
         outbox.add(change.part, change.pseq, commands);
     }

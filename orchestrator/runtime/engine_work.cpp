@@ -201,7 +201,10 @@ void Engine::Body::build(Work& work) {
     std::set<Partition> parts;
     for (CachedRun* cached : work.touched) {
         if (cached->facts.empty()) {
-            if (!cached->rang) continue;
+            if (!cached->rang) {
+                ring_in_time(*cached);
+                continue;
+            }
             // It rang early. Lazy alarms: only now the later deadline is written.
             const auto due = core::next_deadline(*cached->workflow, cached->run);
             work.batch.alarms.push_back({cached->run.id, cached->part, due});
@@ -216,6 +219,13 @@ void Engine::Body::build(Work& work) {
         fence.published = std::max(fence.published, outbox.cursor(part));
         work.batch.fences.push_back(fence);
     }
+}
+
+// A worker that begins starts a clock and writes nothing. The alarm moves in memory alone: after a
+// restart the worker, or the one that gets its message then, says again that it begins.
+void Engine::Body::ring_in_time(const CachedRun& cached) {
+    const auto due = core::next_deadline(*cached.workflow, cached.run);
+    if (due && (!cached.alarm || *due < *cached.alarm)) alarms.set(cached.run.id, *due);
 }
 
 RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {

@@ -65,6 +65,8 @@ std::string line_of(const Fact& fact) {
         line += fmt::format(" {}/{}", fact.attempt_of_series, fact.max_attempts);
         if (fact.start_by) line += " start_by=" + since_start(*fact.start_by);
         if (fact.deadline) line += " deadline=" + since_start(*fact.deadline);
+        if (fact.timeout)
+            line += fmt::format(" timeout={}s", fact.timeout->count() / 1'000'000);
     }
     if (!fact.output.is_null()) line += fmt::format(" {}", fact.output.text());
     if (!fact.error.is_null()) line += fmt::format(" error={}", fact.error.text());
