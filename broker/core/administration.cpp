@@ -266,9 +266,10 @@ void Protocol::on(const AdministrationAsked& asked, const DeleteQueue& wish) {
     if (vhost->queue(wish.queue) == nullptr)
         return answer(asked, Code::not_found,
                       fmt::format("no queue '{}' in vhost '{}'", wish.queue, wish.vhost));
-    const auto count = delete_queue(*vhost, wish.queue, wish.if_unused, wish.if_empty, {});
-    if (!count) return answer(asked, count.error());
-    answer(asked, Code::success, fmt::format("{}", *count));
+    const auto deleted = delete_queue(*vhost, wish.queue, wish.if_unused, wish.if_empty, {});
+    if (!deleted) return answer(asked, deleted.error());
+    tell_cancelled(deleted->consumers);
+    answer(asked, Code::success, fmt::format("{}", deleted->messages));
 }
 
 void Protocol::on(const AdministrationAsked& asked, const PurgeQueue& wish) {

@@ -232,9 +232,19 @@ private:
                                   QueueLife life, bool named_by_server) const;
     Outcome<void> check_queue_limit(const Vhost& vhost, std::string_view queue) const;
     Queue& create_queue(QueueDeclared declared, QueueLife life);
-    // The number of messages that went with it.
-    Outcome<std::uint64_t> delete_queue(const Vhost& vhost, std::string_view name, bool if_unused,
-                                        bool if_empty, ConnectionId asker);
+    // Wants to hear that its queue is gone.
+    struct CancelledConsumer {
+        Channel* channel = nullptr; // lives at least as long as the handler works
+        std::string tag;
+    };
+    struct QueueEnd {
+        std::uint64_t messages = 0; // that went with it
+        std::vector<CancelledConsumer> consumers{};
+    };
+    // The caller answers, then tells the consumers.
+    Outcome<QueueEnd> delete_queue(const Vhost& vhost, std::string_view name, bool if_unused,
+                                   bool if_empty, ConnectionId asker);
+    void tell_cancelled(const std::vector<CancelledConsumer>& consumers);
     struct BindingEnds {
         Exchange* source = nullptr;
         Queue* queue = nullptr; // one of the two
@@ -247,6 +257,8 @@ private:
 
     // With its messages, bindings and consumers; does not dead-letter.
     void delete_queue(Queue& queue);
+    // The same; the caller tells the consumers.
+    std::vector<CancelledConsumer> end_queue(Queue& queue);
     void forget_unacked_records(const Queue& queue);
     void delete_exchange(Exchange& exchange);
     // Deletes an auto-delete exchange that has lost its last binding.

@@ -382,18 +382,20 @@ void Protocol::on(Channel& channel, const amqp::QueueDelete& method) {
     const std::string* name = queue_name(channel, method.queue, method.id);
     if (name == nullptr) return;
     if (!check_right(channel, Right::configure, true, *name, method.id)) return;
-    const auto count = delete_queue(*channel.connection->vhost, *name, method.if_unused,
-                                    method.if_empty, channel.connection->told.connection);
-    if (!count) return refuse(channel, method.id, count.error());
+    const auto deleted = delete_queue(*channel.connection->vhost, *name, method.if_unused,
+                                      method.if_empty, channel.connection->told.connection);
+    if (!deleted) return refuse(channel, method.id, deleted.error());
     if (!method.no_wait)
-        reply(channel, amqp::QueueDeleteOk{static_cast<std::uint32_t>(*count)});
+        reply(channel, amqp::QueueDeleteOk{static_cast<std::uint32_t>(deleted->messages)});
+    // A client that waits for its -ok must not find something else on its channel first.
+    tell_cancelled(deleted->consumers);
 }
 
-Outcome<std::uint64_t> Protocol::delete_queue(const Vhost& vhost, std::string_view name,
-                                              bool if_unused, bool if_empty,
-                                              ConnectionId asker) {
+Outcome<Protocol::QueueEnd> Protocol::delete_queue(const Vhost& vhost, std::string_view name,
+                                                   bool if_unused, bool if_empty,
+                                                   ConnectionId asker) {
     Queue* queue = vhost.queue(name);
-    if (queue == nullptr) return std::uint64_t{0};
+    if (queue == nullptr) return QueueEnd{};
     BATON_TRY(check_lock(*queue, asker));
     catch_up(*queue);
     if (if_unused && !queue->consumers.empty())
@@ -401,8 +403,7 @@ Outcome<std::uint64_t> Protocol::delete_queue(const Vhost& vhost, std::string_vi
     if (if_empty && queue->ready() != 0)
         return precondition(fmt::format("{} not empty", what_queue(name, vhost)));
     const std::uint64_t count = queue->ready();
-    delete_queue(*queue);
-    return count;
+    return QueueEnd{count, end_queue(*queue)};
 }
 
 std::uint64_t Protocol::purge(Queue& queue) {
@@ -418,6 +419,17 @@ std::uint64_t Protocol::purge(Queue& queue) {
 }
 
 void Protocol::delete_queue(Queue& queue) {
+    tell_cancelled(end_queue(queue));
+}
+
+void Protocol::tell_cancelled(const std::vector<CancelledConsumer>& consumers) {
+    for (const CancelledConsumer& consumer : consumers)
+        say(*consumer.channel, Reply{std::make_unique<amqp::Method>(
+                                   amqp::BasicCancel{consumer.tag, true})});
+}
+
+std::vector<Protocol::CancelledConsumer> Protocol::end_queue(Queue& queue) {
+    std::vector<CancelledConsumer> to_tell;
     Vhost& vhost = *queue.identity().vhost;
     // Set first: what is forgotten now needs no record of its own.
     queue.deleted = true;
@@ -426,8 +438,7 @@ void Protocol::delete_queue(Queue& queue) {
         Channel& channel = *consumer.channel;
         if (channel.connection->told.capabilities.consumer_cancel_notify &&
             !channel.connection->closing)
-            say(channel, Reply{std::make_unique<amqp::Method>(
-                             amqp::BasicCancel{consumer.tag, true})});
+            to_tell.push_back({&channel, consumer.tag});
         remove_consumer(consumer);
     }
     purge(queue);
@@ -448,6 +459,7 @@ void Protocol::delete_queue(Queue& queue) {
         state_.delete_queue(queue);
     }
     for (const std::string& source : sources) delete_if_unbound(vhost, source);
+    return to_tell;
 }
 
 // What is delivered and not acknowledged stays with its channels, but no longer in the journal.
