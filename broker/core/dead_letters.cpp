@@ -73,7 +73,7 @@ void Protocol::send_delayed(const Burial& burial, Exchange& exchange) {
     const MessageRef message =
         with_properties(held, properties, held.exchange(), held.routing_key());
     const auto queues =
-        route_by_all_keys(exchange, shown_to_exchanges(*message, message->routing_key()),
+        state_.route(exchange, shown_to_exchanges(*message, message->routing_key()),
                           routing_keys_in(*properties.headers, "CC"));
     if (!queues.empty())
         place(message, std::vector<Queue*>(queues.begin(), queues.end()), burial.again);
@@ -92,7 +92,7 @@ bool Protocol::find_takers(const DeadLetter& letter, Exchange& exchange,
                            std::vector<Queue*>& takers) {
     const std::span<const std::string> more_keys(letter.routing_keys.begin() + 1,
                                                  letter.routing_keys.end());
-    const auto routed = route_by_all_keys(
+    const auto routed = state_.route(
         exchange, shown_to_exchanges(*letter.message, letter.routing_keys.front()), more_keys);
     takers.assign(routed.begin(), routed.end());
     const bool is_routed = !takers.empty();

@@ -278,9 +278,6 @@ private:
     Exchange* exchange_for_publish(Channel& channel, const PublishReceived& event);
     std::span<Queue* const> route(Channel& channel, Exchange& exchange,
                                   const RoutedMessage& message);
-    // Also under the keys in `more_keys`.
-    std::span<Queue* const> route_by_all_keys(Exchange& exchange, RoutedMessage message,
-                                              std::span<const std::string> more_keys);
     MessageRef make_message(const Channel& channel, const PublishReceived& event,
                             const PublishFacts& facts);
     // Has the queue no room for it, or has it already?
@@ -573,7 +570,6 @@ private:
     std::vector<Channel*> confirming_;
     Deadlines<QueueId> deadlines_;
     Deadlines<ChannelKey> timeouts_; // of deliveries
-    std::vector<Queue*> key_routes_; // of a publish with several routing keys
 
     bool alarms_[3] = {false, false, false};
     bool too_many_bytes_ = false;

@@ -182,20 +182,6 @@ std::span<Queue* const> Protocol::route(Channel& channel, Exchange& exchange,
     return queues;
 }
 
-std::span<Queue* const> Protocol::route_by_all_keys(Exchange& exchange, RoutedMessage message,
-                                                    std::span<const std::string> more_keys) {
-    const auto queues = state_.route(exchange, message);
-    if (more_keys.empty()) return queues;
-    key_routes_.assign(queues.begin(), queues.end());
-    for (const std::string& key : more_keys) {
-        message.routing_key = key;
-        for (Queue* queue : state_.route(exchange, message))
-            if (std::find(key_routes_.begin(), key_routes_.end(), queue) == key_routes_.end())
-                key_routes_.push_back(queue);
-    }
-    return key_routes_;
-}
-
 MessageRef Protocol::make_message(const Channel& channel, const PublishReceived& event,
                                   const PublishFacts& facts) {
     MessageParts parts;
@@ -258,7 +244,7 @@ void Protocol::on(const PublishReceived& event) {
     // Who wants to hear that there is no route hears it now, not when the delay is over.
     const auto has_route = [&] {
         const RoutedMessage now{event.routing_key, facts.headers, event.properties};
-        return !route_by_all_keys(*exchange, now, facts.more_keys).empty();
+        return !state_.route(*exchange, now, facts.more_keys).empty();
     };
     if (exchange->identity().kind.delays && (!event.mandatory || has_route())) {
         const MessageRef message = make_message(*channel, event, facts);
@@ -269,7 +255,7 @@ void Protocol::on(const PublishReceived& event) {
     const RoutedMessage shown{event.routing_key, facts.headers, event.properties};
     const auto queues = facts.more_keys.empty()
                             ? route(*channel, *exchange, shown)
-                            : route_by_all_keys(*exchange, shown, facts.more_keys);
+                            : state_.route(*exchange, shown, facts.more_keys);
     if (queues.empty()) {
         ++(event.mandatory ? counters_.returned : counters_.dropped);
         if (event.mandatory) return_unroutable(*channel, make_message(*channel, event, facts));

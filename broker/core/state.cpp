@@ -462,22 +462,34 @@ Queue* State::queue(QueueId id) const {
 
 // --- Routing -------------------------------------------------------------------------------------
 
-void State::collect(Exchange& exchange, const RoutedMessage& message) {
+void State::collect_queue_named(const Vhost& vhost, std::string_view name) {
+    Queue* queue = vhost.queue(name);
+    // A queue may be declared at any time, and that changes no version.
+    if (queue == nullptr) route_is_cacheable_ = false;
+    if (queue != nullptr && queue->route_mark != route_number_) {
+        queue->route_mark = route_number_;
+        route_.push_back(queue);
+    }
+}
+
+void State::collect(Exchange& exchange, const RoutedMessage& message,
+                    std::span<const std::string> more_keys) {
     if (exchange.route_mark == route_number_) return;
     exchange.route_mark = route_number_;
-    if (exchange.looks_beyond_key()) route_is_cacheable_ = false;
-    matches_.clear();
+    if (exchange.looks_beyond_key()) {
+        route_is_cacheable_ = false;
+        more_keys = {}; // would only be asked the same again
+    }
     if (exchange.is_default()) {
-        Queue* queue = exchange.identity().vhost->queue(message.routing_key);
-        // A queue may be declared at any time, and that changes no version.
-        if (queue == nullptr) route_is_cacheable_ = false;
-        if (queue != nullptr && queue->route_mark != route_number_) {
-            queue->route_mark = route_number_;
-            route_.push_back(queue);
-        }
+        const Vhost& vhost = *exchange.identity().vhost;
+        collect_queue_named(vhost, message.routing_key);
+        for (const std::string& key : more_keys) collect_queue_named(vhost, key);
         return;
     }
+    matches_.clear();
     exchange.match(message, matches_);
+    for (const std::string& key : more_keys)
+        exchange.match({key, message.headers, message.properties}, matches_);
     for (Binding* binding : matches_) {
         if (binding->exchange != nullptr) {
             to_visit_.push_back(binding->exchange);
@@ -492,22 +504,23 @@ void State::collect(Exchange& exchange, const RoutedMessage& message) {
             to_visit_.push_back(alternate);
 }
 
-std::span<Queue* const> State::route(Exchange& exchange, const RoutedMessage& message) {
+std::span<Queue* const> State::route(Exchange& exchange, const RoutedMessage& message,
+                                     std::span<const std::string> more_keys) {
     // A hostile publisher invents keys; the cache of an exchange is bounded.
     constexpr std::size_t cached_routes_max = 4096;
-    route_is_cacheable_ = true;
+    route_is_cacheable_ = more_keys.empty();
     if (exchange.cache_version != topology_version_) {
         exchange.cache.clear();
         exchange.cache_version = topology_version_;
     } else if (const auto found = exchange.cache.find(message.routing_key);
-               found != exchange.cache.end()) {
+               more_keys.empty() && found != exchange.cache.end()) {
         return found->second;
     }
     ++route_number_;
     route_.clear();
     to_visit_.assign(1, &exchange);
     for (std::size_t at = 0; at < to_visit_.size(); ++at) // grows while it is walked
-        collect(*to_visit_[at], message);
+        collect(*to_visit_[at], message, more_keys);
     if (route_is_cacheable_) {
         if (exchange.cache.size() >= cached_routes_max) exchange.cache.clear();
         return exchange.cache.emplace(std::string(message.routing_key), route_).first->second;

@@ -144,8 +144,10 @@ public:
     std::uint64_t topology_version() const { return topology_version_; }
 
     // The queues a message goes to, each once; good until the next call. Follows exchanges behind
-    // exchanges and alternates. Remembers what depends on the key alone.
-    std::span<Queue* const> route(Exchange& exchange, const RoutedMessage& message);
+    // exchanges and alternates. Remembers what depends on the key alone. Every exchange on the way
+    // looks at all keys: the message's own and `more_keys` (CC and BCC).
+    std::span<Queue* const> route(Exchange& exchange, const RoutedMessage& message,
+                                  std::span<const std::string> more_keys = {});
 
     // Will the same key give the same queues until topology_version() changes?
     bool route_depends_on_key_alone() const { return route_is_cacheable_; }
@@ -194,7 +196,9 @@ private:
         return message.routing().size() + message.properties().size() + message.body_size() + 64;
     }
     void remove_bindings_to(std::map<BindingOrder, Exchange*>& bound_to);
-    void collect(Exchange& exchange, const RoutedMessage& message);
+    void collect(Exchange& exchange, const RoutedMessage& message,
+                 std::span<const std::string> more_keys);
+    void collect_queue_named(const Vhost& vhost, std::string_view name);
 
     ByName<Vhost> vhosts_;
     std::map<std::string, User, std::less<>> users_;

@@ -66,7 +66,7 @@ void Protocol::carry_out(Channel& channel, TransactionStep& step) {
     if (exchange->deduplicator() != nullptr && exchange->deduplicator()->has_seen(headers, now_))
         return;
     const auto queues =
-        route_by_all_keys(*exchange, {message.routing_key(), headers, message.properties()},
+        state_.route(*exchange, {message.routing_key(), headers, message.properties()},
                           step.more_routing_keys);
     if (exchange->identity().kind.delays && (!step.mandatory || !queues.empty()) &&
         delay(step.message, *exchange, headers))
