@@ -20,11 +20,26 @@ Outcome<boost::json::object> run_input(const std::string& input, const std::vect
 // "name=text" or "name:=json" into `object`; the name may have dots for nested members.
 Outcome<void> apply_set(boost::json::object& object, std::string_view set);
 
+// One input of a file and the line it begins in.
+struct LineInput {
+    std::size_t line = 0;
+    boost::json::object input;
+};
+
 // Every line of a JSON Lines file, or every record of a CSV file (RFC 4180) whose first line names
-// the members; a column "name:=" holds JSON. Decided by the file's ending. The failure names the line.
-Outcome<std::vector<boost::json::object>> read_inputs(const std::string& path);
-Outcome<std::vector<boost::json::object>> parse_csv(std::string_view text, const std::string& file);
-Outcome<std::vector<boost::json::object>> parse_json_lines(std::string_view text, const std::string& file);
+// the members; a column "name:=" holds JSON. Decided by the file's ending. The whole file is read
+// before anything is given back, and a failure names file and line. Separators are commas, or
+// semicolons or tabs if the first line has no comma; lines end in \n, \r\n or \r; blank ones are skipped.
+Outcome<std::vector<LineInput>> read_inputs(const std::string& path);
+Outcome<std::vector<LineInput>> parse_csv(std::string_view text, const std::string& file);
+Outcome<std::vector<LineInput>> parse_json_lines(std::string_view text, const std::string& file);
+
+// `text` without a byte order mark; the failure names the first place that is not UTF-8.
+Outcome<std::string_view> plain_text(std::string_view text, const std::string& file);
+
+// What makes a line's start harmless to repeat: equal for the same input in the same batch (the
+// file's name), whatever line it has moved to. `occurrence` tells equal lines of one file apart.
+std::string line_key(const std::string& batch, const boost::json::object& input, std::size_t occurrence);
 
 // A time limit such as "5s", "500ms", "2m" or "30" (seconds), up to an hour; nothing for what is none.
 std::optional<std::chrono::milliseconds> parse_limit(const std::string& text);

@@ -7,13 +7,12 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
-#include <sstream>
 
 namespace baton::cli {
 
@@ -56,6 +55,24 @@ bool scan_time(std::string_view text, std::tm& parts, int& micros) {
     micros = 0;
     return std::sscanf(copy.c_str(), "%d-%d-%dT%d:%d:%d.%dZ", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
                        &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &micros) >= 6;
+}
+
+// What a server takes is far below; what is larger was named by mistake.
+constexpr std::size_t file_bytes_max = 64 * 1024 * 1024;
+
+Failure refused(const std::string& path, std::string_view why) {
+    return {make_error_code(boost::system::errc::invalid_argument), fmt::format("cannot read '{}': {}", path, why)};
+}
+
+template <typename Read>
+Outcome<std::string> read_bounded(const std::string& path, Read read) {
+    std::string text;
+    std::array<char, 65536> buffer{};
+    for (std::size_t got = 0; (got = read(buffer.data(), buffer.size())) > 0;) {
+        if (text.size() + got > file_bytes_max) return refused(path, "it is larger than 64 MiB");
+        text.append(buffer.data(), got);
+    }
+    return text;
 }
 
 } // namespace
@@ -121,22 +138,27 @@ std::string duration_text(std::int64_t micros) {
 
 Outcome<std::string> read_file(const std::string& path) {
     if (path == "-") {
-        std::string text;
-        char buffer[65536];
-        for (std::size_t got = 0; (got = std::fread(buffer, 1, sizeof buffer, stdin)) > 0;) text.append(buffer, got);
-        return text;
+        return read_bounded("standard input", [](char* space, std::size_t size) { return std::fread(space, 1, size, stdin); });
     }
     const auto unreadable = [&](int why) {
         const ErrorCode code(why, boost::system::generic_category());
         return Failure{code, fmt::format("cannot read '{}': {}", path, code.message())};
     };
+    // A FIFO would wait for a writer, and a device may never end. A pipe is given as "-" or by the
+    // shell as /dev/fd/N, which is there already and ends with its writer.
     std::error_code unknown;
-    if (std::filesystem::is_directory(path, unknown)) return unreadable(EISDIR);
+    const auto kind = std::filesystem::status(path, unknown).type();
+    using Type = std::filesystem::file_type;
+    if (kind == Type::directory) return unreadable(EISDIR);
+    const bool is_shell_pipe = kind == Type::fifo && (path.starts_with("/dev/fd/") || path.starts_with("/proc/self/fd/"));
+    if (kind != Type::regular && kind != Type::not_found && kind != Type::none && !is_shell_pipe)
+        return refused(path, "it is no regular file; give a file, or - for standard input");
     std::ifstream in(path, std::ios::binary);
     if (!in) return unreadable(errno);
-    std::ostringstream content;
-    content << in.rdbuf();
-    return content.str();
+    return read_bounded(path, [&in](char* space, std::size_t size) {
+        in.read(space, static_cast<std::streamsize>(size));
+        return static_cast<std::size_t>(in.gcount());
+    });
 }
 
 } // namespace baton::cli

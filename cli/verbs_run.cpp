@@ -6,8 +6,6 @@
 #include "cli/terminal.hpp"
 #include "cli/verbs.hpp"
 
-#include "base/random.hpp"
-
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
@@ -80,6 +78,7 @@ struct RunOptions {
     std::string key;
     std::string each;
     bool detach = false;
+    bool dry_run = false;
     bool as_json = false;
 };
 
@@ -144,9 +143,10 @@ void run_one(Session& session, const RunOptions& options) {
     session.exit_code = exit_code_of(member(followed->run, "status"));
 }
 
-// Starts one run for each input and waits for all of them. Every start carries a fallback key made
-// of this call and the line, so that one repeated after a lost answer does not start twice; a
-// workflow's own idempotency goes first.
+// Starts one run for each input of a file and waits for all of them. The whole file is checked before
+// the first start. Every start carries a fallback key made of the file's name and the input, so that
+// the same command a second time goes on where the first one stopped; a workflow's own idempotency
+// goes first.
 class Many {
 public:
     Many(Session& session, const RunOptions& options) : session_(session), options_(options), api_(session.environment) {
@@ -161,40 +161,69 @@ public:
             session_.exit_code = exit_wrong_usage;
             return;
         }
+        for (auto& one : *inputs) {
+            for (const auto& set : options_.sets) {
+                if (const auto done = apply_set(one.input, set); done) continue;
+                else complain(done.error().detail);
+                session_.exit_code = exit_wrong_usage;
+                return;
+            }
+        }
+        if (options_.dry_run) return say_what_would_start(*inputs);
         const auto begun = std::chrono::steady_clock::now();
-        if (!start_all(*inputs)) return;
-        if (!options_.detach && !wait_for_all()) return;
+        const bool all_asked = start_all(*inputs);
+        const bool all_seen = all_asked && (options_.detach || wait_for_all());
         const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
+        const int unreached = session_.exit_code;
         summarise(took.count());
+        if (!all_seen) session_.exit_code = unreached == exit_done ? exit_failed : unreached;
     }
 
 private:
-    bool start_all(std::vector<json::object>& inputs) {
-        const std::string call = random_name(16);
+    void say_what_would_start(const std::vector<LineInput>& inputs) const {
+        if (options_.as_json) {
+            json::array all;
+            for (const auto& one : inputs) all.emplace_back(json::object{{"line", one.line}, {"input", one.input}});
+            return print_json(all);
+        }
+        for (const auto& one : inputs)
+            fmt::print("{}:{}: {}\n", options_.each, one.line, json::serialize(one.input));
+        fmt::print("{} runs of {} would start; nothing was started\n", inputs.size(), options_.workflow);
+    }
+
+    // The name of the batch: the file's, wherever it lies, or what --key says.
+    std::string batch() const {
+        if (!options_.key.empty()) return options_.key;
+        return options_.each.substr(options_.each.rfind('/') + 1);
+    }
+
+    // False if some lines were not asked for: the server is away, or Ctrl-C.
+    bool start_all(const std::vector<LineInput>& inputs) {
+        std::map<std::string, std::size_t> seen;
         ProgressBar bar("starting ", inputs.size());
         for (std::size_t i = 0; i < inputs.size(); ++i) {
-            for (const auto& set : options_.sets) {
-                if (const auto done = apply_set(inputs[i], set); !done) {
-                    complain(done.error().detail);
-                    session_.exit_code = exit_wrong_usage;
-                    return false;
-                }
-            }
-            auto request = start_request(options_, std::move(inputs[i]));
-            request["fallback_key"] = fmt::format("{}:{}", call, i);
+            const auto& one = inputs[i];
+            auto request = start_request(options_, one.input);
+            request.erase("key");
+            request["fallback_key"] = line_key(batch(), one.input, seen[json::serialize(one.input)]++);
             const auto answer = persistently([&] { return api_.post("/api/runs", request); });
-            if (was_interrupted()) break;
-            if (answer && (answer->status == 422 || answer->status == 409)) {
-                refused_.push_back(fmt::format("line {}: {}", i + 1, answer->reason()));
+            if (was_interrupted()) return stopped_at(one.line);
+            if (answer && (answer->status == 400 || answer->status == 422 || answer->status == 409)) {
+                refused_.emplace_back(one.line, answer->reason());
             } else {
                 const auto started = expect(session_, answer);
-                if (!started) return false;
+                if (!started) return stopped_at(one.line);
                 if (member(*started, "new") != "true") ++existing_;
                 ids_.push_back(member(*started, "run"));
             }
             bar.show(i + 1, "");
         }
         return true;
+    }
+
+    bool stopped_at(std::size_t line) const {
+        complain(fmt::format("stopped at {}:{}; the same command goes on from there", options_.each, line));
+        return false;
     }
 
     bool wait_for_all() {
@@ -223,6 +252,9 @@ private:
             out["started"] = ids_.size() - existing_;
             out["existing"] = existing_;
             out["refused"] = refused_.size();
+            json::array lines;
+            for (const auto& [line, reason] : refused_) lines.emplace_back(json::object{{"line", line}, {"reason", reason}});
+            out["refused_lines"] = std::move(lines);
             json::object counts;
             for (const auto& [status, count] : counts_) counts[status] = count;
             out["statuses"] = std::move(counts);
@@ -230,12 +262,12 @@ private:
             print_json(out);
         } else {
             fmt::print("{} runs in {}", ids_.size(), duration_text(took));
-            if (existing_ > 0) fmt::print(", {} of them existed already", existing_);
+            if (existing_ > 0) fmt::print(", {} of them existed already (--key NAME starts them anew)", existing_);
             for (const auto& [status, count] : counts_) fmt::print("; {} {}", count, paint(colour_of_status(status), status));
             if (!refused_.empty()) fmt::print("; {} refused", refused_.size());
             fmt::print("\n");
             for (const auto& line : failures_) fmt::print("  {}\n", line);
-            for (std::size_t i = 0; i < std::min<std::size_t>(refused_.size(), 10); ++i) fmt::print("  {}\n", refused_[i]);
+            for (const auto& [line, reason] : refused_) fmt::print("  {}:{}: {}\n", options_.each, line, reason);
         }
         const bool all_good = refused_.empty() && (options_.detach || counts_["completed"] == ids_.size());
         session_.exit_code = all_good ? exit_done : exit_failed;
@@ -248,7 +280,7 @@ private:
     std::size_t existing_ = 0;
     std::map<std::string, std::size_t> counts_;
     std::vector<std::string> failures_;
-    std::vector<std::string> refused_;
+    std::vector<std::pair<std::size_t, std::string>> refused_; // line, reason
 };
 
 // ---- runs, show ---------------------------------------------------------------------------------
@@ -375,19 +407,26 @@ void add_run_verbs(CLI::App& app, Session& session) {
     running->add_option("WORKFLOW", values->run.workflow, "Name of a deployed workflow")->required();
     running->add_option("--input", values->run.input, "Input as JSON, or @FILE");
     running->add_option("--set", values->run.sets, "One member of the input: name=text or name:=json")->allow_extra_args(false);
-    running->add_option("--key", values->run.key, "Idempotency key: a second start with it gives the first run");
+    running->add_option("--key", values->run.key, "Idempotency key: a second start with it gives the first run; with --each, the name of the batch");
     running->add_flag("--detach", values->run.detach, "Print the run's id and do not follow it");
     running->add_option("--each", values->run.each, "One run for each line of FILE.csv or FILE.jsonl");
+    running->add_flag("--dry-run", values->run.dry_run, "With --each: check the file and show the inputs, start nothing");
     json_flag(running);
-    running->footer("Ctrl-C detaches; the run goes on. Exit code 0 only if it completed.\n\nExamples:\n"
+    running->footer("Ctrl-C detaches; the run goes on. Exit code 0 only if it completed. With --each the whole file is checked before\n"
+                    "the first start (exit code 2: nothing was started); the same command again starts only what is missing.\n\nExamples:\n"
                     "  baton run provision-user --set email=ada@example.org --set first_name=Ada --set last_name=Lovelace\n"
                     "  baton run provision-user --input @ada.json --detach\n"
                     "  baton run provision-user --each people.csv");
     running->callback([&session, values] {
         values->run.as_json = values->as_json;
+        if (values->run.each.empty() && values->run.dry_run) {
+            complain("--dry-run belongs to --each");
+            session.exit_code = exit_wrong_usage;
+            return;
+        }
         if (values->run.each.empty()) return run_one(session, values->run);
-        if (!values->run.input.empty() || !values->run.key.empty()) {
-            complain("--each takes its inputs from the file; leave --input and --key out");
+        if (!values->run.input.empty()) {
+            complain("--each takes its inputs from the file; leave --input out");
             session.exit_code = exit_wrong_usage;
             return;
         }

@@ -5,6 +5,10 @@
 #include <boost/json/serialize.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string>
 
 namespace baton::cli {
 
@@ -33,13 +37,69 @@ TEST(Csv, ReadsQuotesCommasAndLineEndsInsideFields) {
 
     ASSERT_TRUE(inputs);
     ASSERT_EQ(inputs->size(), 2U);
-    EXPECT_EQ(inputs->at(0).at("name").as_string(), "Ada \"A\", L");
-    EXPECT_EQ(boost::json::serialize(inputs->at(0).at("groups")), "[\"x\"]");
-    EXPECT_EQ(inputs->at(1).at("name").as_string(), "two\nlines");
+    EXPECT_EQ(inputs->at(0).input.at("name").as_string(), "Ada \"A\", L");
+    EXPECT_EQ(boost::json::serialize(inputs->at(0).input.at("groups")), "[\"x\"]");
+    EXPECT_EQ(inputs->at(1).input.at("name").as_string(), "two\nlines");
 }
 
 TEST(Csv, NamesTheLineOfARecordThatDoesNotFit) {
     EXPECT_THAT(parse_csv("a,b\n1,2\n3\n", "p.csv").error().detail, HasSubstr("p.csv:3: 1 fields, but the first line names 2"));
+}
+
+TEST(Csv, NamesEveryKindOfBrokenFileWithItsLine) {
+    const auto complaint = [](std::string_view text) {
+        const auto read = parse_csv(text, "p.csv");
+        return read ? std::string("accepted") : read.error().detail;
+    };
+    EXPECT_THAT(complaint("a,b\n1,2\n3,\"x\n5,6\n"), HasSubstr("p.csv:3: a quote opens here and never closes"));
+    EXPECT_THAT(complaint("a,b\n\"1\"x,2\n"), HasSubstr("p.csv:2: field 1: text stands behind the closing quote"));
+    EXPECT_THAT(complaint("a,b\n1,M\xFCller\n"), HasSubstr("p.csv:2: byte 0xFC at position 4 is not UTF-8"));
+    EXPECT_THAT(complaint("\xFF\xFE" "a"), HasSubstr("is UTF-16"));
+    EXPECT_THAT(complaint("a,b,a\n1,2,3\n"), HasSubstr("columns 1 and 3 are both named 'a'"));
+    EXPECT_THAT(complaint("a,a:=\n1,2\n"), HasSubstr("both named 'a'"));
+    EXPECT_THAT(complaint("a,a.b\n1,2\n"), HasSubstr("inside column 'a'"));
+    EXPECT_THAT(complaint("a,\n1,2\n"), HasSubstr("p.csv:2: column 2 has no name"));
+    EXPECT_THAT(complaint("a,b\n1,\"x\ny\nz\"\n3\n"), HasSubstr("p.csv:5: 1 fields"));
+    EXPECT_THAT(complaint(""), HasSubstr("must name the columns"));
+}
+
+TEST(Csv, ReadsWhatSpreadsheetsWrite) {
+    const auto shown = [](std::string_view text) {
+        std::string out;
+        const auto read = parse_csv(text, "p.csv");
+        if (!read) return read.error().detail;
+        for (const auto& one : *read) out += std::to_string(one.line) + boost::json::serialize(one.input);
+        return out;
+    };
+    const std::string both = R"(2{"a":"1","b":"x"}3{"a":"2","b":"y"})";
+    EXPECT_EQ(shown("a,b\r1,x\r2,y\r"), both);
+    EXPECT_EQ(shown("a;b\r\n1;x\r\n2;y"), both);
+    EXPECT_EQ(shown("a\tb\n1\tx\n2\ty\n"), both);
+    EXPECT_EQ(shown("\xEF\xBB\xBF" "a,b,\n1,x,\n2,y,\n,,\n"), both);
+    EXPECT_EQ(shown("a\n5\" pipe\n"), R"(2{"a":"5\" pipe"})");
+    EXPECT_EQ(shown("a,n:=\n\n1,\n"), R"(3{"a":"1"})");
+}
+
+TEST(Csv, AKeyBelongsToTheInputAndNotToItsPlace) {
+    const boost::json::object ada{{"a", "1"}};
+    EXPECT_EQ(line_key("p.csv", ada, 0), line_key("p.csv", ada, 0));
+    EXPECT_NE(line_key("p.csv", ada, 0), line_key("p.csv", ada, 1));
+    EXPECT_NE(line_key("p.csv", ada, 0), line_key("q.csv", ada, 0));
+    EXPECT_NE(line_key("p.csv", ada, 0), line_key("p.csv", {{"a", "2"}}, 0));
+}
+
+TEST(Input, AFileWithoutAnEndIsRefused) {
+    EXPECT_THAT(run_input("@/dev/zero", {}).error().detail, HasSubstr("no regular file"));
+    const std::string fifo = testing::TempDir() + "baton-fifo-" + std::to_string(getpid());
+    ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+    EXPECT_THAT(read_inputs(fifo).error().detail, HasSubstr("no regular file"));
+    unlink(fifo.c_str());
+}
+
+TEST(JsonLines, SkipsAByteOrderMarkAndNamesBytesThatAreNotText) {
+    EXPECT_EQ(parse_json_lines("\xEF\xBB\xBF{}\r\n{}\n", "p.jsonl")->size(), 2U);
+    EXPECT_THAT(parse_json_lines("{}\n{\"a\":\"\xE4\"}\n", "p.jsonl").error().detail, HasSubstr("p.jsonl:2: byte 0xE4"));
+    EXPECT_TRUE(run_input("\xEF\xBB\xBF{\"a\":1}", {}));
 }
 
 TEST(JsonLines, NamesTheLineThatIsNoObject) {
