@@ -2,6 +2,7 @@
 
 #include "orchestrator/core/status.hpp"
 #include "web/await_reply.hpp"
+#include "web/members.hpp"
 #include "web/replies.hpp"
 #include "web/run_view.hpp"
 
@@ -100,6 +101,8 @@ private:
     awaitable<Response> deploy(Request request, Parameters) {
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
+        if (const auto known = check_members(*body, {"source", "file"}); !known)
+            co_return problem(400, "bad_request", known.error().detail);
         auto source = text_member(*body, "source");
         auto file = text_member(*body, "file");
         if (source.empty()) co_return problem(400, "bad_request", "'source' must hold the text of a workflow file");
@@ -118,6 +121,8 @@ private:
     awaitable<Response> start_run(Request request, Parameters) {
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
+        if (const auto known = check_members(*body, {"workflow", "key", "fallback_key"}, {"input", "version"}); !known)
+            co_return problem(400, "bad_request", known.error().detail);
         runtime::StartRequest start;
         start.workflow = text_member(*body, "workflow");
         start.key = text_member(*body, "key");
@@ -204,6 +209,8 @@ private:
     awaitable<Response> cancel_run(Request request, Parameters parameters) {
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
+        if (const auto known = check_members(*body, {"reason"}); !known)
+            co_return problem(400, "bad_request", known.error().detail);
         auto id = full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         const auto reason = text_member(*body, "reason");

@@ -1,6 +1,7 @@
 #include "web/run_api.hpp"
 
 #include "web/await_reply.hpp"
+#include "web/members.hpp"
 #include "web/replies.hpp"
 #include "web/run_view.hpp"
 
@@ -101,6 +102,8 @@ private:
     awaitable<Response> call_task(Request request, Parameters) {
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
+        if (const auto known = check_members(*body, {"task"}, {"with", "timeout_ms"}); !known)
+            co_return problem(400, "bad_request", known.error().detail);
         const auto task = text_member(*body, "task");
         if (task.empty()) co_return problem(400, "bad_request", "'task' must name a task type, for example \"mail.send\"");
         std::string with = "{}";

@@ -188,6 +188,15 @@ void Engine::Body::duplicate_start(StartItem& start, const DuplicateStart& dupli
         has_policy ? found->second->idempotency->on_duplicate : OnDuplicate::return_existing;
     const std::string existing = duplicate.existing_run_id;
     if (!start.reply) return;
+    // Who gives a key and other input with it would be told of a run that does something else. A
+    // workflow's own key is different: it says which inputs count as one.
+    if (!duplicate.same_input && !start.request.key.empty() && policy != OnDuplicate::refuse) {
+        start.reply(Failure{make_error_code(EngineErrc::duplicate),
+                            fmt::format("run {} was started under the key '{}' with other input; use another key, "
+                                        "or the same input",
+                                        existing, start.request.key)});
+        return;
+    }
     switch (policy) {
     case OnDuplicate::return_existing:
         start.reply(Started{existing, false, 0});

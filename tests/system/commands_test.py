@@ -146,6 +146,22 @@ class OfflineTest(unittest.TestCase):
         print(f"{len(cases) - len(wrong)} of {len(cases)}", end=" ")
         self.assertLessEqual(len(wrong), len(cases) * 5 // 100, wrong)
 
+    def test_no_verb_waits_for_a_file_without_an_end(self):
+        with tempfile.TemporaryDirectory() as folder:
+            fifo = pathlib.Path(folder) / "fifo.csv"
+            os.mkfifo(fifo)
+            huge = pathlib.Path(folder) / "huge.toml"
+            with open(huge, "wb") as f:
+                f.truncate(1 << 32)
+            for file, reason in ((str(fifo), "no regular file"), ("/dev/zero", "no regular file"), (folder, "Is a directory"),
+                                 (str(huge), "larger than 64 MiB")):
+                for args in (("check", file), ("deploy", file), ("run", "x", "--input", "@" + file), ("call", "a.b", "--with", "@" + file)):
+                    with self.subTest(args):
+                        done = run(*args)
+                        self.assertEqual(done.returncode, 2)
+                        self.assertIn(reason, done.stderr)
+            self.assertEqual(run("run", "x", "--each", str(fifo)).returncode, 2)
+
     def test_free_ports_for_scripts(self):
         ports = run("sandbox", "--free-ports", "3").stdout.split()
         self.assertEqual(len(set(ports)), 3)
@@ -193,6 +209,49 @@ class ApiTest(baton.ServerTest):
         self.assertEqual(self.status_of("/api/runs", "guest", "wrong")[0], 401)
         self.assertEqual(self.status_of("/api/runs", "nobody", "x")[0], 401)
         self.assertEqual(self.status_of("/api/health", "nobody", "x")[0], 200)
+
+    def test_a_start_with_what_nobody_reads_is_refused(self):
+        self.deploy_once()
+        for body, reason in ((b'{"workflow":"once","key":4711}', "'key' must be text"),
+                             (b'{"workflow":"once","idempotency_key":"a"}', "unknown member 'idempotency_key'"),
+                             (b'{"workflow":"once","inputs":{}}', "unknown member 'inputs'; did you mean 'input'?")):
+            code, text = self.status_of("/api/runs", method="POST", body=body)
+            self.assertEqual(code, 400, text)
+            self.assertIn(reason, json.loads(text)["reason"])
+        self.assertEqual(self.server.json("runs", "--workflow", "once"), [])
+
+    def test_the_same_key_with_other_input_says_so(self):
+        self.deploy_once("keyed")
+        first = self.server.baton("run", "keyed", "--key", "a", "--set", "name=Ada", "--detach", check=0).stdout
+        again = self.server.baton("run", "keyed", "--key", "a", "--set", "name=Ada", "--detach", check=0).stdout
+        self.assertEqual(first, again)
+        other = self.server.baton("run", "keyed", "--key", "a", "--set", "name=Bob", "--detach", check=1)
+        self.assertIn("with other input", other.stderr)
+        self.assertIn(first.strip(), other.stderr)
+
+    def test_a_second_try_of_a_file_goes_on(self):
+        self.deploy_once("each")
+        people = self.server.home / "people.csv"
+        people.write_bytes(b"name\nAda\nBob\nM\xfcller\n")
+        refused = self.server.baton("run", "each", "--each", str(people), check=2)
+        self.assertIn("people.csv:4: byte 0xFC", refused.stderr)
+        self.assertEqual(self.server.json("runs", "--workflow", "each"), [])
+        people.write_text("name\nAda\nBob\n")
+        self.assertIn("2 runs of each would start", self.server.baton("run", "each", "--each", str(people), "--dry-run", check=0).stdout)
+        self.assertEqual(self.server.json("runs", "--workflow", "each"), [])
+        self.assertEqual(self.server.json("run", "each", "--each", str(people))["started"], 2)
+        people.write_text("name\nCy\nAda\nBob\n\"two\nlines\"\nx\n")
+        done = self.server.baton("run", "each", "--each", str(people), "--json", check=1)
+        said = json.loads(done.stdout)
+        self.assertEqual((said["started"], said["existing"], said["refused"]), (2, 2, 1))
+        self.assertEqual(said["refused_lines"][0]["line"], 7)
+        self.assertEqual(len(self.server.json("runs", "--workflow", "each")), 4)
+
+    def deploy_once(self, name="once"):
+        path = self.server.home / f"{name}.toml"
+        path.write_text(f'workflow = "{name}"\n[input]\nname = {{ type = "string", min = 2, default = "--" }}\n'
+                        '[[step]]\nid = "note"\nset = { name = "${input.name}" }\n')
+        self.server.baton("deploy", str(path), check=0)
 
     def test_bad_requests_get_reasons(self):
         for path, method, body, status in (
