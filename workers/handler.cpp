@@ -2,11 +2,13 @@
 #include "workers/handler.hpp"
 
 #include "base/log.hpp"
+#include "base/suggest.hpp"
 
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace baton::workers {
@@ -19,6 +21,16 @@ std::vector<std::string> Task::identities() const {
     if (!request.run.empty())
         all.push_back(fmt::format("step {}/{}/{}", request.run, request.step, request.item));
     return all;
+}
+
+Handler only_with(std::vector<std::string_view> names, Handler handler) {
+    handler.perform = [names = std::move(names), perform = std::move(handler.perform)](const Task& task) -> Answer {
+        Parameters parameters(task.with);
+        parameters.only(names);
+        if (parameters.is_bad()) return parameters.problem();
+        return perform(task);
+    };
+    return handler;
 }
 
 contract::Problem permanent(std::string type, std::string detail, int status) {
@@ -48,6 +60,16 @@ contract::Problem configuration(std::string type, std::string detail) {
 void Parameters::complain(std::string complaint) {
     if (!complaints_.empty()) complaints_ += "; ";
     complaints_ += complaint;
+}
+
+void Parameters::only(std::span<const std::string_view> names) {
+    for (const auto& member : with_) {
+        const std::string_view name = member.key();
+        if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+        const auto hint = did_you_mean(name, names);
+        complain(fmt::format("unknown parameter '{}'{}", name,
+                             hint.empty() ? fmt::format(" (known are {})", fmt::join(names, ", ")) : hint));
+    }
 }
 
 std::string Parameters::required_text(std::string_view name) {

@@ -9,7 +9,9 @@
 #include <boost/system/result.hpp>
 
 #include <functional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -41,6 +43,10 @@ struct Handler {
     std::function<std::string(const boost::json::object& with)> key = {};
 };
 
+// The same handler, which refuses parameters outside `names` as invalid_input: what nobody reads was
+// meant to do something.
+Handler only_with(std::vector<std::string_view> names, Handler handler);
+
 // --- problems ---------------------------------------------------------------------------------------
 
 // Will not get better by itself: the same parameters fail again.
@@ -65,6 +71,8 @@ public:
     // A list of texts, or one text.
     std::vector<std::string> texts(std::string_view name);
     void complain(std::string complaint);
+    // Complains about every parameter outside `names`, with what was probably meant.
+    void only(std::span<const std::string_view> names);
 
     bool is_bad() const { return !complaints_.empty(); }
     // Of type invalid_input; call it if is_bad().

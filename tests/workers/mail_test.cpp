@@ -3,7 +3,13 @@
 
 #include "workers/mail/smtp.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <fstream>
+#include <thread>
 
 namespace baton::workers::test {
 namespace {
@@ -183,6 +189,110 @@ TEST_F(MailTest, TemplatesAreFilledAndAbsentOnesListTheParameters) {
 
     EXPECT_EQ(state().at("mails").at(0).at("subject"), "Welcome Ada");
     EXPECT_EQ(state().at("mails").at(1).at("subject"), "declined");
+}
+
+// A mail server that refuses every recipient with `refusal` and says goodbye afterwards.
+class Refuser {
+public:
+    explicit Refuser(std::string refusal) : refusal_(std::move(refusal)) {
+        listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
+        EXPECT_EQ(::listen(listener_, 4), 0);
+        EXPECT_EQ(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+        port_ = ntohs(address.sin_port);
+        thread_ = std::thread([this] { serve(); });
+    }
+    ~Refuser() {
+        ::shutdown(listener_, SHUT_RDWR);
+        thread_.join();
+        ::close(listener_);
+    }
+    Refuser(const Refuser&) = delete;
+    Refuser& operator=(const Refuser&) = delete;
+    std::string url() const { return "smtp://127.0.0.1:" + std::to_string(port_); }
+
+private:
+    void serve() const {
+        for (int peer = 0; (peer = ::accept(listener_, nullptr, nullptr)) >= 0; ::close(peer)) talk(peer);
+    }
+    void talk(int peer) const {
+        const auto say = [peer](const std::string& line) {
+            const std::string text = line + "\r\n";
+            EXPECT_EQ(::send(peer, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+        };
+        say("220 mx");
+        std::string line;
+        for (char c = 0; ::recv(peer, &c, 1, 0) == 1;) {
+            line += c;
+            if (c != '\n') continue;
+            if (line.starts_with("RCPT")) say(refusal_);
+            else if (line.starts_with("QUIT")) return say("221 bye");
+            else say("250 ok");
+            line.clear();
+        }
+    }
+    std::string refusal_;
+    int listener_ = -1;
+    std::uint16_t port_ = 0;
+    std::thread thread_;
+};
+
+TEST_F(MailTest, TheReasonIsTheRefusalAndNotTheGoodbye) {
+    settings_.mail.security = mail::Security::none;
+    settings_.mail.from = "baton@example.org";
+    settings_.mail.smtp_user.clear();
+    const auto reason = [&](const std::string& refusal) {
+        const Refuser server(refusal);
+        settings_.mail.smtp_url = server.url();
+        const Answer answer = perform("mail.send", letter);
+        EXPECT_FALSE(answer);
+        return answer ? std::string() : answer.error().detail;
+    };
+
+    EXPECT_EQ(reason("550 5.1.1 User unknown in table"), "SMTP: 550 5.1.1 User unknown in table");
+    EXPECT_EQ(reason("550 5.1.1 Empf\xE4nger unbekannt"), "SMTP: 550 5.1.1 Empfänger unbekannt");
+    EXPECT_EQ(reason("550-5.7.1 Rejected\r\n550 see https://mx.example/x"), "SMTP: 550-5.7.1 Rejected see https://mx.example/x");
+    EXPECT_EQ(reason("550 a\x1B[31mb"), "SMTP: 550 a [31mb");
+}
+
+TEST_F(MailTest, UnknownParametersAreRefusedByName) {
+    const Answer letter_to = perform("mail.send", R"({"to":"a@b.de","subject":"s","txt":"t"})");
+    ASSERT_FALSE(letter_to);
+    EXPECT_EQ(letter_to.error().type, "invalid_input");
+    EXPECT_EQ(letter_to.error().detail, "unknown parameter 'txt'; did you mean 'text'?");
+    for (const auto& [task, with] : std::vector<std::pair<std::string, std::string>>{
+             {"mail.create", ada}, {"mail.delete", ada}, {"mail.lock", ada}, {"redmine.create_user", "{}"},
+             {"redmine.lock_user", "{}"}, {"redmine.create_project", "{}"}, {"redmine.add_member", "{}"},
+             {"redmine.create_issue", "{}"}, {"redmine.comment", "{}"}, {"slack.invite", "{}"},
+             {"slack.post", "{}"}, {"slack.deactivate", "{}"}, {"slack.create_channel", "{}"}}) {
+        json::object object = json::parse(with).as_object();
+        object["zebra"] = 1;
+        const Answer answer = perform(task, json::serialize(object));
+        ASSERT_FALSE(answer) << task;
+        EXPECT_NE(answer.error().detail.find("unknown parameter 'zebra'"), std::string::npos) << task;
+    }
+    EXPECT_EQ(count("mailboxes"), 0U);
+}
+
+TEST_F(MailTest, SendsCopiesHtmlAndAttachments) {
+    const Answer sent = perform("mail.send", R"({"to":"a@b.de","cc":["c@b.de"],"bcc":"d@b.de","reply_to":"r@b.de",
+        "subject":"Grüße","text":"t","html":"<b>x</b>","attachments":[{"name":"Übersicht.txt","type":"text/plain","content":"aGk="}]})");
+
+    ASSERT_TRUE(sent) << sent.error().detail;
+    const json::value mail = state().at("mails").at(0);
+    EXPECT_EQ(json::serialize(mail.at("to")), R"(["a@b.de","c@b.de","d@b.de"])");
+    const std::string text(mail.at("text").as_string());
+    for (const char* expected : {"multipart/mixed", "multipart/alternative", "PGI+eDwvYj4=", "aGk=", "filename*=UTF-8''%C3%9Cbersicht.txt"})
+        EXPECT_NE(text.find(expected), std::string::npos) << expected;
+    EXPECT_FALSE(perform("mail.send", R"({"to":"a@b.de","subject":"s","attachments":[{"name":"x","content":"%"}]})"));
+    const mail::Letter copies{"a@b.de", {"c@d.de"}, "s", "t", "<1@b.de>", {"e@f.de"}, {"g@h.de"}, {"i@j.de"}};
+    const std::string headers = mail::to_text(copies, "now");
+    EXPECT_NE(headers.find("\r\nCc: e@f.de\r\nReply-To: i@j.de\r\n"), std::string::npos);
+    EXPECT_EQ(headers.find("g@h.de"), std::string::npos);
 }
 
 TEST_F(MailTest, HeadersGrowNoLinesFromParameters) {

@@ -1,6 +1,7 @@
 // The tasks of mail: accounts by whichever place is configured, letters by SMTP.
 #include "workers/mail/mail.hpp"
 
+#include "base/base64.hpp"
 #include "base/random.hpp"
 #include "workers/mail/accounts.hpp"
 #include "workers/mail/smtp.hpp"
@@ -40,6 +41,8 @@ namespace {
 using Accounts = std::variant<Mailcow, PostfixTables>;
 
 constexpr std::size_t letter_bytes_max = 512 * 1024;
+// Most servers take 10 to 25 MB, and base64 adds a third.
+constexpr std::size_t attachments_bytes_max = 7 * 1024 * 1024;
 constexpr std::size_t recipients_max = 50;
 
 std::string lower(std::string_view text) {
@@ -65,6 +68,15 @@ std::string address_in(Parameters& parameters) {
     else if (!is_address(address))
         parameters.complain(fmt::format("'{}' is not a mail address", address));
     return address;
+}
+
+// Letters and a few signs on both sides of one slash; it becomes part of a header.
+bool is_media_type(std::string_view text) {
+    const std::size_t slash = text.find('/');
+    return slash != std::string_view::npos && slash > 0 && slash + 1 < text.size() && text.size() <= 127 &&
+           std::count(text.begin(), text.end(), '/') == 1 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+               return std::isalnum(c) != 0 || std::string_view("/.+-_").find(static_cast<char>(c)) != std::string_view::npos;
+           });
 }
 
 // --- accounts -------------------------------------------------------------------------------------
@@ -151,6 +163,10 @@ std::string address_key(const json::object& with) {
 
 // --- letters --------------------------------------------------------------------------------------
 
+// Every parameter of mail.send that is no field of a template.
+constexpr std::array<std::string_view, 10> send_names = {"to",   "cc",       "bcc",  "reply_to",   "subject",
+                                                         "text", "html", "template", "from", "attachments"};
+
 std::string plain(const json::value& value) {
     return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
 }
@@ -181,7 +197,7 @@ std::string template_text(const Settings& settings, const std::string& name, con
     }
     std::string text = fmt::format("Subject: {}\n\n", name);
     for (const auto& pair : with)
-        if (pair.key() != "template" && pair.key() != "to")
+        if (std::find(send_names.begin(), send_names.end(), std::string_view(pair.key())) == send_names.end())
             text += fmt::format("{}: {}\n", std::string_view(pair.key()), plain(pair.value()));
     return text;
 }
@@ -213,26 +229,68 @@ std::string message_id_of(const Task& task, const Letter& letter) {
                        letter.from.substr(letter.from.find('@') + 1));
 }
 
+void check_addresses(Parameters& parameters, const std::vector<std::string>& addresses) {
+    for (const std::string& address : addresses)
+        if (!is_address(address)) parameters.complain(fmt::format("'{}' is not a mail address", address));
+}
+
+// [{"name": "a.pdf", "type": "application/pdf", "content": base64}]
+std::vector<Attachment> attachments_in(Parameters& parameters, const json::object& with) {
+    std::vector<Attachment> all;
+    const json::value* list = with.if_contains("attachments");
+    if (!list || list->is_null()) return all;
+    if (!list->is_array()) {
+        parameters.complain("'attachments' must be a list of tables with name and content (base64)");
+        return all;
+    }
+    constexpr std::array<std::string_view, 3> names = {"name", "type", "content"};
+    for (const json::value& item : list->get_array()) {
+        if (!item.is_object()) {
+            parameters.complain("each of 'attachments' must be a table with name and content (base64)");
+            continue;
+        }
+        Parameters inner(item.get_object());
+        inner.only(names);
+        Attachment one{inner.required_text("name"), inner.text("type", "application/octet-stream"), {}};
+        const auto content = from_base64(inner.required_text("content"));
+        if (!content) inner.complain("'content' is not base64");
+        if (content) one.content = *content;
+        if (!is_media_type(one.type)) inner.complain("'type' must be as text/plain");
+        if (inner.is_bad()) parameters.complain("attachments: " + inner.problem().detail);
+        all.push_back(std::move(one));
+    }
+    return all;
+}
+
 Answer send(const Settings& settings, const Task& task) {
     Parameters parameters(task.with);
     Letter letter;
     letter.to = parameters.texts("to");
+    letter.cc = parameters.texts("cc");
+    letter.bcc = parameters.texts("bcc");
+    letter.reply_to = parameters.texts("reply_to");
     letter.from = parameters.text("from", settings.from.empty() ? settings.smtp_user : settings.from);
     letter.subject = parameters.text("subject");
     letter.text = parameters.text("text");
+    letter.html = parameters.text("html");
+    letter.attachments = attachments_in(parameters, task.with);
     const std::string name = parameters.text("template");
+    // Beside a template every other parameter is one of its fields.
+    if (name.empty()) parameters.only(send_names);
     if (letter.to.empty()) parameters.complain("'to' is missing");
-    if (letter.to.size() > recipients_max)
-        parameters.complain(fmt::format("'to' has more than {} addresses", recipients_max));
-    for (const std::string& address : letter.to)
-        if (!is_address(address)) parameters.complain(fmt::format("'{}' is not a mail address", address));
+    if (letter.to.size() + letter.cc.size() + letter.bcc.size() > recipients_max)
+        parameters.complain(fmt::format("'to', 'cc' and 'bcc' have more than {} addresses", recipients_max));
+    for (const auto* addresses : {&letter.to, &letter.cc, &letter.bcc, &letter.reply_to})
+        check_addresses(parameters, *addresses);
     if (!is_address(letter.from)) parameters.complain("'from' is not a mail address");
     if (!is_template_name(name)) parameters.complain("'template' may have letters, digits, - and _ only");
     if (name.empty() && letter.subject.empty()) parameters.complain("'subject' or 'template' is missing");
     if (parameters.is_bad()) return parameters.problem();
     if (!name.empty()) write_from_template(settings, name, task.with, letter);
-    if (letter.text.size() > letter_bytes_max)
-        return permanent("invalid_input", "the text is too long for a mail", 422);
+    std::size_t attached = 0;
+    for (const Attachment& one : letter.attachments) attached += one.content.size();
+    if (letter.text.size() + letter.html.size() > letter_bytes_max || attached > attachments_bytes_max)
+        return permanent("invalid_input", "the text or what is attached is too long for a mail", 422);
     letter.message_id = message_id_of(task, letter);
     if (auto problem = submit(settings, letter)) return *problem;
     return json::value{{"message_id", letter.message_id}};
@@ -246,15 +304,18 @@ std::vector<Handler> make_handlers(const Settings& settings) {
         const auto accounts = settings.mailcow_url.empty()
                                   ? std::make_shared<const Accounts>(PostfixTables(settings))
                                   : std::make_shared<const Accounts>(Mailcow(settings));
-        handlers.push_back({"mail.create",
-                            [accounts](const Task& task) { return create(*accounts, task); },
-                            address_key});
-        handlers.push_back({"mail.delete",
-                            [accounts](const Task& task) { return remove(*accounts, task); },
-                            address_key});
-        handlers.push_back({"mail.lock",
-                            [accounts](const Task& task) { return lock(*accounts, task); },
-                            address_key});
+        handlers.push_back(only_with({"address", "id", "name", "password", "quota_mb", "adopt"},
+                                     {"mail.create",
+                                      [accounts](const Task& task) { return create(*accounts, task); },
+                                      address_key}));
+        handlers.push_back(only_with({"id", "address"},
+                                     {"mail.delete",
+                                      [accounts](const Task& task) { return remove(*accounts, task); },
+                                      address_key}));
+        handlers.push_back(only_with({"id", "address"},
+                                     {"mail.lock",
+                                      [accounts](const Task& task) { return lock(*accounts, task); },
+                                      address_key}));
     }
     if (!settings.smtp_url.empty())
         handlers.push_back(

@@ -3,7 +3,8 @@
 //   mail.create  {address, name?, password?, quota_mb?, adopt?}  → {id, address, created}
 //   mail.delete  {id | address}                                  → {id, deleted}
 //   mail.lock    {id | address}                                  → {id, locked}
-//   mail.send    {to, subject?, text?, template?, from?, …}      → {message_id}
+//   mail.send    {to, cc?, bcc?, reply_to?, from?, subject?, text?, html?, attachments?, template?, …}
+//                                                                → {message_id}
 //
 // Accounts live behind mailcow's HTTP API or in a PostgreSQL database with PostfixAdmin's tables.
 // The id of a mailbox is its address. A mailbox that was there before and is not this task's own is

@@ -20,9 +20,10 @@ namespace baton::workers::mail {
 namespace {
 
 struct Sending {
-    std::string_view rest;
+    std::string_view rest = {};
     bool all_sent = false;
-    std::string last_reply;
+    std::string refusal = {};         // 4xx or 5xx, with its code
+    bool is_open = false;             // of several lines, and the last is still to come
 };
 
 std::size_t give(char* space, std::size_t size, std::size_t count, void* from) {
@@ -34,10 +35,59 @@ std::size_t give(char* space, std::size_t size, std::size_t count, void* from) {
     return taken;
 }
 
+// A header must never grow a second line from a parameter.
+std::string one_line(std::string_view text) {
+    std::string out(text);
+    for (char& c : out)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+    return out;
+}
+
+bool is_utf8(std::string_view text) {
+    for (std::size_t at = 0; at < text.size();) {
+        const auto first = static_cast<unsigned char>(text[at]);
+        const std::size_t size = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+        if (size == 0 || at + size > text.size()) return false;
+        for (std::size_t i = 1; i < size; ++i)
+            if ((static_cast<unsigned char>(text[at + i]) & 0xC0U) != 0x80U) return false;
+        at += size;
+    }
+    return true;
+}
+
+// Replies are ASCII or UTF-8 by the standard; what is neither is taken as Latin-1, which old servers
+// write. A reply is text from outside: one line, no control characters, of a bounded length.
+std::string readable(std::string_view line) {
+    constexpr std::size_t reply_bytes_max = 1000;
+    line = line.substr(0, reply_bytes_max);
+    const std::string text = one_line(line);
+    if (is_utf8(text)) return text;
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x80) {
+            out += c;
+        } else {
+            out += static_cast<char>(0xC0U | (byte >> 6U));
+            out += static_cast<char>(0x80U | (byte & 0x3FU));
+        }
+    }
+    return out;
+}
+
+// Keeps the last refusal with all its lines: after it libcurl says QUIT, whose answer is no reason.
 std::size_t take_reply(char* data, std::size_t size, std::size_t count, void* into) {
-    std::string line(data, size * count);
-    while (line.ends_with('\n') || line.ends_with('\r')) line.pop_back();
-    if (!line.empty()) static_cast<Sending*>(into)->last_reply = std::move(line);
+    std::string_view line(data, size * count);
+    while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
+    auto& sending = *static_cast<Sending*>(into);
+    const bool is_refusal = line.size() >= 3 && (line[0] == '4' || line[0] == '5');
+    const bool goes_on = sending.is_open && is_refusal;
+    sending.is_open = line.size() >= 4 && line[3] == '-' && is_refusal;
+    if (!is_refusal) return size * count;
+    if (!goes_on)
+        sending.refusal = readable(line);
+    else if (sending.refusal.size() < 4000)
+        sending.refusal += " " + readable(line.substr(std::min<std::size_t>(4, line.size())));
     return size * count;
 }
 
@@ -53,14 +103,6 @@ std::string base64(std::string_view text) {
         for (std::size_t k = 0; k < 4; ++k)
             out += k <= count ? alphabet[(bits >> (18 - 6 * k)) & 63] : '=';
     }
-    return out;
-}
-
-// A header must never grow a second line from a parameter.
-std::string one_line(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
     return out;
 }
 
@@ -97,8 +139,45 @@ std::string date_now() {
     return text;
 }
 
+std::string part(std::string_view type, std::string_view content) {
+    return fmt::format("Content-Type: {}\r\nContent-Transfer-Encoding: base64\r\n\r\n{}", type, wrapped_base64(content));
+}
+
+std::string several(std::string_view kind, std::string_view boundary, const std::vector<std::string>& parts) {
+    std::string out = fmt::format("Content-Type: multipart/{}; boundary=\"{}\"\r\n\r\n", kind, boundary);
+    for (const std::string& one : parts) out += fmt::format("--{}\r\n{}", boundary, one);
+    return out + fmt::format("--{}--\r\n", boundary);
+}
+
+// RFC 2231, for the name of a file.
+std::string encoded_name(std::string_view name) {
+    std::string out;
+    for (const char c : name) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool is_plain = std::isalnum(byte) != 0 && byte < 0x80;
+        out += is_plain || c == '.' || c == '-' || c == '_' ? std::string(1, c) : fmt::format("%{:02X}", byte);
+    }
+    return out;
+}
+
+// From Content-Type on. Everything is base64, so no line of it can be a boundary.
+std::string body_of(const Letter& letter) {
+    std::string text = part("text/plain; charset=utf-8", letter.text);
+    std::string body = std::move(text);
+    if (!letter.html.empty()) {
+        std::string html = part("text/html; charset=utf-8", letter.html);
+        body = letter.text.empty() ? std::move(html) : several("alternative", "=_baton_alternative", {body, html});
+    }
+    if (letter.attachments.empty()) return body;
+    std::vector<std::string> parts{std::move(body)};
+    for (const Attachment& one : letter.attachments)
+        parts.push_back(fmt::format("Content-Disposition: attachment; filename*=UTF-8''{}\r\n{}", encoded_name(one.name),
+                                    part(one.type, one.content)));
+    return several("mixed", "=_baton_mixed", parts);
+}
+
 contract::Problem problem_of(CURLcode code, long reply, const Sending& sending) {
-    const std::string said = sending.last_reply.empty() ? curl_easy_strerror(code) : sending.last_reply;
+    const std::string said = sending.refusal.empty() ? curl_easy_strerror(code) : sending.refusal;
     const std::string detail = "SMTP: " + said;
     const bool is_final = reply >= 400 && reply < 600;
     if (reply == 535 || reply == 534 || reply == 530 || (code == CURLE_LOGIN_DENIED && !is_final)) {
@@ -133,21 +212,26 @@ contract::Problem problem_of(CURLcode code, long reply, const Sending& sending) 
 } // namespace
 
 std::string to_text(const Letter& letter, const std::string& date) {
-    std::string to;
-    for (const std::string& address : letter.to) to += (to.empty() ? "" : ", ") + one_line(address);
-    return fmt::format("From: {}\r\nTo: {}\r\nSubject: {}\r\nDate: {}\r\nMessage-ID: {}\r\n"
-                       "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
-                       "Content-Transfer-Encoding: base64\r\nAuto-Submitted: auto-generated\r\n\r\n{}",
-                       one_line(letter.from), to, encoded_header(one_line(letter.subject)), date,
-                       one_line(letter.message_id), wrapped_base64(letter.text));
+    const auto header = [](std::string_view name, const std::vector<std::string>& addresses) {
+        std::string line;
+        for (const std::string& address : addresses)
+            line += (line.empty() ? "" : ",\r\n ") + encoded_header(one_line(address));
+        return line.empty() ? line : fmt::format("{}: {}\r\n", name, line);
+    };
+    return fmt::format("From: {}\r\n{}{}{}Subject: {}\r\nDate: {}\r\nMessage-ID: {}\r\n"
+                       "MIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\n{}",
+                       one_line(letter.from), header("To", letter.to), header("Cc", letter.cc),
+                       header("Reply-To", letter.reply_to), encoded_header(one_line(letter.subject)), date,
+                       one_line(letter.message_id), body_of(letter));
 }
 
 std::optional<contract::Problem> submit(const Settings& settings, const Letter& letter) {
     const std::string text = to_text(letter, date_now());
-    Sending sending{text, false, {}};
+    Sending sending{text};
     CURL* curl = http::fresh_handle();
     http::List recipients;
-    for (const std::string& address : letter.to) http::append(recipients, address.c_str());
+    for (const auto* addresses : {&letter.to, &letter.cc, &letter.bcc})
+        for (const std::string& address : *addresses) http::append(recipients, address.c_str());
     const auto millis = [](Duration span) {
         return static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(span).count());
     };
@@ -163,6 +247,9 @@ std::optional<contract::Problem> submit(const Settings& settings, const Letter& 
         curl_easy_setopt(curl, CURLOPT_USERNAME, settings.smtp_user.c_str());
         curl_easy_setopt(curl, CURLOPT_PASSWORD, settings.smtp_password.c_str());
     }
+    // A connection for each mail: one that timed out or broke in the middle is in nobody's way.
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(curl, CURLOPT_MAIL_FROM, letter.from.c_str());
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients.get());
     curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);

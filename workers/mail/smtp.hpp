@@ -9,12 +9,23 @@
 
 namespace baton::workers::mail {
 
+struct Attachment {
+    std::string name;                 // UTF-8
+    std::string type;                 // "application/pdf"
+    std::string content;              // its bytes
+};
+
 struct Letter {
     std::string from;
     std::vector<std::string> to;
     std::string subject;              // UTF-8
     std::string text;                 // UTF-8
     std::string message_id;           // with its angle brackets
+    std::vector<std::string> cc = {};
+    std::vector<std::string> bcc = {};         // in no header
+    std::vector<std::string> reply_to = {};
+    std::string html = {};            // UTF-8; beside a text, the other way to read it
+    std::vector<Attachment> attachments = {};
 };
 
 // Nothing if the server took it. A mail whose data was sent and whose answer is missing is reported

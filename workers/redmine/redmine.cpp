@@ -379,16 +379,22 @@ std::string login_key(const json::object& with) {
 std::vector<Handler> make_handlers(const Settings& settings) {
     const auto client = std::make_shared<const Client>(settings);
     return {
-        {"redmine.create_user", [client](const Task& task) { return create_user(*client, task); },
-         login_key},
-        {"redmine.lock_user", [client](const Task& task) { return lock_user(*client, task); },
-         login_key},
-        {"redmine.create_project",
-         [client](const Task& task) { return create_project(*client, task); }},
-        {"redmine.add_member", [client](const Task& task) { return add_member(*client, task); }},
-        {"redmine.create_issue",
-         [client, settings](const Task& task) { return create_issue(settings, *client, task); }},
-        {"redmine.comment", [client](const Task& task) { return comment(*client, task); }},
+        only_with({"login", "mail", "firstname", "first_name", "lastname", "last_name", "name", "password", "groups"},
+                  {"redmine.create_user", [client](const Task& task) { return create_user(*client, task); },
+                   login_key}),
+        only_with({"id", "login", "mail", "email"},
+                  {"redmine.lock_user", [client](const Task& task) { return lock_user(*client, task); },
+                   login_key}),
+        only_with({"name", "identifier", "description"},
+                  {"redmine.create_project",
+                   [client](const Task& task) { return create_project(*client, task); }}),
+        only_with({"project", "user", "role"},
+                  {"redmine.add_member", [client](const Task& task) { return add_member(*client, task); }}),
+        only_with({"project", "subject", "description"},
+                  {"redmine.create_issue",
+                   [client, settings](const Task& task) { return create_issue(settings, *client, task); }}),
+        only_with({"issue", "text"},
+                  {"redmine.comment", [client](const Task& task) { return comment(*client, task); }}),
     };
 }
 

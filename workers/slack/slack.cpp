@@ -306,11 +306,15 @@ std::string email_key(const json::object& with) {
 std::vector<Handler> make_handlers(const Settings& settings) {
     const auto client = std::make_shared<const Client>(settings);
     return {
-        {"slack.invite", [client](const Task& task) { return invite(*client, task); }, email_key},
-        {"slack.post", [client](const Task& task) { return post(*client, task); }},
-        {"slack.deactivate", [client](const Task& task) { return deactivate(*client, task); },
-         email_key},
-        {"slack.create_channel", [client](const Task& task) { return create_channel(*client, task); }},
+        only_with({"email", "name", "channels"},
+                  {"slack.invite", [client](const Task& task) { return invite(*client, task); }, email_key}),
+        only_with({"channel", "text"},
+                  {"slack.post", [client](const Task& task) { return post(*client, task); }}),
+        only_with({"user_id", "email"},
+                  {"slack.deactivate", [client](const Task& task) { return deactivate(*client, task); },
+                   email_key}),
+        only_with({"name"}, {"slack.create_channel",
+                             [client](const Task& task) { return create_channel(*client, task); }}),
     };
 }
 
