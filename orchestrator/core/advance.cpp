@@ -74,14 +74,22 @@ void Advancing::on(const TaskCompleted& event) {
     go_on();
 }
 
-// The step was given up (the loser of a race, say), and yet its worker did it: if the run is undone,
-// so is this. Its result is kept for the undo to read. A closed run stays as it is: the history tells.
+// The attempt was given up (the loser of a race, one whose time was up), and yet its worker did it: if
+// the run is undone, so is this, also when it comes after the end of the run.
 void Advancing::take_late_effect(StepIndex index, const TaskCompleted& event) {
     StepState& one = state(index);
-    if (one.status != StepStatus::cancelled || one.happened || !step(index).compensate) return;
+    if (one.happened || !step(index).compensate) return;
     one.happened = true;
-    one.output = event.result;
-    one.closed_order = ++run_.closed_steps;
+    one.effect = event.result;
+    if (step(index).output) {
+        Scope with_result = scope();
+        with_result.result = &event.result;
+        if (const auto shaped = fill(*step(index).output, with_result, "output"))
+            one.effect = *shaped;
+    }
+    if (one.undo != UndoStatus::none) return; // on = "attempted" was here before
+    if (is_closed(one.status)) one.closed_order = ++run_.closed_steps;
+    if (was_undone()) reopen_undo();
     if (run_.status == RunStatus::compensating) go_on();
 }
 
@@ -280,7 +288,12 @@ void Advancing::on(const TaskRevived& event) {
     case RunStatus::failed:
     case RunStatus::timed_out:
     case RunStatus::paused:
-        reopen();
+        if (event.undo) {
+            revive(index, true);
+            reopen_undo();
+        } else {
+            reopen();
+        }
         break;
     case RunStatus::running:
     case RunStatus::completed:
@@ -298,8 +311,13 @@ void Advancing::on(const TaskRevived& event) {
         for (StepIndex block = step(index).parent; block != no_step; block = step(block).parent)
             state(block).status = StepStatus::running;
         break;
-    case RunStatus::queued:
     case RunStatus::compensating:
+        if (event.undo) {
+            revive(index, true);
+            break;
+        }
+        [[fallthrough]];
+    case RunStatus::queued:
     case RunStatus::cancelled:
     case RunStatus::compensated:
         made_.refusal = fmt::format("the run is {}: the step cannot be tried again in it; "

@@ -71,17 +71,24 @@ private:
     void compensate_next();
     bool must_be_undone(StepIndex index) const;
     void end_compensation();
+    bool was_undone() const;
+    void reopen_undo();
     void take_late_effect(StepIndex index, const TaskCompleted& event);
     void reopen();
     void revive(StepIndex index, bool undo);
 
     // The call a step makes, or its undo's.
     const TaskCall& call_of(StepIndex index, bool undo) const;
-    Document input_of(const TaskCall& call) const;
+    Document input_of(StepIndex index, bool undo) const;
     Attempts& attempts_of(StepIndex index, bool undo);
     Fact& note(FactKind kind, StepIndex index, bool undo = false);
     Fact& note(FactKind kind);
     Scope scope() const { return {workflow_, run_}; }
+    Scope scope_of(StepIndex index, bool undo) const {
+        Scope scope{workflow_, run_};
+        if (undo) scope.undone = index;
+        return scope;
+    }
     const Step& step(StepIndex index) const { return workflow_.steps[index]; }
     StepState& state(StepIndex index) { return run_.steps[index]; }
     void set_deadline() {

@@ -36,9 +36,9 @@ bool is_block(const Step& step) {
 std::optional<Value> value_of_step(const Workflow& workflow, const Run& run, StepIndex index) {
     const Step& step = workflow.steps[index];
     const StepState& state = run.steps[index];
-    if (state.status == StepStatus::done && !state.output.is_null()) return value_of(state.output);
-    // A worker's null is a value, and a late effect can be read by its undo.
-    if (state.happened) return value_of(state.output);
+    // A worker's null is a value.
+    if (state.status == StepStatus::done && (state.happened || !state.output.is_null()))
+        return value_of(state.output);
     if (!is_block(step) || state.status == StepStatus::done) return std::nullopt;
 
     // A block that is not finished: what is there so far, for steps that wait for one child only.
@@ -98,6 +98,8 @@ std::optional<Value> Scope::find(std::string_view name) const {
     if (name == "result" && result) return value_of(*result);
     const auto found = workflow.by_id.find(name);
     if (found == workflow.by_id.end()) return std::nullopt;
+    if (found->second == undone && !run.steps[undone].effect.is_null())
+        return value_of(run.steps[undone].effect);
     return value_of_step(workflow, run, found->second);
 }
 

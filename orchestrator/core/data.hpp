@@ -25,6 +25,8 @@ struct Scope {
     const Run& run;
     const Document* error = nullptr;
     const Document* result = nullptr;
+    // For an undo: the step it undoes reads as what it is undone for, however the step ended.
+    StepIndex undone = no_step;
 
     std::optional<expression::Value> find(std::string_view name) const;
 };

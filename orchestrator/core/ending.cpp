@@ -195,6 +195,23 @@ void Advancing::end_compensation() {
     close_run(RunStatus::failed);
 }
 
+// Whether the run was undone when it ended, so that what takes effect afterwards is undone too.
+bool Advancing::was_undone() const {
+    if (!is_closed(run_.status)) return false;
+    return run_.status == RunStatus::compensated || run_.ending == Ending::cancel ||
+           (run_.status == RunStatus::failed && workflow_.on_failure == OnFailure::compensate);
+}
+
+// Back to undoing, with the first cause as the run's error.
+void Advancing::reopen_undo() {
+    run_.closed_at.reset();
+    run_.status = RunStatus::compensating;
+    if (!run_.cause.is_null()) run_.error = std::exchange(run_.cause, {});
+    Fact& fact = note(FactKind::run_status);
+    fact.status = run_.status;
+    fact.error = run_.error;
+}
+
 // An operator tries again: everything that failed or was cancelled by the failure goes back to
 // where it can start, with a new series of attempts.
 void Advancing::reopen() {

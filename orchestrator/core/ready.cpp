@@ -10,7 +10,8 @@ namespace {
 
 struct Tally {
     std::uint32_t open = 0;
-    std::uint32_t done = 0; // also passed over by its own `when`: an optional step ends no row
+    std::uint32_t done = 0;
+    std::uint32_t passed = 0;  // passed over by their own `when`: an optional step ends no row
     std::uint32_t skipped = 0; // also cancelled: somebody decided that it is not needed
     std::uint32_t failed = 0;
 };
@@ -31,7 +32,7 @@ Tally tally(const Run& run, const std::vector<StepIndex>& predecessors) {
             ++tally.done;
             break;
         case StepStatus::skipped:
-            ++(state.passed ? tally.done : tally.skipped);
+            ++(state.passed ? tally.passed : tally.skipped);
             break;
         case StepStatus::cancelled:
             ++tally.skipped;
@@ -50,22 +51,28 @@ Readiness never(const Tally& tally) {
     return tally.failed == 0 && tally.done == 0 ? Readiness::skip : Readiness::block;
 }
 
+// At least `needed` of them are done. A step that was passed over wins no race against one that still
+// runs; it counts when nobody else is left.
+Readiness race(const Tally& tally, std::uint32_t needed) {
+    if (tally.done >= needed) return Readiness::start;
+    if (tally.done + tally.passed + tally.open < needed) return never(tally);
+    return tally.open > 0 ? Readiness::wait : Readiness::start;
+}
+
 Readiness join(const Step& step, const Tally& tally) {
-    const bool only_skipped = tally.open == 0 && tally.done == 0 && tally.failed == 0;
+    const bool only_skipped = tally.open == 0 && tally.done == 0 && tally.passed == 0 && tally.failed == 0;
     switch (step.join) {
     case Join::all:
         if (tally.failed > 0) return Readiness::block;
         if (tally.open > 0) return Readiness::wait;
         return only_skipped ? Readiness::skip : Readiness::start;
     case Join::any:
-        if (tally.done > 0) return Readiness::start;
-        return tally.open > 0 ? Readiness::wait : never(tally);
+        return race(tally, 1);
     case Join::done:
         if (tally.open > 0) return Readiness::wait;
         return only_skipped ? Readiness::skip : Readiness::start;
     case Join::count:
-        if (tally.done >= step.join_count) return Readiness::start;
-        return tally.done + tally.open >= step.join_count ? Readiness::wait : never(tally);
+        return race(tally, step.join_count);
     }
     BATON_UNREACHABLE("a join is one of four");
 }

@@ -77,6 +77,7 @@ struct StepState {
     Time due{};                     // sleeping: when it ends; running block: its timeout or zero
     std::uint32_t closed_order = 0; // done is 1, 2, ... in the order of closing; undo goes back
     Document output;
+    Document effect; // what the undo reads as the step's result, where it is not `output`
     Document error; // of the last failure; null: none
     UndoStatus undo = UndoStatus::none;
     Attempts undo_attempts;

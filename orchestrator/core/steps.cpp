@@ -170,7 +170,7 @@ void Advancing::dispatch(StepIndex index, bool undo) {
     const TaskCall& call = call_of(index, undo);
     Document with = Document::of(boost::json::object{});
     if (call.with) {
-        const auto filled = fill(*call.with, scope(), "with");
+        const auto filled = fill(*call.with, scope_of(index, undo), "with");
         if (!filled) {
             if (undo) return undo_dies(index, filled.error(), {});
             return give_up(index, filled.error(), "not_retryable", {});
@@ -179,7 +179,7 @@ void Advancing::dispatch(StepIndex index, bool undo) {
     }
     std::string key = fmt::format("{}/{}{}", run_.id, step(index).path, undo ? ":undo" : "");
     if (call.idempotency_key) {
-        const auto own = evaluate(*call.idempotency_key, scope(), "idempotency_key");
+        const auto own = evaluate(*call.idempotency_key, scope_of(index, undo), "idempotency_key");
         if (!own) {
             if (undo) return undo_dies(index, own.error(), {});
             return give_up(index, own.error(), "not_retryable", {});
@@ -234,6 +234,7 @@ void Advancing::complete(StepIndex index, const Document& raw, bool by_task) {
                 Fact& fact = note(FactKind::late_result, index);
                 fact.attempt = state(index).attempts.number;
                 fact.output = raw;
+                state(index).effect = raw;
             }
             return give_up(index, shaped.error(), "not_retryable", {});
         }
@@ -269,7 +270,10 @@ void Advancing::close_without_result(StepIndex index, StepStatus status) {
 // Others may wait for a step inside a block that never runs.
 void Advancing::close_descendants(StepIndex block, StepStatus status) {
     for (const StepIndex child : step(block).children) {
-        if (!is_closed(state(child).status)) state(child).status = status;
+        if (!is_closed(state(child).status)) {
+            state(child).status = status;
+            state(child).passed = state(block).passed;
+        }
         close_descendants(child, status);
     }
 }
@@ -405,9 +409,10 @@ bool Advancing::caught(StepIndex index, const Problem& problem) {
 }
 
 // Evaluating again gives what the worker got: nothing it reads has changed.
-Document Advancing::input_of(const TaskCall& call) const {
+Document Advancing::input_of(StepIndex index, bool undo) const {
+    const TaskCall& call = call_of(index, undo);
     if (!call.with) return Document::of(boost::json::object{});
-    const auto with = fill(*call.with, scope(), "with");
+    const auto with = fill(*call.with, scope_of(index, undo), "with");
     return with ? *with : Document{};
 }
 
@@ -432,7 +437,7 @@ void Advancing::die(StepIndex index, const Problem& problem, std::string_view re
         dead.error_type = problem.type;
         dead.error = one.error;
         dead.message = message;
-        dead.input = input_of(call);
+        dead.input = input_of(index, false);
     }
     fail_run(index, problem);
 }
@@ -456,7 +461,7 @@ void Advancing::undo_dies(StepIndex index, const Problem& problem, const Documen
     dead.error_type = problem.type;
     dead.error = one.undo_error;
     dead.message = message;
-    dead.input = input_of(call);
+    dead.input = input_of(index, true);
 
     // The older undos still have their turn; compensate_next() ends the run when none is left.
 }

@@ -236,10 +236,11 @@ void Flow::find_never_running(Complaints& complaints) {
         const core::Step& step = workflow_.steps[i];
         if (step.only_by_go || step.predecessors.empty() || unknown_[i]) continue;
         const auto stops = [&](StepIndex p) {
-            return lets_nothing_follow(workflow_, p, step.join);
+            // Passed over by its own `when`, it lets its followers go on.
+            return !workflow_.steps[p].when && lets_nothing_follow(workflow_, p, step.join);
         };
         const auto surely_stops = [&](StepIndex p) {
-            return stops(p) && !workflow_.steps[p].when && !workflow_.steps[p].only_by_go;
+            return stops(p) && !workflow_.steps[p].only_by_go;
         };
         const auto& all = step.predecessors;
         const auto sure = std::find_if(all.begin(), all.end(), surely_stops);
@@ -247,8 +248,7 @@ void Flow::find_never_running(Complaints& complaints) {
                            (step.join == core::Join::all && sure != all.end());
         if (!never) continue;
         const StepIndex cause = sure != all.end() ? *sure : all.front();
-        const bool may_be_skipped =
-            workflow_.steps[cause].when || workflow_.steps[cause].only_by_go;
+        const bool may_be_skipped = workflow_.steps[cause].only_by_go;
         const std::string& name = workflow_.steps[cause].path;
         complaints.add(About::order_of_steps, draft_.steps[i].id_at, step.id.size() + 2,
                        fmt::format("'{}' never runs, because nothing follows '{}'", step.id, name),

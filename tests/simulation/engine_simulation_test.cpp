@@ -342,28 +342,39 @@ private:
             return fmt::format("run at version {} has {} rows of history", run.version,
                                rows.size());
         std::map<std::string, int> completions;
-        int endings = 0;
+        std::set<std::string> effects; // what was done, in time or too late
+        bool is_closed = false;
         for (std::size_t i = 0; i < rows.size(); ++i) {
             if (rows[i]->seq != i + 1) return "history is not in order";
             const auto facts = core::facts_from_json(rows[i]->events);
             if (!facts) return "history cannot be read";
+            bool came_late = false;
             for (const core::Fact& fact : *facts) {
                 const std::string path = fact.step + (fact.undo ? ":undo" : "");
                 if (fact.kind == core::FactKind::task_completed) ++completions[path];
-                if (fact.kind == core::FactKind::run_status && core::is_closed(fact.status))
-                    ++endings;
+                if (fact.kind == core::FactKind::task_completed ||
+                    fact.kind == core::FactKind::late_result)
+                    effects.insert(path);
+                came_late |= fact.kind == core::FactKind::late_result && !fact.undo;
+                if (fact.kind != core::FactKind::run_status) continue;
+                if (is_closed && core::is_closed(fact.status)) return "the run ended twice";
+                // Nobody retries in this world: only what took effect too late opens a run again.
+                if (is_closed && !(came_late && fact.status == RunStatus::compensating))
+                    return fmt::format("the closed run became {}", core::word_of(fact.status));
+                is_closed = core::is_closed(fact.status);
             }
         }
-        if (endings != 1) return fmt::format("the run ended {} times", endings);
+        if (!is_closed) return "the run has no end";
         for (const auto& [path, count] : completions)
             if (count != 1) return fmt::format("{} was completed {} times", path, count);
-        return check_end(run, completions);
+        return check_end(run, completions, effects);
     }
 
     // Completed: every step once, the output from a task that was really performed. Compensated:
-    // what was done and can be undone was undone.
+    // what was done and can be undone was undone, also what was done too late.
     std::string check_end(const runtime::StoredRun& run,
-                          std::map<std::string, int>& completions) const {
+                          const std::map<std::string, int>& completions,
+                          const std::set<std::string>& effects) const {
         switch (run.status) {
         case RunStatus::completed: {
             for (const char* step : {"one", "both.left", "both.right", "three"})
@@ -376,7 +387,7 @@ private:
         }
         case RunStatus::compensated:
             for (const char* step : {"one", "both.left"})
-                if (completions.contains(step) != completions.contains(step + std::string{":undo"}))
+                if (effects.contains(step) != completions.contains(step + std::string{":undo"}))
                     return fmt::format("{} was done and not undone", step);
             return {};
         case RunStatus::failed:

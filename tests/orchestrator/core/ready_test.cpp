@@ -62,6 +62,35 @@ TEST(Ready, JoinsAsTheTableSays) {
     }
 }
 
+TEST(Ready, AStepThatWasPassedOverWinsNoRaceButEndsNoRow) {
+    struct Row {
+        Join join;
+        std::uint32_t count;
+        StepStatus b, c; // a was passed over
+        Readiness expected;
+    };
+    const Row rows[] = {
+        {Join::all, 0, skipped, skipped, Readiness::start},
+        {Join::done, 0, skipped, dead, Readiness::start},
+        {Join::any, 0, dispatched, waiting, Readiness::wait},
+        {Join::any, 0, dead, skipped, Readiness::start},
+        {Join::count, 2, done, dispatched, Readiness::wait},
+        {Join::count, 2, done, dead, Readiness::start},
+        {Join::count, 2, skipped, dead, Readiness::block},
+    };
+    int number = 0;
+    for (const Row& row : rows) {
+        const auto workflow = three_before_one(row.join, row.count);
+        core::Run run = new_run(*workflow, "r");
+        run.steps[0].status = skipped;
+        run.steps[0].passed = true;
+        run.steps[1].status = row.b;
+        run.steps[2].status = row.c;
+        EXPECT_EQ(readiness(*workflow, run, 3), row.expected) << "row " << number;
+        ++number;
+    }
+}
+
 TEST(Ready, AStepThatRunsOnlyByGoWaitsForItsSenders) {
     auto workflow = three_before_one(Join::all, 0);
     SwitchKind chooser;

@@ -35,7 +35,10 @@ TEST(RunJson, KeepsEverythingThatIsNotMemory) {
     step.undo_attempts.number = 2;
     step.undo_error = Document::parse("[1]").value();
     step.output = Document::parse(R"({"id":7})").value();
+    step.effect = Document::parse(R"({"id":8})").value();
     step.closed_order = 2;
+    step.passed = true;
+    step.happened = true;
 
     std::string json;
     append_state_json(json, workflow, run);
@@ -57,6 +60,9 @@ TEST(RunJson, KeepsEverythingThatIsNotMemory) {
     EXPECT_EQ(again.steps[0].undo_attempts.number, 2u);
     EXPECT_EQ(again.steps[0].undo_error, step.undo_error);
     EXPECT_EQ(again.steps[0].output, step.output);
+    EXPECT_EQ(again.steps[0].effect, step.effect);
+    EXPECT_TRUE(again.steps[0].passed);
+    EXPECT_TRUE(again.steps[0].happened);
     EXPECT_EQ(again.steps[0].closed_order, 2u);
 }
 

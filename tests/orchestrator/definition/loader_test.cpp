@@ -218,6 +218,15 @@ when  = "lock.redmine.open_issues > 0"
               "lock.redmine");
 }
 
+TEST(Loader, AFailureThatWhenPassesOverGuardsWhatFollows) {
+    const Loaded loaded = load("workflow = \"x\"\n[input]\nbad = { type = \"boolean\", default = false }\n"
+                               "[[step]]\nid = \"guard\"\nwhen = \"input.bad\"\nfail = \"refused\"\n"
+                               "[[step]]\nid = \"work\"\ntask = \"t\"\n",
+                               "x.toml");
+    EXPECT_TRUE(loaded);
+    EXPECT_TRUE(loaded.diagnostics.empty());
+}
+
 TEST(Loader, AByteOrderMarkAndWindowsLineEndsAreFine) {
     const Loaded loaded = load(
         "\xef\xbb\xbfworkflow = \"x\"\r\n[[step]]\r\nid = \"a\"\r\ntask = \"t.a\"\r\n", "x.toml");
