@@ -202,8 +202,9 @@ Awaitable<> Connection::shake_hands() {
     Handshake::Peer peer;
     peer.has_tls = tls_ != nullptr;
     if (tls_) {
-        peer.is_verified = tls_->has_verified_peer();
-        peer.user = tls_->peer_name(around_.login_from);
+        // Libraries choose EXTERNAL when they see it: nobody is to who does not log in by certificate.
+        peer.is_verified = around_.login_from && tls_->has_verified_peer();
+        if (peer.is_verified) peer.user = tls_->peer_name(*around_.login_from);
     }
     handshake_ = std::make_unique<Handshake>(around_.options, std::move(peer));
     handshake_->begin(outbox_.buffer());

@@ -29,7 +29,7 @@ struct Surroundings {
     // Nothing when the coroutine was cancelled.
     std::function<baton::net::Awaitable<std::optional<LoginVerdict>>(Login login, bool is_loopback)>
         judge;
-    baton::net::TlsNameSource login_from;
+    std::optional<baton::net::TlsNameSource> login_from;
 };
 
 class Connection {

@@ -5,6 +5,7 @@
 #include "net/tls.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace baton::broker::net {
@@ -12,8 +13,9 @@ namespace baton::broker::net {
 // How listeners with TLS introduce themselves, and what they want from clients.
 struct TlsSettings {
     baton::net::TlsOptions files;
-    // Where EXTERNAL finds the user's name.
-    baton::net::TlsNameSource login_from = baton::net::TlsNameSource::distinguished_name;
+    // Where EXTERNAL finds the user's name; nothing: EXTERNAL is not offered, and a certificate lets
+    // nobody in by itself.
+    std::optional<baton::net::TlsNameSource> login_from;
 };
 
 struct NetOptions {

@@ -47,7 +47,9 @@ class TlsTest(unittest.TestCase):
             "BATON_BROKER_TLS_VERIFY": "peer",
             "BATON_BROKER_TLS_LOGIN_FROM": "common_name",
         })
-        server.env.update(env)
+        server.env.update({name: value for name, value in env.items() if value is not None})
+        for name in [name for name, value in env.items() if value is None]:
+            server.env.pop(name, None)
         return server.start()
 
     @classmethod
@@ -191,6 +193,32 @@ class TlsTest(unittest.TestCase):
         baton.wait_for(lambda: "no user 'stranger', whom the certificate names" in self.server.log(), "the log says who")
         with self.assertRaises(REFUSED):
             pika.BlockingConnection(self.parameters(self.context(), pika.credentials.ExternalCredentials()))
+
+    def test_external_is_offered_only_where_it_is_set_up(self):
+        server = self.start_server({"BATON_BROKER_TLS_LOGIN_FROM": None})
+        self.addCleanup(server.close)
+        for port, offered in ((server.tls, False), (self.server.tls, True)):
+            raw = socket.create_connection(("127.0.0.1", port), 10)
+            with self.context(self.ada).wrap_socket(raw, server_hostname="127.0.0.1") as s:
+                s.sendall(HEADER)
+                self.assertEqual(b"EXTERNAL" in s.recv(65536), offered)
+        with self.assertRaises(REFUSED):
+            pika.BlockingConnection(self.parameters(self.context(self.ada), pika.credentials.ExternalCredentials(), server.tls))
+        pika.BlockingConnection(self.parameters(self.context(self.ada), None, server.tls)).close()
+
+    def test_tls_1_2_without_cbc_and_static_rsa(self):
+        for ciphers, taken in (("ECDHE+AESGCM", True), ("AES128-SHA256:AES256-GCM-SHA384", False),
+                               ("ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES128-SHA", False)):
+            context = self.context()
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(ciphers)
+            raw = socket.create_connection(("127.0.0.1", self.server.tls), 10)
+            self.addCleanup(raw.close)
+            if taken:
+                context.wrap_socket(raw, server_hostname="127.0.0.1").close()
+            else:
+                with self.assertRaises(OSError):
+                    context.wrap_socket(raw, server_hostname="127.0.0.1")
 
     def test_the_name_comes_from_where_the_setting_says(self):
         for source, user in (("distinguished_name", "CN=ada,O=Engines"), ("subject_alternative_name", "ada.example.org"),
