@@ -27,8 +27,10 @@ bool is_frame_type(std::uint8_t type) {
 
 } // namespace
 
+// Some clients cut bodies into pieces of frame_max bytes and forget the eight around them; RabbitMQ
+// takes those, so they exist.
 void FrameReader::set_frame_max(std::uint32_t bytes) {
-    frame_limit_ = bytes == 0 ? unlimited_frame_bytes : bytes;
+    frame_limit_ = bytes == 0 ? unlimited_frame_bytes : bytes + frame_overhead_bytes;
 }
 
 std::span<std::byte> FrameReader::writable() {

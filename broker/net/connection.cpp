@@ -661,10 +661,15 @@ void Connection::watch() {
         silent_halves_ = was_silent && may_read() && !waits_for_inlet_ ? silent_halves_ + 1 : 0;
         if (silent_halves_ >= 4) {
             log::warning("broker", "no heartbeat from the client", {{"name", name_}});
+            // By a reset: one that was only busy and goes on publishing must meet an error with its
+            // first write, not with the second, when the first message is gone.
+            ErrorCode ignored;
+            socket_.set_option(asio::socket_base::linger(true, 0), ignored);
             is_lost_ = true;
             return finish();
         }
-        if (writes_ == writes_seen_ && outbox_.empty()) {
+        // open-ok, the first thing written, does not put the first heartbeat off.
+        if ((writes_ == writes_seen_ || writes_ == 1) && outbox_.empty()) {
             outbox_.add_heartbeat();
             flush();
         }

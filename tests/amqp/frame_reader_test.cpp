@@ -136,8 +136,14 @@ TEST(FrameReader, AFrameAboveTheLimitIsRefusedBeforeItsPayloadComes) {
     FrameReader reader;
     reader.set_frame_max(4096);
     std::vector<Kept> frames;
-    feed(reader, as_bytes("\x03\0\x01\0\0\x0F\xF9"s)); // 4089 bytes of payload
+    feed(reader, as_bytes("\x03\0\x01\0\0\x10\x01"s)); // 4097 bytes of payload
     EXPECT_EQ(take(reader, frames), Errc::frame_too_large);
+
+    // A payload of frame_max bytes, eight too many with what is around it, is RabbitMQ's limit.
+    FrameReader lenient;
+    lenient.set_frame_max(4096);
+    feed(lenient, as_bytes("\x03\0\x01\0\0\x10\0"s));
+    EXPECT_EQ(take(lenient, frames), std::nullopt);
 
     FrameReader fresh;
     feed(fresh, as_bytes("\x03\0\x01\0\0\x0F\xF8"s)); // 4088 are allowed, also before tuning

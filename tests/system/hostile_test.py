@@ -48,6 +48,29 @@ class HostileTest(baton.ServerTest):
         self.assertLess(time.monotonic() - began, 30)
         self.still_works()
 
+    def test_the_first_heartbeat_comes_after_half_an_interval(self):
+        client = self.client().log_in(heartbeat=4)
+        began = time.monotonic()
+        self.assertEqual(client.read_frame()[0], 8)
+        self.assertLess(time.monotonic() - began, 3)
+
+    def test_the_first_write_of_who_was_cut_for_silence_fails(self):
+        client = self.client().log_in(heartbeat=1).open_channel().declare("silence")
+        baton.wait_for(lambda: "no heartbeat from the client" in self.server.log(), "the silence is noticed", 20)
+        time.sleep(0.2)
+        with self.assertRaises(ConnectionError):
+            client.socket.sendall(raw.publish(1, "silence", b"lost"))
+
+    def test_a_body_frame_of_frame_max_bytes_without_its_surroundings_is_taken(self):
+        client = self.client().log_in(frame_max=4096).open_channel().declare("fudge").consume("fudge")
+        body = b"x" * 4096
+        header = struct.pack(">HHQH", 60, 0, len(body), 0)
+        client.send(raw.method(1, 60, 40, b"\x00\x00" + raw.short("") + raw.short("fudge") + b"\x00") +
+                    struct.pack(">BHI", 2, 1, len(header)) + header + b"\xce" +
+                    struct.pack(">BHI", 3, 1, len(body)) + body + b"\xce")
+        client.read_method(60, 60)
+        self.still_works()
+
     def test_a_silent_client_is_let_go_after_two_heartbeats_and_its_queue_with_it(self):
         client = self.client().log_in(heartbeat=1).open_channel()
         # Exclusive: dies with its connection.
