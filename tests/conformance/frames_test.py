@@ -72,7 +72,7 @@ class FramesTest(case.Case):
 
     @case.differs("the reason is told; RabbitMQ closes the socket when the frame ends one byte late")
     def test_a_frame_larger_than_agreed(self):
-        self.bad(struct.pack(">BHI", METHOD, 1, 131072) + bytes(131072) + b"\xce", codes_only=True)
+        self.bad(struct.pack(">BHI", METHOD, 1, 131073) + bytes(131073) + b"\xce", codes_only=True)
 
     def test_a_frame_of_two_gigabytes(self):
         self.bad(struct.pack(">BHI", METHOD, 1, 0x7fffffff) + bytes(100), codes_only=True)
