@@ -176,7 +176,9 @@ void Results::flush() {
 }
 
 void Results::take_report(const Delivery& delivery) {
-    auto report = contract::decode_report(delivery.properties, delivery.body.text());
+    // Bytes that are no text would make the run's row unreadable.
+    const std::string body = readable(delivery.body.text());
+    auto report = contract::decode_report(delivery.properties, body);
     const auto token = decode_token(report.token, secret_);
     if (!token) {
         log::warning("messaging", "a report has no token of ours, dropped",

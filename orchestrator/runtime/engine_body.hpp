@@ -181,6 +181,8 @@ struct Engine::Body {
     std::size_t careful = 0; // so many items are to be committed one by one
     bool has_secret = false;
     std::map<Partition, OwnedPartition> owned;
+    // Runs that were asked for and cannot be decided here, with the reason for people.
+    std::map<std::string, std::string, std::less<>> left_alone;
     Outbox outbox;
     RunCache cache;
     Deadlines<std::string> alarms;

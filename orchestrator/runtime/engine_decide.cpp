@@ -55,9 +55,12 @@ core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core
 // A request about a run that exists or not.
 CachedRun* Engine::Body::find_or_refuse(Item& item, const std::string& run_id) {
     CachedRun* cached = cache.find(run_id);
-    if (!cached)
+    if (cached) return cached;
+    if (const auto found = left_alone.find(run_id); found != left_alone.end())
+        item.refusal = refusal(EngineErrc::refused, found->second);
+    else
         item.refusal = refusal(EngineErrc::unknown_run, fmt::format("there is no run {}", run_id));
-    return cached;
+    return nullptr;
 }
 
 void Engine::Body::ask(Work& work, Item& item, const std::string& run_id,

@@ -154,12 +154,23 @@ Outcome<CachedRun> Engine::Body::read_run(const StoredRun& stored, Time now) {
 // A run that cannot be read is left alone, loudly: it must not keep the others from going on. A
 // store that is away is something else, and the caller's failure.
 Outcome<void> Engine::Body::keep_run(const StoredRun& stored, Time now) {
+    if (!owned.contains(stored.part)) {
+        // Deciding it would be refused by the fence, again and again, and nothing else would go on.
+        left_alone[stored.run_id] =
+            fmt::format("run {} is in partition {}, which this server does not own; ask the server that "
+                        "does, or start this one with the partitions it had when the run began",
+                        stored.run_id, stored.part);
+        return {};
+    }
     auto run = read_run(stored, now);
     if (run) {
+        left_alone.erase(stored.run_id);
         cache.insert(std::move(*run));
     } else if (run.error().code == StoreErrc::unavailable) {
         return std::move(run).error();
     } else {
+        left_alone[stored.run_id] =
+            fmt::format("run {} cannot be read: {}", stored.run_id, run.error().detail);
         log::error("engine", "a run cannot be read",
                    {{"run", stored.run_id}, {"reason", run.error().detail}});
     }

@@ -183,6 +183,7 @@ bool Engine::Body::load(Work& work) {
             want(redrive->letter->run_id);
     }
     if (ids.empty()) return true;
+    left_alone.clear(); // what is asked for now is looked at anew
     work.loaded.assign(ids.begin(), ids.end());
     const auto stored = store.load(work.loaded);
     if (!stored) {

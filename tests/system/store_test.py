@@ -1,9 +1,12 @@
 """The database file of a running server, touched from outside: another program may read it, back it up
 and check its log in, and every run that was acknowledged is there after kill -9."""
+import gzip
 import sqlite3
 import subprocess
 import sys
 import unittest
+
+import pika
 
 import baton
 
@@ -49,6 +52,34 @@ class StoreTest(unittest.TestCase):
         self.assertEqual(self.runs(), 5)
         with sqlite3.connect(copy) as copied:
             self.assertEqual(copied.execute("pragma integrity_check").fetchone(), ("ok",))
+
+    def test_a_report_that_is_no_text_fails_its_attempt_and_nothing_else(self):
+        path = self.server.home / "two.toml"
+        path.write_text('workflow = "two"\n[[step]]\nid = "a"\ntask = "store.odd"\nretry = { max_attempts = 1 }\n')
+        self.server.baton("deploy", str(path), check=0)
+        connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
+        self.addCleanup(connection.close)
+        channel = connection.channel()
+        for number, body in enumerate((b'{"name": "M\xfcller"}', gzip.compress(b"{}"), "\u00fc".encode()[:1], b'"\x00"'), 1):
+            with self.subTest(body=body):
+                started = self.server.http_json(self.server.http, "/api/runs", {"workflow": "two", "input": {}})
+                task = baton.wait_for(lambda: self.next_task(channel), "the task comes")
+                channel.basic_publish("", task.reply_to, body, pika.BasicProperties(
+                    correlation_id=task.correlation_id, delivery_mode=2))
+                run = baton.wait_for(lambda: self.closed(started["run"]), "the run ends")
+                self.assertIn(run["status"], ("failed", "completed"))
+                self.assertEqual(self.runs(), number)
+                self.server.baton("show", started["run"])
+                self.server.baton("dead", "list", check=0)
+
+    @staticmethod
+    def next_task(channel):
+        method, properties, _ = channel.basic_get("baton.task.store.odd", auto_ack=True)
+        return properties if method else None
+
+    def closed(self, run_id):
+        run = self.server.http_json(self.server.http, "/api/runs/" + run_id)
+        return run if run["status"] in ("failed", "completed") else None
 
 
 if __name__ == "__main__":

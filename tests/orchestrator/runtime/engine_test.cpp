@@ -235,6 +235,25 @@ TEST_F(EngineTest, BadRequestsGetSentences) {
     EXPECT_EQ(cancelled, "there is no run no-run");
 }
 
+TEST_F(EngineTest, ARunOfAForeignPartitionIsRefusedByNameAndStopsNobody) {
+    process.deploy(two_steps);
+    const std::string foreign = process.start("ada");
+    const std::string own = process.start("grace");
+    database.runs[foreign].part = 63;
+    Process next(database, clock, 8);
+    next.work();
+
+    std::string answer;
+    next.engine.cancel(foreign, "why", [&](Outcome<RunChanged> one) { answer = one.error().detail; });
+    next.complete(foreign, "first", R"({"n":1})", 1);
+    next.complete(own, "first", R"({"n":1})", 1);
+    next.work();
+
+    EXPECT_THAT(answer, AllOf(HasSubstr(foreign), HasSubstr("partition 63")));
+    EXPECT_EQ(database.runs[foreign].version, 1u);
+    EXPECT_EQ(database.runs[own].version, 2u);
+}
+
 TEST_F(EngineTest, TheSameKeyGivesTheSameRun) {
     process.deploy(two_steps);
     const std::string first = process.start("ada");
