@@ -22,6 +22,9 @@ constexpr const char* list_columns =
     "error_type, error, (extract(epoch from started_at) * 1000000)::bigint, "
     "(extract(epoch from closed_at) * 1000000)::bigint";
 
+// Somebody waits in front of a terminal or a page; without an answer by then he is told so.
+constexpr std::chrono::seconds statement_limit{10};
+
 // A select that grows condition by condition; its parameters in the order they were added.
 class Select {
 public:
@@ -64,7 +67,7 @@ Select history_select(const std::string& run_id, std::uint64_t after_seq) {
 
 } // namespace
 
-PostgresQueries::PostgresQueries(const std::string& url) : session_(url, {}) {}
+PostgresQueries::PostgresQueries(const std::string& url) : session_(url, {}, statement_limit) {}
 
 Outcome<std::vector<StoredRun>> PostgresQueries::runs(const RunFilter& filter) {
     Select select(fmt::format("select {} from run", list_columns));

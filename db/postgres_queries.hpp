@@ -25,6 +25,7 @@ public:
     Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
     Outcome<std::vector<runtime::StoredDefinition>>
     definitions(const std::string& all_versions_of) override;
+    void interrupt(Duration age) override { session_.interrupt(age); }
 
 private:
     PostgresSession session_;

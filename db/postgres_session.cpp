@@ -2,6 +2,7 @@
 #include "db/postgres_session.hpp"
 
 #include "base/log.hpp"
+#include "base/metrics.hpp"
 #include "db/database_url.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 
@@ -11,6 +12,11 @@
 #include <pqxx/result>
 #include <pqxx/transaction>
 
+#include <algorithm>
+#include <atomic>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 
 namespace baton::db {
@@ -27,10 +33,19 @@ constexpr int server_version_min = 120000;
 // What each new connection says first. A statement that takes longer than this is stuck behind
 // somebody's lock; better to fail, say so, and try again. Plans are made while tables are empty and
 // kept while they grow, so reading a whole table must not look cheap.
-constexpr const char* session_settings =
-    "set statement_timeout = '30s'; set lock_timeout = '20s'; "
-    "set idle_in_transaction_session_timeout = '60s'; set client_min_messages = warning; "
-    "set enable_seqscan = off; set timezone = 'UTC'";
+std::string session_settings(std::chrono::seconds statement_limit) {
+    const auto lock_limit = std::min(statement_limit, std::chrono::seconds(20));
+    return fmt::format(
+        "set statement_timeout = '{}s'; set lock_timeout = '{}s'; "
+        "set idle_in_transaction_session_timeout = '60s'; set client_min_messages = warning; "
+        "set enable_seqscan = off; set timezone = 'UTC'",
+        statement_limit.count(), lock_limit.count());
+}
+
+std::int64_t now_in_microseconds() {
+    return std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
 
 // SQLSTATE classes and codes: PostgreSQL documentation, appendix A. What may pass by itself is
 // unavailable: the caller tries again. Among it are a lost race (40001, 40P01), a full disk
@@ -85,24 +100,67 @@ std::vector<AppliedMigration> applied_to(pqxx::transaction_base& work) {
 
 } // namespace
 
-PostgresSession::PostgresSession(std::string url, std::vector<PreparedStatement> statements)
-    : url_(std::move(url)), name_(without_password(url_)), statements_(std::move(statements)) {}
+// What another thread needs to end a wait: since when it lasts, and the socket. The socket is a
+// duplicate, so that its number cannot mean somebody else's file by the time it is used, and whoever
+// takes it out of its place owns it alone: no lock.
+class PostgresCut {
+public:
+    PostgresCut() = default;
+    PostgresCut(const PostgresCut&) = delete;
+    ~PostgresCut() { watch(-1); }
+
+    void begin() { began_.set(now_in_microseconds()); }
+    void end() { began_.set(0); }
+
+    // The session's thread: from now on this is the socket. None with -1.
+    void watch(int socket) {
+        const int copy = socket < 0 ? -1 : ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
+        if (const int before = socket_.exchange(copy); before >= 0) ::close(before);
+    }
+
+    void cut(Duration age) {
+        const std::int64_t began = began_.value();
+        if (began == 0 || now_in_microseconds() - began < age.count()) return;
+        const int socket = socket_.exchange(-1);
+        if (socket < 0) return;
+        ::shutdown(socket, SHUT_RDWR);
+        ::close(socket);
+    }
+
+private:
+    Gauge began_; // 0: nothing is under way
+    std::atomic<int> socket_{-1};
+};
+
+PostgresSession::PostgresSession(std::string url, std::vector<PreparedStatement> statements,
+                                 std::chrono::seconds statement_limit)
+    : url_(std::move(url)),
+      name_(without_password(url_)),
+      statements_(std::move(statements)),
+      statement_limit_(statement_limit),
+      cut_(std::make_unique<PostgresCut>()) {}
 
 PostgresSession::~PostgresSession() = default;
 PostgresSession::PostgresSession(PostgresSession&&) noexcept = default;
 PostgresSession& PostgresSession::operator=(PostgresSession&&) noexcept = default;
 
 void PostgresSession::disconnect() {
+    cut_->watch(-1);
     connection_.reset();
+}
+
+void PostgresSession::interrupt(Duration age) {
+    cut_->cut(age);
 }
 
 void PostgresSession::connect() {
     if (connection_ && connection_->is_open()) return;
-    connection_.reset();
+    disconnect();
     auto connection = std::make_unique<pqxx::connection>(with_connection_limits(url_));
+    cut_->watch(connection->sock());
     {
         pqxx::nontransaction work(*connection);
-        work.exec(session_settings);
+        work.exec(session_settings(statement_limit_));
     }
     for (const PreparedStatement& statement : statements_)
         connection->prepare(statement.name, statement.sql);
@@ -124,6 +182,14 @@ Failure PostgresSession::refused(std::string_view state, std::string_view what) 
 }
 
 Outcome<void> PostgresSession::run(const std::function<void(pqxx::connection&)>& work) {
+    cut_->begin();
+    Outcome<void> outcome = attempt(work);
+    cut_->end();
+    if (!connection_) cut_->watch(-1);
+    return outcome;
+}
+
+Outcome<void> PostgresSession::attempt(const std::function<void(pqxx::connection&)>& work) {
     try {
         connect();
         work(*connection_);

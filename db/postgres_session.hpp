@@ -1,13 +1,19 @@
 // One session with a PostgreSQL server that mends itself: when the connection is lost the call that
 // noticed returns StoreErrc::unavailable and the next call connects again and prepares its
 // statements anew. The only file where libpqxx's exceptions are caught. One thread at a time.
+//
+// libpq waits for an answer without a limit, and a server that is stopped, or hangs, keeps its
+// sockets alive: nothing of TCP notices. So another thread may call interrupt(), which shuts the
+// socket under the wait. Connecting has a limit of its own (with_connection_limits()).
 #pragma once
 
+#include "base/clock.hpp"
 #include "base/result.hpp"
 #include "db/migrate.hpp"
 
 #include <pqxx/connection>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,11 +28,14 @@ struct PreparedStatement {
     std::string sql;
 };
 
+class PostgresCut;
+
 class PostgresSession {
 public:
     // `url` as libpq takes it, postgresql://user:password@host:port/database?sslmode=require.
-    // Connects at the first use.
-    PostgresSession(std::string url, std::vector<PreparedStatement> statements);
+    // Connects at the first use. The server gives up a statement after `statement_limit`.
+    PostgresSession(std::string url, std::vector<PreparedStatement> statements,
+                    std::chrono::seconds statement_limit = std::chrono::seconds(30));
     ~PostgresSession();
     PostgresSession(PostgresSession&&) noexcept;
     PostgresSession& operator=(PostgresSession&&) noexcept;
@@ -47,10 +56,15 @@ public:
     // Ends the connection; the next call opens a new one.
     void disconnect();
 
+    // Any thread: ends a run() that has been under way for longer than `age`, as if the connection
+    // had broken.
+    void interrupt(Duration age);
+
     // For sentences: the URL without its password.
     const std::string& name() const { return name_; }
 
 private:
+    Outcome<void> attempt(const std::function<void(pqxx::connection&)>& work);
     void connect();
     void migrate_in(pqxx::connection& connection, std::span<const Migration> known,
                     Outcome<void>& outcome) const;
@@ -61,6 +75,8 @@ private:
     std::string url_;
     std::string name_;
     std::vector<PreparedStatement> statements_;
+    std::chrono::seconds statement_limit_;
+    std::unique_ptr<PostgresCut> cut_;
     std::unique_ptr<pqxx::connection> connection_;
 };
 

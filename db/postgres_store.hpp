@@ -32,6 +32,7 @@ public:
     definition(std::uint64_t definition_id) override;
     Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
     Outcome<std::string> secret(const std::string& candidate) override;
+    void interrupt(Duration age) override { session_.interrupt(age); }
 
 private:
     explicit PostgresStore(PostgresSession session) : session_(std::move(session)) {}

@@ -232,6 +232,10 @@ public:
     // A secret of this store, 32 bytes, made on first use and the same for ever: keys the MAC of
     // task tokens. `candidate` is kept if there is none yet.
     virtual Outcome<std::string> secret(const std::string& candidate) = 0;
+
+    // Any thread. Ends the wait of a call that has been under way for longer than `age`; it fails as
+    // unavailable, and whether it was done is unknown. Nothing to do where nothing waits for others.
+    virtual void interrupt(Duration age) { (void)age; }
 };
 
 struct RunFilter {
@@ -281,6 +285,9 @@ public:
     // Live versions, by name; with `all_versions_of` set, every version of that name, newest first.
     virtual Outcome<std::vector<StoredDefinition>> definitions(
         const std::string& all_versions_of) = 0;
+
+    // As in RunStore.
+    virtual void interrupt(Duration age) { (void)age; }
 };
 
 } // namespace baton::orchestrator::runtime
