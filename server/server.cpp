@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "base/mailbox.hpp"
 #include "base/random.hpp"
 #include "base/thread.hpp"
 #include "broker/broker_service.hpp"
@@ -13,6 +14,7 @@
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
 #include "web/http_server.hpp"
+#include "web/store_reader.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -24,6 +26,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -37,6 +40,15 @@ namespace {
 // nobody else knows.
 constexpr const char* own_user = "baton-orchestrator";
 constexpr std::chrono::milliseconds database_pause_max{5000};
+// People's questions to the store: two at a time, so that one long list does not keep all waiting.
+constexpr std::size_t reader_threads = 2;
+constexpr std::chrono::milliseconds read_limit{10'000};
+constexpr std::chrono::milliseconds probe_limit{1'500};
+// Longer than PostgreSQL lets a statement take; then it is not there any more.
+constexpr std::chrono::seconds store_call_limit{40};
+constexpr std::chrono::seconds store_watch_interval{5};
+// With a connection attempt's five seconds behind it a stop stays below ten.
+constexpr std::chrono::milliseconds stop_grace{3'000};
 
 std::string address_text(const std::string& host, std::uint16_t port) {
     const bool is_v6 = host.find(':') != std::string::npos;
@@ -122,6 +134,35 @@ Outcome<std::unique_ptr<runtime::RunStore>> open_patiently(const std::string& ur
     }
 }
 
+Outcome<std::unique_ptr<web::StoreReader>> open_reader(const std::string& url, std::size_t threads,
+                                                       std::chrono::milliseconds limit) {
+    std::vector<std::unique_ptr<runtime::RunQueries>> sessions(threads);
+    for (auto& session : sessions) {
+        BATON_ASSIGN(session, db::open_queries(url));
+    }
+    return std::make_unique<web::StoreReader>(std::move(sessions), db::printable_url(url), limit);
+}
+
+// While it lives, a stop goes on even if the database does not answer: after a moment for what is
+// under way, every call is cut off. What was not committed happens again after the next start.
+class StopGuard {
+public:
+    explicit StopGuard(runtime::RunStore& store)
+        : thread_("stop-guard", [this, &store] {
+              done_.take(stop_grace);
+              while (!done_.is_closed()) {
+                  store.interrupt(Duration::zero());
+                  done_.take(std::chrono::milliseconds(200));
+              }
+          }) {}
+    ~StopGuard() { done_.close(); }
+    StopGuard(const StopGuard&) = delete;
+
+private:
+    Mailbox<int> done_;
+    Thread thread_;
+};
+
 } // namespace
 
 class Server::Parts {
@@ -134,7 +175,11 @@ public:
     std::string local_broker_url;
     std::unique_ptr<broker::BrokerService> broker;
     std::unique_ptr<runtime::RunStore> store;
-    std::unique_ptr<runtime::RunQueries> queries;
+    std::unique_ptr<web::StoreReader> reader;
+    std::unique_ptr<web::StoreReader> probe;
+    // Cuts off what the engine asked of a database that does not answer.
+    Mailbox<int> store_watch_stop;
+    Thread store_watch;
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
     std::unique_ptr<WorkflowFolder> workflows;
     boost::asio::io_context web_io{1};
@@ -178,7 +223,14 @@ Outcome<void> Server::Parts::start_broker() {
 Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_stopping) {
     const auto url = database_url(config);
     BATON_ASSIGN(store, open_patiently(url, is_stopping));
-    BATON_ASSIGN(queries, db::open_queries(url));
+    BATON_ASSIGN(reader, open_reader(url, reader_threads, read_limit));
+    BATON_ASSIGN(probe, open_reader(url, 1, probe_limit));
+    store_watch = Thread("store-watch", [this] {
+        while (!store_watch_stop.is_closed()) {
+            store_watch_stop.take(store_watch_interval);
+            store->interrupt(store_call_limit);
+        }
+    });
     orchestrator::Options options;
     options.broker_url = local_broker_url;
     options.partitions = static_cast<std::uint16_t>(config.partitions != 0 ? config.partitions : config.broker_url.empty() ? 1 : 64);
@@ -239,7 +291,8 @@ web::BrokerPort Server::Parts::broker_port() const {
 Outcome<void> Server::Parts::start_web() {
     web::ApiParts api;
     api.engine = &orchestrator->engine();
-    api.queries = queries.get();
+    api.reader = reader.get();
+    api.probe = probe.get();
     api.authenticate = [this](const std::string& user, const std::string& password, bool is_loopback) {
         return login(user, password, is_loopback);
     };
@@ -304,13 +357,21 @@ void Server::Parts::stop() {
     if (http) boost::asio::post(web_io, [this] { http->stop(); });
     web_work.reset();
     workflows.reset();
+    if (reader) reader->close();
+    if (probe) probe->close();
+    std::optional<StopGuard> guard;
+    if (store) guard.emplace(*store);
     if (orchestrator) orchestrator->stop();
     // Requests that waited for the orchestrator have their answers now.
     web_io.stop();
     web_thread.join();
     http.reset();
+    reader.reset();
+    probe.reset();
     orchestrator.reset();
-    queries.reset();
+    guard.reset();
+    store_watch_stop.close();
+    store_watch.join();
     store.reset();
     if (broker) broker->stop();
     broker.reset();

@@ -1,6 +1,7 @@
 #include "web/api.hpp"
 
 #include "base/base64.hpp"
+#include "base/log.hpp"
 #include "web/broker_api.hpp"
 #include "web/replies.hpp"
 #include "web/routes.hpp"
@@ -8,6 +9,7 @@
 
 #include <boost/json/object.hpp>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -83,21 +85,49 @@ public:
     }
 
     awaitable<Response> answer(Request request) {
-        if (request.path == "/api/health") co_return health();
+        if (request.path == "/api/health") co_return co_await health();
         const auto match = routes_.find(request.method, request.path);
         co_return co_await (*match.handler)(std::move(request), match.parameters);
     }
 
 private:
-    Response health() const {
-        const std::string trouble = parts_->trouble ? parts_->trouble() : std::string{};
+    // Anybody may ask, so the reason names no address.
+    awaitable<Response> health() {
+        const std::string broker = parts_->trouble ? parts_->trouble() : std::string{};
+        const std::string store = co_await store_trouble();
         json::object body;
-        body["status"] = trouble.empty() ? "ok" : "failing";
-        if (!trouble.empty()) body["reason"] = trouble;
-        return reply(trouble.empty() ? 200 : 503, body);
+        json::object parts;
+        parts["broker"] = broker.empty() ? "ok" : broker;
+        parts["store"] = store.empty() ? "ok" : store;
+        const bool is_good = broker.empty() && store.empty();
+        body["status"] = is_good ? "ok" : "failing";
+        if (!is_good) body["reason"] = broker + (broker.empty() || store.empty() ? "" : "; ") + store;
+        body["parts"] = std::move(parts);
+        co_return reply(is_good ? 200 : 503, body);
     }
 
+    // Empty: the store answers. Asked once for all who want to know within a moment.
+    awaitable<std::string> store_trouble() {
+        if (parts_->probe == nullptr) co_return std::string{};
+        const auto now = std::chrono::steady_clock::now();
+        if (now < store_known_until_) co_return store_trouble_;
+        // There is no such dead letter; a store that can say so works.
+        const auto found = co_await parts_->probe->ask(
+            [](orchestrator::runtime::RunQueries& queries) { return queries.dead_letter(0); });
+        store_known_until_ = std::chrono::steady_clock::now() + store_known_for;
+        store_trouble_ = found ? "" : "the store does not answer; the server's log says more";
+        if (!found && found.error().detail != store_failure_)
+            log::warning("web", "the store does not answer", {{"reason", found.error().detail}});
+        store_failure_ = found ? std::string{} : found.error().detail;
+        co_return store_trouble_;
+    }
+
+    static constexpr std::chrono::milliseconds store_known_for{500};
+
     std::shared_ptr<const ApiParts> parts_;
+    std::chrono::steady_clock::time_point store_known_until_{};
+    std::string store_trouble_; // the last verdict
+    std::string store_failure_; // why, as it stands in the log
     Routes routes_;
 };
 

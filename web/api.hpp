@@ -26,6 +26,7 @@
 #include "orchestrator/runtime/run_store.hpp"
 #include "web/broker_port.hpp"
 #include "web/http_server.hpp"
+#include "web/store_reader.hpp"
 
 #include <chrono>
 #include <functional>
@@ -44,7 +45,9 @@ struct CallAnswer {
 // thread only, and call back on any.
 struct ApiParts {
     orchestrator::runtime::Engine* engine = nullptr;
-    orchestrator::runtime::RunQueries* queries = nullptr; // used on the web's thread alone
+    StoreReader* reader = nullptr;
+    // For /api/health alone, so that reads which are merely slow do not look like a store that is away.
+    StoreReader* probe = nullptr;
     // Nothing: the user is unknown, the password wrong, or the user may not come from there.
     std::function<std::optional<Login>(const std::string& user, const std::string& password,
                                        bool remote_is_loopback)>

@@ -1,6 +1,8 @@
 // Waits in a coroutine for an answer that another thread gives by a callback. The callback may be
 // called on any thread, once or, if the other side goes away, never (then only the time limit ends
 // the wait). The coroutine goes on on its own executor.
+// What `start` throws, the coroutine throws: left to itself it would leave the event loop and end the
+// thread that all requests share.
 #pragma once
 
 #include <boost/asio/associated_executor.hpp>
@@ -12,6 +14,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,13 +34,13 @@ boost::asio::awaitable<std::optional<Answer>> await_reply(std::chrono::milliseco
         // the executor, so there is no race between them.
         struct Waiting {
             Waiting(Completion&& taken, const decltype(executor)& on) : handler(std::move(taken)), timer(on), work(on) {}
-            void finish(std::optional<Answer> answer) {
+            void finish(std::exception_ptr failure, std::optional<Answer> answer) {
                 if (!handler) return;
                 timer.cancel();
                 auto complete = std::move(*handler);
                 handler.reset();
                 work.reset();
-                std::move(complete)(std::move(answer));
+                std::move(complete)(failure, std::move(answer));
             }
             std::optional<Completion> handler;
             asio::steady_timer timer;
@@ -46,13 +49,21 @@ boost::asio::awaitable<std::optional<Answer>> await_reply(std::chrono::milliseco
         auto waiting = std::make_shared<Waiting>(std::move(handler), executor);
         waiting->timer.expires_after(within);
         waiting->timer.async_wait([waiting](const boost::system::error_code& error) {
-            if (!error) waiting->finish(std::nullopt);
+            if (!error) waiting->finish(nullptr, std::nullopt);
         });
-        begin(std::function<void(Answer)>([waiting, executor](Answer answer) {
-            asio::post(executor, [waiting, kept = std::move(answer)]() mutable { waiting->finish(std::move(kept)); });
-        }));
+        try {
+            begin(std::function<void(Answer)>([waiting, executor](Answer answer) {
+                asio::post(executor, [waiting, kept = std::move(answer)]() mutable {
+                    waiting->finish(nullptr, std::move(kept));
+                });
+            }));
+        } catch (...) {
+            asio::post(executor, [waiting, failure = std::current_exception()] {
+                waiting->finish(failure, std::nullopt);
+            });
+        }
     };
-    co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(std::optional<Answer>)>(
+    co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(std::exception_ptr, std::optional<Answer>)>(
         initiate, asio::use_awaitable, limit, std::move(start));
 }
 

@@ -21,6 +21,7 @@ namespace json = boost::json;
 namespace runtime = orchestrator::runtime;
 using boost::asio::awaitable;
 using runtime::EngineErrc;
+using runtime::RunQueries;
 
 Response no_answer() {
     return problem(503, "unavailable", "the orchestrator did not answer in time; its database may be away, see the server's log");
@@ -73,17 +74,24 @@ public:
 private:
     using Answering = awaitable<Response> (RunApi::*)(Request, Parameters);
 
+    template <typename Question>
+    auto read(Question question) {
+        return parts_->reader->ask(std::move(question));
+    }
+
     // The full id for an id or its unambiguous beginning; the response says why there is none.
-    Outcome<std::string> full_id(const std::string& given) {
-        if (given.size() == 36) return given;
-        auto found = parts_->queries->run_row(given);
-        if (!found) return found.error();
-        if (!*found) return Failure{make_error_code(EngineErrc::unknown_run), "no run '" + given + "'; baton runs lists them"};
-        return (*found)->run_id;
+    awaitable<Outcome<std::string>> full_id(std::string given) {
+        if (given.size() == 36) co_return given;
+        auto found = co_await read([given](RunQueries& queries) { return queries.run_row(given); });
+        if (!found) co_return found.error();
+        if (!*found)
+            co_return Failure{make_error_code(EngineErrc::unknown_run), "no run '" + given + "'; baton runs lists them"};
+        co_return (*found)->run_id;
     }
 
     awaitable<Response> list_workflows(Request request, Parameters) {
-        auto found = parts_->queries->definitions(parameter(request, "name"));
+        auto found = co_await read(
+            [name = parameter(request, "name")](RunQueries& queries) { return queries.definitions(name); });
         if (!found) co_return problem_of(found.error());
         json::array list;
         for (const auto& definition : *found) {
@@ -154,7 +162,7 @@ private:
             filter.status = orchestrator::core::run_status_from(status);
             if (!filter.status) co_return problem(400, "bad_request", "no status '" + status + "'");
         }
-        auto found = parts_->queries->runs(filter);
+        auto found = co_await read([filter](RunQueries& queries) { return queries.runs(filter); });
         if (!found) co_return problem_of(found.error());
         json::array list;
         for (const auto& run : *found) list.emplace_back(run_summary(run));
@@ -162,15 +170,15 @@ private:
     }
 
     awaitable<Response> show_run(Request, Parameters parameters) {
-        const auto& given = parameters.at("run");
-        auto found = parts_->queries->run(given);
+        const auto given = parameters.at("run");
+        auto found = co_await read([given](RunQueries& queries) { return queries.run(given); });
         if (!found) co_return problem_of(found.error());
         if (!*found) co_return problem(404, "not_found", "no run '" + given + "'; baton runs lists them");
         co_return reply(200, run_details(**found));
     }
 
     awaitable<Response> follow_run(Request request, Parameters parameters) {
-        auto id = full_id(parameters.at("run"));
+        auto id = co_await full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         const auto after = number_parameter<std::uint64_t>(request, "after", 0);
         const std::chrono::seconds wait{std::min<std::int64_t>(
@@ -185,10 +193,11 @@ private:
             if (changed && !*changed) co_return problem_of(changed->error());
         }
         // The row first: when it says that the run is closed, its whole history is there to be read.
-        const auto run = parts_->queries->run_row(*id);
+        const auto run = co_await read([id = *id](RunQueries& queries) { return queries.run_row(id); });
         if (!run) co_return problem_of(run.error());
         if (!*run) co_return problem(404, "not_found", "no run '" + *id + "'");
-        const auto history = parts_->queries->history_after(*id, after);
+        const auto history = co_await read(
+            [id = *id, after](RunQueries& queries) { return queries.history_after(id, after); });
         if (!history) co_return problem_of(history.error());
         json::object out = run_summary(**run);
         out["output"] = (*run)->output ? from_text(*(*run)->output) : json::value(nullptr);
@@ -211,7 +220,7 @@ private:
         if (!body) co_return problem(400, "bad_request", body.error().detail);
         if (const auto known = check_members(*body, {"reason"}); !known)
             co_return problem(400, "bad_request", known.error().detail);
-        auto id = full_id(parameters.at("run"));
+        auto id = co_await full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         const auto reason = text_member(*body, "reason");
         co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
@@ -219,14 +228,14 @@ private:
     }
 
     awaitable<Response> retry_run(Request, Parameters parameters) {
-        auto id = full_id(parameters.at("run"));
+        auto id = co_await full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
             request_limit, [this, &id](auto callback) { parts_->engine->retry(*id, callback); }));
     }
 
     awaitable<Response> count_runs(Request, Parameters) {
-        auto counts = parts_->queries->counts();
+        auto counts = co_await read([](RunQueries& queries) { return queries.counts(); });
         if (!counts) co_return problem_of(counts.error());
         json::array list;
         for (const auto& count : *counts) {

@@ -57,7 +57,8 @@ private:
             filter.state = std::nullopt;
         else if (!state.empty() && state != "open")
             co_return problem(400, "bad_request", "state is one of open, redriven, dropped, all");
-        auto found = parts_->queries->dead_letters(filter);
+        auto found = co_await parts_->reader->ask(
+            [filter](runtime::RunQueries& queries) { return queries.dead_letters(filter); });
         if (!found) co_return problem_of(found.error());
         json::array list;
         for (const auto& letter : *found) list.emplace_back(dead_letter_json(letter));
@@ -71,7 +72,8 @@ private:
     awaitable<Response> show_dead(Request, Parameters parameters) {
         const auto id = number_from<std::uint64_t>(parameters.at("id"));
         if (!id) co_return no_dead_letter(parameters.at("id"));
-        auto found = parts_->queries->dead_letter(*id);
+        auto found = co_await parts_->reader->ask(
+            [id = *id](runtime::RunQueries& queries) { return queries.dead_letter(id); });
         if (!found) co_return problem_of(found.error());
         if (!*found) co_return no_dead_letter(parameters.at("id"));
         co_return reply(200, dead_letter_json(**found));
