@@ -56,6 +56,17 @@ public:
         add_broker_routes(routes_, std::shared_ptr<const BrokerPort>(parts_, &parts_->broker));
     }
 
+    // What a path can be asked is no secret: OPTIONS needs no log-in, as in RabbitMQ's API.
+    std::optional<Response> admit_or_tell_methods(Request& request) const {
+        const bool is_question = request.method == "OPTIONS";
+        auto refusal = is_question ? std::optional(done(200)) : admit(request);
+        if (!is_question && (!refusal || refusal->status != 405)) return refusal;
+        const std::string methods = request.path == "/api/health" ? "GET, HEAD, OPTIONS" : routes_.methods_of(request.path);
+        if (methods.empty()) return problem(404, "not_found", "nothing lives at " + request.path);
+        refusal->headers["Allow"] = methods;
+        return refusal;
+    }
+
     // Who may ask is settled before a body is read: strangers cost the server no memory.
     std::optional<Response> admit(Request& request) const {
         if (comes_from_another_site(request))
@@ -136,7 +147,7 @@ private:
 Web make_api(ApiParts parts) {
     auto api = std::make_shared<Api>(std::move(parts));
     return {[api](Request request) { return api->answer(std::move(request)); },
-            [api](Request& request) { return api->admit(request); }};
+            [api](Request& request) { return api->admit_or_tell_methods(request); }};
 }
 
 } // namespace baton::web

@@ -48,6 +48,7 @@ constexpr std::size_t header_value_max = 4096;
 struct Connection {
     explicit Connection(tcp::socket socket) : stream(std::move(socket)) {}
     beast::tcp_stream stream;
+    bool is_head = false; // the request at hand wants the head of its answer alone
     std::uint64_t waits_since = 0; // order of beginning to wait for a request; 0: one is being answered
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
@@ -244,6 +245,7 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     http::request_parser<http::string_body> parser;
     parser.body_limit(options.body_bytes_max);
     parser.header_limit(header_bytes_max);
+    connection.is_head = false;
     connection.waits_since = ++waits;
     connection.stream.expires_after(options.read_timeout);
     co_await http::async_read_header(connection.stream, buffer, parser,
@@ -260,6 +262,7 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     if (error) co_return false;
 
     const auto& head = parser.get();
+    connection.is_head = head.method() == http::verb::head;
     Request request;
     request.method = std::string(head.method_string());
     request.authorization = std::string(head[http::field::authorization]);
@@ -321,6 +324,7 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
 asio::awaitable<bool> HttpServer::State::write(Connection& connection, Response response, unsigned version,
                                                bool keep_alive) {
     auto message = to_beast(std::move(response), version, keep_alive);
+    if (connection.is_head) message.body().clear(); // its length stays in the head
     connection.stream.expires_after(options.write_timeout);
     ErrorCode error;
     co_await http::async_write(connection.stream, message, asio::redirect_error(asio::use_awaitable, error));

@@ -63,6 +63,7 @@ Routes::Match Routes::find(std::string_view method, std::string_view path) const
         if (!decoded) return {};
         segment = std::move(*decoded);
     }
+    if (method == "HEAD") method = "GET"; // whose answer the server sends without its body
     Match found;
     for (const Route& route : routes_) {
         if (!fits(route.segments, segments)) continue;
@@ -73,6 +74,13 @@ Routes::Match Routes::find(std::string_view method, std::string_view path) const
         return found;
     }
     return found;
+}
+
+std::string Routes::methods_of(std::string_view path) const {
+    std::string methods;
+    for (const char* method : {"GET", "HEAD", "POST", "PUT", "DELETE"})
+        if (find(method, path).handler != nullptr) methods += std::string(method) + ", ";
+    return methods.empty() ? methods : methods + "OPTIONS";
 }
 
 } // namespace baton::web

@@ -28,6 +28,8 @@ public:
     };
     // `path` is percent-encoded; parameters come out decoded.
     Match find(std::string_view method, std::string_view path) const;
+    // "GET, HEAD, OPTIONS"; empty: nothing fits.
+    std::string methods_of(std::string_view path) const;
 
 private:
     struct Route {

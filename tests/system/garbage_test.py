@@ -1,4 +1,6 @@
 """Garbage on every port and in every file: a clear refusal each, no crash, and work goes on."""
+import base64
+import http.client
 import os
 import random
 import socket
@@ -47,6 +49,30 @@ class PortTest(baton.ServerTest):
         for header in (b"AMQP\x00\x01\x00\x00", b"AMQP\x03\x01\x00\x00", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"):
             self.assertEqual(self.send(self.server.amqp, header + b"\x00" * 8)[:8], HEADER, header)
         self.still_works()
+
+    def test_head_and_options_on_one_connection(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.http, timeout=20)
+        login = {"Authorization": "Basic " + base64.b64encode(b"guest:guest").decode()}
+
+        def ask(method, path, headers=login):
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer, answer.read()
+
+        for path, status in (("/api/health", 200), ("/api/queues", 200), ("/api/runs", 200), ("/api/nothing", 404)):
+            shown, body = ask("GET", path)
+            head, nothing = ask("HEAD", path)
+            self.assertEqual((head.status, nothing), (status, b""), path)
+            if path != "/api/queues":  # whose counters move
+                self.assertEqual(head.getheader("Content-Length"), str(len(body)), path)
+        self.assertEqual(ask("HEAD", "/api/queues", {})[0].status, 401)
+        answer, body = ask("OPTIONS", "/api/queues/%2F/q", {})
+        self.assertEqual((answer.status, answer.getheader("Allow"), body), (200, "GET, HEAD, PUT, DELETE, OPTIONS", b""))
+        self.assertEqual(ask("OPTIONS", "/api/nothing", {})[0].status, 404)
+        refused, _ = ask("DELETE", "/api/queues")
+        self.assertEqual((refused.status, refused.getheader("Allow")), (405, "GET, HEAD, OPTIONS"))
+        self.assertEqual(ask("GET", "/api/health")[0].status, 200)
+        connection.close()
 
     def test_random_bytes_on_both_ports(self):
         source = random.Random(7)

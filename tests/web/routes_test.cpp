@@ -40,4 +40,17 @@ TEST(Routes, RefuseBrokenPercentEncoding) {
     EXPECT_EQ(routes.find("GET", "/api/runs/%zz").handler, nullptr);
 }
 
+TEST(Routes, AnswerHeadWhereTheyAnswerGetAndTellTheMethodsOfAPath) {
+    Routes routes;
+    routes.add("GET", "/api/queues/{queue}", answering(200));
+    routes.add("DELETE", "/api/queues/{queue}", answering(204));
+    routes.add("POST", "/api/call", answering(200));
+
+    EXPECT_EQ(routes.find("HEAD", "/api/queues/a").handler, routes.find("GET", "/api/queues/a").handler);
+    EXPECT_EQ(routes.find("HEAD", "/api/call").handler, nullptr);
+    EXPECT_EQ(routes.methods_of("/api/queues/a"), "GET, HEAD, DELETE, OPTIONS");
+    EXPECT_EQ(routes.methods_of("/api/call"), "POST, OPTIONS");
+    EXPECT_EQ(routes.methods_of("/api/nothing"), "");
+}
+
 } // namespace baton::web
