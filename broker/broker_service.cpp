@@ -495,7 +495,8 @@ void BrokerService::Inside::put_users() {
                                                           .consumers = false,
                                                           .vhost = std::nullopt,
                                                           .policies = false,
-                                                          .name = std::nullopt});
+                                                          .name = std::nullopt,
+                                                          .name_prefix = {}});
     for (const UserOption& wanted : options_.users)
         put_user(wanted, known);
 }

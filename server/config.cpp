@@ -176,6 +176,13 @@ std::optional<std::string> set_http_listen(Config& config, const std::string& te
     return std::nullopt;
 }
 
+std::optional<std::string> set_metrics_listen(Config& config, const std::string& text) {
+    config.metrics_listen = parse_address(text);
+    config.metrics_must_listen = config.metrics_listen.has_value();
+    if (!config.metrics_listen && !text.empty()) return "host:port, for example \"127.0.0.1:15692\", or empty for none";
+    return std::nullopt;
+}
+
 std::optional<std::string> set_log_level(Config& config, const std::string& text) {
     static const std::map<std::string, log::Level> levels{{"debug", log::Level::debug},
                                                           {"info", log::Level::info},
@@ -220,6 +227,7 @@ const std::vector<Setting>& settings() {
         {"broker.server_version", "BATON_BROKER_SERVER_VERSION", text_into(&Config::server_version)},
         {"broker.io_threads", "BATON_BROKER_IO_THREADS", number_into(&Config::io_threads, 1, 64)},
         {"http.listen", "BATON_HTTP_LISTEN", set_http_listen},
+        {"metrics.listen", "BATON_METRICS_LISTEN", set_metrics_listen},
         {"data", "BATON_DATA", text_into(&Config::data)},
         {"database.url", "BATON_DB_URL", text_into(&Config::database_url)},
         {"workflows", "BATON_WORKFLOWS", text_into(&Config::workflows)},

@@ -41,6 +41,10 @@ struct Config {
     std::string server_product = "Baton";
     std::string server_version; // empty: Baton's own
     Address http_listen{"127.0.0.1", 15672};
+    // Metrics without a login; nothing: off. Where nobody chose the address, a port that is taken is
+    // no reason not to start.
+    std::optional<Address> metrics_listen = Address{"127.0.0.1", 15692};
+    bool metrics_must_listen = false;
     std::string data = "baton-data";
     std::string database_url; // empty: SQLite in `data`
     std::string workflows;    // folder loaded at start; empty: none

@@ -11,9 +11,11 @@
 #include "net/tls.hpp"
 #include "orchestrator/orchestrator_service.hpp"
 #include "server/definitions_file.hpp"
+#include "server/node_figures.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
 #include "web/http_server.hpp"
+#include "web/metrics.hpp"
 #include "web/store_reader.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -185,6 +187,7 @@ public:
     boost::asio::io_context web_io{1};
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> web_work;
     std::unique_ptr<web::HttpServer> http;
+    std::unique_ptr<web::HttpServer> metrics;
     Thread web_thread;
 
 private:
@@ -192,6 +195,7 @@ private:
     web::BrokerPort broker_port() const;
     Outcome<void> start_orchestrator(const std::function<bool()>& is_stopping);
     Outcome<void> start_web();
+    Outcome<void> start_metrics();
     std::optional<web::Login> login(const std::string& user, const std::string& password,
                                     bool remote_is_loopback) const;
     void write_endpoints() const;
@@ -275,6 +279,13 @@ web::BrokerPort Server::Parts::broker_port() const {
     port.data_folder = config.data;
     port.process_id = getpid();
     port.started_at = clock.now();
+    port.figures = [folder = config.data, started_at = port.started_at] {
+        return node_figures(folder, started_at, SystemClock().now());
+    };
+    port.certificate_ends = [this]() -> std::optional<Time> {
+        if (config.broker_tls_listen.empty()) return std::nullopt;
+        return end_of_certificate(config.broker_tls.files.certificate);
+    };
     if (!broker) return port;
     port.overview = [this](broker::core::OverviewWish wish, std::function<void(broker::core::Overview)> answer) {
         broker->overview(std::move(wish), std::move(answer));
@@ -285,6 +296,13 @@ web::BrokerPort Server::Parts::broker_port() const {
     };
     for (const auto& endpoint : broker->endpoints())
         port.listeners.push_back({endpoint.has_tls ? "amqp/ssl" : "amqp", endpoint.host, endpoint.port});
+    if (config.http_listen.port != 0) port.listeners.push_back({"http", config.http_listen.host, config.http_listen.port});
+    if (!broker->endpoints().empty()) {
+        const auto& first = broker->endpoints().front();
+        const bool any_address = first.host == "0.0.0.0" || first.host == "::";
+        port.local_host = any_address ? "127.0.0.1" : first.host;
+        port.local_port = first.port;
+    }
     return port;
 }
 
@@ -314,8 +332,32 @@ Outcome<void> Server::Parts::start_web() {
     auto [handler, admit] = web::make_api(std::move(api));
     http = std::make_unique<web::HttpServer>(web_io, options, std::move(handler), std::move(admit));
     BATON_TRY(http->start());
+    BATON_TRY(start_metrics());
     web_work.emplace(web_io.get_executor());
     web_thread = Thread("web", [this] { web_io.run(); });
+    return boost::system::in_place_value;
+}
+
+Outcome<void> Server::Parts::start_metrics() {
+    if (!config.metrics_listen) return boost::system::in_place_value;
+    web::HttpOptions options;
+    options.host = config.metrics_listen->host;
+    options.port = config.metrics_listen->port;
+    options.body_bytes_max = 4096;
+    options.connections_max = 16;
+    metrics = std::make_unique<web::HttpServer>(
+        web_io, options, web::make_metrics({&orchestrator->engine(), broker_port()}));
+    const auto started = metrics->start();
+    if (started) return boost::system::in_place_value;
+    metrics.reset();
+    const auto address = address_text(options.host, options.port);
+    if (config.metrics_must_listen)
+        return Failure{started.error().code,
+                       fmt::format("cannot listen for metrics on {}: {}; choose another address with "
+                                   "BATON_METRICS_LISTEN=host:port, or none with an empty one",
+                                   address, started.error().code.message())};
+    log::warning("server", "no metrics without a login: the address is taken; BATON_METRICS_LISTEN chooses another",
+                 {{"address", address}});
     return boost::system::in_place_value;
 }
 
@@ -330,8 +372,9 @@ void Server::Parts::write_endpoints() const {
             std::string& list = endpoint.has_tls ? amqps : amqp;
             list += fmt::format("{}\"{}\"", list.empty() ? "" : ",", address_text(endpoint.host, endpoint.port));
         }
-    out << fmt::format("{{\"pid\":{},\"amqp\":[{}],\"amqps\":[{}],\"http\":\"{}\"}}\n", getpid(), amqp, amqps,
-                       address_text(config.http_listen.host, http->port()));
+    const auto metrics_address = metrics ? address_text(config.metrics_listen->host, metrics->port()) : std::string{};
+    out << fmt::format("{{\"pid\":{},\"amqp\":[{}],\"amqps\":[{}],\"http\":\"{}\",\"metrics\":\"{}\"}}\n", getpid(),
+                       amqp, amqps, address_text(config.http_listen.host, http->port()), metrics_address);
 }
 
 Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::function<bool()>& is_stopping) {
@@ -350,11 +393,16 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
         for (const auto& endpoint : broker->endpoints())
             log::info("server", endpoint.has_tls ? "AMQP 0-9-1 over TLS" : "AMQP 0-9-1", {{"address", address_text(endpoint.host, endpoint.port)}});
     log::info("server", "HTTP", {{"address", address_text(config.http_listen.host, http->port())}});
+    if (metrics) log::info("server", "metrics", {{"address", address_text(config.metrics_listen->host, metrics->port())}});
     return boost::system::in_place_value;
 }
 
 void Server::Parts::stop() {
-    if (http) boost::asio::post(web_io, [this] { http->stop(); });
+    if (http)
+        boost::asio::post(web_io, [this] {
+            http->stop();
+            if (metrics) metrics->stop();
+        });
     web_work.reset();
     workflows.reset();
     if (reader) reader->close();
@@ -368,6 +416,7 @@ void Server::Parts::stop() {
     http.reset();
     reader.reset();
     probe.reset();
+    metrics.reset();
     orchestrator.reset();
     guard.reset();
     store_watch_stop.close();

@@ -3,6 +3,7 @@
 #include "base/base64.hpp"
 #include "base/log.hpp"
 #include "web/broker_api.hpp"
+#include "web/metrics.hpp"
 #include "web/replies.hpp"
 #include "web/routes.hpp"
 #include "web/run_api.hpp"
@@ -53,6 +54,7 @@ public:
     explicit Api(ApiParts parts) : parts_(std::make_shared<const ApiParts>(std::move(parts))) {
         add_run_routes(routes_, parts_);
         add_task_routes(routes_, parts_);
+        add_metrics_routes(routes_, std::make_shared<const MetricsParts>(parts_->engine, parts_->broker));
         add_broker_routes(routes_, std::shared_ptr<const BrokerPort>(parts_, &parts_->broker));
     }
 

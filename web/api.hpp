@@ -17,6 +17,7 @@
 //   GET  /api/dead/{id}   POST /api/dead/{id}/redrive   DELETE /api/dead/{id}
 //   POST /api/call               {task, with, timeout_ms?}
 //   GET  /api/metrics            counters of the engine
+//   GET  /metrics[/per-object|/detailed]   for Prometheus: metrics.hpp
 //
 // The routes of the broker are RabbitMQ's: broker_api.hpp lists them.
 #pragma once

@@ -36,6 +36,8 @@ void add_broker_routes(Routes& routes, const Port& port) {
     add_user_routes(broker);
     add_policy_routes(broker);
     add_definition_routes(broker);
+    add_check_routes(broker);
+    add_message_routes(broker);
 }
 
 Sight::Sight(const Login& login, const core::Overview& overview) : all_(login.sees_everything()) {

@@ -2,7 +2,15 @@
 // management API. Who may do what is decided by tags (login.hpp) and, for users who are no
 // administrators, by their permissions in the virtual host.
 //
-//   GET  /api/overview  /api/whoami  /api/nodes
+// Lists take RabbitMQ's parameters for pages, names, order and fields: list_query.hpp.
+//
+//   GET  /api/overview  /api/whoami  /api/nodes[/NODE[/memory]]  /api/cluster-name
+//   GET  /api/{extensions,feature-flags,deprecated-features}  /api/auth/hash_password/PASSWORD
+//   GET  /api/health/checks/{alarms,local-alarms,virtual-hosts,port-listener/PORT,
+//        protocol-listener/PROTOCOL,certificate-expiration/N/UNIT,ready-to-serve-clients,is-in-service,
+//        node-is-quorum-critical,node-is-mirror-sync-critical}
+//   GET  /api/healthchecks/node[/NODE]  /api/aliveness-test/VHOST   POST /api/rebalance/queues
+//   POST /api/exchanges/VHOST/EXCHANGE/publish   POST /api/queues/VHOST/QUEUE/{get,actions}
 //   GET  /api/queues[/VHOST[/QUEUE[/bindings]]]        PUT, DELETE /api/queues/VHOST/QUEUE
 //   DELETE /api/queues/VHOST/QUEUE/contents
 //   GET  /api/exchanges[/VHOST[/EXCHANGE[/bindings/{source,destination}]]]
@@ -61,6 +69,8 @@ void add_topology_routes(BrokerRoutes& routes);   // broker_topology.cpp
 void add_user_routes(BrokerRoutes& routes);       // broker_users.cpp
 void add_policy_routes(BrokerRoutes& routes);     // broker_policies.cpp
 void add_definition_routes(BrokerRoutes& routes); // broker_definitions.cpp
+void add_check_routes(BrokerRoutes& routes);      // broker_checks.cpp
+void add_message_routes(BrokerRoutes& routes);    // broker_messages.cpp
 
 // Which virtual hosts somebody may see: all, or those with a permission for them. Wants the users
 // in the overview.

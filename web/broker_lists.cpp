@@ -3,6 +3,7 @@
 // `monitoring`.
 #include "web/broker_api.hpp"
 #include "web/broker_view.hpp"
+#include "web/list_query.hpp"
 #include "web/replies.hpp"
 
 #include <boost/json/value.hpp>
@@ -58,13 +59,13 @@ bool is_shown(const View& view, const Login& login, const Sight& sight) {
 }
 
 template <typename View, typename Show>
-Response list_reply(const Login& login, const core::Overview& overview, const std::vector<View>& views,
-                    Show show) {
-    const Sight sight(login, overview);
+Response views_reply(const Request& request, const core::Overview& overview, const std::vector<View>& views,
+                     Show show) {
+    const Sight sight(request.login, overview);
     json::array list;
     for (const View& view : views)
-        if (is_shown(view, login, sight)) list.push_back(show(view));
-    return reply(200, list);
+        if (is_shown(view, request.login, sight)) list.push_back(show(view));
+    return list_reply(request, std::move(list));
 }
 
 // --- Queues -----------------------------------------------------------------------------------------
@@ -74,7 +75,7 @@ awaitable<Response> list_queues(Port port, Request request, Parameters parameter
     wish.queues = true;
     const auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
     if (!seen.overview) co_return seen.refusal;
-    co_return list_reply(request.login, *seen.overview, seen.overview->queues,
+    co_return views_reply(request, *seen.overview, seen.overview->queues,
                          [&](const auto& queue) { return queue_json(queue, port->node); });
 }
 
@@ -92,7 +93,7 @@ awaitable<Response> show_queue(Port port, Request request, Parameters parameters
     for (const auto& consumer : seen.overview->consumers)
         if (consumer.queue == found->name) consumers.push_back(consumer_json(consumer, port->node));
     out["consumer_details"] = std::move(consumers);
-    co_return reply(200, out);
+    co_return object_reply(request, std::move(out));
 }
 
 // --- Exchanges and bindings -------------------------------------------------------------------------
@@ -102,7 +103,7 @@ awaitable<Response> list_exchanges(Port port, Request request, Parameters parame
     wish.exchanges = true;
     const auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
     if (!seen.overview) co_return seen.refusal;
-    co_return list_reply(request.login, *seen.overview, seen.overview->exchanges, exchange_json);
+    co_return views_reply(request, *seen.overview, seen.overview->exchanges, exchange_json);
 }
 
 awaitable<Response> show_exchange(Port port, Request request, Parameters parameters) {
@@ -114,7 +115,7 @@ awaitable<Response> show_exchange(Port port, Request request, Parameters paramet
     const auto& exchanges = seen.overview->exchanges;
     const auto found = std::ranges::find(exchanges, exchange_in(parameters, "exchange"), &core::ExchangeView::name);
     if (found == exchanges.end()) co_return no_such_object();
-    co_return reply(200, exchange_json(*found));
+    co_return object_reply(request, exchange_json(*found));
 }
 
 // The bindings of the virtual host in the path, or of all, that `is_wanted`.
@@ -125,7 +126,7 @@ awaitable<Response> list_bindings_where(Port port, Request request, Parameters p
     auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
     if (!seen.overview) co_return seen.refusal;
     std::erase_if(seen.overview->bindings, [&](const auto& binding) { return !is_wanted(binding); });
-    co_return list_reply(request.login, *seen.overview, seen.overview->bindings, binding_json);
+    co_return views_reply(request, *seen.overview, seen.overview->bindings, binding_json);
 }
 
 awaitable<Response> list_bindings(Port port, Request request, Parameters parameters) {
@@ -160,7 +161,7 @@ awaitable<Response> list_connections(Port port, Request request, Parameters para
     wish.connections = true;
     const auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
     if (!seen.overview) co_return seen.refusal;
-    co_return list_reply(request.login, *seen.overview, seen.overview->connections,
+    co_return views_reply(request, *seen.overview, seen.overview->connections,
                          [&](const auto& connection) { return connection_json(connection, port->node); });
 }
 
@@ -177,7 +178,7 @@ awaitable<Response> show_connection(Port port, Request request, Parameters param
     const Sight sight(request.login, *seen.overview);
     for (const auto& connection : seen.overview->connections)
         if (is_called(connection, parameters.at("name")) && is_shown(connection, request.login, sight))
-            co_return reply(200, connection_json(connection, port->node));
+            co_return object_reply(request, connection_json(connection, port->node));
     co_return no_such_object();
 }
 
@@ -222,8 +223,28 @@ awaitable<Response> list_channels(Port port, Request request, Parameters paramet
     wish.channels = true;
     const auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
     if (!seen.overview) co_return seen.refusal;
-    co_return list_reply(request.login, *seen.overview, seen.overview->channels,
+    co_return views_reply(request, *seen.overview, seen.overview->channels,
                          [&](const auto& channel) { return channel_json(channel, port->node); });
+}
+
+awaitable<Response> show_channel(Port port, Request request, Parameters parameters) {
+    auto wish = no_lists();
+    wish.channels = wish.consumers = true;
+    const auto seen = co_await look_for(port, request, std::nullopt, wish);
+    if (!seen.overview) co_return seen.refusal;
+    const Sight sight(request.login, *seen.overview);
+    for (const auto& channel : seen.overview->channels) {
+        json::object out = channel_json(channel, port->node);
+        const auto is_called = [&](const char* field) { return text_member(out, field) == parameters.at("name"); };
+        if (!(is_called("name") || is_called("pid")) || !is_shown(channel, request.login, sight)) continue;
+        json::array consumers;
+        for (const auto& consumer : seen.overview->consumers)
+            if (consumer.connection == channel.connection && consumer.channel == channel.number)
+                consumers.push_back(consumer_json(consumer, port->node));
+        out["consumer_details"] = std::move(consumers);
+        co_return object_reply(request, std::move(out));
+    }
+    co_return no_such_object();
 }
 
 awaitable<Response> list_channels_of_connection(Port port, Request request, Parameters parameters) {
@@ -235,7 +256,7 @@ awaitable<Response> list_channels_of_connection(Port port, Request request, Para
     std::erase_if(seen.overview->channels, [&](const core::ChannelView& channel) {
         return channel.connection_name != name && connection_pid(channel.connection) != name;
     });
-    co_return list_reply(request.login, *seen.overview, seen.overview->channels,
+    co_return views_reply(request, *seen.overview, seen.overview->channels,
                          [&](const auto& channel) { return channel_json(channel, port->node); });
 }
 
@@ -244,29 +265,16 @@ awaitable<Response> list_consumers(Port port, Request request, Parameters parame
     wish.consumers = true;
     const auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
     if (!seen.overview) co_return seen.refusal;
-    co_return list_reply(request.login, *seen.overview, seen.overview->consumers,
+    co_return views_reply(request, *seen.overview, seen.overview->consumers,
                          [&](const auto& consumer) { return consumer_json(consumer, port->node); });
 }
 
 // --- The whole ----------------------------------------------------------------------------------------
 
-awaitable<Response> show_overview(Port port, Request, Parameters) {
+awaitable<Response> show_overview(Port port, Request request, Parameters) {
     const auto overview = co_await look(*port, no_lists());
     if (!overview) co_return broker_is_silent();
-    co_return reply(200, overview_json(*overview, *port));
-}
-
-awaitable<Response> list_nodes(Port port, Request, Parameters) {
-    const auto overview = co_await look(*port, no_lists());
-    if (!overview) co_return broker_is_silent();
-    json::object node;
-    node["name"] = as_utf8(port->node);
-    node["type"] = "disc";
-    node["running"] = true;
-    node["partitions"] = json::array{};
-    json::array list;
-    list.push_back(std::move(node));
-    co_return reply(200, list);
+    co_return object_reply(request, overview_json(*overview, *port));
 }
 
 awaitable<Response> who_am_i(Port, Request request, Parameters) {
@@ -282,7 +290,6 @@ void add_list_routes(BrokerRoutes& routes) {
     constexpr Level anyone = Level::management;
     routes.add("GET", "/api/overview", anyone, show_overview);
     routes.add("GET", "/api/whoami", anyone, who_am_i);
-    routes.add("GET", "/api/nodes", Level::monitoring, list_nodes);
     routes.add("GET", "/api/queues", anyone, list_queues);
     routes.add("GET", "/api/queues/{vhost}", anyone, list_queues);
     routes.add("GET", "/api/queues/{vhost}/{queue}", anyone, show_queue);
@@ -303,6 +310,7 @@ void add_list_routes(BrokerRoutes& routes) {
     routes.add("GET", "/api/vhosts/{vhost}/connections", anyone, list_connections);
     routes.add("DELETE", "/api/vhosts/{vhost}/connections", Level::administrator, close_connections_of_vhost);
     routes.add("GET", "/api/channels", anyone, list_channels);
+    routes.add("GET", "/api/channels/{name}", anyone, show_channel);
     routes.add("GET", "/api/vhosts/{vhost}/channels", anyone, list_channels);
     routes.add("GET", "/api/consumers", anyone, list_consumers);
     routes.add("GET", "/api/consumers/{vhost}", anyone, list_consumers);

@@ -2,6 +2,7 @@
 #include "web/broker_api.hpp"
 #include "web/broker_view.hpp"
 #include "web/from_json.hpp"
+#include "web/list_query.hpp"
 #include "web/replies.hpp"
 
 #include <boost/json/serialize.hpp>
@@ -57,7 +58,7 @@ awaitable<Response> list_policies(Port port, Request request, Parameters paramet
     for (const auto& policy : policies_of(*overview, IsOperator))
         if (matches(parameters, "vhost", policy.vhost) && sight.sees(policy.vhost))
             list.push_back(policy_json(policy));
-    co_return reply(200, list);
+    co_return list_reply(request, std::move(list));
 }
 
 template <bool IsOperator>
@@ -66,7 +67,7 @@ awaitable<Response> show_policy(Port port, Request request, Parameters parameter
     if (auto refusal = refuses(overview, request.login, parameters)) co_return *refusal;
     for (const auto& policy : policies_of(*overview, IsOperator))
         if (matches(parameters, "vhost", policy.vhost) && matches(parameters, "name", policy.name))
-            co_return reply(200, policy_json(policy));
+            co_return object_reply(request, policy_json(policy));
     co_return no_such_object();
 }
 
@@ -118,7 +119,7 @@ awaitable<Response> list_vhost_limits(Port port, Request request, Parameters par
         entry["value"] = limits_json(limits);
         list.push_back(std::move(entry));
     }
-    co_return reply(200, list);
+    co_return list_reply(request, std::move(list));
 }
 
 awaitable<Response> list_user_limits(Port port, Request request, Parameters parameters) {
@@ -133,7 +134,7 @@ awaitable<Response> list_user_limits(Port port, Request request, Parameters para
         entry["value"] = limits_json(limits);
         list.push_back(std::move(entry));
     }
-    co_return reply(200, list);
+    co_return list_reply(request, std::move(list));
 }
 
 // The limits there are, or none yet.
@@ -213,24 +214,24 @@ awaitable<Response> list_parameters(Port port, Request request, Parameters param
         if (is_global(known) || !sight.sees(known.vhost)) continue;
         if (!matches(parameters, "component", known.component) || !matches(parameters, "vhost", known.vhost)) continue;
         if (!matches(parameters, "name", known.name)) continue;
-        if (parameters.contains("name")) co_return reply(200, parameter_json(known));
+        if (parameters.contains("name")) co_return object_reply(request, parameter_json(known));
         list.push_back(parameter_json(known));
     }
     if (parameters.contains("name")) co_return no_such_object();
-    co_return reply(200, list);
+    co_return list_reply(request, std::move(list));
 }
 
-awaitable<Response> list_global_parameters(Port port, Request, Parameters parameters) {
+awaitable<Response> list_global_parameters(Port port, Request request, Parameters parameters) {
     const auto overview = co_await look(*port, policies_wish());
     if (!overview) co_return broker_is_silent();
     json::array list;
     for (const auto& known : overview->parameters) {
         if (!is_global(known) || !matches(parameters, "name", known.name)) continue;
-        if (parameters.contains("name")) co_return reply(200, parameter_json(known));
+        if (parameters.contains("name")) co_return object_reply(request, parameter_json(known));
         list.push_back(parameter_json(known));
     }
     if (parameters.contains("name")) co_return no_such_object();
-    co_return reply(200, list);
+    co_return list_reply(request, std::move(list));
 }
 
 core::ParameterPut parameter_in(const Parameters& parameters) {

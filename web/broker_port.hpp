@@ -10,6 +10,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -22,6 +23,18 @@ struct Listener {
     std::string protocol; // "amqp", "amqp/ssl", "http"
     std::string host;
     std::uint16_t port = 0;
+};
+
+// Of the process and its machine, read when it is asked for.
+struct NodeFigures {
+    std::uint64_t descriptors = 0;
+    std::uint64_t descriptors_max = 0;
+    std::uint64_t memory = 0;      // resident
+    std::uint64_t memory_high = 0; // of messages; above it publishers wait
+    std::uint64_t disk_free = 0;   // where the data folder is
+    std::uint64_t disk_free_limit = 0;
+    std::uint64_t uptime_seconds = 0;
+    unsigned processors = 0;
 };
 
 struct BrokerPort {
@@ -44,6 +57,12 @@ struct BrokerPort {
     int process_id = 0;
     Time started_at{};
     std::vector<Listener> listeners;
+    std::function<NodeFigures()> figures;
+    // When the certificate of the TLS listeners ends; nothing: there are none.
+    std::function<std::optional<Time>()> certificate_ends;
+    // Where the broker itself takes plain AMQP of this machine.
+    std::string local_host;
+    std::uint16_t local_port = 0;
 
     // False: this server uses a broker elsewhere, and there is nothing to administer.
     bool exists() const { return static_cast<bool>(administer); }

@@ -3,6 +3,7 @@
 #include "web/broker_api.hpp"
 #include "web/broker_view.hpp"
 #include "web/from_json.hpp"
+#include "web/list_query.hpp"
 #include "web/replies.hpp"
 
 #include "broker/core/access.hpp"
@@ -182,10 +183,10 @@ awaitable<Response> show_bindings(Port port, Request request, Parameters paramet
         if (wanted == parameters.end())
             list.push_back(binding_json(binding));
         else if (properties_key(binding) == wanted->second)
-            co_return reply(200, binding_json(binding));
+            co_return object_reply(request, binding_json(binding));
     }
     if (wanted != parameters.end()) co_return no_such_object();
-    co_return reply(200, list);
+    co_return list_reply(request, std::move(list));
 }
 
 awaitable<Response> post_binding(Port port, Request request, Parameters parameters, core::DestinationKind kind) {

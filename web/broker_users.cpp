@@ -3,6 +3,7 @@
 #include "web/broker_api.hpp"
 #include "web/broker_view.hpp"
 #include "web/from_json.hpp"
+#include "web/list_query.hpp"
 #include "web/replies.hpp"
 
 #include <boost/json/value.hpp>
@@ -43,15 +44,15 @@ awaitable<std::optional<core::Overview>> look_at_users(Port port) {
 
 // --- Users ------------------------------------------------------------------------------------------
 
-awaitable<Response> list_users(Port port, Request, Parameters) {
+awaitable<Response> list_users(Port port, Request request, Parameters) {
     const auto overview = co_await look_at_users(port);
     if (!overview) co_return broker_is_silent();
     json::array list;
     for (const auto& user : overview->users) list.push_back(user_json(user, *overview));
-    co_return reply(200, list);
+    co_return list_reply(request, std::move(list));
 }
 
-awaitable<Response> list_users_without_permissions(Port port, Request, Parameters) {
+awaitable<Response> list_users_without_permissions(Port port, Request request, Parameters) {
     const auto overview = co_await look_at_users(port);
     if (!overview) co_return broker_is_silent();
     json::array list;
@@ -59,14 +60,14 @@ awaitable<Response> list_users_without_permissions(Port port, Request, Parameter
         if (std::ranges::find(overview->permissions, user.name, &core::PermissionPut::user) ==
             overview->permissions.end())
             list.push_back(user_json(user, *overview));
-    co_return reply(200, list);
+    co_return list_reply(request, std::move(list));
 }
 
-awaitable<Response> show_user(Port port, Request, Parameters parameters) {
+awaitable<Response> show_user(Port port, Request request, Parameters parameters) {
     const auto overview = co_await look_at_users(port);
     if (!overview) co_return broker_is_silent();
     for (const auto& user : overview->users)
-        if (user.name == parameters.at("user")) co_return reply(200, user_json(user, *overview));
+        if (user.name == parameters.at("user")) co_return object_reply(request, user_json(user, *overview));
     co_return no_such_object();
 }
 
@@ -113,7 +114,7 @@ awaitable<Response> list_vhosts(Port port, Request request, Parameters) {
     json::array list;
     for (const auto& vhost : overview->vhosts)
         if (sight.sees(vhost.name)) list.push_back(vhost_json(vhost));
-    co_return reply(200, list);
+    co_return list_reply(request, std::move(list));
 }
 
 awaitable<Response> show_vhost(Port port, Request request, Parameters parameters) {
@@ -122,7 +123,7 @@ awaitable<Response> show_vhost(Port port, Request request, Parameters parameters
     for (const auto& vhost : overview->vhosts) {
         if (vhost.name != parameters.at("vhost")) continue;
         if (!Sight(request.login, *overview).sees(vhost.name)) co_return foreign_vhost();
-        co_return reply(200, vhost_json(vhost));
+        co_return object_reply(request, vhost_json(vhost));
     }
     co_return no_such_object();
 }
@@ -161,7 +162,7 @@ bool is_wanted(const Permission& permission, const Parameters& parameters) {
            (user == parameters.end() || user->second == permission.user);
 }
 
-awaitable<Response> list_permissions(Port port, Request, Parameters parameters) {
+awaitable<Response> list_permissions(Port port, Request request, Parameters parameters) {
     const auto overview = co_await look_at_users(port);
     if (!overview) co_return broker_is_silent();
     if (const auto vhost = parameters.find("vhost"); vhost != parameters.end() && !has_vhost(*overview, vhost->second))
@@ -171,14 +172,14 @@ awaitable<Response> list_permissions(Port port, Request, Parameters parameters) 
     json::array list;
     for (const auto& permission : overview->permissions)
         if (is_wanted(permission, parameters)) list.push_back(permission_json(permission));
-    co_return reply(200, list);
+    co_return list_reply(request, std::move(list));
 }
 
-awaitable<Response> show_permission(Port port, Request, Parameters parameters) {
+awaitable<Response> show_permission(Port port, Request request, Parameters parameters) {
     const auto overview = co_await look_at_users(port);
     if (!overview) co_return broker_is_silent();
     for (const auto& permission : overview->permissions)
-        if (is_wanted(permission, parameters)) co_return reply(200, permission_json(permission));
+        if (is_wanted(permission, parameters)) co_return object_reply(request, permission_json(permission));
     co_return no_such_object();
 }
 
@@ -217,7 +218,7 @@ awaitable<Response> delete_permission(Port port, Request, Parameters parameters)
     co_return answered(co_await change(*port, core::RemovePermission{removed}), 204);
 }
 
-awaitable<Response> list_topic_permissions(Port port, Request, Parameters parameters) {
+awaitable<Response> list_topic_permissions(Port port, Request request, Parameters parameters) {
     const auto overview = co_await look_at_users(port);
     if (!overview) co_return broker_is_silent();
     if (const auto vhost = parameters.find("vhost"); vhost != parameters.end() && !has_vhost(*overview, vhost->second))
@@ -227,7 +228,7 @@ awaitable<Response> list_topic_permissions(Port port, Request, Parameters parame
     json::array list;
     for (const auto& permission : overview->topic_permissions)
         if (is_wanted(permission, parameters)) list.push_back(topic_permission_json(permission));
-    co_return reply(200, list);
+    co_return list_reply(request, std::move(list));
 }
 
 awaitable<Response> put_topic_permission(Port port, Request request, Parameters parameters) {

@@ -255,6 +255,7 @@ void Protocol::on(const AdministrationAsked& asked, const DeclareQueue& wish) {
     const auto checked = queue != nullptr ? check_same_queue(*queue, declared, life, {})
                                           : check_new_queue(*vhost, declared, life, false);
     if (!checked) return answer(asked, checked.error());
+    ++since_start_.queues_declared;
     if (queue == nullptr) queue = &create_queue(std::move(declared), life);
     used(*queue);
     answer(asked);

@@ -247,7 +247,10 @@ void Protocol::on(Channel& channel, const amqp::BasicGet& method) {
     used(*queue);
     catch_up(*queue);
     if (queue->ready() != 0) serve(*queue); // whoever waits longer comes first; expiry
-    if (queue->ready() == 0) return reply(channel, amqp::BasicGetEmpty{});
+    if (queue->ready() == 0) {
+        ++since_start_.gotten_empty[static_cast<std::size_t>(queue->kind())];
+        return reply(channel, amqp::BasicGetEmpty{});
+    }
 
     if (!queue->has_front() || !has_room_for_gets(*channel.connection))
         return wait_with_get(channel, *queue, method.no_ack);
@@ -260,7 +263,7 @@ void Protocol::give(Channel& channel, Queue& queue, bool no_ack) {
     gotten.redelivered = entry.redelivered;
     gotten.message = shown(queue, entry, queue.settings().quorum);
     charge(*channel.connection, delivery_charge(*gotten.message));
-    for (MessageCounters* counters : {&queue.counters, &channel.counters, &counters_}) {
+    for (MessageCounters* counters : {&queue.counters, &channel.counters, &left_by(queue)}) {
         ++(no_ack ? counters->gotten_no_ack : counters->gotten);
         if (entry.redelivered) ++counters->redelivered;
     }

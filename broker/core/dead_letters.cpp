@@ -40,6 +40,8 @@ void Protocol::settle_dead_letters() {
     for (; !burials_.empty() && dead_letters_left_ != 0; --dead_letters_left_) {
         Burial burial = std::move(burials_.front());
         burials_.pop_front();
+        if (!burial.is_delayed)
+            ++since_start_.dead_lettered[static_cast<std::size_t>(burial.reason)];
         if (burial.is_held)
             if (Queue* queue = state_.queue(burial.queue);
                 queue != nullptr && queue->settings().keeps_dead_letters) {

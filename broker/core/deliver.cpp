@@ -100,7 +100,7 @@ void Protocol::deliver(Consumer& consumer, Queue& queue, Entry&& entry) {
     if (entry.redelivered) {
         ++queue.counters.redelivered;
         ++channel.counters.redelivered;
-        ++counters_.redelivered;
+        ++left_by(queue).redelivered;
     }
     if (consumer.no_ack) {
         command.message = shown(queue, entry, false);
@@ -108,13 +108,13 @@ void Protocol::deliver(Consumer& consumer, Queue& queue, Entry&& entry) {
         command.delivery_tag = channel.next_delivery_tag++;
         ++queue.counters.delivered_no_ack;
         ++channel.counters.delivered_no_ack;
-        ++counters_.delivered_no_ack;
+        ++left_by(queue).delivered_no_ack;
     } else {
         command.message = shown(queue, entry, false);
         command.delivery_tag = keep_unacked(channel, queue, &consumer, std::move(entry));
         ++queue.counters.delivered;
         ++channel.counters.delivered;
-        ++counters_.delivered;
+        ++left_by(queue).delivered;
     }
     charge(*channel.connection, delivery_charge(*command.message));
     say(channel, std::move(command));

@@ -135,7 +135,7 @@ void sort_by_name(std::vector<View>& views) {
 }
 
 bool is_named(const OverviewWish& wish, std::string_view name) {
-    return !wish.name || *wish.name == name;
+    return (!wish.name || *wish.name == name) && name.starts_with(wish.name_prefix);
 }
 
 void add_topology(Overview& overview, const OverviewWish& wish, const Vhost& vhost) {
@@ -158,6 +158,15 @@ void add_topology(Overview& overview, const OverviewWish& wish, const Vhost& vho
         for (const auto& [order, binding] : exchange->bindings())
             overview.bindings.push_back(view_of(binding, vhost.name()));
     }
+}
+
+void add_what_left(MessageCounters& sum, const MessageCounters& more) {
+    sum.delivered += more.delivered;
+    sum.delivered_no_ack += more.delivered_no_ack;
+    sum.gotten += more.gotten;
+    sum.gotten_no_ack += more.gotten_no_ack;
+    sum.redelivered += more.redelivered;
+    sum.acknowledged += more.acknowledged;
 }
 
 void add_users(Overview& overview, const State& state) {
@@ -210,6 +219,7 @@ Overview Protocol::overview(const OverviewWish& wish) const {
         for (const auto& channel : connection->channels) {
             if (channel == nullptr) continue;
             overview.totals.channels += 1;
+            if (channel->counters.published != 0) overview.totals.publishers += 1;
             if (wish.channels) overview.channels.push_back(view_of(*channel));
             if (!wish.consumers) continue;
             for (const auto& consumer : channel->consumers)
@@ -225,7 +235,11 @@ Overview Protocol::overview(const OverviewWish& wish) const {
     if (wish.policies) add_policies(overview, wish, state_);
     overview.totals.stored_bytes = state_.stored_bytes();
     overview.totals.publishers_wait = publishers_wait_;
+    overview.totals.alarms = {alarms_[0] || too_many_bytes_, alarms_[1], alarms_[2]};
     overview.totals.counters = counters_;
+    for (const MessageCounters& left : since_start_.by_kind)
+        add_what_left(overview.totals.counters, left);
+    overview.totals.since_start = since_start_;
 
     std::sort(overview.vhosts.begin(), overview.vhosts.end(),
               [](const VhostPut& a, const VhostPut& b) { return a.name < b.name; });

@@ -9,6 +9,8 @@
 #include "broker/core/ids.hpp"
 #include "broker/core/record.hpp"
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -28,6 +30,44 @@ struct MessageCounters {
     std::uint64_t confirmed = 0;
     std::uint64_t returned = 0;        // unroutable and mandatory
     std::uint64_t dropped = 0;         // unroutable and not mandatory
+};
+
+enum class QueueKind : std::uint8_t { classic, quorum, stream };
+constexpr std::size_t queue_kinds = 3;
+
+// Sizes of bodies that were published. Buckets do not contain those below them.
+struct SizeHistogram {
+    static constexpr std::array<std::uint64_t, 8> bounds{100,       1'000,      10'000,     100'000,
+                                                         1'000'000, 10'000'000, 50'000'000, 100'000'000};
+    std::array<std::uint64_t, bounds.size() + 1> counts{}; // the last one: above all bounds
+    std::uint64_t sum = 0;
+
+    // Nearly all messages are small, so this ends after a step or two.
+    void add(std::uint64_t bytes) {
+        std::size_t bucket = 0;
+        while (bucket < bounds.size() && bytes > bounds[bucket]) ++bucket;
+        ++counts[bucket];
+        sum += bytes;
+    }
+};
+
+// What happened since the process began. Nothing here goes back when a channel closes or a queue is
+// deleted.
+struct ServerCounters {
+    std::uint64_t connections_opened = 0;
+    std::uint64_t connections_closed = 0;
+    std::uint64_t channels_opened = 0;
+    std::uint64_t channels_closed = 0;
+    std::uint64_t queues_declared = 0; // there already or not
+    std::uint64_t queues_created = 0;
+    std::uint64_t queues_deleted = 0;
+    std::uint64_t received_to_confirm = 0; // published on channels in confirm mode
+    std::uint64_t routed = 0;              // published, and at least one queue was found
+    std::array<std::uint64_t, queue_kinds> gotten_empty{};
+    // What left queues; of a kind of queue.
+    std::array<MessageCounters, queue_kinds> by_kind{};
+    std::array<std::uint64_t, 4> dead_lettered{}; // by DeathReason
+    SizeHistogram sizes;
 };
 
 // Which policies hold for a queue or exchange, and what they ask for together. Empty names: none.
@@ -140,11 +180,14 @@ struct Totals {
     std::uint64_t exchanges = 0;
     std::uint64_t queues = 0;
     std::uint64_t consumers = 0;
+    std::uint64_t publishers = 0; // open channels that have published
     std::uint64_t ready = 0;
     std::uint64_t unacked = 0;
     std::uint64_t stored_bytes = 0;
     bool publishers_wait = false;
+    std::array<bool, 3> alarms{}; // by Alarm: memory, disk, …
     MessageCounters counters;
+    ServerCounters since_start;
 };
 
 // Which lists to fill; what is not asked for costs nothing.
@@ -159,6 +202,7 @@ struct OverviewWish {
     std::optional<std::string> vhost; // only this one
     bool policies = true; // and operator policies, limits, parameters
     std::optional<std::string> name; // only queues and exchanges of this name; the totals count all
+    std::string name_prefix; // only queues and exchanges whose names begin so; the totals count all
 };
 
 struct Overview {

@@ -103,6 +103,7 @@ void Protocol::on(const UserAsked& event) {
 }
 
 void Protocol::on(const ConnectionOpened& event) {
+    ++since_start_.connections_opened;
     auto& place = connections_[event.connection];
     BATON_ASSERT(place == nullptr, "a connection's number is used once");
     place = std::make_unique<Connection>();
@@ -136,6 +137,7 @@ void Protocol::on(const ConnectionLost& event) {
     if (!connection->closing) release(*connection);
     if (last_connection_ == connection) last_connection_ = nullptr;
     connections_.erase(event.connection);
+    ++since_start_.connections_closed;
 }
 
 void Protocol::on(const ProtocolViolated& event) {
@@ -272,6 +274,7 @@ void Protocol::open_channel(Connection& connection, ChannelNumber number) {
     if (!check_channel_limit(connection)) return;
     place = std::make_unique<Channel>();
     ++channels_of_user_[connection.told.user];
+    ++since_start_.channels_opened;
     place->connection = &connection;
     place->number = number;
     reply(*place, amqp::ChannelOpenOk{});
@@ -298,6 +301,8 @@ void Protocol::release(Connection& connection) {
     for (auto& channel : connection.channels)
         if (channel != nullptr && !channel->closing) release(*channel);
     uncount(connection);
+    since_start_.channels_closed += static_cast<std::uint64_t>(std::ranges::count_if(
+        connection.channels, [](const auto& channel) { return channel != nullptr; }));
     connection.channels.clear();
     while (!connection.exclusive_queues.empty())
         delete_queue(*connection.exclusive_queues.back());
@@ -315,6 +320,7 @@ void Protocol::end(Connection& connection) {
 void Protocol::drop_channel(Channel& channel) {
     Connection& connection = *channel.connection;
     --channels_of_user_[connection.told.user];
+    ++since_start_.channels_closed;
     connection.channels[channel.number].reset();
 }
 

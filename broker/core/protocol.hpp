@@ -590,7 +590,12 @@ private:
     std::vector<std::pair<Record, RecordNumber>> transaction_records_;
     bool last_was_stopped_ = false;
 
-    MessageCounters counters_;
+    // Of messages that left a queue, by its kind.
+    MessageCounters& left_by(const Queue& queue) {
+        return since_start_.by_kind[static_cast<std::size_t>(queue.kind())];
+    }
+    MessageCounters counters_; // published, confirmed, unroutable; the rest is left_by()
+    ServerCounters since_start_;
 };
 
 } // namespace baton::broker::core

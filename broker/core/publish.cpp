@@ -228,6 +228,8 @@ void Protocol::on(const PublishReceived& event) {
     ++exchange->published_in;
     ++channel->counters.published;
     ++counters_.published;
+    if (channel->mode == Channel::Mode::confirm) ++since_start_.received_to_confirm;
+    since_start_.sizes.add(event.body.size());
     if (channel->mode == Channel::Mode::transaction) {
         TransactionStep step;
         step.message = make_message(*channel, event, facts);
@@ -263,6 +265,7 @@ void Protocol::on(const PublishReceived& event) {
     }
     exchange->published_out += queues.size();
     const MessageRef message = make_message(*channel, event, facts);
+    ++since_start_.routed;
     const RecordNumber before = last_stored_;
     const bool taken = place(message, queues);
     confirm(*channel, !taken, last_stored_ != before);
@@ -337,7 +340,8 @@ void Protocol::answer_directly(Channel& channel, const PublishReceived& event,
     MessageRef message = make_message(channel, event, facts);
     charge(*asker.connection, delivery_charge(*message));
     ++asker.counters.delivered_no_ack;
-    ++counters_.delivered_no_ack;
+    ++since_start_.routed;
+    ++since_start_.by_kind[static_cast<std::size_t>(QueueKind::classic)].delivered_no_ack;
     const std::uint64_t tag = asker.next_delivery_tag++;
     say(asker, Deliver{std::move(message), tag, asker.reply_consumer->number, false});
     confirm(channel, false, false);

@@ -91,6 +91,10 @@ public:
     QueueId id() const { return identity_.id; }
     const std::string& name() const { return identity_.name; }
     const QueueSettings& settings() const { return settings_; }
+    QueueKind kind() const {
+        if (settings_.stream) return QueueKind::stream;
+        return settings_.quorum ? QueueKind::quorum : QueueKind::classic;
+    }
     bool is_exclusive() const { return identity_.exclusive_to != ConnectionId{}; }
     // Do its messages and itself belong into the journal? An exclusive queue ends with its
     // connection, at the latest with the process.

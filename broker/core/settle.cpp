@@ -77,7 +77,7 @@ void Protocol::acknowledge(Channel& channel, std::size_t first, std::size_t last
         Entry entry = take_unacked(channel, unacked);
         ++queue.counters.acknowledged;
         ++channel.counters.acknowledged;
-        ++counters_.acknowledged;
+        ++left_by(queue).acknowledged;
         forget(queue, entry);
         if (queue.deleted) state_.forget_if_done(queue);
     }

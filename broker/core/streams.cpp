@@ -323,7 +323,7 @@ void Protocol::deliver_at(Consumer& consumer, Queue& queue, StreamSegment& segme
     command.delivery_tag = channel.next_delivery_tag++;
     channel.unacked.add(Entry{}, queue, &consumer, command.delivery_tag);
     consumer.next_position = position + 1;
-    for (MessageCounters* counters : {&queue.counters, &channel.counters, &counters_})
+    for (MessageCounters* counters : {&queue.counters, &channel.counters, &left_by(queue)})
         ++counters->delivered;
     charge(*channel.connection, delivery_charge(*command.message));
     const auto& unsynced = queue.stream->unsynced;

@@ -312,6 +312,7 @@ void Protocol::on(Channel& channel, const amqp::QueueDeclare& method) {
             return;
         queue = &create_queue(std::move(declared), life);
     }
+    ++since_start_.queues_declared;
     used(*queue);
     reply_declared(channel, method, *queue);
 }
@@ -363,6 +364,7 @@ Outcome<void> Protocol::check_new_queue(const Vhost& vhost, const QueueDeclared&
 }
 
 Queue& Protocol::create_queue(QueueDeclared declared, QueueLife life) {
+    ++since_start_.queues_created;
     declared.id = state_.take_queue_id();
     const QueueId id = declared.id;
     const bool exclusive = life.exclusive_to != ConnectionId{};
@@ -441,6 +443,7 @@ std::vector<Protocol::CancelledConsumer> Protocol::end_queue(Queue& queue) {
             to_tell.push_back({&channel, consumer.tag});
         remove_consumer(consumer);
     }
+    ++since_start_.queues_deleted;
     purge(queue);
     drop_held_letters(queue);
     answer_waiting_gets(queue);

@@ -73,6 +73,7 @@ void Protocol::carry_out(Channel& channel, TransactionStep& step) {
         return;
     if (!queues.empty()) {
         exchange->published_out += queues.size();
+        ++since_start_.routed;
         place(step.message, queues);
         return;
     }

@@ -61,6 +61,7 @@ class Server:
         self.env = dict(os.environ)
         self.env.update({
             "BATON_BROKER_LISTEN": f"127.0.0.1:{self.amqp}",
+            "BATON_METRICS_LISTEN": "",
             "BATON_HTTP_LISTEN": f"127.0.0.1:{self.http}",
             "BATON_SANDBOX_LISTEN": f"127.0.0.1:{self.sandbox}",
             "BATON_DATA": str(self.home / "data"),

@@ -1,0 +1,30 @@
+// Metrics for Prometheus. The names that begin with rabbitmq_ are RabbitMQ's, so that its public
+// dashboards and alert rules work unchanged; those with baton_ are ours. All of them stand in the
+// tables of metrics.cpp: a new metric is one row there.
+//
+//   /metrics             everything, queues and channels added up
+//   /metrics/per-object  the same, and each queue and channel by itself
+//   /metrics/detailed    ?family=queue_coarse_metrics&vhost=…: only these families, of these virtual
+//                        hosts; both may come more than once, separated by commas
+#pragma once
+
+#include "orchestrator/runtime/engine.hpp"
+#include "web/broker_port.hpp"
+#include "web/http_server.hpp"
+#include "web/routes.hpp"
+
+#include <memory>
+
+namespace baton::web {
+
+struct MetricsParts {
+    orchestrator::runtime::Engine* engine = nullptr;
+    BrokerPort broker;
+};
+
+// Without a login: for a port that only Prometheus can reach.
+Handler make_metrics(MetricsParts parts);
+// For users who may see everything, beside the API.
+void add_metrics_routes(Routes& routes, std::shared_ptr<const MetricsParts> parts);
+
+} // namespace baton::web
