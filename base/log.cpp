@@ -1,5 +1,7 @@
 #include "base/log.hpp"
 
+#include "base/printable.hpp"
+
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -30,11 +32,7 @@ spdlog::logger& logger() {
 }
 
 bool needs_quotes(std::string_view value) {
-    if (value.empty()) return true;
-    for (const char c : value)
-        if (c == ' ' || c == '"' || c == '=' || c == '\\' || static_cast<unsigned char>(c) < 0x20)
-            return true;
-    return false;
+    return value.empty() || value.find_first_of(" \"=\\") != std::string_view::npos || !is_printable(value);
 }
 
 void append_value(std::string& line, std::string_view value) {
@@ -42,20 +40,13 @@ void append_value(std::string& line, std::string_view value) {
         line += value;
         return;
     }
-    line += '"';
+    std::string quoted;
+    quoted.reserve(value.size());
     for (const char c : value) {
-        if (c == '"' || c == '\\') {
-            line += '\\';
-            line += c;
-        } else if (c == '\n') {
-            line += "\\n";
-        } else if (static_cast<unsigned char>(c) < 0x20) {
-            line += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-        } else {
-            line += c;
-        }
+        if (c == '"' || c == '\\') quoted += '\\';
+        quoted += c;
     }
-    line += '"';
+    line += '"' + printable(quoted) + '"';
 }
 
 } // namespace
@@ -66,7 +57,7 @@ bool is_enabled(Level level) { return logger().should_log(spdlog_level(level)); 
 
 void write(Level level, std::string_view area, std::string_view message, Fields fields) {
     if (!is_enabled(level)) return;
-    std::string line = fmt::format("{:<12} {}", area, message);
+    std::string line = fmt::format("{:<12} {}", area, printable(message));
     for (const Field& field : fields) {
         line += ' ';
         line += field.key;

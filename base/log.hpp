@@ -13,7 +13,8 @@ namespace baton::log {
 
 enum class Level { debug, info, warning, error, off };
 
-// A key with its value as text; values with spaces or quotes are quoted when printed.
+// A key with its value as text; values with spaces or quotes are quoted when printed, and
+// what could forge a line or move a terminal is escaped (printable.hpp).
 struct Field {
     template <typename Value>
     Field(std::string_view name, const Value& content)

@@ -1,5 +1,6 @@
 #include "cli/output.hpp"
 
+#include "base/printable.hpp"
 #include "cli/terminal.hpp"
 
 #include <boost/json/array.hpp>
@@ -78,7 +79,7 @@ Outcome<std::string> read_bounded(const std::string& path, Read read) {
 } // namespace
 
 void complain(std::string_view text) {
-    fmt::print(stderr, "{} {}\n", paint(Colour::red, "baton:", stderr), text);
+    fmt::print(stderr, "{} {}\n", paint(Colour::red, "baton:", stderr), printable(text, LineEnds::kept));
 }
 
 std::optional<json::value> expect(Session& session, const Outcome<Answer>& answer) {
@@ -109,8 +110,7 @@ std::string member(const json::value& object, std::string_view key) {
     const auto* as_object = object.if_object();
     const auto* found = as_object == nullptr ? nullptr : as_object->if_contains(key);
     if (found == nullptr || found->is_null()) return {};
-    if (found->is_string()) return std::string(found->as_string());
-    return json::serialize(*found);
+    return printable(found->is_string() ? std::string(found->as_string()) : json::serialize(*found));
 }
 
 std::int64_t micros_from(std::string_view rfc3339) {

@@ -25,7 +25,8 @@ std::optional<boost::json::value> expect(Session& session, const Outcome<Answer>
 std::string pretty(const boost::json::value& value);
 void print_json(const boost::json::value& value);
 
-// The member as text for a table: texts as they are, null as "", others as JSON.
+// The member as text for people: texts as they are but for what could move the terminal
+// (base/printable.hpp), null as "", others as JSON.
 std::string member(const boost::json::value& object, std::string_view key);
 
 // "2026-01-31T12:04:10.123456Z" → "2026-01-31 12:04:10" in local time; other text as it is.

@@ -1,0 +1,73 @@
+#include "base/printable.hpp"
+
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace baton {
+
+namespace {
+
+struct Symbol {
+    std::uint32_t code = 0;
+    std::size_t bytes = 0; // 0: no UTF-8
+};
+
+Symbol first_of(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+    const std::uint8_t lead = byte(0);
+    if (lead < 0x80) return {lead, 1};
+    const std::size_t bytes = lead >= 0xF0 && lead <= 0xF4 ? 4 : lead >= 0xE0 && lead <= 0xEF ? 3 : lead >= 0xC2 && lead <= 0xDF ? 2 : 0;
+    if (bytes == 0 || text.size() < bytes) return {};
+    std::uint32_t code = lead & (0xFFu >> (bytes + 1));
+    for (std::size_t i = 1; i < bytes; ++i) {
+        if ((byte(i) & 0xC0) != 0x80) return {};
+        code = (code << 6) | (byte(i) & 0x3Fu);
+    }
+    const bool is_overlong = (bytes == 3 && code < 0x800) || (bytes == 4 && code < 0x10000);
+    const bool is_outside = code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF);
+    return is_overlong || is_outside ? Symbol{} : Symbol{code, bytes};
+}
+
+bool is_harmful(std::uint32_t code) {
+    return code < 0x20 || (code >= 0x7F && code <= 0x9F)    // C0, DEL, C1
+           || code == 0x061C || code == 0x200E || code == 0x200F // marks of direction
+           || (code >= 0x2028 && code <= 0x202E)            // separators, embeddings, overrides
+           || (code >= 0x2066 && code <= 0x2069)            // isolates
+           || code == 0xFEFF;                               // invisible
+}
+
+} // namespace
+
+std::string printable(std::string_view text, LineEnds line_ends) {
+    std::string out;
+    out.reserve(text.size());
+    while (!text.empty()) {
+        const Symbol symbol = first_of(text);
+        const std::size_t bytes = symbol.bytes == 0 ? 1 : symbol.bytes;
+        if (symbol.bytes == 0)
+            out += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(text[0]));
+        else if (!is_harmful(symbol.code) || (symbol.code == '\n' && line_ends == LineEnds::kept))
+            out += text.substr(0, bytes);
+        else if (symbol.code == '\n')
+            out += "\\n";
+        else if (symbol.code == '\t')
+            out += "\\t";
+        else
+            out += symbol.code < 0x100 ? fmt::format("\\x{:02x}", symbol.code) : fmt::format("\\u{:04x}", symbol.code);
+        text.remove_prefix(bytes);
+    }
+    return out;
+}
+
+bool is_printable(std::string_view text) {
+    while (!text.empty()) {
+        const Symbol symbol = first_of(text);
+        if (symbol.bytes == 0 || is_harmful(symbol.code)) return false;
+        text.remove_prefix(symbol.bytes);
+    }
+    return true;
+}
+
+} // namespace baton
