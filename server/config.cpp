@@ -183,6 +183,11 @@ std::optional<std::string> set_metrics_listen(Config& config, const std::string&
     return std::nullopt;
 }
 
+std::optional<std::string> set_http_names(Config& config, const std::string& text) {
+    config.http_names = split(text, ',');
+    return std::nullopt;
+}
+
 std::optional<std::string> set_log_level(Config& config, const std::string& text) {
     static const std::map<std::string, log::Level> levels{{"debug", log::Level::debug},
                                                           {"info", log::Level::info},
@@ -195,16 +200,24 @@ std::optional<std::string> set_log_level(Config& config, const std::string& text
     return std::nullopt;
 }
 
-// "name:password,name:password" of BATON_BROKER_USERS.
+// "name:password,name[tag+tag]:password" of BATON_BROKER_USERS. Only the first may leave its tags out
+// and is an administrator then; any other without tags has messages and no more.
 std::optional<std::string> set_users(Config& config, const std::string& text) {
     config.broker_users.clear();
     for (const auto& part : split(text, ',')) {
         const auto colon = part.find(':');
-        if (colon == std::string::npos || colon == 0) return "name:password[,name:password...]";
-        config.broker_users.push_back({.name = part.substr(0, colon),
-                                       .password = part.substr(colon + 1),
-                                       .password_hash = {},
-                                       .tags = {"administrator"}});
+        const auto bracket = std::min(part.find('['), colon);
+        const bool has_tags = bracket < colon;
+        if (colon == std::string::npos || bracket == 0 || (has_tags && part[colon - 1] != ']'))
+            return "name:password or name[tag+tag]:password, with commas between users";
+        BrokerUser user;
+        user.name = part.substr(0, bracket);
+        user.password = part.substr(colon + 1);
+        if (has_tags)
+            user.tags = split(part.substr(bracket + 1, colon - bracket - 2), '+');
+        else if (config.broker_users.empty())
+            user.tags = {"administrator"};
+        config.broker_users.push_back(std::move(user));
     }
     return std::nullopt;
 }
@@ -228,6 +241,7 @@ const std::vector<Setting>& settings() {
         {"broker.io_threads", "BATON_BROKER_IO_THREADS", number_into(&Config::io_threads, 1, 64)},
         {"http.listen", "BATON_HTTP_LISTEN", set_http_listen},
         {"metrics.listen", "BATON_METRICS_LISTEN", set_metrics_listen},
+        {"http.names", "BATON_HTTP_NAMES", set_http_names},
         {"data", "BATON_DATA", text_into(&Config::data)},
         {"database.url", "BATON_DB_URL", text_into(&Config::database_url)},
         {"workflows", "BATON_WORKFLOWS", text_into(&Config::workflows)},

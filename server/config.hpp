@@ -45,6 +45,9 @@ struct Config {
     // no reason not to start.
     std::optional<Address> metrics_listen = Address{"127.0.0.1", 15692};
     bool metrics_must_listen = false;
+    // Names of this server that browsers and scripts may use; loopback's, addresses and the machine's
+    // own name are known without.
+    std::vector<std::string> http_names;
     std::string data = "baton-data";
     std::string database_url; // empty: SQLite in `data`
     std::string workflows;    // folder loaded at start; empty: none

@@ -21,7 +21,9 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -113,6 +115,38 @@ std::string host_name() {
     char name[256] = "baton";
     gethostname(name, sizeof name - 1);
     return name;
+}
+
+// Opened anew for each line, so that whoever moves the file away gets a new one. What cannot be kept
+// is said in the log, with all that the line says.
+void append_audit(const std::string& file, const std::string& line) {
+    const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const bool is_written = descriptor >= 0 && ::write(descriptor, line.data(), line.size()) ==
+                                                   static_cast<ssize_t>(line.size());
+    if (descriptor >= 0) ::close(descriptor);
+    if (!is_written) log::error("server", "cannot write the audit log", {{"file", file}, {"line", line}});
+}
+
+// What the data folder holds (runs, passwords' hashes, messages) is for this user alone, also where an
+// older server or a copy made it wider.
+void tighten(const std::string& folder) {
+    namespace fs = std::filesystem;
+    const auto others = fs::perms::group_all | fs::perms::others_all;
+    const auto narrow = [&](const fs::path& path) {
+        std::error_code error;
+        const auto status = fs::symlink_status(path, error);
+        if (error || fs::is_symlink(status) || (status.permissions() & others) == fs::perms::none) return;
+        fs::permissions(path, others, fs::perm_options::remove, error);
+        if (error)
+            log::warning("server", "others can read this, and that cannot be changed",
+                         {{"path", path.string()}, {"reason", error.message()}});
+        else
+            log::info("server", "closed to others", {{"path", path.string()}});
+    };
+    narrow(folder);
+    std::error_code error;
+    for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+        narrow(entry->path());
 }
 
 std::string database_url(const Config& config) {
@@ -315,6 +349,11 @@ Outcome<void> Server::Parts::start_web() {
         return login(user, password, is_loopback);
     };
     api.broker = broker_port();
+    api.own_names = config.http_names;
+    api.own_names.push_back(config.http_listen.host);
+    api.own_names.push_back(host_name());
+    const auto audit_file = (std::filesystem::path(config.data) / "audit.jsonl").string();
+    api.audit = [this, audit_file](const web::Act& act) { append_audit(audit_file, web::audit_line(act, clock.now())); };
     api.call = [this](std::string task, std::string with, std::chrono::milliseconds limit,
                       std::function<void(Outcome<web::CallAnswer>)> reply) {
         orchestrator->call(std::move(task), std::move(with), limit,
@@ -384,6 +423,9 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     if (error)
         return Failure{ErrorCode(error), fmt::format("cannot make the data folder '{}': {}; choose another one with BATON_DATA",
                                                      config.data, error.message())};
+    // What this process makes from here on is for its user alone; what is there already becomes so.
+    ::umask(0077);
+    tighten(config.data);
     BATON_TRY(start_broker());
     BATON_TRY(start_orchestrator(is_stopping));
     if (!config.workflows.empty()) workflows = std::make_unique<WorkflowFolder>(config.workflows, orchestrator->engine(), watch);

@@ -7,6 +7,7 @@
 #include "web/replies.hpp"
 #include "web/routes.hpp"
 #include "web/run_api.hpp"
+#include "web/same_site.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -38,17 +39,6 @@ std::optional<Credentials> credentials_of(const Request& request) {
     return Credentials{decoded->substr(0, colon), decoded->substr(colon + 1)};
 }
 
-// A browser adds the password it knows to whatever another site's page sends here, and says so in
-// these headers; programs send none of them. Reading is harmless, as the other page cannot see it.
-bool comes_from_another_site(const Request& request) {
-    if (request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS") return false;
-    if (!request.fetch_site.empty() && request.fetch_site != "same-origin" && request.fetch_site != "none")
-        return true;
-    if (request.origin.empty()) return false;
-    const auto scheme = request.origin.find("://");
-    return scheme == std::string::npos || request.origin.substr(scheme + 3) != request.host;
-}
-
 class Api {
 public:
     explicit Api(ApiParts parts) : parts_(std::make_shared<const ApiParts>(std::move(parts))) {
@@ -69,20 +59,38 @@ public:
         return refusal;
     }
 
-    // Who may ask is settled before a body is read: strangers cost the server no memory.
+    // Who may ask what is settled before a body is read: strangers cost the server no memory.
     std::optional<Response> admit(Request& request) const {
-        if (comes_from_another_site(request))
-            return problem(403, "forbidden", "a page of another site may not change anything here");
         if (request.path == "/api/health") {
             if (request.method != "GET" && request.method != "HEAD")
                 return problem(405, "method_not_allowed", request.method + " is not possible here");
             if (request.has_body) return problem(400, "bad_request", "this takes no body");
-            return std::nullopt;
+            return refuses_foreign(request, parts_->own_names);
         }
         const auto match = routes_.find(request.method, request.path);
+        auto refusal = refusal_of(request, match);
+        // What nobody tried to log in for, or what does not exist, is no act of anybody.
+        if (refusal && match.handler != nullptr && credentials_of(request))
+            record(act_of(request, match.pattern), refusal->status);
+        return refusal;
+    }
+
+    awaitable<Response> answer(Request request) {
+        if (request.path == "/api/health") co_return co_await health();
+        const auto match = routes_.find(request.method, request.path);
+        if (!is_unsafe(request.method)) co_return co_await (*match.handler)(std::move(request), match.parameters);
+        const Act act = act_of(request, match.pattern);
+        Response response = co_await (*match.handler)(std::move(request), match.parameters);
+        record(act, response.status);
+        co_return response;
+    }
+
+private:
+    std::optional<Response> refusal_of(Request& request, const Routes::Match& match) const {
         if (match.handler == nullptr && match.path_exists)
             return problem(405, "method_not_allowed", request.method + " is not possible here");
         if (match.handler == nullptr) return problem(404, "not_found", "nothing lives at " + request.path);
+        if (auto refusal = refuses_foreign(request, parts_->own_names)) return refusal;
         const auto credentials = credentials_of(request);
         auto login = credentials ? parts_->authenticate(credentials->user, credentials->password,
                                                         request.remote_is_loopback)
@@ -94,16 +102,35 @@ public:
             return refusal;
         }
         request.login = std::move(*login);
-        return std::nullopt;
+        return refuses(request.login, match.level);
     }
 
-    awaitable<Response> answer(Request request) {
-        if (request.path == "/api/health") co_return co_await health();
-        const auto match = routes_.find(request.method, request.path);
-        co_return co_await (*match.handler)(std::move(request), match.parameters);
+    // The user as known, or as given when the log-in was refused.
+    static Act act_of(const Request& request, std::string_view pattern) {
+        Act act;
+        act.actor = request.login.user;
+        if (act.actor.empty())
+            if (const auto credentials = credentials_of(request)) act.actor = credentials->user;
+        for (const auto& tag : request.login.tags) act.role += (act.role.empty() ? "" : ",") + tag;
+        act.address = request.remote_address;
+        act.action = request.method + " " + std::string(pattern);
+        act.target = request.path;
+        return act;
     }
 
-private:
+    void record(Act act, unsigned outcome) const {
+        act.outcome = outcome;
+        if (parts_->audit) parts_->audit(act);
+    }
+
+    static std::optional<Response> refuses(const Login& login, Level level) {
+        // Nobody is told more of the broker than that they may not, until they have the first tag.
+        const bool is_brokers = refusal_status(level) == 401;
+        const Level missing = is_brokers && !reaches(login, Level::management) ? Level::management : level;
+        if (reaches(login, missing)) return std::nullopt;
+        return problem(refusal_status(missing), is_brokers ? "not_authorised" : "forbidden", refusal(missing));
+    }
+
     // Anybody may ask, so the reason names no address.
     awaitable<Response> health() {
         const std::string broker = parts_->trouble ? parts_->trouble() : std::string{};

@@ -1,5 +1,6 @@
 // The JSON API under /api: runs, workflows, dead letters, calls of single tasks, health. Everything
-// but health needs a user of the broker (HTTP basic). Only asks: changes go to the engine as
+// but health needs a user of the broker (HTTP basic) with the tag that the route asks for, and what
+// another web site makes a browser send is refused (same_site.hpp). Only asks: changes go to the engine as
 // requests, reads go to RunQueries.
 //
 //   GET  /api/health
@@ -25,6 +26,7 @@
 #include "base/result.hpp"
 #include "orchestrator/runtime/engine.hpp"
 #include "orchestrator/runtime/run_store.hpp"
+#include "web/act.hpp"
 #include "web/broker_port.hpp"
 #include "web/http_server.hpp"
 #include "web/store_reader.hpp"
@@ -33,6 +35,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace baton::web {
 
@@ -58,6 +61,10 @@ struct ApiParts {
     std::function<void(std::string task, std::string with, std::chrono::milliseconds limit,
                        std::function<void(Outcome<CallAnswer>)> reply)>
         call;
+    // Names of this server in a Host header, besides those of loopback and addresses; "*" is any.
+    std::vector<std::string> own_names{};
+    // Whoever changed something or was refused, kept for ever; called on the web's thread.
+    std::function<void(const Act&)> audit{};
     // Empty: everything works; else what does not, for people.
     std::function<std::string()> trouble;
 };

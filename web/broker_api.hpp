@@ -53,7 +53,7 @@ void add_broker_routes(Routes& routes, const std::shared_ptr<const BrokerPort>& 
 using Port = std::shared_ptr<const BrokerPort>;
 using BrokerHandler = boost::asio::awaitable<Response> (*)(Port, Request, Parameters);
 
-// Adds routes that check the user's level before they ask the broker anything.
+// Adds routes that need a broker in this process.
 class BrokerRoutes {
 public:
     BrokerRoutes(Routes& routes, Port port) : routes_(routes), port_(std::move(port)) {}

@@ -272,6 +272,7 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     request.host = std::string(head[http::field::host]);
     request.fetch_site = std::string(head["Sec-Fetch-Site"]);
     request.fetch_mode = std::string(head["Sec-Fetch-Mode"]);
+    request.remote_address = remote.address().to_string();
     request.remote_is_loopback = remote.address().is_loopback();
     // A chunked body says nothing of its size: it may become the largest.
     const std::size_t announced =

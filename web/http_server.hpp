@@ -25,9 +25,13 @@ struct Request {
     std::map<std::string, std::string> query; // decoded
     std::string authorization;                // the header's value, empty if absent
     std::string content_type;
+    std::string host;   // the header's value
+    std::string origin; // "https://baton.example", "null"; empty: not sent
+    // What a browser says of the request: "same-origin", "cross-site", …; empty: not sent.
+    std::string fetch_site;
+    std::string fetch_mode;
+    std::string remote_address; // without the port
     std::string reason; // X-Reason: why a connection is closed, for its owner
-    std::string origin, host; // of the headers with these names, empty if absent
-    std::string fetch_site, fetch_mode; // Sec-Fetch-Site and -Mode: browsers send them
     bool has_body = false;
     std::string body;
     Login login; // filled by the API when it knows who asks

@@ -14,6 +14,12 @@ bool reaches(const Login& login, Level level) {
     case Level::policymaker: return login.has_tag("policymaker");
     case Level::monitoring: return login.has_tag("monitoring");
     case Level::administrator: return false;
+    case Level::viewer:
+        return login.has_tag("baton-viewer") || login.has_tag("monitoring") || reaches(login, Level::operating) ||
+               reaches(login, Level::deploying);
+    case Level::operating: return login.has_tag("baton-operator") || reaches(login, Level::admin);
+    case Level::deploying: return login.has_tag("baton-deployer") || reaches(login, Level::admin);
+    case Level::admin: return login.has_tag("baton-admin");
     }
     return false;
 }
@@ -25,8 +31,28 @@ std::string refusal(Level level) {
     case Level::policymaker: return "Not policymaker user: this needs the tag policymaker or administrator";
     case Level::monitoring: return "Not monitor user: this needs the tag monitoring or administrator";
     case Level::administrator: return "Not administrator user: this needs the tag administrator";
+    case Level::viewer:
+        return "this needs one of the tags baton-viewer, baton-operator, baton-deployer, baton-admin, monitoring, "
+               "administrator";
+    case Level::operating: return "this needs one of the tags baton-operator, baton-admin, administrator";
+    case Level::deploying: return "this needs one of the tags baton-deployer, baton-admin, administrator";
+    case Level::admin: return "this needs the tag baton-admin or administrator";
     }
     return {};
+}
+
+unsigned refusal_status(Level level) {
+    switch (level) {
+    case Level::management:
+    case Level::policymaker:
+    case Level::monitoring:
+    case Level::administrator: return 401;
+    case Level::viewer:
+    case Level::operating:
+    case Level::deploying:
+    case Level::admin: return 403;
+    }
+    return 403;
 }
 
 } // namespace baton::web

@@ -1,7 +1,9 @@
-// Who asks, and what RabbitMQ's tags let them do. The tags: `administrator` everything;
+// Who asks, and what their tags let them do. For the broker RabbitMQ's: `administrator` everything;
 // `monitoring` sees all virtual hosts; `policymaker` changes policies and parameters of its own
-// virtual hosts; `management` works in its own virtual hosts. Without any of them there is no
-// administration for a user, only messages.
+// virtual hosts; `management` works in its own virtual hosts. For workflows and runs Baton's own:
+// `baton-viewer` looks, `baton-operator` also starts and changes runs, `baton-deployer` also deploys,
+// `baton-admin` may all of it; `administrator` implies `baton-admin`, `monitoring` implies
+// `baton-viewer`. Without any tag a user has messages and nothing else.
 #pragma once
 
 #include <string>
@@ -19,11 +21,13 @@ struct Login {
     bool sees_everything() const { return is_administrator() || has_tag("monitoring"); }
 };
 
-// What a route asks of its user.
-enum class Level { management, policymaker, monitoring, administrator };
+// What a route asks of its user: the first four are routes of the broker, the others Baton's own.
+enum class Level { management, policymaker, monitoring, administrator, viewer, operating, deploying, admin };
 
 bool reaches(const Login& login, Level level);
-// Why not, for people, in RabbitMQ's words: "Not administrator user: …".
+// Why not, for people; for the broker in RabbitMQ's words: "Not administrator user: …".
 std::string refusal(Level level);
+// RabbitMQ says 401 to who may not, Baton 403.
+unsigned refusal_status(Level level);
 
 } // namespace baton::web

@@ -416,9 +416,7 @@ Handler make_metrics(MetricsParts given) {
 
 void add_metrics_routes(Routes& routes, std::shared_ptr<const MetricsParts> parts) {
     for (const char* path : {"/metrics", "/metrics/per-object", "/metrics/detailed"})
-        routes.add("GET", path, [parts, form = *form_at(path)](Request request, Parameters) {
-            if (!reaches(request.login, Level::monitoring))
-                return answer_with(problem(401, "not_authorised", refusal(Level::monitoring)));
+        routes.add("GET", path, Level::monitoring, [parts, form = *form_at(path)](Request request, Parameters) {
             return answer(parts, std::move(request), form);
         });
 }

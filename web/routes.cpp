@@ -52,8 +52,14 @@ Parameters parameters_of(const std::vector<std::string>& pattern, std::vector<st
 
 } // namespace
 
-void Routes::add(std::string method, std::string_view pattern, RouteHandler handler) {
-    routes_.push_back({std::move(method), split_path(pattern), std::move(handler)});
+void Routes::add(std::string method, std::string_view pattern, Level level, RouteHandler handler) {
+    routes_.push_back({std::move(method), std::string(pattern), split_path(pattern), level, std::move(handler)});
+}
+
+std::vector<Routes::Entry> Routes::all() const {
+    std::vector<Entry> entries;
+    for (const Route& route : routes_) entries.push_back({route.method, route.pattern, route.level});
+    return entries;
 }
 
 Routes::Match Routes::find(std::string_view method, std::string_view path) const {
@@ -70,6 +76,8 @@ Routes::Match Routes::find(std::string_view method, std::string_view path) const
         found.path_exists = true;
         if (route.method != method) continue;
         found.handler = &route.handler;
+        found.level = route.level;
+        found.pattern = route.pattern;
         found.parameters = parameters_of(route.segments, segments);
         return found;
     }

@@ -1,5 +1,5 @@
 // Which function answers which method and path. Patterns are written as paths whose parameters are
-// in braces: "/api/runs/{run}/cancel". Built once at start, read-only afterwards.
+// in braces: "/api/runs/{run}/cancel". Every route says what it asks of its user. Built once at start, read-only afterwards.
 #pragma once
 
 #include "web/http_server.hpp"
@@ -19,11 +19,13 @@ using RouteHandler = std::function<boost::asio::awaitable<Response>(Request, Par
 
 class Routes {
 public:
-    void add(std::string method, std::string_view pattern, RouteHandler handler);
+    void add(std::string method, std::string_view pattern, Level level, RouteHandler handler);
 
     struct Match {
         const RouteHandler* handler = nullptr; // null: nothing fits
         Parameters parameters;
+        Level level = Level::administrator;
+        std::string_view pattern; // lives as long as the routes
         bool path_exists = false; // true with a null handler: the method is wrong (405)
     };
     // `path` is percent-encoded; parameters come out decoded.
@@ -31,10 +33,20 @@ public:
     // "GET, HEAD, OPTIONS"; empty: nothing fits.
     std::string methods_of(std::string_view path) const;
 
+    // Every route, for tests and lists.
+    struct Entry {
+        std::string method;
+        std::string pattern;
+        Level level;
+    };
+    std::vector<Entry> all() const;
+
 private:
     struct Route {
         std::string method;
+        std::string pattern;
         std::vector<std::string> segments;
+        Level level;
         RouteHandler handler;
     };
     std::vector<Route> routes_;

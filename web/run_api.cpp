@@ -54,21 +54,21 @@ public:
     explicit RunApi(std::shared_ptr<const ApiParts> parts) : parts_(std::move(parts)) {}
 
     static void add_routes(Routes& routes, const std::shared_ptr<RunApi>& self) {
-        const auto add = [&](const char* method, const char* pattern, Answering member) {
-            routes.add(method, pattern, [self, member](Request request, Parameters parameters) {
+        const auto add = [&](const char* method, const char* pattern, Level level, Answering member) {
+            routes.add(method, pattern, level, [self, member](Request request, Parameters parameters) {
                 return (self.get()->*member)(std::move(request), std::move(parameters));
             });
         };
-        add("GET", "/api/workflows", &RunApi::list_workflows);
-        add("POST", "/api/workflows", &RunApi::deploy);
-        add("POST", "/api/runs", &RunApi::start_run);
-        add("GET", "/api/runs", &RunApi::list_runs);
-        add("GET", "/api/runs/{run}", &RunApi::show_run);
-        add("GET", "/api/runs/{run}/history", &RunApi::follow_run);
-        add("POST", "/api/runs/{run}/cancel", &RunApi::cancel_run);
-        add("POST", "/api/runs/{run}/retry", &RunApi::retry_run);
-        add("GET", "/api/counts", &RunApi::count_runs);
-        add("GET", "/api/metrics", &RunApi::metrics);
+        add("GET", "/api/workflows", Level::viewer, &RunApi::list_workflows);
+        add("POST", "/api/workflows", Level::deploying, &RunApi::deploy);
+        add("POST", "/api/runs", Level::operating, &RunApi::start_run);
+        add("GET", "/api/runs", Level::viewer, &RunApi::list_runs);
+        add("GET", "/api/runs/{run}", Level::viewer, &RunApi::show_run);
+        add("GET", "/api/runs/{run}/history", Level::viewer, &RunApi::follow_run);
+        add("POST", "/api/runs/{run}/cancel", Level::operating, &RunApi::cancel_run);
+        add("POST", "/api/runs/{run}/retry", Level::operating, &RunApi::retry_run);
+        add("GET", "/api/counts", Level::viewer, &RunApi::count_runs);
+        add("GET", "/api/metrics", Level::viewer, &RunApi::metrics);
     }
 
 private:

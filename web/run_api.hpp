@@ -1,5 +1,6 @@
 // The routes of the orchestrator: workflows and runs here and in run_api.cpp, dead letters and calls of
-// single tasks in task_api.cpp. Every user of the broker may use them.
+// single tasks in task_api.cpp. Who may use which is in the routes:
+// viewers look, operators change runs, deployers deploy (login.hpp).
 #pragma once
 
 #include "web/api.hpp"

@@ -27,16 +27,16 @@ public:
     explicit TaskApi(std::shared_ptr<const ApiParts> parts) : parts_(std::move(parts)) {}
 
     static void add_routes(Routes& routes, const std::shared_ptr<TaskApi>& self) {
-        const auto add = [&](const char* method, const char* pattern, Answering member) {
-            routes.add(method, pattern, [self, member](Request request, Parameters parameters) {
+        const auto add = [&](const char* method, const char* pattern, Level level, Answering member) {
+            routes.add(method, pattern, level, [self, member](Request request, Parameters parameters) {
                 return (self.get()->*member)(std::move(request), std::move(parameters));
             });
         };
-        add("GET", "/api/dead", &TaskApi::list_dead);
-        add("GET", "/api/dead/{id}", &TaskApi::show_dead);
-        add("POST", "/api/dead/{id}/redrive", &TaskApi::redrive_dead);
-        add("DELETE", "/api/dead/{id}", &TaskApi::drop_dead);
-        add("POST", "/api/call", &TaskApi::call_task);
+        add("GET", "/api/dead", Level::viewer, &TaskApi::list_dead);
+        add("GET", "/api/dead/{id}", Level::viewer, &TaskApi::show_dead);
+        add("POST", "/api/dead/{id}/redrive", Level::operating, &TaskApi::redrive_dead);
+        add("DELETE", "/api/dead/{id}", Level::operating, &TaskApi::drop_dead);
+        add("POST", "/api/call", Level::operating, &TaskApi::call_task);
     }
 
 private:

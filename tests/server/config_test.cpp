@@ -149,6 +149,25 @@ TEST(Config, RefusesAHashNobodyCouldLogInWith) {
     EXPECT_THAT(complaints_of("ex8ACaeNhOAcG8oNIBax+Tqq1VX8Byi3wrH2rN2wFRQCGhLc"), IsEmpty());
 }
 
+TEST(Config, OnlyTheFirstUserOfTheVariableIsAnAdministratorWithoutSayingSo) {
+    const auto users = [](const std::string& text) {
+        return read_config("", "baton.toml", {{"BATON_BROKER_USERS", text}});
+    };
+    const auto [config, complaints] = users("admin:a:b[c],worker:w,ada[baton-operator+monitoring]:x,bob[]:y");
+    ASSERT_THAT(complaints, IsEmpty());
+    ASSERT_EQ(config.broker_users.size(), 4U);
+    EXPECT_EQ(config.broker_users[0].password, "a:b[c]");
+    EXPECT_THAT(config.broker_users[0].tags, ElementsAre("administrator"));
+    EXPECT_THAT(config.broker_users[1].tags, IsEmpty());
+    EXPECT_EQ(config.broker_users[2].name, "ada");
+    EXPECT_EQ(config.broker_users[2].password, "x");
+    EXPECT_THAT(config.broker_users[2].tags, ElementsAre("baton-operator", "monitoring"));
+    EXPECT_EQ(config.broker_users[3].name, "bob");
+    EXPECT_THAT(config.broker_users[3].tags, IsEmpty());
+    for (const char* wrong : {"ada", ":x", "[]:x", "ada[x:y", "ada[x]y:z"})
+        EXPECT_EQ(users(wrong).complaints.size(), 1U) << wrong;
+}
+
 TEST(Config, RefusesAUserWithoutAPassword) {
     const auto [config, complaints] = read_config("[[broker.user]]\nname='a'\n", "baton.toml", {});
     ASSERT_EQ(complaints.size(), 1U);

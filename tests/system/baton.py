@@ -67,7 +67,7 @@ class Server:
             "BATON_DATA": str(self.home / "data"),
             "BATON_URL": f"http://127.0.0.1:{self.http}",
             "BATON_AMQP": f"amqp://guest:guest@127.0.0.1:{self.amqp}/",
-            "BATON_BROKER_USERS": "guest:guest,rabbitmqlogin:rabbitmqpassword,yet:asdfasdf",
+            "BATON_BROKER_USERS": "guest:guest,rabbitmqlogin[administrator]:rabbitmqpassword,yet[administrator]:asdfasdf",
         })
         self.env.update(env or {})
         self.log_path = self.home / "log"

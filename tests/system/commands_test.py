@@ -196,12 +196,29 @@ class ApiTest(baton.ServerTest):
         import urllib.error
         import urllib.request
         request = urllib.request.Request(f"http://127.0.0.1:{self.server.http}{path}", method=method, data=body)
+        request.add_header("Content-Type", "application/json")
         request.add_header("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
+
+    def test_who_did_what_is_kept_and_the_data_is_closed_to_others(self):
+        import json
+        import os
+        self.assertEqual(self.status_of("/api/runs/none/cancel", method="POST")[0], 404)
+        self.assertEqual(self.status_of("/api/runs/none/cancel", "guest", "wrong", method="POST")[0], 401)
+        with open(self.server.home / "data" / "audit.jsonl") as file:
+            acts = [json.loads(line) for line in file]
+        self.assertEqual([(act["actor"], act["role"], act["action"], act["target"], act["outcome"]) for act in acts[-2:]],
+                         [("guest", "administrator", "POST /api/runs/{run}/cancel", "/api/runs/none/cancel", 404),
+                          ("guest", "", "POST /api/runs/{run}/cancel", "/api/runs/none/cancel", 401)])
+        self.assertEqual(acts[-1]["address"], "127.0.0.1")
+        self.assertEqual(os.stat(self.server.home / "data").st_mode & 0o077, 0)
+        for folder, folders, files in os.walk(self.server.home / "data"):
+            for name in folders + files:
+                self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o077, 0, name)
 
     def test_the_api_needs_a_user_of_the_broker(self):
         self.assertEqual(self.status_of("/api/runs")[0], 200)

@@ -62,6 +62,7 @@ def http(port, method, path, body=None, user="guest:guest", headers=()):
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}/api/{path}", data=data, method=method)
     request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
+    request.add_header("Content-Type", "application/json")
     for key, value in dict(headers).items():
         request.add_header(key, value)
     try:
@@ -536,8 +537,11 @@ class HttpTest(CtlTest):
         self.assertEqual(self.call("PUT", "policies/%2F/p", policy, user="maker:pw")[0], 401)
         self.assertEqual(self.call("PUT", "operator-policies/shop/p", policy, user="maker:pw")[0], 401)
         self.assertEqual(self.call("PUT", "users/x", {"password": "x", "tags": ""}, user="seer:pw")[0], 401)
-        # Workflows belong to every user, as before.
-        self.assertEqual(self.call("GET", "workflows", user="plain:pw")[0], 200)
+        # Workflows and runs ask for Baton's own tags; of RabbitMQ's only monitoring may look.
+        for user in ("plain:pw", "own:pw", "maker:pw"):
+            self.assertEqual(self.call("GET", "workflows", user=user)[0], 403, user)
+        self.assertEqual(self.call("GET", "workflows", user="seer:pw")[0], 200)
+        self.assertEqual(self.call("POST", "workflows", {"source": "x"}, user="seer:pw")[0], 403)
 
     def test_objects_are_made_changed_and_removed_with_rabbitmqs_codes(self):
         queue = {"durable": True, "arguments": {"x-max-length": 5}}

@@ -41,6 +41,7 @@ class ManagementTest(baton.ServerTest):
     def api(cls, method, path, body=None, user=ROOT):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{cls.server.http}/api/{path}", data, method=method)
+        request.add_header("Content-Type", "application/json")
         request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:

@@ -15,8 +15,8 @@ RouteHandler answering(unsigned status) {
 
 TEST(Routes, FindTheFunctionOfAPathAndDecodeItsParameters) {
     Routes routes;
-    routes.add("GET", "/api/runs/{run}", answering(200));
-    routes.add("POST", "/api/runs/{run}/cancel", answering(200));
+    routes.add("GET", "/api/runs/{run}", Level::viewer, answering(200));
+    routes.add("POST", "/api/runs/{run}/cancel", Level::viewer, answering(200));
 
     const auto found = routes.find("POST", "/api/runs/a%2Fb/cancel");
 
@@ -26,7 +26,7 @@ TEST(Routes, FindTheFunctionOfAPathAndDecodeItsParameters) {
 
 TEST(Routes, TellAWrongMethodFromAWrongPath) {
     Routes routes;
-    routes.add("GET", "/api/runs", answering(200));
+    routes.add("GET", "/api/runs", Level::viewer, answering(200));
 
     EXPECT_TRUE(routes.find("DELETE", "/api/runs").path_exists);
     EXPECT_EQ(routes.find("DELETE", "/api/runs").handler, nullptr);
@@ -35,16 +35,16 @@ TEST(Routes, TellAWrongMethodFromAWrongPath) {
 
 TEST(Routes, RefuseBrokenPercentEncoding) {
     Routes routes;
-    routes.add("GET", "/api/runs/{run}", answering(200));
+    routes.add("GET", "/api/runs/{run}", Level::viewer, answering(200));
 
     EXPECT_EQ(routes.find("GET", "/api/runs/%zz").handler, nullptr);
 }
 
 TEST(Routes, AnswerHeadWhereTheyAnswerGetAndTellTheMethodsOfAPath) {
     Routes routes;
-    routes.add("GET", "/api/queues/{queue}", answering(200));
-    routes.add("DELETE", "/api/queues/{queue}", answering(204));
-    routes.add("POST", "/api/call", answering(200));
+    routes.add("GET", "/api/queues/{queue}", Level::viewer, answering(200));
+    routes.add("DELETE", "/api/queues/{queue}", Level::viewer, answering(204));
+    routes.add("POST", "/api/call", Level::viewer, answering(200));
 
     EXPECT_EQ(routes.find("HEAD", "/api/queues/a").handler, routes.find("GET", "/api/queues/a").handler);
     EXPECT_EQ(routes.find("HEAD", "/api/call").handler, nullptr);
