@@ -57,6 +57,8 @@ StoreErrc reason_of(std::string_view state) {
         if (state == code) return StoreErrc::unavailable;
     const std::string_view family = state.substr(0, 2);
     if (family == "08" || family == "53" || family == "58") return StoreErrc::unavailable;
+    // The data is to blame: no such value, a constraint, larger than a row may be.
+    if (family == "22" || family == "23" || family == "54") return StoreErrc::unfit;
     return StoreErrc::refused;
 }
 

@@ -18,8 +18,8 @@ using orchestrator::runtime::StoreErrc;
 // How long a statement waits for another process (a backup, the sqlite3 shell) to let go.
 constexpr int busy_timeout_ms = 5000;
 
-// What may pass by itself, or by freeing space, is unavailable: the caller tries again. The rest
-// is an operator's matter.
+// What may pass by itself, or by freeing space, is unavailable: the caller tries again. What the data
+// itself is to blame for is unfit. The rest (damage, a table that is gone) is an operator's matter.
 StoreErrc reason_of(int code) {
     switch (code & 0xFF) {
     case SQLITE_BUSY:
@@ -30,6 +30,11 @@ StoreErrc reason_of(int code) {
     case SQLITE_PROTOCOL:
     case SQLITE_INTERRUPT:
         return StoreErrc::unavailable;
+    case SQLITE_TOOBIG:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_RANGE:
+        return StoreErrc::unfit;
     default:
         return StoreErrc::refused;
     }

@@ -116,6 +116,7 @@ struct Engine::Body {
     void ring_in_time(const CachedRun& cached);
     bool commit(Work& work);
     void put_back(Work& work);
+    void bury(const Report& report, const Failure& failure, Time now);
     void give_up_on(Work& work, const Failure& failure);
     void failed(Work& work, const Failure& failure, std::string_view doing);
     bool flush_cursor(Time now);

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t history_page = 1000; // rows read at once while taking over
 
 Failure broken(std::string detail) {
-    return {make_error_code(StoreErrc::refused), std::move(detail)};
+    return {make_error_code(StoreErrc::unfit), std::move(detail)};
 }
 
 // Whether the attempt a command hands out is still the one the run waits for.
@@ -166,7 +166,7 @@ Outcome<void> Engine::Body::keep_run(const StoredRun& stored, Time now) {
     if (run) {
         left_alone.erase(stored.run_id);
         cache.insert(std::move(*run));
-    } else if (run.error().code == StoreErrc::unavailable) {
+    } else if (run.error().code == StoreErrc::unavailable || run.error().code == StoreErrc::refused) {
         return std::move(run).error();
     } else {
         left_alone[stored.run_id] =

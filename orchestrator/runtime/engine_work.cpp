@@ -321,9 +321,11 @@ void Engine::Body::put_back(Work& work) {
 void Engine::Body::failed(Work& work, const Failure& failure, std::string_view doing) {
     metrics.commit_failures.add();
     log::warning("engine", "the store failed", {{"doing", doing}, {"reason", failure.detail}});
-    if (failure.code == StoreErrc::refused && work.items.size() + work.rung.size() == 1)
+    // A store that refuses today (a table renamed, a damaged page) may take the same tomorrow, and what
+    // was reported must be there then. Only what can never be stored is given up.
+    if (failure.code == StoreErrc::unfit && work.items.size() + work.rung.size() == 1)
         give_up_on(work, failure);
-    else if (failure.code == StoreErrc::refused)
+    else if (failure.code == StoreErrc::unfit)
         careful = work.items.size() + work.rung.size(); // find out which one it is
     put_back(work);
     cache.clear();
@@ -332,8 +334,8 @@ void Engine::Body::failed(Work& work, const Failure& failure, std::string_view d
     not_before = clock.now() + pause;
 }
 
-// The store does not want what this one item leads to, and never will. One item must not stop all
-// runs; so it is dropped, as loudly as we can.
+// What this one item leads to can never be stored. One item must not stop all runs; so it is dropped,
+// as loudly as we can, and a report becomes a dead letter that says so.
 void Engine::Body::give_up_on(Work& work, const Failure& failure) {
     for (const std::string& run_id : work.rung) {
         log::error("engine", "the store refuses what an alarm leads to; trying again in a minute",
@@ -346,13 +348,32 @@ void Engine::Body::give_up_on(Work& work, const Failure& failure) {
     }
     Told told;
     for (Item& item : work.items) {
-        log::error("engine", "the store refuses what an event leads to; the event is dropped",
+        log::error("engine", "the store cannot hold what an event leads to; the event is dropped",
                    {{"reason", failure.detail}, {"tries", item.tries}});
+        if (const auto* report = std::get_if<ReportItem>(&item.body))
+            bury(report->report, failure, work.now);
         item.refusal = failure;
         finish(item, told, {});
     }
     work.items.clear();
     if (sinks.tell && !told.settled.empty()) sinks.tell(std::move(told));
+}
+
+void Engine::Body::bury(const Report& report, const Failure& failure, Time now) {
+    DeadLetter letter;
+    letter.at = now;
+    letter.reason = "not_storable";
+    letter.run_id = report.run_id;
+    letter.error_type = "baton.not_storable";
+    core::Problem problem;
+    problem.type = letter.error_type;
+    problem.detail = plain(failure.detail);
+    letter.error = core::to_document(problem).text();
+    Batch batch;
+    batch.fences.push_back(owned[partition_of(report.run_id, options.partition_count)]);
+    batch.plain_dead_letters.push_back(std::move(letter));
+    if (const auto kept = store.commit(batch); !kept)
+        log::error("engine", "the dropped event has no dead letter", {{"reason", kept.error().detail}});
 }
 
 bool Engine::Body::cursor_moved() const {

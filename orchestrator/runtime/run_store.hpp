@@ -35,6 +35,8 @@ enum class StoreErrc {
     unavailable = 1, // nothing was written or nobody knows; the same call may be made again
     refused,         // the store understood and says no (a broken statement, a full disk): a bug or
                      // an operator's matter; also retried, but logged as an error
+    unfit,           // what was to be stored cannot be stored, ever (too large, no number, taken): not
+                     // retried; everything else may become well again, and nothing is given up for it
     not_found,
 };
 const boost::system::error_category& store_category();

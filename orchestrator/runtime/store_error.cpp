@@ -13,6 +13,8 @@ public:
             return "the store is not available";
         case StoreErrc::refused:
             return "the store refused the statement";
+        case StoreErrc::unfit:
+            return "the store cannot hold this";
         case StoreErrc::not_found:
             return "not found";
         }

@@ -59,7 +59,7 @@ TEST_F(SqliteWrapper, AFailedStatementMayBeUsedAgain) {
     const auto twice = insert.with(1).run();
 
     ASSERT_FALSE(twice.has_value());
-    EXPECT_EQ(twice.error().code, orchestrator::runtime::StoreErrc::refused);
+    EXPECT_EQ(twice.error().code, orchestrator::runtime::StoreErrc::unfit);
     EXPECT_THAT(twice.error().detail, HasSubstr("UNIQUE constraint failed: t.a"));
     EXPECT_TRUE(insert.with(2).run().has_value());
 }

@@ -425,7 +425,7 @@ TEST(PostgresFaults, AStatementTheServerRefusesIsNotUnavailable) {
     });
 
     ASSERT_FALSE(outcome.has_value());
-    EXPECT_EQ(outcome.error().code, StoreErrc::refused);
+    EXPECT_EQ(outcome.error().code, StoreErrc::unfit);
     EXPECT_THAT(outcome.error().detail, HasSubstr("division by zero (SQLSTATE 22012)"));
     EXPECT_TRUE(next.has_value());
 }

@@ -57,7 +57,7 @@ Outcome<std::vector<StoredRun>> SimStore::load(std::span<const std::string> run_
 Outcome<Committed> SimStore::commit(const Batch& batch) {
     if (is_away) return away();
     if (refuses && refuses(batch))
-        return Failure{make_error_code(StoreErrc::refused), "the simulated store refuses"};
+        return Failure{make_error_code(refusal), "the simulated store refuses"};
     const Fault fault = on_commit ? on_commit() : Fault::none;
     if (fault == Fault::before) return away();
     Committed committed;

@@ -44,7 +44,8 @@ public:
     // Asked before every commit: what shall go wrong with it. `after` writes and says that it
     // failed.
     std::function<Fault()> on_commit;
-    // A batch for which it says true is refused: a mistake that no repetition heals.
+    // A batch for which it says true is refused: by default because no repetition heals it.
+    runtime::StoreErrc refusal = runtime::StoreErrc::unfit;
     std::function<bool(const runtime::Batch&)> refuses;
     // While set, nothing works.
     bool is_away = false;

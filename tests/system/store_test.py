@@ -72,6 +72,27 @@ class StoreTest(unittest.TestCase):
                 self.server.baton("show", started["run"])
                 self.server.baton("dead", "list", check=0)
 
+    def test_a_report_survives_a_store_that_refuses_for_a_while(self):
+        path = self.server.home / "two.toml"
+        path.write_text('workflow = "two"\n[[step]]\nid = "a"\ntask = "store.odd"\n')
+        self.server.baton("deploy", str(path), check=0)
+        run = self.server.http_json(self.server.http, "/api/runs", {"workflow": "two", "input": {}})["run"]
+        connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
+        self.addCleanup(connection.close)
+        channel = connection.channel()
+        channel.confirm_delivery()
+        task = baton.wait_for(lambda: self.next_task(channel), "the task comes")
+
+        with sqlite3.connect(self.server.home / "data" / "baton.sqlite") as database:
+            database.execute("alter table history rename to elsewhere")
+        channel.basic_publish("", task.reply_to, b"{}", pika.BasicProperties(
+            correlation_id=task.correlation_id, delivery_mode=2))
+        baton.wait_for(lambda: "the store failed" in self.server.log(), "the store refuses")
+        with sqlite3.connect(self.server.home / "data" / "baton.sqlite") as database:
+            database.execute("alter table elsewhere rename to history")
+
+        self.assertEqual(baton.wait_for(lambda: self.closed(run), "the run ends")["status"], "completed")
+
     @staticmethod
     def next_task(channel):
         method, properties, _ = channel.basic_get("baton.task.store.odd", auto_ack=True)

@@ -427,6 +427,32 @@ TEST_F(EngineTest, OneEventTheStoreRefusesDoesNotStopTheOthers) {
     EXPECT_THAT(process.settled, testing::UnorderedElementsAre(1, 2));
     EXPECT_EQ(database.runs[good].version, 2u);
     EXPECT_EQ(database.runs[bad].version, 1u);
+    ASSERT_THAT(database.dead_letters, SizeIs(1));
+    EXPECT_EQ(database.dead_letters[0].run_id, bad);
+    EXPECT_EQ(database.dead_letters[0].reason, "not_storable");
+}
+
+TEST_F(EngineTest, AReportTheStoreRefusesForAWhileIsKept) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.store.refusal = StoreErrc::refused;
+    process.store.refuses = [](const Batch&) { return true; };
+    process.complete(run, "first", R"({"n":1})", 1);
+    for (int i = 0; i < 60; ++i) {
+        process.work();
+        clock.advance(5s);
+    }
+    EXPECT_THAT(process.settled, IsEmpty());
+
+    process.store.refuses = nullptr;
+    for (int i = 0; i < 60; ++i) {
+        process.work();
+        clock.advance(5s);
+    }
+
+    EXPECT_THAT(process.settled, testing::ElementsAre(1));
+    EXPECT_EQ(database.runs[run].version, 2u);
+    EXPECT_THAT(database.dead_letters, IsEmpty());
 }
 
 TEST_F(EngineTest, DeeplyNestedResultsComeBackFromTheStore) {
