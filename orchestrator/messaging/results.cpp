@@ -115,7 +115,14 @@ net::Awaitable<Outcome<void>> Results::consume(amqp::client::Connection& connect
         method.queue = source.queue;
         const auto take = source.take;
         auto consumer = co_await channel_->consume(
-            std::move(method), [this, take](Delivery delivery) { (this->*take)(delivery); });
+            std::move(method), [this, take](Delivery delivery) { (this->*take)(delivery); },
+            [&connection, queue = source.queue](const std::string&) {
+                // Somebody deleted it: what workers report would vanish. A new connection declares it
+                // again and listens to it.
+                log::error("messaging", "a queue of the orchestrator was deleted; connecting anew",
+                           {{"queue", queue}});
+                connection.close();
+            });
         if (!consumer) co_return consumer.error();
         consumer_tags_.push_back(std::move(*consumer));
     }

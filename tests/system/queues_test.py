@@ -1,0 +1,57 @@
+"""The orchestrator's own queues, deleted by somebody while it works: it notices, declares them again
+and goes on."""
+import threading
+import unittest
+
+import pika
+
+import baton
+
+WORKFLOW = 'workflow = "w"\n[[step]]\nid = "a"\ntask = "queues.x"\n'
+
+
+class QueuesTest(unittest.TestCase):
+    def setUp(self):
+        self.server = baton.Server().start()
+        self.addCleanup(self.server.close)
+        path = self.server.home / "w.toml"
+        path.write_text(WORKFLOW)
+        self.server.baton("deploy", str(path), check=0)
+        self.worker = threading.Thread(target=self.work, daemon=True)
+        self.worker.start()
+        self.addCleanup(self.stop_worker)
+
+    def work(self):
+        self.connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
+        channel = self.connection.channel()
+
+        def on(channel, method, task, _body):
+            channel.basic_publish("", task.reply_to, b"{}", pika.BasicProperties(
+                type="completed", correlation_id=task.correlation_id, delivery_mode=2))
+            channel.basic_ack(method.delivery_tag)
+        channel.basic_consume("baton.task.queues.x", on)
+        channel.start_consuming()
+
+    def stop_worker(self):
+        self.connection.add_callback_threadsafe(self.connection.close)
+        self.worker.join(10)
+
+    def run_once(self):
+        self.server.baton("run", "w", timeout=40, check=0)
+
+    def test_each_deleted_queue_is_back_and_runs_go_on(self):
+        self.run_once()
+        for queue in ("baton.report.0", "baton.dead", "baton.unrouted"):
+            with self.subTest(queue=queue):
+                self.server.http_json(self.server.http, "/api/queues/%2F/" + queue, method="DELETE")
+                baton.wait_for(lambda: queue in self.server.log(), "the deletion is noticed")
+                baton.wait_for(lambda: self.has_consumer(queue), "the queue is back")
+                self.run_once()
+
+    def has_consumer(self, queue):
+        return any(one["queue"]["name"] == queue
+                   for one in self.server.http_json(self.server.http, "/api/consumers"))
+
+
+if __name__ == "__main__":
+    unittest.main()
