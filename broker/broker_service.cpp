@@ -1,5 +1,6 @@
 #include "broker/broker_service.hpp"
 
+#include "base/guess_throttle.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "broker/journal/journal_thread.hpp"
@@ -149,6 +150,8 @@ public:
 
     // On the core's thread.
     net::LoginVerdict verify(const net::Login& login, bool is_loopback) {
+        const Time now = SystemClock{}.now();
+        if (!guesses_.may_try(login.user, login.from, now)) return net::LoginVerdict::refused;
         const auto found = core_.broker().find_user(login.user);
         // An unknown user costs the same time as a wrong password.
         const bool matches =
@@ -156,7 +159,13 @@ public:
             net::password_matches(*login.password, found ? found->password_hash : dummy_hash_,
                                   found ? found->hash_algorithm
                                         : std::string(net::sha256_algorithm));
-        if (!found || !matches) return net::LoginVerdict::refused;
+        if (!found || !matches) {
+            const auto failures = guesses_.failed(login.user, login.from, now);
+            log::warning("broker", "a log-in was refused",
+                         {{"user", login.user}, {"from", login.from}, {"failures", failures}});
+            return net::LoginVerdict::refused;
+        }
+        guesses_.succeeded(login.user, login.from);
         const auto& local = options_.loopback_users;
         if (!is_loopback && std::ranges::find(local, login.user) != local.end())
             return net::LoginVerdict::only_from_loopback;
@@ -304,6 +313,7 @@ private:
     asio::steady_timer stop_limit_;
     asio::steady_timer memory_timer_;
     bool says_goodbye_ = false;
+    GuessThrottle guesses_; // on the core's thread
     std::unique_ptr<net::Certificates> certificates_;
     std::vector<std::unique_ptr<net::Listener>> listeners_;
 };
@@ -644,11 +654,12 @@ const std::vector<BoundAddress>& BrokerService::endpoints() const {
 
 std::optional<Identity> BrokerService::authenticate(const std::string& user,
                                                     const std::string& password,
-                                                    bool remote_is_loopback) const {
+                                                    bool remote_is_loopback,
+                                                    const std::string& address) const {
     const auto answer = inside_->ask_core<std::optional<Identity>>(
-        [this, &user, &password,
+        [this, &user, &password, &address,
          remote_is_loopback](runtime::CoreLoop& core) -> std::optional<Identity> {
-            if (inside_->verify({user, password}, remote_is_loopback) != net::LoginVerdict::welcome)
+            if (inside_->verify({user, password, address}, remote_is_loopback) != net::LoginVerdict::welcome)
                 return std::nullopt;
             const auto found = core.broker().find_user(user);
             return Identity{found->name, found->tags};

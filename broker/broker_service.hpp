@@ -50,9 +50,9 @@ public:
     std::uint16_t port() const { return endpoints().front().port; }
 
     // Nothing for a wrong user, a wrong password, or a user who may not come from there; the same
-    // answer for all three. Blocks for the time of one turn.
+    // answer for all three, and for who guessed too often from this address of late. Blocks for the time of one turn.
     std::optional<Identity> authenticate(const std::string& user, const std::string& password,
-                                         bool remote_is_loopback) const;
+                                         bool remote_is_loopback, const std::string& address) const;
 
     // As it is now; empty after stop(). Blocks for the time it takes to make it.
     core::Overview overview(const core::OverviewWish& wish = {}) const;

@@ -1,6 +1,7 @@
 #include "server/server.hpp"
 
 #include "base/clock.hpp"
+#include "base/guess_throttle.hpp"
 #include "base/log.hpp"
 #include "base/mailbox.hpp"
 #include "base/random.hpp"
@@ -231,8 +232,12 @@ private:
     Outcome<void> start_web();
     Outcome<void> start_metrics();
     std::optional<web::Login> login(const std::string& user, const std::string& password,
-                                    bool remote_is_loopback) const;
+                                    bool remote_is_loopback, const std::string& address);
+    std::optional<web::Login> known_login(const std::string& user, const std::string& password,
+                                          bool remote_is_loopback) const;
     void write_endpoints() const;
+
+    GuessThrottle guesses; // on the web's thread
 };
 
 Outcome<void> Server::Parts::start_broker() {
@@ -278,13 +283,27 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
 }
 
 std::optional<web::Login> Server::Parts::login(const std::string& user, const std::string& password,
-                                               bool remote_is_loopback) const {
+                                               bool remote_is_loopback, const std::string& address) {
     if (user == own_user) return std::nullopt;
     if (broker) {
-        auto identity = broker->authenticate(user, password, remote_is_loopback);
+        auto identity = broker->authenticate(user, password, remote_is_loopback, address);
         if (!identity) return std::nullopt;
         return web::Login{std::move(identity->user), std::move(identity->tags)};
     }
+    if (!guesses.may_try(user, address, clock.now())) return std::nullopt;
+    auto known = known_login(user, password, remote_is_loopback);
+    if (known) {
+        guesses.succeeded(user, address);
+        return known;
+    }
+    log::warning("web", "a log-in was refused",
+                 {{"user", user}, {"from", address}, {"failures", guesses.failed(user, address, clock.now())}});
+    return std::nullopt;
+}
+
+// Of the configuration, where the broker is another program and its users are not ours to ask.
+std::optional<web::Login> Server::Parts::known_login(const std::string& user, const std::string& password,
+                                                     bool remote_is_loopback) const {
     for (const auto& known : users_of(config)) {
         if (known.name != user) continue;
         if (known.name == "guest" && !remote_is_loopback) return std::nullopt;
@@ -345,8 +364,9 @@ Outcome<void> Server::Parts::start_web() {
     api.engine = &orchestrator->engine();
     api.reader = reader.get();
     api.probe = probe.get();
-    api.authenticate = [this](const std::string& user, const std::string& password, bool is_loopback) {
-        return login(user, password, is_loopback);
+    api.authenticate = [this](const std::string& user, const std::string& password, bool is_loopback,
+                              const std::string& address) {
+        return login(user, password, is_loopback, address);
     };
     api.broker = broker_port();
     api.own_names = config.http_names;

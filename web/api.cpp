@@ -93,7 +93,7 @@ private:
         if (auto refusal = refuses_foreign(request, parts_->own_names)) return refusal;
         const auto credentials = credentials_of(request);
         auto login = credentials ? parts_->authenticate(credentials->user, credentials->password,
-                                                        request.remote_is_loopback)
+                                                        request.remote_is_loopback, request.remote_address)
                                  : std::nullopt;
         if (!login) {
             auto refusal = problem(401, "unauthorized", "user or password is wrong");

@@ -54,7 +54,7 @@ struct ApiParts {
     StoreReader* probe = nullptr;
     // Nothing: the user is unknown, the password wrong, or the user may not come from there.
     std::function<std::optional<Login>(const std::string& user, const std::string& password,
-                                       bool remote_is_loopback)>
+                                       bool remote_is_loopback, const std::string& address)>
         authenticate;
     BrokerPort broker;
     // Sends a task to a worker without a workflow.

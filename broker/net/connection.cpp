@@ -214,7 +214,10 @@ Awaitable<> Connection::shake_hands() {
         if (!outbox_.empty() && !co_await write_all()) co_return;
         if (is_failed) co_return;
         if (handshake_->state() == Handshake::State::expects_verdict) {
-            const auto verdict = co_await around_.judge(handshake_->login(), is_loopback());
+            Login login = handshake_->login();
+            ErrorCode unknown;
+            login.from = socket_.remote_endpoint(unknown).address().to_string();
+            const auto verdict = co_await around_.judge(std::move(login), is_loopback());
             if (!verdict) co_return;
             handshake_->judge(*verdict, outbox_.buffer());
             continue;

@@ -26,6 +26,7 @@ enum class LoginVerdict {
 struct Login {
     std::string user;
     std::optional<std::string> password;
+    std::string from{}; // the address, without the port; filled in by who has the socket
 };
 
 // What both sides agreed on.

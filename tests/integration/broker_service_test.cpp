@@ -171,13 +171,13 @@ TEST_P(Serving, UsersOfTheConfigurationLogInAndOthersDoNot) {
                      {.name = "guest", .password = "guest", .password_hash = {}, .tags = {}}};
     for (int round = 0; round < 2; ++round) {
         start();
-        const auto alice = broker->authenticate("alice", "wonder", false);
+        const auto alice = broker->authenticate("alice", "wonder", false, "10.0.0.1");
         ASSERT_TRUE(alice);
         EXPECT_TRUE(alice->has_tag("administrator"));
-        EXPECT_FALSE(broker->authenticate("alice", "wonder ", false));
-        EXPECT_FALSE(broker->authenticate("bob", "", true));
-        EXPECT_TRUE(broker->authenticate("guest", "guest", true));
-        EXPECT_FALSE(broker->authenticate("guest", "guest", false)) << "only from loopback";
+        EXPECT_FALSE(broker->authenticate("alice", "wonder ", false, "10.0.0.1"));
+        EXPECT_FALSE(broker->authenticate("bob", "", true, "127.0.0.1"));
+        EXPECT_TRUE(broker->authenticate("guest", "guest", true, "127.0.0.1"));
+        EXPECT_FALSE(broker->authenticate("guest", "guest", false, "10.0.0.1")) << "only from loopback";
     }
     EXPECT_EQ(broker->overview().users.size(), 2u);
 }

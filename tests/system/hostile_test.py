@@ -1,7 +1,12 @@
 """Clients that are broken, slow or mean: each is refused or bounded, and the others do not notice."""
+import base64
 import struct
 import time
 import unittest
+import urllib.error
+import urllib.request
+
+import pika
 
 import baton
 import raw
@@ -152,6 +157,38 @@ class HostileTest(baton.ServerTest):
                 greedy.send(wish)
                 sent += len(wish)
         self.still_works()
+
+
+
+class GuessingTest(baton.ServerTest):
+    """Passwords guessed on either port: after five failures even the right one has to wait."""
+    env = {"BATON_BROKER_USERS": "guest:guest,ada[administrator]:lovelace"}
+
+    def login_amqp(self, password):
+        try:
+            pika.BlockingConnection(pika.ConnectionParameters(
+                "127.0.0.1", self.server.amqp, credentials=pika.PlainCredentials("ada", password))).close()
+            return True
+        except (pika.exceptions.ProbableAuthenticationError, pika.exceptions.AMQPConnectionError):
+            return False
+
+    def login_http(self, password):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.server.http}/api/whoami")
+        request.add_header("Authorization", "Basic " + base64.b64encode(f"ada:{password}".encode()).decode())
+        try:
+            return urllib.request.urlopen(request, timeout=10).status == 200
+        except urllib.error.HTTPError as error:
+            self.assertEqual(error.code, 401)
+            return False
+
+    def test_guessing_is_slowed_on_both_ports(self):
+        self.assertTrue(self.login_http("lovelace"))
+        for i in range(5):
+            self.assertFalse((self.login_amqp if i % 2 else self.login_http)(f"guess {i}"))
+        self.assertFalse(self.login_http("lovelace"), "the pause holds for the right password, too")
+        baton.wait_for(lambda: self.login_amqp("lovelace"), "the pause ends", 10, pause=0.3)
+        self.assertTrue(self.login_http("lovelace"))
+        self.assertIn("a log-in was refused", self.server.log())
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ Request request_for(std::string method, std::string path) {
 
 ApiParts parts_for(std::vector<std::string> tags, std::vector<Act>& acts) {
     ApiParts parts;
-    parts.authenticate = [tags](const std::string& user, const std::string& password, bool) -> std::optional<Login> {
+    parts.authenticate = [tags](const std::string& user, const std::string& password, bool, const std::string&) -> std::optional<Login> {
         if (password != "secret") return std::nullopt;
         return Login{user, tags};
     };
