@@ -1,4 +1,5 @@
 // The verbs of runs: deploy, run, runs, show, cancel, retry, call.
+#include "base/random.hpp"
 #include "cli/api.hpp"
 #include "cli/follow.hpp"
 #include "cli/input.hpp"
@@ -109,7 +110,12 @@ void run_one(Session& session, const RunOptions& options) {
         return;
     }
     Api api(session.environment);
-    const auto started = expect(session, api.post("/api/runs", start_request(options, std::move(*input))));
+    // Whatever happens on the way, asking again with this key starts nothing twice.
+    auto request = start_request(options, std::move(*input));
+    request["fallback_key"] = "cli-" + random_name(22);
+    auto answer = api.post("/api/runs", request);
+    if (answer && answer->status == 503) answer = persistently([&] { return api.post("/api/runs", request); });
+    const auto started = expect(session, answer);
     if (!started) return;
     const auto id = member(*started, "run");
     if (options.detach) {

@@ -142,9 +142,20 @@ private:
             if (error) co_return problem(400, "bad_request", "'version' must be a whole number");
         }
         if (start.workflow.empty()) co_return problem(400, "bad_request", "'workflow' must name a workflow");
+        const auto claim = start.claim = std::make_shared<Claim>();
         auto done = co_await await_reply<Outcome<runtime::Started>>(
             request_limit, [this, start](auto callback) { parts_->engine->start_run(start, callback); });
-        if (!done) co_return no_answer();
+        if (!done && claim->withdraw())
+            co_return problem(503, "unavailable",
+                              "the orchestrator did not answer in time, its database may be away; nothing was "
+                              "started, try again");
+        if (!done) {
+            // Decided, and not known to be stored: it will be, unless the server itself is lost before.
+            json::object accepted;
+            accepted["run"] = claim->name();
+            accepted["accepted"] = true;
+            co_return reply(202, accepted);
+        }
         if (!*done) co_return problem_of(done->error());
         json::object out;
         out["run"] = (*done)->run_id;

@@ -16,6 +16,7 @@
 // must be quick and must not call back into work(); posting new items is fine.
 #pragma once
 
+#include "base/claim.hpp"
 #include "base/clock.hpp"
 #include "base/mailbox.hpp"
 #include "base/metrics.hpp"
@@ -84,6 +85,7 @@ struct StartRequest {
     std::string input;                // JSON text; empty: {}
     std::string key;                  // idempotency; empty: the workflow's own key, if it has one
     std::string fallback_key{};       // else this one: makes a repeated request harmless
+    std::shared_ptr<Claim> claim{};   // of who asks and may withdraw; named by the run's id. None: never
 };
 struct Started {
     std::string run_id;

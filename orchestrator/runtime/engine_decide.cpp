@@ -93,6 +93,13 @@ std::string Engine::Body::new_run_id(Time now) {
 }
 
 void Engine::Body::decide(Work& work, Item& item, StartItem& start) {
+    if (const auto claim = std::exchange(start.request.claim, nullptr)) {
+        start.run_id = new_run_id(work.now);
+        if (!claim->take(start.run_id)) {
+            item.refusal = refusal(EngineErrc::refused, "the request was withdrawn before it was decided");
+            return;
+        }
+    }
     const auto found = live.find(start.request.workflow);
     if (found == live.end() ||
         (start.request.version != 0 && start.request.version != found->second->version)) {

@@ -254,6 +254,40 @@ TEST_F(EngineTest, ARunOfAForeignPartitionIsRefusedByNameAndStopsNobody) {
     EXPECT_EQ(database.runs[own].version, 2u);
 }
 
+TEST_F(EngineTest, AStartThatWasWithdrawnNeverHappens) {
+    process.deploy(two_steps);
+    StartRequest request{.workflow = "two-steps", .version = 0, .input = R"({"name":"ada"})", .key = "",
+                         .fallback_key = "", .claim = std::make_shared<Claim>()};
+    std::string answer;
+    process.engine.start_run(request, [&](Outcome<Started> one) { answer = one.error().detail; });
+    EXPECT_TRUE(request.claim->withdraw());
+    process.work();
+
+    EXPECT_THAT(answer, HasSubstr("withdrawn"));
+    EXPECT_THAT(database.runs, IsEmpty());
+}
+
+TEST_F(EngineTest, AStartThatIsBeingStoredCannotBeWithdrawnAndHasItsName) {
+    process.deploy(two_steps);
+    StartRequest request{.workflow = "two-steps", .version = 0, .input = R"({"name":"ada"})", .key = "",
+                         .fallback_key = "", .claim = std::make_shared<Claim>()};
+    process.store.is_away = true;
+    process.engine.start_run(request, [](Outcome<Started>) {});
+    for (int i = 0; i < 5; ++i) {
+        process.work();
+        clock.advance(1min);
+    }
+    EXPECT_FALSE(request.claim->withdraw());
+
+    process.store.is_away = false;
+    for (int i = 0; i < 5; ++i) {
+        process.work();
+        clock.advance(1min);
+    }
+    EXPECT_THAT(database.runs, SizeIs(1));
+    EXPECT_TRUE(database.runs.contains(request.claim->name()));
+}
+
 TEST_F(EngineTest, TheSameKeyGivesTheSameRun) {
     process.deploy(two_steps);
     const std::string first = process.start("ada");
