@@ -56,8 +56,8 @@ struct OrchestratorService::Parts {
                           messaging->declare(std::move(routes));
                       },
                   .republish =
-                      [this](runtime::DeadLetter letter) {
-                          messaging->republish(std::move(letter));
+                      [this](runtime::DeadLetter letter, std::function<void(Outcome<void>)> settled) {
+                          messaging->republish({std::move(letter), std::move(settled)});
                       }}) {}
 
     Options options;

@@ -45,12 +45,12 @@ Dispatcher::Dispatcher(net::asio::any_io_executor executor, const Clock& clock,
 
 void Dispatcher::add(std::vector<runtime::OutgoingCommand> commands) {
     for (auto& command : commands)
-        waiting_.push_back({std::move(command), std::nullopt});
+        waiting_.push_back({std::move(command), std::nullopt, {}});
     wakeup_.set();
 }
 
-void Dispatcher::add_plain(Publication publication) {
-    waiting_.push_back({{}, std::move(publication)});
+void Dispatcher::add_plain(Publication publication, std::function<void(Outcome<void>)> settled) {
+    waiting_.push_back({{}, std::move(publication), std::move(settled)});
     wakeup_.set();
 }
 
@@ -116,8 +116,14 @@ void Dispatcher::settled(const amqp::client::Settled& one) {
     Outgoing outgoing = std::move(found->second);
     flying_.erase(found);
     switch (one.how) {
-    case Settlement::confirmed:
     case Settlement::returned:
+        if (outgoing.plain) {
+            refuse_plain(outgoing, "no queue takes it any more; it stays a dead letter");
+            break;
+        }
+        confirm(outgoing);
+        break;
+    case Settlement::confirmed:
         confirm(outgoing);
         break; // the unrouted queue has its own consumer
     case Settlement::nacked:
@@ -143,11 +149,21 @@ void Dispatcher::cannot_be_sent(const Outgoing& outgoing, const std::string& why
         problem.retryable = false;
         engine_.report({{task->run_id, core::TaskFailed{task->ref, problem}, std::nullopt}});
     }
+    if (outgoing.plain) return refuse_plain(outgoing, why);
     confirm(outgoing);
 }
 
+void Dispatcher::refuse_plain(const Outgoing& outgoing, const std::string& why) {
+    if (outgoing.plain_settled)
+        outgoing.plain_settled(Failure{make_error_code(runtime::EngineErrc::refused),
+                                       "the message cannot be sent: " + why});
+}
+
 void Dispatcher::confirm(const Outgoing& outgoing) {
-    if (outgoing.plain) return;
+    if (outgoing.plain) {
+        if (outgoing.plain_settled) outgoing.plain_settled(Outcome<void>{boost::system::in_place_value});
+        return;
+    }
     confirmed_.push_back(outgoing.command.place);
     if (flush_is_posted_) return;
     flush_is_posted_ = true;

@@ -26,8 +26,8 @@ public:
 
     void set_secret(std::string secret) { secret_ = std::move(secret); }
     void add(std::vector<runtime::OutgoingCommand> commands);
-    // A dead letter without a run, as it was.
-    void add_plain(amqp::client::Publication publication);
+    // A dead letter without a run, as it was; tells when the broker has it, or will not take it.
+    void add_plain(amqp::client::Publication publication, std::function<void(Outcome<void>)> settled);
     // May be null: there is no connection now.
     void use(std::shared_ptr<amqp::client::Publisher> publisher);
 
@@ -42,11 +42,13 @@ private:
     struct Outgoing {
         runtime::OutgoingCommand command;
         std::optional<amqp::client::Publication> plain;
+        std::function<void(Outcome<void>)> plain_settled;
     };
 
     void publish_next(amqp::client::Publisher& publisher);
     void settled(const amqp::client::Settled& settled);
     void cannot_be_sent(const Outgoing& outgoing, const std::string& why);
+    void refuse_plain(const Outgoing& outgoing, const std::string& why);
     void confirm(const Outgoing& outgoing);
     void flush_confirms();
     std::optional<amqp::client::Publication> publication_of(const core::Command& command,

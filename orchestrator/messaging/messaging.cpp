@@ -97,11 +97,18 @@ void Messaging::take(Routes& routes) {
     routes_changed_.set();
 }
 
-void Messaging::take(runtime::DeadLetter& letter) {
-    if (auto publication = publication_from(letter.message))
-        dispatcher_.add_plain(std::move(*publication));
-    else
-        log::error("messaging", "a dead letter cannot be published again", {{"id", letter.id}});
+void Messaging::take(Again& again) {
+    auto publication = publication_from(again.letter.message);
+    if (!publication)
+        return again.settled(Failure{make_error_code(runtime::EngineErrc::refused),
+                                     fmt::format("what is kept of dead letter {} is no message; drop it",
+                                                 again.letter.id)});
+    // Who redrives after a crash sends it a second time: the receiver can tell by the id.
+    if (!publication->properties.message_id)
+        publication->properties.message_id = fmt::format("baton-dead-{}", again.letter.id);
+    publication->properties.delivery_mode = std::uint8_t{2}; // it was on disk until now
+    publication->mandatory = true; // no queue takes it: then it stays a dead letter
+    dispatcher_.add_plain(std::move(*publication), std::move(again.settled));
 }
 
 void Messaging::take(Call& call) {

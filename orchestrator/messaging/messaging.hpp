@@ -45,6 +45,12 @@ struct Call {
     std::function<void(Outcome<std::pair<bool, std::string>>)> reply;
 };
 
+// A dead letter without a run, to be published once more.
+struct Again {
+    runtime::DeadLetter letter;
+    std::function<void(Outcome<void>)> settled;
+};
+
 class Messaging {
 public:
     Messaging(net::asio::any_io_executor executor, MessagingOptions options, const Clock& clock,
@@ -54,7 +60,7 @@ public:
     void set_secret(std::string secret) { inbox_.put({std::move(secret)}); }
     void tell(runtime::Told told) { inbox_.put({std::move(told)}); }
     void declare(std::vector<std::string> routes) { inbox_.put({Routes{std::move(routes)}}); }
-    void republish(runtime::DeadLetter letter) { inbox_.put({std::move(letter)}); }
+    void republish(Again again) { inbox_.put({std::move(again)}); }
     void call(Call call) { inbox_.put({std::move(call)}); }
     bool is_connected() const { return connected_.value() != 0; }
 
@@ -69,13 +75,13 @@ private:
     struct Routes {
         std::vector<std::string> all;
     };
-    using Incoming = std::variant<std::string, runtime::Told, Routes, runtime::DeadLetter, Call>;
+    using Incoming = std::variant<std::string, runtime::Told, Routes, Again, Call>;
 
     void take_incoming();
     void take(std::string& secret);
     void take(runtime::Told& told);
     void take(Routes& routes);
-    void take(runtime::DeadLetter& letter);
+    void take(Again& again);
     void take(Call& call);
 
     net::Awaitable<Outcome<void>> prepare(amqp::client::Connection& connection);

@@ -111,7 +111,7 @@ void Engine::retry(std::string run_id, Reply<RunChanged> reply) {
 }
 
 void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply) {
-    body_->mailbox.put({RedriveItem{dead_letter_id, std::move(reply), {}}});
+    body_->mailbox.put({RedriveItem{dead_letter_id, std::move(reply), {}, false}});
 }
 
 void Engine::drop(std::uint64_t dead_letter_id, Reply<void> reply) {

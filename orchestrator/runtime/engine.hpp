@@ -142,8 +142,9 @@ struct EngineSinks {
     // The routes (task types) that need a queue; called with all of them at start and after every
     // deploy that adds one, before the first command for it.
     std::function<void(std::vector<std::string> routes)> declare{};
-    // Where message-less dead letters go when they are redriven: to be published again as they were.
-    std::function<void(DeadLetter)> republish{};
+    // Where dead letters without a run go when they are redriven: to be published again as they were.
+    // `settled` is to be called, on any thread, when the broker has the message for good, or will not.
+    std::function<void(DeadLetter, std::function<void(Outcome<void>)> settled)> republish{};
 };
 
 // Readable at any time, from any thread.

@@ -39,6 +39,7 @@ struct RedriveItem {
     std::uint64_t id = 0;
     Reply<void> reply;
     std::optional<DeadLetter> letter;
+    bool is_published = false; // a letter without a run: the broker has its message again
 };
 struct DropItem {
     std::uint64_t id = 0;
@@ -88,7 +89,7 @@ struct Work {
     std::vector<CachedRun*> touched;
     std::set<std::pair<std::string, std::string>> start_keys;
     Batch batch;
-    std::vector<DeadLetter> republished;
+    std::vector<RedriveItem> republished; // to be published, and marked when the broker has them
 };
 
 struct Engine::Body {
@@ -128,6 +129,7 @@ struct Engine::Body {
     Told tell_of(Work& work, const std::set<std::string>& gone);
     void note_dispatch(CachedRun& cached, const core::DispatchTask& task);
     void finish(Item& item, Told& told, const Committed& committed);
+    void publish_again(RedriveItem redrive);
     void duplicate_start(StartItem& start, const DuplicateStart& duplicate);
     void wake_watches(const std::vector<RunChanged>& changes);
 

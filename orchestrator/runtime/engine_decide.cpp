@@ -204,8 +204,12 @@ void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
     if (item.refusal) return;
     const DeadLetter& letter = *redrive.letter;
     if (letter.run_id.empty()) {
-        work.batch.redriven_dead_letters.push_back(letter.id);
-        work.republished.push_back(letter);
+        // Publish, confirm, then mark: a crash in between leaves the letter open, and a second message has
+        // the same id as the first.
+        if (redrive.is_published)
+            work.batch.redriven_dead_letters.push_back(letter.id);
+        else
+            work.republished.push_back(redrive);
         return;
     }
     core::TaskRevived event{letter.step, false};

@@ -42,9 +42,8 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
             alarms.set(run_id, work.now);
     if (sinks.tell && (!told.commands.empty() || !told.settled.empty()))
         sinks.tell(std::move(told));
-    if (sinks.republish)
-        for (DeadLetter& letter : work.republished)
-            sinks.republish(std::move(letter));
+    for (RedriveItem& redrive : work.republished)
+        publish_again(std::move(redrive));
 
     std::vector<RunChanged> changes;
     for (CachedRun* cached : work.touched) {
@@ -157,7 +156,10 @@ void Engine::Body::finish(Item& item, Told& told, const Committed& committed) {
                    },
                    [&](CancelItem& one) { answer(one.reply, one.run_id); },
                    [&](RetryItem& one) { answer(one.reply, one.run_id); },
-                   [&](RedriveItem& one) { answer_done(one.reply); },
+                   [&](RedriveItem& one) {
+                       const bool waits = one.letter && one.letter->run_id.empty() && !one.is_published;
+                       if (!waits || item.refusal) answer_done(one.reply);
+                   },
                    [&](DropItem& one) { answer_done(one.reply); },
                    [&](WatchItem& one) {
                        if (item.refusal) return one.reply(*item.refusal);
@@ -178,6 +180,18 @@ void Engine::Body::finish(Item& item, Told& told, const Committed& committed) {
                    [](DepthItem&) {},
                },
                item.body);
+}
+
+void Engine::Body::publish_again(RedriveItem redrive) {
+    if (!sinks.republish) return;
+    DeadLetter letter = *redrive.letter;
+    sinks.republish(std::move(letter), [this, id = redrive.id, reply = std::move(redrive.reply)](
+                                           const Outcome<void>& settled) {
+        if (settled)
+            mailbox.put({RedriveItem{id, reply, {}, true}});
+        else if (reply)
+            reply(settled);
+    });
 }
 
 void Engine::Body::duplicate_start(StartItem& start, const DuplicateStart& duplicate) {

@@ -63,7 +63,16 @@ struct Process {
                           for (const auto handle : one.settled)
                               settled.push_back(handle);
                       },
-                  .declare = [this](std::vector<std::string> all) { routes = std::move(all); }}) {}
+                  .declare = [this](std::vector<std::string> all) { routes = std::move(all); },
+                  .republish =
+                      [this](DeadLetter letter, std::function<void(Outcome<void>)> done) {
+                          republished.push_back({std::move(letter), std::move(done)});
+                      }}) {}
+
+    struct Republished {
+        DeadLetter letter;
+        std::function<void(Outcome<void>)> settled;
+    };
 
     static EngineOptions options(std::uint64_t seed) {
         EngineOptions made;
@@ -123,6 +132,7 @@ struct Process {
     std::vector<OutgoingCommand> commands;
     std::vector<DeliveryHandle> settled;
     std::vector<std::string> routes;
+    std::vector<Republished> republished;
     Engine engine;
 };
 
@@ -642,6 +652,38 @@ TEST_F(EngineTest, ADeadTaskBecomesADeadLetterAndIsRedriven) {
     process.engine.redrive(77, [&](Outcome<void> one) { refusal += "|" + one.error().detail; });
     process.work();
     EXPECT_EQ(refusal, "the dead letter is settled already|there is no dead letter 77; baton dead list shows them");
+}
+
+TEST_F(EngineTest, AMessageOfNoRunIsMarkedWhenTheBrokerHasItAgainAndNotBefore) {
+    DeadLetter letter;
+    letter.message = R"({"body":"aGVsbG8="})";
+    process.engine.add_dead_letter({letter, {}});
+    process.work();
+    std::vector<std::string> answers;
+    const auto redrive = [&] {
+        process.engine.redrive(1, [&](Outcome<void> one) {
+            answers.push_back(one ? "done" : one.error().detail);
+        });
+        process.work();
+    };
+
+    redrive();
+    ASSERT_THAT(process.republished, SizeIs(1));
+    EXPECT_EQ(process.republished[0].letter.message, letter.message);
+    EXPECT_EQ(database.dead_letters[0].state, DeadLetterState::open);
+    EXPECT_THAT(answers, IsEmpty());
+
+    process.republished[0].settled(Failure{make_error_code(EngineErrc::refused), "no queue takes it"});
+    process.work();
+    EXPECT_THAT(answers, ElementsAre("no queue takes it"));
+    EXPECT_EQ(database.dead_letters[0].state, DeadLetterState::open);
+
+    redrive();
+    ASSERT_THAT(process.republished, SizeIs(2));
+    process.republished[1].settled(Outcome<void>{boost::system::in_place_value});
+    process.work();
+    EXPECT_THAT(answers, ElementsAre("no queue takes it", "done"));
+    EXPECT_EQ(database.dead_letters[0].state, DeadLetterState::redriven);
 }
 
 TEST_F(EngineTest, ADeadLetterIsDroppedOnceAndAnUnknownOneIsRefused) {

@@ -1,0 +1,103 @@
+"""Dead letters that belong to no run, sent again: a message is in its queue or still a dead letter,
+whatever kills the server in between."""
+import contextlib
+import threading
+import unittest
+
+import pika
+
+import baton
+
+QUEUE = "baton.task.redrive.x"
+WORKFLOW = 'workflow = "w"\n[[step]]\nid = "a"\ntask = "redrive.x"\n'
+
+
+class RedriveTest(unittest.TestCase):
+    def setUp(self):
+        self.server = baton.Server().start()
+        self.addCleanup(self.server.close)
+        path = self.server.home / "w.toml"
+        path.write_text(WORKFLOW)
+        self.server.baton("deploy", str(path), check=0)
+
+    @contextlib.contextmanager
+    def channel(self):
+        connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
+        try:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            yield channel
+        finally:
+            connection.close()
+
+    def make_letters(self, bodies):
+        with self.channel() as channel:
+            for body in bodies:
+                channel.basic_publish("", QUEUE, body, pika.BasicProperties())
+            for _ in bodies:
+                method, _, _ = channel.basic_get(QUEUE)
+                channel.basic_reject(method.delivery_tag, requeue=False)
+        baton.wait_for(lambda: len(self.letters()) == len(bodies), "the rejected messages are dead letters")
+        return self.letters()
+
+    def letters(self):
+        newest_first = self.server.http_json(self.server.http, "/api/dead?limit=1000")
+        return newest_first[::-1]
+
+    def redrive(self, letter):
+        return self.server.http_json(self.server.http, f"/api/dead/{letter['id']}/redrive", {}, method="POST")
+
+    def queued(self):
+        found = []
+        with self.channel() as channel:
+            while True:
+                method, properties, body = channel.basic_get(QUEUE, auto_ack=True)
+                if method is None:
+                    return found
+                found.append((body, properties))
+
+    def test_nothing_is_lost_when_the_server_is_killed_while_it_sends_again(self):
+        for stop in (0.02, 0.05, 0.1):
+            with self.subTest(stop=stop):
+                bodies = [b"m%d" % n for n in range(40)]
+                letters = self.make_letters(bodies)
+                killer = threading.Timer(stop, self.server.kill)
+                killer.start()
+                for letter in letters:
+                    try:
+                        self.redrive(letter)
+                    except OSError:
+                        break
+                killer.join()
+                self.server.start()
+
+                still_open = {letter["id"] for letter in self.letters()}
+                queued = self.queued()
+                missing = [letter["id"] for letter, body in zip(letters, bodies)
+                           if letter["id"] not in still_open and body not in [one for one, _ in queued]]
+                self.assertEqual(missing, [])
+                ids = [properties.message_id for _, properties in queued]
+                self.assertTrue(all(ids) and len(set(ids)) == len({body for body, _ in queued}),
+                                "a double carries the id of the first")
+                for letter in self.letters():
+                    self.server.http_json(self.server.http, f"/api/dead/{letter['id']}", method="DELETE")
+
+    def test_a_message_whose_queue_is_gone_stays_a_dead_letter(self):
+        with self.channel() as channel:
+            channel.queue_declare("own", arguments={
+                "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "baton.dead"})
+            channel.basic_publish("", "own", b"hello")
+            method, _, _ = channel.basic_get("own")
+            channel.basic_reject(method.delivery_tag, requeue=False)
+            baton.wait_for(self.letters, "the rejected message is a dead letter")
+            channel.queue_delete("own")
+
+        answer = self.server.baton("dead", "redrive", str(self.letters()[0]["id"]))
+
+        self.assertNotEqual(answer.returncode, 0)
+        self.assertIn("no queue takes it any more", answer.stderr)
+        self.assertEqual(len(self.letters()), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
