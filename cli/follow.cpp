@@ -41,6 +41,18 @@ bool is_closed(std::string_view status) {
 void watch_interrupts() { std::signal(SIGINT, count_interrupt); }
 bool was_interrupted() { return interrupts > 0; }
 
+std::string request_text(const json::object& fact) {
+    const auto word = member(fact, "fact");
+    std::string text = word == "run_started" ? "started"
+                       : word == "cancel_requested" ? "cancel requested"
+                       : word == "retry_requested" ? "retry requested"
+                       : word == "step_revived" ? (fact.contains("undo") ? "undo " : "") + member(fact, "step") + " redriven"
+                                                : word;
+    if (const auto actor = member(fact, "actor"); !actor.empty()) text += " by " + actor;
+    if (const auto reason = member(fact, "text"); !reason.empty()) text += ": " + reason;
+    return text;
+}
+
 std::string Narrator::tell(const json::value& entry) {
     std::string lines;
     const auto at = micros_from(member(entry, "at"));
@@ -79,7 +91,8 @@ std::string Narrator::tell_fact(const json::object& fact, std::int64_t at) {
     if (word == "error_caught") return line(Colour::yellow, "!", "caught " + detail_of(fact));
     if (word == "step_dead") return line(Colour::red, "✗", fmt::format("gave up ({}): {}", member(fact, "reason"), detail_of(fact)));
     if (word == "late_result") return line(Colour::dim, "-", "a late result was ignored");
-    if (word == "cancel_requested") return fmt::format("  {} cancel requested\n", paint(Colour::yellow, "!"));
+    if (word == "cancel_requested" || word == "retry_requested" || word == "step_revived")
+        return fmt::format("  {} {}\n", paint(Colour::yellow, "!"), request_text(fact));
     if (word == "run_status" && member(fact, "status") == "compensating")
         return fmt::format("  {} undoing what was done, newest first\n", paint(Colour::blue, "↶"));
     return {};

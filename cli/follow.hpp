@@ -27,6 +27,9 @@ private:
     std::map<std::string, std::int64_t> dispatched_at_; // by step
 };
 
+// A fact somebody asked for, in words: "cancel requested by ada: wrong person".
+std::string request_text(const boost::json::object& fact);
+
 // True once for each Ctrl-C since watch_interrupts(); then a second Ctrl-C ends the process.
 void watch_interrupts();
 bool was_interrupted();

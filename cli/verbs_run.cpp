@@ -331,6 +331,19 @@ void print_step(const json::value& step) {
     if (const auto output = member(step, "output"); !output.empty()) fmt::print("  result  {}\n", output);
 }
 
+// Who asked for what, one line each, the start first.
+void print_requests(const json::value& details) {
+    for (const auto& entry : details.as_object().at("history").as_array()) {
+        const auto* facts = entry.as_object().at("facts").if_array();
+        if (facts == nullptr) continue;
+        for (const auto& fact : *facts) {
+            const auto* object = fact.if_object();
+            if (object != nullptr && object->contains("actor"))
+                fmt::print("asked   {}  {}\n", local_time(member(entry, "at")), request_text(*object));
+        }
+    }
+}
+
 void show_run(Session& session, const std::string& run, bool as_json) {
     Api api(session.environment);
     const auto details = expect(session, api.get("/api/runs/" + encoded(run)));
@@ -343,7 +356,9 @@ void show_run(Session& session, const std::string& run, bool as_json) {
     if (const auto closed = member(*details, "closed_at"); !closed.empty())
         fmt::print("  closed {}  took {}", local_time(closed),
                    duration_text(micros_from(closed) - micros_from(member(*details, "started_at"))));
-    fmt::print("\ninput   {}\n", member(*details, "input"));
+    fmt::print("\n");
+    print_requests(*details);
+    fmt::print("input   {}\n", member(*details, "input"));
     for (const auto& step : details->as_object().at("steps").as_array()) print_step(step);
     if (const auto error = member(*details, "error"); !error.empty()) fmt::print("\n{}\n", paint(Colour::red, error));
     if (const auto output = member(*details, "output"); !output.empty()) fmt::print("\noutput  {}\n", output);

@@ -135,6 +135,7 @@ private:
         start.workflow = text_member(*body, "workflow");
         start.key = text_member(*body, "key");
         start.fallback_key = text_member(*body, "fallback_key");
+        start.actor = as_utf8(request.login.user);
         if (const auto* input = body->if_contains("input")) start.input = json::serialize(*input);
         if (const auto* version = body->if_contains("version")) {
             ErrorCode error;
@@ -234,15 +235,17 @@ private:
         auto id = co_await full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         const auto reason = text_member(*body, "reason");
+        const auto actor = as_utf8(request.login.user);
         co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
-            request_limit, [this, &id, reason](auto callback) { parts_->engine->cancel(*id, reason, callback); }));
+            request_limit, [this, &id, reason, actor](auto callback) { parts_->engine->cancel(*id, reason, callback, actor); }));
     }
 
-    awaitable<Response> retry_run(Request, Parameters parameters) {
+    awaitable<Response> retry_run(Request request, Parameters parameters) {
+        const auto actor = as_utf8(request.login.user);
         auto id = co_await full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
-            request_limit, [this, &id](auto callback) { parts_->engine->retry(*id, callback); }));
+            request_limit, [this, &id, actor](auto callback) { parts_->engine->retry(*id, callback, actor); }));
     }
 
     awaitable<Response> count_runs(Request, Parameters) {

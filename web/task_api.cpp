@@ -87,11 +87,12 @@ private:
         return reply(200, out);
     }
 
-    awaitable<Response> redrive_dead(Request, Parameters parameters) {
+    awaitable<Response> redrive_dead(Request request, Parameters parameters) {
+        const auto actor = as_utf8(request.login.user);
         const auto id = number_from<std::uint64_t>(parameters.at("id"));
         if (!id) co_return no_dead_letter(parameters.at("id"));
         co_return done_reply(co_await await_reply<Outcome<void>>(
-            request_limit, [this, id](auto callback) { parts_->engine->redrive(*id, callback); }));
+            request_limit, [this, id, actor](auto callback) { parts_->engine->redrive(*id, callback, actor); }));
     }
 
     awaitable<Response> drop_dead(Request, Parameters parameters) {

@@ -126,6 +126,7 @@ void append(std::string& out, const Fact& fact) {
     }
     members.text("task", fact.task);
     members.text("worker", fact.worker);
+    members.text("actor", fact.actor);
     if (!fact.error.is_null()) members.json("error", fact.error);
     members.text(fact.kind == FactKind::step_dead ? "reason" : "text", fact.text);
     members.close();
@@ -200,6 +201,7 @@ std::optional<Fact> fact_from(const boost::json::object& object) {
     if (const auto status = run_status_from(text_in(object, "status"))) fact.status = *status;
     fact.task = text_in(object, "task");
     fact.worker = text_in(object, "worker");
+    fact.actor = text_in(object, "actor");
     fact.text = text_in(object, *kind == FactKind::step_dead ? "reason" : "text");
     fact.input = json_in(object, "input");
     fact.output = json_in(object, "output");

@@ -27,7 +27,8 @@
 //   cancel_requested text
 //   retry_requested
 //
-// Times are texts in RFC 3339. Readers must ignore members and facts they do not know.
+// The first fact of what a person asked for also has actor: the user who asked. Times are texts in
+// RFC 3339. Readers must ignore members and facts they do not know.
 #pragma once
 
 #include "base/clock.hpp"
@@ -75,6 +76,7 @@ struct Fact {
     std::string task;   // route
     std::string worker;
     std::string text; // reason
+    std::string actor; // the user who asked for it; empty: nobody did
     Document input;
     Document output;
     Document error;          // problem as an object; null: none

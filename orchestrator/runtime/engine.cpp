@@ -102,16 +102,17 @@ void Engine::start_run(StartRequest request, Reply<Started> reply) {
     body_->mailbox.put({StartItem{std::move(request), std::move(reply), {}}});
 }
 
-void Engine::cancel(std::string run_id, std::string reason, Reply<RunChanged> reply) {
-    body_->mailbox.put({CancelItem{std::move(run_id), std::move(reason), std::move(reply)}});
+void Engine::cancel(std::string run_id, std::string reason, Reply<RunChanged> reply,
+                    std::string actor) {
+    body_->mailbox.put({CancelItem{std::move(run_id), std::move(reason), std::move(reply), std::move(actor)}});
 }
 
-void Engine::retry(std::string run_id, Reply<RunChanged> reply) {
-    body_->mailbox.put({RetryItem{std::move(run_id), std::move(reply)}});
+void Engine::retry(std::string run_id, Reply<RunChanged> reply, std::string actor) {
+    body_->mailbox.put({RetryItem{std::move(run_id), std::move(reply), std::move(actor)}});
 }
 
-void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply) {
-    body_->mailbox.put({RedriveItem{dead_letter_id, std::move(reply), {}, false}});
+void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor) {
+    body_->mailbox.put({RedriveItem{dead_letter_id, std::move(reply), {}, false, std::move(actor)}});
 }
 
 void Engine::drop(std::uint64_t dead_letter_id, Reply<void> reply) {

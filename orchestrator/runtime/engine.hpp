@@ -85,6 +85,7 @@ struct StartRequest {
     std::string input;                // JSON text; empty: {}
     std::string key;                  // idempotency; empty: the workflow's own key, if it has one
     std::string fallback_key{};       // else this one: makes a repeated request harmless
+    std::string actor{};              // the user who asks, for the history
     std::shared_ptr<Claim> claim{};   // of who asks and may withdraw; named by the run's id. None: never
 };
 struct Started {
@@ -190,12 +191,13 @@ public:
     // this route that nobody has started yet stand still: waiting in a queue is not working.
     void queue_depths(std::vector<std::pair<std::string, std::uint64_t>> waiting);
 
-    // Requests. The reply comes when the change is durable.
+    // Requests. The reply comes when the change is durable. `actor` is the user who asks; the history
+    // keeps the name with the first fact of what it led to.
     void start_run(StartRequest request, Reply<Started> reply);
-    void cancel(std::string run_id, std::string reason, Reply<RunChanged> reply);
-    void retry(std::string run_id, Reply<RunChanged> reply);
+    void cancel(std::string run_id, std::string reason, Reply<RunChanged> reply, std::string actor = {});
+    void retry(std::string run_id, Reply<RunChanged> reply, std::string actor = {});
     // Both refuse a dead letter that is not there or not open any more.
-    void redrive(std::uint64_t dead_letter_id, Reply<void> reply);
+    void redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor = {});
     void drop(std::uint64_t dead_letter_id, Reply<void> reply);
     // Compiles, saves as the next version and makes it live.
     void deploy(std::string source, std::string file_name, Reply<Deployed> reply);

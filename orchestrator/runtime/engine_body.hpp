@@ -30,16 +30,19 @@ struct CancelItem {
     std::string run_id;
     std::string reason;
     Reply<RunChanged> reply;
+    std::string actor{};
 };
 struct RetryItem {
     std::string run_id;
     Reply<RunChanged> reply;
+    std::string actor{};
 };
 struct RedriveItem {
     std::uint64_t id = 0;
     Reply<void> reply;
     std::optional<DeadLetter> letter;
     bool is_published = false; // a letter without a run: the broker has its message again
+    std::string actor{};
 };
 struct DropItem {
     std::uint64_t id = 0;
@@ -150,8 +153,11 @@ struct Engine::Body {
     void decide(Work& work, Item& item, ConfirmItem& confirm);
     void decide(Work& work, Item& item, DepthItem& depth);
     void ring(Work& work, const std::string& run_id);
-    core::Transition advance(Work& work, CachedRun& cached, const core::Event& event);
-    void ask(Work& work, Item& item, const std::string& run_id, const core::Event& event);
+    // `actor`: the user who asked for this; empty where nobody did.
+    core::Transition advance(Work& work, CachedRun& cached, const core::Event& event,
+                             const std::string& actor = {});
+    void ask(Work& work, Item& item, const std::string& run_id, const core::Event& event,
+             const std::string& actor);
     CachedRun* find_or_refuse(Item& item, const std::string& run_id);
     void hold_clocks(CachedRun& cached, Time now);
     std::string new_run_id(Time now);

@@ -35,13 +35,15 @@ void Engine::Body::decide(Work& work) {
         std::visit([&](auto& body) { decide(work, item, body); }, item.body);
 }
 
-core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core::Event& event) {
+core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core::Event& event,
+                                       const std::string& actor) {
     if (!cached.is_touched) {
         cached.is_touched = true;
         work.touched.push_back(&cached);
     }
     metrics.events.add();
     core::Transition made = core::advance(*cached.workflow, cached.run, event, work.now);
+    if (!made.facts.empty()) made.facts.front().actor = actor;
     const auto append = [](auto& to, auto& from) {
         to.insert(to.end(), std::make_move_iterator(from.begin()),
                   std::make_move_iterator(from.end()));
@@ -64,10 +66,10 @@ CachedRun* Engine::Body::find_or_refuse(Item& item, const std::string& run_id) {
 }
 
 void Engine::Body::ask(Work& work, Item& item, const std::string& run_id,
-                       const core::Event& event) {
+                       const core::Event& event, const std::string& actor) {
     CachedRun* cached = find_or_refuse(item, run_id);
     if (!cached) return;
-    const core::Transition made = advance(work, *cached, event);
+    const core::Transition made = advance(work, *cached, event, actor);
     if (made.refusal.empty())
         item.run_id = run_id;
     else
@@ -174,15 +176,15 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     fresh.created = std::move(created);
     CachedRun& cached = cache.insert(std::move(fresh));
     item.run_id = start.run_id;
-    advance(work, cached, core::RunStarted{checked.input});
+    advance(work, cached, core::RunStarted{checked.input}, start.request.actor);
 }
 
 void Engine::Body::decide(Work& work, Item& item, CancelItem& cancel) {
-    ask(work, item, cancel.run_id, core::CancelRequested{cancel.reason});
+    ask(work, item, cancel.run_id, core::CancelRequested{cancel.reason}, cancel.actor);
 }
 
 void Engine::Body::decide(Work& work, Item& item, RetryItem& retry) {
-    ask(work, item, retry.run_id, core::RunRetried{});
+    ask(work, item, retry.run_id, core::RunRetried{}, retry.actor);
 }
 
 namespace {
@@ -217,7 +219,7 @@ void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
         event.step.resize(event.step.size() - 5);
         event.undo = true;
     }
-    ask(work, item, letter.run_id, event);
+    ask(work, item, letter.run_id, event, redrive.actor);
 }
 
 void Engine::Body::decide(Work& work, Item& item, DropItem& drop) {

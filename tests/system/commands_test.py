@@ -220,6 +220,23 @@ class ApiTest(baton.ServerTest):
             for name in folders + files:
                 self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o077, 0, name)
 
+    def test_a_run_says_who_asked_for_what(self):
+        path = self.server.home / "waits.toml"
+        path.write_text('workflow = "waits"\n[[step]]\nid = "a"\ntask = "nobody.works"\n')
+        self.server.baton("deploy", str(path), check=0)
+        run = self.server.baton("run", "waits", "--detach", check=0).stdout.strip()
+        asked = subprocess.run([baton.EXE, "cancel", run, "--reason", "wrong\x1b[31m person"],
+                               env=dict(self.server.env, BATON_USER="yet", BATON_PASSWORD="asdfasdf"),
+                               capture_output=True, text=True, timeout=60)
+        self.assertEqual(asked.returncode, 0, asked.stderr)
+
+        details = self.server.json("show", run)
+        asked = [(fact["fact"], fact["actor"]) for row in details["history"] for fact in row["facts"] if "actor" in fact]
+        self.assertEqual(asked, [("run_started", "guest"), ("cancel_requested", "yet")])
+        shown = self.server.baton("show", run, check=0).stdout
+        self.assertRegex(shown, r"asked .* started by guest\n")
+        self.assertRegex(shown, r"asked .* cancel requested by yet: wrong\\x1b\[31m person\n")
+
     def test_the_api_needs_a_user_of_the_broker(self):
         self.assertEqual(self.status_of("/api/runs")[0], 200)
         self.assertEqual(self.status_of("/api/runs", "yet", "asdfasdf")[0], 200)

@@ -2,10 +2,12 @@
 // the store, other owners, alarms, idempotent starts, dead letters.
 #include "orchestrator/definition/catalog.hpp"
 #include "orchestrator/definition/loader.hpp"
+#include "orchestrator/core/fact.hpp"
 #include "orchestrator/runtime/engine.hpp"
 #include "tests/support/sim_clock.hpp"
 #include "tests/support/sim_store.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -753,6 +755,31 @@ TEST_F(EngineTest, CancelAndRetryAnswerWhenTheyAreDurable) {
                 ElementsAre("cancelled", "the run is cancelled already",
                             "the run is cancelled; only a failed, timed out or paused run can be "
                             "retried"));
+}
+
+TEST_F(EngineTest, TheHistoryKeepsWhoAskedForIt) {
+    process.deploy(two_steps);
+    std::string run;
+    process.engine.start_run({.workflow = "two-steps", .input = R"({"name":"ada"})", .key = {}, .actor = "alice"},
+                             [&](Outcome<Started> one) { run = one->run_id; });
+    process.work();
+    core::Problem problem;
+    problem.retryable = false;
+    process.engine.report({{run, core::TaskFailed{{"first", false, 1}, problem}, 1}});
+    process.work();
+    process.engine.redrive(1, [](Outcome<void> one) { EXPECT_TRUE(one); }, "bob");
+    process.work();
+    process.engine.cancel(run, "why not", [](const Outcome<RunChanged>& one) { EXPECT_TRUE(one); }, "carol");
+    process.work();
+
+    std::string asked;
+    const auto history = process.store.history_above(0, 0, 100).value();
+    for (const auto& row : history) {
+        const auto facts = core::facts_from_json(row.events).value();
+        for (const auto& fact : facts)
+            if (!fact.actor.empty()) asked += fmt::format("{} {}\n", core::word_of(fact.kind), fact.actor);
+    }
+    EXPECT_EQ(asked, "run_started alice\nstep_revived bob\ncancel_requested carol\n");
 }
 
 TEST_F(EngineTest, WhoeverWaitsWhenItStopsIsTold) {
