@@ -413,7 +413,7 @@ void add_run_verbs(CLI::App& app, Session& session) {
         std::vector<std::string> files;
         std::string workflow, status, id, reason, task, with = "{}", limit_text = "5s";
         unsigned limit = 50;
-        bool as_json = false;
+        bool as_json = false, now = false;
     };
     auto values = std::make_shared<Values>();
     const auto json_flag = [values](CLI::App* verb) { verb->add_flag("--json", values->as_json, "Print JSON for scripts"); };
@@ -478,11 +478,15 @@ void add_run_verbs(CLI::App& app, Session& session) {
         change_run(session, values->id, "cancel", json::object{{"reason", values->reason}}, values->as_json);
     });
 
-    auto* retrying = app.add_subcommand("retry", "Let a failed run go on from where it failed");
+    auto* retrying = app.add_subcommand("retry", "Let a failed run go on from where it failed, or hurry one that waits");
     retrying->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
     json_flag(retrying);
-    retrying->footer("Example:\n  baton retry 0193a5c2");
-    retrying->callback([&session, values] { change_run(session, values->id, "retry", {}, values->as_json); });
+    retrying->add_flag("--now", values->now, "In a run that goes on: make the attempts that wait for their time at once");
+    retrying->footer("Examples:\n  baton retry 0193a5c2          after its cause is mended\n"
+                     "  baton retry 0193a5c2 --now    the target is back; do not wait for the next attempt");
+    retrying->callback([&session, values] {
+        change_run(session, values->id, "retry", values->now ? json::object{{"now", true}} : json::object{}, values->as_json);
+    });
 
     auto* calling = app.add_subcommand("call", "Call one task of a worker, without a workflow");
     calling->add_option("TASK", values->task, "Task type, for example mail.send")->required();

@@ -1,11 +1,15 @@
 // Reading and spending faults.
 #include "sandbox/faults.hpp"
 
+#include "base/suggest.hpp"
+
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
+#include <set>
 #include <utility>
 
 namespace baton::sandbox {
@@ -92,7 +96,35 @@ std::string_view name_of(Fault::Mode mode) {
 
 } // namespace
 
-Outcome<void> Faults::set(std::string_view text) {
+namespace {
+
+// The operations of the same family, or all families: what somebody who mistyped looks for.
+std::string known_like(std::string_view name, const std::vector<std::string_view>& operations) {
+    const std::string family(name.substr(0, name.find('.')));
+    std::set<std::string> relatives;
+    std::set<std::string> families;
+    for (const std::string_view operation : operations) {
+        const std::string theirs(operation.substr(0, operation.find('.')));
+        families.insert(theirs + ".*");
+        if (theirs == family) relatives.emplace(operation);
+    }
+    if (relatives.empty()) return fmt::format("known are {}, and each call by its name", fmt::join(families, ", "));
+    return fmt::format("known are {}, {}.*", fmt::join(relatives, ", "), family);
+}
+
+Outcome<void> check_name(std::string_view name, const std::vector<std::string_view>& operations) {
+    if (name == "*") return {};
+    for (const std::string_view operation : operations) {
+        if (name == operation) return {};
+        if (name.ends_with(".*") && operation.starts_with(name.substr(0, name.size() - 1))) return {};
+    }
+    return bad(fmt::format("the sandbox has no call '{}'{}; {}", name, did_you_mean(name, operations),
+                           known_like(name, operations)));
+}
+
+} // namespace
+
+Outcome<void> Faults::set(std::string_view text, const std::vector<std::string_view>& operations) {
     ErrorCode code;
     const json::value value = json::parse(text, code);
     if (code || !value.is_object())
@@ -100,6 +132,7 @@ Outcome<void> Faults::set(std::string_view text) {
     auto next = faults_;
     for (const auto& member : value.get_object()) {
         const std::string name(member.key());
+        BATON_TRY(check_name(name, operations));
         if (member.value().is_null()) {
             next.erase(name);
             continue;

@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace baton::sandbox {
 
@@ -35,8 +36,9 @@ struct Fault {
 
 class Faults {
 public:
-    // The text is a JSON object as above; all of it is taken or none.
-    Outcome<void> set(std::string_view text);
+    // The text is a JSON object as above; all of it is taken or none. A name that is neither one of the
+    // `operations`, nor a family of them, nor "*" would never strike, and is refused.
+    Outcome<void> set(std::string_view text, const std::vector<std::string_view>& operations);
     void clear() { faults_.clear(); }
 
     // The fault for this call, if any, counted down: "slack.invite" before "slack.*" before "*".

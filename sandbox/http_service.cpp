@@ -3,6 +3,7 @@
 #include "sandbox/http_service.hpp"
 
 #include "base/log.hpp"
+#include "sandbox/furnish.hpp"
 #include "sandbox/target.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -85,12 +86,13 @@ Reply own_page(Room& room, const Request& request) {
         return {.status = 200, .body = json::serialize(room.world.snapshot())};
     if (path == "/sandbox/state" && request.method == "DELETE") {
         room.world.clear();
+        furnish(room);
         return {.status = 200, .body = "{}"};
     }
     if (path == "/sandbox/seed" && request.method == "POST") return seed(room, request.body);
     if (path == "/sandbox/faults" && request.method == "POST") {
-        if (const auto set = room.faults.set(request.body); !set)
-            return text_reply(400, set.error().detail);
+        if (const auto set = room.faults.set(request.body, all_operations()); !set)
+            return {.status = 400, .body = json::serialize(json::object{{"reason", set.error().detail}})};
         return {.status = 200, .body = room.faults.to_json()};
     }
     if (path == "/sandbox/faults" && request.method == "DELETE") room.faults.clear();

@@ -19,6 +19,9 @@ struct Options {
     std::string slack_team = "T0SANDBOX";
     std::string smtp_user = "baton@sandbox.invalid";
     std::string smtp_password = "sandbox-smtp-password";
+    // For people who try Baton: the project and the channel that the examples name are there, and mail
+    // may go to anybody, also where some mailboxes of the domain are here.
+    bool is_furnished = false;
     bool smtp_takes_plain = false;           // mail without STARTTLS and AUTH
 };
 

@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/thread.hpp"
 #include "sandbox/certificate.hpp"
+#include "sandbox/furnish.hpp"
 #include "sandbox/http_service.hpp"
 #include "sandbox/smtp_service.hpp"
 
@@ -82,6 +83,7 @@ Outcome<Sandbox> Sandbox::start(Options options) {
         BATON_TRY(write_file(options.certificate_file, certificate.certificate_pem));
     auto service = std::make_unique<Service>(std::move(options), std::move(world),
                                              std::move(certificate));
+    furnish(service->room);
     const Options& settled = service->room.options;
     BATON_TRY(open_port(service->http, settled.address, settled.http_port, "HTTP"));
     BATON_TRY(open_port(service->smtp, settled.address, settled.smtp_port, "SMTP"));

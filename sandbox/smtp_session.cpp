@@ -278,7 +278,7 @@ SmtpSession::Answer SmtpSession::recipient(std::string_view arguments) {
         is_ours = is_ours || key.ends_with("@" + domain);
         exists = exists || (key == address && mailbox.at("active") == 1);
     }
-    if (is_ours && !exists)
+    if (is_ours && !exists && !room_.options.is_furnished)
         return {fmt::format("550 5.1.1 <{}>: Recipient address rejected: User unknown\r\n", address)};
     recipients_.push_back(address);
     return {"250 2.1.5 Ok\r\n"};

@@ -5,12 +5,17 @@
 
 #include "sandbox/room.hpp"
 
+#include <array>
 #include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace baton::sandbox {
+
+// The steps of the dialogue that a fault can spoil.
+inline constexpr std::array<std::string_view, 5> smtp_operations = {"mail.connect", "mail.auth", "mail.from", "mail.rcpt",
+                                                                    "mail.send"};
 
 class SmtpSession {
 public:

@@ -44,6 +44,9 @@ const Target& mailcow_target();
 const Target& redmine_target();
 const Target& slack_target();
 
+// The names of all calls, for faults: the targets' routes and the steps of the mail dialogue.
+std::vector<std::string_view> all_operations();
+
 // "2026-11-21T12:00:00Z": the stand-ins stamp what they store.
 std::string stamp();
 

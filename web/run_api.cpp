@@ -241,11 +241,18 @@ private:
     }
 
     awaitable<Response> retry_run(Request request, Parameters parameters) {
+        auto body = body_of(request);
+        if (!body) co_return problem(400, "bad_request", body.error().detail);
+        if (const auto known = check_members(*body, {}, {"now"}); !known)
+            co_return problem(400, "bad_request", known.error().detail);
+        const auto* now = body->if_contains("now");
+        if (now != nullptr && !now->is_bool()) co_return problem(400, "bad_request", "'now' must be true or false");
+        const bool at_once = now != nullptr && now->get_bool();
         const auto actor = as_utf8(request.login.user);
         auto id = co_await full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
-            request_limit, [this, &id, actor](auto callback) { parts_->engine->retry(*id, callback, actor); }));
+            request_limit, [this, &id, at_once, actor](auto callback) { parts_->engine->retry(*id, at_once, callback, actor); }));
     }
 
     awaitable<Response> count_runs(Request, Parameters) {

@@ -9,7 +9,7 @@ Url url;
 int broker = 0;
 int runs = 3;
 double secs = 5;
-std::string start_cmd, data_dir;
+std::string start_cmd, data_dir, log_file = "/dev/null";
 int uniq = 0;
 std::string name(const std::string &p) { return "bench." + p + "." + std::to_string(getpid()) + "." + std::to_string(uniq++); }
 
@@ -560,7 +560,7 @@ void scenario_backlog(uint64_t n) {
       BenchLock l;
       r["stop_s"] = stop_broker(broker);
       uint64_t t0 = now_ns();
-      broker = spawn_broker(start_cmd, "broker.log");
+      broker = spawn_broker(start_cmd, log_file);
       r["start_s"] = wait_ready(300);
       Conn c;
       c.open(url);
@@ -604,7 +604,7 @@ void scenario_conns() {
     Row r;
     if (!start_cmd.empty()) { // a heap grown by earlier work would hide the cost
       stop_broker(broker);
-      broker = spawn_broker(start_cmd, "broker.log");
+      broker = spawn_broker(start_cmd, log_file);
       wait_ready(300);
       sleep_ms(1000);
     }
@@ -675,7 +675,7 @@ void scenario_start() {
     Row r;
     BenchLock l;
     r["stop_s"] = stop_broker(broker);
-    broker = spawn_broker(start_cmd, "broker.log");
+    broker = spawn_broker(start_cmd, log_file);
     r["start_s"] = wait_ready(300);
     r["start_cpu_s"] = tree_cpu_us(broker) / 1e6;
     sleep_ms(3000);
@@ -725,6 +725,7 @@ int main(int argc, char **argv) {
     else if (k == "--only") which = v;
     else if (k == "--start") start_cmd = v;
     else if (k == "--data") data_dir = v;
+    else if (k == "--log") log_file = v;
     else if (k == "--backlog") backlog = strtoull(v.c_str(), nullptr, 10);
     else if (k == "--limit") limit = strtoull(v.c_str(), nullptr, 10);
     else {
@@ -751,7 +752,7 @@ int main(int argc, char **argv) {
   };
   bool adopt = broker == 0 && !start_cmd.empty();
   if (adopt) {
-    broker = spawn_broker(start_cmd, "broker.log");
+    broker = spawn_broker(start_cmd, log_file);
     wait_ready(120);
     sleep_ms(1000);
   }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace baton::orchestrator::core {
 
@@ -249,7 +250,10 @@ void Advancing::on(const CancelRequested& event) {
     go_on();
 }
 
-void Advancing::on(const RunRetried&) {
+void Advancing::on(const RunRetried& event) {
+    const bool goes_on =
+        run_.status == RunStatus::running || run_.status == RunStatus::compensating;
+    if (event.now && goes_on) return hurry();
     switch (run_.status) {
     case RunStatus::failed:
     case RunStatus::timed_out:
@@ -268,6 +272,24 @@ void Advancing::on(const RunRetried&) {
     }
     note(FactKind::retry_requested);
     reopen();
+    go_on();
+}
+
+void Advancing::hurry() {
+    bool is_noted = false;
+    const auto send_now = [&](StepIndex index, bool undo) {
+        if (!std::exchange(is_noted, true)) note(FactKind::retry_requested);
+        dispatch(index, undo);
+    };
+    for (StepIndex i = 0; i < run_.steps.size(); ++i) {
+        const bool may_start = run_.status == RunStatus::running; // a broken `with` ends it in between
+        if (may_start && state(i).status == StepStatus::backing_off) send_now(i, false);
+        if (state(i).undo == UndoStatus::backing_off) send_now(i, true);
+    }
+    if (!is_noted) {
+        made_.refusal = "no step of the run waits for its next attempt";
+        return;
+    }
     go_on();
 }
 

@@ -39,6 +39,7 @@ private:
     std::optional<Found> find(const AttemptRef& ref);
     void attempt_failed(const AttemptRef& ref, const Problem& problem, const Document& message);
     void ring_step(StepIndex index);
+    void hurry();
 
     // steps.cpp
     void go_on();

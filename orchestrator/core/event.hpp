@@ -76,7 +76,11 @@ struct CancelRequested {
     std::string reason;
 };
 // An operator lets a failed, timed out or paused run go on from where it failed.
-struct RunRetried {};
+struct RunRetried {
+    // The steps of a run that goes on need not wait for their next attempts: now is better, say because
+    // the target is back.
+    bool now = false;
+};
 // An operator redrives the dead letter of one step (or of its undo).
 struct TaskRevived {
     std::string step;

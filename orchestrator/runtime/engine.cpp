@@ -107,8 +107,8 @@ void Engine::cancel(std::string run_id, std::string reason, Reply<RunChanged> re
     body_->mailbox.put({CancelItem{std::move(run_id), std::move(reason), std::move(reply), std::move(actor)}});
 }
 
-void Engine::retry(std::string run_id, Reply<RunChanged> reply, std::string actor) {
-    body_->mailbox.put({RetryItem{std::move(run_id), std::move(reply), std::move(actor)}});
+void Engine::retry(std::string run_id, bool now, Reply<RunChanged> reply, std::string actor) {
+    body_->mailbox.put({RetryItem{std::move(run_id), now, std::move(reply), std::move(actor)}});
 }
 
 void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor) {

@@ -195,7 +195,8 @@ public:
     // keeps the name with the first fact of what it led to.
     void start_run(StartRequest request, Reply<Started> reply);
     void cancel(std::string run_id, std::string reason, Reply<RunChanged> reply, std::string actor = {});
-    void retry(std::string run_id, Reply<RunChanged> reply, std::string actor = {});
+    // `now`: in a run that goes on, attempts that wait for their time are made at once.
+    void retry(std::string run_id, bool now, Reply<RunChanged> reply, std::string actor = {});
     // Both refuse a dead letter that is not there or not open any more.
     void redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor = {});
     void drop(std::uint64_t dead_letter_id, Reply<void> reply);

@@ -34,6 +34,7 @@ struct CancelItem {
 };
 struct RetryItem {
     std::string run_id;
+    bool now = false;
     Reply<RunChanged> reply;
     std::string actor{};
 };

@@ -184,7 +184,7 @@ void Engine::Body::decide(Work& work, Item& item, CancelItem& cancel) {
 }
 
 void Engine::Body::decide(Work& work, Item& item, RetryItem& retry) {
-    ask(work, item, retry.run_id, core::RunRetried{}, retry.actor);
+    ask(work, item, retry.run_id, core::RunRetried{retry.now}, retry.actor);
 }
 
 namespace {

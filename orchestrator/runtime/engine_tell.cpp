@@ -222,7 +222,7 @@ void Engine::Body::duplicate_start(StartItem& start, const DuplicateStart& dupli
     case OnDuplicate::restart_failed: {
         // A run that did not fail refuses the retry, and is simply the answer.
         auto reply = std::move(start.reply);
-        pending.push_back({RetryItem{existing, [reply, existing](const Outcome<RunChanged>&) {
+        pending.push_back({RetryItem{existing, false, [reply, existing](const Outcome<RunChanged>&) {
                                          reply(Started{existing, false, 0});
                                      }}});
         return;

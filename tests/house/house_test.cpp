@@ -1,5 +1,6 @@
 // The house test reads the source tree and keeps what a drawing cannot keep true by itself: who may
-// include whom, what pure rooms may touch, where threads, clocks and coroutines begin. A failure says
+// include whom, what pure rooms may touch, where threads, clocks and coroutines begin, which files may
+// stand where. A failure says
 // file:line, what, and what to do instead. An exception to a rule is a line in its table here.
 #include <gtest/gtest.h>
 
@@ -99,6 +100,64 @@ const std::vector<Reserved>& reserved_words() {
         {"asio::detached", {}, "give co_spawn a handler that reports a stray exception"},
     };
     return words;
+}
+
+// Which files may stand where: by name or by extension. A folder without a line has the table of the
+// folder above it, except that of the root, which is for itself. What a program leaves behind (a log, a
+// dump, an editor's copy) has no place here; such a program writes below /tmp or build/.
+const std::map<std::string, std::set<std::string>>& places() {
+    static const std::set<std::string> room{".cpp", ".hpp", "CMakeLists.txt", "README.md"};
+    static const auto with = [](std::set<std::string> more) {
+        more.insert(room.begin(), room.end());
+        return more;
+    };
+    static const std::map<std::string, std::set<std::string>> table{
+        {"",
+         {".clang-format", ".clang-tidy", ".dockerignore", ".editorconfig", ".gitignore",
+          "CMakeLists.txt", "CMakePresets.json", "Dockerfile", "LICENSE", "README.md", "compose.yaml"}},
+        {".ci", {"run"}},
+        {"amqp", room},
+        {"base", room},
+        {"bench", with({"curves", "rabbitmq", "run-broker", "run-soak", "run-workflows"})},
+        {"bench/broker", {".cpp", ".h", ".sh"}},
+        {"bench/workflows", {".cpp", ".toml"}},
+        {"broker", room},
+        {"cli", room},
+        {"cmake", {".cmake"}},
+        {"contract", room},
+        {"db", with({"migrations.cpp.in"})},
+        {"db/migrations", {".sql"}},
+        {"deploy", {".yaml", "make-secrets"}},
+        {"docs", {".md"}},
+        {"net", room},
+        {"orchestrator", room},
+        {"sandbox", room},
+        {"scripts", {"bare", "build", "campaign", "demo", "packages.txt", "setup", "test"}},
+        {"server", room},
+        {"tests", room},
+        {"tests/broker/scenarios", with({".txt"})},
+        {"tests/conformance", with({".py"})},
+        {"tests/conformance/clients", {".cjs", ".go", ".java", ".php", ".py", ".rb"}},
+        {"tests/conformance/expected", {".txt"}},
+        {"tests/integration", with({".py"})},
+        {"tests/orchestrator/definition/broken", {".toml", ".txt"}},
+        {"tests/orchestrator/expression/cel", {".jsonl", "NOTICE"}},
+        {"tests/orchestrator/scenarios", with({".txt"})},
+        {"tests/system", with({".py"})},
+        {"tests/system/definitions", {".json"}},
+        {"tests/system/node", {".json", ".mjs"}},
+        {"web", room},
+        {"workers", room},
+        {"workflows", {".toml"}},
+    };
+    return table;
+}
+
+// What may lie on somebody's machine and never becomes part of the house: .gitignore names it too.
+bool is_private(const std::string& name) {
+    static const std::set<std::string> names{".git", "build", "baton-data", "node_modules", "__pycache__",
+                                             "secrets", ".env", "compose.override.yaml"};
+    return names.contains(name) || name.ends_with(".swp");
 }
 
 struct Line {
@@ -228,6 +287,35 @@ TEST(House, EverySourceIsBuilt) {
         }
         EXPECT_TRUE(listed) << file << ": no CMakeLists.txt lists it; build it or delete it";
     }
+}
+
+TEST(House, EveryFileStandsWhereItsKindBelongs) {
+    const fs::path root = BATON_SOURCE_DIR;
+    const auto allowed_in = [](std::string folder) {
+        while (!places().contains(folder)) {
+            const auto up = folder.rfind('/');
+            if (up == std::string::npos) return std::set<std::string>{};
+            folder.resize(up);
+        }
+        return places().at(folder);
+    };
+    int seen = 0;
+    for (auto at = fs::recursive_directory_iterator(root); at != fs::recursive_directory_iterator(); ++at) {
+        const std::string name = at->path().filename().string();
+        if (is_private(name)) {
+            at.disable_recursion_pending();
+            continue;
+        }
+        if (at->is_directory()) continue;
+        ++seen;
+        const auto file = fs::relative(at->path(), root);
+        const auto folder = file.parent_path().generic_string();
+        const auto allowed = allowed_in(folder);
+        EXPECT_TRUE(allowed.contains(name) || (!folder.empty() && allowed.contains(at->path().extension().string())))
+            << file.generic_string() << ":1: no such file belongs here; delete it and mend what wrote it, or give "
+            << "its kind a line in the table of places";
+    }
+    EXPECT_GT(seen, 500);
 }
 
 TEST(House, LinksInDocumentsLeadSomewhere) {

@@ -202,6 +202,20 @@ TEST_F(SandboxTest, LostAnswerHappenedAndDroppedCallDidNot) {
     EXPECT_FALSE(state().contains("redmine_users"));
 }
 
+TEST_F(SandboxTest, AFaultOfACallThatDoesNotExistNamesTheRightOnes) {
+    const Answer near = faults(R"({"slack.invit":{"error":"fatal_error"}})");
+    EXPECT_EQ(near.status, 400);
+    EXPECT_NE(near.body.find("did you mean 'slack.invite'?"), std::string::npos) << near.body;
+    EXPECT_NE(near.body.find("slack.create_channel"), std::string::npos) << near.body;
+
+    const Answer foreign = faults(R"({"jira.create":{"error":"x"}})");
+    EXPECT_EQ(foreign.status, 400);
+    EXPECT_NE(foreign.body.find("mail.*, redmine.*, slack.*"), std::string::npos) << foreign.body;
+
+    EXPECT_EQ(faults(R"({"slak.*":null})").status, 400);
+    EXPECT_EQ(faults(R"({"*":{"delay_ms":1},"mail.connect":{"status":421}})").status, 200);
+}
+
 class BadFault : public SandboxTest, public testing::WithParamInterface<const char*> {};
 
 TEST_P(BadFault, IsRefusedWithASentence) {
@@ -212,9 +226,9 @@ TEST_P(BadFault, IsRefusedWithASentence) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sandbox, BadFault,
-                         testing::Values("", "[]", R"({"a":1})", R"({"a":{"mode":"explode"}})",
-                                         R"({"a":{"status":7}})", R"({"a":{"times":0}})",
-                                         R"({"a":{"tiems":1}})", R"({"a":{"error":5}})"));
+                         testing::Values("", "[]", R"({"slack.post":1})", R"({"slack.post":{"mode":"explode"}})",
+                                         R"({"slack.post":{"status":7}})", R"({"slack.post":{"times":0}})",
+                                         R"({"slack.post":{"tiems":1}})", R"({"slack.post":{"error":5}})"));
 
 TEST_F(SandboxTest, MemorySurvivesARestart) {
     const std::string path = testing::TempDir() + "sandbox_memory.jsonl";

@@ -748,7 +748,7 @@ TEST_F(EngineTest, CancelAndRetryAnswerWhenTheyAreDurable) {
     process.engine.cancel(run, "why not", keep);
     process.work();
     process.engine.cancel(run, "again", keep);
-    process.engine.retry(run, keep);
+    process.engine.retry(run, false, keep);
     process.work();
 
     EXPECT_THAT(answers,

@@ -96,7 +96,7 @@ public:
             return happen(AlarmRang{});
         }
         if (verb == "cancel") return happen(CancelRequested{rest_of(words)});
-        if (verb == "retry") return happen(RunRetried{});
+        if (verb == "retry") return happen(RunRetried{rest_of(words) == "now"});
 
         std::string step;
         words >> step;
