@@ -184,6 +184,21 @@ public:
 
     void post(std::function<void(runtime::CoreLoop&)> work) { core_.post(std::move(work)); }
 
+    std::optional<std::vector<JournalFile>> hold_journal() {
+        using Files = std::vector<JournalFile>;
+        if (!journal_thread_) return std::nullopt;
+        return wait_for_answer<Files>([&](const std::shared_ptr<Question<Files>>& question) {
+            journal_thread_->hold([question](const std::vector<journal::Journal::FilePart>& parts) {
+                Files files;
+                for (const auto& part : parts) files.push_back({part.name, part.bytes});
+                question->answer(std::move(files));
+            });
+        });
+    }
+    void release_journal() {
+        if (journal_thread_) journal_thread_->release();
+    }
+
     std::optional<core::Answer> administer(core::AdministrationRequest wish) {
         using Asked = std::shared_ptr<Question<core::Answer>>;
         return wait_for_answer<core::Answer>([&](const Asked& question) {
@@ -671,6 +686,16 @@ core::Overview BrokerService::overview(const core::OverviewWish& wish) const {
     auto answer = inside_->ask_core<core::Overview>(
         [&wish](runtime::CoreLoop& core) { return core.broker().overview(wish); });
     return answer ? std::move(*answer) : core::Overview{};
+}
+
+Outcome<std::vector<JournalFile>> BrokerService::hold_journal() {
+    if (auto files = inside_->hold_journal()) return std::move(*files);
+    return Failure{boost::system::errc::make_error_code(boost::system::errc::operation_canceled),
+                   "the broker has stopped"};
+}
+
+void BrokerService::release_journal() {
+    inside_->release_journal();
 }
 
 core::Answer BrokerService::administer(core::AdministrationRequest wish) {

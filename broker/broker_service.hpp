@@ -30,6 +30,12 @@ struct Identity {
     bool has_tag(std::string_view tag) const;
 };
 
+// A file below <data>/journal, and how much of it is the journal's.
+struct JournalFile {
+    std::string name;
+    std::uint64_t bytes = 0;
+};
+
 class BrokerService {
 public:
     // Returns when clients can connect.
@@ -63,6 +69,11 @@ public:
     // The same without waiting. `reply` is called once, or never when the broker has stopped.
     void overview(core::OverviewWish wish, std::function<void(core::Overview)> reply) const;
     void administer(core::AdministrationRequest wish, std::function<void(core::Answer)> reply);
+
+    // For a backup: the journal as it is on the disk now. Until release_journal() none of these files is
+    // removed and nothing in front of these sizes changes. Blocks until what came before is written.
+    Outcome<std::vector<JournalFile>> hold_journal();
+    void release_journal();
 
 private:
     class Inside;

@@ -79,6 +79,7 @@ int main(int argc, char** argv) {
     add_run_verbs(app, session);
     add_dead_verbs(app, session);
     add_check_verbs(app, session);
+    add_backup_verbs(app, session);
     add_ctl_verb(app, session);
     app.add_subcommand("version", "Print the version")->callback([] { fmt::print("{}\n", version_line()); });
 

@@ -233,6 +233,27 @@ Outcome<void> Sqlite::execute(const std::string& sql) {
     return {};
 }
 
+Outcome<void> Sqlite::copy_into(Sqlite& target, const std::function<bool()>& is_given_up) {
+    constexpr int pages_at_once = 1024;
+    // One reading transaction over all steps: what others write meanwhile neither shows nor makes the copy
+    // begin again, as it would after each commit.
+    BATON_TRY(execute("begin; select count(*) from sqlite_schema"));
+    sqlite3_backup* copy =
+        sqlite3_backup_init(target.connection_.get(), "main", connection_.get(), "main");
+    int code = copy == nullptr ? sqlite3_errcode(target.connection_.get()) : SQLITE_OK;
+    bool is_over = false;
+    while (copy != nullptr && code == SQLITE_OK && !is_over) {
+        code = sqlite3_backup_step(copy, pages_at_once);
+        is_over = is_given_up();
+    }
+    if (copy != nullptr) sqlite3_backup_finish(copy);
+    BATON_TRY(execute("commit"));
+    if (code == SQLITE_DONE) return {};
+    if (code == SQLITE_OK)
+        return Failure{make_error_code(boost::system::errc::operation_canceled), "given up before the end"};
+    return Failure{reason_of(code), explain(target.path_, code, sqlite3_errstr(code))};
+}
+
 std::int64_t Sqlite::changes() const {
     return sqlite3_changes64(connection_.get());
 }

@@ -8,6 +8,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -94,6 +95,10 @@ public:
     Outcome<SqliteStatement> prepare(std::string_view sql);
     // One or more statements without parameters.
     Outcome<void> execute(const std::string& sql);
+
+    // Makes `target`, which is empty, a copy of this as it is at one moment, whatever other connections
+    // write meanwhile. Fails with operation_canceled soon after `is_given_up` says so.
+    Outcome<void> copy_into(Sqlite& target, const std::function<bool()>& is_given_up);
 
     // Rows changed by the last statement.
     std::int64_t changes() const;

@@ -25,6 +25,10 @@ using orchestrator::definition::Position;
 using orchestrator::definition::TomlEntry;
 using orchestrator::definition::TomlNode;
 
+std::string database_url(const Config& config) {
+    return config.database_url.empty() ? "sqlite:" + config.data + "/baton.sqlite" : config.database_url;
+}
+
 std::optional<Address> parse_address(std::string_view text) {
     const auto colon = text.rfind(':');
     if (colon == std::string_view::npos || colon == 0) return std::nullopt;

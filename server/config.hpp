@@ -56,6 +56,9 @@ struct Config {
     log::Level log_level = log::Level::info;
 };
 
+// As configured, or the file in the data folder.
+std::string database_url(const Config& config);
+
 using Environment = std::map<std::string, std::string>;
 // A copy of the process's environment.
 Environment process_environment();

@@ -11,6 +11,7 @@
 #include "db/open_store.hpp"
 #include "net/tls.hpp"
 #include "orchestrator/orchestrator_service.hpp"
+#include "server/backup.hpp"
 #include "server/definitions_file.hpp"
 #include "server/node_figures.hpp"
 #include "server/workflow_folder.hpp"
@@ -22,6 +23,9 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -150,10 +154,6 @@ void tighten(const std::string& folder) {
         narrow(entry->path());
 }
 
-std::string database_url(const Config& config) {
-    return config.database_url.empty() ? "sqlite:" + config.data + "/baton.sqlite" : config.database_url;
-}
-
 // Waits as long as the database is merely away; a wrong database is a failure at once.
 Outcome<std::unique_ptr<runtime::RunStore>> open_patiently(const std::string& url,
                                                            const std::function<bool()>& is_stopping) {
@@ -215,6 +215,13 @@ public:
     std::unique_ptr<web::StoreReader> reader;
     std::unique_ptr<web::StoreReader> probe;
     // Cuts off what the engine asked of a database that does not answer.
+    // Backups, one after the other; it may take long and belongs to nobody else's thread.
+    struct BackupWish {
+        std::string folder;
+        std::function<void(Outcome<std::string>)> reply;
+    };
+    Mailbox<BackupWish> backup_wishes;
+    Thread backups;
     Mailbox<int> store_watch_stop;
     Thread store_watch;
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
@@ -231,6 +238,8 @@ private:
     Outcome<void> start_orchestrator(const std::function<bool()>& is_stopping);
     Outcome<void> start_web();
     Outcome<void> start_metrics();
+    void start_backups();
+    std::string make_backup_text(const BackupReport& report) const;
     std::optional<web::Login> login(const std::string& user, const std::string& password,
                                     bool remote_is_loopback, const std::string& address);
     std::optional<web::Login> known_login(const std::string& user, const std::string& password,
@@ -359,6 +368,37 @@ web::BrokerPort Server::Parts::broker_port() const {
     return port;
 }
 
+// What a backup says of itself, as JSON.
+std::string Server::Parts::make_backup_text(const BackupReport& report) const {
+    boost::json::object out;
+    out["folder"] = report.folder;
+    out["journal_bytes"] = report.journal_bytes;
+    out["runs_bytes"] = report.runs_bytes;
+    boost::json::array notes;
+    for (const auto& note : report.notes) notes.emplace_back(note);
+    out["notes"] = std::move(notes);
+    return boost::json::serialize(out);
+}
+
+void Server::Parts::start_backups() {
+    backups = Thread("backup", [this] {
+        while (!backup_wishes.is_closed())
+            for (const BackupWish& wish : backup_wishes.take()) {
+                const BackupSource source{config.data, database_url(config), broker.get(), broker::net::NetOptions{}.version};
+                const auto done =
+                    back_up(source, wish.folder, clock.now(), [this] { return backup_wishes.is_closed(); });
+                if (done) {
+                    log::info("server", "backed up", {{"folder", wish.folder}, {"journal_bytes", done->journal_bytes},
+                                                      {"runs_bytes", done->runs_bytes}});
+                    wish.reply(make_backup_text(*done));
+                } else {
+                    log::warning("server", "a backup failed", {{"folder", wish.folder}, {"reason", done.error().detail}});
+                    wish.reply(done.error());
+                }
+            }
+    });
+}
+
 Outcome<void> Server::Parts::start_web() {
     web::ApiParts api;
     api.engine = &orchestrator->engine();
@@ -381,6 +421,10 @@ Outcome<void> Server::Parts::start_web() {
                                if (!result) return reply(std::move(result).error());
                                reply(web::CallAnswer{result->completed, std::move(result->body)});
                            });
+    };
+    start_backups();
+    api.backup = [this](std::string folder, std::function<void(Outcome<std::string>)> reply) {
+        backup_wishes.put({std::move(folder), std::move(reply)});
     };
     api.trouble = [this]() -> std::string {
         return orchestrator->is_connected() ? "" : "the orchestrator is not connected to the broker";
@@ -469,6 +513,8 @@ void Server::Parts::stop() {
     workflows.reset();
     if (reader) reader->close();
     if (probe) probe->close();
+    backup_wishes.close();
+    backups.join();
     std::optional<StopGuard> guard;
     if (store) guard.emplace(*store);
     if (orchestrator) orchestrator->stop();

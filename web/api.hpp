@@ -17,6 +17,7 @@
 //   GET  /api/dead               ?state= &task= &run= &before= &limit=
 //   GET  /api/dead/{id}   POST /api/dead/{id}/redrive   DELETE /api/dead/{id}
 //   POST /api/call               {task, with, timeout_ms?}
+//   POST /api/backup             {folder}; from this machine only, since the folder is on it
 //   GET  /api/metrics            counters of the engine
 //   GET  /metrics[/per-object|/detailed]   for Prometheus: metrics.hpp
 //
@@ -61,6 +62,8 @@ struct ApiParts {
     std::function<void(std::string task, std::string with, std::chrono::milliseconds limit,
                        std::function<void(Outcome<CallAnswer>)> reply)>
         call;
+    // Copies runs and messages into a folder of this machine; the answer is JSON. Empty: not possible.
+    std::function<void(std::string folder, std::function<void(Outcome<std::string>)> reply)> backup{};
     // Names of this server in a Host header, besides those of loopback and addresses; "*" is any.
     std::vector<std::string> own_names{};
     // Whoever changed something or was refused, kept for ever; called on the web's thread.

@@ -37,6 +37,7 @@ public:
         add("POST", "/api/dead/{id}/redrive", Level::operating, &TaskApi::redrive_dead);
         add("DELETE", "/api/dead/{id}", Level::operating, &TaskApi::drop_dead);
         add("POST", "/api/call", Level::operating, &TaskApi::call_task);
+        add("POST", "/api/backup", Level::admin, &TaskApi::make_backup);
     }
 
 private:
@@ -132,6 +133,28 @@ private:
         out[(*done)->completed ? "result" : "problem"] = from_text((*done)->body);
         co_return reply(200, out);
     }
+
+    // An administrator over the network shall not choose where this process writes.
+    awaitable<Response> make_backup(Request request, Parameters) {
+        if (!request.remote_is_loopback)
+            co_return problem(403, "forbidden", "a backup is asked for on the server's own machine, where its folder will be");
+        if (!parts_->backup) co_return problem(404, "not_found", "this server makes no backups");
+        auto body = body_of(request);
+        if (!body) co_return problem(400, "bad_request", body.error().detail);
+        if (const auto known = check_members(*body, {"folder"}); !known)
+            co_return problem(400, "bad_request", known.error().detail);
+        const auto folder = text_member(*body, "folder");
+        auto done = co_await await_reply<Outcome<std::string>>(
+            backup_limit, [this, folder](auto callback) { parts_->backup(folder, callback); });
+        if (!done) co_return problem(504, "timeout", "the backup takes longer than a day; its folder has no manifest.json yet");
+        if (*done) co_return reply(200, from_text(**done));
+        const Failure& failure = done->error();
+        if (failure.code == boost::system::errc::invalid_argument) co_return problem(422, "unfit", failure.detail);
+        if (failure.code == boost::system::errc::operation_in_progress) co_return problem(409, "refused", failure.detail);
+        co_return problem(500, "failed", failure.detail);
+    }
+
+    static constexpr std::chrono::hours backup_limit{24};
 
     std::shared_ptr<const ApiParts> parts_;
 };

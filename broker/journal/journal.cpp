@@ -177,6 +177,14 @@ Outcome<void> Journal::forget_up_to(std::uint64_t record) {
     return {};
 }
 
+std::vector<Journal::FilePart> Journal::files() const {
+    std::vector<FilePart> files;
+    for (const SealedSegment& segment : sealed_)
+        files.push_back({segment_name(segment.number), segment.bytes});
+    files.push_back({segment_name(current_.number), end_});
+    return files;
+}
+
 std::uint64_t Journal::bytes() const {
     std::uint64_t sum = end_;
     for (const SealedSegment& segment : sealed_)

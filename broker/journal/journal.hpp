@@ -109,6 +109,12 @@ public:
     std::vector<SealedSegment> take_newly_sealed();
     // Removes the oldest sealed segments that hold no record above `record`.
     Outcome<void> forget_up_to(std::uint64_t record);
+    // The files that hold what was written, in order, and how much of each does.
+    struct FilePart {
+        std::string name;
+        std::uint64_t bytes = 0;
+    };
+    std::vector<FilePart> files() const;
     // Sealed and current bytes on disk.
     std::uint64_t bytes() const;
 

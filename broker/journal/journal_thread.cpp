@@ -54,6 +54,14 @@ void JournalThread::done_with(std::uint64_t bytes) {
     if (left <= waiting_bytes_low && lags_.exchange(false) && lags_listener_) lags_listener_();
 }
 
+void JournalThread::hold(std::function<void(std::vector<Journal::FilePart>)> answer) {
+    mailbox_.put(Hold{std::move(answer)});
+}
+
+void JournalThread::release() {
+    mailbox_.put(Hold{});
+}
+
 void JournalThread::stop() {
     mailbox_.close();
     thread_.join();
@@ -92,14 +100,21 @@ std::vector<JournalThread::Item> JournalThread::wait() {
 
 Outcome<void> JournalThread::work_on(std::vector<Item> items) {
     for (Item& item : items) {
-        if (auto* work = std::get_if<Work>(&item))
-            writer_.take(std::move(*work));
-        else
-            BATON_TRY(take(std::move(std::get<Prepared>(item))));
+        if (auto* work = std::get_if<Work>(&item)) writer_.take(std::move(*work));
+        if (auto* prepared = std::get_if<Prepared>(&item)) BATON_TRY(take(std::move(*prepared)));
     }
     BATON_TRY(writer_.work());
+    for (Item& item : items)
+        if (auto* hold = std::get_if<Hold>(&item)) BATON_TRY(carry_out(*hold));
     done_with(writer_.take_written_bytes());
     wish_for_segment();
+    return {};
+}
+
+Outcome<void> JournalThread::carry_out(const Hold& hold) {
+    if (!hold.answer) return writer_.release();
+    BATON_ASSIGN(auto files, writer_.hold());
+    hold.answer(std::move(files));
     return {};
 }
 

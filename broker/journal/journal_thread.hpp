@@ -30,6 +30,11 @@ public:
     // Any thread: more waits to be written than should. The listener's `lags` is called when it
     // changed, on either thread; two calls may overtake each other, so ask here what is true.
     bool lags() const { return lags_.load(); }
+    // Any thread: the journal's files once everything put before is on the disk; see
+    // JournalWriter::hold(). `answer` is called on the journal thread, or thrown away when that has ended
+    // or the disk refused.
+    void hold(std::function<void(std::vector<Journal::FilePart>)> answer);
+    void release();
     // Makes everything durable that was put, then ends. May be called twice.
     void stop();
 
@@ -40,13 +45,17 @@ private:
     struct Prepared {
         Outcome<PreparedSegment> outcome;
     };
-    using Item = std::variant<Work, Prepared>;
+    struct Hold {
+        std::function<void(std::vector<Journal::FilePart>)> answer; // empty: let go
+    };
+    using Item = std::variant<Work, Prepared, Hold>;
 
     void run();
     void run_preparer();
     std::vector<Item> wait();
     Outcome<void> work_on(std::vector<Item> items);
     Outcome<void> take(Prepared prepared);
+    Outcome<void> carry_out(const Hold& hold);
     void wish_for_segment();
     void fail(const Failure& failure);
 

@@ -145,12 +145,26 @@ Outcome<void> JournalWriter::write_waiting() {
             batch_needs_sync_ = false;
             reported_turn_ = last_turn_;
             listener_.durable_up_to(last_turn_);
-            if (forget_below_) {
-                BATON_TRY(journal_->forget_up_to(*std::exchange(forget_below_, {}) - 1));
-            }
+            if (!is_held_) BATON_TRY(forget());
         }
         if (!goes_on) return {};
     }
+}
+
+Outcome<void> JournalWriter::forget() {
+    if (!forget_below_) return {};
+    return journal_->forget_up_to(*std::exchange(forget_below_, {}) - 1);
+}
+
+Outcome<std::vector<Journal::FilePart>> JournalWriter::hold() {
+    BATON_TRY(journal_->commit());
+    is_held_ = true;
+    return journal_->files();
+}
+
+Outcome<void> JournalWriter::release() {
+    is_held_ = false;
+    return forget();
 }
 
 // Appends turns until none waits, the batch is large enough, or there is no room.

@@ -69,6 +69,10 @@ public:
     std::optional<Journal::Wish> wish();
     // Errc::disk_full is no error: the wish stands, and work waits until there is a segment.
     Outcome<void> take_prepared(Outcome<PreparedSegment> prepared);
+    // After work(): the journal's files as they are on the disk. Until release() none of them is removed,
+    // and nothing in front of these sizes changes, so they can be copied.
+    Outcome<std::vector<Journal::FilePart>> hold();
+    Outcome<void> release();
     // Tells what opening the journal sealed.
     void report_sealed();
     // Is there work that waits for a segment?
@@ -90,6 +94,7 @@ private:
     Outcome<bool> append(const Work& work);
     Outcome<void> serve_loads();
     Outcome<void> load(const core::Load& wanted);
+    Outcome<void> forget();
     void set_disk_full(bool full);
 
     std::unique_ptr<Journal> journal_;
@@ -112,6 +117,7 @@ private:
     std::optional<core::RecordNumber> forget_below_;
     bool wish_pending_ = false;
     bool disk_full_ = false;
+    bool is_held_ = false;
     amqp::Buffer encoded_;
     Counter syncs_;
     Gauge bytes_;

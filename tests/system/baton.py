@@ -16,6 +16,7 @@ import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BROKER_ALONE = os.environ.get("BATON_BROKER_ALONE", str(ROOT / "build" / "ci" / "tests" / "broker" / "broker_alone"))
 EXE = os.environ.get("BATON_EXE", str(ROOT / "build" / "release" / "baton"))
 
 
@@ -146,6 +147,24 @@ class Server:
 
     def set_fault(self, call, fault):
         return self.http_json(self.sandbox, "/sandbox/faults", {call: fault})
+
+
+class BrokerAlone:
+    """A broker without an orchestrator: for a server, the outside one."""
+
+    def __init__(self):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="baton-broker-"))
+        [self.amqp] = free_ports(1)
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.amqp}/"
+        with open(self.home / "log", "wb") as log:
+            self.process = subprocess.Popen([BROKER_ALONE, "--listen", f"127.0.0.1:{self.amqp}", "--data", str(self.home / "data")],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_for(lambda: accepts(self.amqp), "the broker starts", 60)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(20)
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
 class ServerTest(unittest.TestCase):

@@ -9,6 +9,7 @@ import unittest
 import pika
 
 import baton
+import house
 
 WORKFLOW = 'workflow = "one"\n[[step]]\nid = "a"\nset = { x = 1 }\n'
 
@@ -52,6 +53,27 @@ class StoreTest(unittest.TestCase):
         self.assertEqual(self.runs(), 5)
         with sqlite3.connect(copy) as copied:
             self.assertEqual(copied.execute("pragma integrity_check").fetchone(), ("ok",))
+
+    def test_runs_under_way_survive_what_other_programs_do_to_the_file_and_a_crash(self):
+        database = self.server.home / "data" / "baton.sqlite"
+        copy = self.server.home / "copy.sqlite"
+        started = []
+
+        def start():
+            started.append(self.server.http_json(self.server.http, "/api/runs", {"workflow": "one"})["run"])
+
+        with house.Repeatedly(start, 0) as starting:
+            for _ in range(5):
+                before = len(started)
+                subprocess.run([sys.executable, "-c", BACKUP, str(database), str(copy)], check=True, timeout=60)
+                baton.wait_for(lambda: len(started) > before + 5, "runs go on")
+            self.server.kill()
+        self.assertIsInstance(starting.error, OSError)
+
+        self.server.start()
+
+        there = {run["id"] for run in self.server.http_json(self.server.http, "/api/runs?limit=1000")}
+        self.assertEqual([run for run in started if run not in there], [])
 
     def test_a_report_that_is_no_text_fails_its_attempt_and_nothing_else(self):
         path = self.server.home / "two.toml"

@@ -25,7 +25,7 @@ const std::map<std::string, Level> own_routes{
     {"GET /api/counts", Level::viewer},             {"GET /api/metrics", Level::viewer},
     {"GET /api/dead", Level::viewer},               {"GET /api/dead/{id}", Level::viewer},
     {"POST /api/dead/{id}/redrive", Level::operating}, {"DELETE /api/dead/{id}", Level::operating},
-    {"POST /api/call", Level::operating},
+    {"POST /api/call", Level::operating},            {"POST /api/backup", Level::admin},
 };
 
 // Tag → what it reaches of viewer, operating, deploying, admin.

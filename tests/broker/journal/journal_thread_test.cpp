@@ -147,6 +147,36 @@ TEST(JournalThread, ReportsATurnOnlyWhenLossOfPowerCannotTakeIt) {
     EXPECT_EQ(again.recovered.size(), 3u);
 }
 
+TEST(JournalThread, AHeldJournalCanBeCopiedWhileItGoesOnAndForgetsAfterwards) {
+    SimDisk disk;
+    ThreadStory story(disk, tiny_segments());
+    for (TurnNumber turn = 1; turn <= 40; ++turn)
+        story.put(turn, 1, true);
+    ASSERT_TRUE(story.hears(Said::Kind::durable, 40));
+
+    Mailbox<std::vector<Journal::FilePart>> held;
+    story.thread->hold([&held](std::vector<Journal::FilePart> files) { held.put(std::move(files)); });
+    const auto answers = held.take(std::chrono::seconds(10));
+    ASSERT_EQ(answers.size(), 1u);
+    const auto& files = answers.front();
+    ASSERT_GT(files.size(), 2u);
+    story.put(41, 20, true, story.next_record);
+    ASSERT_TRUE(story.hears(Said::Kind::durable, 41));
+    SimDisk copy;
+    for (const auto& [name, bytes] : files) {
+        std::vector<std::byte> content(bytes);
+        ASSERT_EQ(disk.open(name).value()->read_at(0, content).value(), bytes) << name;
+        const ByteView piece(content);
+        ASSERT_TRUE(copy.create(name).value()->write_at(0, {&piece, 1}));
+    }
+    story.thread->release();
+    story.thread->stop();
+
+    EXPECT_EQ(ThreadStory(copy, tiny_segments()).recovered.size(), 40u);
+    const auto left = disk.list().value();
+    EXPECT_EQ(std::ranges::count(left, files.front().name), 0);
+}
+
 TEST(JournalThread, WhatGatheredDuringASyncSharesTheNextOne) {
     SimDisk disk;
     ThreadStory story(disk);
