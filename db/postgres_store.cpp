@@ -35,6 +35,13 @@ std::vector<PreparedStatement> statements() {
                                       postgres_history_columns)},
         {"load",
          fmt::format("select {} from run where run_id = any($1::uuid[])", postgres_run_columns)},
+        // run_by_status holds all but the completed runs
+        {"open_runs", fmt::format("select run_id from run where status in ({}, {}) and status <> {} and "
+                                  "part = $1 and run_id > $2::uuid order by run_id limit $3",
+                                  static_cast<int>(RunStatus::running),
+                                  static_cast<int>(RunStatus::compensating),
+                                  static_cast<int>(RunStatus::completed))},
+        {"partition_count", "select coalesce(max(part) + 1, 0) from owner"},
         {"epochs", "select part, epoch from owner where part = any($1::smallint[])"},
         {"key_holder", "select run_id, encode(input_sha256, 'hex') from start_key "
                        "where workflow = $1 and key = $2"},
@@ -172,6 +179,30 @@ Outcome<std::vector<StoredRun>> PostgresStore::load(std::span<const std::string>
         runs = read_all(work.exec_prepared("load", ids.text()), read_run);
     }));
     return runs;
+}
+
+Outcome<std::vector<std::string>> PostgresStore::open_runs(Partition part,
+                                                           const std::string& after_run_id,
+                                                           std::size_t limit) {
+    constexpr std::string_view before_all = "00000000-0000-0000-0000-000000000000";
+    std::vector<std::string> ids;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        ids = read_all<std::string>(
+            work.exec_prepared("open_runs", part,
+                               after_run_id.empty() ? std::string{before_all} : after_run_id, limit),
+            [](const pqxx::row& row) { return row[0].as<std::string>(); });
+    }));
+    return ids;
+}
+
+Outcome<std::uint32_t> PostgresStore::partition_count() {
+    std::uint32_t count = 0;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        count = work.exec_prepared1("partition_count")[0].as<std::uint32_t>();
+    }));
+    return count;
 }
 
 Outcome<Committed> PostgresStore::commit(const Batch& batch) {

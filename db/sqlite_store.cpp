@@ -17,6 +17,8 @@ struct SqliteStore::Statements {
     SqliteStatement alarms;
     SqliteStatement history_above;
     SqliteStatement load;
+    SqliteStatement open_runs;
+    SqliteStatement partition_count;
     SqliteStatement epoch_of;
     SqliteStatement move_fence;
     SqliteStatement key_holder;
@@ -111,6 +113,12 @@ Outcome<void> SqliteStore::prepare() {
                                       "order by pseq, run_id, seq limit ?",
                                       sqlite_history_columns)},
         {s.load, fmt::format("select {} from run where run_id = ?", sqlite_run_columns)},
+        {s.open_runs, fmt::format("select run_id from run where status in ({}, {}) and status <> {} and "
+                                  "part = ? and run_id > ? order by run_id limit ?",
+                                  static_cast<int>(RunStatus::running),
+                                  static_cast<int>(RunStatus::compensating),
+                                  static_cast<int>(RunStatus::completed))},
+        {s.partition_count, "select coalesce(max(part) + 1, 0) from owner"},
         {s.epoch_of, "select epoch from owner where part = ?"},
         {s.move_fence, "update owner set pseq = ?2, published = ?3 where part = ?1"},
         {s.key_holder, "select run_id, input_sha256 from start_key where workflow = ?1 and "
@@ -181,6 +189,21 @@ Outcome<std::vector<StoredRun>> SqliteStore::load(std::span<const std::string> r
         if (run) runs.push_back(std::move(*run));
     }
     return runs;
+}
+
+Outcome<std::vector<std::string>> SqliteStore::open_runs(Partition part,
+                                                         const std::string& after_run_id,
+                                                         std::size_t limit) {
+    return read_all<std::string>(statements_->open_runs.with(part, after_run_id, limit),
+                                 [](const SqliteStatement& row) { return row.text(0); });
+}
+
+Outcome<std::uint32_t> SqliteStore::partition_count() {
+    BATON_ASSIGN(const auto count, read_one<std::uint32_t>(
+                                       statements_->partition_count.with(), [](const SqliteStatement& row) {
+                                           return static_cast<std::uint32_t>(row.number(0));
+                                       }));
+    return count.value_or(0);
 }
 
 Outcome<Committed> SqliteStore::commit(const Batch& batch) {

@@ -25,8 +25,8 @@ struct Options {
     // How long stop() waits for the broker to confirm what is on its way; what is not confirmed then
     // is published again by the next start.
     Duration drain = std::chrono::seconds(2);
-    // How often waiting queues are measured; see Engine::queue_depths().
-    Duration depth_interval = std::chrono::seconds(2);
+    // How often the task queues are looked for; see Engine::queue_lost().
+    Duration queue_check_interval = std::chrono::seconds(5);
 };
 
 } // namespace baton::orchestrator

@@ -84,7 +84,7 @@ Outcome<void> OrchestratorService::start() {
         options.endpoint.connection_name = "orchestrator " + parts.options.node;
     options.partitions = partitions_of(parts.options);
     options.prefetch = parts.options.prefetch;
-    options.depth_interval = parts.options.depth_interval;
+    options.queue_check_interval = parts.options.queue_check_interval;
     parts.io = std::make_unique<net::IoThreads>("orchestrator", 1);
     auto& context = parts.io->context(0);
     parts.messaging = std::make_unique<messaging::Messaging>(

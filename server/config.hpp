@@ -51,7 +51,7 @@ struct Config {
     std::string data = "baton-data";
     std::string database_url; // empty: SQLite in `data`
     std::string workflows;    // folder loaded at start; empty: none
-    unsigned partitions = 0;  // 0: one with the embedded broker, 64 with an external one
+    unsigned partitions = 0;  // 0: as many as the database has; in a new one 1 with the embedded broker, else 64
     unsigned io_threads = 0;  // 0: by the number of processors
     log::Level log_level = log::Level::info;
 };

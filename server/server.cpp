@@ -171,6 +171,24 @@ Outcome<std::unique_ptr<runtime::RunStore>> open_patiently(const std::string& ur
     }
 }
 
+// Runs are found by their partition, so a database keeps the number it began with.
+Outcome<std::uint16_t> partitions_for(runtime::RunStore& store, const Config& config) {
+    constexpr std::uint16_t with_own_broker = 1;
+    constexpr std::uint16_t with_other_broker = 64;
+    BATON_ASSIGN(const std::uint32_t stored, store.partition_count());
+    const std::uint32_t wanted = static_cast<std::uint32_t>(config.partitions);
+    if (stored == 0)
+        return static_cast<std::uint16_t>(wanted != 0              ? wanted
+                                          : config.broker_url.empty() ? with_own_broker
+                                                                      : with_other_broker);
+    if (wanted != 0 && wanted != stored)
+        return Failure{make_error_code(boost::system::errc::invalid_argument),
+                       fmt::format("the runs of {} are spread over {} partitions, and BATON_PARTITIONS says {}; "
+                                   "set it to {} or leave it out",
+                                   db::printable_url(database_url(config)), stored, wanted, stored)};
+    return static_cast<std::uint16_t>(stored);
+}
+
 Outcome<std::unique_ptr<web::StoreReader>> open_reader(const std::string& url, std::size_t threads,
                                                        std::chrono::milliseconds limit) {
     std::vector<std::unique_ptr<runtime::RunQueries>> sessions(threads);
@@ -285,7 +303,7 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     });
     orchestrator::Options options;
     options.broker_url = local_broker_url;
-    options.partitions = static_cast<std::uint16_t>(config.partitions != 0 ? config.partitions : config.broker_url.empty() ? 1 : 64);
+    BATON_ASSIGN(options.partitions, partitions_for(*store, config));
     options.node = fmt::format("{}:{}", host_name(), getpid());
     orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock);
     return orchestrator->start();

@@ -99,6 +99,10 @@ void Advancing::on(const TaskFailed& event) {
 }
 
 void Advancing::on(const TaskLost& event) {
+    // Nobody could begin it, so it is no attempt of the series.
+    if (const auto found = find(event.ref);
+        found && found->is_current && event.problem.type == unrouted_type)
+        ++attempts_of(found->index, event.ref.undo).before_series;
     attempt_failed(event.ref, event.problem, event.message);
 }
 
@@ -124,10 +128,43 @@ void Advancing::on(const TaskStarted& event) {
     attempts.started_at = now_;
     // The broker does not guard a task that was acked at its start; so it must survive a restart
     // of ours that somebody works on it.
-    if (!call_of(found->index, event.ref.undo).timeouts.heartbeat) return;
-    Fact& fact = note(FactKind::task_started, found->index, event.ref.undo);
-    fact.attempt = event.ref.attempt;
-    fact.worker = event.worker;
+    if (call_of(found->index, event.ref.undo).timeouts.heartbeat)
+        note_start(found->index, event.ref.undo);
+}
+
+void Advancing::note_start(StepIndex index, bool undo) {
+    Attempts& attempts = attempts_of(index, undo);
+    attempts.start_is_noted = true;
+    Fact& fact = note(FactKind::task_started, index, undo);
+    fact.attempt = attempts.number;
+    fact.worker = attempts.worker;
+}
+
+void Advancing::on(const QueueLost& event) {
+    const auto is_lost = [&](StepIndex i, bool undo) {
+        const Attempts& attempts = attempts_of(i, undo);
+        const AttemptRef ref{step(i).path, undo, attempts.number};
+        return !attempts.started_at && !attempts.deferred &&
+               std::binary_search(event.routes.begin(), event.routes.end(),
+                                  route_of(call_of(i, undo))) &&
+               std::find(event.unsent.begin(), event.unsent.end(), ref) == event.unsent.end();
+    };
+    const bool draining = run_.status == RunStatus::compensating;
+    Problem nobody_has_it;
+    nobody_has_it.type = unrouted_type;
+    nobody_has_it.detail = "its queue was deleted before a worker began";
+    for (StepIndex i = 0; i < run_.steps.size(); ++i) {
+        if (state(i).status == StepStatus::dispatched && is_lost(i, false)) {
+            if (draining)
+                fail_attempt(i, false, nobody_has_it, {}); // nobody needs it any more
+            else
+                dispatch(i, false, Sending::again);
+        }
+        if (state(i).undo == UndoStatus::dispatched && is_lost(i, true))
+            dispatch(i, true, Sending::again);
+    }
+    made_.ignored = made_.facts.empty();
+    if (!made_.ignored) go_on();
 }
 
 void Advancing::on(const TaskHeartbeat& event) {
@@ -177,14 +214,21 @@ Problem timeout_problem(const Silence& silence) {
 
 } // namespace
 
+void Advancing::ring_attempt(StepIndex index, bool undo) {
+    const TaskCall& call = call_of(index, undo);
+    const Attempts& attempts = attempts_of(index, undo);
+    if (const auto silence = silence_of(call, attempts); silence && silence->due <= now_)
+        return fail_attempt(index, undo, timeout_problem(*silence), {});
+    if (const auto due = note_start_at(call, attempts); due && *due <= now_)
+        note_start(index, undo);
+}
+
 void Advancing::ring_step(StepIndex index) {
     StepState& one = state(index);
     const bool may_start = run_.status == RunStatus::running;
     switch (one.status) {
     case StepStatus::dispatched:
-        if (const auto silence = silence_of(call_of(index, false), one.attempts);
-            silence && silence->due <= now_)
-            fail_attempt(index, false, timeout_problem(*silence), {});
+        ring_attempt(index, false);
         break;
     case StepStatus::backing_off:
         if (may_start && one.attempts.due <= now_) dispatch(index, false);
@@ -209,9 +253,7 @@ void Advancing::ring_step(StepIndex index) {
     }
     switch (one.undo) {
     case UndoStatus::dispatched:
-        if (const auto silence = silence_of(call_of(index, true), one.undo_attempts);
-            silence && silence->due <= now_)
-            fail_attempt(index, true, timeout_problem(*silence), {});
+        ring_attempt(index, true);
         break;
     case UndoStatus::backing_off:
         if (one.undo_attempts.due <= now_) dispatch(index, true);
@@ -350,6 +392,12 @@ void Advancing::on(const TaskRevived& event) {
     go_on();
 }
 
+std::optional<Time> note_start_at(const TaskCall& call, const Attempts& attempts) {
+    if (!call.timeouts.start_to_close || !attempts.started_at || attempts.start_is_noted)
+        return std::nullopt;
+    return *attempts.started_at + note_start_after;
+}
+
 std::optional<Silence> silence_of(const TaskCall& call, const Attempts& attempts) {
     std::optional<Silence> first;
     const auto consider = [&first](Time due, const char* limit) {
@@ -381,14 +429,17 @@ std::optional<Time> next_deadline(const Workflow& workflow, const Run& run) {
     const auto consider = [&first](Time due) {
         if (!first || due < *first) first = due;
     };
+    const auto consider_attempt = [&consider](const TaskCall& call, const Attempts& attempts) {
+        if (const auto silence = silence_of(call, attempts)) consider(silence->due);
+        if (const auto due = note_start_at(call, attempts)) consider(*due);
+    };
     const bool may_start = run.status == RunStatus::running;
     for (StepIndex i = 0; i < run.steps.size(); ++i) {
         const Step& step = workflow.steps[i];
         const StepState& one = run.steps[i];
         switch (one.status) {
         case StepStatus::dispatched:
-            if (const auto silence = silence_of(std::get<TaskKind>(step.kind).call, one.attempts))
-                consider(silence->due);
+            consider_attempt(std::get<TaskKind>(step.kind).call, one.attempts);
             break;
         case StepStatus::backing_off:
             if (may_start) consider(one.attempts.due);
@@ -407,8 +458,7 @@ std::optional<Time> next_deadline(const Workflow& workflow, const Run& run) {
         }
         if (one.undo == UndoStatus::backing_off) consider(one.undo_attempts.due);
         if (one.undo == UndoStatus::dispatched)
-            if (const auto silence = silence_of(step.compensate->call, one.undo_attempts))
-                consider(silence->due);
+            consider_attempt(step.compensate->call, one.undo_attempts);
     }
     return first;
 }

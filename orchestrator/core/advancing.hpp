@@ -22,6 +22,7 @@ public:
     void on(const TaskStarted& event);
     void on(const TaskHeartbeat& event);
     void on(const TaskDeferred& event);
+    void on(const QueueLost& event);
     void on(const AlarmRang& event);
     void on(const CancelRequested& event);
     void on(const RunRetried& event);
@@ -40,6 +41,8 @@ private:
     void attempt_failed(const AttemptRef& ref, const Problem& problem, const Document& message);
     void ring_step(StepIndex index);
     void hurry();
+    void ring_attempt(StepIndex index, bool undo);
+    void note_start(StepIndex index, bool undo);
 
     // steps.cpp
     void go_on();
@@ -47,7 +50,11 @@ private:
     void start(StepIndex index);
     void start_switch(StepIndex index, const SwitchKind& kind);
     void send(const std::vector<StepIndex>& targets);
-    void dispatch(StepIndex index, bool undo);
+    enum class Sending : std::uint8_t {
+        anew,  // the next attempt
+        again, // the one that is out: its message was lost before anybody began
+    };
+    void dispatch(StepIndex index, bool undo, Sending sending = Sending::anew);
     void complete(StepIndex index, const Document& raw, bool by_task);
     void close_as_done(StepIndex index, Document output);
     void close_without_result(StepIndex index, StepStatus status);
@@ -108,6 +115,12 @@ struct Silence {
     const char* limit; // "start_to_close", ...
 };
 std::optional<Silence> silence_of(const TaskCall& call, const Attempts& attempts);
+
+// That a worker began is kept in memory, since most tasks are done in a moment; one that takes longer
+// than this is noted in the history, so that its clock survives a restart of this program.
+inline constexpr Duration note_start_after = std::chrono::seconds(5);
+// When that must be noted; nothing: not at all, or it was.
+std::optional<Time> note_start_at(const TaskCall& call, const Attempts& attempts);
 
 // {"type":…,…,"step":…}: the error of a run says where it came from.
 Document error_of_run(const Problem& problem, std::string_view step);

@@ -247,6 +247,7 @@ void Advancing::revive(StepIndex index, bool undo) {
     StepState& one = state(index);
     Attempts& attempts = attempts_of(index, undo);
     attempts.before_series = attempts.number;
+    attempts.series_at = {};
     note(FactKind::step_revived, index, undo);
     if (undo) {
         one.undo = UndoStatus::none;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace baton::orchestrator::core {
 
@@ -56,6 +57,13 @@ struct TaskLost {
     Problem problem;           // baton.poison, baton.expired, baton.unrouted
     Document message;          // x-death and what else is known, for the dead letter
 };
+// The queue of these tasks is gone, with every message that waited in it (deleted by a client, or by a
+// broker that lost its disk). What nobody has begun is sent again under the same attempt; a worker that
+// has it after all sees the same idempotency key.
+struct QueueLost {
+    std::vector<std::string> routes; // sorted
+    std::vector<AttemptRef> unsent;  // of this run: their messages are still to be published
+};
 // These two change memory only: they move deadlines and name the worker.
 struct TaskStarted {
     AttemptRef ref;
@@ -88,7 +96,7 @@ struct TaskRevived {
 };
 
 using Event = std::variant<RunStarted, TaskCompleted, TaskFailed, TaskLost, TaskStarted,
-                           TaskHeartbeat, TaskDeferred, AlarmRang, CancelRequested, RunRetried,
+                           TaskHeartbeat, TaskDeferred, QueueLost, AlarmRang, CancelRequested, RunRetried,
                            TaskRevived>;
 
 } // namespace baton::orchestrator::core

@@ -55,13 +55,13 @@ struct Attempts {
     Time dispatched_at{};
     Time due{}; // of backing_off: the next attempt; of a deferral: its end
     bool deferred = false;
-    std::optional<Time> started_at; // stored for tasks with a heartbeat, else memory
+    std::optional<Time> started_at; // a worker said that it begins
     // memory
+    bool start_is_noted = false; // started_at is in the history, and so stored
     std::optional<Time> seen_at; // last heartbeat
-    // No clock of the attempt begins before this: when this process first saw the run (reports may
-    // have waited for it), or when the message was last known to wait in its queue.
+    // No clock of the attempt begins before this: when this process first saw the run, since reports
+    // may have waited for it.
     Time clock_floor{};
-    std::uint64_t queue_position = 0; // which message of its queue it is; 0: not known
     std::string worker;
     Document progress;
 

@@ -98,6 +98,7 @@ void read_attempts(const boost::json::value* value, Attempts& attempts) {
     attempts.due = time_from_micros(numbers[4]);
     attempts.deferred = numbers[5] != 0;
     if (numbers[6] != 0) attempts.started_at = time_from_micros(numbers[6]);
+    attempts.start_is_noted = attempts.started_at.has_value();
 }
 
 Outcome<void> read_step(const boost::json::object& object, StepState& state) {

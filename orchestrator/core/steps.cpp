@@ -166,7 +166,7 @@ void Advancing::send(const std::vector<StepIndex>& targets) {
     }
 }
 
-void Advancing::dispatch(StepIndex index, bool undo) {
+void Advancing::dispatch(StepIndex index, bool undo, Sending sending) {
     const TaskCall& call = call_of(index, undo);
     Document with = Document::of(boost::json::object{});
     if (call.with) {
@@ -188,17 +188,14 @@ void Advancing::dispatch(StepIndex index, bool undo) {
     }
 
     Attempts& attempts = attempts_of(index, undo);
-    const bool is_first = attempts.of_series() == 0;
-    ++attempts.number;
-    if (is_first) attempts.series_at = now_;
-    attempts.dispatched_at = now_;
-    attempts.due = {};
-    attempts.deferred = false;
-    attempts.started_at.reset();
-    attempts.seen_at.reset();
-    attempts.worker.clear();
-    attempts.clock_floor = {};
-    attempts.queue_position = 0;
+    if (sending == Sending::anew) {
+        Attempts next;
+        next.number = attempts.number + 1;
+        next.before_series = attempts.before_series;
+        next.series_at = attempts.series_at == Time{} ? now_ : attempts.series_at;
+        next.dispatched_at = now_;
+        attempts = next;
+    }
     if (undo)
         state(index).undo = UndoStatus::dispatched;
     else
@@ -213,7 +210,8 @@ void Advancing::dispatch(StepIndex index, bool undo) {
     fact.priority = call.priority;
     fact.idempotency_key = std::move(key);
     fact.heartbeat = call.timeouts.heartbeat;
-    if (call.timeouts.schedule_to_start) fact.start_by = now_ + *call.timeouts.schedule_to_start;
+    if (call.timeouts.schedule_to_start)
+        fact.start_by = attempts.dispatched_at + *call.timeouts.schedule_to_start;
     // A moment fixed now would fail a backlog untried; only schedule_to_close knows one.
     if (call.timeouts.schedule_to_close)
         fact.deadline = attempts.series_at + *call.timeouts.schedule_to_close;

@@ -54,6 +54,17 @@ void Dispatcher::add_plain(Publication publication, std::function<void(Outcome<v
     wakeup_.set();
 }
 
+runtime::Unsent Dispatcher::waiting() const {
+    runtime::Unsent tasks;
+    const auto add = [&tasks](const Outgoing& one) {
+        if (const auto* task = std::get_if<core::DispatchTask>(&one.command.command); task && !one.plain)
+            tasks[task->run_id].push_back(task->ref);
+    };
+    std::for_each(waiting_.begin(), waiting_.end(), add);
+    std::for_each(refused_.begin(), refused_.end(), add);
+    return tasks;
+}
+
 void Dispatcher::use(std::shared_ptr<amqp::client::Publisher> publisher) {
     publisher_ = std::move(publisher);
     if (publisher_)

@@ -28,6 +28,8 @@ public:
     void add(std::vector<runtime::OutgoingCommand> commands);
     // A dead letter without a run, as it was; tells when the broker has it, or will not take it.
     void add_plain(amqp::client::Publication publication, std::function<void(Outcome<void>)> settled);
+    // Tasks that are still to be published.
+    runtime::Unsent waiting() const;
     // May be null: there is no connection now.
     void use(std::shared_ptr<amqp::client::Publisher> publisher);
 

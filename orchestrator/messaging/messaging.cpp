@@ -44,18 +44,18 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
                   .on_lost = [this](const Failure&) { lost(); }}),
       secret_known_(executor),
       routes_changed_(executor),
-      depths_wanted_(executor) {}
+      queue_check_wanted_(executor) {}
 
 net::Awaitable<void> Messaging::run() {
     using namespace net::asio::experimental::awaitable_operators;
-    co_await (reconnect_.run() && dispatcher_.run() && watch_routes() && watch_depths());
+    co_await (reconnect_.run() && dispatcher_.run() && watch_routes() && watch_queues());
 }
 
 void Messaging::stop() {
     is_stopping_ = true;
     dispatcher_.stop();
     routes_changed_.set();
-    depths_wanted_.set();
+    queue_check_wanted_.set();
     secret_known_.wake_all();
     reconnect_.stop();
 }
@@ -119,8 +119,12 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     while (!has_secret_ && !is_stopping_)
         if (!co_await secret_known_.wait()) break;
     if (!has_secret_) co_return Failure{make_error_code(amqp::client::Errc::cancelled), "stopping"};
+    // A broker may come back without what it had.
+    const auto missing = co_await missing_queues(connection, routes_);
+    if (!missing) co_return missing.error();
     const auto declared = co_await declare_common(connection);
     if (!declared) co_return declared.error();
+    if (!missing->empty()) tell_lost(*missing);
     auto caller = co_await amqp::client::RpcCaller::open(connection);
     if (!caller) co_return caller.error();
     caller_ = std::move(*caller);
@@ -190,34 +194,61 @@ net::Awaitable<void> Messaging::watch_routes() {
     }
 }
 
-net::Awaitable<void> Messaging::watch_depths() {
+// Nobody tells a publisher that a queue was deleted, and a message that waited in it is not returned.
+net::Awaitable<void> Messaging::watch_queues() {
     while (!is_stopping_) {
-        co_await depths_wanted_.wait_for(options_.depth_interval);
-        if (!is_stopping_ && connected_.value()) co_await measure();
+        co_await queue_check_wanted_.wait_for(options_.queue_check_interval);
+        if (!is_stopping_ && connected_.value()) co_await restore_queues();
     }
 }
 
-net::Awaitable<void> Messaging::measure() {
-    std::vector<std::pair<std::string, std::uint64_t>> depths;
-    const std::set<std::string> routes = declared_;
+net::Awaitable<Outcome<std::set<std::string>>>
+Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::string> routes) {
+    std::set<std::string> missing;
+    std::shared_ptr<amqp::client::Channel> channel;
+    const std::uint64_t losses = losses_; // with another number `connection` is gone
     for (const std::string& route : routes) {
-        if (!connection_) co_return;
-        if (!depth_channel_ || !depth_channel_->is_open()) {
-            auto opened = co_await connection_->open_channel();
-            if (!opened) co_return;
-            depth_channel_ = std::move(*opened);
+        // A refusal closes the channel. The connection is gone when a call on it fails otherwise.
+        if (!channel || !channel->is_open()) {
+            auto opened = co_await connection.open_channel();
+            if (!opened) co_return opened.error();
+            channel = std::move(*opened);
         }
         amqp::QueueDeclare question;
         question.queue = contract::task_queue(route);
         question.passive = true;
-        const auto answer = co_await depth_channel_->call(std::move(question));
-        if (answer)
-            depths.emplace_back(route, answer->message_count);
-        else if (answer.error().code == amqp::ReplyCode::not_found)
-            declared_.erase(route); // somebody deleted it
+        const auto answer = co_await channel->call(std::move(question));
+        if (answer) continue;
+        if (losses_ != losses) co_return answer.error();
+        if (answer.error().code == amqp::ReplyCode::not_found)
+            missing.insert(route);
+        else if (answer.error().code != amqp::ReplyCode::access_refused &&
+                 answer.error().code != amqp::ReplyCode::resource_locked)
+            co_return answer.error();
     }
-    if (declared_ != routes_) routes_changed_.set();
-    engine_.queue_depths(std::move(depths));
+    if (channel) (void)co_await channel->close();
+    co_return missing;
+}
+
+net::Awaitable<bool> Messaging::restore_queues() {
+    if (!connection_) co_return false;
+    const auto missing = co_await missing_queues(*connection_, declared_);
+    if (!missing || missing->empty() || !connection_) co_return false;
+    for (const std::string& route : *missing) {
+        log::warning("messaging", "the queue of a task was deleted; it is declared again", {{"task", route}});
+        declared_.erase(route);
+    }
+    if (co_await declare_new()) tell_lost(*missing);
+    routes_changed_.set(); // what was held back meanwhile
+    co_return true;
+}
+
+void Messaging::tell_lost(const std::set<std::string>& routes) {
+    runtime::Unsent unsent = dispatcher_.waiting();
+    for (const runtime::OutgoingCommand& one : held_)
+        if (const auto* task = std::get_if<core::DispatchTask>(&one.command))
+            unsent[task->run_id].push_back(task->ref);
+    engine_.queue_lost({routes.begin(), routes.end()}, std::move(unsent));
 }
 
 net::Awaitable<void> Messaging::ask(Call call) {
@@ -263,6 +294,7 @@ net::Awaitable<void> Messaging::ask(Call call) {
 }
 
 void Messaging::lost() {
+    ++losses_;
     connected_.set(0);
     connection_ = nullptr;
     // Without a connection nothing waits for a queue: the next one declares before it publishes.
@@ -271,7 +303,6 @@ void Messaging::lost() {
     results_.lost();
     caller_.reset();
     declare_channel_.reset();
-    depth_channel_.reset();
     declared_.clear();
 }
 

@@ -33,7 +33,7 @@ struct MessagingOptions {
     std::vector<runtime::Partition> partitions = {0};
     std::uint16_t prefetch = 2'000;
     std::size_t publish_window = 4'000; // messages on their way to the broker
-    Duration depth_interval = std::chrono::seconds(2);
+    Duration queue_check_interval = std::chrono::seconds(5); // whether the task queues are there
 };
 
 // A question to a worker without a workflow.
@@ -88,8 +88,11 @@ private:
     net::Awaitable<Outcome<void>> declare_common(amqp::client::Connection& connection);
     net::Awaitable<bool> declare_new();
     net::Awaitable<void> watch_routes();
-    net::Awaitable<void> watch_depths();
-    net::Awaitable<void> measure();
+    net::Awaitable<void> watch_queues();
+    net::Awaitable<Outcome<std::set<std::string>>> missing_queues(amqp::client::Connection& connection,
+                                                                  std::set<std::string> routes);
+    net::Awaitable<bool> restore_queues();
+    void tell_lost(const std::set<std::string>& routes);
     net::Awaitable<void> ask(Call call);
     void lost();
 
@@ -102,15 +105,15 @@ private:
     Results results_;
     amqp::client::Reconnect reconnect_;
     amqp::client::Connection* connection_ = nullptr; // while it lives and is being used
+    std::uint64_t losses_ = 0;                       // of connections
     bool has_secret_ = false;
     net::Broadcast secret_known_;
     std::set<std::string> routes_;               // that need a queue
     std::set<std::string> declared_;             // on this connection
     std::vector<runtime::OutgoingCommand> held_; // until their queues are declared
     net::Wakeup routes_changed_;
-    net::Wakeup depths_wanted_;
+    net::Wakeup queue_check_wanted_;
     std::shared_ptr<amqp::client::Channel> declare_channel_;
-    std::shared_ptr<amqp::client::Channel> depth_channel_;
     std::shared_ptr<amqp::client::RpcCaller> caller_;
     Gauge connected_;
     bool is_stopping_ = false;

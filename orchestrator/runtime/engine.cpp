@@ -94,8 +94,10 @@ void Engine::add_dead_letter(PlainDeadLetter letter) {
     body_->mailbox.put({std::move(letter)});
 }
 
-void Engine::queue_depths(std::vector<std::pair<std::string, std::uint64_t>> waiting) {
-    body_->mailbox.put({DepthItem{std::move(waiting)}});
+void Engine::queue_lost(std::vector<std::string> routes, Unsent unsent) {
+    std::sort(routes.begin(), routes.end());
+    body_->mailbox.put(
+        {QueueLostItem{std::move(routes), std::move(unsent), body_->options.partitions}});
 }
 
 void Engine::start_run(StartRequest request, Reply<Started> reply) {

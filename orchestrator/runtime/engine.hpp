@@ -113,6 +113,9 @@ struct PlainDeadLetter {
     std::optional<DeliveryHandle> delivery;
 };
 
+// Attempts whose messages are still to be published, by run.
+using Unsent = std::map<std::string, std::vector<core::AttemptRef>, std::less<>>;
+
 template <typename T>
 using Reply = std::function<void(Outcome<T>)>;
 
@@ -187,9 +190,9 @@ public:
     void report(std::vector<Report> reports);
     void confirmed(std::vector<OutboxPlace> places);
     void add_dead_letter(PlainDeadLetter letter);
-    // How many messages wait in the queue of each route. While some do, the clocks of attempts of
-    // this route that nobody has started yet stand still: waiting in a queue is not working.
-    void queue_depths(std::vector<std::pair<std::string, std::uint64_t>> waiting);
+    // The queues of these routes were gone, with all that waited in them, and are there again: what
+    // nobody has begun is sent again, except what is still `unsent`.
+    void queue_lost(std::vector<std::string> routes, Unsent unsent);
 
     // Requests. The reply comes when the change is durable. `actor` is the user who asks; the history
     // keeps the name with the first fact of what it led to.

@@ -67,13 +67,19 @@ struct ForgetItem {
 struct ConfirmItem {
     std::vector<OutboxPlace> places;
 };
-struct DepthItem {
-    std::vector<std::pair<std::string, std::uint64_t>> waiting;
+// Open runs are gone through in pages, one per batch.
+inline constexpr std::size_t lost_page = 200;
+struct QueueLostItem {
+    std::vector<std::string> routes;
+    Unsent unsent;
+    std::vector<Partition> parts; // that remain, the first is the page's
+    std::string after_run_id{};   // of the page
+    std::vector<std::string> page{};
 };
 
 using ItemBody =
     std::variant<ReportItem, StartItem, CancelItem, RetryItem, RedriveItem, DropItem, DeployItem,
-                 WatchItem, ForgetItem, ConfirmItem, DepthItem, PlainDeadLetter>;
+                 WatchItem, ForgetItem, ConfirmItem, QueueLostItem, PlainDeadLetter>;
 
 struct Item {
     ItemBody body;
@@ -114,6 +120,7 @@ struct Engine::Body {
     void run_thread();
     std::optional<Time> next_wake() const;
     bool prepare(Work& work);
+    bool turn_to_page(Work& work, QueueLostItem& lost);
     bool load(Work& work);
     bool load_runs(const std::vector<std::string>& ids, Time now);
     void build(Work& work);
@@ -131,9 +138,9 @@ struct Engine::Body {
     // engine_tell.cpp
     void settle(Work& work, const Committed& committed);
     Told tell_of(Work& work, const std::set<std::string>& gone);
-    void note_dispatch(CachedRun& cached, const core::DispatchTask& task);
     void finish(Item& item, Told& told, const Committed& committed);
     void publish_again(RedriveItem redrive);
+    void next_page(QueueLostItem lost);
     void duplicate_start(StartItem& start, const DuplicateStart& duplicate);
     void wake_watches(const std::vector<RunChanged>& changes);
 
@@ -152,7 +159,7 @@ struct Engine::Body {
     void decide(Work& work, Item& item, PlainDeadLetter& letter);
     void decide(Work& work, Item& item, ForgetItem& forget);
     void decide(Work& work, Item& item, ConfirmItem& confirm);
-    void decide(Work& work, Item& item, DepthItem& depth);
+    void decide(Work& work, Item& item, QueueLostItem& lost);
     void ring(Work& work, const std::string& run_id);
     // `actor`: the user who asked for this; empty where nobody did.
     core::Transition advance(Work& work, CachedRun& cached, const core::Event& event,
@@ -160,7 +167,6 @@ struct Engine::Body {
     void ask(Work& work, Item& item, const std::string& run_id, const core::Event& event,
              const std::string& actor);
     CachedRun* find_or_refuse(Item& item, const std::string& run_id);
-    void hold_clocks(CachedRun& cached, Time now);
     std::string new_run_id(Time now);
 
     // engine_recover.cpp
@@ -200,15 +206,6 @@ struct Engine::Body {
     std::unordered_map<std::uint64_t, std::shared_ptr<const core::Workflow>> definitions;
     std::map<std::string, std::shared_ptr<const core::Workflow>, std::less<>> live;
     std::set<std::string> routes;
-    // What is known about the queue of a route.
-    struct Depth {
-        std::uint64_t waiting = 0; // messages, as measured
-        Time at{};                 // when
-        std::uint64_t sent = 0;    // messages since this process began
-        std::uint8_t priority = 0; // of the messages so far
-        bool is_mixed = false;     // they had different ones
-    };
-    std::map<std::string, Depth, std::less<>> depths;
     struct Watch {
         std::string run_id;
         std::uint64_t after_seq = 0;

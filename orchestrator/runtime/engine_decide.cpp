@@ -12,8 +12,6 @@ namespace {
 
 // Keys are indexed; a B-tree page of PostgreSQL takes no more.
 constexpr std::size_t key_bytes_max = 1000;
-// How long a report about a queue's depth counts.
-constexpr Duration depth_fresh = std::chrono::seconds(10);
 
 Failure refusal(EngineErrc errc, std::string detail) {
     return {make_error_code(errc), std::move(detail)};
@@ -237,40 +235,30 @@ void Engine::Body::decide(Work& work, Item&, PlainDeadLetter& letter) {
     work.batch.plain_dead_letters.push_back(letter.letter);
 }
 
+void Engine::Body::decide(Work& work, Item&, QueueLostItem& lost) {
+    for (const std::string& run_id : lost.page) {
+        CachedRun* cached = cache.find(run_id);
+        if (!cached) continue;
+        const auto unsent = lost.unsent.find(run_id);
+        const core::Transition made =
+            advance(work, *cached,
+                    core::QueueLost{lost.routes, unsent == lost.unsent.end() ? std::vector<core::AttemptRef>{}
+                                                                             : unsent->second});
+        if (!made.ignored)
+            log::warning("engine", "what waited in a deleted queue is sent again", {{"run", run_id}});
+    }
+}
+
 // These never get into a batch; gather() and prepare() have taken them.
 void Engine::Body::decide(Work&, Item&, DeployItem&) {}
 void Engine::Body::decide(Work&, Item&, ForgetItem&) {}
 void Engine::Body::decide(Work&, Item&, ConfirmItem&) {}
-void Engine::Body::decide(Work&, Item&, DepthItem&) {}
 
 void Engine::Body::ring(Work& work, const std::string& run_id) {
     CachedRun* cached = cache.find(run_id);
     if (!cached) return; // cannot be read; its alarm rings again in the next life
-    hold_clocks(*cached, work.now);
     cached->rang = true;
     advance(work, *cached, core::AlarmRang{});
-}
-
-void Engine::Body::hold_clocks(CachedRun& cached, Time now) {
-    const auto hold = [&](const core::TaskCall& call, core::Attempts& attempts) {
-        if (attempts.started_at) return;
-        const auto found = depths.find(core::route_of(call));
-        if (found == depths.end()) return;
-        const Depth& depth = found->second;
-        const bool some_wait = depth.waiting > 0 && depth.at + depth_fresh > now;
-        // Those that wait are the last ones sent; with priorities nobody can tell.
-        const bool is_known = attempts.queue_position > 0 && !depth.is_mixed;
-        const bool is_out = is_known && depth.sent - attempts.queue_position >= depth.waiting;
-        if (some_wait && !is_out) attempts.clock_floor = now;
-    };
-    for (core::StepIndex i = 0; i < cached.run.steps.size(); ++i) {
-        core::StepState& state = cached.run.steps[i];
-        const core::Step& step = cached.workflow->steps[i];
-        if (state.status == core::StepStatus::dispatched)
-            hold(std::get<core::TaskKind>(step.kind).call, state.attempts);
-        if (state.undo == core::UndoStatus::dispatched)
-            hold(step.compensate->call, state.undo_attempts);
-    }
 }
 
 } // namespace baton::orchestrator::runtime

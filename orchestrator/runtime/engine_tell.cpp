@@ -88,8 +88,6 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
             metrics.transitions.add();
             for (const core::Fact& fact : cached->facts)
                 if (auto command = core::command_of(cached->name(), fact)) {
-                    if (const auto* task = std::get_if<core::DispatchTask>(&*command))
-                        note_dispatch(*cached, *task);
                     told.commands.push_back({{change.part, change.pseq}, std::move(*command)});
                     ++commands;
                 }
@@ -105,19 +103,6 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
         outbox.add(change.part, change.pseq, commands);
     }
     return told;
-}
-
-// Remembers which message of its queue the attempt is; hold_clocks() wants to know.
-void Engine::Body::note_dispatch(CachedRun& cached, const core::DispatchTask& task) {
-    Depth& depth = depths[task.route];
-    if (depth.sent > 0 && depth.priority != task.priority) depth.is_mixed = true;
-    depth.priority = task.priority;
-    ++depth.sent;
-    const auto found = cached.workflow->by_path.find(task.ref.step);
-    if (found == cached.workflow->by_path.end()) return;
-    core::StepState& state = cached.run.steps[found->second];
-    core::Attempts& attempts = task.ref.undo ? state.undo_attempts : state.attempts;
-    if (attempts.number == task.ref.attempt) attempts.queue_position = depth.sent;
 }
 
 void Engine::Body::finish(Item& item, Told& told, const Committed& committed) {
@@ -177,9 +162,21 @@ void Engine::Body::finish(Item& item, Told& told, const Committed& committed) {
                    [](DeployItem&) {},
                    [](ForgetItem&) {},
                    [](ConfirmItem&) {},
-                   [](DepthItem&) {},
+                   [&](QueueLostItem& one) { next_page(std::move(one)); },
                },
                item.body);
+}
+
+void Engine::Body::next_page(QueueLostItem lost) {
+    if (lost.parts.empty()) return;
+    if (lost.page.size() < lost_page) {
+        lost.parts.erase(lost.parts.begin());
+        lost.after_run_id.clear();
+        if (lost.parts.empty()) return;
+    } else {
+        lost.after_run_id = lost.page.back();
+    }
+    mailbox.put({std::move(lost)});
 }
 
 void Engine::Body::publish_again(RedriveItem redrive) {

@@ -65,16 +65,10 @@ void Engine::Body::run_thread() {
 }
 
 void Engine::Body::gather(std::vector<Item> items) {
-    const Time now = clock.now();
     for (Item& item : items) {
         if (auto* confirm = std::get_if<ConfirmItem>(&item.body)) {
             for (const OutboxPlace& place : confirm->places)
                 outbox.confirm(place.part, place.pseq);
-        } else if (auto* depth = std::get_if<DepthItem>(&item.body)) {
-            for (auto& [route, waiting] : depth->waiting) {
-                depths[route].waiting = waiting;
-                depths[route].at = now;
-            }
         } else if (auto* forget = std::get_if<ForgetItem>(&item.body)) {
             drop_watch(forget->id);
         } else {
@@ -151,6 +145,8 @@ bool Engine::Body::prepare(Work& work) {
             if (!look_at(*redrive)) return false;
         } else if (auto* drop = std::get_if<DropItem>(&item.body)) {
             if (!look_at(*drop)) return false;
+        } else if (auto* lost = std::get_if<QueueLostItem>(&item.body)) {
+            if (!turn_to_page(work, *lost)) return false;
         } else if (auto* one = std::get_if<DeployItem>(&item.body)) {
             auto deployed = deploy(*one, work.now);
             if (!deployed && deployed.error().code.category() == store_category()) {
@@ -163,6 +159,16 @@ bool Engine::Body::prepare(Work& work) {
     std::erase_if(work.items,
                   [](const Item& item) { return std::holds_alternative<DeployItem>(item.body); });
     return true;
+}
+
+bool Engine::Body::turn_to_page(Work& work, QueueLostItem& lost) {
+    if (lost.parts.empty()) return true;
+    auto page = store.open_runs(lost.parts.front(), lost.after_run_id, lost_page);
+    if (page)
+        lost.page = std::move(*page);
+    else
+        failed(work, page.error(), "looking for the runs of a lost queue");
+    return page.has_value();
 }
 
 bool Engine::Body::load(Work& work) {
@@ -179,6 +185,9 @@ bool Engine::Body::load(Work& work) {
         if (const auto* cancel = std::get_if<CancelItem>(&item.body)) want(cancel->run_id);
         if (const auto* retry = std::get_if<RetryItem>(&item.body)) want(retry->run_id);
         if (const auto* watch = std::get_if<WatchItem>(&item.body)) want(watch->run_id);
+        if (const auto* lost = std::get_if<QueueLostItem>(&item.body))
+            for (const std::string& run_id : lost->page)
+                want(run_id);
         if (const auto* redrive = std::get_if<RedriveItem>(&item.body); redrive && redrive->letter)
             want(redrive->letter->run_id);
     }
@@ -206,8 +215,13 @@ void Engine::Body::build(Work& work) {
                 ring_in_time(*cached);
                 continue;
             }
-            // It rang early. Lazy alarms: only now the later deadline is written.
             const auto due = core::next_deadline(*cached->workflow, cached->run);
+            // What rang was in memory alone, and the store's alarm is still to come.
+            if (due && cached->alarm && *cached->alarm > work.now) {
+                alarms.set(cached->run.id, std::min(*due, *cached->alarm));
+                continue;
+            }
+            // It rang early. Lazy alarms: only now the later deadline is written.
             work.batch.alarms.push_back({cached->run.id, cached->part, due});
             parts.insert(cached->part); // a stale owner must not move alarms either
             continue;
@@ -419,7 +433,7 @@ void Engine::Body::refuse_all() {
                        [](PlainDeadLetter&) {},
                        [](ForgetItem&) {},
                        [](ConfirmItem&) {},
-                       [](DepthItem&) {},
+                       [](QueueLostItem&) {},
                        [&](auto& one) {
                            if (one.reply) one.reply(stopping);
                        },

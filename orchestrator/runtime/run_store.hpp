@@ -214,6 +214,15 @@ public:
     // Those of the ids that exist, in any order, open or closed.
     virtual Outcome<std::vector<StoredRun>> load(std::span<const std::string> run_ids) = 0;
 
+    // Ids of runs that are running or compensating, in order, those after `after_run_id`.
+    virtual Outcome<std::vector<std::string>> open_runs(Partition part,
+                                                        const std::string& after_run_id,
+                                                        std::size_t limit) = 0;
+
+    // How many partitions this store's runs are spread over; 0: nobody has taken any yet. A server
+    // with another number would look for runs where they are not.
+    virtual Outcome<std::uint32_t> partition_count() = 0;
+
     // Durable when it returns. All fences match or nothing is written; then each run by itself.
     // A Failure means unavailable: the caller does not know whether it was written and commits the
     // same batch again; whatever was written then shows up as `lost` or as duplicates.

@@ -410,6 +410,36 @@ TEST_P(QueriedStoreContract, ServersThatStartTogetherMigrateOnce) {
         });
 }
 
+TEST_P(RunStoreContract, OpenRunsComeInPagesOfTheirPartition) {
+    OwnedPartition owned = take(*store_, 1);
+    OwnedPartition other = take(*store_, 2);
+    RunChange closed = birth(2, 2);
+    closed.status = RunStatus::completed;
+    RunChange failed = birth(3, 3);
+    failed.status = RunStatus::failed;
+    RunChange undoing = birth(5, 5);
+    undoing.status = RunStatus::compensating;
+    RunChange running = birth(1, 1);
+    running.status = RunStatus::running;
+    RunChange also_running = birth(4, 4);
+    also_running.status = RunStatus::running;
+    commit(*store_, owned, {running, closed, failed, also_running, undoing});
+    RunChange foreign = birth(6, 1);
+    foreign.status = RunStatus::running;
+    commit(*store_, other, {foreign});
+
+    EXPECT_THAT(value_of(store_->open_runs(1, "", 2)), ElementsAre(run_id(1), run_id(4)));
+    EXPECT_THAT(value_of(store_->open_runs(1, run_id(4), 2)), ElementsAre(run_id(5)));
+    EXPECT_THAT(value_of(store_->open_runs(1, run_id(5), 2)), IsEmpty());
+}
+
+TEST_P(RunStoreContract, AStoreKnowsOverHowManyPartitionsItsRunsAreSpread) {
+    EXPECT_EQ(value_of(store_->partition_count()), 0U);
+    const Partition parts[] = {0, 1, 2, 7};
+    (void)value_of(store_->take_over(parts, "node"));
+    EXPECT_EQ(value_of(store_->partition_count()), 8U);
+}
+
 // ------------------------------------------------------------------ alarms
 
 TEST_P(RunStoreContract, AlarmsAreSetMovedAndDeleted) {

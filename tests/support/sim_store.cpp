@@ -54,6 +54,28 @@ Outcome<std::vector<StoredRun>> SimStore::load(std::span<const std::string> run_
     return found;
 }
 
+Outcome<std::vector<std::string>> SimStore::open_runs(Partition part,
+                                                      const std::string& after_run_id,
+                                                      std::size_t limit) {
+    if (is_away) return away();
+    std::vector<std::string> ids;
+    for (const auto& [id, run] : database_.runs)
+        if (run.part == part && id > after_run_id && !orchestrator::core::is_closed(run.status) &&
+            run.status != runtime::RunStatus::paused)
+            ids.push_back(id);
+    std::sort(ids.begin(), ids.end());
+    if (ids.size() > limit) ids.resize(limit);
+    return ids;
+}
+
+Outcome<std::uint32_t> SimStore::partition_count() {
+    if (is_away) return away();
+    std::uint32_t count = 0;
+    for (const auto& [part, row] : database_.owners)
+        count = std::max(count, std::uint32_t{part} + 1);
+    return count;
+}
+
 Outcome<Committed> SimStore::commit(const Batch& batch) {
     if (is_away) return away();
     if (refuses && refuses(batch))

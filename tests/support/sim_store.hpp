@@ -56,6 +56,10 @@ public:
     Outcome<std::vector<runtime::HistoryRow>>
     history_above(runtime::Partition part, std::uint64_t after, std::size_t limit) override;
     Outcome<std::vector<runtime::StoredRun>> load(std::span<const std::string> run_ids) override;
+    Outcome<std::vector<std::string>> open_runs(runtime::Partition part,
+                                                const std::string& after_run_id,
+                                                std::size_t limit) override;
+    Outcome<std::uint32_t> partition_count() override;
     Outcome<runtime::Committed> commit(const runtime::Batch& batch) override;
     Outcome<runtime::StoredDefinition>
     save_definition(const std::string& name, const std::string& source,

@@ -17,6 +17,8 @@ class QueuesTest(unittest.TestCase):
         path = self.server.home / "w.toml"
         path.write_text(WORKFLOW)
         self.server.baton("deploy", str(path), check=0)
+
+    def start_worker(self):
         self.worker = threading.Thread(target=self.work, daemon=True)
         self.worker.start()
         self.addCleanup(self.stop_worker)
@@ -39,7 +41,21 @@ class QueuesTest(unittest.TestCase):
     def run_once(self):
         self.server.baton("run", "w", timeout=40, check=0)
 
+    def test_tasks_of_a_deleted_queue_are_sent_again(self):
+        for _ in range(3):
+            self.server.baton("run", "w", "--detach", check=0)
+        queue = "/api/queues/%2F/baton.task.queues.x"
+        baton.wait_for(lambda: self.server.http_json(self.server.http, queue)["messages"] == 3, "the tasks wait")
+
+        self.server.http_json(self.server.http, queue, method="DELETE")
+
+        baton.wait_for(lambda: "sent again" in self.server.log(), "the deletion is noticed")
+        self.start_worker()
+        baton.wait_for(lambda: all(run["status"] == "completed" for run in
+                                   self.server.http_json(self.server.http, "/api/runs")), "the runs complete")
+
     def test_each_deleted_queue_is_back_and_runs_go_on(self):
+        self.start_worker()
         self.run_once()
         for queue in ("baton.report.0", "baton.dead", "baton.unrouted"):
             with self.subTest(queue=queue):

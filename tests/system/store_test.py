@@ -115,6 +115,22 @@ class StoreTest(unittest.TestCase):
 
         self.assertEqual(baton.wait_for(lambda: self.closed(run), "the run ends")["status"], "completed")
 
+    def test_a_database_keeps_its_number_of_partitions(self):
+        self.server.stop()
+        for number, is_right in (("64", False), ("1", True)):
+            with self.subTest(number=number):
+                done = subprocess.Popen([baton.EXE, "serve"], env=self.server.env | {"BATON_PARTITIONS": number},
+                                        cwd=self.server.home, stderr=subprocess.PIPE, text=True)
+                if is_right:
+                    baton.wait_for(self.server.is_healthy, "the server starts")
+                    done.terminate()
+                    done.communicate(timeout=30)
+                    continue
+                _, said = done.communicate(timeout=30)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("spread over 1 partitions, and BATON_PARTITIONS says 64", said)
+        self.server.start()
+
     @staticmethod
     def next_task(channel):
         method, properties, _ = channel.basic_get("baton.task.store.odd", auto_ack=True)

@@ -162,7 +162,7 @@ protected:
         store_ = std::move(*store);
         Options options;
         options.broker_url = fmt::format("amqp://127.0.0.1:{}", port_);
-        options.depth_interval = 100ms;
+        options.queue_check_interval = 100ms;
         service_ = std::make_unique<OrchestratorService>(options, *store_, clock_);
         ASSERT_TRUE(service_->start());
     }

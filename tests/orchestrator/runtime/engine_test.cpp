@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace baton::orchestrator::runtime {
 namespace {
@@ -381,6 +382,51 @@ TEST_F(EngineTest, ASilentWorkerIsNoticedAlsoWhileOtherTasksWait) {
 
     EXPECT_EQ(database.runs[first].version, 2u);
     EXPECT_EQ(database.runs[second].version, 1u);
+}
+
+TEST_F(EngineTest, ThatAWorkerBeganSurvivesARestart) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.confirm_all();
+    process.begin(run, "first", 1);
+    process.work();
+    EXPECT_EQ(database.runs[run].version, 1u);
+    clock.advance(6s);
+    process.work();
+    EXPECT_EQ(database.runs[run].version, 2u);
+
+    Process next(database, clock, 8);
+    next.work();
+    clock.advance(31s);
+    next.work();
+    EXPECT_EQ(database.runs[run].version, 3u);
+    EXPECT_THAT(database.runs[run].state, HasSubstr("baton.timeout"));
+}
+
+TEST_F(EngineTest, TasksOfALostQueueAreSentAgainUnlessSomebodyBeganThem) {
+    process.deploy(two_steps);
+    std::set<std::string> waiting;
+    for (int i = 0; i < 450; ++i)
+        waiting.insert(process.start(fmt::format("person {}", i)));
+    const std::string begun = *waiting.begin();
+    const std::string unsent = *std::next(waiting.begin());
+    process.confirm_all();
+    process.commands.clear();
+    process.begin(begun, "first", 1);
+    process.work();
+
+    process.engine.queue_lost({"b.other"}, {});
+    process.engine.queue_lost({"b.other", "a.one"}, {{unsent, {{"first", false, 1}}}});
+    process.work();
+
+    waiting.erase(begun);
+    waiting.erase(unsent);
+    std::set<std::string> again;
+    for (const auto& task : process.dispatched()) {
+        EXPECT_EQ(task.ref.attempt, 1u);
+        EXPECT_TRUE(again.insert(task.run_id).second);
+    }
+    EXPECT_EQ(again, waiting);
 }
 
 TEST_F(EngineTest, WhatWasNotConfirmedIsPublishedAgainByTheNextLife) {

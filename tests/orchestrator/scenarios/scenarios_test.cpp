@@ -108,6 +108,8 @@ public:
         if (verb == "heartbeat") return happen(TaskHeartbeat{ref, {}});
         if (verb == "defer") return happen(TaskDeferred{ref, now_ + duration_from(rest_of(words))});
         if (verb == "fail") return happen(TaskFailed{ref, problem_of(words)});
+        if (verb == "queue_lost") return happen(QueueLost{{step}, {}});
+        if (verb == "queue_lost_unsent") return happen(QueueLost{{"a"}, {ref}});
         if (verb == "lose") return happen(TaskLost{ref, problem_of(words), {}});
         return "unknown verb " + verb + "\n";
     }
