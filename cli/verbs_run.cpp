@@ -357,6 +357,8 @@ void show_run(Session& session, const std::string& run, bool as_json) {
         fmt::print("  closed {}  took {}", local_time(closed),
                    duration_text(micros_from(closed) - micros_from(member(*details, "started_at"))));
     fmt::print("\n");
+    if (const auto incident = member(*details, "incident"); !incident.empty())
+        fmt::print("{}\n", paint(Colour::red, "stands still: " + incident));
     print_requests(*details);
     fmt::print("input   {}\n", member(*details, "input"));
     for (const auto& step : details->as_object().at("steps").as_array()) print_step(step);

@@ -56,7 +56,8 @@ born as (
     on conflict (run_id) do nothing
     returning run_id),
 moved as (
-    update run r set version = c.version, status = c.status, state = c.state,
+    update run r set version = c.version, status = c.status,
+        state = case c.state when '' then r.state else c.state end,
         closed_at = c.closed_at, output = c.output, error_type = c.error_type, error = c.error
     from c, ok where ok.good and c.definition_id is null and r.run_id = c.run_id
         and r.version = c.version - 1
@@ -100,7 +101,8 @@ died as (
         $41::text[], $42::text[], $43::text[])
         as l(run_id, at, state, closed_at, reason, task, workflow, workflow_version, step,
              attempts, error_type, error, input, message), ok
-    where ok.good and (l.run_id is null or l.run_id in (select run_id from won))))sql";
+    where ok.good and (l.run_id is null or l.run_id in (select run_id from won)
+        or l.run_id not in (select run_id from c))))sql";
 
 constexpr const char* answer = R"sql(
 select ok.good, loser.run_id from ok left join (

@@ -16,7 +16,18 @@ using namespace orchestrator::runtime;
 
 namespace {
 
-// The columns of a list: state and input, which may be large, stay away.
+// The columns of a list, without what may be large.
+constexpr const char* row_columns =
+    "run_id, part, definition_id, workflow, workflow_version, status, version, '', '', null, "
+    "error_type, error, (extract(epoch from started_at) * 1000000)::bigint, "
+    "(extract(epoch from closed_at) * 1000000)::bigint";
+
+constexpr const char* details_columns =
+    "run_id, part, definition_id, workflow, workflow_version, status, version, '', input, output, "
+    "error_type, error, (extract(epoch from started_at) * 1000000)::bigint, "
+    "(extract(epoch from closed_at) * 1000000)::bigint";
+
+// Of one run: state and input stay away.
 constexpr const char* list_columns =
     "run_id, part, definition_id, workflow, workflow_version, status, version, '', '', output, "
     "error_type, error, (extract(epoch from started_at) * 1000000)::bigint, "
@@ -58,7 +69,11 @@ Select dead_letter_select(const DeadLetterFilter& filter) {
 }
 
 Select history_select(const std::string& run_id, std::uint64_t after_seq) {
-    Select select(fmt::format("select {} from history", postgres_history_columns));
+    Select select(fmt::format(
+        "select run_id, seq, part, pseq, (extract(epoch from at) * 1000000)::bigint, "
+        "case when coalesce(sum(octet_length(events)::bigint) over (order by seq rows between "
+        "unbounded preceding and 1 preceding), 0) < {} then events else '' end from history",
+        shown_history_bytes_max));
     select.where("run_id = {}", run_id);
     select.where("seq > {}", std::to_string(signed_number(after_seq)));
     select.then(" order by seq");
@@ -70,7 +85,7 @@ Select history_select(const std::string& run_id, std::uint64_t after_seq) {
 PostgresQueries::PostgresQueries(const std::string& url) : session_(url, {}, statement_limit) {}
 
 Outcome<std::vector<StoredRun>> PostgresQueries::runs(const RunFilter& filter) {
-    Select select(fmt::format("select {} from run", list_columns));
+    Select select(fmt::format("select {} from run", row_columns));
     if (!filter.before_run_id.empty()) {
         if (!is_run_id(filter.before_run_id)) return std::vector<StoredRun>{};
         select.where("run_id < {}", filter.before_run_id);
@@ -96,7 +111,7 @@ Outcome<std::optional<RunDetails>> PostgresQueries::run(const std::string& id_or
         pqxx::transaction<pqxx::repeatable_read, pqxx::read_only> work(connection);
         const pqxx::result found = work.exec_params(
             fmt::format("select {} from run where run_id between $1 and $2 limit 2",
-                        postgres_run_columns),
+                        details_columns),
             range->first, range->last);
         if (found.size() != 1) return;
         details.emplace();

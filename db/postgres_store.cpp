@@ -19,6 +19,30 @@ using namespace orchestrator::runtime;
 
 namespace {
 
+// The lengths are known without reading the texts, which lie elsewhere when they are long.
+std::string bounded_history() {
+    return "select run_id, seq, part, pseq, (extract(epoch from at) * 1000000)::bigint, "
+           "case when bytes <= $4 then events else '' end from ("
+           "select *, coalesce(sum(case when bytes <= $4 then bytes else 0 end) over (order by pseq, "
+           "run_id, seq rows between unbounded preceding and 1 preceding), 0) as before from ("
+           "select *, octet_length(events)::bigint as bytes from history where part = $1 and "
+           "pseq > $2 order by pseq, run_id, seq limit $3) h) h where before < $5 "
+           "order by pseq, run_id, seq";
+}
+
+std::string bounded_runs() {
+    return "select run_id, part, definition_id, workflow, workflow_version, status, version, "
+           "case texts when 0 then state else '' end, case texts when 0 then input else '' end, "
+           "case texts when 0 then output end, error_type, error, "
+           "(extract(epoch from started_at) * 1000000)::bigint, "
+           "(extract(epoch from closed_at) * 1000000)::bigint, texts from ("
+           "select *, case when bytes > $2 then 1 when coalesce(sum(case when bytes <= $2 then bytes "
+           "else 0 end) over (order by run_id rows between unbounded preceding and 1 preceding), 0) "
+           ">= $3 then 2 else 0 end as texts from ("
+           "select *, octet_length(state)::bigint + octet_length(input) + "
+           "coalesce(octet_length(output), 0) as bytes from run where run_id = any($1::uuid[])) r) r";
+}
+
 std::vector<PreparedStatement> statements() {
     return {
         {"commit", commit_statement()},
@@ -30,11 +54,8 @@ std::vector<PreparedStatement> statements() {
                       "node = excluded.node returning part, epoch, pseq, published"},
         {"alarms", "select run_id, (extract(epoch from due) * 1000000)::bigint from alarm "
                    "where part = $1"},
-        {"history_above", fmt::format("select {} from history where part = $1 and pseq > $2 "
-                                      "order by pseq, run_id, seq limit $3",
-                                      postgres_history_columns)},
-        {"load",
-         fmt::format("select {} from run where run_id = any($1::uuid[])", postgres_run_columns)},
+        {"history_above", bounded_history()},
+        {"load", bounded_runs()},
         // run_by_status holds all but the completed runs
         {"open_runs", fmt::format("select run_id from run where status in ({}, {}) and status <> {} and "
                                   "part = $1 and run_id > $2::uuid order by run_id limit $3",
@@ -160,23 +181,28 @@ Outcome<std::vector<Alarm>> PostgresStore::alarms(Partition part) {
 }
 
 Outcome<std::vector<HistoryRow>> PostgresStore::history_above(Partition part, std::uint64_t after,
-                                                              std::size_t limit) {
+                                                              std::size_t count,
+                                                              const ReadLimits& limits) {
     std::vector<HistoryRow> rows;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
-        rows = read_all(work.exec_prepared("history_above", part, after, limit), read_history);
+        rows = read_all(work.exec_prepared("history_above", part, after, count, limits.row_bytes,
+                                           limits.sum_bytes),
+                        read_history);
     }));
     return rows;
 }
 
-Outcome<std::vector<StoredRun>> PostgresStore::load(std::span<const std::string> run_ids) {
+Outcome<std::vector<StoredRun>> PostgresStore::load(std::span<const std::string> run_ids,
+                                                    const ReadLimits& limits) {
     ArrayText ids;
     for (const std::string& run_id : run_ids)
         ids.add(run_id);
     std::vector<StoredRun> runs;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
-        runs = read_all(work.exec_prepared("load", ids.text()), read_run);
+        runs = read_all(
+            work.exec_prepared("load", ids.text(), limits.row_bytes, limits.sum_bytes), read_run);
     }));
     return runs;
 }

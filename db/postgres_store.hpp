@@ -21,8 +21,12 @@ public:
     take_over(std::span<const runtime::Partition> parts, const std::string& node) override;
     Outcome<std::vector<runtime::Alarm>> alarms(runtime::Partition part) override;
     Outcome<std::vector<runtime::HistoryRow>>
-    history_above(runtime::Partition part, std::uint64_t after, std::size_t limit) override;
-    Outcome<std::vector<runtime::StoredRun>> load(std::span<const std::string> run_ids) override;
+    history_above(runtime::Partition part, std::uint64_t after, std::size_t count,
+                  const runtime::ReadLimits& limits) override;
+    using RunStore::history_above;
+    Outcome<std::vector<runtime::StoredRun>> load(std::span<const std::string> run_ids,
+                                                   const runtime::ReadLimits& limits) override;
+    using RunStore::load;
     Outcome<std::vector<std::string>> open_runs(runtime::Partition part,
                                                 const std::string& after_run_id,
                                                 std::size_t limit) override;

@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <utility>
 
 namespace baton::db {
@@ -252,6 +254,11 @@ Outcome<void> Sqlite::copy_into(Sqlite& target, const std::function<bool()>& is_
     if (code == SQLITE_OK)
         return Failure{make_error_code(boost::system::errc::operation_canceled), "given up before the end"};
     return Failure{reason_of(code), explain(target.path_, code, sqlite3_errstr(code))};
+}
+
+std::size_t Sqlite::limit_texts(std::size_t bytes) {
+    const auto limit = static_cast<int>(std::min<std::size_t>(bytes, std::numeric_limits<int>::max()));
+    return static_cast<std::size_t>(sqlite3_limit(connection_.get(), SQLITE_LIMIT_LENGTH, limit));
 }
 
 std::int64_t Sqlite::changes() const {

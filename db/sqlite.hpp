@@ -99,6 +99,8 @@ public:
     // Makes `target`, which is empty, a copy of this as it is at one moment, whatever other connections
     // write meanwhile. Fails with operation_canceled soon after `is_given_up` says so.
     Outcome<void> copy_into(Sqlite& target, const std::function<bool()>& is_given_up);
+    // Texts with more bytes than this are neither read nor written: StoreErrc::unfit. Gives the former limit.
+    std::size_t limit_texts(std::size_t bytes);
 
     // Rows changed by the last statement.
     std::int64_t changes() const;

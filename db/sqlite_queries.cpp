@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace baton::db {
 
@@ -17,6 +18,10 @@ namespace {
 // The columns of a list: state and input, which may be large, stay away.
 constexpr const char* list_columns =
     "run_id, part, definition_id, workflow, workflow_version, status, version, '', '', output, "
+    "error_type, error, started_at, closed_at";
+
+constexpr const char* details_columns =
+    "run_id, part, definition_id, workflow, workflow_version, status, version, '', input, output, "
     "error_type, error, started_at, closed_at";
 
 std::int64_t as_signed(std::uint64_t number) {
@@ -33,7 +38,7 @@ Outcome<std::unique_ptr<SqliteQueries>> SqliteQueries::open(const std::string& p
 
 Outcome<std::vector<StoredRun>> SqliteQueries::runs(const RunFilter& filter) {
     std::string sql =
-        fmt::format("select {} from run where (?1 = '' or run_id < ?1)", list_columns);
+        fmt::format("select {} from run where (?1 = '' or run_id < ?1)", sqlite_run_row_columns);
     if (!filter.workflow.empty()) sql += " and workflow = ?2";
     if (filter.status) sql += " and status = ?3";
     sql += " order by run_id desc limit ?4";
@@ -52,7 +57,7 @@ Outcome<std::optional<RunDetails>> SqliteQueries::run(const std::string& id_or_p
     auto outcome = [&]() -> Outcome<std::optional<RunDetails>> {
         BATON_ASSIGN(auto select, database_.prepare(fmt::format(
                                       "select {} from run where run_id between ? and ? limit 2",
-                                      sqlite_run_columns)));
+                                      details_columns)));
         BATON_ASSIGN(auto found, read_all(select.with(range->first, range->last), read_run));
         if (found.size() != 1) return std::optional<RunDetails>{};
         RunDetails details;
@@ -86,7 +91,21 @@ Outcome<std::vector<HistoryRow>> SqliteQueries::history_after(const std::string&
                  database_.prepare(
                      fmt::format("select {} from history where run_id = ? and seq > ? order by seq",
                                  sqlite_history_columns)));
-    return read_all(select.with(run_id, as_signed(after_seq)), read_history);
+    select.with(run_id, as_signed(after_seq));
+    std::vector<HistoryRow> rows;
+    for (std::size_t sum = 0; sum < shown_history_bytes_max; sum += rows.back().events.size()) {
+        BATON_ASSIGN(const bool has_row, select.step());
+        if (!has_row) return rows;
+        rows.push_back(read_history(select));
+    }
+    select.reset();
+    BATON_ASSIGN(auto others,
+                 database_.prepare("select run_id, seq, part, pseq, at, '' from history where "
+                                   "run_id = ? and seq > ? order by seq"));
+    BATON_ASSIGN(auto without_events,
+                 read_all(others.with(run_id, as_signed(rows.back().seq)), read_history));
+    std::ranges::move(without_events, std::back_inserter(rows));
+    return rows;
 }
 
 Outcome<std::vector<RunCount>> SqliteQueries::counts() {

@@ -14,6 +14,10 @@ namespace runtime = orchestrator::runtime;
 inline constexpr const char* sqlite_run_columns =
     "run_id, part, definition_id, workflow, workflow_version, status, version, state, input, "
     "output, error_type, error, started_at, closed_at";
+// Without what may be large.
+inline constexpr const char* sqlite_run_row_columns =
+    "run_id, part, definition_id, workflow, workflow_version, status, version, '', '', "
+    "null, error_type, error, started_at, closed_at";
 runtime::StoredRun read_run(const SqliteStatement& row);
 
 inline constexpr const char* sqlite_history_columns = "run_id, seq, part, pseq, at, events";

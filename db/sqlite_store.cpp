@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace baton::db {
 
 using namespace orchestrator::runtime;
@@ -16,9 +18,11 @@ struct SqliteStore::Statements {
     SqliteStatement take_over;
     SqliteStatement alarms;
     SqliteStatement history_above;
+    SqliteStatement history_row_above;
     SqliteStatement load;
     SqliteStatement open_runs;
     SqliteStatement partition_count;
+    SqliteStatement load_row;
     SqliteStatement epoch_of;
     SqliteStatement move_fence;
     SqliteStatement key_holder;
@@ -50,6 +54,9 @@ constexpr std::int64_t application_id = 0x4261746E;
 
 // Checking every page of a larger file would make starting slow; its damage shows when it is read.
 constexpr std::int64_t checked_bytes_max = 64LL * 1024 * 1024;
+
+// Names, error texts and ids are texts, too.
+constexpr std::size_t smallest_text_limit = 64 * 1024;
 
 Outcome<std::int64_t> number_from(Sqlite& database, std::string_view sql) {
     BATON_ASSIGN(auto select, database.prepare(sql));
@@ -109,9 +116,12 @@ Outcome<void> SqliteStore::prepare() {
                       "on conflict (part) do update set epoch = epoch + 1, node = excluded.node "
                       "returning epoch, pseq, published"},
         {s.alarms, "select run_id, due from alarm where part = ?"},
+        // By the index alone: a sorter would read rows ahead, and stumble over one that is too large.
         {s.history_above, fmt::format("select {} from history where part = ? and pseq > ? "
-                                      "order by pseq, run_id, seq limit ?",
+                                      "order by pseq limit ?",
                                       sqlite_history_columns)},
+        {s.history_row_above, "select run_id, seq, part, pseq, at, '' from history where part = ? and "
+                              "pseq > ? order by pseq limit 1"},
         {s.load, fmt::format("select {} from run where run_id = ?", sqlite_run_columns)},
         {s.open_runs, fmt::format("select run_id from run where status in ({}, {}) and status <> {} and "
                                   "part = ? and run_id > ? order by run_id limit ?",
@@ -119,6 +129,7 @@ Outcome<void> SqliteStore::prepare() {
                                   static_cast<int>(RunStatus::compensating),
                                   static_cast<int>(RunStatus::completed))},
         {s.partition_count, "select coalesce(max(part) + 1, 0) from owner"},
+        {s.load_row, fmt::format("select {} from run where run_id = ?", sqlite_run_row_columns)},
         {s.epoch_of, "select epoch from owner where part = ?"},
         {s.move_fence, "update owner set pseq = ?2, published = ?3 where part = ?1"},
         {s.key_holder, "select run_id, input_sha256 from start_key where workflow = ?1 and "
@@ -129,7 +140,8 @@ Outcome<void> SqliteStore::prepare() {
                        "status, version, started_at, closed_at, error_type, error, state, input, "
                        "output) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
                        "on conflict (run_id) do nothing returning 1"},
-        {s.update_run, "update run set version = ?2, status = ?3, state = ?4, closed_at = ?5, "
+        {s.update_run, "update run set version = ?2, status = ?3, "
+                       "state = case ?4 when '' then state else ?4 end, closed_at = ?5, "
                        "output = ?6, error_type = ?7, error = ?8 "
                        "where run_id = ?1 and version = ?2 - 1 returning 1"},
         {s.insert_history, "insert into history (run_id, seq, part, pseq, at, events) "
@@ -177,16 +189,65 @@ Outcome<std::vector<Alarm>> SqliteStore::alarms(Partition part) {
     });
 }
 
-Outcome<std::vector<HistoryRow>> SqliteStore::history_above(Partition part, std::uint64_t after,
-                                                            std::size_t limit) {
-    return read_all(statements_->history_above.with(part, after, limit), read_history);
+namespace {
+
+// While it lives, larger texts are not read.
+class TextLimit {
+public:
+    TextLimit(Sqlite& database, std::size_t bytes)
+        : database_(database), former_(database.limit_texts(bytes)) {}
+    ~TextLimit() { database_.limit_texts(former_); }
+    TextLimit(const TextLimit&) = delete;
+
+private:
+    Sqlite& database_;
+    std::size_t former_;
+};
+
+bool is_too_large(const Failure& failure) {
+    return failure.code == StoreErrc::unfit;
 }
 
-Outcome<std::vector<StoredRun>> SqliteStore::load(std::span<const std::string> run_ids) {
+} // namespace
+
+Outcome<std::vector<HistoryRow>> SqliteStore::history_above(Partition part, std::uint64_t after,
+                                                            std::size_t count,
+                                                            const ReadLimits& limits) {
+    const TextLimit limit(database_, std::max(limits.row_bytes, smallest_text_limit));
+    std::vector<HistoryRow> rows;
+    SqliteStatement& select = statements_->history_above.with(part, after, count);
+    for (std::size_t sum = 0; sum < limits.sum_bytes; sum += rows.back().events.size()) {
+        auto has_row = select.step();
+        if (!has_row && is_too_large(has_row.error())) {
+            // Found again as the first one of the next call.
+            if (!rows.empty()) return rows;
+            return read_all(statements_->history_row_above.with(part, after), read_history);
+        }
+        if (!has_row) return std::move(has_row).error();
+        if (!*has_row) return rows;
+        rows.push_back(read_history(select));
+    }
+    select.reset();
+    return rows;
+}
+
+Outcome<std::vector<StoredRun>> SqliteStore::load(std::span<const std::string> run_ids,
+                                                  const ReadLimits& limits) {
+    const TextLimit limit(database_, std::max(limits.row_bytes, smallest_text_limit));
     std::vector<StoredRun> runs;
+    std::size_t sum = 0;
     for (const std::string& run_id : run_ids) {
-        BATON_ASSIGN(auto run, read_one(statements_->load.with(run_id), read_run));
-        if (run) runs.push_back(std::move(*run));
+        StoredRun& run = runs.emplace_back();
+        run.run_id = run_id;
+        run.texts = StoredRun::Texts::later;
+        if (sum >= limits.sum_bytes) continue;
+        BATON_ASSIGN(auto read, load_one(run_id, limits.row_bytes));
+        if (!read) {
+            runs.pop_back();
+            continue;
+        }
+        run = std::move(*read);
+        sum += run.state.size() + run.input.size() + (run.output ? run.output->size() : 0);
     }
     return runs;
 }
@@ -204,6 +265,17 @@ Outcome<std::uint32_t> SqliteStore::partition_count() {
                                            return static_cast<std::uint32_t>(row.number(0));
                                        }));
     return count.value_or(0);
+}
+
+Outcome<std::optional<StoredRun>> SqliteStore::load_one(const std::string& run_id,
+                                                        std::size_t bytes_max) {
+    if (bytes_max > 0) {
+        auto whole = read_one(statements_->load.with(run_id), read_run);
+        if (whole || !is_too_large(whole.error())) return whole;
+    }
+    BATON_ASSIGN(auto row, read_one(statements_->load_row.with(run_id), read_run));
+    if (row) row->texts = StoredRun::Texts::too_large;
+    return row;
 }
 
 Outcome<Committed> SqliteStore::commit(const Batch& batch) {

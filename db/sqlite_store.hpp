@@ -22,8 +22,12 @@ public:
     take_over(std::span<const runtime::Partition> parts, const std::string& node) override;
     Outcome<std::vector<runtime::Alarm>> alarms(runtime::Partition part) override;
     Outcome<std::vector<runtime::HistoryRow>>
-    history_above(runtime::Partition part, std::uint64_t after, std::size_t limit) override;
-    Outcome<std::vector<runtime::StoredRun>> load(std::span<const std::string> run_ids) override;
+    history_above(runtime::Partition part, std::uint64_t after, std::size_t count,
+                  const runtime::ReadLimits& limits) override;
+    using RunStore::history_above;
+    Outcome<std::vector<runtime::StoredRun>> load(std::span<const std::string> run_ids,
+                                                   const runtime::ReadLimits& limits) override;
+    using RunStore::load;
     Outcome<std::vector<std::string>> open_runs(runtime::Partition part,
                                                 const std::string& after_run_id,
                                                 std::size_t limit) override;
@@ -43,6 +47,7 @@ private:
 
     explicit SqliteStore(Sqlite database);
     Outcome<void> prepare();
+    Outcome<std::optional<runtime::StoredRun>> load_one(const std::string& run_id, std::size_t bytes_max);
     Outcome<std::vector<runtime::Partition>>
     move_fences(std::span<const runtime::OwnedPartition> fences);
     Outcome<void> write_run(const runtime::RunChange& change, runtime::Committed& committed);

@@ -19,6 +19,11 @@ struct Options {
     std::string node = "baton";
     // Open runs kept in memory; a run takes a few KiB, and one that is not here costs one select.
     std::size_t cached_runs_max = 50'000;
+    // What one run may hold; a step that would pass it fails. Far above what workflows hand on, far below
+    // what a few hundred such runs could do to the server.
+    std::size_t run_bytes_max = std::size_t{16} * 1024 * 1024;
+    // Memory for runs at hand and for messages the broker has not confirmed.
+    std::size_t runs_memory_max = std::size_t{256} * 1024 * 1024;
     // Reports taken from the broker and not yet committed; two full batches, so the next one gathers
     // while one commits.
     std::uint16_t prefetch = 2'000;

@@ -39,6 +39,8 @@ runtime::EngineOptions engine_options(const Options& options) {
     made.partition_count = options.partitions;
     made.node = options.node;
     made.cached_runs_max = options.cached_runs_max;
+    made.run_limits.text_bytes = options.run_bytes_max;
+    made.memory_max = options.runs_memory_max;
     return made;
 }
 

@@ -52,6 +52,8 @@ struct Config {
     std::string database_url; // empty: SQLite in `data`
     std::string workflows;    // folder loaded at start; empty: none
     unsigned partitions = 0;  // 0: as many as the database has; in a new one 1 with the embedded broker, else 64
+    unsigned run_mib_max = 16;   // what one run may hold
+    unsigned runs_mib_max = 256; // memory for runs at hand and messages that wait for the broker
     unsigned io_threads = 0;  // 0: by the number of processors
     log::Level log_level = log::Level::info;
 };

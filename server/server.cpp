@@ -304,6 +304,8 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     orchestrator::Options options;
     options.broker_url = local_broker_url;
     BATON_ASSIGN(options.partitions, partitions_for(*store, config));
+    options.run_bytes_max = std::size_t{config.run_mib_max} << 20;
+    options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
     options.node = fmt::format("{}:{}", host_name(), getpid());
     orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock);
     return orchestrator->start();

@@ -244,6 +244,12 @@ constexpr Metric orchestrator_metrics[] = {
      [](const Scene& s, Exposition& out) { out.sample({}, s.engine.waiting_items.value()); }},
     {"baton_cached_runs", gauge, "Runs in memory",
      [](const Scene& s, Exposition& out) { out.sample({}, s.engine.cached_runs.value()); }},
+    {"baton_run_memory_bytes", gauge, "Memory of the runs in memory",
+     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.run_memory.value()); }},
+    {"baton_unconfirmed_memory_bytes", gauge, "Memory of messages the broker has not confirmed yet",
+     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.unconfirmed_memory.value()); }},
+    {"baton_unreadable_runs", gauge, "Open runs that were asked for and cannot be read",
+     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.unreadable_runs.value()); }},
     {"baton_task_queue_depth", gauge, "Tasks of a type that wait for a worker",
      [](const Scene& s, Exposition& out) {
          write_by_task(out, s, [](const core::QueueView& queue) { return queue.ready; });

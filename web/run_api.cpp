@@ -40,6 +40,7 @@ Response problem_of(const Failure& failure) {
         case EngineErrc::duplicate: status = 409, error = "duplicate"; break;
         case EngineErrc::refused: status = 409, error = "refused"; break;
         case EngineErrc::stopping: status = 503, error = "stopping"; break;
+        case EngineErrc::overloaded: status = 503, error = "overloaded"; break;
         }
     }
     return problem(status, error, failure.detail);
@@ -48,6 +49,7 @@ Response problem_of(const Failure& failure) {
 namespace {
 
 constexpr std::chrono::seconds follow_limit_max{60};
+constexpr std::chrono::milliseconds incident_limit{1'000};
 
 class RunApi {
 public:
@@ -67,6 +69,7 @@ public:
         add("GET", "/api/runs/{run}/history", Level::viewer, &RunApi::follow_run);
         add("POST", "/api/runs/{run}/cancel", Level::operating, &RunApi::cancel_run);
         add("POST", "/api/runs/{run}/retry", Level::operating, &RunApi::retry_run);
+        add("GET", "/api/incidents", Level::viewer, &RunApi::list_incidents);
         add("GET", "/api/counts", Level::viewer, &RunApi::count_runs);
         add("GET", "/api/metrics", Level::viewer, &RunApi::metrics);
     }
@@ -186,7 +189,28 @@ private:
         auto found = co_await read([given](RunQueries& queries) { return queries.run(given); });
         if (!found) co_return problem_of(found.error());
         if (!*found) co_return problem(404, "not_found", "no run '" + given + "'; baton runs lists them");
-        co_return reply(200, run_details(**found));
+        auto out = run_details(**found);
+        if (const auto reason = co_await incident_of((*found)->run.run_id); !reason.empty()) out["incident"] = reason;
+        co_return reply(200, out);
+    }
+
+    // Why the run stands still and cannot be read; empty: it can. An engine that waits for its store says
+    // nothing, and the page is shown without.
+    awaitable<std::string> incident_of(std::string run_id) {
+        const auto found = co_await await_reply<Outcome<std::vector<runtime::Incident>>>(
+            incident_limit, [this, &run_id](auto callback) { parts_->engine->incidents(run_id, callback); });
+        const bool is_told = found && *found && !(*found)->empty();
+        co_return is_told ? (*found)->front().reason : std::string{};
+    }
+
+    awaitable<Response> list_incidents(Request, Parameters) {
+        const auto found = co_await await_reply<Outcome<std::vector<runtime::Incident>>>(
+            request_limit, [this](auto callback) { parts_->engine->incidents({}, callback); });
+        if (!found) co_return no_answer();
+        if (!*found) co_return problem_of(found->error());
+        json::array list;
+        for (const auto& one : **found) list.emplace_back(json::object{{"run", one.run_id}, {"reason", one.reason}});
+        co_return reply(200, list);
     }
 
     awaitable<Response> follow_run(Request request, Parameters parameters) {
@@ -281,6 +305,9 @@ private:
         out["lost_runs"] = counted.lost_runs.value();
         out["takeovers"] = counted.takeovers.value();
         out["cached_runs"] = counted.cached_runs.value();
+        out["run_memory"] = counted.run_memory.value();
+        out["unconfirmed_memory"] = counted.unconfirmed_memory.value();
+        out["unreadable_runs"] = counted.unreadable_runs.value();
         out["waiting_items"] = counted.waiting_items.value();
         out["unpublished"] = counted.unpublished.value();
         co_return reply(200, out);

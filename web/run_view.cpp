@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "orchestrator/core/status.hpp"
+#include "web/replies.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -151,7 +152,7 @@ json::value from_text(std::string_view text) {
     if (text.empty()) return nullptr;
     ErrorCode error;
     auto value = json::parse(text, error);
-    if (error) return json::value(text);
+    if (error) return json::value(as_utf8(text)); // a row of an older version, or damaged
     return value;
 }
 

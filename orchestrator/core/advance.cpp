@@ -11,8 +11,9 @@
 
 namespace baton::orchestrator::core {
 
-Transition advance(const Workflow& workflow, Run& run, const Event& event, Time now) {
-    Advancing advancing(workflow, run, now);
+Transition advance(const Workflow& workflow, Run& run, const Event& event, Time now,
+                   const RunLimits& limits) {
+    Advancing advancing(workflow, run, now, limits);
     std::visit([&](const auto& one) { advancing.on(one); }, event);
     return advancing.take();
 }
@@ -81,13 +82,13 @@ void Advancing::take_late_effect(StepIndex index, const TaskCompleted& event) {
     StepState& one = state(index);
     if (one.happened || !step(index).compensate) return;
     one.happened = true;
-    one.effect = event.result;
+    Document effect = event.result;
     if (step(index).output) {
         Scope with_result = scope();
         with_result.result = &event.result;
-        if (const auto shaped = fill(*step(index).output, with_result, "output"))
-            one.effect = *shaped;
+        if (const auto shaped = fill(*step(index).output, with_result, "output")) effect = *shaped;
     }
+    keep_effect(index, effect);
     if (one.undo != UndoStatus::none) return; // on = "attempted" was here before
     if (is_closed(one.status)) one.closed_order = ++run_.closed_steps;
     if (was_undone()) reopen_undo();
@@ -113,7 +114,7 @@ void Advancing::attempt_failed(const AttemptRef& ref, const Problem& problem,
         made_.ignored = true;
         return;
     }
-    fail_attempt(found->index, ref.undo, problem, message);
+    fail_attempt(found->index, ref.undo, fitting(problem), message);
     go_on();
 }
 
@@ -173,7 +174,7 @@ void Advancing::on(const TaskHeartbeat& event) {
     if (made_.ignored) return;
     Attempts& attempts = attempts_of(found->index, event.ref.undo);
     attempts.seen_at = now_;
-    attempts.progress = event.progress;
+    if (fits(event.progress)) attempts.progress = event.progress;
     if (!attempts.started_at) attempts.started_at = now_;
 }
 
@@ -231,7 +232,9 @@ void Advancing::ring_step(StepIndex index) {
         ring_attempt(index, false);
         break;
     case StepStatus::backing_off:
-        if (may_start && one.attempts.due <= now_) dispatch(index, false);
+        // What would be too much at once has its turn in the next transition.
+        if (may_start && one.attempts.due <= now_ && given_ <= limits_.text_bytes / 2)
+            dispatch(index, false);
         break;
     case StepStatus::sleeping:
         if (may_start && one.due <= now_) complete(index, {}, false);

@@ -40,8 +40,15 @@ struct Transition {
     bool ignored = false;
 };
 
+// What one run may hold, as JSON text: its input, the results and errors of its steps, its output.
+// What the tasks that begin in one transition are given together may be as much again.
+struct RunLimits {
+    std::size_t text_bytes = std::size_t{16} * 1024 * 1024;
+};
+
 // Changes `run`, which must have been made by new_run(workflow) or read by run_from_json(workflow).
-Transition advance(const Workflow& workflow, Run& run, const Event& event, Time now);
+Transition advance(const Workflow& workflow, Run& run, const Event& event, Time now,
+                   const RunLimits& limits = {});
 
 // When AlarmRang must come at the latest, if nothing else happens.
 std::optional<Time> next_deadline(const Workflow& workflow, const Run& run);

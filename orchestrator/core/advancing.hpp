@@ -1,5 +1,6 @@
 // One transition while it is being made; private to this folder. advance.cpp has the events,
-// steps.cpp what happens to steps, ending.cpp how a run ends, is undone and is opened again.
+// steps.cpp what happens to steps, size.cpp how much a run may hold, ending.cpp how a run ends, is undone
+// and is opened again.
 //
 // Two rules keep it simple. Handlers change the steps an event speaks of and then call go_on(), the
 // only place that starts anything new. And whatever changes the run leaves a fact.
@@ -12,8 +13,8 @@ namespace baton::orchestrator::core {
 
 class Advancing {
 public:
-    Advancing(const Workflow& workflow, Run& run, Time now)
-        : workflow_(workflow), run_(run), now_(now) {}
+    Advancing(const Workflow& workflow, Run& run, Time now, const RunLimits& limits)
+        : workflow_(workflow), run_(run), now_(now), limits_(limits) {}
 
     void on(const RunStarted& event);
     void on(const TaskCompleted& event);
@@ -85,6 +86,14 @@ private:
     void reopen();
     void revive(StepIndex index, bool undo);
 
+    // size.cpp
+    bool fits(const Document& more, std::size_t copies = 1);
+    bool take(const Document& more);
+    Problem too_large(const Document& more);
+    Problem too_much_given() const;
+    Problem fitting(Problem problem);
+    void keep_effect(StepIndex index, const Document& result);
+
     // The call a step makes, or its undo's.
     const TaskCall& call_of(StepIndex index, bool undo) const;
     Document input_of(StepIndex index, bool undo) const;
@@ -106,6 +115,9 @@ private:
     const Workflow& workflow_;
     Run& run_;
     Time now_;
+    RunLimits limits_;
+    std::optional<std::size_t> held_; // bytes of text the run holds; counted when somebody asks
+    std::size_t given_ = 0;           // to the tasks that began in this transition
     Transition made_;
 };
 

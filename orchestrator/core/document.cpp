@@ -7,6 +7,26 @@
 #include <fmt/format.h>
 
 namespace baton::orchestrator::core {
+namespace {
+
+std::size_t memory_of(const boost::json::value& value) {
+    std::size_t bytes = sizeof value;
+    if (const auto* text = value.if_string()) {
+        bytes += text->capacity();
+    } else if (const auto* array = value.if_array()) {
+        bytes += (array->capacity() - array->size()) * sizeof value;
+        for (const auto& item : *array)
+            bytes += memory_of(item);
+    } else if (const auto* object = value.if_object()) {
+        // A member is its key, its value and a place in the object's index.
+        bytes += (object->capacity() - object->size()) * sizeof(boost::json::key_value_pair);
+        for (const auto& member : *object)
+            bytes += memory_of(member.value()) + member.key().size() + 32;
+    }
+    return bytes;
+}
+
+} // namespace
 
 Outcome<Document> Document::parse(std::string text, std::size_t nesting_max) {
     boost::json::parse_options options;
@@ -19,6 +39,7 @@ Outcome<Document> Document::parse(std::string text, std::size_t nesting_max) {
     auto body = std::make_shared<Body>();
     body->json = parser.release();
     body->text = std::move(text);
+    body->memory = sizeof(Body) + body->text.capacity() + memory_of(body->json);
     return Document{std::move(body)};
 }
 
@@ -27,6 +48,7 @@ Document Document::of(boost::json::value json) {
     auto body = std::make_shared<Body>();
     body->text = boost::json::serialize(json);
     body->json = std::move(json);
+    body->memory = sizeof(Body) + body->text.capacity() + memory_of(body->json);
     return Document{std::move(body)};
 }
 

@@ -32,6 +32,8 @@ public:
     // Shares the ownership; for values that look into the document.
     std::shared_ptr<const boost::json::value> shared_json() const;
     bool is_null() const { return !body_ || body_->json.is_null(); }
+    // About how many bytes of memory it takes: small values cost many times their text.
+    std::size_t memory() const { return body_ ? body_->memory : 0; }
 
     friend bool operator==(const Document& a, const Document& b) { return a.text() == b.text(); }
 
@@ -39,6 +41,7 @@ private:
     struct Body {
         std::string text;
         boost::json::value json;
+        std::size_t memory = 0;
     };
     explicit Document(std::shared_ptr<const Body> body) : body_(std::move(body)) {}
 

@@ -59,6 +59,7 @@ void Advancing::complete_run(const std::optional<expression::Template>& output) 
     if (output) {
         const auto filled = fill(*output, scope(), "output");
         if (!filled) return fail_run(no_step, filled.error());
+        if (!take(*filled)) return fail_run(no_step, too_large(*filled));
         result = *filled;
     }
     cancel_open_steps();

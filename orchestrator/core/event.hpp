@@ -31,6 +31,7 @@ inline constexpr std::string_view poison_type = "baton.poison";
 inline constexpr std::string_view expired_type = "baton.expired";
 inline constexpr std::string_view unrouted_type = "baton.unrouted";
 inline constexpr std::string_view cancelled_type = "baton.cancelled";
+inline constexpr std::string_view too_large_type = "baton.run_too_large";
 
 // One attempt of one task of the run. `undo` is the compensation of the step.
 struct AttemptRef {

@@ -52,4 +52,22 @@ Run new_run(const Workflow& workflow, std::string id) {
     return run;
 }
 
+RunSize size_of(const Run& run) {
+    RunSize size;
+    size.memory = sizeof run + run.steps.capacity() * sizeof(StepState);
+    const auto add = [&size](const Document& document) {
+        if (document.is_null()) return;
+        size.text += document.text().size();
+        size.memory += document.memory();
+    };
+    for (const Document* one : {&run.input, &run.output, &run.error, &run.cause})
+        add(*one);
+    for (const StepState& step : run.steps)
+        for (const Document* one :
+             {&step.output, &step.effect, &step.undo_input, &step.error, &step.undo_error,
+              &step.attempts.progress, &step.undo_attempts.progress})
+            add(*one);
+    return size;
+}
+
 } // namespace baton::orchestrator::core

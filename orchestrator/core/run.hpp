@@ -78,6 +78,7 @@ struct StepState {
     std::uint32_t closed_order = 0; // done is 1, 2, ... in the order of closing; undo goes back
     Document output;
     Document effect; // what the undo reads as the step's result, where it is not `output`
+    Document undo_input; // what the undo is given, where the result was too large to be kept
     Document error; // of the last failure; null: none
     UndoStatus undo = UndoStatus::none;
     Attempts undo_attempts;
@@ -104,6 +105,13 @@ struct Run {
 };
 
 Run new_run(const Workflow& workflow, std::string id);
+
+// What the run holds: as text, which is what its limit counts, and in memory.
+struct RunSize {
+    std::size_t text = 0;
+    std::size_t memory = 0;
+};
+RunSize size_of(const Run& run);
 
 // A step that will not change any more by itself.
 constexpr bool is_closed(StepStatus status) {

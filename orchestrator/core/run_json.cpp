@@ -1,7 +1,7 @@
 // The stored form of a run, format 1:
 //   {"f":1,"closed_steps":2,"ending":1?,"deadline":µs?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started]?,
-//             "sent":true?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"e":error?,
+//             "sent":true?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "u":undo?,"ua":[..]?,"ue":error?},..}}
 // Steps that are as new are left out. Times are microseconds since the epoch, 0 for none.
 #include "orchestrator/core/run_json.hpp"
@@ -57,6 +57,7 @@ void append_step(std::string& out, const StepState& state) {
         fmt::format_to(std::back_inserter(out), ",\"n\":{}", state.closed_order);
     append_json_member(out, "o", state.output);
     append_json_member(out, "l", state.effect);
+    append_json_member(out, "ui", state.undo_input);
     append_json_member(out, "e", state.error);
     if (state.undo != UndoStatus::none)
         fmt::format_to(std::back_inserter(out), ",\"u\":{}", static_cast<int>(state.undo));
@@ -118,6 +119,7 @@ Outcome<void> read_step(const boost::json::object& object, StepState& state) {
     state.closed_order = small(object.if_contains("n"));
     state.output = document(object.if_contains("o"));
     state.effect = document(object.if_contains("l"));
+    state.undo_input = document(object.if_contains("ui"));
     state.error = document(object.if_contains("e"));
     state.undo_error = document(object.if_contains("ue"));
     // A row of before `h` was written: done without an error is what completed then.

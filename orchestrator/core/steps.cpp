@@ -169,7 +169,9 @@ void Advancing::send(const std::vector<StepIndex>& targets) {
 void Advancing::dispatch(StepIndex index, bool undo, Sending sending) {
     const TaskCall& call = call_of(index, undo);
     Document with = Document::of(boost::json::object{});
-    if (call.with) {
+    if (undo && !state(index).undo_input.is_null()) {
+        with = state(index).undo_input;
+    } else if (call.with) {
         const auto filled = fill(*call.with, scope_of(index, undo), "with");
         if (!filled) {
             if (undo) return undo_dies(index, filled.error(), {});
@@ -186,6 +188,9 @@ void Advancing::dispatch(StepIndex index, bool undo, Sending sending) {
         }
         key = expression::to_plain_text(*own);
     }
+    // Undos go one by one, and must go.
+    if (!undo && (given_ += with.text().size()) > limits_.text_bytes)
+        return give_up(index, too_much_given(), "not_retryable", {});
 
     Attempts& attempts = attempts_of(index, undo);
     if (sending == Sending::anew) {
@@ -232,11 +237,16 @@ void Advancing::complete(StepIndex index, const Document& raw, bool by_task) {
                 Fact& fact = note(FactKind::late_result, index);
                 fact.attempt = state(index).attempts.number;
                 fact.output = raw;
-                state(index).effect = raw;
+                keep_effect(index, raw);
             }
             return give_up(index, shaped.error(), "not_retryable", {});
         }
         output = *shaped;
+    }
+    if (!take(output)) {
+        Problem problem = too_large(output);
+        if (by_task) keep_effect(index, output);
+        return give_up(index, problem, "not_retryable", {});
     }
     if (by_task) {
         Fact& fact = note(FactKind::task_completed, index);
@@ -385,6 +395,10 @@ bool Advancing::caught(StepIndex index, const Problem& problem) {
                 state(index).error = to_document(broken);
                 return false;
             }
+            if (!take(*filled)) {
+                state(index).error = to_document(too_large(*filled));
+                return false;
+            }
             output = *filled;
         }
         note(FactKind::error_caught, index).error = error;
@@ -409,6 +423,7 @@ bool Advancing::caught(StepIndex index, const Problem& problem) {
 // Evaluating again gives what the worker got: nothing it reads has changed.
 Document Advancing::input_of(StepIndex index, bool undo) const {
     const TaskCall& call = call_of(index, undo);
+    if (undo && !run_.steps[index].undo_input.is_null()) return run_.steps[index].undo_input;
     if (!call.with) return Document::of(boost::json::object{});
     const auto with = fill(*call.with, scope_of(index, undo), "with");
     return with ? *with : Document{};

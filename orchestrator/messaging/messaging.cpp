@@ -82,6 +82,7 @@ void Messaging::take(std::string& secret) {
 
 void Messaging::take(runtime::Told& told) {
     results_.settle(told.settled);
+    results_.keep(std::move(told.stranded));
     // While a queue is being declared, everything waits behind it: order is kept.
     if (held_.empty() && (declared_ == routes_ || !connection_)) {
         dispatcher_.add(std::move(told.commands));

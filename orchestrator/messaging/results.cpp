@@ -5,6 +5,7 @@
 #include "base/overloaded.hpp"
 #include "contract/task_message.hpp"
 #include "contract/topology.hpp"
+#include "orchestrator/core/fact.hpp"
 #include "orchestrator/messaging/message_json.hpp"
 #include "orchestrator/messaging/task_token.hpp"
 
@@ -150,6 +151,69 @@ void Results::settle(const std::vector<runtime::DeliveryHandle>& handles) {
         if (handle >> life_shift == life_)
             settled_.insert(handle & ((std::uint64_t{1} << life_shift) - 1));
     ack_settled();
+}
+
+namespace {
+
+contract::Problem problem_of(const core::Problem& from) {
+    contract::Problem problem;
+    problem.type = from.type;
+    problem.title = from.title;
+    problem.detail = from.detail;
+    problem.status = from.status;
+    if (!from.data.is_null()) problem.data = from.data.text();
+    problem.retryable = from.retryable;
+    problem.retry_after = from.retry_after;
+    return problem;
+}
+
+// The report as a worker says it; nothing: it is none, or says nothing that must be kept.
+std::optional<contract::TaskReport> report_of(const runtime::Report& report, std::string_view secret) {
+    using Made = std::optional<contract::TaskReport>;
+    const auto made = [&](const core::AttemptRef& ref, contract::Report kind) -> Made {
+        return contract::TaskReport{encode_token({report.run_id, ref}, secret), std::move(kind)};
+    };
+    return std::visit(
+        Overloaded{
+            [&](const core::TaskCompleted& one) {
+                return made(one.ref, contract::Completed{std::string{one.result.text()}});
+            },
+            [&](const core::TaskFailed& one) {
+                return made(one.ref, contract::Failed{problem_of(one.problem)});
+            },
+            [&](const core::TaskDeferred& one) { return made(one.ref, contract::Deferred{one.until}); },
+            [](const auto&) -> Made { return std::nullopt; },
+        },
+        report.event);
+}
+
+} // namespace
+
+void Results::keep(std::vector<runtime::Stranded> stranded) {
+    for (const runtime::Stranded& one : stranded) {
+        runtime::PlainDeadLetter plain;
+        plain.letter.reason = "no_run";
+        plain.letter.task = contract::report_queue(one.part);
+        plain.letter.run_id = one.report.run_id;
+        plain.letter.error_type = "baton.no_run";
+        core::Problem problem;
+        problem.type = plain.letter.error_type;
+        problem.detail = readable(one.reason);
+        plain.letter.error = core::to_document(problem).text();
+        // A task that the broker gave up is a message already.
+        if (const auto* lost = std::get_if<core::TaskLost>(&one.report.event)) {
+            plain.letter.message = lost->message.text();
+        } else if (const auto report = report_of(one.report, secret_)) {
+            const contract::Message message = contract::encode(*report);
+            Delivery delivery;
+            delivery.routing_key = plain.letter.task;
+            delivery.properties = message.properties;
+            delivery.body = SharedBytes::copy_of(message.body);
+            plain.letter.message = to_document(delivery).text();
+        }
+        plain.delivery = one.report.delivery;
+        engine_.add_dead_letter(std::move(plain));
+    }
 }
 
 void Results::settle_now(std::uint64_t delivery_tag) {

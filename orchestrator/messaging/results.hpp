@@ -36,6 +36,8 @@ public:
     void lost();
 
     void settle(const std::vector<runtime::DeliveryHandle>& handles);
+    // Reports that no run can take become dead letters, and are settled as those are durable.
+    void keep(std::vector<runtime::Stranded> stranded);
 
 private:
     runtime::DeliveryHandle handle_of(std::uint64_t delivery_tag) const;

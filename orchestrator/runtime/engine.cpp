@@ -27,6 +27,8 @@ public:
             return "refused";
         case EngineErrc::stopping:
             return "stopping";
+        case EngineErrc::overloaded:
+            return "overloaded";
         }
         return "unknown engine error";
     }
@@ -123,6 +125,10 @@ void Engine::drop(std::uint64_t dead_letter_id, Reply<void> reply) {
 
 void Engine::deploy(std::string source, std::string file_name, Reply<Deployed> reply) {
     body_->mailbox.put({DeployItem{std::move(source), std::move(file_name), std::move(reply)}});
+}
+
+void Engine::incidents(std::string run_id, Reply<std::vector<Incident>> reply) {
+    body_->mailbox.put({IncidentsItem{std::move(run_id), std::move(reply)}});
 }
 
 Engine::WatchId Engine::wait_for_change(std::string run_id, std::uint64_t after_seq,

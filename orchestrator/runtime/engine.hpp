@@ -22,6 +22,7 @@
 #include "base/metrics.hpp"
 #include "base/result.hpp"
 #include "base/thread.hpp"
+#include "orchestrator/core/advance.hpp"
 #include "orchestrator/core/command.hpp"
 #include "orchestrator/core/event.hpp"
 #include "orchestrator/core/workflow.hpp"
@@ -46,6 +47,7 @@ enum class EngineErrc {
     unknown_dead_letter,
     refused,          // the run is not in a state for this
     stopping,         // the engine stops; ask again after the restart
+    overloaded,       // as much waits for the broker as memory may hold; ask again later
 };
 const boost::system::error_category& engine_category();
 ErrorCode make_error_code(EngineErrc errc);
@@ -74,9 +76,17 @@ struct OutgoingCommand {
 };
 
 // What a batch says to the world, after it is durable.
+struct Stranded {
+    Report report;      // its delivery is not settled
+    Partition part = 0; // of the run
+    std::string reason; // for people
+};
 struct Told {
     std::vector<OutgoingCommand> commands;
     std::vector<DeliveryHandle> settled;
+    // Reports that no run can take now: because it cannot be read, or is not in this store. Whoever has
+    // the message makes a dead letter of it.
+    std::vector<Stranded> stranded;
 };
 
 struct StartRequest {
@@ -107,6 +117,12 @@ struct RunChanged {
     RunStatus status = RunStatus::running;
 };
 
+// A run that was asked for and cannot be read.
+struct Incident {
+    std::string run_id;
+    std::string reason;
+};
+
 // A message nobody could process and that belongs to no run.
 struct PlainDeadLetter {
     DeadLetter letter;
@@ -130,6 +146,11 @@ struct EngineOptions {
     // Seed of run ids; 0: from the operating system. A simulation gives its own.
     std::uint64_t seed = 0;
     std::size_t cached_runs_max = 50'000;
+    // What one run may hold.
+    core::RunLimits run_limits{};
+    // Memory for the runs that are kept at hand and for messages the broker has not confirmed. What can
+    // be read again leaves first; when the messages alone take as much, nothing new is begun.
+    std::size_t memory_max = std::size_t{256} * 1024 * 1024;
     // Bounds how long a commit takes and how much is decided again after a failure.
     std::size_t batch_events_max = 500;
     // Pauses between attempts to reach the store again.
@@ -162,6 +183,9 @@ struct EngineMetrics {
     Counter lost_runs;         // version checks that failed
     Counter takeovers;
     Gauge cached_runs;
+    Gauge run_memory;          // bytes of the runs in memory
+    Gauge unconfirmed_memory;  // bytes of messages the broker has not confirmed
+    Gauge unreadable_runs;     // open ones that were asked for and cannot be read
     Gauge waiting_items;
     Gauge unpublished;         // transitions whose effects are not confirmed yet
 };
@@ -205,6 +229,9 @@ public:
     void drop(std::uint64_t dead_letter_id, Reply<void> reply);
     // Compiles, saves as the next version and makes it live.
     void deploy(std::string source, std::string file_name, Reply<Deployed> reply);
+
+    // The runs that were asked for and cannot be read; of one run, or all with an empty id.
+    void incidents(std::string run_id, Reply<std::vector<Incident>> reply);
 
     // Calls once, as soon as the run has a version above `after_seq`, is closed, or does not exist
     // (unknown_run). forget() drops the wait; a call that is already under way may still come.

@@ -64,6 +64,10 @@ struct WatchItem {
 struct ForgetItem {
     Engine::WatchId id;
 };
+struct IncidentsItem {
+    std::string run_id;
+    Reply<std::vector<Incident>> reply;
+};
 struct ConfirmItem {
     std::vector<OutboxPlace> places;
 };
@@ -75,11 +79,12 @@ struct QueueLostItem {
     std::vector<Partition> parts; // that remain, the first is the page's
     std::string after_run_id{};   // of the page
     std::vector<std::string> page{};
+    bool has_more = false;        // behind the page
 };
 
 using ItemBody =
     std::variant<ReportItem, StartItem, CancelItem, RetryItem, RedriveItem, DropItem, DeployItem,
-                 WatchItem, ForgetItem, ConfirmItem, QueueLostItem, PlainDeadLetter>;
+                 WatchItem, ForgetItem, IncidentsItem, ConfirmItem, QueueLostItem, PlainDeadLetter>;
 
 struct Item {
     ItemBody body;
@@ -88,6 +93,26 @@ struct Item {
     std::string run_id{};             // whose fate it shares; empty: the batch's
     std::optional<Failure> refusal{}; // answered so, whatever becomes of the batch
     bool put_off = false;             // belongs into the next batch
+    std::string stranded{};           // a report: why no run can take it
+};
+
+// For columns of plain text: no NUL, which databases do not take, and not too long.
+std::string plain(std::string text);
+
+// What a command holds until the broker has confirmed it.
+std::size_t memory_of(const core::Command& command);
+
+// The type of the error of a run that was closed without being read.
+inline constexpr std::string_view unreadable_type = "baton.unreadable_run";
+
+// The run an item is about; empty: none, or none yet.
+std::string_view run_of(const Item& item);
+
+// A run that is left alone, and what its row says as far as it can be read.
+struct LeftAlone {
+    std::string reason;
+    std::optional<StoredRun> row; // without texts
+    bool is_foreign = false;
 };
 
 // One batch while it is being worked on.
@@ -98,6 +123,9 @@ struct Work {
     std::vector<std::string> loaded; // runs read for this batch
     std::vector<CachedRun*> touched;
     std::set<std::pair<std::string, std::string>> start_keys;
+    std::size_t bytes = 0; // of text that the commit will hold
+    // Runs that cannot be read and are closed by hand, with what is to be noted.
+    std::map<std::string, std::vector<core::Fact>> forced;
     Batch batch;
     std::vector<RedriveItem> republished; // to be published, and marked when the broker has them
 };
@@ -110,7 +138,7 @@ struct Engine::Body {
           clock(time_source),
           compile(std::move(compiler)),
           sinks(std::move(where)),
-          cache(options.cached_runs_max),
+          cache(options.cached_runs_max, options.memory_max),
           random(options.seed != 0 ? options.seed : entropy_seed()) {}
 
     // engine_work.cpp
@@ -122,7 +150,11 @@ struct Engine::Body {
     bool prepare(Work& work);
     bool turn_to_page(Work& work, QueueLostItem& lost);
     bool load(Work& work);
-    bool load_runs(const std::vector<std::string>& ids, Time now);
+    Outcome<std::vector<StoredRun>> read_rows(const std::vector<std::string>& ids, std::size_t sum_bytes,
+                                              std::set<std::string, std::less<>>& damaged);
+    void leave_alone(const std::string& run_id, std::string reason);
+    bool is_full() const { return outbox.bytes() >= options.memory_max; }
+    void measure_memory();
     void build(Work& work);
     RunChange change_of(CachedRun& cached, Work& work);
     void ring_in_time(const CachedRun& cached);
@@ -138,7 +170,8 @@ struct Engine::Body {
     // engine_tell.cpp
     void settle(Work& work, const Committed& committed);
     Told tell_of(Work& work, const std::set<std::string>& gone);
-    void finish(Item& item, Told& told, const Committed& committed);
+    void finish(const Work& work, Item& item, Told& told, const Committed& committed);
+    void strand(Report& report, std::string& reason, Told& told) const;
     void publish_again(RedriveItem redrive);
     void next_page(QueueLostItem lost);
     void duplicate_start(StartItem& start, const DuplicateStart& duplicate);
@@ -158,6 +191,8 @@ struct Engine::Body {
     void decide(Work& work, Item& item, WatchItem& watch);
     void decide(Work& work, Item& item, PlainDeadLetter& letter);
     void decide(Work& work, Item& item, ForgetItem& forget);
+    void decide(Work& work, Item& item, IncidentsItem& incidents);
+    void tell_incidents(const IncidentsItem& asked) const;
     void decide(Work& work, Item& item, ConfirmItem& confirm);
     void decide(Work& work, Item& item, QueueLostItem& lost);
     void ring(Work& work, const std::string& run_id);
@@ -174,6 +209,7 @@ struct Engine::Body {
     Outcome<void> take_over(Time now);
     Outcome<void> load_definitions();
     Outcome<void> republish(Partition part, std::uint64_t published, Time now);
+    void republish(Partition part, const HistoryRow& row, Told& told);
     Outcome<std::shared_ptr<const core::Workflow>> definition(std::uint64_t id);
     void keep_definition(std::shared_ptr<const core::Workflow> workflow, bool is_live);
     Outcome<void> keep_run(const StoredRun& stored, Time now);
@@ -197,8 +233,10 @@ struct Engine::Body {
     std::size_t careful = 0; // so many items are to be committed one by one
     bool has_secret = false;
     std::map<Partition, OwnedPartition> owned;
-    // Runs that were asked for and cannot be decided here, with the reason for people.
-    std::map<std::string, std::string, std::less<>> left_alone;
+    // Runs that were asked for and cannot be decided here.
+    std::map<std::string, LeftAlone, std::less<>> left_alone;
+    bool force(Work& work, Item& item, const std::string& run_id, RunStatus status,
+               std::vector<core::Fact> facts, const std::string& why);
     Outbox outbox;
     RunCache cache;
     Deadlines<std::string> alarms;

@@ -1,6 +1,7 @@
 // Decide: what each item of a batch does to runs in memory. Nothing here writes or tells.
 #include "base/log.hpp"
 #include "orchestrator/core/data.hpp"
+#include "orchestrator/core/fact.hpp"
 #include "orchestrator/core/fingerprint.hpp"
 #include "orchestrator/core/input.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
@@ -12,6 +13,10 @@ namespace {
 
 // Keys are indexed; a B-tree page of PostgreSQL takes no more.
 constexpr std::size_t key_bytes_max = 1000;
+// What a batch may bring to the store: some runs of the largest size, many thousands of usual ones.
+constexpr std::size_t batch_bytes_max = std::size_t{64} * 1024 * 1024;
+// A run that cannot be read is looked at again after this.
+constexpr Duration unreadable_pause = std::chrono::minutes(1);
 
 Failure refusal(EngineErrc errc, std::string detail) {
     return {make_error_code(errc), std::move(detail)};
@@ -27,10 +32,16 @@ std::string lines_of(const std::vector<std::string>& complaints) {
 } // namespace
 
 void Engine::Body::decide(Work& work) {
-    for (const std::string& run_id : work.rung)
-        ring(work, run_id);
-    for (Item& item : work.items)
-        std::visit([&](auto& body) { decide(work, item, body); }, item.body);
+    for (const std::string& run_id : work.rung) {
+        if (work.bytes < batch_bytes_max)
+            ring(work, run_id);
+        else
+            alarms.set(run_id, work.now);
+    }
+    for (Item& item : work.items) {
+        if (work.bytes >= batch_bytes_max) item.put_off = true; // so that each run keeps its order
+        if (!item.put_off) std::visit([&](auto& body) { decide(work, item, body); }, item.body);
+    }
 }
 
 core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core::Event& event,
@@ -38,10 +49,16 @@ core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core
     if (!cached.is_touched) {
         cached.is_touched = true;
         work.touched.push_back(&cached);
+        work.bytes += core::size_of(cached.run).text;
     }
     metrics.events.add();
-    core::Transition made = core::advance(*cached.workflow, cached.run, event, work.now);
+    core::Transition made =
+        core::advance(*cached.workflow, cached.run, event, work.now, options.run_limits);
     if (!made.facts.empty()) made.facts.front().actor = actor;
+    // Once in the history, once in the row.
+    for (const core::Fact& fact : made.facts)
+        work.bytes +=
+            2 * (fact.input.text().size() + fact.output.text().size() + fact.error.text().size());
     const auto append = [](auto& to, auto& from) {
         to.insert(to.end(), std::make_move_iterator(from.begin()),
                   std::make_move_iterator(from.end()));
@@ -57,7 +74,7 @@ CachedRun* Engine::Body::find_or_refuse(Item& item, const std::string& run_id) {
     CachedRun* cached = cache.find(run_id);
     if (cached) return cached;
     if (const auto found = left_alone.find(run_id); found != left_alone.end())
-        item.refusal = refusal(EngineErrc::refused, found->second);
+        item.refusal = refusal(EngineErrc::refused, found->second.reason);
     else
         item.refusal = refusal(EngineErrc::unknown_run, fmt::format("there is no run {}", run_id));
     return nullptr;
@@ -78,7 +95,11 @@ void Engine::Body::decide(Work& work, Item& item, ReportItem& report) {
     CachedRun* cached = cache.find(report.report.run_id);
     if (!cached) {
         metrics.unknown_reports.add();
-        return; // settled with the batch: asking again would not help
+        const auto found = left_alone.find(report.report.run_id);
+        item.stranded = found != left_alone.end()
+                            ? found->second.reason
+                            : fmt::format("there is no run {} in this store", report.report.run_id);
+        return;
     }
     item.run_id = report.report.run_id;
     if (advance(work, *cached, report.report.event).ignored) metrics.ignored_reports.add();
@@ -116,6 +137,14 @@ void Engine::Body::decide(Work& work, Item& item, StartItem& start) {
         item.run_id = start.run_id; // committed the first time already
         return;
     }
+    if (is_full()) {
+        item.refusal = refusal(
+            EngineErrc::overloaded,
+            fmt::format("{} MiB of messages wait for the broker, as much as may be held in memory "
+                        "(orchestrator.runs_mib_max); nothing was started, try again when it takes them",
+                        outbox.bytes() / (1024 * 1024)));
+        return;
+    }
     begin_run(work, item, start, found->second);
 }
 
@@ -129,6 +158,14 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     const core::CheckedInput checked = core::check_input(workflow->input, *parsed);
     if (!checked.complaints.empty()) {
         item.refusal = refusal(EngineErrc::bad_input, lines_of(checked.complaints));
+        return;
+    }
+
+    if (checked.input.text().size() > options.run_limits.text_bytes) {
+        item.refusal = refusal(
+            EngineErrc::bad_input,
+            fmt::format("the input has {} bytes; one run may hold {} (orchestrator.run_mib_max)",
+                        checked.input.text().size(), options.run_limits.text_bytes));
         return;
     }
 
@@ -177,7 +214,48 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     advance(work, cached, core::RunStarted{checked.input}, start.request.actor);
 }
 
+// A run that cannot be read is closed without being read: its row says what it is from then on, and its
+// history why. What its steps did stays as it is.
+bool Engine::Body::force(Work& work, Item& item, const std::string& run_id, RunStatus status,
+                         std::vector<core::Fact> facts, const std::string& why) {
+    const auto found = left_alone.find(run_id);
+    if (found == left_alone.end() || found->second.is_foreign || !found->second.row) return false;
+    const StoredRun& row = *found->second.row;
+    if (core::is_closed(row.status) || work.forced.contains(run_id)) return false;
+    core::Problem problem;
+    problem.type = unreadable_type;
+    problem.title = "closed by hand, unread";
+    problem.detail = why + (why.empty() ? "" : "; ") + found->second.reason;
+    core::Fact& closed = facts.emplace_back();
+    closed.kind = core::FactKind::run_status;
+    closed.status = status;
+    closed.error = core::to_document(problem);
+
+    RunChange& change = work.batch.runs.emplace_back();
+    change.run_id = run_id;
+    change.part = row.part;
+    change.version = row.version + 1;
+    change.status = status;
+    change.closed_at = work.now;
+    change.error_type = problem.type;
+    change.error = plain(problem.detail);
+    change.pseq = ++owned[row.part].pseq;
+    change.at = work.now;
+    core::append_json(change.events, facts);
+    change.alarm = AlarmChange{};
+    work.forced.emplace(run_id, std::move(facts));
+    item.run_id = run_id;
+    return true;
+}
+
 void Engine::Body::decide(Work& work, Item& item, CancelItem& cancel) {
+    if (!cache.find(cancel.run_id)) {
+        core::Fact asked;
+        asked.kind = core::FactKind::cancel_requested;
+        asked.text = cancel.reason;
+        asked.actor = cancel.actor;
+        if (force(work, item, cancel.run_id, RunStatus::cancelled, {asked}, cancel.reason)) return;
+    }
     ask(work, item, cancel.run_id, core::CancelRequested{cancel.reason}, cancel.actor);
 }
 
@@ -203,7 +281,9 @@ void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
     item.refusal = refusal_of(redrive.id, redrive.letter);
     if (item.refusal) return;
     const DeadLetter& letter = *redrive.letter;
-    if (letter.run_id.empty()) {
+    // A report that no run could take is a message, too: sent again, it finds its run readable or dies anew.
+    const bool is_message = letter.run_id.empty() || (letter.step.empty() && !letter.message.empty());
+    if (is_message) {
         // Publish, confirm, then mark: a crash in between leaves the letter open, and a second message has
         // the same id as the first.
         if (redrive.is_published)
@@ -252,11 +332,18 @@ void Engine::Body::decide(Work& work, Item&, QueueLostItem& lost) {
 // These never get into a batch; gather() and prepare() have taken them.
 void Engine::Body::decide(Work&, Item&, DeployItem&) {}
 void Engine::Body::decide(Work&, Item&, ForgetItem&) {}
+void Engine::Body::decide(Work&, Item&, IncidentsItem&) {}
 void Engine::Body::decide(Work&, Item&, ConfirmItem&) {}
 
 void Engine::Body::ring(Work& work, const std::string& run_id) {
     CachedRun* cached = cache.find(run_id);
-    if (!cached) return; // cannot be read; its alarm rings again in the next life
+    if (!cached) {
+        // It may be readable again later; a run that is gone has no alarm any more.
+        const auto found = left_alone.find(run_id);
+        if (found != left_alone.end() && !found->second.is_foreign)
+            alarms.set(run_id, work.now + unreadable_pause);
+        return;
+    }
     cached->rang = true;
     advance(work, *cached, core::AlarmRang{});
 }

@@ -14,6 +14,8 @@ namespace baton::orchestrator::runtime {
 namespace {
 
 constexpr std::size_t history_page = 1000; // rows read at once while taking over
+// What is read at once of history, and of the runs it speaks of.
+constexpr std::size_t history_bytes_max = std::size_t{64} * 1024 * 1024;
 
 Failure broken(std::string detail) {
     return {make_error_code(StoreErrc::unfit), std::move(detail)};
@@ -156,10 +158,19 @@ Outcome<CachedRun> Engine::Body::read_run(const StoredRun& stored, Time now) {
 Outcome<void> Engine::Body::keep_run(const StoredRun& stored, Time now) {
     if (!owned.contains(stored.part)) {
         // Deciding it would be refused by the fence, again and again, and nothing else would go on.
-        left_alone[stored.run_id] =
-            fmt::format("run {} is in partition {}, which this server does not own; ask the server that "
-                        "does, or start this one with the partitions it had when the run began",
-                        stored.run_id, stored.part);
+        leave_alone(stored.run_id,
+                    fmt::format("run {} is in partition {}, which this server does not own; ask the server "
+                                "that does, or start this one with the partitions it had when the run began",
+                                stored.run_id, stored.part));
+        left_alone[stored.run_id].is_foreign = true;
+        return {};
+    }
+    if (stored.texts == StoredRun::Texts::too_large) {
+        leave_alone(stored.run_id,
+                    fmt::format("run {} holds more than twice the {} MiB one run may hold; start the server with "
+                                "a larger orchestrator.run_mib_max, or cancel the run",
+                                stored.run_id, options.run_limits.text_bytes / (1024 * 1024)));
+        left_alone[stored.run_id].row = stored;
         return {};
     }
     auto run = read_run(stored, now);
@@ -169,57 +180,82 @@ Outcome<void> Engine::Body::keep_run(const StoredRun& stored, Time now) {
     } else if (run.error().code == StoreErrc::unavailable || run.error().code == StoreErrc::refused) {
         return std::move(run).error();
     } else {
-        left_alone[stored.run_id] =
-            fmt::format("run {} cannot be read: {}", stored.run_id, run.error().detail);
-        log::error("engine", "a run cannot be read",
-                   {{"run", stored.run_id}, {"reason", run.error().detail}});
+        leave_alone(stored.run_id, fmt::format("run {} cannot be read: {}", stored.run_id, run.error().detail));
+        StoredRun& row = left_alone[stored.run_id].row.emplace(stored);
+        row.state.clear();
+        row.input.clear();
+        row.output.reset();
     }
     return Outcome<void>{boost::system::in_place_value};
 }
 
 // The history above the cursor, in order; its effects again. What is no longer wanted is left out:
-// an attempt that was answered meanwhile needs no second message.
+// an attempt that was answered meanwhile needs no second message. Rows and runs come a few at a time, so
+// that no store is too large to start with.
 Outcome<void> Engine::Body::republish(Partition part, std::uint64_t published, Time now) {
     std::uint64_t after = published;
     while (true) {
-        BATON_ASSIGN(const auto rows, store.history_above(part, after, history_page));
+        BATON_ASSIGN(const auto rows, store.history_above(part, after, history_page,
+                                                          {history_bytes_max, history_bytes_max}));
         if (rows.empty()) return {};
         std::vector<std::string> ids;
         for (const HistoryRow& row : rows)
             if (std::find(ids.begin(), ids.end(), row.run_id) == ids.end() &&
                 !cache.find(row.run_id))
                 ids.push_back(row.run_id);
-        BATON_ASSIGN(const auto stored, store.load(ids));
+        std::set<std::string, std::less<>> damaged, later;
+        BATON_ASSIGN(const auto stored, read_rows(ids, history_bytes_max, damaged));
         for (const StoredRun& one : stored) {
-            BATON_TRY(keep_run(one, now));
+            if (one.texts == StoredRun::Texts::later)
+                later.insert(one.run_id);
+            else
+                BATON_TRY(keep_run(one, now));
         }
-
         Told told;
         for (const HistoryRow& row : rows) {
+            if (later.contains(row.run_id)) break; // from here on in the next round
             after = row.pseq;
-            std::uint32_t commands = 0;
-            if (const CachedRun* cached = cache.find(row.run_id)) {
-                const auto facts = core::facts_from_json(row.events);
-                if (!facts) {
-                    log::error("engine", "history cannot be read",
-                               {{"run", row.run_id}, {"reason", facts.error().detail}});
-                    continue;
-                }
-                for (const core::Fact& fact : *facts) {
-                    auto command = core::command_of(cached->name(), fact);
-                    if (!command) continue;
-                    const auto* dispatch = std::get_if<core::DispatchTask>(&*command);
-                    if (dispatch && !is_current(*cached, *dispatch)) continue;
-                    told.commands.push_back({{part, row.pseq}, std::move(*command)});
-                    ++commands;
-                }
-            }
-            outbox.add(part, row.pseq, commands);
+            republish(part, row, told);
         }
-        cache.trim();
+        cache.trim(outbox.bytes());
         if (sinks.tell && !told.commands.empty()) sinks.tell(std::move(told));
-        if (rows.size() < history_page) return {};
     }
+}
+
+void Engine::Body::republish(Partition part, const HistoryRow& row, Told& told) {
+    const CachedRun* cached = cache.find(row.run_id);
+    const auto left = left_alone.find(row.run_id);
+    // Of a run that cannot be read nobody knows which attempts are current. It may be readable again, and
+    // must not wait for a message that was never sent then.
+    const bool is_unreadable = cached == nullptr && left != left_alone.end() && left->second.row &&
+                               !core::is_closed(left->second.row->status);
+    std::uint32_t commands = 0;
+    std::size_t bytes = 0;
+    if (row.events.empty())
+        log::error("engine", "a change is too large to be read, its messages are not sent again",
+                   {{"run", row.run_id}, {"seq", row.seq}});
+    if ((cached != nullptr || is_unreadable) && !row.events.empty()) {
+        const auto facts = core::facts_from_json(row.events);
+        if (!facts) {
+            log::error("engine", "history cannot be read",
+                       {{"run", row.run_id}, {"reason", facts.error().detail}});
+            return;
+        }
+        const core::RunName name =
+            cached != nullptr ? cached->name()
+                              : core::RunName{row.run_id, left->second.row->workflow,
+                                              left->second.row->workflow_version};
+        for (const core::Fact& fact : *facts) {
+            auto command = core::command_of(name, fact);
+            if (!command) continue;
+            const auto* dispatch = std::get_if<core::DispatchTask>(&*command);
+            if (dispatch && cached != nullptr && !is_current(*cached, *dispatch)) continue;
+            bytes += memory_of(*command);
+            told.commands.push_back({{part, row.pseq}, std::move(*command)});
+            ++commands;
+        }
+    }
+    outbox.add(part, row.pseq, commands, bytes);
 }
 
 Outcome<Deployed> Engine::Body::deploy(const DeployItem& item, Time now) {

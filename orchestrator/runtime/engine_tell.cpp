@@ -14,7 +14,26 @@ namespace {
 // An item that is decided again this often is not unlucky any more.
 constexpr int tries_max = 5;
 
+// Whether a report is more than a sign of life.
+bool is_worth_keeping(const core::Event& event) {
+    return !std::holds_alternative<core::TaskStarted>(event) &&
+           !std::holds_alternative<core::TaskHeartbeat>(event);
+}
+
 } // namespace
+
+std::size_t memory_of(const core::Command& command) {
+    return sizeof command +
+           std::visit(Overloaded{
+                          [](const core::DispatchTask& one) { return one.with.memory(); },
+                          [](const core::CancelTask&) { return std::size_t{0}; },
+                          [](const core::AnnounceRun& one) {
+                              return one.output.memory() + one.error.memory();
+                          },
+                          [](const core::AnnounceDeadTask& one) { return one.error.memory(); },
+                      },
+                      command);
+}
 
 // The batch is durable, except for runs that lost. Tell everybody.
 void Engine::Body::settle(Work& work, const Committed& committed) {
@@ -35,12 +54,12 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
             again.push_back(std::move(item));
             continue;
         }
-        finish(item, told, committed);
+        finish(work, item, told, committed);
     }
     for (const std::string& run_id : work.rung)
         if (std::find(committed.lost.begin(), committed.lost.end(), run_id) != committed.lost.end())
             alarms.set(run_id, work.now);
-    if (sinks.tell && (!told.commands.empty() || !told.settled.empty()))
+    if (sinks.tell && (!told.commands.empty() || !told.settled.empty() || !told.stranded.empty()))
         sinks.tell(std::move(told));
     for (RedriveItem& redrive : work.republished)
         publish_again(std::move(redrive));
@@ -54,6 +73,12 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
         cached->revived.clear();
         cached->is_touched = false;
         cached->rang = false;
+        cache.weigh(*cached);
+    }
+    for (const auto& [run_id, facts] : work.forced) {
+        if (gone.contains(run_id)) continue;
+        changes.push_back({run_id, left_alone[run_id].row->version + 1, facts.back().status});
+        left_alone.erase(run_id);
     }
     wake_watches(changes);
     if (listener && !changes.empty()) listener(changes);
@@ -69,7 +94,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
             cache.erase(run_id);
     pending.insert(pending.begin(), std::make_move_iterator(again.begin()),
                    std::make_move_iterator(again.end()));
-    cache.trim();
+    cache.trim(outbox.bytes());
 }
 
 // Commands of everything committed; versions, alarms and the outbox move on.
@@ -82,14 +107,19 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
     for (const RunChange& change : work.batch.runs) {
         // A transition that lost has a number too, and nothing to publish.
         std::uint32_t commands = 0;
+        std::size_t bytes = 0;
+        const auto add = [&](core::Command command) {
+            bytes += memory_of(command);
+            told.commands.push_back({{change.part, change.pseq}, std::move(command)});
+            ++commands;
+        };
         if (CachedRun* cached = cache.find(change.run_id);
             cached && !gone.contains(change.run_id)) {
             cached->run.version = change.version;
             metrics.transitions.add();
             for (const core::Fact& fact : cached->facts)
                 if (auto command = core::command_of(cached->name(), fact)) {
-                    told.commands.push_back({{change.part, change.pseq}, std::move(*command)});
-                    ++commands;
+                    add(std::move(*command));
                 }
             if (change.alarm) {
                 cached->alarm = change.alarm->due;
@@ -99,18 +129,28 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
                     alarms.cancel(change.run_id);
             }
             if (core::is_closed(cached->run.status)) alarms.cancel(change.run_id);
+        } else if (const auto forced = work.forced.find(change.run_id);
+                   forced != work.forced.end() && !gone.contains(change.run_id)) {
+            alarms.cancel(change.run_id);
+            const StoredRun& row = *left_alone[change.run_id].row;
+            for (const core::Fact& fact : forced->second)
+                if (auto command =
+                        core::command_of({row.run_id, row.workflow, row.workflow_version}, fact))
+                    add(std::move(*command));
         }
-        outbox.add(change.part, change.pseq, commands);
+        outbox.add(change.part, change.pseq, commands, bytes);
     }
     return told;
 }
 
-void Engine::Body::finish(Item& item, Told& told, const Committed& committed) {
+void Engine::Body::finish(const Work& work, Item& item, Told& told, const Committed& committed) {
     const auto answer = [&](auto& reply, const std::string& run_id) {
         if (!reply) return;
         if (item.refusal) return reply(*item.refusal);
         const CachedRun* cached = cache.find(run_id);
-        if (cached)
+        if (const auto forced = work.forced.find(run_id); !cached && forced != work.forced.end())
+            reply(RunChanged{run_id, left_alone[run_id].row->version + 1, forced->second.back().status});
+        else if (cached)
             reply(RunChanged{run_id, cached->run.version, cached->run.status});
         else
             reply(Failure{make_error_code(EngineErrc::unknown_run), "the run is gone"});
@@ -124,7 +164,10 @@ void Engine::Body::finish(Item& item, Told& told, const Committed& committed) {
     };
     std::visit(Overloaded{
                    [&](ReportItem& one) {
-                       if (one.report.delivery) told.settled.push_back(*one.report.delivery);
+                       if (!item.stranded.empty() && is_worth_keeping(one.report.event))
+                           strand(one.report, item.stranded, told);
+                       else if (one.report.delivery)
+                           told.settled.push_back(*one.report.delivery);
                    },
                    [&](StartItem& one) {
                        const auto duplicate =
@@ -161,6 +204,7 @@ void Engine::Body::finish(Item& item, Told& told, const Committed& committed) {
                    },
                    [](DeployItem&) {},
                    [](ForgetItem&) {},
+                   [](IncidentsItem&) {},
                    [](ConfirmItem&) {},
                    [&](QueueLostItem& one) { next_page(std::move(one)); },
                },
@@ -169,7 +213,7 @@ void Engine::Body::finish(Item& item, Told& told, const Committed& committed) {
 
 void Engine::Body::next_page(QueueLostItem lost) {
     if (lost.parts.empty()) return;
-    if (lost.page.size() < lost_page) {
+    if (!lost.has_more) {
         lost.parts.erase(lost.parts.begin());
         lost.after_run_id.clear();
         if (lost.parts.empty()) return;
@@ -189,6 +233,11 @@ void Engine::Body::publish_again(RedriveItem redrive) {
         else if (reply)
             reply(settled);
     });
+}
+
+void Engine::Body::strand(Report& report, std::string& reason, Told& told) const {
+    const Partition part = partition_of(report.run_id, options.partition_count);
+    told.stranded.push_back({std::move(report), part, std::move(reason)});
 }
 
 void Engine::Body::duplicate_start(StartItem& start, const DuplicateStart& duplicate) {

@@ -15,6 +15,8 @@ namespace {
 // A cursor that moved without a transition behind it is written after this pause: it saves messages
 // sent twice after a restart, nothing else.
 constexpr Duration cursor_pause = std::chrono::milliseconds(500);
+// Texts of runs that one batch reads; runs of the largest size come a few at a time.
+constexpr std::size_t loaded_bytes_max = std::size_t{64} * 1024 * 1024;
 // Another node has taken our partitions: before taking them back, see whether it lives.
 constexpr Duration fenced_pause = std::chrono::seconds(1);
 
@@ -23,18 +25,6 @@ std::string text_in(const core::Document& error, std::string_view name) {
     const auto* value = object ? object->if_contains(name) : nullptr;
     if (!value || !value->is_string()) return {};
     return {value->get_string().data(), value->get_string().size()};
-}
-
-// For columns of plain text: no NUL, which databases do not take, and not too long.
-std::string plain(std::string text) {
-    constexpr std::size_t bytes_max = 2000;
-    std::replace_if(
-        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
-    if (text.size() <= bytes_max) return text;
-    std::size_t end = bytes_max;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
-        --end; // whole letters
-    return text.substr(0, end) + "...";
 }
 
 // "invite: no such channel"
@@ -47,6 +37,36 @@ std::string line_of(const core::Document& error) {
 }
 
 } // namespace
+
+std::string plain(std::string text) {
+    constexpr std::size_t bytes_max = 2000;
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+    if (text.size() <= bytes_max) return text;
+    std::size_t end = bytes_max;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+        --end; // whole letters
+    return text.substr(0, end) + "...";
+}
+
+std::string_view run_of(const Item& item) {
+    return std::visit(
+        Overloaded{
+            [](const ReportItem& one) { return std::string_view{one.report.run_id}; },
+            // Of a start only when it may have been committed already.
+            [&](const StartItem& one) {
+                return item.tries > 0 ? std::string_view{one.run_id} : std::string_view{};
+            },
+            [](const CancelItem& one) { return std::string_view{one.run_id}; },
+            [](const RetryItem& one) { return std::string_view{one.run_id}; },
+            [](const WatchItem& one) { return std::string_view{one.run_id}; },
+            [](const RedriveItem& one) {
+                return one.letter ? std::string_view{one.letter->run_id} : std::string_view{};
+            },
+            [](const auto&) { return std::string_view{}; },
+        },
+        item.body);
+}
 
 void Engine::Body::run_thread() {
     while (!mailbox.is_closed()) {
@@ -71,11 +91,21 @@ void Engine::Body::gather(std::vector<Item> items) {
                 outbox.confirm(place.part, place.pseq);
         } else if (auto* forget = std::get_if<ForgetItem>(&item.body)) {
             drop_watch(forget->id);
+        } else if (const auto* asked = std::get_if<IncidentsItem>(&item.body)) {
+            tell_incidents(*asked);
         } else {
             pending.push_back(std::move(item));
         }
     }
     metrics.waiting_items.set(static_cast<std::int64_t>(pending.size()));
+}
+
+void Engine::Body::tell_incidents(const IncidentsItem& asked) const {
+    std::vector<Incident> found;
+    for (const auto& [run_id, left] : left_alone)
+        if (!left.is_foreign && (asked.run_id.empty() || asked.run_id == run_id))
+            found.push_back({run_id, left.reason});
+    asked.reply(std::move(found));
 }
 
 void Engine::Body::drop_watch(const Engine::WatchId& id) {
@@ -102,7 +132,8 @@ bool Engine::Body::work() {
     Work work;
     work.now = now;
     const std::size_t limit = careful > 0 ? 1 : options.batch_events_max;
-    work.rung = alarms.take_due(now, limit);
+    // What an alarm begins would wait in memory behind what waits there already.
+    if (!is_full()) work.rung = alarms.take_due(now, limit);
     while (!pending.empty() && work.items.size() + work.rung.size() < limit) {
         work.items.push_back(std::move(pending.front()));
         pending.pop_front();
@@ -114,15 +145,25 @@ bool Engine::Body::work() {
     build(work);
     commit(work);
     metrics.waiting_items.set(static_cast<std::int64_t>(pending.size()));
+    measure_memory();
+    return true;
+}
+
+void Engine::Body::measure_memory() {
     metrics.cached_runs.set(static_cast<std::int64_t>(cache.size()));
     metrics.unpublished.set(static_cast<std::int64_t>(outbox.outstanding()));
-    return true;
+    metrics.run_memory.set(static_cast<std::int64_t>(cache.memory()));
+    metrics.unconfirmed_memory.set(static_cast<std::int64_t>(outbox.bytes()));
+    metrics.unreadable_runs.set(std::count_if(left_alone.begin(), left_alone.end(), [](const auto& one) {
+        return !one.second.is_foreign && (!one.second.row || !core::is_closed(one.second.row->status));
+    }));
 }
 
 std::optional<Time> Engine::Body::next_wake() const {
     if (!is_ready) return not_before;
     if (!pending.empty()) return clock.now();
-    std::optional<Time> wake = alarms.next();
+    std::optional<Time> wake;
+    if (!is_full()) wake = alarms.next();
     if (cursor_moved()) {
         const Time flush = last_commit + cursor_pause;
         wake = wake ? std::min(*wake, flush) : flush;
@@ -164,51 +205,107 @@ bool Engine::Body::prepare(Work& work) {
 bool Engine::Body::turn_to_page(Work& work, QueueLostItem& lost) {
     if (lost.parts.empty()) return true;
     auto page = store.open_runs(lost.parts.front(), lost.after_run_id, lost_page);
-    if (page)
+    if (page) {
         lost.page = std::move(*page);
-    else
+        lost.has_more = lost.page.size() == lost_page;
+    } else {
         failed(work, page.error(), "looking for the runs of a lost queue");
+    }
     return page.has_value();
 }
 
 bool Engine::Body::load(Work& work) {
-    std::set<std::string> ids;
-    const auto want = [&](const std::string& run_id) {
-        if (!run_id.empty() && !cache.find(run_id)) ids.insert(run_id);
+    std::set<std::string, std::less<>> ids;
+    const auto want = [&](std::string_view run_id) {
+        if (!run_id.empty() && !cache.find(std::string{run_id})) ids.emplace(run_id);
     };
     for (const std::string& run_id : work.rung)
         want(run_id);
-    for (Item& item : work.items) {
-        if (const auto* report = std::get_if<ReportItem>(&item.body)) want(report->report.run_id);
-        if (const auto* start = std::get_if<StartItem>(&item.body); start && item.tries > 0)
-            want(start->run_id);
-        if (const auto* cancel = std::get_if<CancelItem>(&item.body)) want(cancel->run_id);
-        if (const auto* retry = std::get_if<RetryItem>(&item.body)) want(retry->run_id);
-        if (const auto* watch = std::get_if<WatchItem>(&item.body)) want(watch->run_id);
+    for (const Item& item : work.items) {
+        want(run_of(item));
         if (const auto* lost = std::get_if<QueueLostItem>(&item.body))
             for (const std::string& run_id : lost->page)
                 want(run_id);
-        if (const auto* redrive = std::get_if<RedriveItem>(&item.body); redrive && redrive->letter)
-            want(redrive->letter->run_id);
     }
     if (ids.empty()) return true;
-    left_alone.clear(); // what is asked for now is looked at anew
     work.loaded.assign(ids.begin(), ids.end());
-    const auto stored = store.load(work.loaded);
+    std::set<std::string, std::less<>> damaged;
+    const auto stored = read_rows(work.loaded, loaded_bytes_max, damaged);
     if (!stored) {
         failed(work, stored.error(), "reading runs");
         return false;
     }
-    for (const StoredRun& one : *stored)
-        if (const auto kept = keep_run(one, work.now); !kept) {
+    std::set<std::string, std::less<>> later;
+    for (const StoredRun& one : *stored) {
+        ids.erase(one.run_id);
+        if (one.texts == StoredRun::Texts::later) {
+            later.insert(one.run_id);
+        } else if (const auto kept = keep_run(one, work.now); !kept) {
             failed(work, kept.error(), "reading a definition");
             return false;
         }
+    }
+    for (const std::string& gone : ids)
+        if (!damaged.contains(gone)) left_alone.erase(gone);
+    // Whoever has no room in this batch is in the next one.
+    for (Item& item : work.items) {
+        if (later.contains(run_of(item))) item.put_off = true;
+        auto* lost = std::get_if<QueueLostItem>(&item.body);
+        if (lost == nullptr) continue;
+        const auto first_late = std::find_if(lost->page.begin(), lost->page.end(),
+                                             [&](const auto& run_id) { return later.contains(run_id); });
+        if (first_late == lost->page.end()) continue;
+        if (first_late == lost->page.begin()) item.put_off = true;
+        lost->page.erase(first_late, lost->page.end());
+        lost->has_more = true;
+    }
+    std::erase_if(work.rung, [&](const std::string& run_id) {
+        if (!later.contains(run_id)) return false;
+        alarms.set(run_id, work.now);
+        return true;
+    });
     return true;
+}
+
+// A damaged row fails the call that reads it. Then each is read alone, so that it stands by itself.
+Outcome<std::vector<StoredRun>> Engine::Body::read_rows(const std::vector<std::string>& ids,
+                                                        std::size_t sum_bytes,
+                                                        std::set<std::string, std::less<>>& damaged) {
+    // Twice: beyond its limit a run holds errors, and what its undos are given.
+    const ReadLimits limits{2 * options.run_limits.text_bytes, sum_bytes};
+    auto rows = store.load(ids, limits);
+    if (rows || rows.error().code != StoreErrc::refused) return rows;
+    const std::vector<std::string> nobody{"00000000-0000-7000-8000-000000000000"};
+    BATON_TRY(store.load(nobody, limits)); // refuses it all: the store's own trouble
+    std::vector<StoredRun> all;
+    for (const std::string& id : ids) {
+        auto alone = store.load(std::span(&id, 1), limits);
+        if (!alone && alone.error().code != StoreErrc::refused) return alone;
+        if (alone) {
+            std::move(alone->begin(), alone->end(), std::back_inserter(all));
+            continue;
+        }
+        damaged.insert(id);
+        auto row = store.load(std::span(&id, 1), {0, sum_bytes});
+        leave_alone(id, fmt::format("run {} cannot be read: {}", id, alone.error().detail));
+        if (row && !row->empty()) left_alone[id].row = std::move(row->front());
+    }
+    return all;
+}
+
+// Loudly, once for each reason.
+void Engine::Body::leave_alone(const std::string& run_id, std::string reason) {
+    LeftAlone& left = left_alone[run_id];
+    if (left.reason != reason)
+        log::error("engine", "a run is left alone; baton show names it, baton cancel closes it",
+                   {{"run", run_id}, {"reason", reason}});
+    left = {std::move(reason), std::nullopt, false};
 }
 
 void Engine::Body::build(Work& work) {
     std::set<Partition> parts;
+    for (const RunChange& forced : work.batch.runs)
+        parts.insert(forced.part);
     for (CachedRun* cached : work.touched) {
         if (cached->facts.empty()) {
             if (!cached->rang) {
@@ -326,6 +423,7 @@ void Engine::Body::put_back(Work& work) {
         item->run_id.clear();
         item->refusal.reset();
         item->put_off = false;
+        item->stranded.clear();
         pending.push_front(std::move(*item));
     }
 }
@@ -337,9 +435,12 @@ void Engine::Body::failed(Work& work, const Failure& failure, std::string_view d
     log::warning("engine", "the store failed", {{"doing", doing}, {"reason", failure.detail}});
     // A store that refuses today (a table renamed, a damaged page) may take the same tomorrow, and what
     // was reported must be there then. Only what can never be stored is given up.
-    if (failure.code == StoreErrc::unfit && work.items.size() + work.rung.size() == 1)
+    // Nor may a damaged row that somebody closes by hand keep everybody else waiting.
+    const bool is_hopeless = failure.code == StoreErrc::unfit ||
+                             (failure.code == StoreErrc::refused && !work.forced.empty());
+    if (is_hopeless && work.items.size() + work.rung.size() == 1)
         give_up_on(work, failure);
-    else if (failure.code == StoreErrc::unfit)
+    else if (is_hopeless)
         careful = work.items.size() + work.rung.size(); // find out which one it is
     put_back(work);
     cache.clear();
@@ -367,7 +468,7 @@ void Engine::Body::give_up_on(Work& work, const Failure& failure) {
         if (const auto* report = std::get_if<ReportItem>(&item.body))
             bury(report->report, failure, work.now);
         item.refusal = failure;
-        finish(item, told, {});
+        finish(work, item, told, {});
     }
     work.items.clear();
     if (sinks.tell && !told.settled.empty()) sinks.tell(std::move(told));

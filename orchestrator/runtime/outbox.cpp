@@ -5,10 +5,14 @@
 
 namespace baton::orchestrator::runtime {
 
-void Outbox::add(Partition part, std::uint64_t pseq, std::uint32_t commands) {
+void Outbox::add(Partition part, std::uint64_t pseq, std::uint32_t commands, std::size_t bytes) {
     Part& one = parts_[part];
     one.last = std::max(one.last, pseq);
-    if (commands > 0) one.open[pseq] += commands;
+    if (commands == 0) return;
+    Open& open = one.open[pseq];
+    open.commands += commands;
+    open.bytes += bytes;
+    bytes_ += bytes;
 }
 
 void Outbox::confirm(Partition part, std::uint64_t pseq) {
@@ -16,7 +20,9 @@ void Outbox::confirm(Partition part, std::uint64_t pseq) {
     if (found == parts_.end()) return;
     const auto open = found->second.open.find(pseq);
     if (open == found->second.open.end()) return;
-    if (--open->second == 0) found->second.open.erase(open);
+    if (--open->second.commands > 0) return;
+    bytes_ -= open->second.bytes;
+    found->second.open.erase(open);
 }
 
 std::uint64_t Outbox::cursor(Partition part) const {
@@ -27,7 +33,14 @@ std::uint64_t Outbox::cursor(Partition part) const {
 }
 
 void Outbox::reset(Partition part, std::uint64_t published) {
-    parts_[part] = Part{{}, published};
+    Part& one = parts_[part];
+    drop_bytes(one);
+    one = Part{{}, published};
+}
+
+void Outbox::drop_bytes(const Part& part) {
+    for (const auto& [pseq, open] : part.open)
+        bytes_ -= open.bytes;
 }
 
 std::size_t Outbox::outstanding() const {

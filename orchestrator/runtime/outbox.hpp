@@ -11,8 +11,9 @@ namespace baton::orchestrator::runtime {
 
 class Outbox {
 public:
-    // A transition of `part` was committed; `commands` of its effects were handed out.
-    void add(Partition part, std::uint64_t pseq, std::uint32_t commands);
+    // A transition of `part` was committed; `commands` of its effects were handed out, which hold
+    // `bytes` until all of them are confirmed.
+    void add(Partition part, std::uint64_t pseq, std::uint32_t commands, std::size_t bytes = 0);
     // One command of that transition is with the broker. Unknown places are fine: a confirm of an
     // earlier life.
     void confirm(Partition part, std::uint64_t pseq);
@@ -20,15 +21,22 @@ public:
     std::uint64_t cursor(Partition part) const;
     // After a take-over: nothing is known above `published` yet.
     void reset(Partition part, std::uint64_t published);
-    void forget(Partition part) { parts_.erase(part); }
     std::size_t outstanding() const;
+    std::size_t bytes() const { return bytes_; }
 
 private:
+    struct Open {
+        std::uint32_t commands = 0; // not confirmed
+        std::size_t bytes = 0;
+    };
     struct Part {
-        std::map<std::uint64_t, std::uint32_t> open; // pseq → commands not confirmed
+        std::map<std::uint64_t, Open> open;          // by pseq
         std::uint64_t last = 0;                      // highest pseq added
     };
+    void drop_bytes(const Part& part);
+
     std::map<Partition, Part> parts_;
+    std::size_t bytes_ = 0;
 };
 
 } // namespace baton::orchestrator::runtime

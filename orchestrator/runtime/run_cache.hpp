@@ -30,13 +30,15 @@ struct CachedRun {
     std::vector<std::string> revived;
     bool is_touched = false; // is in the batch's list
     bool rang = false;       // its alarm rang in this batch
+    std::size_t memory = 0;  // as counted by the cache
 
     core::RunName name() const { return {run.id, workflow->name, workflow->version}; }
 };
 
 class RunCache {
 public:
-    explicit RunCache(std::size_t runs_max) : runs_max_(runs_max) {}
+    RunCache(std::size_t runs_max, std::size_t memory_max)
+        : runs_max_(runs_max), memory_max_(memory_max) {}
 
     // Makes it the most recently used; null when it is not here. Stays valid until it is erased or
     // trim() is called.
@@ -44,13 +46,19 @@ public:
     CachedRun& insert(CachedRun run);
     void erase(const std::string& run_id);
     void erase_partition(Partition part);
-    // Forgets the least recently used above the limit. Between batches only.
-    void trim();
+    // The run may have another size now.
+    void weigh(CachedRun& cached);
+    // Forgets the least recently used above the limits; `reserved` of the memory is taken by others.
+    // Between batches only.
+    void trim(std::size_t reserved = 0);
     void clear();
     std::size_t size() const { return by_id_.size(); }
+    std::size_t memory() const { return memory_; }
 
 private:
     std::size_t runs_max_;
+    std::size_t memory_max_;
+    std::size_t memory_ = 0; // of all runs
     std::list<CachedRun> order_; // most recently used first
     std::unordered_map<std::string_view, std::list<CachedRun>::iterator> by_id_; // keys in order_
 };

@@ -101,7 +101,7 @@ struct RunChange {
     std::uint64_t version = 0;         // after; 1 together with `created`
     std::optional<NewRun> created;     // insert instead of update
     RunStatus status = RunStatus::running;
-    std::string state;                 // JSON document, opaque; replaces the former one
+    std::string state;                 // JSON document, opaque; replaces the former one. Empty: it stays
     // Set when the run closes, and back to null when it is opened again (`retry`). As they shall be
     // in the row after this change:
     std::optional<Time> closed_at;
@@ -155,6 +155,13 @@ struct Committed {
 };
 
 struct StoredRun {
+    // Why state, input and output are empty, if they are.
+    enum class Texts : std::uint8_t {
+        here,
+        too_large, // more bytes than asked for
+        later,     // the sum was reached before; nothing but the id is known
+    };
+    Texts texts = Texts::here;
     std::string run_id;
     Partition part = 0;
     std::uint64_t definition_id = 0;
@@ -177,7 +184,13 @@ struct HistoryRow {
     Partition part = 0;
     std::uint64_t pseq = 0;
     Time at;
-    std::string events; // JSON array
+    std::string events; // JSON array; empty: larger than was asked for
+};
+
+// How much one call may bring into memory. The first row comes whatever the sum is.
+struct ReadLimits {
+    std::size_t row_bytes = std::size_t{1} << 40; // a row with larger texts comes without them
+    std::size_t sum_bytes = std::size_t{1} << 40; // behind this no more texts come
 };
 
 struct Alarm {
@@ -207,12 +220,18 @@ public:
     // Alarms of a partition, in any order.
     virtual Outcome<std::vector<Alarm>> alarms(Partition part) = 0;
 
-    // History with pseq > `after`, in the order of pseq, at most `limit` rows.
+    // History with pseq > `after`, in the order of pseq, at most `count` rows.
     virtual Outcome<std::vector<HistoryRow>> history_above(Partition part, std::uint64_t after,
-                                                           std::size_t limit) = 0;
+                                                           std::size_t count, const ReadLimits& limits) = 0;
+    auto history_above(Partition part, std::uint64_t after, std::size_t count) {
+        return history_above(part, after, count, {});
+    }
 
-    // Those of the ids that exist, in any order, open or closed.
-    virtual Outcome<std::vector<StoredRun>> load(std::span<const std::string> run_ids) = 0;
+    // Those of the ids that exist, in any order, open or closed. A row that alone is damaged makes the
+    // whole call fail as refused.
+    virtual Outcome<std::vector<StoredRun>> load(std::span<const std::string> run_ids,
+                                                 const ReadLimits& limits) = 0;
+    auto load(std::span<const std::string> run_ids) { return load(run_ids, {}); }
 
     // Ids of runs that are running or compensating, in order, those after `after_run_id`.
     virtual Outcome<std::vector<std::string>> open_runs(Partition part,
@@ -257,8 +276,8 @@ struct RunFilter {
 };
 
 struct RunDetails {
-    StoredRun run;
-    std::vector<HistoryRow> history;   // all of it, in order
+    StoredRun run;                     // `state` is left empty
+    std::vector<HistoryRow> history;   // in order
     std::vector<DeadLetter> dead_letters;
 };
 
@@ -276,11 +295,14 @@ struct DeadLetterFilter {
     std::size_t limit = 100;
 };
 
+// What people see of one run's history at once; the events of later rows are left empty.
+inline constexpr std::size_t shown_history_bytes_max = std::size_t{32} * 1024 * 1024;
+
 class RunQueries {
 public:
     virtual ~RunQueries() = default;
 
-    // Newest first. `state` and `input` of the rows are left empty.
+    // Newest first. `state`, `input` and `output` of the rows are left empty.
     virtual Outcome<std::vector<StoredRun>> runs(const RunFilter& filter) = 0;
     // `id_or_prefix` is a run id or an unambiguous beginning of one (at least 6 characters).
     virtual Outcome<std::optional<RunDetails>> run(const std::string& id_or_prefix) = 0;

@@ -33,7 +33,8 @@ Outcome<std::vector<Alarm>> SimStore::alarms(Partition part) {
 }
 
 Outcome<std::vector<HistoryRow>> SimStore::history_above(Partition part, std::uint64_t after,
-                                                         std::size_t limit) {
+                                                         std::size_t count,
+                                                         const ReadLimits& limits) {
     if (is_away) return away();
     std::vector<HistoryRow> rows;
     if (!database_.history_is_read_back) return rows;
@@ -41,16 +42,46 @@ Outcome<std::vector<HistoryRow>> SimStore::history_above(Partition part, std::ui
         if (row.part == part && row.pseq > after) rows.push_back(row);
     std::sort(rows.begin(), rows.end(),
               [](const HistoryRow& a, const HistoryRow& b) { return a.pseq < b.pseq; });
-    if (rows.size() > limit) rows.resize(limit);
+    if (rows.size() > count) rows.resize(count);
+    std::size_t sum = 0;
+    for (auto row = rows.begin(); row != rows.end(); ++row) {
+        if (sum >= limits.sum_bytes) {
+            rows.erase(row, rows.end());
+            break;
+        }
+        if (row->events.size() > limits.row_bytes) row->events.clear();
+        sum += row->events.size();
+    }
     return rows;
 }
 
-Outcome<std::vector<StoredRun>> SimStore::load(std::span<const std::string> run_ids) {
+Outcome<std::vector<StoredRun>> SimStore::load(std::span<const std::string> run_ids,
+                                               const ReadLimits& limits) {
     if (is_away) return away();
     std::vector<StoredRun> found;
-    for (const std::string& id : run_ids)
-        if (const auto run = database_.runs.find(id); run != database_.runs.end())
-            found.push_back(run->second);
+    std::size_t sum = 0;
+    for (const std::string& id : run_ids) {
+        const auto run = database_.runs.find(id);
+        if (run == database_.runs.end()) continue;
+        if (damaged.contains(id) && limits.row_bytes > 0)
+            return Failure{make_error_code(StoreErrc::refused), "the simulated page is damaged"};
+        StoredRun& row = found.emplace_back(run->second);
+        const std::size_t bytes = row.state.size() + row.input.size() + row.output.value_or("").size();
+        if (bytes > limits.row_bytes) row.texts = StoredRun::Texts::too_large;
+        if (row.texts == StoredRun::Texts::here && sum >= limits.sum_bytes) {
+            row = {};
+            row.texts = StoredRun::Texts::later;
+            row.run_id = id;
+        }
+        if (row.texts == StoredRun::Texts::here) {
+            sum += bytes;
+            continue;
+        }
+        row.state.clear();
+        row.input.clear();
+        row.output.reset();
+    }
+    if (on_load) on_load(found);
     return found;
 }
 
@@ -147,7 +178,7 @@ void SimStore::write(const RunChange& change, Committed& committed) {
     }
     run.version = change.version;
     run.status = change.status;
-    run.state = change.state;
+    if (!change.state.empty()) run.state = change.state;
     run.closed_at = change.closed_at;
     run.output = change.output;
     run.error_type = change.error_type;

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,10 @@ public:
     // A batch for which it says true is refused: by default because no repetition heals it.
     runtime::StoreErrc refusal = runtime::StoreErrc::unfit;
     std::function<bool(const runtime::Batch&)> refuses;
+    // Runs whose row cannot be read.
+    std::set<std::string> damaged;
+    // Hears what every load gives.
+    std::function<void(const std::vector<runtime::StoredRun>&)> on_load;
     // While set, nothing works.
     bool is_away = false;
 
@@ -54,8 +59,12 @@ public:
     take_over(std::span<const runtime::Partition> parts, const std::string& node) override;
     Outcome<std::vector<runtime::Alarm>> alarms(runtime::Partition part) override;
     Outcome<std::vector<runtime::HistoryRow>>
-    history_above(runtime::Partition part, std::uint64_t after, std::size_t limit) override;
-    Outcome<std::vector<runtime::StoredRun>> load(std::span<const std::string> run_ids) override;
+    history_above(runtime::Partition part, std::uint64_t after, std::size_t count,
+                  const runtime::ReadLimits& limits) override;
+    using RunStore::history_above;
+    Outcome<std::vector<runtime::StoredRun>> load(std::span<const std::string> run_ids,
+                                                   const runtime::ReadLimits& limits) override;
+    using RunStore::load;
     Outcome<std::vector<std::string>> open_runs(runtime::Partition part,
                                                 const std::string& after_run_id,
                                                 std::size_t limit) override;

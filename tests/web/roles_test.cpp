@@ -23,6 +23,7 @@ const std::map<std::string, Level> own_routes{
     {"GET /api/runs/{run}", Level::viewer},         {"GET /api/runs/{run}/history", Level::viewer},
     {"POST /api/runs/{run}/cancel", Level::operating}, {"POST /api/runs/{run}/retry", Level::operating},
     {"GET /api/counts", Level::viewer},             {"GET /api/metrics", Level::viewer},
+    {"GET /api/incidents", Level::viewer},
     {"GET /api/dead", Level::viewer},               {"GET /api/dead/{id}", Level::viewer},
     {"POST /api/dead/{id}/redrive", Level::operating}, {"DELETE /api/dead/{id}", Level::operating},
     {"POST /api/call", Level::operating},            {"POST /api/backup", Level::admin},

@@ -57,14 +57,18 @@ Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source,
 // One process: an engine, what it told, and a place for answers.
 struct Process {
     explicit Process(test::SimDatabase& database, const Clock& clock, std::uint64_t seed = 7)
+        : Process(database, clock, options(seed)) {}
+    Process(test::SimDatabase& database, const Clock& clock, EngineOptions options)
         : store(database),
-          engine(options(seed), store, clock, compile,
+          engine(std::move(options), store, clock, compile,
                  {.tell =
                       [this](Told one) {
                           for (auto& command : one.commands)
                               commands.push_back(std::move(command));
                           for (const auto handle : one.settled)
                               settled.push_back(handle);
+                          for (auto& report : one.stranded)
+                              stranded.push_back(std::move(report));
                       },
                   .declare = [this](std::vector<std::string> all) { routes = std::move(all); },
                   .republish =
@@ -134,6 +138,7 @@ struct Process {
     test::SimStore store;
     std::vector<OutgoingCommand> commands;
     std::vector<DeliveryHandle> settled;
+    std::vector<Stranded> stranded;
     std::vector<std::string> routes;
     std::vector<Republished> republished;
     Engine engine;
@@ -210,13 +215,218 @@ TEST_F(EngineTest, AReportThatComesTwiceCountsOnce) {
     EXPECT_EQ(process.engine.metrics().ignored_reports.value(), 1u);
 }
 
-TEST_F(EngineTest, AReportForAnUnknownRunIsSettledAndForgotten) {
+TEST_F(EngineTest, AReportForAnUnknownRunIsHandedBackToBeKept) {
     process.deploy(two_steps);
-    process.complete("0198c0de-0000-7000-8000-000000000001", "first", "1", 5);
+    const std::string unknown = "0198c0de-0000-7000-8000-000000000001";
+    process.complete(unknown, "first", "1", 5);
+    process.begin(unknown, "first", 1);
     process.work();
 
-    EXPECT_THAT(process.settled, ElementsAre(5));
-    EXPECT_EQ(process.engine.metrics().unknown_reports.value(), 1u);
+    ASSERT_THAT(process.stranded, SizeIs(1));
+    EXPECT_EQ(process.stranded[0].report.delivery, 5u);
+    EXPECT_THAT(process.stranded[0].reason, HasSubstr("no run " + unknown));
+    EXPECT_THAT(process.settled, ElementsAre(1)) << "a sign of life is worth nothing";
+    EXPECT_EQ(process.engine.metrics().unknown_reports.value(), 2u);
+}
+
+// Whatever a row says, or does not say any more.
+class UnreadableRunTest : public EngineTest {
+protected:
+    UnreadableRunTest() {
+        process.deploy(two_steps);
+        bad = process.start("ada");
+        good = process.start("grace");
+    }
+
+    // A life that finds the row as it is now.
+    void expect_it_stands_alone(Process& next, const std::string& why) {
+        next.work();
+        next.complete(good, "first", R"({"n":1})", 1);
+        next.complete(bad, "first", R"({"n":1})", 2);
+        next.work();
+        EXPECT_EQ(database.runs[good].version, 2u) << "others go on";
+        EXPECT_THAT(next.settled, ElementsAre(1));
+        ASSERT_THAT(next.stranded, SizeIs(1)) << "what was reported is not acked away";
+        EXPECT_THAT(next.stranded[0].reason, AllOf(HasSubstr(bad), HasSubstr(why)));
+        EXPECT_EQ(next.engine.metrics().unreadable_runs.value(), 1);
+
+        std::string answer;
+        next.engine.retry(bad, [&](Outcome<RunChanged> one) { answer = one.error().detail; });
+        next.work();
+        EXPECT_THAT(answer, AllOf(HasSubstr(bad), HasSubstr(why)));
+    }
+
+    void expect_cancel_closes_it(Process& next) {
+        const std::uint64_t version = database.runs[bad].version;
+        std::optional<RunChanged> answer;
+        next.engine.cancel(bad, "beyond help", [&](Outcome<RunChanged> one) {
+            ASSERT_TRUE(one) << one.error().detail;
+            answer = *one;
+        });
+        next.work();
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->status, RunStatus::cancelled);
+        EXPECT_EQ(answer->seq, version + 1);
+        const StoredRun& row = database.runs[bad];
+        EXPECT_EQ(row.status, RunStatus::cancelled);
+        EXPECT_EQ(row.error_type, "baton.unreadable_run");
+        EXPECT_THAT(row.error, HasSubstr("beyond help"));
+        EXPECT_FALSE(database.alarms.contains(bad));
+        EXPECT_THAT(database.history.back().events, HasSubstr("cancel_requested"));
+        EXPECT_EQ(next.engine.metrics().unreadable_runs.value(), 0);
+    }
+
+    std::string bad;
+    std::string good;
+};
+
+TEST_F(UnreadableRunTest, AStateThatIsNoJson) {
+    database.runs[bad].state = "{\xff";
+    Process next(database, clock, 8);
+    expect_it_stands_alone(next, "not JSON");
+    expect_cancel_closes_it(next);
+    EXPECT_EQ(database.runs[bad].state, "{\xff") << "for whoever looks into it";
+}
+
+TEST_F(UnreadableRunTest, AStateThatIsLargerThanARunMayBe) {
+    database.runs[bad].state = "{\"text\":\"" + std::string(3000, 'x') + "\"}";
+    EngineOptions options = Process::options(8);
+    options.run_limits.text_bytes = 1000;
+    Process next(database, clock, options);
+    expect_it_stands_alone(next, "run_mib_max");
+    expect_cancel_closes_it(next);
+}
+
+TEST_F(UnreadableRunTest, ARowThatTheStoreCannotRead) {
+    Process next(database, clock, 8);
+    next.store.damaged.insert(bad);
+    expect_it_stands_alone(next, "damaged");
+    expect_cancel_closes_it(next);
+}
+
+TEST_F(UnreadableRunTest, ARowThatIsWellAgainGoesOn) {
+    Process next(database, clock, 8);
+    next.store.damaged.insert(bad);
+    next.work();
+    next.store.damaged.clear();
+    next.complete(bad, "first", R"({"n":1})", 2);
+    next.work();
+
+    EXPECT_EQ(database.runs[bad].version, 2u);
+    EXPECT_EQ(next.engine.metrics().unreadable_runs.value(), 0);
+}
+
+TEST_F(UnreadableRunTest, WhatWasNotConfirmedIsSentAgainAllTheSame) {
+    Process next(database, clock, 8);
+    next.store.damaged.insert(bad);
+    next.work();
+    std::vector<std::string> runs;
+    for (const auto& task : next.dispatched())
+        runs.push_back(task.run_id);
+    EXPECT_THAT(runs, testing::UnorderedElementsAre(bad, good));
+}
+
+TEST_F(UnreadableRunTest, AStoreThatRefusesEverythingIsNoMatterOfOneRun) {
+    Process next(database, clock, 8);
+    next.store.damaged = {bad, good, "00000000-0000-7000-8000-000000000000"};
+    database.runs["00000000-0000-7000-8000-000000000000"] = database.runs[good];
+    next.complete(good, "first", R"({"n":1})", 1);
+    next.work();
+    EXPECT_THAT(next.settled, IsEmpty());
+    EXPECT_THAT(next.stranded, IsEmpty());
+
+    next.store.damaged.clear();
+    clock.advance(1min);
+    next.work();
+    EXPECT_THAT(next.settled, ElementsAre(1));
+}
+
+TEST_F(EngineTest, RunsLeaveMemoryByTheirSizeAndComeBack) {
+    EngineOptions options = Process::options(8);
+    options.memory_max = 32 * 1024;
+    Process small(database, clock, options);
+    small.deploy(two_steps);
+    std::vector<std::string> runs;
+    for (int i = 0; i < 20; ++i) {
+        runs.push_back(small.start(std::string(900, static_cast<char>('a' + i))));
+        small.confirm_all();
+        small.commands.clear();
+        small.work();
+    }
+    EXPECT_LT(small.engine.metrics().run_memory.value(), 32 * 1024);
+    EXPECT_LT(small.engine.metrics().cached_runs.value(), 20);
+
+    small.complete(runs[0], "first", R"({"n":1})", 1);
+    small.work();
+    EXPECT_EQ(database.runs[runs[0]].version, 2u);
+}
+
+TEST_F(EngineTest, WhileTheBrokerTakesNothingOnlySoMuchIsBegun) {
+    EngineOptions options = Process::options(8);
+    options.memory_max = 32 * 1024;
+    Process small(database, clock, options);
+    small.deploy(two_steps);
+    std::string refusal;
+    int begun = 0;
+    while (refusal.empty() && begun < 100) {
+        small.engine.start_run({"two-steps", 0, R"({"name":")" + std::string(900, 'x') + std::to_string(begun) + "\"}", ""},
+                               [&](Outcome<Started> one) {
+                                   if (one) return;
+                                   EXPECT_EQ(one.error().code, EngineErrc::overloaded);
+                                   refusal = one.error().detail;
+                               });
+        small.work();
+        ++begun;
+    }
+    EXPECT_THAT(refusal, HasSubstr("orchestrator.runs_mib_max"));
+    EXPECT_GT(begun, 5);
+    EXPECT_LT(begun, 50);
+
+    small.confirm_all();
+    small.work();
+    EXPECT_FALSE(small.start("ada").empty());
+}
+
+TEST_F(EngineTest, AnInputThatIsTooLargeIsRefused) {
+    EngineOptions options = Process::options(8);
+    options.run_limits.text_bytes = 1000;
+    Process small(database, clock, options);
+    small.deploy(two_steps);
+    std::string refusal;
+    small.engine.start_run({"two-steps", 0, R"({"name":")" + std::string(1000, 'x') + "\"}", ""},
+                           [&](Outcome<Started> one) { refusal = one.error().detail; });
+    small.work();
+    EXPECT_THAT(refusal, HasSubstr("orchestrator.run_mib_max"));
+}
+
+TEST_F(EngineTest, LargeRunsAreReadAFewAtATime) {
+    process.deploy(two_steps);
+    std::vector<std::string> runs;
+    for (int i = 0; i < 8; ++i)
+        runs.push_back(process.start("somebody" + std::to_string(i)));
+    for (const std::string& run : runs) {
+        std::string& state = database.runs[run].state;
+        state.insert(state.size() - 1, ",\"padding\":\"" + std::string(20 << 20, 'x') + "\"");
+    }
+    Process next(database, clock, 8);
+    std::size_t most = 0;
+    next.store.on_load = [&](const std::vector<StoredRun>& rows) {
+        std::size_t sum = 0;
+        for (const StoredRun& row : rows)
+            sum += row.state.size();
+        most = std::max(most, sum);
+    };
+    next.work();
+    DeliveryHandle handle = 0;
+    for (const std::string& run : runs)
+        next.complete(run, "first", R"({"n":1})", ++handle);
+    next.work();
+
+    EXPECT_LE(most, std::size_t{84} << 20);
+    EXPECT_GT(most, std::size_t{40} << 20);
+    for (const std::string& run : runs)
+        EXPECT_EQ(database.runs[run].version, 2u);
+    EXPECT_THAT(next.settled, SizeIs(8));
 }
 
 TEST_F(EngineTest, BadRequestsGetSentences) {

@@ -6,6 +6,7 @@
 //   event lines              start JSON · complete STEP JSON · fail STEP TYPE [final] [after=30s]
 //                            lose STEP TYPE · started STEP · heartbeat STEP · defer STEP 1h
 //                            wait 30s · cancel WHY · retry · revive STEP
+//                            limit BYTES (what the run may hold from now on; no event)
 //   ----                     then the answer, and a blank line
 //
 // STEP is a path, with ":undo" for its compensation and "#2" for an attempt that is not the last
@@ -95,6 +96,10 @@ public:
             now_ += duration_from(rest_of(words));
             return happen(AlarmRang{});
         }
+        if (verb == "limit") {
+            words >> limits_.text_bytes;
+            return "";
+        }
         if (verb == "cancel") return happen(CancelRequested{rest_of(words)});
         if (verb == "retry") return happen(RunRetried{rest_of(words) == "now"});
 
@@ -151,7 +156,7 @@ private:
     }
 
     std::string happen(const Event& event) {
-        const Transition made = advance(*workflow_, run_, event, now_);
+        const Transition made = advance(*workflow_, run_, event, now_, limits_);
         std::string told;
         for (const Fact& fact : made.facts)
             told += line_of(fact) + "\n";
@@ -192,6 +197,7 @@ private:
     std::shared_ptr<const Workflow> workflow_;
     Run run_;
     Time now_ = start_of_time;
+    RunLimits limits_;
 };
 
 // Plays the whole file and gives it back with the answers as they are now.
