@@ -53,6 +53,7 @@ struct Config {
     std::string workflows;    // folder loaded at start; empty: none
     unsigned partitions = 0;  // 0: one with the embedded broker, 64 with an external one
     unsigned io_threads = 0;  // 0: by the number of processors
+    unsigned memory_high_mib = 0; // 0: by the memory of the machine or container
     log::Level log_level = log::Level::info;
 };
 
