@@ -146,10 +146,10 @@ TEST_F(Assembling, WhatIsNotCompleteCountsUntilItIs) {
     ASSERT_TRUE(take(header(1, 900'000, std::string(2, '\0'))));
     end_of_read();
     EXPECT_LT(assembler.held_bytes(), 1000U) << "an announcement costs nothing";
-    for (int piece = 0; piece < 8; ++piece) {
+    for (std::uint64_t piece = 0; piece < 8; ++piece) {
         ASSERT_EQ(take(body(1, std::string(100'000, 'x'))).value(), Step::incomplete);
         end_of_read();
-        EXPECT_GE(assembler.held_bytes(), (piece + 1) * 100'000U);
+        EXPECT_GE(assembler.held_bytes(), (piece + 1) * 100'000);
         EXPECT_LE(assembler.held_bytes(), 1'000'000U);
     }
     ASSERT_EQ(take(body(1, std::string(100'000, 'x'))).value(), Step::complete);
