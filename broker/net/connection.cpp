@@ -458,11 +458,9 @@ void Connection::read_what_is_there(std::size_t first) {
     note_held();
     // More than that is not a write that a client waits with.
     constexpr std::size_t small_bytes = 4096;
-    if (writes_ == writes_before && bytes < small_bytes && !acknowledges_soon_ && is_running_) {
-        acknowledges_soon_ = true;
-        writes_acknowledged_ = writes_;
-        around_.connections.acknowledge_soon(id_);
-    }
+    if (writes_ != writes_before || bytes >= small_bytes) return;
+    writes_acknowledged_ = writes_;
+    if (!std::exchange(acknowledges_soon_, true)) around_.connections.acknowledge_soon(id_);
 }
 
 void Connection::acknowledge() {

@@ -146,7 +146,7 @@ private:
     std::uint64_t writes_ = 0;
     std::uint64_t reads_seen_ = 0; // by watch()
     std::uint64_t writes_seen_ = 0;
-    std::uint64_t writes_acknowledged_ = 0; // when acknowledge() was asked for
+    std::uint64_t writes_acknowledged_ = 0; // at the last read that got no answer
     bool acknowledges_soon_ = false;
 
     baton::net::asio::steady_timer watch_timer_;
