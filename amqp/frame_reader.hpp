@@ -46,6 +46,9 @@ public:
     // unknown_frame_type, frame_too_large, bad_frame_end.
     Result<std::optional<Frame>> next();
 
+    // The frame next() gave last is not for now: it gives it again. Before anything else is called.
+    void put_back(const Frame& frame) { parsed_ -= frame.payload.size() + frame_overhead_bytes; }
+
     // Keeps the memory of the frames handed out since the last writable(). From the first call on
     // the chunk is filled to its end and then replaced, never written again: other threads may read
     // it.
@@ -63,6 +66,9 @@ public:
     // For a reader that wants to read again: without it, writable() allocates.
     void take_chunk(Chunk chunk);
     bool wants_chunk() const { return capacity_ < chunk_bytes_; }
+
+    // The memory it has for itself.
+    std::size_t held_bytes() const { return capacity_; }
 
     // Bytes that wait for the rest of their frame.
     std::size_t pending() const { return filled_ - parsed_; }

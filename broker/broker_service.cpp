@@ -21,7 +21,6 @@
 #include <charconv>
 #include <cstdlib>
 #include <malloc.h>
-#include <sys/resource.h>
 #include <utility>
 
 namespace baton::broker {
@@ -76,19 +75,13 @@ Outcome<net::Listener::Endpoint> parse_endpoint(const std::string& text) {
     return net::Listener::Endpoint(address, port);
 }
 
-// Descriptors that stay for the journal, the database, HTTP and whatever else the process has.
+// Where nobody shares them out: descriptors that stay for the journal and whatever else the process
+// has.
 constexpr std::size_t descriptors_kept = 128;
 
-// Every connection needs a descriptor, and the usual soft limit of 1024 is a legacy of select().
-// Returns how many connections there may be.
-std::size_t raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-    limit.rlim_cur = limit.rlim_max;
-    (void)::setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur == RLIM_INFINITY) return 0;
-    const std::size_t all = limit.rlim_cur;
-    return std::max<std::size_t>(all - std::min(descriptors_kept, all / 2), 1);
+std::size_t usual_connections_max() {
+    const std::size_t all = raise_descriptor_limit();
+    return all == 0 ? 0 : std::max<std::size_t>(all - std::min(descriptors_kept, all / 2), 1);
 }
 
 // The journal, the database and what else there is want processors, too.
@@ -115,6 +108,7 @@ class BrokerService::Inside {
 public:
     explicit Inside(Options options)
         : options_(std::move(options)),
+          held_(memory_high()),
           threads_("broker-io", thread_count(options_.io_threads),
                    processor_limit() > 1 ? options_.net.spins : Duration::zero()),
           core_(core_options(), clock_, core_sinks()),
@@ -127,8 +121,8 @@ public:
     ~Inside() { stop(); }
 
     Outcome<void> open() {
-        const std::size_t connections_max = raise_descriptor_limit();
-        if (options_.net.connections_max == 0) options_.net.connections_max = connections_max;
+        if (options_.net.connections_max == 0)
+            options_.net.connections_max = usual_connections_max();
         BATON_TRY(recover());
         return on_core_thread<Outcome<void>>([this](runtime::CoreLoop&) -> Outcome<void> {
             // Not earlier: what the thread reports belongs behind the end of the recovery.
@@ -250,12 +244,14 @@ private:
     std::size_t connections() const;
     void drop_connections(bool all);
 
+    std::uint64_t memory_high() const {
+        return options_.memory_high != 0 ? options_.memory_high : memory_limit() / 5 * 2;
+    }
     core::Options core_options() {
         core::Options core = options_.core;
         core.seed = entropy_seed();
         core.channel_max = options_.net.channel_max;
-        const std::uint64_t high =
-            options_.memory_high != 0 ? options_.memory_high : memory_limit() / 5 * 2;
+        const std::uint64_t high = memory_high();
         core.stored_bytes_high = high;
         core.stored_bytes_low = high / 10 * 9;
         // To page what is transient costs a write, so it waits until memory asks for it.
@@ -285,7 +281,13 @@ private:
                                           .pages_gone = std::move(work.pages_gone)});
                 },
             .alarm = [this](std::optional<Time> due) { set_alarm(due); },
-            .wake = [this] { asio::post(threads_.context(0), [this] { core_.run_posted(); }); }};
+            .wake = [this] { asio::post(threads_.context(0), [this] { core_.run_posted(); }); },
+            .shortage = [this](const core::Shortage& shortage) { log_shortage(shortage); },
+            .outside_memory =
+                [this](std::uint64_t core) {
+                    held_.set_core(core);
+                    return held_.bytes();
+                }};
     }
 
     template <typename Answer, typename Work>
@@ -305,6 +307,7 @@ private:
     Outcome<void> listen_on(const std::string& address, net::Certificates* certificates);
     void set_alarm(std::optional<Time> due);
     void watch_memory();
+    void log_shortage(const core::Shortage& shortage);
     void say_goodbye();
 
     Options options_;
@@ -320,6 +323,8 @@ private:
     std::vector<BoundAddress> endpoints_;
     bool is_stopped_ = false;
 
+    net::HeldMemory held_;
+
     // The threads end before what runs on them goes.
     baton::net::IoThreads threads_;
     runtime::CoreLoop core_;
@@ -329,6 +334,8 @@ private:
     asio::steady_timer memory_timer_;
     bool says_goodbye_ = false;
     GuessThrottle guesses_; // on the core's thread
+    bool says_shortage_ = false;          // its end is to be said, too
+    Time said_shortage_ = Time::min();
     std::unique_ptr<net::Certificates> certificates_;
     std::vector<std::unique_ptr<net::Listener>> listeners_;
 };
@@ -337,7 +344,7 @@ private:
 
 BrokerService::Inside::Lane::Lane(Inside& inside)
     : inlet(inside.core_),
-      connections(inside.threads_.context(0).get_executor(), inlet, inside.options_.net, 0),
+      connections(inside.threads_.context(0).get_executor(), inlet, inside.options_.net, inside.held_, 0),
       around(inside.surroundings(*this, [&inside](net::Login login, bool is_loopback) -> Verdict {
           co_return inside.verify(login, is_loopback);
       })) {}
@@ -345,7 +352,7 @@ BrokerService::Inside::Lane::Lane(Inside& inside)
 BrokerService::Inside::Lane::Lane(Inside& inside, asio::io_context& context, std::size_t number)
     : inlet(inside.core_, inside.options_.net.inlet_bytes_max,
             [this, &context] { asio::post(context, [this] { connections.resume(); }); }),
-      connections(context.get_executor(), inlet, inside.options_.net, number),
+      connections(context.get_executor(), inlet, inside.options_.net, inside.held_, number),
       around(inside.surroundings(*this,
                                  [&inside, &context](net::Login login, bool is_loopback) {
                                      return inside.ask_core_to_judge(context.get_executor(),
@@ -614,6 +621,25 @@ void BrokerService::Inside::watch_memory() {
         if (heap.fordblks > unused_max && heap.fordblks > heap.uordblks) (void)::malloc_trim(0);
         watch_memory();
     });
+}
+
+// Whoever asks why nothing is published any more finds it here. A broker at its limit comes and goes;
+// a line a minute says that.
+void BrokerService::Inside::log_shortage(const core::Shortage& shortage) {
+    constexpr Duration pause = std::chrono::minutes(1);
+    if (shortage.reason == nullptr) {
+        if (std::exchange(says_shortage_, false))
+            log::info("broker", "publishers go on", {{"memory", shortage.memory}});
+        return;
+    }
+    const Time now = clock_.now();
+    if (said_shortage_ != Time::min() && now - said_shortage_ < pause) return;
+    said_shortage_ = now;
+    says_shortage_ = true;
+    log::warning("broker", "publishers wait, consumers go on",
+                 {{"why", shortage.reason},
+                  {"memory", shortage.memory},
+                  {"watermark", shortage.watermark}});
 }
 
 // On the core's thread: everything that keeps the event loop busy comes to an end.

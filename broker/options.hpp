@@ -53,8 +53,9 @@ struct Options {
     journal::JournalOptions journal;
     net::NetOptions net;
 
-    // Bytes of messages in memory above which publishers wait; 0: two fifths of what this process
-    // may have, as RabbitMQ's watermark. Long backlogs leave memory far below it.
+    // Bytes in memory above which publishers wait (core::Options::stored_bytes_high says of what); 0:
+    // two fifths of what this process may have, as RabbitMQ's watermark. Long backlogs leave memory
+    // far below it.
     std::uint64_t memory_high = 0;
 
     // How long stop() gives clients to say goodbye.

@@ -243,6 +243,8 @@ const std::vector<Setting>& settings() {
         {"broker.server_product", "BATON_BROKER_SERVER_PRODUCT", text_into(&Config::server_product)},
         {"broker.server_version", "BATON_BROKER_SERVER_VERSION", text_into(&Config::server_version)},
         {"broker.io_threads", "BATON_BROKER_IO_THREADS", number_into(&Config::io_threads, 1, 64)},
+        {"broker.memory_high_mib", "BATON_BROKER_MEMORY_HIGH_MIB",
+         number_into(&Config::memory_high_mib, 16, 1U << 24)},
         {"http.listen", "BATON_HTTP_LISTEN", set_http_listen},
         {"metrics.listen", "BATON_METRICS_LISTEN", set_metrics_listen},
         {"http.names", "BATON_HTTP_NAMES", set_http_names},

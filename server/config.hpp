@@ -55,6 +55,7 @@ struct Config {
     unsigned run_mib_max = 16;   // what one run may hold
     unsigned runs_mib_max = 256; // memory for runs at hand and messages that wait for the broker
     unsigned io_threads = 0;  // 0: by the number of processors
+    unsigned memory_high_mib = 0; // 0: by the memory of the machine or container
     log::Level log_level = log::Level::info;
 };
 

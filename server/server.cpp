@@ -7,12 +7,14 @@
 #include "base/random.hpp"
 #include "base/thread.hpp"
 #include "broker/broker_service.hpp"
+#include "broker/machine.hpp"
 #include "broker/net/passwords.hpp"
 #include "db/open_store.hpp"
 #include "net/tls.hpp"
 #include "orchestrator/orchestrator_service.hpp"
 #include "server/backup.hpp"
 #include "server/definitions_file.hpp"
+#include "server/descriptors.hpp"
 #include "server/node_figures.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
@@ -82,6 +84,7 @@ broker::Options broker_options(const Config& config, const std::string& own_pass
     if (options.listen.empty()) options.listen.push_back("127.0.0.1:0");
     options.data_folder = config.data;
     options.io_threads = config.io_threads;
+    options.memory_high = std::uint64_t{config.memory_high_mib} << 20;
     options.net.product = config.server_product;
     if (!config.server_version.empty()) options.net.version = config.server_version;
     for (const auto& user : config.broker_users) {
@@ -246,6 +249,7 @@ public:
     std::unique_ptr<WorkflowFolder> workflows;
     boost::asio::io_context web_io{1};
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> web_work;
+    DescriptorShares descriptors;
     std::unique_ptr<web::HttpServer> http;
     std::unique_ptr<web::HttpServer> metrics;
     Thread web_thread;
@@ -274,6 +278,7 @@ Outcome<void> Server::Parts::start_broker() {
     }
     BATON_TRY(check_tls_files(config));
     auto options = broker_options(config, random_name(32));
+    options.net.connections_max = descriptors.amqp;
     const std::string own_password = options.users.back().password;
     std::vector<web::Definition> definitions;
     if (!config.definitions.empty()) {
@@ -361,8 +366,11 @@ web::BrokerPort Server::Parts::broker_port() const {
     port.data_folder = config.data;
     port.process_id = getpid();
     port.started_at = clock.now();
-    port.figures = [folder = config.data, started_at = port.started_at] {
-        return node_figures(folder, started_at, SystemClock().now());
+    port.figures = [folder = config.data, started_at = port.started_at,
+                    memory_high = options.memory_high] {
+        auto figures = node_figures(folder, started_at, SystemClock().now());
+        if (memory_high != 0) figures.memory_high = memory_high;
+        return figures;
     };
     port.certificate_ends = [this]() -> std::optional<Time> {
         if (config.broker_tls_listen.empty()) return std::nullopt;
@@ -452,6 +460,7 @@ Outcome<void> Server::Parts::start_web() {
     web::HttpOptions options;
     options.host = config.http_listen.host;
     options.port = config.http_listen.port;
+    options.connections_max = descriptors.http;
     auto [handler, admit] = web::make_api(std::move(api));
     http = std::make_unique<web::HttpServer>(web_io, options, std::move(handler), std::move(admit));
     BATON_TRY(http->start());
@@ -467,7 +476,7 @@ Outcome<void> Server::Parts::start_metrics() {
     options.host = config.metrics_listen->host;
     options.port = config.metrics_listen->port;
     options.body_bytes_max = 4096;
-    options.connections_max = 16;
+    options.connections_max = descriptors.metrics;
     metrics = std::make_unique<web::HttpServer>(
         web_io, options, web::make_metrics({&orchestrator->engine(), broker_port()}));
     const auto started = metrics->start();
@@ -502,6 +511,8 @@ void Server::Parts::write_endpoints() const {
 
 Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::function<bool()>& is_stopping) {
     config = chosen;
+    descriptors = share_descriptors(broker::raise_descriptor_limit(),
+                                    config.io_threads != 0 ? config.io_threads : broker::processor_limit());
     std::error_code error;
     std::filesystem::create_directories(config.data, error);
     if (error)

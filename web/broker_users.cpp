@@ -133,6 +133,9 @@ awaitable<Response> put_vhost(Port port, Request request, Parameters parameters)
     if (!body) co_return bad_request(body.error().detail);
     auto vhost = vhost_from(*body, parameters.at("vhost"));
     if (!vhost) co_return bad_request(vhost.error().detail);
+    if (const auto* tracing = body->if_contains("tracing"); tracing != nullptr && *tracing == true)
+        co_return bad_request("'tracing' cannot be true: this broker does not copy messages to "
+                              "amq.rabbitmq.trace; bind a queue of your own beside those you want to watch");
     const auto overview = co_await look(*port, users_wish());
     if (!overview) co_return broker_is_silent();
     const auto known = std::ranges::find(overview->vhosts, vhost->name, &core::VhostPut::name);

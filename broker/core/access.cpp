@@ -2,6 +2,7 @@
 #include "broker/core/access.hpp"
 
 #include "amqp/errors.hpp"
+#include "broker/core/names.hpp"
 
 #include <fmt/format.h>
 #include <re2/re2.h>
@@ -39,6 +40,7 @@ Access::Access() : patterns_(std::make_unique<Patterns>()) {}
 Access::~Access() = default;
 
 Outcome<void> Access::check_pattern(const std::string& pattern) const {
+    BATON_TRY(check_text("a regular expression", pattern, pattern_bytes_max));
     const re2::RE2 compiled(pattern, re2::RE2::Quiet);
     if (compiled.ok()) return boost::system::in_place_value;
     return Failure{amqp::ReplyCode::precondition_failed,

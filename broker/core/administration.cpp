@@ -44,6 +44,12 @@ void Protocol::on(const AdministrationAsked& asked, const PutVhost& wish) {
         return answer(asked, Code::precondition_failed, "a virtual host needs a name");
     if (const auto checked = check_name("a virtual host", wish.vhost.name); !checked)
         return answer(asked, checked.error());
+    if (const auto checked = check_text("the description of a virtual host", wish.vhost.description,
+                                        description_bytes_max);
+        !checked)
+        return answer(asked, checked.error());
+    if (const auto checked = check_tags("a virtual host", wish.vhost.tags); !checked)
+        return answer(asked, checked.error());
     commit(wish.vhost);
     answer(asked);
 }
@@ -86,6 +92,11 @@ void Protocol::on(const AdministrationAsked& asked, const PutUser& wish) {
         return answer(asked, Code::precondition_failed, "a user needs a name");
     if (const auto checked = check_name("a user", wish.user.name); !checked)
         return answer(asked, checked.error());
+    for (const std::string* text : {&wish.user.password_hash, &wish.user.hash_algorithm})
+        if (const auto checked = check_text("the hash of a password", *text, hash_bytes_max); !checked)
+            return answer(asked, checked.error());
+    if (const auto checked = check_tags("a user", wish.user.tags); !checked)
+        return answer(asked, checked.error());
     commit(wish.user);
     answer(asked);
 }
@@ -112,8 +123,10 @@ void Protocol::on(const AdministrationAsked& asked, const PutPermission& wish) {
     answer(asked);
 }
 
+// What is not there needs no record to go.
 void Protocol::on(const AdministrationAsked& asked, const RemovePermission& wish) {
-    commit(wish.permission);
+    if (state_.user(wish.permission.user) != nullptr && state_.vhost(wish.permission.vhost) != nullptr)
+        commit(wish.permission);
     answer(asked);
 }
 
@@ -133,7 +146,10 @@ void Protocol::on(const AdministrationAsked& asked, const PutTopicPermission& wi
 }
 
 void Protocol::on(const AdministrationAsked& asked, const RemoveTopicPermission& wish) {
-    commit(wish.permission);
+    const TopicPermissionRemoved& gone = wish.permission;
+    if (state_.user(gone.user) != nullptr && state_.vhost(gone.vhost) != nullptr &&
+        check_name("an exchange", gone.exchange))
+        commit(gone);
     answer(asked);
 }
 
@@ -219,6 +235,9 @@ void Protocol::on(const AdministrationAsked& asked, const PutParameter& wish) {
     for (const std::string* name : {&parameter.name, &parameter.component})
         if (const auto checked = check_name("a parameter", *name); !checked)
             return answer(asked, checked.error());
+    if (const auto checked = check_text("the value of a parameter", parameter.value, parameter_bytes_max);
+        !checked)
+        return answer(asked, checked.error());
     commit(parameter);
     answer(asked);
 }

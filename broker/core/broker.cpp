@@ -42,6 +42,10 @@ void Broker::nack(const NackReceived& event, Time now, Turn& turn) {
 
 void Broker::written(const Written& event) { protocol_->on(event); }
 
+std::uint64_t Broker::memory() const { return protocol_->memory(); }
+
+void Broker::note_outside_memory(std::uint64_t bytes) { protocol_->note_outside_memory(bytes); }
+
 void Broker::finish(Time now, Turn& turn) {
     protocol_->begin(now, turn);
     protocol_->finish();

@@ -56,6 +56,11 @@ public:
     void nack(const NackReceived& event, Time now, Turn& turn);
     void written(const Written& event);
 
+    // What counts towards the watermark of memory (Options::stored_bytes_high), but for what
+    // connections hold outside: that is said here, and watched with the next turn.
+    std::uint64_t memory() const;
+    void note_outside_memory(std::uint64_t bytes);
+
     // Ends the batch: dead letters are settled, due queues deliver, confirms are merged; the turn
     // gets its number and is complete.
     void finish(Time now, Turn& turn);

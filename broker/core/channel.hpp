@@ -116,6 +116,7 @@ struct Channel {
     bool in_confirming = false; // listed for finish()
     RememberedRoute route;
     std::vector<TransactionStep> transaction;
+    std::uint64_t transaction_bytes = 0; // its footprint
 
     // The last turns with something of this channel that waits for the journal.
     TurnNumber replies_wait_for = 0;
@@ -133,11 +134,12 @@ struct Connection {
     struct Vhost* vhost = nullptr;
     Time connected_at{};
     bool closing = false;   // ignores everything until ConnectionLost
-    bool publishes = false; // has published: the one alarms stop
-    bool paused = false;
-    bool was_told_blocked = false; // connection.blocked, and not yet unblocked
+    bool publishes = false; // has published
+    bool is_held = false;   // HoldPublishes was said, and TakePublishes not yet
     bool counted = false;   // towards the limits of its user and virtual host
     std::vector<std::unique_ptr<Channel>> channels; // by number; index 0 is never used
+    std::uint32_t open_channels = 0;
+    std::uint64_t memory = 0; // the footprint of it and its channels and consumers
 
     // Bytes handed to the outbox and not written yet; above the limit its consumers wait.
     std::uint64_t outbox_bytes = 0;

@@ -108,11 +108,14 @@ struct TellUser {
 // Stop and resume reading from the socket: back-pressure.
 struct PauseReading {};
 struct ResumeReading {};
-// connection.blocked and connection.unblocked; only sent to clients that said they understand.
-struct TellBlocked {
-    const char* reason = ""; // a literal
+// Read on, but stop in front of the next basic.publish: what comes before it, acknowledgements above
+// all, is not held up. With a reason clients that publish and understand connection.blocked are told;
+// said again when there is one at last.
+struct HoldPublishes {
+    const char* reason = nullptr; // a literal; null: nobody is told
 };
-struct TellUnblocked {};
+// And go on with it; connection.unblocked for whoever was told.
+struct TakePublishes {};
 
 // The connection is still in an orderly shutdown or handshake nobody needs any more: drop the
 // socket without a word.
@@ -121,7 +124,7 @@ struct DropConnection {};
 using Action =
     std::variant<Deliver, Confirm, Reply, DeliverGotten, ReturnMessage, ConsumerNamed,
                  ConsumerForgotten, CloseChannel, CloseConnection, EndConnection, AcceptConnection,
-                 TellUser, PauseReading, ResumeReading, TellBlocked, TellUnblocked, DropConnection>;
+                 TellUser, PauseReading, ResumeReading, HoldPublishes, TakePublishes, DropConnection>;
 
 struct Command {
     ConnectionId connection;

@@ -1,4 +1,5 @@
 // basic.consume, cancel, get, qos and channel.flow: who wants messages, and how many at a time.
+#include "broker/core/footprint.hpp"
 #include "broker/core/protocol.hpp"
 
 #include <fmt/format.h>
@@ -25,6 +26,7 @@ void Protocol::on(Channel& channel, const amqp::BasicConsume& method) {
         return refuse_connection(*channel.connection, Code::not_allowed, method.id,
                                  fmt::format("attempt to reuse consumer tag '{}'",
                                              method.consumer_tag));
+    if (!refuse_unless(channel, method.id, check_room_for("a consumer", Share::open))) return;
     if (method.queue == reply_to_name) return consume_replies(channel, method);
 
     const std::string* name = queue_name(channel, method.queue, method.id);
@@ -81,6 +83,7 @@ Consumer& Protocol::add_consumer(Channel& channel, const amqp::BasicConsume& met
     consumer.priority =
         static_cast<std::int32_t>(method.arguments.integer("x-priority").value_or(0));
     consumer.arguments = method.arguments;
+    grow(*channel.connection, footprint(consumer));
 
     std::vector<bool>& numbers = channel.connection->consumer_numbers;
     const auto free = std::find(numbers.begin(), numbers.end(), false);
@@ -154,6 +157,7 @@ void Protocol::remove_consumer(Consumer& consumer) {
             channel.connection->consumer_numbers[consumer.number] = false;
         say(channel, ConsumerForgotten{consumer.number});
     }
+    shrink(*channel.connection, footprint(consumer));
     std::erase_if(channel.consumers, [&](const auto& one) { return one.get() == &consumer; });
 
     if (queue == nullptr || queue->deleted || !queue->consumers.empty()) return;

@@ -1,7 +1,7 @@
 // Back-pressure, both ways. Outward: a connection whose outbox is full gets no deliveries until
 // bytes have reached its socket. Inward: while an alarm stands, or too much is stored, connections
-// that publish are not read from; they are told, if they understand. That the journal lags is no
-// alarm for clients: it is over soon, and only slows them down.
+// are read only up to their next publish, and those that publish are told, if they understand. That
+// the journal lags is no alarm for clients: it is over soon, and only slows them down.
 #include "broker/core/protocol.hpp"
 
 #include <utility>
@@ -26,13 +26,23 @@ void Protocol::on(const Written& event) {
 
 void Protocol::on(const AlarmChanged& event) {
     alarms_[static_cast<std::size_t>(event.alarm)] = event.on;
-    watch_stored_bytes();
+    watch_memory();
 }
 
-void Protocol::watch_stored_bytes() {
-    const std::uint64_t stored = state_.stored_bytes();
-    if (stored > options_.stored_bytes_high) too_many_bytes_ = true;
-    if (stored < options_.stored_bytes_low) too_many_bytes_ = false;
+void Protocol::grow(Connection& connection, std::uint64_t bytes) {
+    connection.memory += bytes;
+    open_bytes_ += bytes;
+}
+
+void Protocol::shrink(Connection& connection, std::uint64_t bytes) {
+    connection.memory -= bytes;
+    open_bytes_ -= bytes;
+}
+
+void Protocol::watch_memory() {
+    const std::uint64_t taken = memory() + outside_bytes_;
+    if (taken > options_.stored_bytes_high) too_many_bytes_ = true;
+    if (taken < options_.stored_bytes_low) too_many_bytes_ = false;
     if (alarms_[static_cast<std::size_t>(Alarm::disk)])
         return set_publishers_wait(true, "low on disk");
     if (too_many_bytes_ || alarms_[static_cast<std::size_t>(Alarm::memory)])
@@ -40,37 +50,34 @@ void Protocol::watch_stored_bytes() {
     set_publishers_wait(alarms_[static_cast<std::size_t>(Alarm::journal)], nullptr);
 }
 
+// An alarm holds whoever may publish. A journal that lags, which is over soon and often, only those
+// that did: thousands of idle connections need not hear of it.
 void Protocol::set_publishers_wait(bool wait, const char* reason) {
     const bool has_reason_now = wait && wait_reason_ == nullptr && reason != nullptr;
     if (wait == publishers_wait_ && !has_reason_now) return;
+    if (reason != nullptr || wait_reason_ != nullptr)
+        turn_->shortage = Shortage{reason, memory() + outside_bytes_, options_.stored_bytes_high};
     publishers_wait_ = wait;
     wait_reason_ = reason;
     for (auto& [id, connection] : connections_) {
-        if (connection->closing || !connection->publishes) continue;
-        if (wait) {
-            pause_publisher(*connection);
-        } else if (connection->paused) {
-            connection->paused = false;
-            if (std::exchange(connection->was_told_blocked, false))
-                say(*connection, TellUnblocked{});
-            resume_reading(*connection);
-        }
+        if (connection->closing) continue;
+        if (wait)
+            hold_publishes(*connection);
+        else if (std::exchange(connection->is_held, false))
+            say(*connection, TakePublishes{});
     }
 }
 
-// One of the reasons not to read from it is gone.
-void Protocol::resume_reading(Connection& connection) {
-    if (!connection.paused && !connection.holds_too_much) say(connection, ResumeReading{});
+void Protocol::hold_publishes(Connection& connection) {
+    if (!publishers_wait_ || (wait_reason_ == nullptr && !connection.publishes)) return;
+    connection.is_held = true;
+    say(connection, HoldPublishes{wait_reason_});
 }
 
-// A connection that publishes; whether it must wait depends on how the broker is.
-void Protocol::pause_publisher(Connection& connection) {
+// Its first publish, or one that was on its way when publishers were to wait.
+void Protocol::note_publisher(Connection& connection) {
     connection.publishes = true;
-    if (!publishers_wait_) return;
-    if (wait_reason_ != nullptr && connection.told.capabilities.connection_blocked &&
-        !std::exchange(connection.was_told_blocked, true))
-        say(connection, TellBlocked{wait_reason_});
-    if (!std::exchange(connection.paused, true)) say(connection, PauseReading{});
+    if (!connection.is_held) hold_publishes(connection);
 }
 
 } // namespace baton::broker::core

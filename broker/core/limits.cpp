@@ -22,6 +22,18 @@ bool is_reached(std::optional<std::int64_t> limit, std::uint64_t count) {
 
 } // namespace
 
+Outcome<void> Protocol::check_room_for(std::string_view what, Share share) const {
+    const std::uint64_t taken = state_.definition_bytes() + open_bytes_;
+    const std::uint64_t most = options_.stored_bytes_high / 4 * static_cast<std::uint64_t>(share);
+    if (taken <= most) return boost::system::in_place_value;
+    constexpr std::uint64_t mebibyte = 1 << 20;
+    return Failure{Code::precondition_failed,
+                   fmt::format("no memory for {}: what is declared and open takes {} MiB of at most "
+                               "{}; delete queues, close connections, or give the server more "
+                               "memory",
+                               what, taken / mebibyte, most / mebibyte)};
+}
+
 void Protocol::count(Connection& connection) {
     connection.counted = true;
     ++connections_of_vhost_[connection.told.vhost];
@@ -60,6 +72,11 @@ Outcome<void> Protocol::check_connection_limits(const Connection& connection) co
 }
 
 bool Protocol::check_channel_limit(Connection& connection) {
+    if (const auto checked = check_room_for("a channel", Share::open); !checked) {
+        refuse_connection(connection, Code::resource_error, amqp::ChannelOpen::id,
+                          checked.error().detail);
+        return false;
+    }
     const User* user = user_of(connection);
     if (user == nullptr) return true;
     const auto limit = user->limits.channels_max;
@@ -72,6 +89,7 @@ bool Protocol::check_channel_limit(Connection& connection) {
 }
 
 Outcome<void> Protocol::check_queue_limit(const Vhost& vhost, std::string_view queue) const {
+    BATON_TRY(check_room_for("a queue", Share::declare));
     const auto limit = vhost.limits.queues_max;
     if (!is_reached(limit, vhost.queues.size())) return boost::system::in_place_value;
     return Failure{Code::precondition_failed,

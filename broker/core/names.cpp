@@ -59,6 +59,22 @@ Outcome<void> check_routing_key(std::string_view key) {
     return boost::system::in_place_value;
 }
 
+Outcome<void> check_text(std::string_view what, std::string_view text, std::size_t bytes_max) {
+    if (text.size() > bytes_max)
+        return precondition(fmt::format("{} has {} bytes; at most {} are kept", what, text.size(),
+                                        bytes_max));
+    if (!is_utf8(text)) return precondition(fmt::format("{} is not UTF-8", what));
+    return boost::system::in_place_value;
+}
+
+Outcome<void> check_tags(std::string_view what, const std::vector<std::string>& tags) {
+    if (tags.size() > tags_max)
+        return precondition(
+            fmt::format("{} has {} tags; at most {} are kept", what, tags.size(), tags_max));
+    for (const std::string& tag : tags) BATON_TRY(check_name("a tag", tag));
+    return boost::system::in_place_value;
+}
+
 Outcome<void> check_arguments(std::string_view what, const amqp::FieldTable& arguments) {
     if (arguments.empty()) return boost::system::in_place_value;
     // Said and read again: then the journal can do both as well.

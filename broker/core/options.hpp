@@ -35,8 +35,11 @@ struct Options {
     // Blocks that leave memory in one turn: some milliseconds.
     std::uint32_t blocks_per_turn_max = 64;
 
-    // Stored bytes of all queues together above which publishers must wait, and below which they
-    // go on: the gap keeps them from being stopped and started for every message.
+    // Bytes in memory above which publishers must wait, and below which they go on: the gap keeps
+    // them from being stopped and started for every message. Messages of all queues count, open
+    // transactions, what is declared and open, and what connections hold. What a publisher's wait
+    // does not stop is refused above its share: declaring above a half, opening above three quarters,
+    // transactions above a quarter.
     std::uint64_t stored_bytes_high = 2ULL << 30;
     std::uint64_t stored_bytes_low = 1800ULL << 20;
 
@@ -52,12 +55,14 @@ struct Options {
     // RabbitMQ does not; clients that follow the specification (Celery) expect it.
     bool qos_moves_existing_consumers = false;
 
-    // Messages said again in one turn while old journal segments are emptied: small enough not to
+    // Messages and definitions said again in one turn while old journal segments are emptied: small enough not to
     // delay the turn, large enough to win against writers.
     std::uint32_t repeats_per_turn_max = 256;
     // Sealed segments kept before the oldest is emptied. It is only then, and only while the journal
     // is more than twice as large as what lives in it: a backlog is not copied round and round.
     std::uint32_t sealed_segments_max = 8;
+    // Nor is the disk given more than this for what is dead, however few the segments are.
+    std::uint64_t journal_spare_bytes = 64ULL << 20;
 
     // Most channels per connection; agreed in tune.
     std::uint16_t channel_max = 2047;

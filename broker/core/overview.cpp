@@ -78,7 +78,7 @@ ConnectionView view_of(const Connection& connection) {
     view.port = told.port;
     view.mechanism = told.mechanism;
     view.tls = told.tls;
-    view.blocked = connection.paused;
+    view.blocked = connection.is_held && connection.publishes;
     view.closing = connection.closing;
     view.channel_max = told.channel_max;
     view.frame_max = told.frame_max;
@@ -234,6 +234,10 @@ Overview Protocol::overview(const OverviewWish& wish) const {
     if (wish.users) add_users(overview, state_);
     if (wish.policies) add_policies(overview, wish, state_);
     overview.totals.stored_bytes = state_.stored_bytes();
+    overview.totals.definition_bytes = state_.definition_bytes();
+    overview.totals.open_bytes = open_bytes_;
+    overview.totals.transaction_bytes = transaction_bytes_;
+    overview.totals.outside_bytes = outside_bytes_;
     overview.totals.publishers_wait = publishers_wait_;
     overview.totals.alarms = {alarms_[0] || too_many_bytes_, alarms_[1], alarms_[2]};
     overview.totals.counters = counters_;

@@ -183,7 +183,11 @@ struct Totals {
     std::uint64_t publishers = 0; // open channels that have published
     std::uint64_t ready = 0;
     std::uint64_t unacked = 0;
-    std::uint64_t stored_bytes = 0;
+    std::uint64_t stored_bytes = 0;     // of messages in memory
+    std::uint64_t definition_bytes = 0; // of queues, exchanges and bindings by being there
+    std::uint64_t open_bytes = 0;       // of connections, channels and consumers
+    std::uint64_t transaction_bytes = 0;
+    std::uint64_t outside_bytes = 0; // in connections: unfinished messages, unread answers
     bool publishers_wait = false;
     std::array<bool, 3> alarms{}; // by Alarm: memory, disk, …
     MessageCounters counters;

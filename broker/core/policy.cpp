@@ -192,6 +192,7 @@ Outcome<void> check_policy(const PolicyPut& policy) {
     if (policy.name.empty()) return invalid("a policy needs a name");
     BATON_TRY(check_name("a policy", policy.name));
     BATON_TRY(check_arguments("a policy", policy.definition));
+    BATON_TRY(check_text("the pattern", policy.pattern, pattern_bytes_max));
     const re2::RE2 pattern(policy.pattern, re2::RE2::Quiet);
     if (!pattern.ok())
         return invalid(fmt::format("pattern should be regular expression but is invalid: {}",

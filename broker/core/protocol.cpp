@@ -4,6 +4,7 @@
 #include "amqp/errors.hpp"
 #include "amqp/method_codec.hpp"
 #include "base/assert.hpp"
+#include "broker/core/footprint.hpp"
 
 #include <fmt/format.h>
 
@@ -90,7 +91,7 @@ void Protocol::finish() {
         note_stopped();
     else
         retain();
-    watch_stored_bytes();
+    watch_memory();
     turn_->number = turn_number_++;
 }
 
@@ -111,6 +112,7 @@ void Protocol::on(const ConnectionOpened& event) {
     connection.told = event;
     connection.connected_at = now_;
     connection.channels.resize(2);
+    grow(connection, footprint(event));
     const amqp::MethodId open = amqp::ConnectionOpen::id;
     connection.vhost = state_.vhost(event.vhost);
     if (stopping_)
@@ -126,7 +128,11 @@ void Protocol::on(const ConnectionOpened& event) {
                                              event.vhost, event.user));
     if (const auto checked = check_connection_limits(connection); !checked)
         return refuse_connection(connection, Code::not_allowed, open, checked.error().detail);
+    if (const auto checked = check_room_for("a connection", Share::open); !checked)
+        return refuse_connection(connection, Code::resource_error, open, checked.error().detail);
     count(connection);
+    // Before its client can publish.
+    hold_publishes(connection);
     say(connection, AcceptConnection{});
 }
 
@@ -136,6 +142,7 @@ void Protocol::on(const ConnectionLost& event) {
     if (connection->waiting_channels != 0) stop_waiting(*connection);
     if (!connection->closing) release(*connection);
     if (last_connection_ == connection) last_connection_ = nullptr;
+    shrink(*connection, connection->memory);
     connections_.erase(event.connection);
     ++since_start_.connections_closed;
 }
@@ -258,21 +265,29 @@ Channel* Protocol::channel_for(ConnectionId id, ChannelNumber number, amqp::Meth
 }
 
 void Protocol::open_channel(Connection& connection, ChannelNumber number) {
+    // Counted, not compared, as RabbitMQ does: some clients number their channels as they like.
     const std::uint16_t channel_max = connection.told.channel_max;
-    if (channel_max != 0 && number > channel_max)
+    const bool is_new = number >= connection.channels.size() || !connection.channels[number];
+    if (is_new && channel_max != 0 && connection.open_channels >= channel_max)
         return refuse_connection(connection, Code::not_allowed, {},
                                  fmt::format("number of channels opened ({}) has reached the "
                                              "negotiated channel_max ({})",
                                              channel_max, channel_max));
-    if (number >= connection.channels.size()) connection.channels.resize(number + 1U);
-    auto& place = connection.channels[number];
-    if (place != nullptr) {
-        if (place->closing) return;
+    if (!is_new) {
+        if (connection.channels[number]->closing) return;
         return refuse_connection(connection, Code::channel_error, amqp::ChannelOpen::id,
                                  "second 'channel.open' seen");
     }
     if (!check_channel_limit(connection)) return;
+    if (const std::size_t before = connection.channels.size(); number >= before) {
+        connection.channels.resize(number + 1U);
+        // Its thread keeps a list like this, too.
+        grow(connection, (number + 1U - before) * 2 * sizeof(void*));
+    }
+    auto& place = connection.channels[number];
     place = std::make_unique<Channel>();
+    ++connection.open_channels;
+    grow(connection, channel_footprint);
     ++channels_of_user_[connection.told.user];
     ++since_start_.channels_opened;
     place->connection = &connection;
@@ -283,7 +298,7 @@ void Protocol::open_channel(Connection& connection, ChannelNumber number) {
 void Protocol::release(Channel& channel) {
     BATON_ASSERT(channel.held == nullptr || channel.connection->closing,
                  "a channel that stands still is not closed alone");
-    channel.transaction.clear();
+    (void)take_transaction(channel);
     requeue_all(channel);
     while (!channel.consumers.empty()) remove_consumer(*channel.consumers.back());
     std::erase_if(waiting_gets_, [&](const WaitingGet& get) { return get.channel == &channel; });
@@ -304,6 +319,8 @@ void Protocol::release(Connection& connection) {
     since_start_.channels_closed += static_cast<std::uint64_t>(std::ranges::count_if(
         connection.channels, [](const auto& channel) { return channel != nullptr; }));
     connection.channels.clear();
+    connection.open_channels = 0;
+    shrink(connection, connection.memory - footprint(connection.told));
     while (!connection.exclusive_queues.empty())
         delete_queue(*connection.exclusive_queues.back());
 }
@@ -321,6 +338,8 @@ void Protocol::drop_channel(Channel& channel) {
     Connection& connection = *channel.connection;
     --channels_of_user_[connection.told.user];
     ++since_start_.channels_closed;
+    --connection.open_channels;
+    shrink(connection, channel_footprint);
     connection.channels[channel.number].reset();
 }
 

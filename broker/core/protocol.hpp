@@ -32,6 +32,7 @@
 #include "broker/core/broker.hpp"
 #include "broker/core/channel.hpp"
 #include "broker/core/dead_letter.hpp"
+#include "broker/core/definition_walk.hpp"
 #include "broker/core/state.hpp"
 #include "broker/core/stream.hpp"
 
@@ -82,6 +83,11 @@ public:
     void on(const AlarmChanged& event);
     void on(const Stopping& event);
     void on(const AdministrationAsked& event);
+
+    std::uint64_t memory() const {
+        return state_.stored_bytes() + state_.definition_bytes() + open_bytes_ + transaction_bytes_;
+    }
+    void note_outside_memory(std::uint64_t bytes) { outside_bytes_ = bytes; }
 
     Overview overview(const OverviewWish& wish) const;
     State& state() { return state_; }
@@ -351,6 +357,10 @@ private:
 
     // --- Transactions (transaction.cpp) ------------------------------------------------------------
 
+    void remember(Channel& channel, TransactionStep step);
+    std::vector<TransactionStep> take_transaction(Channel& channel);
+    // False: refused, there are too many unfinished transactions already.
+    bool check_transaction(Channel& channel);
     void settle_later(Channel& channel, std::size_t first, std::size_t last, bool rejected,
                       bool requeue);
     void carry_out(Channel& channel, TransactionStep& step);
@@ -463,12 +473,16 @@ private:
 
     // --- Back-pressure (credit.cpp), retention.cpp, administration.cpp ------------------------------
 
-    void watch_stored_bytes();
-    void pause_publisher(Connection& connection);
-    void resume_reading(Connection& connection);
+    // What counts towards the watermark.
+    void watch_memory();
+    void grow(Connection& connection, std::uint64_t bytes);
+    void shrink(Connection& connection, std::uint64_t bytes);
+    void note_publisher(Connection& connection);
+    void hold_publishes(Connection& connection);
     void set_publishers_wait(bool wait, const char* reason);
     void charge(Connection& connection, std::uint64_t bytes);
     bool wants_to_retain();
+    bool say_definitions();
     void note_stopped();
     void retain();
     void say_again(Message& message);
@@ -508,6 +522,11 @@ private:
 
     // --- Limits of virtual hosts and users (limits.cpp) ---------------------------------------------
 
+    // Publishers can be made to wait; whoever declares and opens can only be refused. Of four parts
+    // of the watermark what is declared and open may take two before nothing may be declared, and
+    // three before nothing may be opened: who floods the server with queues keeps nobody out.
+    enum class Share : std::uint8_t { declare = 2, open = 3 };
+    Outcome<void> check_room_for(std::string_view what, Share share) const;
     Outcome<void> check_connection_limits(const Connection& connection) const;
     bool check_channel_limit(Connection& connection);
     void count(Connection& connection);
@@ -573,6 +592,9 @@ private:
 
     bool alarms_[3] = {false, false, false};
     bool too_many_bytes_ = false;
+    std::uint64_t open_bytes_ = 0;        // of connections, channels and consumers
+    std::uint64_t transaction_bytes_ = 0; // of transactions that are not committed
+    std::uint64_t outside_bytes_ = 0;     // what connections hold that never came here
     bool publishers_wait_ = false;
     const char* wait_reason_ = nullptr; // null: one that clients are not told
 
@@ -581,6 +603,10 @@ private:
     bool retention_goes_on_ = false;
     bool paging_goes_on_ = false;
     RecordNumber definitions_said_at_ = 1; // all definitions are in records from here on
+    // While they are being said again, and the first record of that.
+    std::optional<DefinitionWalk> definitions_;
+    RecordNumber definitions_began_at_ = 0;
+    std::uint64_t definitions_said_ = 0; // records
     std::uint64_t definitions_bytes_ = 0;  // they took about this much when they were last said
     bool stopping_ = false;
     bool said_stopped_ = false; // the record; nothing may follow it

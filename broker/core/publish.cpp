@@ -218,7 +218,7 @@ void Protocol::on(const PublishReceived& event) {
         return refuse(*channel, Code::precondition_failed, publish_id,
                       fmt::format("message size {} is larger than configured max size {}",
                                   event.body.size(), options_.message_bytes_max));
-    if (!connection.publishes || publishers_wait_) pause_publisher(connection);
+    if (!connection.publishes || publishers_wait_) note_publisher(connection);
 
     PublishFacts facts;
     Exchange* exchange = exchange_for_publish(*channel, event);
@@ -231,11 +231,12 @@ void Protocol::on(const PublishReceived& event) {
     if (channel->mode == Channel::Mode::confirm) ++since_start_.received_to_confirm;
     since_start_.sizes.add(event.body.size());
     if (channel->mode == Channel::Mode::transaction) {
+        if (!check_transaction(*channel)) return;
         TransactionStep step;
         step.message = make_message(*channel, event, facts);
         step.mandatory = event.mandatory;
         step.more_routing_keys = std::move(facts.more_keys);
-        channel->transaction.push_back(std::move(step));
+        remember(*channel, std::move(step));
         return;
     }
     if (exchange->is_default() && event.routing_key.starts_with(reply_to_prefix))

@@ -25,25 +25,41 @@ void Protocol::say_again(Message& message) {
 // fill it further.
 bool Protocol::wants_to_retain() {
     if (sealed_.empty()) return false;
-    if (sealed_.size() > options_.sealed_segments_max &&
-        sealed_bytes_ > 2 * (state_.durable_bytes() + definitions_bytes_))
+    const std::uint64_t lives = state_.durable_bytes() + definitions_bytes_;
+    if (sealed_bytes_ > 2 * lives && (sealed_.size() > options_.sealed_segments_max ||
+                                      sealed_bytes_ - 2 * lives > options_.journal_spare_bytes))
         return true;
     const RecordNumber last = sealed_.front().last;
     return alarms_[static_cast<std::size_t>(Alarm::disk)] &&
            state_.any_living_up_to(last) == nullptr && !state_.any_block_up_to(last);
 }
 
+// False: there are more. What is begun is brought to its end, for the next segment if not for this.
+bool Protocol::say_definitions() {
+    if (!definitions_) {
+        definitions_.emplace(state_);
+        definitions_began_at_ = last_record_ + 1;
+        definitions_said_ = 0;
+    }
+    std::vector<Record> records;
+    const bool has_more = definitions_->next(state_, options_.repeats_per_turn_max, records);
+    definitions_said_ += records.size();
+    for (Record& record : records) note(std::move(record));
+    if (has_more) return false;
+    definitions_.reset();
+    definitions_said_at_ = definitions_began_at_;
+    // Otherwise definitions larger than a segment would be said again for ever.
+    definitions_bytes_ = definitions_said_ * definition_bytes;
+    return true;
+}
+
 void Protocol::retain() {
     retention_goes_on_ = false;
     if (!wants_to_retain()) return;
     const RecordNumber last = sealed_.front().last;
-    if (definitions_said_at_ <= last) {
-        std::vector<Record> definitions = state_.definitions();
-        const RecordNumber first = last_record_ + 1;
-        for (Record& record : definitions) note(std::move(record));
-        definitions_said_at_ = first;
-        // Otherwise definitions larger than a segment would be said again for ever.
-        definitions_bytes_ = definitions.size() * definition_bytes;
+    if (definitions_said_at_ <= last && !say_definitions()) {
+        retention_goes_on_ = true;
+        return;
     }
     for (std::uint32_t count = 0; count < options_.repeats_per_turn_max; ++count) {
         if (Message* oldest = state_.any_living_up_to(last)) {

@@ -2,6 +2,8 @@
 #include "broker/core/state.hpp"
 
 #include "base/assert.hpp"
+#include "broker/core/definition_walk.hpp"
+#include "broker/core/footprint.hpp"
 #include "broker/core/stream.hpp"
 
 #include <algorithm>
@@ -81,7 +83,15 @@ void State::apply_one(const VhostRemoved& removed, RecordNumber) {
     const auto found = vhosts_.find(removed.name);
     if (found == vhosts_.end()) return;
     ++topology_version_;
-    for (auto& [name, queue] : found->second->queues) queues_.erase(queue->id());
+    for (auto& [name, queue] : found->second->queues) {
+        queues_.erase(queue->id());
+        definition_bytes_ -= footprint(*queue);
+    }
+    for (auto& [name, exchange] : found->second->exchanges) {
+        if (!exchange->identity().predeclared) definition_bytes_ -= footprint(*exchange);
+        for (const auto& [order, binding] : exchange->bindings())
+            definition_bytes_ -= footprint(binding);
+    }
     for (auto& [name, user] : users_) {
         user.permissions.erase(removed.name);
         std::erase_if(user.topic_permissions,
@@ -218,6 +228,7 @@ Exchange& State::declare_exchange(const ExchangeDeclared& declared, bool durable
     identity.arguments = declared.arguments;
     auto& place = home->exchanges[declared.name];
     place = std::make_unique<Exchange>(std::move(identity));
+    definition_bytes_ += footprint(*place);
     if (!replaying_) apply_policies(*place);
     return *place;
 }
@@ -227,13 +238,20 @@ void State::apply_one(const ExchangeDeclared& declared, RecordNumber) {
 }
 
 void State::remove_bindings_to(std::map<BindingOrder, Exchange*>& bound_to) {
-    for (const auto& [order, source] : bound_to) source->remove(order);
+    for (const auto& [order, source] : bound_to) remove_binding(*source, order);
     bound_to.clear();
+}
+
+void State::remove_binding(Exchange& source, BindingOrder order) {
+    definition_bytes_ -= footprint(source.bindings().at(order));
+    source.remove(order);
 }
 
 void State::delete_exchange(Exchange& exchange) {
     ++topology_version_;
+    definition_bytes_ -= footprint(exchange);
     for (const auto& [order, binding] : exchange.bindings()) {
+        definition_bytes_ -= footprint(binding);
         if (binding.queue != nullptr) binding.queue->bound_to.erase(order);
         if (binding.exchange != nullptr) binding.exchange->bound_to.erase(order);
     }
@@ -275,6 +293,7 @@ Queue& State::declare_queue(const QueueDeclared& declared, QueueLife life) {
         declared_queue.become_stream(std::make_unique<Stream>(
             Stream::Sizes{page_sizes_.block_entries, page_sizes_.block_bytes}));
     queues_[declared.id] = &declared_queue;
+    definition_bytes_ += footprint(declared_queue);
     if (!replaying_) {
         declared_queue.policy = policy_for(declared_queue);
         if (declared_queue.policy)
@@ -291,6 +310,7 @@ void State::apply_one(const QueueDeclared& declared, RecordNumber) {
 void State::delete_queue(Queue& queue) {
     ++topology_version_;
     remove_bindings_to(queue.bound_to);
+    definition_bytes_ -= footprint(queue);
     queue.deleted = true;
     queues_.erase(queue.id());
     ByName<Queue>& names = queue.identity().vhost->queues;
@@ -336,7 +356,7 @@ void State::bind(const Bound& bound, bool durable) {
     binding.arguments = bound.arguments;
     binding.durable = durable;
     (to_queue ? queue->bound_to : exchange->bound_to).emplace(binding.order, source);
-    source->add(std::move(binding));
+    definition_bytes_ += footprint(source->add(std::move(binding)));
 }
 
 void State::unbind(const Unbound& unbound) {
@@ -351,7 +371,7 @@ void State::unbind(const Unbound& unbound) {
     if (binding == nullptr) return;
     ++topology_version_;
     (to_queue ? queue->bound_to : exchange->bound_to).erase(binding->order);
-    source->remove(binding->order);
+    remove_binding(*source, binding->order);
 }
 
 // --- Messages ------------------------------------------------------------------------------------
@@ -530,33 +550,6 @@ std::span<Queue* const> State::route(Exchange& exchange, const RoutedMessage& me
 
 // --- Definitions ---------------------------------------------------------------------------------
 
-namespace {
-
-template <typename T>
-std::vector<T*> sorted_by_name(const ByName<T>& things) {
-    std::vector<std::pair<std::string_view, T*>> named;
-    for (const auto& [name, thing] : things) named.emplace_back(name, thing.get());
-    std::sort(named.begin(), named.end());
-    std::vector<T*> sorted;
-    for (const auto& [name, thing] : named) sorted.push_back(thing);
-    return sorted;
-}
-
-void add_bindings(const Vhost& vhost, std::vector<Record>& records) {
-    for (const Exchange* exchange : sorted_by_name(vhost.exchanges))
-        for (const auto& [order, binding] : exchange->bindings()) {
-            if (!binding.durable) continue;
-            const bool to_queue = binding.queue != nullptr;
-            records.emplace_back(Bound{
-                vhost.name(), exchange->name(),
-                to_queue ? DestinationKind::queue : DestinationKind::exchange,
-                to_queue ? binding.queue->name() : binding.exchange->name(), binding.routing_key,
-                binding.arguments});
-        }
-}
-
-} // namespace
-
 MessageStored State::stored(Message& message) {
     return {MessageRef::share(message), message.notes.durable.first(),
             message.notes.durable.others()};
@@ -604,43 +597,9 @@ std::vector<Record> State::snapshot(
     return records;
 }
 
-void State::add_limits_and_policies(std::vector<Record>& records) const {
-    for (const Vhost* vhost : sorted_by_name(vhosts_)) {
-        const VhostLimitsPut& limits = vhost->limits;
-        if (limits.connections_max || limits.queues_max) records.emplace_back(limits);
-        vhost->policies.each([&](const PolicyPut& policy) { records.emplace_back(policy); });
-    }
-    for (const auto& [name, user] : users_)
-        if (user.limits.connections_max || user.limits.channels_max)
-            records.emplace_back(user.limits);
-}
-
 std::vector<Record> State::definitions() const {
     std::vector<Record> records;
-    for (const Vhost* vhost : sorted_by_name(vhosts_)) records.emplace_back(vhost->put);
-    for (const auto& [name, user] : users_) {
-        records.emplace_back(user.put);
-        for (const auto& [vhost, permission] : user.permissions) records.emplace_back(permission);
-        for (const auto& permission : user.topic_permissions) records.emplace_back(permission);
-    }
-    for (const Vhost* vhost : sorted_by_name(vhosts_)) {
-        for (const Exchange* exchange : sorted_by_name(vhost->exchanges)) {
-            const Exchange::Identity& identity = exchange->identity();
-            if (!identity.durable || identity.predeclared) continue;
-            records.emplace_back(ExchangeDeclared{
-                vhost->name(), identity.name, std::string(name_of(identity.kind)),
-                identity.auto_delete, identity.internal, identity.arguments});
-        }
-        for (const Queue* queue : sorted_by_name(vhost->queues)) {
-            if (!queue->is_recorded()) continue;
-            const Queue::Identity& identity = queue->identity();
-            records.emplace_back(QueueDeclared{identity.id, vhost->name(), identity.name,
-                                               identity.auto_delete, identity.arguments});
-        }
-        add_bindings(*vhost, records);
-    }
-    for (const auto& [key, parameter] : parameters_) records.emplace_back(parameter);
-    add_limits_and_policies(records);
+    (void)DefinitionWalk(*this).next(*this, SIZE_MAX, records);
     return records;
 }
 

@@ -97,6 +97,8 @@ public:
         if (--message.notes.places == 0) stored_bytes_ -= message.memory_size();
     }
     std::uint64_t stored_bytes() const { return stored_bytes_; }
+    // What queues, exchanges and bindings take in memory by being there, about.
+    std::uint64_t definition_bytes() const { return definition_bytes_; }
 
     // The record that says this message has that number from now on.
     void living(Message& message, RecordNumber number) {
@@ -190,11 +192,11 @@ private:
     std::shared_ptr<const AppliedPolicy> policy_for(const Queue& queue) const;
     void apply_policies(Vhost& vhost);
     void apply_policies(Exchange& exchange);
-    void add_limits_and_policies(std::vector<Record>& records) const;
     Queue& queue_or_placeholder(QueueId id);
     static std::uint64_t journal_bytes(const Message& message) {
         return message.routing().size() + message.properties().size() + message.body_size() + 64;
     }
+    void remove_binding(Exchange& source, BindingOrder order);
     void remove_bindings_to(std::map<BindingOrder, Exchange*>& bound_to);
     void collect(Exchange& exchange, const RoutedMessage& message,
                  std::span<const std::string> more_keys);
@@ -211,6 +213,7 @@ private:
     BindingOrder next_binding_order_ = 1;
     std::uint64_t topology_version_ = 1;
     std::uint64_t stored_bytes_ = 0;
+    std::uint64_t definition_bytes_ = 0;
     // While records are replayed policies are only kept: they are applied once, at the end.
     bool replaying_ = true;
     std::vector<Queue*> resettled_;

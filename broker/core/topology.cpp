@@ -12,6 +12,9 @@ namespace baton::broker::core {
 
 namespace {
 
+// RabbitMQ's firehose; it exists because clients expect it to.
+constexpr std::string_view trace_exchange = "amq.rabbitmq.trace";
+
 constexpr std::string_view reply_to_name = "amq.rabbitmq.reply-to";
 
 std::string what_queue(std::string_view name, const Vhost& vhost) {
@@ -166,6 +169,7 @@ Outcome<void> Protocol::check_exchange(const Vhost& vhost, const ExchangeDeclare
         return Failure{Code::access_refused,
                        fmt::format("exchange name '{}' contains reserved prefix 'amq.*'",
                                    declared.name)};
+    BATON_TRY(check_room_for("an exchange", Share::declare));
     const amqp::FieldValue* alternate = declared.arguments.find("alternate-exchange");
     if (alternate != nullptr && alternate->get<std::string>() == nullptr)
         return precondition(fmt::format("invalid type '{}' for arg 'alternate-exchange' in {}",
@@ -552,6 +556,7 @@ Outcome<Protocol::BindingEnds> Protocol::ends_of(const Vhost& vhost, const Bound
 Outcome<void> Protocol::make_binding(const BindingEnds& ends, Bound bound) {
     BATON_TRY(check_routing_key(bound.routing_key));
     BATON_TRY(check_arguments("a binding", bound.arguments));
+    BATON_TRY(check_room_for("a binding", Share::declare));
     BATON_TRY(check_binding(ends.source->identity().kind.type, bound.routing_key,
                             bound.arguments));
     const bool durable = ends.source->identity().durable &&
@@ -567,6 +572,13 @@ Outcome<void> Protocol::make_binding(const BindingEnds& ends, Bound bound) {
 
 bool Protocol::bind(Channel& channel, Bound bound, amqp::MethodId method) {
     if (!check_binding_rights(channel, bound, method)) return false;
+    // Files of definitions may have such bindings from elsewhere; who binds now waits for something.
+    if (bound.source == trace_exchange) {
+        refuse(channel, Code::precondition_failed, method,
+               fmt::format("nothing would come from exchange '{}': this broker does not trace messages",
+                           trace_exchange));
+        return false;
+    }
     const auto ends =
         ends_of(*channel.connection->vhost, bound, channel.connection->told.connection);
     if (!ends) {

@@ -2,6 +2,10 @@
 // out together: one turn, and one group of records that recovery takes whole or not at all.
 #include "broker/core/protocol.hpp"
 
+#include "broker/core/footprint.hpp"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -15,6 +19,29 @@ void Protocol::on(Channel& channel, const amqp::TxSelect& method) {
     reply(channel, amqp::TxSelectOk{});
 }
 
+void Protocol::remember(Channel& channel, TransactionStep step) {
+    const std::uint64_t bytes = footprint(step);
+    channel.transaction_bytes += bytes;
+    transaction_bytes_ += bytes;
+    channel.transaction.push_back(std::move(step));
+}
+
+std::vector<TransactionStep> Protocol::take_transaction(Channel& channel) {
+    transaction_bytes_ -= std::exchange(channel.transaction_bytes, 0);
+    return std::exchange(channel.transaction, {});
+}
+
+// A publisher that waits could not commit what it has begun: it is refused before it has to.
+bool Protocol::check_transaction(Channel& channel) {
+    const std::uint64_t share = options_.stored_bytes_high / 4;
+    if (transaction_bytes_ <= share) return true;
+    refuse(channel, Code::precondition_failed, amqp::BasicPublish::id,
+           fmt::format("the transactions that are not committed take {} bytes of memory, this one "
+                       "{}; together they may take {}",
+                       transaction_bytes_, channel.transaction_bytes, share));
+    return false;
+}
+
 void Protocol::settle_later(Channel& channel, std::size_t first, std::size_t last, bool rejected,
                             bool requeue) {
     for (std::size_t at = first; at < last; ++at) {
@@ -25,7 +52,7 @@ void Protocol::settle_later(Channel& channel, std::size_t first, std::size_t las
         step.delivery_tag = unacked.tag;
         step.rejected = rejected;
         step.requeue = requeue;
-        channel.transaction.push_back(std::move(step));
+        remember(channel, std::move(step));
     }
 }
 
@@ -36,7 +63,7 @@ void Protocol::on(Channel& channel, const amqp::TxCommit& method) {
     // How many records follow is known only afterwards.
     const std::size_t began = turn_->records.size();
     note(TransactionBegan{});
-    for (TransactionStep& step : std::exchange(channel.transaction, {})) carry_out(channel, step);
+    for (TransactionStep& step : take_transaction(channel)) carry_out(channel, step);
     const std::size_t records = turn_->records.size() - began - 1;
     std::get<TransactionBegan>(turn_->records[began]).records =
         static_cast<std::uint32_t>(records);
@@ -85,7 +112,7 @@ void Protocol::on(Channel& channel, const amqp::TxRollback& method) {
     if (channel.mode != Channel::Mode::transaction)
         return refuse(channel, Code::precondition_failed, method.id,
                       "channel is not transactional");
-    channel.transaction.clear();
+    (void)take_transaction(channel);
     Time next = Time::max();
     for (std::size_t at = 0; at < channel.unacked.size(); ++at) {
         channel.unacked[at].in_transaction = false;

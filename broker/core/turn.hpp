@@ -41,6 +41,13 @@ struct Load {
     bool with_page = false;
 };
 
+// Publishers must wait from now on, or need not any more; for people.
+struct Shortage {
+    const char* reason = nullptr; // a literal, "low on memory" or the like; null: it is over
+    std::uint64_t memory = 0;     // bytes that count towards the watermark
+    std::uint64_t watermark = 0;
+};
+
 struct Turn {
     TurnNumber number = 0;          // set by finish()
     RecordNumber first_record = 0;  // number of records[0]; the others follow; 0 without records
@@ -52,6 +59,7 @@ struct Turn {
     std::vector<PageOut> pages_out;
     std::vector<Load> loads;
     std::vector<BlockId> pages_gone; // their pages are not needed any more
+    std::optional<Shortage> shortage;
     // Nothing may wait for these records yet, but something will: they are to be synced all the
     // same, and the core wants to hear of it.
     bool must_be_durable = false;
@@ -71,6 +79,7 @@ struct Turn {
         pages_out.clear();
         loads.clear();
         pages_gone.clear();
+        shortage.reset();
         must_be_durable = false;
     }
 };

@@ -115,7 +115,7 @@ void Protocol::go_on(const ChannelKey& key) {
     }
     if (connection->holds_too_much && connection->held_bytes <= held_bytes_max) {
         connection->holds_too_much = false;
-        resume_reading(*connection);
+        say(*connection, ResumeReading{});
     }
     if (connection->close_waits) end(*connection);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -19,7 +20,8 @@ namespace baton::broker::journal {
 namespace {
 
 Failure system_failure(std::string_view what, const std::string& path, int error) {
-    const bool full = error == ENOSPC || error == EDQUOT;
+    // For want of a descriptor nothing is broken either: there may be one in a moment.
+    const bool full = error == ENOSPC || error == EDQUOT || error == EMFILE || error == ENFILE;
     return failure(full ? Errc::disk_full : Errc::io,
                    fmt::format("cannot {} {}: {}", what, path, std::strerror(error)));
 }
@@ -111,10 +113,13 @@ private:
 class PosixDirectory final : public Directory {
 public:
     PosixDirectory(int descriptor, std::string path)
-        : descriptor_(descriptor), path_(std::move(path)) {}
+        : descriptor_(descriptor), path_(std::move(path)), spare_(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)) {}
     PosixDirectory(const PosixDirectory&) = delete;
     PosixDirectory& operator=(const PosixDirectory&) = delete;
-    ~PosixDirectory() override { ::close(descriptor_); }
+    ~PosixDirectory() override {
+        ::close(descriptor_);
+        if (const int spare = spare_.load(); spare >= 0) ::close(spare);
+    }
 
     Outcome<std::vector<std::string>> list() override {
         std::error_code error;
@@ -156,13 +161,33 @@ public:
 private:
     Outcome<std::unique_ptr<File>> open_with(const std::string& name, int flags,
                                              std::string_view what) {
-        const int descriptor = ::openat(descriptor_, name.c_str(), flags | O_CLOEXEC, 0640);
+        int descriptor = ::openat(descriptor_, name.c_str(), flags | O_CLOEXEC, 0640);
+        if (descriptor < 0 && (errno == EMFILE || errno == ENFILE)) {
+            // Clients have all the others: this one was kept for now.
+            if (const int spare = spare_.exchange(-1); spare >= 0) {
+                ::close(spare);
+                descriptor = ::openat(descriptor_, name.c_str(), flags | O_CLOEXEC, 0640);
+            } else {
+                errno = EMFILE;
+            }
+        }
         if (descriptor < 0) return system_failure(what, path_of(name), errno);
+        keep_spare();
         return std::unique_ptr<File>(std::make_unique<PosixFile>(descriptor, path_of(name)));
+    }
+
+    // When it was needed, as soon as there is one again.
+    void keep_spare() {
+        if (spare_.load(std::memory_order_relaxed) >= 0) return;
+        const int fresh = ::fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
+        if (fresh < 0) return;
+        int none = -1;
+        if (!spare_.compare_exchange_strong(none, fresh)) ::close(fresh);
     }
 
     int descriptor_;
     std::string path_;
+    std::atomic<int> spare_; // segments are opened by two threads
 };
 
 Outcome<int> open_folder(const std::string& path) {

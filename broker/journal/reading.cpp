@@ -21,9 +21,15 @@ Outcome<File*> Journal::file_of(std::uint64_t number) {
         std::rotate(open_.begin(), found, found + 1);
         return open_.front().file.get();
     }
-    BATON_ASSIGN(std::unique_ptr<File> file, directory_.open(segment_name(number)));
+    auto file = directory_.open(segment_name(number));
+    if (!file && file.error().code == Errc::disk_full && !open_.empty()) {
+        // No descriptor is free; these can be opened again.
+        open_.clear();
+        file = directory_.open(segment_name(number));
+    }
+    if (!file) return std::move(file).error();
     if (open_.size() == open_segments_max) open_.pop_back();
-    open_.insert(open_.begin(), OpenSegment{number, std::move(file)});
+    open_.insert(open_.begin(), OpenSegment{number, std::move(*file)});
     return open_.front().file.get();
 }
 

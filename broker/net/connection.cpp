@@ -9,6 +9,9 @@
 
 #include <algorithm>
 #include <array>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <utility>
 
 namespace baton::broker::net {
@@ -24,6 +27,8 @@ namespace {
 constexpr std::size_t idle_buffer_bytes = 4096;
 // How often a connection without heartbeats is looked at, for that.
 constexpr auto pause_without_heartbeat = std::chrono::seconds(30);
+// How much is read at once while publishes are held.
+constexpr std::size_t held_read_bytes = 4096;
 // A table of tiny fields grows about so much when it is decoded.
 constexpr std::size_t decoded_bytes_per_byte = 16;
 
@@ -33,6 +38,12 @@ std::string name_of(const Connection::Socket& socket) {
     const auto local = socket.local_endpoint(error);
     return fmt::format("{}:{} -> {}:{}", remote.address().to_string(), remote.port(),
                        local.address().to_string(), local.port());
+}
+
+bool is_publish(const amqp::Frame& frame) {
+    if (frame.type != amqp::FrameType::method) return false;
+    const auto id = amqp::peek_method_id(frame.payload);
+    return id && *id == amqp::BasicPublish::id;
 }
 
 } // namespace
@@ -57,6 +68,7 @@ Connection::Connection(Socket socket, const Surroundings& around,
 }
 
 Connection::~Connection() {
+    around_.connections.note_held(held_bytes_, 0);
     around_.connections.leave(*this);
 }
 
@@ -136,9 +148,11 @@ Awaitable<bool> Connection::read_more() {
         const std::size_t got = read_some(space, error);
         if (!error) {
             if (!has_no_frames_) reader_.written(got);
+            note_held();
             co_return true;
         }
         give_chunk();
+        note_held();
         if (error != asio::error::would_block || !co_await wait_until_ready(Socket::wait_read)) {
             is_lost_ = true;
             co_return false;
@@ -296,7 +310,11 @@ void Connection::go_on() {
     if (!is_reading_ && !awaits_input_ && may_read() && !waits_for_inlet()) {
         awaits_input_ = true;
         ++handlers_;
-        await_input();
+        if (std::exchange(stops_at_publish_, false))
+            // Not at once: this may be inside a turn of the core.
+            asio::post(socket_.get_executor(), [this] { on_publish_taken(); });
+        else
+            await_input();
     }
     if (writer_is_busy_ && !awaits_space_) {
         awaits_space_ = true;
@@ -353,6 +371,18 @@ void Connection::on_input(const ErrorCode& error, std::size_t first) {
     go_on();
 }
 
+// What waited in memory comes first; whether there is more to read turns out behind it.
+void Connection::on_publish_taken() {
+    awaits_input_ = false;
+    if (!is_back()) return;
+    is_reading_ = true;
+    take_frames();
+    give_chunk();
+    note_held();
+    is_reading_ = false;
+    go_on();
+}
+
 void Connection::on_writable(const ErrorCode& error) {
     awaits_space_ = false;
     if (!is_back()) return;
@@ -370,7 +400,7 @@ bool Connection::is_over() const {
 
 bool Connection::may_read() const {
     return outbox_.awaits_close_ok() ||
-           (!outbox_.pauses_reading() &&
+           (!outbox_.pauses_reading() && !(stops_at_publish_ && outbox_.holds_publishes()) &&
             outbox_.size() <= around_.options.unread_replies_bytes_max);
 }
 
@@ -391,10 +421,14 @@ std::span<std::byte> Connection::space_to_read() {
     static thread_local std::array<std::byte, 16 * 1024> nowhere;
     if (has_no_frames_) return nowhere;
     if (reader_.wants_chunk()) reader_.take_chunk(around_.connections.borrow_chunk());
-    return reader_.writable();
+    const auto space = reader_.writable();
+    // It will stop in front of a publish, and what was read behind that takes memory until then.
+    return outbox_.holds_publishes() ? space.first(std::min(space.size(), held_read_bytes)) : space;
 }
 
 void Connection::read_what_is_there(std::size_t first) {
+    const std::uint64_t writes_before = writes_;
+    std::size_t bytes = 0;
     ByteView waiting(first_bytes_.data(), first);
     // When they did not fill their place, there is no more.
     bool is_all = first != 0 && first < first_bytes_.size();
@@ -412,6 +446,7 @@ void Connection::read_what_is_there(std::size_t first) {
             if (got == 0) break;
         }
         ++reads_;
+        bytes += got;
         if (!has_no_frames_) {
             reader_.written(got);
             take_frames();
@@ -420,11 +455,25 @@ void Connection::read_what_is_there(std::size_t first) {
         if (is_all || got < space.size() || is_over() || !may_read() || waits_for_inlet()) break;
     }
     give_chunk();
+    note_held();
+    // More than that is not a write that a client waits with.
+    constexpr std::size_t small_bytes = 4096;
+    if (writes_ != writes_before || bytes >= small_bytes) return;
+    writes_acknowledged_ = writes_;
+    if (!std::exchange(acknowledges_soon_, true)) around_.connections.acknowledge_soon(id_);
+}
+
+void Connection::acknowledge() {
+    acknowledges_soon_ = false;
+    const int on = 1;
+    if (writes_ == writes_acknowledged_ && !is_lost_)
+        (void)::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
 void Connection::take_frames() {
     if (outbox_.awaits_close_ok() || outbox_.ends_when_written() || has_violated_)
         return take_while_closing();
+    stops_at_publish_ = false;
     around_.inlet.begin();
     around_.connections.report_written();
     for (;;) {
@@ -435,10 +484,18 @@ void Connection::take_frames() {
             break;
         }
         if (!*next) break;
+        if (outbox_.holds_publishes() && is_publish(**next)) [[unlikely]] {
+            reader_.put_back(**next);
+            stops_at_publish_ = true;
+            outbox_.note_publisher();
+            break;
+        }
         if (!take(**next)) break;
     }
     assembler_->keep();
     around_.inlet.end();
+    // It said connection.blocked.
+    if (stops_at_publish_) flush();
     // A close the core decided on in this very batch, or will.
     if (outbox_.awaits_close_ok() || has_violated_) take_while_closing();
 }
@@ -542,6 +599,7 @@ bool Connection::take_publish(const amqp::Frame& frame) {
         violate(publish.error(), amqp::BasicPublish::id);
         return false;
     }
+    outbox_.note_publisher();
     assembler_->begin(frame.channel, *publish);
     return true;
 }
@@ -622,6 +680,7 @@ void Connection::flush() {
                 around_.connections.note_written(id_, charge);
         }
     }
+    note_held();
     if (closes && is_running_) arm_watch();
     go_on();
 }
@@ -682,12 +741,44 @@ void Connection::watch() {
     if (!is_finishing_) arm_watch();
 }
 
+void Connection::note_held() {
+    const std::uint64_t now = (assembler_ ? assembler_->held_bytes() : 0) + reader_.held_bytes() +
+                              outbox_.held_bytes();
+    if (now != held_bytes_)
+        around_.connections.note_held(std::exchange(held_bytes_, now), now);
+}
+
+void Connection::let_go() {
+    const std::uint64_t before = held_bytes_;
+    release_memory();
+    if (is_lost_ || held_bytes_ < before / 2) return;
+    log::warning("broker", "memory is short: the connection that holds most of it is ended",
+                 {{"name", name_}, {"bytes", before}});
+    const std::uint64_t unread = outbox_.held_bytes();
+    if (!is_running_ || has_violated_ || unread > before / 2) {
+        // It would not hear why: it is not logged in, or takes nothing of what it is told.
+        outbox_.forget();
+        note_held();
+        return drop();
+    }
+    around_.inlet.begin();
+    violate(amqp::ReplyCode::resource_error,
+            fmt::format("RESOURCE_ERROR - memory is short and this connection holds {} bytes of "
+                        "unfinished messages",
+                        before));
+    around_.inlet.end();
+    assembler_->forget();
+    note_held();
+}
+
 // Thousands of idle connections must not keep what they needed in busier times.
 void Connection::release_memory() {
     outbox_.shrink(idle_buffer_bytes);
-    if (has_no_frames_ || reader_.pending() > 0) return;
-    reader_ = amqp::FrameReader(around_.options.read_chunk_bytes);
-    reader_.set_frame_max(frame_max_);
+    if (is_running_ && !has_no_frames_ && reader_.pending() == 0) {
+        reader_ = amqp::FrameReader(around_.options.read_chunk_bytes);
+        reader_.set_frame_max(frame_max_);
+    }
+    note_held();
 }
 
 // Lets the other side read our last words: closing a socket with unread input would take them away.

@@ -53,6 +53,12 @@ public:
     void resume();
     // Ends the connection without another word.
     void drop();
+    // Tells the client's kernel that what it sent is here, unless something written since did.
+    void acknowledge();
+    // What it keeps in memory, about; nothing when it is going.
+    std::uint64_t held_bytes() const { return is_lost_ ? 0 : held_bytes_; }
+    // Memory is short and it holds most: what it can do without goes, or it goes itself.
+    void let_go();
     // Did it log in?
     bool is_open() const { return id_.value != 0; }
 
@@ -74,6 +80,7 @@ private:
     bool is_back();
     void await_input();
     void on_input(const ErrorCode& error, std::size_t first);
+    void on_publish_taken();
     void on_writable(const ErrorCode& error);
     void arm_watch();
     void watch();
@@ -95,6 +102,7 @@ private:
     void violate(const ErrorCode& error, amqp::MethodId failed = {});
     void violate_order(const amqp::Frame& frame);
 
+    void note_held();
     void release_memory();
     bool is_over() const;
     bool may_read() const;
@@ -129,13 +137,17 @@ private:
     bool has_violated_ = false;    // the core closes; what follows is not for it
     bool asked_to_close_ = false;  // the client said connection.close
     bool waits_for_inlet_ = false; // Connections::resume() will come
+    bool stops_at_publish_ = false; // what the reader holds begins with a publish that has to wait
     bool has_no_frames_ = false;   // the bytes lost their structure; the rest is thrown away
     std::uint8_t silent_halves_ = 0;
     std::uint32_t handlers_ = 0; // that will come back
+    std::uint64_t held_bytes_ = 0; // as noted
     std::uint64_t reads_ = 0;
     std::uint64_t writes_ = 0;
     std::uint64_t reads_seen_ = 0; // by watch()
     std::uint64_t writes_seen_ = 0;
+    std::uint64_t writes_acknowledged_ = 0; // at the last read that got no answer
+    bool acknowledges_soon_ = false;
 
     baton::net::asio::steady_timer watch_timer_;
     baton::net::Wakeup over_;

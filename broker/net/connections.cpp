@@ -5,6 +5,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace baton::broker::net {
@@ -23,8 +25,13 @@ constexpr std::size_t spare_chunks_max = 2;
 } // namespace
 
 Connections::Connections(baton::net::asio::any_io_executor executor, runtime::Inlet& inlet,
-                         const NetOptions& options, std::size_t thread)
-    : executor_(std::move(executor)), inlet_(inlet), options_(options), thread_(thread) {}
+                         const NetOptions& options, HeldMemory& memory, std::size_t thread)
+    : executor_(std::move(executor)),
+      inlet_(inlet),
+      options_(options),
+      memory_(memory),
+      thread_(thread),
+      acknowledge_timer_(executor_) {}
 
 std::size_t Connections::thread_of(core::ConnectionId id) {
     return id.value >> slot_bits & (threads_max - 1);
@@ -119,6 +126,50 @@ void Connections::report_written() {
         inlet_.written(written);
     written_.clear();
     written_bytes_ = 0;
+}
+
+void Connections::acknowledge_soon(core::ConnectionId id) {
+    // An answer that waits for the disk mostly comes earlier, and takes the acknowledgement along.
+    constexpr auto pause = std::chrono::microseconds(500);
+    unacknowledged_.push_back(id);
+    if (unacknowledged_.size() != 1) return;
+    acknowledge_timer_.expires_after(pause);
+    acknowledge_timer_.async_wait([this](const ErrorCode& error) {
+        for (const core::ConnectionId waiting : std::exchange(unacknowledged_, {}))
+            if (Connection* found = find(waiting); found != nullptr && !error) found->acknowledge();
+    });
+}
+
+void Connections::note_held(std::uint64_t before, std::uint64_t now) {
+    // The core hears at once of about so much.
+    constexpr std::uint64_t step_bytes = 1 << 20;
+    if (now < before) return memory_.take(before - now);
+    memory_.add(now - before);
+    grown_bytes_ += now - before;
+    if (relief_is_posted_ || grown_bytes_ < step_bytes) return;
+    relief_is_posted_ = true;
+    baton::net::asio::post(executor_, [this] { relieve(); });
+}
+
+void Connections::relieve() {
+    // Less than this is what many a connection needs that does no harm.
+    constexpr std::uint64_t harmless_bytes = 64 << 10;
+    relief_is_posted_ = false;
+    grown_bytes_ = 0;
+    std::uint64_t excess = memory_.excess();
+    inlet_.begin();
+    inlet_.apply(core::Ticked{});
+    inlet_.end();
+    while (excess != 0 && !present_.empty()) {
+        Connection& largest = **std::ranges::max_element(
+            present_, {}, [](const Connection* one) { return one->held_bytes(); });
+        const std::uint64_t held = largest.held_bytes();
+        if (held <= harmless_bytes) return;
+        largest.let_go();
+        const std::uint64_t freed = held - std::min(held, largest.held_bytes());
+        if (freed == 0) return;
+        excess -= std::min(excess, freed);
+    }
 }
 
 void Connections::resume() {

@@ -4,10 +4,12 @@
 
 #include "amqp/frame_reader.hpp"
 #include "broker/core/command.hpp"
+#include "broker/net/held_memory.hpp"
 #include "broker/runtime/inlet.hpp"
 #include "net/awaitable.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <atomic>
 #include <functional>
@@ -24,7 +26,7 @@ class Connections {
 public:
     // All must outlive it. `thread` tells the threads apart, at most threads_max of them.
     Connections(baton::net::asio::any_io_executor executor, runtime::Inlet& inlet,
-                const NetOptions& options, std::size_t thread);
+                const NetOptions& options, HeldMemory& memory, std::size_t thread);
     static constexpr std::size_t threads_max = 64;
     // The `thread` of the connections where this one was added. Any thread.
     static std::size_t thread_of(core::ConnectionId id);
@@ -59,6 +61,15 @@ public:
     void note_written(core::ConnectionId id, std::uint64_t charge);
     void report_written();
 
+    // A connection has read a little and has nothing to answer. Left alone, the kernel acknowledges
+    // that 40 ms later, and so long a client with Nagle's algorithm keeps its next small write to
+    // itself. Connection::acknowledge() comes in a moment.
+    void acknowledge_soon(core::ConnectionId id);
+
+    // A connection keeps so much in memory now instead of `before`. Much more of it, and the core
+    // hears of it at once; more than there may be, and those who hold most are let go.
+    void note_held(std::uint64_t before, std::uint64_t now);
+
     // A connection does not read because the inlet is full.
     void wait_for_inlet(core::ConnectionId id) { waiting_.push_back(id); }
     // The inlet has room again.
@@ -71,10 +82,12 @@ private:
     };
 
     Connection* find(core::ConnectionId id) const;
+    void relieve();
 
     baton::net::asio::any_io_executor executor_;
     runtime::Inlet& inlet_;
     const NetOptions& options_;
+    HeldMemory& memory_;
     const std::size_t thread_;
     std::vector<Slot> slots_;
     std::vector<std::uint32_t> free_;
@@ -88,6 +101,10 @@ private:
     std::vector<core::Written> written_;
     std::uint64_t written_bytes_ = 0;
     bool report_is_posted_ = false;
+    std::vector<core::ConnectionId> unacknowledged_;
+    baton::net::asio::steady_timer acknowledge_timer_;
+    std::uint64_t grown_bytes_ = 0; // of held memory, since the core was told
+    bool relief_is_posted_ = false;
 };
 
 } // namespace baton::broker::net

@@ -17,7 +17,10 @@ constexpr std::size_t first_body_capacity = 128 * 1024;
 
 ContentAssembler::Partial& ContentAssembler::partial_of(core::ChannelNumber channel) {
     if (channel >= partials_.size()) partials_.resize(channel + 1U);
-    if (!partials_[channel]) partials_[channel] = std::make_unique<Partial>();
+    if (!partials_[channel]) {
+        partials_[channel] = std::make_unique<Partial>();
+        held_bytes_ += sizeof(Partial);
+    }
     return *partials_[channel];
 }
 
@@ -96,7 +99,7 @@ Result<ContentAssembler::Step> ContentAssembler::take_body(Partial& partial,
     if (partial.collected < partial.body_bytes) return Step::incomplete;
     const ByteView body(partial.body.get(), static_cast<std::size_t>(partial.body_bytes));
     owner_ = std::exchange(partial.body, nullptr);
-    partial.body_capacity = 0;
+    held_bytes_ -= std::exchange(partial.body_capacity, 0);
     const Step step = complete(partial, frame.channel, body, false);
     publish_.body_owner = &owner_;
     return step;
@@ -124,6 +127,7 @@ void ContentAssembler::grow(Partial& partial, std::uint64_t wanted) {
                  std::max<std::uint64_t>({wanted, partial.body_capacity * 2, first_body_capacity}));
     auto larger = std::make_shared_for_overwrite<std::byte[]>(static_cast<std::size_t>(capacity));
     if (partial.body) std::memcpy(larger.get(), partial.body.get(), partial.body_capacity);
+    held_bytes_ += capacity - partial.body_capacity;
     partial.body = std::move(larger);
     partial.body_capacity = static_cast<std::size_t>(capacity);
 }
@@ -151,7 +155,17 @@ void ContentAssembler::keep(Partial& partial) {
     partial.exchange = as_text(copy(as_bytes(partial.exchange)));
     partial.routing_key = as_text(copy(as_bytes(partial.routing_key)));
     partial.properties = copy(partial.properties);
+    held_bytes_ += names.size();
+    held_bytes_ -= partial.names.size();
     partial.names = std::move(names);
+}
+
+void ContentAssembler::forget() {
+    publish_ = {};
+    owner_.reset();
+    partials_.clear();
+    borrowing_.clear();
+    held_bytes_ = 0;
 }
 
 } // namespace baton::broker::net

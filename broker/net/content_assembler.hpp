@@ -56,6 +56,11 @@ public:
     const core::PublishReceived& publish() const { return publish_; }
     std::uint64_t announced() const { return announced_; }
 
+    // What it has in memory of contents that are not complete, about.
+    std::uint64_t held_bytes() const { return held_bytes_; }
+    // Lets go of all of them: nobody will ask for them any more.
+    void forget();
+
     // The read buffer goes away: copies what incomplete messages borrowed from it, and lets go of
     // the last complete one.
     void keep();
@@ -86,8 +91,8 @@ private:
     Result<Step> take_header(Partial& partial, const amqp::Frame& frame);
     Result<Step> take_body(Partial& partial, const amqp::Frame& frame);
     Step complete(Partial& partial, core::ChannelNumber channel, ByteView body, bool borrowed);
-    static void grow(Partial& partial, std::uint64_t wanted);
-    static void keep(Partial& partial);
+    void grow(Partial& partial, std::uint64_t wanted);
+    void keep(Partial& partial);
 
     core::ConnectionId connection_;
     std::uint64_t body_bytes_max_;
@@ -98,6 +103,7 @@ private:
     std::shared_ptr<const void> owner_;
     bool body_is_borrowed_ = false;
     std::uint64_t announced_ = 0;
+    std::uint64_t held_bytes_ = 0;
 };
 
 } // namespace baton::broker::net

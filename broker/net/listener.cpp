@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
+#include <optional>
 #include <utility>
 
 namespace baton::broker::net {
@@ -22,6 +24,8 @@ constexpr int backlog = 1024;
 
 // While there is no room for another connection, it is looked for again after this time.
 constexpr auto pause_without_room = std::chrono::milliseconds(50);
+constexpr auto pause_after_failure = std::chrono::milliseconds(200);
+constexpr auto pause_of_log = std::chrono::minutes(1);
 
 // On the connection's own thread from its first line to its last.
 Awaitable<> serve(Connection::Socket socket, const Surroundings& around,
@@ -78,6 +82,7 @@ void Listener::close() {
 }
 
 Awaitable<> Listener::accept() {
+    std::optional<std::chrono::steady_clock::time_point> logged;
     while (acceptor_.is_open()) {
         const Surroundings& around = least_busy();
         const auto& executor = around.connections.executor();
@@ -89,23 +94,34 @@ Awaitable<> Listener::accept() {
             around.connections.expect();
             asio::co_spawn(executor, serve(std::move(*socket), around, std::move(tls)), report);
         } else if (socket.error() != asio::error::connection_aborted) {
-            log::error("broker", "cannot accept a connection; trying again",
-                       {{"error", socket.error().message()}});
-            co_await baton::net::sleep_for(std::chrono::seconds(1));
+            // Most often no descriptor is free: trying again at once would only burn a processor.
+            const auto now = std::chrono::steady_clock::now();
+            if (!logged || now - *logged >= pause_of_log) {
+                log::warning("broker", "cannot accept a connection; trying again",
+                             {{"error", socket.error().message()}});
+                logged = now;
+            }
+            co_await baton::net::sleep_for(pause_after_failure);
         }
         if (!has_room()) co_await wait_for_room();
     }
 }
 
 // Who comes now waits in the kernel's queue. The descriptors left belong to the journal.
+// A server at its limit is full and has room again all the time; a line a minute says that.
 Awaitable<> Listener::wait_for_room() {
-    log::warning("broker",
-                 "no descriptor is left for another connection; new ones wait until one ends. "
-                 "Raise the limit of open files (ulimit -n, LimitNOFILE)",
-                 {{"connections", connections()}});
+    const auto now = std::chrono::steady_clock::now();
+    const bool says = !said_full_ || now - *said_full_ >= pause_of_log;
+    if (says) {
+        log::warning("broker",
+                     "no descriptor is left for another connection; new ones wait until one ends. "
+                     "Raise the limit of open files (ulimit -n, LimitNOFILE)",
+                     {{"connections", connections()}});
+        said_full_ = now;
+    }
     while (acceptor_.is_open() && !has_room())
         co_await baton::net::sleep_for(pause_without_room);
-    log::info("broker", "connections are accepted again", {{"connections", connections()}});
+    if (says) log::info("broker", "connections are accepted again", {{"connections", connections()}});
 }
 
 const Surroundings& Listener::least_busy() const {

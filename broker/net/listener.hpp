@@ -7,7 +7,9 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace baton::broker::net {
@@ -47,6 +49,7 @@ private:
     baton::net::asio::ip::tcp::acceptor acceptor_;
     const Threads threads_;
     Certificates* const certificates_;
+    std::optional<std::chrono::steady_clock::time_point> said_full_; // in the log
 };
 
 } // namespace baton::broker::net

@@ -98,11 +98,15 @@ struct Outbox::Writing {
     void operator()(const core::TellUser&) const {}
     void operator()(const core::PauseReading&) const { box.pauses_reading_ = true; }
     void operator()(const core::ResumeReading&) const { box.pauses_reading_ = false; }
-    void operator()(const core::TellBlocked& blocked) const {
-        if (box.knows_blocked_) say_on(0, amqp::ConnectionBlocked{blocked.reason});
+    void operator()(const core::HoldPublishes& hold) const {
+        box.holds_publishes_ = true;
+        box.hold_reason_ = hold.reason;
+        if (box.publishes_) box.tell_blocked();
     }
-    void operator()(const core::TellUnblocked&) const {
-        if (box.knows_blocked_) say_on(0, amqp::ConnectionUnblocked{});
+    void operator()(const core::TakePublishes&) const {
+        box.holds_publishes_ = false;
+        box.hold_reason_ = nullptr;
+        if (std::exchange(box.was_told_blocked_, false)) say_on(0, amqp::ConnectionUnblocked{});
     }
     void operator()(const core::DropConnection&) const { box.drops_now_ = true; }
 
@@ -116,6 +120,11 @@ struct Outbox::Writing {
 
 void Outbox::add(core::Command& command) {
     std::visit(Writing{*this, command.channel}, command.action);
+}
+
+void Outbox::tell_blocked() {
+    if (!knows_blocked_ || hold_reason_ == nullptr || std::exchange(was_told_blocked_, true)) return;
+    Writing{*this, 0}.say(amqp::ConnectionBlocked{hold_reason_});
 }
 
 std::string_view Outbox::tag_of(core::ConsumerNumber number) const {

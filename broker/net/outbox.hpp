@@ -30,6 +30,9 @@ public:
     std::size_t size() const { return buffer_.size(); }
     // `count` bytes were written; returns what they weighed as deliveries (core::delivery_charge).
     std::uint64_t written(std::size_t count);
+    std::size_t held_bytes() const { return buffer_.capacity(); }
+    // The other side takes nothing any more.
+    void forget() { buffer_ = {}; }
     // Gives the buffer's memory back when it is empty and larger than `bytes`.
     void shrink(std::size_t bytes);
 
@@ -39,9 +42,18 @@ public:
     bool ends_when_written() const { return ends_when_written_; }
     bool drops_now() const { return drops_now_; }
     bool pauses_reading() const { return pauses_reading_; }
+    bool holds_publishes() const { return holds_publishes_; }
+
+    // The client publishes: it is one that wants to hear why it waits.
+    void note_publisher() {
+        publishes_ = true;
+        if (holds_publishes_) tell_blocked();
+    }
 
 private:
     struct Writing;
+
+    void tell_blocked();
 
     std::string_view tag_of(core::ConsumerNumber number) const;
 
@@ -54,6 +66,10 @@ private:
     bool ends_when_written_ = false;
     bool drops_now_ = false;
     bool pauses_reading_ = false;
+    bool publishes_ = false;
+    bool holds_publishes_ = false;
+    bool was_told_blocked_ = false;       // connection.blocked, and not yet unblocked
+    const char* hold_reason_ = nullptr;   // null: nobody is told
     std::vector<std::string> consumer_tags_;
 };
 

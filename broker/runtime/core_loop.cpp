@@ -27,6 +27,8 @@ void CoreLoop::begin() {
     in_turn_ = true;
     turn_.clear();
     now_ = clock_.now();
+    if (sinks_.outside_memory)
+        broker_.note_outside_memory(sinks_.outside_memory(broker_.memory()));
 }
 
 void CoreLoop::end() {
@@ -49,6 +51,8 @@ void CoreLoop::tick() {
 void CoreLoop::hand_out() {
     last_turn_ = turn_.number;
     hand_out_commands(turn_.commands);
+    if (turn_.shortage && sinks_.shortage) [[unlikely]]
+        sinks_.shortage(*turn_.shortage);
     const bool waits = turn_.waits_for_journal();
     const bool has_records = !turn_.records.empty();
     const bool pages =

@@ -39,6 +39,10 @@ struct CoreSinks {
     std::function<void(std::optional<Time>)> alarm;
     // Any thread: the loop wants run_posted() soon.
     std::function<void()> wake;
+    // Publishers have to wait, or no longer; empty: nobody wants to know.
+    std::function<void(const core::Shortage&)> shortage = {};
+    // Before each turn: what the core counts towards the watermark; gives what others do.
+    std::function<std::uint64_t(std::uint64_t)> outside_memory = {};
 };
 
 class Inlet;

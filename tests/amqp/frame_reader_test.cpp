@@ -199,6 +199,30 @@ TEST(FrameReader, ReadersShareAChunkBetweenReadsWhateverThePieces) {
     }
 }
 
+TEST(FrameReader, AFrameThatWasPutBackComesAgainAlsoFromAnotherChunk) {
+    const std::vector<Kept> frames = {{FrameType::method, 1, "first"},
+                                      {FrameType::body, 1, std::string(20'000, 'b')},
+                                      {FrameType::method, 2, "second"}};
+    const Buffer bytes = bytes_of(frames);
+    for (const std::size_t chunk : {100U, 4096U, 65536U}) {
+        FrameReader reader(chunk);
+        reader.set_frame_max(0);
+        feed(reader, bytes.view());
+        for (const Kept& expected : frames) {
+            for (int time = 0; time < 2; ++time) {
+                const auto frame = reader.next();
+                ASSERT_TRUE(frame && *frame);
+                EXPECT_EQ(as_text((**frame).payload), expected.payload);
+                reader.put_back(**frame);
+                reader.take_chunk(reader.give_chunk());
+                (void)reader.writable();
+            }
+            ASSERT_TRUE(reader.next());
+        }
+        EXPECT_EQ(reader.pending(), 0U);
+    }
+}
+
 TEST(FrameReader, AChunkSomebodyKeepsIsNotGivenAway) {
     FrameReader reader(16384);
     feed(reader, bytes_of({{FrameType::body, 1, "kept"}}).view());

@@ -63,6 +63,59 @@ class LifeTest(case.Case):
         publisher.read()
         idle.await_count("q", messages=2)
 
+    def alarmed(self):
+        if not self.broker.can_alarm:
+            self.skipTest("CONFORMANCE_URL: the alarm of that broker cannot be raised from here")
+        self.broker.alarm(True)
+
+    def test_who_published_before_an_alarm_goes_on_consuming(self):
+        both = self.open()
+        both("queue.declare", queue="q")
+        for body in ("one", "two", "three"):
+            both.publish("", "q", body)
+        both.await_count("q", messages=3)
+        self.alarmed()
+        try:
+            both("basic.get", queue="q")
+            both("basic.ack", delivery_tag=1)
+            both("basic.consume", queue="q", consumer_tag="c")
+            both.read(2)
+            both("basic.ack", delivery_tag=3, multiple=True)
+            both("queue.declare", queue="q", passive=True)
+        finally:
+            self.broker.alarm(False)
+
+    def test_the_first_publish_of_a_new_connection_waits_for_the_end_of_an_alarm(self):
+        idle = self.open()
+        idle("queue.declare", queue="q")
+        self.alarmed()
+        try:
+            for _ in range(3):
+                new = self.open()
+                new("basic.qos", prefetch_count=1)
+                new.publish("", "q", "waits")
+                event = new.connection.next_event(0, 5)
+                self.say(f"it hears {event and event.name}")
+            time.sleep(0.5)
+            idle("queue.declare", queue="q", passive=True)
+        finally:
+            self.broker.alarm(False)
+        idle.await_count("q", messages=3)
+
+    def test_a_connection_may_end_while_its_publish_waits(self):
+        idle = self.open()
+        idle("queue.declare", queue="q")
+        self.alarmed()
+        try:
+            new = self.open()
+            new.publish("", "q", "waits")
+            new.connection.next_event(0, 5)
+            new.connection.drop()
+            self.say("gone")
+        finally:
+            self.broker.alarm(False)
+        idle("basic.qos", prefetch_count=1)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -134,7 +134,7 @@ void SimClients::act() {
     Client& client = clients_[who];
     if (!client.is_connected) return connect(client);
     if (client.is_paused) return;
-    const bool publishes = who != 2;
+    const bool publishes = who != 2 && !client.holds_publishes;
     switch (random_.below(32)) {
     case 0: return random_.below(4) == 0 ? lose(client) : settle(client, consuming);
     case 1: return ask(client, consuming, Wish::purge);
@@ -441,6 +441,12 @@ void SimClients::hear(core::Command& command) {
                     return;
                 promises_.complain(close.reason->text);
             },
+            [&](const core::HoldPublishes&) {
+                if (client != nullptr) client->holds_publishes = true;
+            },
+            [&](const core::TakePublishes&) {
+                if (client != nullptr) client->holds_publishes = false;
+            },
             [&](const core::PauseReading&) {
                 if (client != nullptr) client->is_paused = true;
             },
@@ -569,7 +575,8 @@ void SimClients::look_at(const std::vector<core::Record>& state) {
 void SimClients::expect_all_answered() {
     for (const Client& client : clients_) {
         if (!client.is_connected) continue;
-        if (client.is_paused) promises_.complain("a publisher still waits");
+        if (client.is_paused || client.holds_publishes)
+            promises_.complain("a publisher still waits");
         for (const auto& [number, channel] : client.channels) {
             if (!channel.unconfirmed.empty()) promises_.complain("a publish was never confirmed");
             if (channel.wish != Wish::none)

@@ -80,7 +80,8 @@ private:
     struct Client {
         broker::core::ConnectionId id;
         bool is_connected = false;
-        bool is_paused = false;
+        bool is_paused = false;       // is not read from
+        bool holds_publishes = false; // is read up to its next publish
         std::uint64_t unwritten = 0;
         std::map<broker::core::ChannelNumber, Channel> channels;
     };

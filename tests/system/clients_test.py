@@ -1,6 +1,8 @@
 """Third-party clients, unmodified: pika, aiormq, amqplib (JavaScript) and librabbitmq (amqp-tools)."""
 import asyncio
 import pathlib
+import socket
+import struct
 import subprocess
 import time
 import unittest
@@ -9,8 +11,33 @@ import aiormq
 import pika
 
 import baton
+import raw
 
 NODE = pathlib.Path(__file__).resolve().parent / "node"
+
+
+class NagleTest(baton.ServerTest):
+    """Clients that write in small pieces and keep Nagle's algorithm, as most languages' sockets come."""
+
+    def test_a_second_small_write_does_not_wait_for_a_delayed_acknowledgement(self):
+        worker = raw.Client(self.server.amqp).log_in().open_channel()
+        self.addCleanup(worker.close)
+        self.assertEqual(worker.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), 0)
+        worker.declare("nagle.tasks").declare("nagle.results")
+        worker.send(raw.publish(1, "nagle.tasks", b"task") * 60)
+        worker.send(raw.method(1, 60, 10, struct.pack(">IHB", 0, 1, 0)))
+        worker.read_method(60, 11)
+        worker.consume("nagle.tasks", no_ack=False)
+        worker.read_method(60, 60)
+        waits = []
+        for tag in range(1, 41):
+            began = time.monotonic()
+            # A report that nobody confirms, and behind it, in a write of its own, what brings the next task.
+            worker.send(raw.publish(1, "nagle.results", b"done"))
+            worker.send(raw.method(1, 60, 80, struct.pack(">QB", tag, 0)))
+            worker.read_method(60, 60)
+            waits.append(time.monotonic() - began)
+        self.assertLess(sorted(waits)[20], 0.03, f"the kernel's 40 ms: {waits}")
 
 
 class PikaTest(baton.ServerTest):

@@ -77,8 +77,8 @@ class Client:
         self.read_method(20, 11)
         return self
 
-    def declare(self, queue, channel=1):
-        self.send(method(channel, 50, 10, b"\x00\x00" + short(queue) + b"\x00" + struct.pack(">I", 0)))
+    def declare(self, queue, channel=1, durable=False):
+        self.send(method(channel, 50, 10, b"\x00\x00" + short(queue) + (b"\x02" if durable else b"\x00") + struct.pack(">I", 0)))
         self.read_method(50, 11)
         return self
 

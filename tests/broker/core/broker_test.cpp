@@ -87,12 +87,12 @@ TEST_F(BrokerTest, StopsPublishersWhenTooMuchIsStoredAndLetsThemGoOn) {
     connect(1);
     say(1, amqp::QueueDeclare{"q", false, false, false, false, false, {}});
     for (int count = 0; count < 60; ++count) publish(1, "q", std::string(1000, 'x'));
-    EXPECT_EQ(finish<PauseReading>(), 1U);
+    EXPECT_EQ(finish<HoldPublishes>(), 1U);
     EXPECT_TRUE(broker->overview().totals.publishers_wait);
 
     say(1, amqp::QueuePurge{"q", false});
 
-    EXPECT_EQ(finish<ResumeReading>(), 1U);
+    EXPECT_EQ(finish<TakePublishes>(), 1U);
     EXPECT_EQ(broker->overview().totals.stored_bytes, 0U);
 }
 

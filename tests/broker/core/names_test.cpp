@@ -58,6 +58,36 @@ TEST_F(DoorTest, AdministratorsNamesAreShortStrings) {
     EXPECT_EQ(ask(DeclareQueue{"/", longest, false, true, {}}), taken);
 }
 
+TEST_F(DoorTest, WhatStandsBesideNamesIsTextOfABoundedLength) {
+    begin();
+    const std::string huge(2 << 20, 'x');
+    const std::string no_text("caf\xe9");
+    const std::vector<std::string> many_tags(1000, "tag");
+
+    for (const std::string& bad : {huge, no_text}) {
+        EXPECT_EQ(ask(PutVhost{{"v", bad, {}}}), refused);
+        EXPECT_EQ(ask(PutVhost{{"v", {}, {bad}}}), refused);
+        EXPECT_EQ(ask(PutUser{{"u", bad, {}, {}}}), refused);
+        EXPECT_EQ(ask(PutUser{{"u", {}, bad, {}}}), refused);
+        EXPECT_EQ(ask(PutUser{{"u", {}, {}, {bad}}}), refused);
+        EXPECT_EQ(ask(PutPermission{{"/", "guest", bad, ".*", ".*"}}), refused);
+        EXPECT_EQ(ask(PutPermission{{"/", "guest", ".*", bad, ".*"}}), refused);
+        EXPECT_EQ(ask(PutPermission{{"/", "guest", ".*", ".*", bad}}), refused);
+        EXPECT_EQ(ask(PutTopicPermission{{"/", "guest", "x", bad, ".*"}}), refused);
+        EXPECT_EQ(ask(PutTopicPermission{{"/", "guest", "x", ".*", bad}}), refused);
+        EXPECT_EQ(ask(PutParameter{{"/", "c", "p", bad}}), refused);
+        EXPECT_EQ(ask(PutPolicy{{"/", "p", bad, "all", 0, {{"max-length", 1}}, false}}), refused);
+        EXPECT_TRUE(turn.records.empty()) << "nothing of it reaches the journal";
+        EXPECT_EQ(ask(RemovePermission{{bad, "guest"}}), taken) << "it is not there";
+        EXPECT_EQ(ask(RemovePermission{{"/", bad}}), taken);
+        EXPECT_EQ(ask(RemoveTopicPermission{{"/", "guest", bad}}), taken);
+        EXPECT_TRUE(turn.records.empty());
+    }
+    EXPECT_EQ(ask(PutUser{{"u", {}, {}, many_tags}}), refused);
+    EXPECT_EQ(ask(PutVhost{{"v", {}, many_tags}}), refused);
+    EXPECT_EQ(ask(PutVhost{{"v", "one for all", {"a", "b"}}}), taken);
+}
+
 TEST_F(DoorTest, ValuesThatBecomeNamesAreShortStrings) {
     begin();
 

@@ -53,6 +53,8 @@ TEST_P(Replay, GivesTheLivingState) {
         options.block_entries = life.pick(1, 4);
         options.block_bytes = life.pick(1, 10);
     }
+    // What is defined is said again in steps, with changes between them.
+    options.repeats_per_turn_max = static_cast<std::uint32_t>(life.pick(1, 6));
     Story story(options);
     for (int turn = 0; turn < 120; ++turn) {
         story.hold_loads(life.pick(0, 1) == 0);
@@ -100,6 +102,9 @@ TEST_P(Replay, GivesTheLivingState) {
     story.finish();
     EXPECT_EQ(story.broker().overview().totals.stored_bytes, 0U) << "seed " << GetParam();
     EXPECT_TRUE(messages_in(story.broker()).empty());
+    story.tell("lost ch=9");
+    EXPECT_EQ(story.broker().overview().totals.open_bytes, 0U) << "seed " << GetParam();
+    EXPECT_EQ(story.broker().overview().totals.transaction_bytes, 0U) << "seed " << GetParam();
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Replay, testing::Range<std::uint64_t>(1, 61));

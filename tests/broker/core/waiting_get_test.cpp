@@ -159,14 +159,14 @@ TEST_F(WaitingGet, HoldsABoundedAmount) {
         EXPECT_EQ(tell(publish), Lines{});
     EXPECT_EQ(tell(publish), Lines{"pause connection=1"});
     EXPECT_EQ(tell(publish), Lines{}) << "it was on its way";
-    EXPECT_EQ(tell("alarm memory on"), Lines{});
+    EXPECT_EQ(tell("alarm memory on"), Lines{"hold publishes connection=1 \"low on memory\""});
     EXPECT_EQ(tell("get q no-ack ch=1"), Lines{});
 
     Lines lines = come_back();
-    EXPECT_EQ(std::ranges::count(lines, "resume connection=1"), 0) << "the alarm stands";
+    EXPECT_EQ(std::ranges::count(lines, "resume connection=1"), 1)
+        << "the alarm stands, and that holds its publishes only";
     EXPECT_EQ(ready("q"), 9U + 8U - 2U);
-    lines = tell("alarm memory off");
-    EXPECT_EQ(std::ranges::count(lines, "resume connection=1"), 1);
+    EXPECT_EQ(tell("alarm memory off"), Lines{"take publishes connection=1"});
 }
 
 TEST_F(WaitingGet, HoldsManyMethodsAsBounded) {

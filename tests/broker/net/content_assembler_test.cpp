@@ -140,6 +140,40 @@ TEST_F(Assembling, FramesWithoutTheirPredecessorAreUnexpected) {
     EXPECT_EQ(take(header(1, 5)).error(), amqp::Errc::unexpected_frame);
 }
 
+TEST_F(Assembling, WhatIsNotCompleteCountsUntilItIs) {
+    EXPECT_EQ(assembler.held_bytes(), 0U);
+    begin(1, "x", "key");
+    ASSERT_TRUE(take(header(1, 900'000, std::string(2, '\0'))));
+    end_of_read();
+    EXPECT_LT(assembler.held_bytes(), 1000U) << "an announcement costs nothing";
+    for (std::uint64_t piece = 0; piece < 8; ++piece) {
+        ASSERT_EQ(take(body(1, std::string(100'000, 'x'))).value(), Step::incomplete);
+        end_of_read();
+        EXPECT_GE(assembler.held_bytes(), (piece + 1) * 100'000);
+        EXPECT_LE(assembler.held_bytes(), 1'000'000U);
+    }
+    ASSERT_EQ(take(body(1, std::string(100'000, 'x'))).value(), Step::complete);
+    EXPECT_LT(assembler.held_bytes(), 1000U) << "the message has it now";
+    end_of_read();
+}
+
+TEST_F(Assembling, NamesAndPropertiesThatWaitCountToo) {
+    for (std::uint16_t channel = 1; channel <= 10; ++channel) {
+        begin(channel, "x", "key");
+        // The longest text properties may have is one of their headers.
+        std::string properties("\x20\x00\x00\x00\x75\x30\x01k\x53\x00\x00\x75\x29", 13);
+        properties += std::string(29'993, 'v');
+        ASSERT_TRUE(take(header(channel, 5, properties)));
+    }
+    end_of_read();
+    EXPECT_GE(assembler.held_bytes(), 10 * 29'993U);
+    assembler.forget();
+    EXPECT_EQ(assembler.held_bytes(), 0U);
+    begin(1, "x", "key");
+    ASSERT_TRUE(take(header(1, 5)));
+    EXPECT_EQ(take(body(1, "hello")).value(), Step::complete) << "and goes on";
+}
+
 TEST_F(Assembling, ABodyLongerThanAnnouncedIsRefused) {
     begin(1, "", "q");
     (void)take(header(1, 3));

@@ -105,13 +105,32 @@ TEST_F(Writing, AReturnCarriesTheMessageBack) {
                                                  "1 header"}));
 }
 
-TEST_F(Writing, BlockedIsToldOnlyToThoseWhoKnowIt) {
-    add(core::TellBlocked{"low on disk"}, 0);
+TEST_F(Writing, BlockedIsToldOnlyToThoseWhoKnowItAndPublish) {
+    outbox.note_publisher();
+    add(core::HoldPublishes{"low on disk"}, 0);
+    EXPECT_TRUE(outbox.holds_publishes());
+    EXPECT_TRUE(outbox.empty()) << "this one does not know it";
+    add(core::TakePublishes{}, 0);
     EXPECT_TRUE(outbox.empty());
 
+    Outbox consumer;
+    consumer.set_knows_blocked(true);
+    core::Command hold{{1}, 0, core::HoldPublishes{"low on disk"}};
+    consumer.add(hold);
+    EXPECT_TRUE(consumer.empty()) << "this one does not publish";
+    consumer.note_publisher();
+    EXPECT_FALSE(consumer.empty()) << "until it does";
+}
+
+TEST_F(Writing, BlockedIsToldOnceAndUnblockedToThoseWhoWereTold) {
     outbox.set_knows_blocked(true);
-    add(core::TellBlocked{"low on disk"}, 0);
-    add(core::TellUnblocked{}, 0);
+    outbox.note_publisher();
+    add(core::HoldPublishes{nullptr}, 0);
+    EXPECT_TRUE(outbox.empty()) << "there is no reason yet";
+    add(core::HoldPublishes{"low on disk"}, 0);
+    outbox.note_publisher();
+    add(core::TakePublishes{}, 0);
+    add(core::TakePublishes{}, 0);
     EXPECT_EQ(lines(), (std::vector<std::string>{"0 connection.blocked{reason=low on disk}",
                                                  "0 connection.unblocked{}"}));
 }

@@ -216,10 +216,12 @@ std::string Printer::print(const Command& command) {
             },
             [&](const PauseReading&) { return fmt::format("pause {}", where); },
             [&](const ResumeReading&) { return fmt::format("resume {}", where); },
-            [&](const TellBlocked& told) {
-                return fmt::format("blocked {} \"{}\"", where, told.reason);
+            [&](const HoldPublishes& hold) {
+                return fmt::format("hold publishes {} {}", where,
+                                   hold.reason == nullptr ? "silently"
+                                                          : fmt::format("\"{}\"", hold.reason));
             },
-            [&](const TellUnblocked&) { return fmt::format("unblocked {}", where); },
+            [&](const TakePublishes&) { return fmt::format("take publishes {}", where); },
             [&](const DropConnection&) { return fmt::format("drop {}", where); }},
         command.action);
 }
