@@ -30,6 +30,14 @@ namespace asio = baton::net::asio;
 
 namespace {
 
+core::PutPermission rights_of(const UserOption& user) {
+    return {{.vhost = "/",
+             .user = user.name,
+             .configure = user.configure,
+             .write = user.write,
+             .read = user.read}};
+}
+
 // A question to another thread and its answer. The mailbox closes when the question is thrown away
 // unanswered, so nobody waits for a thread that has ended.
 template <typename Answer>
@@ -203,12 +211,24 @@ public:
         using Asked = std::shared_ptr<Question<core::Answer>>;
         return wait_for_answer<core::Answer>([&](const Asked& question) {
             auto shared = std::make_shared<core::AdministrationRequest>(std::move(wish));
-            core_.post([shared, question](runtime::CoreLoop& core) {
-                core.administer(std::move(*shared), [question](const core::Answer& answer) {
+            core_.post([this, shared, question](runtime::CoreLoop& core) {
+                administer_in(core, std::move(*shared), [question](const core::Answer& answer) {
                     question->answer(answer);
                 });
             });
         });
+    }
+
+    // On the core's thread. A virtual host that was deleted took with it the rights of the server's own
+    // user, whom nobody else can give them again.
+    void administer_in(runtime::CoreLoop& core, core::AdministrationRequest wish,
+                       std::function<void(const core::Answer&)> reply) {
+        const auto* vhost = std::get_if<core::PutVhost>(&wish);
+        const bool is_default = vhost != nullptr && vhost->vhost.name == "/";
+        core.administer(std::move(wish), std::move(reply));
+        if (!is_default) return;
+        for (const UserOption& user : options_.users)
+            if (user.is_own) core.administer(rights_of(user), [](const core::Answer&) {});
     }
 
     const std::vector<BoundAddress>& endpoints() const { return endpoints_; }
@@ -548,13 +568,7 @@ void BrokerService::Inside::put_user(const UserOption& wanted, const core::Overv
                given.configure == wanted.configure && given.write == wanted.write &&
                given.read == wanted.read;
     });
-    if (!may)
-        core_.administer(core::PutPermission{{.vhost = "/",
-                                              .user = wanted.name,
-                                              .configure = wanted.configure,
-                                              .write = wanted.write,
-                                              .read = wanted.read}},
-                         ignore);
+    if (!may) core_.administer(rights_of(wanted), ignore);
 }
 
 Outcome<void> BrokerService::Inside::open_listeners() {
@@ -714,8 +728,8 @@ void BrokerService::overview(core::OverviewWish wish,
 void BrokerService::administer(core::AdministrationRequest wish,
                                std::function<void(core::Answer)> reply) {
     auto shared = std::make_shared<core::AdministrationRequest>(std::move(wish));
-    inside_->post([shared, reply = std::move(reply)](runtime::CoreLoop& core) mutable {
-        core.administer(std::move(*shared), std::move(reply));
+    inside_->post([inside = inside_.get(), shared, reply = std::move(reply)](runtime::CoreLoop& core) mutable {
+        inside->administer_in(core, std::move(*shared), std::move(reply));
     });
 }
 
