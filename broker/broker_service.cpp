@@ -29,6 +29,10 @@ namespace asio = baton::net::asio;
 
 namespace {
 
+core::PutPermission all_rights(const UserOption& user) {
+    return {{.vhost = "/", .user = user.name, .configure = ".*", .write = ".*", .read = ".*"}};
+}
+
 // A question to another thread and its answer. The mailbox closes when the question is thrown away
 // unanswered, so nobody waits for a thread that has ended.
 template <typename Answer>
@@ -197,12 +201,24 @@ public:
         using Asked = std::shared_ptr<Question<core::Answer>>;
         return wait_for_answer<core::Answer>([&](const Asked& question) {
             auto shared = std::make_shared<core::AdministrationRequest>(std::move(wish));
-            core_.post([shared, question](runtime::CoreLoop& core) {
-                core.administer(std::move(*shared), [question](const core::Answer& answer) {
+            core_.post([this, shared, question](runtime::CoreLoop& core) {
+                administer_in(core, std::move(*shared), [question](const core::Answer& answer) {
                     question->answer(answer);
                 });
             });
         });
+    }
+
+    // On the core's thread. A virtual host that was deleted took with it the rights of the server's own
+    // user, whom nobody else can give them again.
+    void administer_in(runtime::CoreLoop& core, core::AdministrationRequest wish,
+                       std::function<void(const core::Answer&)> reply) {
+        const auto* vhost = std::get_if<core::PutVhost>(&wish);
+        const bool is_default = vhost != nullptr && vhost->vhost.name == "/";
+        core.administer(std::move(wish), std::move(reply));
+        if (!is_default) return;
+        for (const UserOption& user : options_.users)
+            if (user.is_own) core.administer(all_rights(user), [](const core::Answer&) {});
     }
 
     const std::vector<BoundAddress>& endpoints() const { return endpoints_; }
@@ -757,8 +773,8 @@ void BrokerService::overview(core::OverviewWish wish,
 void BrokerService::administer(core::AdministrationRequest wish,
                                std::function<void(core::Answer)> reply) {
     auto shared = std::make_shared<core::AdministrationRequest>(std::move(wish));
-    inside_->post([shared, reply = std::move(reply)](runtime::CoreLoop& core) mutable {
-        core.administer(std::move(*shared), std::move(reply));
+    inside_->post([inside = inside_.get(), shared, reply = std::move(reply)](runtime::CoreLoop& core) mutable {
+        inside->administer_in(core, std::move(*shared), std::move(reply));
     });
 }
 
