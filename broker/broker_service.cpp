@@ -29,6 +29,10 @@ namespace asio = baton::net::asio;
 
 namespace {
 
+core::PutPermission all_rights(const UserOption& user) {
+    return {{.vhost = "/", .user = user.name, .configure = ".*", .write = ".*", .read = ".*"}};
+}
+
 // A question to another thread and its answer. The mailbox closes when the question is thrown away
 // unanswered, so nobody waits for a thread that has ended.
 template <typename Answer>
@@ -197,12 +201,24 @@ public:
         using Asked = std::shared_ptr<Question<core::Answer>>;
         return wait_for_answer<core::Answer>([&](const Asked& question) {
             auto shared = std::make_shared<core::AdministrationRequest>(std::move(wish));
-            core_.post([shared, question](runtime::CoreLoop& core) {
-                core.administer(std::move(*shared), [question](const core::Answer& answer) {
+            core_.post([this, shared, question](runtime::CoreLoop& core) {
+                administer_in(core, std::move(*shared), [question](const core::Answer& answer) {
                     question->answer(answer);
                 });
             });
         });
+    }
+
+    // On the core's thread. A virtual host that was deleted took with it the rights of the server's own
+    // user, whom nobody else can give them again.
+    void administer_in(runtime::CoreLoop& core, core::AdministrationRequest wish,
+                       std::function<void(const core::Answer&)> reply) {
+        const auto* vhost = std::get_if<core::PutVhost>(&wish);
+        const bool is_default = vhost != nullptr && vhost->vhost.name == "/";
+        core.administer(std::move(wish), std::move(reply));
+        if (!is_default) return;
+        for (const UserOption& user : options_.users)
+            if (user.is_own) core.administer(all_rights(user), [](const core::Answer&) {});
     }
 
     const std::vector<BoundAddress>& endpoints() const { return endpoints_; }
@@ -303,6 +319,7 @@ private:
     journal::JournalListener journal_listener();
     void put_users();
     void put_user(const UserOption& wanted, const core::Overview& known);
+    void put_permissions(const UserOption& wanted, const core::Overview& known);
     Outcome<void> open_listeners();
     Outcome<void> listen_on(const std::string& address, net::Certificates* certificates);
     void set_alarm(std::optional<Time> due);
@@ -550,18 +567,34 @@ void BrokerService::Inside::put_user(const UserOption& wanted, const core::Overv
                                                       : std::string(net::sha256_algorithm),
                            .tags = wanted.tags}},
             ignore);
-    const bool may = std::ranges::any_of(known.permissions, [&](const core::PermissionPut& given) {
-        return given.vhost == "/" && given.user == wanted.name &&
-               given.configure == wanted.configure && given.write == wanted.write &&
-               given.read == wanted.read;
-    });
-    if (!may)
-        core_.administer(core::PutPermission{{.vhost = "/",
-                                              .user = wanted.name,
-                                              .configure = wanted.configure,
-                                              .write = wanted.write,
-                                              .read = wanted.read}},
-                         ignore);
+    put_permissions(wanted, known);
+}
+
+void BrokerService::Inside::put_permissions(const UserOption& wanted, const core::Overview& known) {
+    const auto complain = [user = wanted.name](const core::Answer& answer) {
+        if (answer.text.empty()) return;
+        log::error("broker", "a permission of the configuration was refused",
+                   {{"user", user}, {"reason", answer.text}});
+    };
+    const std::vector<PermissionOption> all_of_the_first{
+        {.vhost = "/", .configure = ".*", .write = ".*", .read = ".*"}};
+    const auto& permissions = wanted.permissions ? *wanted.permissions : all_of_the_first;
+    for (const PermissionOption& one : permissions) {
+        const core::PermissionPut put{one.vhost, wanted.name, one.configure, one.write, one.read};
+        const bool may = std::ranges::any_of(known.permissions, [&](const core::PermissionPut& given) {
+            return given.vhost == put.vhost && given.user == put.user && given.configure == put.configure &&
+                   given.write == put.write && given.read == put.read;
+        });
+        if (may) continue;
+        if (std::ranges::find(known.vhosts, one.vhost, &core::VhostPut::name) == known.vhosts.end())
+            core_.administer(core::PutVhost{{.name = one.vhost, .description = {}, .tags = {}}}, complain);
+        core_.administer(core::PutPermission{put}, complain);
+    }
+    if (!wanted.permissions) return;
+    for (const core::PermissionPut& given : known.permissions)
+        if (given.user == wanted.name &&
+            std::ranges::find(permissions, given.vhost, &PermissionOption::vhost) == permissions.end())
+            core_.administer(core::RemovePermission{{.vhost = given.vhost, .user = given.user}}, complain);
 }
 
 Outcome<void> BrokerService::Inside::open_listeners() {
@@ -740,8 +773,8 @@ void BrokerService::overview(core::OverviewWish wish,
 void BrokerService::administer(core::AdministrationRequest wish,
                                std::function<void(core::Answer)> reply) {
     auto shared = std::make_shared<core::AdministrationRequest>(std::move(wish));
-    inside_->post([shared, reply = std::move(reply)](runtime::CoreLoop& core) mutable {
-        core.administer(std::move(*shared), std::move(reply));
+    inside_->post([inside = inside_.get(), shared, reply = std::move(reply)](runtime::CoreLoop& core) mutable {
+        inside->administer_in(core, std::move(*shared), std::move(reply));
     });
 }
 

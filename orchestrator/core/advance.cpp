@@ -89,7 +89,9 @@ void Advancing::take_late_effect(StepIndex index, const TaskCompleted& event) {
         if (const auto shaped = fill(*step(index).output, with_result, "output")) effect = *shaped;
     }
     keep_effect(index, effect);
-    if (one.undo != UndoStatus::none) return; // on = "attempted" was here before
+    // on = "attempted" was here before; with its `when` it can tell only now what there is.
+    if (one.undo != UndoStatus::none && one.undo != UndoStatus::skipped) return;
+    one.undo = UndoStatus::none;
     if (is_closed(one.status)) one.closed_order = ++run_.closed_steps;
     if (was_undone()) reopen_undo();
     if (run_.status == RunStatus::compensating) go_on();
@@ -264,6 +266,7 @@ void Advancing::ring_step(StepIndex index) {
     case UndoStatus::none:
     case UndoStatus::done:
     case UndoStatus::dead:
+    case UndoStatus::skipped:
         break;
     }
 }

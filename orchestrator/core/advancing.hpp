@@ -78,6 +78,7 @@ private:
     void cancel_open_steps();
     void begin_compensation(Ending ending);
     void compensate_next();
+    void undo(StepIndex index);
     bool must_be_undone(StepIndex index) const;
     void end_compensation();
     bool was_undone() const;

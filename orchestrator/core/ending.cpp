@@ -148,11 +148,24 @@ void Advancing::compensate_next() {
             if (newest == no_step || one.closed_order > state(newest).closed_order) newest = i;
         }
         if (newest != no_step) {
-            dispatch(newest, true);
+            undo(newest);
             continue;
         }
         end_compensation();
     }
+}
+
+void Advancing::undo(StepIndex index) {
+    if (const auto& when = step(index).compensate->when) {
+        const auto wanted = decide(*when, scope_of(index, true), "compensate.when");
+        if (!wanted) return undo_dies(index, wanted.error(), {});
+        if (!*wanted) {
+            state(index).undo = UndoStatus::skipped;
+            note(FactKind::step_skipped, index, true);
+            return;
+        }
+    }
+    dispatch(index, true);
 }
 
 // What nobody did needs no undo: a failure that was caught, or that a rule went on from, left nothing

@@ -18,7 +18,7 @@
 //   step_started     step                             a block or a wait; until? for a wait
 //   step_done        step, output?                    any other way than task_completed
 //   step_sent        step                             a go points to it
-//   step_skipped     step                             `when` was false or nobody sent it
+//   step_skipped     step, undo?                      `when` was false or nobody sent it
 //   step_blocked     step                             a predecessor failed
 //   step_cancelled   step
 //   error_caught     step, error                      by `catch` or on_timeout

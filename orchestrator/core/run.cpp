@@ -41,6 +41,8 @@ std::string_view word_of(UndoStatus status) {
         return "done";
     case UndoStatus::dead:
         return "dead";
+    case UndoStatus::skipped:
+        return "skipped";
     }
     return "unknown";
 }

@@ -40,8 +40,9 @@ enum class StepStatus : std::uint8_t {
     blocked,
 };
 
-// An undo: none → dispatched ⇄ backing_off, → done or dead; dead → dispatched by an operator.
-enum class UndoStatus : std::uint8_t { none, dispatched, backing_off, done, dead };
+// An undo: none → dispatched ⇄ backing_off, → done or dead; dead → dispatched by an operator;
+// none → skipped where its own `when` says that there is nothing to undo.
+enum class UndoStatus : std::uint8_t { none, dispatched, backing_off, done, dead, skipped };
 
 std::string_view word_of(StepStatus status);
 std::string_view word_of(UndoStatus status);

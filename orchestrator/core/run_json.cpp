@@ -106,7 +106,7 @@ Outcome<void> read_step(const boost::json::object& object, StepState& state) {
     const auto status = integer(object.if_contains("s"));
     const auto undo = integer(object.if_contains("u"));
     if (status < 0 || status > number_of(StepStatus::blocked) || undo < 0 ||
-        undo > static_cast<int>(UndoStatus::dead))
+        undo > static_cast<int>(UndoStatus::skipped))
         return does_not_fit("a step has a status this program does not know");
     state.status = static_cast<StepStatus>(status);
     state.undo = static_cast<UndoStatus>(undo);

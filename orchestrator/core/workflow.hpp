@@ -112,6 +112,7 @@ struct Compensation {
 
     TaskCall call;
     On on = On::completed;
+    std::optional<expression::Program> when; // reads the step's result; false: nothing to undo
 };
 
 struct SwitchCase {

@@ -94,7 +94,8 @@ std::optional<expression::Program> ExpressionReader::program(const TomlEntry& en
 }
 
 std::optional<expression::Program> ExpressionReader::condition(const TomlEntry& entry,
-                                                               core::StepIndex step) {
+                                                               core::StepIndex step,
+                                                               Scope scope) {
     if (entry.value.is_boolean()) {
         complaints_.at_value(
             entry.value,
@@ -103,7 +104,7 @@ std::optional<expression::Program> ExpressionReader::condition(const TomlEntry& 
             fmt::format("write {} = \"{}\"", entry.key, entry.value.boolean ? "true" : "false"));
         return std::nullopt;
     }
-    auto compiled = program(entry, step, Scope::step);
+    auto compiled = program(entry, step, scope);
     if (!compiled) return std::nullopt;
     const auto kind = compiled->static_kind();
     if (kind && *kind != expression::Kind::boolean)

@@ -20,7 +20,8 @@ public:
                                                Scope scope);
 
     // A bare expression that decides something.
-    std::optional<expression::Program> condition(const TomlEntry& entry, core::StepIndex step);
+    std::optional<expression::Program> condition(const TomlEntry& entry, core::StepIndex step,
+                                                 Scope scope = Scope::step);
 
     // A bare expression that gives a time, or text that is one.
     std::optional<expression::Program> moment(const TomlEntry& entry, core::StepIndex step);

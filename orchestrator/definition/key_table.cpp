@@ -46,7 +46,7 @@ constexpr auto timeout_available =
 constexpr auto switch_case_available = words("when", "go");
 constexpr auto catch_available = words("error", "output", "go", "continue");
 constexpr auto compensate_available =
-    words("task", "with", "on", "retry", "timeout", "priority", "queue", "idempotency_key");
+    words("task", "with", "on", "when", "retry", "timeout", "priority", "queue", "idempotency_key");
 constexpr auto compensate_not_yet = words("workflow");
 constexpr auto idempotency_available = words("key", "window", "on_duplicate");
 constexpr auto end_available = words("output");

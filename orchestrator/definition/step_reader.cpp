@@ -327,6 +327,7 @@ void StepReader::read_compensate(const TomlEntry& entry, core::StepIndex index) 
     const bool has_wrong_keys = values_.check_keys(*table, compensate_keys);
     undo.call = calls_.call(*table, index, Scope::compensate, defaults_);
     for (const TomlEntry& part : table->entries) {
+        if (part.key == "when") undo.when = expressions_.condition(part, index, Scope::compensate);
         if (part.key != "on") continue;
         const auto word = values_.word(part, {"completed", "attempted"});
         if (word && *word == "attempted") undo.on = core::Compensation::On::attempted;

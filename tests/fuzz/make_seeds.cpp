@@ -1,10 +1,12 @@
 // Writes the first corpus of the AMQP fuzzers: every method, some properties and tables, a story of
-// frames, conversations. Run as: make_fuzz_seeds DIRECTORY; it fills DIRECTORY/frames, /methods,
-// /tables and /conversation.
+// frames, conversations, requests. Run as: make_fuzz_seeds DIRECTORY; it fills DIRECTORY/frames, /methods,
+// /tables, /conversation and /api.
 #include "amqp/frame.hpp"
 #include "amqp/method_codec.hpp"
 #include "base/random.hpp"
 #include "tests/amqp/some_values.hpp"
+
+#include <fmt/format.h>
 
 #include <filesystem>
 #include <fstream>
@@ -81,6 +83,36 @@ void write_contents(const std::filesystem::path& root) {
     write(root / "frames" / "deliveries", story.text());
 }
 
+// For fuzz_api: a route by number, lines for its path and the query, a body. Which route takes how many
+// lines and which body is for the fuzzer to find out.
+void write_requests(const std::filesystem::path& root) {
+    constexpr std::string_view bodies[] = {
+        R"({"workflow":"some","input":{"n":1},"key":"k"})",
+        R"({"file":"a.toml","source":"workflow = \"a\"\n[[step]]\nid = \"a\"\nset = { x = 1 }\n"})",
+        R"({"reason":"because"})",
+        R"({"task":"some.task","with":{"a":[1,2.5,null,true,"\u00fc"]},"timeout_ms":10})",
+        R"({"durable":true,"auto_delete":false,"arguments":{"x-message-ttl":1000,"x-max-length":1}})",
+        R"({"type":"direct","durable":true,"internal":false,"arguments":{"alternate-exchange":"other"}})",
+        R"({"routing_key":"key","arguments":{"x-match":"all"}})",
+        R"({"properties":{"delivery_mode":2,"headers":{"a":1}},"routing_key":"q","payload":"aGk=","payload_encoding":"base64"})",
+        R"({"count":2,"ackmode":"ack_requeue_false","encoding":"auto","truncate":50})",
+        R"({"configure":".*","write":"^a","read":""})",
+        R"({"pattern":"^a","definition":{"max-length":5,"dead-letter-exchange":"x"},"priority":1,"apply-to":"queues"})",
+        R"({"password":"p","tags":"baton-viewer,management"})",
+        R"({"value":{"a":1}})",
+        R"({"value":10})",
+        R"({"queues":[{"name":"q","vhost":"/","durable":true,"arguments":{}}],"users":[],"vhosts":[{"name":"v"}]})",
+    };
+    constexpr std::string_view lines[] = {"\n", "/\n\n", "/\nq\n\n"};
+    for (int route = 0; route < 128; ++route)
+        for (std::size_t body = 0; body < std::size(bodies); ++body) {
+            if (body % 5 != static_cast<std::size_t>(route) % 5) continue;
+            for (const std::string_view path : lines)
+                write(root / "api" / fmt::format("{}-{}-{}", route, body, path.size()),
+                      static_cast<char>(route) + std::string(path) + std::string(bodies[body]));
+        }
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -88,5 +120,6 @@ int main(int argc, char** argv) {
     write_methods(argv[1], std::make_index_sequence<std::variant_size_v<amqp::Method>>());
     write_contents(argv[1]);
     write_conversations(argv[1]);
+    write_requests(argv[1]);
     return 0;
 }

@@ -54,6 +54,18 @@ class QueuesTest(unittest.TestCase):
         baton.wait_for(lambda: all(run["status"] == "completed" for run in
                                    self.server.http_json(self.server.http, "/api/runs")), "the runs complete")
 
+    def test_a_deleted_virtual_host_is_noticed_and_its_tasks_are_sent_again(self):
+        self.server.baton("run", "w", "--detach", check=0)
+        self.server.http_json(self.server.http, "/api/vhosts/%2F", method="DELETE")
+        baton.wait_for(lambda: not self.server.is_healthy(), "health says that the broker is out of reach")
+        self.server.http_json(self.server.http, "/api/vhosts/%2F", {}, method="PUT")
+        self.server.http_json(self.server.http, "/api/permissions/%2F/guest",
+                              {"configure": ".*", "write": ".*", "read": ".*"}, method="PUT")
+        baton.wait_for(self.server.is_healthy, "the orchestrator is back", timeout=60)
+        self.start_worker()
+        baton.wait_for(lambda: all(run["status"] == "completed" for run in
+                                   self.server.http_json(self.server.http, "/api/runs")), "the run completes")
+
     def test_each_deleted_queue_is_back_and_runs_go_on(self):
         self.start_worker()
         self.run_once()

@@ -85,12 +85,13 @@ json::value made(const std::string& address, bool created) {
     return {{"id", address}, {"address", address}, {"created", created}};
 }
 
-// A mailbox that is there: this task's own, or somebody's.
+// A mailbox that is there: this task's own, made by an earlier attempt that could not say so, or
+// somebody's. Only the first counts as created: an undo must not take what was there before.
 Answer existing(const Mailbox& mailbox, const std::vector<std::string>& marks, bool adopt) {
     const bool is_own = std::any_of(marks.begin(), marks.end(), [&](const std::string& mark) {
         return std::find(mailbox.marks.begin(), mailbox.marks.end(), mark) != mailbox.marks.end();
     });
-    if (is_own || adopt) return made(mailbox.address, false);
+    if (is_own || adopt) return made(mailbox.address, is_own);
     contract::Problem problem =
         permanent("already_exists", fmt::format("there is a mailbox {} already", mailbox.address), 409);
     problem.data = json::serialize(json::object{{"address", mailbox.address}});
