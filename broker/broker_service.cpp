@@ -301,6 +301,7 @@ private:
     journal::JournalListener journal_listener();
     void put_users();
     void put_user(const UserOption& wanted, const core::Overview& known);
+    void put_permissions(const UserOption& wanted, const core::Overview& known);
     Outcome<void> open_listeners();
     Outcome<void> listen_on(const std::string& address, net::Certificates* certificates);
     void set_alarm(std::optional<Time> due);
@@ -543,18 +544,34 @@ void BrokerService::Inside::put_user(const UserOption& wanted, const core::Overv
                                                       : std::string(net::sha256_algorithm),
                            .tags = wanted.tags}},
             ignore);
-    const bool may = std::ranges::any_of(known.permissions, [&](const core::PermissionPut& given) {
-        return given.vhost == "/" && given.user == wanted.name &&
-               given.configure == wanted.configure && given.write == wanted.write &&
-               given.read == wanted.read;
-    });
-    if (!may)
-        core_.administer(core::PutPermission{{.vhost = "/",
-                                              .user = wanted.name,
-                                              .configure = wanted.configure,
-                                              .write = wanted.write,
-                                              .read = wanted.read}},
-                         ignore);
+    put_permissions(wanted, known);
+}
+
+void BrokerService::Inside::put_permissions(const UserOption& wanted, const core::Overview& known) {
+    const auto complain = [user = wanted.name](const core::Answer& answer) {
+        if (answer.text.empty()) return;
+        log::error("broker", "a permission of the configuration was refused",
+                   {{"user", user}, {"reason", answer.text}});
+    };
+    const std::vector<PermissionOption> all_of_the_first{
+        {.vhost = "/", .configure = ".*", .write = ".*", .read = ".*"}};
+    const auto& permissions = wanted.permissions ? *wanted.permissions : all_of_the_first;
+    for (const PermissionOption& one : permissions) {
+        const core::PermissionPut put{one.vhost, wanted.name, one.configure, one.write, one.read};
+        const bool may = std::ranges::any_of(known.permissions, [&](const core::PermissionPut& given) {
+            return given.vhost == put.vhost && given.user == put.user && given.configure == put.configure &&
+                   given.write == put.write && given.read == put.read;
+        });
+        if (may) continue;
+        if (std::ranges::find(known.vhosts, one.vhost, &core::VhostPut::name) == known.vhosts.end())
+            core_.administer(core::PutVhost{{.name = one.vhost, .description = {}, .tags = {}}}, complain);
+        core_.administer(core::PutPermission{put}, complain);
+    }
+    if (!wanted.permissions) return;
+    for (const core::PermissionPut& given : known.permissions)
+        if (given.user == wanted.name &&
+            std::ranges::find(permissions, given.vhost, &PermissionOption::vhost) == permissions.end())
+            core_.administer(core::RemovePermission{{.vhost = given.vhost, .user = given.user}}, complain);
 }
 
 Outcome<void> BrokerService::Inside::open_listeners() {

@@ -7,10 +7,19 @@
 #include "broker/net/options.hpp"
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace baton::broker {
+
+// Regular expressions on names of exchanges and queues of a virtual host.
+struct PermissionOption {
+    std::string vhost = "/";
+    std::string configure;
+    std::string write;
+    std::string read;
+};
 
 // A user that exists after every start, whatever the journal says. The password is given in plain
 // or as RabbitMQ's salted hash; without either, the user cannot log in with a password.
@@ -20,10 +29,9 @@ struct UserOption {
     std::string password_hash;
     std::string hash_algorithm = "rabbit_password_hashing_sha256";
     std::vector<std::string> tags;
-    // Regular expressions on names of exchanges and queues of vhost "/".
-    std::string configure = ".*";
-    std::string write = ".*";
-    std::string read = ".*";
+    // Exactly these after each start, whatever was changed since; the virtual hosts are made if needed.
+    // Nothing: all of "/", and what was given elsewhere stays.
+    std::optional<std::vector<PermissionOption>> permissions{};
     // The server's own, for its own connections: nobody is asked to log in as this one.
     bool is_own = false;
 };

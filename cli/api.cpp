@@ -46,7 +46,8 @@ std::string Answer::reason() const {
 Api::Api(const server::Environment& environment)
     : url_(variable(environment, "BATON_URL", "http://127.0.0.1:15672")),
       user_(variable(environment, "BATON_USER", "guest")),
-      password_(variable(environment, "BATON_PASSWORD", "guest")) {
+      password_(variable(environment, "BATON_PASSWORD", "guest")),
+      authorities_(variable(environment, "BATON_CA_FILE", "")) {
     while (!url_.empty() && url_.back() == '/') url_.pop_back();
     if (const auto file = environment.find("BATON_PASSWORD_FILE"); file != environment.end()) {
         std::ifstream in(file->second);
@@ -98,6 +99,7 @@ Outcome<Answer> Api::send(const char* method, const std::string& path, const std
     curl_easy_setopt(curl, CURLOPT_URL, target.c_str());
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+    if (!authorities_.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, authorities_.c_str());
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
     curl_easy_setopt(curl, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
     curl_easy_setopt(curl, CURLOPT_USERNAME, user_.c_str());
@@ -110,11 +112,20 @@ Outcome<Answer> Api::send(const char* method, const std::string& path, const std
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, this);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &received);
+    char error_text[CURL_ERROR_SIZE] = {};
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error_text);
     if (body != nullptr) {
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->data());
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body->size()));
     }
-    if (const CURLcode code = curl_easy_perform(curl); code != CURLE_OK)
+    const CURLcode code = curl_easy_perform(curl);
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+        return Failure{make_error_code(boost::system::errc::host_unreachable),
+                       fmt::format("{} shows a certificate that is not trusted: {}. --ca FILE or BATON_CA_FILE names the "
+                                   "certificate of the authority that signed it, and BATON_URL must have the name that "
+                                   "stands in it.",
+                                   url_, error_text[0] != '\0' ? error_text : curl_easy_strerror(code))};
+    if (code != CURLE_OK)
         return Failure{make_error_code(boost::system::errc::host_unreachable),
                        fmt::format("no answer from {}: {}. Is a server running (baton serve, baton dev)? "
                                    "BATON_URL chooses another one.",

@@ -1,5 +1,5 @@
 // The client of a running server's HTTP API, used by every verb that talks to a server. Blocking;
-// one thread. Secrets come from the environment: BATON_URL, BATON_USER, BATON_PASSWORD(_FILE).
+// one thread. Secrets come from the environment: BATON_URL, BATON_USER, BATON_PASSWORD(_FILE), BATON_CA_FILE.
 #pragma once
 
 #include "base/result.hpp"
@@ -49,6 +49,7 @@ private:
     std::string url_;
     std::string user_;
     std::string password_;
+    std::string authorities_; // a PEM file; empty: those of the system
     std::string problem_; // why nothing can be asked; empty: none
     std::shared_ptr<void> handle_; // libcurl's, made on first use
 };

@@ -27,7 +27,8 @@ constexpr const char* footer = R"(Examples:
   baton ctl list_queues                       the broker, in rabbitmqctl's words
 
 Verbs that talk to a server find it by BATON_URL (http://127.0.0.1:15672), BATON_USER and
-BATON_PASSWORD or BATON_PASSWORD_FILE (guest, which is only let in from this machine).
+BATON_PASSWORD or BATON_PASSWORD_FILE (guest, which is only let in from this machine). With https://
+the server's certificate is checked, against BATON_CA_FILE (or --ca) or the system's authorities.
 
 Exit codes: 0 done, 1 the run or the check failed, 2 wrong usage, 3 server out of reach; baton ctl
 has rabbitmqctl's.)";
@@ -75,6 +76,9 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     app.footer(footer);
     app.set_version_flag("--version", version_line());
+    app.add_option_function<std::string>(
+        "--ca", [&session](const std::string& file) { session.environment["BATON_CA_FILE"] = file; },
+        "Before the verb: PEM file of the authority that signed the server's certificate (BATON_CA_FILE)");
     add_server_verbs(app, session);
     add_run_verbs(app, session);
     add_dead_verbs(app, session);

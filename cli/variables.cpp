@@ -23,7 +23,7 @@ void add_worker_variables(std::vector<std::string>& names) {
 std::vector<std::string> known_variables() {
     auto names = server::variable_names();
     add_worker_variables(names);
-    for (const char* name : {"BATON_URL", "BATON_USER", "BATON_PASSWORD", "BATON_PASSWORD_FILE", "BATON_AMQP",
+    for (const char* name : {"BATON_URL", "BATON_USER", "BATON_PASSWORD", "BATON_PASSWORD_FILE", "BATON_CA_FILE", "BATON_AMQP",
                              "BATON_SANDBOX_LISTEN"})
         names.emplace_back(name);
     return names;

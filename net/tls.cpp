@@ -2,6 +2,8 @@
 // is gone would raise SIGPIPE.
 #include "net/tls.hpp"
 
+#include "base/assert.hpp"
+
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <fmt/format.h>
@@ -198,6 +200,13 @@ struct TlsContext::Inside {
 
 TlsContext::TlsContext(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
 TlsContext::~TlsContext() = default;
+
+ssl_st* TlsContext::make_native() const {
+    SSL* session = SSL_new(inside_->context);
+    // Out of memory is all that can be the reason.
+    BATON_ASSERT(session != nullptr, "OpenSSL makes a session");
+    return session;
+}
 
 Outcome<void> TlsContext::Inside::take_certificate(const TlsOptions& options) {
     BATON_TRY(expect_readable("certificate", options.certificate));

@@ -15,6 +15,8 @@
 #include <span>
 #include <string>
 
+struct ssl_st; // OpenSSL's
+
 namespace baton::net {
 
 enum class TlsErrc {
@@ -48,6 +50,9 @@ public:
     // The failure names the file and what to do about it.
     static Outcome<std::shared_ptr<const TlsContext>> make(TlsSide side, const TlsOptions& options);
     ~TlsContext();
+    // For a stream of Asio's own kind: a new session of OpenSSL, the caller's to free. The context must
+    // outlive it.
+    ssl_st* make_native() const;
     TlsContext(const TlsContext&) = delete;
     TlsContext& operator=(const TlsContext&) = delete;
 

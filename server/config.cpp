@@ -2,6 +2,8 @@
 
 #include "amqp/client/endpoint.hpp"
 #include "base/base64.hpp"
+#include "broker/core/access.hpp"
+#include "broker/core/names.hpp"
 #include "db/database_url.hpp"
 #include "orchestrator/definition/complaints.hpp"
 #include "orchestrator/definition/toml_document.hpp"
@@ -105,6 +107,19 @@ auto tls_text_into(std::string net::TlsOptions::* member) {
     };
 }
 
+auto http_tls_text_into(std::string net::TlsOptions::* member) {
+    return [member](Config& config, const std::string& text) -> std::optional<std::string> {
+        config.http_tls.*member = text;
+        return std::nullopt;
+    };
+}
+
+std::optional<std::string> set_http_tls_version_min(Config& config, const std::string& text) {
+    if (text != "1.2" && text != "1.3") return "\"1.2\" or \"1.3\"";
+    config.http_tls.refuses_tls_1_2 = text == "1.3";
+    return std::nullopt;
+}
+
 std::optional<std::string> set_tls_verify(Config& config, const std::string& text) {
     if (text != "none" && text != "peer") return "none or peer";
     config.broker_tls.files.verifies_peer = text == "peer";
@@ -151,6 +166,8 @@ void complete_tls(Config& config, std::vector<std::string>& complaints) {
         complaints.push_back("error: 'broker.tls' needs 'broker.tls.certificate' and 'broker.tls.key', "
                              "the names of PEM files");
     }
+    if (config.http_tls.certificate.empty() != config.http_tls.key.empty())
+        complaints.push_back("error: 'http.tls' needs both 'http.tls.certificate' and 'http.tls.key', the names of PEM files");
     if (files.verifies_peer && files.authorities.empty())
         complaints.push_back("error: 'broker.tls.verify' = \"peer\" needs 'broker.tls.ca', the PEM file of "
                              "the authority that signs the clients' certificates");
@@ -244,6 +261,10 @@ const std::vector<Setting>& settings() {
         {"broker.server_version", "BATON_BROKER_SERVER_VERSION", text_into(&Config::server_version)},
         {"broker.io_threads", "BATON_BROKER_IO_THREADS", number_into(&Config::io_threads, 1, 64)},
         {"http.listen", "BATON_HTTP_LISTEN", set_http_listen},
+        {"http.tls.certificate", "BATON_HTTP_TLS_CERTIFICATE", http_tls_text_into(&net::TlsOptions::certificate)},
+        {"http.tls.key", "BATON_HTTP_TLS_KEY", http_tls_text_into(&net::TlsOptions::key)},
+        {"http.tls.key_password", "BATON_HTTP_TLS_KEY_PASSWORD", http_tls_text_into(&net::TlsOptions::key_password)},
+        {"http.tls.version_min", "BATON_HTTP_TLS_VERSION_MIN", set_http_tls_version_min},
         {"metrics.listen", "BATON_METRICS_LISTEN", set_metrics_listen},
         {"http.names", "BATON_HTTP_NAMES", set_http_names},
         {"data", "BATON_DATA", text_into(&Config::data)},
@@ -257,7 +278,8 @@ const std::vector<Setting>& settings() {
 
 // Keys whose value is read from the file they name: broker.url_file, BATON_DB_URL_FILE, ...
 bool may_come_from_file(std::string_view key) {
-    return key == "broker.url" || key == "database.url" || key == "broker.tls.key_password";
+    return key == "broker.url" || key == "database.url" || key == "broker.tls.key_password" ||
+           key == "http.tls.key_password";
 }
 
 // For "did you mean": every key of the file but those inside a [[broker.user]].
@@ -329,11 +351,48 @@ struct Reader {
                                        hint.empty() ? "docs/operating.md lists all keys" : hint));
     }
 
+    std::vector<broker::PermissionOption> read_permissions(const TomlNode& list) {
+        std::vector<broker::PermissionOption> permissions;
+        if (!list.is_list() || !std::ranges::all_of(list.items, &TomlNode::is_table)) {
+            complain(list.at, "'permissions' of a broker.user must be a list such as [{ vhost = \"/\", configure = \"^$\", "
+                              "write = \".*\", read = \".*\" }]");
+            return permissions;
+        }
+        for (const TomlNode& table : list.items) permissions.push_back(read_permission(table));
+        return permissions;
+    }
+
+    // What is left out matches nothing.
+    broker::PermissionOption read_permission(const TomlNode& table) {
+        broker::PermissionOption permission;
+        permission.configure = permission.write = permission.read = "^$";
+        const std::map<std::string_view, std::string*> members{{"vhost", &permission.vhost},
+                                                               {"configure", &permission.configure},
+                                                               {"write", &permission.write},
+                                                               {"read", &permission.read}};
+        for (const TomlEntry& entry : table.entries) {
+            const auto member = members.find(entry.key);
+            if (member == members.end() || !entry.value.is_text()) {
+                complain(entry.at, "a permission has vhost, configure, write and read, all of them texts");
+                continue;
+            }
+            *member->second = entry.value.text;
+            const auto checked = entry.key == "vhost" ? broker::core::check_name("a virtual host", entry.value.text)
+                                                      : broker::core::Access().check_pattern(entry.value.text);
+            if (!checked) complain(entry.value.at, checked.error().detail);
+        }
+        return permission;
+    }
+
     void read_user(const TomlNode& table) {
         BrokerUser user;
         user.tags = {};
         for (const TomlEntry& entry : table.entries) {
             const std::string& key = entry.key;
+            if (key == "permissions") {
+                user.permissions = read_permissions(entry.value);
+                continue;
+            }
             const auto text = text_of(entry.value);
             if (!text)
                 complain(entry.value.at, fmt::format("'{}' of a broker.user must be a text", key));
@@ -351,7 +410,7 @@ struct Reader {
                 user.password = secret.value_or("");
             } else
                 complain(entry.at, fmt::format("unknown key '{}' of a broker.user; it has name, password_file, "
-                                               "password_hash, password, tags",
+                                               "password_hash, password, tags, permissions",
                                                key));
         }
         if (user.name.empty()) return complain(table.at, "a broker.user needs a name");

@@ -4,6 +4,7 @@
 
 #include "base/log.hpp"
 #include "broker/net/options.hpp"
+#include "broker/options.hpp"
 
 #include <cstdint>
 #include <map>
@@ -27,6 +28,7 @@ struct BrokerUser {
     std::string password;      // plain text, from password, password_file or the variable
     std::string password_hash; // RabbitMQ's: base64(4 bytes of salt + SHA-256(salt + password))
     std::vector<std::string> tags;
+    std::optional<std::vector<broker::PermissionOption>> permissions{}; // nothing: all of vhost "/"
 };
 
 struct Config {
@@ -41,6 +43,8 @@ struct Config {
     std::string server_product = "Baton";
     std::string server_version; // empty: Baton's own
     Address http_listen{"127.0.0.1", 15672};
+    // Certificate and key: HTTPS instead of HTTP on http_listen.
+    net::TlsOptions http_tls;
     // Metrics without a login; nothing: off. Where nobody chose the address, a port that is taken is
     // no reason not to start.
     std::optional<Address> metrics_listen = Address{"127.0.0.1", 15692};

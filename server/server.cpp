@@ -7,10 +7,12 @@
 #include "base/random.hpp"
 #include "base/thread.hpp"
 #include "broker/broker_service.hpp"
+#include "broker/net/certificates.hpp"
 #include "broker/net/passwords.hpp"
 #include "db/open_store.hpp"
 #include "net/tls.hpp"
 #include "orchestrator/orchestrator_service.hpp"
+#include "server/audit_file.hpp"
 #include "server/backup.hpp"
 #include "server/definitions_file.hpp"
 #include "server/node_figures.hpp"
@@ -22,6 +24,7 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -56,6 +59,8 @@ constexpr std::chrono::milliseconds probe_limit{1'500};
 // Longer than PostgreSQL lets a statement take; then it is not there any more.
 constexpr std::chrono::seconds store_call_limit{40};
 constexpr std::chrono::seconds store_watch_interval{5};
+constexpr std::uint64_t audit_bytes_max = 64ULL << 20;
+constexpr unsigned audit_old_max = 7;
 // With a connection attempt's five seconds behind it a stop stays below ten.
 constexpr std::chrono::milliseconds stop_grace{3'000};
 
@@ -90,6 +95,7 @@ broker::Options broker_options(const Config& config, const std::string& own_pass
         option.password = user.password;
         option.password_hash = user.password_hash;
         option.tags = user.tags;
+        option.permissions = user.permissions;
         options.users.push_back(std::move(option));
     }
     broker::UserOption own;
@@ -101,8 +107,18 @@ broker::Options broker_options(const Config& config, const std::string& own_pass
     return options;
 }
 
+bool is_loopback(const std::string& host) {
+    ErrorCode error;
+    const auto address = boost::asio::ip::make_address(host, error);
+    return host == "localhost" || (!error && address.is_loopback());
+}
+
 // The broker would find out as well, but only after it has recovered its journal.
 Outcome<void> check_tls_files(const Config& config) {
+    if (!config.http_tls.certificate.empty())
+        if (const auto context = net::TlsContext::make(net::TlsSide::server, config.http_tls); !context)
+            return Failure{make_error_code(boost::system::errc::invalid_argument),
+                           "'http.tls' (certificate, key): " + context.error().detail};
     if (config.broker_tls_listen.empty()) return boost::system::in_place_value;
     if (const auto context = net::TlsContext::make(net::TlsSide::server, config.broker_tls.files); !context)
         return Failure{make_error_code(boost::system::errc::invalid_argument),
@@ -120,16 +136,6 @@ std::string host_name() {
     char name[256] = "baton";
     gethostname(name, sizeof name - 1);
     return name;
-}
-
-// Opened anew for each line, so that whoever moves the file away gets a new one. What cannot be kept
-// is said in the log, with all that the line says.
-void append_audit(const std::string& file, const std::string& line) {
-    const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    const bool is_written = descriptor >= 0 && ::write(descriptor, line.data(), line.size()) ==
-                                                   static_cast<ssize_t>(line.size());
-    if (descriptor >= 0) ::close(descriptor);
-    if (!is_written) log::error("server", "cannot write the audit log", {{"file", file}, {"line", line}});
 }
 
 // What the data folder holds (runs, passwords' hashes, messages) is for this user alone, also where an
@@ -228,6 +234,7 @@ public:
     std::unique_ptr<WorkflowFolder> workflows;
     boost::asio::io_context web_io{1};
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> web_work;
+    std::unique_ptr<broker::net::Certificates> http_certificates; // on the web's thread
     std::unique_ptr<web::HttpServer> http;
     std::unique_ptr<web::HttpServer> metrics;
     Thread web_thread;
@@ -254,7 +261,6 @@ Outcome<void> Server::Parts::start_broker() {
         local_broker_url = config.broker_url;
         return boost::system::in_place_value;
     }
-    BATON_TRY(check_tls_files(config));
     auto options = broker_options(config, random_name(32));
     const std::string own_password = options.users.back().password;
     std::vector<web::Definition> definitions;
@@ -344,9 +350,13 @@ web::BrokerPort Server::Parts::broker_port() const {
     port.figures = [folder = config.data, started_at = port.started_at] {
         return node_figures(folder, started_at, SystemClock().now());
     };
+    // The first that ends.
     port.certificate_ends = [this]() -> std::optional<Time> {
-        if (config.broker_tls_listen.empty()) return std::nullopt;
-        return end_of_certificate(config.broker_tls.files.certificate);
+        std::optional<Time> first;
+        if (!config.broker_tls_listen.empty()) first = end_of_certificate(config.broker_tls.files.certificate);
+        if (config.http_tls.certificate.empty()) return first;
+        const auto other = end_of_certificate(config.http_tls.certificate);
+        return first && other ? std::min(*first, *other) : first ? first : other;
     };
     if (!broker) return port;
     port.overview = [this](broker::core::OverviewWish wish, std::function<void(broker::core::Overview)> answer) {
@@ -358,7 +368,7 @@ web::BrokerPort Server::Parts::broker_port() const {
     };
     for (const auto& endpoint : broker->endpoints())
         port.listeners.push_back({endpoint.has_tls ? "amqp/ssl" : "amqp", endpoint.host, endpoint.port});
-    if (config.http_listen.port != 0) port.listeners.push_back({"http", config.http_listen.host, config.http_listen.port});
+    if (config.http_listen.port != 0) port.listeners.push_back({config.http_tls.certificate.empty() ? "http" : "https", config.http_listen.host, config.http_listen.port});
     if (!broker->endpoints().empty()) {
         const auto& first = broker->endpoints().front();
         const bool any_address = first.host == "0.0.0.0" || first.host == "::";
@@ -412,8 +422,12 @@ Outcome<void> Server::Parts::start_web() {
     api.own_names = config.http_names;
     api.own_names.push_back(config.http_listen.host);
     api.own_names.push_back(host_name());
-    const auto audit_file = (std::filesystem::path(config.data) / "audit.jsonl").string();
-    api.audit = [this, audit_file](const web::Act& act) { append_audit(audit_file, web::audit_line(act, clock.now())); };
+    // What strangers do has files of its own: however often they try, the others' acts stay.
+    const auto audit_file = [this](const char* name, unsigned old_max) {
+        return std::make_shared<AuditFile>((std::filesystem::path(config.data) / name).string(), audit_bytes_max, old_max);
+    };
+    api.audit = [this, acts = audit_file("audit.jsonl", audit_old_max), refused = audit_file("audit-refused.jsonl", 1)](
+                    const web::Act& act) { (act.is_known ? acts : refused)->append(web::audit_line(act, clock.now())); };
     api.call = [this](std::string task, std::string with, std::chrono::milliseconds limit,
                       std::function<void(Outcome<web::CallAnswer>)> reply) {
         orchestrator->call(std::move(task), std::move(with), limit,
@@ -432,6 +446,12 @@ Outcome<void> Server::Parts::start_web() {
     web::HttpOptions options;
     options.host = config.http_listen.host;
     options.port = config.http_listen.port;
+    if (!config.http_tls.certificate.empty()) {
+        broker::net::TlsSettings settings;
+        settings.files = config.http_tls;
+        BATON_ASSIGN(http_certificates, broker::net::Certificates::open(settings));
+        options.tls = [this] { return http_certificates->current(); };
+    }
     auto [handler, admit] = web::make_api(std::move(api));
     http = std::make_unique<web::HttpServer>(web_io, options, std::move(handler), std::move(admit));
     BATON_TRY(http->start());
@@ -476,8 +496,9 @@ void Server::Parts::write_endpoints() const {
             list += fmt::format("{}\"{}\"", list.empty() ? "" : ",", address_text(endpoint.host, endpoint.port));
         }
     const auto metrics_address = metrics ? address_text(config.metrics_listen->host, metrics->port()) : std::string{};
-    out << fmt::format("{{\"pid\":{},\"amqp\":[{}],\"amqps\":[{}],\"http\":\"{}\",\"metrics\":\"{}\"}}\n", getpid(),
-                       amqp, amqps, address_text(config.http_listen.host, http->port()), metrics_address);
+    out << fmt::format("{{\"pid\":{},\"amqp\":[{}],\"amqps\":[{}],\"http\":\"{}\",\"https\":{},\"metrics\":\"{}\"}}\n", getpid(),
+                       amqp, amqps, address_text(config.http_listen.host, http->port()), http_certificates != nullptr,
+                       metrics_address);
 }
 
 Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::function<bool()>& is_stopping) {
@@ -490,6 +511,7 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     // What this process makes from here on is for its user alone; what is there already becomes so.
     ::umask(0077);
     tighten(config.data);
+    BATON_TRY(check_tls_files(config));
     BATON_TRY(start_broker());
     BATON_TRY(start_orchestrator(is_stopping));
     if (!config.workflows.empty()) workflows = std::make_unique<WorkflowFolder>(config.workflows, orchestrator->engine(), watch);
@@ -498,7 +520,12 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     if (broker)
         for (const auto& endpoint : broker->endpoints())
             log::info("server", endpoint.has_tls ? "AMQP 0-9-1 over TLS" : "AMQP 0-9-1", {{"address", address_text(endpoint.host, endpoint.port)}});
-    log::info("server", "HTTP", {{"address", address_text(config.http_listen.host, http->port())}});
+    const bool has_https = http_certificates != nullptr;
+    log::info("server", has_https ? "HTTPS" : "HTTP", {{"address", address_text(config.http_listen.host, http->port())}});
+    if (!has_https && !is_loopback(config.http_listen.host))
+        log::warning("server", "passwords and runs go over the network in plain text: HTTP without TLS listens beyond this "
+                               "machine; http.tls.certificate and http.tls.key change that",
+                     {{"address", address_text(config.http_listen.host, http->port())}});
     if (metrics) log::info("server", "metrics", {{"address", address_text(config.metrics_listen->host, metrics->port())}});
     return boost::system::in_place_value;
 }

@@ -15,6 +15,7 @@ struct Act {
     std::string action;  // "POST /api/runs/{run}/cancel"
     std::string target;  // the path, as it was asked for
     unsigned outcome = 0; // the HTTP status
+    bool is_known = false; // the log-in was right; not part of the line
 };
 
 // A JSON object and a line end.

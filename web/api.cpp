@@ -109,6 +109,7 @@ private:
     static Act act_of(const Request& request, std::string_view pattern) {
         Act act;
         act.actor = request.login.user;
+        act.is_known = !act.actor.empty();
         if (act.actor.empty())
             if (const auto credentials = credentials_of(request)) act.actor = credentials->user;
         for (const auto& tag : request.login.tags) act.role += (act.role.empty() ? "" : ",") + tag;

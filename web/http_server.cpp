@@ -1,6 +1,7 @@
 #include "web/http_server.hpp"
 
 #include "base/log.hpp"
+#include "web/http_stream.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -9,7 +10,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
@@ -46,8 +46,8 @@ constexpr std::size_t header_bytes_max = 16 * 1024;
 constexpr std::size_t header_value_max = 4096;
 
 struct Connection {
-    explicit Connection(tcp::socket socket) : stream(std::move(socket)) {}
-    beast::tcp_stream stream;
+    Connection(tcp::socket socket, std::shared_ptr<const net::TlsContext> tls) : stream(std::move(socket), std::move(tls)) {}
+    HttpStream stream;
     bool is_head = false; // the request at hand wants the head of its answer alone
     std::uint64_t waits_since = 0; // order of beginning to wait for a request; 0: one is being answered
 };
@@ -62,6 +62,7 @@ struct HttpServer::State : std::enable_shared_from_this<State> {
 
     asio::awaitable<void> accept_connections();
     asio::awaitable<void> serve(ConnectionPtr connection);
+    asio::awaitable<bool> shake_hands(Connection& connection);
     asio::awaitable<bool> serve_one(Connection& connection, beast::flat_buffer& buffer);
     asio::awaitable<Response> respond_to(Request request);
     asio::awaitable<bool> write(Connection& connection, Response response, unsigned version, bool keep_alive);
@@ -184,7 +185,7 @@ asio::awaitable<void> HttpServer::State::accept_connections() {
         // Requests that never come to an end must not keep others out.
         if (open.size() >= options.connections_max) close_longest_waiting();
         if (open.size() >= options.connections_max) continue; // all are being answered: it closes itself
-        auto connection = std::make_shared<Connection>(std::move(socket));
+        auto connection = std::make_shared<Connection>(std::move(socket), options.tls ? options.tls() : nullptr);
         open.insert(connection);
         asio::co_spawn(io, serve(std::move(connection)), [](const std::exception_ptr& failure) {
             if (failure) std::rethrow_exception(failure);
@@ -227,7 +228,8 @@ asio::awaitable<void> HttpServer::State::serve(ConnectionPtr connection) {
     const auto self = shared_from_this();
     try {
         beast::flat_buffer buffer;
-        while (co_await serve_one(*connection, buffer)) {}
+        if (co_await shake_hands(*connection))
+            while (co_await serve_one(*connection, buffer)) {}
     } catch (const std::exception& failure) {
         log::error("web", "a connection failed", {{"what", failure.what()}});
     }
@@ -235,6 +237,15 @@ asio::awaitable<void> HttpServer::State::serve(ConnectionPtr connection) {
     connection->stream.socket().shutdown(tcp::socket::shutdown_both, ignored);
     connection->stream.close();
     open.erase(connection);
+}
+
+// Whoever does not finish it is one who waits for a request, and may be closed for a new one.
+asio::awaitable<bool> HttpServer::State::shake_hands(Connection& connection) {
+    connection.waits_since = ++waits;
+    connection.stream.expires_after(options.read_timeout);
+    const ErrorCode error = co_await connection.stream.shake_hands();
+    if (error) log::debug("web", "no TLS handshake", {{"reason", error.message()}});
+    co_return !error;
 }
 
 // Reads one request and answers it; true: another one may follow on the connection.
@@ -336,7 +347,8 @@ asio::awaitable<bool> HttpServer::State::write(Connection& connection, Response 
 // a reset, which takes the answer away from it.
 asio::awaitable<void> HttpServer::State::say_goodbye(Connection& connection) {
     ErrorCode error;
-    connection.stream.socket().shutdown(tcp::socket::shutdown_send, error);
+    // Under TLS that would cut off what the session still says.
+    if (!connection.stream.has_tls()) connection.stream.socket().shutdown(tcp::socket::shutdown_send, error);
     connection.stream.expires_after(goodbye_timeout);
     std::array<char, 4096> unread;
     for (std::size_t bytes = 0; !error && bytes < goodbye_bytes_max;)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "net/tls.hpp"
 #include "web/login.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -56,6 +57,8 @@ using Admission = std::function<std::optional<Response>(Request&)>;
 struct HttpOptions {
     std::string host = "127.0.0.1";
     std::uint16_t port = 15672; // 0: the kernel chooses
+    // Asked for each connection, so that renewed certificates are used. Empty: plain HTTP.
+    std::function<std::shared_ptr<const net::TlsContext>()> tls{};
     // A workflow's file and a run's input travel in bodies; nothing legitimate is near this.
     std::size_t body_bytes_max = 16 * 1024 * 1024;
     // Covers a slow sender; a handler may take longer (a call waits for a worker).

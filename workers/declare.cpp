@@ -53,8 +53,13 @@ net::Awaitable<Outcome<void>> declare_task(client::Connection& connection, std::
         if (refused.code != amqp::ReplyCode::precondition_failed &&
             refused.code != amqp::ReplyCode::access_refused)
             co_return refused;
-        log::warning("worker", "takes what somebody else declared, as it is",
-                     {{"queue", contract::task_queue(key)}, {"reason", refused.detail}});
+        // A user that may not declare what all share leaves that to the server.
+        if (refused.code == amqp::ReplyCode::precondition_failed)
+            log::warning("worker", "takes what somebody else declared, as it is",
+                         {{"queue", contract::task_queue(key)}, {"reason", refused.detail}});
+        else
+            log::debug("worker", "may not declare this; takes what is there",
+                       {{"queue", contract::task_queue(key)}, {"reason", refused.detail}});
         // The refusal closed the channel; what comes after may still be needed, a binding above all.
         auto next = co_await connection.open_channel();
         if (!next) co_return next.error();

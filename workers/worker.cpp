@@ -209,12 +209,20 @@ Awaitable<Outcome<void>> Worker::Service::prepare(client::Connection& connection
 Awaitable<Outcome<void>> Worker::Service::listen_for_cancels(client::Connection& connection) {
     auto channel = co_await connection.open_channel();
     if (!channel) co_return channel.error();
+    // Asked first, since a user that may only use it may not declare it.
     amqp::ExchangeDeclare exchange;
     exchange.exchange = contract::control_exchange;
     exchange.type = "topic";
     exchange.durable = true;
-    const auto declared = co_await (*channel)->call(std::move(exchange));
-    if (!declared) co_return declared.error();
+    exchange.passive = true;
+    const auto there = co_await (*channel)->call(exchange);
+    if (!there) {
+        channel = co_await connection.open_channel();
+        if (!channel) co_return channel.error();
+        exchange.passive = false;
+        const auto declared = co_await (*channel)->call(std::move(exchange));
+        if (!declared) co_return declared.error();
+    }
     amqp::QueueDeclare own;
     own.exclusive = true;
     own.auto_delete = true;

@@ -1,5 +1,7 @@
 #include "cli/ctl/columns.hpp"
 
+#include "base/printable.hpp"
+
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
@@ -29,20 +31,6 @@ json::value cell(const json::value& row, const Column& column) {
     return found == nullptr ? json::value(nullptr) : *found;
 }
 
-// One line per row, whatever stands in a name.
-std::string on_one_line(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-        case '\t': out += "\\t"; break;
-        case '\n': out += "\\n"; break;
-        case '\r': out += "\\r"; break;
-        default: out += c;
-        }
-    }
-    return out;
-}
-
 std::string quoted_csv(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
@@ -58,7 +46,7 @@ std::string nested_text(const json::value& value) {
     return erlang_text(value);
 }
 
-std::string shown(const json::value& row, const Column& column) {
+std::string shown_as_is(const json::value& row, const Column& column) {
     const json::value value = cell(row, column);
     // Policies and limits are JSON for rabbitmqctl too; its own records of arguments are not.
     if (value.is_object() && (column.name == "definition" || column.name == "limits" || column.name == "value"))
@@ -72,6 +60,9 @@ std::string shown(const json::value& row, const Column& column) {
     }
     return erlang_text(value);
 }
+
+// One line per row, and none that moves the terminal, whatever stands in a name.
+std::string shown(const json::value& row, const Column& column) { return printable(shown_as_is(row, column)); }
 
 void print_json_rows(const std::vector<Column>& columns, const json::array& rows) {
     fmt::print("[\n");
@@ -102,7 +93,7 @@ std::string joined(const std::vector<Column>& columns, std::string_view separato
 std::string erlang_text(const json::value& value) {
     switch (value.kind()) {
     case json::kind::null: return {};
-    case json::kind::string: return on_one_line(value.as_string());
+    case json::kind::string: return printable(std::string_view(value.as_string()));
     case json::kind::bool_:
     case json::kind::int64:
     case json::kind::uint64:

@@ -1,4 +1,5 @@
 // Policies, operator policies, limits and parameters.
+#include "base/printable.hpp"
 #include "cli/ctl/columns.hpp"
 #include "cli/ctl/word.hpp"
 #include "cli/output.hpp"
@@ -106,7 +107,7 @@ void clear_limits(Work& work, const std::string& path, std::initializer_list<con
 // Of one: {"max-connections":64}; of all: a table.
 void print_limits(Work& work, const json::value& list, const char* owner, bool of_all) {
     if (of_all) return print_rows(work, {{owner, owner}, {"limits", "value"}}, list.as_array());
-    for (const auto& entry : list.as_array()) fmt::print("{}\n", json::serialize(entry.at("value")));
+    for (const auto& entry : list.as_array()) fmt::print("{}\n", printable(json::serialize(entry.at("value"))));
 }
 
 void set_vhost_limits(Work& work) {

@@ -1,5 +1,6 @@
 // The server itself: status, ping, waiting for it, definitions.
 #include "base/clock.hpp"
+#include "base/printable.hpp"
 #include "cli/ctl/word.hpp"
 #include "cli/output.hpp"
 #include "cli/version.hpp"
@@ -52,7 +53,7 @@ void show_status(Work& work) {
     work.remark(fmt::format("Status of node {} ...", text("node")));
     fmt::print("Runtime\n\nOS PID: {}\nUptime (seconds): {}\nBaton version: {}\nAnswers clients as: {} {}\nNode name: {}\n",
                text("os_pid"), uptime, text("baton_version"), text("product_name"), text("product_version"), text("node"));
-    fmt::print("\nHealth\n\n{}\n", health->is_good() ? "ok" : health->reason());
+    fmt::print("\nHealth\n\n{}\n", health->is_good() ? "ok" : printable(health->reason()));
     fmt::print("\nData directory\n\nNode data directory: {}\n", text("data_folder"));
     const bool is_alarmed = text("publishers_wait") == "true";
     fmt::print("\nAlarms\n\n{}\n", is_alarmed ? "publishers wait: memory or disk is short, the server's log says which" : "(none)");

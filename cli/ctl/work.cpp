@@ -1,5 +1,7 @@
 #include "cli/ctl/work.hpp"
 
+#include "base/printable.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,12 +22,12 @@ Api Work::api_as(const std::string& user, const std::string& password) const {
 void Work::remark(std::string_view text) const {
     const auto formatter = arguments_.option("formatter", "table");
     if (arguments_.is_quiet() || formatter == "json" || formatter == "csv") return;
-    fmt::print("{}\n", text);
+    fmt::print("{}\n", printable(text, LineEnds::kept));
 }
 
 void Work::fail(int code, std::string_view text) {
     std::fflush(stdout);
-    fmt::print(stderr, "Error:\n{}\n", text);
+    fmt::print(stderr, "Error:\n{}\n", printable(text, LineEnds::kept));
     exit_code_ = code;
 }
 

@@ -46,9 +46,7 @@ int main(int argc, char** argv) {
         baton::broker::UserOption& option = options.users.emplace_back();
         option.name = words[0];
         option.password = words[1];
-        option.configure = words[2];
-        option.write = words[3];
-        option.read = words[4];
+        option.permissions = {{.vhost = "/", .configure = words[2], .write = words[3], .read = words[4]}};
     }
     if (!users.empty()) {
         baton::broker::UserOption& guest = options.users.emplace_back();

@@ -127,7 +127,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"contract", room},
         {"db", with({"migrations.cpp.in"})},
         {"db/migrations", {".sql"}},
-        {"deploy", {".yaml", "make-secrets"}},
+        {"deploy", {".toml", ".yaml", "make-secrets"}},
         {"docs", {".md"}},
         {"net", room},
         {"orchestrator", room},

@@ -168,6 +168,46 @@ TEST(Config, OnlyTheFirstUserOfTheVariableIsAnAdministratorWithoutSayingSo) {
         EXPECT_EQ(users(wrong).complaints.size(), 1U) << wrong;
 }
 
+TEST(Config, AUserHasThePermissionsThatStandThere) {
+    const auto [config, complaints] = read_config(R"(
+[[broker.user]]
+name = "worker"
+password = "x"
+permissions = [{ configure = "^a", read = "^b$" }, { vhost = "own", configure = ".*", write = ".*", read = ".*" }]
+[[broker.user]]
+name = "nobody"
+password = "x"
+permissions = []
+[[broker.user]]
+name = "anybody"
+password = "x"
+)",
+                                                  "baton.toml", {});
+    ASSERT_THAT(complaints, IsEmpty());
+    const auto& worker = config.broker_users.at(0).permissions;
+    ASSERT_TRUE(worker);
+    ASSERT_EQ(worker->size(), 2U);
+    EXPECT_EQ(worker->at(0).vhost, "/");
+    EXPECT_EQ(worker->at(0).configure, "^a");
+    EXPECT_EQ(worker->at(0).write, "^$");
+    EXPECT_EQ(worker->at(0).read, "^b$");
+    EXPECT_EQ(worker->at(1).vhost, "own");
+    ASSERT_TRUE(config.broker_users.at(1).permissions);
+    EXPECT_THAT(*config.broker_users.at(1).permissions, IsEmpty());
+    EXPECT_FALSE(config.broker_users.at(2).permissions);
+}
+
+TEST(Config, PermissionsNobodyCouldUseAreRefused) {
+    const auto complaints_of = [](const std::string& permissions) {
+        return read_config("[[broker.user]]\nname='a'\npassword='b'\npermissions=" + permissions + "\n", "baton.toml", {}).complaints;
+    };
+    EXPECT_THAT(complaints_of("'.*'"), ElementsAre(HasSubstr("must be a list")));
+    EXPECT_THAT(complaints_of("[{ reed = '.*' }]"), ElementsAre(HasSubstr("vhost, configure, write and read")));
+    EXPECT_THAT(complaints_of("[{ read = 5 }]"), ElementsAre(HasSubstr("all of them texts")));
+    EXPECT_THAT(complaints_of("[{ read = '(' }]"), ElementsAre(HasSubstr("'(' is not a regular expression")));
+    EXPECT_THAT(complaints_of("[{ vhost = '" + std::string(256, 'v') + "' }]"), ElementsAre(HasSubstr("virtual host")));
+}
+
 TEST(Config, RefusesAUserWithoutAPassword) {
     const auto [config, complaints] = read_config("[[broker.user]]\nname='a'\n", "baton.toml", {});
     ASSERT_EQ(complaints.size(), 1U);

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,7 @@ class Server:
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="baton-test-"))
         self.amqp, self.http, self.sandbox = free_ports(3)
         self.verb, self.args, self.process = verb, list(args), None
+        self.ca = None  # a file: HTTP is HTTPS, and this authority signed the certificate
         self.env = dict(os.environ)
         self.env.update({
             "BATON_BROKER_LISTEN": f"127.0.0.1:{self.amqp}",
@@ -138,10 +140,12 @@ class Server:
         import base64
         import urllib.request
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=data, method=method)
+        scheme = "https" if self.ca else "http"
+        context = ssl.create_default_context(cafile=self.ca) if self.ca else None
+        request = urllib.request.Request(f"{scheme}://127.0.0.1:{port}{path}", data=data, method=method)
         request.add_header("Content-Type", "application/json")
         request.add_header("Authorization", "Basic " + base64.b64encode(b"guest:guest").decode())
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
             text = answer.read()
             return json.loads(text) if text else None
 

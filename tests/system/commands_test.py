@@ -209,12 +209,13 @@ class ApiTest(baton.ServerTest):
         import os
         self.assertEqual(self.status_of("/api/runs/none/cancel", method="POST")[0], 404)
         self.assertEqual(self.status_of("/api/runs/none/cancel", "guest", "wrong", method="POST")[0], 401)
-        with open(self.server.home / "data" / "audit.jsonl") as file:
-            acts = [json.loads(line) for line in file]
-        self.assertEqual([(act["actor"], act["role"], act["action"], act["target"], act["outcome"]) for act in acts[-2:]],
-                         [("guest", "administrator", "POST /api/runs/{run}/cancel", "/api/runs/none/cancel", 404),
-                          ("guest", "", "POST /api/runs/{run}/cancel", "/api/runs/none/cancel", 401)])
-        self.assertEqual(acts[-1]["address"], "127.0.0.1")
+        # Refused log-ins have a file of their own, so that they push nobody's acts out.
+        for name, role, outcome in (("audit.jsonl", "administrator", 404), ("audit-refused.jsonl", "", 401)):
+            with open(self.server.home / "data" / name) as file:
+                acts = [json.loads(line) for line in file]
+            acts[-1].pop("at")
+            self.assertEqual(acts[-1], {"actor": "guest", "address": "127.0.0.1", "role": role, "outcome": outcome,
+                                        "action": "POST /api/runs/{run}/cancel", "target": "/api/runs/none/cancel"})
         self.assertEqual(os.stat(self.server.home / "data").st_mode & 0o077, 0)
         for folder, folders, files in os.walk(self.server.home / "data"):
             for name in folders + files:

@@ -352,6 +352,18 @@ class PoliciesTest(CtlTest):
         self.ctl("clear_user_limits", "ada", "all")
         self.assertTrue(may_log_in(self.server.amqp, "ada", "secret", "shop"))
 
+    def test_names_move_no_terminal_and_begin_no_line(self):
+        connection = pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", self.server.amqp))
+        self.addCleanup(connection.close)
+        name = "a\x1b[2Jb\nc\td\u009b\u202ee"
+        connection.channel().queue_declare(name)
+        for options in ((), ("--formatter", "csv")):
+            printed = self.ctl("-q", "list_queues", "name", *options)
+            self.assertIn(r"a\x1b[2Jb\nc\td\x9b\u202ee", printed)
+            self.assertEqual([c for c in printed if c != "\n" and not c.isprintable()], [])
+        refused = self.server.baton("ctl", "delete_queue", "no\x1b[31msuch").stderr
+        self.assertIn(r"no\x1b[31msuch", refused)
+
     def test_parameters_are_set_listed_and_cleared(self):
         self.ctl("set_parameter", "mine", "settings", '{"a":[1,"two"]}')
         self.ctl("set_global_parameter", "whole", '"text"')

@@ -1,0 +1,27 @@
+// The audit log's files: lines are appended and never changed; a file that has grown enough makes room for
+// a new one, and only so many old ones stay: audit.jsonl, audit.jsonl.1 (the newest old one), … One thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace baton::server {
+
+class AuditFile {
+public:
+    // At most `bytes_max` bytes each, unless a line alone is longer, and `old_max` old ones.
+    AuditFile(std::string path, std::uint64_t bytes_max, unsigned old_max)
+        : path_(std::move(path)), bytes_max_(bytes_max), old_max_(old_max) {}
+
+    // `line` ends with a line end. What cannot be kept is said in the log, with all that the line says.
+    void append(const std::string& line);
+
+private:
+    void make_room() const;
+
+    std::string path_;
+    std::uint64_t bytes_max_;
+    unsigned old_max_;
+};
+
+} // namespace baton::server
