@@ -161,7 +161,8 @@ private:
         json::object out;
         out["run"] = (*done)->run_id;
         out["new"] = (*done)->is_new;
-        out["version"] = (*done)->workflow_version;
+        // Of a run that was there already nobody looked.
+        if ((*done)->workflow_version != 0) out["version"] = (*done)->workflow_version;
         co_return reply((*done)->is_new ? 201 : 200, out);
     }
 
