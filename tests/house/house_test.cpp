@@ -146,6 +146,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"tests/system", with({".py"})},
         {"tests/system/definitions", {".json"}},
         {"tests/system/node", {".json", ".mjs"}},
+        {"tests/system/shapes", {".json"}},
         {"web", room},
         {"workers", room},
         {"workflows", {".toml"}},
