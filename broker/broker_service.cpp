@@ -2,6 +2,7 @@
 
 #include "base/guess_throttle.hpp"
 #include "base/log.hpp"
+#include "base/metrics.hpp"
 #include "base/random.hpp"
 #include "broker/journal/journal_thread.hpp"
 #include "broker/journal/posix_file.hpp"
@@ -169,6 +170,15 @@ public:
             return net::LoginVerdict::only_from_loopback;
         return net::LoginVerdict::welcome;
     }
+
+    // The same for a client of AMQP, which is counted.
+    net::LoginVerdict judge(const net::Login& login, bool is_loopback) {
+        const auto verdict = verify(login, is_loopback);
+        (verdict == net::LoginVerdict::welcome ? logins_succeeded : logins_failed).add();
+        return verdict;
+    }
+    Counter logins_succeeded;
+    Counter logins_failed;
 
     // Runs `work` between two turns and waits for what it returns; nothing when the loop has ended.
     template <typename Answer>
@@ -363,7 +373,7 @@ BrokerService::Inside::Lane::Lane(Inside& inside)
     : inlet(inside.core_),
       connections(inside.threads_.context(0).get_executor(), inlet, inside.options_.net, inside.held_, 0),
       around(inside.surroundings(*this, [&inside](net::Login login, bool is_loopback) -> Verdict {
-          co_return inside.verify(login, is_loopback);
+          co_return inside.judge(login, is_loopback);
       })) {}
 
 BrokerService::Inside::Lane::Lane(Inside& inside, asio::io_context& context, std::size_t number)
@@ -442,7 +452,7 @@ BrokerService::Inside::ask_core_to_judge(asio::any_io_executor executor, net::Lo
     auto question = std::make_shared<LoginQuestion>(executor);
     core_.post([this, answer = std::make_shared<LoginAnswer>(std::move(executor), question),
                 login = std::move(login),
-                is_loopback](runtime::CoreLoop&) { answer->set(verify(login, is_loopback)); });
+                is_loopback](runtime::CoreLoop&) { answer->set(judge(login, is_loopback)); });
     co_await question->answered.wait();
     co_return question->verdict;
 }
@@ -739,6 +749,10 @@ std::optional<Identity> BrokerService::authenticate(const std::string& user,
             return Identity{found->name, found->tags};
         });
     return answer.value_or(std::nullopt);
+}
+
+LoginCounts BrokerService::login_counts() const {
+    return {inside_->logins_succeeded.value(), inside_->logins_failed.value()};
 }
 
 core::Overview BrokerService::overview(const core::OverviewWish& wish) const {

@@ -23,6 +23,12 @@ struct BoundAddress {
     bool has_tls = false;
 };
 
+// Log-ins of AMQP clients since the start.
+struct LoginCounts {
+    std::uint64_t succeeded = 0;
+    std::uint64_t failed = 0;
+};
+
 // What the outside may know about a user who gave the right password.
 struct Identity {
     std::string user;
@@ -59,6 +65,9 @@ public:
     // answer for all three, and for who guessed too often from this address of late. Blocks for the time of one turn.
     std::optional<Identity> authenticate(const std::string& user, const std::string& password,
                                          bool remote_is_loopback, const std::string& address) const;
+
+    // Any thread.
+    LoginCounts login_counts() const;
 
     // As it is now; empty after stop(). Blocks for the time it takes to make it.
     core::Overview overview(const core::OverviewWish& wish = {}) const;

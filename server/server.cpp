@@ -4,6 +4,7 @@
 #include "base/guess_throttle.hpp"
 #include "base/log.hpp"
 #include "base/mailbox.hpp"
+#include "base/metrics.hpp"
 #include "base/random.hpp"
 #include "base/thread.hpp"
 #include "broker/broker_service.hpp"
@@ -22,6 +23,7 @@
 #include "web/api.hpp"
 #include "web/http_server.hpp"
 #include "web/metrics.hpp"
+#include "web/rate_keeper.hpp"
 #include "web/store_reader.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -271,11 +273,15 @@ private:
     std::string make_backup_text(const BackupReport& report) const;
     std::optional<web::Login> login(const std::string& user, const std::string& password,
                                     bool remote_is_loopback, const std::string& address);
+    std::optional<web::Login> judged_login(const std::string& user, const std::string& password,
+                                           bool remote_is_loopback, const std::string& address);
     std::optional<web::Login> known_login(const std::string& user, const std::string& password,
                                           bool remote_is_loopback) const;
     void write_endpoints() const;
 
     GuessThrottle guesses; // on the web's thread
+    Counter http_logins_succeeded;
+    Counter http_logins_failed;
 };
 
 Outcome<void> Server::Parts::start_broker() {
@@ -324,6 +330,13 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
 
 std::optional<web::Login> Server::Parts::login(const std::string& user, const std::string& password,
                                                bool remote_is_loopback, const std::string& address) {
+    auto found = judged_login(user, password, remote_is_loopback, address);
+    (found ? http_logins_succeeded : http_logins_failed).add();
+    return found;
+}
+
+std::optional<web::Login> Server::Parts::judged_login(const std::string& user, const std::string& password,
+                                                      bool remote_is_loopback, const std::string& address) {
     if (user == own_user) return std::nullopt;
     if (broker) {
         auto identity = broker->authenticate(user, password, remote_is_loopback, address);
@@ -393,6 +406,14 @@ web::BrokerPort Server::Parts::broker_port() const {
     port.administer = [this](broker::core::AdministrationRequest wish,
                              std::function<void(broker::core::Answer)> answer) {
         broker->administer(std::move(wish), std::move(answer));
+    };
+    port.rates = std::make_shared<web::RateKeeper>([] { return SystemClock().now(); }, port.overview);
+    port.login_attempts = [this] {
+        const auto amqp = broker->login_counts();
+        return std::vector<web::LoginAttempts>{
+            {"amqp091", amqp.succeeded, amqp.failed},
+            {"http", http_logins_succeeded.value(), http_logins_failed.value()},
+        };
     };
     for (const auto& endpoint : broker->endpoints())
         port.listeners.push_back({endpoint.has_tls ? "amqp/ssl" : "amqp", endpoint.host, endpoint.port});

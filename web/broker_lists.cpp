@@ -4,8 +4,10 @@
 #include "web/broker_api.hpp"
 #include "web/broker_view.hpp"
 #include "web/list_query.hpp"
+#include "web/rate_keeper.hpp"
 #include "web/replies.hpp"
 
+#include <boost/asio/this_coro.hpp>
 #include <boost/json/value.hpp>
 
 #include <algorithm>
@@ -68,18 +70,50 @@ Response views_reply(const Request& request, const core::Overview& overview, con
     return list_reply(request, std::move(list));
 }
 
+// Puts the rates of an answer's objects beside their counters.
+class RateView {
+public:
+    RateView(Port port, FlowKind kind, RateQuery query) : port_(std::move(port)), kind_(kind), query_(std::move(query)) {}
+
+    // Before it is answered: what was seen becomes a sample.
+    awaitable<void> look(const Request& request, const core::Overview& seen, bool has_all) {
+        is_wanted_ = port_->rates != nullptr && parameter(request, "disable_stats") != "true";
+        if (is_wanted_) port_->rates->look(co_await boost::asio::this_coro::executor, kind_, seen, has_all);
+    }
+    json::object with_rates(json::object out, const std::string& key) const {
+        put(out, kind_ == FlowKind::queue ? &out : nullptr, key);
+        return out;
+    }
+    void put(json::object& out, json::object* lengths, const std::string& key) const {
+        if (is_wanted_) port_->rates->put_into(out.at("message_stats").as_object(), lengths, kind_, key, query_);
+    }
+
+private:
+    Port port_;
+    FlowKind kind_;
+    RateQuery query_;
+    bool is_wanted_ = false;
+};
+
 // --- Queues -----------------------------------------------------------------------------------------
 
 awaitable<Response> list_queues(Port port, Request request, Parameters parameters) {
+    const auto query = rate_query(request);
+    if (!query) co_return problem(400, "bad_request", query.error().detail);
     auto wish = no_lists();
     wish.queues = true;
     const auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
     if (!seen.overview) co_return seen.refusal;
-    co_return views_reply(request, *seen.overview, seen.overview->queues,
-                         [&](const auto& queue) { return queue_json(queue, port->node); });
+    RateView rates(port, FlowKind::queue, *query);
+    co_await rates.look(request, *seen.overview, !vhost_in(parameters));
+    co_return views_reply(request, *seen.overview, seen.overview->queues, [&](const auto& queue) {
+        return rates.with_rates(queue_json(queue, port->node), flow_key(queue));
+    });
 }
 
 awaitable<Response> show_queue(Port port, Request request, Parameters parameters) {
+    const auto query = rate_query(request);
+    if (!query) co_return problem(400, "bad_request", query.error().detail);
     auto wish = no_lists();
     wish.queues = wish.consumers = true;
     wish.name = parameters.at("queue");
@@ -88,7 +122,9 @@ awaitable<Response> show_queue(Port port, Request request, Parameters parameters
     const auto& queues = seen.overview->queues;
     const auto found = std::ranges::find(queues, parameters.at("queue"), &core::QueueView::name);
     if (found == queues.end()) co_return no_such_object();
-    json::object out = queue_json(*found, port->node);
+    RateView rates(port, FlowKind::queue, *query);
+    co_await rates.look(request, *seen.overview, false);
+    json::object out = rates.with_rates(queue_json(*found, port->node), flow_key(*found));
     json::array consumers;
     for (const auto& consumer : seen.overview->consumers)
         if (consumer.queue == found->name) consumers.push_back(consumer_json(consumer, port->node));
@@ -99,14 +135,22 @@ awaitable<Response> show_queue(Port port, Request request, Parameters parameters
 // --- Exchanges and bindings -------------------------------------------------------------------------
 
 awaitable<Response> list_exchanges(Port port, Request request, Parameters parameters) {
+    const auto query = rate_query(request);
+    if (!query) co_return problem(400, "bad_request", query.error().detail);
     auto wish = no_lists();
     wish.exchanges = true;
     const auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
     if (!seen.overview) co_return seen.refusal;
-    co_return views_reply(request, *seen.overview, seen.overview->exchanges, exchange_json);
+    RateView rates(port, FlowKind::exchange, *query);
+    co_await rates.look(request, *seen.overview, !vhost_in(parameters));
+    co_return views_reply(request, *seen.overview, seen.overview->exchanges, [&](const auto& exchange) {
+        return rates.with_rates(exchange_json(exchange), flow_key(exchange));
+    });
 }
 
 awaitable<Response> show_exchange(Port port, Request request, Parameters parameters) {
+    const auto query = rate_query(request);
+    if (!query) co_return problem(400, "bad_request", query.error().detail);
     auto wish = no_lists();
     wish.exchanges = true;
     wish.name = exchange_in(parameters, "exchange");
@@ -115,7 +159,9 @@ awaitable<Response> show_exchange(Port port, Request request, Parameters paramet
     const auto& exchanges = seen.overview->exchanges;
     const auto found = std::ranges::find(exchanges, exchange_in(parameters, "exchange"), &core::ExchangeView::name);
     if (found == exchanges.end()) co_return no_such_object();
-    co_return object_reply(request, exchange_json(*found));
+    RateView rates(port, FlowKind::exchange, *query);
+    co_await rates.look(request, *seen.overview, false);
+    co_return object_reply(request, rates.with_rates(exchange_json(*found), flow_key(*found)));
 }
 
 // The bindings of the virtual host in the path, or of all, that `is_wanted`.
@@ -219,22 +265,31 @@ awaitable<Response> close_all_connections(Port port, Request request, Parameters
 }
 
 awaitable<Response> list_channels(Port port, Request request, Parameters parameters) {
+    const auto query = rate_query(request);
+    if (!query) co_return problem(400, "bad_request", query.error().detail);
     auto wish = no_lists();
     wish.channels = true;
     const auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
     if (!seen.overview) co_return seen.refusal;
-    co_return views_reply(request, *seen.overview, seen.overview->channels,
-                         [&](const auto& channel) { return channel_json(channel, port->node); });
+    RateView rates(port, FlowKind::channel, *query);
+    co_await rates.look(request, *seen.overview, !vhost_in(parameters));
+    co_return views_reply(request, *seen.overview, seen.overview->channels, [&](const auto& channel) {
+        return rates.with_rates(channel_json(channel, port->node), flow_key(channel));
+    });
 }
 
 awaitable<Response> show_channel(Port port, Request request, Parameters parameters) {
+    const auto query = rate_query(request);
+    if (!query) co_return problem(400, "bad_request", query.error().detail);
     auto wish = no_lists();
     wish.channels = wish.consumers = true;
     const auto seen = co_await look_for(port, request, std::nullopt, wish);
     if (!seen.overview) co_return seen.refusal;
     const Sight sight(request.login, *seen.overview);
+    RateView rates(port, FlowKind::channel, *query);
+    co_await rates.look(request, *seen.overview, true);
     for (const auto& channel : seen.overview->channels) {
-        json::object out = channel_json(channel, port->node);
+        json::object out = rates.with_rates(channel_json(channel, port->node), flow_key(channel));
         const auto is_called = [&](const char* field) { return text_member(out, field) == parameters.at("name"); };
         if (!(is_called("name") || is_called("pid")) || !is_shown(channel, request.login, sight)) continue;
         json::array consumers;
@@ -250,14 +305,19 @@ awaitable<Response> show_channel(Port port, Request request, Parameters paramete
 awaitable<Response> list_channels_of_connection(Port port, Request request, Parameters parameters) {
     auto wish = no_lists();
     wish.channels = true;
+    const auto query = rate_query(request);
+    if (!query) co_return problem(400, "bad_request", query.error().detail);
     auto seen = co_await look_for(port, request, std::nullopt, wish);
     if (!seen.overview) co_return seen.refusal;
+    RateView rates(port, FlowKind::channel, *query);
+    co_await rates.look(request, *seen.overview, true);
     const std::string& name = parameters.at("name");
     std::erase_if(seen.overview->channels, [&](const core::ChannelView& channel) {
         return channel.connection_name != name && connection_pid(channel.connection) != name;
     });
-    co_return views_reply(request, *seen.overview, seen.overview->channels,
-                         [&](const auto& channel) { return channel_json(channel, port->node); });
+    co_return views_reply(request, *seen.overview, seen.overview->channels, [&](const auto& channel) {
+        return rates.with_rates(channel_json(channel, port->node), flow_key(channel));
+    });
 }
 
 awaitable<Response> list_consumers(Port port, Request request, Parameters parameters) {
@@ -272,9 +332,45 @@ awaitable<Response> list_consumers(Port port, Request request, Parameters parame
 // --- The whole ----------------------------------------------------------------------------------------
 
 awaitable<Response> show_overview(Port port, Request request, Parameters) {
+    const auto query = rate_query(request);
+    if (!query) co_return problem(400, "bad_request", query.error().detail);
     const auto overview = co_await look(*port, no_lists());
     if (!overview) co_return broker_is_silent();
-    co_return object_reply(request, overview_json(*overview, *port));
+    RateView rates(port, FlowKind::overview, *query);
+    co_await rates.look(request, *overview, true);
+    json::object out = overview_json(*overview, *port);
+    rates.put(out, &out.at("queue_totals").as_object(), "");
+    co_return object_reply(request, std::move(out));
+}
+
+// Basic log-in is all there is.
+awaitable<Response> show_auth(Port, Request, Parameters) {
+    json::object out;
+    out["oauth_enabled"] = false;
+    out["enable_uaa"] = false;
+    out["uaa_client_id"] = "";
+    out["uaa_location"] = "";
+    co_return reply(200, out);
+}
+
+awaitable<Response> list_login_attempts(Port port, Request request, Parameters parameters) {
+    if (parameters.at("node") != port->node) co_return no_such_object();
+    json::array list;
+    for (const LoginAttempts& one : port->login_attempts ? port->login_attempts() : std::vector<LoginAttempts>{}) {
+        json::object out;
+        out["protocol"] = one.protocol;
+        out["auth_attempts"] = one.succeeded + one.failed;
+        out["auth_attempts_failed"] = one.failed;
+        out["auth_attempts_succeeded"] = one.succeeded;
+        list.emplace_back(std::move(out));
+    }
+    co_return list_reply(request, std::move(list));
+}
+
+// As RabbitMQ with its default: who tried from where is in the log.
+awaitable<Response> list_login_sources(Port port, Request request, Parameters parameters) {
+    if (parameters.at("node") != port->node) co_return no_such_object();
+    co_return list_reply(request, {});
 }
 
 awaitable<Response> who_am_i(Port, Request request, Parameters) {
@@ -290,6 +386,9 @@ void add_list_routes(BrokerRoutes& routes) {
     constexpr Level anyone = Level::management;
     routes.add("GET", "/api/overview", anyone, show_overview);
     routes.add("GET", "/api/whoami", anyone, who_am_i);
+    routes.add("GET", "/api/auth", anyone, show_auth);
+    routes.add("GET", "/api/auth/attempts/{node}", Level::monitoring, list_login_attempts);
+    routes.add("GET", "/api/auth/attempts/{node}/source", Level::monitoring, list_login_sources);
     routes.add("GET", "/api/queues", anyone, list_queues);
     routes.add("GET", "/api/queues/{vhost}", anyone, list_queues);
     routes.add("GET", "/api/queues/{vhost}/{queue}", anyone, show_queue);

@@ -1,6 +1,7 @@
 // Policies, operator policies, limits and parameters.
 #include "web/broker_api.hpp"
 #include "web/broker_view.hpp"
+#include "web/definitions.hpp"
 #include "web/from_json.hpp"
 #include "web/list_query.hpp"
 #include "web/replies.hpp"
@@ -257,6 +258,8 @@ awaitable<Response> put_parameter(Port port, Request request, Parameters paramet
     for (const char* own : {"policy", "operator_policy", "vhost-limits"})
         if (wanted.component == own)
             co_return problem(400, "bad_request", fmt::format("the component '{}' has paths of its own", own));
+    if (!wanted.vhost.empty() && !is_known_component(wanted.component))
+        co_return problem(400, "bad_request", fmt::format("Validation failed\n\ncomponent {} not found\n", wanted.component));
     wanted.value = json::serialize(*value);
     const auto overview = co_await look(*port, policies_wish());
     if (auto refusal = refuses(overview, request.login, parameters)) co_return *refusal;

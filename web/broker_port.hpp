@@ -12,12 +12,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace baton::web {
+
+class RateKeeper;
 
 struct Listener {
     std::string protocol; // "amqp", "amqp/ssl", "http"
@@ -35,6 +38,13 @@ struct NodeFigures {
     std::uint64_t disk_free_limit = 0;
     std::uint64_t uptime_seconds = 0;
     unsigned processors = 0;
+};
+
+// Of one protocol.
+struct LoginAttempts {
+    std::string protocol; // "amqp091", "http"
+    std::uint64_t succeeded = 0;
+    std::uint64_t failed = 0;
 };
 
 struct BrokerPort {
@@ -60,6 +70,10 @@ struct BrokerPort {
     std::function<NodeFigures()> figures;
     // When the certificate of the TLS listeners ends; nothing: there are none.
     std::function<std::optional<Time>()> certificate_ends;
+    // Behind the rates of the lists; nothing: there are none.
+    std::shared_ptr<RateKeeper> rates{};
+    // Log-ins since the start.
+    std::function<std::vector<LoginAttempts>()> login_attempts{};
     // Where the broker itself takes plain AMQP of this machine.
     std::string local_host;
     std::uint16_t local_port = 0;

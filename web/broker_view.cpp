@@ -3,6 +3,7 @@
 #include "base/crc32c.hpp"
 #include "web/broker_port.hpp"
 #include "web/field_json.hpp"
+#include "web/rates.hpp"
 #include "web/replies.hpp"
 
 #include <boost/json/value.hpp>
@@ -28,23 +29,6 @@ json::array texts(const std::vector<std::string>& values) {
     json::array list;
     for (const auto& value : values) list.push_back(text(value));
     return list;
-}
-
-json::object counters_json(const core::MessageCounters& counters) {
-    json::object out;
-    out["publish"] = counters.published;
-    out["deliver"] = counters.delivered;
-    out["deliver_no_ack"] = counters.delivered_no_ack;
-    out["get"] = counters.gotten;
-    out["get_no_ack"] = counters.gotten_no_ack;
-    out["deliver_get"] =
-        counters.delivered + counters.delivered_no_ack + counters.gotten + counters.gotten_no_ack;
-    out["redeliver"] = counters.redelivered;
-    out["ack"] = counters.acknowledged;
-    out["confirm"] = counters.confirmed;
-    out["return_unroutable"] = counters.returned;
-    out["drop_unroutable"] = counters.dropped;
-    return out;
 }
 
 json::object channel_details(core::ConnectionId connection, core::ChannelNumber number,
@@ -129,7 +113,7 @@ json::object queue_json(const core::QueueView& queue, const std::string& node) {
         owner["name"] = text(queue.owner);
         out["owner_pid_details"] = std::move(owner);
     }
-    out["message_stats"] = counters_json(queue.counters);
+    out["message_stats"] = flow_json(FlowKind::queue, values_of(queue));
     return out;
 }
 
@@ -143,10 +127,7 @@ json::object exchange_json(const core::ExchangeView& exchange) {
     out["internal"] = exchange.internal;
     out["arguments"] = to_json(exchange.arguments);
     out["policy"] = text_or_null(exchange.policy.name);
-    json::object stats;
-    stats["publish_in"] = exchange.published_in;
-    stats["publish_out"] = exchange.published_out;
-    out["message_stats"] = std::move(stats);
+    out["message_stats"] = flow_json(FlowKind::exchange, values_of(exchange));
     return out;
 }
 
@@ -209,7 +190,7 @@ json::object channel_json(const core::ChannelView& channel, const std::string& n
     connection["name"] = text(channel.connection_name);
     connection["pid"] = connection_pid(channel.connection);
     out["connection_details"] = std::move(connection);
-    out["message_stats"] = counters_json(channel.counters);
+    out["message_stats"] = flow_json(FlowKind::channel, values_of(channel));
     return out;
 }
 
@@ -325,7 +306,7 @@ json::object overview_json(const core::Overview& overview, const BrokerPort& por
     out["os_pid"] = port.process_id;
     out["started_at"] = to_rfc3339(port.started_at);
     out["data_folder"] = text(port.data_folder);
-    out["message_stats"] = counters_json(totals.counters);
+    out["message_stats"] = flow_json(FlowKind::overview, values_of(totals));
     json::object messages;
     messages["messages"] = totals.ready + totals.unacked;
     messages["messages_ready"] = totals.ready;

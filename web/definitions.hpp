@@ -52,6 +52,9 @@ std::vector<Definition> missing_in(std::vector<Definition> definitions, const br
 // What the broker would refuse, each with its place, found before it is asked for anything: one wrong
 // entry must not leave half a file behind. Only what depends on more than `known` is left to the
 // broker: limits, and whether something is bound in a circle.
+// Parameters of anything else would be kept for nobody.
+bool is_known_component(std::string_view name);
+
 std::vector<std::string> complaints_about(const std::vector<Definition>& wanted,
                                           const broker::core::Overview& known);
 

@@ -141,6 +141,8 @@ void drop_stats(const Request& request, json::value& entry) {
     auto* object = entry.if_object();
     if (object == nullptr) return;
     object->erase("message_stats");
+    for (const char* field : {"messages_details", "messages_ready_details", "messages_unacknowledged_details"})
+        object->erase(field);
     for (const char* field : {"message_bytes", "message_bytes_ready", "message_bytes_unacknowledged"})
         object->erase(field);
     if (is_set(request, "enable_queue_totals")) return;

@@ -55,6 +55,12 @@ void write_by_kind(Exposition& out, const Scene& scene, std::uint64_t (*count)(c
         out.sample({{"protocol", protocol}, {"queue_type", kind_labels[at]}}, count(counted(scene).by_kind[at]));
 }
 
+void write_logins(Exposition& out, const Scene& scene, std::uint64_t (*count)(const LoginAttempts&)) {
+    if (!scene.port.login_attempts) return;
+    for (const LoginAttempts& one : scene.port.login_attempts())
+        out.sample({{"protocol", one.protocol}}, count(one));
+}
+
 void write_alarm(Exposition& out, const Scene& scene, core::Alarm alarm) {
     out.sample({}, scene.broker.totals.alarms[static_cast<std::size_t>(alarm)] ? 1 : 0);
 }
@@ -119,6 +125,18 @@ constexpr Metric broker_metrics[] = {
      [](const Scene& s, Exposition& out) { write_alarm(out, s, core::Alarm::disk); }},
     {"rabbitmq_alarms_file_descriptor_limit", gauge, "1: no descriptor is left",
      [](const Scene& s, Exposition& out) { out.sample({}, s.node.descriptors >= s.node.descriptors_max ? 1 : 0); }},
+    {"rabbitmq_auth_attempts_total", counter, "Log-ins, right or wrong",
+     [](const Scene& s, Exposition& out) {
+         write_logins(out, s, [](const LoginAttempts& one) { return one.succeeded + one.failed; });
+     }},
+    {"rabbitmq_auth_attempts_succeeded_total", counter, "Log-ins that were right",
+     [](const Scene& s, Exposition& out) {
+         write_logins(out, s, [](const LoginAttempts& one) { return one.succeeded; });
+     }},
+    {"rabbitmq_auth_attempts_failed_total", counter, "Log-ins that were refused",
+     [](const Scene& s, Exposition& out) {
+         write_logins(out, s, [](const LoginAttempts& one) { return one.failed; });
+     }},
     {"rabbitmq_connections_opened_total", counter, "Connections opened",
      [](const Scene& s, Exposition& out) { out.sample({}, counted(s).connections_opened); }},
     {"rabbitmq_connections_closed_total", counter, "Connections closed or lost",

@@ -365,14 +365,15 @@ class PoliciesTest(CtlTest):
         self.assertNotIn("\x1b", refused)
 
     def test_parameters_are_set_listed_and_cleared(self):
-        self.ctl("set_parameter", "mine", "settings", '{"a":[1,"two"]}')
+        self.ctl("set_parameter", "shovel", "settings", '{"a":[1,"two"]}')
         self.ctl("set_global_parameter", "whole", '"text"')
         self.assertEqual(self.table("list_parameters"),
-                         [["component", "name", "value"], ["mine", "settings", '{"a":[1,"two"]}']])
+                         [["component", "name", "value"], ["shovel", "settings", '{"a":[1,"two"]}']])
         self.assertEqual(self.table("list_global_parameters"), [["name", "value"], ["whole", '"text"']])
-        self.ctl("set_parameter", "mine", "settings", "{", code=65)
-        self.ctl("clear_parameter", "mine", "settings")
-        self.ctl("clear_parameter", "mine", "settings", code=65)
+        self.ctl("set_parameter", "shovel", "settings", "{", code=65)
+        self.ctl("set_parameter", "mine", "settings", "{}", code=65)
+        self.ctl("clear_parameter", "shovel", "settings")
+        self.ctl("clear_parameter", "shovel", "settings", code=65)
         self.ctl("clear_global_parameter", "whole")
         self.assertEqual(self.ctl("-q", "list_parameters"), "")
 
@@ -486,7 +487,7 @@ class DefinitionsAtStartTest(unittest.TestCase):
                             for vhost in ("/", "shop")],
             "topic_permissions": [{"user": "ada", "vhost": "shop", "exchange": "amq.topic", "write": "a", "read": "b"}],
             "global_parameters": [{"name": "cluster_name", "value": "rabbit@here"}],
-            "parameters": [{"vhost": "shop", "component": "mine", "name": "p", "value": {"b": 1, "a": [2.5, None]}}],
+            "parameters": [{"vhost": "shop", "component": "shovel", "name": "p", "value": {"b": 1, "a": [2.5, None]}}],
             "policies": [{"vhost": "shop", "name": "p", "pattern": "^q", "definition": {"max-length": 5}}],
             "exchanges": [{"vhost": "shop", "name": "e", "type": "topic", "durable": True, "arguments": {}}],
             "queues": [{"vhost": "shop", "name": "q", "durable": True, "arguments": {"x-queue-type": "quorum"}}],

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import subprocess
+import time
 import unittest
 import urllib.error
 import urllib.parse
@@ -105,6 +106,89 @@ class ManagementTest(baton.ServerTest):
                 status, answer = self.pages(**query)
                 self.assertEqual(status, 400)
                 self.assertTrue(answer["reason"])
+
+    # --- Rates ---
+
+    def rates_of(self, path, **query):
+        return self.api("GET", path + "?" + urllib.parse.urlencode(query))[1]
+
+    def test_rates_come_with_their_samples(self):
+        self.channel.queue_declare("rated")
+        wish = {"msg_rates_age": 30, "msg_rates_incr": 5, "lengths_age": 30, "lengths_incr": 5}
+        first = self.rates_of("queues/%2F/rated", **wish)
+        self.assertEqual(first["message_stats"]["publish_details"]["rate"], 0.0)
+        begin = time.monotonic()
+        sent = 0
+        while time.monotonic() < begin + 13:
+            self.channel.basic_publish("", "rated", b"x")
+            sent += 1
+            time.sleep(0.05)
+        queue = self.rates_of("queues/%2F/rated", **wish)
+
+        speed = sent / 13
+        published = queue["message_stats"]["publish_details"]
+        self.assertAlmostEqual(published["rate"], speed, delta=speed / 2)
+        times = [sample["timestamp"] for sample in published["samples"]]
+        self.assertGreater(len(times), 1)
+        self.assertEqual({before - after for before, after in zip(times, times[1:])}, {5000})
+        self.assertEqual([at % 5000 for at in times], [0] * len(times))
+        counts = [sample["sample"] for sample in queue["messages_details"]["samples"]]
+        self.assertEqual(counts, sorted(counts, reverse=True))
+        self.assertGreater(queue["messages_ready_details"]["rate"], 0)
+        self.assertGreater(published["avg_rate"], 0)
+        self.assertAlmostEqual(queue["messages_details"]["avg"], sum(counts) / len(counts))
+        # Without a wish for samples only the rate comes, and with disable_stats nothing of it.
+        self.assertEqual(list(self.rates_of("queues/%2F/rated")["messages_details"]), ["rate"])
+        self.assertNotIn("messages_details", self.rates_of("queues/%2F/rated", disable_stats="true"))
+
+    def test_rates_are_everywhere_rabbitmq_has_them(self):
+        for path in ("overview", "queues/%2F/Page-01", "exchanges/%2F/amq.direct"):
+            with self.subTest(path):
+                stats = self.rates_of(path)["message_stats"]
+                for name in [name for name in stats if not name.endswith("_details")]:
+                    self.assertIn("rate", stats[name + "_details"])
+        self.assertIn("rate", self.rates_of("overview")["queue_totals"]["messages_ready_details"])
+        self.assertIn("rate", self.rates_of("channels")[0]["message_stats"]["ack_details"])
+        self.assertEqual(len(self.rates_of("queues", sort="messages_details.rate")), len(self.rates_of("queues")))
+
+    def test_ages_without_sense_are_refused(self):
+        for age, step in ((60, 0), (-1, 5), ("x", 5), (86400, 1), (100000, 1000)):
+            for prefix in ("lengths", "msg_rates"):
+                status, _ = self.api("GET", f"overview?{prefix}_age={age}&{prefix}_incr={step}")
+                self.assertEqual(status, 400, (prefix, age, step))
+
+    # --- Log-ins ---
+
+    def test_log_ins_are_counted_by_protocol(self):
+        node = urllib.parse.quote(self.api("GET", "overview")[1]["node"])
+        counts = lambda: {one.pop("protocol"): one for one in self.api("GET", f"auth/attempts/{node}")[1]}
+        before = counts()
+        self.assertEqual(self.api("GET", "whoami", user="guest:wrong")[0], 401)
+        with self.assertRaises(pika.exceptions.ProbableAuthenticationError):
+            pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", self.server.amqp,
+                                                              credentials=pika.PlainCredentials("guest", "wrong")))
+        after = counts()
+        for protocol in ("amqp091", "http"):
+            self.assertEqual(after[protocol]["auth_attempts_failed"] - before[protocol]["auth_attempts_failed"], 1)
+        self.assertGreater(after["http"]["auth_attempts_succeeded"], before["http"]["auth_attempts_succeeded"])
+        self.assertEqual(after["http"]["auth_attempts"],
+                         after["http"]["auth_attempts_failed"] + after["http"]["auth_attempts_succeeded"])
+        self.assertEqual(self.api("GET", f"auth/attempts/{node}/source"), (200, []))
+        self.assertEqual(self.api("GET", "auth/attempts/elsewhere")[0], 404)
+        self.assertEqual(self.api("GET", f"auth/attempts/{node}", user="small:small")[0], 401)
+        with urllib.request.urlopen(self.metrics_request(), timeout=30) as answer:
+            self.assertIn('rabbitmq_auth_attempts_failed_total{protocol="amqp091"} ', answer.read().decode())
+
+    def metrics_request(self):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.server.http}/metrics")
+        request.add_header("Authorization", "Basic " + base64.b64encode(ROOT.encode()).decode())
+        return request
+
+    def test_parameters_of_nobody_are_refused(self):
+        status, answer = self.api("PUT", "parameters/mine/%2F/p", {"value": {}})
+        self.assertEqual((status, answer["reason"]), (400, "Validation failed\n\ncomponent mine not found\n"))
+        self.assertEqual(self.api("PUT", "parameters/shovel/%2F/p", {"value": {}})[0], 201)
+        self.assertEqual(self.api("DELETE", "parameters/shovel/%2F/p")[0], 204)
 
     # --- Publish and get ---
 

@@ -1,0 +1,100 @@
+#include "web/rates.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <gtest/gtest.h>
+
+namespace baton::web {
+namespace {
+
+namespace json = boost::json;
+
+Time at(int second) { return Time{std::chrono::seconds(1'000'000 + second)}; }
+
+FlowValues published(std::uint64_t count, std::uint64_t messages = 0) {
+    FlowValues values;
+    values.flows[0] = count;
+    values.lengths[0] = messages;
+    return values;
+}
+
+struct Answer {
+    json::object stats;
+    json::object lengths;
+};
+
+Answer answer_of(const Rates& rates, const RateQuery& query, Time now, const std::string& key = "q") {
+    Answer answer;
+    rates.put_into(answer.stats, &answer.lengths, FlowKind::queue, key, query, now);
+    return answer;
+}
+
+double rate_of(const json::object& object, std::string_view name) {
+    return object.at(name).at("rate").as_double();
+}
+
+TEST(Rates, AreTheGrowthBetweenTheLastTwoSamples) {
+    Rates rates;
+    rates.note_one(FlowKind::queue, "q", published(10, 5), at(0));
+    EXPECT_EQ(rate_of(answer_of(rates, {}, at(0)).stats, "publish_details"), 0.0);
+
+    rates.note_one(FlowKind::queue, "q", published(110, 3), at(5));
+    // Sooner than a sample is due.
+    rates.note_one(FlowKind::queue, "q", published(999, 999), at(6));
+
+    const auto answer = answer_of(rates, {}, at(6));
+    EXPECT_EQ(rate_of(answer.stats, "publish_details"), 20.0);
+    EXPECT_EQ(rate_of(answer.lengths, "messages_details"), -0.4);
+    EXPECT_EQ(rate_of(answer.stats, "ack_details"), 0.0);
+    EXPECT_FALSE(answer.stats.at("publish_details").as_object().contains("samples"));
+}
+
+TEST(Rates, ACounterThatBeganAnewHasNoRate) {
+    Rates rates;
+    rates.note_one(FlowKind::queue, "q", published(100), at(0));
+    rates.note_one(FlowKind::queue, "q", published(3), at(5));
+
+    EXPECT_EQ(rate_of(answer_of(rates, {}, at(5)).stats, "publish_details"), 0.0);
+}
+
+TEST(Rates, SamplesAreAtWholeMultiplesTheNewestFirst) {
+    Rates rates;
+    for (int second = 0; second <= 20; second += 5)
+        rates.note_one(FlowKind::queue, "q", published(static_cast<std::uint64_t>(second) * 2), at(second));
+
+    RateQuery query;
+    query.flows = SampleWish{std::chrono::seconds(20), std::chrono::seconds(10)};
+    const auto answer = answer_of(rates, query, at(23));
+
+    EXPECT_EQ(json::serialize(answer.stats.at("publish_details").at("samples")),
+              R"([{"sample":40,"timestamp":1000020000},{"sample":20,"timestamp":1000010000},)"
+              R"({"sample":0,"timestamp":1000000000}])");
+    EXPECT_EQ(answer.stats.at("publish_details").at("avg_rate").as_double(), 2.0);
+    EXPECT_EQ(answer.stats.at("publish_details").at("avg").as_double(), 20.0);
+    EXPECT_FALSE(answer.lengths.at("messages_details").as_object().contains("samples"));
+}
+
+TEST(Rates, WhoIsGoneIsForgotten) {
+    Rates rates;
+    using Objects = std::vector<std::pair<std::string, FlowValues>>;
+    rates.note(FlowKind::queue, Objects{{"a", published(1)}, {"b", published(1)}}, at(0));
+    rates.note(FlowKind::queue, Objects{{"a", published(6)}}, at(5));
+    rates.note(FlowKind::queue, Objects{{"a", published(11)}, {"b", published(100)}}, at(10));
+
+    EXPECT_EQ(rate_of(answer_of(rates, {}, at(10), "a").stats, "publish_details"), 1.0);
+    EXPECT_EQ(rate_of(answer_of(rates, {}, at(10), "b").stats, "publish_details"), 0.0);
+}
+
+TEST(Rates, WishesWithoutSenseAreRefused) {
+    const auto asked = [](const char* age, const char* step) {
+        Request request;
+        request.query = {{"lengths_age", age}, {"lengths_incr", step}};
+        return rate_query(request);
+    };
+    EXPECT_TRUE(asked("60", "5")->lengths);
+    EXPECT_FALSE(asked("60", "")->lengths);
+    for (const auto& [age, step] : {std::pair{"60", "0"}, {"-1", "5"}, {"x", "5"}, {"86400", "1"}, {"99999999999999999999", "5"}})
+        EXPECT_FALSE(asked(age, step)) << age << " " << step;
+}
+
+} // namespace
+} // namespace baton::web
