@@ -12,6 +12,9 @@
 //   GET  /api/runs/{run}
 //   GET  /api/runs/{run}/history ?after=SEQ &wait=SECONDS    waits until there is more
 //   POST /api/runs/{run}/cancel  {reason?}
+//   POST /api/runs/{run}/skip-undo {step, reason}
+//   POST /api/runs/{run}/finish {status, reason}
+//   GET  /api/incidents
 //   POST /api/runs/{run}/retry
 //   GET  /api/counts
 //   GET  /api/dead               ?state= &task= &run= &before= &limit=

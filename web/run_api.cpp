@@ -49,6 +49,9 @@ Response problem_of(const Failure& failure) {
 namespace {
 
 constexpr std::chrono::seconds follow_limit_max{60};
+// A reason stands in the run's row and in its history for ever.
+constexpr std::size_t reason_bytes_max = 4096;
+constexpr const char* too_long_a_reason = "'reason' may have 4096 bytes";
 constexpr std::chrono::milliseconds incident_limit{1'000};
 
 class RunApi {
@@ -68,6 +71,8 @@ public:
         add("GET", "/api/runs/{run}", Level::viewer, &RunApi::show_run);
         add("GET", "/api/runs/{run}/history", Level::viewer, &RunApi::follow_run);
         add("POST", "/api/runs/{run}/cancel", Level::operating, &RunApi::cancel_run);
+        add("POST", "/api/runs/{run}/skip-undo", Level::operating, &RunApi::skip_undo);
+        add("POST", "/api/runs/{run}/finish", Level::operating, &RunApi::finish_run);
         add("POST", "/api/runs/{run}/retry", Level::operating, &RunApi::retry_run);
         add("GET", "/api/incidents", Level::viewer, &RunApi::list_incidents);
         add("GET", "/api/counts", Level::viewer, &RunApi::count_runs);
@@ -260,9 +265,50 @@ private:
         auto id = co_await full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         const auto reason = text_member(*body, "reason");
+        if (reason.size() > reason_bytes_max) co_return problem(400, "bad_request", too_long_a_reason);
         const auto actor = as_utf8(request.login.user);
         co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
             request_limit, [this, &id, reason, actor](auto callback) { parts_->engine->cancel(*id, reason, callback, actor); }));
+    }
+
+    // Nothing: it holds a reason, and only what it may.
+    static std::optional<Response> refuses(const json::object& body, std::initializer_list<std::string_view> texts) {
+        if (const auto known = check_members(body, texts); !known) return problem(400, "bad_request", known.error().detail);
+        const auto reason = text_member(body, "reason");
+        if (reason.empty()) return problem(400, "bad_request", "'reason' must say why; the history keeps it");
+        if (reason.size() > reason_bytes_max) return problem(400, "bad_request", too_long_a_reason);
+        return std::nullopt;
+    }
+
+    awaitable<Response> skip_undo(Request request, Parameters parameters) {
+        auto body = body_of(request);
+        if (!body) co_return problem(400, "bad_request", body.error().detail);
+        if (auto refusal = refuses(*body, {"step", "reason"})) co_return std::move(*refusal);
+        const auto step = text_member(*body, "step");
+        if (step.empty()) co_return problem(400, "bad_request", "'step' must name the step whose undo is skipped");
+        auto id = co_await full_id(parameters.at("run"));
+        if (!id) co_return problem_of(id.error());
+        const auto reason = text_member(*body, "reason");
+        const auto actor = as_utf8(request.login.user);
+        co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
+            request_limit,
+            [&](auto callback) { parts_->engine->skip_undo(*id, step, reason, callback, actor); }));
+    }
+
+    awaitable<Response> finish_run(Request request, Parameters parameters) {
+        auto body = body_of(request);
+        if (!body) co_return problem(400, "bad_request", body.error().detail);
+        if (auto refusal = refuses(*body, {"status", "reason"})) co_return std::move(*refusal);
+        const auto status = orchestrator::core::run_status_from(text_member(*body, "status"));
+        if (!status)
+            co_return problem(400, "bad_request", "'status' must be completed, failed, cancelled or compensated");
+        auto id = co_await full_id(parameters.at("run"));
+        if (!id) co_return problem_of(id.error());
+        const auto reason = text_member(*body, "reason");
+        const auto actor = as_utf8(request.login.user);
+        co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
+            request_limit,
+            [&](auto callback) { parts_->engine->finish(*id, *status, reason, callback, actor); }));
     }
 
     awaitable<Response> retry_run(Request request, Parameters parameters) {

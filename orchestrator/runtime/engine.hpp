@@ -224,6 +224,12 @@ public:
     void cancel(std::string run_id, std::string reason, Reply<RunChanged> reply, std::string actor = {});
     // `now`: in a run that goes on, attempts that wait for their time are made at once.
     void retry(std::string run_id, bool now, Reply<RunChanged> reply, std::string actor = {});
+    // The undo of a step is not tried any more; the others, and the run's end, are as if it were done.
+    void skip_undo(std::string run_id, std::string step, std::string reason, Reply<RunChanged> reply,
+                   std::string actor = {});
+    // Ends a run as it is, also one that cannot be read.
+    void finish(std::string run_id, RunStatus status, std::string reason, Reply<RunChanged> reply,
+                std::string actor = {});
     // Both refuse a dead letter that is not there or not open any more.
     void redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor = {});
     void drop(std::uint64_t dead_letter_id, Reply<void> reply);

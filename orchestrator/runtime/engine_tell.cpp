@@ -71,6 +71,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
         cached->facts.clear();
         cached->dead.clear();
         cached->revived.clear();
+        cached->dropped.clear();
         cached->is_touched = false;
         cached->rang = false;
         cache.weigh(*cached);
@@ -184,6 +185,8 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                    },
                    [&](CancelItem& one) { answer(one.reply, one.run_id); },
                    [&](RetryItem& one) { answer(one.reply, one.run_id); },
+                   [&](SkipItem& one) { answer(one.reply, one.run_id); },
+                   [&](FinishItem& one) { answer(one.reply, one.run_id); },
                    [&](RedriveItem& one) {
                        const bool waits = one.letter && one.letter->run_id.empty() && !one.is_published;
                        if (!waits || item.refusal) answer_done(one.reply);

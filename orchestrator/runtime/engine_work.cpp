@@ -59,6 +59,8 @@ std::string_view run_of(const Item& item) {
             },
             [](const CancelItem& one) { return std::string_view{one.run_id}; },
             [](const RetryItem& one) { return std::string_view{one.run_id}; },
+            [](const SkipItem& one) { return std::string_view{one.run_id}; },
+            [](const FinishItem& one) { return std::string_view{one.run_id}; },
             [](const WatchItem& one) { return std::string_view{one.run_id}; },
             [](const RedriveItem& one) {
                 return one.letter ? std::string_view{one.letter->run_id} : std::string_view{};
@@ -382,6 +384,7 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
         if (!dead.message.is_null()) letter.message = dead.message.text();
     }
     change.redriven_steps = std::move(cached.revived);
+    change.dropped_steps = std::move(cached.dropped);
     return change;
 }
 
