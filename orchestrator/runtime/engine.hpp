@@ -185,6 +185,11 @@ struct EngineMetrics {
     Gauge cached_runs;
     Gauge run_memory;          // bytes of the runs in memory
     Gauge unconfirmed_memory;  // bytes of messages the broker has not confirmed
+    // For /api/health, in milliseconds since 1970; 0: never, or not any more.
+    Gauge store_failing_since;
+    Gauge unconfirmed_since;   // the oldest message that the broker has not confirmed
+    Gauge fenced_at;           // the last time another process had taken a partition
+    Gauge is_full;             // 1: nothing new is begun until the broker takes messages
     Gauge unreadable_runs;     // open ones that were asked for and cannot be read
     Gauge waiting_items;
     Gauge unpublished;         // transitions whose effects are not confirmed yet

@@ -169,6 +169,7 @@ struct Engine::Body {
     void leave_alone(const std::string& run_id, std::string reason);
     bool is_full() const { return outbox.bytes() >= options.memory_max; }
     void measure_memory();
+    void note_trouble();
     void build(Work& work);
     RunChange change_of(CachedRun& cached, Work& work);
     void ring_in_time(const CachedRun& cached);

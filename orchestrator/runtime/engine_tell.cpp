@@ -139,7 +139,7 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
                         core::command_of({row.run_id, row.workflow, row.workflow_version}, fact))
                     add(std::move(*command));
         }
-        outbox.add(change.part, change.pseq, commands, bytes);
+        outbox.add(change.part, change.pseq, commands, bytes, work.now);
     }
     return told;
 }
