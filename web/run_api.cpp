@@ -49,6 +49,18 @@ Response problem_of(const Failure& failure) {
 namespace {
 
 constexpr std::chrono::seconds follow_limit_max{60};
+
+// Anything else is not given to the store, which may refuse it instead of finding nothing.
+bool is_run_id(std::string_view text) {
+    if (text.size() != 36) return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+        const bool is_digit = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+        if (is_dash ? text[i] != '-' : !is_digit) return false;
+    }
+    return true;
+}
+
 // A reason stands in the run's row and in its history for ever.
 constexpr std::size_t reason_bytes_max = 4096;
 constexpr const char* too_long_a_reason = "'reason' may have 4096 bytes";
@@ -89,7 +101,7 @@ private:
 
     // The full id for an id or its unambiguous beginning; the response says why there is none.
     awaitable<Outcome<std::string>> full_id(std::string given) {
-        if (given.size() == 36) co_return given;
+        if (is_run_id(given)) co_return given;
         auto found = co_await read([given](RunQueries& queries) { return queries.run_row(given); });
         if (!found) co_return found.error();
         if (!*found)

@@ -310,7 +310,7 @@ net::Awaitable<void> Messaging::ask(Call call) {
         co_return;
     }
     const contract::TaskReport report =
-        contract::decode_report(answer->properties, answer->body.text());
+        contract::decode_report(answer->properties, readable(answer->body.text()));
     if (const auto* completed = std::get_if<contract::Completed>(&report.report))
         call.reply(std::pair{true, completed->result});
     else if (const auto* failed = std::get_if<contract::Failed>(&report.report))
