@@ -46,6 +46,8 @@ std::string request_text(const json::object& fact) {
     std::string text = word == "run_started" ? "started"
                        : word == "cancel_requested" ? "cancel requested"
                        : word == "retry_requested" ? "retry requested"
+                       : word == "undo_skipped" ? "undo of " + member(fact, "step") + " skipped"
+                       : word == "run_finished" ? "finished by hand"
                        : word == "step_revived" ? (fact.contains("undo") ? "undo " : "") + member(fact, "step") + " redriven"
                                                 : word;
     if (const auto actor = member(fact, "actor"); !actor.empty()) text += " by " + actor;
@@ -91,7 +93,8 @@ std::string Narrator::tell_fact(const json::object& fact, std::int64_t at) {
     if (word == "error_caught") return line(Colour::yellow, "!", "caught " + detail_of(fact));
     if (word == "step_dead") return line(Colour::red, "✗", fmt::format("gave up ({}): {}", member(fact, "reason"), detail_of(fact)));
     if (word == "late_result") return line(Colour::dim, "-", "a late result was ignored");
-    if (word == "cancel_requested" || word == "retry_requested" || word == "step_revived")
+    if (word == "cancel_requested" || word == "retry_requested" || word == "step_revived" ||
+        word == "undo_skipped" || word == "run_finished")
         return fmt::format("  {} {}\n", paint(Colour::yellow, "!"), request_text(fact));
     if (word == "run_status" && member(fact, "status") == "compensating")
         return fmt::format("  {} undoing what was done, newest first\n", paint(Colour::blue, "↶"));

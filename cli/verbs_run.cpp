@@ -459,7 +459,7 @@ void add_run_verbs(CLI::App& app, Session& session) {
     struct Values {
         RunOptions run;
         std::vector<std::string> files;
-        std::string workflow, status, id, reason, task, with = "{}", limit_text = "5s";
+        std::string workflow, status, id, step, reason, task, with = "{}", limit_text = "5s";
         unsigned limit = 50;
         bool as_json = false, now = false;
     };
@@ -541,6 +541,28 @@ void add_run_verbs(CLI::App& app, Session& session) {
                      "  baton retry 0193a5c2-7d41 --now    the target is back; do not wait for the next attempt");
     retrying->callback([&session, values] {
         change_run(session, values->id, "retry", values->now ? json::object{{"now", true}} : json::object{}, values->as_json);
+    });
+
+    auto* skipping = app.add_subcommand("skip-undo", "Give up an undo that fails; the others are still done");
+    skipping->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
+    skipping->add_option("STEP", values->step, "The step whose undo is skipped, as baton show names it")->required();
+    skipping->add_option("--reason", values->reason, "Kept in the history, with your name")->required();
+    json_flag(skipping);
+    skipping->footer("Example:\n  baton skip-undo 0193a5c2 mailbox --reason \"deleted it in the admin page\"");
+    skipping->callback([&session, values] {
+        change_run(session, values->id, "skip-undo", json::object{{"step", values->step}, {"reason", values->reason}},
+                   values->as_json);
+    });
+
+    auto* finishing = app.add_subcommand("finish", "End a run by hand: nothing of it is done or undone any more");
+    finishing->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
+    finishing->add_option("--as", values->status, "completed, failed, cancelled or compensated")->required();
+    finishing->add_option("--reason", values->reason, "Kept in the history, with your name")->required();
+    json_flag(finishing);
+    finishing->footer("Example:\n  baton finish 0193a5c2 --as completed --reason \"did the last step by hand\"");
+    finishing->callback([&session, values] {
+        change_run(session, values->id, "finish", json::object{{"status", values->status}, {"reason", values->reason}},
+                   values->as_json);
     });
 
     auto* calling = app.add_subcommand("call", "Call one task of a worker, without a workflow");

@@ -11,6 +11,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 
+#include <fmt/format.h>
+
 #include <exception>
 
 namespace baton::orchestrator {
@@ -139,6 +141,24 @@ void OrchestratorService::call(std::string task, std::string with, Duration limi
             reply(std::move(answer).error());
     };
     parts_->messaging->call(std::move(call));
+}
+
+void OrchestratorService::ask_queues(Duration patience,
+                                     std::function<void(std::vector<std::string>)> reply) {
+    if (!parts_->messaging) return reply({});
+    const Clock& clock = parts_->clock;
+    parts_->messaging->ask_queues(
+        [patience, &clock, reply = std::move(reply)](const std::vector<messaging::QueueState>& queues) {
+            std::vector<std::string> troubles;
+            for (const messaging::QueueState& one : queues) {
+                if (!one.trouble.empty())
+                    troubles.push_back(fmt::format("there is no queue for {}: {}", one.task, one.trouble));
+                else if (one.deserted_since && clock.now() - *one.deserted_since >= patience)
+                    troubles.push_back(fmt::format("{} tasks {} wait and no worker takes them", one.waiting,
+                                                   one.task));
+            }
+            reply(std::move(troubles));
+        });
 }
 
 bool OrchestratorService::is_connected() const {

@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace baton::orchestrator {
 
@@ -47,6 +48,10 @@ public:
     // `limit`, or the broker is away. `reply` is called once, on a thread of the service.
     void call(std::string task, std::string with, Duration limit,
               std::function<void(Outcome<CallAnswer>)> reply);
+
+    // What keeps tasks from their workers, one sentence each: a queue that cannot be declared, or one where
+    // tasks have waited for longer than `patience` and nobody takes them. On a thread of the service.
+    void ask_queues(Duration patience, std::function<void(std::vector<std::string>)> reply);
 
     // Whether the connection to the broker is up and consuming.
     bool is_connected() const;

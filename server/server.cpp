@@ -8,6 +8,7 @@
 #include "base/random.hpp"
 #include "base/thread.hpp"
 #include "broker/broker_service.hpp"
+#include "broker/journal/journal.hpp"
 #include "broker/machine.hpp"
 #include "broker/net/certificates.hpp"
 #include "broker/net/passwords.hpp"
@@ -18,6 +19,7 @@
 #include "server/backup.hpp"
 #include "server/definitions_file.hpp"
 #include "server/descriptors.hpp"
+#include "server/health.hpp"
 #include "server/node_figures.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
@@ -65,6 +67,8 @@ constexpr std::chrono::seconds store_call_limit{40};
 constexpr std::chrono::seconds store_watch_interval{5};
 constexpr std::uint64_t audit_bytes_max = 64ULL << 20;
 constexpr unsigned audit_old_max = 7;
+// A worker that is started again is back by then.
+constexpr std::chrono::seconds deserted_patience{10};
 // With a connection attempt's five seconds behind it a stop stays below ten.
 constexpr std::chrono::milliseconds stop_grace{3'000};
 
@@ -278,6 +282,7 @@ private:
     std::optional<web::Login> known_login(const std::string& user, const std::string& password,
                                           bool remote_is_loopback) const;
     void write_endpoints() const;
+    void tell_health(std::function<void(std::vector<web::HealthPart>)> reply) const;
 
     GuessThrottle guesses; // on the web's thread
     Counter http_logins_succeeded;
@@ -458,6 +463,21 @@ void Server::Parts::start_backups() {
     });
 }
 
+void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)> reply) const {
+    HealthFigures figures;
+    figures.now = clock.now();
+    figures.is_connected = orchestrator->is_connected();
+    figures.disk_free_limit = broker::journal::JournalOptions{}.segment_bytes_max;
+    std::error_code error;
+    const auto space = std::filesystem::space(config.data, error);
+    figures.disk_free = error ? 0 : space.available;
+    orchestrator->ask_queues(deserted_patience, [this, figures, reply = std::move(reply)](
+                                                    std::vector<std::string> troubles) mutable {
+        figures.queue_troubles = std::move(troubles);
+        reply(health_parts(figures, orchestrator->engine().metrics()));
+    });
+}
+
 Outcome<void> Server::Parts::start_web() {
     web::ApiParts api;
     api.engine = &orchestrator->engine();
@@ -489,9 +509,7 @@ Outcome<void> Server::Parts::start_web() {
     api.backup = [this](std::string folder, std::function<void(Outcome<std::string>)> reply) {
         backup_wishes.put({std::move(folder), std::move(reply)});
     };
-    api.trouble = [this]() -> std::string {
-        return orchestrator->is_connected() ? "" : "the orchestrator is not connected to the broker";
-    };
+    api.health = [this](std::function<void(std::vector<web::HealthPart>)> reply) { tell_health(std::move(reply)); };
     web::HttpOptions options;
     options.host = config.http_listen.host;
     options.port = config.http_listen.port;

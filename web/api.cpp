@@ -132,19 +132,42 @@ private:
         return problem(refusal_status(missing), is_brokers ? "not_authorised" : "forbidden", refusal(missing));
     }
 
-    // Anybody may ask, so the reason names no address.
+    // Anybody may ask, so the reasons name no address.
     awaitable<Response> health() {
-        const std::string broker = parts_->trouble ? parts_->trouble() : std::string{};
+        std::vector<HealthPart> parts = co_await server_parts();
         const std::string store = co_await store_trouble();
+        if (!store.empty()) {
+            std::erase_if(parts, [](const HealthPart& one) { return one.name == "store"; });
+            parts.push_back({"store", HealthPart::State::failing, store});
+        }
         json::object body;
-        json::object parts;
-        parts["broker"] = broker.empty() ? "ok" : broker;
-        parts["store"] = store.empty() ? "ok" : store;
-        const bool is_good = broker.empty() && store.empty();
-        body["status"] = is_good ? "ok" : "failing";
-        if (!is_good) body["reason"] = broker + (broker.empty() || store.empty() ? "" : "; ") + store;
-        body["parts"] = std::move(parts);
-        co_return reply(is_good ? 200 : 503, body);
+        json::object listed;
+        json::array degraded;
+        json::array failing;
+        std::string reason;
+        for (const HealthPart& one : parts) {
+            const bool is_good = one.state == HealthPart::State::ok;
+            listed[one.name] = is_good ? "ok" : one.reason;
+            if (is_good) continue;
+            (one.state == HealthPart::State::failing ? failing : degraded).emplace_back(one.name);
+            reason += (reason.empty() ? "" : "; ") + one.reason;
+        }
+        const bool is_failing = !failing.empty();
+        body["status"] = is_failing ? "failing" : degraded.empty() ? "ok" : "degraded";
+        if (!reason.empty()) body["reason"] = reason;
+        if (!degraded.empty()) body["degraded"] = std::move(degraded);
+        if (!failing.empty()) body["failing"] = std::move(failing);
+        body["parts"] = std::move(listed);
+        co_return reply(is_failing ? 503 : 200, body);
+    }
+
+    awaitable<std::vector<HealthPart>> server_parts() {
+        if (!parts_->health) co_return std::vector<HealthPart>{{"store", {}, {}}};
+        auto parts = co_await await_reply<std::vector<HealthPart>>(
+            parts_limit, [this](auto callback) { parts_->health(callback); });
+        if (parts) co_return std::move(*parts);
+        co_return std::vector<HealthPart>{
+            {"broker", HealthPart::State::failing, "the orchestrator's connection to the broker does not answer"}};
     }
 
     // Empty: the store answers. Asked once for all who want to know within a moment.
@@ -164,6 +187,7 @@ private:
     }
 
     static constexpr std::chrono::milliseconds store_known_for{500};
+    static constexpr std::chrono::milliseconds parts_limit{400}; // all of it within two seconds
 
     std::shared_ptr<const ApiParts> parts_;
     std::chrono::steady_clock::time_point store_known_until_{};

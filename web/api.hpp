@@ -12,6 +12,9 @@
 //   GET  /api/runs/{run}
 //   GET  /api/runs/{run}/history ?after=SEQ &wait=SECONDS    waits until there is more
 //   POST /api/runs/{run}/cancel  {reason?}
+//   POST /api/runs/{run}/skip-undo {step, reason}
+//   POST /api/runs/{run}/finish {status, reason}
+//   GET  /api/incidents
 //   POST /api/runs/{run}/retry
 //   GET  /api/counts
 //   GET  /api/dead               ?state= &task= &run= &before= &limit=
@@ -33,6 +36,7 @@
 #include "web/store_reader.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -44,6 +48,18 @@ namespace baton::web {
 struct CallAnswer {
     bool completed = false;
     std::string body; // JSON: the result, or the problem
+};
+
+// One part of the server in /api/health.
+struct HealthPart {
+    enum class State : std::uint8_t {
+        ok,
+        degraded, // some runs do not go on
+        failing,  // no run can
+    };
+    std::string name;
+    State state = State::ok;
+    std::string reason; // for people who need not be logged in: no addresses
 };
 
 // What the API asks. All members must outlive the server; the functions may be called on the web's
@@ -68,8 +84,9 @@ struct ApiParts {
     std::vector<std::string> own_names{};
     // Whoever changed something or was refused, kept for ever; called on the web's thread.
     std::function<void(const Act&)> audit{};
-    // Empty: everything works; else what does not, for people.
-    std::function<std::string()> trouble;
+    // The parts of the server as they are now, the store's sessions apart. Calls back once, or never when
+    // one hangs.
+    std::function<void(std::function<void(std::vector<HealthPart>)> reply)> health{};
 };
 
 // What an HttpServer is made with.

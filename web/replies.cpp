@@ -5,6 +5,7 @@
 #include <boost/json/value.hpp>
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace baton::web {
 
@@ -33,10 +34,22 @@ std::size_t sequence_length(std::string_view text) {
     return is_overlong || is_outside ? 0 : length;
 }
 
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const std::size_t length = sequence_length(text);
+        if (length == 0) return false;
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
 } // namespace
 
+// Names of queues and rows of older versions may hold any bytes; what goes out is JSON all the same.
 Response reply(unsigned status, const json::value& body) {
-    return {.status = status, .body = write_json(body), .content_type = "application/json", .headers = {}};
+    std::string text = write_json(body);
+    if (!is_utf8(text)) text = as_utf8(text);
+    return {.status = status, .body = std::move(text), .content_type = "application/json", .headers = {}};
 }
 
 Response done(unsigned status) {

@@ -50,6 +50,21 @@ Response problem_of(const Failure& failure) {
 namespace {
 
 constexpr std::chrono::seconds follow_limit_max{60};
+
+// Anything else is not given to the store, which may refuse it instead of finding nothing.
+bool is_run_id(std::string_view text) {
+    if (text.size() != 36) return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+        const bool is_digit = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+        if (is_dash ? text[i] != '-' : !is_digit) return false;
+    }
+    return true;
+}
+
+// A reason stands in the run's row and in its history for ever.
+constexpr std::size_t reason_bytes_max = 4096;
+constexpr const char* too_long_a_reason = "'reason' may have 4096 bytes";
 constexpr std::chrono::milliseconds incident_limit{1'000};
 // Shorter ones mean many runs; the store looks for none.
 constexpr std::size_t id_prefix_min = 6;
@@ -72,6 +87,8 @@ public:
         add("GET", "/api/runs/{run}", Level::viewer, &RunApi::show_run);
         add("GET", "/api/runs/{run}/history", Level::viewer, &RunApi::follow_run);
         add("POST", "/api/runs/{run}/cancel", Level::operating, &RunApi::cancel_run);
+        add("POST", "/api/runs/{run}/skip-undo", Level::operating, &RunApi::skip_undo);
+        add("POST", "/api/runs/{run}/finish", Level::operating, &RunApi::finish_run);
         add("POST", "/api/runs/{run}/retry", Level::operating, &RunApi::retry_run);
         add("GET", "/api/incidents", Level::viewer, &RunApi::list_incidents);
         add("GET", "/api/counts", Level::viewer, &RunApi::count_runs);
@@ -88,7 +105,7 @@ private:
 
     // The full id for an id or its unambiguous beginning; the response says why there is none.
     awaitable<Outcome<std::string>> full_id(std::string given) {
-        if (given.size() == 36) co_return given;
+        if (is_run_id(given)) co_return given;
         auto found = co_await read([given](RunQueries& queries) { return queries.run_row(given); });
         if (!found) co_return found.error();
         if (!*found) co_return co_await which_run(given);
@@ -299,9 +316,50 @@ private:
         auto id = co_await full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         const auto reason = text_member(*body, "reason");
+        if (reason.size() > reason_bytes_max) co_return problem(400, "bad_request", too_long_a_reason);
         const auto actor = as_utf8(request.login.user);
         co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
             request_limit, [this, &id, reason, actor](auto callback) { parts_->engine->cancel(*id, reason, callback, actor); }));
+    }
+
+    // Nothing: it holds a reason, and only what it may.
+    static std::optional<Response> refuses(const json::object& body, std::initializer_list<std::string_view> texts) {
+        if (const auto known = check_members(body, texts); !known) return problem(400, "bad_request", known.error().detail);
+        const auto reason = text_member(body, "reason");
+        if (reason.empty()) return problem(400, "bad_request", "'reason' must say why; the history keeps it");
+        if (reason.size() > reason_bytes_max) return problem(400, "bad_request", too_long_a_reason);
+        return std::nullopt;
+    }
+
+    awaitable<Response> skip_undo(Request request, Parameters parameters) {
+        auto body = body_of(request);
+        if (!body) co_return problem(400, "bad_request", body.error().detail);
+        if (auto refusal = refuses(*body, {"step", "reason"})) co_return std::move(*refusal);
+        const auto step = text_member(*body, "step");
+        if (step.empty()) co_return problem(400, "bad_request", "'step' must name the step whose undo is skipped");
+        auto id = co_await full_id(parameters.at("run"));
+        if (!id) co_return problem_of(id.error());
+        const auto reason = text_member(*body, "reason");
+        const auto actor = as_utf8(request.login.user);
+        co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
+            request_limit,
+            [&](auto callback) { parts_->engine->skip_undo(*id, step, reason, callback, actor); }));
+    }
+
+    awaitable<Response> finish_run(Request request, Parameters parameters) {
+        auto body = body_of(request);
+        if (!body) co_return problem(400, "bad_request", body.error().detail);
+        if (auto refusal = refuses(*body, {"status", "reason"})) co_return std::move(*refusal);
+        const auto status = orchestrator::core::run_status_from(text_member(*body, "status"));
+        if (!status)
+            co_return problem(400, "bad_request", "'status' must be completed, failed, cancelled or compensated");
+        auto id = co_await full_id(parameters.at("run"));
+        if (!id) co_return problem_of(id.error());
+        const auto reason = text_member(*body, "reason");
+        const auto actor = as_utf8(request.login.user);
+        co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
+            request_limit,
+            [&](auto callback) { parts_->engine->finish(*id, *status, reason, callback, actor); }));
     }
 
     awaitable<Response> retry_run(Request request, Parameters parameters) {

@@ -95,6 +95,9 @@ public:
             step["status"] = "dead";
             copy(fact, "error", step);
             copy(fact, "reason", step);
+        } else if (word == "undo_skipped") {
+            step["status"] = "skipped";
+            if (const auto* reason = fact.if_contains("text")) step["reason"] = *reason;
         } else if (word == "step_revived") {
             step["status"] = "waiting";
         } else if (word == "step_skipped" || word == "step_blocked" || word == "step_cancelled" || word == "step_sent") {

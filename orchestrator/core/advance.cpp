@@ -331,7 +331,8 @@ void Advancing::hurry() {
     };
     for (StepIndex i = 0; i < run_.steps.size(); ++i) {
         const bool may_start = run_.status == RunStatus::running; // a broken `with` ends it in between
-        if (may_start && state(i).status == StepStatus::backing_off) send_now(i, false);
+        const bool has_room = given_ <= limits_.text_bytes / 2; // else its pause goes on
+        if (may_start && has_room && state(i).status == StepStatus::backing_off) send_now(i, false);
         if (state(i).undo == UndoStatus::backing_off) send_now(i, true);
     }
     if (!is_noted) {
@@ -402,6 +403,73 @@ std::optional<Time> note_start_at(const TaskCall& call, const Attempts& attempts
     if (!call.timeouts.start_to_close || !attempts.started_at || attempts.start_is_noted)
         return std::nullopt;
     return *attempts.started_at + note_start_after;
+}
+
+namespace {
+
+// Why an undo cannot be skipped; empty: it can.
+std::string_view not_to_be_skipped(UndoStatus undo) {
+    switch (undo) {
+    case UndoStatus::dispatched:
+    case UndoStatus::backing_off:
+    case UndoStatus::dead:
+        return {};
+    case UndoStatus::none:
+        return "has not begun";
+    case UndoStatus::done:
+        return "is done already";
+    case UndoStatus::skipped:
+        return "is skipped already";
+    }
+    return {};
+}
+
+} // namespace
+
+void Advancing::on(const UndoSkipped& event) {
+    const auto found = workflow_.by_path.find(event.step);
+    if (found == workflow_.by_path.end()) {
+        made_.refusal = fmt::format("the workflow has no step '{}'", event.step);
+        return;
+    }
+    const StepIndex index = found->second;
+    if (const auto why = not_to_be_skipped(state(index).undo); !why.empty()) {
+        made_.refusal = fmt::format("the undo of step '{}' {}", event.step, why);
+        return;
+    }
+    note(FactKind::undo_skipped, index, true).text = event.reason;
+    give_undo_up(index);
+    // Nothing may be left that failed; then the run has another end.
+    if (is_closed(run_.status)) reopen_undo();
+    go_on();
+}
+
+void Advancing::on(const RunFinished& event) {
+    const bool may_be_open =
+        !is_closed(run_.status) || run_.status == RunStatus::failed || run_.status == RunStatus::timed_out;
+    if (!may_be_open || !is_closed(event.status) || event.status == RunStatus::timed_out) {
+        made_.refusal =
+            may_be_open ? fmt::format("a run cannot be finished as {}", word_of(event.status))
+                        : fmt::format("the run is {} already", word_of(run_.status));
+        return;
+    }
+    note(FactKind::run_finished).text = event.reason;
+    cancel_open_steps();
+    for (StepIndex i = 0; i < run_.steps.size(); ++i) {
+        if (state(i).status == StepStatus::dead) made_.dropped.push_back(step(i).path);
+        if (not_to_be_skipped(state(i).undo).empty()) give_undo_up(i);
+    }
+    if (!run_.cause.is_null()) run_.error = std::exchange(run_.cause, {});
+    if (run_.error.is_null()) {
+        Problem problem;
+        problem.type = finished_type;
+        problem.title = "finished by hand";
+        problem.detail = event.reason;
+        run_.error = to_document(problem);
+    }
+    run_.ending = event.status == RunStatus::failed ? Ending::failure : Ending::none;
+    run_.by_hand = true;
+    close_run(event.status);
 }
 
 std::optional<Silence> silence_of(const TaskCall& call, const Attempts& attempts) {

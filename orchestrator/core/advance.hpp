@@ -33,6 +33,8 @@ struct Transition {
     std::vector<DeadTask> dead;
     // Steps (with ":undo" for undos) whose dead letters are settled because they are tried again.
     std::vector<std::string> revived;
+    // Likewise, because nobody will try them again.
+    std::vector<std::string> dropped;
     // Set when the event was refused and nothing changed: a sentence for whoever asked, for example
     // "the run is completed".
     std::string refusal;

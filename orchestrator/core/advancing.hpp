@@ -28,6 +28,8 @@ public:
     void on(const CancelRequested& event);
     void on(const RunRetried& event);
     void on(const TaskRevived& event);
+    void on(const UndoSkipped& event);
+    void on(const RunFinished& event);
 
     Transition take() { return std::move(made_); }
 
@@ -86,6 +88,7 @@ private:
     void take_late_effect(StepIndex index, const TaskCompleted& event);
     void reopen();
     void revive(StepIndex index, bool undo);
+    void give_undo_up(StepIndex index);
 
     // size.cpp
     bool fits(const Document& more, std::size_t copies = 1);

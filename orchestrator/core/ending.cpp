@@ -211,7 +211,7 @@ void Advancing::end_compensation() {
 
 // Whether the run was undone when it ended, so that what takes effect afterwards is undone too.
 bool Advancing::was_undone() const {
-    if (!is_closed(run_.status)) return false;
+    if (!is_closed(run_.status) || run_.by_hand) return false;
     return run_.status == RunStatus::compensated || run_.ending == Ending::cancel ||
            (run_.status == RunStatus::failed && workflow_.on_failure == OnFailure::compensate);
 }
@@ -230,6 +230,7 @@ void Advancing::reopen_undo() {
 // where it can start, with a new series of attempts.
 void Advancing::reopen() {
     run_.closed_at.reset();
+    run_.by_hand = false;
     bool undo_died = false;
     for (StepIndex i = 0; i < run_.steps.size(); ++i)
         if (state(i).undo == UndoStatus::dead) {
@@ -255,6 +256,18 @@ void Advancing::reopen() {
         }
     }
     note(FactKind::run_status).status = run_.status;
+}
+
+// Nobody waits for it any more.
+void Advancing::give_undo_up(StepIndex index) {
+    StepState& one = state(index);
+    if (one.undo == UndoStatus::dispatched) {
+        Fact& fact = note(FactKind::task_cancelled, index, true);
+        fact.attempt = one.undo_attempts.number;
+        fact.task = route_of(call_of(index, true));
+    }
+    if (one.undo == UndoStatus::dead) made_.dropped.push_back(step(index).path + ":undo");
+    one.undo = UndoStatus::skipped;
 }
 
 void Advancing::revive(StepIndex index, bool undo) {

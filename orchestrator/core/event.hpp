@@ -4,6 +4,7 @@
 
 #include "base/clock.hpp"
 #include "orchestrator/core/document.hpp"
+#include "orchestrator/core/status.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -32,6 +33,7 @@ inline constexpr std::string_view expired_type = "baton.expired";
 inline constexpr std::string_view unrouted_type = "baton.unrouted";
 inline constexpr std::string_view cancelled_type = "baton.cancelled";
 inline constexpr std::string_view too_large_type = "baton.run_too_large";
+inline constexpr std::string_view finished_type = "baton.finished_by_hand";
 
 // One attempt of one task of the run. `undo` is the compensation of the step.
 struct AttemptRef {
@@ -90,6 +92,16 @@ struct RunRetried {
     // the target is back.
     bool now = false;
 };
+// An operator has undone the step by hand, or decided that it stays: its undo is not tried any more.
+struct UndoSkipped {
+    std::string step;
+    std::string reason;
+};
+// An operator ends the run: nothing of it is done or undone any more.
+struct RunFinished {
+    RunStatus status = RunStatus::failed;
+    std::string reason;
+};
 // An operator redrives the dead letter of one step (or of its undo).
 struct TaskRevived {
     std::string step;
@@ -98,6 +110,6 @@ struct TaskRevived {
 
 using Event = std::variant<RunStarted, TaskCompleted, TaskFailed, TaskLost, TaskStarted,
                            TaskHeartbeat, TaskDeferred, QueueLost, AlarmRang, CancelRequested, RunRetried,
-                           TaskRevived>;
+                           TaskRevived, UndoSkipped, RunFinished>;
 
 } // namespace baton::orchestrator::core

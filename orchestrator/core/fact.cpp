@@ -13,13 +13,14 @@
 namespace baton::orchestrator::core {
 namespace {
 
-constexpr std::array<std::string_view, 20> fact_words = {
+constexpr std::array<std::string_view, 22> fact_words = {
     "run_started",  "run_status",    "task_dispatched", "task_started",     "task_completed",
     "task_failed",  "task_deferred", "task_cancelled",  "late_result",      "step_started",
     "step_done",    "step_sent",     "step_skipped",    "step_blocked",     "step_cancelled",
     "error_caught", "step_dead",     "step_revived",    "cancel_requested", "retry_requested",
+    "undo_skipped", "run_finished",
 };
-static_assert(static_cast<std::size_t>(FactKind::retry_requested) + 1 == fact_words.size());
+static_assert(static_cast<std::size_t>(FactKind::run_finished) + 1 == fact_words.size());
 
 // Writes the members of one object by hand: a transition is written for every event of every run.
 class Members {
@@ -122,6 +123,8 @@ void append(std::string& out, const Fact& fact) {
     case FactKind::step_revived:
     case FactKind::cancel_requested:
     case FactKind::retry_requested:
+    case FactKind::undo_skipped:
+    case FactKind::run_finished:
         break;
     }
     members.text("task", fact.task);
@@ -302,6 +305,8 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact) {
     case FactKind::step_revived:
     case FactKind::cancel_requested:
     case FactKind::retry_requested:
+    case FactKind::undo_skipped:
+    case FactKind::run_finished:
         return std::nullopt;
     }
     return std::nullopt;

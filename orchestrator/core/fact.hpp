@@ -24,6 +24,8 @@
 //   error_caught     step, error                      by `catch` or on_timeout
 //   step_dead        step, undo?, attempt?, task?, error, reason
 //   step_revived     step, undo?                      by an operator
+//   undo_skipped     step, undo, text                 by an operator, who says why
+//   run_finished     text                             likewise; run_status follows
 //   cancel_requested text
 //   retry_requested
 //
@@ -65,6 +67,8 @@ enum class FactKind : std::uint8_t {
     step_revived,
     cancel_requested,
     retry_requested,
+    undo_skipped,
+    run_finished,
 };
 
 struct Fact {

@@ -41,7 +41,8 @@ enum class StepStatus : std::uint8_t {
 };
 
 // An undo: none → dispatched ⇄ backing_off, → done or dead; dead → dispatched by an operator;
-// none → skipped where its own `when` says that there is nothing to undo.
+// none → skipped where its own `when` says that there is nothing to undo, and any but done → skipped by
+// an operator.
 enum class UndoStatus : std::uint8_t { none, dispatched, backing_off, done, dead, skipped };
 
 std::string_view word_of(StepStatus status);
@@ -101,6 +102,7 @@ struct Run {
     Document error; // problem, with "step" where it came from; null: none
     Document cause; // the first error, while `error` says that an undo failed
     Ending ending = Ending::none;
+    bool by_hand = false; // an operator ended it: what takes effect late stays
     std::uint32_t closed_steps = 0; // source of closed_order
     std::vector<StepState> steps;   // parallel to Workflow::steps
 };

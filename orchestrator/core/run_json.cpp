@@ -1,5 +1,5 @@
 // The stored form of a run, format 1:
-//   {"f":1,"closed_steps":2,"ending":1?,"deadline":µs?,"error":{..}?,"cause":{..}?,
+//   {"f":1,"closed_steps":2,"ending":1?,"hand":true?,"deadline":µs?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started]?,
 //             "sent":true?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "u":undo?,"ua":[..]?,"ue":error?},..}}
@@ -135,6 +135,7 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
                    run.closed_steps);
     if (run.ending != Ending::none)
         fmt::format_to(std::back_inserter(out), ",\"ending\":{}", static_cast<int>(run.ending));
+    if (run.by_hand) out += ",\"hand\":true";
     if (run.deadline)
         fmt::format_to(std::back_inserter(out), ",\"deadline\":{}", micros_of(*run.deadline));
     append_json_member(out, "error", run.error);
@@ -165,6 +166,7 @@ Outcome<void> read_state_json(std::string_view json, const Workflow& workflow, R
     const auto ending = integer(object.if_contains("ending"));
     if (ending < 0 || ending > static_cast<int>(Ending::cancel)) return does_not_fit("ending");
     run.ending = static_cast<Ending>(ending);
+    run.by_hand = object.contains("hand");
     run.closed_steps = small(object.if_contains("closed_steps"));
     run.deadline.reset();
     if (const auto* deadline = object.if_contains("deadline"))

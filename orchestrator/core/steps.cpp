@@ -189,7 +189,8 @@ void Advancing::dispatch(StepIndex index, bool undo, Sending sending) {
         key = expression::to_plain_text(*own);
     }
     // Undos go one by one, and must go.
-    if (!undo && (given_ += with.text().size()) > limits_.text_bytes)
+    given_ += with.text().size();
+    if (!undo && sending == Sending::anew && given_ > limits_.text_bytes)
         return give_up(index, too_much_given(), "not_retryable", {});
 
     Attempts& attempts = attempts_of(index, undo);

@@ -119,6 +119,25 @@ void Messaging::answer_awaited() {
     std::erase_if(awaited_, is_answered);
 }
 
+void Messaging::take(QueuesAsked& reply) {
+    std::vector<QueueState> all;
+    for (const auto& [route, state] : queues_) {
+        all.push_back(state);
+        all.back().task = route;
+    }
+    reply(std::move(all));
+}
+
+void Messaging::note_queue(const std::string& route, std::uint64_t waiting, std::uint64_t consumers) {
+    QueueState& state = queues_[route];
+    state.waiting = waiting;
+    state.consumers = consumers;
+    if (waiting == 0 || consumers > 0)
+        state.deserted_since.reset();
+    else if (!state.deserted_since)
+        state.deserted_since = clock_.now();
+}
+
 void Messaging::take(Again& again) {
     auto publication = publication_from(again.letter.message);
     if (!publication)
@@ -201,8 +220,10 @@ net::Awaitable<bool> Messaging::declare_new() {
                              {{"task", route}, {"reason", done.error().detail}});
                 if (!connection_ || !connection_->is_open()) co_return false;
                 undeclarable_.insert(route);
+                queues_[route].trouble = done.error().detail;
             } else {
                 undeclarable_.erase(route);
+                queues_[route].trouble.clear();
             }
             declared_.insert(route); // also after a failure: its tasks show up as unrouted
         }
@@ -244,7 +265,10 @@ Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::st
         question.queue = contract::task_queue(route);
         question.passive = true;
         const auto answer = co_await channel->call(std::move(question));
-        if (answer) continue;
+        if (answer) {
+            note_queue(route, answer->message_count, answer->consumer_count);
+            continue;
+        }
         if (losses_ != losses) co_return answer.error();
         if (answer.error().code == amqp::ReplyCode::not_found)
             missing.insert(route);
@@ -310,7 +334,7 @@ net::Awaitable<void> Messaging::ask(Call call) {
         co_return;
     }
     const contract::TaskReport report =
-        contract::decode_report(answer->properties, answer->body.text());
+        contract::decode_report(answer->properties, readable(answer->body.text()));
     if (const auto* completed = std::get_if<contract::Completed>(&report.report))
         call.reply(std::pair{true, completed->result});
     else if (const auto* failed = std::get_if<contract::Failed>(&report.report))

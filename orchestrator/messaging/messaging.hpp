@@ -20,7 +20,9 @@
 #include "orchestrator/runtime/engine.hpp"
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
@@ -51,6 +53,16 @@ struct Again {
     std::function<void(Outcome<void>)> settled;
 };
 
+// What a task's queue was like when it was looked at last.
+struct QueueState {
+    std::string task;
+    std::uint64_t waiting = 0;
+    std::uint64_t consumers = 0;
+    // Since when tasks wait and nobody takes them; nothing: somebody does, or none waits.
+    std::optional<Time> deserted_since;
+    std::string trouble; // why there is no such queue; empty: there is
+};
+
 class Messaging {
 public:
     Messaging(net::asio::any_io_executor executor, MessagingOptions options, const Clock& clock,
@@ -67,6 +79,8 @@ public:
     void republish(Again again) { inbox_.put({std::move(again)}); }
     void call(Call call) { inbox_.put({std::move(call)}); }
     bool is_connected() const { return connected_.value() != 0; }
+    // The queues of tasks, as they were when they were looked at last. `reply` is called on the executor.
+    void ask_queues(std::function<void(std::vector<QueueState>)> reply) { inbox_.put({std::move(reply)}); }
 
     // Until stop_*; to be spawned once.
     net::Awaitable<void> run();
@@ -83,7 +97,8 @@ private:
         std::vector<std::string> routes;
         std::function<void(bool)> done;
     };
-    using Incoming = std::variant<std::string, runtime::Told, Routes, Awaited, Again, Call>;
+    using QueuesAsked = std::function<void(std::vector<QueueState>)>;
+    using Incoming = std::variant<QueuesAsked, std::string, runtime::Told, Routes, Awaited, Again, Call>;
 
     void take_incoming();
     void take(std::string& secret);
@@ -91,6 +106,8 @@ private:
     void take(Routes& routes);
     void take(Awaited& awaited);
     void answer_awaited();
+    void take(QueuesAsked& reply);
+    void note_queue(const std::string& route, std::uint64_t waiting, std::uint64_t consumers);
     void take(Again& again);
     void take(Call& call);
 
@@ -119,6 +136,7 @@ private:
     bool has_secret_ = false;
     net::Broadcast secret_known_;
     std::set<std::string> routes_;               // that need a queue
+    std::map<std::string, QueueState> queues_;   // by route
     std::set<std::string> declared_;             // on this connection
     std::set<std::string> undeclarable_;         // of these: the broker refused
     std::vector<Awaited> awaited_;

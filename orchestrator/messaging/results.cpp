@@ -23,7 +23,7 @@ core::Problem problem_of(const contract::Problem& from) {
     core::Problem problem;
     problem.type = from.type;
     problem.title = from.title;
-    problem.detail = from.detail;
+    problem.detail = readable(from.detail); // quotes properties, which may be any bytes
     problem.status = from.status;
     if (!from.data.empty())
         if (auto data = core::Document::parse(from.data)) problem.data = std::move(*data);

@@ -115,6 +115,18 @@ void Engine::retry(std::string run_id, bool now, Reply<RunChanged> reply, std::s
     body_->mailbox.put({RetryItem{std::move(run_id), now, std::move(reply), std::move(actor)}});
 }
 
+void Engine::skip_undo(std::string run_id, std::string step, std::string reason, Reply<RunChanged> reply,
+                       std::string actor) {
+    body_->mailbox.put(
+        {SkipItem{std::move(run_id), std::move(step), std::move(reason), std::move(reply), std::move(actor)}});
+}
+
+void Engine::finish(std::string run_id, RunStatus status, std::string reason, Reply<RunChanged> reply,
+                    std::string actor) {
+    body_->mailbox.put(
+        {FinishItem{std::move(run_id), status, std::move(reason), std::move(reply), std::move(actor)}});
+}
+
 void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor) {
     body_->mailbox.put({RedriveItem{dead_letter_id, std::move(reply), {}, false, std::move(actor)}});
 }

@@ -194,6 +194,11 @@ struct EngineMetrics {
     Gauge cached_runs;
     Gauge run_memory;          // bytes of the runs in memory
     Gauge unconfirmed_memory;  // bytes of messages the broker has not confirmed
+    // For /api/health, in milliseconds since 1970; 0: never, or not any more.
+    Gauge store_failing_since;
+    Gauge unconfirmed_since;   // the oldest message that the broker has not confirmed
+    Gauge fenced_at;           // the last time another process had taken a partition
+    Gauge is_full;             // 1: nothing new is begun until the broker takes messages
     Gauge unreadable_runs;     // open ones that were asked for and cannot be read
     Gauge waiting_items;
     Gauge unpublished;         // transitions whose effects are not confirmed yet
@@ -233,6 +238,12 @@ public:
     void cancel(std::string run_id, std::string reason, Reply<RunChanged> reply, std::string actor = {});
     // `now`: in a run that goes on, attempts that wait for their time are made at once.
     void retry(std::string run_id, bool now, Reply<RunChanged> reply, std::string actor = {});
+    // The undo of a step is not tried any more; the others, and the run's end, are as if it were done.
+    void skip_undo(std::string run_id, std::string step, std::string reason, Reply<RunChanged> reply,
+                   std::string actor = {});
+    // Ends a run as it is, also one that cannot be read.
+    void finish(std::string run_id, RunStatus status, std::string reason, Reply<RunChanged> reply,
+                std::string actor = {});
     // Both refuse a dead letter that is not there or not open any more.
     void redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor = {});
     void drop(std::uint64_t dead_letter_id, Reply<void> reply);

@@ -39,6 +39,20 @@ struct RetryItem {
     Reply<RunChanged> reply;
     std::string actor{};
 };
+struct SkipItem {
+    std::string run_id;
+    std::string step;
+    std::string reason;
+    Reply<RunChanged> reply;
+    std::string actor{};
+};
+struct FinishItem {
+    std::string run_id;
+    RunStatus status = RunStatus::failed;
+    std::string reason;
+    Reply<RunChanged> reply;
+    std::string actor{};
+};
 struct RedriveItem {
     std::uint64_t id = 0;
     Reply<void> reply;
@@ -88,9 +102,9 @@ struct QueueLostItem {
 };
 
 using ItemBody =
-    std::variant<ReportItem, StartItem, CancelItem, RetryItem, RedriveItem, DropItem, DeployItem,
-                 UndeployItem, WatchItem, ForgetItem, IncidentsItem, ConfirmItem, QueueLostItem,
-                 PlainDeadLetter>;
+    std::variant<ReportItem, StartItem, CancelItem, RetryItem, SkipItem, FinishItem, RedriveItem,
+                 DropItem, DeployItem, UndeployItem, WatchItem, ForgetItem, IncidentsItem, ConfirmItem,
+                 QueueLostItem, PlainDeadLetter>;
 
 struct Item {
     ItemBody body;
@@ -167,6 +181,7 @@ struct Engine::Body {
     void leave_alone(const std::string& run_id, std::string reason);
     bool is_full() const { return outbox.bytes() >= options.memory_max; }
     void measure_memory();
+    void note_trouble();
     void build(Work& work);
     RunChange change_of(CachedRun& cached, Work& work);
     void ring_in_time(const CachedRun& cached);
@@ -197,6 +212,8 @@ struct Engine::Body {
                    const std::shared_ptr<const core::Workflow>& workflow);
     void decide(Work& work, Item& item, CancelItem& cancel);
     void decide(Work& work, Item& item, RetryItem& retry);
+    void decide(Work& work, Item& item, SkipItem& skip);
+    void decide(Work& work, Item& item, FinishItem& finish);
     void decide(Work& work, Item& item, RedriveItem& redrive);
     void decide(Work& work, Item& item, DropItem& drop);
     void decide(Work& work, Item& item, DeployItem& deploy);
@@ -251,7 +268,7 @@ struct Engine::Body {
     // Runs that were asked for and cannot be decided here.
     std::map<std::string, LeftAlone, std::less<>> left_alone;
     bool force(Work& work, Item& item, const std::string& run_id, RunStatus status,
-               std::vector<core::Fact> facts, const std::string& why);
+               core::Fact asked);
     Outbox outbox;
     RunCache cache;
     Deadlines<std::string> alarms;

@@ -66,6 +66,7 @@ core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core
     append(cached.facts, made.facts);
     append(cached.dead, made.dead);
     append(cached.revived, made.revived);
+    append(cached.dropped, made.dropped);
     return made;
 }
 
@@ -214,10 +215,22 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     advance(work, cached, core::RunStarted{checked.input}, start.request.actor);
 }
 
+namespace {
+
+core::Fact asked(core::FactKind kind, const std::string& reason, const std::string& actor) {
+    core::Fact fact;
+    fact.kind = kind;
+    fact.text = reason;
+    fact.actor = actor;
+    return fact;
+}
+
+} // namespace
+
 // A run that cannot be read is closed without being read: its row says what it is from then on, and its
 // history why. What its steps did stays as it is.
 bool Engine::Body::force(Work& work, Item& item, const std::string& run_id, RunStatus status,
-                         std::vector<core::Fact> facts, const std::string& why) {
+                         core::Fact asked) {
     const auto found = left_alone.find(run_id);
     if (found == left_alone.end() || found->second.is_foreign || !found->second.row) return false;
     const StoredRun& row = *found->second.row;
@@ -225,7 +238,8 @@ bool Engine::Body::force(Work& work, Item& item, const std::string& run_id, RunS
     core::Problem problem;
     problem.type = unreadable_type;
     problem.title = "closed by hand, unread";
-    problem.detail = why + (why.empty() ? "" : "; ") + found->second.reason;
+    problem.detail = asked.text + (asked.text.empty() ? "" : "; ") + found->second.reason;
+    std::vector<core::Fact> facts{std::move(asked)};
     core::Fact& closed = facts.emplace_back();
     closed.kind = core::FactKind::run_status;
     closed.status = status;
@@ -249,18 +263,27 @@ bool Engine::Body::force(Work& work, Item& item, const std::string& run_id, RunS
 }
 
 void Engine::Body::decide(Work& work, Item& item, CancelItem& cancel) {
-    if (!cache.find(cancel.run_id)) {
-        core::Fact asked;
-        asked.kind = core::FactKind::cancel_requested;
-        asked.text = cancel.reason;
-        asked.actor = cancel.actor;
-        if (force(work, item, cancel.run_id, RunStatus::cancelled, {asked}, cancel.reason)) return;
-    }
+    if (!cache.find(cancel.run_id) &&
+        force(work, item, cancel.run_id, RunStatus::cancelled,
+              asked(core::FactKind::cancel_requested, cancel.reason, cancel.actor)))
+        return;
     ask(work, item, cancel.run_id, core::CancelRequested{cancel.reason}, cancel.actor);
 }
 
 void Engine::Body::decide(Work& work, Item& item, RetryItem& retry) {
     ask(work, item, retry.run_id, core::RunRetried{retry.now}, retry.actor);
+}
+
+void Engine::Body::decide(Work& work, Item& item, SkipItem& skip) {
+    ask(work, item, skip.run_id, core::UndoSkipped{skip.step, skip.reason}, skip.actor);
+}
+
+void Engine::Body::decide(Work& work, Item& item, FinishItem& finish) {
+    if (!cache.find(finish.run_id) &&
+        force(work, item, finish.run_id, finish.status,
+              asked(core::FactKind::run_finished, finish.reason, finish.actor)))
+        return;
+    ask(work, item, finish.run_id, core::RunFinished{finish.status, finish.reason}, finish.actor);
 }
 
 namespace {

@@ -38,7 +38,7 @@ bool is_current(const CachedRun& cached, const core::DispatchTask& command) {
 bool Engine::Body::recover(Time now) {
     if (now < not_before) return false;
     if (const auto taken = take_over(now); !taken) {
-        metrics.commit_failures.add();
+        note_trouble();
         pause = std::clamp(pause * 2, options.retry_pause_min, options.retry_pause_max);
         not_before = now + pause;
         log::warning("engine", "the store cannot be reached, will try again",
@@ -254,7 +254,7 @@ void Engine::Body::republish(Partition part, const HistoryRow& row, Told& told) 
             ++commands;
         }
     }
-    outbox.add(part, row.pseq, commands, bytes);
+    outbox.add(part, row.pseq, commands, bytes, clock.now());
 }
 
 Outcome<Deployed> Engine::Body::deploy(const DeployItem& item, Time now) {

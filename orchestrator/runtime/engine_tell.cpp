@@ -72,6 +72,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
         cached->facts.clear();
         cached->dead.clear();
         cached->revived.clear();
+        cached->dropped.clear();
         cached->is_touched = false;
         cached->rang = false;
         cache.weigh(*cached);
@@ -139,7 +140,7 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
                         core::command_of({row.run_id, row.workflow, row.workflow_version}, fact))
                     add(std::move(*command));
         }
-        outbox.add(change.part, change.pseq, commands, bytes);
+        outbox.add(change.part, change.pseq, commands, bytes, work.now);
     }
     return told;
 }
@@ -185,6 +186,8 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                    },
                    [&](CancelItem& one) { answer(one.reply, one.run_id); },
                    [&](RetryItem& one) { answer(one.reply, one.run_id); },
+                   [&](SkipItem& one) { answer(one.reply, one.run_id); },
+                   [&](FinishItem& one) { answer(one.reply, one.run_id); },
                    [&](RedriveItem& one) {
                        const bool waits = one.letter && one.letter->run_id.empty() && !one.is_published;
                        if (!waits || item.refusal) answer_done(one.reply);

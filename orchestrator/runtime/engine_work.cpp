@@ -58,6 +58,8 @@ std::string_view run_of(const Item& item) {
             },
             [](const CancelItem& one) { return std::string_view{one.run_id}; },
             [](const RetryItem& one) { return std::string_view{one.run_id}; },
+            [](const SkipItem& one) { return std::string_view{one.run_id}; },
+            [](const FinishItem& one) { return std::string_view{one.run_id}; },
             [](const WatchItem& one) { return std::string_view{one.run_id}; },
             [](const RedriveItem& one) {
                 return one.letter ? std::string_view{one.letter->run_id} : std::string_view{};
@@ -137,7 +139,11 @@ bool Engine::Body::work() {
         work.items.push_back(std::move(pending.front()));
         pending.pop_front();
     }
-    if (work.items.empty() && work.rung.empty()) return flush_cursor(now);
+    if (work.items.empty() && work.rung.empty()) {
+        metrics.store_failing_since.set(0); // it was taken over, and nothing waits for it
+        measure_memory();
+        return flush_cursor(now);
+    }
 
     if (!prepare(work) || !load(work)) return true;
     decide(work);
@@ -148,10 +154,18 @@ bool Engine::Body::work() {
     return true;
 }
 
+void Engine::Body::note_trouble() {
+    metrics.commit_failures.add();
+    if (metrics.store_failing_since.value() == 0) metrics.store_failing_since.set(millis_of(clock.now()));
+}
+
 void Engine::Body::measure_memory() {
     metrics.cached_runs.set(static_cast<std::int64_t>(cache.size()));
     metrics.unpublished.set(static_cast<std::int64_t>(outbox.outstanding()));
     metrics.run_memory.set(static_cast<std::int64_t>(cache.memory()));
+    const auto oldest = outbox.oldest();
+    metrics.unconfirmed_since.set(oldest ? millis_of(*oldest) : 0);
+    metrics.is_full.set(is_full() ? 1 : 0);
     metrics.unconfirmed_memory.set(static_cast<std::int64_t>(outbox.bytes()));
     metrics.unreadable_runs.set(std::count_if(left_alone.begin(), left_alone.end(), [](const auto& one) {
         return !one.second.is_foreign && (!one.second.row || !core::is_closed(one.second.row->status));
@@ -391,6 +405,7 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
         if (!dead.message.is_null()) letter.message = dead.message.text();
     }
     change.redriven_steps = std::move(cached.revived);
+    change.dropped_steps = std::move(cached.dropped);
     return change;
 }
 
@@ -407,12 +422,14 @@ bool Engine::Body::commit(Work& work) {
             return false;
         }
         committed = std::move(*result);
+        metrics.store_failing_since.set(0);
         last_commit = work.now;
         metrics.batches.add();
     }
     if (!committed.fenced.empty()) {
         log::warning("engine", "another node has taken over a partition",
                      {{"partition", committed.fenced.front()}});
+        metrics.fenced_at.set(millis_of(work.now));
         is_ready = false;
         not_before = work.now + fenced_pause;
         put_back(work);
@@ -440,7 +457,7 @@ void Engine::Body::put_back(Work& work) {
 // Nobody knows what the store has written. Forget what is in memory, become the owner again, decide
 // the same items again: what was committed after all shows up as ignored.
 void Engine::Body::failed(Work& work, const Failure& failure, std::string_view doing) {
-    metrics.commit_failures.add();
+    note_trouble();
     log::warning("engine", "the store failed", {{"doing", doing}, {"reason", failure.detail}});
     // A store that refuses today (a table renamed, a damaged page) may take the same tomorrow, and what
     // was reported must be there then. Only what can never be stored is given up.
@@ -523,6 +540,7 @@ bool Engine::Body::flush_cursor(Time now) {
     }
     last_commit = now;
     if (!result->fenced.empty()) {
+        metrics.fenced_at.set(millis_of(now));
         is_ready = false;
         not_before = now + fenced_pause;
         cache.clear();

@@ -5,13 +5,15 @@
 
 namespace baton::orchestrator::runtime {
 
-void Outbox::add(Partition part, std::uint64_t pseq, std::uint32_t commands, std::size_t bytes) {
+void Outbox::add(Partition part, std::uint64_t pseq, std::uint32_t commands, std::size_t bytes,
+                 Time at) {
     Part& one = parts_[part];
     one.last = std::max(one.last, pseq);
     if (commands == 0) return;
     Open& open = one.open[pseq];
     open.commands += commands;
     open.bytes += bytes;
+    open.at = at;
     bytes_ += bytes;
 }
 
@@ -41,6 +43,14 @@ void Outbox::reset(Partition part, std::uint64_t published) {
 void Outbox::drop_bytes(const Part& part) {
     for (const auto& [pseq, open] : part.open)
         bytes_ -= open.bytes;
+}
+
+std::optional<Time> Outbox::oldest() const {
+    std::optional<Time> oldest;
+    for (const auto& [part, one] : parts_)
+        if (!one.open.empty() && (!oldest || one.open.begin()->second.at < *oldest))
+            oldest = one.open.begin()->second.at;
+    return oldest;
 }
 
 std::size_t Outbox::outstanding() const {

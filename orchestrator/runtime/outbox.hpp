@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 
 namespace baton::orchestrator::runtime {
 
@@ -13,7 +14,8 @@ class Outbox {
 public:
     // A transition of `part` was committed; `commands` of its effects were handed out, which hold
     // `bytes` until all of them are confirmed.
-    void add(Partition part, std::uint64_t pseq, std::uint32_t commands, std::size_t bytes = 0);
+    void add(Partition part, std::uint64_t pseq, std::uint32_t commands, std::size_t bytes = 0,
+             Time at = {});
     // One command of that transition is with the broker. Unknown places are fine: a confirm of an
     // earlier life.
     void confirm(Partition part, std::uint64_t pseq);
@@ -23,11 +25,14 @@ public:
     void reset(Partition part, std::uint64_t published);
     std::size_t outstanding() const;
     std::size_t bytes() const { return bytes_; }
+    // When the oldest of what is not confirmed was handed out; nothing: all is confirmed.
+    std::optional<Time> oldest() const;
 
 private:
     struct Open {
         std::uint32_t commands = 0; // not confirmed
         std::size_t bytes = 0;
+        Time at{};
     };
     struct Part {
         std::map<std::uint64_t, Open> open;          // by pseq

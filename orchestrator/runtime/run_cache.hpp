@@ -28,6 +28,7 @@ struct CachedRun {
     std::vector<core::Fact> facts;
     std::vector<core::DeadTask> dead;
     std::vector<std::string> revived;
+    std::vector<std::string> dropped;
     bool is_touched = false; // is in the batch's list
     bool rang = false;       // its alarm rang in this batch
     std::size_t memory = 0;  // as counted by the cache

@@ -56,11 +56,12 @@ def accepts(port):
 class Server:
     """One `baton serve` or `baton dev` with its folder; can be killed and started again."""
 
-    def __init__(self, verb="serve", args=(), env=None, keep=False):
+    def __init__(self, verb="serve", args=(), env=None, keep=False, wrap=()):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="baton-test-"))
         self.amqp, self.http, self.sandbox = free_ports(3)
         self.verb, self.args, self.process = verb, list(args), None
         self.ca = None  # a file: HTTP is HTTPS, and this authority signed the certificate
+        self.wrap = list(wrap)  # a command that becomes the server
         self.env = dict(os.environ)
         self.env.update({
             "BATON_BROKER_LISTEN": f"127.0.0.1:{self.amqp}",
@@ -77,7 +78,7 @@ class Server:
 
     def start(self, timeout=60.0):
         log = open(self.log_path, "ab")
-        self.process = subprocess.Popen([EXE, self.verb, *self.args], env=self.env, cwd=self.home,
+        self.process = subprocess.Popen([*self.wrap, EXE, self.verb, *self.args], env=self.env, cwd=self.home,
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
         self.await_ready(timeout)
@@ -91,9 +92,9 @@ class Server:
         wait_for(ready, "the server starts", timeout)
 
     def is_healthy(self):
-        """Everything works, the orchestrator's connection to the broker too."""
+        """Everything works, the orchestrator's connection to the broker too; workers may be missing."""
         try:
-            return self.http_json(self.http, "/api/health", timeout=5)["status"] == "ok"
+            return self.http_json(self.http, "/api/health", timeout=5)["status"] != "failing"
         except OSError:
             return False
 

@@ -1,10 +1,12 @@
 """The database file of a running server, touched from outside: another program may read it, back it up
 and check its log in, and every run that was acknowledged is there after kill -9."""
 import gzip
+import json
 import sqlite3
 import subprocess
 import sys
 import unittest
+import urllib.error
 
 import pika
 
@@ -93,6 +95,44 @@ class StoreTest(unittest.TestCase):
                 self.assertEqual(self.runs(), number)
                 self.server.baton("show", started["run"])
                 self.server.baton("dead", "list", check=0)
+
+    def test_a_report_of_a_kind_that_is_no_text_is_one_failed_attempt(self):
+        path = self.server.home / "two.toml"
+        path.write_text('workflow = "two"\n[[step]]\nid = "a"\ntask = "store.odd"\nretry = { max_attempts = 1 }\n')
+        self.server.baton("deploy", str(path), check=0)
+        connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
+        self.addCleanup(connection.close)
+        channel = connection.channel()
+        run = self.server.http_json(self.server.http, "/api/runs", {"workflow": "two", "input": {}})["run"]
+        task = baton.wait_for(lambda: self.next_task(channel), "the task comes")
+        channel.basic_publish("", task.reply_to, b"{}", pika.BasicProperties(
+            type=b"od\xff\xfe", headers={"x": b"\xff"}, correlation_id=task.correlation_id, delivery_mode=2))
+
+        closed = baton.wait_for(lambda: self.closed(run), "the run ends")
+
+        self.assertEqual(closed["error_type"], "baton.bad_report")
+        self.assertIn("od\ufffd\ufffd", closed["error"])
+        self.assertEqual(len(self.server.http_json(self.server.http, "/api/dead")), 1)
+
+    def test_rows_with_any_bytes_are_shown_as_text(self):
+        self.run_some(1)
+        with sqlite3.connect(self.server.home / "data" / "baton.sqlite") as database:
+            [run] = database.execute("select run_id from run").fetchone()
+            database.execute("update run set error = cast(x'6cff' as text), input = cast(x'22fe22' as text)")
+            database.execute("update history set events = cast(x'5b22fd225d' as text)")
+        listed = self.server.http_json(self.server.http, "/api/runs")
+        self.assertEqual(listed[0]["error"], "l\ufffd")
+        shown = self.server.http_json(self.server.http, "/api/runs/" + run)
+        self.assertEqual(shown["input"], '"\ufffd"')
+        self.server.baton("show", run, check=0)
+
+    def test_what_is_no_run_id_is_no_run(self):
+        for name in ("z" * 36, "%ff" * 36, "01234567-89ab-cdef-0123-456789abcdef", "'" * 36):
+            with self.subTest(name=name), self.assertRaises(urllib.error.HTTPError) as refusal:
+                self.server.http_json(self.server.http, f"/api/runs/{name}/cancel", {})
+            self.assertEqual(refusal.exception.code, 404)
+            json.loads(refusal.exception.read())
+        self.run_some(1)
 
     def test_a_report_survives_a_store_that_refuses_for_a_while(self):
         path = self.server.home / "two.toml"

@@ -6,6 +6,7 @@
 //   event lines              start JSON · complete STEP JSON · fail STEP TYPE [final] [after=30s]
 //                            lose STEP TYPE · started STEP · heartbeat STEP · defer STEP 1h
 //                            wait 30s · cancel WHY · retry · revive STEP
+//                            skip STEP WHY (its undo) · finish STATUS WHY
 //                            limit BYTES (what the run may hold from now on; no event)
 //   ----                     then the answer, and a blank line
 //
@@ -100,12 +101,18 @@ public:
             words >> limits_.text_bytes;
             return "";
         }
+        if (verb == "finish") {
+            std::string status;
+            words >> status;
+            return happen(RunFinished{run_status_from(status).value(), rest_of(words)});
+        }
         if (verb == "cancel") return happen(CancelRequested{rest_of(words)});
         if (verb == "retry") return happen(RunRetried{rest_of(words) == "now"});
 
         std::string step;
         words >> step;
         const AttemptRef ref = ref_of(step);
+        if (verb == "skip") return happen(UndoSkipped{ref.step, rest_of(words)});
         if (verb == "revive") return happen(TaskRevived{ref.step, ref.undo});
         if (verb == "complete")
             return happen(TaskCompleted{ref, Document::parse(rest_of(words)).value()});
@@ -164,6 +171,8 @@ private:
             told += fmt::format("dead letter {}{}#{} {} {} attempts={} input={}\n", dead.ref.step,
                                 dead.ref.undo ? ":undo" : "", dead.ref.attempt, dead.task,
                                 dead.reason, dead.attempts, dead.input.text());
+        for (const std::string& path : made.dropped)
+            told += "drops dead letter " + path + "\n";
         for (const std::string& path : made.revived)
             told += "settles dead letter " + path + "\n";
         if (!made.refusal.empty()) told += "refused: " + made.refusal + "\n";
