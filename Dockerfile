@@ -10,7 +10,7 @@ FROM debian:bookworm-slim
 RUN apt-get update -q \
     && apt-get install -qy --no-install-recommends ca-certificates curl \
        libboost-container1.81.0 libboost-json1.81.0 libboost-url1.81.0 libpqxx-6.4 libsqlite3-0 libcurl4 libssl3 \
-       libre2-9 libfmt9 libspdlog1.10 libtomlplusplus3 \
+       libre2-9 libfmt9 libspdlog1.10 libtomlplusplus3 tzdata \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /var/lib/baton --create-home baton
 COPY --from=build /src/build/release/baton /usr/local/bin/baton

@@ -1,9 +1,8 @@
 #include "cli/input.hpp"
 
+#include "base/json_text.hpp"
 #include "cli/output.hpp"
 
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include <openssl/evp.h>
@@ -144,9 +143,9 @@ Outcome<void> apply_set(json::object& object, std::string_view set) {
     const std::string_view text = set.substr(equals + 1);
     json::value value(text);
     if (is_json) {
-        ErrorCode error;
-        value = json::parse(text, error);
-        if (error) return wrong(fmt::format("--set '{}': behind := must be JSON: {}", set, error.message()));
+        auto read = read_json(text);
+        if (!read) return wrong(fmt::format("--set '{}': behind := must be JSON: {}", set, read.error().detail));
+        value = std::move(*read);
     }
     json::object* target = &object;
     for (auto dot = name.find('.'); dot != std::string_view::npos; dot = name.find('.')) {
@@ -159,6 +158,23 @@ Outcome<void> apply_set(json::object& object, std::string_view set) {
     return boost::system::in_place_value;
 }
 
+std::vector<std::string> hints_about_sets(const std::vector<std::string>& sets, std::string_view reason) {
+    std::vector<std::string> hints;
+    for (const std::string_view set : sets) {
+        const auto equals = set.find('=');
+        if (equals == std::string_view::npos || equals == 0 || set[equals - 1] == ':') continue;
+        const auto name = set.substr(0, equals);
+        const auto complaint = fmt::format("input.{}: ", name);
+        const auto at = reason.find(complaint);
+        if (at == std::string_view::npos) continue;
+        const auto line = reason.substr(at, reason.find('\n', at) - at);
+        const auto meant = read_json(set.substr(equals + 1));
+        if (line.ends_with("expected, got string") && meant && !meant->is_string())
+            hints.push_back(fmt::format("--set {} gives a text; --set {}:={} gives what it says", set, name, set.substr(equals + 1)));
+    }
+    return hints;
+}
+
 Outcome<json::object> run_input(const std::string& input, const std::vector<std::string>& sets) {
     json::object object;
     if (!input.empty()) {
@@ -167,11 +183,10 @@ Outcome<json::object> run_input(const std::string& input, const std::vector<std:
             BATON_ASSIGN(text, read_file(input.substr(1)));
         }
         BATON_ASSIGN(const auto clean, plain_text(text, input.front() == '@' ? input.substr(1) : "--input"));
-        ErrorCode error;
-        auto value = json::parse(clean, error);
-        if (error) return wrong("--input is not JSON: " + error.message());
-        if (!value.is_object()) return wrong("--input must be a JSON object such as '{\"email\": \"ada@example.org\"}'");
-        object = std::move(value.as_object());
+        auto value = read_json(clean);
+        if (!value) return wrong("--input is not JSON that can be used: " + value.error().detail);
+        if (!value->is_object()) return wrong("--input must be a JSON object such as '{\"email\": \"ada@example.org\"}'");
+        object = std::move(value->as_object());
     }
     for (const auto& set : sets) BATON_TRY(apply_set(object, set));
     return object;
@@ -209,11 +224,13 @@ Outcome<std::vector<LineInput>> parse_json_lines(std::string_view given, const s
         at = end;
         if (at < text.size()) skip_line_end(text, at, number);
         if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
-        ErrorCode error;
-        auto value = json::parse(line, error);
-        if (error) return wrong(fmt::format("{}:{}: not JSON: {}", file, begins, error.message()));
-        if (!value.is_object()) return wrong(fmt::format("{}:{}: each line must be a JSON object", file, begins));
-        inputs.push_back({begins, std::move(value.as_object())});
+        auto value = read_json(line);
+        if (!value) {
+            const std::string_view why = value.error().detail; // "line 1, column 7: .."
+            return wrong(fmt::format("{}:{}: not JSON that can be used: {}", file, begins, why.substr(why.find("column"))));
+        }
+        if (!value->is_object()) return wrong(fmt::format("{}:{}: each line must be a JSON object", file, begins));
+        inputs.push_back({begins, std::move(value->as_object())});
     }
     return inputs;
 }
@@ -256,7 +273,7 @@ Outcome<std::vector<LineInput>> read_inputs(const std::string& path) {
 }
 
 std::string line_key(const std::string& batch, const json::object& input, std::size_t occurrence) {
-    return "each:" + hex_digest(fmt::format("{}\n{}\n{}", batch, occurrence, json::serialize(input)));
+    return "each:" + hex_digest(fmt::format("{}\n{}\n{}", batch, occurrence, write_json(input)));
 }
 
 std::optional<std::chrono::milliseconds> parse_limit(const std::string& text) {

@@ -16,6 +16,8 @@ namespace baton::cli {
 
 // `input` is JSON text, "@FILE", or empty; `sets` are laid over it.
 Outcome<boost::json::object> run_input(const std::string& input, const std::vector<std::string>& sets);
+// What --set probably meant where the server, in `reason`, wanted something other than a text.
+std::vector<std::string> hints_about_sets(const std::vector<std::string>& sets, std::string_view reason);
 
 // "name=text" or "name:=json" into `object`; the name may have dots for nested members.
 Outcome<void> apply_set(boost::json::object& object, std::string_view set);

@@ -2,6 +2,7 @@
 // write: absent properties, numbers as text, foreign headers.
 #include "contract/task_message.hpp"
 
+#include "base/json_text.hpp"
 #include "base/overloaded.hpp"
 
 #include <boost/json.hpp>
@@ -23,18 +24,11 @@ namespace {
 
 constexpr std::uint8_t persistent = 2;
 
-json::parse_options lenient_depth() {
-    json::parse_options options;
-    options.max_depth = 64;
-    return options;
-}
-
 // Null text for what is not JSON.
 std::optional<json::value> parse(std::string_view text) {
-    ErrorCode code;
-    json::value value = json::parse(text, code, {}, lenient_depth());
-    if (code) return std::nullopt;
-    return value;
+    auto value = read_json(text);
+    if (!value) return std::nullopt;
+    return std::move(*value);
 }
 
 std::string cut(std::string_view text) {
@@ -53,7 +47,7 @@ const json::value* member(const json::object& object, std::string_view name) {
 std::string text_of(const json::object& object, std::string_view name) {
     const json::value* value = member(object, name);
     if (!value) return {};
-    return value->is_string() ? cut(value->get_string()) : cut(json::serialize(*value));
+    return value->is_string() ? cut(value->get_string()) : cut(write_json(*value));
 }
 
 std::optional<double> number_of(const json::value& value) {
@@ -109,7 +103,9 @@ std::optional<Duration> duration_from_millis(std::optional<std::int64_t> millis)
 
 std::string describe_bad_body(std::string_view body) {
     if (body.empty()) return "the body is empty, JSON was expected";
-    return fmt::format("the body is not JSON; it begins with '{}'",
+    const auto read = read_json(body);
+    return fmt::format("the body is not JSON that can be used{}; it begins with '{}'",
+                       read ? std::string() : " (" + read.error().detail + ")",
                        cut(body.substr(0, std::min<std::size_t>(body.size(), 80))));
 }
 
@@ -124,7 +120,7 @@ Failed bad_report(std::string detail) {
 Problem problem_from(const json::value& value) {
     Problem problem;
     if (!value.is_object()) {
-        problem.detail = value.is_string() ? cut(value.get_string()) : cut(json::serialize(value));
+        problem.detail = value.is_string() ? cut(value.get_string()) : cut(write_json(value));
         return problem;
     }
     const json::object& object = value.get_object();
@@ -145,7 +141,7 @@ Problem problem_from(const json::value& value) {
                 Duration{static_cast<std::int64_t>(std::min(*seconds, 366.0 * 86400) * 1e6)};
     }
     if (const json::value* data = member(object, "data")) {
-        problem.data = json::serialize(*data);
+        problem.data = write_json(*data);
         return problem;
     }
     // RFC 9457 puts own fields beside the known ones; they are kept as data.
@@ -156,7 +152,7 @@ Problem problem_from(const json::value& value) {
                                       "retry_after"};
         if (std::find(known.begin(), known.end(), key) == known.end()) rest[key] = pair.value();
     }
-    if (!rest.empty()) problem.data = json::serialize(rest);
+    if (!rest.empty()) problem.data = write_json(rest);
     return problem;
 }
 
@@ -274,7 +270,7 @@ std::string to_json(const Problem& problem) {
     object["retryable"] = problem.retryable;
     if (problem.retry_after)
         object["retry_after"] = static_cast<double>(problem.retry_after->count()) / 1e6;
-    return json::serialize(object);
+    return write_json(object);
 }
 
 Problem problem_from_json(std::string_view text) {
@@ -338,7 +334,8 @@ Outcome<TaskRequest> decode_task(std::string_view routing_key, const amqp::Prope
     if (body.empty() && Headers(properties).text("baton-blob").empty() == false)
         return refuse("the parameters are in a blob (header baton-blob), which this worker cannot "
                       "fetch");
-    if (!body.empty() && !parse(body)) return refuse(describe_bad_body(body));
+    // What a workflow makes for a task may be deeper than what came in from outside.
+    if (!body.empty() && !read_json(body, json_of_our_own)) return refuse(describe_bad_body(body));
     TaskRequest request;
     request.task = routing_key;
     request.with = body.empty() ? "{}" : std::string(body);
@@ -383,16 +380,16 @@ Message encode(const TaskReport& report) {
         Overloaded{
             [](const Completed& it) { return it.result.empty() ? std::string("null") : it.result; },
             [](const Failed& it) { return to_json(it.problem); },
-            [](const Started& it) { return json::serialize(json::object{{"worker", it.worker}}); },
+            [](const Started& it) { return write_json(json::object{{"worker", it.worker}}); },
             [](const Heartbeat& it) { return it.progress.empty() ? std::string("{}") : it.progress; },
             [](const Deferred& it) {
                 json::object body;
                 if (it.until) body["until"] = to_rfc3339(*it.until);
-                return json::serialize(body);
+                return write_json(body);
             },
             [](const Cancelled&) { return std::string("{}"); },
             [](const LogLine& it) {
-                return json::serialize(json::object{{"level", it.level}, {"text", it.text}});
+                return write_json(json::object{{"level", it.level}, {"text", it.text}});
             }},
         report.report);
     message.properties.content_type = "application/json";

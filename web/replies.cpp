@@ -1,10 +1,8 @@
 #include "web/replies.hpp"
 
-#include <boost/json/serialize.hpp>
-#include <boost/json/stream_parser.hpp>
-#include <boost/json/value.hpp>
-#include <fmt/format.h>
+#include "base/json_text.hpp"
 
+#include <boost/json/value.hpp>
 #include <algorithm>
 #include <cstdint>
 
@@ -13,8 +11,6 @@ namespace baton::web {
 namespace json = boost::json;
 
 namespace {
-
-constexpr std::size_t json_depth_max = 64;
 
 Failure bad_text(const std::string& detail) {
     return Failure{make_error_code(boost::system::errc::invalid_argument), detail};
@@ -40,7 +36,7 @@ std::size_t sequence_length(std::string_view text) {
 } // namespace
 
 Response reply(unsigned status, const json::value& body) {
-    return {.status = status, .body = json::serialize(body), .content_type = "application/json", .headers = {}};
+    return {.status = status, .body = write_json(body), .content_type = "application/json", .headers = {}};
 }
 
 Response done(unsigned status) {
@@ -55,22 +51,11 @@ Response problem(unsigned status, std::string_view error, std::string_view reaso
 }
 
 Outcome<json::value> parse_json(std::string_view text) {
-    json::parse_options options;
-    options.max_depth = json_depth_max;
-    json::stream_parser parser({}, options);
-    ErrorCode error;
-    std::size_t read = parser.write_some(text.data(), text.size(), error);
-    if (!error && read < text.size()) error = json::error::extra_data;
-    if (!error) {
-        parser.finish(error);
-        read = text.size();
-    }
-    if (!error) return parser.release();
-    const auto before = text.substr(0, std::min(read, text.size()));
-    const auto line = 1 + std::ranges::count(before, '\n');
-    const auto line_start = before.rfind('\n');
-    const auto column = line_start == std::string_view::npos ? before.size() + 1 : before.size() - line_start;
-    return bad_text(fmt::format("not JSON: line {}, column {}: {}", line, column, error.message()));
+    // The request is wrapped around values that may be as deep as any from outside.
+    constexpr JsonRules rules{json_from_outside.depth_max + 8, true};
+    auto value = read_json(text, rules);
+    if (!value) return bad_text("not JSON that can be used: " + value.error().detail);
+    return value;
 }
 
 Outcome<json::object> body_of(const Request& request) {

@@ -4,6 +4,7 @@
 
 #include "amqp/client/publisher.hpp"
 #include "amqp/client/reconnect.hpp"
+#include "base/json_text.hpp"
 #include "base/log.hpp"
 #include "contract/topology.hpp"
 #include "workers/declare.hpp"
@@ -297,15 +298,14 @@ Outcome<Worker::Service::AssignmentPtr> Worker::Service::accept(const Handler* h
     Task& task = assignment->task;
     BATON_ASSIGN(task.request,
                  contract::decode_task(handler->task, delivery.properties, delivery.body.text()));
-    ErrorCode code;
-    json::value with = json::parse(task.request.with, code);
-    if (code || !with.is_object())
+    auto with = read_json(task.request.with, json_of_our_own);
+    if (!with || !with->is_object())
         return Failure{make_error_code(boost::system::errc::bad_message),
                        "the parameters must be a JSON object"};
-    task.with = std::move(with.get_object());
+    task.with = std::move(with->get_object());
     task.is_cancelled = [token = assignment->cancel.get_token()] { return token.stop_requested(); };
     task.heartbeat = [this, weak = std::weak_ptr(assignment)](const json::value& progress) {
-        std::string text = json::serialize(progress);
+        std::string text = write_json(progress);
         asio::post(io_, [weak, text = std::move(text)] {
             if (const auto one = weak.lock()) one->progress = text;
         });
@@ -387,7 +387,7 @@ Worker::Service::perform(AssignmentPtr assignment, std::shared_ptr<client::Chann
     Answer answer = co_await perform_on_pool(assignment);
     if (answer) {
         log::debug("worker", "done", {{"task", request.task}, {"run", request.run}});
-        co_return contract::Completed{json::serialize(*answer)};
+        co_return contract::Completed{write_json(*answer)};
     }
     if (assignment->cancel.stop_requested() && !gives_up_) co_return contract::Cancelled{};
     const contract::Problem& problem = answer.error();

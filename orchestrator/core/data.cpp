@@ -1,6 +1,8 @@
 // Names for expressions.
 #include "orchestrator/core/data.hpp"
 
+#include "base/json_text.hpp"
+
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 
@@ -109,7 +111,18 @@ Evaluated<Document> fill(const expression::Template& source, const Scope& scope,
     auto filled = source.evaluate(lookup);
     if (!filled)
         return expression_problem(what, filled.error().pointer, filled.error().error.message);
+    if (json_depth(*filled, Document::made_depth_max + 1) > Document::made_depth_max)
+        return expression_problem(what, "", fmt::format("the value is nested more than {} levels deep",
+                                                        Document::made_depth_max));
     return Document::of(std::move(*filled));
+}
+
+Evaluated<Document> fill_table(const expression::Template& source, const Scope& scope,
+                               std::string_view what) {
+    BATON_ASSIGN(const Document filled, fill(source, scope, what));
+    if (filled.json().is_object()) return filled;
+    const auto kind = Value::borrowing_json(filled.json()).kind();
+    return expression_problem(what, "", fmt::format("gives a value of type {}, not a table", expression::plain_name(kind)));
 }
 
 Evaluated<Value> evaluate(const expression::Program& program, const Scope& scope,

@@ -41,6 +41,9 @@ using Evaluated = boost::system::result<T, Problem>;
 
 Evaluated<Document> fill(const expression::Template& source, const Scope& scope,
                          std::string_view what);
+// What gives anything but a table is a problem.
+Evaluated<Document> fill_table(const expression::Template& source, const Scope& scope,
+                               std::string_view what);
 Evaluated<expression::Value> evaluate(const expression::Program& program, const Scope& scope,
                                       std::string_view what);
 // The value must be a boolean.

@@ -1,10 +1,7 @@
 // JSON documents: parsed once, serialised once.
 #include "orchestrator/core/document.hpp"
 
-#include <boost/json/error.hpp>
-#include <boost/json/parser.hpp>
-#include <boost/json/serialize.hpp>
-#include <fmt/format.h>
+#include "base/json_text.hpp"
 
 namespace baton::orchestrator::core {
 namespace {
@@ -28,16 +25,19 @@ std::size_t memory_of(const boost::json::value& value) {
 
 } // namespace
 
-Outcome<Document> Document::parse(std::string text, std::size_t nesting_max) {
-    boost::json::parse_options options;
-    options.max_depth = nesting_max;
-    boost::json::parser parser({}, options);
-    boost::json::error_code error;
-    const std::size_t consumed = parser.write(text, error);
-    if (error)
-        return Failure{error, fmt::format("not JSON at byte {}: {}", consumed, error.message())};
+Outcome<Document> Document::parse(std::string text) {
+    auto json = read_json(text, json_from_outside);
+    if (!json) return Failure{json.error().code, "not JSON that can be used: " + json.error().detail};
     auto body = std::make_shared<Body>();
-    body->json = parser.release();
+    body->json = std::move(*json);
+    body->text = std::move(text);
+    return Document{std::move(body)};
+}
+
+Outcome<Document> Document::parse_stored(std::string text) {
+    BATON_ASSIGN(auto json, read_json(text, json_of_our_own));
+    auto body = std::make_shared<Body>();
+    body->json = std::move(json);
     body->text = std::move(text);
     body->memory = sizeof(Body) + body->text.capacity() + memory_of(body->json);
     return Document{std::move(body)};
@@ -46,7 +46,7 @@ Outcome<Document> Document::parse(std::string text, std::size_t nesting_max) {
 Document Document::of(boost::json::value json) {
     if (json.is_null()) return {};
     auto body = std::make_shared<Body>();
-    body->text = boost::json::serialize(json);
+    body->text = write_json(json);
     body->json = std::move(json);
     body->memory = sizeof(Body) + body->text.capacity() + memory_of(body->json);
     return Document{std::move(body)};

@@ -16,16 +16,16 @@ class Document {
 public:
     Document() = default; // null
 
-    // Keeps `text` as it is. The failure says what is wrong and at which byte. Nesting is limited,
-    // so nobody's stack is at the mercy of a worker.
-    static Outcome<Document> parse(std::string text, std::size_t nesting_max = depth_max);
+    // For what comes from outside: keeps `text` as it is. The failure says what is wrong and where.
+    // Nesting is limited, so nobody's stack is at the mercy of a worker.
+    static Outcome<Document> parse(std::string text);
+    // For what we stored ourselves: documents from outside inside documents of steps inside ours.
+    static Outcome<Document> parse_stored(std::string text);
     // Serialises once. No failure: every value has a text.
     static Document of(boost::json::value json);
 
-    // For what comes from outside.
-    static constexpr std::size_t depth_max = 64;
-    // For what we stored ourselves: documents from outside inside documents of steps inside ours.
-    static constexpr std::size_t stored_depth_max = 2000;
+    // How deep what a workflow makes may be: around a value from outside it can put a few levels.
+    static constexpr std::size_t made_depth_max = 128;
 
     std::string_view text() const { return body_ ? std::string_view{body_->text} : "null"; }
     const boost::json::value& json() const;

@@ -260,7 +260,7 @@ void append_json(std::string& out, std::span<const Fact> facts) {
 
 Outcome<std::vector<Fact>> facts_from_json(std::string_view json) {
     BATON_ASSIGN(const Document document,
-                 Document::parse(std::string{json}, Document::stored_depth_max));
+                 Document::parse_stored(std::string{json}));
     if (!document.json().is_array())
         return Failure{make_error_code(boost::json::error::not_array),
                        "a transition in the history is no JSON array"};

@@ -1,17 +1,22 @@
 // Checking input against its schema.
 #include "orchestrator/core/input.hpp"
 
+#include "orchestrator/expression/value.hpp"
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
+#include <utility>
 
 namespace baton::orchestrator::core {
 namespace {
 
 namespace json = boost::json;
+using expression::Value;
 
 std::string_view word_of_type(Schema::Type type) {
     switch (type) {
@@ -99,17 +104,25 @@ bool is_email(std::string_view text) {
            domain.find("..") == std::string_view::npos;
 }
 
+int number_at(std::string_view text, std::size_t at) {
+    return (text[at] - '0') * 10 + text[at + 1] - '0';
+}
+
 bool is_date(std::string_view text) {
     if (!looks_like(text, "9999-99-99")) return false;
-    const int month = (text[5] - '0') * 10 + text[6] - '0';
-    const int day = (text[8] - '0') * 10 + text[9] - '0';
-    return month >= 1 && month <= 12 && day >= 1 && day <= 31;
+    const std::chrono::year_month_day date{
+        std::chrono::year{number_at(text, 0) * 100 + number_at(text, 2)},
+        std::chrono::month{static_cast<unsigned>(number_at(text, 5))},
+        std::chrono::day{static_cast<unsigned>(number_at(text, 8))}};
+    return date.ok();
 }
 
 bool is_date_time(std::string_view text) {
     if (!is_date(text) || !looks_like(text, std::string{"9999-99-99"} + text[10] + "99:99:99"))
         return false;
     if (text[10] != 'T' && text[10] != 't' && text[10] != ' ') return false;
+    // 60 is a leap second.
+    if (number_at(text, 11) > 23 || number_at(text, 14) > 59 || number_at(text, 17) > 60) return false;
     std::string_view rest = text.substr(19);
     if (!rest.empty() && rest[0] == '.') {
         rest.remove_prefix(1);
@@ -119,7 +132,7 @@ bool is_date_time(std::string_view text) {
     }
     if (rest == "Z" || rest == "z") return true;
     return rest.size() == 6 && (rest[0] == '+' || rest[0] == '-') &&
-           looks_like(rest.substr(1), "99:99");
+           looks_like(rest.substr(1), "99:99") && number_at(rest, 1) <= 23 && number_at(rest, 4) <= 59;
 }
 
 bool is_uri(std::string_view text) {
@@ -165,10 +178,24 @@ void check_size(const Schema& schema, std::size_t size, std::string_view unit,
 void check_fields(std::span<const SchemaField> fields, bool other_fields, json::object& object,
                   const std::string& where, std::vector<std::string>& complaints);
 
+// A number is a double whatever it was written as, so that expressions find the same for 5 and 5.0.
+void make_double(json::value& value, const std::string& where, std::vector<std::string>& complaints) {
+    if (!value.is_int64() && !value.is_uint64()) return;
+    const Value whole = Value::from_json(value);
+    const double real = value.is_int64() ? static_cast<double>(value.get_int64())
+                                         : static_cast<double>(value.get_uint64());
+    if (!(Value::real(real) == whole))
+        complaints.push_back(fmt::format("{}: {} has more digits than a number keeps; let the workflow "
+                                         "take an integer or a string",
+                                         where, expression::to_plain_text(whole)));
+    value = real;
+}
+
 // Like check_value, and fills in defaults of nested objects.
 void check_and_fill(const Schema& schema, json::value& value, const std::string& where,
                     std::vector<std::string>& complaints) {
     check_value(schema, value, where, complaints);
+    if (schema.type == Schema::Type::number) make_double(value, where, complaints);
     if (value.is_object() && !schema.fields.empty())
         check_fields(schema.fields, schema.other_fields, value.get_object(), where, complaints);
     if (value.is_array() && schema.items) {
@@ -186,7 +213,9 @@ void check_fields(std::span<const SchemaField> fields, bool other_fields, json::
         if (value) {
             check_and_fill(field.schema, *value, path, complaints);
         } else if (field.fallback) {
-            object[field.name] = field.fallback->json();
+            json::value fallback = field.fallback->json();
+            check_and_fill(field.schema, fallback, path, complaints);
+            object[field.name] = std::move(fallback);
         } else if (field.required) {
             complaints.push_back(path + ": required");
         }
@@ -213,7 +242,9 @@ void check_value(const Schema& schema, const json::value& value, const std::stri
     }
     if (!schema.allowed.empty() &&
         std::none_of(schema.allowed.begin(), schema.allowed.end(),
-                     [&](const Document& one) { return one.json() == value; })) {
+                     [&](const Document& one) {
+                         return Value::borrowing_json(one.json()) == Value::borrowing_json(value);
+                     })) {
         std::string choices;
         for (const Document& one : schema.allowed)
             choices += (choices.empty() ? "" : ", ") + std::string{one.text()};
@@ -228,13 +259,14 @@ void check_value(const Schema& schema, const json::value& value, const std::stri
     }
     if (value.is_array()) check_size(schema, value.get_array().size(), "items", where, complaints);
     if (value.is_number()) {
-        const double number = value.is_double()  ? value.get_double()
-                              : value.is_int64() ? static_cast<double>(value.get_int64())
-                                                 : static_cast<double>(value.get_uint64());
-        if (schema.minimum && number < *schema.minimum)
-            complaints.push_back(fmt::format("{}: at least {}", where, *schema.minimum));
-        if (schema.maximum && number > *schema.maximum)
-            complaints.push_back(fmt::format("{}: at most {}", where, *schema.maximum));
+        // By value: as doubles, large whole numbers would round to the bound.
+        const Value number = Value::borrowing_json(value);
+        if (schema.minimum && expression::order_of(number, *schema.minimum) == -1)
+            complaints.push_back(
+                fmt::format("{}: at least {}", where, expression::to_plain_text(*schema.minimum)));
+        if (schema.maximum && expression::order_of(number, *schema.maximum) == 1)
+            complaints.push_back(
+                fmt::format("{}: at most {}", where, expression::to_plain_text(*schema.maximum)));
     }
 }
 

@@ -155,7 +155,7 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
 
 Outcome<void> read_state_json(std::string_view json, const Workflow& workflow, Run& run) {
     BATON_ASSIGN(const Document whole,
-                 Document::parse(std::string{json}, Document::stored_depth_max));
+                 Document::parse_stored(std::string{json}));
     if (!whole.json().is_object()) return does_not_fit("it is no object");
     const auto& object = whole.json().get_object();
     const auto format = integer(object.if_contains("f"));

@@ -106,7 +106,7 @@ void Advancing::start(StepIndex index) {
                    },
                    [&](const SwitchKind& kind) { start_switch(index, kind); },
                    [&](const SetKind& kind) {
-                       const auto values = fill(kind.values, scope(), "set");
+                       const auto values = fill_table(kind.values, scope(), "set");
                        if (!values) return give_up(index, values.error(), "not_retryable", {});
                        complete(index, *values, false);
                    },
@@ -172,7 +172,7 @@ void Advancing::dispatch(StepIndex index, bool undo, Sending sending) {
     if (undo && !state(index).undo_input.is_null()) {
         with = state(index).undo_input;
     } else if (call.with) {
-        const auto filled = fill(*call.with, scope_of(index, undo), "with");
+        const auto filled = fill_table(*call.with, scope_of(index, undo), "with");
         if (!filled) {
             if (undo) return undo_dies(index, filled.error(), {});
             return give_up(index, filled.error(), "not_retryable", {});

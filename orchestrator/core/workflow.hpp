@@ -20,6 +20,7 @@
 #include "orchestrator/core/document.hpp"
 #include "orchestrator/expression/program.hpp"
 #include "orchestrator/expression/template.hpp"
+#include "orchestrator/expression/value.hpp"
 
 #include <cstdint>
 #include <map>
@@ -49,7 +50,7 @@ struct Schema {
     std::shared_ptr<const Schema> items;  // of an array
     std::vector<SchemaField> fields;      // of an object, in the order of the file
     bool other_fields = true;             // false: fields that are not listed are refused
-    std::optional<double> minimum, maximum;           // numbers
+    std::optional<expression::Value> minimum, maximum; // numbers
     std::optional<std::uint64_t> size_min, size_max;  // bytes of a text, items of an array
     std::string description;
 };

@@ -74,8 +74,8 @@ core::TaskCall CallReader::call(const TomlNode& table, core::StepIndex step, Sco
         const std::string& key = entry.key;
         if (key == "task") call.task = route_word(entry);
         if (key == "queue") call.queue = route_word(entry);
-        if (key == "with" && values_.table(entry, "{ address = \"${input.email}\" }") != nullptr)
-            call.with = expressions_.values(entry.value, step, scope);
+        if (key == "with")
+            call.with = expressions_.table(entry, "{ address = \"${input.email}\" }", step, scope);
         if (key == "priority")
             call.priority = static_cast<std::uint8_t>(values_.integer(entry, 0, 9).value_or(4));
         if (key == "retry") call.retry = retry(entry, defaults.retry, defaults);

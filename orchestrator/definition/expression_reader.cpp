@@ -12,9 +12,8 @@ namespace {
 
 using core::Schema;
 
-// What an expression finds behind input.NAME, when the schema leaves no doubt. Numbers do: 1
-// and 1.0 are both numbers.
-std::optional<expression::Kind> kind_of(const Schema& schema) {
+// What an expression finds behind input.NAME, when the schema leaves no doubt.
+std::optional<expression::Kind> kind_of(const Schema& schema, bool numbers) {
     if (schema.nullable) return std::nullopt;
     switch (schema.type) {
     case Schema::Type::string:
@@ -27,23 +26,28 @@ std::optional<expression::Kind> kind_of(const Schema& schema) {
         return expression::Kind::list;
     case Schema::Type::object:
         return expression::Kind::map;
-    case Schema::Type::any:
     case Schema::Type::number:
+        if (numbers) return expression::Kind::real;
+        return std::nullopt;
+    case Schema::Type::any:
         return std::nullopt;
     }
     return std::nullopt;
 }
 
 std::optional<expression::Kind> kind_in(const std::vector<core::SchemaField>& fields,
-                                        std::span<const std::string_view> path) {
+                                        std::span<const std::string_view> path, bool numbers) {
     for (const core::SchemaField& field : fields) {
         if (field.name != path.front()) continue;
-        if (path.size() == 1) return kind_of(field.schema);
+        if (path.size() == 1) return kind_of(field.schema, numbers);
         if (field.schema.type != Schema::Type::object) return std::nullopt;
-        return kind_in(field.schema.fields, path.subspan(1));
+        return kind_in(field.schema.fields, path.subspan(1), numbers);
     }
     return std::nullopt;
 }
+
+constexpr const char* number_hint =
+    "an input of type number is always a double: write 2.0 for 2, or declare an integer";
 
 // The inside of a value that is nothing but ${..}.
 std::optional<std::string_view> unwrapped(std::string_view text) {
@@ -55,12 +59,12 @@ std::optional<std::string_view> unwrapped(std::string_view text) {
 
 } // namespace
 
-expression::CompileOptions ExpressionReader::options() const {
+expression::CompileOptions ExpressionReader::options(bool numbers) const {
     expression::CompileOptions options;
     options.kind_of_path =
-        [this](std::span<const std::string_view> path) -> std::optional<expression::Kind> {
+        [this, numbers](std::span<const std::string_view> path) -> std::optional<expression::Kind> {
         if (path.size() < 2 || path.front() != "input") return std::nullopt;
-        return kind_in(draft_.workflow.input, path.subspan(1));
+        return kind_in(draft_.workflow.input, path.subspan(1), numbers);
     };
     return options;
 }
@@ -90,6 +94,10 @@ std::optional<expression::Program> ExpressionReader::program(const TomlEntry& en
     }
     for (const expression::Reference& reference : compiled->references())
         draft_.uses.push_back({reference, &node, step, scope});
+    if (const auto strict = expression::compile(node.text, options(true)); !strict)
+        for (const expression::Diagnostic& diagnostic : strict.error().all)
+            complaints_.warn_inside(About::data, node, diagnostic.offset, diagnostic.length,
+                                    diagnostic.message, number_hint);
     return std::move(*compiled);
 }
 
@@ -139,8 +147,31 @@ std::optional<expression::Template> ExpressionReader::values(const TomlNode& nod
     }
     for (const expression::TemplateReference& found : compiled->references())
         draft_.uses.push_back({found.reference, &node_at(node, found.pointer), step, scope});
+    if (const auto strict = expression::Template::compile(to_json(node), options(true)); !strict)
+        for (const expression::TemplateDiagnostic& found : strict.error().all)
+            complaints_.warn_inside(About::data, node_at(node, found.pointer),
+                                    found.diagnostic.offset, found.diagnostic.length,
+                                    found.diagnostic.message, number_hint);
     warn_about_plain_text(node);
     return std::move(*compiled);
+}
+
+std::optional<expression::Template> ExpressionReader::table(const TomlEntry& entry,
+                                                            std::string_view example,
+                                                            core::StepIndex step, Scope scope) {
+    const TomlNode& node = entry.value;
+    if (!node.is_table() && !(node.is_text() && node.text.find("${") != std::string::npos)) {
+        complaints_.at_value(node, fmt::format("{} must be a table such as {}, not {}", entry.key,
+                                               example, describe(node.kind)));
+        return std::nullopt;
+    }
+    auto compiled = values(node, step, scope);
+    if (!compiled) return std::nullopt;
+    const auto kind = compiled->static_kind();
+    if (kind && *kind != expression::Kind::map)
+        complaints_.at_value(node, fmt::format("{} must give a table; this gives a value of type {}",
+                                               entry.key, expression::plain_name(*kind)));
+    return compiled;
 }
 
 // "input.email" where "${input.email}" was meant: nobody wants to send those words.

@@ -29,10 +29,16 @@ public:
     std::optional<expression::Template> values(const TomlNode& node, core::StepIndex step,
                                                Scope scope);
 
+    // A table with ${..} inside, or "${..}" that gives one. Null, with a complaint, if it is neither.
+    std::optional<expression::Template> table(const TomlEntry& entry, std::string_view example,
+                                              core::StepIndex step, Scope scope);
+
 private:
     void warn_about_plain_text(const TomlNode& node);
     void note_uses_of_parts(const TomlNode& node, core::StepIndex step, Scope scope);
-    expression::CompileOptions options() const;
+    // What is certain about the types of the input. `numbers` as well: since a number is always a
+    // double, what does not fit one fails; it is only a warning, for files that are live already.
+    expression::CompileOptions options(bool numbers = false) const;
 
     Draft& draft_;
     Complaints& complaints_;

@@ -90,7 +90,8 @@ private:
             if (part.key == "type") schema.type = type(part).value_or(Schema::Type::any);
         for (const TomlEntry& part : table.entries)
             read_part(part, schema);
-        if (schema.minimum && schema.maximum && *schema.minimum > *schema.maximum)
+        if (schema.minimum && schema.maximum &&
+            expression::order_of(*schema.minimum, *schema.maximum) == 1)
             min_above_max(table);
         if (schema.size_min && schema.size_max && *schema.size_min > *schema.size_max)
             min_above_max(table);
@@ -167,7 +168,10 @@ private:
         case Schema::Type::integer:
         case Schema::Type::number: {
             constexpr double most = std::numeric_limits<double>::max();
-            (is_min ? schema.minimum : schema.maximum) = values_.number(part, -most, most);
+            if (!values_.number(part, -most, most)) return;
+            (is_min ? schema.minimum : schema.maximum) =
+                part.value.is_integer() ? expression::Value::integer(part.value.integer)
+                                        : expression::Value::real(part.value.real);
             return;
         }
         case Schema::Type::string:

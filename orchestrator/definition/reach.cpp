@@ -1,6 +1,7 @@
 // What expressions may read.
 #include "orchestrator/definition/reach.hpp"
 
+#include "orchestrator/definition/absence.hpp"
 #include "orchestrator/definition/key_table.hpp"
 #include "orchestrator/definition/values.hpp"
 #include "orchestrator/definition/words.hpp"
@@ -22,7 +23,9 @@ using core::StepIndex;
 class ReachCheck {
 public:
     ReachCheck(const Draft& draft, const Flow& flow, Complaints& complaints)
-        : draft_(draft), workflow_(draft.workflow), flow_(flow), complaints_(complaints) {
+        : draft_(draft), workflow_(draft.workflow), flow_(flow), complaints_(complaints), absence_(draft.workflow) {
+        for (const Use& use : draft.uses)
+            if (use.reference.guarded) asked_.insert({use.step, use.reference.root});
         for (const Use& use : draft.uses)
             if (use.reference.guarded && use.reference.root == "input" &&
                 !use.reference.path.empty())
@@ -165,10 +168,11 @@ private:
     }
 
     void check_finished(const Use& use, StepIndex target) {
-        if (use.step == no_step) return; // [output] is filled in when everything is finished
+        // [output] is filled in when everything is finished
+        if (use.step == no_step) return check_result(use, target);
         if (!flow_.is_known(use.step) || draft_.steps[target].place_is_unknown) return;
         for (StepIndex at = target; at != no_step; at = workflow_.steps[at].parent)
-            if (flow_.is_finished_before(at, use.step)) return;
+            if (flow_.is_finished_before(at, use.step)) return check_result(use, target);
         const std::string& path = workflow_.steps[target].path;
         std::string hint;
         if (flow_.is_finished_before(use.step, target))
@@ -178,6 +182,17 @@ private:
         else
             hint = fmt::format("add after = [\"{}\"]", path);
         complain(use, fmt::format("'{}' is not finished before this step", path), std::move(hint));
+    }
+
+    // Finished is not yet done: what was skipped, say, has no result.
+    void check_result(const Use& use, StepIndex target) {
+        if (use.reference.guarded || asked_.contains({use.step, use.reference.root})) return;
+        const std::string reason = absence_.why(target, use.step);
+        if (reason.empty()) return;
+        const std::string& path = workflow_.steps[target].path;
+        complaints_.warn_inside(About::data, *use.text, use.reference.offset, use.reference.length,
+                                fmt::format("'{}' may have no result: {}", path, reason),
+                                fmt::format("write default({}, ..), or ask with has({})", path, path));
     }
 
     void check_own_result(const Use& use) {
@@ -225,6 +240,9 @@ private:
     Complaints& complaints_;
     // Inputs a step asks for with has() or default() somewhere: it knows that they may be missing.
     std::set<std::pair<StepIndex, std::string>> guarded_;
+    // The same for results of steps.
+    std::set<std::pair<StepIndex, std::string>> asked_;
+    Absence absence_;
 };
 
 } // namespace

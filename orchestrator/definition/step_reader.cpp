@@ -170,8 +170,7 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
     } else if (word == "switch") {
         read_switch(entry, index);
     } else if (word == "set") {
-        if (values_.table(entry, "{ name = \"${input.name}\" }") == nullptr) return;
-        if (auto values = expressions_.values(entry.value, index, Scope::step))
+        if (auto values = expressions_.table(entry, "{ name = \"${input.name}\" }", index, Scope::step))
             draft_.steps[index].step.kind = core::SetKind{std::move(*values)};
     } else if (word == "wait") {
         if (const auto duration = values_.duration(entry))

@@ -1,4 +1,5 @@
 // timestamp, duration, and the calendar and clock fields of both.
+#include "base/time_zone.hpp"
 #include "orchestrator/expression/functions.hpp"
 #include "orchestrator/expression/time_text.hpp"
 
@@ -51,9 +52,15 @@ template <std::int64_t CalendarFields::* Field, int Added = 0>
 bool calendar(Work& work, Arguments arguments, Value& result) {
     std::int64_t offset = 0;
     if (arguments.size() > 1) {
-        const auto zone = offset_of_zone(arguments[1].as_text());
+        const std::string_view name = arguments[1].as_text();
+        auto zone = offset_of_zone(name);
+        if (!zone) zone = zone_offset(name, arguments[0].as_timestamp().seconds);
         if (!zone)
-            return work.fail(ErrorKind::argument, "a time zone is 'UTC' or an offset as '+02:00'");
+            return work.fail(ErrorKind::argument,
+                             fmt::format("there is no time zone '{}'; a zone is 'UTC', an offset as '+02:00', or a name "
+                                         "as 'Europe/Berlin'{}",
+                                         name.substr(0, 60),
+                                         has_zones() ? "" : ", for which this machine lacks the package tzdata"));
         offset = *zone;
     }
     result = Value::integer(calendar_fields(arguments[0].as_timestamp(), offset).*Field + Added);

@@ -1,6 +1,7 @@
 // Publishing commands.
 #include "orchestrator/messaging/dispatcher.hpp"
 
+#include "base/json_text.hpp"
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "contract/task_message.hpp"
@@ -9,7 +10,6 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -238,7 +238,7 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 if (!run.error.is_null()) body["error"] = run.error.json();
                 return event_of(contract::run_exchange,
                                 fmt::format("run.{}.{}", core::word_of(run.status), run.workflow),
-                                boost::json::serialize(body));
+                                write_json(body));
             },
             [&](const core::AnnounceDeadTask& dead) -> std::optional<Publication> {
                 boost::json::object body;
@@ -249,7 +249,7 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 body["task"] = dead.route;
                 body["error"] = dead.error.json();
                 return event_of(contract::run_exchange, "step.dead." + dead.route,
-                                boost::json::serialize(body));
+                                write_json(body));
             },
         },
         command);

@@ -181,7 +181,7 @@ core::Document to_document(const amqp::client::Delivery& delivery) {
 }
 
 std::optional<amqp::client::Publication> publication_from(std::string_view text) {
-    const auto document = core::Document::parse(std::string{text});
+    const auto document = core::Document::parse_stored(std::string{text});
     if (!document || !document->json().is_object()) return std::nullopt;
     const json::object& message = document->json().get_object();
     if (!message.contains("routing_key")) return std::nullopt;

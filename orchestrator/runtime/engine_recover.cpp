@@ -139,10 +139,9 @@ Outcome<CachedRun> Engine::Body::read_run(const StoredRun& stored, Time now) {
     run.status = stored.status;
     run.started_at = stored.started_at;
     run.closed_at = stored.closed_at;
-    constexpr std::size_t deep = core::Document::stored_depth_max;
-    BATON_ASSIGN(run.input, core::Document::parse(stored.input, deep));
+    BATON_ASSIGN(run.input, core::Document::parse_stored(stored.input));
     if (stored.output) {
-        BATON_ASSIGN(run.output, core::Document::parse(*stored.output, deep));
+        BATON_ASSIGN(run.output, core::Document::parse_stored(*stored.output));
     }
     BATON_TRY(core::read_state_json(stored.state, *workflow, run));
     // Reports may have waited for us: nobody was silent before this moment.
@@ -272,6 +271,30 @@ Outcome<Deployed> Engine::Body::deploy(const DeployItem& item, Time now) {
     core::link(**compiled);
     keep_definition(std::move(*compiled), true);
     return Deployed{name, stored.version, stored.definition_id != former};
+}
+
+// Who deploys may start a worker next, and a worker asks for its queue.
+void Engine::Body::answer(DeployItem& item, Outcome<Deployed> deployed) {
+    if (!item.reply) return;
+    const auto found = deployed ? live.find(deployed->name) : live.end();
+    if (found == live.end() || !sinks.await_queues) return item.reply(std::move(deployed));
+    const auto& types = found->second->task_types;
+    sinks.await_queues({types.begin(), types.end()},
+                       [reply = std::move(item.reply), made = std::move(*deployed)](bool have) mutable {
+                           made.has_queues = have;
+                           reply(std::move(made));
+                       });
+}
+
+Outcome<Undeployed> Engine::Body::undeploy(const std::string& workflow) {
+    BATON_ASSIGN(const bool was_live, store.retire_definition(workflow));
+    const auto found = live.find(workflow);
+    if (!was_live && found == live.end())
+        return Failure{make_error_code(EngineErrc::unknown_workflow),
+                       fmt::format("there is no workflow '{}'", workflow)};
+    Undeployed undeployed{workflow, found == live.end() ? 0 : found->second->version};
+    if (found != live.end()) live.erase(found);
+    return undeployed;
 }
 
 } // namespace baton::orchestrator::runtime

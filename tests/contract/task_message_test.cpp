@@ -113,7 +113,7 @@ TEST(TaskMessage, TaskThatIsNotJsonIsRefusedWithASentence) {
     const auto read = decode_task("x", {}, "hello");
 
     ASSERT_FALSE(read);
-    EXPECT_EQ(read.error().detail, "the body is not JSON; it begins with 'hello'");
+    EXPECT_EQ(read.error().detail, "the body is not JSON that can be used (line 1, column 1: syntax error); it begins with 'hello'");
 }
 
 TEST(TaskMessage, TaskThatIsTooLargeIsRefused) {
@@ -188,6 +188,9 @@ TEST_P(BadReport, BecomesAFailureThatSaysWhy) {
 INSTANTIATE_TEST_SUITE_P(TaskMessage, BadReport,
                          testing::Values(std::tuple{"completed", "", "empty"},
                                          std::tuple{"completed", "OK\n", "not JSON"},
+                                         std::tuple{"completed", "{\"x\":1e400}", "the number 1e400 is too large for a double"},
+                                         std::tuple{"completed", "{\"x\":NaN}", "not JSON"},
+                                         std::tuple{"completed", "{\"x\":99999999999999999999}", "does not fit into 64 bits"},
                                          std::tuple{"failed", "<html>", "not JSON"},
                                          std::tuple{"heartbeat", "{", "not JSON"},
                                          std::tuple{"finished", "{}", "'finished'"},

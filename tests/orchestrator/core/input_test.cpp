@@ -37,7 +37,7 @@ TEST(Input, SaysEverythingThatIsWrongAtOnce) {
     SchemaField level = field("level", Schema::Type::string);
     level.schema.allowed = {json("\"low\""), json("\"high\"")};
     SchemaField count = field("count", Schema::Type::integer);
-    count.schema.minimum = 1;
+    count.schema.minimum = expression::Value::integer(1);
 
     const auto checked =
         check_input(std::vector{field("email", Schema::Type::string, true), level, count},
@@ -85,10 +85,51 @@ TEST(Input, KnowsItsFormats) {
         EXPECT_EQ(complaints("date-time", bad), 1u) << bad;
     EXPECT_EQ(complaints("date", "2026-01-31"), 0u);
     EXPECT_EQ(complaints("date", "31.1.2026"), 1u);
+    EXPECT_EQ(complaints("date", "2024-02-29"), 0u);
+    for (const char* bad : {"2026-02-30", "2026-02-29", "2026-04-31", "2026-00-10", "2026-01-00"})
+        EXPECT_EQ(complaints("date", bad), 1u) << bad;
+    for (const char* bad : {"2026-02-30T12:00:00Z", "2026-01-31T24:00:00Z", "2026-01-31T12:60:00Z",
+                            "2026-01-31T12:00:61Z", "2026-01-31T12:00:00+24:00"})
+        EXPECT_EQ(complaints("date-time", bad), 1u) << bad;
     EXPECT_EQ(complaints("uri", "https://x.org/a"), 0u);
     EXPECT_EQ(complaints("uri", "x.org"), 1u);
     EXPECT_EQ(complaints("uuid", "0198c0de-0000-7000-8000-000000000001"), 0u);
     EXPECT_EQ(complaints("uuid", "0198c0de"), 1u);
+}
+
+TEST(Input, ANumberIsADoubleHoweverItIsWritten) {
+    SchemaField rate = field("rate", Schema::Type::number);
+    rate.fallback = json("5");
+    SchemaField rates = field("rates", Schema::Type::array);
+    Schema each;
+    each.type = Schema::Type::number;
+    rates.schema.items = std::make_shared<Schema>(each);
+    const auto checked = check_input(std::vector{field("total", Schema::Type::number), rate, rates, field("count", Schema::Type::integer)},
+                                     json(R"({"total":1000,"rates":[1,2.5],"count":1000})"));
+
+    EXPECT_THAT(checked.complaints, IsEmpty());
+    EXPECT_EQ(checked.input.text(), R"({"total":1000.0,"rates":[1.0,2.5],"count":1000,"rate":5.0})");
+}
+
+TEST(Input, WholeNumbersAreComparedExactlyAndNeverRounded) {
+    const auto complaints = [](Schema::Type type, const std::string& value, auto change) {
+        SchemaField one = field("n", type);
+        change(one.schema);
+        return check_input(std::vector{one}, json("{\"n\":" + value + "}")).complaints;
+    };
+    const auto at_most = [](std::int64_t bound) {
+        return [bound](Schema& schema) { schema.maximum = expression::Value::integer(bound); };
+    };
+    const auto nothing = [](Schema&) {};
+    EXPECT_THAT(complaints(Schema::Type::integer, "9007199254740992", at_most(9007199254740992)), IsEmpty());
+    EXPECT_THAT(complaints(Schema::Type::integer, "9007199254740993", at_most(9007199254740992)),
+                ElementsAre("input.n: at most 9007199254740992"));
+    EXPECT_THAT(complaints(Schema::Type::number, "9007199254740993", nothing),
+                ElementsAre("input.n: 9007199254740993 has more digits than a number keeps; let the workflow take an "
+                            "integer or a string"));
+    EXPECT_THAT(complaints(Schema::Type::integer, "18446744073709551615", nothing), IsEmpty());
+    EXPECT_THAT(complaints(Schema::Type::number, "2", [](Schema& schema) { schema.allowed = {json("1"), json("2")}; }), IsEmpty());
+    EXPECT_FALSE(Document::parse(R"({"n":18446744073709551616})"));
 }
 
 TEST(Input, NoInputIsAnEmptyObject) {

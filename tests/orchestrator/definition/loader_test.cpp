@@ -111,7 +111,7 @@ end = { output = { why = "small" } }
 
 [[step]]
 id   = "merge"
-fail = { error = "not_allowed", message = "size ${names.size}, ${both.left.two.y}" }
+fail = { error = "not_allowed", message = "size ${names.size}, ${default(both.left.two.y, 0)}" }
 )");
 
     EXPECT_THAT(ids(*workflow, workflow->top_level),

@@ -41,5 +41,80 @@ TEST(Warnings, WhoAsksWhetherItIsThereGetsNone) {
     EXPECT_EQ(warnings_of("when = \"has(input.name) && input.name != ''\"\n"), "");
 }
 
+// What is read by `reader`, of steps written before it; the warning without its place.
+std::string absence(std::string_view steps, std::string_view reader, std::string_view top = "") {
+    const std::string source = "workflow = \"x\"\n" + std::string(top) + "[input]\nvip = { type = \"boolean\", default = false }\n" +
+                               std::string(steps) + std::string(reader);
+    const Loaded loaded = load(source, "x.toml");
+    EXPECT_TRUE(loaded) << render(loaded.diagnostics, source);
+    std::string all;
+    for (const Diagnostic& one : loaded.diagnostics) all += one.message + (one.hint.empty() ? "" : "; ") + one.hint + "\n";
+    return all;
+}
+
+constexpr std::string_view reads_a = "[[step]]\nid = \"r\"\ntask = \"t.r\"\nwith = { id = \"${a.id}\" }\n";
+constexpr std::string_view asks_for_a = "[[step]]\nid = \"r\"\ntask = \"t.r\"\nwith = { id = \"${default(a.id, 0)}\" }\n";
+
+std::string without_result(std::string_view reason) {
+    return "'a' may have no result: " + std::string(reason) + "; write default(a, ..), or ask with has(a)\n";
+}
+
+TEST(Warnings, AStepWithAConditionMayHaveNoResult) {
+    const std::string_view a = "[[step]]\nid = \"a\"\ntask = \"t.a\"\nwhen = \"input.vip\"\n";
+    EXPECT_EQ(absence(a, reads_a), without_result("its `when` may be false"));
+    EXPECT_EQ(absence(a, asks_for_a), "");
+    EXPECT_EQ(absence(a, std::string(reads_a) + "when = \"input.vip\"\n"), "") << "the same condition";
+    EXPECT_EQ(absence(a, std::string(reads_a) + "when = \"has(a.id)\"\n"), "") << "it asks first";
+    EXPECT_EQ(absence(a, "[output]\nid = \"${a.id}\"\n"), without_result("its `when` may be false"));
+    EXPECT_EQ(absence("[[step]]\nid = \"a\"\ntask = \"t.a\"\n", reads_a), "");
+}
+
+TEST(Warnings, AStepThatAGoLeadsToMayHaveNoResult) {
+    const std::string steps = "[[step]]\nid = \"route\"\nswitch = [ { when = \"input.vip\", go = \"a\" }, { go = \"b\" } ]\n"
+                              "[[step]]\nid = \"a\"\ntask = \"t.a\"\n[[step]]\nid = \"b\"\ntask = \"t.b\"\n";
+    EXPECT_EQ(absence(steps, reads_a), without_result("it runs only if a go leads to it"));
+    EXPECT_EQ(absence(steps, std::string(reads_a) + "after = [\"a\"]\n"), "") << "it is skipped as well";
+    EXPECT_EQ(absence(steps, "[[step]]\nid = \"m\"\nafter = [\"a\"]\nswitch = [ { go = \"r\" } ]\n" + std::string(reads_a)), "")
+        << "nobody sends it then";
+}
+
+TEST(Warnings, AStepThatIsCaughtWithoutAnOutputMayHaveNoResult) {
+    const std::string a = "[[step]]\nid = \"a\"\ntask = \"t.a\"\ncatch = [ { error = \"gone\", ";
+    EXPECT_EQ(absence(a + "continue = true } ]\n", reads_a), without_result("its failure may be caught without an output"));
+    EXPECT_EQ(absence(a + "output = { id = 0 } } ]\n", reads_a), "");
+    EXPECT_EQ(absence("[[step]]\nid = \"a\"\ntask = \"t.a\"\non_timeout = \"continue\"\n", reads_a),
+              without_result("its failure may be caught without an output"));
+}
+
+TEST(Warnings, AStepThatFailsInARunThatGoesOnHasNoResult) {
+    const std::string_view a = "[[step]]\nid = \"a\"\ntask = \"t.a\"\n";
+    const std::string_view top = "on_failure = \"continue\"\n";
+    EXPECT_EQ(absence(a, reads_a, top), "") << "it is blocked";
+    EXPECT_EQ(absence(a, std::string(reads_a) + "join = \"done\"\n", top), without_result("it may fail, and the run goes on"));
+    EXPECT_EQ(absence(a, "[output]\nid = \"${a.id}\"\n", top), without_result("it may fail, and the run goes on"));
+}
+
+TEST(Warnings, WhatIsInABlockThatMayBeSkippedMayHaveNoResult) {
+    const std::string_view block = "[[step]]\nid = \"box\"\nwhen = \"input.vip\"\n[[step.do]]\nid = \"a\"\ntask = \"t.a\"\n"
+                                   "[[step.do]]\nid = \"inner\"\ntask = \"t.i\"\nwith = { id = \"${a.id}\" }\n";
+    EXPECT_EQ(absence(block, ""), "") << "who is inside runs with it";
+    EXPECT_EQ(absence(block, "[[step]]\nid = \"r\"\ntask = \"t.r\"\nwith = { id = \"${box.a.id}\" }\n"),
+              "'box.a' may have no result: its `when` may be false; write default(box.a, ..), or ask with has(box.a)\n");
+}
+
+TEST(Warnings, ANumberIsADouble) {
+    const auto warning = [](std::string_view expression) {
+        const std::string source = "workflow = \"x\"\n[input]\nn = { type = \"number\", required = true }\n[[step]]\nid = \"a\"\n"
+                                   "task = \"t.a\"\nwith = { x = \"${" + std::string(expression) + "}\" }\n";
+        const Loaded loaded = load(source, "x.toml");
+        EXPECT_TRUE(loaded);
+        return render(loaded.diagnostics, source);
+    };
+    EXPECT_NE(warning("input.n * 2").find("warning: "), std::string::npos) << warning("input.n * 2");
+    EXPECT_NE(warning("input.n * 2").find("write 2.0 for 2"), std::string::npos);
+    EXPECT_EQ(warning("input.n * 2.0"), "");
+    EXPECT_EQ(warning("input.n > 100"), "");
+}
+
 } // namespace
 } // namespace baton::orchestrator::definition

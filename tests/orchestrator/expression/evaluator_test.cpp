@@ -142,8 +142,12 @@ TEST(Time, CanBeCalculatedWith) {
     EXPECT_EQ(with_day(".getHours('+02:00')"), "1");
     EXPECT_EQ(with_day(".getDate('+02:00')"), "1");
     EXPECT_EQ(with_day(".getMinutes('-05:45')"), "45");
-    EXPECT_EQ(with_day(".getHours('Europe/Berlin')"),
-              "error: a time zone is 'UTC' or an offset as '+02:00'");
+    EXPECT_EQ(with_day(".getHours('Europe/Berlin')"), "0");
+    EXPECT_EQ(with_day(".getDate('Asia/Tokyo')"), "1");
+    EXPECT_EQ(with_day(".getMinutes('Asia/Kolkata')"), "0");
+    EXPECT_EQ(with_day(".getHours('Europe/Berlinn')"),
+              "error: there is no time zone 'Europe/Berlinn'; a zone is 'UTC', an offset as '+02:00', or a "
+              "name as 'Europe/Berlin'");
     EXPECT_EQ(with_day(" > timestamp('2026-01-31T23:29:59.999Z')"), "true");
     EXPECT_EQ(result_of("timestamp('2026-01-31T12:00:00.5+01:00')"), "2026-01-31T11:00:00.500Z");
     EXPECT_EQ(result_of("timestamp('9999-12-31T23:59:59Z') + duration('1s')"),
