@@ -1,11 +1,11 @@
 #include "cli/api.hpp"
 
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
+#include "base/json_text.hpp"
+#include "base/named_file.hpp"
+
 #include <curl/curl.h>
 #include <fmt/format.h>
 
-#include <fstream>
 #include <memory>
 
 namespace baton::cli {
@@ -49,10 +49,12 @@ Api::Api(const server::Environment& environment)
       password_(variable(environment, "BATON_PASSWORD", "guest")) {
     while (!url_.empty() && url_.back() == '/') url_.pop_back();
     if (const auto file = environment.find("BATON_PASSWORD_FILE"); file != environment.end()) {
-        std::ifstream in(file->second);
-        if (!std::getline(in, password_))
-            problem_ = fmt::format("BATON_PASSWORD_FILE names '{}', which holds no line that can be read",
-                                   file->second);
+        const auto text = read_named_file(file->second, settings_file_bytes_max);
+        password_ = text ? text->substr(0, text->find('\n')) : std::string();
+        if (!text)
+            problem_ = fmt::format("BATON_PASSWORD_FILE names '{}', which cannot be read: {}", file->second, text.error().detail);
+        else if (text->empty())
+            problem_ = fmt::format("BATON_PASSWORD_FILE names '{}', which holds no line that can be read", file->second);
     }
 }
 
@@ -62,7 +64,7 @@ Outcome<Answer> Api::get(const std::string& path, std::chrono::seconds limit) {
 
 Outcome<Answer> Api::post(const std::string& path, const boost::json::value& body,
                           std::chrono::seconds limit) {
-    return post_text(path, boost::json::serialize(body), limit);
+    return post_text(path, write_json(body), limit);
 }
 
 Outcome<Answer> Api::post_text(const std::string& path, const std::string& body, std::chrono::seconds limit) {
@@ -70,7 +72,7 @@ Outcome<Answer> Api::post_text(const std::string& path, const std::string& body,
 }
 
 Outcome<Answer> Api::put(const std::string& path, const boost::json::value& body) {
-    const std::string text = boost::json::serialize(body);
+    const std::string text = write_json(body);
     return send("PUT", path, &text, std::chrono::seconds{60});
 }
 
@@ -122,10 +124,11 @@ Outcome<Answer> Api::send(const char* method, const std::string& path, const std
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     Answer answer{static_cast<unsigned>(status), nullptr};
-    ErrorCode error;
-    if (!received.empty()) answer.body = boost::json::parse(received, error);
-    if (error)
-        return Failure{error, fmt::format("{} answered with something that is not JSON; is it Baton?", url_)};
+    if (received.empty()) return answer;
+    auto read = read_json(received, json_of_our_own);
+    if (!read)
+        return Failure{read.error().code, fmt::format("{} answered with something that is not JSON; is it Baton?", url_)};
+    answer.body = std::move(*read);
     return answer;
 }
 

@@ -1,19 +1,17 @@
 #include "cli/output.hpp"
 
+#include "base/json_text.hpp"
+#include "base/named_file.hpp"
 #include "base/printable.hpp"
 #include "cli/terminal.hpp"
 
 #include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <ctime>
-#include <filesystem>
-#include <fstream>
 
 namespace baton::cli {
 
@@ -28,7 +26,7 @@ void append_pretty(std::string& out, const json::value& value, std::size_t depth
         std::size_t left = object->size();
         for (const auto& entry : *object) {
             indent(depth + 1);
-            out += json::serialize(json::value(entry.key()));
+            out += write_json(json::value(entry.key()));
             out += ": ";
             append_pretty(out, entry.value(), depth + 1);
             out += --left > 0 ? ",\n" : "\n";
@@ -46,7 +44,7 @@ void append_pretty(std::string& out, const json::value& value, std::size_t depth
         indent(depth);
         out += ']';
     } else {
-        out += json::serialize(value);
+        out += write_json(value);
     }
 }
 
@@ -58,22 +56,8 @@ bool scan_time(std::string_view text, std::tm& parts, int& micros) {
                        &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &micros) >= 6;
 }
 
-// What a server takes is far below; what is larger was named by mistake.
-constexpr std::size_t file_bytes_max = 64 * 1024 * 1024;
-
 Failure refused(const std::string& path, std::string_view why) {
     return {make_error_code(boost::system::errc::invalid_argument), fmt::format("cannot read '{}': {}", path, why)};
-}
-
-template <typename Read>
-Outcome<std::string> read_bounded(const std::string& path, Read read) {
-    std::string text;
-    std::array<char, 65536> buffer{};
-    for (std::size_t got = 0; (got = read(buffer.data(), buffer.size())) > 0;) {
-        if (text.size() + got > file_bytes_max) return refused(path, "it is larger than 64 MiB");
-        text.append(buffer.data(), got);
-    }
-    return text;
 }
 
 } // namespace
@@ -110,7 +94,7 @@ std::string member(const json::value& object, std::string_view key) {
     const auto* as_object = object.if_object();
     const auto* found = as_object == nullptr ? nullptr : as_object->if_contains(key);
     if (found == nullptr || found->is_null()) return {};
-    return printable(found->is_string() ? std::string(found->as_string()) : json::serialize(*found));
+    return printable(found->is_string() ? std::string(found->as_string()) : write_json(*found));
 }
 
 std::int64_t micros_from(std::string_view rfc3339) {
@@ -138,27 +122,20 @@ std::string duration_text(std::int64_t micros) {
 
 Outcome<std::string> read_file(const std::string& path) {
     if (path == "-") {
-        return read_bounded("standard input", [](char* space, std::size_t size) { return std::fread(space, 1, size, stdin); });
+        std::string text;
+        std::array<char, 65536> buffer{};
+        for (std::size_t got = 0; (got = std::fread(buffer.data(), 1, buffer.size(), stdin)) > 0;) {
+            if (text.size() + got > named_file_bytes_max) return refused("standard input", "it is larger than 64 MiB");
+            text.append(buffer.data(), got);
+        }
+        return text;
     }
-    const auto unreadable = [&](int why) {
-        const ErrorCode code(why, boost::system::generic_category());
-        return Failure{code, fmt::format("cannot read '{}': {}", path, code.message())};
-    };
-    // A FIFO would wait for a writer, and a device may never end. A pipe is given as "-" or by the
-    // shell as /dev/fd/N, which is there already and ends with its writer.
-    std::error_code unknown;
-    const auto kind = std::filesystem::status(path, unknown).type();
-    using Type = std::filesystem::file_type;
-    if (kind == Type::directory) return unreadable(EISDIR);
-    const bool is_shell_pipe = kind == Type::fifo && (path.starts_with("/dev/fd/") || path.starts_with("/proc/self/fd/"));
-    if (kind != Type::regular && kind != Type::not_found && kind != Type::none && !is_shell_pipe)
-        return refused(path, "it is no regular file; give a file, or - for standard input");
-    std::ifstream in(path, std::ios::binary);
-    if (!in) return unreadable(errno);
-    return read_bounded(path, [&in](char* space, std::size_t size) {
-        in.read(space, static_cast<std::streamsize>(size));
-        return static_cast<std::size_t>(in.gcount());
-    });
+    auto text = read_named_file(path);
+    if (!text) {
+        const bool is_of_a_kind = text.error().detail == "it is no regular file";
+        return refused(path, text.error().detail + (is_of_a_kind ? "; give a file, or - for standard input" : ""));
+    }
+    return text;
 }
 
 } // namespace baton::cli

@@ -10,7 +10,8 @@
 
 namespace baton::db {
 
-Outcome<std::unique_ptr<runtime::RunStore>> open_store(const std::string& url) {
+Outcome<std::unique_ptr<runtime::RunStore>> open_store(const std::string& url,
+                                                       const std::function<bool()>& gives_up) {
     BATON_ASSIGN(const DatabaseUrl parsed, parse_database_url(url));
     switch (parsed.kind) {
     case DatabaseUrl::Kind::sqlite: {
@@ -19,7 +20,7 @@ Outcome<std::unique_ptr<runtime::RunStore>> open_store(const std::string& url) {
     }
     case DatabaseUrl::Kind::postgres: {
         BATON_ASSIGN(std::unique_ptr<runtime::RunStore> store,
-                     PostgresStore::open(parsed.location));
+                     PostgresStore::open(parsed.location, gives_up));
         return store;
     }
     }

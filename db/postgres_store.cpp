@@ -1,6 +1,8 @@
 // The engine's side of the store on PostgreSQL. What libpqxx throws ends in PostgresSession.
 #include "db/postgres_store.hpp"
 
+#include "base/mailbox.hpp"
+#include "base/thread.hpp"
 #include "db/hex.hpp"
 #include "db/postgres_commit.hpp"
 #include "db/postgres_rows.hpp"
@@ -9,7 +11,9 @@
 #include <pqxx/nontransaction>
 #include <pqxx/transaction>
 
+#include <chrono>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -143,9 +147,41 @@ Committed commit_in(pqxx::connection& connection, const Batch& batch) {
 
 } // namespace
 
-Outcome<std::unique_ptr<PostgresStore>> PostgresStore::open(const std::string& url) {
+namespace {
+
+// Cuts a session off when the one who waits for it gives up.
+class Impatience {
+public:
+    Impatience(PostgresSession& session, const std::function<bool()>& gives_up)
+        : thread_("store-open", [this, &session, &gives_up] {
+              while (!done_.is_closed() && !gives_up()) done_.take(look_pause);
+              done_.take(grace); // for a server that merely needs a moment
+              while (!done_.is_closed()) {
+                  session.interrupt(Duration::zero());
+                  done_.take(look_pause);
+              }
+          }) {}
+    ~Impatience() { done_.close(); }
+    Impatience(const Impatience&) = delete;
+
+private:
+    static constexpr std::chrono::milliseconds look_pause{100};
+    static constexpr std::chrono::seconds grace{1};
+
+    Mailbox<int> done_; // closed: the session is no longer waited for
+    Thread thread_;     // last, so that it ends first
+};
+
+} // namespace
+
+Outcome<std::unique_ptr<PostgresStore>> PostgresStore::open(const std::string& url,
+                                                            const std::function<bool()>& gives_up) {
     PostgresSession session(url, statements());
-    BATON_TRY(session.migrate());
+    {
+        std::optional<Impatience> impatience;
+        if (gives_up) impatience.emplace(session, gives_up);
+        BATON_TRY(session.migrate());
+    }
     return std::unique_ptr<PostgresStore>(new PostgresStore(std::move(session)));
 }
 
@@ -267,6 +303,17 @@ Outcome<StoredDefinition> PostgresStore::save_definition(const std::string& name
     }));
     if (!saved) return Failure{StoreErrc::refused, "a saved definition is not there"};
     return std::move(*saved);
+}
+
+Outcome<bool> PostgresStore::retire_definition(const std::string& name) {
+    bool was_live = false;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::work work(connection);
+        // A second try, because the answer to the first one was lost, finds it done.
+        was_live = work.exec_params("delete from live where name = $1", clean_text(name)).affected_rows() > 0 || was_live;
+        work.commit();
+    }));
+    return was_live;
 }
 
 Outcome<std::vector<StoredDefinition>> PostgresStore::live_definitions() {

@@ -15,7 +15,9 @@ namespace runtime = orchestrator::runtime;
 class PostgresStore final : public runtime::RunStore {
 public:
     // Connects and migrates. `url` as libpq takes it.
-    static Outcome<std::unique_ptr<PostgresStore>> open(const std::string& url);
+    // `gives_up` as in open_store().
+    static Outcome<std::unique_ptr<PostgresStore>> open(const std::string& url,
+                                                        const std::function<bool()>& gives_up = {});
 
     Outcome<std::vector<runtime::OwnedPartition>>
     take_over(std::span<const runtime::Partition> parts, const std::string& node) override;
@@ -35,6 +37,7 @@ public:
     Outcome<runtime::StoredDefinition>
     save_definition(const std::string& name, const std::string& source,
                     const std::string& file_name, const std::string& sha256, Time now) override;
+    Outcome<bool> retire_definition(const std::string& name) override;
     Outcome<std::vector<runtime::StoredDefinition>> live_definitions() override;
     Outcome<std::optional<runtime::StoredDefinition>>
     definition(std::uint64_t definition_id) override;

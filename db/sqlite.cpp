@@ -191,6 +191,12 @@ Outcome<Sqlite> Sqlite::open(const std::string& path, Access access) {
         flags |= SQLITE_OPEN_READWRITE;
         break;
     }
+    // SQLite would wait for the other end of a FIFO. The file itself is never opened here.
+    std::error_code unknown;
+    const auto kind = std::filesystem::status(path, unknown).type();
+    if (kind == std::filesystem::file_type::fifo || kind == std::filesystem::file_type::character ||
+        kind == std::filesystem::file_type::block || kind == std::filesystem::file_type::socket)
+        return Failure{StoreErrc::refused, path + ": it is no regular file; name a file for the database"};
     Sqlite database;
     database.path_ = path;
     sqlite3* raw = nullptr;

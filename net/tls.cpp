@@ -2,6 +2,8 @@
 // is gone would raise SIGPIPE.
 #include "net/tls.hpp"
 
+#include "base/named_file.hpp"
+
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <fmt/format.h>
@@ -45,12 +47,11 @@ std::string openssl_reason() {
 }
 
 Outcome<void> expect_readable(const char* what, const std::string& path) {
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0)
+    const auto checked = check_named_file(path);
+    if (!checked)
         return wrong(fmt::format("cannot read the {} '{}': {}; name a PEM file this process may "
                                  "read",
-                                 what, path, std::strerror(errno)));
-    ::close(file);
+                                 what, path, checked.error().detail));
     return {};
 }
 

@@ -2,6 +2,7 @@
 #include "sandbox/world.hpp"
 
 #include "base/log.hpp"
+#include "base/named_file.hpp"
 
 #include <boost/json.hpp>
 
@@ -50,6 +51,11 @@ World::~World() {
 
 Outcome<World> World::open(const std::string& path) {
     World world;
+    // A file that is not there yet is made.
+    if (const auto checked = check_named_file(path, named_file_bytes_max);
+        !checked && checked.error().code != boost::system::errc::no_such_file_or_directory)
+        return Failure{make_error_code(boost::system::errc::invalid_argument),
+                       fmt::format("the sandbox's file '{}' cannot be read: {}", path, checked.error().detail)};
     std::ifstream in(path);
     std::string line;
     std::size_t number = 0;

@@ -2,6 +2,7 @@
 
 #include "amqp/client/endpoint.hpp"
 #include "base/base64.hpp"
+#include "base/named_file.hpp"
 #include "db/database_url.hpp"
 #include "orchestrator/definition/complaints.hpp"
 #include "orchestrator/definition/toml_document.hpp"
@@ -11,10 +12,8 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <optional>
-#include <sstream>
 #include <unistd.h>
 #include <utility>
 
@@ -274,13 +273,10 @@ std::vector<std::string> known_keys() {
     return keys;
 }
 
-std::optional<std::string> read_secret(const std::string& path) {
-    std::ifstream in(path);
-    if (!in) return std::nullopt;
-    std::ostringstream content;
-    content << in.rdbuf();
-    std::string secret = content.str();
-    while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
+Outcome<std::string> read_secret(const std::string& path) {
+    auto secret = read_named_file(path, settings_file_bytes_max);
+    if (!secret) return secret;
+    while (!secret->empty() && (secret->back() == '\n' || secret->back() == '\r')) secret->pop_back();
     return secret;
 }
 
@@ -320,9 +316,10 @@ struct Reader {
             auto text = text_of(node);
             if (!text) return complain(node.at, fmt::format("'{}' must be a text or a number", key));
             if (from_file) {
-                const auto path = *text;
-                text = read_secret(path);
-                if (!text) return complain(node.at, fmt::format("cannot read the file '{}'", path));
+                auto secret = read_secret(*text);
+                if (!secret)
+                    return complain(node.at, fmt::format("cannot read the file '{}': {}", *text, secret.error().detail));
+                text = std::move(*secret);
             }
             if (const auto expected = setting.apply(config, *text))
                 complain(node.at, fmt::format("'{}' must be {}", key, *expected));
@@ -351,8 +348,10 @@ struct Reader {
                 user.tags = split(*text, ',');
             else if (key == "password_file") {
                 const auto secret = read_secret(*text);
-                if (!secret) complain(entry.value.at, fmt::format("cannot read the file '{}'", *text));
-                user.password = secret.value_or("");
+                if (secret)
+                    user.password = *secret;
+                else
+                    complain(entry.value.at, fmt::format("cannot read the file '{}': {}", *text, secret.error().detail));
             } else
                 complain(entry.at, fmt::format("unknown key '{}' of a broker.user; it has name, password_file, "
                                                "password_hash, password, tags",
@@ -402,8 +401,8 @@ struct Reader {
             if (const auto secret = read_secret(from_file->second))
                 apply(variable, *secret, setting.apply);
             else
-                complaints.push_back(fmt::format("error: the variable {}_FILE names '{}', which cannot be read",
-                                                 variable, from_file->second));
+                complaints.push_back(fmt::format("error: the variable {}_FILE names '{}', which cannot be read: {}",
+                                                 variable, from_file->second, secret.error().detail));
         }
         if (const auto users = environment.find("BATON_BROKER_USERS"); users != environment.end())
             apply("BATON_BROKER_USERS", users->second, set_users);
@@ -412,8 +411,8 @@ struct Reader {
                 apply("BATON_BROKER_USERS_FILE", *secret, set_users);
             else
                 complaints.push_back(fmt::format(
-                    "error: the variable BATON_BROKER_USERS_FILE names '{}', which cannot be read",
-                    users->second));
+                    "error: the variable BATON_BROKER_USERS_FILE names '{}', which cannot be read: {}",
+                    users->second, secret.error().detail));
         }
     }
 };
@@ -462,12 +461,11 @@ ConfigResult load_config(const std::string& file, const Environment& environment
     std::error_code unknown;
     if (std::filesystem::is_directory(path, unknown))
         return {{}, {fmt::format("error: the configuration file '{}' is a folder", path)}};
-    std::ifstream in(path);
-    if (!in && must_exist) return {{}, {fmt::format("error: cannot read the configuration file '{}'", path)}};
-    if (!in) return read_config("", path, environment);
-    std::ostringstream content;
-    content << in.rdbuf();
-    return read_config(content.str(), path, environment);
+    if (!must_exist && !std::filesystem::exists(path, unknown)) return read_config("", path, environment);
+    const auto content = read_named_file(path, settings_file_bytes_max);
+    if (!content)
+        return {{}, {fmt::format("error: cannot read the configuration file '{}': {}", path, content.error().detail)}};
+    return read_config(*content, path, environment);
 }
 
 } // namespace baton::server

@@ -2,15 +2,13 @@
 
 #include "base/log.hpp"
 #include "base/mailbox.hpp"
+#include "base/named_file.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -44,13 +42,11 @@ std::vector<broker::core::Answer> ask_for(const std::vector<web::Definition>& wa
 Outcome<std::vector<web::Definition>> read_definitions_file(const std::string& file, const web::BrokerPort& port) {
     std::error_code unknown;
     if (std::filesystem::is_directory(file, unknown)) return refused(file, "is a folder; name a file of definitions");
-    std::ifstream in(file, std::ios::binary);
-    if (!in)
+    const auto content = read_named_file(file);
+    if (!content)
         return refused(file, fmt::format("cannot be read: {}; name a file of definitions, or leave the setting out",
-                                         std::generic_category().message(errno)));
-    std::ostringstream content;
-    content << in.rdbuf();
-    auto read = web::read_definitions(content.str(), port, std::nullopt);
+                                         content.error().detail));
+    auto read = web::read_definitions(*content, port, std::nullopt);
     if (!read) return refused(file, read.error().detail);
     for (const auto& key : read->unknown_keys)
         log::warning("definitions", "nobody knows this key of the file; it is passed over", {{"file", file}, {"key", key}});

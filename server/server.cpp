@@ -162,7 +162,7 @@ Outcome<std::unique_ptr<runtime::RunStore>> open_patiently(const std::string& ur
                                                            const std::function<bool()>& is_stopping) {
     std::chrono::milliseconds pause{100};
     for (;;) {
-        auto store = db::open_store(url);
+        auto store = db::open_store(url, is_stopping);
         const bool is_away = !store && store.error().code == runtime::StoreErrc::unavailable;
         if (!is_away || is_stopping()) return store;
         log::warning("server", "the database is out of reach; trying again",

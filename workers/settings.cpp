@@ -1,14 +1,14 @@
 // Variables to settings, and what a worker cannot do without.
 #include "workers/settings.hpp"
 
+#include "base/named_file.hpp"
+
 #include <boost/url/parse.hpp>
 
 #include <fmt/format.h>
 
 #include <charconv>
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 namespace baton::workers {
 
@@ -27,6 +27,14 @@ public:
         if (auto value = lookup_(name); value && !value->empty()) into = *value;
     }
 
+    // A file that libcurl will read.
+    void file(const std::string& name, std::string& into) {
+        text(name, into);
+        if (into.empty()) return;
+        if (const auto checked = check_named_file(into); !checked)
+            complain(fmt::format("{}: cannot read {}: {}", name, into, checked.error().detail));
+    }
+
     // NAME, or the first line of the file that NAME_FILE names. An empty file is like an empty
     // variable: not set. compose.yaml mounts every secret, whether its target is used or not; what a
     // worker cannot do without is checked later, by the names of both.
@@ -35,13 +43,12 @@ public:
         std::string path;
         text(name + "_FILE", path);
         if (path.empty()) return;
-        std::ifstream file(path);
-        std::string line;
-        std::getline(file, line);
-        if (!file.is_open() || file.bad()) {
-            complain(fmt::format("{}_FILE: cannot read a secret from {}", name, path));
+        const auto content = read_named_file(path, settings_file_bytes_max);
+        if (!content) {
+            complain(fmt::format("{}_FILE: cannot read a secret from {}: {}", name, path, content.error().detail));
             return;
         }
+        std::string line = content->substr(0, content->find('\n'));
         while (line.ends_with('\r') || line.ends_with(' ')) line.pop_back();
         if (!line.empty()) into = line;
     }
@@ -113,7 +120,7 @@ void read_mail(Reader& reader, mail::Settings& mail) {
     reader.url("BATON_SMTP_URL", "smtp smtps", mail.smtp_url);
     reader.text("BATON_SMTP_USER", mail.smtp_user);
     reader.secret("BATON_SMTP_PASSWORD", mail.smtp_password);
-    reader.text("BATON_SMTP_CA_FILE", mail.ca_file);
+    reader.file("BATON_SMTP_CA_FILE", mail.ca_file);
     reader.text("BATON_SMTP_FROM", mail.from);
     reader.text("BATON_MAIL_TEMPLATES", mail.template_folder);
     if (mail.smtp_url.starts_with("smtps:")) mail.security = mail::Security::tls;
@@ -200,7 +207,7 @@ Outcome<void> apply_variables(const Lookup& lookup, Settings& settings) {
     read_slack(reader, settings.slack);
     for (http::Limits* limits :
          {&settings.mail.limits, &settings.redmine.limits, &settings.slack.limits}) {
-        reader.text("BATON_HTTP_CA_FILE", limits->ca_file);
+        reader.file("BATON_HTTP_CA_FILE", limits->ca_file);
         reader.seconds("BATON_HTTP_TIMEOUT", limits->total);
     }
     reader.text("BATON_WORKER_QUEUE", settings.queue);

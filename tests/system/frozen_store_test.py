@@ -1,6 +1,7 @@
 """A database that hangs without hanging up: whoever needs it is told so in time, everybody else is
 served, the server stops when it is asked to, and goes on when the database does."""
 import json
+import subprocess
 import threading
 import time
 import unittest
@@ -80,6 +81,36 @@ class FrozenStoreTest(unittest.TestCase):
         baton.wait_for(self.server.is_healthy, "the store is back", 30)
         self.server.baton("run", "one", check=0)
         self.assertEqual(self.ask("/api/runs")[0], 200)
+
+    def test_a_stop_does_not_wait_for_a_store_that_hangs_at_the_start(self):
+        """The server waits in its first transaction, behind somebody's lock, when the store freezes."""
+        lock = subprocess.Popen([self.store.programs / "psql", "-qAt", self.store.url], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True, cwd="/", **self.store.account)
+        self.addCleanup(lock.wait)
+        self.addCleanup(lock.kill)
+        lock.stdin.write("select pg_advisory_lock(422926020462); select 'held';\n")
+        lock.stdin.flush()
+        while "held" not in lock.stdout.readline():
+            pass
+        self.server.stop()
+        with open(self.server.log_path, "ab") as log:
+            starting = subprocess.Popen([baton.EXE, "serve"], env=self.server.env, cwd=self.server.home,
+                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.addCleanup(starting.wait)
+        self.addCleanup(starting.kill)
+        waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted;"
+        baton.wait_for(lambda: self.ask_database(waits) == "1", "the server waits for the lock", 60)
+        self.store.freeze()
+        begun = time.monotonic()
+
+        starting.terminate()
+
+        starting.wait(30)
+        self.assertLess(time.monotonic() - begun, 10)
+
+    def ask_database(self, question):
+        return subprocess.run([self.store.programs / "psql", "-qAt", self.store.url, "-c", question], text=True, timeout=20,
+                              capture_output=True, cwd="/", **self.store.account).stdout.strip()
 
     def test_a_stop_does_not_wait_for_the_store(self):
         self.freeze_under_way()

@@ -2,6 +2,7 @@
 #include "workers/mail/mail.hpp"
 
 #include "base/base64.hpp"
+#include "base/named_file.hpp"
 #include "base/random.hpp"
 #include "workers/mail/accounts.hpp"
 #include "workers/mail/smtp.hpp"
@@ -15,9 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <variant>
 
 namespace baton::workers::mail {
@@ -191,9 +190,7 @@ std::string filled(std::string_view pattern, const json::object& with) {
 // A template's text; without a file of that name, a plain list of what the task said.
 std::string template_text(const Settings& settings, const std::string& name, const json::object& with) {
     if (!settings.template_folder.empty()) {
-        std::ifstream file(settings.template_folder + "/" + name + ".txt");
-        std::ostringstream text;
-        if (file && text << file.rdbuf()) return text.str();
+        if (auto text = read_named_file(settings.template_folder + "/" + name + ".txt", settings_file_bytes_max)) return *text;
     }
     std::string text = fmt::format("Subject: {}\n\n", name);
     for (const auto& pair : with)
