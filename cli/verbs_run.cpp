@@ -1,4 +1,5 @@
-// The verbs of runs: deploy, run, runs, show, cancel, retry, call.
+// The verbs of runs: deploy, undeploy, run, runs, show, cancel, retry, call.
+#include "base/json_text.hpp"
 #include "base/random.hpp"
 #include "cli/api.hpp"
 #include "cli/follow.hpp"
@@ -6,13 +7,13 @@
 #include "cli/output.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verbs.hpp"
+#include "orchestrator/definition/complaints.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -66,6 +67,22 @@ void deploy(Session& session, const std::vector<std::string>& files, bool as_jso
         if (!as_json)
             fmt::print("{} version {}{}\n", member(*deployed, "workflow"), member(*deployed, "version"),
                        member(*deployed, "new") == "true" ? "" : " (unchanged)");
+        if (!as_json && member(*deployed, "queues") == "false")
+            fmt::print("  the broker is away or refuses the queues of its tasks; they will be there when it is back\n");
+    }
+    if (as_json) print_json(all);
+}
+
+void undeploy(Session& session, const std::vector<std::string>& workflows, bool as_json) {
+    Api api(session.environment);
+    json::array all;
+    for (const auto& workflow : workflows) {
+        const auto undeployed = expect(session, api.remove("/api/workflows/" + encoded(workflow)));
+        if (!undeployed) return;
+        all.push_back(*undeployed);
+        if (!as_json)
+            fmt::print("{} version {} is not live any more; runs that go on, go on\n", member(*undeployed, "workflow"),
+                       member(*undeployed, "version"));
     }
     if (as_json) print_json(all);
 }
@@ -116,7 +133,11 @@ void run_one(Session& session, const RunOptions& options) {
     auto answer = api.post("/api/runs", request);
     if (answer && answer->status == 503) answer = persistently([&] { return api.post("/api/runs", request); });
     const auto started = expect(session, answer);
-    if (!started) return;
+    if (!started) {
+        if (answer && answer->status == 422)
+            for (const auto& hint : hints_about_sets(options.sets, answer->reason())) fmt::print(stderr, "  {}\n", hint);
+        return;
+    }
     const auto id = member(*started, "run");
     if (options.detach) {
         if (options.as_json)
@@ -193,7 +214,7 @@ private:
             return print_json(all);
         }
         for (const auto& one : inputs)
-            fmt::print("{}:{}: {}\n", options_.each, one.line, json::serialize(one.input));
+            fmt::print("{}:{}: {}\n", options_.each, one.line, write_json(one.input));
         fmt::print("{} runs of {} would start; nothing was started\n", inputs.size(), options_.workflow);
     }
 
@@ -211,7 +232,7 @@ private:
             const auto& one = inputs[i];
             auto request = start_request(options_, one.input);
             request.erase("key");
-            request["fallback_key"] = line_key(batch(), one.input, seen[json::serialize(one.input)]++);
+            request["fallback_key"] = line_key(batch(), one.input, seen[write_json(one.input)]++);
             const auto answer = persistently([&] { return api_.post("/api/runs", request); });
             if (was_interrupted()) return stopped_at(one.line);
             if (answer && (answer->status == 400 || answer->status == 422 || answer->status == 409)) {
@@ -291,6 +312,28 @@ private:
 
 // ---- runs, show ---------------------------------------------------------------------------------
 
+// A list that is empty because of what was asked for is not the same as no runs.
+void say_why_no_runs(Session& session, Api& api, const std::string& workflow, const std::string& status) {
+    if (workflow.empty() && status.empty()) return fmt::print("no runs yet; start one with: baton run WORKFLOW\n");
+    const auto counts = expect(session, api.get("/api/counts"));
+    if (!counts) return;
+    std::int64_t total = 0;
+    std::int64_t of_workflow = 0;
+    std::vector<std::string> known;
+    for (const auto& entry : counts->as_array()) {
+        ErrorCode ignored;
+        const auto count = entry.at("count").to_number<std::int64_t>(ignored);
+        total += count;
+        if (member(entry, "workflow") == workflow) of_workflow += count;
+        known.push_back(member(entry, "workflow"));
+    }
+    if (total == 0) return fmt::print("no runs yet; start one with: baton run WORKFLOW\n");
+    if (workflow.empty()) return fmt::print("none of the {} runs is {}; without --status baton runs lists them\n", total, status);
+    if (of_workflow > 0) return fmt::print("none of the {} runs of {} is {}\n", of_workflow, workflow, status);
+    const auto hint = orchestrator::definition::did_you_mean(workflow, known);
+    fmt::print("none of the {} runs is of a workflow '{}'{}\n", total, workflow, hint.empty() ? "" : "; " + hint);
+}
+
 void list_runs(Session& session, const std::string& workflow, const std::string& status, unsigned limit, bool as_json) {
     Api api(session.environment);
     std::string path = fmt::format("/api/runs?limit={}", limit);
@@ -307,7 +350,7 @@ void list_runs(Session& session, const std::string& workflow, const std::string&
                         closed.empty() ? "" : duration_text(micros_from(closed) - micros_from(member(run, "started_at"))),
                         member(run, "error")});
     }
-    if (rows.size() == 1) return fmt::print("no runs yet; start one with: baton run WORKFLOW\n");
+    if (rows.size() == 1) return say_why_no_runs(session, api, workflow, status);
     print_table(rows);
 }
 
@@ -317,6 +360,8 @@ void print_step(const json::value& step) {
     const Colour colour = status == "done" ? Colour::green : status == "dead" || status == "failed" ? Colour::red : Colour::yellow;
     fmt::print("\n{} {} {}\n", paint(Colour::bold, (undo ? "undo " : "") + member(step, "step")), member(step, "task"),
                paint(colour, status));
+    if (const auto until = member(step, "until"); !until.empty() && (status == "sleeping" || status == "deferred"))
+        fmt::print("  waits until {}\n", local_time(until));
     if (const auto input = member(step, "input"); !input.empty()) fmt::print("  with    {}\n", input);
     for (const auto& attempt : step.as_object().at("attempts").as_array()) {
         const auto from = member(attempt, "dispatched_at");
@@ -364,8 +409,9 @@ void show_run(Session& session, const std::string& run, bool as_json) {
     for (const auto& step : details->as_object().at("steps").as_array()) print_step(step);
     if (const auto error = member(*details, "error"); !error.empty()) fmt::print("\n{}\n", paint(Colour::red, error));
     if (const auto output = member(*details, "output"); !output.empty()) fmt::print("\noutput  {}\n", output);
-    const auto letters = details->as_object().at("dead_letters").as_array().size();
-    if (letters > 0) fmt::print("\n{} dead letter(s): baton dead list\n", letters);
+    const auto& letters = details->as_object().at("dead_letters").as_array();
+    const auto open = std::count_if(letters.begin(), letters.end(), [](const auto& letter) { return member(letter, "state") == "open"; });
+    if (open > 0) fmt::print("\n{} open dead letter(s): baton dead list --run {}\n", open, member(*details, "id"));
 }
 
 // ---- cancel, retry, call ------------------------------------------------------------------------
@@ -426,6 +472,13 @@ void add_run_verbs(CLI::App& app, Session& session) {
     deploying->footer("Example:\n  baton deploy workflows/*.toml");
     deploying->callback([&session, values] { deploy(session, values->files, values->as_json); });
 
+    auto* undeploying = app.add_subcommand("undeploy", "Take workflows out of use: nothing starts by their names any more");
+    undeploying->add_option("WORKFLOW", values->files, "Names of workflows")->required();
+    json_flag(undeploying);
+    undeploying->footer("Runs that go on, go on. A deploy of the same file makes it live again, and so does a server that\n"
+                        "starts with that file in its workflow folder.\n\nExample:\n  baton undeploy provision-user");
+    undeploying->callback([&session, values] { undeploy(session, values->files, values->as_json); });
+
     auto* running = app.add_subcommand("run", "Start a run and follow it to its end");
     running->add_option("WORKFLOW", values->run.workflow, "Name of a deployed workflow")->required();
     running->add_option("--input", values->run.input, "Input as JSON, or @FILE");
@@ -468,14 +521,14 @@ void add_run_verbs(CLI::App& app, Session& session) {
     auto* showing = app.add_subcommand("show", "Show every step, attempt, time and error of a run");
     showing->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
     json_flag(showing);
-    showing->footer("Example:\n  baton show 0193a5c2");
+    showing->footer("Example:\n  baton show 0193a5c2-7d41");
     showing->callback([&session, values] { show_run(session, values->id, values->as_json); });
 
     auto* cancelling = app.add_subcommand("cancel", "Cancel a run; what was done is undone if the workflow says so");
     cancelling->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
     cancelling->add_option("--reason", values->reason, "Kept in the history");
     json_flag(cancelling);
-    cancelling->footer("Example:\n  baton cancel 0193a5c2 --reason \"wrong person\"");
+    cancelling->footer("Example:\n  baton cancel 0193a5c2-7d41 --reason \"wrong person\"");
     cancelling->callback([&session, values] {
         change_run(session, values->id, "cancel", json::object{{"reason", values->reason}}, values->as_json);
     });
@@ -484,8 +537,8 @@ void add_run_verbs(CLI::App& app, Session& session) {
     retrying->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
     json_flag(retrying);
     retrying->add_flag("--now", values->now, "In a run that goes on: make the attempts that wait for their time at once");
-    retrying->footer("Examples:\n  baton retry 0193a5c2          after its cause is mended\n"
-                     "  baton retry 0193a5c2 --now    the target is back; do not wait for the next attempt");
+    retrying->footer("Examples:\n  baton retry 0193a5c2-7d41          after its cause is mended\n"
+                     "  baton retry 0193a5c2-7d41 --now    the target is back; do not wait for the next attempt");
     retrying->callback([&session, values] {
         change_run(session, values->id, "retry", values->now ? json::object{{"now", true}} : json::object{}, values->as_json);
     });

@@ -93,6 +93,12 @@ Outcome<std::vector<StoredRun>> PostgresQueries::runs(const RunFilter& filter) {
     if (!filter.workflow.empty()) select.where("workflow = {}", clean_text(filter.workflow));
     if (filter.status)
         select.where("status = {}", std::to_string(static_cast<int>(*filter.status)));
+    if (!filter.id_prefix.empty()) {
+        const auto range = run_ids_like(filter.id_prefix);
+        if (!range) return std::vector<StoredRun>{};
+        select.where("run_id >= {}", range->first);
+        select.where("run_id <= {}", range->last);
+    }
     select.then(fmt::format(" order by run_id desc limit {}", signed_number(filter.limit)));
     std::vector<StoredRun> runs;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {

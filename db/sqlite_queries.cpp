@@ -41,12 +41,19 @@ Outcome<std::vector<StoredRun>> SqliteQueries::runs(const RunFilter& filter) {
         fmt::format("select {} from run where (?1 = '' or run_id < ?1)", sqlite_run_row_columns);
     if (!filter.workflow.empty()) sql += " and workflow = ?2";
     if (filter.status) sql += " and status = ?3";
+    RunIdRange ids;
+    if (!filter.id_prefix.empty()) {
+        const auto range = run_ids_like(filter.id_prefix);
+        if (!range) return std::vector<StoredRun>{};
+        ids = *range;
+        sql += " and run_id between ?5 and ?6";
+    }
     sql += " order by run_id desc limit ?4";
     BATON_ASSIGN(auto select, database_.prepare(sql));
     const int status = filter.status ? static_cast<int>(*filter.status) : 0;
-    return read_all(
-        select.with(filter.before_run_id, filter.workflow, status, as_signed(filter.limit)),
-        read_run);
+    return read_all(select.with(filter.before_run_id, filter.workflow, status, as_signed(filter.limit),
+                                ids.first, ids.last),
+                    read_run);
 }
 
 Outcome<std::optional<RunDetails>> SqliteQueries::run(const std::string& id_or_prefix) {

@@ -453,6 +453,16 @@ Outcome<StoredDefinition> SqliteStore::save_definition(const std::string& name,
     return std::move(*saved);
 }
 
+Outcome<bool> SqliteStore::retire_definition(const std::string& name) {
+    BATON_ASSIGN(SqliteTransaction transaction, SqliteTransaction::begin(database_));
+    BATON_ASSIGN(auto select, database_.prepare("select 1 from live where name = ?"));
+    BATON_ASSIGN(const auto found, read_one<bool>(select.with(name), [](const SqliteStatement&) { return true; }));
+    BATON_ASSIGN(auto retire, database_.prepare("delete from live where name = ?"));
+    BATON_TRY(retire.with(name).run());
+    BATON_TRY(transaction.commit());
+    return found.has_value();
+}
+
 Outcome<std::vector<StoredDefinition>> SqliteStore::live_definitions() {
     BATON_ASSIGN(auto select, database_.prepare(std::string(sqlite_definition_select) +
                                                 "where l.name is not null order by d.name"));

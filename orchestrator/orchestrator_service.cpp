@@ -57,6 +57,10 @@ struct OrchestratorService::Parts {
                       [this](std::vector<std::string> routes) {
                           messaging->declare(std::move(routes));
                       },
+                  .await_queues =
+                      [this](std::vector<std::string> routes, std::function<void(bool)> done) {
+                          messaging->await_queues(std::move(routes), std::move(done));
+                      },
                   .republish =
                       [this](runtime::DeadLetter letter, std::function<void(Outcome<void>)> settled) {
                           messaging->republish({std::move(letter), std::move(settled)});

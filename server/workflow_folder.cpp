@@ -1,10 +1,9 @@
 #include "server/workflow_folder.hpp"
 
 #include "base/log.hpp"
+#include "base/named_file.hpp"
 
 #include <chrono>
-#include <fstream>
-#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -42,24 +41,42 @@ void WorkflowFolder::look() {
     for (const auto& entry : fs::directory_iterator(folder_, error)) {
         const auto& path = entry.path();
         if (path.extension() != ".toml" || path.stem().extension() == ".test") continue;
-        const Seen now{entry.last_write_time(error), entry.file_size(error)};
-        if (error) continue;
+        std::error_code unknown;
+        const Seen now{entry.last_write_time(unknown), entry.file_size(unknown)};
+        if (unknown) continue; // gone by now, or no regular file
         const auto [found, is_new] = seen_.try_emplace(path, now);
         if (!is_new && found->second == now) continue;
         found->second = now;
         deploy(path);
     }
+    if (!error) look_for_missing();
+}
+
+void WorkflowFolder::look_for_missing() {
+    for (Named& one : named_->take_now()) workflows_[one.file] = std::move(one.workflow);
+    for (auto seen = seen_.begin(); seen != seen_.end();) {
+        std::error_code error;
+        if (fs::exists(seen->first, error) || error || !std::exchange(seen->second.is_missing, true)) {
+            ++seen;
+            continue;
+        }
+        const auto& workflow = workflows_[seen->first];
+        if (!workflow.empty())
+            log::warning("workflows", "a file is gone; its workflow stays live until `baton undeploy " + workflow + "`",
+                         {{"workflow", workflow}, {"file", seen->first.string()}});
+        workflows_.erase(seen->first);
+        seen = seen_.erase(seen);
+    }
 }
 
 void WorkflowFolder::deploy(const fs::path& file) {
-    std::ifstream in(file, std::ios::binary);
-    std::ostringstream source;
-    source << in.rdbuf();
-    if (!in) {
-        log::error("workflows", "cannot read a file", {{"file", file.string()}});
+    auto source = read_named_file(file.string());
+    if (!source) {
+        log::error("workflows", "cannot read a file", {{"file", file.string()}, {"reason", source.error().detail}});
         return;
     }
-    engine_.deploy(source.str(), file.string(), [name = file.string()](const Outcome<orchestrator::runtime::Deployed>& done) {
+    engine_.deploy(std::move(*source), file.string(), [name = file.string(), named = named_](const Outcome<orchestrator::runtime::Deployed>& done) {
+        if (done) named->put({name, done->name});
         if (!done)
             log::error("workflows", "not deployed:\n" + done.error().detail, {{"file", name}});
         else if (done->is_new)

@@ -1,5 +1,6 @@
 #include "web/run_api.hpp"
 
+#include "base/json_text.hpp"
 #include "orchestrator/core/status.hpp"
 #include "web/await_reply.hpp"
 #include "web/members.hpp"
@@ -8,7 +9,7 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
@@ -50,6 +51,8 @@ namespace {
 
 constexpr std::chrono::seconds follow_limit_max{60};
 constexpr std::chrono::milliseconds incident_limit{1'000};
+// Shorter ones mean many runs; the store looks for none.
+constexpr std::size_t id_prefix_min = 6;
 
 class RunApi {
 public:
@@ -63,6 +66,7 @@ public:
         };
         add("GET", "/api/workflows", Level::viewer, &RunApi::list_workflows);
         add("POST", "/api/workflows", Level::deploying, &RunApi::deploy);
+        add("DELETE", "/api/workflows/{workflow}", Level::deploying, &RunApi::undeploy);
         add("POST", "/api/runs", Level::operating, &RunApi::start_run);
         add("GET", "/api/runs", Level::viewer, &RunApi::list_runs);
         add("GET", "/api/runs/{run}", Level::viewer, &RunApi::show_run);
@@ -87,9 +91,31 @@ private:
         if (given.size() == 36) co_return given;
         auto found = co_await read([given](RunQueries& queries) { return queries.run_row(given); });
         if (!found) co_return found.error();
-        if (!*found)
-            co_return Failure{make_error_code(EngineErrc::unknown_run), "no run '" + given + "'; baton runs lists them"};
+        if (!*found) co_return co_await which_run(given);
         co_return (*found)->run_id;
+    }
+
+    // Why an id or a beginning of one means no run.
+    awaitable<Failure> which_run(std::string given) {
+        constexpr std::size_t named_max = 10;
+        runtime::RunFilter filter;
+        filter.id_prefix = given;
+        filter.limit = named_max + 1;
+        auto found = co_await read([filter](RunQueries& queries) { return queries.runs(filter); });
+        if (!found) co_return found.error();
+        if (given.size() < id_prefix_min)
+            co_return Failure{make_error_code(EngineErrc::unknown_run),
+                              fmt::format("'{}' is too short for the beginning of an id; give at least {} characters", given, id_prefix_min)};
+        if (found->size() < 2)
+            co_return Failure{make_error_code(EngineErrc::unknown_run), "no run '" + given + "'; baton runs lists them"};
+        std::string all;
+        for (std::size_t i = 0; i < found->size() && i < named_max; ++i) {
+            const auto& run = (*found)[i];
+            all += fmt::format("\n  {}  {} {}, started {}", run.run_id, run.workflow,
+                               orchestrator::core::word_of(run.status), to_rfc3339(run.started_at));
+        }
+        if (found->size() > named_max) all += "\n  and more";
+        co_return Failure{make_error_code(EngineErrc::unknown_run), fmt::format("several runs begin with '{}':{}", given, all)};
     }
 
     awaitable<Response> list_workflows(Request request, Parameters) {
@@ -126,7 +152,20 @@ private:
         out["workflow"] = (*done)->name;
         out["version"] = (*done)->version;
         out["new"] = (*done)->is_new;
+        out["queues"] = (*done)->has_queues;
         co_return reply((*done)->is_new ? 201 : 200, out);
+    }
+
+    awaitable<Response> undeploy(Request, Parameters parameters) {
+        const auto name = parameters.at("workflow");
+        auto done = co_await await_reply<Outcome<runtime::Undeployed>>(
+            request_limit, [this, &name](auto callback) { parts_->engine->undeploy(name, callback); });
+        if (!done) co_return no_answer();
+        if (!*done) co_return problem_of(done->error());
+        json::object out;
+        out["workflow"] = (*done)->name;
+        out["version"] = (*done)->version;
+        co_return reply(200, out);
     }
 
     awaitable<Response> start_run(Request request, Parameters) {
@@ -139,7 +178,7 @@ private:
         start.key = text_member(*body, "key");
         start.fallback_key = text_member(*body, "fallback_key");
         start.actor = as_utf8(request.login.user);
-        if (const auto* input = body->if_contains("input")) start.input = json::serialize(*input);
+        if (const auto* input = body->if_contains("input")) start.input = write_json(*input);
         if (const auto* version = body->if_contains("version")) {
             ErrorCode error;
             start.version = version->to_number<std::uint32_t>(error);
@@ -188,7 +227,7 @@ private:
         const auto given = parameters.at("run");
         auto found = co_await read([given](RunQueries& queries) { return queries.run(given); });
         if (!found) co_return problem_of(found.error());
-        if (!*found) co_return problem(404, "not_found", "no run '" + given + "'; baton runs lists them");
+        if (!*found) co_return problem_of(co_await which_run(given));
         auto out = run_details(**found);
         if (const auto reason = co_await incident_of((*found)->run.run_id); !reason.empty()) out["incident"] = reason;
         co_return reply(200, out);

@@ -1,16 +1,19 @@
 #include "web/run_view.hpp"
 
 #include "base/clock.hpp"
+#include "base/json_text.hpp"
 #include "orchestrator/core/status.hpp"
 #include "web/replies.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 
+#include <algorithm>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace baton::web {
 
@@ -75,9 +78,12 @@ public:
             step["status"] = "cancelled";
         } else if (word == "task_deferred") {
             step["status"] = "deferred";
+            copy(fact, "until", step);
         } else if (word == "step_started") {
-            step["status"] = "running";
+            // Only a wait knows when it ends.
+            step["status"] = fact.contains("until") ? "sleeping" : "running";
             step["started_at"] = at;
+            copy(fact, "until", step);
         } else if (word == "step_done") {
             step["status"] = "done";
             step["closed_at"] = at;
@@ -96,7 +102,27 @@ public:
         }
     }
 
-    json::array take() { return std::move(steps_); }
+    // In the order of the workflow's file, which the run's state keeps; undos behind, as they were done.
+    json::array take(std::string_view state) {
+        const auto kept = from_text(state);
+        const auto* object = kept.if_object();
+        const auto* order = object == nullptr ? nullptr : object->if_contains("steps");
+        if (order == nullptr || !order->is_object()) return std::move(steps_);
+        std::map<std::string_view, std::size_t> places;
+        for (const auto& step : order->get_object()) places.emplace(step.key(), places.size());
+        const auto place_of = [&](const json::value& step) {
+            const auto& entry = step.as_object();
+            if (entry.at("undo").as_bool()) return places.size() + 1;
+            const auto found = places.find(std::string_view(entry.at("step").as_string()));
+            return found == places.end() ? places.size() : found->second;
+        };
+        std::vector<std::pair<std::size_t, std::size_t>> sorted; // place, number
+        for (std::size_t i = 0; i < steps_.size(); ++i) sorted.emplace_back(place_of(steps_[i]), i);
+        std::sort(sorted.begin(), sorted.end());
+        json::array steps;
+        for (const auto& one : sorted) steps.push_back(std::move(steps_[one.second]));
+        return steps;
+    }
 
 private:
     static const json::string* text(const json::object& object, std::string_view key) {
@@ -150,10 +176,9 @@ private:
 
 json::value from_text(std::string_view text) {
     if (text.empty()) return nullptr;
-    ErrorCode error;
-    auto value = json::parse(text, error);
-    if (error) return json::value(as_utf8(text)); // a row of an older version, or damaged
-    return value;
+    auto value = read_json(text, json_of_our_own);
+    if (!value) return json::value(as_utf8(text)); // a row of an older version, or damaged
+    return std::move(*value);
 }
 
 json::object run_summary(const StoredRun& run) {
@@ -182,7 +207,7 @@ json::array history_json(std::span<const HistoryRow> rows) {
     return out;
 }
 
-json::array steps_json(std::span<const HistoryRow> rows) {
+json::array steps_json(std::span<const HistoryRow> rows, std::string_view state) {
     StepList steps;
     for (const HistoryRow& row : rows) {
         const auto facts = from_text(row.events);
@@ -192,7 +217,7 @@ json::array steps_json(std::span<const HistoryRow> rows) {
         for (const auto& fact : *list)
             if (const auto* object = fact.if_object()) steps.add(*object, at);
     }
-    return steps.take();
+    return steps.take(state);
 }
 
 json::object dead_letter_json(const DeadLetter& letter) {
@@ -219,7 +244,7 @@ json::object run_details(const RunDetails& details) {
     json::object out = run_summary(details.run);
     out["input"] = from_text(details.run.input);
     out["output"] = details.run.output ? from_text(*details.run.output) : json::value(nullptr);
-    out["steps"] = steps_json(details.history);
+    out["steps"] = steps_json(details.history, details.run.state);
     out["history"] = history_json(details.history);
     json::array letters;
     for (const auto& letter : details.dead_letters) letters.emplace_back(dead_letter_json(letter));

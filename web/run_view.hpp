@@ -7,6 +7,7 @@
 #include <boost/json/value.hpp>
 
 #include <span>
+#include <string_view>
 
 namespace baton::web {
 
@@ -20,8 +21,9 @@ boost::json::object run_details(const orchestrator::runtime::RunDetails& details
 boost::json::array history_json(std::span<const orchestrator::runtime::HistoryRow> rows);
 
 // [{"step", "undo", "task", "status", "attempts": [{"attempt", "dispatched_at", "closed_at",
-// "outcome", "worker", "error", "retry_at"}], "output", "error"}], in the order they first appear.
-boost::json::array steps_json(std::span<const orchestrator::runtime::HistoryRow> rows);
+// "outcome", "worker", "error", "retry_at"}], "output", "error", "until"}], in the order of the workflow's
+// file as the stored `state` of the run has it, undos behind.
+boost::json::array steps_json(std::span<const orchestrator::runtime::HistoryRow> rows, std::string_view state);
 
 boost::json::object dead_letter_json(const orchestrator::runtime::DeadLetter& letter);
 

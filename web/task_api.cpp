@@ -1,5 +1,6 @@
 #include "web/run_api.hpp"
 
+#include "base/json_text.hpp"
 #include "web/await_reply.hpp"
 #include "web/members.hpp"
 #include "web/replies.hpp"
@@ -7,7 +8,6 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -111,7 +111,7 @@ private:
         const auto task = text_member(*body, "task");
         if (task.empty()) co_return problem(400, "bad_request", "'task' must name a task type, for example \"mail.send\"");
         std::string with = "{}";
-        if (const auto* given = body->if_contains("with")) with = json::serialize(*given);
+        if (const auto* given = body->if_contains("with")) with = write_json(*given);
         std::chrono::milliseconds limit{5000};
         if (const auto* given = body->if_contains("timeout_ms")) {
             ErrorCode error;

@@ -13,6 +13,7 @@
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 
 namespace baton::orchestrator::messaging {
@@ -57,6 +58,7 @@ void Messaging::stop() {
     routes_changed_.set();
     queue_check_wanted_.set();
     secret_known_.wake_all();
+    answer_awaited();
     reconnect_.stop();
 }
 
@@ -96,6 +98,25 @@ void Messaging::take(runtime::Told& told) {
 void Messaging::take(Routes& routes) {
     routes_.insert(routes.all.begin(), routes.all.end());
     routes_changed_.set();
+}
+
+void Messaging::take(Awaited& awaited) {
+    awaited_.push_back(std::move(awaited));
+    answer_awaited();
+    routes_changed_.set();
+}
+
+// Those that need wait no longer: their queues are there, or will not be soon.
+void Messaging::answer_awaited() {
+    const auto is_answered = [this](const Awaited& one) {
+        const auto is_declared = [this](const std::string& route) { return declared_.contains(route); };
+        const auto is_refused = [this](const std::string& route) { return undeclarable_.contains(route); };
+        const bool is_here = connected_.value() != 0 && !is_stopping_;
+        if (is_here && !std::all_of(one.routes.begin(), one.routes.end(), is_declared)) return false;
+        one.done(is_here && std::none_of(one.routes.begin(), one.routes.end(), is_refused));
+        return true;
+    };
+    std::erase_if(awaited_, is_answered);
 }
 
 void Messaging::take(Again& again) {
@@ -179,6 +200,9 @@ net::Awaitable<bool> Messaging::declare_new() {
                 log::warning("messaging", "a queue cannot be declared",
                              {{"task", route}, {"reason", done.error().detail}});
                 if (!connection_ || !connection_->is_open()) co_return false;
+                undeclarable_.insert(route);
+            } else {
+                undeclarable_.erase(route);
             }
             declared_.insert(route); // also after a failure: its tasks show up as unrouted
         }
@@ -191,6 +215,7 @@ net::Awaitable<void> Messaging::watch_routes() {
         co_await routes_changed_.wait();
         if (!connected_.value()) continue; // prepare() does it
         co_await declare_new();
+        answer_awaited();
         dispatcher_.add(std::exchange(held_, {}));
     }
 }
@@ -305,6 +330,8 @@ void Messaging::lost() {
     caller_.reset();
     declare_channel_.reset();
     declared_.clear();
+    undeclarable_.clear();
+    answer_awaited();
 }
 
 } // namespace baton::orchestrator::messaging

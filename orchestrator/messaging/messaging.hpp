@@ -60,6 +60,10 @@ public:
     void set_secret(std::string secret) { inbox_.put({std::move(secret)}); }
     void tell(runtime::Told told) { inbox_.put({std::move(told)}); }
     void declare(std::vector<std::string> routes) { inbox_.put({Routes{std::move(routes)}}); }
+    // Calls `done` when all have their queue: with false at once while there is no connection.
+    void await_queues(std::vector<std::string> routes, std::function<void(bool)> done) {
+        inbox_.put({Awaited{std::move(routes), std::move(done)}});
+    }
     void republish(Again again) { inbox_.put({std::move(again)}); }
     void call(Call call) { inbox_.put({std::move(call)}); }
     bool is_connected() const { return connected_.value() != 0; }
@@ -75,12 +79,18 @@ private:
     struct Routes {
         std::vector<std::string> all;
     };
-    using Incoming = std::variant<std::string, runtime::Told, Routes, Again, Call>;
+    struct Awaited {
+        std::vector<std::string> routes;
+        std::function<void(bool)> done;
+    };
+    using Incoming = std::variant<std::string, runtime::Told, Routes, Awaited, Again, Call>;
 
     void take_incoming();
     void take(std::string& secret);
     void take(runtime::Told& told);
     void take(Routes& routes);
+    void take(Awaited& awaited);
+    void answer_awaited();
     void take(Again& again);
     void take(Call& call);
 
@@ -110,6 +120,8 @@ private:
     net::Broadcast secret_known_;
     std::set<std::string> routes_;               // that need a queue
     std::set<std::string> declared_;             // on this connection
+    std::set<std::string> undeclarable_;         // of these: the broker refused
+    std::vector<Awaited> awaited_;
     std::vector<runtime::OutgoingCommand> held_; // until their queues are declared
     net::Wakeup routes_changed_;
     net::Wakeup queue_check_wanted_;

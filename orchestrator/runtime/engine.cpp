@@ -131,6 +131,10 @@ void Engine::incidents(std::string run_id, Reply<std::vector<Incident>> reply) {
     body_->mailbox.put({IncidentsItem{std::move(run_id), std::move(reply)}});
 }
 
+void Engine::undeploy(std::string workflow, Reply<Undeployed> reply) {
+    body_->mailbox.put({UndeployItem{std::move(workflow), std::move(reply)}});
+}
+
 Engine::WatchId Engine::wait_for_change(std::string run_id, std::uint64_t after_seq,
                                         Reply<RunChanged> reply) {
     auto id = std::make_shared<const int>(0); // its address is the id

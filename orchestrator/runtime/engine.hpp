@@ -108,6 +108,13 @@ struct Deployed {
     std::string name;
     std::uint32_t version = 0;
     bool is_new = true;               // false: this very source was live already
+    // Whether the queues of its tasks are there by now; if not, the broker is away or refuses, and they
+    // are declared as soon as it does not.
+    bool has_queues = true;
+};
+struct Undeployed {
+    std::string name;
+    std::uint32_t version = 0;        // which was live
 };
 
 // A run had this version and status at the time of the call.
@@ -167,6 +174,8 @@ struct EngineSinks {
     // The routes (task types) that need a queue; called with all of them at start and after every
     // deploy that adds one, before the first command for it.
     std::function<void(std::vector<std::string> routes)> declare{};
+    // Calls back, on any thread, when these have their queue, or at once when that is not to be soon.
+    std::function<void(std::vector<std::string> routes, std::function<void(bool)> done)> await_queues{};
     // Where dead letters without a run go when they are redriven: to be published again as they were.
     // `settled` is to be called, on any thread, when the broker has the message for good, or will not.
     std::function<void(DeadLetter, std::function<void(Outcome<void>)> settled)> republish{};
@@ -229,6 +238,8 @@ public:
     void drop(std::uint64_t dead_letter_id, Reply<void> reply);
     // Compiles, saves as the next version and makes it live.
     void deploy(std::string source, std::string file_name, Reply<Deployed> reply);
+    // Nothing starts by this name any more, until it is deployed again; runs that go on, go on.
+    void undeploy(std::string workflow, Reply<Undeployed> reply);
 
     // The runs that were asked for and cannot be read; of one run, or all with an empty id.
     void incidents(std::string run_id, Reply<std::vector<Incident>> reply);

@@ -1,6 +1,7 @@
 // The inside of the engine, on the engine's thread; private to this folder. engine_work.cpp is the
 // loop, engine_decide.cpp what each item does, engine_tell.cpp what follows from a commit,
-// engine_recover.cpp taking over and definitions.
+// engine_recover.cpp taking over and definitions, engine_log.cpp what the
+// log hears.
 #pragma once
 
 #include "base/deadlines.hpp"
@@ -55,6 +56,10 @@ struct DeployItem {
     std::string file_name;
     Reply<Deployed> reply;
 };
+struct UndeployItem {
+    std::string workflow;
+    Reply<Undeployed> reply;
+};
 struct WatchItem {
     Engine::WatchId id;
     std::string run_id;
@@ -84,7 +89,8 @@ struct QueueLostItem {
 
 using ItemBody =
     std::variant<ReportItem, StartItem, CancelItem, RetryItem, RedriveItem, DropItem, DeployItem,
-                 WatchItem, ForgetItem, IncidentsItem, ConfirmItem, QueueLostItem, PlainDeadLetter>;
+                 UndeployItem, WatchItem, ForgetItem, IncidentsItem, ConfirmItem, QueueLostItem,
+                 PlainDeadLetter>;
 
 struct Item {
     ItemBody body;
@@ -129,6 +135,12 @@ struct Work {
     Batch batch;
     std::vector<RedriveItem> republished; // to be published, and marked when the broker has them
 };
+
+// "invite: no such channel", of a problem as a document.
+std::string line_of(const core::Document& error);
+
+// Tells the server's log what of the run's new facts people must hear.
+void log_facts(const CachedRun& cached);
 
 struct Engine::Body {
     Body(EngineOptions given, RunStore& run_store, const Clock& time_source, Compile compiler,
@@ -188,6 +200,7 @@ struct Engine::Body {
     void decide(Work& work, Item& item, RedriveItem& redrive);
     void decide(Work& work, Item& item, DropItem& drop);
     void decide(Work& work, Item& item, DeployItem& deploy);
+    void decide(Work& work, Item& item, UndeployItem& undeploy);
     void decide(Work& work, Item& item, WatchItem& watch);
     void decide(Work& work, Item& item, PlainDeadLetter& letter);
     void decide(Work& work, Item& item, ForgetItem& forget);
@@ -215,6 +228,8 @@ struct Engine::Body {
     Outcome<void> keep_run(const StoredRun& stored, Time now);
     Outcome<CachedRun> read_run(const StoredRun& stored, Time now);
     Outcome<Deployed> deploy(const DeployItem& item, Time now);
+    Outcome<Undeployed> undeploy(const std::string& workflow);
+    void answer(DeployItem& item, Outcome<Deployed> deployed);
 
     EngineOptions options;
     RunStore& store;

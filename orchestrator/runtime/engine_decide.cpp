@@ -331,6 +331,7 @@ void Engine::Body::decide(Work& work, Item&, QueueLostItem& lost) {
 
 // These never get into a batch; gather() and prepare() have taken them.
 void Engine::Body::decide(Work&, Item&, DeployItem&) {}
+void Engine::Body::decide(Work&, Item&, UndeployItem&) {}
 void Engine::Body::decide(Work&, Item&, ForgetItem&) {}
 void Engine::Body::decide(Work&, Item&, IncidentsItem&) {}
 void Engine::Body::decide(Work&, Item&, ConfirmItem&) {}

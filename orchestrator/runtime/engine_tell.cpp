@@ -68,6 +68,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
     for (CachedRun* cached : work.touched) {
         const bool changed = !cached->facts.empty() && !gone.contains(cached->run.id);
         if (changed) changes.push_back({cached->run.id, cached->run.version, cached->run.status});
+        if (changed) log_facts(*cached);
         cached->facts.clear();
         cached->dead.clear();
         cached->revived.clear();
@@ -203,6 +204,7 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                        if (one.delivery) told.settled.push_back(*one.delivery);
                    },
                    [](DeployItem&) {},
+                   [](UndeployItem&) {},
                    [](ForgetItem&) {},
                    [](IncidentsItem&) {},
                    [](ConfirmItem&) {},

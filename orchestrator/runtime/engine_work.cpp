@@ -27,7 +27,8 @@ std::string text_in(const core::Document& error, std::string_view name) {
     return {value->get_string().data(), value->get_string().size()};
 }
 
-// "invite: no such channel"
+} // namespace
+
 std::string line_of(const core::Document& error) {
     std::string line = text_in(error, "detail");
     if (line.empty()) line = text_in(error, "title");
@@ -35,8 +36,6 @@ std::string line_of(const core::Document& error) {
     const std::string step = text_in(error, "step");
     return step.empty() ? line : fmt::format("{}: {}", step, line);
 }
-
-} // namespace
 
 std::string plain(std::string text) {
     constexpr std::size_t bytes_max = 2000;
@@ -194,11 +193,21 @@ bool Engine::Body::prepare(Work& work) {
                 failed(work, deployed.error(), "saving a definition");
                 return false;
             }
-            if (one->reply) one->reply(std::move(deployed));
+            answer(*one, std::move(deployed));
+        } else if (auto* undone = std::get_if<UndeployItem>(&item.body)) {
+            auto retired = undeploy(undone->workflow);
+            if (!retired && retired.error().code.category() == store_category()) {
+                failed(work, retired.error(), "retiring a definition");
+                return false;
+            }
+            if (undone->reply) undone->reply(std::move(retired));
         }
     }
     std::erase_if(work.items,
-                  [](const Item& item) { return std::holds_alternative<DeployItem>(item.body); });
+                  [](const Item& item) {
+                      return std::holds_alternative<DeployItem>(item.body) ||
+                             std::holds_alternative<UndeployItem>(item.body);
+                  });
     return true;
 }
 

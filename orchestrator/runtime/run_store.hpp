@@ -254,6 +254,8 @@ public:
                                                       const std::string& source,
                                                       const std::string& file_name,
                                                       const std::string& sha256, Time now) = 0;
+    // No version of `name` is live any more; all of them stay, for the runs they began. False: none was.
+    virtual Outcome<bool> retire_definition(const std::string& name) = 0;
     virtual Outcome<std::vector<StoredDefinition>> live_definitions() = 0;
     virtual Outcome<std::optional<StoredDefinition>> definition(std::uint64_t definition_id) = 0;
 
@@ -272,6 +274,7 @@ struct RunFilter {
     std::string workflow;              // empty: all
     std::optional<RunStatus> status;
     std::string before_run_id;         // page: only runs older than this one
+    std::string id_prefix;             // only these; less than 6 characters, or no such id: none
     std::size_t limit = 50;
 };
 

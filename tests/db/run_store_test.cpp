@@ -753,6 +753,28 @@ TEST_P(QueriedStoreContract, DefinitionsAreVersionedByTheirContent) {
     EXPECT_FALSE(value_of(store_->definition(4711)).has_value());
 }
 
+TEST_P(QueriedStoreContract, ARetiredDefinitionIsKeptAndLivesAgainWhenItIsSaved) {
+    const auto save = [this](const std::string& source) {
+        return value_of(store_->save_definition("greet", source, "greet.toml", "sha of " + source, time_at(1)));
+    };
+    save("one");
+    const auto second = save("two");
+
+    EXPECT_TRUE(value_of(store_->retire_definition("greet")));
+    EXPECT_FALSE(value_of(store_->retire_definition("greet")));
+    EXPECT_FALSE(value_of(store_->retire_definition("nobody")));
+
+    EXPECT_THAT(value_of(store_->live_definitions()), IsEmpty());
+    EXPECT_THAT(value_of(queries_->definitions("")), IsEmpty());
+    EXPECT_THAT(value_of(queries_->definitions("greet")), SizeIs(2));
+    const auto kept = value_of(store_->definition(second.definition_id));
+    ASSERT_TRUE(kept);
+    EXPECT_FALSE(kept->is_live);
+    const auto again = save("two");
+    EXPECT_TRUE(again.is_live);
+    EXPECT_EQ(again.version, 2U);
+}
+
 TEST_P(QueriedStoreContract, TheSecretIsTheFirstCandidateForEver) {
     const std::string bytes("\0\x01\xFF'\"\\ secret of thirty-two bytes", 32);
 

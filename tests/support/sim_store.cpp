@@ -235,6 +235,14 @@ Outcome<StoredDefinition> SimStore::save_definition(const std::string& name,
     return *chosen;
 }
 
+Outcome<bool> SimStore::retire_definition(const std::string& name) {
+    if (is_away) return away();
+    bool was_live = false;
+    for (StoredDefinition& one : database_.definitions)
+        if (one.name == name) was_live = std::exchange(one.is_live, false) || was_live;
+    return was_live;
+}
+
 Outcome<std::vector<StoredDefinition>> SimStore::live_definitions() {
     if (is_away) return away();
     std::vector<StoredDefinition> found;

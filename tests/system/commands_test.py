@@ -28,7 +28,7 @@ def run(*args, stdin=None, env=None, cwd=None):
 
 class OfflineTest(unittest.TestCase):
     def test_help_has_examples_for_every_verb(self):
-        for verb in ("dev", "serve", "worker", "sandbox", "check", "deploy", "run", "runs", "show", "cancel",
+        for verb in ("dev", "serve", "worker", "sandbox", "check", "deploy", "undeploy", "run", "runs", "show", "cancel",
                      "retry", "dead", "call", "eval"):
             done = run(verb, "--help")
             self.assertEqual(done.returncode, 0, verb)
@@ -161,6 +161,42 @@ class OfflineTest(unittest.TestCase):
                         self.assertEqual(done.returncode, 2)
                         self.assertIn(reason, done.stderr)
             self.assertEqual(run("run", "x", "--each", str(fifo)).returncode, 2)
+            self.assertEqual(run("ctl", "import_definitions", str(fifo)).returncode, 64)
+
+    def test_no_setting_waits_for_a_file_without_an_end(self):
+        folder = tempfile.mkdtemp(prefix="baton-test-")
+        self.addCleanup(shutil.rmtree, folder)
+        fifo = str(pathlib.Path(folder) / "fifo")
+        os.mkfifo(fifo)
+        certificate, key = certificates.Authority(pathlib.Path(folder), "ours").sign("server")
+        amqp, http, tls = baton.free_ports(3)
+        usual = {"BATON_BROKER_LISTEN": f"127.0.0.1:{amqp}", "BATON_HTTP_LISTEN": f"127.0.0.1:{http}",
+                 "BATON_DATA": str(pathlib.Path(folder) / "data")}
+        with_tls = {"BATON_BROKER_TLS_LISTEN": f"127.0.0.1:{tls}", "BATON_BROKER_TLS_CERTIFICATE": certificate,
+                    "BATON_BROKER_TLS_KEY": key}
+        config = pathlib.Path(folder) / "baton.toml"
+        config.write_text(f'[database]\nurl_file = "{fifo}"\n')
+        for endless in (fifo, "/dev/zero", "/dev/tty"):
+            cases = [(("serve", "--config", endless), {}), (("serve",), {"BATON_CONFIG": endless}),
+                     (("serve",), {"BATON_DB_URL_FILE": endless}), (("serve",), {"BATON_BROKER_URL_FILE": endless}),
+                     (("serve",), {"BATON_BROKER_USERS_FILE": endless}), (("serve",), {"BATON_BROKER_DEFINITIONS": endless}),
+                     (("serve",), dict(with_tls, BATON_BROKER_TLS_CERTIFICATE=endless)),
+                     (("serve",), dict(with_tls, BATON_BROKER_TLS_KEY=endless)),
+                     (("serve",), dict(with_tls, BATON_BROKER_TLS_CA=endless)),
+                     (("worker", "mail"), {"BATON_SMTP_PASSWORD_FILE": endless}), (("worker", "mail"), {"BATON_SMTP_CA_FILE": endless}),
+                     (("worker", "redmine"), {"BATON_REDMINE_KEY_FILE": endless}), (("worker", "slack"), {"BATON_HTTP_CA_FILE": endless}),
+                     (("sandbox", "--state", endless), {"BATON_SANDBOX_LISTEN": f"127.0.0.1:{http}"})]
+            if endless == fifo:
+                cases += [(("serve", "--config", str(config)), {}), (("serve",), {"BATON_DB_URL": "sqlite:" + fifo})]
+            for args, variables in cases:
+                with self.subTest((args, variables)):
+                    done = run(*args, env=dict(usual, **variables), cwd=folder)
+                    self.assertIn(done.returncode, (1, 2), done.stderr)
+                    # /dev/tty cannot be opened where there is no terminal.
+                    self.assertRegex(done.stderr, "it is no regular file|No such device or address")
+            done = run("runs", env={"BATON_PASSWORD_FILE": endless})
+            self.assertEqual(done.returncode, 3)
+            self.assertRegex(done.stderr, "it is no regular file|No such device or address")
 
     def test_free_ports_for_scripts(self):
         ports = run("sandbox", "--free-ports", "3").stdout.split()
@@ -187,6 +223,12 @@ class DevTest(unittest.TestCase):
             return "second" in [w["name"] for w in server.http_json(server.http, "/api/workflows")]
         baton.wait_for(deployed, "the new file is deployed", 20)
         server.baton("run", "second", check=0)
+        (server.home / "flows" / "second.toml").unlink()
+        baton.wait_for(lambda: "a file is gone; its workflow stays live until `baton undeploy second`" in server.log(),
+                       "the log says that the workflow is live", 20)
+        server.baton("run", "second", check=0)
+        server.baton("undeploy", "second", check=0)
+        self.assertIn("there is no workflow 'second'", server.baton("run", "second", check=2).stderr)
         self.assertEqual(server.stop(), 0)
 
 
@@ -280,6 +322,100 @@ class ApiTest(baton.ServerTest):
         self.assertEqual((said["started"], said["existing"], said["refused"]), (2, 2, 1))
         self.assertEqual(said["refused_lines"][0]["line"], 7)
         self.assertEqual(len(self.server.json("runs", "--workflow", "each")), 4)
+
+    def test_a_set_that_should_be_json_is_told_so(self):
+        path = self.server.home / "order.toml"
+        path.write_text('workflow = "order"\n[input]\ntotal = { type = "number", required = true }\n'
+                        '[[step]]\nid = "note"\nset = { total = "${input.total}" }\n')
+        self.server.baton("deploy", str(path), check=0)
+        refused = self.server.baton("run", "order", "--set", "total=5", check=2)
+        self.assertIn("input.total: number expected, got string", refused.stderr)
+        self.assertIn("--set total=5 gives a text; --set total:=5 gives what it says", refused.stderr)
+        self.assertNotIn(":=", self.server.baton("run", "order", "--set", "total=five", check=2).stderr)
+        self.server.baton("run", "order", "--set", "total:=5", check=0)
+
+    def test_an_ambiguous_id_lists_what_it_may_mean(self):
+        self.deploy_once("twins")
+        ids = [self.server.baton("run", "twins", "--detach", check=0).stdout.strip() for _ in range(2)]
+        baton.wait_for(lambda: all(run["closed_at"] for run in self.server.json("runs", "--workflow", "twins")), "both are done")
+        for verb in (("show",), ("cancel",), ("retry",)):
+            refused = self.server.baton(*verb, ids[0][:6], check=2)
+            for run in ids:
+                self.assertIn(f"{run}  twins completed", refused.stderr)
+        self.assertIn("at least 6 characters", self.server.baton("show", ids[0][:5], check=2).stderr)
+        self.assertIn("no run 'ffffffff'", self.server.baton("show", "ffffffff", check=2).stderr)
+        self.assertIn(ids[0], self.server.baton("show", ids[0].upper(), check=0).stdout)
+        listed = [line.split()[0] for line in self.server.baton("runs", "--workflow", "twins", check=0).stdout.splitlines()[1:]]
+        self.assertEqual(sorted(listed), sorted(ids))
+
+    def test_a_list_that_a_filter_empties_says_so(self):
+        self.deploy_once("shown")
+        self.server.baton("run", "shown", check=0)
+        total = len(self.server.json("runs", "--limit", "1000"))
+        for args, said in ((("--workflow", "shwon"), f"none of the {total} runs is of a workflow 'shwon'; did you mean 'shown'?"),
+                           (("--workflow", "shown", "--status", "failed"), "none of the 1 runs of shown is failed"),
+                           (("--status", "paused"), f"none of the {total} runs is paused")):
+            self.assertIn(said, self.server.baton("runs", *args, check=0).stdout)
+            self.assertEqual(self.server.json("runs", *args), [])
+
+    def test_show_is_in_file_order_and_says_what_is_waited_for(self):
+        path = self.server.home / "order.toml"
+        path.write_text('workflow = "shape"\non_failure = "continue"\n[[step]]\nid = "both"\n'
+                        '[[step.parallel]]\nid = "slow"\nwait = "1s"\n[[step.parallel]]\nid = "bad"\ntask = "shape.bad"\n'
+                        'retry = { max_attempts = 1 }\ntimeout = { schedule_to_start = "1s" }\n'
+                        '[[step]]\nid = "pause"\nafter = ["both.slow"]\nwait = "1h"\n')
+        self.server.baton("deploy", str(path), check=0)
+        run = self.server.baton("run", "shape", "--detach", check=0).stdout.strip()
+        baton.wait_for(lambda: self.server.json("dead", "list", "--run", run) and
+                       any(s["step"] == "pause" for s in self.server.json("show", run)["steps"]), "one is dead, one waits", 30)
+        shown = self.server.json("show", run)
+        self.assertEqual([step["step"] for step in shown["steps"]], ["both", "both.slow", "both.bad", "pause"])
+        text = self.server.baton("show", run, check=0).stdout
+        self.assertRegex(text, r"waits until 20\d\d-")
+        self.assertIn("1 open dead letter(s)", text)
+        self.server.baton("dead", "drop", str(self.server.json("dead", "list", "--run", run)[0]["id"]), check=0)
+        self.assertNotIn("dead letter", self.server.baton("show", run, check=0).stdout)
+        self.assertIn("a step gave up, the run goes on", self.server.log())
+        self.server.baton("cancel", run, check=0)
+        self.assertRegex(self.server.log(), f"run +is cancelled run={run} workflow=shape")
+
+    def test_the_log_says_what_an_operator_must_know(self):
+        text = ('workflow = "%s"\non_failure = "%s"\n[[step]]\nid = "a"\nset = { x = 1 }\n'
+                '[[step]]\nid = "b"\nfail = { error = "broken", message = "it is broken" }\n')
+        for name, policy in (("falls", "fail"), ("halts", "pause"), ("undoes", "compensate")):
+            path = self.server.home / f"{name}.toml"
+            path.write_text(text % (name, policy))
+            self.server.baton("deploy", str(path), check=0)
+            self.server.baton("run", name, check=1)
+        log = self.server.log()
+        self.assertRegex(log, r"run +failed run=\S+ workflow=falls error=\"b: it is broken\"")
+        self.assertRegex(log, r"an operator is needed: the run is paused.* workflow=halts")
+        self.assertRegex(log, r"run +is being undone run=\S+ workflow=undoes")
+        self.assertRegex(log, r"run +is undone run=\S+ workflow=undoes")
+
+    def test_a_deploy_answers_when_the_queues_are_there(self):
+        import pika
+        connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
+        self.addCleanup(connection.close)
+        for number in range(20):
+            path = self.server.home / "queued.toml"
+            path.write_text(f'workflow = "queued"\n[[step]]\nid = "a"\ntask = "queued.t{number}"\n')
+            deployed = self.server.json("deploy", str(path))
+            self.assertEqual(deployed[0]["queues"], True)
+            connection.channel().queue_declare(f"baton.task.queued.t{number}", passive=True)
+
+    def test_undeploy_takes_a_workflow_out_of_use(self):
+        self.deploy_once("gone")
+        self.server.baton("run", "gone", check=0)
+        self.assertEqual(self.server.json("undeploy", "gone"), [{"workflow": "gone", "version": 1}])
+        self.assertNotIn("gone", [w["name"] for w in self.server.http_json(self.server.http, "/api/workflows")])
+        self.assertIn("there is no workflow 'gone'", self.server.baton("run", "gone", check=2).stderr)
+        self.assertIn("there is no workflow 'gone'", self.server.baton("undeploy", "gone", check=2).stderr)
+        self.server.stop()
+        self.server.start()
+        self.assertIn("there is no workflow 'gone'", self.server.baton("run", "gone", check=2).stderr)
+        self.deploy_once("gone")
+        self.server.baton("run", "gone", check=0)
 
     def deploy_once(self, name="once"):
         path = self.server.home / f"{name}.toml"

@@ -19,6 +19,7 @@ namespace {
 
 const std::map<std::string, Level> own_routes{
     {"GET /api/workflows", Level::viewer},          {"POST /api/workflows", Level::deploying},
+    {"DELETE /api/workflows/{workflow}", Level::deploying},
     {"POST /api/runs", Level::operating},           {"GET /api/runs", Level::viewer},
     {"GET /api/runs/{run}", Level::viewer},         {"GET /api/runs/{run}/history", Level::viewer},
     {"POST /api/runs/{run}/cancel", Level::operating}, {"POST /api/runs/{run}/retry", Level::operating},

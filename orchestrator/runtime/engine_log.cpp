@@ -1,0 +1,61 @@
+// What people who watch the server must hear of runs: that one failed, is undone, or waits for them.
+// Steps that are tried again and runs that complete are no news; `baton show` has them.
+#include "base/log.hpp"
+#include "orchestrator/core/fact.hpp"
+#include "orchestrator/runtime/engine_body.hpp"
+
+namespace baton::orchestrator::runtime {
+
+namespace {
+
+void log_status(const CachedRun& cached, const core::Fact& fact) {
+    const std::string& run = cached.run.id;
+    const std::string& workflow = cached.workflow->name;
+    const std::string why = line_of(fact.error.is_null() ? cached.run.error : fact.error);
+    switch (fact.status) {
+    case core::RunStatus::failed:
+        log::warning("run", "failed", {{"run", run}, {"workflow", workflow}, {"error", why}});
+        return;
+    case core::RunStatus::timed_out:
+        log::warning("run", "timed out", {{"run", run}, {"workflow", workflow}, {"error", why}});
+        return;
+    case core::RunStatus::compensating:
+        log::warning("run", "is being undone", {{"run", run}, {"workflow", workflow}, {"error", why}});
+        return;
+    case core::RunStatus::compensated:
+        log::info("run", "is undone", {{"run", run}, {"workflow", workflow}});
+        return;
+    case core::RunStatus::cancelled:
+        log::info("run", "is cancelled", {{"run", run}, {"workflow", workflow}, {"error", why}});
+        return;
+    case core::RunStatus::paused:
+        log::error("run", "an operator is needed: the run is paused until `baton retry`, `baton dead redrive` or `baton cancel`",
+                   {{"run", run}, {"workflow", workflow}, {"error", why}});
+        return;
+    case core::RunStatus::queued:
+    case core::RunStatus::running:
+    case core::RunStatus::completed:
+        return;
+    }
+}
+
+} // namespace
+
+void log_facts(const CachedRun& cached) {
+    // A run that stops for a step says it by its status.
+    const bool goes_on = cached.run.status == core::RunStatus::running || cached.run.status == core::RunStatus::completed;
+    for (const core::Fact& fact : cached.facts) {
+        if (fact.kind == core::FactKind::run_status) log_status(cached, fact);
+        if (fact.kind != core::FactKind::step_dead || fact.task.empty()) continue;
+        if (fact.undo)
+            log::error("run", "an operator is needed: what a step did cannot be undone; see `baton dead list`",
+                       {{"run", cached.run.id}, {"workflow", cached.workflow->name}, {"step", fact.step},
+                        {"task", fact.task}, {"error", line_of(fact.error)}});
+        else if (goes_on)
+            log::warning("run", "a step gave up, the run goes on",
+                         {{"run", cached.run.id}, {"workflow", cached.workflow->name}, {"step", fact.step},
+                          {"task", fact.task}, {"error", line_of(fact.error)}});
+    }
+}
+
+} // namespace baton::orchestrator::runtime
