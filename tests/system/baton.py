@@ -17,7 +17,7 @@ import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BROKER_ALONE = os.environ.get("BATON_BROKER_ALONE", str(ROOT / "build" / "ci" / "tests" / "broker" / "broker_alone"))
+BROKER_ALONE = os.environ.get("BATON_TEST_BROKER_ALONE", str(ROOT / "build" / "ci" / "tests" / "broker" / "broker_alone"))
 EXE = os.environ.get("BATON_EXE", str(ROOT / "build" / "release" / "baton"))
 
 
