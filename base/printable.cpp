@@ -61,6 +61,23 @@ std::string printable(std::string_view text, LineEnds line_ends) {
     return out;
 }
 
+std::string printable_json(std::string_view json) {
+    std::string out;
+    out.reserve(json.size());
+    while (!json.empty()) {
+        const Symbol symbol = first_of(json);
+        const std::size_t bytes = symbol.bytes == 0 ? 1 : symbol.bytes;
+        if (symbol.bytes == 0)
+            out += "\\ufffd";
+        else if (symbol.code >= 0x7F && is_harmful(symbol.code)) // what is below is escaped already, or between values
+            out += fmt::format("\\u{:04x}", symbol.code);
+        else
+            out += json.substr(0, bytes);
+        json.remove_prefix(bytes);
+    }
+    return out;
+}
+
 bool is_printable(std::string_view text) {
     while (!text.empty()) {
         const Symbol symbol = first_of(text);

@@ -14,6 +14,10 @@ enum class LineEnds { escaped, kept };
 // writing, and bytes that are no UTF-8 become \n, \t, \x1b, \u202e; everything else stays.
 std::string printable(std::string_view text, LineEnds line_ends = LineEnds::escaped);
 
+// The same for JSON, which stays JSON with the same meaning: what would harm becomes \\u009b inside its texts,
+// and its own line ends stay.
+std::string printable_json(std::string_view json);
+
 // Would printable() change it?
 bool is_printable(std::string_view text);
 

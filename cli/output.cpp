@@ -88,7 +88,7 @@ std::string pretty(const json::value& value) {
     return out;
 }
 
-void print_json(const json::value& value) { fmt::print("{}\n", pretty(value)); }
+void print_json(const json::value& value) { fmt::print("{}\n", printable_json(pretty(value))); }
 
 std::string member(const json::value& object, std::string_view key) {
     const auto* as_object = object.if_object();

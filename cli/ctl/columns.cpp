@@ -70,7 +70,7 @@ void print_json_rows(const std::vector<Column>& columns, const json::array& rows
     for (const auto& row : rows) {
         json::object out;
         for (const Column& column : columns) out[column.name] = cell(row, column);
-        fmt::print("{}{}\n", first ? "" : ",", json::serialize(out));
+        fmt::print("{}{}\n", first ? "" : ",", printable_json(json::serialize(out)));
         first = false;
     }
     fmt::print("]\n");

@@ -107,7 +107,7 @@ void clear_limits(Work& work, const std::string& path, std::initializer_list<con
 // Of one: {"max-connections":64}; of all: a table.
 void print_limits(Work& work, const json::value& list, const char* owner, bool of_all) {
     if (of_all) return print_rows(work, {{owner, owner}, {"limits", "value"}}, list.as_array());
-    for (const auto& entry : list.as_array()) fmt::print("{}\n", printable(json::serialize(entry.at("value"))));
+    for (const auto& entry : list.as_array()) fmt::print("{}\n", printable_json(json::serialize(entry.at("value"))));
 }
 
 void set_vhost_limits(Work& work) {

@@ -76,7 +76,7 @@ void export_definitions(Work& work) {
     if (!definitions) return;
     const std::string text = pretty(*definitions) + "\n";
     if (file == "-") {
-        fmt::print("{}", text);
+        fmt::print("{}", printable_json(text));
         return;
     }
     work.remark(fmt::format("Exporting definitions in JSON to a file at \"{}\" ...", file));

@@ -25,6 +25,11 @@ TEST(Printable, EscapesBytesThatAreNoUtf8) {
     EXPECT_EQ(printable("\xED\xA0\x80"), "\\xed\\xa0\\x80");
 }
 
+TEST(Printable, JsonStaysJson) {
+    EXPECT_EQ(printable_json("{\n  \"Gr\xC3\xBC\xC3\x9F" "e\": \"\\u001b\"\n}"), "{\n  \"Gr\xC3\xBC\xC3\x9F" "e\": \"\\u001b\"\n}");
+    EXPECT_EQ(printable_json("\"\x7f\xC2\x9B\xE2\x80\xAE\xFF\""), "\"\\u007f\\u009b\\u202e\\ufffd\"");
+}
+
 TEST(Printable, KeepsLineEndsOfReportsOnly) {
     EXPECT_EQ(printable("one\n\x1btwo\r\n", LineEnds::kept), "one\n\\x1btwo\\x0d\n");
 }

@@ -361,6 +361,9 @@ class PoliciesTest(CtlTest):
             printed = self.ctl("-q", "list_queues", "name", *options)
             self.assertIn(r"a\x1b[2Jb\nc\td\x9b\u202ee", printed)
             self.assertEqual([c for c in printed if c != "\n" and not c.isprintable()], [])
+        as_json = self.ctl("-q", "list_queues", "name", "--formatter", "json")
+        self.assertIn(name, [queue["name"] for queue in json.loads(as_json)])
+        self.assertEqual([c for c in as_json if c != "\n" and not c.isprintable()], [])
         refused = self.server.baton("ctl", "list_queues", "-p", "no\x1b[31msuch").stderr
         self.assertNotIn("\x1b", refused)
 
