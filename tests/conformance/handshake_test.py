@@ -112,7 +112,6 @@ class HandshakeTest(case.Case):
         connection.channel(2, quietly=False)
         connection.channel(3, quietly=False)
 
-    @case.differs("channel-max limits the numbers, as the specification says; RabbitMQ counts open channels")
     def test_a_channel_above_the_limit(self):
         self.connect(channel_max=10).channel(11, quietly=False)
 
