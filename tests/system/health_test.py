@@ -23,10 +23,11 @@ TASK = 'workflow = "two"\n[[step]]\nid = "a"\ntask = "health.one"\n'
 
 
 class HealthTest(unittest.TestCase):
-    def begin(self, env=None, wrap=()):
-        self.server = baton.Server(env=env, wrap=wrap).start()
+    def begin(self, env=None, wrap=(), amqp=None):
+        self.server = baton.Server(env=env, wrap=wrap)
         self.addCleanup(self.server.close)
-        return self.server
+        self.server.amqp = amqp or self.server.amqp
+        return self.server.start()
 
     def health(self, server=None):
         """HTTP status and answer."""
@@ -140,7 +141,7 @@ class HealthTest(unittest.TestCase):
         store.process.wait(20)
         self.await_part("store", "failing")
 
-    def test_two_servers_on_one_database_are_named_by_both(self):
+    def test_a_second_server_on_the_same_database_is_named(self):
         store = postgres.Postgres()
         self.addCleanup(store.close)
         suppressions = store.folder / "leaks"
@@ -155,9 +156,7 @@ class HealthTest(unittest.TestCase):
 
     def test_a_rabbitmq_that_has_stopped_is_failing_until_it_is_back(self):
         with brokers.start("rabbitmq") as node:
-            self.begin({"BATON_BROKER_URL": f"amqp://guest:guest@127.0.0.1:{node.port}/",
-                        "BATON_BROKER_LISTEN": f"127.0.0.1:{node.port}"})
-            self.server.amqp = node.port
+            self.begin({"BATON_BROKER_URL": f"amqp://guest:guest@127.0.0.1:{node.port}/"}, amqp=node.port)
             node.ctl("stop_app")
             self.await_part("broker", "failing")
             node.ctl("start_app")
