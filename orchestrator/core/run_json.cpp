@@ -155,8 +155,9 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
 }
 
 Outcome<void> read_state_json(std::string_view json, const Workflow& workflow, Run& run) {
-    BATON_ASSIGN(const Document whole,
-                 Document::parse_stored(std::string{json}));
+    const auto parsed = Document::parse_stored(std::string{json});
+    if (!parsed) return does_not_fit("it is not JSON: " + parsed.error().detail);
+    const Document& whole = *parsed;
     if (!whole.json().is_object()) return does_not_fit("it is no object");
     const auto& object = whole.json().get_object();
     const auto format = integer(object.if_contains("f"));
