@@ -251,7 +251,7 @@ protected:
         EXPECT_EQ(next.engine.metrics().unreadable_runs.value(), 1);
 
         std::string answer;
-        next.engine.retry(bad, [&](Outcome<RunChanged> one) { answer = one.error().detail; });
+        next.engine.retry(bad, false, [&](Outcome<RunChanged> one) { answer = one.error().detail; });
         next.work();
         EXPECT_THAT(answer, AllOf(HasSubstr(bad), HasSubstr(why)));
     }
