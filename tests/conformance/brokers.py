@@ -94,7 +94,9 @@ class Baton(Broker):
             channel = connection.channel()
             if is_on:
                 channel("queue.declare", queue="conformance.ballast")
+                channel("confirm.select")
                 channel.publish("", "conformance.ballast", bytes(self.MEMORY_HIGH + 1))
+                channel.read()  # stored: from here on there is an alarm
                 connection.drop()
             else:
                 channel("queue.delete", queue="conformance.ballast")
