@@ -226,7 +226,7 @@ Outcome<std::vector<LineInput>> parse_json_lines(std::string_view given, const s
         if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
         auto value = read_json(line);
         if (!value) {
-            const std::string_view why = value.error().detail; // "line 1, column 7: .."
+            const std::string why = value.error().detail; // "line 1, column 7: .."
             return wrong(fmt::format("{}:{}: not JSON that can be used: {}", file, begins, why.substr(why.find("column"))));
         }
         if (!value->is_object()) return wrong(fmt::format("{}:{}: each line must be a JSON object", file, begins));

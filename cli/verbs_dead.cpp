@@ -4,6 +4,7 @@
 #include "cli/terminal.hpp"
 #include "cli/verbs.hpp"
 
+#include <algorithm>
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
@@ -49,19 +50,32 @@ void change_dead(Session& session, std::vector<std::string> ids, const std::stri
         session.exit_code = exit_wrong_usage;
         return;
     }
+    if (std::ranges::any_of(ids, &std::string::empty)) {
+        complain("'' is no id; baton dead list shows them");
+        session.exit_code = exit_wrong_usage;
+        return;
+    }
     if (ids.empty()) {
         const auto list = expect(session, api.get(list_path(task, "", "open")));
         if (!list) return;
         for (const auto& letter : list->as_array()) ids.push_back(member(letter, "id"));
     }
     std::size_t done = 0;
+    std::vector<std::string> refused;
     ProgressBar bar(drop ? "dropping" : "sending again", ids.size());
     for (const auto& id : ids) {
         const auto answer = drop ? api.remove("/api/dead/" + encoded(id))
                                  : api.post("/api/dead/" + encoded(id) + "/redrive", json::object{});
-        if (!expect(session, answer)) return;
+        // One that is refused must not keep the others.
+        if (answer && !answer->is_good() && answer->status != 503) {
+            refused.push_back(fmt::format("dead letter {}: {}", id, answer->reason()));
+            session.exit_code = exit_failed;
+            continue;
+        }
+        if (!expect(session, answer)) break;
         bar.show(++done, "");
     }
+    for (const auto& line : refused) complain(line);
     if (as_json) return print_json(json::object{{drop ? "dropped" : "redriven", done}});
     fmt::print("{} dead letter(s) {}\n", done, drop ? "dropped" : "sent again");
 }

@@ -302,6 +302,20 @@ void Advancing::on(const RunRetried& event) {
     const bool goes_on =
         run_.status == RunStatus::running || run_.status == RunStatus::compensating;
     if (event.now && goes_on) return hurry();
+    if (event.now) {
+        made_.refusal = fmt::format("the run is {}: no step of it waits for its next attempt; retry without "
+                                    "--now begins what failed again",
+                                    word_of(run_.status));
+        return;
+    }
+    // Going on forwards would end it as completed with a part of it undone.
+    const bool is_partly_undone = std::any_of(run_.steps.begin(), run_.steps.end(), [](const StepState& one) {
+        return one.undo != UndoStatus::none;
+    });
+    if (run_.by_hand && is_partly_undone) {
+        made_.refusal = "the run was finished by hand while it was undone; start a new one";
+        return;
+    }
     switch (run_.status) {
     case RunStatus::failed:
     case RunStatus::timed_out:

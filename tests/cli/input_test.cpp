@@ -102,6 +102,12 @@ TEST(JsonLines, SkipsAByteOrderMarkAndNamesBytesThatAreNotText) {
     EXPECT_TRUE(run_input("\xEF\xBB\xBF{\"a\":1}", {}));
 }
 
+TEST(JsonLines, NamesTheLineThatIsNoJson) {
+    const auto inputs = parse_json_lines("{\"name\":\"x\"}\n{\"name\":3}\nbad\n", "q.jsonl");
+    ASSERT_FALSE(inputs);
+    EXPECT_TRUE(inputs.error().detail.starts_with("q.jsonl:3: not JSON that can be used: column ")) << inputs.error().detail;
+}
+
 TEST(JsonLines, NamesTheLineThatIsNoObject) {
     EXPECT_THAT(parse_json_lines("{}\n\n[1]\n", "p.jsonl").error().detail, HasSubstr("p.jsonl:3:"));
 }

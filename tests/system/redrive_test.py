@@ -82,6 +82,15 @@ class RedriveTest(unittest.TestCase):
                 for letter in self.letters():
                     self.server.http_json(self.server.http, f"/api/dead/{letter['id']}", method="DELETE")
 
+    def test_one_that_is_refused_does_not_keep_the_others(self):
+        letters = self.make_letters([b"1", b"2"])
+        done = self.server.baton("dead", "redrive", "999", *[str(letter["id"]) for letter in letters])
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("dead letter 999:", done.stderr)
+        self.assertIn("2 dead letter(s) sent again", done.stdout)
+        self.assertEqual(self.letters(), [])
+        self.server.baton("dead", "drop", "", check=2)
+
     def test_a_message_whose_queue_is_gone_stays_a_dead_letter(self):
         with self.channel() as channel:
             channel.queue_declare("own", arguments={
