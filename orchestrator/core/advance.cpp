@@ -302,7 +302,9 @@ void Advancing::on(const RunRetried& event) {
     const bool goes_on =
         run_.status == RunStatus::running || run_.status == RunStatus::compensating;
     if (event.now && goes_on) return hurry();
-    if (event.now) {
+    const bool may_be_retried = run_.status == RunStatus::failed || run_.status == RunStatus::timed_out ||
+                                run_.status == RunStatus::paused;
+    if (event.now && may_be_retried) {
         made_.refusal = fmt::format("the run is {}: no step of it waits for its next attempt; retry without "
                                     "--now begins what failed again",
                                     word_of(run_.status));
