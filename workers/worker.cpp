@@ -18,6 +18,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <deque>
 #include <map>
 
@@ -34,6 +35,8 @@ namespace {
 
 // A report that the broker does not take is tried again after this.
 constexpr Duration report_pause = std::chrono::milliseconds(200);
+// The server looks for its queues every five seconds.
+constexpr auto time_for_the_server = std::chrono::seconds(8);
 // More than any prefetch; an entry is the size of a report.
 constexpr std::size_t remembered_max = 1024;
 // Heartbeats are sent this many times within the interval the task asks for.
@@ -125,6 +128,7 @@ private:
     std::size_t in_flight_ = 0;
     bool is_stopping_ = false;
     bool gives_up_ = false;                             // the grace is over
+    std::chrono::steady_clock::time_point left_to_server_until_{}; // a deleted queue
     // Last, so that its threads are joined while all they post to is alive.
     Pool pool_;
 };
@@ -155,6 +159,10 @@ Outcome<void> Worker::Service::run(std::stop_token stop) {
 }
 
 Awaitable<Outcome<void>> Worker::Service::prepare(client::Connection& connection) {
+    while (std::chrono::steady_clock::now() < left_to_server_until_ && !is_stopping_) {
+        net::Wakeup pause(io_.get_executor());
+        co_await pause.wait_for(std::chrono::milliseconds(500));
+    }
     for (const Handler& handler : handlers_) {
         std::string key = contract::task_key(handler.task, options_.queue);
         const auto declared = co_await declare_task(connection, std::move(key));
@@ -194,8 +202,10 @@ Awaitable<Outcome<void>> Worker::Service::prepare(client::Connection& connection
             ++in_flight_;
             asio::co_spawn(io_, handle(one, weak.lock(), std::move(delivery)), end_of_coroutine);
         };
-        // A queue that somebody deleted is declared again by connecting again.
-        auto on_cancelled = [&connection](const std::string&) {
+        // A queue that somebody deleted is declared again by connecting again; not at once, since the
+        // server tells by the missing queue that tasks were lost with it.
+        auto on_cancelled = [this, &connection](const std::string&) {
+            left_to_server_until_ = std::chrono::steady_clock::now() + time_for_the_server;
             connection.close(amqp::ReplyCode::success, "a task queue is gone");
         };
         auto tag = co_await session->channel->consume(std::move(consume), std::move(on_delivery),

@@ -45,7 +45,8 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
                   .on_lost = [this](const Failure&) { lost(); }}),
       secret_known_(executor),
       routes_changed_(executor),
-      queue_check_wanted_(executor) {}
+      queue_check_wanted_(executor),
+      lost_are_stored_(executor) {}
 
 net::Awaitable<void> Messaging::run() {
     using namespace net::asio::experimental::awaitable_operators;
@@ -57,6 +58,7 @@ void Messaging::stop() {
     dispatcher_.stop();
     routes_changed_.set();
     queue_check_wanted_.set();
+    lost_are_stored_.set();
     secret_known_.wake_all();
     answer_awaited();
     reconnect_.stop();
@@ -86,7 +88,7 @@ void Messaging::take(runtime::Told& told) {
     results_.settle(told.settled);
     results_.keep(std::move(told.stranded));
     // While a queue is being declared, everything waits behind it: order is kept.
-    if (held_.empty() && (declared_ == routes_ || !connection_)) {
+    if (held_.empty() && !is_restoring_ && (declared_ == routes_ || !connection_)) {
         dispatcher_.add(std::move(told.commands));
         return;
     }
@@ -163,9 +165,10 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     // A broker may come back without what it had.
     const auto missing = co_await missing_queues(connection, routes_);
     if (!missing) co_return missing.error();
+    if (!missing->empty() && !co_await give_again(*missing))
+        co_return Failure{make_error_code(amqp::client::Errc::cancelled), "stopping"};
     const auto declared = co_await declare_common(connection);
     if (!declared) co_return declared.error();
-    if (!missing->empty()) tell_lost(*missing);
     auto caller = co_await amqp::client::RpcCaller::open(connection);
     if (!caller) co_return caller.error();
     caller_ = std::move(*caller);
@@ -234,7 +237,7 @@ net::Awaitable<bool> Messaging::declare_new() {
 net::Awaitable<void> Messaging::watch_routes() {
     while (!is_stopping_) {
         co_await routes_changed_.wait();
-        if (!connected_.value()) continue; // prepare() does it
+        if (!connected_.value() || is_restoring_) continue; // prepare() or restore_queues() does it
         co_await declare_new();
         answer_awaited();
         dispatcher_.add(std::exchange(held_, {}));
@@ -284,21 +287,40 @@ net::Awaitable<bool> Messaging::restore_queues() {
     if (!connection_) co_return false;
     const auto missing = co_await missing_queues(*connection_, declared_);
     if (!missing || missing->empty() || !connection_) co_return false;
-    for (const std::string& route : *missing) {
+    for (const std::string& route : *missing)
         log::warning("messaging", "the queue of a task was deleted; it is declared again", {{"task", route}});
-        declared_.erase(route);
+    is_restoring_ = true;
+    const std::uint64_t losses = losses_;
+    const bool is_stored = co_await give_again(*missing);
+    is_restoring_ = false;
+    bool is_declared = false;
+    if (is_stored && losses_ == losses && connection_) { // else the next connection sees it
+        for (const std::string& route : *missing)
+            declared_.erase(route);
+        is_declared = co_await declare_new();
     }
-    if (co_await declare_new()) tell_lost(*missing);
     routes_changed_.set(); // what was held back meanwhile
-    co_return true;
+    co_return is_declared;
 }
 
-void Messaging::tell_lost(const std::set<std::string>& routes) {
+// First the runs, then the queue: whoever dies in between leaves a queue that is still missing, and the next
+// life does it again. False: this program stops.
+net::Awaitable<bool> Messaging::give_again(std::set<std::string> routes) {
     runtime::Unsent unsent = dispatcher_.waiting();
     for (const runtime::OutgoingCommand& one : held_)
         if (const auto* task = std::get_if<core::DispatchTask>(&one.command))
             unsent[task->run_id].push_back(task->ref);
-    engine_.queue_lost({routes.begin(), routes.end()}, std::move(unsent));
+    const auto is_stored = std::make_shared<bool>(false);
+    engine_.queue_lost({routes.begin(), routes.end()}, std::move(unsent),
+                       [this, is_stored] { inbox_.put({LostAreStored{is_stored}}); });
+    while (!*is_stored && !is_stopping_)
+        co_await lost_are_stored_.wait_for(std::chrono::milliseconds(200));
+    co_return *is_stored;
+}
+
+void Messaging::take(LostAreStored& lost) {
+    *lost.is_stored = true;
+    lost_are_stored_.set();
 }
 
 net::Awaitable<void> Messaging::ask(Call call) {

@@ -98,7 +98,10 @@ private:
         std::function<void(bool)> done;
     };
     using QueuesAsked = std::function<void(std::vector<QueueState>)>;
-    using Incoming = std::variant<QueuesAsked, std::string, runtime::Told, Routes, Awaited, Again, Call>;
+    struct LostAreStored {
+        std::shared_ptr<bool> is_stored;
+    };
+    using Incoming = std::variant<LostAreStored, QueuesAsked, std::string, runtime::Told, Routes, Awaited, Again, Call>;
 
     void take_incoming();
     void take(std::string& secret);
@@ -109,6 +112,7 @@ private:
     void take(QueuesAsked& reply);
     void note_queue(const std::string& route, std::uint64_t waiting, std::uint64_t consumers);
     void take(Again& again);
+    void take(LostAreStored& lost);
     void take(Call& call);
 
     net::Awaitable<Outcome<void>> prepare(amqp::client::Connection& connection);
@@ -119,7 +123,7 @@ private:
     net::Awaitable<Outcome<std::set<std::string>>> missing_queues(amqp::client::Connection& connection,
                                                                   std::set<std::string> routes);
     net::Awaitable<bool> restore_queues();
-    void tell_lost(const std::set<std::string>& routes);
+    net::Awaitable<bool> give_again(std::set<std::string> routes);
     net::Awaitable<void> ask(Call call);
     void lost();
 
@@ -143,6 +147,8 @@ private:
     std::vector<runtime::OutgoingCommand> held_; // until their queues are declared
     net::Wakeup routes_changed_;
     net::Wakeup queue_check_wanted_;
+    net::Wakeup lost_are_stored_;
+    bool is_restoring_ = false; // queues are missing, and nothing is published meanwhile
     std::shared_ptr<amqp::client::Channel> declare_channel_;
     std::shared_ptr<amqp::client::RpcCaller> caller_;
     Gauge connected_;

@@ -96,10 +96,10 @@ void Engine::add_dead_letter(PlainDeadLetter letter) {
     body_->mailbox.put({std::move(letter)});
 }
 
-void Engine::queue_lost(std::vector<std::string> routes, Unsent unsent) {
+void Engine::queue_lost(std::vector<std::string> routes, Unsent unsent, std::function<void()> done) {
     std::sort(routes.begin(), routes.end());
     body_->mailbox.put(
-        {QueueLostItem{std::move(routes), std::move(unsent), body_->options.partitions}});
+        {QueueLostItem{std::move(routes), std::move(unsent), body_->options.partitions, std::move(done)}});
 }
 
 void Engine::start_run(StartRequest request, Reply<Started> reply) {

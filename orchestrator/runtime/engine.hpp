@@ -228,9 +228,10 @@ public:
     void report(std::vector<Report> reports);
     void confirmed(std::vector<OutboxPlace> places);
     void add_dead_letter(PlainDeadLetter letter);
-    // The queues of these routes were gone, with all that waited in them, and are there again: what
-    // nobody has begun is sent again, except what is still `unsent`.
-    void queue_lost(std::vector<std::string> routes, Unsent unsent);
+    // The queues of these routes are gone, with all that waited in them: what nobody has begun is sent
+    // again, except what is still `unsent`.
+    // `done` is called when that is in the store, on the engine's thread; not if the engine stops before.
+    void queue_lost(std::vector<std::string> routes, Unsent unsent, std::function<void()> done = {});
 
     // Requests. The reply comes when the change is durable. `actor` is the user who asks; the history
     // keeps the name with the first fact of what it led to.

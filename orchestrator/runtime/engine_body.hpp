@@ -96,6 +96,7 @@ struct QueueLostItem {
     std::vector<std::string> routes;
     Unsent unsent;
     std::vector<Partition> parts; // that remain, the first is the page's
+    std::function<void()> done;
     std::string after_run_id{};   // of the page
     std::vector<std::string> page{};
     bool has_more = false;        // behind the page

@@ -217,15 +217,14 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
 }
 
 void Engine::Body::next_page(QueueLostItem lost) {
-    if (lost.parts.empty()) return;
-    if (!lost.has_more) {
-        lost.parts.erase(lost.parts.begin());
-        lost.after_run_id.clear();
-        if (lost.parts.empty()) return;
-    } else {
+    if (lost.has_more) {
         lost.after_run_id = lost.page.back();
+    } else {
+        if (!lost.parts.empty()) lost.parts.erase(lost.parts.begin());
+        lost.after_run_id.clear();
     }
-    mailbox.put({std::move(lost)});
+    if (!lost.parts.empty()) return mailbox.put({std::move(lost)});
+    if (lost.done) lost.done();
 }
 
 void Engine::Body::publish_again(RedriveItem redrive) {

@@ -54,6 +54,27 @@ class QueuesTest(unittest.TestCase):
         baton.wait_for(lambda: all(run["status"] == "completed" for run in
                                    self.server.http_json(self.server.http, "/api/runs")), "the runs complete")
 
+    def test_tasks_of_a_deleted_queue_survive_a_crash_before_they_are_sent_again(self):
+        for _ in range(200):
+            self.server.http_json(self.server.http, "/api/runs", {"workflow": "w", "input": {}})
+        queue = "/api/queues/%2F/baton.task.queues.x"
+        baton.wait_for(lambda: self.server.http_json(self.server.http, queue)["messages"] == 200, "the tasks wait")
+        self.server.http_json(self.server.http, queue, method="DELETE")
+
+        def is_back():
+            try:
+                return self.server.http_json(self.server.http, queue) is not None
+            except OSError:
+                return False
+        baton.wait_for(is_back, "the queue is back", pause=0.002)
+        self.server.kill()
+        self.server.start()
+
+        self.start_worker()
+        baton.wait_for(lambda: all(run["status"] == "completed" for run in
+                                   self.server.http_json(self.server.http, "/api/runs?limit=1000")),
+                       "the runs complete", timeout=60)
+
     def test_a_deleted_virtual_host_is_noticed_and_its_tasks_are_sent_again(self):
         self.server.baton("run", "w", "--detach", check=0)
         self.server.http_json(self.server.http, "/api/vhosts/%2F", method="DELETE")
