@@ -57,9 +57,15 @@ struct RedriveItem {
     std::uint64_t id = 0;
     Reply<void> reply;
     std::optional<DeadLetter> letter;
-    bool is_published = false; // a letter without a run: the broker has its message again
+    bool is_published = false; // a message: the broker has it again
     std::string actor{};
+    std::optional<Failure> failure{}; // a message: the broker did not take it
 };
+// A letter that is published again, and not an event of a run. A report that no run could take is one, too:
+// sent again, it finds its run readable or dies anew.
+inline bool is_message(const DeadLetter& letter) {
+    return letter.run_id.empty() || (letter.step.empty() && !letter.message.empty());
+}
 struct DropItem {
     std::uint64_t id = 0;
     Reply<void> reply;
@@ -201,6 +207,7 @@ struct Engine::Body {
     void finish(const Work& work, Item& item, Told& told, const Committed& committed);
     void strand(Report& report, std::string& reason, Told& told) const;
     void publish_again(RedriveItem redrive);
+    bool is_on_its_way(const Work& work, std::uint64_t dead_letter_id) const;
     void next_page(QueueLostItem lost);
     void duplicate_start(StartItem& start, const DuplicateStart& duplicate);
     void wake_watches(const std::vector<RunChanged>& changes);
@@ -283,6 +290,7 @@ struct Engine::Body {
         Reply<RunChanged> reply;
     };
     std::map<Engine::WatchId, Watch> watches;
+    std::set<std::uint64_t> on_their_way; // dead letters whose message the broker has not confirmed
     std::multimap<std::string, Engine::WatchId> watches_of;
     Random random;
     Thread thread;

@@ -13,6 +13,8 @@ namespace {
 
 // Keys are indexed; a B-tree page of PostgreSQL takes no more.
 constexpr std::size_t key_bytes_max = 1000;
+constexpr const char* on_its_way_text =
+    "its message is on its way to the broker already, and marked when the broker has it";
 // What a batch may bring to the store: some runs of the largest size, many thousands of usual ones.
 constexpr std::size_t batch_bytes_max = std::size_t{64} * 1024 * 1024;
 // A run that cannot be read is looked at again after this.
@@ -300,17 +302,24 @@ std::optional<Failure> refusal_of(std::uint64_t id, const std::optional<DeadLett
 
 } // namespace
 
+bool Engine::Body::is_on_its_way(const Work& work, std::uint64_t id) const {
+    return on_their_way.contains(id) ||
+           std::any_of(work.republished.begin(), work.republished.end(),
+                       [id](const RedriveItem& one) { return one.id == id; });
+}
+
 void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
-    item.refusal = refusal_of(redrive.id, redrive.letter);
+    item.refusal = redrive.failure;
+    if (!item.refusal) item.refusal = refusal_of(redrive.id, redrive.letter);
     if (item.refusal) return;
     const DeadLetter& letter = *redrive.letter;
-    // A report that no run could take is a message, too: sent again, it finds its run readable or dies anew.
-    const bool is_message = letter.run_id.empty() || (letter.step.empty() && !letter.message.empty());
-    if (is_message) {
+    if (is_message(letter)) {
         // Publish, confirm, then mark: a crash in between leaves the letter open, and a second message has
         // the same id as the first.
         if (redrive.is_published)
             work.batch.redriven_dead_letters.push_back(letter.id);
+        else if (is_on_its_way(work, redrive.id))
+            item.refusal = refusal(EngineErrc::refused, on_its_way_text);
         else
             work.republished.push_back(redrive);
         return;
@@ -325,6 +334,7 @@ void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
 
 void Engine::Body::decide(Work& work, Item& item, DropItem& drop) {
     item.refusal = refusal_of(drop.id, drop.letter);
+    if (!item.refusal && is_on_its_way(work, drop.id)) item.refusal = refusal(EngineErrc::refused, on_its_way_text);
     if (item.refusal) return;
     work.batch.dropped_dead_letters.push_back(drop.id);
 }

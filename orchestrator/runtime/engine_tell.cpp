@@ -189,7 +189,9 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                    [&](SkipItem& one) { answer(one.reply, one.run_id); },
                    [&](FinishItem& one) { answer(one.reply, one.run_id); },
                    [&](RedriveItem& one) {
-                       const bool waits = one.letter && one.letter->run_id.empty() && !one.is_published;
+                       const bool is_settled = one.is_published || one.failure;
+                       if (is_settled) on_their_way.erase(one.id);
+                       const bool waits = one.letter && is_message(*one.letter) && !is_settled;
                        if (!waits || item.refusal) answer_done(one.reply);
                    },
                    [&](DropItem& one) { answer_done(one.reply); },
@@ -230,12 +232,12 @@ void Engine::Body::next_page(QueueLostItem lost) {
 void Engine::Body::publish_again(RedriveItem redrive) {
     if (!sinks.republish) return;
     DeadLetter letter = *redrive.letter;
+    on_their_way.insert(redrive.id);
     sinks.republish(std::move(letter), [this, id = redrive.id, reply = std::move(redrive.reply)](
                                            const Outcome<void>& settled) {
-        if (settled)
-            mailbox.put({RedriveItem{id, reply, {}, true}});
-        else if (reply)
-            reply(settled);
+        RedriveItem item{id, reply, {}, settled.has_value()};
+        if (!settled) item.failure = settled.error();
+        mailbox.put({std::move(item)});
     });
 }
 

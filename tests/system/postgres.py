@@ -2,6 +2,7 @@
 
 PostgreSQL does not run as root, so when the tests do, its programs run as user postgres.
 """
+import contextlib
 import os
 import pathlib
 import pwd
@@ -70,7 +71,8 @@ class Postgres:
 
     def thaw(self):
         for pid in self.everybody():
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # a session that ended meanwhile
+                os.kill(pid, signal.SIGCONT)
         self.is_frozen = False
 
     def close(self):

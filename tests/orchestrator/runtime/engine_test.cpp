@@ -928,6 +928,11 @@ TEST_F(EngineTest, AMessageOfNoRunIsMarkedWhenTheBrokerHasItAgainAndNotBefore) {
     redrive();
     ASSERT_THAT(process.republished, SizeIs(1));
     EXPECT_EQ(process.republished[0].letter.message, letter.message);
+    redrive(); // while the first is on its way
+    EXPECT_THAT(process.republished, SizeIs(1));
+    ASSERT_THAT(answers, SizeIs(1));
+    EXPECT_THAT(answers[0], HasSubstr("on its way"));
+    answers.clear();
     EXPECT_EQ(database.dead_letters[0].state, DeadLetterState::open);
     EXPECT_THAT(answers, IsEmpty());
 
