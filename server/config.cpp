@@ -359,7 +359,12 @@ struct Reader {
                               "write = \".*\", read = \".*\" }]");
             return permissions;
         }
-        for (const TomlNode& table : list.items) permissions.push_back(read_permission(table));
+        for (const TomlNode& table : list.items) {
+            auto permission = read_permission(table);
+            if (std::ranges::find(permissions, permission.vhost, &broker::PermissionOption::vhost) != permissions.end())
+                complain(table.at, fmt::format("'permissions' name the virtual host '{}' twice", permission.vhost));
+            permissions.push_back(std::move(permission));
+        }
         return permissions;
     }
 
@@ -374,7 +379,8 @@ struct Reader {
         for (const TomlEntry& entry : table.entries) {
             const auto member = members.find(entry.key);
             if (member == members.end() || !entry.value.is_text()) {
-                complain(entry.at, "a permission has vhost, configure, write and read, all of them texts");
+                complain(entry.at, fmt::format("'{}': a permission has vhost, configure, write and read, all of them texts",
+                                               entry.key));
                 continue;
             }
             *member->second = entry.value.text;
@@ -417,6 +423,8 @@ struct Reader {
                                                key));
         }
         if (user.name.empty()) return complain(table.at, "a broker.user needs a name");
+        if (std::ranges::find(config.broker_users, user.name, &BrokerUser::name) != config.broker_users.end())
+            return complain(table.at, fmt::format("there are two broker.user '{}'", user.name));
         if (user.password.empty() && user.password_hash.empty())
             return complain(table.at,
                             fmt::format("broker.user '{}' needs password_file or password_hash", user.name));

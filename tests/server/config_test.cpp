@@ -202,10 +202,16 @@ TEST(Config, PermissionsNobodyCouldUseAreRefused) {
         return read_config("[[broker.user]]\nname='a'\npassword='b'\npermissions=" + permissions + "\n", "baton.toml", {}).complaints;
     };
     EXPECT_THAT(complaints_of("'.*'"), ElementsAre(HasSubstr("must be a list")));
-    EXPECT_THAT(complaints_of("[{ reed = '.*' }]"), ElementsAre(HasSubstr("vhost, configure, write and read")));
+    EXPECT_THAT(complaints_of("[{ reed = '.*' }]"), ElementsAre(HasSubstr("'reed': a permission has vhost")));
+    EXPECT_THAT(complaints_of("[{ read = 'a' }, { read = 'b' }]"), ElementsAre(HasSubstr("'/' twice")));
     EXPECT_THAT(complaints_of("[{ read = 5 }]"), ElementsAre(HasSubstr("all of them texts")));
     EXPECT_THAT(complaints_of("[{ read = '(' }]"), ElementsAre(HasSubstr("'(' is not a regular expression")));
     EXPECT_THAT(complaints_of("[{ vhost = '" + std::string(256, 'v') + "' }]"), ElementsAre(HasSubstr("virtual host")));
+}
+
+TEST(Config, RefusesTwoUsersOfOneName) {
+    const std::string one = "[[broker.user]]\nname='a'\npassword='b'\n";
+    EXPECT_THAT(read_config(one + one, "baton.toml", {}).complaints, ElementsAre(HasSubstr("two broker.user 'a'")));
 }
 
 TEST(Config, RefusesAUserWithoutAPassword) {
