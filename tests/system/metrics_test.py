@@ -160,6 +160,7 @@ class MetricsTest(baton.ServerTest):
     def test_workers_and_queues_of_task_types_are_seen(self):
         connection = self.connect()
         channel = connection.channel()
+        channel.confirm_delivery()
         channel.queue_declare("baton.task.mail.create", durable=True)
         channel.basic_publish("", "baton.task.mail.create", b"{}")
         self.assertEqual(self.value("baton_task_queue_depth", '{task="mail.create"}'), 1)
