@@ -1,5 +1,7 @@
 #include "base/printable.hpp"
 
+#include "base/utf8.hpp"
+
 #include <fmt/format.h>
 
 #include <cstddef>
@@ -15,19 +17,11 @@ struct Symbol {
 };
 
 Symbol first_of(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-    const std::uint8_t lead = byte(0);
-    if (lead < 0x80) return {lead, 1};
-    const std::size_t bytes = lead >= 0xF0 && lead <= 0xF4 ? 4 : lead >= 0xE0 && lead <= 0xEF ? 3 : lead >= 0xC2 && lead <= 0xDF ? 2 : 0;
-    if (bytes == 0 || text.size() < bytes) return {};
-    std::uint32_t code = lead & (0xFFu >> (bytes + 1));
-    for (std::size_t i = 1; i < bytes; ++i) {
-        if ((byte(i) & 0xC0) != 0x80) return {};
-        code = (code << 6) | (byte(i) & 0x3Fu);
-    }
-    const bool is_overlong = (bytes == 3 && code < 0x800) || (bytes == 4 && code < 0x10000);
-    const bool is_outside = code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF);
-    return is_overlong || is_outside ? Symbol{} : Symbol{code, bytes};
+    const std::size_t bytes = utf8_length(text);
+    if (bytes <= 1) return {static_cast<std::uint8_t>(text[0]), bytes};
+    std::uint32_t code = static_cast<std::uint8_t>(text[0]) & (0xFFu >> (bytes + 1));
+    for (std::size_t i = 1; i < bytes; ++i) code = (code << 6) | (static_cast<std::uint8_t>(text[i]) & 0x3Fu);
+    return {code, bytes};
 }
 
 bool is_harmful(std::uint32_t code) {

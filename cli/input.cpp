@@ -1,6 +1,7 @@
 #include "cli/input.hpp"
 
 #include "base/json_text.hpp"
+#include "base/utf8.hpp"
 #include "cli/output.hpp"
 
 #include <fmt/format.h>
@@ -117,21 +118,6 @@ Outcome<void> check_names(const std::vector<std::string>& names, const std::stri
     return boost::system::in_place_value;
 }
 
-// The length of the character that begins at `at`; 0 if there is none in UTF-8.
-std::size_t character_size(std::string_view text, std::size_t at) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned first = byte(at);
-    const std::size_t size = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
-    if (size == 0 || at + size > text.size()) return 0;
-    for (std::size_t i = 1; i < size; ++i)
-        if ((byte(at + i) & 0xC0U) != 0x80U) return 0;
-    // Forms that are too long, halves of pairs, and what lies beyond Unicode.
-    if ((first == 0xE0 && byte(at + 1) < 0xA0) || (first == 0xED && byte(at + 1) > 0x9F) ||
-        (first == 0xF0 && byte(at + 1) < 0x90) || (first == 0xF4 && byte(at + 1) > 0x8F))
-        return 0;
-    return size;
-}
-
 } // namespace
 
 Outcome<void> apply_set(json::object& object, std::string_view set) {
@@ -204,7 +190,7 @@ Outcome<std::string_view> plain_text(std::string_view text, const std::string& f
             begins = at;
             continue;
         }
-        const auto size = character_size(text, at);
+        const auto size = utf8_length(text.substr(at));
         if (size == 0 || text[at] == '\0')
             return wrong(fmt::format("{}:{}: byte 0x{:02X} at position {} is not UTF-8 text; save the file as UTF-8",
                                      file, line, static_cast<unsigned char>(text[at]), at - begins + 1));

@@ -1,6 +1,8 @@
 // Writes array literals and reads columns in the order their lists name them.
 #include "db/postgres_rows.hpp"
 
+#include "base/utf8.hpp"
+
 #include <algorithm>
 
 namespace baton::db {
@@ -15,29 +17,6 @@ bool is_plain(char c) {
     return c > 0;
 }
 
-// The length of the UTF-8 sequence at the beginning of `text`, 0 if there is none: Unicode 15,
-// table 3-7.
-std::size_t sequence_at(std::string_view text) {
-    const auto byte = [&](std::size_t index) {
-        return index < text.size() ? static_cast<unsigned char>(text[index]) : 0U;
-    };
-    const auto follows = [&](std::size_t index) { return (byte(index) & 0xC0U) == 0x80U; };
-    const unsigned first = byte(0);
-    if (first < 0x80) return first == 0 ? 0 : 1;
-    if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-    if (first >= 0xE0 && first <= 0xEF) {
-        const bool too_long = first == 0xE0 && byte(1) < 0xA0;
-        const bool surrogate = first == 0xED && byte(1) > 0x9F;
-        return follows(1) && follows(2) && !too_long && !surrogate ? 3 : 0;
-    }
-    if (first >= 0xF0 && first <= 0xF4) {
-        const bool too_long = first == 0xF0 && byte(1) < 0x90;
-        const bool too_high = first == 0xF4 && byte(1) > 0x8F;
-        return follows(1) && follows(2) && follows(3) && !too_long && !too_high ? 4 : 0;
-    }
-    return 0;
-}
-
 // Hands `text` piece by piece to `take`, with what cannot be stored replaced.
 template <typename Take>
 void for_each_clean_piece(std::string_view text, Take take) {
@@ -47,7 +26,7 @@ void for_each_clean_piece(std::string_view text, Take take) {
         if (plain > 0) take(text.substr(0, plain));
         text.remove_prefix(plain);
         if (text.empty()) return;
-        const std::size_t length = sequence_at(text);
+        const std::size_t length = text[0] == 0 ? 0 : utf8_length(text); // a zero byte is no text here
         take(length > 0 ? text.substr(0, length) : replacement);
         text.remove_prefix(std::max<std::size_t>(length, 1));
     }

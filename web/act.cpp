@@ -1,5 +1,6 @@
 #include "web/act.hpp"
 
+#include "base/utf8.hpp"
 #include "web/replies.hpp"
 
 #include <boost/json/object.hpp>

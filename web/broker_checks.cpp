@@ -1,6 +1,7 @@
 // The node itself: what it is, how it is, and the questions that load balancers and monitors ask
 // (health/checks/…). A check answers 200 {"status": "ok"} or 503 {"status": "failed", "reason"}.
 #include "web/broker_api.hpp"
+#include "base/utf8.hpp"
 #include "web/list_query.hpp"
 #include "web/replies.hpp"
 

@@ -2,6 +2,7 @@
 // server connects to its own broker as the user who asks, so that permissions, limits and everything
 // else hold as for any other client.
 #include "web/broker_api.hpp"
+#include "base/utf8.hpp"
 #include "web/field_json.hpp"
 #include "web/from_json.hpp"
 #include "web/replies.hpp"

@@ -1,5 +1,6 @@
 // Policies, operator policies, limits and parameters.
 #include "web/broker_api.hpp"
+#include "base/utf8.hpp"
 #include "web/broker_view.hpp"
 #include "web/definitions.hpp"
 #include "web/from_json.hpp"

@@ -1,6 +1,7 @@
 #include "web/broker_view.hpp"
 
 #include "base/crc32c.hpp"
+#include "base/utf8.hpp"
 #include "web/broker_port.hpp"
 #include "web/field_json.hpp"
 #include "web/rates.hpp"

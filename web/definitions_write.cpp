@@ -1,5 +1,6 @@
 // From a broker to a definitions file.
 #include "web/broker_port.hpp"
+#include "base/utf8.hpp"
 #include "web/broker_view.hpp"
 #include "web/definitions.hpp"
 #include "web/field_json.hpp"

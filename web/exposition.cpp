@@ -1,5 +1,6 @@
 #include "web/exposition.hpp"
 
+#include "base/utf8.hpp"
 #include "web/replies.hpp"
 
 #include <fmt/format.h>

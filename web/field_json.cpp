@@ -2,6 +2,7 @@
 
 #include "base/base64.hpp"
 #include "base/overloaded.hpp"
+#include "base/utf8.hpp"
 #include "web/replies.hpp"
 
 #include <boost/json/array.hpp>

@@ -1,10 +1,9 @@
 #include "web/replies.hpp"
 
 #include "base/json_text.hpp"
+#include "base/utf8.hpp"
 
 #include <boost/json/value.hpp>
-#include <algorithm>
-#include <cstdint>
 #include <utility>
 
 namespace baton::web {
@@ -15,32 +14,6 @@ namespace {
 
 Failure bad_text(const std::string& detail) {
     return Failure{make_error_code(boost::system::errc::invalid_argument), detail};
-}
-
-// How many bytes the UTF-8 sequence at the start of `text` has; 0 if it is none.
-std::size_t sequence_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-    const std::uint8_t first = byte(0);
-    if (first < 0x80) return 1;
-    const std::size_t length = first >= 0xF0 && first <= 0xF4   ? 4
-                               : first >= 0xE0 && first <= 0xEF ? 3
-                               : first >= 0xC2 && first <= 0xDF ? 2
-                                                                : 0;
-    if (length == 0 || text.size() < length) return 0;
-    for (std::size_t i = 1; i < length; ++i)
-        if ((byte(i) & 0xC0) != 0x80) return 0;
-    const bool is_overlong = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xF0 && byte(1) < 0x90);
-    const bool is_outside = (first == 0xED && byte(1) > 0x9F) || (first == 0xF4 && byte(1) > 0x8F);
-    return is_overlong || is_outside ? 0 : length;
-}
-
-bool is_utf8(std::string_view text) {
-    while (!text.empty()) {
-        const std::size_t length = sequence_length(text);
-        if (length == 0) return false;
-        text.remove_prefix(length);
-    }
-    return true;
 }
 
 } // namespace
@@ -88,17 +61,6 @@ std::string text_member(const json::object& object, std::string_view key) {
 std::string parameter(const Request& request, const std::string& key) {
     const auto found = request.query.find(key);
     return found == request.query.end() ? std::string{} : found->second;
-}
-
-std::string as_utf8(std::string_view text) {
-    std::string clean;
-    clean.reserve(text.size());
-    while (!text.empty()) {
-        const std::size_t length = sequence_length(text);
-        clean += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
-        text.remove_prefix(std::max<std::size_t>(length, 1));
-    }
-    return clean;
 }
 
 } // namespace baton::web

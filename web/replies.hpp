@@ -44,7 +44,4 @@ Number number_parameter(const Request& request, const std::string& key, Number o
     return number_from<Number>(parameter(request, key)).value_or(otherwise);
 }
 
-// `text` with bytes that are no UTF-8 replaced, since JSON is UTF-8 and AMQP's names need not be.
-std::string as_utf8(std::string_view text);
-
 } // namespace baton::web

@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/json_text.hpp"
+#include "base/utf8.hpp"
 #include "orchestrator/core/status.hpp"
 #include "web/replies.hpp"
 

@@ -1,6 +1,7 @@
 #include "web/run_api.hpp"
 
 #include "base/json_text.hpp"
+#include "base/utf8.hpp"
 #include "web/await_reply.hpp"
 #include "web/members.hpp"
 #include "web/replies.hpp"

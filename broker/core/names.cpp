@@ -4,10 +4,10 @@
 #include "amqp/buffer.hpp"
 #include "amqp/errors.hpp"
 #include "amqp/wire.hpp"
+#include "base/utf8.hpp"
 
 #include <fmt/format.h>
 
-#include <array>
 
 namespace baton::broker::core {
 
@@ -23,27 +23,6 @@ Failure too_long(std::string_view what, std::size_t bytes) {
 }
 
 } // namespace
-
-bool is_utf8(std::string_view text) {
-    for (std::size_t at = 0; at < text.size();) {
-        const auto byte = [&](std::size_t ahead) -> unsigned {
-            return at + ahead < text.size() ? static_cast<unsigned char>(text[at + ahead]) : 0U;
-        };
-        const unsigned lead = byte(0);
-        const std::size_t more = lead < 0x80 ? 0 : lead >> 5 == 6 ? 1 : lead >> 4 == 14 ? 2 : 3;
-        if (more == 3 && lead >> 3 != 30) return false;
-        unsigned point = more == 0 ? lead : lead & (0x3FU >> more);
-        for (std::size_t ahead = 1; ahead <= more; ++ahead) {
-            if (byte(ahead) >> 6 != 2) return false;
-            point = point << 6 | (byte(ahead) & 0x3FU);
-        }
-        constexpr std::array<unsigned, 4> smallest{0, 0x80, 0x800, 0x10000};
-        if (point < smallest[more] || point > 0x10FFFF || (point >= 0xD800 && point < 0xE000))
-            return false;
-        at += more + 1;
-    }
-    return true;
-}
 
 Outcome<void> check_name(std::string_view what, std::string_view name) {
     if (name.size() > name_bytes_max) return too_long(what, name.size());

@@ -16,8 +16,6 @@ namespace baton::broker::core {
 // The wire says a name and a routing key as a short string.
 inline constexpr std::size_t name_bytes_max = 255;
 
-bool is_utf8(std::string_view text);
-
 // Of a virtual host, user, exchange, queue, policy or parameter; `what` is "a queue" and the like.
 // The failure is precondition_failed.
 Outcome<void> check_name(std::string_view what, std::string_view name);

@@ -2,6 +2,7 @@
 #include "broker/core/protocol.hpp"
 
 #include "amqp/errors.hpp"
+#include "base/utf8.hpp"
 #include "broker/core/names.hpp"
 
 #include <fmt/format.h>

@@ -1,42 +1,13 @@
 // Lines, columns and the insides of TOML strings.
 #include "orchestrator/definition/source_text.hpp"
 
+#include "base/utf8.hpp"
+
 #include <algorithm>
 
 namespace baton::orchestrator::definition {
 
 namespace {
-
-bool is_continuation(char byte) {
-    return (static_cast<unsigned char>(byte) & 0xc0) == 0x80;
-}
-
-// Length of the valid sequence at `at`, or 0.
-std::size_t valid_sequence(std::string_view text, std::size_t at) {
-    const auto byte = [&](std::size_t index) {
-        return index < text.size() ? static_cast<unsigned char>(text[index]) : 0U;
-    };
-    const auto continues = [&](std::size_t count) {
-        for (std::size_t i = 1; i <= count; ++i)
-            if (at + i >= text.size() || !is_continuation(text[at + i])) return false;
-        return true;
-    };
-    const unsigned first = byte(at);
-    const unsigned second = byte(at + 1);
-    if (first < 0x80) return 1;
-    if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
-    if (first >= 0xe0 && first <= 0xef) {
-        if (first == 0xe0 && second < 0xa0) return 0;
-        if (first == 0xed && second > 0x9f) return 0;
-        return continues(2) ? 3 : 0;
-    }
-    if (first >= 0xf0 && first <= 0xf4) {
-        if (first == 0xf0 && second < 0x90) return 0;
-        if (first == 0xf4 && second > 0x8f) return 0;
-        return continues(3) ? 4 : 0;
-    }
-    return 0;
-}
 
 std::size_t utf8_size(std::uint32_t code_point) {
     if (code_point < 0x80) return 1;
@@ -136,7 +107,7 @@ private:
 } // namespace
 
 std::size_t code_point_size(std::string_view text, std::size_t at) {
-    return std::max<std::size_t>(1, valid_sequence(text, at));
+    return at < text.size() ? std::max<std::size_t>(1, utf8_length(text.substr(at))) : 1;
 }
 
 std::size_t code_point_count(std::string_view text) {
@@ -144,15 +115,6 @@ std::size_t code_point_count(std::string_view text) {
     for (std::size_t at = 0; at < text.size(); at += code_point_size(text, at))
         ++count;
     return count;
-}
-
-std::optional<std::size_t> first_invalid_utf8(std::string_view text) {
-    for (std::size_t at = 0; at < text.size();) {
-        const std::size_t size = valid_sequence(text, at);
-        if (size == 0) return at;
-        at += size;
-    }
-    return std::nullopt;
 }
 
 SourceText::SourceText(std::string_view text) : text_(text) {

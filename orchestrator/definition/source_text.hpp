@@ -39,7 +39,4 @@ private:
     std::vector<std::size_t> line_starts_;
 };
 
-// The first byte that is no UTF-8 (overlong forms and surrogates count), if any.
-std::optional<std::size_t> first_invalid_utf8(std::string_view text);
-
 } // namespace baton::orchestrator::definition

@@ -1,6 +1,7 @@
 // TOML to our own tree. The only file of this room that sees toml++, and where it is compiled.
 #include "orchestrator/definition/toml_document.hpp"
 
+#include "base/utf8.hpp"
 #include "orchestrator/definition/source_text.hpp"
 
 #include <boost/json/array.hpp>

@@ -1,5 +1,6 @@
 // int, uint, double, string, bytes, bool, type, dyn, and numbers: abs, ceil, floor, round.
 #include "orchestrator/expression/functions.hpp"
+#include "base/utf8.hpp"
 #include "orchestrator/expression/lexer.hpp"
 
 #include <fmt/format.h>
@@ -106,7 +107,7 @@ bool to_string(Work& work, Arguments arguments, Value& result) {
     }
     if (value.kind() != Kind::bytes) return work.give(result, to_plain_text(value));
     if (!work.visit_text(value.as_bytes())) return false;
-    if (find_invalid_utf8(value.as_bytes()))
+    if (first_invalid_utf8(value.as_bytes()))
         return work.fail(ErrorKind::argument, "the bytes are no UTF-8; base64(..) makes them text");
     return work.give(result, std::string{value.as_bytes()});
 }

@@ -84,21 +84,6 @@ std::uint32_t take_code_point(std::string_view text, std::size_t& at) {
     return code_point;
 }
 
-std::optional<std::size_t> find_invalid_utf8(std::string_view text) {
-    for (std::size_t at = 0; at < text.size();) {
-        const std::size_t begin = at;
-        const std::uint32_t code_point = take_code_point(text, at);
-        const std::size_t length = at - begin;
-        const bool short_form = (length == 1 && code_point >= 0x80) ||
-                                (length == 3 && code_point < 0x800) ||
-                                (length == 4 && code_point < 0x10000);
-        const bool no_character =
-            (code_point >= 0xd800 && code_point < 0xe000) || code_point > 0x10ffff;
-        if (short_form || no_character) return begin;
-    }
-    return std::nullopt;
-}
-
 char Lexer::peek(std::size_t ahead) const {
     return at_ + ahead < source_.size() ? source_[at_ + ahead] : '\0';
 }

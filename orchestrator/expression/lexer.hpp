@@ -63,9 +63,6 @@ private:
 
 void append_utf8(std::string& out, std::uint32_t code_point);
 
-// The offset of the first byte that is no UTF-8, if there is one.
-std::optional<std::size_t> find_invalid_utf8(std::string_view text);
-
 // The code point at `at`, which is moved behind it; bytes that are no UTF-8 count one by one.
 std::uint32_t take_code_point(std::string_view text, std::size_t& at);
 

@@ -1,6 +1,7 @@
 // Compiling: parse, check, collect references. Evaluating: one Evaluator.
 #include "orchestrator/expression/program.hpp"
 
+#include "base/utf8.hpp"
 #include "orchestrator/expression/checker.hpp"
 #include "orchestrator/expression/evaluator.hpp"
 #include "orchestrator/expression/parser.hpp"
@@ -31,7 +32,7 @@ CompileResult compile(std::string_view source, const CompileOptions& options) {
         return Diagnostics{
             {{fmt::format("the expression is longer than {} bytes", options.source_bytes_max),
               options.source_bytes_max, 0}}};
-    if (const auto invalid = find_invalid_utf8(source))
+    if (const auto invalid = first_invalid_utf8(source))
         return Diagnostics{
             {{"the expression is not valid UTF-8", static_cast<std::uint32_t>(*invalid), 1}}};
     auto body = std::make_shared<ProgramBody>();

@@ -1,6 +1,7 @@
 // Finding ${..} in strings, compiling what is inside, filling it in.
 #include "orchestrator/expression/template.hpp"
 
+#include "base/utf8.hpp"
 #include "orchestrator/expression/evaluator.hpp"
 #include "orchestrator/expression/lexer.hpp"
 
@@ -145,7 +146,7 @@ TemplateNode Compiler::string(std::string_view text, const std::string& pointer)
     TemplateNode made;
     made.pointer = pointer;
     made.form = TemplateNode::Form::text;
-    if (const auto invalid = find_invalid_utf8(text)) {
+    if (const auto invalid = first_invalid_utf8(text)) {
         complain(pointer, *invalid, 1, "the text is not valid UTF-8");
         return made;
     }

@@ -2,6 +2,7 @@
 #include "orchestrator/messaging/message_json.hpp"
 
 #include "base/overloaded.hpp"
+#include "base/utf8.hpp"
 #include "orchestrator/core/fingerprint.hpp"
 
 #include <boost/json/array.hpp>
@@ -65,31 +66,10 @@ amqp::FieldTable table_from(const json::object& object) {
     return table;
 }
 
-// How many bytes the UTF-8 letter at the beginning of `text` has; 0: it is none.
-std::size_t letter_bytes(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
-        return i < text.size() && byte(i) >= low && byte(i) <= high;
-    };
-    const unsigned first = byte(0);
-    if (first < 0x80) return 1;
-    if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
-    if (first >= 0xe0 && first <= 0xef) {
-        // No second spelling of short letters, no surrogates.
-        const unsigned low = first == 0xe0 ? 0xa0 : 0x80, high = first == 0xed ? 0x9f : 0xbf;
-        return follows(1, low, high) && follows(2) ? 3 : 0;
-    }
-    if (first >= 0xf0 && first <= 0xf4) {
-        const unsigned low = first == 0xf0 ? 0x90 : 0x80, high = first == 0xf4 ? 0x8f : 0xbf;
-        return follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
-    }
-    return 0;
-}
-
 bool is_text(std::string_view body) {
     while (!body.empty()) {
         const auto byte = static_cast<unsigned char>(body[0]);
-        const std::size_t size = letter_bytes(body);
+        const std::size_t size = utf8_length(body);
         if (size == 0 || (byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t'))
             return false;
         body.remove_prefix(size);
@@ -141,7 +121,7 @@ std::string text_in(const json::object& object, std::string_view name) {
 std::string readable(std::string_view bytes) {
     std::string text;
     while (!bytes.empty()) {
-        const std::size_t size = letter_bytes(bytes);
+        const std::size_t size = utf8_length(bytes);
         if (size == 0 || bytes[0] == '\0')
             text += "\xef\xbf\xbd"; // U+FFFD, the letter for what is no letter
         else

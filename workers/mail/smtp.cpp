@@ -3,6 +3,7 @@
 #include "workers/mail/smtp.hpp"
 
 #include "base/clock.hpp"
+#include "base/utf8.hpp"
 #include "workers/http/curl_handle.hpp"
 
 #include <boost/json.hpp>
@@ -41,18 +42,6 @@ std::string one_line(std::string_view text) {
     for (char& c : out)
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
     return out;
-}
-
-bool is_utf8(std::string_view text) {
-    for (std::size_t at = 0; at < text.size();) {
-        const auto first = static_cast<unsigned char>(text[at]);
-        const std::size_t size = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
-        if (size == 0 || at + size > text.size()) return false;
-        for (std::size_t i = 1; i < size; ++i)
-            if ((static_cast<unsigned char>(text[at + i]) & 0xC0U) != 0x80U) return false;
-        at += size;
-    }
-    return true;
 }
 
 // Replies are ASCII or UTF-8 by the standard; what is neither is taken as Latin-1, which old servers

@@ -1,5 +1,6 @@
 // Places in texts: bytes, code points, lines, and the insides of TOML strings.
 #include "orchestrator/definition/source_text.hpp"
+#include "base/utf8.hpp"
 #include "orchestrator/definition/toml_document.hpp"
 
 #include <gtest/gtest.h>
