@@ -2,11 +2,11 @@
 // all later years, in the words of POSIX: CET-1CEST,M3.5.0,M10.5.0/3
 #include "base/time_zone.hpp"
 
+#include "base/named_file.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -229,12 +229,8 @@ bool is_name(std::string_view name) {
 
 std::optional<Zone> read_zone(std::string_view name) {
     const std::string path = std::string(folder) + "/" + std::string(name);
-    std::error_code error;
-    if (!std::filesystem::is_regular_file(path, error) || std::filesystem::file_size(path, error) > file_bytes_max)
-        return std::nullopt;
-    std::ifstream in(path, std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-    return zone_from(bytes);
+    const auto bytes = read_named_file(path, file_bytes_max);
+    return bytes ? zone_from(*bytes) : std::nullopt;
 }
 
 } // namespace

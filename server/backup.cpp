@@ -1,5 +1,6 @@
 #include "server/backup.hpp"
 
+#include "base/named_file.hpp"
 #include "broker/journal/posix_file.hpp"
 #include "db/backup.hpp"
 #include "db/open_store.hpp"
@@ -9,9 +10,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -23,7 +22,7 @@ namespace {
 
 constexpr const char* manifest_name = "manifest.json";
 constexpr const char* runs_name = "runs.sqlite";
-constexpr std::uintmax_t manifest_bytes_max = 16 * 1024 * 1024;
+constexpr std::size_t manifest_bytes_max = 16 * 1024 * 1024;
 
 Failure unfit(std::string detail) {
     return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
@@ -132,15 +131,10 @@ Outcome<BackupReport> back_up(const BackupSource& source, const std::string& fol
 namespace {
 
 Outcome<BackupManifest> manifest_of(const fs::path& folder) {
-    const auto path = folder / manifest_name;
-    std::error_code error;
-    const auto bytes = fs::is_regular_file(path, error) ? fs::file_size(path, error) : 0;
-    if (error || bytes == 0 || bytes > manifest_bytes_max)
+    const auto text = read_named_file((folder / manifest_name).string(), manifest_bytes_max);
+    if (!text || text->empty())
         return unfit(fmt::format("{} holds no whole backup: there is no manifest.json, which is written last", folder.string()));
-    std::ifstream in(path, std::ios::binary);
-    std::ostringstream text;
-    text << in.rdbuf();
-    return read_manifest(text.str());
+    return read_manifest(*text);
 }
 
 Outcome<void> check_file(const fs::path& folder, const BackupFile& file) {
