@@ -112,7 +112,10 @@ void Messaging::take(Awaited& awaited) {
 void Messaging::answer_awaited() {
     const auto is_answered = [this](const Awaited& one) {
         const auto is_declared = [this](const std::string& route) { return declared_.contains(route); };
-        const auto is_refused = [this](const std::string& route) { return undeclarable_.contains(route); };
+        const auto is_refused = [this](const std::string& route) {
+            const auto state = queues_.find(route);
+            return state != queues_.end() && !state->second.trouble.empty();
+        };
         const bool is_here = connected_.value() != 0 && !is_stopping_;
         if (is_here && !std::all_of(one.routes.begin(), one.routes.end(), is_declared)) return false;
         one.done(is_here && std::none_of(one.routes.begin(), one.routes.end(), is_refused));
@@ -222,10 +225,8 @@ net::Awaitable<bool> Messaging::declare_new() {
                 log::warning("messaging", "a queue cannot be declared",
                              {{"task", route}, {"reason", done.error().detail}});
                 if (!connection_ || !connection_->is_open()) co_return false;
-                undeclarable_.insert(route);
                 queues_[route].trouble = done.error().detail;
             } else {
-                undeclarable_.erase(route);
                 queues_[route].trouble.clear();
             }
             declared_.insert(route); // also after a failure: its tasks show up as unrouted
@@ -376,7 +377,8 @@ void Messaging::lost() {
     caller_.reset();
     declare_channel_.reset();
     declared_.clear();
-    undeclarable_.clear();
+    for (auto& [route, state] : queues_)
+        state.trouble.clear(); // the next connection declares them anew
     answer_awaited();
 }
 

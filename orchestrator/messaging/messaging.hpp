@@ -142,7 +142,6 @@ private:
     std::set<std::string> routes_;               // that need a queue
     std::map<std::string, QueueState> queues_;   // by route
     std::set<std::string> declared_;             // on this connection
-    std::set<std::string> undeclarable_;         // of these: the broker refused
     std::vector<Awaited> awaited_;
     std::vector<runtime::OutgoingCommand> held_; // until their queues are declared
     net::Wakeup routes_changed_;
