@@ -131,6 +131,12 @@ class Server:
                                  f"{done.stdout}\n{done.stderr}\n-- log --\n{self.log()[-3000:]}")
         return done
 
+    def deploy(self, source):
+        """A workflow's text."""
+        path = self.home / "w.toml"
+        path.write_text(source)
+        self.baton("deploy", str(path), check=0)
+
     def json(self, *args, **kwargs):
         return json.loads(self.baton(*args, "--json", check=0, **kwargs).stdout)
 

@@ -264,9 +264,7 @@ class ApiTest(baton.ServerTest):
                 self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o077, 0, name)
 
     def test_a_run_says_who_asked_for_what(self):
-        path = self.server.home / "waits.toml"
-        path.write_text('workflow = "waits"\n[[step]]\nid = "a"\ntask = "nobody.works"\n')
-        self.server.baton("deploy", str(path), check=0)
+        self.server.deploy('workflow = "waits"\n[[step]]\nid = "a"\ntask = "nobody.works"\n')
         run = self.server.baton("run", "waits", "--detach", check=0).stdout.strip()
         asked = subprocess.run([baton.EXE, "cancel", run, "--reason", "wrong\x1b[31m person"],
                                env=dict(self.server.env, BATON_USER="yet", BATON_PASSWORD="asdfasdf"),

@@ -24,9 +24,7 @@ class FrozenStoreTest(unittest.TestCase):
                                         "LSAN_OPTIONS": f"suppressions={suppressions}"}).start()
         self.addCleanup(self.server.close)
         self.addCleanup(self.thaw)
-        path = self.server.home / "one.toml"
-        path.write_text(WORKFLOW)
-        self.server.baton("deploy", str(path), check=0)
+        self.server.deploy(WORKFLOW)
         self.server.baton("run", "one", check=0)
         self.ask("/api/runs")
 

@@ -32,9 +32,7 @@ class ProvisionTest(unittest.TestCase):
         """provision-user with short pauses between attempts."""
         text = (baton.ROOT / "workflows" / "provision-user.toml").read_text()
         text = text.replace('"2s"', '"20ms"').replace('"5m"', '"100ms"')
-        path = self.server.home / "provision-user.toml"
-        path.write_text(text)
-        self.server.baton("deploy", str(path), check=0)
+        self.server.deploy(text)
 
     def test_a_user_is_provisioned_everywhere(self):
         done = self.server.baton("run", "provision-user", *ADA)
@@ -124,9 +122,7 @@ class ProvisionTest(unittest.TestCase):
         connection.close()
 
     def test_a_rejected_task_becomes_a_dead_letter_that_can_be_sent_again(self):
-        path = self.server.home / "odd.toml"
-        path.write_text('workflow = "odd"\n[[step]]\nid = "one"\ntask = "odd.job"\nwith = { n = 1 }\nretry = { max_attempts = 1 }\n[output]\ngot = "${one.got}"\n')
-        self.server.baton("deploy", str(path), check=0)
+        self.server.deploy('workflow = "odd"\n[[step]]\nid = "one"\ntask = "odd.job"\nwith = { n = 1 }\nretry = { max_attempts = 1 }\n[output]\ngot = "${one.got}"\n')
         connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
         channel = connection.channel()
         run = self.server.baton("run", "odd", "--detach", check=0).stdout.strip()
@@ -150,9 +146,7 @@ class ProvisionTest(unittest.TestCase):
         connection.close()
 
     def test_a_task_that_kills_its_worker_again_and_again_becomes_a_dead_letter(self):
-        path = self.server.home / "poison.toml"
-        path.write_text('workflow = "poison"\n[[step]]\nid = "one"\ntask = "poison.job"\nretry = { max_attempts = 1 }\n')
-        self.server.baton("deploy", str(path), check=0)
+        self.server.deploy('workflow = "poison"\n[[step]]\nid = "one"\ntask = "poison.job"\nretry = { max_attempts = 1 }\n')
         run = self.server.baton("run", "poison", "--detach", check=0).stdout.strip()
 
         # A worker that dies with the task in its hands.

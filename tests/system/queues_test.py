@@ -14,9 +14,7 @@ class QueuesTest(unittest.TestCase):
     def setUp(self):
         self.server = baton.Server().start()
         self.addCleanup(self.server.close)
-        path = self.server.home / "w.toml"
-        path.write_text(WORKFLOW)
-        self.server.baton("deploy", str(path), check=0)
+        self.server.deploy(WORKFLOW)
 
     def start_worker(self):
         self.worker = threading.Thread(target=self.work, daemon=True)

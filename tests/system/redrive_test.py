@@ -16,9 +16,7 @@ class RedriveTest(unittest.TestCase):
     def setUp(self):
         self.server = baton.Server().start()
         self.addCleanup(self.server.close)
-        path = self.server.home / "w.toml"
-        path.write_text(WORKFLOW)
-        self.server.baton("deploy", str(path), check=0)
+        self.server.deploy(WORKFLOW)
 
     @contextlib.contextmanager
     def channel(self):

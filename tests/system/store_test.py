@@ -30,9 +30,7 @@ class StoreTest(unittest.TestCase):
     def setUp(self):
         self.server = baton.Server().start()
         self.addCleanup(self.server.close)
-        path = self.server.home / "one.toml"
-        path.write_text(WORKFLOW)
-        self.server.baton("deploy", str(path), check=0)
+        self.server.deploy(WORKFLOW)
 
     def run_some(self, count):
         for _ in range(count):
@@ -78,9 +76,7 @@ class StoreTest(unittest.TestCase):
         self.assertEqual([run for run in started if run not in there], [])
 
     def test_a_report_that_is_no_text_fails_its_attempt_and_nothing_else(self):
-        path = self.server.home / "two.toml"
-        path.write_text('workflow = "two"\n[[step]]\nid = "a"\ntask = "store.odd"\nretry = { max_attempts = 1 }\n')
-        self.server.baton("deploy", str(path), check=0)
+        self.server.deploy('workflow = "two"\n[[step]]\nid = "a"\ntask = "store.odd"\nretry = { max_attempts = 1 }\n')
         connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
         self.addCleanup(connection.close)
         channel = connection.channel()
@@ -97,9 +93,7 @@ class StoreTest(unittest.TestCase):
                 self.server.baton("dead", "list", check=0)
 
     def test_a_report_of_a_kind_that_is_no_text_is_one_failed_attempt(self):
-        path = self.server.home / "two.toml"
-        path.write_text('workflow = "two"\n[[step]]\nid = "a"\ntask = "store.odd"\nretry = { max_attempts = 1 }\n')
-        self.server.baton("deploy", str(path), check=0)
+        self.server.deploy('workflow = "two"\n[[step]]\nid = "a"\ntask = "store.odd"\nretry = { max_attempts = 1 }\n')
         connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
         self.addCleanup(connection.close)
         channel = connection.channel()
@@ -135,9 +129,7 @@ class StoreTest(unittest.TestCase):
         self.run_some(1)
 
     def test_a_report_survives_a_store_that_refuses_for_a_while(self):
-        path = self.server.home / "two.toml"
-        path.write_text('workflow = "two"\n[[step]]\nid = "a"\ntask = "store.odd"\n')
-        self.server.baton("deploy", str(path), check=0)
+        self.server.deploy('workflow = "two"\n[[step]]\nid = "a"\ntask = "store.odd"\n')
         run = self.server.http_json(self.server.http, "/api/runs", {"workflow": "two", "input": {}})["run"]
         connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
         self.addCleanup(connection.close)

@@ -59,9 +59,7 @@ class WaitingTest(unittest.TestCase):
     def setUp(self):
         self.server = baton.Server().start()
         self.addCleanup(self.server.close)
-        path = self.server.home / "w.toml"
-        path.write_text(WORKFLOW)
-        self.server.baton("deploy", str(path), check=0)
+        self.server.deploy(WORKFLOW)
 
     def start_runs(self, count):
         for n in range(count):
