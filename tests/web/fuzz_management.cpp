@@ -6,6 +6,7 @@
 #include "base/assert.hpp"
 #include "broker/journal/record_codec.hpp"
 #include "tests/broker/scenarios/story.hpp"
+#include "tests/support/fuzz_bytes.hpp"
 #include "web/broker_port.hpp"
 #include "web/definitions.hpp"
 
@@ -22,36 +23,7 @@ using namespace baton;
 using namespace baton::broker::core;
 namespace json = boost::json;
 
-class Bytes {
-public:
-    explicit Bytes(ByteView bytes) : left_(bytes) {}
-
-    bool is_empty() const { return left_.empty(); }
-    std::uint8_t next() {
-        if (left_.empty()) return 0;
-        const auto byte = std::to_integer<std::uint8_t>(left_[0]);
-        left_ = left_.subspan(1);
-        return byte;
-    }
-    std::uint64_t below(std::uint64_t bound) {
-        std::uint64_t number = next();
-        if (bound > 256) number = number << 8 | next();
-        return number % bound;
-    }
-    std::string take(std::size_t count) {
-        const ByteView taken = left_.first(std::min(count, left_.size()));
-        left_ = left_.subspan(taken.size());
-        return std::string(as_text(taken));
-    }
-    bool flag() { return next() % 2 != 0; }
-    template <std::size_t Count>
-    std::string one_of(const std::array<const char*, Count>& words) {
-        return words[next() % Count];
-    }
-
-private:
-    ByteView left_;
-};
+using baton::test::FuzzBytes;
 
 constexpr std::array names{"q0", "q1", "q2", "x0", "x1", "amq.topic", "amq.fanout", "amq.headers", "", "/",
                            "guest", "other"};
@@ -67,18 +39,18 @@ constexpr std::array words{"drop-head", "reject-publish", "reject-publish-dlx", 
                            "x-consistent-hash", "x-modulus-hash", "x-random", "at-least-once", "all", "any",
                            "queues", "exchanges", "1h", ".*", "^q", "[", "a.#", "*.b"};
 
-std::string name_from(Bytes& bytes) {
+std::string name_from(FuzzBytes& bytes) {
     switch (bytes.next() % 8) {
     case 0: return std::string(250U + bytes.below(12), 'k');
-    case 1: return bytes.take(bytes.next() % 20);
+    case 1: return std::string(as_text(bytes.take(bytes.next() % 20)));
     case 2: return bytes.one_of(words);
     default: return bytes.one_of(names);
     }
 }
 
-amqp::FieldTable table_from(Bytes& bytes, int depth);
+amqp::FieldTable table_from(FuzzBytes& bytes, int depth);
 
-amqp::FieldValue value_from(Bytes& bytes, int depth) {
+amqp::FieldValue value_from(FuzzBytes& bytes, int depth) {
     switch (bytes.next() % 8) {
     case 0: return amqp::FieldValue(static_cast<std::int64_t>(bytes.below(1000)));
     case 1: return amqp::FieldValue(-static_cast<std::int32_t>(bytes.below(300)));
@@ -90,22 +62,22 @@ amqp::FieldValue value_from(Bytes& bytes, int depth) {
     }
 }
 
-amqp::FieldTable table_from(Bytes& bytes, int depth = 0) {
+amqp::FieldTable table_from(FuzzBytes& bytes, int depth = 0) {
     amqp::FieldTable table;
     for (auto left = bytes.next() % 4; left > 0; --left)
         table.set(bytes.next() % 16 == 0 ? name_from(bytes) : bytes.one_of(settings), value_from(bytes, depth));
     return table;
 }
 
-std::vector<std::string> tags_from(Bytes& bytes) {
+std::vector<std::string> tags_from(FuzzBytes& bytes) {
     std::vector<std::string> tags;
     for (auto left = bytes.next() % 3; left > 0; --left) tags.push_back(name_from(bytes));
     return tags;
 }
 
-std::string host_from(Bytes& bytes) { return bytes.next() % 8 == 0 ? name_from(bytes) : "/"; }
+std::string host_from(FuzzBytes& bytes) { return bytes.next() % 8 == 0 ? name_from(bytes) : "/"; }
 
-AdministrationRequest topology_from(Bytes& bytes) {
+AdministrationRequest topology_from(FuzzBytes& bytes) {
     const auto to = bytes.flag() ? DestinationKind::queue : DestinationKind::exchange;
     switch (bytes.next() % 8) {
     case 0:
@@ -124,7 +96,7 @@ AdministrationRequest topology_from(Bytes& bytes) {
     }
 }
 
-AdministrationRequest request_from(Bytes& bytes) {
+AdministrationRequest request_from(FuzzBytes& bytes) {
     switch (bytes.next() % 24) {
     case 0: return PutVhost{{name_from(bytes), name_from(bytes), tags_from(bytes)}};
     case 1: return RemoveVhost{bytes.next() % 4 == 0 ? name_from(bytes) : "other"};
@@ -164,7 +136,7 @@ json::value json_from(const amqp::FieldValue& value) {
     return nullptr;
 }
 
-json::object entry_from(Bytes& bytes) {
+json::object entry_from(FuzzBytes& bytes) {
     static constexpr std::array members{
         "name", "vhost", "user", "configure", "write", "read", "exchange", "source", "destination",
         "destination_type", "routing_key", "type", "password_hash", "hashing_algorithm", "tags", "pattern",
@@ -181,7 +153,7 @@ json::object entry_from(Bytes& bytes) {
     return entry;
 }
 
-std::string definitions_from(Bytes& bytes) {
+std::string definitions_from(FuzzBytes& bytes) {
     static constexpr std::array sections{
         "vhosts", "users", "permissions", "topic_permissions", "parameters", "global_parameters", "policies",
         "queues", "exchanges", "bindings"};
@@ -215,7 +187,7 @@ void bring_in(Story& story, std::string_view text) {
 // --- What is let in can be lived with ------------------------------------------------------------
 
 // A client of its own each time: what went wrong for the last one does not keep this one out.
-void live(Story& story, Bytes& bytes, std::uint64_t client) {
+void live(Story& story, FuzzBytes& bytes, std::uint64_t client) {
     const std::string queue = fmt::format("q{}", bytes.next() % 3);
     story.tell(fmt::format("publish key={} persistent \"m\" times=2 ch={}", queue, client));
     story.tell(fmt::format("publish exchange=amq.topic key=a.b persistent \"m\" ch={}.2", client));
@@ -243,11 +215,11 @@ void check_journal(const Story& story, Broker& broker) {
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    Bytes bytes(std::as_bytes(std::span(data, size)));
+    FuzzBytes bytes(std::as_bytes(std::span(data, size)));
     Story story;
     story.tell("queue q0 durable");
     story.finish();
-    if (bytes.next() % 8 == 0) bring_in(story, bytes.take(size));
+    if (bytes.next() % 8 == 0) bring_in(story, std::string(as_text(bytes.take(size))));
     for (std::uint64_t client = 1; !bytes.is_empty();) {
         if (bytes.next() % 4 == 0)
             bring_in(story, definitions_from(bytes));

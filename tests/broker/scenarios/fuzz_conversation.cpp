@@ -7,6 +7,7 @@
 
 #include "amqp/method_codec.hpp"
 #include "base/assert.hpp"
+#include "tests/support/fuzz_bytes.hpp"
 
 #include <fmt/format.h>
 
@@ -15,31 +16,7 @@ namespace {
 using namespace baton;
 using namespace baton::broker::core;
 
-class Bytes {
-public:
-    explicit Bytes(ByteView bytes) : left_(bytes) {}
-
-    bool is_empty() const { return left_.empty(); }
-    std::uint8_t next() {
-        if (left_.empty()) return 0;
-        const auto byte = std::to_integer<std::uint8_t>(left_[0]);
-        left_ = left_.subspan(1);
-        return byte;
-    }
-    std::uint64_t below(std::uint64_t bound) {
-        std::uint64_t number = next();
-        if (bound > 256) number = number << 8 | next();
-        return number % bound;
-    }
-    ByteView take(std::size_t count) {
-        const ByteView taken = left_.first(std::min(count, left_.size()));
-        left_ = left_.subspan(taken.size());
-        return taken;
-    }
-
-private:
-    ByteView left_;
-};
+using baton::test::FuzzBytes;
 
 Options options_from(std::uint8_t choice) {
     Options options;
@@ -54,7 +31,7 @@ Options options_from(std::uint8_t choice) {
     return options;
 }
 
-void live(Story& story, Bytes& bytes) {
+void live(Story& story, FuzzBytes& bytes) {
     RandomLife life([&](std::uint64_t bound) { return bytes.below(bound); });
     while (!bytes.is_empty()) {
         const std::uint8_t how = bytes.next();
@@ -66,7 +43,7 @@ void live(Story& story, Bytes& bytes) {
 }
 
 // Names that exist, names that do not, and any bytes.
-std::string_view name_from(Bytes& bytes) {
+std::string_view name_from(FuzzBytes& bytes) {
     static constexpr std::string_view names[] = {"", "q0", "q1", "amq.fanout", "amq.topic",
                                                  "amq.headers", "amq.direct", "nothing"};
     const std::uint8_t choice = bytes.next();
@@ -74,7 +51,7 @@ std::string_view name_from(Bytes& bytes) {
     return as_text(bytes.take(choice % 40));
 }
 
-void speak(Story& story, Bytes& bytes) {
+void speak(Story& story, FuzzBytes& bytes) {
     for (const char* line : {"queue q0 durable", "queue q1 x-max-length=3", "bind q0 amq.topic a.#",
                              "bind q0 amq.fanout _", "bind q1 amq.headers _ x-match=any a=1",
                              "confirm ch=1.2", "tx-select ch=2.1", "consume q0 tag=c ch=2.1"})
@@ -114,7 +91,7 @@ void speak(Story& story, Bytes& bytes) {
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    Bytes bytes(std::as_bytes(std::span(data, size)));
+    FuzzBytes bytes(std::as_bytes(std::span(data, size)));
     const bool is_structured = bytes.next() % 2 == 0;
     Story story(options_from(bytes.next()));
     if (is_structured)
