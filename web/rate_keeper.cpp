@@ -15,7 +15,6 @@ namespace {
 
 // Programs that scale or alert by rates ask every half minute or oftener.
 constexpr Duration interest = std::chrono::seconds(90);
-constexpr std::chrono::seconds interval{5};
 // Looking at a hundred thousand queues would keep the broker from its work for a moment each time.
 constexpr std::size_t objects_max = 20'000;
 constexpr FlowKind kinds[] = {FlowKind::overview, FlowKind::queue, FlowKind::exchange, FlowKind::channel};
@@ -40,8 +39,10 @@ void RateKeeper::note(FlowKind kind, const Overview& seen, bool has_all) {
     case FlowKind::exchange: flows = flows_of(seen.exchanges); break;
     case FlowKind::channel: flows = flows_of(seen.channels); break;
     }
-    is_too_much_[place_of(kind)] = flows.size() > objects_max;
-    if (has_all) return rates_.note(kind, flows, now_());
+    if (has_all) {
+        is_too_much_[place_of(kind)] = flows.size() > objects_max;
+        return rates_.note(kind, flows, now_());
+    }
     for (const auto& [key, values] : flows) rates_.note_one(kind, key, values, now_());
 }
 
@@ -54,7 +55,7 @@ void RateKeeper::look(boost::asio::any_io_executor executor, FlowKind kind, cons
 void RateKeeper::begin(const boost::asio::any_io_executor& executor) {
     if (std::exchange(is_sampling_, true)) return;
     if (!timer_) timer_.emplace(executor);
-    timer_->expires_after(interval);
+    timer_->expires_after(sample_interval);
     timer_->async_wait([weak = weak_from_this()](const ErrorCode& error) {
         if (const auto self = weak.lock(); self && !error) self->sample();
     });

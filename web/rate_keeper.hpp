@@ -37,7 +37,6 @@ private:
     void note(FlowKind kind, const Overview& seen, bool has_all);
     void begin(const boost::asio::any_io_executor& executor);
     void sample();
-    void take(const Overview& seen);
 
     std::function<Time()> now_;
     Ask ask_;

@@ -21,11 +21,9 @@ constexpr std::array<std::string_view, 11> flow_names{"publish", "deliver", "del
 constexpr std::array<std::string_view, 2> exchange_flow_names{"publish_in", "publish_out"};
 constexpr std::array<std::string_view, 3> length_names{"messages", "messages_ready", "messages_unacknowledged"};
 
-// As RabbitMQ's: a sample every five seconds, and the last ten minutes of them.
-constexpr Duration sample_interval = std::chrono::seconds(5);
 // A timer may come a little early.
 constexpr Duration sample_interval_min = sample_interval - std::chrono::milliseconds(500);
-constexpr std::size_t samples_max = 122;
+constexpr std::size_t samples_max = 122; // ten minutes of them
 // 25 MB of all objects of a kind together.
 constexpr std::size_t samples_of_all_max = 200'000;
 constexpr std::int64_t age_max = 86'400;

@@ -22,6 +22,9 @@
 
 namespace baton::web {
 
+// As RabbitMQ's.
+inline constexpr Duration sample_interval = std::chrono::seconds(5);
+
 enum class FlowKind : std::uint8_t { overview, queue, exchange, channel };
 constexpr std::size_t flow_kinds = 4;
 

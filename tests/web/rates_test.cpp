@@ -1,5 +1,7 @@
+#include "web/rate_keeper.hpp"
 #include "web/rates.hpp"
 
+#include <boost/asio/io_context.hpp>
 #include <boost/json/serialize.hpp>
 #include <gtest/gtest.h>
 
@@ -71,6 +73,24 @@ TEST(Rates, SamplesAreAtWholeMultiplesTheNewestFirst) {
     EXPECT_EQ(answer.stats.at("publish_details").at("avg_rate").as_double(), 2.0);
     EXPECT_EQ(answer.stats.at("publish_details").at("avg").as_double(), 20.0);
     EXPECT_FALSE(answer.lengths.at("messages_details").as_object().contains("samples"));
+}
+
+TEST(Rates, LookingAtOneOfTooManyQueuesDoesNotListThemAll) {
+    boost::asio::io_context io;
+    std::vector<broker::core::OverviewWish> wishes;
+    const auto keeper = std::make_shared<RateKeeper>(
+        [] { return at(0); }, [&](broker::core::OverviewWish wish, auto) { wishes.push_back(std::move(wish)); });
+    RateKeeper::Overview all, one;
+    all.queues.resize(20'001);
+    one.queues.resize(1);
+
+    keeper->look(io.get_executor(), FlowKind::overview, one, true);
+    keeper->look(io.get_executor(), FlowKind::queue, all, true);
+    keeper->look(io.get_executor(), FlowKind::queue, one, false);
+    io.run_for(sample_interval + std::chrono::milliseconds(500));
+
+    ASSERT_EQ(wishes.size(), 1U);
+    EXPECT_FALSE(wishes[0].queues);
 }
 
 TEST(Rates, WhoIsGoneIsForgotten) {
