@@ -133,6 +133,8 @@ Problem problem_from(const json::value& value) {
     }
     if (const json::value* retryable = member(object, "retryable"))
         problem.retryable = retryable->is_bool() ? retryable->get_bool() : true;
+    if (const json::value* attempt = member(object, "attempt"))
+        problem.is_attempt = attempt->is_bool() ? attempt->get_bool() : true;
     if (const json::value* after = member(object, "retry_after")) {
         const std::optional<double> seconds = number_of(*after);
         // A year is more than any target means; it also keeps the sum with a clock in range.
@@ -149,7 +151,7 @@ Problem problem_from(const json::value& value) {
     for (const auto& pair : object) {
         const std::string_view key = pair.key();
         constexpr std::array known = {"type", "title", "detail", "status", "data", "retryable",
-                                      "retry_after"};
+                                      "retry_after", "attempt"};
         if (std::find(known.begin(), known.end(), key) == known.end()) rest[key] = pair.value();
     }
     if (!rest.empty()) problem.data = write_json(rest);
@@ -270,6 +272,7 @@ std::string to_json(const Problem& problem) {
     object["retryable"] = problem.retryable;
     if (problem.retry_after)
         object["retry_after"] = static_cast<double>(problem.retry_after->count()) / 1e6;
+    if (!problem.is_attempt) object["attempt"] = false;
     return write_json(object);
 }
 

@@ -68,6 +68,9 @@ struct Problem {
     std::string data;                        // own fields, JSON text; empty means none
     bool retryable = true;
     std::optional<Duration> retry_after;     // not before this has passed
+    // False: nothing was tried, since the target asked to come back later or did not let the worker
+    // in. It is tried again (after retry_after) however often that takes.
+    bool is_attempt = true;
 
     friend bool operator==(const Problem&, const Problem&) = default;
 };

@@ -15,6 +15,11 @@ namespace baton::workers {
 
 namespace json = boost::json;
 
+namespace {
+// An operator needs minutes; half a minute makes the tasks go on soon after.
+constexpr Duration pause_of_configuration = std::chrono::seconds(30);
+} // namespace
+
 std::vector<std::string> Task::identities() const {
     std::vector<std::string> all;
     if (!request.idempotency_key.empty()) all.push_back("key " + request.idempotency_key);
@@ -50,9 +55,15 @@ contract::Problem temporary(std::string type, std::string detail, std::optional<
     return problem;
 }
 
+contract::Problem not_now(std::string type, std::string detail, std::optional<Duration> retry_after) {
+    contract::Problem problem = temporary(std::move(type), std::move(detail), retry_after);
+    problem.is_attempt = false;
+    return problem;
+}
+
 contract::Problem configuration(std::string type, std::string detail) {
     log::error("worker", "an operator must look at this", {{"type", type}, {"detail", detail}});
-    contract::Problem problem = permanent(std::move(type), std::move(detail));
+    contract::Problem problem = not_now(std::move(type), std::move(detail), pause_of_configuration);
     problem.title = "The worker's configuration is refused by the target";
     return problem;
 }

@@ -41,6 +41,9 @@ struct Handler {
     // Two tasks with the same text never run at once in this process; empty text: no such limit.
     // May be left empty.
     std::function<std::string(const boost::json::object& with)> key = {};
+    // Handlers with the same text wait together when one of them hears not_now(): "redmine". Empty:
+    // the task type stands for itself.
+    std::string target = {};
 };
 
 // The same handler, which refuses parameters outside `names` as invalid_input: what nobody reads was
@@ -54,7 +57,13 @@ contract::Problem permanent(std::string type, std::string detail, int status = 0
 // May work later.
 contract::Problem temporary(std::string type, std::string detail,
                             std::optional<Duration> retry_after = std::nullopt);
-// Our key, password or permission is wrong: logged as an error too, since only an operator can help.
+// The target does not take it for the moment and says so before it does anything (429, greylisting,
+// maintenance): no attempt. The worker holds all tasks of the handler's target until then, in all
+// processes; without `retry_after` for some seconds. A call without a run is answered with it.
+contract::Problem not_now(std::string type, std::string detail,
+                          std::optional<Duration> retry_after = std::nullopt);
+// Our key, password, permission or address of the target is wrong: the worker's fault, never the
+// task's. As not_now(); logged as an error too, since only an operator can help.
 contract::Problem configuration(std::string type, std::string detail);
 
 // --- parameters -------------------------------------------------------------------------------------

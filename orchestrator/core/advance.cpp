@@ -98,15 +98,20 @@ void Advancing::take_late_effect(StepIndex index, const TaskCompleted& event) {
 }
 
 void Advancing::on(const TaskFailed& event) {
+    if (!event.problem.is_attempt) not_counted(event.ref);
     attempt_failed(event.ref, event.problem, {});
 }
 
 void Advancing::on(const TaskLost& event) {
-    // Nobody could begin it, so it is no attempt of the series.
-    if (const auto found = find(event.ref);
-        found && found->is_current && event.problem.type == unrouted_type)
-        ++attempts_of(found->index, event.ref.undo).before_series;
+    // Nobody could begin it.
+    if (event.problem.type == unrouted_type) not_counted(event.ref);
     attempt_failed(event.ref, event.problem, event.message);
+}
+
+// It stands in the history under its number, and is no attempt of the series.
+void Advancing::not_counted(const AttemptRef& ref) {
+    if (const auto found = find(ref); found && found->is_current)
+        ++attempts_of(found->index, ref.undo).before_series;
 }
 
 void Advancing::attempt_failed(const AttemptRef& ref, const Problem& problem,

@@ -41,6 +41,7 @@ private:
         bool is_accepted = false; // its result is the one that counts already
     };
     std::optional<Found> find(const AttemptRef& ref);
+    void not_counted(const AttemptRef& ref);
     void attempt_failed(const AttemptRef& ref, const Problem& problem, const Document& message);
     void ring_step(StepIndex index);
     void hurry();

@@ -23,6 +23,7 @@ struct Problem {
     Document data;               // own fields
     bool retryable = true;
     std::optional<Duration> retry_after;
+    bool is_attempt = true;      // false: the target did not let the worker try; tried again, uncounted
 };
 
 // Types of problems the engine itself makes.

@@ -7,6 +7,11 @@
 
 namespace baton::orchestrator::core {
 
+namespace {
+// A target that did not let the worker try, and said nothing of when it will.
+constexpr Duration pause_of_refused = std::chrono::seconds(30);
+} // namespace
+
 Duration pause_after(const RetryPolicy& policy, std::uint32_t failed_attempts) {
     const std::int64_t cap = std::max<std::int64_t>(policy.max_interval.count(), 0);
     std::int64_t pause = std::clamp<std::int64_t>(policy.initial_interval.count(), 0, cap);
@@ -49,13 +54,17 @@ bool is_retryable(const RetryPolicy& policy, const Problem& problem) {
 
 std::optional<Time> next_attempt(const TaskCall& call, const Attempts& attempts,
                                  const Problem& problem, std::uint64_t seed, Time now) {
-    if (!is_retryable(call.retry, problem)) return std::nullopt;
-    if (attempts.of_series() >= call.retry.max_attempts) return std::nullopt;
-
-    Duration pause =
-        with_jitter(pause_after(call.retry, attempts.of_series()), call.retry.jitter_percent, seed);
-    // The worker knows when its target is ready again; earlier makes no sense.
-    if (problem.retry_after) pause = std::max(pause, *problem.retry_after);
+    Duration pause = pause_of_refused;
+    if (problem.is_attempt) {
+        if (!is_retryable(call.retry, problem)) return std::nullopt;
+        if (attempts.of_series() >= call.retry.max_attempts) return std::nullopt;
+        pause = with_jitter(pause_after(call.retry, attempts.of_series()), call.retry.jitter_percent,
+                            seed);
+        // The worker knows when its target is ready again; earlier makes no sense.
+        if (problem.retry_after) pause = std::max(pause, *problem.retry_after);
+    } else if (problem.retry_after) {
+        pause = *problem.retry_after;
+    }
     const Time due = now + pause;
     if (call.timeouts.schedule_to_close &&
         due >= attempts.series_at + *call.timeouts.schedule_to_close)

@@ -23,7 +23,8 @@ Duration with_jitter(Duration pause, std::uint32_t jitter_percent, std::uint64_t
 std::uint64_t jitter_seed(std::string_view run_id, StepIndex step, std::uint32_t attempt);
 
 // The time of the next attempt, or nothing when patience is over: the policy's attempts are used
-// up, the error is not retryable, or schedule_to_close would pass before it.
+// up, the error is not retryable, or schedule_to_close would pass before it. What was no attempt
+// is bounded by schedule_to_close alone.
 std::optional<Time> next_attempt(const TaskCall& call, const Attempts& attempts,
                                  const Problem& problem, std::uint64_t seed, Time now);
 

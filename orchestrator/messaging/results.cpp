@@ -29,6 +29,7 @@ core::Problem problem_of(const contract::Problem& from) {
         if (auto data = core::Document::parse(from.data)) problem.data = std::move(*data);
     problem.retryable = from.retryable;
     problem.retry_after = from.retry_after;
+    problem.is_attempt = from.is_attempt;
     return problem;
 }
 
@@ -164,6 +165,7 @@ contract::Problem problem_of(const core::Problem& from) {
     if (!from.data.is_null()) problem.data = from.data.text();
     problem.retryable = from.retryable;
     problem.retry_after = from.retry_after;
+    problem.is_attempt = from.is_attempt;
     return problem;
 }
 

@@ -3,7 +3,7 @@
 // a changed answer is committed only by somebody who can say why it is right.
 //
 //   ```toml … ```            the workflow
-//   event lines              start JSON · complete STEP JSON · fail STEP TYPE [final] [after=30s]
+//   event lines              start JSON · complete STEP JSON · fail STEP TYPE [final] [untried] [after=30s]
 //                            lose STEP TYPE · started STEP · heartbeat STEP · defer STEP 1h
 //                            wait 30s · cancel WHY · retry · revive STEP
 //                            skip STEP WHY (its undo) · finish STATUS WHY
@@ -156,6 +156,7 @@ private:
         std::string word;
         while (words >> word) {
             if (word == "final") problem.retryable = false;
+            if (word == "untried") problem.is_attempt = false;
             if (word.starts_with("after=")) problem.retry_after = duration_from(word.substr(6));
             if (word.starts_with("{")) problem.data = Document::parse(word).value();
         }
