@@ -283,6 +283,8 @@ private:
         // To page what is transient costs a write, so it waits until memory asks for it.
         core.page_all_above = high / 8;
         core.page_above = std::min(core.page_above, high / 8);
+        for (const UserOption& user : options_.users)
+            if (user.is_own) core.own_user = user.name;
         // The server's own user is none that people could log in with.
         const bool has_users = !std::ranges::all_of(options_.users, &UserOption::is_own);
         if (has_users || !options_.adds_first_user)
@@ -309,6 +311,12 @@ private:
             .alarm = [this](std::optional<Time> due) { set_alarm(due); },
             .wake = [this] { asio::post(threads_.context(0), [this] { core_.run_posted(); }); },
             .shortage = [this](const core::Shortage& shortage) { log_shortage(shortage); },
+            .emptied =
+                [this](std::span<const core::EmptiedQueue> queues) {
+                    if (!options_.on_queue_emptied) return;
+                    for (const core::EmptiedQueue& one : queues)
+                        options_.on_queue_emptied(one.vhost, one.queue);
+                },
             .outside_memory =
                 [this](std::uint64_t core) {
                     held_.set_core(core);
