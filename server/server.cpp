@@ -44,6 +44,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -258,6 +259,9 @@ public:
     Mailbox<int> store_watch_stop;
     Thread store_watch;
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
+    // Who hears of emptied queues, told by the broker's thread; null before and after its time.
+    std::mutex hears_mutex;
+    orchestrator::OrchestratorService* hears_of_queues = nullptr;
     std::unique_ptr<WorkflowFolder> workflows;
     boost::asio::io_context web_io{1};
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> web_work;
@@ -271,6 +275,7 @@ private:
     Outcome<void> start_broker();
     web::BrokerPort broker_port() const;
     Outcome<void> start_orchestrator(const std::function<bool()>& is_stopping);
+    void queue_emptied(const std::string& vhost, const std::string& queue);
     Outcome<void> start_web();
     Outcome<void> start_metrics();
     void start_backups();
@@ -295,6 +300,9 @@ Outcome<void> Server::Parts::start_broker() {
         return boost::system::in_place_value;
     }
     auto options = broker_options(config, random_name(32));
+    options.on_queue_emptied = [this](const std::string& vhost, const std::string& queue) {
+        queue_emptied(vhost, queue);
+    };
     options.net.connections_max = descriptors.amqp;
     const std::string own_password = options.users.back().password;
     std::vector<web::Definition> definitions;
@@ -330,7 +338,16 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
     options.node = fmt::format("{}:{}", host_name(), getpid());
     orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock);
-    return orchestrator->start();
+    BATON_TRY(orchestrator->start());
+    const std::lock_guard lock(hears_mutex);
+    hears_of_queues = orchestrator.get();
+    return boost::system::in_place_value;
+}
+
+void Server::Parts::queue_emptied(const std::string& vhost, const std::string& queue) {
+    if (vhost != "/") return; // local_broker_url
+    const std::lock_guard lock(hears_mutex);
+    if (hears_of_queues != nullptr) hears_of_queues->queue_emptied(queue);
 }
 
 std::optional<web::Login> Server::Parts::login(const std::string& user, const std::string& password,
@@ -614,6 +631,10 @@ void Server::Parts::stop() {
     backups.join();
     std::optional<StopGuard> guard;
     if (store) guard.emplace(*store);
+    {
+        const std::lock_guard lock(hears_mutex);
+        hears_of_queues = nullptr;
+    }
     if (orchestrator) orchestrator->stop();
     // Requests that waited for the orchestrator have their answers now.
     web_io.stop();

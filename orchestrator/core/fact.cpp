@@ -318,8 +318,15 @@ Document to_document(const Problem& problem) {
     if (!problem.title.empty()) error["title"] = problem.title;
     if (!problem.detail.empty()) error["detail"] = problem.detail;
     if (problem.status != 0) error["status"] = problem.status;
+    if (!problem.is_attempt) error["attempt"] = false;
     if (!problem.data.is_null()) error["data"] = problem.data.json();
     return Document::of(std::move(error));
+}
+
+bool was_not_tried(const Document& problem) {
+    if (problem.is_null() || !problem.json().is_object()) return false;
+    const boost::json::value* attempt = problem.json().get_object().if_contains("attempt");
+    return attempt != nullptr && attempt->is_bool() && !attempt->get_bool();
 }
 
 } // namespace baton::orchestrator::core

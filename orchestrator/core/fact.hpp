@@ -115,5 +115,7 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact);
 
 // {"type":…,"title":…,"detail":…,"status":…,"data":…}; what is empty is left out.
 Document to_document(const Problem& problem);
+// Whether the problem in the document was no attempt (Problem::is_attempt).
+bool was_not_tried(const Document& problem);
 
 } // namespace baton::orchestrator::core

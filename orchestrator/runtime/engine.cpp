@@ -166,4 +166,8 @@ const EngineMetrics& Engine::metrics() const {
     return body_->metrics;
 }
 
+const HeldTasks& Engine::held_tasks() const {
+    return body_->held;
+}
+
 } // namespace baton::orchestrator::runtime

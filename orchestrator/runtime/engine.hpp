@@ -26,6 +26,7 @@
 #include "orchestrator/core/command.hpp"
 #include "orchestrator/core/event.hpp"
 #include "orchestrator/core/workflow.hpp"
+#include "orchestrator/runtime/held_tasks.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 
 #include <cstdint>
@@ -87,6 +88,8 @@ struct Told {
     // Reports that no run can take now: because it cannot be read, or is not in this store. Whoever has
     // the message makes a dead letter of it.
     std::vector<Stranded> stranded;
+    // Tasks whose target lets no worker try; the workers are to hear of it.
+    std::vector<HeldTask> held;
 };
 
 struct StartRequest {
@@ -267,6 +270,7 @@ public:
     void on_changes(std::function<void(const std::vector<RunChanged>&)> listener);
 
     const EngineMetrics& metrics() const;
+    const HeldTasks& held_tasks() const;
 
 private:
     struct Body;

@@ -163,6 +163,9 @@ std::string line_of(const core::Document& error);
 // Tells the server's log what of the run's new facts people must hear.
 void log_facts(const CachedRun& cached);
 
+// Learns from them which tasks no worker can try; `news` are those to be told.
+void learn_held(const CachedRun& cached, Time now, HeldTasks& held, std::vector<HeldTask>& news);
+
 struct Engine::Body {
     Body(EngineOptions given, RunStore& run_store, const Clock& time_source, Compile compiler,
          EngineSinks where)
@@ -263,6 +266,7 @@ struct Engine::Body {
     EngineSinks sinks;
     std::function<void(const std::vector<RunChanged>&)> listener;
     EngineMetrics metrics;
+    HeldTasks held;
 
     Mailbox<Item> mailbox;
     std::deque<Item> pending;
