@@ -7,6 +7,7 @@
 #include "workers/worker.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 
@@ -16,7 +17,7 @@ Outcome<void> run_workers(const std::vector<std::string>& names, const Settings&
                           const std::string& broker_url, std::stop_token stop) {
     if (names.empty())
         return Failure{make_error_code(boost::system::errc::invalid_argument),
-                       "name at least one worker: mail, redmine, slack"};
+                       fmt::format("name at least one worker: {}", fmt::join(worker_names(), ", "))};
     const auto endpoint = amqp::client::parse_url(broker_url);
     if (!endpoint) return endpoint.error();
     std::vector<std::unique_ptr<Worker>> workers;
