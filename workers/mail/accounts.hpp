@@ -60,7 +60,5 @@ private:
 
 // A mark is short and says nothing: "baton-" and a hash of the identity.
 std::string mark_of(std::string_view identity);
-// The first `count` hexadecimal digits of the text's SHA-256.
-std::string digest_of(std::string_view text, std::size_t count);
 
 } // namespace baton::workers::mail
