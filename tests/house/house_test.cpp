@@ -148,6 +148,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"tests/system/definitions", {".json"}},
         {"tests/system/node", {".json", ".mjs"}},
         {"tests/system/shapes", {".json"}},
+        {"tests/workers", with({".sql"})},
         {"web", room},
         {"workers", room},
         {"workflows", {".toml"}},

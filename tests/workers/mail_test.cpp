@@ -47,6 +47,41 @@ TEST_F(MailTest, MailboxOfSomebodyElseIsAConflict) {
     EXPECT_EQ(adopted->at("created"), false); // an undo must leave it
 }
 
+TEST_F(MailTest, UndoTouchesOnlyWhatThisRunMade) {
+    tell("/sandbox/seed", R"({"mailboxes":[{"username":"old@example.org"}]})");
+    perform("mail.create", R"({"address":"old@example.org","adopt":true})", "r1/mailbox");
+    perform("mail.create", ada, "r1/mailbox");
+
+    for (const char* task : {"mail.lock", "mail.delete"}) {
+        const Answer kept = perform(task, R"({"id":"old@example.org","only_if_created_by":"r1/mailbox"})");
+        ASSERT_TRUE(kept) << kept.error().detail;
+        EXPECT_EQ(kept->at("kept"), true);
+    }
+    EXPECT_EQ(perform("mail.delete", R"({"id":"ada@example.org","only_if_created_by":"r1/mailbox"})")->at("deleted"), true);
+    EXPECT_EQ(count("mailboxes"), 1U);
+}
+
+TEST_F(MailTest, AliasesQuotasAndPasswordsOfMailcow) {
+    EXPECT_EQ(perform("mail.add_alias", R"({"alias":"sales@example.org","to":"ada@example.org"})", "r1/a")->at("created"), true);
+    EXPECT_EQ(perform("mail.add_alias", R"({"alias":"sales@example.org","to":"bob@example.org"})", "r2/a")->at("created"), true);
+    EXPECT_EQ(perform("mail.create", R"({"address":"sales@example.org"})").error().type, "conflict");
+    EXPECT_EQ(perform("mail.remove_alias", R"({"alias":"sales@example.org","to":"bob@example.org","only_if_created_by":"r9/a"})")->at("kept"), true);
+    EXPECT_EQ(perform("mail.remove_alias", R"({"alias":"sales@example.org","to":"bob@example.org","only_if_created_by":"r2/a"})")->at("removed"), true);
+    EXPECT_EQ(json::serialize(perform("mail.find", R"({"address":"sales@example.org"})")->at("targets")), R"(["ada@example.org"])");
+    EXPECT_EQ(perform("mail.remove_alias", R"({"alias":"sales@example.org"})")->at("removed"), true);
+    EXPECT_EQ(perform("mail.find", R"({"address":"sales@example.org"})")->at("found"), false);
+
+    perform("mail.create", ada, "k1");
+    EXPECT_TRUE(perform("mail.set_quota", R"({"id":"ada@example.org","quota_mb":7})"));
+    EXPECT_EQ(perform("mail.find", R"({"address":"ada@example.org"})")->at("quota_mb"), 7);
+    EXPECT_EQ(perform("mail.set_password", R"({"id":"ada@example.org","send_to":"ada@home.example"})", "k2")->at("password_sent"), true);
+    EXPECT_TRUE(perform("mail.set_password", R"({"id":"ada@example.org","send_to":"ada@home.example"})", "k2"));
+    EXPECT_EQ(count("mails"), 1U);
+    EXPECT_EQ(perform("mail.archive", R"({"id":"ada@example.org"})")->at("archived"), true);
+    EXPECT_EQ(perform("mail.archive", R"({"id":"ada@example.org","forward_to":"b@c.de"})").error().type, "not_supported");
+    EXPECT_EQ(perform("mail.unlock", R"({"id":"ada@example.org"})")->at("unlocked"), true);
+}
+
 TEST_F(MailTest, LostAnswerOfACreateIsFoundByLookingAgain) {
     fault(R"({"mail.create":{"mode":"lost_answer","times":1}})");
 
