@@ -125,6 +125,7 @@ void read_mail(Reader& reader, mail::Settings& mail) {
     reader.file("BATON_SMTP_CA_FILE", mail.ca_file);
     reader.text("BATON_SMTP_FROM", mail.from);
     reader.text("BATON_MAIL_TEMPLATES", mail.template_folder);
+    reader.text("BATON_MAIL_LEDGER", mail.ledger_folder);
     if (mail.smtp_url.starts_with("smtps:")) mail.security = mail::Security::tls;
     std::string security;
     reader.text("BATON_SMTP_SECURITY", security);

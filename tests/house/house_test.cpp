@@ -158,6 +158,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"tests/system/node", {".json", ".mjs"}},
         {"tests/system/sdk", {".mjs", ".py"}},
         {"tests/system/shapes", {".json"}},
+        {"tests/workers", with({".sql"})},
         {"web", room},
         {"workers", room},
         {"workflows", {".toml"}},
