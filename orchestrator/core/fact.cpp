@@ -94,6 +94,7 @@ void append(std::string& out, const Fact& fact) {
         members.time("deadline", fact.deadline);
         if (fact.timeout) members.number("timeout_ms", fact.timeout->count() / 1000);
         if (fact.heartbeat) members.number("heartbeat_ms", fact.heartbeat->count() / 1000);
+        if (!fact.progress.is_null()) members.json("progress", fact.progress);
         break;
     case FactKind::task_completed:
         if (!fact.undo) members.json("output", fact.output);
@@ -222,6 +223,7 @@ std::optional<Fact> fact_from(const boost::json::object& object) {
         fact.timeout = std::chrono::milliseconds(millis);
     if (const auto millis = number_in(object, "heartbeat_ms"))
         fact.heartbeat = std::chrono::milliseconds(millis);
+    fact.progress = json_in(object, "progress");
     return fact;
 }
 
@@ -241,6 +243,7 @@ Command dispatch_of(const RunName& run, const Fact& fact) {
     command.deadline = fact.deadline;
     command.timeout = fact.timeout;
     command.heartbeat = fact.heartbeat;
+    command.progress = fact.progress;
     return command;
 }
 

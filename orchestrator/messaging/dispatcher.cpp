@@ -225,6 +225,7 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 request.deadline = task.deadline;
                 request.timeout = task.timeout;
                 request.heartbeat = task.heartbeat;
+                if (!task.progress.is_null()) request.last_progress = task.progress.text();
                 contract::Message message = contract::encode(request);
                 Publication publication;
                 publication.exchange = contract::task_exchange;
