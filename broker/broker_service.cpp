@@ -150,7 +150,7 @@ public:
     // On the core's thread.
     net::LoginVerdict verify(const net::Login& login, bool is_loopback) {
         const Time now = SystemClock{}.now();
-        if (!guesses_.may_try(login.user, login.from, now)) return net::LoginVerdict::refused;
+        if (!guesses_.may_try(login.user, login.from, now)) return net::LoginVerdict::paused;
         const auto found = core_.broker().find_user(login.user);
         // An unknown user costs the same time as a wrong password.
         const bool matches =
@@ -169,6 +169,10 @@ public:
         if (!is_loopback && std::ranges::find(local, login.user) != local.end())
             return net::LoginVerdict::only_from_loopback;
         return net::LoginVerdict::welcome;
+    }
+
+    Duration login_pause(const std::string& user, const std::string& address) const {
+        return guesses_.pause_left(user, address, SystemClock{}.now());
     }
 
     // The same for a client of AMQP, which is counted.
@@ -757,6 +761,13 @@ std::optional<Identity> BrokerService::authenticate(const std::string& user,
             return Identity{found->name, found->tags};
         });
     return answer.value_or(std::nullopt);
+}
+
+Duration BrokerService::login_pause(const std::string& user, const std::string& address) const {
+    const auto answer = inside_->ask_core<Duration>([this, &user, &address](runtime::CoreLoop&) {
+        return inside_->login_pause(user, address);
+    });
+    return answer.value_or(Duration::zero());
 }
 
 LoginCounts BrokerService::login_counts() const {

@@ -270,6 +270,11 @@ void await_server(Session& session, const std::string& limit_text) {
     for (;;) {
         const auto answer = api.get("/api/health", std::chrono::seconds(2));
         if (answer && answer->is_good()) return;
+        if (!answer && exit_code_for(answer.error()) == exit_wrong_usage) {
+            complain(answer.error().detail);
+            session.exit_code = exit_wrong_usage;
+            return;
+        }
         if (std::chrono::steady_clock::now() > until) {
             complain(answer ? answer->reason() : answer.error().detail);
             session.exit_code = exit_unreachable;

@@ -123,7 +123,6 @@ bool is_loopback(const std::string& host) {
     return host == "localhost" || (!error && address.is_loopback());
 }
 
-// The broker would find out as well, but only after it has recovered its journal.
 Outcome<void> check_tls_files(const Config& config) {
     if (!config.http_tls.certificate.empty())
         if (const auto context = net::TlsContext::make(net::TlsSide::server, config.http_tls); !context)
@@ -240,6 +239,7 @@ class Server::Parts {
 public:
     Outcome<void> start(const Config& config, bool watch, const std::function<bool()>& is_stopping);
     void stop();
+    Outcome<void> check() const;
 
     Config config;
     SystemClock clock;
@@ -293,6 +293,27 @@ private:
     Counter http_logins_succeeded;
     Counter http_logins_failed;
 };
+
+// The broker would find out as well, but only after it has recovered its journal.
+Outcome<void> Server::Parts::check() const {
+    BATON_TRY(check_tls_files(config));
+    if (config.broker_url.empty() && !config.definitions.empty())
+        BATON_TRY(read_definitions_file(config.definitions, broker_port()));
+    ErrorCode error;
+    if (config.http_listen.host != "localhost") boost::asio::ip::make_address(config.http_listen.host, error);
+    if (error)
+        return Failure{make_error_code(boost::system::errc::invalid_argument),
+                       fmt::format("cannot listen for HTTP on {}: it is no address such as 127.0.0.1, 0.0.0.0 or localhost; choose "
+                                   "another address with BATON_HTTP_LISTEN=host:port",
+                                   config.http_listen.host)};
+    return boost::system::in_place_value;
+}
+
+Outcome<void> Server::check(const Config& config) {
+    Parts parts;
+    parts.config = config;
+    return parts.check();
+}
 
 Outcome<void> Server::Parts::start_broker() {
     if (!config.broker_url.empty()) {
@@ -504,6 +525,10 @@ Outcome<void> Server::Parts::start_web() {
                               const std::string& address) {
         return login(user, password, is_loopback, address);
     };
+    api.login_pause = [this](const std::string& user, const std::string& address) {
+        const auto left = broker ? broker->login_pause(user, address) : guesses.pause_left(user, address, clock.now());
+        return std::chrono::duration_cast<std::chrono::milliseconds>(left);
+    };
     api.broker = broker_port();
     api.own_names = config.http_names;
     api.own_names.push_back(config.http_listen.host);
@@ -595,10 +620,11 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     if (error)
         return Failure{ErrorCode(error), fmt::format("cannot make the data folder '{}': {}; choose another one with BATON_DATA",
                                                      config.data, error.message())};
+    BATON_TRY(check_no_half_restore(config.data));
     // What this process makes from here on is for its user alone; what is there already becomes so.
     ::umask(0077);
     tighten(config.data);
-    BATON_TRY(check_tls_files(config));
+    BATON_TRY(check());
     BATON_TRY(start_broker());
     BATON_TRY(start_orchestrator(is_stopping));
     if (!config.workflows.empty()) workflows = std::make_unique<WorkflowFolder>(config.workflows, orchestrator->engine(), watch);
