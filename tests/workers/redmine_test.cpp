@@ -139,8 +139,8 @@ TEST_P(RedmineFault, IsClassified) {
 
 INSTANTIATE_TEST_SUITE_P(
     Redmine, RedmineFault,
-    testing::Values(Case{ada, R"({"redmine.*":{"status":401}})", "unauthorized", false},
-                    Case{ada, R"({"redmine.create_user":{"status":403}})", "unauthorized", false},
+    testing::Values(Case{ada, R"({"redmine.*":{"status":401}})", "unauthorized", true},
+                    Case{ada, R"({"redmine.create_user":{"status":403}})", "unauthorized", true},
                     Case{ada, R"({"redmine.create_user":{"status":400}})", "bad_request", false},
                     Case{ada, R"({"redmine.create_user":{"status":412}})", "bad_request", false},
                     Case{ada, R"({"redmine.create_user":{"status":500}})", "unavailable", true},

@@ -50,11 +50,6 @@ std::string joined_errors(const json::object& body) {
 
 } // namespace
 
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return out;
-}
 
 http::Response Client::send(std::string method, const std::string& path, std::string body) const {
     http::Request request;

@@ -57,6 +57,6 @@ private:
     Settings settings_;
 };
 
-std::string lower(std::string_view text);
+using http::lower;
 
 } // namespace baton::workers::redmine
