@@ -133,7 +133,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"net", room},
         {"orchestrator", room},
         {"sandbox", room},
-        {"scripts", {"bare", "build", "campaign", "demo", "packages.txt", "setup", "test"}},
+        {"scripts", {"bare", "build", "campaign", "demo", "packages.txt", "real-redmine", "setup", "test"}},
         {"server", room},
         {"tests", room},
         {"tests/broker/scenarios", with({".txt"})},

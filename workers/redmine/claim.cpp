@@ -3,6 +3,7 @@
 
 #include "amqp/errors.hpp"
 #include "amqp/spec.hpp"
+#include "base/random.hpp"
 
 #include <boost/json.hpp>
 
@@ -59,7 +60,7 @@ Reply<Claim> Claim::take(const Site& site, const Task& task, const std::string& 
     Claim claim;
     claim.mark_ = mark_of(task);
     // Whoever has no identity is himself, for as long as he works.
-    if (claim.mark_.empty()) claim.mark_ = fmt::format("call {}", task.request.token);
+    if (claim.mark_.empty()) claim.mark_ = fmt::format("call {:016x}", entropy_seed());
     if (!site.settings.locks) return claim;
     auto held = site.settings.locks->hold(fmt::format("redmine {} {}", site.settings.url, what), patience);
     if (!held) return no_turn(held.error());

@@ -119,6 +119,18 @@ Answer create_project(const Site& site, const Task& task) {
     return json::value{{"id", number_of(*shown, "id")}, {"identifier", identifier}, {"created", true}};
 }
 
+namespace {
+
+std::optional<contract::Problem> move_to(const Site& site, const std::string& project, std::string_view state) {
+    // What is archived can neither be opened nor closed before it is taken out again.
+    if (state != "archived")
+        if (auto problem = site.client.put(path_of(project, "/unarchive"), {}).failure()) return problem;
+    const std::string_view step = state == "open" ? "/reopen" : state == "closed" ? "/close" : "/archive";
+    return site.client.put(path_of(project, step), {}).failure();
+}
+
+} // namespace
+
 // What is asked for twice is the same: no look-up before.
 Answer update_project(const Site& site, const Task& task) {
     Parameters parameters(task.with);
@@ -129,20 +141,15 @@ Answer update_project(const Site& site, const Task& task) {
     auto changes = attributes(site, parameters);
     if (!changes) return changes.error();
     if (parameters.has("name")) (*changes)["name"] = parameters.text("name");
+    // An archived project takes nothing, so opening comes before the changes and archiving after them.
+    if (state == "open")
+        if (auto problem = move_to(site, project, state)) return *problem;
     if (!changes->empty()) {
         const Written written = site.client.put(path_of(project), {{"project", *changes}});
         if (auto problem = written.failure()) return *problem;
     }
-    const std::string_view step = state == "open" ? "/reopen" : state == "closed" ? "/close" : "/archive";
-    if (!state.empty()) {
-        // What is archived can neither be opened nor closed before it is taken out again.
-        if (state != "archived") {
-            const Written out = site.client.put(path_of(project, "/unarchive"), {});
-            if (auto problem = out.failure()) return *problem;
-        }
-        const Written moved = site.client.put(path_of(project, step), {});
-        if (auto problem = moved.failure()) return *problem;
-    }
+    if (state == "closed" || state == "archived")
+        if (auto problem = move_to(site, project, state)) return *problem;
     return json::value{{"project", project}, {"updated", true}};
 }
 

@@ -21,6 +21,8 @@ namespace {
 // Redmine's own limits, in characters.
 constexpr std::size_t first_name_max = 30;
 constexpr std::size_t last_name_max = 255;
+// Up to Redmine 5.0.
+constexpr std::size_t last_name_max_once = 30;
 
 std::string path_of(std::int64_t user) { return fmt::format("/users/{}.json", user); }
 
@@ -39,6 +41,15 @@ std::string clipped(std::string_view text, std::size_t characters) {
     for (std::size_t i = 0; i < characters && !rest.empty(); ++i)
         rest.remove_prefix(std::max<std::size_t>(utf8_length(rest), 1));
     return whole.substr(0, whole.size() - rest.size());
+}
+
+// Older versions take less of it; how much they do not say, except by refusing. False: it is short.
+bool shorten_last_name(json::object& user) {
+    const std::string last = text_of(user, "lastname");
+    const std::string shorter = clipped(last, last_name_max_once);
+    if (shorter == last) return false;
+    user["lastname"] = shorter;
+    return true;
 }
 
 struct Name {
@@ -173,7 +184,9 @@ private:
         if (auto problem = claim_.begin()) return *problem;
         json::object body{{"user", std::move(user)}};
         if (wish_.sends_information) body["send_information"] = true;
-        const Written made = site_.client.post("/users.json", body);
+        Written made = site_.client.post("/users.json", body);
+        if (made.is_refused && shorten_last_name(body["user"].as_object()))
+            made = site_.client.post("/users.json", body);
         if (made.is_refused || (made.problem && !made.is_ambiguous)) {
             if (auto problem = claim_.refused()) return *problem;
             return made.is_refused ? why_refused(made) : Answer(*made.problem);
@@ -466,7 +479,9 @@ Answer update_user(const Site& site, const Task& task) {
     if (changes.empty()) return permanent("invalid_input", "nothing is to be changed", 422);
     json::object body{{"user", changes}};
     if (sends_information) body["send_information"] = true;
-    const Written written = site.client.put(path_of(user->id), body);
+    Written written = site.client.put(path_of(user->id), body);
+    if (written.is_refused && shorten_last_name(body["user"].as_object()))
+        written = site.client.put(path_of(user->id), body);
     if (auto problem = written.failure()) return *problem;
     const auto now = site.names.user(user->id);
     if (!now) return now.error();
