@@ -80,8 +80,11 @@ public:
     std::string text(std::string_view name, std::string_view otherwise = {});   // numbers as text too
     bool flag(std::string_view name, bool otherwise);
     std::int64_t number(std::string_view name, std::int64_t otherwise);
+    // An empty object if it is not there.
+    boost::json::object object(std::string_view name);
     // A list of texts, or one text.
     std::vector<std::string> texts(std::string_view name);
+    bool has(std::string_view name) const;      // there, and not null
     void complain(std::string complaint);
     // Complains about every parameter outside `names`, with what was probably meant.
     void only(std::span<const std::string_view> names);

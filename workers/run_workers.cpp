@@ -4,6 +4,7 @@
 #include "amqp/client/endpoint.hpp"
 #include "base/log.hpp"
 #include "base/thread.hpp"
+#include "workers/key_locks.hpp"
 #include "workers/worker.hpp"
 
 #include <fmt/format.h>
@@ -22,7 +23,10 @@ Outcome<void> run_workers(const std::vector<std::string>& names, const Settings&
     if (!endpoint) return endpoint.error();
     std::vector<std::unique_ptr<Worker>> workers;
     for (const std::string& name : names) {
-        BATON_ASSIGN(auto handlers, handlers_of(name, settings));
+        Settings own = settings;
+        // A connection that nobody uses would be one for nothing.
+        if (name == "redmine") own.redmine.locks = std::make_shared<KeyLocks>(broker_url, name);
+        BATON_ASSIGN(auto handlers, handlers_of(name, own));
         WorkerOptions options;
         options.name = name;
         options.broker_url = broker_url;

@@ -214,6 +214,7 @@ Outcome<void> apply_variables(const Lookup& lookup, Settings& settings) {
     read_mail(reader, settings.mail);
     reader.url("BATON_REDMINE_URL", "http https", settings.redmine.url);
     reader.secret("BATON_REDMINE_KEY", settings.redmine.key);
+    reader.text("BATON_REDMINE_KEY_FIELD", settings.redmine.key_field);
     read_slack(reader, settings.slack);
     for (http::Limits* limits :
          {&settings.mail.limits, &settings.redmine.limits, &settings.slack.limits}) {

@@ -140,7 +140,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"net", room},
         {"orchestrator", room},
         {"sandbox", room},
-        {"scripts", {"bare", "build", "campaign", "demo", "packages.txt", "setup", "test"}},
+        {"scripts", {"bare", "build", "campaign", "demo", "packages.txt", "real-redmine", "setup", "test"}},
         {"sdk/python", {".py", "LICENSE", "MANIFEST.in", "README.md", "py.typed", "pyproject.toml"}},
         {"sdk/typescript", {".mjs", ".ts", "LICENSE", "README.md", "package-lock.json", "package.json", "tsconfig.json"}},
         {"server", room},

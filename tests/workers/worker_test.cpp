@@ -536,7 +536,7 @@ TEST_F(WorkerTest, ThreeWorkersProvisionAUserThroughTheBroker) {
         const auto mailbox = call("mail.create", R"({"address":"ada@x.org","name":"Ada L"})", "m");
         EXPECT_EQ(mailbox.at("address"), "ada@x.org");
         const auto account = call(
-            "redmine.create_user", R"({"login":"ada","mail":"ada@x.org","groups":["everyone"]})", "r");
+            "redmine.create_user", R"({"login":"ada","mail":"ada@x.org","groups":["everyone"],"create_groups":true})", "r");
         EXPECT_TRUE(account.at("id").is_int64());
         const auto invited = call("slack.invite", R"({"email":"ada@x.org","channels":["general"]})", "s");
         EXPECT_TRUE(invited.at("user_id").is_string());
