@@ -3,7 +3,6 @@
 
 #include "base/log.hpp"
 #include "base/mailbox.hpp"
-#include "contract/topology.hpp"
 #include "net/io_threads.hpp"
 #include "orchestrator/definition/catalog.hpp"
 #include "orchestrator/definition/loader.hpp"
@@ -181,9 +180,18 @@ void OrchestratorService::ask_queues(Duration patience,
         });
 }
 
+void OrchestratorService::look_at_task(std::string task, std::function<void(Outcome<TaskLook>)> reply) {
+    std::string held;
+    for (const runtime::HeldTask& one : engine().held_tasks().list(parts_->clock.now()))
+        if (one.task == task) held = held_sentence(one, parts_->clock.now());
+    parts_->messaging->look(std::move(task), [held, reply = std::move(reply)](Outcome<messaging::QueueLook> look) {
+        if (!look) return reply(std::move(look).error());
+        reply(TaskLook{look->exists, look->waiting, look->consumers, held});
+    });
+}
+
 void OrchestratorService::queue_emptied(std::string_view queue) {
-    const std::string prefix = contract::task_queue({});
-    if (queue.starts_with(prefix)) parts_->messaging->queue_emptied(std::string(queue.substr(prefix.size())));
+    parts_->messaging->queue_emptied(std::string(queue));
 }
 
 bool OrchestratorService::is_connected() const {

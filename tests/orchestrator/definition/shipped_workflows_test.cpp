@@ -6,6 +6,7 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -94,7 +95,7 @@ TEST(ShippedWorkflows, ProvisionUserMakesThreeAccounts) {
 
 TEST(ShippedWorkflows, ProvisionUserTakesEverythingBackNewestFirst) {
     const Story story("provision-user", ada,
-                      {{"mail.create", R"({"id": 7, "address": "ada@example.org"})"},
+                      {{"mail.create", R"({"id": 7, "address": "ada@example.org", "created": true})"},
                        {"redmine.create_user", R"({"id": 41, "created": true, "unlocked": false, "created_by": "key 1"})"},
                        {"redmine.lock_user", "{}"},
                        {"mail.delete", "{}"}});
@@ -103,12 +104,12 @@ TEST(ShippedWorkflows, ProvisionUserTakesEverythingBackNewestFirst) {
     EXPECT_EQ(story.inputs.at("redmine.lock_user"), R"({"id":41,"only_if_created_by":"key 1"})");
     EXPECT_THAT(story.calls, ElementsAre("mail.create", "redmine.create_user", "slack.invite",
                                          "redmine.lock_user", "mail.delete"));
-    EXPECT_EQ(story.inputs.at("mail.delete"), R"({"id":7})");
+    EXPECT_EQ(story.inputs.at("mail.delete"), fmt::format(R"({{"id":7,"only_if_created_by":"{}/mailbox"}})", story.run.id));
 }
 
 TEST(ShippedWorkflows, ProvisionUserLeavesAVeteransAccountAlone) {
     const Story story("provision-user", ada,
-                      {{"mail.create", R"({"id": 7, "address": "ada@example.org"})"},
+                      {{"mail.create", R"({"id": 7, "address": "ada@example.org", "created": true})"},
                        {"redmine.create_user", R"({"id": 41, "created": false, "unlocked": false, "created_by": null})"},
                        {"mail.delete", "{}"}});
 
