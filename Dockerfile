@@ -36,7 +36,7 @@ RUN apt-get update -q \
        libboost-container1.81.0 libboost-json1.81.0 libboost-url1.81.0 libpqxx-6.4 libsqlite3-0 libcurl4 libssl3 \
        libre2-9 libfmt9 libspdlog1.10 tzdata \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* \
-    && useradd --system --uid 10001 --home-dir /var/lib/baton --create-home baton \
+    && useradd --system --uid 10001 --home-dir /var/lib/baton --no-create-home baton \
     && install -d -o baton -g baton -m 700 /var/lib/baton /var/backups/baton
 COPY --from=executable /baton /usr/local/bin/baton
 COPY deploy/worker /usr/local/bin/worker

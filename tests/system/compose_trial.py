@@ -192,7 +192,7 @@ def bare():
 
 
 def kill_all_in_turn(project, people):
-    project.slow_down(1000)
+    project.slow_down(6000)
     project.start_runs("crash", people)
     for service in ("baton", "worker-mail", "worker-redmine", "worker-slack", "postgres", "baton"):
         done = project.completed()

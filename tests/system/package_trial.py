@@ -118,7 +118,7 @@ class Trial:
             raise AssertionError(what)
 
     def install(self, package):
-        self.machine.run("apt-get", "-qy", "--no-install-recommends", "--no-download", "-o", "APT::Sandbox::User=root",
+        self.machine.run("apt-get", "-qy", "--no-install-recommends", "-o", "APT::Sandbox::User=root",
                          "-o", "Dpkg::Options::=--force-confold", "install", "--allow-downgrades", package)
 
     def wait_until_it_works(self):
