@@ -14,6 +14,7 @@ find_package(GTest REQUIRED)
 include(GoogleTest)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(LIBPQXX REQUIRED IMPORTED_TARGET libpqxx)
+pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq)
 find_package(CLI11 REQUIRED)
 
 add_library(baton_boost INTERFACE)

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cctype>
+#include <cstdlib>
 
 namespace baton::sandbox {
 
@@ -17,6 +18,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view mailboxes = "mailboxes";
+constexpr std::string_view aliases = "mail_aliases";
 
 Reply answer(std::string_view type, std::string_view verb, json::array message) {
     json::object entry{{"type", type}, {"log", json::array{"mailbox", verb, "mailbox"}}};
@@ -56,6 +58,12 @@ bool is_word(std::string_view text) {
     return true;
 }
 
+bool is_alias(Call& call, const std::string& address) {
+    for (const auto& [id, alias] : call.world.all(aliases))
+        if (text_of(alias, "address") == address) return true;
+    return false;
+}
+
 Reply add_mailbox(Call& call) {
     ErrorCode code;
     const json::value body = json::parse(call.request.body, code);
@@ -70,12 +78,13 @@ Reply add_mailbox(Call& call) {
     if (text_of(wish, "password") != text_of(wish, "password2"))
         return answer("danger", "add", {"password_mismatch"});
     if (call.world.find(mailboxes, address)) return answer("danger", "add", {"object_exists", address});
+    if (is_alias(call, address)) return answer("danger", "add", {"is_alias", address});
     json::object record{{"username", address},
                         {"local_part", local},
                         {"domain", domain},
                         {"name", text_of(wish, "name")},
                         {"active", text_of(wish, "active") == "0" ? 0 : 1},
-                        {"quota", text_of(wish, "quota")},
+                        {"quota", std::strtoll(text_of(wish, "quota").c_str(), nullptr, 10) * 1024 * 1024},
                         {"created", stamp()}};
     const json::value* tags = wish.if_contains("tags");
     record["tags"] = tags && tags->is_array() ? *tags : json::array{};
@@ -129,12 +138,68 @@ Reply edit_mailbox(Call& call) {
             if (wish.key() == "active")
                 record["active"] = text_of(wishes->get_object(), "active") == "0" ? 0 : 1;
             if (wish.key() == "name" || wish.key() == "tags") record[wish.key()] = wish.value();
+            // Said in megabytes, told in bytes.
+            if (wish.key() == "quota")
+                record["quota"] = std::strtoll(text_of(wishes->get_object(), "quota").c_str(), nullptr, 10) * 1024 * 1024;
         }
         call.world.put(mailboxes, address, std::move(record));
         answers.push_back(
             json::object{{"type", "success"}, {"msg", json::array{"mailbox_modified", address}}});
     }
     return {.status = 200, .body = json::serialize(answers)};
+}
+
+Reply add_alias(Call& call) {
+    ErrorCode code;
+    const json::value body = json::parse(call.request.body, code);
+    if (code || !body.is_object()) return bad_body();
+    const json::object& wish = body.get_object();
+    const std::string address = lower(text_of(wish, "address"));
+    if (address.find('@') == std::string::npos) return answer("danger", "add", {"alias_invalid", address});
+    if (is_alias(call, address) || call.world.find(mailboxes, address))
+        return answer("danger", "add", {"is_alias_or_mailbox", address});
+    const std::int64_t id = call.world.next_id(aliases);
+    call.world.put(aliases, std::to_string(id),
+                   {{"id", id},
+                    {"address", address},
+                    {"goto", text_of(wish, "goto")},
+                    {"active", text_of(wish, "active") == "0" ? 0 : 1},
+                    {"private_comment", text_of(wish, "private_comment")}});
+    return answer("success", "add", {"alias_added", address});
+}
+
+Reply get_aliases(Call& call) {
+    json::array list;
+    for (const auto& [id, record] : call.world.all(aliases)) list.push_back(record);
+    return {.status = 200, .body = list.empty() ? "{}" : json::serialize(list)};
+}
+
+Reply edit_alias(Call& call) {
+    ErrorCode code;
+    const json::value body = json::parse(call.request.body, code);
+    const json::value* items = !code && body.is_object() ? body.get_object().if_contains("items") : nullptr;
+    const json::value* wishes = items ? body.get_object().if_contains("attr") : nullptr;
+    if (!items || !items->is_array() || !wishes || !wishes->is_object()) return bad_body();
+    for (const json::value& item : items->get_array()) {
+        const std::string id = item.is_string() ? std::string(item.get_string()) : json::serialize(item);
+        const json::object* found = call.world.find(aliases, id);
+        if (!found) return answer("danger", "edit", {"alias_invalid", json::string(id)});
+        json::object record = *found;
+        for (const auto& wish : wishes->get_object())
+            if (wish.key() == "goto" || wish.key() == "private_comment") record[wish.key()] = wish.value();
+        call.world.put(aliases, id, std::move(record));
+    }
+    return answer("success", "edit", {"alias_modified", "all"});
+}
+
+Reply delete_alias(Call& call) {
+    ErrorCode code;
+    const json::value body = json::parse(call.request.body, code);
+    if (code || !body.is_array()) return bad_body();
+    for (const json::value& item : body.get_array())
+        if (!call.world.erase(aliases, item.is_string() ? std::string(item.get_string()) : json::serialize(item)))
+            return answer("danger", "delete", {"access_denied"});
+    return answer("success", "delete", {"alias_removed", "all"});
 }
 
 std::optional<Reply> refuse_stranger(const Call& call) {
@@ -154,6 +219,10 @@ constexpr std::array routes = {
     Route{"GET", "/api/v1/get/mailbox/{}", "mail.get", get_mailbox},
     Route{"POST", "/api/v1/delete/mailbox", "mail.delete", delete_mailbox},
     Route{"POST", "/api/v1/edit/mailbox", "mail.lock", edit_mailbox},
+    Route{"POST", "/api/v1/add/alias", "mail.add_alias", add_alias},
+    Route{"GET", "/api/v1/get/alias/all", "mail.list_aliases", get_aliases},
+    Route{"POST", "/api/v1/edit/alias", "mail.edit_alias", edit_alias},
+    Route{"POST", "/api/v1/delete/alias", "mail.delete_alias", delete_alias},
 };
 
 } // namespace

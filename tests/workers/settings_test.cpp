@@ -104,7 +104,7 @@ TEST(Settings, MailOffersWhatIsConfigured) {
     ASSERT_EQ(handlers_of("mail", settings)->size(), 1U);
 
     settings.mail.database_url = "postgresql://mail";
-    EXPECT_EQ(handlers_of("mail", settings)->size(), 4U);
+    EXPECT_EQ(handlers_of("mail", settings)->size(), 13U);
 
     settings.mail.mailcow_url = "https://mail";
     EXPECT_NE(handlers_of("mail", settings).error().detail.find("one place"), std::string::npos);

@@ -56,7 +56,9 @@ Answer WithSandbox::perform(const std::string& task, const std::string& with,
         one.request.idempotency_key = identity;
         one.with = json::parse(with).as_object();
         one.heartbeat = [](const json::value&) {};
-        one.is_cancelled = [] { return false; };
+        one.request.attempt = attempt_;
+        one.request.max_attempts = max_attempts_;
+        one.is_cancelled = [is_cancelled = is_cancelled_] { return is_cancelled; };
         return handler.perform(one);
     }
     return permanent("test", "no handler for " + task);

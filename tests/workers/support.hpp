@@ -32,6 +32,9 @@ protected:
 
     sandbox::Sandbox sandbox_;
     Settings settings_;
+    int attempt_ = 1;
+    int max_attempts_ = 5;
+    bool is_cancelled_ = false;
 };
 
 } // namespace baton::workers::test

@@ -1,17 +1,11 @@
-// Mailboxes and mails.
-//
-//   mail.create  {address, name?, password?, quota_mb?, adopt?}  → {id, address, created}
-//   mail.delete  {id | address}                                  → {id, deleted}
-//   mail.lock    {id | address}                                  → {id, locked}
-//   mail.send    {to, cc?, bcc?, reply_to?, from?, subject?, text?, html?, attachments?, template?, …}
-//                                                                → {message_id}
+// Mailboxes and mails: README.md has all tasks, errors and what they need at the target.
 //
 // Accounts live behind mailcow's HTTP API or in a PostgreSQL database with PostfixAdmin's tables.
 // The id of a mailbox is its address. A mailbox that was there before and is not this task's own is
 // the failure `already_exists` (unless `adopt` is true): an undo must never delete somebody's mail.
 //
 // Mail goes out by SMTP submission with STARTTLS and a login. Its Message-ID is the same for all
-// attempts, since SMTP itself knows no idempotency.
+// attempts, since SMTP itself knows no idempotency; a ledger on disk knows what was sent.
 #pragma once
 
 #include "workers/handler.hpp"
@@ -28,6 +22,16 @@ enum class Security {
     none,       // for a server on the same machine
 };
 
+// How long the server may take (RFC 5321 §4.5.3.2); the answer to the text is worth waiting for, since
+// without it nobody knows whether the letter is on its way.
+struct SmtpPatience {
+    Duration command = std::chrono::minutes(5);
+    Duration data = std::chrono::minutes(2);
+    Duration block = std::chrono::minutes(3);
+    Duration answer = std::chrono::minutes(10);
+    Duration goodbye = std::chrono::seconds(2);
+};
+
 struct Settings {
     std::string mailcow_url;          // "https://mail.example.org"; or
     std::string mailcow_key;
@@ -39,8 +43,10 @@ struct Settings {
     Security security = Security::starttls;
     std::string ca_file;              // empty: the system's certificates
     std::string ca_pem;               // instead of a file
-    std::string from;                 // sender; empty: smtp_user
-    std::string template_folder;      // NAME.txt, first line "Subject: …"
+    std::string from;                 // sender, "Baton <baton@example.org>"; empty: smtp_user
+    std::string template_folder;      // NAME.txt, first line "Subject: …", and NAME.html
+    std::string ledger_folder;        // what was sent, across restarts; empty: not known
+    SmtpPatience patience = {};
     http::Limits limits = {};
 };
 

@@ -2,6 +2,8 @@
 // is a word or a list that begins with one.
 #include "workers/mail/accounts.hpp"
 
+#include "workers/mail/address.hpp"
+
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
@@ -55,6 +57,34 @@ std::optional<std::string> refusal_in(const std::string& body) {
     return std::string{};
 }
 
+std::string text_in(const json::object& object, std::string_view name) {
+    const json::value* value = object.if_contains(name);
+    if (!value) return {};
+    if (value->is_string()) return std::string(value->get_string());
+    return value->is_int64() ? std::to_string(value->get_int64()) : std::string{};
+}
+
+std::vector<std::string> words_in(std::string_view text, std::string_view between) {
+    std::vector<std::string> words;
+    for (std::size_t begin = 0; begin < text.size();) {
+        const std::size_t end = std::min(text.find_first_of(between, begin), text.size());
+        if (end > begin) words.push_back(lower(text.substr(begin, end - begin)));
+        begin = end + 1;
+    }
+    return words;
+}
+
+// An alias has no tags: its marks are words of the comment that only administrators see.
+struct NumberedAlias {
+    std::string id;
+    Alias alias;
+};
+
+NumberedAlias alias_of(const json::object& object) {
+    return {text_in(object, "id"), Alias{lower(text_in(object, "address")), words_in(text_in(object, "goto"), ", "),
+                                         text_in(object, "active") == "1", words_in(text_in(object, "private_comment"), " ,")}};
+}
+
 contract::Problem not_mailcow() {
     return temporary("bad_answer", "mailcow's answer is not what its API gives");
 }
@@ -71,8 +101,7 @@ http::Response Mailcow::send(std::string method, const std::string& path, std::s
 }
 
 Reply<std::optional<Mailbox>> Mailcow::find(const std::string& address) const {
-    const http::Response response =
-        send("GET", "/api/v1/get/mailbox/" + http::path_encoded(address), {});
+    const http::Response response = send("GET", "/api/v1/get/mailbox/" + http::path_encoded(address), {});
     if (auto problem = problem_of(response)) return *problem;
     ErrorCode code;
     const json::value value = json::parse(response.body, code);
@@ -82,68 +111,167 @@ Reply<std::optional<Mailbox>> Mailcow::find(const std::string& address) const {
     const json::object& object = value.get_object();
     Mailbox mailbox;
     mailbox.address = address;
-    if (const json::value* name = object.if_contains("name"); name && name->is_string())
-        mailbox.name = name->get_string();
-    if (const json::value* active = object.if_contains("active"))
-        mailbox.is_active = *active == json::value(1) || *active == json::value("1");
+    mailbox.name = text_in(object, "name");
+    if (object.contains("active")) mailbox.is_active = text_in(object, "active") == "1";
+    // In bytes here, in megabytes where it is set.
+    if (const json::value* quota = object.if_contains("quota"); quota && quota->is_int64()) mailbox.quota_mb = quota->get_int64() / (1024 * 1024);
     if (const json::value* tags = object.if_contains("tags"); tags && tags->is_array())
         for (const json::value& tag : tags->get_array())
             if (tag.is_string()) mailbox.marks.emplace_back(tag.get_string());
     return std::optional<Mailbox>(std::move(mailbox));
 }
 
+namespace {
+
+Reply<std::optional<NumberedAlias>> alias_in(const http::Response& response, const std::string& address) {
+    if (auto problem = problem_of(response)) return *problem;
+    ErrorCode code;
+    const json::value value = json::parse(response.body, code);
+    // No alias at all is {}.
+    if (code || (!value.is_array() && !value.is_object())) return not_mailcow();
+    if (value.is_object()) return std::optional<NumberedAlias>{};
+    for (const json::value& item : value.get_array()) {
+        if (!item.is_object()) return not_mailcow();
+        NumberedAlias one = alias_of(item.get_object());
+        if (one.alias.address == address) return std::optional<NumberedAlias>(std::move(one));
+    }
+    return std::optional<NumberedAlias>{};
+}
+
+} // namespace
+
+Reply<std::optional<Alias>> Mailcow::find_alias(const std::string& address) const {
+    auto found = alias_in(send("GET", "/api/v1/get/alias/all", {}), address);
+    if (!found) return found.error();
+    if (!*found) return std::optional<Alias>{};
+    return std::optional<Alias>(std::move((*found)->alias));
+}
+
 Reply<Added> Mailcow::add(const NewMailbox& wish) const {
     const std::string& address = wish.mailbox.address;
-    const std::size_t at = address.find('@');
     json::array tags;
     for (const std::string& mark : wish.mailbox.marks) tags.push_back(json::string(mark));
-    json::object body{{"local_part", address.substr(0, at)},
-                      {"domain", address.substr(at + 1)},
+    json::object body{{"local_part", local_part(address)},
+                      {"domain", domain_of(address)},
                       {"name", wish.mailbox.name},
                       {"password", wish.password},
                       {"password2", wish.password},
                       {"active", "1"},
                       {"force_pw_update", "1"},
                       {"tags", std::move(tags)}};
-    if (wish.quota_mb > 0) body["quota"] = std::to_string(wish.quota_mb);
+    if (wish.mailbox.quota_mb > 0) body["quota"] = std::to_string(wish.mailbox.quota_mb);
     const http::Response response = send("POST", "/api/v1/add/mailbox", json::serialize(body));
     if (auto problem = problem_of(response)) return *problem;
     const auto refusal = refusal_in(response.body);
     if (!refusal) return not_mailcow();
     if (refusal->empty()) return Added::created;
     if (*refusal == "object_exists") return Added::existed;
+    if (*refusal == "is_alias" || *refusal == "is_spam_alias")
+        return permanent("conflict", fmt::format("{} is an alias", address), 409);
     return permanent(*refusal, fmt::format("mailcow does not add {}: {}", address, *refusal), 422);
 }
 
-Reply<bool> Mailcow::remove(const std::string& address) const {
+// A call that changes something; `what` is for people: "delete ada@example.org".
+std::optional<contract::Problem> Mailcow::write(const std::string& path, const std::string& body, std::string_view what) const {
+    const http::Response response = send("POST", path, body);
+    if (auto problem = problem_of(response)) return problem;
+    const auto refusal = refusal_in(response.body);
+    if (!refusal) return not_mailcow();
+    if (refusal->empty()) return std::nullopt;
+    return permanent(*refusal, fmt::format("mailcow does not {}: {}", what, *refusal), 422);
+}
+
+Reply<Changed> Mailcow::remove(const std::string& address, const Only& only) const {
     // mailcow says access_denied for a mailbox that is not there, so look first.
     const auto found = find(address);
     if (!found) return found.error();
-    if (!*found) return false;
-    const http::Response response =
-        send("POST", "/api/v1/delete/mailbox", json::serialize(json::array{json::string(address)}));
-    if (auto problem = problem_of(response)) return *problem;
-    const auto refusal = refusal_in(response.body);
-    if (!refusal) return not_mailcow();
-    if (refusal->empty()) return true;
+    if (!*found) return Changed::absent;
+    if (!may_touch(only, (*found)->marks)) return Changed::foreign;
+    auto problem = write("/api/v1/delete/mailbox", json::serialize(json::array{json::string(address)}), "delete " + address);
+    if (!problem) return Changed::done;
     // Somebody else may have removed it in between.
+    if (problem->retryable) return *problem;
     const auto still = find(address);
-    if (still && !*still) return true;
-    return permanent(*refusal, fmt::format("mailcow does not delete {}: {}", address, *refusal));
+    return still && !*still ? Reply<Changed>(Changed::absent) : *problem;
 }
 
-Reply<bool> Mailcow::lock(const std::string& address) const {
+Reply<Changed> Mailcow::edit(const std::string& address, std::string_view attributes, const Only& only) const {
     const auto found = find(address);
     if (!found) return found.error();
-    if (!*found) return false;
-    const json::object body{{"items", json::array{json::string(address)}},
-                            {"attr", json::object{{"active", "0"}}}};
-    const http::Response response = send("POST", "/api/v1/edit/mailbox", json::serialize(body));
-    if (auto problem = problem_of(response)) return *problem;
-    const auto refusal = refusal_in(response.body);
-    if (!refusal) return not_mailcow();
-    if (refusal->empty()) return true;
-    return permanent(*refusal, fmt::format("mailcow does not lock {}: {}", address, *refusal));
+    if (!*found) return Changed::absent;
+    if (!may_touch(only, (*found)->marks)) return Changed::foreign;
+    const std::string body = fmt::format(R"({{"items":[{}],"attr":{}}})", json::serialize(json::string(address)), attributes);
+    if (auto problem = write("/api/v1/edit/mailbox", body, "change " + address)) return *problem;
+    return Changed::done;
+}
+
+Reply<Changed> Mailcow::set_active(const std::string& address, bool is_active, const Only& only) const {
+    return edit(address, json::serialize(json::object{{"active", is_active ? "1" : "0"}}), only);
+}
+
+Reply<Changed> Mailcow::archive(const std::string& address, const std::string& forward_to) const {
+    if (!forward_to.empty())
+        return permanent("not_supported", "in mailcow a forward of a mailbox is a filter of its owner; leave out 'forward_to'", 422);
+    return set_active(address, false, {});
+}
+
+Reply<Changed> Mailcow::set_quota(const std::string& address, std::int64_t quota_mb) const {
+    return edit(address, json::serialize(json::object{{"quota", std::to_string(quota_mb)}}), {});
+}
+
+Reply<Changed> Mailcow::set_password(const std::string& address, const std::string& password) const {
+    return edit(address, json::serialize(json::object{{"password", password}, {"password2", password}}), {});
+}
+
+Reply<Changed> Mailcow::add_mark(const std::string& address, const std::string& mark) const {
+    const auto found = find(address);
+    if (!found) return found.error();
+    if (!*found) return Changed::absent;
+    json::array tags;
+    for (const std::string& one : (*found)->marks) tags.push_back(json::string(one));
+    tags.push_back(json::string(mark));
+    return edit(address, json::serialize(json::object{{"tags", std::move(tags)}}), {});
+}
+
+Reply<Added> Mailcow::add_target(const std::string& address, const std::string& target, bool, const Only& marks) const {
+    const auto mailbox = find(address);
+    if (!mailbox) return mailbox.error();
+    if (*mailbox) return permanent("not_supported", "in mailcow a forward of a mailbox is a filter of its owner", 422);
+    const auto found = alias_in(send("GET", "/api/v1/get/alias/all", {}), address);
+    if (!found) return found.error();
+    const std::string what = fmt::format("pass on the mail of {}", address);
+    if (!*found) {
+        const json::object body{{"address", address}, {"goto", target}, {"active", "1"}, {"private_comment", fmt::format("{}", fmt::join(marks, " "))}};
+        if (auto problem = write("/api/v1/add/alias", json::serialize(body), what)) return *problem;
+        return Added::created;
+    }
+    const Alias& alias = (*found)->alias;
+    if (alias.goes_to(target)) return !marks.empty() && may_touch(marks, alias.marks) ? Added::created : Added::existed;
+    std::vector<std::string> comment = alias.marks;
+    comment.insert(comment.end(), marks.begin(), marks.end());
+    const json::object attributes{{"goto", fmt::format("{},{}", fmt::join(alias.targets, ","), target)},
+                                  {"private_comment", fmt::format("{}", fmt::join(comment, " "))}};
+    const json::object body{{"items", json::array{json::string((*found)->id)}}, {"attr", attributes}};
+    if (auto problem = write("/api/v1/edit/alias", json::serialize(body), what)) return *problem;
+    return Added::created;
+}
+
+Reply<Changed> Mailcow::remove_target(const std::string& address, const std::string& target, const Only& only) const {
+    const auto found = alias_in(send("GET", "/api/v1/get/alias/all", {}), address);
+    if (!found) return found.error();
+    if (!*found || (!target.empty() && !(*found)->alias.goes_to(target))) return Changed::absent;
+    const Alias& alias = (*found)->alias;
+    if (!may_touch(only, alias.marks)) return Changed::foreign;
+    std::vector<std::string> rest = alias.targets;
+    std::erase_if(rest, [&](const std::string& one) { return target.empty() || one == target; });
+    const json::array items{json::string((*found)->id)};
+    const std::string what = fmt::format("end passing on the mail of {}", address);
+    const auto problem =
+        rest.empty() ? write("/api/v1/delete/alias", json::serialize(items), what)
+                     : write("/api/v1/edit/alias",
+                             json::serialize(json::object{{"items", items}, {"attr", json::object{{"goto", fmt::format("{}", fmt::join(rest, ","))}}}}), what);
+    if (problem) return *problem;
+    return Changed::done;
 }
 
 } // namespace baton::workers::mail

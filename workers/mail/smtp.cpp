@@ -1,18 +1,18 @@
-// libcurl's SMTP, and what the server's reply codes mean. The reply decides, not libcurl's code: an
-// authentication server that is down looks like a wrong password to libcurl.
+// libcurl's SMTP. What is said and answered is followed line by line, so that the reason of a failure
+// is the reply that refused, and each stage has the time RFC 5321 §4.5.3.2 gives it.
 #include "workers/mail/smtp.hpp"
 
 #include "base/clock.hpp"
 #include "base/utf8.hpp"
 #include "workers/http/curl_handle.hpp"
+#include "workers/mail/refusal.hpp"
 
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cctype>
+#include <chrono>
 #include <cstring>
 #include <ctime>
 
@@ -20,36 +20,62 @@ namespace baton::workers::mail {
 
 namespace {
 
-struct Sending {
-    std::string_view rest = {};
-    bool all_sent = false;
-    std::string refusal = {};         // 4xx or 5xx, with its code
-    bool is_open = false;             // of several lines, and the last is still to come
+using Instant = std::chrono::steady_clock::time_point;
+
+struct Reply {
+    int code = 0;
+    std::string said;                 // with its code, all lines
+    Stage stage = Stage::connecting;
 };
 
-std::size_t give(char* space, std::size_t size, std::size_t count, void* from) {
-    auto& sending = *static_cast<Sending*>(from);
-    const std::size_t taken = std::min(sending.rest.size(), size * count);
-    std::memcpy(space, sending.rest.data(), taken);
-    sending.rest.remove_prefix(taken);
-    sending.all_sent = sending.rest.empty();
-    return taken;
-}
+// One conversation as libcurl's callbacks see it.
+struct Conversation {
+    const SmtpPatience& patience;
+    const Submission& submission;
+    std::string_view rest;                     // of the text
+    bool is_all_given = false;
+    bool is_held_back = false;                 // somebody is refused for the moment
+    bool is_cancelled = false;
+    bool is_too_slow = false;
+    Stage stage = Stage::connecting;
+    Instant since = std::chrono::steady_clock::now();
+    std::string recipient = {};                // whom the last RCPT named
+    Reply reply = {};                          // being read, or the last one
+    bool is_reply_open = false;
+    Reply refusal = {};                        // the last that ended something; code 0: none
+    std::vector<std::pair<Refused, int>> refused = {};
+    std::size_t recipients = 0;
 
-// A header must never grow a second line from a parameter.
-std::string one_line(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
-    return out;
+    void enter(Stage next) {
+        stage = next;
+        since = std::chrono::steady_clock::now();
+    }
+};
+
+Duration patience_at(const SmtpPatience& patience, Stage stage, bool is_all_given) {
+    switch (stage) {
+    case Stage::connecting:
+    case Stage::hello:
+    case Stage::starttls:
+    case Stage::login:
+    case Stage::sender:
+    case Stage::recipient:
+        return patience.command;
+    case Stage::data:
+        return patience.data;
+    case Stage::text:
+        return is_all_given ? patience.answer : patience.block;
+    case Stage::goodbye:
+        return patience.goodbye;
+    }
+    return patience.command;
 }
 
 // Replies are ASCII or UTF-8 by the standard; what is neither is taken as Latin-1, which old servers
 // write. A reply is text from outside: one line, no control characters, of a bounded length.
 std::string readable(std::string_view line) {
     constexpr std::size_t reply_bytes_max = 1000;
-    line = line.substr(0, reply_bytes_max);
-    const std::string text = one_line(line);
+    const std::string text = one_line(line.substr(0, reply_bytes_max));
     if (is_utf8(text)) return text;
     std::string out;
     for (const char c : text) {
@@ -64,59 +90,77 @@ std::string readable(std::string_view line) {
     return out;
 }
 
-// Keeps the last refusal with all its lines: after it libcurl says QUIT, whose answer is no reason.
-std::size_t take_reply(char* data, std::size_t size, std::size_t count, void* into) {
-    std::string_view line(data, size * count);
+// The answer to QUIT is no reason for anything.
+void take_whole_reply(Conversation& talk) {
+    if (talk.stage == Stage::goodbye) return;
+    if (talk.stage == Stage::data && talk.reply.code == 354) talk.enter(Stage::text);
+    if (talk.reply.code < 400) return;
+    talk.refusal = talk.reply;
+    talk.refusal.stage = talk.stage;
+    if (talk.stage == Stage::recipient)
+        talk.refused.emplace_back(Refused{talk.recipient, talk.reply.said}, talk.reply.code);
+}
+
+void take_reply_line(Conversation& talk, std::string_view line) {
     while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
-    auto& sending = *static_cast<Sending*>(into);
-    const bool is_refusal = line.size() >= 3 && (line[0] == '4' || line[0] == '5');
-    const bool goes_on = sending.is_open && is_refusal;
-    sending.is_open = line.size() >= 4 && line[3] == '-' && is_refusal;
-    if (!is_refusal) return size * count;
-    if (!goes_on)
-        sending.refusal = readable(line);
-    else if (sending.refusal.size() < 4000)
-        sending.refusal += " " + readable(line.substr(std::min<std::size_t>(4, line.size())));
-    return size * count;
+    const bool has_code = line.size() >= 3 && line[0] >= '2' && line[0] <= '5' && line[1] >= '0' && line[1] <= '9' &&
+                          line[2] >= '0' && line[2] <= '9';
+    if (!has_code) return;
+    const int code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+    if (!talk.is_reply_open)
+        talk.reply = {code, readable(line), talk.stage};
+    else if (talk.reply.said.size() < 4000)
+        talk.reply.said += " " + readable(line.substr(std::min<std::size_t>(4, line.size())));
+    talk.is_reply_open = line.size() >= 4 && line[3] == '-';
+    if (!talk.is_reply_open) take_whole_reply(talk);
 }
 
-std::string base64(std::string_view text) {
-    constexpr std::string_view alphabet =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); i += 3) {
-        std::uint32_t bits = 0;
-        const std::size_t count = std::min<std::size_t>(3, text.size() - i);
-        for (std::size_t k = 0; k < 3; ++k)
-            bits = (bits << 8) | (k < count ? static_cast<unsigned char>(text[i + k]) : 0U);
-        for (std::size_t k = 0; k < 4; ++k)
-            out += k <= count ? alphabet[(bits >> (18 - 6 * k)) & 63] : '=';
+// Lines of a login are secret and no commands: nothing of them is kept.
+void take_command(Conversation& talk, std::string_view line) {
+    // Whatever was refused before, the conversation goes on; only 421 says that it does not.
+    if (!line.starts_with("QUIT") && talk.refusal.code != 421) talk.refusal = {};
+    if (line.starts_with("EHLO") || line.starts_with("HELO")) talk.enter(Stage::hello);
+    if (line.starts_with("STARTTLS")) talk.enter(Stage::starttls);
+    if (line.starts_with("AUTH")) talk.enter(Stage::login);
+    if (line.starts_with("MAIL FROM:")) talk.enter(Stage::sender);
+    if (line.starts_with("DATA")) talk.enter(Stage::data);
+    if (line.starts_with("QUIT")) talk.enter(Stage::goodbye);
+    if (!line.starts_with("RCPT TO:<")) return;
+    talk.enter(Stage::recipient);
+    talk.recipient = line.substr(9, line.find('>') - 9);
+}
+
+int follow(CURL*, curl_infotype kind, char* data, std::size_t size, void* into) {
+    auto& talk = *static_cast<Conversation*>(into);
+    if (kind == CURLINFO_HEADER_OUT) take_command(talk, {data, size});
+    if (kind == CURLINFO_HEADER_IN) take_reply_line(talk, {data, size});
+    return 0;
+}
+
+// The server waits for the text. Whom it refused for the moment holds the letter back: what is never
+// ended by a dot is never sent.
+std::size_t give(char* space, std::size_t size, std::size_t count, void* from) {
+    auto& talk = *static_cast<Conversation*>(from);
+    const bool has_deferred = std::any_of(talk.refused.begin(), talk.refused.end(), [](const auto& one) { return one.second < 500; });
+    if (has_deferred && !talk.submission.leaves_out_deferred) {
+        talk.is_held_back = true;
+        return CURL_READFUNC_ABORT;
     }
-    return out;
+    const std::size_t taken = std::min(talk.rest.size(), size * count);
+    std::memcpy(space, talk.rest.data(), taken);
+    talk.rest.remove_prefix(taken);
+    talk.is_all_given = talk.rest.empty();
+    talk.enter(Stage::text);
+    return taken;
 }
 
-// RFC 2047, in words of at most 75 characters, cut between characters.
-std::string encoded_header(std::string_view text) {
-    const bool is_plain = std::all_of(text.begin(), text.end(),
-                                      [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-    if (is_plain) return std::string(text);
-    std::string out;
-    while (!text.empty()) {
-        std::size_t size = std::min<std::size_t>(text.size(), 42);
-        while (size < text.size() && size > 1 &&
-               (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80)
-            --size;
-        out += (out.empty() ? "" : "\r\n ") + fmt::format("=?UTF-8?B?{}?=", base64(text.substr(0, size)));
-        text.remove_prefix(size);
-    }
-    return out;
-}
-
-std::string wrapped_base64(std::string_view text) {
-    const std::string all = base64(text);
-    std::string out;
-    for (std::size_t i = 0; i < all.size(); i += 76) out += all.substr(i, 76) + "\r\n";
-    return out;
+// libcurl asks about once a second, also while it waits.
+int go_on(void* from, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    auto& talk = *static_cast<Conversation*>(from);
+    talk.is_cancelled = talk.is_cancelled || (talk.submission.is_cancelled && talk.submission.is_cancelled());
+    talk.is_too_slow = talk.is_too_slow || std::chrono::steady_clock::now() - talk.since >
+                                               patience_at(talk.patience, talk.stage, talk.is_all_given);
+    return talk.is_cancelled || talk.is_too_slow ? 1 : 0;
 }
 
 std::string date_now() {
@@ -128,109 +172,63 @@ std::string date_now() {
     return text;
 }
 
-std::string part(std::string_view type, std::string_view content) {
-    return fmt::format("Content-Type: {}\r\nContent-Transfer-Encoding: base64\r\n\r\n{}", type, wrapped_base64(content));
-}
-
-std::string several(std::string_view kind, std::string_view boundary, const std::vector<std::string>& parts) {
-    std::string out = fmt::format("Content-Type: multipart/{}; boundary=\"{}\"\r\n\r\n", kind, boundary);
-    for (const std::string& one : parts) out += fmt::format("--{}\r\n{}", boundary, one);
-    return out + fmt::format("--{}--\r\n", boundary);
-}
-
-// RFC 2231, for the name of a file.
-std::string encoded_name(std::string_view name) {
+std::string list_of(const std::vector<std::pair<Refused, int>>& refused) {
     std::string out;
-    for (const char c : name) {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool is_plain = std::isalnum(byte) != 0 && byte < 0x80;
-        out += is_plain || c == '.' || c == '-' || c == '_' ? std::string(1, c) : fmt::format("%{:02X}", byte);
-    }
+    for (const auto& [one, code] : refused) out += fmt::format("{}{}: {}", out.empty() ? "" : "; ", one.address, one.reason);
     return out;
 }
 
-// From Content-Type on. Everything is base64, so no line of it can be a boundary.
-std::string body_of(const Letter& letter) {
-    std::string text = part("text/plain; charset=utf-8", letter.text);
-    std::string body = std::move(text);
-    if (!letter.html.empty()) {
-        std::string html = part("text/html; charset=utf-8", letter.html);
-        body = letter.text.empty() ? std::move(html) : several("alternative", "=_baton_alternative", {body, html});
-    }
-    if (letter.attachments.empty()) return body;
-    std::vector<std::string> parts{std::move(body)};
-    for (const Attachment& one : letter.attachments)
-        parts.push_back(fmt::format("Content-Disposition: attachment; filename*=UTF-8''{}\r\n{}", encoded_name(one.name),
-                                    part(one.type, one.content)));
-    return several("mixed", "=_baton_mixed", parts);
+std::string data_of(const std::vector<std::pair<Refused, int>>& refused) {
+    boost::json::array list;
+    for (const auto& [one, code] : refused) list.push_back({{"address", one.address}, {"reason", one.reason}});
+    return boost::json::serialize(boost::json::object{{"refused", std::move(list)}});
 }
 
-contract::Problem problem_of(CURLcode code, long reply, const Sending& sending) {
-    const std::string said = sending.refusal.empty() ? curl_easy_strerror(code) : sending.refusal;
-    const std::string detail = "SMTP: " + said;
-    const bool is_final = reply >= 400 && reply < 600;
-    if (reply == 535 || reply == 534 || reply == 530 || (code == CURLE_LOGIN_DENIED && !is_final)) {
-        // The same answer comes when the database behind the mail server is away, so this is never
-        // final; but an operator should know.
-        contract::Problem problem = configuration("smtp_login", detail);
-        problem.retryable = true;
-        problem.retry_after = std::chrono::seconds(30);
-        problem.status = static_cast<int>(reply);
-        return problem;
-    }
-    if (is_final) {
-        contract::Problem problem = reply >= 500 ? permanent("smtp_refused", detail)
-                                                 : temporary("smtp_deferred", detail);
-        problem.status = static_cast<int>(reply);
-        return problem;
-    }
-    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
-        code == CURLE_USE_SSL_FAILED || code == CURLE_SSL_CACERT_BADFILE) {
-        contract::Problem problem = configuration("tls", "SMTP: " + std::string(curl_easy_strerror(code)));
-        problem.retryable = true;
-        problem.retry_after = std::chrono::seconds(60);
-        return problem;
-    }
-    contract::Problem problem = temporary(
-        code == CURLE_OPERATION_TIMEDOUT ? "timeout" : "unavailable",
-        "SMTP: " + std::string(curl_easy_strerror(code)));
-    if (sending.all_sent) problem.data = R"({"may_have_been_sent":true})";
+// Of several refusals the first that is none for good decides: the letter may still go to somebody.
+contract::Problem all_refused(const Conversation& talk) {
+    const auto deferred = std::find_if(talk.refused.begin(), talk.refused.end(), [](const auto& one) { return one.second < 500; });
+    const auto& [one, code] = deferred == talk.refused.end() ? talk.refused.front() : *deferred;
+    contract::Problem problem = problem_of_reply(Stage::recipient, code, one.reason);
+    if (talk.refused.size() > 1) problem.detail = "SMTP: " + list_of(talk.refused);
+    problem.data = data_of(talk.refused);
     return problem;
 }
 
-} // namespace
-
-std::string to_text(const Letter& letter, const std::string& date) {
-    const auto header = [](std::string_view name, const std::vector<std::string>& addresses) {
-        std::string line;
-        for (const std::string& address : addresses)
-            line += (line.empty() ? "" : ",\r\n ") + encoded_header(one_line(address));
-        return line.empty() ? line : fmt::format("{}: {}\r\n", name, line);
-    };
-    return fmt::format("From: {}\r\n{}{}{}Subject: {}\r\nDate: {}\r\nMessage-ID: {}\r\n"
-                       "MIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\n{}",
-                       one_line(letter.from), header("To", letter.to), header("Cc", letter.cc),
-                       header("Reply-To", letter.reply_to), encoded_header(one_line(letter.subject)), date,
-                       one_line(letter.message_id), body_of(letter));
+contract::Problem held_back(const Conversation& talk) {
+    contract::Problem problem = all_refused(talk);
+    problem.is_attempt = true;        // the letter could go to others, so this does not go on for ever
+    problem.detail = "SMTP: not sent to anybody yet, since some are refused for the moment: " + list_of(talk.refused);
+    return problem;
 }
 
-std::optional<contract::Problem> submit(const Settings& settings, const Letter& letter) {
-    const std::string text = to_text(letter, date_now());
-    Sending sending{text};
-    CURL* curl = http::fresh_handle();
-    http::List recipients;
-    for (const auto* addresses : {&letter.to, &letter.cc, &letter.bcc})
-        for (const std::string& address : *addresses) http::append(recipients, address.c_str());
-    const auto millis = [](Duration span) {
-        return static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(span).count());
-    };
+bool is_tls_trouble(CURLcode code) {
+    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR || code == CURLE_USE_SSL_FAILED ||
+           code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CIPHER ||
+           code == CURLE_SSL_ISSUER_ERROR;
+}
+
+contract::Problem problem_of(CURLcode code, const Conversation& talk) {
+    if (talk.is_held_back) return held_back(talk);
+    if (talk.recipients > 0 && talk.refused.size() == talk.recipients) return all_refused(talk);
+    // One of several refused, and then the connection broke: that is the reason.
+    const bool is_reason = talk.refusal.code != 0 && (talk.refusal.stage != Stage::recipient || talk.refusal.code == 421);
+    if (is_reason) return problem_of_reply(talk.refusal.stage, talk.refusal.code, talk.refusal.said);
+    const std::string said = fmt::format("SMTP: {}", curl_easy_strerror(code));
+    const bool is_odd_tls = talk.stage == Stage::starttls && code == CURLE_WEIRD_SERVER_REPLY;
+    if (is_tls_trouble(code) || is_odd_tls) return configuration("tls", said);
+    if (code == CURLE_LOGIN_DENIED) return configuration("smtp_login", "SMTP: the server offers no way to log in that fits");
+    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) return configuration("configuration", said);
+    if (talk.is_cancelled) return temporary("cancelled", "SMTP: given up, since the task was cancelled or the worker stops");
+    if (talk.is_too_slow || code == CURLE_OPERATION_TIMEDOUT) return temporary("timeout", "SMTP: the server takes too long");
+    return temporary("unavailable", said);
+}
+
+void set_up(CURL* curl, const Settings& settings, Conversation& talk) {
     curl_easy_setopt(curl, CURLOPT_URL, settings.smtp_url.c_str());
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    curl_easy_setopt(curl, CURLOPT_USE_SSL,
-                     settings.security == Security::none ? CURLUSESSL_NONE : CURLUSESSL_ALL);
+    curl_easy_setopt(curl, CURLOPT_USE_SSL, settings.security == Security::none ? CURLUSESSL_NONE : CURLUSESSL_ALL);
     if (!settings.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, settings.ca_file.c_str());
-    curl_blob certificates{const_cast<char*>(settings.ca_pem.data()), settings.ca_pem.size(),
-                           CURL_BLOB_COPY};
+    curl_blob certificates{const_cast<char*>(settings.ca_pem.data()), settings.ca_pem.size(), CURL_BLOB_COPY};
     if (!settings.ca_pem.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &certificates);
     if (!settings.smtp_user.empty()) {
         curl_easy_setopt(curl, CURLOPT_USERNAME, settings.smtp_user.c_str());
@@ -239,20 +237,48 @@ std::optional<contract::Problem> submit(const Settings& settings, const Letter& 
     // A connection for each mail: one that timed out or broke in the middle is in nobody's way.
     curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
     curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAIL_FROM, letter.from.c_str());
-    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients.get());
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
+                     static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(settings.limits.connect).count()));
+    // Our own patience decides; libcurl's would be two minutes for each reply.
+    curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, 24L * 3600);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, go_on);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &talk);
+    curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L);
+    curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, follow);
+    curl_easy_setopt(curl, CURLOPT_DEBUGDATA, &talk);
     curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(curl, CURLOPT_READFUNCTION, give);
-    curl_easy_setopt(curl, CURLOPT_READDATA, &sending);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_reply);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &sending);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, millis(settings.limits.connect));
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, millis(settings.limits.total));
+    curl_easy_setopt(curl, CURLOPT_READDATA, &talk);
+}
+
+} // namespace
+
+boost::system::result<Submitted, NotSubmitted> submit(const Settings& settings, const Letter& letter,
+                                                      const Submission& submission) {
+    const std::string text = to_text(letter, date_now());
+    Conversation talk{settings.patience, submission, text};
+    CURL* curl = http::fresh_handle();
+    set_up(curl, settings, talk);
+    http::List recipients;
+    for (const auto* people : {&letter.to, &letter.cc, &letter.bcc})
+        for (const Person& person : *people) {
+            http::append(recipients, person.address.c_str());
+            ++talk.recipients;
+        }
+    curl_easy_setopt(curl, CURLOPT_MAIL_FROM, letter.from.address.c_str());
+    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients.get());
+    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
     const CURLcode code = curl_easy_perform(curl);
-    long reply = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply);
-    if (code == CURLE_OK) return std::nullopt;
-    return problem_of(code, reply, sending);
+    // Nothing of this frame stays known to the handle.
+    curl_easy_reset(curl);
+    if (code == CURLE_OK) {
+        Submitted submitted;
+        for (auto& [one, reply] : talk.refused) submitted.refused.push_back(std::move(one));
+        return submitted;
+    }
+    const bool is_text_refused = talk.refusal.code != 0 && talk.refusal.stage == Stage::text;
+    return NotSubmitted{problem_of(code, talk), talk.is_all_given && !is_text_refused};
 }
 
 } // namespace baton::workers::mail

@@ -1,39 +1,40 @@
-// One mail by SMTP submission over libcurl. Blocks; any thread.
+// One letter by SMTP submission over libcurl, each on a connection of its own. Blocks; any thread.
 #pragma once
 
+#include "workers/mail/letter.hpp"
 #include "workers/mail/mail.hpp"
 
-#include <optional>
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace baton::workers::mail {
 
-struct Attachment {
-    std::string name;                 // UTF-8
-    std::string type;                 // "application/pdf"
-    std::string content;              // its bytes
+struct Refused {
+    std::string address;
+    std::string reason;               // the server's reply
 };
 
-struct Letter {
-    std::string from;
-    std::vector<std::string> to;
-    std::string subject;              // UTF-8
-    std::string text;                 // UTF-8
-    std::string message_id;           // with its angle brackets
-    std::vector<std::string> cc = {};
-    std::vector<std::string> bcc = {};         // in no header
-    std::vector<std::string> reply_to = {};
-    std::string html = {};            // UTF-8; beside a text, the other way to read it
-    std::vector<Attachment> attachments = {};
+struct Submission {
+    // Whether a letter goes out although some of its recipients are refused for the moment (4xx). If
+    // not, nobody gets it yet.
+    bool leaves_out_deferred = true;
+    // Asked about once a second; true ends it.
+    std::function<bool()> is_cancelled = {};
 };
 
-// Nothing if the server took it. A mail whose data was sent and whose answer is missing is reported
-// as `timeout` or `unavailable` with data.may_have_been_sent: the next attempt may make it two, with
-// one Message-ID.
-std::optional<contract::Problem> submit(const Settings& settings, const Letter& letter);
+// The server took the letter for all but these.
+struct Submitted {
+    std::vector<Refused> refused;
+};
 
-// The letter as RFC 5322 text with CRLFs; `date` as in that standard.
-std::string to_text(const Letter& letter, const std::string& date);
+struct NotSubmitted {
+    contract::Problem problem;
+    // Its text was sent and the answer is missing: some may have it.
+    bool may_have_been_sent = false;
+};
+
+boost::system::result<Submitted, NotSubmitted> submit(const Settings& settings, const Letter& letter,
+                                                      const Submission& submission);
 
 } // namespace baton::workers::mail
