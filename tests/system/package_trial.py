@@ -2,7 +2,8 @@
     package_trial.py PREVIOUS.deb PACKAGE.deb
 Installs PREVIOUS, runs a workflow, upgrades to PACKAGE while runs are under way, removes, installs again,
 purges; the sandbox of the executable stands in for the targets. The machine is made by debootstrap and
-started by systemd-nspawn with a network of its own, which has no way out. As root.
+started by systemd-nspawn with a network of its own, which has no way out. As root. BATON_BARE_DEBIAN=FOLDER is copied
+instead of making a new one.
 Prints what happened; exit code 0 when every promise was kept."""
 import collections
 import json
@@ -37,8 +38,11 @@ class Machine:
         self.root.chmod(0o755)  # its root folder, which users other than root have to pass
         self.process = None
         self.leader = None
-        call("debootstrap", "--variant=minbase", "--include=systemd,systemd-sysv,ca-certificates", "bookworm",
-             self.root, DEBIAN)
+        if "BATON_BARE_DEBIAN" in os.environ:
+            call("cp", "-a", f"{os.environ['BATON_BARE_DEBIAN']}/.", self.root)
+        else:
+            call("debootstrap", "--variant=minbase", "--include=systemd,systemd-sysv,ca-certificates", "bookworm",
+                 self.root, DEBIAN)
         # How this machine reaches Debian's packages, the new one has to know too.
         shutil.copytree("/etc/apt/apt.conf.d", self.root / "etc/apt/apt.conf.d", dirs_exist_ok=True)
         for file in ("/etc/resolv.conf", "/etc/hosts"):
@@ -186,7 +190,7 @@ class Trial:
 
     def crash(self):
         machine = self.machine
-        machine.run("kill", "-9", machine.property("baton.service", "MainPID"))
+        machine.run("systemctl", "kill", "-s", "KILL", "baton.service")
         baton.wait_for(lambda: machine.property("baton.service", "NRestarts") == "1", "systemd starts it again")
         self.wait_until_it_works()
         self.start_run("second")
@@ -232,7 +236,7 @@ class Trial:
         self.expect(self.counts()["completed"] == len(self.people), "runs are there after installing again")
         self.say("removed and installed again: runs are there")
         machine.run("apt-get", "-qy", "purge", "baton")
-        for path in ("/var/lib/baton", "/etc/baton", "/usr/share/baton"):
+        for path in ("/var/lib/baton", "/var/lib/baton-worker-mail", "/etc/baton", "/usr/share/baton"):
             self.expect(not machine.exists(path), f"purge takes {path} away")
         self.expect(machine.run("getent", "passwd", "baton", check=False).returncode != 0, "purge takes the user away")
         left = machine.run("find", "/etc/systemd", "/lib/systemd/system", "/var/lib/systemd", "-name", "*baton*").stdout.split()
