@@ -43,12 +43,11 @@ async function onTask(handler, channel, message) {
   const { properties } = message;
   const heartbeat = properties.headers["baton-heartbeat"];
   if ("baton-run" in properties.headers) await report(channel, properties, "started", me);
-  if (heartbeat) channel.ack(message);  // from here on heartbeats guard the task, not the broker
   const beat = heartbeat && setInterval(() => report(channel, properties, "heartbeat", {}).catch(() => {}), heartbeat / 3);
   const [type, content] = await perform(handler, message);
   clearInterval(beat);
   await report(channel, properties, type, content);
-  if (!heartbeat) channel.ack(message);  // only now: a crash before gives the task again
+  channel.ack(message);  // only now: a crash before gives the task again
 }
 
 // Resolves with the reason when the connection has ended.
