@@ -145,6 +145,24 @@ class Stories:
         refused = self.server.baton("call", f"{self.prefix}.strict", "--with", '{"adress": 7}')
         self.assertIn("'address' is missing", refused.stdout + refused.stderr)
 
+    def tell_plain_calls(self):
+        """As any RPC client does it: no header at all; a body that is no JSON; nobody who waits."""
+        channel = self.channel()
+        answers = channel.queue_declare("", exclusive=True).method.queue
+        queue = f"baton.task.{self.prefix}.strict"
+        channel.basic_publish("", queue, '{"address": "b@example.org"}')
+        channel.basic_publish("", queue, "{", pika.BasicProperties(reply_to=answers, correlation_id="rubbish"))
+        channel.basic_publish("", queue, '{"address": "a@example.org"}', pika.BasicProperties(reply_to=answers))
+        said = {}
+        for _, properties, body in channel.consume(answers, auto_ack=True, inactivity_timeout=20):
+            self.assertIsNotNone(properties, f"answers came only to {said}")
+            said[properties.correlation_id] = properties.type, json.loads(body)
+            if len(said) == 2:
+                break
+        channel.connection.close()
+        self.assertEqual(said[None], ("completed", {"address": "a@example.org"}))
+        self.assertEqual((said["rubbish"][0], said["rubbish"][1]["type"]), ("failed", "baton.bad_task"))
+
     def tell_cancel(self):
         run = self.begin("slow", 1)
         self.wait(lambda: "1" in self.lines("slow"), "the handler runs")
@@ -285,6 +303,7 @@ class Stories:
     def tell_all(self):
         worker = self.tell_waiting()
         self.tell_refusals()
+        self.tell_plain_calls()
         self.tell_cancel()
         self.tell_timeout()
         self.tell_not_now()
