@@ -89,7 +89,7 @@ TEST(ShippedWorkflows, ProvisionUserMakesThreeAccounts) {
     EXPECT_EQ(story.status(), "completed");
     EXPECT_THAT(story.calls, ElementsAre("mail.create", "redmine.create_user", "slack.invite"));
     EXPECT_EQ(story.inputs.at("redmine.create_user"),
-              R"({"login":"ada","mail":"ada@example.org","first_name":"Ada","last_name":"Lovelace","groups":[]})");
+              R"({"mail":"ada@example.org","first_name":"Ada","last_name":"Lovelace","groups":[]})");
     EXPECT_EQ(story.output(), R"({"mailbox":7,"redmine":41,"slack":"U1"})");
 }
 
