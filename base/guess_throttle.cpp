@@ -27,6 +27,11 @@ bool GuessThrottle::may_try(std::string_view user, std::string_view address, Tim
     return found->second.until <= now;
 }
 
+Duration GuessThrottle::pause_left(std::string_view user, std::string_view address, Time now) const {
+    const auto found = entries_.find(key(user, address));
+    return found == entries_.end() ? Duration::zero() : std::max(Duration::zero(), found->second.until - now);
+}
+
 std::uint32_t GuessThrottle::failed(std::string_view user, std::string_view address, Time now) {
     if (entries_.size() >= entries_max) make_room(now);
     Entry& entry = entries_[key(user, address)];

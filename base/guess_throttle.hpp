@@ -24,6 +24,8 @@ public:
 
     // False: the pause is not over; the password must not even be looked at.
     bool may_try(std::string_view user, std::string_view address, Time now);
+    // Until may_try() says yes again; zero: it does.
+    Duration pause_left(std::string_view user, std::string_view address, Time now) const;
     // How many failures it are now.
     std::uint32_t failed(std::string_view user, std::string_view address, Time now);
     void succeeded(std::string_view user, std::string_view address);

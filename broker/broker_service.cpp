@@ -150,7 +150,7 @@ public:
     // On the core's thread.
     net::LoginVerdict verify(const net::Login& login, bool is_loopback) {
         const Time now = SystemClock{}.now();
-        if (!guesses_.may_try(login.user, login.from, now)) return net::LoginVerdict::refused;
+        if (!guesses_.may_try(login.user, login.from, now)) return net::LoginVerdict::paused;
         const auto found = core_.broker().find_user(login.user);
         // An unknown user costs the same time as a wrong password.
         const bool matches =
@@ -169,6 +169,10 @@ public:
         if (!is_loopback && std::ranges::find(local, login.user) != local.end())
             return net::LoginVerdict::only_from_loopback;
         return net::LoginVerdict::welcome;
+    }
+
+    Duration login_pause(const std::string& user, const std::string& address) const {
+        return guesses_.pause_left(user, address, SystemClock{}.now());
     }
 
     // The same for a client of AMQP, which is counted.
@@ -283,6 +287,8 @@ private:
         // To page what is transient costs a write, so it waits until memory asks for it.
         core.page_all_above = high / 8;
         core.page_above = std::min(core.page_above, high / 8);
+        for (const UserOption& user : options_.users)
+            if (user.is_own) core.own_user = user.name;
         // The server's own user is none that people could log in with.
         const bool has_users = !std::ranges::all_of(options_.users, &UserOption::is_own);
         if (has_users || !options_.adds_first_user)
@@ -309,6 +315,12 @@ private:
             .alarm = [this](std::optional<Time> due) { set_alarm(due); },
             .wake = [this] { asio::post(threads_.context(0), [this] { core_.run_posted(); }); },
             .shortage = [this](const core::Shortage& shortage) { log_shortage(shortage); },
+            .emptied =
+                [this](std::span<const core::EmptiedQueue> queues) {
+                    if (!options_.on_queue_emptied) return;
+                    for (const core::EmptiedQueue& one : queues)
+                        options_.on_queue_emptied(one.vhost, one.queue);
+                },
             .outside_memory =
                 [this](std::uint64_t core) {
                     held_.set_core(core);
@@ -749,6 +761,13 @@ std::optional<Identity> BrokerService::authenticate(const std::string& user,
             return Identity{found->name, found->tags};
         });
     return answer.value_or(std::nullopt);
+}
+
+Duration BrokerService::login_pause(const std::string& user, const std::string& address) const {
+    const auto answer = inside_->ask_core<Duration>([this, &user, &address](runtime::CoreLoop&) {
+        return inside_->login_pause(user, address);
+    });
+    return answer.value_or(Duration::zero());
 }
 
 LoginCounts BrokerService::login_counts() const {

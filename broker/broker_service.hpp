@@ -66,6 +66,10 @@ public:
     std::optional<Identity> authenticate(const std::string& user, const std::string& password,
                                          bool remote_is_loopback, const std::string& address) const;
 
+    // How long no password of this user is looked at that comes from this address; zero: it is. Blocks
+    // for the time of one turn.
+    Duration login_pause(const std::string& user, const std::string& address) const;
+
     // Any thread.
     LoginCounts login_counts() const;
 

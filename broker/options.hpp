@@ -71,6 +71,9 @@ struct Options {
     // Called on the journal thread when the disk refused. The default logs and ends the process at
     // once, because nobody knows any more what the disk holds.
     std::function<void(const Failure&)> on_disk_failure;
+    // Called on the core's thread, which it must not keep waiting, when a durable queue was deleted or
+    // purged and lost messages by it. May be left empty.
+    std::function<void(const std::string& vhost, const std::string& queue)> on_queue_emptied;
 };
 
 } // namespace baton::broker

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <string_view>
 
 namespace baton::cli {
 namespace {
@@ -31,6 +32,35 @@ int ask_whether_interrupted(void* api, curl_off_t, curl_off_t, curl_off_t, curl_
     return is_interrupted && is_interrupted() ? 1 : 0;
 }
 
+// Does whoever listens there speak TLS? Sends nothing but the beginning of a handshake.
+bool speaks_tls(const std::string& url) {
+    const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> asking(curl_easy_init(), curl_easy_cleanup);
+    if (!asking) return false;
+    const std::string target = "https" + url.substr(url.find(':'));
+    curl_easy_setopt(asking.get(), CURLOPT_URL, target.c_str());
+    curl_easy_setopt(asking.get(), CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(asking.get(), CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(asking.get(), CURLOPT_SSL_VERIFYHOST, 0L);
+    curl_easy_setopt(asking.get(), CURLOPT_TIMEOUT, 5L);
+    curl_easy_setopt(asking.get(), CURLOPT_NOSIGNAL, 1L);
+    return curl_easy_perform(asking.get()) == CURLE_OK;
+}
+
+// Somebody listens and speaks something else; empty: that is not what happened.
+std::string other_protocol(CURLcode code, const std::string& url, std::string_view said) {
+    if (code == CURLE_SSL_CONNECT_ERROR && said.find("wrong version number") != std::string_view::npos)
+        return fmt::format("{} speaks no TLS: BATON_URL must begin with http:// there, or name the port of HTTPS", url);
+    const bool is_garbage = code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR ||
+                            code == CURLE_WEIRD_SERVER_REPLY;
+    if (!is_garbage || !url.starts_with("http://")) return {};
+    if (speaks_tls(url))
+        return fmt::format("{} speaks HTTPS: BATON_URL must begin with https:// there, and --ca or BATON_CA_FILE may have to name "
+                           "the authority of its certificate",
+                           url);
+    if (code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_WEIRD_SERVER_REPLY) return {};
+    return fmt::format("{} answers, but not in HTTP; BATON_URL must name the port of HTTP (15672), not that of AMQP (5672)", url);
+}
+
 } // namespace
 
 std::string Answer::reason() const {
@@ -49,6 +79,14 @@ Api::Api(const server::Environment& environment)
       password_(variable(environment, "BATON_PASSWORD", "guest")),
       authorities_(variable(environment, "BATON_CA_FILE", "")) {
     while (!url_.empty() && url_.back() == '/') url_.pop_back();
+    if (!authorities_.empty()) {
+        const auto text = read_named_file(authorities_, named_file_bytes_max);
+        const char* const name = "--ca (BATON_CA_FILE)";
+        if (!text)
+            problem_ = fmt::format("{} names '{}', which cannot be read: {}", name, authorities_, text.error().detail);
+        else if (text->find("-----BEGIN ") == std::string::npos)
+            problem_ = fmt::format("{} names '{}', which holds no certificate in PEM", name, authorities_);
+    }
     if (const auto file = environment.find("BATON_PASSWORD_FILE"); file != environment.end()) {
         const auto text = read_named_file(file->second, settings_file_bytes_max);
         password_ = text ? text->substr(0, text->find('\n')) : std::string();
@@ -121,12 +159,17 @@ Outcome<Answer> Api::send(const char* method, const std::string& path, const std
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body->size()));
     }
     const CURLcode code = curl_easy_perform(curl);
-    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+    if (code == CURLE_SSL_CACERT_BADFILE)
+        return Failure{make_error_code(boost::system::errc::invalid_argument),
+                       fmt::format("--ca (BATON_CA_FILE) names '{}', which cannot be used: {}", authorities_, curl_easy_strerror(code))};
+    if (code == CURLE_PEER_FAILED_VERIFICATION)
         return Failure{make_error_code(boost::system::errc::host_unreachable),
                        fmt::format("{} shows a certificate that is not trusted: {}. --ca FILE or BATON_CA_FILE names the "
                                    "certificate of the authority that signed it, and BATON_URL must have the name that "
                                    "stands in it.",
                                    url_, error_text[0] != '\0' ? error_text : curl_easy_strerror(code))};
+    if (const auto other = other_protocol(code, url_, error_text); !other.empty())
+        return Failure{make_error_code(boost::system::errc::host_unreachable), other};
     if (code != CURLE_OK)
         return Failure{make_error_code(boost::system::errc::host_unreachable),
                        fmt::format("no answer from {}: {}. Is a server running (baton serve, baton dev)? "
@@ -138,7 +181,7 @@ Outcome<Answer> Api::send(const char* method, const std::string& path, const std
     if (received.empty()) return answer;
     auto read = read_json(received, json_of_our_own);
     if (!read)
-        return Failure{read.error().code, fmt::format("{} answered with something that is not JSON; is it Baton?", url_)};
+        return Failure{make_error_code(boost::system::errc::protocol_error), fmt::format("{} answered with something that is not JSON; is it Baton?", url_)};
     answer.body = std::move(*read);
     return answer;
 }

@@ -7,7 +7,7 @@ enum ExitCode : int {
     exit_done = 0,        // it worked; the run completed; the check passed
     exit_failed = 1,      // the run or the check failed
     exit_wrong_usage = 2, // arguments, files or configuration are wrong
-    exit_unreachable = 3, // the server did not answer
+    exit_unreachable = 3, // the server did not answer, or stayed away while a run was followed
 };
 
 } // namespace baton::cli

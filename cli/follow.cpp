@@ -101,21 +101,49 @@ std::string Narrator::tell_fact(const json::object& fact, std::int64_t at) {
     return {};
 }
 
+bool is_away(const Outcome<Answer>& answer) {
+    // What is wrong on this side does not get better.
+    if (!answer) return answer.error().code != make_error_code(boost::system::errc::invalid_argument);
+    return answer->status == 503 || answer->status == 429;
+}
+
+bool Outage::goes_on(const Outcome<Answer>& answer) {
+    // A server that is started again within a moment is no news.
+    constexpr std::chrono::seconds unmentioned{1};
+    const auto now = std::chrono::steady_clock::now();
+    if (!since_) since_ = now;
+    if (now - *since_ > patience) return false;
+    if (!is_said_ && now - *since_ >= unmentioned) {
+        is_said_ = true;
+        complain(fmt::format("the connection to {} is lost; trying again for {} s. Runs go on when the server does.\n  {}", url_,
+                             patience.count(), answer ? answer->reason() : answer.error().detail));
+    }
+    return true;
+}
+
+void Outage::is_over() {
+    if (std::exchange(is_said_, false)) complain(fmt::format("{} answers again", url_));
+    since_.reset();
+}
+
 Outcome<Followed> follow(Api& api, const std::string& run_id, Narrator* narrator) {
     std::uint64_t after = 0;
-    auto last_answer = std::chrono::steady_clock::now();
+    Outage outage(api.url());
     for (;;) {
-        const auto path = fmt::format("/api/runs/{}/history?after={}&wait=10", encoded(run_id), after);
-        const auto answer = api.get(path, std::chrono::seconds{20});
+        // Short, so that a machine that is gone without a word is noticed soon.
+        const auto path = fmt::format("/api/runs/{}/history?after={}&wait=5", encoded(run_id), after);
+        const auto answer = api.get(path, std::chrono::seconds{10});
         if (was_interrupted()) return Followed{};
-        const bool away = !answer || answer->status == 503;
-        if (away) {
-            if (std::chrono::steady_clock::now() - last_answer > patience)
-                return answer ? Failure{make_error_code(boost::system::errc::host_unreachable), answer->reason()} : answer.error();
+        if (is_away(answer)) {
+            if (!outage.goes_on(answer))
+                return Failure{make_error_code(boost::system::errc::host_unreachable),
+                               fmt::format("given up after {} s: {} The run is not lost: baton show {}", patience.count(),
+                                           answer ? answer->reason() : answer.error().detail, run_id)};
             std::this_thread::sleep_for(std::chrono::milliseconds(250));
             continue;
         }
-        last_answer = std::chrono::steady_clock::now();
+        if (!answer) return answer.error();
+        outage.is_over();
         if (!answer->is_good()) return Failure{make_error_code(boost::system::errc::no_such_file_or_directory), answer->reason()};
         const auto* object = answer->body.if_object();
         const auto* history = object == nullptr ? nullptr : object->if_contains("history");

@@ -10,11 +10,30 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace baton::cli {
 
 // How long a verb that follows waits for a server that went away (a restart, a crash).
 inline constexpr std::chrono::seconds patience{120};
+
+// While a server is away: says so on standard error as soon as that lasts, and when it is back. Whoever
+// waits in silence would think that the run does.
+class Outage {
+public:
+    explicit Outage(std::string url) : url_(std::move(url)) {}
+    // The server did not answer, or answered that it cannot now. False: it has been so for `patience`.
+    bool goes_on(const Outcome<Answer>& answer);
+    // It answers.
+    void is_over();
+
+private:
+    std::string url_;
+    std::optional<std::chrono::steady_clock::time_point> since_;
+    bool is_said_ = false;
+};
+// Whether an answer means that the server is away, and may be asked again.
+bool is_away(const Outcome<Answer>& answer);
 
 // Turns the facts of a run's history into lines for people. Pure.
 class Narrator {

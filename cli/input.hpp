@@ -14,8 +14,10 @@
 
 namespace baton::cli {
 
-// `input` is JSON text, "@FILE", or empty; `sets` are laid over it.
-Outcome<boost::json::object> run_input(const std::string& input, const std::vector<std::string>& sets);
+// `input` is JSON text, "@FILE", or empty; `sets` are laid over it. `option` is what it is called on the
+// command line.
+Outcome<boost::json::object> run_input(const std::string& input, const std::vector<std::string>& sets,
+                                       std::string_view option = "--input");
 // What --set probably meant where the server, in `reason`, wanted something other than a text.
 std::vector<std::string> hints_about_sets(const std::vector<std::string>& sets, std::string_view reason);
 

@@ -30,8 +30,9 @@ Verbs that talk to a server find it by BATON_URL (http://127.0.0.1:15672), BATON
 BATON_PASSWORD or BATON_PASSWORD_FILE (guest, which is only let in from this machine). With https://
 the server's certificate is checked, against BATON_CA_FILE (or --ca) or the system's authorities.
 
-Exit codes: 0 done, 1 the run or the check failed, 2 wrong usage, 3 server out of reach; baton ctl
-has rabbitmqctl's.)";
+Exit codes: 0 done, 1 the run or the check failed, 2 wrong usage or configuration, 3 server out of
+reach, also when a run was followed and the server stayed away for two minutes; baton ctl has
+rabbitmqctl's.)";
 
 // The words of a command line that nobody took, verbs or options as `is_option` says.
 std::vector<std::string> leftovers(const CLI::App& verb, bool is_option) {
@@ -44,7 +45,11 @@ std::vector<std::string> leftovers(const CLI::App& verb, bool is_option) {
 std::string complaint_about(const CLI::App& app, const CLI::ParseError& error) {
     const CLI::App* verb = &app;
     while (!verb->get_subcommands().empty()) verb = verb->get_subcommands().front();
-    const std::string path = verb == &app ? "baton" : "baton " + verb->get_name();
+    std::string path = "baton";
+    for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+        at = at->get_subcommands().front();
+        path += " " + at->get_name();
+    }
     const bool lacks_verb = verb->get_require_subcommand_min() > 0;
     const auto words = leftovers(*verb, false);
     if (lacks_verb && words.empty()) return fmt::format("a verb is missing; {} --help lists them", path);
@@ -62,6 +67,18 @@ std::string complaint_about(const CLI::App& app, const CLI::ParseError& error) {
     const auto hint = did_you_mean(options.front(), known);
     return fmt::format("there is no option '{}'; {}", options.front(),
                        hint.empty() ? fmt::format("see {} --help", path) : hint);
+}
+
+// A script's variable that was never set gives an empty word. Where a verb would take it for "not given", or
+// ask the server for nothing, it is refused; a reason may be empty, and `ctl` has rules of its own.
+void refuse_empty_words(CLI::App& verb) {
+    const auto refuse = [](std::string& word) {
+        return word.empty() ? std::string("must not be empty") : std::string{};
+    };
+    for (CLI::Option* option : verb.get_options())
+        if (option->get_items_expected_max() > 0 && !option->check_lname("reason")) option->check(CLI::Validator(refuse, ""));
+    for (CLI::App* inner : verb.get_subcommands(nullptr))
+        if (inner->get_name() != "ctl") refuse_empty_words(*inner);
 }
 
 } // namespace
@@ -86,6 +103,7 @@ int main(int argc, char** argv) {
     add_backup_verbs(app, session);
     add_ctl_verb(app, session);
     app.add_subcommand("version", "Print the version")->callback([] { fmt::print("{}\n", version_line()); });
+    refuse_empty_words(app);
 
     try {
         app.parse(argc, argv);

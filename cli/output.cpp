@@ -66,9 +66,20 @@ void complain(std::string_view text) {
     fmt::print(stderr, "{} {}\n", paint(Colour::red, "baton:", stderr), printable(text, LineEnds::kept));
 }
 
+int exit_code_for(const Failure& failure) {
+    const bool is_settings = failure.code == make_error_code(boost::system::errc::invalid_argument);
+    return is_settings ? exit_wrong_usage : exit_unreachable;
+}
+
 std::optional<json::value> expect(Session& session, const Outcome<Answer>& answer) {
     if (!answer) {
         complain(answer.error().detail);
+        session.exit_code = exit_code_for(answer.error());
+        return std::nullopt;
+    }
+    // Decided, and neither done yet nor forgotten: whoever asks again would do it twice.
+    if (answer->status == 202 && !member(answer->body, "reason").empty()) {
+        complain("the server takes its time: " + answer->reason());
         session.exit_code = exit_unreachable;
         return std::nullopt;
     }

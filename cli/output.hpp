@@ -17,8 +17,10 @@ namespace baton::cli {
 // Prints "baton: text" to standard error.
 void complain(std::string_view text);
 
+// What a request that got no answer means for the exit code: the settings are wrong, or nobody is there.
+int exit_code_for(const Failure& failure);
 // The good answer, or nothing after having said why and set the session's exit code:
-// 3 out of reach, 2 the request was wrong, 1 everything else.
+// 3 out of reach, 2 the request or the settings were wrong, 1 everything else.
 std::optional<boost::json::value> expect(Session& session, const Outcome<Answer>& answer);
 
 // Two spaces of indentation, members in the order they came.

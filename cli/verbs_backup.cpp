@@ -6,6 +6,7 @@
 #include "cli/output.hpp"
 #include "cli/verbs.hpp"
 #include "server/backup.hpp"
+#include "server/server.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
@@ -41,6 +42,12 @@ void restore(Session& session, const std::string& folder, const std::string& fil
     auto [config, complaints] = server::load_config(file, session.environment);
     for (const auto& complaint : complaints) complain(complaint);
     if (!complaints.empty()) {
+        session.exit_code = exit_wrong_usage;
+        return;
+    }
+    // A folder for a server that does not start with this configuration is of no use.
+    if (const auto checked = server::Server::check(config); !checked) {
+        complain(checked.error().detail);
         session.exit_code = exit_wrong_usage;
         return;
     }
@@ -87,7 +94,8 @@ void add_backup_verbs(CLI::App& app, Session& session) {
     restoring->add_option("DIR", values->folder, "A folder that baton backup made")->required();
     restoring->add_option("--config", values->config, "Configuration file (default: baton.toml if it is there)");
     restoring->add_flag("--replace", values->replaces, "Move what is in the data folder aside instead of refusing");
-    restoring->footer("The whole backup is checked before anything is changed. The data folder is that of the configuration\n"
+    restoring->footer("The whole backup is checked before anything is changed. It succeeds or changes nothing; after a kill -9\n"
+                      "in the middle no server starts with the folder until the same restore was done again. The data folder is that of the configuration\n"
                       "(BATON_DATA). Where the runs are in PostgreSQL, restore their dump first.\n\n"
                       "Exit codes: 0 done, 1 the backup is damaged or the disk refused, 2 something stands against it: the\n"
                       "folder is not empty, DIR is no backup, the configuration does not fit\n\n"

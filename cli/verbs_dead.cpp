@@ -17,8 +17,10 @@ namespace json = boost::json;
 
 namespace {
 
-std::string list_path(const std::string& task, const std::string& run, const std::string& state) {
-    std::string path = "/api/dead?limit=1000";
+constexpr unsigned list_max = 1000;
+
+std::string list_path(const std::string& task, const std::string& run, const std::string& state, unsigned limit) {
+    std::string path = fmt::format("/api/dead?limit={}", limit);
     if (!task.empty()) path += "&task=" + encoded(task);
     if (!run.empty()) path += "&run=" + encoded(run);
     if (!state.empty()) path += "&state=" + encoded(state);
@@ -56,7 +58,7 @@ void change_dead(Session& session, std::vector<std::string> ids, const std::stri
         return;
     }
     if (ids.empty()) {
-        const auto list = expect(session, api.get(list_path(task, "", "open")));
+        const auto list = expect(session, api.get(list_path(task, "", "open", list_max)));
         if (!list) return;
         for (const auto& letter : list->as_array()) ids.push_back(member(letter, "id"));
     }
@@ -67,6 +69,11 @@ void change_dead(Session& session, std::vector<std::string> ids, const std::stri
         const auto answer = drop ? api.remove("/api/dead/" + encoded(id))
                                  : api.post("/api/dead/" + encoded(id) + "/redrive", json::object{});
         // One that is refused must not keep the others.
+        if (answer && answer->status == 202) {
+            refused.push_back(fmt::format("dead letter {}: {}", id, answer->reason()));
+            session.exit_code = exit_unreachable;
+            continue;
+        }
         if (answer && !answer->is_good() && answer->status != 503) {
             refused.push_back(fmt::format("dead letter {}: {}", id, answer->reason()));
             session.exit_code = exit_failed;
@@ -86,6 +93,7 @@ void add_dead_verbs(CLI::App& app, Session& session) {
     struct Values {
         std::vector<std::string> ids;
         std::string id, task, run, state;
+        unsigned limit = list_max;
         bool as_json = false;
     };
     auto values = std::make_shared<Values>();
@@ -97,8 +105,9 @@ void add_dead_verbs(CLI::App& app, Session& session) {
     listing->add_option("--task", values->task, "Only this task type");
     listing->add_option("--run", values->run, "Only of this run");
     listing->add_option("--state", values->state, "open (default), redriven, dropped, all");
+    listing->add_option("--limit", values->limit, "At most so many")->check(CLI::Range(1U, list_max))->capture_default_str();
     listing->add_flag("--json", values->as_json, "Print JSON for scripts");
-    listing->callback([&session, values] { list_dead(session, list_path(values->task, values->run, values->state), values->as_json); });
+    listing->callback([&session, values] { list_dead(session, list_path(values->task, values->run, values->state, values->limit), values->as_json); });
 
     auto* showing = dead->add_subcommand("show", "Show one with its input, error and message");
     showing->add_option("ID", values->id, "Number of a dead letter")->required();

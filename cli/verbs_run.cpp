@@ -29,12 +29,12 @@ namespace {
 int exit_code_of(std::string_view status) { return status == "completed" ? exit_done : exit_failed; }
 
 // Repeats a request while the server is away, for `patience` at most.
-Outcome<Answer> persistently(const std::function<Outcome<Answer>()>& request) {
-    const auto give_up = std::chrono::steady_clock::now() + patience;
+Outcome<Answer> persistently(const Api& api, const std::function<Outcome<Answer>()>& request) {
+    Outage outage(api.url());
     for (;;) {
         auto answer = request();
-        const bool away = !answer || answer->status == 503;
-        if (!away || std::chrono::steady_clock::now() > give_up || was_interrupted()) return answer;
+        if (!is_away(answer)) outage.is_over();
+        if (!is_away(answer) || !outage.goes_on(answer) || was_interrupted()) return answer;
         std::this_thread::sleep_for(std::chrono::milliseconds(250));
     }
 }
@@ -81,8 +81,9 @@ void undeploy(Session& session, const std::vector<std::string>& workflows, bool 
         if (!undeployed) return;
         all.push_back(*undeployed);
         if (!as_json)
-            fmt::print("{} version {} is not live any more; runs that go on, go on\n", member(*undeployed, "workflow"),
-                       member(*undeployed, "version"));
+            fmt::print("{} version {} is not live any more, also after a restart of the server; runs that go on, go on. "
+                       "baton deploy makes it live again, and so does a change of its file in the server's workflow folder\n",
+                       member(*undeployed, "workflow"), member(*undeployed, "version"));
     }
     if (as_json) print_json(all);
 }
@@ -131,7 +132,7 @@ void run_one(Session& session, const RunOptions& options) {
     auto request = start_request(options, std::move(*input));
     request["fallback_key"] = "cli-" + random_name(22);
     auto answer = api.post("/api/runs", request);
-    if (answer && answer->status == 503) answer = persistently([&] { return api.post("/api/runs", request); });
+    if (answer && answer->status == 503) answer = persistently(api, [&] { return api.post("/api/runs", request); });
     const auto started = expect(session, answer);
     if (!started) {
         if (answer && answer->status == 422)
@@ -156,7 +157,7 @@ void run_one(Session& session, const RunOptions& options) {
     const auto followed = follow(api, id, options.as_json ? nullptr : &narrator);
     if (!followed) {
         complain(followed.error().detail);
-        session.exit_code = exit_unreachable;
+        session.exit_code = exit_code_for(followed.error());
         return;
     }
     if (!followed->closed) {
@@ -215,7 +216,9 @@ private:
         }
         for (const auto& one : inputs)
             fmt::print("{}:{}: {}\n", options_.each, one.line, write_json(one.input));
-        fmt::print("{} runs of {} would start; nothing was started\n", inputs.size(), options_.workflow);
+        fmt::print("{} runs of {} would be asked for; nothing was started. The file can be read; whether the server has such a "
+                   "workflow, takes these inputs, or has these runs already was not checked\n",
+                   inputs.size(), options_.workflow);
     }
 
     // The name of the batch: the file's, wherever it lies, or what --key says.
@@ -233,7 +236,7 @@ private:
             auto request = start_request(options_, one.input);
             request.erase("key");
             request["fallback_key"] = line_key(batch(), one.input, seen[write_json(one.input)]++);
-            const auto answer = persistently([&] { return api_.post("/api/runs", request); });
+            const auto answer = persistently(api_, [&] { return api_.post("/api/runs", request); });
             if (was_interrupted()) return stopped_at(one.line);
             if (answer && (answer->status == 400 || answer->status == 422 || answer->status == 409)) {
                 refused_.emplace_back(one.line, answer->reason());
@@ -260,7 +263,7 @@ private:
             const auto followed = follow(api_, id, nullptr);
             if (!followed) {
                 complain(followed.error().detail);
-                session_.exit_code = exit_unreachable;
+                session_.exit_code = exit_code_for(followed.error());
                 return false;
             }
             if (!followed->closed) break;
@@ -427,7 +430,7 @@ void change_run(Session& session, const std::string& run, const char* what, json
 // "5s", "500ms", "2m"; nothing if it is no duration.
 void call_task(Session& session, const std::string& task, const std::string& with, const std::string& limit_text, bool as_json) {
     const auto limit = parse_limit(limit_text);
-    const auto input = run_input(with, {});
+    const auto input = run_input(with, {}, "--with");
     if (!limit || !input) {
         complain(!limit ? "--timeout must be a duration up to 1h such as 5s or 500ms" : input.error().detail);
         session.exit_code = exit_wrong_usage;
@@ -475,8 +478,8 @@ void add_run_verbs(CLI::App& app, Session& session) {
     auto* undeploying = app.add_subcommand("undeploy", "Take workflows out of use: nothing starts by their names any more");
     undeploying->add_option("WORKFLOW", values->files, "Names of workflows")->required();
     json_flag(undeploying);
-    undeploying->footer("Runs that go on, go on. A deploy of the same file makes it live again, and so does a server that\n"
-                        "starts with that file in its workflow folder.\n\nExample:\n  baton undeploy provision-user");
+    undeploying->footer("Runs that go on, go on. It lasts, also over restarts of a server that has the file in its workflow\n"
+                        "folder, until the file changes there or baton deploy makes it live again.\n\nExample:\n  baton undeploy provision-user");
     undeploying->callback([&session, values] { undeploy(session, values->files, values->as_json); });
 
     auto* running = app.add_subcommand("run", "Start a run and follow it to its end");
@@ -486,9 +489,10 @@ void add_run_verbs(CLI::App& app, Session& session) {
     running->add_option("--key", values->run.key, "Idempotency key: a second start with it gives the first run; with --each, the name of the batch");
     running->add_flag("--detach", values->run.detach, "Print the run's id and do not follow it");
     running->add_option("--each", values->run.each, "One run for each line of FILE.csv or FILE.jsonl");
-    running->add_flag("--dry-run", values->run.dry_run, "With --each: check the file and show the inputs, start nothing");
+    running->add_flag("--dry-run", values->run.dry_run, "With --each: read the file and show the inputs; asks the server nothing");
     json_flag(running);
-    running->footer("Ctrl-C detaches; the run goes on. Exit code 0 only if it completed. With --each the whole file is checked before\n"
+    running->footer("Ctrl-C detaches; the run goes on. Exit code 0 only if it completed; 3 if the server stayed away for two minutes\n"
+                    "while it was followed (the run goes on when the server does: baton show). With --each the whole file is checked before\n"
                     "the first start (exit code 2: nothing was started); the same command again starts only what is missing.\n\nExamples:\n"
                     "  baton run provision-user --set email=ada@example.org --set first_name=Ada --set last_name=Lovelace\n"
                     "  baton run provision-user --input @ada.json --detach\n"

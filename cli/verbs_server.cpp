@@ -1,5 +1,6 @@
 // The verbs that start something: dev, serve, worker, sandbox; and await, which waits for a server.
 #include "base/log.hpp"
+#include "base/named_file.hpp"
 #include "base/thread.hpp"
 #include "cli/api.hpp"
 #include "cli/children.hpp"
@@ -9,6 +10,7 @@
 #include "cli/terminal.hpp"
 #include "cli/variables.hpp"
 #include "cli/verbs.hpp"
+#include "orchestrator/definition/toml_document.hpp"
 #include "sandbox/sandbox.hpp"
 #include "server/server.hpp"
 #include "workers/run_workers.hpp"
@@ -202,6 +204,22 @@ void dev(Session& session, const std::string& file, const std::string& folder) {
 
 // ---- worker -------------------------------------------------------------------------------------
 
+// What the workers http and exec may do stands in a file, for lists of tables make poor variables.
+Outcome<void> apply_workers_file(const std::string& path, workers::Settings& settings) {
+    if (path.empty()) return boost::system::in_place_value;
+    const auto invalid = [&path](const std::string& detail) {
+        return Failure{make_error_code(boost::system::errc::invalid_argument),
+                       fmt::format("BATON_WORKER_FILE {}: {}", path, detail)};
+    };
+    const auto source = read_named_file(path, settings_file_bytes_max);
+    if (!source) return invalid(source.error().detail);
+    const auto document = orchestrator::definition::parse_toml(*source, path);
+    if (!document.diagnostics.empty()) return invalid(orchestrator::definition::render(document.diagnostics, *source));
+    const auto applied = workers::apply_file(orchestrator::definition::to_json(document.root), settings);
+    if (!applied) return invalid(applied.error().detail);
+    return boost::system::in_place_value;
+}
+
 void work(Session& session, const std::vector<std::string>& names) {
     // Only what a worker needs of the configuration: where the broker is, and how much to log.
     const auto config = configuration(session, "");
@@ -212,6 +230,11 @@ void work(Session& session, const std::vector<std::string>& names) {
     if (url.empty()) url = "amqp://guest:guest@127.0.0.1:5672/";
     workers::Settings settings;
     if (const auto applied = workers::apply_variables(workers::environment(), settings); !applied) {
+        complain(applied.error().detail);
+        session.exit_code = exit_wrong_usage;
+        return;
+    }
+    if (const auto applied = apply_workers_file(workers::workers_file(workers::environment()), settings); !applied) {
         complain(applied.error().detail);
         session.exit_code = exit_wrong_usage;
         return;
@@ -247,6 +270,11 @@ void await_server(Session& session, const std::string& limit_text) {
     for (;;) {
         const auto answer = api.get("/api/health", std::chrono::seconds(2));
         if (answer && answer->is_good()) return;
+        if (!answer && exit_code_for(answer.error()) == exit_wrong_usage) {
+            complain(answer.error().detail);
+            session.exit_code = exit_wrong_usage;
+            return;
+        }
         if (std::chrono::steady_clock::now() > until) {
             complain(answer ? answer->reason() : answer.error().detail);
             session.exit_code = exit_unreachable;
@@ -279,10 +307,11 @@ void add_server_verbs(CLI::App& app, Session& session) {
                     "  BATON_DB_URL_FILE=/run/secrets/db BATON_BROKER_LISTEN=0.0.0.0:5672 baton serve --config /etc/baton.toml");
     serving->callback([&session, values] { serve(session, values->config); });
 
-    auto* working = app.add_subcommand("worker", "Run workers: mail, redmine, slack");
-    working->add_option("NAME", values->names, "mail, redmine, slack")->required();
+    auto* working = app.add_subcommand("worker", "Run workers: mail, redmine, slack, http, exec");
+    working->add_option("NAME", values->names, "mail, redmine, slack, http, exec")->required();
     working->footer("Settings are variables, see docs/workers.md; the broker is BATON_BROKER_URL.\n\nExample:\n"
-                    "  BATON_REDMINE_URL=https://redmine.example.org BATON_REDMINE_KEY_FILE=/run/secrets/redmine baton worker redmine");
+                    "  BATON_REDMINE_URL=https://redmine.example.org BATON_REDMINE_KEY_FILE=/run/secrets/redmine baton worker redmine\n"
+                    "  BATON_WORKER_FILE=/etc/baton/workers.toml baton worker http exec");
     working->callback([&session, values] { work(session, values->names); });
 
     auto* standing_in = app.add_subcommand("sandbox", "A stand-in for mail, Redmine and Slack on this machine");

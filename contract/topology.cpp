@@ -35,6 +35,8 @@ std::string task_key(std::string_view task, std::string_view queue) {
 
 std::string cancel_key(std::string_view task) { return fmt::format("cancel.{}", task); }
 
+std::string hold_key(std::string_view task) { return fmt::format("hold.{}", task); }
+
 std::string task_queue(std::string_view key) { return fmt::format("baton.task.{}", key); }
 
 std::string report_queue(int partition) { return fmt::format("baton.report.{}", partition); }

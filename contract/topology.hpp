@@ -63,6 +63,11 @@ std::string task_key(std::string_view task, std::string_view queue = {});
 // The routing key on baton.control that cancels tasks of this type: "cancel.mail.create". The
 // message's correlation_id is the token of the task.
 std::string cancel_key(std::string_view task);
+// The routing key on baton.control that says that no worker can try tasks of this type for a while
+// (the target asked to come back later, or lets nobody in): "hold.mail.create". the body is
+// a problem, whose retry_after says how long. The server says it when a worker reports so; who hears
+// it waits as if it had found out by itself.
+std::string hold_key(std::string_view task);
 // "baton.task.mail.create"
 std::string task_queue(std::string_view key);
 // "baton.report.7"; 0 <= partition < partitions

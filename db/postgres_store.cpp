@@ -316,6 +316,18 @@ Outcome<bool> PostgresStore::retire_definition(const std::string& name) {
     return was_live;
 }
 
+Outcome<bool> PostgresStore::is_retired(const std::string& name, const std::string& sha256) {
+    bool found = false;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        found = !work.exec_params("select 1 from definition where name = $1 and sha256 = decode($2, 'hex') "
+                                  "and not exists (select 1 from live where name = $1)",
+                                  clean_text(name), to_hex(sha256))
+                     .empty();
+    }));
+    return found;
+}
+
 Outcome<std::vector<StoredDefinition>> PostgresStore::live_definitions() {
     std::vector<StoredDefinition> definitions;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {

@@ -463,6 +463,13 @@ Outcome<bool> SqliteStore::retire_definition(const std::string& name) {
     return found.has_value();
 }
 
+Outcome<bool> SqliteStore::is_retired(const std::string& name, const std::string& sha256) {
+    BATON_ASSIGN(auto select, database_.prepare("select 1 from definition where name = ?1 and sha256 = ?2 "
+                                                "and not exists (select 1 from live where name = ?1)"));
+    BATON_ASSIGN(const auto found, read_one<bool>(select.with(name, to_hex(sha256)), [](const SqliteStatement&) { return true; }));
+    return found.has_value();
+}
+
 Outcome<std::vector<StoredDefinition>> SqliteStore::live_definitions() {
     BATON_ASSIGN(auto select, database_.prepare(std::string(sqlite_definition_select) +
                                                 "where l.name is not null order by d.name"));

@@ -3,6 +3,7 @@
 
 #include "base/log.hpp"
 #include "base/mailbox.hpp"
+#include "contract/topology.hpp"
 #include "net/io_threads.hpp"
 #include "orchestrator/definition/catalog.hpp"
 #include "orchestrator/definition/loader.hpp"
@@ -13,6 +14,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <exception>
 
 namespace baton::orchestrator {
@@ -143,13 +146,30 @@ void OrchestratorService::call(std::string task, std::string with, Duration limi
     parts_->messaging->call(std::move(call));
 }
 
+namespace {
+
+std::string held_sentence(const runtime::HeldTask& held, Time now) {
+    const auto seconds = [](Duration span) {
+        return std::chrono::duration_cast<std::chrono::seconds>(std::max(span, Duration{})).count();
+    };
+    return fmt::format("{} is held back since {} s, tried again in {} s{}: {}", held.task,
+                       seconds(now - held.since), seconds(held.until - now),
+                       held.worker.empty() ? "" : " (said by " + held.worker + ")", held.reason);
+}
+
+} // namespace
+
 void OrchestratorService::ask_queues(Duration patience,
                                      std::function<void(std::vector<std::string>)> reply) {
     if (!parts_->messaging) return reply({});
     const Clock& clock = parts_->clock;
+    std::vector<std::string> held;
+    for (const runtime::HeldTask& one : engine().held_tasks().list(clock.now()))
+        held.push_back(held_sentence(one, clock.now()));
     parts_->messaging->ask_queues(
-        [patience, &clock, reply = std::move(reply)](const std::vector<messaging::QueueState>& queues) {
-            std::vector<std::string> troubles;
+        [patience, &clock, held = std::move(held),
+         reply = std::move(reply)](const std::vector<messaging::QueueState>& queues) {
+            std::vector<std::string> troubles = held;
             for (const messaging::QueueState& one : queues) {
                 if (!one.trouble.empty())
                     troubles.push_back(fmt::format("there is no queue for {}: {}", one.task, one.trouble));
@@ -159,6 +179,11 @@ void OrchestratorService::ask_queues(Duration patience,
             }
             reply(std::move(troubles));
         });
+}
+
+void OrchestratorService::queue_emptied(std::string_view queue) {
+    const std::string prefix = contract::task_queue({});
+    if (queue.starts_with(prefix)) parts_->messaging->queue_emptied(std::string(queue.substr(prefix.size())));
 }
 
 bool OrchestratorService::is_connected() const {

@@ -53,6 +53,11 @@ public:
     // tasks have waited for longer than `patience` and nobody takes them. On a thread of the service.
     void ask_queues(Duration patience, std::function<void(std::vector<std::string>)> reply);
 
+    // A queue was deleted or purged and lost what waited in it. If it is one of tasks, what nobody has
+    // begun is sent again. For a broker that tells; others are asked every few seconds. Any thread,
+    // between start() and stop().
+    void queue_emptied(std::string_view queue);
+
     // Whether the connection to the broker is up and consuming.
     bool is_connected() const;
 

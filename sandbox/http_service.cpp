@@ -49,10 +49,11 @@ Reply seed(Room& room, const std::string& body) {
                                "\"ada@example.org\"}]}");
     for (const auto& collection : value.get_object()) {
         const std::string_view name = collection.key();
-        const bool known = name == "slack_users" || name == "redmine_users" || name == "mailboxes";
+        const bool known = name == "slack_users" || name == "redmine_users" || name == "mailboxes" ||
+                           name == "redmine_custom_fields" || name == "redmine_groups";
         if (!known || !collection.value().is_array())
-            return text_reply(400, fmt::format("{} must be slack_users, redmine_users or mailboxes, "
-                                               "and an array of objects",
+            return text_reply(400, fmt::format("{} must be slack_users, redmine_users, redmine_groups, "
+                                               "redmine_custom_fields or mailboxes, and an array of objects",
                                                std::string_view(name)));
         for (const json::value& item : collection.value().get_array()) {
             if (!item.is_object()) return text_reply(400, "every entry must be an object");
@@ -70,6 +71,9 @@ Reply seed(Room& room, const std::string& body) {
             if (name == "slack_users") {
                 record["id"] = fmt::format("U0SANDBOX{:05}", number);
                 if (!record.contains("state")) record["state"] = "active";
+            } else if (name != "redmine_users") {
+                record["id"] = number;
+                if (name == "redmine_groups") record["users"] = json::array{};
             } else {
                 record["id"] = number + 4;
                 if (!record.contains("status")) record["status"] = 1;

@@ -1,12 +1,14 @@
-// Redmine's REST calls for users, groups, projects, memberships, roles and issues, with the statuses
+// Redmine's REST calls for users, groups, projects, memberships, issues and their lists, with the statuses
 // and bodies Redmine 5.0 gives: refusals of 400, 401, 403 and 404 come without a body, conflicts and
 // invalid fields as 422 with texts, and a body without the expected key ends in a 500.
+#include "base/utf8.hpp"
 #include "sandbox/target.hpp"
 
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 
@@ -21,6 +23,8 @@ constexpr std::string_view groups = "redmine_groups";
 constexpr std::string_view projects = "redmine_projects";
 constexpr std::string_view memberships = "redmine_memberships";
 constexpr std::string_view issues = "redmine_issues";
+constexpr std::string_view fields = "redmine_custom_fields";
+constexpr std::string_view uploads = "redmine_uploads";
 
 Reply empty(int status) { return {.status = status, .body = "", .content_type = "text/html"}; }
 
@@ -86,6 +90,55 @@ bool is_mail(std::string_view text) {
            text.find('.', at) != std::string_view::npos;
 }
 
+std::size_t characters_in(std::string_view text) {
+    std::size_t count = 0;
+    for (; !text.empty(); ++count) text.remove_prefix(std::max<std::size_t>(utf8_length(text), 1));
+    return count;
+}
+
+// By one of the addresses: the first, or one of "further_mails".
+bool has_mail(const json::object& user, std::string_view mail) {
+    if (lower(text_of(user, "mail")) == lower(mail)) return true;
+    const json::value* further = user.if_contains("further_mails");
+    if (!further || !further->is_array()) return false;
+    for (const json::value& one : further->get_array())
+        if (one.is_string() && lower(one.get_string()) == lower(mail)) return true;
+    return false;
+}
+
+// Names of fields are the site's; the values come by number.
+json::array custom_values(const Call& call, const json::object& wish) {
+    json::array values;
+    const json::value* wished = wish.if_contains("custom_fields");
+    if (!wished || !wished->is_array()) return values;
+    for (const json::value& one : wished->get_array()) {
+        if (!one.is_object()) continue;
+        const json::object* field = call.world.find(fields, std::to_string(number_of(one.get_object(), "id")));
+        if (!field) continue;
+        const json::value* value = one.get_object().if_contains("value");
+        values.push_back(json::object{{"id", field->at("id")}, {"name", field->at("name")},
+                                      {"value", value ? *value : json::value(nullptr)}});
+    }
+    return values;
+}
+
+// One page of a list, as `limit` and `offset` say.
+Reply page_of(const Call& call, std::string_view name, const json::array& all) {
+    const auto number = [&](const char* key, std::size_t otherwise) {
+        const auto found = call.request.query.find(key);
+        return found == call.request.query.end()
+                   ? otherwise
+                   : static_cast<std::size_t>(std::max(0, std::atoi(found->second.c_str())));
+    };
+    const std::size_t limit = std::clamp<std::size_t>(number("limit", 25), 1, 100);
+    const std::size_t offset = number("offset", 0);
+    json::array page;
+    for (std::size_t i = offset; i < all.size() && page.size() < limit; ++i) page.push_back(all[i]);
+    json::object body{{"total_count", all.size()}, {"offset", offset}, {"limit", limit}};
+    body[name] = std::move(page);
+    return ok(body);
+}
+
 json::array problems_of(const Call& call, const json::object& user, std::int64_t own_id) {
     json::array errors;
     const std::string login = text_of(user, "login");
@@ -96,7 +149,7 @@ json::array problems_of(const Call& call, const json::object& user, std::int64_t
         for (const auto& [key, other] : call.world.all(users)) {
             if (number_of(other, "id") == own_id) continue;
             login_taken = login_taken || lower(text_of(other, "login")) == lower(login);
-            mail_taken = mail_taken || lower(text_of(other, "mail")) == lower(mail);
+            mail_taken = mail_taken || has_mail(other, mail);
         }
     }
     if (mail.empty())
@@ -113,8 +166,10 @@ json::array problems_of(const Call& call, const json::object& user, std::int64_t
         errors.push_back("Login has already been taken");
     if (text_of(user, "firstname").empty()) errors.push_back("First name cannot be blank");
     if (text_of(user, "lastname").empty()) errors.push_back("Last name cannot be blank");
-    if (text_of(user, "firstname").size() > 30)
+    if (characters_in(text_of(user, "firstname")) > 30)
         errors.push_back("First name is too long (maximum is 30 characters)");
+    if (characters_in(text_of(user, "lastname")) > 255)
+        errors.push_back("Last name is too long (maximum is 255 characters)");
     return errors;
 }
 
@@ -122,7 +177,7 @@ Reply create_user(Call& call) {
     json::object wish;
     if (auto refused = read_body(call, "user", wish)) return *refused;
     json::array errors = problems_of(call, wish, 0);
-    const bool has_password = says_true(wish, "generate_password");
+    const bool has_password = says_true(wish, "generate_password") || number_of(wish, "auth_source_id") != 0;
     if (!has_password && text_of(wish, "password").size() < 8)
         errors.push_back("Password is too short (minimum is 8 characters)");
     if (!errors.empty()) return invalid(errors);
@@ -137,6 +192,11 @@ Reply create_user(Call& call) {
                         {"mail", text_of(wish, "mail")},
                         {"status", 1},
                         {"created_on", stamp()}};
+    if (json::array values = custom_values(call, wish); !values.empty()) record["custom_fields"] = std::move(values);
+    // Whether Redmine would have mailed the login and the password; beside the user, as in the real call.
+    ErrorCode code;
+    const json::value whole = json::parse(call.request.body, code);
+    if (!code && says_true(whole.as_object(), "send_information")) record["was_informed"] = true;
     call.world.put(users, std::to_string(id - 4), record);
     // As in Redmine, the answer holds a key of the new user: workers must not log it.
     record["api_key"] = fmt::format("sandbox-api-key-of-user-{}", id);
@@ -145,6 +205,10 @@ Reply create_user(Call& call) {
 
 const json::object* user_by_id(Call& call, const std::string& id) {
     const std::int64_t number = std::atoll(id.c_str());
+    static const json::object administrator{{"id", 1},           {"login", "admin"}, {"admin", true},
+                                            {"firstname", "Redmine"}, {"lastname", "Admin"},
+                                            {"mail", "admin@example.net"}, {"status", 1}};
+    if (number == 1) return &administrator;
     return number > 4 ? call.world.find(users, std::to_string(number - 4)) : nullptr;
 }
 
@@ -170,11 +234,15 @@ Reply list_users(Call& call) {
         bool matches = name.empty();
         for (const char* field : {"login", "firstname", "lastname", "mail"})
             matches = matches || lower(text_of(user, field)).find(name) != std::string::npos;
+        if (const json::value* further = user.if_contains("further_mails"); further && further->is_array())
+            for (const json::value& one : further->get_array())
+                matches = matches || (one.is_string() && lower(one.get_string()).find(name) != std::string::npos);
         if (!matches) continue;
         if (total >= offset && page.size() < limit) {
             // As in Redmine 5.0, only the user itself tells its status.
             json::object shown = user;
             shown.erase("status");
+            shown.erase("further_mails");
             page.push_back(std::move(shown));
         }
         ++total;
@@ -188,6 +256,7 @@ Reply show_user(Call& call) {
     const json::object* user = user_by_id(call, call.parameters[0]);
     if (!user) return empty(404);
     json::object shown = *user;
+    shown.erase("further_mails");
     json::array in;
     for (const auto& [key, group] : call.world.all(groups))
         for (const json::value& member : group.at("users").as_array())
@@ -201,10 +270,11 @@ Reply show_user(Call& call) {
 
 Reply update_user(Call& call) {
     const json::object* found = user_by_id(call, call.parameters[0]);
-    if (!found) return empty(404);
+    if (!found || number_of(*found, "id") == 1) return empty(404);
     json::object wish;
     if (auto refused = read_body(call, "user", wish)) return *refused;
     json::object record = *found;
+    if (json::array values = custom_values(call, wish); !values.empty()) record["custom_fields"] = std::move(values);
     for (const char* field : {"login", "firstname", "lastname", "mail"})
         if (wish.contains(field)) record[field] = text_of(wish, field);
     if (wish.contains("status")) record["status"] = number_of(wish, "status");
@@ -258,6 +328,24 @@ Reply add_to_group(Call& call) {
     return empty(204);
 }
 
+Reply remove_from_group(Call& call) {
+    const json::object* found = call.world.find(groups, call.parameters[0]);
+    if (!found) return empty(404);
+    json::object group = *found;
+    json::array& members = group["users"].as_array();
+    const auto at = std::find(members.begin(), members.end(), json::value(std::atoll(call.parameters[1].c_str())));
+    if (at == members.end()) return empty(404);
+    members.erase(at);
+    call.world.put(groups, call.parameters[0], std::move(group));
+    return empty(204);
+}
+
+Reply list_fields(Call& call) {
+    json::array list;
+    for (const auto& [key, field] : call.world.all(fields)) list.push_back(field);
+    return ok({{"custom_fields", list}});
+}
+
 // By number or identifier, as Redmine takes both.
 const json::object* project_by(Call& call, const std::string& name) {
     if (const json::object* found = call.world.find(projects, name)) return found;
@@ -291,16 +379,44 @@ Reply create_project(Call& call) {
     return created("projects", id, {{"project", record}});
 }
 
+constexpr std::int64_t project_closed = 5;
+constexpr std::int64_t project_archived = 9;
+
 Reply show_project(Call& call) {
     const json::object* project = project_by(call, call.parameters[0]);
-    return project ? ok({{"project", *project}}) : empty(404);
+    if (!project) return empty(404);
+    if (number_of(*project, "status") == project_archived) return empty(403);
+    return ok({{"project", *project}});
 }
 
 Reply list_projects(Call& call) {
     json::array list;
     for (const auto& [key, project] : call.world.all(projects)) list.push_back(project);
-    return ok({{"projects", list}, {"total_count", list.size()}, {"offset", 0}, {"limit", 100}});
+    return page_of(call, "projects", list);
 }
+
+Reply update_project(Call& call) {
+    const json::object* found = project_by(call, call.parameters[0]);
+    if (!found) return empty(404);
+    json::object wish;
+    if (auto refused = read_body(call, "project", wish)) return *refused;
+    json::object record = *found;
+    for (const auto& [name, value] : wish) record[name] = value;
+    call.world.put(projects, std::to_string(number_of(record, "id")), record);
+    return empty(204);
+}
+
+Reply set_state(Call& call, std::int64_t status) {
+    const json::object* found = project_by(call, call.parameters[0]);
+    if (!found) return empty(404);
+    json::object record = *found;
+    record["status"] = status;
+    call.world.put(projects, std::to_string(number_of(record, "id")), record);
+    return empty(204);
+}
+Reply reopen_project(Call& call) { return set_state(call, 1); }
+Reply close_project(Call& call) { return set_state(call, project_closed); }
+Reply archive_project(Call& call) { return set_state(call, project_archived); }
 
 Reply list_roles(Call&) {
     return ok({{"roles", json::array{json::object{{"id", 3}, {"name", "Manager"}},
@@ -341,43 +457,125 @@ Reply list_members(Call& call) {
                                     {"user", json::object{{"id", member.at("user_id")}}},
                                     {"roles", roles}});
     }
-    return ok({{"memberships", list}, {"total_count", list.size()}, {"offset", 0}, {"limit", 100}});
+    return page_of(call, "memberships", list);
+}
+
+Reply update_member(Call& call) {
+    const json::object* found = call.world.find(memberships, call.parameters[0]);
+    if (!found) return empty(404);
+    json::object wish;
+    if (auto refused = read_body(call, "membership", wish)) return *refused;
+    const json::value* roles = wish.if_contains("role_ids");
+    if (!roles || !roles->is_array() || roles->get_array().empty()) return invalid({"Role cannot be empty"});
+    json::object record = *found;
+    record["role_ids"] = *roles;
+    call.world.put(memberships, call.parameters[0], std::move(record));
+    return empty(204);
+}
+
+Reply remove_member(Call& call) { return empty(call.world.erase(memberships, call.parameters[0]) ? 204 : 404); }
+
+// --- issues ---------------------------------------------------------------------------------------
+
+json::array named(std::initializer_list<const char*> names) {
+    json::array list;
+    for (const char* name : names) list.push_back(json::object{{"id", list.size() + 1}, {"name", name}});
+    return list;
+}
+
+Reply list_trackers(Call&) { return ok({{"trackers", named({"Bug", "Feature", "Support"})}}); }
+
+Reply list_priorities(Call&) {
+    return ok({{"issue_priorities", named({"Low", "Normal", "High", "Urgent", "Immediate"})}});
+}
+
+json::array all_statuses() {
+    json::array list = named({"New", "In Progress", "Resolved", "Feedback", "Closed", "Rejected"});
+    for (json::value& one : list) one.as_object()["is_closed"] = one.at("id").to_number<int>() >= 5;
+    return list;
+}
+
+Reply list_statuses(Call&) { return ok({{"issue_statuses", all_statuses()}}); }
+
+// Watchers and files are kept with the issue; a file must have been uploaded.
+std::optional<Reply> apply(Call& call, const json::object& wish, json::object& record) {
+    for (const char* field : {"subject", "description", "start_date", "due_date"})
+        if (wish.contains(field)) record[field] = text_of(wish, field);
+    for (const char* field : {"assigned_to_id", "tracker_id", "priority_id", "status_id", "parent_issue_id"})
+        if (wish.contains(field)) record[field] = number_of(wish, field);
+    if (text_of(record, "subject").empty()) return invalid({"Subject cannot be blank"});
+    if (text_of(record, "subject").size() > 255) return invalid({"Subject is too long (maximum is 255 characters)"});
+    const std::int64_t assignee = number_of(record, "assigned_to_id");
+    if (assignee != 0 && !user_by_id(call, std::to_string(assignee))) return invalid({"Assignee is invalid"});
+    if (json::array values = custom_values(call, wish); !values.empty()) record["custom_fields"] = std::move(values);
+    if (wish.contains("watcher_user_ids")) record["watchers"] = wish.at("watcher_user_ids");
+    if (const json::value* files = wish.if_contains("uploads"); files && files->is_array()) {
+        json::array kept = record.contains("attachments") ? record["attachments"].as_array() : json::array{};
+        for (const json::value& file : files->get_array()) {
+            if (!call.world.find(uploads, text_of(file.as_object(), "token"))) return invalid({"File is invalid"});
+            kept.push_back(json::object{{"filename", file.at("filename")}});
+        }
+        record["attachments"] = std::move(kept);
+    }
+    return std::nullopt;
 }
 
 Reply create_issue(Call& call) {
     json::object wish;
     if (auto refused = read_body(call, "issue", wish)) return *refused;
     const json::object* project = project_by(call, text_of(wish, "project_id"));
-    if (!project) return invalid({"Project cannot be blank"});
-    if (text_of(wish, "subject").empty()) return invalid({"Subject cannot be blank"});
+    if (!project || number_of(*project, "status") != 1) return invalid({"Project cannot be blank"});
+    json::object record{{"project", json::object{{"id", project->at("id")}, {"name", project->at("name")}}},
+                        {"description", ""},
+                        {"assigned_to_id", 0},
+                        {"status_id", 1},
+                        {"created_on", stamp()}};
+    if (auto refused = apply(call, wish, record)) return *refused;
     const std::int64_t id = call.world.next_id(issues);
-    const json::object record{
-        {"id", id},
-        {"project", json::object{{"id", project->at("id")}, {"name", project->at("name")}}},
-        {"subject", text_of(wish, "subject")},
-        {"description", text_of(wish, "description")},
-        {"assigned_to_id", number_of(wish, "assigned_to_id")},
-        {"created_on", stamp()}};
+    record["id"] = id;
     call.world.put(issues, std::to_string(id), record);
     return created("issues", id, {{"issue", record}});
 }
 
+json::object shown_issue(const json::object& issue) {
+    json::object shown = issue;
+    const auto status = static_cast<std::size_t>(number_of(issue, "status_id"));
+    const json::array statuses = all_statuses();
+    if (status >= 1 && status <= statuses.size()) shown["status"] = statuses[status - 1];
+    json::array journals;
+    if (const json::value* notes = issue.if_contains("notes"))
+        for (const json::value& note : notes->as_array()) journals.push_back(json::object{{"notes", note}});
+    shown["journals"] = std::move(journals);
+    return shown;
+}
+
+Reply show_issue(Call& call) {
+    const json::object* found = call.world.find(issues, call.parameters[0]);
+    return found ? ok({{"issue", shown_issue(*found)}}) : empty(404);
+}
+
 Reply list_issues(Call& call) {
-    const auto& query = call.request.query;
-    const auto subject = query.find("subject");
-    const auto project = query.find("project_id");
-    const auto assignee = query.find("assigned_to_id");
+    const auto value = [&](const char* key) {
+        const auto found = call.request.query.find(key);
+        return found == call.request.query.end() ? std::optional<std::string>() : found->second;
+    };
+    const auto subject = value("subject");
+    const auto project = value("project_id");
+    const auto assignee = value("assigned_to_id");
+    const auto description = value("v[description][]");
     json::array list;
     for (const auto& [key, issue] : call.world.all(issues)) {
-        if (subject != query.end() && text_of(issue, "subject") != subject->second) continue;
-        if (assignee != query.end() && text_of(issue, "assigned_to_id") != assignee->second) continue;
-        if (project != query.end()) {
-            const json::object* wanted = project_by(call, project->second);
+        if (subject && text_of(issue, "subject") != *subject) continue;
+        if (assignee && text_of(issue, "assigned_to_id") != *assignee) continue;
+        if (description && lower(text_of(issue, "description")).find(lower(*description)) == std::string::npos) continue;
+        if (value("status_id") == "open" && number_of(issue, "status_id") >= 5) continue;
+        if (project) {
+            const json::object* wanted = project_by(call, *project);
             if (!wanted || issue.at("project").as_object().at("id") != wanted->at("id")) continue;
         }
-        list.push_back(issue);
+        list.push_back(shown_issue(issue));
     }
-    return ok({{"issues", list}, {"total_count", list.size()}, {"offset", 0}, {"limit", 100}});
+    return page_of(call, "issues", list);
 }
 
 Reply update_issue(Call& call) {
@@ -386,6 +584,7 @@ Reply update_issue(Call& call) {
     json::object wish;
     if (auto refused = read_body(call, "issue", wish)) return *refused;
     json::object record = *found;
+    if (auto refused = apply(call, wish, record)) return *refused;
     if (wish.contains("notes")) {
         json::array notes = record.contains("notes") ? record["notes"].as_array() : json::array{};
         notes.push_back(wish["notes"]);
@@ -393,6 +592,29 @@ Reply update_issue(Call& call) {
     }
     call.world.put(issues, call.parameters[0], std::move(record));
     return empty(204);
+}
+
+Reply add_watcher(Call& call) {
+    const json::object* found = call.world.find(issues, call.parameters[0]);
+    if (!found) return empty(404);
+    ErrorCode code;
+    const json::value body = json::parse(call.request.body, code);
+    if (code || !body.is_object()) return empty(400);
+    json::object record = *found;
+    json::array watchers = record.contains("watchers") ? record["watchers"].as_array() : json::array{};
+    const json::value who(number_of(body.get_object(), "user_id"));
+    if (std::find(watchers.begin(), watchers.end(), who) == watchers.end()) watchers.push_back(who);
+    record["watchers"] = std::move(watchers);
+    call.world.put(issues, call.parameters[0], std::move(record));
+    return empty(204);
+}
+
+Reply upload(Call& call) {
+    const std::int64_t id = call.world.next_id(uploads);
+    const std::string token = fmt::format("{}.sandbox", id);
+    call.world.put(uploads, token, {{"id", id}, {"bytes", call.request.body.size()}});
+    return {.status = 201,
+            .body = json::serialize(json::object{{"upload", json::object{{"id", id}, {"token", token}}}})};
 }
 
 std::optional<Reply> refuse_stranger(const Call& call) {
@@ -419,15 +641,30 @@ constexpr std::array routes = {
     Route{"GET", "/groups.json", "redmine.list_groups", list_groups},
     Route{"POST", "/groups.json", "redmine.create_group", create_group},
     Route{"POST", "/groups/{}/users.json", "redmine.add_to_group", add_to_group},
+    Route{"DELETE", "/groups/{}/users/{}.json", "redmine.remove_from_group", remove_from_group},
+    Route{"GET", "/custom_fields.json", "redmine.list_fields", list_fields},
     Route{"POST", "/projects.json", "redmine.create_project", create_project},
     Route{"GET", "/projects.json", "redmine.list_projects", list_projects},
     Route{"GET", "/projects/{}.json", "redmine.show_project", show_project},
     Route{"POST", "/projects/{}/memberships.json", "redmine.add_member", add_member},
     Route{"GET", "/projects/{}/memberships.json", "redmine.list_members", list_members},
+    Route{"PUT", "/projects/{}.json", "redmine.update_project", update_project},
+    Route{"PUT", "/projects/{}/close.json", "redmine.close_project", close_project},
+    Route{"PUT", "/projects/{}/reopen.json", "redmine.reopen_project", reopen_project},
+    Route{"PUT", "/projects/{}/archive.json", "redmine.archive_project", archive_project},
+    Route{"PUT", "/projects/{}/unarchive.json", "redmine.unarchive_project", reopen_project},
+    Route{"PUT", "/memberships/{}.json", "redmine.update_member", update_member},
+    Route{"DELETE", "/memberships/{}.json", "redmine.remove_member", remove_member},
     Route{"GET", "/roles.json", "redmine.list_roles", list_roles},
     Route{"POST", "/issues.json", "redmine.create_issue", create_issue},
     Route{"GET", "/issues.json", "redmine.find_issue", list_issues},
+    Route{"GET", "/issues/{}.json", "redmine.show_issue", show_issue},
     Route{"PUT", "/issues/{}.json", "redmine.update_issue", update_issue},
+    Route{"POST", "/issues/{}/watchers.json", "redmine.add_watcher", add_watcher},
+    Route{"GET", "/trackers.json", "redmine.list_trackers", list_trackers},
+    Route{"GET", "/issue_statuses.json", "redmine.list_statuses", list_statuses},
+    Route{"GET", "/enumerations/issue_priorities.json", "redmine.list_priorities", list_priorities},
+    Route{"POST", "/uploads.json", "redmine.upload", upload},
 };
 
 } // namespace

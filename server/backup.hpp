@@ -58,6 +58,11 @@ struct RestoreReport {
 
 // Checks the whole backup before anything is changed. invalid_argument: the wish cannot be carried out
 // as it is and somebody has to decide; any other failure: the backup or the disk.
+// All or nothing: a failure leaves everything as it was, and a process that is killed in the middle leaves
+// a folder with which no server starts; the same restore again makes it whole.
 Outcome<RestoreReport> restore(const RestoreWish& wish, Time now);
+
+// The refusal of a folder that a restore left half done.
+Outcome<void> check_no_half_restore(const std::string& data_folder);
 
 } // namespace baton::server

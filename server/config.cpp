@@ -8,6 +8,7 @@
 #include "db/database_url.hpp"
 #include "orchestrator/definition/complaints.hpp"
 #include "orchestrator/definition/toml_document.hpp"
+#include "web/login.hpp"
 
 #include <fmt/format.h>
 
@@ -237,6 +238,9 @@ std::optional<std::string> set_users(Config& config, const std::string& text) {
             user.tags = split(part.substr(bracket + 1, colon - bracket - 2), '+');
         else if (config.broker_users.empty())
             user.tags = {"administrator"};
+        for (const auto& tag : user.tags)
+            if (const auto trouble = web::tag_trouble(tag); !trouble.empty())
+                return "name[tag+tag]:password with tags that give something: " + trouble;
         config.broker_users.push_back(std::move(user));
     }
     return std::nullopt;
@@ -409,9 +413,11 @@ struct Reader {
                 user.password = *text;
             else if (key == "password_hash")
                 user.password_hash = *text;
-            else if (key == "tags")
+            else if (key == "tags") {
                 user.tags = split(*text, ',');
-            else if (key == "password_file") {
+                for (const auto& tag : user.tags)
+                    if (auto trouble = web::tag_trouble(tag); !trouble.empty()) complain(entry.value.at, std::move(trouble));
+            } else if (key == "password_file") {
                 const auto secret = read_secret(*text);
                 if (secret)
                     user.password = *secret;

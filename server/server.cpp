@@ -44,6 +44,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -122,7 +123,6 @@ bool is_loopback(const std::string& host) {
     return host == "localhost" || (!error && address.is_loopback());
 }
 
-// The broker would find out as well, but only after it has recovered its journal.
 Outcome<void> check_tls_files(const Config& config) {
     if (!config.http_tls.certificate.empty())
         if (const auto context = net::TlsContext::make(net::TlsSide::server, config.http_tls); !context)
@@ -239,6 +239,7 @@ class Server::Parts {
 public:
     Outcome<void> start(const Config& config, bool watch, const std::function<bool()>& is_stopping);
     void stop();
+    Outcome<void> check() const;
 
     Config config;
     SystemClock clock;
@@ -258,6 +259,9 @@ public:
     Mailbox<int> store_watch_stop;
     Thread store_watch;
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
+    // Who hears of emptied queues, told by the broker's thread; null before and after its time.
+    std::mutex hears_mutex;
+    orchestrator::OrchestratorService* hears_of_queues = nullptr;
     std::unique_ptr<WorkflowFolder> workflows;
     boost::asio::io_context web_io{1};
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> web_work;
@@ -271,6 +275,7 @@ private:
     Outcome<void> start_broker();
     web::BrokerPort broker_port() const;
     Outcome<void> start_orchestrator(const std::function<bool()>& is_stopping);
+    void queue_emptied(const std::string& vhost, const std::string& queue);
     Outcome<void> start_web();
     Outcome<void> start_metrics();
     void start_backups();
@@ -289,12 +294,36 @@ private:
     Counter http_logins_failed;
 };
 
+// The broker would find out as well, but only after it has recovered its journal.
+Outcome<void> Server::Parts::check() const {
+    BATON_TRY(check_tls_files(config));
+    if (config.broker_url.empty() && !config.definitions.empty())
+        BATON_TRY(read_definitions_file(config.definitions, broker_port()));
+    ErrorCode error;
+    if (config.http_listen.host != "localhost") boost::asio::ip::make_address(config.http_listen.host, error);
+    if (error)
+        return Failure{make_error_code(boost::system::errc::invalid_argument),
+                       fmt::format("cannot listen for HTTP on {}: it is no address such as 127.0.0.1, 0.0.0.0 or localhost; choose "
+                                   "another address with BATON_HTTP_LISTEN=host:port",
+                                   config.http_listen.host)};
+    return boost::system::in_place_value;
+}
+
+Outcome<void> Server::check(const Config& config) {
+    Parts parts;
+    parts.config = config;
+    return parts.check();
+}
+
 Outcome<void> Server::Parts::start_broker() {
     if (!config.broker_url.empty()) {
         local_broker_url = config.broker_url;
         return boost::system::in_place_value;
     }
     auto options = broker_options(config, random_name(32));
+    options.on_queue_emptied = [this](const std::string& vhost, const std::string& queue) {
+        queue_emptied(vhost, queue);
+    };
     options.net.connections_max = descriptors.amqp;
     const std::string own_password = options.users.back().password;
     std::vector<web::Definition> definitions;
@@ -330,7 +359,16 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
     options.node = fmt::format("{}:{}", host_name(), getpid());
     orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock);
-    return orchestrator->start();
+    BATON_TRY(orchestrator->start());
+    const std::lock_guard lock(hears_mutex);
+    hears_of_queues = orchestrator.get();
+    return boost::system::in_place_value;
+}
+
+void Server::Parts::queue_emptied(const std::string& vhost, const std::string& queue) {
+    if (vhost != "/") return; // local_broker_url
+    const std::lock_guard lock(hears_mutex);
+    if (hears_of_queues != nullptr) hears_of_queues->queue_emptied(queue);
 }
 
 std::optional<web::Login> Server::Parts::login(const std::string& user, const std::string& password,
@@ -487,6 +525,10 @@ Outcome<void> Server::Parts::start_web() {
                               const std::string& address) {
         return login(user, password, is_loopback, address);
     };
+    api.login_pause = [this](const std::string& user, const std::string& address) {
+        const auto left = broker ? broker->login_pause(user, address) : guesses.pause_left(user, address, clock.now());
+        return std::chrono::duration_cast<std::chrono::milliseconds>(left);
+    };
     api.broker = broker_port();
     api.own_names = config.http_names;
     api.own_names.push_back(config.http_listen.host);
@@ -578,10 +620,11 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     if (error)
         return Failure{ErrorCode(error), fmt::format("cannot make the data folder '{}': {}; choose another one with BATON_DATA",
                                                      config.data, error.message())};
+    BATON_TRY(check_no_half_restore(config.data));
     // What this process makes from here on is for its user alone; what is there already becomes so.
     ::umask(0077);
     tighten(config.data);
-    BATON_TRY(check_tls_files(config));
+    BATON_TRY(check());
     BATON_TRY(start_broker());
     BATON_TRY(start_orchestrator(is_stopping));
     if (!config.workflows.empty()) workflows = std::make_unique<WorkflowFolder>(config.workflows, orchestrator->engine(), watch);
@@ -614,6 +657,10 @@ void Server::Parts::stop() {
     backups.join();
     std::optional<StopGuard> guard;
     if (store) guard.emplace(*store);
+    {
+        const std::lock_guard lock(hears_mutex);
+        hears_of_queues = nullptr;
+    }
     if (orchestrator) orchestrator->stop();
     // Requests that waited for the orchestrator have their answers now.
     web_io.stop();

@@ -22,6 +22,10 @@ public:
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
+    // What is wrong with the files and addresses of a configuration, as start() would say before it
+    // touches anything.
+    static Outcome<void> check(const Config& config);
+
     // May be called twice.
     void stop();
 

@@ -75,10 +75,13 @@ void WorkflowFolder::deploy(const fs::path& file) {
         log::error("workflows", "cannot read a file", {{"file", file.string()}, {"reason", source.error().detail}});
         return;
     }
-    engine_.deploy(std::move(*source), file.string(), [name = file.string(), named = named_](const Outcome<orchestrator::runtime::Deployed>& done) {
+    engine_.deploy_found(std::move(*source), file.string(), [name = file.string(), named = named_](const Outcome<orchestrator::runtime::Deployed>& done) {
         if (done) named->put({name, done->name});
         if (!done)
             log::error("workflows", "not deployed:\n" + done.error().detail, {{"file", name}});
+        else if (done->is_retired)
+            log::info("workflows", "not live: it was taken out of use by `baton undeploy`; a change of the file or `baton deploy` makes it live again",
+                      {{"workflow", done->name}, {"file", name}});
         else if (done->is_new)
             log::info("workflows", "deployed", {{"workflow", done->name}, {"version", done->version}, {"file", name}});
     });

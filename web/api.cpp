@@ -4,16 +4,19 @@
 #include "base/log.hpp"
 #include "web/broker_api.hpp"
 #include "web/metrics.hpp"
+#include "web/query.hpp"
 #include "web/replies.hpp"
 #include "web/routes.hpp"
 #include "web/run_api.hpp"
 #include "web/same_site.hpp"
 
 #include <boost/json/object.hpp>
+#include <fmt/format.h>
 
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 
 namespace baton::web {
@@ -65,7 +68,10 @@ public:
             if (request.method != "GET" && request.method != "HEAD")
                 return problem(405, "method_not_allowed", request.method + " is not possible here");
             if (request.has_body) return problem(400, "bad_request", "this takes no body");
-            return refuses_foreign(request, parts_->own_names);
+            // Balancers ask by names of their own, and the answer says nothing that others must not know.
+            if (is_from_browser(request))
+                if (auto refusal = refuses_foreign(request, parts_->own_names)) return refusal;
+            return refuses_query(request, {});
         }
         const auto match = routes_.find(request.method, request.path);
         auto refusal = refusal_of(request, match);
@@ -95,6 +101,8 @@ private:
         auto login = credentials ? parts_->authenticate(credentials->user, credentials->password,
                                                         request.remote_is_loopback, request.remote_address)
                                  : std::nullopt;
+        if (!login && credentials)
+            if (auto pause = pause_of(credentials->user, request)) return pause;
         if (!login) {
             auto refusal = problem(401, "unauthorized", "user or password is wrong");
             // A page's script gets no dialog of the browser, which would keep the password for all pages.
@@ -102,7 +110,28 @@ private:
             return refusal;
         }
         request.login = std::move(*login);
-        return refuses(request.login, match.level);
+        if (auto refusal = refuses(request.login, match.level)) return refusal;
+        return is_own(match.level) ? refuses_query(request, match.query) : std::nullopt;
+    }
+
+    // Whoever has the right password at last must not think that it is wrong.
+    std::optional<Response> pause_of(const std::string& user, const Request& request) const {
+        if (!parts_->login_pause) return std::nullopt;
+        const auto left = parts_->login_pause(user, request.remote_address);
+        if (left.count() <= 0) return std::nullopt;
+        const auto seconds = (left.count() + 999) / 1000;
+        auto refusal = problem(429, "too_many_attempts",
+                               fmt::format("too many wrong passwords for '{}' from this address: guessing is slowed down, and none "
+                                           "is looked at for {} s, not even the right one",
+                                           user, seconds));
+        refusal.headers["Retry-After"] = std::to_string(seconds);
+        return refusal;
+    }
+
+    static std::optional<Response> refuses_query(const Request& request, std::span<const std::string> known) {
+        const auto checked = check_query(request, known);
+        if (checked) return std::nullopt;
+        return problem(400, "bad_request", checked.error().detail);
     }
 
     // The user as known, or as given when the log-in was refused.

@@ -73,6 +73,9 @@ struct ApiParts {
     std::function<std::optional<Login>(const std::string& user, const std::string& password,
                                        bool remote_is_loopback, const std::string& address)>
         authenticate;
+    // How long no password of this user from this address is looked at, because wrong ones came before; zero:
+    // it is. Asked when a log-in failed. May be empty.
+    std::function<std::chrono::milliseconds(const std::string& user, const std::string& address)> login_pause{};
     BrokerPort broker;
     // Sends a task to a worker without a workflow.
     std::function<void(std::string task, std::string with, std::chrono::milliseconds limit,

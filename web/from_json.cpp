@@ -3,6 +3,7 @@
 #include "base/base64.hpp"
 #include "web/broker_port.hpp"
 #include "web/field_json.hpp"
+#include "web/login.hpp"
 #include "web/replies.hpp"
 
 #include <boost/json/array.hpp>
@@ -108,6 +109,8 @@ Outcome<core::UserPut> user_from(const json::object& object, const std::string& 
     user.name = name;
     if (member(object, "tags") == nullptr) return refused("'tags' is missing; an empty text means none");
     BATON_ASSIGN(user.tags, tags_in(object));
+    for (const std::string& tag : user.tags)
+        if (const auto trouble = tag_trouble(tag); !trouble.empty()) return refused("{}", trouble);
     user.hash_algorithm = port.sha256_algorithm;
     if (member(object, "password") != nullptr) {
         BATON_ASSIGN(const auto password, text_in(object, "password"));

@@ -116,8 +116,10 @@ bool read_target(std::string_view target, Request& request) {
     const auto parsed = boost::urls::parse_origin_form(target);
     if (!parsed) return false;
     request.path = std::string(parsed->encoded_path());
-    for (const auto& parameter : parsed->params())
-        request.query[parameter.key] = parameter.value;
+    for (const auto& parameter : parsed->params()) {
+        const bool is_new = request.query.insert_or_assign(parameter.key, parameter.value).second;
+        if (!is_new) request.repeated = parameter.key;
+    }
     return true;
 }
 

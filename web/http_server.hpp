@@ -23,7 +23,8 @@ namespace baton::web {
 struct Request {
     std::string method;                       // "GET"
     std::string path;                         // percent-decoded segments are made by Routes
-    std::map<std::string, std::string> query; // decoded
+    std::map<std::string, std::string> query; // decoded; of several with one name the last
+    std::string repeated;                     // a name that is there twice, empty: none
     std::string authorization;                // the header's value, empty if absent
     std::string content_type;
     std::string host;   // the header's value

@@ -1,6 +1,12 @@
 #include "web/login.hpp"
 
+#include "base/suggest.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <array>
 
 namespace baton::web {
 
@@ -41,18 +47,32 @@ std::string refusal(Level level) {
     return {};
 }
 
-unsigned refusal_status(Level level) {
+bool is_own(Level level) {
     switch (level) {
     case Level::management:
     case Level::policymaker:
     case Level::monitoring:
-    case Level::administrator: return 401;
+    case Level::administrator: return false;
     case Level::viewer:
     case Level::operating:
     case Level::deploying:
-    case Level::admin: return 403;
+    case Level::admin: return true;
     }
-    return 403;
+    return true;
+}
+
+unsigned refusal_status(Level level) { return is_own(level) ? 403 : 401; }
+
+std::string tag_trouble(std::string_view tag) {
+    constexpr std::array<std::string_view, 4> own{"baton-viewer", "baton-operator", "baton-deployer", "baton-admin"};
+    if (std::ranges::find(own, tag) != own.end()) return {};
+    std::string small(tag);
+    for (char& c : small)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    std::ranges::replace(small, '_', '-');
+    if (!small.starts_with("baton-")) return {};
+    const auto hint = did_you_mean(tag, own);
+    return fmt::format("there is no tag '{}'{} those that begin with baton- are {}", tag, hint.empty() ? ";" : hint, fmt::join(own, ", "));
 }
 
 } // namespace baton::web

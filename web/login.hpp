@@ -25,9 +25,15 @@ struct Login {
 enum class Level { management, policymaker, monitoring, administrator, viewer, operating, deploying, admin };
 
 bool reaches(const Login& login, Level level);
+// Baton's own, which says 403 where RabbitMQ says 401, and refuses parameters it does not know.
+bool is_own(Level level);
 // Why not, for people; for the broker in RabbitMQ's words: "Not administrator user: …".
 std::string refusal(Level level);
 // RabbitMQ says 401 to who may not, Baton 403.
 unsigned refusal_status(Level level);
+
+// Why a user cannot have this tag; empty: it can. Tags are free, as in RabbitMQ, but one that looks like
+// Baton's and is none would give nothing, and nobody would notice.
+std::string tag_trouble(std::string_view tag);
 
 } // namespace baton::web

@@ -39,9 +39,4 @@ std::optional<Number> number_from(std::string_view text) {
     return number;
 }
 
-template <typename Number>
-Number number_parameter(const Request& request, const std::string& key, Number otherwise) {
-    return number_from<Number>(parameter(request, key)).value_or(otherwise);
-}
-
 } // namespace baton::web

@@ -52,8 +52,9 @@ Parameters parameters_of(const std::vector<std::string>& pattern, std::vector<st
 
 } // namespace
 
-void Routes::add(std::string method, std::string_view pattern, Level level, RouteHandler handler) {
-    routes_.push_back({std::move(method), std::string(pattern), split_path(pattern), level, std::move(handler)});
+void Routes::add(std::string method, std::string_view pattern, Level level, RouteHandler handler,
+                 std::vector<std::string> query) {
+    routes_.push_back({std::move(method), std::string(pattern), split_path(pattern), level, std::move(handler), std::move(query)});
 }
 
 std::vector<Routes::Entry> Routes::all() const {
@@ -78,6 +79,7 @@ Routes::Match Routes::find(std::string_view method, std::string_view path) const
         found.handler = &route.handler;
         found.level = route.level;
         found.pattern = route.pattern;
+        found.query = route.query;
         found.parameters = parameters_of(route.segments, segments);
         return found;
     }

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,13 +20,16 @@ using RouteHandler = std::function<boost::asio::awaitable<Response>(Request, Par
 
 class Routes {
 public:
-    void add(std::string method, std::string_view pattern, Level level, RouteHandler handler);
+    // `query`: the parameters that it reads, for routes that refuse others (Baton's own).
+    void add(std::string method, std::string_view pattern, Level level, RouteHandler handler,
+             std::vector<std::string> query = {});
 
     struct Match {
         const RouteHandler* handler = nullptr; // null: nothing fits
         Parameters parameters;
         Level level = Level::administrator;
-        std::string_view pattern; // lives as long as the routes
+        std::string_view pattern; // lives as long as the routes, like `query`
+        std::span<const std::string> query;
         bool path_exists = false; // true with a null handler: the method is wrong (405)
     };
     // `path` is percent-encoded; parameters come out decoded.
@@ -48,6 +52,7 @@ private:
         std::vector<std::string> segments;
         Level level;
         RouteHandler handler;
+        std::vector<std::string> query;
     };
     std::vector<Route> routes_;
 };

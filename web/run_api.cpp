@@ -5,6 +5,7 @@
 #include "orchestrator/core/status.hpp"
 #include "web/await_reply.hpp"
 #include "web/members.hpp"
+#include "web/query.hpp"
 #include "web/replies.hpp"
 #include "web/run_view.hpp"
 
@@ -13,6 +14,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -27,6 +29,16 @@ using runtime::RunQueries;
 
 Response no_answer() {
     return problem(503, "unavailable", "the orchestrator did not answer in time; its database may be away, see the server's log");
+}
+
+Response undecided(Claim& claim, std::string_view what_then) {
+    if (claim.withdraw())
+        return problem(503, "unavailable",
+                       "the orchestrator did not answer in time, its database may be away; nothing was changed, try again");
+    json::object accepted;
+    accepted["accepted"] = true;
+    accepted["reason"] = what_then;
+    return reply(202, accepted);
 }
 
 Response problem_of(const Failure& failure) {
@@ -48,11 +60,6 @@ Response problem_of(const Failure& failure) {
     return problem(status, error, failure.detail);
 }
 
-namespace {
-
-constexpr std::chrono::seconds follow_limit_max{60};
-
-// Anything else is not given to the store, which may refuse it instead of finding nothing.
 bool is_run_id(std::string_view text) {
     if (text.size() != 36) return false;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -63,10 +70,18 @@ bool is_run_id(std::string_view text) {
     return true;
 }
 
+namespace {
+
+constexpr std::chrono::seconds follow_limit_max{60};
+
 // A reason stands in the run's row and in its history for ever.
 constexpr std::size_t reason_bytes_max = 4096;
 constexpr const char* too_long_a_reason = "'reason' may have 4096 bytes";
 constexpr std::chrono::milliseconds incident_limit{1'000};
+constexpr std::array<std::string_view, 9> run_statuses{"queued",    "running", "paused",    "compensating", "completed",
+                                                       "failed",    "cancelled", "timed_out", "compensated"};
+// What an operator may call a run that ends by hand.
+constexpr std::array<std::string_view, 4> final_statuses{"completed", "failed", "cancelled", "compensated"};
 // Shorter ones mean many runs; the store looks for none.
 constexpr std::size_t id_prefix_min = 6;
 
@@ -75,18 +90,20 @@ public:
     explicit RunApi(std::shared_ptr<const ApiParts> parts) : parts_(std::move(parts)) {}
 
     static void add_routes(Routes& routes, const std::shared_ptr<RunApi>& self) {
-        const auto add = [&](const char* method, const char* pattern, Level level, Answering member) {
-            routes.add(method, pattern, level, [self, member](Request request, Parameters parameters) {
+        const auto add = [&](const char* method, const char* pattern, Level level, Answering member,
+                             std::vector<std::string> query = {}) {
+            const auto answer = [self, member](Request request, Parameters parameters) {
                 return (self.get()->*member)(std::move(request), std::move(parameters));
-            });
+            };
+            routes.add(method, pattern, level, answer, std::move(query));
         };
-        add("GET", "/api/workflows", Level::viewer, &RunApi::list_workflows);
+        add("GET", "/api/workflows", Level::viewer, &RunApi::list_workflows, {"name"});
         add("POST", "/api/workflows", Level::deploying, &RunApi::deploy);
         add("DELETE", "/api/workflows/{workflow}", Level::deploying, &RunApi::undeploy);
         add("POST", "/api/runs", Level::operating, &RunApi::start_run);
-        add("GET", "/api/runs", Level::viewer, &RunApi::list_runs);
+        add("GET", "/api/runs", Level::viewer, &RunApi::list_runs, {"workflow", "status", "before", "limit"});
         add("GET", "/api/runs/{run}", Level::viewer, &RunApi::show_run);
-        add("GET", "/api/runs/{run}/history", Level::viewer, &RunApi::follow_run);
+        add("GET", "/api/runs/{run}/history", Level::viewer, &RunApi::follow_run, {"after", "wait"});
         add("POST", "/api/runs/{run}/cancel", Level::operating, &RunApi::cancel_run);
         add("POST", "/api/runs/{run}/skip-undo", Level::operating, &RunApi::skip_undo);
         add("POST", "/api/runs/{run}/finish", Level::operating, &RunApi::finish_run);
@@ -162,28 +179,30 @@ private:
         auto file = text_member(*body, "file");
         if (source.empty()) co_return problem(400, "bad_request", "'source' must hold the text of a workflow file");
         if (file.empty()) file = "workflow.toml";
-        auto done = co_await await_reply<Outcome<runtime::Deployed>>(
-            request_limit, [this, source, file](auto callback) { parts_->engine->deploy(source, file, callback); });
-        if (!done) co_return no_answer();
-        if (!*done) co_return problem_of(done->error());
-        json::object out;
-        out["workflow"] = (*done)->name;
-        out["version"] = (*done)->version;
-        out["new"] = (*done)->is_new;
-        out["queues"] = (*done)->has_queues;
-        co_return reply((*done)->is_new ? 201 : 200, out);
+        const auto ask = [this, source, file](auto callback, auto claim) {
+            parts_->engine->deploy(source, file, callback, claim);
+        };
+        const auto tell = [](const Outcome<runtime::Deployed>& done) {
+            json::object out;
+            out["workflow"] = done->name;
+            out["version"] = done->version;
+            out["new"] = done->is_new;
+            out["queues"] = done->has_queues;
+            return reply(done->is_new ? 201 : 200, out);
+        };
+        co_return co_await change<runtime::Deployed>(ask, tell, "it is deployed when the database is back");
     }
 
     awaitable<Response> undeploy(Request, Parameters parameters) {
         const auto name = parameters.at("workflow");
-        auto done = co_await await_reply<Outcome<runtime::Undeployed>>(
-            request_limit, [this, &name](auto callback) { parts_->engine->undeploy(name, callback); });
-        if (!done) co_return no_answer();
-        if (!*done) co_return problem_of(done->error());
-        json::object out;
-        out["workflow"] = (*done)->name;
-        out["version"] = (*done)->version;
-        co_return reply(200, out);
+        const auto ask = [this, name](auto callback, auto claim) { parts_->engine->undeploy(name, callback, claim); };
+        const auto tell = [](const Outcome<runtime::Undeployed>& done) {
+            json::object out;
+            out["workflow"] = done->name;
+            out["version"] = done->version;
+            return reply(200, out);
+        };
+        co_return co_await change<runtime::Undeployed>(ask, tell, "it is taken out of use when the database is back");
     }
 
     awaitable<Response> start_run(Request request, Parameters) {
@@ -230,10 +249,14 @@ private:
         runtime::RunFilter filter;
         filter.workflow = parameter(request, "workflow");
         filter.before_run_id = parameter(request, "before");
-        filter.limit = std::min(number_parameter<std::size_t>(request, "limit", 50), list_limit_max);
+        if (!filter.before_run_id.empty() && !is_run_id(filter.before_run_id))
+            co_return problem(400, "bad_request", "'before' must be the whole id of a run, not '" + filter.before_run_id + "'");
+        const auto limit = number_in(request, "limit", {50, 1, list_limit_max});
+        if (!limit) co_return problem(400, "bad_request", limit.error().detail);
+        filter.limit = *limit;
         if (const auto status = parameter(request, "status"); !status.empty()) {
             filter.status = orchestrator::core::run_status_from(status);
-            if (!filter.status) co_return problem(400, "bad_request", "no status '" + status + "'");
+            if (!filter.status) co_return problem(400, "bad_request", no_such_word("status", status, run_statuses));
         }
         auto found = co_await read([filter](RunQueries& queries) { return queries.runs(filter); });
         if (!found) co_return problem_of(found.error());
@@ -272,11 +295,14 @@ private:
     }
 
     awaitable<Response> follow_run(Request request, Parameters parameters) {
+        const auto given_after = number_in(request, "after", {0, 0, UINT64_MAX});
+        if (!given_after) co_return problem(400, "bad_request", given_after.error().detail);
+        const auto given_wait = number_in(request, "wait", {0, 0, static_cast<std::uint64_t>(follow_limit_max.count())});
+        if (!given_wait) co_return problem(400, "bad_request", given_wait.error().detail);
+        const auto after = *given_after;
+        const std::chrono::seconds wait{static_cast<std::int64_t>(*given_wait)};
         auto id = co_await full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
-        const auto after = number_parameter<std::uint64_t>(request, "after", 0);
-        const std::chrono::seconds wait{std::min<std::int64_t>(
-            number_parameter<std::int64_t>(request, "wait", 0), follow_limit_max.count())};
         if (wait.count() > 0) {
             std::optional<runtime::Engine::WatchId> watch;
             auto changed = co_await await_reply<Outcome<runtime::RunChanged>>(
@@ -299,14 +325,16 @@ private:
         co_return reply(200, out);
     }
 
-    static Response changed_reply(std::optional<Outcome<runtime::RunChanged>> done) {
-        if (!done) return no_answer();
-        if (!*done) return problem_of(done->error());
-        json::object out;
-        out["run"] = (*done)->run_id;
-        out["status"] = orchestrator::core::word_of((*done)->status);
-        out["seq"] = (*done)->seq;
-        return reply(200, out);
+    template <typename Ask>
+    static awaitable<Response> change_run(Ask ask) {
+        const auto tell = [](const Outcome<runtime::RunChanged>& done) {
+            json::object out;
+            out["run"] = done->run_id;
+            out["status"] = orchestrator::core::word_of(done->status);
+            out["seq"] = done->seq;
+            return reply(200, out);
+        };
+        return change<runtime::RunChanged>(std::move(ask), tell, "it is done when the database is back");
     }
 
     awaitable<Response> cancel_run(Request request, Parameters parameters) {
@@ -319,8 +347,10 @@ private:
         const auto reason = text_member(*body, "reason");
         if (reason.size() > reason_bytes_max) co_return problem(400, "bad_request", too_long_a_reason);
         const auto actor = as_utf8(request.login.user);
-        co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
-            request_limit, [this, &id, reason, actor](auto callback) { parts_->engine->cancel(*id, reason, callback, actor); }));
+        const auto ask = [this, id = *id, reason, actor](auto callback, auto claim) {
+            parts_->engine->cancel(id, reason, callback, actor, claim);
+        };
+        co_return co_await change_run(ask);
     }
 
     // Nothing: it holds a reason, and only what it may.
@@ -342,9 +372,10 @@ private:
         if (!id) co_return problem_of(id.error());
         const auto reason = text_member(*body, "reason");
         const auto actor = as_utf8(request.login.user);
-        co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
-            request_limit,
-            [&](auto callback) { parts_->engine->skip_undo(*id, step, reason, callback, actor); }));
+        const auto ask = [this, id = *id, step, reason, actor](auto callback, auto claim) {
+            parts_->engine->skip_undo(id, step, reason, callback, actor, claim);
+        };
+        co_return co_await change_run(ask);
     }
 
     awaitable<Response> finish_run(Request request, Parameters parameters) {
@@ -353,14 +384,15 @@ private:
         if (auto refusal = refuses(*body, {"status", "reason"})) co_return std::move(*refusal);
         const auto status = orchestrator::core::run_status_from(text_member(*body, "status"));
         if (!status)
-            co_return problem(400, "bad_request", "'status' must be completed, failed, cancelled or compensated");
+            co_return problem(400, "bad_request", no_such_word("status", text_member(*body, "status"), final_statuses));
         auto id = co_await full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         const auto reason = text_member(*body, "reason");
         const auto actor = as_utf8(request.login.user);
-        co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
-            request_limit,
-            [&](auto callback) { parts_->engine->finish(*id, *status, reason, callback, actor); }));
+        const auto ask = [this, id = *id, status = *status, reason, actor](auto callback, auto claim) {
+            parts_->engine->finish(id, status, reason, callback, actor, claim);
+        };
+        co_return co_await change_run(ask);
     }
 
     awaitable<Response> retry_run(Request request, Parameters parameters) {
@@ -374,8 +406,10 @@ private:
         const auto actor = as_utf8(request.login.user);
         auto id = co_await full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
-        co_return changed_reply(co_await await_reply<Outcome<runtime::RunChanged>>(
-            request_limit, [this, &id, at_once, actor](auto callback) { parts_->engine->retry(*id, at_once, callback, actor); }));
+        const auto ask = [this, id = *id, at_once, actor](auto callback, auto claim) {
+            parts_->engine->retry(id, at_once, callback, actor, claim);
+        };
+        co_return co_await change_run(ask);
     }
 
     awaitable<Response> count_runs(Request, Parameters) {

@@ -3,10 +3,13 @@
 // viewers look, operators change runs, deployers deploy (login.hpp).
 #pragma once
 
+#include "base/claim.hpp"
 #include "web/api.hpp"
+#include "web/await_reply.hpp"
 #include "web/routes.hpp"
 
 #include <memory>
+#include <utility>
 
 namespace baton::web {
 
@@ -19,7 +22,23 @@ void add_task_routes(Routes& routes, const std::shared_ptr<const ApiParts>& part
 inline constexpr std::chrono::seconds request_limit{30};
 inline constexpr std::size_t list_limit_max = 1000;
 
+// A whole id. Anything else is not given to the store, which may refuse it instead of finding nothing.
+bool is_run_id(std::string_view text);
 Response no_answer();
 Response problem_of(const Failure& failure);
+// Of a change that the engine did not answer in time: 503 if it was withdrawn by the claim and does not
+// happen any more, 202 if it was decided and happens as soon as store and broker take it.
+Response undecided(Claim& claim, std::string_view what_then);
+
+// Asks the engine for a change: `ask` hands callback and claim on, `tell` makes the answer of what was done.
+template <typename Answer, typename Ask, typename Tell>
+boost::asio::awaitable<Response> change(Ask ask, Tell tell, std::string what_then) {
+    const auto claim = std::make_shared<Claim>();
+    const auto start = [&ask, claim](auto callback) { ask(callback, claim); };
+    const auto done = co_await await_reply<Outcome<Answer>>(request_limit, start);
+    if (!done) co_return undecided(*claim, what_then);
+    if (!*done) co_return problem_of(done->error());
+    co_return tell(*done);
+}
 
 } // namespace baton::web

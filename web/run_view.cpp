@@ -176,6 +176,21 @@ private:
     json::array steps_;
 };
 
+// A run that is over has no step that goes on, whatever was the last that was heard of it.
+void close_steps(json::array& steps) {
+    for (auto& item : steps) {
+        auto& step = item.as_object();
+        const std::string_view status = step.at("status").as_string();
+        const bool is_open = status == "waiting" || status == "dispatched" || status == "backing_off" || status == "deferred" || status == "sleeping" ||
+                             status == "running";
+        auto& attempts = step.at("attempts").as_array();
+        if (!attempts.empty()) attempts.back().as_object().erase("retry_at"); // it never came
+        if (!is_open) continue;
+        step["status"] = "cancelled";
+        step.erase("until");
+    }
+}
+
 } // namespace
 
 json::value from_text(std::string_view text) {
@@ -248,7 +263,9 @@ json::object run_details(const RunDetails& details) {
     json::object out = run_summary(details.run);
     out["input"] = from_text(details.run.input);
     out["output"] = details.run.output ? from_text(*details.run.output) : json::value(nullptr);
-    out["steps"] = steps_json(details.history, details.run.state);
+    auto steps = steps_json(details.history, details.run.state);
+    if (orchestrator::core::is_closed(details.run.status)) close_steps(steps);
+    out["steps"] = std::move(steps);
     out["history"] = history_json(details.history);
     json::array letters;
     for (const auto& letter : details.dead_letters) letters.emplace_back(dead_letter_json(letter));

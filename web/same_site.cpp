@@ -45,6 +45,10 @@ bool is_json(std::string_view content_type) {
 
 bool is_unsafe(std::string_view method) { return method != "GET" && method != "HEAD" && method != "OPTIONS"; }
 
+bool is_from_browser(const Request& request) {
+    return !request.origin.empty() || !request.fetch_site.empty() || !request.fetch_mode.empty();
+}
+
 bool is_own_host(std::string_view host, const std::vector<std::string>& own_names) {
     const auto name = name_in(host);
     if (name.empty() || name == "localhost" || name.ends_with(".localhost")) return true; // HTTP/1.0 names none
@@ -57,17 +61,18 @@ bool is_own_host(std::string_view host, const std::vector<std::string>& own_name
 
 std::optional<Response> refuses_foreign(const Request& request, const std::vector<std::string>& own_names) {
     const bool changes = is_unsafe(request.method);
-    const bool from_browser = !request.origin.empty() || !request.fetch_site.empty() || !request.fetch_mode.empty();
-    if ((changes || from_browser) && !is_own_host(request.host, own_names))
+    if (!is_own_host(request.host, own_names))
         return problem(421, "misdirected_request",
                        fmt::format("'{}' is no name of this server; if it is, name it in 'http.names' "
                                    "(BATON_HTTP_NAMES)",
                                    request.host));
-    if (!changes) return std::nullopt;
+    // Whoever follows a link from elsewhere reads the answer himself; a script of elsewhere must not.
+    const bool follows_link = !changes && request.fetch_mode == "navigate";
     const bool is_foreign_site = !request.fetch_site.empty() && request.fetch_site != "same-origin" &&
-                                 request.fetch_site != "none";
+                                 request.fetch_site != "none" && !follows_link;
     if (is_foreign_site || (!request.origin.empty() && authority_in(request.origin) != lower(request.host)))
         return problem(403, "forbidden", "the request comes from another web site");
+    if (!changes) return std::nullopt;
     if ((request.has_body || !request.body.empty()) && !is_json(request.content_type))
         return problem(415, "unsupported_media_type", "a body needs the header 'Content-Type: application/json'");
     return std::nullopt;

@@ -1,7 +1,8 @@
 // What keeps another web site from using a signed-in person's browser against this server: a browser
 // says with every request that changes something where it comes from, and a form on another site
 // can neither send JSON nor, by a name that was pointed at our address, carry a host name of ours.
-// Programs that are no browsers send none of these headers and are not hindered.
+// Programs that are no browsers send none of these headers and are not hindered. Reading is guarded like
+// changing: a page whose name was pointed at our address would be of our origin and could read inputs of runs.
 #pragma once
 
 #include "web/http_server.hpp"
@@ -15,6 +16,9 @@ namespace baton::web {
 
 // Does it change anything? GET, HEAD and OPTIONS do not.
 bool is_unsafe(std::string_view method);
+
+// Browsers say so with every request that a page makes them send, and with links that are followed.
+bool is_from_browser(const Request& request);
 
 // A name of loopback, an address (which needs no resolving, so it cannot be pointed elsewhere), or
 // one of `own_names`, among which "*" is any. `host` may have a port.

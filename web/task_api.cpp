@@ -4,6 +4,7 @@
 #include "base/utf8.hpp"
 #include "web/await_reply.hpp"
 #include "web/members.hpp"
+#include "web/query.hpp"
 #include "web/replies.hpp"
 #include "web/run_view.hpp"
 
@@ -11,6 +12,7 @@
 #include <boost/json/object.hpp>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -23,17 +25,21 @@ using boost::asio::awaitable;
 
 namespace {
 
+constexpr std::array<std::string_view, 4> dead_states{"open", "redriven", "dropped", "all"};
+
 class TaskApi {
 public:
     explicit TaskApi(std::shared_ptr<const ApiParts> parts) : parts_(std::move(parts)) {}
 
     static void add_routes(Routes& routes, const std::shared_ptr<TaskApi>& self) {
-        const auto add = [&](const char* method, const char* pattern, Level level, Answering member) {
-            routes.add(method, pattern, level, [self, member](Request request, Parameters parameters) {
+        const auto add = [&](const char* method, const char* pattern, Level level, Answering member,
+                             std::vector<std::string> query = {}) {
+            const auto answer = [self, member](Request request, Parameters parameters) {
                 return (self.get()->*member)(std::move(request), std::move(parameters));
-            });
+            };
+            routes.add(method, pattern, level, answer, std::move(query));
         };
-        add("GET", "/api/dead", Level::viewer, &TaskApi::list_dead);
+        add("GET", "/api/dead", Level::viewer, &TaskApi::list_dead, {"state", "task", "run", "before", "limit"});
         add("GET", "/api/dead/{id}", Level::viewer, &TaskApi::show_dead);
         add("POST", "/api/dead/{id}/redrive", Level::operating, &TaskApi::redrive_dead);
         add("DELETE", "/api/dead/{id}", Level::operating, &TaskApi::drop_dead);
@@ -47,9 +53,15 @@ private:
     awaitable<Response> list_dead(Request request, Parameters) {
         runtime::DeadLetterFilter filter;
         filter.run_id = parameter(request, "run");
+        if (!filter.run_id.empty() && !is_run_id(filter.run_id))
+            co_return problem(400, "bad_request", "'run' must be the whole id of a run, not '" + filter.run_id + "'");
         filter.task = parameter(request, "task");
-        filter.limit = std::min(number_parameter<std::size_t>(request, "limit", 100), list_limit_max);
-        filter.before_id = number_parameter<std::uint64_t>(request, "before", UINT64_MAX);
+        const auto limit = number_in(request, "limit", {100, 1, list_limit_max});
+        if (!limit) co_return problem(400, "bad_request", limit.error().detail);
+        const auto before = number_in(request, "before", {UINT64_MAX, 0, UINT64_MAX});
+        if (!before) co_return problem(400, "bad_request", before.error().detail);
+        filter.limit = *limit;
+        filter.before_id = *before;
         const auto state = parameter(request, "state");
         if (state == "redriven")
             filter.state = runtime::DeadLetterState::redriven;
@@ -58,7 +70,7 @@ private:
         else if (state == "all")
             filter.state = std::nullopt;
         else if (!state.empty() && state != "open")
-            co_return problem(400, "bad_request", "state is one of open, redriven, dropped, all");
+            co_return problem(400, "bad_request", no_such_word("state", state, dead_states));
         auto found = co_await parts_->reader->ask(
             [filter](runtime::RunQueries& queries) { return queries.dead_letters(filter); });
         if (!found) co_return problem_of(found.error());
@@ -81,9 +93,7 @@ private:
         co_return reply(200, dead_letter_json(**found));
     }
 
-    static Response done_reply(std::optional<Outcome<void>> done) {
-        if (!done) return no_answer();
-        if (!*done) return problem_of(done->error());
+    static Response done_reply(const Outcome<void>&) {
         json::object out;
         out["done"] = true;
         return reply(200, out);
@@ -93,15 +103,18 @@ private:
         const auto actor = as_utf8(request.login.user);
         const auto id = number_from<std::uint64_t>(parameters.at("id"));
         if (!id) co_return no_dead_letter(parameters.at("id"));
-        co_return done_reply(co_await await_reply<Outcome<void>>(
-            request_limit, [this, id, actor](auto callback) { parts_->engine->redrive(*id, callback, actor); }));
+        const auto ask = [this, id = *id, actor](auto callback, auto claim) {
+            parts_->engine->redrive(id, callback, actor, claim);
+        };
+        co_return co_await change<void>(ask, done_reply,
+                                        "it is sent again when database and broker are back, and stays open until then");
     }
 
     awaitable<Response> drop_dead(Request, Parameters parameters) {
         const auto id = number_from<std::uint64_t>(parameters.at("id"));
         if (!id) co_return no_dead_letter(parameters.at("id"));
-        co_return done_reply(co_await await_reply<Outcome<void>>(
-            request_limit, [this, id](auto callback) { parts_->engine->drop(*id, callback); }));
+        const auto ask = [this, id = *id](auto callback, auto claim) { parts_->engine->drop(id, callback, claim); };
+        co_return co_await change<void>(ask, done_reply, "it is dropped when the database is back");
     }
 
     awaitable<Response> call_task(Request request, Parameters) {

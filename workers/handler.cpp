@@ -120,6 +120,19 @@ std::int64_t Parameters::number(std::string_view name, std::int64_t otherwise) {
     return otherwise;
 }
 
+json::object Parameters::object(std::string_view name) {
+    const json::value* value = with_.if_contains(name);
+    if (!value || value->is_null()) return {};
+    if (value->is_object()) return value->get_object();
+    complain(fmt::format("'{}' must be an object", name));
+    return {};
+}
+
+bool Parameters::has(std::string_view name) const {
+    const json::value* value = with_.if_contains(name);
+    return value && !value->is_null();
+}
+
 std::vector<std::string> Parameters::texts(std::string_view name) {
     const json::value* value = with_.if_contains(name);
     if (!value || value->is_null()) return {};
@@ -127,7 +140,10 @@ std::vector<std::string> Parameters::texts(std::string_view name) {
     std::vector<std::string> all;
     if (value->is_array()) {
         for (const json::value& item : value->get_array())
-            if (item.is_string()) all.emplace_back(item.get_string());
+            if (item.is_string())
+                all.emplace_back(item.get_string());
+            else if (item.is_int64())
+                all.push_back(std::to_string(item.get_int64()));
         if (all.size() == value->get_array().size()) return all;
     }
     complain(fmt::format("'{}' must be a list of texts", name));

@@ -25,8 +25,8 @@ struct Task {
     boost::json::object with;                 // the parameters
     // Reports progress while the handler works; any thread. Empty parameters are fine.
     std::function<void(const boost::json::value& progress)> heartbeat;
-    // True once somebody cancelled the task or the worker is stopping: a long handler looks at it
-    // between two steps and gives up with any problem.
+    // True once somebody cancelled the task, the time of the attempt is over or the worker is
+    // stopping: a long handler looks at it between two steps and gives up with any problem.
     std::function<bool()> is_cancelled;
 
     // Texts that are equal in all attempts at the same work, most specific first: the idempotency
@@ -44,6 +44,9 @@ struct Handler {
     // Handlers with the same text wait together when one of them hears not_now(): "redmine". Empty:
     // the task type stands for itself.
     std::string target = {};
+    // Where the parameters say whom the task asks: tasks with the same text wait together, in this
+    // process alone. May be left empty.
+    std::function<std::string(const boost::json::object& with)> target_of = {};
 };
 
 // The same handler, which refuses parameters outside `names` as invalid_input: what nobody reads was
@@ -58,8 +61,8 @@ contract::Problem permanent(std::string type, std::string detail, int status = 0
 contract::Problem temporary(std::string type, std::string detail,
                             std::optional<Duration> retry_after = std::nullopt);
 // The target does not take it for the moment and says so before it does anything (429, greylisting,
-// maintenance): no attempt. The worker holds all tasks of the handler's target until then, in all
-// processes; without `retry_after` for some seconds. A call without a run is answered with it.
+// maintenance): no attempt. The worker holds all tasks of the handler's target until then; the server
+// tells the other processes. Without `retry_after` for some seconds. A call without a run gets it as answer.
 contract::Problem not_now(std::string type, std::string detail,
                           std::optional<Duration> retry_after = std::nullopt);
 // Our key, password, permission or address of the target is wrong: the worker's fault, never the
@@ -77,8 +80,11 @@ public:
     std::string text(std::string_view name, std::string_view otherwise = {});   // numbers as text too
     bool flag(std::string_view name, bool otherwise);
     std::int64_t number(std::string_view name, std::int64_t otherwise);
+    // An empty object if it is not there.
+    boost::json::object object(std::string_view name);
     // A list of texts, or one text.
     std::vector<std::string> texts(std::string_view name);
+    bool has(std::string_view name) const;      // there, and not null
     void complain(std::string complaint);
     // Complains about every parameter outside `names`, with what was probably meant.
     void only(std::span<const std::string_view> names);

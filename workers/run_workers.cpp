@@ -4,9 +4,11 @@
 #include "amqp/client/endpoint.hpp"
 #include "base/log.hpp"
 #include "base/thread.hpp"
+#include "workers/key_locks.hpp"
 #include "workers/worker.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 
@@ -16,12 +18,15 @@ Outcome<void> run_workers(const std::vector<std::string>& names, const Settings&
                           const std::string& broker_url, std::stop_token stop) {
     if (names.empty())
         return Failure{make_error_code(boost::system::errc::invalid_argument),
-                       "name at least one worker: mail, redmine, slack"};
+                       fmt::format("name at least one worker: {}", fmt::join(worker_names(), ", "))};
     const auto endpoint = amqp::client::parse_url(broker_url);
     if (!endpoint) return endpoint.error();
     std::vector<std::unique_ptr<Worker>> workers;
     for (const std::string& name : names) {
-        BATON_ASSIGN(auto handlers, handlers_of(name, settings));
+        Settings own = settings;
+        // A connection that nobody uses would be one for nothing.
+        if (name == "redmine") own.redmine.locks = std::make_shared<KeyLocks>(broker_url, name);
+        BATON_ASSIGN(auto handlers, handlers_of(name, own));
         WorkerOptions options;
         options.name = name;
         options.broker_url = broker_url;

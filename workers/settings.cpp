@@ -2,10 +2,12 @@
 #include "workers/settings.hpp"
 
 #include "base/named_file.hpp"
+#include "workers/members.hpp"
 
 #include <boost/url/parse.hpp>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
 #include <cstdlib>
@@ -191,6 +193,13 @@ Outcome<void> check_slack(const slack::Settings& slack) {
     return {};
 }
 
+// One address, one key: what refuses one of them refuses all.
+std::vector<Handler> with_target(const char* target, std::vector<Handler> handlers) {
+    for (Handler& handler : handlers)
+        if (handler.target.empty()) handler.target = target;
+    return handlers;
+}
+
 } // namespace
 
 Lookup environment() {
@@ -205,6 +214,7 @@ Outcome<void> apply_variables(const Lookup& lookup, Settings& settings) {
     read_mail(reader, settings.mail);
     reader.url("BATON_REDMINE_URL", "http https", settings.redmine.url);
     reader.secret("BATON_REDMINE_KEY", settings.redmine.key);
+    reader.text("BATON_REDMINE_KEY_FIELD", settings.redmine.key_field);
     read_slack(reader, settings.slack);
     for (http::Limits* limits :
          {&settings.mail.limits, &settings.redmine.limits, &settings.slack.limits}) {
@@ -219,8 +229,30 @@ Outcome<void> apply_variables(const Lookup& lookup, Settings& settings) {
     return {};
 }
 
+std::string workers_file(const Lookup& lookup) {
+    return lookup("BATON_WORKER_FILE").value_or("");
+}
+
+Outcome<void> apply_file(const boost::json::value& file, Settings& settings) {
+    std::string complaints;
+    Members members(file, "the workers' file", complaints);
+    if (const auto* targets = members.any("target")) {
+        auto read = http_call::read_settings(*targets, settings.slack.limits);
+        if (!read) members.complain(read.error().detail);
+        else settings.http_call = std::move(*read);
+    }
+    if (const auto* programs = members.any("program")) {
+        auto read = exec::read_settings(*programs);
+        if (!read) members.complain(read.error().detail);
+        else settings.exec = std::move(*read);
+    }
+    members.finish();
+    if (!complaints.empty()) return invalid(complaints);
+    return {};
+}
+
 const std::vector<std::string>& worker_names() {
-    static const std::vector<std::string> names = {"mail", "redmine", "slack"};
+    static const std::vector<std::string> names = {"mail", "redmine", "slack", "http", "exec"};
     return names;
 }
 
@@ -231,13 +263,23 @@ Outcome<std::vector<Handler>> handlers_of(std::string_view worker, const Setting
     }
     if (worker == "redmine") {
         BATON_TRY(check_redmine(settings.redmine));
-        return redmine::make_handlers(settings.redmine);
+        return with_target("redmine", redmine::make_handlers(settings.redmine));
     }
     if (worker == "slack") {
         BATON_TRY(check_slack(settings.slack));
-        return slack::make_handlers(settings.slack);
+        return with_target("slack", slack::make_handlers(settings.slack));
     }
-    return invalid(fmt::format("there is no worker '{}'; known are mail, redmine, slack", worker));
+    if (worker == "http") {
+        if (settings.http_call.targets.empty())
+            return invalid("worker http: BATON_WORKER_FILE must name a file with at least one [[target]]");
+        return http_call::make_handlers(settings.http_call);
+    }
+    if (worker == "exec") {
+        if (settings.exec.programs.empty())
+            return invalid("worker exec: BATON_WORKER_FILE must name a file with at least one [[program]]");
+        return exec::make_handlers(settings.exec);
+    }
+    return invalid(fmt::format("there is no worker '{}'; known are {}", worker, fmt::join(worker_names(), ", ")));
 }
 
 } // namespace baton::workers

@@ -4,6 +4,8 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "workers/exec/exec.hpp"
+#include "workers/http_call/http_call.hpp"
 #include "workers/mail/mail.hpp"
 #include "workers/redmine/redmine.hpp"
 #include "workers/slack/slack.hpp"
@@ -20,6 +22,8 @@ struct Settings {
     mail::Settings mail = {};
     redmine::Settings redmine = {};
     slack::Settings slack = {};
+    exec::Settings exec = {};
+    http_call::Settings http_call = {};
     std::string queue = {};                    // own queue of each task type, "eu"
     std::uint16_t prefetch = 8;
     std::size_t threads = 4;
@@ -34,7 +38,13 @@ Lookup environment();
 // and what it should look like; all complaints at once, one a line.
 Outcome<void> apply_variables(const Lookup& lookup, Settings& settings);
 
-// "mail", "redmine", "slack"
+// Where the workers' file is (BATON_WORKER_FILE), or an empty text.
+std::string workers_file(const Lookup& lookup);
+// Puts what the workers' file says into `settings`: the lists "target" (of http) and "program" (of exec).
+// After apply_variables().
+Outcome<void> apply_file(const boost::json::value& file, Settings& settings);
+
+// "mail", "redmine", "slack", "http", "exec"
 const std::vector<std::string>& worker_names();
 
 // The handlers of one worker, or a sentence that says which variables are missing.

@@ -18,6 +18,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <map>
@@ -42,6 +43,12 @@ constexpr std::size_t remembered_max = 1024;
 // Heartbeats are sent this many times within the interval the task asks for.
 constexpr int heartbeats_per_interval = 3;
 constexpr Duration heartbeat_interval_min = std::chrono::milliseconds(50);
+// A target that asks to come back later and does not say when; and at most, whatever it or another
+// worker says, since nobody could hurry it.
+constexpr Duration hold_unsaid = std::chrono::seconds(10);
+constexpr Duration hold_max = std::chrono::hours(1);
+// How often who waits for the end of a hold looks whether he is still wanted.
+constexpr Duration hold_look = std::chrono::milliseconds(200);
 
 std::string describe_self(std::string_view name) {
     char host[256] = "";
@@ -65,7 +72,10 @@ public:
           places_(io_.get_executor(), options_.threads),
           session_changed_(io_.get_executor()),
           drained_(io_.get_executor()),
-          pool_(options_.name, options_.threads) {}
+          pool_(options_.name, options_.threads) {
+        for (Handler& handler : handlers_)
+            if (handler.target.empty()) handler.target = handler.task;
+    }
 
     Outcome<void> run(std::stop_token stop);
 
@@ -81,7 +91,10 @@ private:
         explicit Assignment(const asio::any_io_executor& executor) : done(executor) {}
         const Handler* handler = nullptr;
         Task task;
+        std::string target;                             // whom it asks; see Handler
         std::stop_source cancel;
+        // Later nobody waits for this attempt; set before the handler begins.
+        std::chrono::steady_clock::time_point ends_at = std::chrono::steady_clock::time_point::max();
         std::string progress = "{}";                    // last heartbeat
         std::optional<Answer> answer;
         net::Wakeup done;
@@ -89,8 +102,14 @@ private:
     using AssignmentPtr = std::shared_ptr<Assignment>;
 
     Awaitable<Outcome<void>> prepare(client::Connection& connection);
-    Awaitable<Outcome<void>> listen_for_cancels(client::Connection& connection);
+    Awaitable<Outcome<void>> listen_for_control(client::Connection& connection);
     void take_cancel(const client::Delivery& delivery);
+    void take_hold(const client::Delivery& delivery);
+    // Nobody begins a task of the target until then. Other processes hear of it by the server, which
+    // gets the problem as report.
+    void hold(const std::string& target, const contract::Problem& problem);
+    Duration held_for(const std::string& target) const;
+    Awaitable<void> wait_while_held(const Assignment& assignment, const client::Channel& channel);
     void begin_stop();
     Awaitable<void> finish();
 
@@ -119,6 +138,7 @@ private:
     Turnstile places_;
     std::map<std::string, std::unique_ptr<Turnstile>> keys_;
     std::map<std::string, std::vector<std::weak_ptr<Assignment>>> by_token_;
+    std::map<std::string, std::chrono::steady_clock::time_point> held_until_; // by target
     // What was found out but perhaps not acked: a task that comes again over a new connection is
     // answered from here instead of being performed again.
     std::map<std::string, contract::Report> remembered_;
@@ -168,9 +188,9 @@ Awaitable<Outcome<void>> Worker::Service::prepare(client::Connection& connection
         const auto declared = co_await declare_task(connection, std::move(key));
         if (!declared) co_return declared.error();
     }
-    const auto heard = co_await listen_for_cancels(connection);
-    if (!heard)
-        log::warning("worker", "does not hear cancels", {{"reason", heard.error().detail}});
+    const auto control = co_await listen_for_control(connection);
+    if (!control)
+        log::warning("worker", "does not hear cancels and holds", {{"reason", control.error().detail}});
     auto session = std::make_shared<Session>();
     auto reports = co_await connection.open_channel();
     if (!reports) co_return reports.error();
@@ -217,7 +237,7 @@ Awaitable<Outcome<void>> Worker::Service::prepare(client::Connection& connection
     co_return Outcome<void>();
 }
 
-Awaitable<Outcome<void>> Worker::Service::listen_for_cancels(client::Connection& connection) {
+Awaitable<Outcome<void>> Worker::Service::listen_for_control(client::Connection& connection) {
     auto channel = co_await connection.open_channel();
     if (!channel) co_return channel.error();
     // Asked first, since a user that may only use it may not declare it.
@@ -239,21 +259,63 @@ Awaitable<Outcome<void>> Worker::Service::listen_for_cancels(client::Connection&
     own.auto_delete = true;
     const auto queue = co_await (*channel)->call(std::move(own));
     if (!queue) co_return queue.error();
-    for (const Handler& handler : handlers_) {
-        amqp::QueueBind bind;
-        bind.queue = queue->queue;
-        bind.exchange = contract::control_exchange;
-        bind.routing_key = contract::cancel_key(handler.task);
-        const auto bound = co_await (*channel)->call(std::move(bind));
-        if (!bound) co_return bound.error();
-    }
+    for (const Handler& handler : handlers_)
+        for (std::string key : {contract::cancel_key(handler.task), contract::hold_key(handler.task)}) {
+            amqp::QueueBind bind;
+            bind.queue = queue->queue;
+            bind.exchange = contract::control_exchange;
+            bind.routing_key = std::move(key);
+            const auto bound = co_await (*channel)->call(std::move(bind));
+            if (!bound) co_return bound.error();
+        }
     amqp::BasicConsume consume;
     consume.queue = queue->queue;
     consume.no_ack = true;
-    auto on_delivery = [this](client::Delivery delivery) { take_cancel(delivery); };
+    auto on_delivery = [this](client::Delivery delivery) {
+        delivery.routing_key.starts_with("hold.") ? take_hold(delivery) : take_cancel(delivery);
+    };
     const auto tag = co_await (*channel)->consume(std::move(consume), std::move(on_delivery));
     if (!tag) co_return tag.error();
     co_return Outcome<void>();
+}
+
+// --- targets that let nobody in for a while -----------------------------------------------------
+
+void Worker::Service::take_hold(const client::Delivery& delivery) {
+    const contract::Problem problem = contract::problem_from_json(delivery.body.text());
+    for (const Handler& handler : handlers_)
+        if (delivery.routing_key == contract::hold_key(handler.task) && !handler.target_of)
+            hold(handler.target, problem);
+}
+
+void Worker::Service::hold(const std::string& target, const contract::Problem& problem) {
+    const Duration pause = std::clamp(problem.retry_after.value_or(hold_unsaid), Duration{}, hold_max);
+    auto& until = held_until_[target];
+    const auto later = std::chrono::steady_clock::now() + pause;
+    if (later <= until) return;
+    // One line a hold, not one a task.
+    if (until < std::chrono::steady_clock::now())
+        log::warning("worker", "the target lets nobody in; its tasks wait",
+                     {{"target", target}, {"seconds", std::chrono::duration_cast<std::chrono::seconds>(pause).count()},
+                      {"type", problem.type}, {"detail", problem.detail}});
+    until = later;
+}
+
+Duration Worker::Service::held_for(const std::string& target) const {
+    const auto found = held_until_.find(target);
+    if (found == held_until_.end()) return Duration{};
+    const auto left = found->second - std::chrono::steady_clock::now();
+    return std::max(Duration{}, std::chrono::ceil<Duration>(left));
+}
+
+// Until the target may be asked again, or nobody wants it any more.
+Awaitable<void> Worker::Service::wait_while_held(const Assignment& assignment,
+                                                 const client::Channel& channel) {
+    while (!is_stopping_ && channel.is_open() && !assignment.cancel.stop_requested()) {
+        const Duration left = held_for(assignment.target);
+        if (left <= Duration{}) co_return;
+        if (!co_await net::sleep_for(std::min(left, hold_look))) co_return;
+    }
 }
 
 void Worker::Service::take_cancel(const client::Delivery& delivery) {
@@ -321,7 +383,12 @@ Outcome<Worker::Service::AssignmentPtr> Worker::Service::accept(const Handler* h
         return Failure{make_error_code(boost::system::errc::bad_message),
                        "the parameters must be a JSON object"};
     task.with = std::move(with->get_object());
-    task.is_cancelled = [token = assignment->cancel.get_token()] { return token.stop_requested(); };
+    assignment->target = handler->target;
+    if (handler->target_of) assignment->target += ' ' + handler->target_of(task.with);
+    task.is_cancelled = [token = assignment->cancel.get_token(), weak = std::weak_ptr(assignment)] {
+        const auto one = weak.lock();
+        return token.stop_requested() || !one || std::chrono::steady_clock::now() >= one->ends_at;
+    };
     task.heartbeat = [this, weak = std::weak_ptr(assignment)](const json::value& progress) {
         std::string text = write_json(progress);
         asio::post(io_, [weak, text = std::move(text)] {
@@ -345,7 +412,17 @@ Awaitable<void> Worker::Service::go_through(AssignmentPtr assignment,
         if (!turnstile) turnstile = std::make_unique<Turnstile>(io_.get_executor(), 1);
         co_await turnstile->enter();
     }
+    // A caller without a run wants its answer, also if that is no.
+    const bool waits = !request.run.empty();
+    if (waits) co_await wait_while_held(*assignment, *channel);
     co_await places_.enter();
+    while (waits && held_for(assignment->target) > Duration{} && !is_stopping_ && channel->is_open() &&
+           !assignment->cancel.stop_requested()) {
+        // Found out while this one waited for its place.
+        places_.leave();
+        co_await wait_while_held(*assignment, *channel);
+        co_await places_.enter();
+    }
     bool is_acked = false;
     std::optional<contract::Report> content;
     if (const auto known = remembered_.find(request.token); known != remembered_.end())
@@ -402,6 +479,7 @@ Worker::Service::perform(AssignmentPtr assignment, std::shared_ptr<client::Chann
         // begin later. A caller without a run expects one answer and gets no other.
         send_passing(request, contract::Started{self_});
     }
+    if (request.timeout) assignment->ends_at = std::chrono::steady_clock::now() + *request.timeout;
     Answer answer = co_await perform_on_pool(assignment);
     if (answer) {
         log::debug("worker", "done", {{"task", request.task}, {"run", request.run}});
@@ -409,6 +487,7 @@ Worker::Service::perform(AssignmentPtr assignment, std::shared_ptr<client::Chann
     }
     if (assignment->cancel.stop_requested() && !gives_up_) co_return contract::Cancelled{};
     const contract::Problem& problem = answer.error();
+    if (!problem.is_attempt) hold(assignment->target, problem);
     log::info("worker", "failed",
               {{"task", request.task}, {"run", request.run}, {"attempt", request.attempt},
                {"type", problem.type}, {"detail", problem.detail}});

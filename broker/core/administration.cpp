@@ -13,6 +13,7 @@ namespace baton::broker::core {
 
 void Protocol::on(const AdministrationAsked& event) {
     if (stopping_) return answer(event, Code::connection_forced, "the broker is stopping");
+    asked_by_own_user_ = false;
     std::visit([&](const auto& wish) { on(event, wish); }, event.wish);
 }
 
@@ -304,7 +305,9 @@ void Protocol::on(const AdministrationAsked& asked, const PurgeQueue& wish) {
     if (queue->stream)
         return answer(asked, Code::precondition_failed, not_for_streams("queue.purge", *queue));
     catch_up(*queue);
-    answer(asked, Code::success, fmt::format("{}", purge(*queue)));
+    const std::uint64_t count = purge(*queue);
+    if (count != 0) note_emptied(*queue);
+    answer(asked, Code::success, fmt::format("{}", count));
 }
 
 void Protocol::on(const AdministrationAsked& asked, const Bind& wish) {

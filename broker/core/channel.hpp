@@ -136,6 +136,7 @@ struct Connection {
     bool closing = false;   // ignores everything until ConnectionLost
     bool publishes = false; // has published
     bool is_held = false;   // HoldPublishes was said, and TakePublishes not yet
+    bool is_own = false;    // of the server's own user
     bool counted = false;   // towards the limits of its user and virtual host
     std::vector<std::unique_ptr<Channel>> channels; // by number; index 0 is never used
     std::uint32_t open_channels = 0;

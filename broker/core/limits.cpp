@@ -24,7 +24,8 @@ bool is_reached(std::optional<std::int64_t> limit, std::uint64_t count) {
 
 Outcome<void> Protocol::check_room_for(std::string_view what, Share share) const {
     const std::uint64_t taken = state_.definition_bytes() + open_bytes_;
-    const std::uint64_t most = options_.stored_bytes_high / 4 * static_cast<std::uint64_t>(share);
+    const std::uint64_t parts = asked_by_own_user_ ? 4 : static_cast<std::uint64_t>(share);
+    const std::uint64_t most = options_.stored_bytes_high / 4 * parts;
     if (taken <= most) return boost::system::in_place_value;
     constexpr std::uint64_t mebibyte = 1 << 20;
     return Failure{Code::precondition_failed,

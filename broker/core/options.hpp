@@ -39,7 +39,7 @@ struct Options {
     // them from being stopped and started for every message. Messages of all queues count, open
     // transactions, what is declared and open, and what connections hold. What a publisher's wait
     // does not stop is refused above its share: declaring above a half, opening above three quarters,
-    // transactions above a quarter.
+    // transactions above a quarter; the last quarter is for the server's own user.
     std::uint64_t stored_bytes_high = 2ULL << 30;
     std::uint64_t stored_bytes_low = 1800ULL << 20;
 
@@ -68,6 +68,9 @@ struct Options {
     std::uint16_t channel_max = 2047;
 
     // The user of a fresh broker, allowed everything on "/". An empty hash leaves it out.
+    // The server's own user: what others are refused above their shares, it may still do.
+    std::string own_user = {};
+
     std::string first_user = "guest";
     std::string first_user_password_hash; // as in record UserPut
     std::string first_user_hash_algorithm = "rabbit_password_hashing_sha256";

@@ -111,6 +111,8 @@ void Protocol::on(const ConnectionOpened& event) {
     Connection& connection = *place;
     connection.told = event;
     connection.connected_at = now_;
+    connection.is_own = asked_by_own_user_ =
+        !options_.own_user.empty() && event.user == options_.own_user;
     connection.channels.resize(2);
     grow(connection, footprint(event));
     const amqp::MethodId open = amqp::ConnectionOpen::id;
@@ -203,6 +205,7 @@ void Protocol::on(const MethodReceived& event) {
     handler_committed_ = false;
     Connection* connection = find(event.connection);
     if (connection == nullptr || connection->closing) return;
+    asked_by_own_user_ = connection->is_own;
     if (event.channel == 0 && std::holds_alternative<amqp::ConnectionClose>(event.method))
         return end(*connection);
     const amqp::MethodId method_id = amqp::id_of(event.method);

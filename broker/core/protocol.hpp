@@ -270,6 +270,7 @@ private:
     // Deletes an auto-delete exchange that has lost its last binding.
     void delete_if_unbound(Vhost& vhost, const std::string& exchange);
     std::uint64_t purge(Queue& queue);
+    void note_emptied(const Queue& queue);
     std::string generated_name(std::string_view prefix);
 
     // --- Publishing (publish.cpp) ------------------------------------------------------------------
@@ -525,6 +526,7 @@ private:
     // Publishers can be made to wait; whoever declares and opens can only be refused. Of four parts
     // of the watermark what is declared and open may take two before nothing may be declared, and
     // three before nothing may be opened: who floods the server with queues keeps nobody out.
+    // The last part is for the server's own user, whom runs depend on.
     enum class Share : std::uint8_t { declare = 2, open = 3 };
     Outcome<void> check_room_for(std::string_view what, Share share) const;
     Outcome<void> check_connection_limits(const Connection& connection) const;
@@ -570,6 +572,7 @@ private:
 
     std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
     Connection* last_connection_ = nullptr;
+    bool asked_by_own_user_ = false; // what is being done now
     std::unordered_map<std::string, Channel*> reply_channels_; // by reply name
     // Open connections, and channels, for the limits on them.
     using CountByName = std::map<std::string, std::uint64_t, std::less<>>;

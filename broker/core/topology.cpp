@@ -425,6 +425,10 @@ std::uint64_t Protocol::purge(Queue& queue) {
     return count;
 }
 
+void Protocol::note_emptied(const Queue& queue) {
+    if (queue.is_recorded()) turn_->emptied.push_back({queue.identity().vhost->name(), queue.identity().name});
+}
+
 void Protocol::delete_queue(Queue& queue) {
     tell_cancelled(end_queue(queue));
 }
@@ -449,7 +453,8 @@ std::vector<Protocol::CancelledConsumer> Protocol::end_queue(Queue& queue) {
         remove_consumer(consumer);
     }
     ++since_start_.queues_deleted;
-    purge(queue);
+    const bool has_unacked = queue.unacked != 0;
+    if (purge(queue) != 0 || has_unacked) note_emptied(queue);
     drop_held_letters(queue);
     answer_waiting_gets(queue);
     forget_due(queue);
@@ -496,6 +501,7 @@ void Protocol::on(Channel& channel, const amqp::QueuePurge& method) {
                                  not_for_streams("queue.purge", *queue));
     catch_up(*queue);
     const std::uint64_t count = purge(*queue);
+    if (count != 0) note_emptied(*queue);
     // What the client hears is gone must not come back.
     if (count != 0 && !turn_->records.empty() &&
         std::holds_alternative<MessagesRemoved>(turn_->records.back()))

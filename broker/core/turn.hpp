@@ -48,6 +48,12 @@ struct Shortage {
     std::uint64_t watermark = 0;
 };
 
+// A durable queue lost messages that waited in it: somebody deleted or purged it.
+struct EmptiedQueue {
+    std::string vhost;
+    std::string queue;
+};
+
 struct Turn {
     TurnNumber number = 0;          // set by finish()
     RecordNumber first_record = 0;  // number of records[0]; the others follow; 0 without records
@@ -60,6 +66,7 @@ struct Turn {
     std::vector<Load> loads;
     std::vector<BlockId> pages_gone; // their pages are not needed any more
     std::optional<Shortage> shortage;
+    std::vector<EmptiedQueue> emptied;
     // Nothing may wait for these records yet, but something will: they are to be synced all the
     // same, and the core wants to hear of it.
     bool must_be_durable = false;
@@ -80,6 +87,7 @@ struct Turn {
         loads.clear();
         pages_gone.clear();
         shortage.reset();
+        emptied.clear();
         must_be_durable = false;
     }
 };

@@ -10,6 +10,8 @@
 namespace baton::broker::net {
 namespace {
 
+constexpr std::string_view pause_text = " Passwords were guessed before: none is looked at for up to a minute.";
+
 amqp::FieldTable server_properties(const NetOptions& options) {
     amqp::FieldTable capabilities;
     for (const char* name : {"publisher_confirms", "exchange_exchange_bindings", "basic.nack",
@@ -188,11 +190,16 @@ void Handshake::judge(LoginVerdict verdict, amqp::Buffer& out) {
     case LoginVerdict::only_from_loopback:
         complaint_ = fmt::format("user '{}' may log in from this machine only", agreement_.user);
         break;
+    case LoginVerdict::paused:
+        complaint_ = fmt::format("too many wrong passwords for '{}' from this address; guessing is slowed down, for a "
+                                 "minute at most",
+                                 agreement_.user);
+        return refuse_login(out, pause_text);
     }
     refuse_login(out);
 }
 
-void Handshake::refuse_login(amqp::Buffer& out) {
+void Handshake::refuse_login(amqp::Buffer& out, std::string_view hint) {
     if (!tells_login_failures_) {
         // All an old client understands is a closed socket (§2.2.4).
         state_ = State::dropped;
@@ -201,8 +208,8 @@ void Handshake::refuse_login(amqp::Buffer& out) {
     std::string why = std::exchange(complaint_, {});
     close(amqp::ReplyCode::access_refused,
           fmt::format("ACCESS_REFUSED - Login was refused using authentication mechanism {}. For "
-                      "details see the broker logfile.",
-                      agreement_.mechanism),
+                      "details see the broker logfile.{}",
+                      agreement_.mechanism, hint),
           {}, out);
     complaint_ = std::move(why);
 }

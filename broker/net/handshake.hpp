@@ -13,6 +13,7 @@
 #include "broker/net/options.hpp"
 
 #include <optional>
+#include <string_view>
 
 namespace baton::broker::net {
 
@@ -20,6 +21,7 @@ enum class LoginVerdict {
     welcome,
     refused,
     only_from_loopback, // the right password, from the wrong place
+    paused,             // nobody looked at the password: too many wrong ones before it
 };
 
 // Who wants to come in. No password: a certificate vouches for the user, who must only exist.
@@ -81,7 +83,7 @@ public:
 private:
     void take(const amqp::ConnectionStartOk& method, amqp::Buffer& out);
     void take(const amqp::ConnectionTuneOk& method, amqp::Buffer& out);
-    void refuse_login(amqp::Buffer& out);
+    void refuse_login(amqp::Buffer& out, std::string_view hint = {});
     void close(amqp::ReplyCode code, std::string text, amqp::MethodId failed, amqp::Buffer& out);
 
     const NetOptions* options_;

@@ -53,6 +53,8 @@ void CoreLoop::hand_out() {
     hand_out_commands(turn_.commands);
     if (turn_.shortage && sinks_.shortage) [[unlikely]]
         sinks_.shortage(*turn_.shortage);
+    if (!turn_.emptied.empty() && sinks_.emptied) [[unlikely]]
+        sinks_.emptied(turn_.emptied);
     const bool waits = turn_.waits_for_journal();
     const bool has_records = !turn_.records.empty();
     const bool pages =

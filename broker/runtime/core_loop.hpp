@@ -41,6 +41,8 @@ struct CoreSinks {
     std::function<void()> wake;
     // Publishers have to wait, or no longer; empty: nobody wants to know.
     std::function<void(const core::Shortage&)> shortage = {};
+    // Durable queues that were deleted or purged and lost messages by it; empty: nobody wants to know.
+    std::function<void(std::span<const core::EmptiedQueue>)> emptied = {};
     // Before each turn: what the core counts towards the watermark; gives what others do.
     std::function<std::uint64_t(std::uint64_t)> outside_memory = {};
 };

@@ -181,7 +181,9 @@ void Advancing::on(const TaskHeartbeat& event) {
     if (made_.ignored) return;
     Attempts& attempts = attempts_of(found->index, event.ref.undo);
     attempts.seen_at = now_;
-    if (fits(event.progress)) attempts.progress = event.progress;
+    // One that only says "alive" takes nothing back.
+    const bool says_something = !event.progress.is_null() && event.progress.text() != "{}";
+    if (says_something && fits(event.progress)) attempts.progress = event.progress;
     if (!attempts.started_at) attempts.started_at = now_;
 }
 

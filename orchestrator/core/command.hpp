@@ -31,6 +31,7 @@ struct DispatchTask {
     std::optional<Time> deadline;       // of the attempt
     std::optional<Duration> timeout; // of one attempt, from the moment a worker begins
     std::optional<Duration> heartbeat;
+    Document progress;                  // what the attempt before said last, to go on from there; or null
 };
 
 // Tells workers that an attempt is no longer wanted. Its token is dead already.

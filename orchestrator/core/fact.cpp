@@ -94,6 +94,7 @@ void append(std::string& out, const Fact& fact) {
         members.time("deadline", fact.deadline);
         if (fact.timeout) members.number("timeout_ms", fact.timeout->count() / 1000);
         if (fact.heartbeat) members.number("heartbeat_ms", fact.heartbeat->count() / 1000);
+        if (!fact.progress.is_null()) members.json("progress", fact.progress);
         break;
     case FactKind::task_completed:
         if (!fact.undo) members.json("output", fact.output);
@@ -222,6 +223,7 @@ std::optional<Fact> fact_from(const boost::json::object& object) {
         fact.timeout = std::chrono::milliseconds(millis);
     if (const auto millis = number_in(object, "heartbeat_ms"))
         fact.heartbeat = std::chrono::milliseconds(millis);
+    fact.progress = json_in(object, "progress");
     return fact;
 }
 
@@ -241,6 +243,7 @@ Command dispatch_of(const RunName& run, const Fact& fact) {
     command.deadline = fact.deadline;
     command.timeout = fact.timeout;
     command.heartbeat = fact.heartbeat;
+    command.progress = fact.progress;
     return command;
 }
 
@@ -318,8 +321,15 @@ Document to_document(const Problem& problem) {
     if (!problem.title.empty()) error["title"] = problem.title;
     if (!problem.detail.empty()) error["detail"] = problem.detail;
     if (problem.status != 0) error["status"] = problem.status;
+    if (!problem.is_attempt) error["attempt"] = false;
     if (!problem.data.is_null()) error["data"] = problem.data.json();
     return Document::of(std::move(error));
+}
+
+bool was_not_tried(const Document& problem) {
+    if (problem.is_null() || !problem.json().is_object()) return false;
+    const boost::json::value* attempt = problem.json().get_object().if_contains("attempt");
+    return attempt != nullptr && attempt->is_bool() && !attempt->get_bool();
 }
 
 } // namespace baton::orchestrator::core

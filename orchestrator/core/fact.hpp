@@ -8,7 +8,7 @@
 //   run_started
 //   run_status       status, output?, error?         the run has this status from now on
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,
-//                    start_by?, deadline?, timeout_ms?, heartbeat_ms?
+//                    start_by?, deadline?, timeout_ms?, heartbeat_ms?, progress?
 //   task_started     step, undo?, attempt, worker?   only of tasks with a heartbeat
 //   task_completed   step, undo?, attempt, worker?, output      an undo has no output
 //   task_failed      step, undo?, attempt, worker?, error, retry_at?
@@ -94,6 +94,7 @@ struct Fact {
     std::optional<Time> deadline;
     std::optional<Duration> heartbeat;
     std::optional<Duration> timeout; // of one attempt, from the moment a worker begins
+    Document progress;               // what the attempt before said last
 };
 
 std::string_view word_of(FactKind kind);
@@ -115,5 +116,7 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact);
 
 // {"type":…,"title":…,"detail":…,"status":…,"data":…}; what is empty is left out.
 Document to_document(const Problem& problem);
+// Whether the problem in the document was no attempt (Problem::is_attempt).
+bool was_not_tried(const Document& problem);
 
 } // namespace baton::orchestrator::core

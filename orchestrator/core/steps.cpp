@@ -12,6 +12,11 @@
 
 namespace baton::orchestrator::core {
 
+namespace {
+// A frame of 128 KiB holds all headers of a message.
+constexpr std::size_t progress_sent_max = 16 * 1024;
+} // namespace
+
 const TaskCall& Advancing::call_of(StepIndex index, bool undo) const {
     return undo ? step(index).compensate->call : std::get<TaskKind>(step(index).kind).call;
 }
@@ -200,7 +205,8 @@ void Advancing::dispatch(StepIndex index, bool undo, Sending sending) {
         next.before_series = attempts.before_series;
         next.series_at = attempts.series_at == Time{} ? now_ : attempts.series_at;
         next.dispatched_at = now_;
-        attempts = next;
+        next.progress = attempts.progress; // where the one after may go on
+        attempts = std::move(next);
     }
     if (undo)
         state(index).undo = UndoStatus::dispatched;
@@ -222,6 +228,8 @@ void Advancing::dispatch(StepIndex index, bool undo, Sending sending) {
     if (call.timeouts.schedule_to_close)
         fact.deadline = attempts.series_at + *call.timeouts.schedule_to_close;
     fact.timeout = call.timeouts.start_to_close;
+    // It travels in a header.
+    if (attempts.progress.text().size() <= progress_sent_max) fact.progress = attempts.progress;
 }
 
 // The step has a raw result: reshape it if the step says so, and close.

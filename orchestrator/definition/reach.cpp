@@ -196,10 +196,23 @@ private:
     }
 
     void check_own_result(const Use& use) {
-        if (use.scope == Scope::compensate) return;
+        if (use.scope == Scope::compensate) return check_undo(use);
         complain(use, fmt::format("'{}' has no result yet", use.reference.root),
                  use.scope == Scope::step_output ? "its output reads it as result"
                                                  : "a step cannot read itself");
+    }
+
+    // An undo after an attempt of which nobody knows whether it took effect has no result to read.
+    void check_undo(const Use& use) {
+        const auto& undo = workflow_.steps[use.step].compensate;
+        if (!undo || undo->on != core::Compensation::On::attempted) return;
+        if (use.reference.guarded || asked_.contains({use.step, use.reference.root})) return;
+        const std::string& path = workflow_.steps[use.step].path;
+        complaints_.warn_inside(About::data, *use.text, use.reference.offset, use.reference.length,
+                                fmt::format("'{}' may have no result: its undo also runs when nobody knows whether an "
+                                            "attempt took effect (on = \"attempted\"), and fails then",
+                                            path),
+                                fmt::format("write default({}, ..), or ask with has({}) in when", path, path));
     }
 
     // The output of a block reads the block's steps by their own names.

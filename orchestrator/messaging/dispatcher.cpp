@@ -54,6 +54,20 @@ void Dispatcher::add_plain(Publication publication, std::function<void(Outcome<v
     wakeup_.set();
 }
 
+void Dispatcher::announce(const runtime::HeldTask& held) {
+    if (!publisher_) return;
+    contract::Problem problem;
+    problem.type = "held";
+    problem.detail = held.reason;
+    problem.is_attempt = false;
+    problem.retry_after = std::max(held.until - clock_.now(), Duration{});
+    Publication publication =
+        event_of(contract::control_exchange, contract::hold_key(held.task), contract::to_json(problem));
+    publication.properties.delivery_mode = std::uint8_t{1};
+    publication.properties.type = "hold";
+    add_plain(std::move(publication), [](const Outcome<void>&) {});
+}
+
 runtime::Unsent Dispatcher::waiting() const {
     runtime::Unsent tasks;
     const auto add = [&tasks](const Outgoing& one) {
@@ -211,6 +225,7 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 request.deadline = task.deadline;
                 request.timeout = task.timeout;
                 request.heartbeat = task.heartbeat;
+                if (!task.progress.is_null()) request.last_progress = task.progress.text();
                 contract::Message message = contract::encode(request);
                 Publication publication;
                 publication.exchange = contract::task_exchange;

@@ -37,6 +37,9 @@ public:
     net::Awaitable<void> run();
     void stop();
 
+    // Tells the workers of a task type to wait; a message that a broker that is away does not get.
+    void announce(const runtime::HeldTask& held);
+
     // Nothing waits and everything is confirmed.
     bool is_idle() const { return waiting_.empty() && flying_.empty() && refused_.empty(); }
 

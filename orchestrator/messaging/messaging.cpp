@@ -87,6 +87,7 @@ void Messaging::take(std::string& secret) {
 void Messaging::take(runtime::Told& told) {
     results_.settle(told.settled);
     results_.keep(std::move(told.stranded));
+    for (const runtime::HeldTask& held : told.held) dispatcher_.announce(held);
     // While a queue is being declared, everything waits behind it: order is kept.
     if (held_.empty() && !is_restoring_ && (declared_ == routes_ || !connection_)) {
         dispatcher_.add(std::move(told.commands));
@@ -286,10 +287,13 @@ Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::st
 
 net::Awaitable<bool> Messaging::restore_queues() {
     if (!connection_) co_return false;
-    const auto missing = co_await missing_queues(*connection_, declared_);
-    if (!missing || missing->empty() || !connection_) co_return false;
+    auto missing = co_await missing_queues(*connection_, declared_);
+    if (!missing || !connection_) co_return false;
+    for (const std::string& route : std::exchange(emptied_, {}))
+        if (declared_.contains(route)) missing->insert(route);
+    if (missing->empty()) co_return false;
     for (const std::string& route : *missing)
-        log::warning("messaging", "the queue of a task was deleted; it is declared again", {{"task", route}});
+        log::warning("messaging", "the queue of a task was deleted or purged; its tasks are sent again", {{"task", route}});
     is_restoring_ = true;
     const std::uint64_t losses = losses_;
     const bool is_stored = co_await give_again(*missing);
@@ -322,6 +326,11 @@ net::Awaitable<bool> Messaging::give_again(std::set<std::string> routes) {
 void Messaging::take(LostAreStored& lost) {
     *lost.is_stored = true;
     lost_are_stored_.set();
+}
+
+void Messaging::take(Emptied& emptied) {
+    emptied_.insert(std::move(emptied.route));
+    queue_check_wanted_.set();
 }
 
 net::Awaitable<void> Messaging::ask(Call call) {

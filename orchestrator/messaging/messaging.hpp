@@ -76,6 +76,8 @@ public:
     void await_queues(std::vector<std::string> routes, std::function<void(bool)> done) {
         inbox_.put({Awaited{std::move(routes), std::move(done)}});
     }
+    // The queue of this route lost what waited in it, and may be there again.
+    void queue_emptied(std::string route) { inbox_.put({Emptied{std::move(route)}}); }
     void republish(Again again) { inbox_.put({std::move(again)}); }
     void call(Call call) { inbox_.put({std::move(call)}); }
     bool is_connected() const { return connected_.value() != 0; }
@@ -101,7 +103,10 @@ private:
     struct LostAreStored {
         std::shared_ptr<bool> is_stored;
     };
-    using Incoming = std::variant<LostAreStored, QueuesAsked, std::string, runtime::Told, Routes, Awaited, Again, Call>;
+    struct Emptied {
+        std::string route;
+    };
+    using Incoming = std::variant<Emptied, LostAreStored, QueuesAsked, std::string, runtime::Told, Routes, Awaited, Again, Call>;
 
     void take_incoming();
     void take(std::string& secret);
@@ -113,6 +118,7 @@ private:
     void note_queue(const std::string& route, std::uint64_t waiting, std::uint64_t consumers);
     void take(Again& again);
     void take(LostAreStored& lost);
+    void take(Emptied& emptied);
     void take(Call& call);
 
     net::Awaitable<Outcome<void>> prepare(amqp::client::Connection& connection);
@@ -147,6 +153,7 @@ private:
     net::Wakeup routes_changed_;
     net::Wakeup queue_check_wanted_;
     net::Wakeup lost_are_stored_;
+    std::set<std::string> emptied_; // routes whose queue lost its messages, perhaps back by now
     bool is_restoring_ = false; // queues are missing, and nothing is published meanwhile
     std::shared_ptr<amqp::client::Channel> declare_channel_;
     std::shared_ptr<amqp::client::RpcCaller> caller_;

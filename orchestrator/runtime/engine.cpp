@@ -107,44 +107,56 @@ void Engine::start_run(StartRequest request, Reply<Started> reply) {
 }
 
 void Engine::cancel(std::string run_id, std::string reason, Reply<RunChanged> reply,
-                    std::string actor) {
-    body_->mailbox.put({CancelItem{std::move(run_id), std::move(reason), std::move(reply), std::move(actor)}});
+                    std::string actor, std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({CancelItem{std::move(run_id), std::move(reason), std::move(reply), std::move(actor)},
+                        std::move(claim)});
 }
 
-void Engine::retry(std::string run_id, bool now, Reply<RunChanged> reply, std::string actor) {
-    body_->mailbox.put({RetryItem{std::move(run_id), now, std::move(reply), std::move(actor)}});
+void Engine::retry(std::string run_id, bool now, Reply<RunChanged> reply, std::string actor,
+                   std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({RetryItem{std::move(run_id), now, std::move(reply), std::move(actor)}, std::move(claim)});
 }
 
 void Engine::skip_undo(std::string run_id, std::string step, std::string reason, Reply<RunChanged> reply,
-                       std::string actor) {
+                       std::string actor, std::shared_ptr<Claim> claim) {
     body_->mailbox.put(
-        {SkipItem{std::move(run_id), std::move(step), std::move(reason), std::move(reply), std::move(actor)}});
+        {SkipItem{std::move(run_id), std::move(step), std::move(reason), std::move(reply), std::move(actor)},
+         std::move(claim)});
 }
 
 void Engine::finish(std::string run_id, RunStatus status, std::string reason, Reply<RunChanged> reply,
-                    std::string actor) {
+                    std::string actor, std::shared_ptr<Claim> claim) {
     body_->mailbox.put(
-        {FinishItem{std::move(run_id), status, std::move(reason), std::move(reply), std::move(actor)}});
+        {FinishItem{std::move(run_id), status, std::move(reason), std::move(reply), std::move(actor)},
+         std::move(claim)});
 }
 
-void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor) {
-    body_->mailbox.put({RedriveItem{dead_letter_id, std::move(reply), {}, false, std::move(actor)}});
+void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor,
+                     std::shared_ptr<Claim> claim) {
+    body_->mailbox.put(
+        {RedriveItem{dead_letter_id, std::move(reply), {}, false, std::move(actor)}, std::move(claim)});
 }
 
-void Engine::drop(std::uint64_t dead_letter_id, Reply<void> reply) {
-    body_->mailbox.put({DropItem{dead_letter_id, std::move(reply), {}}});
+void Engine::drop(std::uint64_t dead_letter_id, Reply<void> reply, std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({DropItem{dead_letter_id, std::move(reply), {}}, std::move(claim)});
 }
 
-void Engine::deploy(std::string source, std::string file_name, Reply<Deployed> reply) {
-    body_->mailbox.put({DeployItem{std::move(source), std::move(file_name), std::move(reply)}});
+void Engine::deploy(std::string source, std::string file_name, Reply<Deployed> reply,
+                    std::shared_ptr<Claim> claim) {
+    body_->mailbox.put(
+        {DeployItem{std::move(source), std::move(file_name), std::move(reply)}, std::move(claim)});
+}
+
+void Engine::deploy_found(std::string source, std::string file_name, Reply<Deployed> reply) {
+    body_->mailbox.put({DeployItem{std::move(source), std::move(file_name), std::move(reply), true}});
 }
 
 void Engine::incidents(std::string run_id, Reply<std::vector<Incident>> reply) {
     body_->mailbox.put({IncidentsItem{std::move(run_id), std::move(reply)}});
 }
 
-void Engine::undeploy(std::string workflow, Reply<Undeployed> reply) {
-    body_->mailbox.put({UndeployItem{std::move(workflow), std::move(reply)}});
+void Engine::undeploy(std::string workflow, Reply<Undeployed> reply, std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({UndeployItem{std::move(workflow), std::move(reply)}, std::move(claim)});
 }
 
 Engine::WatchId Engine::wait_for_change(std::string run_id, std::uint64_t after_seq,
@@ -164,6 +176,10 @@ void Engine::on_changes(std::function<void(const std::vector<RunChanged>&)> list
 
 const EngineMetrics& Engine::metrics() const {
     return body_->metrics;
+}
+
+const HeldTasks& Engine::held_tasks() const {
+    return body_->held;
 }
 
 } // namespace baton::orchestrator::runtime

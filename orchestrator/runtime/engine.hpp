@@ -26,6 +26,7 @@
 #include "orchestrator/core/command.hpp"
 #include "orchestrator/core/event.hpp"
 #include "orchestrator/core/workflow.hpp"
+#include "orchestrator/runtime/held_tasks.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 
 #include <cstdint>
@@ -87,6 +88,8 @@ struct Told {
     // Reports that no run can take now: because it cannot be read, or is not in this store. Whoever has
     // the message makes a dead letter of it.
     std::vector<Stranded> stranded;
+    // Tasks whose target lets no worker try; the workers are to hear of it.
+    std::vector<HeldTask> held;
 };
 
 struct StartRequest {
@@ -111,6 +114,7 @@ struct Deployed {
     // Whether the queues of its tasks are there by now; if not, the broker is away or refuses, and they
     // are declared as soon as it does not.
     bool has_queues = true;
+    bool is_retired = false;          // it was taken out of use, and stays so: nothing was deployed
 };
 struct Undeployed {
     std::string name;
@@ -234,24 +238,31 @@ public:
     void queue_lost(std::vector<std::string> routes, Unsent unsent, std::function<void()> done = {});
 
     // Requests. The reply comes when the change is durable. `actor` is the user who asks; the history
-    // keeps the name with the first fact of what it led to.
+    // keeps the name with the first fact of what it led to. Who waits no longer withdraws by the `claim`:
+    // what was not decided until then never happens.
     void start_run(StartRequest request, Reply<Started> reply);
-    void cancel(std::string run_id, std::string reason, Reply<RunChanged> reply, std::string actor = {});
+    void cancel(std::string run_id, std::string reason, Reply<RunChanged> reply, std::string actor = {},
+                std::shared_ptr<Claim> claim = {});
     // `now`: in a run that goes on, attempts that wait for their time are made at once.
-    void retry(std::string run_id, bool now, Reply<RunChanged> reply, std::string actor = {});
+    void retry(std::string run_id, bool now, Reply<RunChanged> reply, std::string actor = {},
+               std::shared_ptr<Claim> claim = {});
     // The undo of a step is not tried any more; the others, and the run's end, are as if it were done.
     void skip_undo(std::string run_id, std::string step, std::string reason, Reply<RunChanged> reply,
-                   std::string actor = {});
+                   std::string actor = {}, std::shared_ptr<Claim> claim = {});
     // Ends a run as it is, also one that cannot be read.
     void finish(std::string run_id, RunStatus status, std::string reason, Reply<RunChanged> reply,
-                std::string actor = {});
+                std::string actor = {}, std::shared_ptr<Claim> claim = {});
     // Both refuse a dead letter that is not there or not open any more.
-    void redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor = {});
-    void drop(std::uint64_t dead_letter_id, Reply<void> reply);
+    void redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor = {},
+                 std::shared_ptr<Claim> claim = {});
+    void drop(std::uint64_t dead_letter_id, Reply<void> reply, std::shared_ptr<Claim> claim = {});
     // Compiles, saves as the next version and makes it live.
-    void deploy(std::string source, std::string file_name, Reply<Deployed> reply);
+    void deploy(std::string source, std::string file_name, Reply<Deployed> reply, std::shared_ptr<Claim> claim = {});
+    // The same for a file that lies there: what was taken out of use stays so (`retired`) as long as the
+    // file says what one of its versions says.
+    void deploy_found(std::string source, std::string file_name, Reply<Deployed> reply);
     // Nothing starts by this name any more, until it is deployed again; runs that go on, go on.
-    void undeploy(std::string workflow, Reply<Undeployed> reply);
+    void undeploy(std::string workflow, Reply<Undeployed> reply, std::shared_ptr<Claim> claim = {});
 
     // The runs that were asked for and cannot be read; of one run, or all with an empty id.
     void incidents(std::string run_id, Reply<std::vector<Incident>> reply);
@@ -267,6 +278,7 @@ public:
     void on_changes(std::function<void(const std::vector<RunChanged>&)> listener);
 
     const EngineMetrics& metrics() const;
+    const HeldTasks& held_tasks() const;
 
 private:
     struct Body;

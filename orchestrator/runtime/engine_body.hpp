@@ -75,6 +75,7 @@ struct DeployItem {
     std::string source;
     std::string file_name;
     Reply<Deployed> reply;
+    bool is_found = false; // nobody asks for it: it lies in the folder of workflows
 };
 struct UndeployItem {
     std::string workflow;
@@ -115,6 +116,7 @@ using ItemBody =
 
 struct Item {
     ItemBody body;
+    std::shared_ptr<Claim> claim{}; // of who may withdraw it; taken when it is decided
     int tries = 0;
     // of the decision at hand
     std::string run_id{};             // whose fate it shares; empty: the batch's
@@ -162,6 +164,9 @@ std::string line_of(const core::Document& error);
 
 // Tells the server's log what of the run's new facts people must hear.
 void log_facts(const CachedRun& cached);
+
+// Learns from them which tasks no worker can try; `news` are those to be told.
+void learn_held(const CachedRun& cached, Time now, HeldTasks& held, std::vector<HeldTask>& news);
 
 struct Engine::Body {
     Body(EngineOptions given, RunStore& run_store, const Clock& time_source, Compile compiler,
@@ -226,6 +231,7 @@ struct Engine::Body {
     void decide(Work& work, Item& item, DropItem& drop);
     void decide(Work& work, Item& item, DeployItem& deploy);
     void decide(Work& work, Item& item, UndeployItem& undeploy);
+    static bool take(Item& item);
     void decide(Work& work, Item& item, WatchItem& watch);
     void decide(Work& work, Item& item, PlainDeadLetter& letter);
     void decide(Work& work, Item& item, ForgetItem& forget);
@@ -263,6 +269,7 @@ struct Engine::Body {
     EngineSinks sinks;
     std::function<void(const std::vector<RunChanged>&)> listener;
     EngineMetrics metrics;
+    HeldTasks held;
 
     Mailbox<Item> mailbox;
     std::deque<Item> pending;

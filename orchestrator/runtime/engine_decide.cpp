@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t key_bytes_max = 1000;
 constexpr const char* on_its_way_text =
     "its message is on its way to the broker already, and marked when the broker has it";
+constexpr const char* withdrawn_text = "the request was withdrawn before it was decided";
 // What a batch may bring to the store: some runs of the largest size, many thousands of usual ones.
 constexpr std::size_t batch_bytes_max = std::size_t{64} * 1024 * 1024;
 // A run that cannot be read is looked at again after this.
@@ -42,7 +43,7 @@ void Engine::Body::decide(Work& work) {
     }
     for (Item& item : work.items) {
         if (work.bytes >= batch_bytes_max) item.put_off = true; // so that each run keeps its order
-        if (!item.put_off) std::visit([&](auto& body) { decide(work, item, body); }, item.body);
+        if (!item.put_off && take(item)) std::visit([&](auto& body) { decide(work, item, body); }, item.body);
     }
 }
 
@@ -70,6 +71,14 @@ core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core
     append(cached.revived, made.revived);
     append(cached.dropped, made.dropped);
     return made;
+}
+
+// False: whoever asked waits no longer and was told that it does not happen.
+bool Engine::Body::take(Item& item) {
+    const auto claim = std::exchange(item.claim, nullptr);
+    if (!claim || claim->take({})) return true;
+    item.refusal = refusal(EngineErrc::refused, withdrawn_text);
+    return false;
 }
 
 // A request about a run that exists or not.
@@ -120,7 +129,7 @@ void Engine::Body::decide(Work& work, Item& item, StartItem& start) {
     if (const auto claim = std::exchange(start.request.claim, nullptr)) {
         start.run_id = new_run_id(work.now);
         if (!claim->take(start.run_id)) {
-            item.refusal = refusal(EngineErrc::refused, "the request was withdrawn before it was decided");
+            item.refusal = refusal(EngineErrc::refused, withdrawn_text);
             return;
         }
     }

@@ -58,4 +58,34 @@ void log_facts(const CachedRun& cached) {
     }
 }
 
+namespace {
+
+void hold(HeldTasks& held, const HeldTask& one, std::vector<HeldTask>& news) {
+    if (!held.hold(one)) return;
+    const auto pause = std::chrono::duration_cast<std::chrono::seconds>(one.until - one.since);
+    log::warning("run", "no worker can try these tasks for a while: their target does not let it",
+                 {{"task", one.task}, {"seconds", pause.count()}, {"reason", one.reason}, {"worker", one.worker}});
+    news.push_back(one);
+}
+
+} // namespace
+
+void learn_held(const CachedRun& cached, Time now, HeldTasks& held, std::vector<HeldTask>& news) {
+    for (const core::Fact& fact : cached.facts) {
+        const bool is_failure = fact.kind == core::FactKind::task_failed;
+        if (!is_failure && fact.kind != core::FactKind::task_completed) continue;
+        const auto found = cached.workflow->by_path.find(fact.step);
+        if (found == cached.workflow->by_path.end()) continue;
+        const core::Step& step = cached.workflow->steps[found->second];
+        const auto* task_kind = std::get_if<core::TaskKind>(&step.kind);
+        if (fact.undo ? !step.compensate : task_kind == nullptr) continue;
+        const core::TaskCall* call = fact.undo ? &step.compensate->call : &task_kind->call;
+        const std::string task = core::route_of(*call);
+        if (is_failure && core::was_not_tried(fact.error) && fact.due)
+            hold(held, {task, line_of(fact.error), fact.worker, now, *fact.due}, news);
+        else
+            held.release(task);
+    }
+}
+
 } // namespace baton::orchestrator::runtime

@@ -262,6 +262,10 @@ Outcome<Deployed> Engine::Body::deploy(const DeployItem& item, Time now) {
     if (!compiled)
         return Failure{make_error_code(EngineErrc::bad_definition), compiled.error().detail};
     const std::string name = (*compiled)->name;
+    if (item.is_found) {
+        BATON_ASSIGN(const bool is_retired, store.is_retired(name, core::sha256(item.source)));
+        if (is_retired) return Deployed{name, 0, false, true, true};
+    }
     const auto before = live.find(name);
     const std::uint64_t former = before == live.end() ? 0 : before->second->definition_id;
     BATON_ASSIGN(const auto stored, store.save_definition(name, item.source, item.file_name,
@@ -276,7 +280,7 @@ Outcome<Deployed> Engine::Body::deploy(const DeployItem& item, Time now) {
 // Who deploys may start a worker next, and a worker asks for its queue.
 void Engine::Body::answer(DeployItem& item, Outcome<Deployed> deployed) {
     if (!item.reply) return;
-    const auto found = deployed ? live.find(deployed->name) : live.end();
+    const auto found = deployed && !deployed->is_retired ? live.find(deployed->name) : live.end();
     if (found == live.end() || !sinks.await_queues) return item.reply(std::move(deployed));
     const auto& types = found->second->task_types;
     sinks.await_queues({types.begin(), types.end()},

@@ -59,7 +59,9 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
     for (const std::string& run_id : work.rung)
         if (std::find(committed.lost.begin(), committed.lost.end(), run_id) != committed.lost.end())
             alarms.set(run_id, work.now);
-    if (sinks.tell && (!told.commands.empty() || !told.settled.empty() || !told.stranded.empty()))
+    for (const CachedRun* cached : work.touched)
+        if (!gone.contains(cached->run.id)) learn_held(*cached, work.now, held, told.held);
+    if (sinks.tell && (!told.commands.empty() || !told.held.empty() || !told.settled.empty() || !told.stranded.empty()))
         sinks.tell(std::move(told));
     for (RedriveItem& redrive : work.republished)
         publish_again(std::move(redrive));

@@ -202,6 +202,10 @@ bool Engine::Body::prepare(Work& work) {
         } else if (auto* lost = std::get_if<QueueLostItem>(&item.body)) {
             if (!turn_to_page(work, *lost)) return false;
         } else if (auto* one = std::get_if<DeployItem>(&item.body)) {
+            if (!take(item)) {
+                if (one->reply) one->reply(*item.refusal);
+                continue;
+            }
             auto deployed = deploy(*one, work.now);
             if (!deployed && deployed.error().code.category() == store_category()) {
                 failed(work, deployed.error(), "saving a definition");
@@ -209,6 +213,10 @@ bool Engine::Body::prepare(Work& work) {
             }
             answer(*one, std::move(deployed));
         } else if (auto* undone = std::get_if<UndeployItem>(&item.body)) {
+            if (!take(item)) {
+                if (undone->reply) undone->reply(*item.refusal);
+                continue;
+            }
             auto retired = undeploy(undone->workflow);
             if (!retired && retired.error().code.category() == store_category()) {
                 failed(work, retired.error(), "retiring a definition");

@@ -256,6 +256,9 @@ public:
                                                       const std::string& sha256, Time now) = 0;
     // No version of `name` is live any more; all of them stay, for the runs they began. False: none was.
     virtual Outcome<bool> retire_definition(const std::string& name) = 0;
+    // Whether this very source is one of `name`'s versions, and none of them is live: saving makes one
+    // live, so it was retired since.
+    virtual Outcome<bool> is_retired(const std::string& name, const std::string& sha256) = 0;
     virtual Outcome<std::vector<StoredDefinition>> live_definitions() = 0;
     virtual Outcome<std::optional<StoredDefinition>> definition(std::uint64_t definition_id) = 0;
 

@@ -16,7 +16,10 @@ TEST(GuessThrottle, PausesDoubleAfterFiveFailuresUpToAMinute) {
     }
     for (const Duration pause : {1s, 2s, 4s, 8s, 16s, 32s, 60s, 60s}) {
         EXPECT_FALSE(throttle.may_try("ada", "10.0.0.1", now + pause - 1ms));
+        EXPECT_EQ(throttle.pause_left("ada", "10.0.0.1", now), pause);
+        EXPECT_EQ(throttle.pause_left("bob", "10.0.0.1", now), 0s);
         now += pause;
+        EXPECT_EQ(throttle.pause_left("ada", "10.0.0.1", now), 0s);
         EXPECT_TRUE(throttle.may_try("ada", "10.0.0.1", now));
         throttle.failed("ada", "10.0.0.1", now);
     }

@@ -28,6 +28,8 @@ TEST(Input, TellsWhatIsWrongWithASet) {
 }
 
 TEST(Input, AFileThatCannotBeReadIsNamedWithTheReason) {
+    for (const char* wrong : {"x", "[1]", "\xFF"})
+        EXPECT_THAT(run_input(wrong, {}, "--with").error().detail, AllOf(HasSubstr("--with"), Not(HasSubstr("--input"))));
     EXPECT_EQ(run_input("@/nowhere.json", {}).error().detail, "cannot read '/nowhere.json': No such file or directory");
     EXPECT_EQ(read_inputs("/").error().detail, "cannot read '/': Is a directory");
 }

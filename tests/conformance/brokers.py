@@ -145,9 +145,17 @@ class RabbitMq(Broker):
         self.output = open(self.home / "output", "wb")
         self.epmd = subprocess.Popen(["epmd", "-port", str(epmd), "-address", "127.0.0.1"], env=self.env,
                                      stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen([RABBITMQ], env=self.env, cwd=self.home, start_new_session=True,
                                         stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
         self.await_start()
+
+    def kill(self):
+        """kill -9, as a crash; start() is the same node again."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def await_start(self):
         limit = time.monotonic() + 90

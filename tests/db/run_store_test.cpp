@@ -760,7 +760,12 @@ TEST_P(QueriedStoreContract, ARetiredDefinitionIsKeptAndLivesAgainWhenItIsSaved)
     save("one");
     const auto second = save("two");
 
+    EXPECT_FALSE(value_of(store_->is_retired("greet", "sha of one"))) << "another version is live";
     EXPECT_TRUE(value_of(store_->retire_definition("greet")));
+    EXPECT_TRUE(value_of(store_->is_retired("greet", "sha of one")));
+    EXPECT_TRUE(value_of(store_->is_retired("greet", "sha of two")));
+    EXPECT_FALSE(value_of(store_->is_retired("greet", "sha of three")));
+    EXPECT_FALSE(value_of(store_->is_retired("nobody", "sha of one")));
     EXPECT_FALSE(value_of(store_->retire_definition("greet")));
     EXPECT_FALSE(value_of(store_->retire_definition("nobody")));
 
@@ -771,6 +776,7 @@ TEST_P(QueriedStoreContract, ARetiredDefinitionIsKeptAndLivesAgainWhenItIsSaved)
     ASSERT_TRUE(kept);
     EXPECT_FALSE(kept->is_live);
     const auto again = save("two");
+    EXPECT_FALSE(value_of(store_->is_retired("greet", "sha of two")));
     EXPECT_TRUE(again.is_live);
     EXPECT_EQ(again.version, 2U);
 }

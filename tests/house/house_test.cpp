@@ -130,10 +130,19 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"db/migrations", {".sql"}},
         {"deploy", {".toml", ".yaml", "make-secrets"}},
         {"docs", {".md"}},
+        {"examples", {"README.md"}},
+        {"examples/c", {".c"}},
+        {"examples/node", {".mjs", "package.json"}},
+        {"examples/php", {".php"}},
+        {"examples/python", {".py"}},
+        {"examples/ruby", {".rb"}},
+        {"examples/shell", {".sh"}},
         {"net", room},
         {"orchestrator", room},
         {"sandbox", room},
-        {"scripts", {"bare", "build", "campaign", "demo", "packages.txt", "setup", "test"}},
+        {"scripts", {"bare", "build", "campaign", "demo", "packages.txt", "real-redmine", "setup", "test"}},
+        {"sdk/python", {".py", "LICENSE", "MANIFEST.in", "README.md", "py.typed", "pyproject.toml"}},
+        {"sdk/typescript", {".mjs", ".ts", "LICENSE", "README.md", "package-lock.json", "package.json", "tsconfig.json"}},
         {"server", room},
         {"tests", room},
         {"tests/broker/scenarios", with({".txt"})},
@@ -147,6 +156,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"tests/system", with({".py"})},
         {"tests/system/definitions", {".json"}},
         {"tests/system/node", {".json", ".mjs"}},
+        {"tests/system/sdk", {".mjs", ".py"}},
         {"tests/system/shapes", {".json"}},
         {"tests/workers", with({".sql"})},
         {"web", room},
@@ -158,9 +168,9 @@ const std::map<std::string, std::set<std::string>>& places() {
 
 // What may lie on somebody's machine and never becomes part of the house: .gitignore names it too.
 bool is_private(const std::string& name) {
-    static const std::set<std::string> names{".git", "build", "baton-data", "node_modules", "__pycache__",
+    static const std::set<std::string> names{".git", "build", "dist", "baton-data", "node_modules", "__pycache__",
                                              "secrets", ".env", "compose.override.yaml"};
-    return names.contains(name) || name.ends_with(".swp");
+    return names.contains(name) || name.ends_with(".swp") || name.ends_with(".egg-info");
 }
 
 struct Line {

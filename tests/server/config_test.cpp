@@ -168,6 +168,13 @@ TEST(Config, OnlyTheFirstUserOfTheVariableIsAnAdministratorWithoutSayingSo) {
         EXPECT_EQ(users(wrong).complaints.size(), 1U) << wrong;
 }
 
+TEST(Config, ATagThatGivesNothingIsRefusedWhereverItStands) {
+    const auto variable = read_config("", "baton.toml", {{"BATON_BROKER_USERS", "ada[baton-opertor]:x"}});
+    EXPECT_THAT(variable.complaints, ElementsAre(AllOf(HasSubstr("BATON_BROKER_USERS"), HasSubstr("did you mean 'baton-operator'?"))));
+    const auto file = read_config("[[broker.user]]\nname = \"ada\"\npassword = \"x\"\ntags = \"team-a,baton-opertor\"\n", "baton.toml", {});
+    EXPECT_THAT(file.complaints, ElementsAre(AllOf(HasSubstr("baton.toml:4"), HasSubstr("did you mean 'baton-operator'?"))));
+}
+
 TEST(Config, AUserHasThePermissionsThatStandThere) {
     const auto [config, complaints] = read_config(R"(
 [[broker.user]]

@@ -243,6 +243,17 @@ Outcome<bool> SimStore::retire_definition(const std::string& name) {
     return was_live;
 }
 
+Outcome<bool> SimStore::is_retired(const std::string& name, const std::string& sha256) {
+    if (is_away) return away();
+    bool is_known = false;
+    for (const StoredDefinition& one : database_.definitions) {
+        if (one.name != name) continue;
+        if (one.is_live) return false;
+        is_known = is_known || database_.definition_hashes[std::to_string(one.definition_id)] == sha256;
+    }
+    return is_known;
+}
+
 Outcome<std::vector<StoredDefinition>> SimStore::live_definitions() {
     if (is_away) return away();
     std::vector<StoredDefinition> found;

@@ -1,6 +1,7 @@
 """`baton backup` while runs go on and `baton restore` elsewhere: every run that was acknowledged before the
 backup is there and completes, each transition once; and what is refused, with its exit code."""
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -33,6 +34,35 @@ task = "backup.step"
 with = { n = "${input.n}" }
 """
 ROUTE = "baton.task.backup.step"
+# Kills the process before its KILL_ATth change of a folder.
+KILLER = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+static int calls;
+static void count(void) {
+    const char* at = getenv("KILL_AT");
+    if (at && ++calls == atoi(at)) kill(getpid(), SIGKILL);
+}
+int rename(const char* from, const char* to) {
+    int (*real)(const char*, const char*) = dlsym(RTLD_NEXT, "rename");
+    count();
+    return real(from, to);
+}
+int fsync(int file) {
+    int (*real)(int) = dlsym(RTLD_NEXT, "fsync");
+    count();
+    return real(file);
+}
+int mkdir(const char* path, mode_t mode) {
+    int (*real)(const char*, mode_t) = dlsym(RTLD_NEXT, "mkdir");
+    count();
+    return real(path, mode);
+}
+"""
 
 
 class Worker:
@@ -213,6 +243,94 @@ class BackupTest(unittest.TestCase):
     def state(folder):
         return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")
                 if path.name != "baton.lock"}
+
+    def made_backup(self, **env):
+        """A stopped server with a run and a message, its backup, and a run that was started behind it."""
+        server = self.serve(env)
+        self.deploy(server)
+        run = self.run_one(server, 1)
+        backup = self.folder / "backup"
+        server.baton("backup", str(backup), check=0)
+        late = self.run_one(server, 2)
+        server.stop()
+        return server, backup, run, late
+
+    def runs_of(self, server):
+        return {run["id"] for run in server.http_json(server.http, "/api/runs?limit=1000")}
+
+    def test_a_restore_that_is_killed_anywhere_leaves_all_or_a_folder_that_does_not_start(self):
+        folder = self.folder / "elsewhere"
+        folder.mkdir()
+        server, backup, run, late = self.made_backup(BATON_DB_URL=f"sqlite:{folder}/runs.sqlite")
+        killer = self.folder / "killer.so"
+        source = self.folder / "killer.c"
+        source.write_text(KILLER)
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", str(killer), str(source), "-ldl"], check=True)
+        kept = self.folder / "kept"
+        shutil.copytree(server.home / "data", kept / "data")
+        shutil.copytree(folder, kept / "runs")
+        seen = set()
+        for calls in range(1, 40):
+            for what, place in (("data", server.home / "data"), ("runs", folder)):
+                shutil.rmtree(place)
+                shutil.copytree(kept / what, place)
+            env = dict(server.env, LD_PRELOAD=str(killer), KILL_AT=str(calls), ASAN_OPTIONS="verify_asan_link_order=0:detect_leaks=0")
+            done = subprocess.run([baton.EXE, "restore", str(backup), "--replace"], env=env, capture_output=True, text=True, timeout=60)
+            if done.returncode == 0:
+                break
+            self.assertEqual(done.returncode, -9, done.stderr)
+            half = (server.home / "data" / "restore.unfinished").exists()
+            seen.add(half)
+            if half:
+                refused = server.baton("serve", check=2)
+                self.assertIn("was broken off", refused.stderr)
+                self.assertIn(f"baton restore {backup}", refused.stderr)
+                server.baton("restore", str(backup), check=0)
+            server.start()
+            self.assertIn(self.runs_of(server), [{run}] if half else [{run, late}, {run}], calls)
+            self.assertIn("backup.step", server.baton("ctl", "list_queues", check=0).stdout)
+            server.kill()
+        else:
+            self.fail("it makes more calls than are tried")
+        self.assertEqual(seen, {True, False}, "both sides of the marker were hit")
+
+    def test_a_full_disk_changes_nothing(self):
+        if os.geteuid() != 0:
+            self.skipTest("a file system cannot be mounted")
+        server, backup, run, late = self.made_backup()
+        disk = self.folder / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", str(disk)], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("a file system cannot be mounted")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(disk)])
+        data = disk / "data"
+        shutil.copytree(server.home / "data", data)
+        server.env["BATON_DATA"] = str(data)
+        before = self.state(data)
+        space = os.statvfs(disk)
+        (disk / "filler").write_bytes(bytes(space.f_bavail * space.f_frsize - 40_000))
+        refused = server.baton("restore", str(backup), "--replace", check=1)
+        self.assertIn("No space left on device; nothing was changed", refused.stderr)
+        self.assertEqual(self.state(data), before)
+        (disk / "filler").unlink()
+        server.start()
+        self.assertEqual(self.runs_of(server), {run, late})
+        server.stop()
+        server.baton("restore", str(backup), "--replace", check=0)
+        server.start()
+        self.assertEqual(self.runs_of(server), {run})
+
+    def test_runs_in_another_file_system_are_moved_aside_there(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-test-", dir="/dev/shm"))
+        self.addCleanup(shutil.rmtree, folder, True)
+        server, backup, run, _ = self.made_backup(BATON_DB_URL=f"sqlite:{folder}/runs.sqlite")
+        self.assertNotEqual(folder.stat().st_dev, server.home.stat().st_dev, "the same file system: nothing is tested")
+        said = server.baton("restore", str(backup), "--replace", check=0).stdout
+        [moved] = folder.glob("runs.sqlite.replaced-*[0-9]")
+        self.assertIn(f"the former runs are in {moved}", said)
+        server.start()
+        self.assertEqual(self.runs_of(server), {run})
 
     def test_a_backup_needs_an_administrator(self):
         server = self.serve({"BATON_BROKER_USERS": "guest:guest,ops[baton-operator+baton-deployer]:ops,chief[baton-admin]:chief"})

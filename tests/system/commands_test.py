@@ -53,12 +53,51 @@ class OfflineTest(unittest.TestCase):
                                 (("runs", "--limt", "3"), "there is no option '--limt'; did you mean '--limit'?"),
                                 (("serve", "--zebra"), "there is no option '--zebra'; see baton serve --help"),
                                 (("run",), "WORKFLOW is required; see baton run --help"),
-                                (("version", "now"), "now; see baton version --help")):
+                                (("version", "now"), "now; see baton version --help"),
+                                (("dead", "list", "--zebra"), "there is no option '--zebra'; see baton dead list --help"),
+                                (("dead", "list", "--limt", "3"), "there is no option '--limt'; did you mean '--limit'?"),
+                                (("dead", "list", "--limit", "0"), "see baton dead list --help"),
+                                (("call", "a.b", "--with", "x"), "--with is not JSON that can be used"),
+                                (("call", "a.b", "--with", "[1]"), "--with must be a JSON object")):
             with self.subTest(args):
                 done = run(*args)
                 self.assertEqual(done.returncode, 2)
                 self.assertIn(complaint, done.stderr)
                 self.assertEqual(done.stdout, "")
+
+    def test_an_empty_word_is_no_word(self):
+        for args in (("show", ""), ("undeploy", ""), ("undeploy", "a", ""), ("cancel", ""), ("retry", ""), ("run", ""),
+                     ("run", "x", "--key", ""), ("run", "x", "--each", ""), ("run", "x", "--input", ""), ("run", "x", "--set", ""),
+                     ("runs", "--status", ""), ("runs", "--workflow", ""), ("skip-undo", "", "a", "--reason", "b"),
+                     ("skip-undo", "abcdef", "", "--reason", "b"), ("finish", "", "--as", "failed", "--reason", "b"), ("call", ""),
+                     ("call", "a.b", "--with", ""), ("dead", "show", ""), ("dead", "redrive", ""), ("dead", "drop", "--task", ""),
+                     ("dead", "list", "--run", ""), ("deploy", ""), ("backup", ""), ("restore", ""), ("worker", ""), ("dev", ""),
+                     ("--ca", "", "runs")):
+            with self.subTest(args):
+                done = run(*args)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn("must not be empty", done.stderr)
+                self.assertEqual(done.stdout, "")
+
+    def test_a_restore_takes_no_configuration_that_serve_refuses(self):
+        server = baton.Server().start()
+        self.addCleanup(server.close)
+        backup = server.home / "backup"
+        server.baton("backup", str(backup), check=0)
+        data = server.home / "other"
+        definitions = server.home / "broken.json"
+        definitions.write_text('{"queues": [')
+        for variables in ({"BATON_HTTP_TLS_CERTIFICATE": "none.pem", "BATON_HTTP_TLS_KEY": "none.pem"},
+                          {"BATON_BROKER_DEFINITIONS": str(definitions)}, {"BATON_HTTP_LISTEN": "no-address:80"},
+                          {"BATON_BROKER_USERS": "ada[baton-opertor]:x"}, {"BATON_LOG_LEVEL": "loud"}):
+            with self.subTest(variables):
+                env = dict(server.env, BATON_DATA=str(data), **variables)
+                said = run("restore", str(backup), env=env, cwd=server.home)
+                self.assertEqual(said.returncode, 2, said.stderr)
+                served = run("serve", env=env, cwd=server.home)
+                self.assertEqual(served.returncode, 2, served.stderr)
+                self.assertEqual([path for path in data.rglob("*")] if data.exists() else [], [])
+                shutil.rmtree(data, ignore_errors=True)
 
     def test_a_configuration_that_cannot_work_is_exit_code_two(self):
         folder = tempfile.mkdtemp(prefix="baton-test-")
@@ -195,7 +234,7 @@ class OfflineTest(unittest.TestCase):
                     # /dev/tty cannot be opened where there is no terminal.
                     self.assertRegex(done.stderr, "it is no regular file|No such device or address")
             done = run("runs", env={"BATON_PASSWORD_FILE": endless})
-            self.assertEqual(done.returncode, 3)
+            self.assertEqual(done.returncode, 2)
             self.assertRegex(done.stderr, "it is no regular file|No such device or address")
 
     def test_free_ports_for_scripts(self):
@@ -312,7 +351,9 @@ class ApiTest(baton.ServerTest):
         self.assertIn("people.csv:4: byte 0xFC", refused.stderr)
         self.assertEqual(self.server.json("runs", "--workflow", "each"), [])
         people.write_text("name\nAda\nBob\n")
-        self.assertIn("2 runs of each would start", self.server.baton("run", "each", "--each", str(people), "--dry-run", check=0).stdout)
+        dry = self.server.baton("run", "each", "--each", str(people), "--dry-run", check=0).stdout
+        self.assertIn("2 runs of each would be asked for; nothing was started", dry)
+        self.assertIn("takes these inputs, or has these runs already was not checked", dry)
         self.assertEqual(self.server.json("runs", "--workflow", "each"), [])
         self.assertEqual(self.server.json("run", "each", "--each", str(people))["started"], 2)
         people.write_text("name\nCy\nAda\nBob\n\"two\nlines\"\nx\n")
@@ -415,6 +456,115 @@ class ApiTest(baton.ServerTest):
         self.assertIn("there is no workflow 'gone'", self.server.baton("run", "gone", check=2).stderr)
         self.deploy_once("gone")
         self.server.baton("run", "gone", check=0)
+
+    def test_undeploy_lasts_over_restarts_with_the_file_in_the_folder(self):
+        server = baton.Server(env={"BATON_WORKFLOWS": "flows"})
+        self.addCleanup(server.close)
+        flow = server.home / "flows" / "kept.toml"
+        flow.parent.mkdir()
+        source = 'workflow = "kept"\n[[step]]\nid = "a"\nset = { x = 1 }\n'
+        flow.write_text(source)
+        server.start()
+        is_live = lambda: "kept" in [one["name"] for one in server.http_json(server.http, "/api/workflows")]
+        baton.wait_for(is_live, "the file is deployed")
+        self.assertIn("also after a restart", server.baton("undeploy", "kept", check=0).stdout)
+        for stop in (server.stop, server.kill):
+            stop()
+            server.start()
+            baton.wait_for(lambda: "not live: it was taken out of use by `baton undeploy`" in server.log(), "the log says so")
+            server.log_path.unlink()
+            self.assertFalse(is_live())
+            self.assertIn("there is no workflow 'kept'", server.baton("run", "kept", check=2).stderr)
+        server.baton("deploy", str(flow), check=0)
+        server.baton("run", "kept", check=0)
+        server.stop()
+        server.start()
+        self.assertTrue(is_live(), "it was deployed again")
+        server.baton("undeploy", "kept", check=0)
+        server.stop()
+        flow.write_text(source + "# changed\n")
+        server.start()
+        baton.wait_for(is_live, "the file says something new")
+
+    def test_a_follower_says_that_the_server_is_away_and_back(self):
+        import time
+        server = baton.Server().start()
+        self.addCleanup(server.close)
+        server.deploy('workflow = "slow"\n[[step]]\nid = "a"\nwait = "8s"\n')
+        with open(server.home / "said", "w") as said:
+            following = subprocess.Popen([baton.EXE, "run", "slow"], env=server.env, stdout=said, stderr=said)
+        self.addCleanup(following.wait)
+        self.addCleanup(following.kill)
+        text = lambda: (server.home / "said").read_text()
+        baton.wait_for(lambda: "slow run" in text(), "the run is followed")
+        begun = time.monotonic()
+        server.kill()
+        baton.wait_for(lambda: f"the connection to http://127.0.0.1:{server.http} is lost; trying again for 120 s" in text(),
+                       "it says that the server is away", 10)
+        self.assertLess(time.monotonic() - begun, 6)
+        server.start()
+        self.assertEqual(following.wait(60), 0, text())
+        self.assertIn(f"http://127.0.0.1:{server.http} answers again", text())
+        self.assertEqual(text().count("is lost"), 1)
+
+    def test_parameters_are_understood_or_refused(self):
+        for path, reason in (("/api/runs?limit=abc", "'limit' must be a whole number from 1 to 1000, not 'abc'"),
+                             ("/api/runs?staus=failed", "unknown parameter 'staus'; did you mean 'status'? known are workflow, status, before, limit"),
+                             ("/api/runs?status=faild", "'status' cannot be 'faild'; did you mean 'failed'?"),
+                             ("/api/runs?status=failed&status=running", "'status' is there twice"),
+                             ("/api/runs?before=x", "'before' must be the whole id of a run"),
+                             ("/api/dead?state=opn", "did you mean 'open'?"), ("/api/dead?before=-1", "'before' must be a whole number"),
+                             ("/api/counts?workflow=x", "unknown parameter 'workflow'; there are none here"),
+                             ("/api/health?verbose=1", "unknown parameter 'verbose'")):
+            code, text = self.status_of(path)
+            self.assertEqual(code, 400, (path, text))
+            self.assertIn(reason, json.loads(text)["reason"])
+        self.assertEqual(self.status_of("/api/runs/none/cancel?force=1", method="POST", body=b"{}")[0], 400)
+        for path in ("/api/queues?nobody=knows", "/api/overview?x=1", "/metrics?x=1"):
+            self.assertEqual(self.status_of(path)[0], 200, "RabbitMQ passes them over")
+        for args, reason in ((("runs", "--status", "faild"), "did you mean 'failed'?"),
+                             (("dead", "list", "--state", "opn"), "did you mean 'open'?"),
+                             (("dead", "list", "--run", "0193a5"), "the whole id of a run"),
+                             (("finish", "0193a5c2", "--as", "complete", "--reason", "x"), "did you mean 'completed'?")):
+            self.assertIn(reason, self.server.baton(*args, check=2).stderr)
+
+    def test_a_foreign_name_reads_nothing(self):
+        import base64
+        import http.client
+        login = {"Authorization": "Basic " + base64.b64encode(b"guest:guest").decode()}
+
+        def status(path, **headers):
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.http, timeout=10)
+            self.addCleanup(connection.close)
+            connection.request("GET", path, headers=dict(login, **headers))
+            return connection.getresponse().status
+        for path in ("/api/runs", "/api/queues", "/metrics"):
+            self.assertEqual(status(path, Host=f"rebound.example:{self.server.http}"), 421, path)
+            self.assertEqual(status(path, Origin="http://evil.example"), 403, path)
+            for own in ("localhost", "127.0.0.1", "[::1]", socket.gethostname()):
+                self.assertEqual(status(path, Host=f"{own}:{self.server.http}"), 200, (path, own))
+        self.assertEqual(status("/api/health", Host="balancer.example"), 200)
+
+    def test_show_of_a_run_that_is_over_has_no_step_that_goes_on(self):
+        self.server.deploy('workflow = "cut"\n[[step]]\nid = "a"\ntask = "cut.a"\nretry = { max_attempts = 5, initial_interval = "1h" }\n'
+                           '[[step]]\nid = "w"\nafter = []\nwait = "1h"\n[[step]]\nid = "b"\nafter = []\ntask = "cut.b"\n')
+        run = self.server.baton("run", "cut", "--detach", check=0).stdout.strip()
+        import pika
+        connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
+        self.addCleanup(connection.close)
+        channel = connection.channel()
+        for method, properties, _ in channel.consume("baton.task.cut.a", inactivity_timeout=10):
+            channel.basic_publish("", properties.reply_to, b'{"type": "busy", "detail": "later", "retryable": true}', pika.BasicProperties(
+                type="failed", correlation_id=properties.correlation_id, delivery_mode=2))
+            channel.basic_ack(method.delivery_tag)
+            break
+        steps = lambda: {step["step"]: step["status"] for step in self.server.json("show", run)["steps"]}
+        baton.wait_for(lambda: steps() == {"a": "backing_off", "w": "sleeping", "b": "dispatched"}, "all three are open")
+        self.server.baton("finish", run, "--as", "failed", "--reason", "enough", check=0)
+        self.assertEqual(set(steps().values()), {"cancelled"})
+        shown = self.server.baton("show", run, check=0).stdout
+        for word in ("backing_off", "next at", "waits until"):
+            self.assertNotIn(word, shown)
 
     def deploy_once(self, name="once"):
         path = self.server.home / f"{name}.toml"

@@ -137,6 +137,22 @@ class UsersTest(CtlTest):
         self.ctl("delete_user", "bob", code=67)
         self.ctl("change_password", "bob", "x", code=67)
 
+    def test_what_gives_nothing_is_refused_by_name(self):
+        self.ctl("add_user", "ada", "x")
+        self.ctl("set_user_tags", "ada", "team-a", "baton-operator")
+        refused = self.ctl("set_user_tags", "ada", "baton-opertor", code=65)
+        self.assertIn("there is no tag 'baton-opertor'; did you mean 'baton-operator'?", refused)
+        definitions = self.server.home / "definitions.json"
+        definitions.write_text('{"users": [{"name": "bob", "password": "x", "tags": ["baton-admn"]}]}')
+        self.assertIn("users[0] 'bob': there is no tag 'baton-admn'; did you mean 'baton-admin'?",
+                      self.ctl("import_definitions", str(definitions), code=65))
+        definitions.write_text('{"permissions": [{"user": "ada", "vhost": "nowhere", "configure": "", "write": "", "read": ""}]}')
+        self.assertIn("no vhost 'nowhere'", self.ctl("import_definitions", str(definitions), code=65))
+        for word in ("set_permissions", "set_topic_permissions"):
+            args = ("ada", "amq.topic", "a", "b") if "topic" in word else ("ada", "a", "b", "c")
+            self.assertIn("nowhere", self.ctl(word, "-p", "nowhere", *args, code=65))
+        self.assertEqual([row for row in self.table("list_users") if row[0] in ("ada", "bob")], [["ada", "[team-a, baton-operator]"]])
+
     def test_permissions_are_set_listed_and_cleared(self):
         self.ctl("add_vhost", "shop", "--description", "orders")
         self.ctl("add_user", "ada", "secret")

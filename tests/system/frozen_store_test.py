@@ -80,6 +80,36 @@ class FrozenStoreTest(unittest.TestCase):
         self.server.baton("run", "one", check=0)
         self.assertEqual(self.ask("/api/runs")[0], 200)
 
+    def test_what_was_refused_for_the_frozen_store_never_happens(self):
+        """Behind a commit that hangs: 503, and nothing of it later either."""
+        self.server.deploy('workflow = "waits"\n[[step]]\nid = "a"\nwait = "1h"\n')
+        run = self.server.http_json(self.server.http, "/api/runs", {"workflow": "waits"})["run"]
+        self.freeze_under_way()
+        source = WORKFLOW.replace('"one"', '"late"')
+        asked = [("/api/runs/" + run + "/cancel", {"reason": "late"}, "POST"), ("/api/runs/" + run + "/finish", {"status": "failed", "reason": "late"}, "POST"),
+                 ("/api/workflows", {"source": source, "file": "late.toml"}, "POST"), ("/api/workflows/one", None, "DELETE")]
+        refused = []
+
+        def ask(path, body, method):
+            try:
+                refused.append(self.server.http_json(self.server.http, path, body, method, timeout=60))
+            except urllib.error.HTTPError as refusal:
+                refused.append((refusal.code, json.loads(refusal.read())["reason"]))
+        threads = [threading.Thread(target=ask, args=one) for one in asked]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(70)
+        # The ids of runs are whole, so that the frozen store is not asked for them.
+        self.assertEqual([status for status, _ in refused], [503] * 4, refused)
+        self.assertTrue(all("nothing was changed" in reason for _, reason in refused), refused)
+
+        self.store.thaw()
+        baton.wait_for(self.server.is_healthy, "the store is back", 30)
+        self.server.baton("run", "one", check=0)
+        self.assertEqual(self.ask("/api/runs/" + run)[1]["status"], "running")
+        self.assertNotIn("late", [one["name"] for one in self.ask("/api/workflows")[1]])
+
     def test_a_stop_does_not_wait_for_a_store_that_hangs_at_the_start(self):
         """The server waits in its first transaction, behind somebody's lock, when the store freezes."""
         lock = subprocess.Popen([self.store.programs / "psql", "-qAt", self.store.url], stdin=subprocess.PIPE,

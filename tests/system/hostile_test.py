@@ -1,5 +1,6 @@
 """Clients that are broken, slow or mean: each is refused or bounded, and the others do not notice."""
 import base64
+import json
 import struct
 import time
 import unittest
@@ -180,7 +181,13 @@ class GuessingTest(baton.ServerTest):
         try:
             return urllib.request.urlopen(request, timeout=10).status == 200
         except urllib.error.HTTPError as error:
-            self.assertEqual(error.code, 401)
+            said = json.loads(error.read())["reason"]
+            if error.code == 429:
+                self.assertRegex(said, "guessing is slowed down, and none is looked at for [0-9]+ s")
+                self.assertGreater(int(error.headers["Retry-After"]), 0)
+            else:
+                self.assertEqual((error.code, said), (401, "user or password is wrong"))
+            self.last_status = error.code
             return False
 
     def test_guessing_is_slowed_on_both_ports(self):
@@ -188,6 +195,10 @@ class GuessingTest(baton.ServerTest):
         for i in range(5):
             self.assertFalse((self.login_amqp if i % 2 else self.login_http)(f"guess {i}"))
         self.assertFalse(self.login_http("lovelace"), "the pause holds for the right password, too")
+        self.assertEqual(self.last_status, 429, "and says that the password may be right")
+        with self.assertRaisesRegex(pika.exceptions.AMQPConnectionError, "none is looked at for up to a minute"):
+            pika.BlockingConnection(pika.ConnectionParameters(
+                "127.0.0.1", self.server.amqp, credentials=pika.PlainCredentials("ada", "lovelace")))
         baton.wait_for(lambda: self.login_amqp("lovelace"), "the pause ends", 10, pause=0.3)
         self.assertTrue(self.login_http("lovelace"))
         self.assertIn("a log-in was refused", self.server.log())

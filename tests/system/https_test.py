@@ -40,12 +40,35 @@ class HttpsTest(unittest.TestCase):
         by_option = self.verb("--ca", self.authority.certificate, "runs", BATON_CA_FILE=None)
         self.assertEqual(by_option.returncode, 0, by_option.stderr)
         for changes in ({"BATON_CA_FILE": None}, {"BATON_CA_FILE": self.other.certificate},
-                        {"BATON_CA_FILE": str(self.folder / "none")},
                         {"BATON_URL": self.server.env["BATON_URL"].replace("127.0.0.1", "localhost.localdomain")}):
             refused = self.verb("runs", **changes)
             self.assertEqual(refused.returncode, 3, refused.stderr)
             if "BATON_URL" not in changes:
                 self.assertIn("BATON_CA_FILE", refused.stderr)
+
+    def test_a_file_that_is_no_authority_is_the_settings_fault(self):
+        garbage = self.folder / "garbage.pem"
+        garbage.write_text("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n")
+        words = self.folder / "words.pem"
+        words.write_text("trust me")
+        for file, reason in ((self.folder / "none", "cannot be read: No such file"), (self.folder, "cannot be read"),
+                             (words, "holds no certificate in PEM"), (garbage, "cannot be used")):
+            for verb in (("runs",), ("await",), ("run", "x"), ("dead", "list")):
+                with self.subTest((file.name, verb)):
+                    refused = self.verb("--ca", str(file), *verb)
+                    self.assertEqual(refused.returncode, 2, refused.stderr)
+                    self.assertIn(str(file), refused.stderr)
+                    self.assertIn(reason, refused.stderr)
+
+    def test_the_wrong_protocol_is_named(self):
+        plain = self.server.env["BATON_URL"].replace("https", "http")
+        refused = self.verb("runs", BATON_URL=plain)
+        self.assertEqual(refused.returncode, 3, refused.stderr)
+        self.assertIn("speaks HTTPS: BATON_URL must begin with https://", refused.stderr)
+        refused = self.verb("runs", BATON_URL=f"http://127.0.0.1:{self.server.amqp}")
+        self.assertIn("must name the port of HTTP (15672), not that of AMQP", refused.stderr)
+        refused = self.verb("runs", BATON_URL=f"https://127.0.0.1:{self.server.amqp}")
+        self.assertIn("speaks no TLS", refused.stderr)
 
     def test_large_bodies_go_through_in_both_directions(self):
         path = self.server.home / "big.toml"

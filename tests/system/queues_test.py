@@ -39,6 +39,12 @@ class QueuesTest(unittest.TestCase):
     def run_once(self):
         self.server.baton("run", "w", timeout=40, check=0)
 
+    def is_there(self, queue):
+        try:
+            return self.server.http_json(self.server.http, queue) is not None
+        except OSError:
+            return False
+
     def test_tasks_of_a_deleted_queue_are_sent_again(self):
         for _ in range(3):
             self.server.baton("run", "w", "--detach", check=0)
@@ -48,6 +54,32 @@ class QueuesTest(unittest.TestCase):
         self.server.http_json(self.server.http, queue, method="DELETE")
 
         baton.wait_for(lambda: "sent again" in self.server.log(), "the deletion is noticed")
+        baton.wait_for(lambda: self.is_there(queue), "the queue is back")
+        self.start_worker()
+        baton.wait_for(lambda: all(run["status"] == "completed" for run in
+                                   self.server.http_json(self.server.http, "/api/runs")), "the runs complete")
+
+    def test_a_queue_that_somebody_declares_again_at_once_loses_no_tasks(self):
+        for _ in range(3):
+            self.server.baton("run", "w", "--detach", check=0)
+        channel = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"])).channel()
+        baton.wait_for(lambda: channel.queue_declare("baton.task.queues.x", passive=True).method.message_count == 3,
+                       "the tasks wait")
+        arguments = self.server.http_json(self.server.http, "/api/queues/%2F/baton.task.queues.x")["arguments"]
+        channel.queue_delete("baton.task.queues.x")
+        channel.queue_declare("baton.task.queues.x", durable=True, arguments=arguments)
+        self.await_all_completed()
+
+    def test_a_purged_queue_loses_no_tasks(self):
+        for _ in range(3):
+            self.server.baton("run", "w", "--detach", check=0)
+        channel = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"])).channel()
+        baton.wait_for(lambda: channel.queue_declare("baton.task.queues.x", passive=True).method.message_count == 3,
+                       "the tasks wait")
+        self.assertEqual(channel.queue_purge("baton.task.queues.x").method.message_count, 3)
+        self.await_all_completed()
+
+    def await_all_completed(self):
         self.start_worker()
         baton.wait_for(lambda: all(run["status"] == "completed" for run in
                                    self.server.http_json(self.server.http, "/api/runs")), "the runs complete")
@@ -59,12 +91,7 @@ class QueuesTest(unittest.TestCase):
         baton.wait_for(lambda: self.server.http_json(self.server.http, queue)["messages"] == 200, "the tasks wait")
         self.server.http_json(self.server.http, queue, method="DELETE")
 
-        def is_back():
-            try:
-                return self.server.http_json(self.server.http, queue) is not None
-            except OSError:
-                return False
-        baton.wait_for(is_back, "the queue is back", pause=0.002)
+        baton.wait_for(lambda: self.is_there(queue), "the queue is back", pause=0.002)
         self.server.kill()
         self.server.start()
 

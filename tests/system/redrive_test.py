@@ -1,6 +1,7 @@
 """Dead letters that belong to no run, sent again: a message is in its queue or still a dead letter,
 whatever kills the server in between."""
 import contextlib
+import signal
 import threading
 import unittest
 
@@ -88,6 +89,29 @@ class RedriveTest(unittest.TestCase):
         self.assertIn("2 dead letter(s) sent again", done.stdout)
         self.assertEqual(self.letters(), [])
         self.server.baton("dead", "drop", "", check=2)
+
+    def test_what_the_broker_does_not_take_is_accepted_and_happens_later(self):
+        outside = baton.BrokerAlone()
+        self.addCleanup(outside.close)
+        server = baton.Server(env={"BATON_BROKER_URL": outside.url})
+        server.amqp = outside.amqp
+        server.env["BATON_AMQP"] = outside.url
+        self.addCleanup(server.close)
+        self.server = server.start()
+        self.server.deploy(WORKFLOW)
+        [letter] = self.make_letters([b"late"])
+        outside.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(outside.process.send_signal, signal.SIGCONT)
+
+        said = self.server.baton("dead", "redrive", str(letter["id"]))
+
+        self.assertEqual(said.returncode, 3, said.stderr)
+        self.assertIn("it is sent again when database and broker are back, and stays open until then", said.stderr)
+        self.assertEqual(len(self.letters()), 1)
+        outside.process.send_signal(signal.SIGCONT)
+        baton.wait_for(lambda: self.letters() == [], "the letter is marked", 60)
+        bodies = {(body, properties.message_id) for body, properties in self.queued()}
+        self.assertEqual([body for body, _ in bodies], [b"late"], "once, or twice with one id")
 
     def test_a_message_whose_queue_is_gone_stays_a_dead_letter(self):
         with self.channel() as channel:

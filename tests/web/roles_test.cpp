@@ -118,6 +118,136 @@ TEST(Roles, WhoMayNotGets403OnEachRouteAndStandsInTheAudit) {
         }
 }
 
+std::string reason_of(const Response& response) { return response.body; }
+
+TEST(Query, EveryRouteOfOursRefusesWhatItDoesNotRead) {
+    std::vector<Act> acts;
+    const auto api = make_api(parts_for({"administrator"}, acts));
+    for (const auto& [route, level] : own_routes) {
+        const auto space = route.find(' ');
+        auto request = request_for(route.substr(0, space), route.substr(space + 1));
+        request.query["staus"] = "failed";
+        const auto answer = answer_of(api, request);
+        EXPECT_EQ(answer.status, 400u) << route;
+        EXPECT_NE(reason_of(answer).find("unknown parameter 'staus'"), std::string::npos) << route << reason_of(answer);
+    }
+    auto health = request_for("GET", "/api/health");
+    health.query["verbose"] = "1";
+    EXPECT_EQ(answer_of(api, health).status, 400u);
+}
+
+TEST(Query, TheNearestAndAllThatAreKnownAreNamed) {
+    std::vector<Act> acts;
+    auto request = request_for("GET", "/api/runs");
+    request.query["staus"] = "failed";
+    const auto said = reason_of(answer_of(make_api(parts_for({"administrator"}, acts)), request));
+    EXPECT_NE(said.find("did you mean 'status'?"), std::string::npos) << said;
+    EXPECT_NE(said.find("workflow, status, before, limit"), std::string::npos) << said;
+}
+
+TEST(Query, ValuesThatMeanNothingAreRefusedByName) {
+    std::vector<Act> acts;
+    const auto api = make_api(parts_for({"administrator"}, acts));
+    struct Case {
+        const char* path;
+        const char* key;
+        const char* value;
+    };
+    constexpr Case cases[] = {
+        {"/api/runs", "limit", "abc"},       {"/api/runs", "limit", "0"},         {"/api/runs", "limit", "1001"},
+        {"/api/runs", "limit", "-1"},        {"/api/runs", "limit", ""},          {"/api/runs", "limit", "5x"},
+        {"/api/runs", "before", "7"},        {"/api/runs", "status", "faild"},    {"/api/runs", "workflow", ""},
+        {"/api/runs/0193a5c2/history", "after", "x"}, {"/api/runs/0193a5c2/history", "wait", "61"},
+        {"/api/runs/0193a5c2/history", "wait", "1.5"}, {"/api/dead", "limit", "many"}, {"/api/dead", "before", "last"},
+        {"/api/dead", "state", "closed"},    {"/api/dead", "run", "0193"},        {"/api/workflows", "name", ""},
+    };
+    for (const Case& one : cases) {
+        auto request = request_for("GET", one.path);
+        request.query[one.key] = one.value;
+        const auto answer = answer_of(api, request);
+        EXPECT_EQ(answer.status, 400u) << one.path << one.key << one.value;
+        EXPECT_NE(reason_of(answer).find(std::string("'") + one.key + "'"), std::string::npos) << reason_of(answer);
+    }
+    auto twice = request_for("GET", "/api/runs");
+    twice.query["status"] = "failed";
+    twice.repeated = "status";
+    EXPECT_EQ(answer_of(api, twice).status, 400u);
+    auto near = request_for("GET", "/api/runs");
+    near.query["status"] = "faild";
+    EXPECT_NE(reason_of(answer_of(api, near)).find("did you mean 'failed'?"), std::string::npos);
+}
+
+TEST(Roles, ATagThatLooksLikeOursAndIsNoneIsNamed) {
+    for (const char* tag : {"baton-viewer", "baton-operator", "baton-deployer", "baton-admin", "administrator", "team-a", "baton"})
+        EXPECT_EQ(tag_trouble(tag), "") << tag;
+    EXPECT_NE(tag_trouble("baton-opertor").find("did you mean 'baton-operator'?"), std::string::npos);
+    for (const char* tag : {"baton-", "Baton-Admin", "baton_admin", "baton-everything"})
+        EXPECT_NE(tag_trouble(tag).find("baton-viewer, baton-operator, baton-deployer, baton-admin"), std::string::npos) << tag;
+}
+
+TEST(Roles, WhoeverHasToWaitIsToldForHowLong) {
+    std::vector<Act> acts;
+    auto parts = parts_for({"administrator"}, acts);
+    parts.login_pause = [](const std::string& user, const std::string&) {
+        return std::chrono::milliseconds(user == "ada" ? 6500 : 0);
+    };
+    const auto api = make_api(std::move(parts));
+    auto request = request_for("GET", "/api/runs");
+    request.authorization = "Basic " + base64_of("ada:wrong");
+    const auto answer = answer_of(api, request);
+    EXPECT_EQ(answer.status, 429u);
+    EXPECT_EQ(answer.headers.at("Retry-After"), "7");
+    EXPECT_NE(reason_of(answer).find("7 s"), std::string::npos);
+    request.authorization = "Basic " + base64_of("bob:wrong");
+    EXPECT_EQ(answer_of(api, request).status, 401u);
+}
+
+TEST(SameSite, AForeignNameReadsNothing) {
+    std::vector<Act> acts;
+    auto parts = parts_for({"administrator"}, acts);
+    parts.own_names = {"baton.example"};
+    const auto api = make_api(std::move(parts));
+    for (const auto& [route, level] : own_routes) {
+        const auto space = route.find(' ');
+        auto request = request_for(route.substr(0, space), route.substr(space + 1));
+        request.host = "rebound.example:15672";
+        EXPECT_EQ(answer_of(api, request).status, 421u) << route;
+    }
+    auto request = request_for("GET", "/api/queues");
+    request.host = "rebound.example:15672";
+    EXPECT_EQ(answer_of(api, request).status, 421u) << "RabbitMQ's routes as well";
+    request.authorization = "";
+    EXPECT_EQ(answer_of(api, request).status, 421u) << "before anybody is asked for a password";
+    request.path = "/api/health";
+    EXPECT_EQ(answer_of(api, request).status, 200u) << "a balancer's check";
+    for (const char* own : {"127.0.0.1:15672", "localhost:15672", "[::1]", "10.1.2.3:15672", "baton.example:15672", "BATON.example"}) {
+        request = request_for("GET", "/api/runs");
+        request.host = own;
+        EXPECT_FALSE(refuses_foreign(request, {"baton.example"})) << own;
+    }
+    EXPECT_FALSE(refuses_foreign(request_for("GET", "/api/runs"), {}));
+    request.host = "anything.example";
+    EXPECT_FALSE(refuses_foreign(request, {"*"}));
+}
+
+TEST(SameSite, AScriptOfAnotherSiteReadsNothingAndALinkMayBeFollowed) {
+    auto request = request_for("GET", "/api/runs");
+    request.origin = "http://evil.example";
+    EXPECT_EQ(refuses_foreign(request, {})->status, 403u);
+    request.origin = "null";
+    EXPECT_EQ(refuses_foreign(request, {})->status, 403u);
+    request.origin = "";
+    request.fetch_site = "cross-site";
+    request.fetch_mode = "no-cors";
+    EXPECT_EQ(refuses_foreign(request, {})->status, 403u);
+    request.fetch_mode = "navigate";
+    EXPECT_FALSE(refuses_foreign(request, {}));
+    request.fetch_site = "same-origin";
+    request.fetch_mode = "cors";
+    request.origin = "http://127.0.0.1:15672";
+    EXPECT_FALSE(refuses_foreign(request, {}));
+}
+
 TEST(SameSite, AFormOfAnotherSiteStartsNothing) {
     std::vector<Act> acts;
     const auto api = make_api(parts_for({"administrator"}, acts));

@@ -20,6 +20,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <mutex>
 #include <set>
 
 #include <sys/wait.h>
@@ -83,10 +84,11 @@ protected:
     };
 
     // Until the worker of this task type consumes: queue and binding are there before that.
-    static void await_worker(const std::string& task) {
+    static void await_worker(const std::string& task) { await_workers(task, 1); }
+    static void await_workers(const std::string& task, std::size_t number) {
         for (int i = 0; i < 1000; ++i) {
             try {
-                if (Peer(url_).consumers_of(contract::task_queue(task)) > 0) return;
+                if (Peer(url_).consumers_of(contract::task_queue(task)) >= number) return;
             } catch (const std::exception&) {
                 // The queue is not there yet.
             }
@@ -129,6 +131,100 @@ TEST_F(WorkerTest, PlainRpcWithoutHeadersWorks) {
     ASSERT_TRUE(report);
     EXPECT_EQ(report->token, "17");
     EXPECT_EQ(report->report, contract::Report{contract::Completed{"42"}});
+}
+
+// Two processes serve one target (here two workers). One hears "come back later": neither asks again
+// before that, what waits is not reported, and then all of it is done.
+TEST_F(WorkerTest, ATargetThatAsksToComeBackLaterIsLeftAloneByAllWorkers) {
+    const std::string task = unique("limited");
+    std::mutex mutex;
+    std::vector<std::chrono::steady_clock::time_point> calls;
+    std::atomic<bool> is_open = false;
+    const auto perform = [&](const Task&) -> Answer {
+        const std::lock_guard lock(mutex);
+        calls.push_back(std::chrono::steady_clock::now());
+        if (!is_open) return not_now("rate_limited", "too many calls", std::chrono::seconds(2));
+        return json::value("done");
+    };
+    WorkerOptions one_at_a_time;
+    one_at_a_time.threads = 1;
+    const Running first({{task, perform}}, one_at_a_time);
+    const Running second({{task, perform}}, one_at_a_time);
+    await_workers(task, 2);
+    Peer peer(url_);
+    const auto send = [&](const std::string& key) {
+        contract::TaskRequest request;
+        request.task = task;
+        request.run = "r";
+        request.step = key;
+        request.with = "{}";
+        request.token = key;
+        peer.send(std::move(request));
+    };
+    send("probe");
+    const auto refused = peer.next_result();
+    ASSERT_TRUE(refused);
+    const auto* failed = std::get_if<contract::Failed>(&refused->report);
+    ASSERT_NE(failed, nullptr);
+    EXPECT_FALSE(failed->problem.is_attempt);
+    // As the server does with such a report.
+    contract::Message hold;
+    hold.body = contract::to_json(failed->problem);
+    peer.publish(std::string(contract::control_exchange), contract::hold_key(task), hold);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    for (int i = 0; i < 6; ++i) send("task-" + std::to_string(i));
+    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    {
+        const std::lock_guard lock(mutex);
+        EXPECT_EQ(calls.size(), 1U) << "nobody asks the target meanwhile";
+    }
+    is_open = true;
+    std::set<std::string> done;
+    for (int i = 0; i < 6; ++i) {
+        const auto report = peer.next_result();
+        ASSERT_TRUE(report);
+        EXPECT_TRUE(std::holds_alternative<contract::Completed>(report->report));
+        done.insert(report->token);
+    }
+    EXPECT_EQ(done.size(), 6U);
+    ASSERT_GT(calls.size(), 1U);
+    EXPECT_GE(calls[1] - calls[0], std::chrono::milliseconds(1900));
+}
+
+TEST_F(WorkerTest, ACallWithoutARunIsAnsweredAlsoWhileItsTargetIsHeld) {
+    const std::string task = unique("limited");
+    const Running worker({{task, [](const Task&) -> Answer {
+                               return not_now("rate_limited", "too many calls", std::chrono::seconds(60));
+                           }}});
+    await_worker(task);
+    Peer peer(url_);
+    for (int i = 0; i < 2; ++i) {
+        const auto report = peer.call(task, "{}", "k" + std::to_string(i));
+        ASSERT_TRUE(report);
+        ASSERT_TRUE(std::holds_alternative<contract::Failed>(report->report));
+        EXPECT_EQ(std::get<contract::Failed>(report->report).problem.type, "rate_limited");
+    }
+}
+
+TEST_F(WorkerTest, AHandlerLearnsThatTheTimeOfItsAttemptIsOver) {
+    const std::string task = unique("slow");
+    const Running worker({{task, [](const Task& one) -> Answer {
+                               for (int i = 0; i < 1000 && !one.is_cancelled(); ++i)
+                                   std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                               return json::value(one.is_cancelled());
+                           }}});
+    await_worker(task);
+    Peer peer(url_);
+    contract::TaskRequest request;
+    request.task = task;
+    request.run = "r";
+    request.with = "{}";
+    request.token = "t";
+    request.timeout = std::chrono::milliseconds(200);
+    peer.send(std::move(request));
+    const auto report = peer.next_result();
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->report, contract::Report{contract::Completed{"true"}});
 }
 
 TEST_F(WorkerTest, ProblemsAndExceptionsBecomeFailures) {
@@ -422,7 +518,7 @@ TEST_F(WorkerTest, ThreeWorkersProvisionAUserThroughTheBroker) {
     settings.queue = unique("q").substr(2);
     std::stop_source stop;
     Thread workers("workers", [&] {
-        const auto ended = run_workers(worker_names(), settings, url_, stop.get_token());
+        const auto ended = run_workers({"mail", "redmine", "slack"}, settings, url_, stop.get_token());
         EXPECT_TRUE(ended) << ended.error().detail;
     });
     for (const char* task : {"mail.create", "redmine.create_user", "slack.invite"})
@@ -440,7 +536,7 @@ TEST_F(WorkerTest, ThreeWorkersProvisionAUserThroughTheBroker) {
         const auto mailbox = call("mail.create", R"({"address":"ada@x.org","name":"Ada L"})", "m");
         EXPECT_EQ(mailbox.at("address"), "ada@x.org");
         const auto account = call(
-            "redmine.create_user", R"({"login":"ada","mail":"ada@x.org","groups":["everyone"]})", "r");
+            "redmine.create_user", R"({"login":"ada","mail":"ada@x.org","groups":["everyone"],"create_groups":true})", "r");
         EXPECT_TRUE(account.at("id").is_int64());
         const auto invited = call("slack.invite", R"({"email":"ada@x.org","channels":["general"]})", "s");
         EXPECT_TRUE(invited.at("user_id").is_string());

@@ -7,8 +7,10 @@
 
 namespace baton::workers::http {
 
-// Never null on a machine that has memory; valid until the thread ends.
+// Never null on a machine that has memory; valid until drop_handle() or the thread's end.
 CURL* fresh_handle();
+// After a call that went wrong: closes the thread's connections, so that none is used again.
+void drop_handle();
 
 struct ListFree {
     void operator()(curl_slist* list) const { curl_slist_free_all(list); }

@@ -2,6 +2,7 @@
 #include "workers/http/http_client.hpp"
 
 #include "base/assert.hpp"
+#include "base/printable.hpp"
 #include "workers/handler.hpp"
 #include "workers/http/curl_handle.hpp"
 
@@ -9,11 +10,13 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 
 namespace baton::workers::http {
 
 namespace {
+
+// A longer wait is a clock that is wrong somewhere.
+constexpr Duration retry_after_max = std::chrono::hours(24);
 
 struct HandleFree {
     void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
@@ -36,22 +39,51 @@ std::size_t take_body(char* data, std::size_t size, std::size_t count, void* int
     return bytes;
 }
 
-std::size_t take_header(char* data, std::size_t size, std::size_t count, void* into) {
-    auto& response = static_cast<Receiver*>(into)->response;
-    std::string line(data, size * count);
-    constexpr std::string_view wanted = "retry-after:";
-    for (std::size_t i = 0; i < std::min(line.size(), wanted.size()); ++i)
-        line[i] = static_cast<char>(std::tolower(static_cast<unsigned char>(line[i])));
-    if (line.starts_with(wanted)) {
-        std::string_view digits = std::string_view(line).substr(wanted.size());
-        while (digits.starts_with(' ')) digits.remove_prefix(1);
-        int seconds = 0;
-        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
-        static_cast<void>(end);
-        // The other form is a date; the orchestrator's own back-off is good enough for it.
-        if (error == std::errc{} && seconds >= 0) response.retry_after = std::chrono::seconds(seconds);
-    }
-    return size * count;
+// A connection on which anything went wrong might still deliver an answer, to a question that nobody
+// asks any more: it goes, and all others of this thread with it.
+std::unique_ptr<CURL, HandleFree>& handle_of_this_thread() {
+    thread_local std::unique_ptr<CURL, HandleFree> handle;
+    return handle;
+}
+
+// libcurl sends a request again, by itself, when a connection that it kept breaks before the answer.
+// Reading twice is harmless. A request that changes something goes over a connection of its own, so
+// that one call is at most one effect.
+void keep_to_one_effect(CURL* curl, std::string_view method) {
+    if (method == "GET" || method == "HEAD") return;
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
+}
+
+// Statuses after which the request may nevertheless have been carried out: somebody between gave up
+// waiting, or the target broke while it worked.
+bool is_doubtful(int status) { return status == 408 || status >= 500; }
+
+void read_answer(CURL* curl, Response& response) {
+    long status = 0;
+    const char* content_type = nullptr;
+    const char* location = nullptr;
+    curl_off_t wait_seconds = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &content_type);
+    curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &location);
+    // Seconds, whichever of the two forms of RFC 9110 §10.2.3 the header had.
+    curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait_seconds);
+    response.status = static_cast<int>(status);
+    if (content_type) response.content_type = content_type;
+    if (location) response.location = location;
+    if (wait_seconds > 0)
+        response.retry_after =
+            std::min<Duration>(std::chrono::seconds(std::min<curl_off_t>(wait_seconds, 1 << 30)), retry_after_max);
+    response.may_have_happened = is_doubtful(response.status);
+}
+
+// The beginning of a body, for people; what is no text is shown as escapes.
+std::string beginning_of(const std::string& body) {
+    constexpr std::size_t shown_bytes = 60;
+    if (body.empty()) return "nothing";
+    const std::string text = printable(std::string_view(body).substr(0, shown_bytes));
+    return fmt::format("'{}{}'", text, body.size() > shown_bytes ? "…" : "");
 }
 
 Trouble trouble_of(CURLcode code, bool overflowed) {
@@ -62,9 +94,7 @@ Trouble trouble_of(CURLcode code, bool overflowed) {
         code == CURLE_COULDNT_RESOLVE_PROXY)
         return Trouble::unreachable;
     if (code == CURLE_OPERATION_TIMEDOUT) return Trouble::timed_out;
-    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
-        code == CURLE_SSL_CACERT_BADFILE)
-        return Trouble::mistrusted;
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) return Trouble::mistrusted;
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) return Trouble::impossible;
     return Trouble::broken;
 }
@@ -74,12 +104,15 @@ Trouble trouble_of(CURLcode code, bool overflowed) {
 CURL* fresh_handle() {
     static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
     BATON_ASSERT(initialised == CURLE_OK, "libcurl does not start");
-    thread_local const std::unique_ptr<CURL, HandleFree> handle(curl_easy_init());
+    auto& handle = handle_of_this_thread();
+    if (!handle) handle.reset(curl_easy_init());
     BATON_ASSERT(handle != nullptr, "no memory for a libcurl handle");
     curl_easy_reset(handle.get());
     curl_easy_setopt(handle.get(), CURLOPT_NOSIGNAL, 1L);
     return handle.get();
 }
+
+void drop_handle() { handle_of_this_thread().reset(); }
 
 void append(List& list, const char* line) {
     curl_slist* longer = curl_slist_append(list.get(), line);
@@ -110,8 +143,8 @@ Response perform(const Request& request, const Limits& limits) {
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &receiver);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &receiver);
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    keep_to_one_effect(curl, request.method);
     if (!limits.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, limits.ca_file.c_str());
     if (request.method != "GET") {
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -120,20 +153,27 @@ Response perform(const Request& request, const Limits& limits) {
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
     }
     const CURLcode code = curl_easy_perform(curl);
-    long status = 0;
     long sent_bytes = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &sent_bytes);
     response.trouble = trouble_of(code, receiver.overflowed);
+    // What was sent was possible; the answer was no HTTP.
+    if (response.trouble == Trouble::impossible && sent_bytes > 0) response.trouble = Trouble::broken;
     if (response.trouble == Trouble::none) {
-        response.status = static_cast<int>(status);
+        read_answer(curl, response);
+        // The buffer is this frame's; the handle lives on.
+        curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
     } else {
         response.detail = error_text[0] != '\0' ? error_text : curl_easy_strerror(code);
         response.may_have_happened = sent_bytes > 0;
+        drop_handle();
     }
-    // The buffer is this frame's; the handle lives on.
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
     return response;
+}
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return out;
 }
 
 std::string path_encoded(std::string_view segment) {
@@ -157,35 +197,65 @@ std::string form_encoded(const std::vector<std::pair<std::string, std::string>>&
     return out;
 }
 
-std::optional<contract::Problem> common_problem(std::string_view system, const Response& response) {
-    const auto say = [&](std::string_view what) { return fmt::format("{}: {}", system, what); };
+contract::Problem not_the_api(std::string_view system, const Response& response) {
+    std::string detail = fmt::format("{} answered {} with {} ({}) instead of JSON", system, response.status,
+                                     beginning_of(response.body),
+                                     response.content_type.empty() ? "no content type" : response.content_type);
+    // A page for people: a log-in, a portal, somebody else's server. It says nothing of the task.
+    if (lower(response.content_type).starts_with("text/html"))
+        return configuration("not_the_api", detail + ": is the URL the API's, and does nothing in front of it "
+                                                     "ask for a log-in?");
+    return temporary("bad_answer", std::move(detail));
+}
+
+namespace {
+
+contract::Problem with_status(contract::Problem problem, const Response& response) {
+    problem.status = response.status;
+    return problem;
+}
+
+contract::Problem problem_of_trouble(const Response& response, const std::string& detail) {
     switch (response.trouble) {
     case Trouble::none:
-        break;
     case Trouble::unreachable:
     case Trouble::broken:
-        return temporary("unavailable", say(response.detail));
+        break;
     case Trouble::timed_out:
-        return temporary("timeout", say(response.detail));
+        return temporary("timeout", detail);
     case Trouble::mistrusted:
-        return temporary("tls", say(response.detail), std::chrono::seconds(60));
-    case Trouble::too_large:
-        return temporary("bad_answer", say("the answer is larger than a worker reads"));
     case Trouble::impossible:
-        return configuration("configuration", say(response.detail));
+        return configuration(response.trouble == Trouble::mistrusted ? "tls" : "configuration", detail);
+    case Trouble::too_large:
+        return temporary("bad_answer", detail);
     }
-    if (response.status == 429) {
-        contract::Problem problem = temporary("rate_limited", say("too many calls (429)"),
-                                              response.retry_after);
-        problem.status = 429;
-        return problem;
+    return temporary("unavailable", detail);
+}
+
+} // namespace
+
+std::optional<contract::Problem> common_problem(std::string_view system, const Response& response) {
+    const auto say = [&](std::string_view what) { return fmt::format("{}: {}", system, what); };
+    if (response.trouble == Trouble::too_large)
+        return problem_of_trouble(response, say("the answer is larger than a worker reads"));
+    if (response.trouble != Trouble::none) return problem_of_trouble(response, say(response.detail));
+    const int status = response.status;
+    if (status >= 300 && status < 400) {
+        const std::string where = response.location.empty() ? "nowhere" : printable(response.location.substr(0, 200));
+        return with_status(
+            configuration("redirected", say(fmt::format("redirects ({}) to {}; a worker does not follow, since the "
+                                                        "key would go there too: set the URL to where it answers",
+                                                        status, where))),
+            response);
     }
-    if (response.status == 502 || response.status == 503 || response.status == 504) {
-        contract::Problem problem = temporary(
-            "unavailable", say(fmt::format("status {}", response.status)), response.retry_after);
-        problem.status = response.status;
-        return problem;
-    }
+    if (status == 429)
+        return with_status(not_now("rate_limited", say("too many calls (429)"), response.retry_after), response);
+    const std::string what = say(fmt::format("status {}", status));
+    if (status == 503 && response.retry_after)
+        return with_status(not_now("unavailable", what, response.retry_after), response);
+    if (status == 408) return with_status(temporary("timeout", what), response);
+    if (status == 425 || (status >= 502 && status <= 504))
+        return with_status(temporary("unavailable", what, response.retry_after), response);
     return std::nullopt;
 }
 

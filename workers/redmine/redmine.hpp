@@ -1,19 +1,16 @@
-// Redmine: users, groups, projects, memberships and issues by its REST API.
-//
-//   redmine.create_user     {login, mail, firstname?, lastname?, name?, groups?} → {id, login, created}
-//   redmine.lock_user       {id | login | mail}                       → {id, locked, open_issues}
-//   redmine.create_project  {name, identifier, description?}          → {id, identifier, created}
-//   redmine.add_member      {project, user, role}                     → {project, user, created}
-//   redmine.create_issue    {project, subject, description?}          → {id, url, created}
-//   redmine.comment         {issue, text}                             → {issue}
+// Redmine: users, groups, projects, memberships and issues by its REST API. README.md has the operations,
+// the rights they need and what every answer of Redmine means for a task.
 //
 // Redmine keeps no login unique when requests race, and it translates its error texts. So every create
-// looks first, decides by looking again, and tasks for one login run one after another.
+// looks first, decides by looking again, and tasks for one thing run one after another, in all processes
+// that share a broker (claim.hpp).
 #pragma once
 
 #include "workers/handler.hpp"
 #include "workers/http/http_client.hpp"
+#include "workers/key_locks.hpp"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,7 +19,10 @@ namespace baton::workers::redmine {
 struct Settings {
     std::string url;                 // "https://redmine.example.org", a path below it is fine
     std::string key;                 // API key of an administrator
+    std::string key_field;           // name of a custom field of users that keeps who made them; may be empty
     http::Limits limits = {};
+    // Null: only this process looks and makes.
+    std::shared_ptr<KeyLocks> locks = nullptr;
 };
 
 // The settings are complete; handlers keep a copy.

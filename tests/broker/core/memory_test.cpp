@@ -284,6 +284,35 @@ TEST_F(Memory, ChannelsAreRefusedAboveTheirShare) {
     EXPECT_EQ(said<CloseConnection>()->reason->code, amqp::ReplyCode::resource_error);
 }
 
+// Its connection carries every run: nobody's idle channels and queues may keep it out.
+TEST_F(Memory, TheLastPartIsForTheServersOwnUser) {
+    options_.own_user = "own";
+    begin();
+    broker_->apply(AdministrationAsked{{7}, PutUser{{"own", "hash", "", {}}}}, start, turn_);
+    broker_->apply(AdministrationAsked{{8}, PutPermission{{"/", "own", ".*", ".*", ".*"}}}, start, turn_);
+    ChannelNumber channel = 2;
+    while (totals().open_bytes <= 300'000 && channel < 2047) say(1, amqp::ChannelOpen{}, channel++);
+    ASSERT_LT(channel, 2047);
+    ASSERT_FALSE(finish<CloseConnection>());
+    connect(2);
+    ASSERT_TRUE(finish<CloseConnection>()) << "one more of theirs is refused";
+
+    ConnectionOpened own;
+    own.connection = {3};
+    own.user = "own";
+    own.vhost = "/";
+    own.channel_max = 2047;
+    broker_->apply(own, start, turn_);
+    say(3, amqp::ChannelOpen{});
+    say(3, amqp::QueueDeclare{"needed", false, true, false, false, false, {}});
+    say(3, amqp::BasicConsume{"needed", "c", false, true, false, false, {}});
+    EXPECT_FALSE(finish<CloseConnection>());
+    publish(3, "needed", "hello");
+    EXPECT_TRUE(finish<Deliver>());
+    connect(4);
+    EXPECT_TRUE(finish<CloseConnection>()) << "and theirs are refused still";
+}
+
 TEST_F(Memory, ChannelNumbersAreCountedAndNotCompared) {
     // High numbers make long lists, which count.
     options_.stored_bytes_high = 100 << 20;

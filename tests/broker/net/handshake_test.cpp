@@ -210,6 +210,19 @@ TEST_F(Opening, TheRightPasswordFromTheWrongPlaceIsRefusedWithTheSameWords) {
     EXPECT_NE(handshake.complaint().find("this machine only"), std::string::npos);
 }
 
+TEST_F(Opening, WhoeverHasToWaitAfterWrongPasswordsIsToldSo) {
+    verdict = LoginVerdict::paused;
+    handshake.begin(out);
+    said();
+    hear(start_ok("PLAIN", plain("guest", "secret")));
+
+    const auto close = the_close();
+    EXPECT_EQ(close.reply_code, 403);
+    EXPECT_TRUE(std::string(close.reply_text).starts_with("ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN."));
+    EXPECT_NE(std::string(close.reply_text).find("none is looked at for up to a minute"), std::string::npos);
+    EXPECT_NE(handshake.complaint().find("guessing is slowed down"), std::string::npos);
+}
+
 TEST_F(Opening, CredentialsThatMakeNoSenseAreRefused) {
     for (const std::string& response :
          {std::string(), std::string("guest"), std::string(1, '\0')}) {

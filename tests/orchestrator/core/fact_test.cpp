@@ -21,6 +21,7 @@ Fact dispatched() {
     fact.start_by = time_from_micros(1'800'000'000'123'456);
     fact.deadline = time_from_micros(1'800'000'030'000'000);
     fact.heartbeat = std::chrono::seconds(60);
+    fact.progress = Document::parse(R"({"percent":40})").value();
     return fact;
 }
 
@@ -45,6 +46,7 @@ TEST(Fact, ADispatchSaysTheSameAfterAStayInTheStore) {
     EXPECT_EQ(command.start_by, dispatched().start_by);
     EXPECT_EQ(command.deadline, dispatched().deadline);
     EXPECT_EQ(command.heartbeat, dispatched().heartbeat);
+    EXPECT_EQ(command.progress.text(), R"({"percent":40})");
 }
 
 TEST(Fact, UnknownFactsAreLeftOut) {

@@ -88,21 +88,32 @@ TEST(ShippedWorkflows, ProvisionUserMakesThreeAccounts) {
     EXPECT_EQ(story.status(), "completed");
     EXPECT_THAT(story.calls, ElementsAre("mail.create", "redmine.create_user", "slack.invite"));
     EXPECT_EQ(story.inputs.at("redmine.create_user"),
-              R"({"login":"ada","mail":"ada@example.org","groups":["everyone"]})");
+              R"({"login":"ada","mail":"ada@example.org","first_name":"Ada","last_name":"Lovelace","groups":[]})");
     EXPECT_EQ(story.output(), R"({"mailbox":7,"redmine":41,"slack":"U1"})");
 }
 
 TEST(ShippedWorkflows, ProvisionUserTakesEverythingBackNewestFirst) {
     const Story story("provision-user", ada,
                       {{"mail.create", R"({"id": 7, "address": "ada@example.org"})"},
-                       {"redmine.create_user", R"({"id": 41})"},
+                       {"redmine.create_user", R"({"id": 41, "created": true, "unlocked": false, "created_by": "key 1"})"},
                        {"redmine.lock_user", "{}"},
                        {"mail.delete", "{}"}});
 
     EXPECT_EQ(story.status(), "compensated");
+    EXPECT_EQ(story.inputs.at("redmine.lock_user"), R"({"id":41,"only_if_created_by":"key 1"})");
     EXPECT_THAT(story.calls, ElementsAre("mail.create", "redmine.create_user", "slack.invite",
                                          "redmine.lock_user", "mail.delete"));
     EXPECT_EQ(story.inputs.at("mail.delete"), R"({"id":7})");
+}
+
+TEST(ShippedWorkflows, ProvisionUserLeavesAVeteransAccountAlone) {
+    const Story story("provision-user", ada,
+                      {{"mail.create", R"({"id": 7, "address": "ada@example.org"})"},
+                       {"redmine.create_user", R"({"id": 41, "created": false, "unlocked": false, "created_by": null})"},
+                       {"mail.delete", "{}"}});
+
+    EXPECT_EQ(story.status(), "compensated");
+    EXPECT_THAT(story.calls, testing::Not(Contains("redmine.lock_user")));
 }
 
 constexpr std::string_view leaving = R"({"email": "ada@example.org", "manager": "bob@example.org",

@@ -102,6 +102,20 @@ TEST(Warnings, WhatIsInABlockThatMayBeSkippedMayHaveNoResult) {
               "'box.a' may have no result: its `when` may be false; write default(box.a, ..), or ask with has(box.a)\n");
 }
 
+TEST(Warnings, AnUndoOfWhatMayNotHaveHappenedHasNoResultToRead) {
+    const auto warnings = [](std::string_view undo) {
+        return absence("[[step]]\nid = \"a\"\ntask = \"t.a\"\ncompensate = { task = \"t.undo\", " + std::string(undo) + " }\n", "");
+    };
+    const std::string warning = "'a' may have no result: its undo also runs when nobody knows whether an attempt took effect "
+                                "(on = \"attempted\"), and fails then; write default(a, ..), or ask with has(a) in when\n";
+    EXPECT_EQ(warnings("on = \"attempted\", when = \"a.created\""), warning);
+    EXPECT_EQ(warnings("on = \"attempted\", with = { id = \"${a.id}\" }"), warning);
+    EXPECT_EQ(warnings("on = \"attempted\", when = \"default(a.created, true)\""), "");
+    EXPECT_EQ(warnings("on = \"attempted\", when = \"has(a.id)\", with = { id = \"${a.id}\" }"), "") << "it asks first";
+    EXPECT_EQ(warnings("on = \"completed\", when = \"a.created\""), "");
+    EXPECT_EQ(warnings("when = \"a.created\""), "");
+}
+
 TEST(Warnings, ANumberIsADouble) {
     const auto warning = [](std::string_view expression) {
         const std::string source = "workflow = \"x\"\n[input]\nn = { type = \"number\", required = true }\n[[step]]\nid = \"a\"\n"

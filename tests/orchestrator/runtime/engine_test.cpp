@@ -490,6 +490,70 @@ TEST_F(EngineTest, AStartThatWasWithdrawnNeverHappens) {
     EXPECT_THAT(database.runs, IsEmpty());
 }
 
+TEST_F(EngineTest, WhateverWasWithdrawnNeverHappens) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    const std::string other = std::string(two_steps) + "# another\n";
+    const auto version = database.runs[run].version;
+    std::vector<std::shared_ptr<Claim>> claims;
+    std::vector<std::string> answers;
+    const auto claim = [&] { return claims.emplace_back(std::make_shared<Claim>()); };
+    const auto answer = [&](const auto& one) { answers.push_back(one ? "done" : one.error().detail); };
+    process.engine.cancel(run, "", answer, "ada", claim());
+    process.engine.retry(run, true, answer, "ada", claim());
+    process.engine.skip_undo(run, "first", "", answer, "ada", claim());
+    process.engine.finish(run, RunStatus::completed, "", answer, "ada", claim());
+    process.engine.redrive(1, answer, "ada", claim());
+    process.engine.drop(1, answer, claim());
+    process.engine.deploy(other, "test.toml", answer, claim());
+    process.engine.undeploy("two-steps", answer, claim());
+    for (const auto& one : claims) EXPECT_TRUE(one->withdraw());
+    process.work();
+
+    ASSERT_THAT(answers, SizeIs(8));
+    for (const std::string& one : answers) EXPECT_THAT(one, HasSubstr("withdrawn"));
+    EXPECT_EQ(database.runs[run].version, version);
+    EXPECT_THAT(database.definitions, SizeIs(1));
+    EXPECT_TRUE(database.definitions[0].is_live);
+}
+
+TEST_F(EngineTest, WhatWasDecidedCannotBeWithdrawn) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    const auto claim = std::make_shared<Claim>();
+    process.engine.cancel(run, "", [](const Outcome<RunChanged>&) {}, "ada", claim);
+    process.work();
+
+    EXPECT_FALSE(claim->withdraw());
+    EXPECT_EQ(database.runs[run].status, RunStatus::cancelled);
+}
+
+TEST_F(EngineTest, AFileThatLiesThereDoesNotBringBackWhatWasTakenOutOfUse) {
+    process.deploy(two_steps);
+    process.engine.undeploy("two-steps", [](const Outcome<Undeployed>&) {});
+    process.work();
+    const auto find = [](Process& one, const std::string& source) {
+        std::optional<Deployed> found;
+        one.engine.deploy_found(source, "test.toml", [&](Outcome<Deployed> done) { found = *done; });
+        one.work();
+        return *found;
+    };
+    EXPECT_TRUE(find(process, two_steps).is_retired);
+    Process next(database, clock, 8);
+    next.work();
+    EXPECT_TRUE(find(next, two_steps).is_retired) << "after a restart, too";
+    EXPECT_FALSE(database.definitions[0].is_live);
+
+    const auto changed = find(next, std::string(two_steps) + "# changed\n");
+    EXPECT_FALSE(changed.is_retired);
+    EXPECT_EQ(changed.version, 2u);
+    next.engine.undeploy("two-steps", [](const Outcome<Undeployed>&) {});
+    next.work();
+    next.deploy(two_steps);
+    EXPECT_FALSE(find(next, two_steps).is_retired) << "somebody deployed it";
+    EXPECT_TRUE(database.definitions[0].is_live);
+}
+
 TEST_F(EngineTest, AStartThatIsBeingStoredCannotBeWithdrawnAndHasItsName) {
     process.deploy(two_steps);
     StartRequest request{.workflow = "two-steps", .version = 0, .input = R"({"name":"ada"})", .key = "",

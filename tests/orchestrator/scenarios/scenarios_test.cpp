@@ -4,7 +4,7 @@
 //
 //   ```toml … ```            the workflow
 //   event lines              start JSON · complete STEP JSON · fail STEP TYPE [final] [untried] [after=30s]
-//                            lose STEP TYPE · started STEP · heartbeat STEP · defer STEP 1h
+//                            lose STEP TYPE · started STEP · heartbeat STEP [JSON] · defer STEP 1h
 //                            wait 30s · cancel WHY · retry · revive STEP
 //                            skip STEP WHY (its undo) · finish STATUS WHY
 //                            limit BYTES (what the run may hold from now on; no event)
@@ -69,6 +69,7 @@ std::string line_of(const Fact& fact) {
         if (fact.deadline) line += " deadline=" + since_start(*fact.deadline);
         if (fact.timeout)
             line += fmt::format(" timeout={}s", fact.timeout->count() / 1'000'000);
+        if (!fact.progress.is_null()) line += fmt::format(" progress={}", fact.progress.text());
     }
     if (!fact.output.is_null()) line += fmt::format(" {}", fact.output.text());
     if (!fact.error.is_null()) line += fmt::format(" error={}", fact.error.text());
@@ -117,7 +118,10 @@ public:
         if (verb == "complete")
             return happen(TaskCompleted{ref, Document::parse(rest_of(words)).value()});
         if (verb == "started") return happen(TaskStarted{ref, "worker-1"});
-        if (verb == "heartbeat") return happen(TaskHeartbeat{ref, {}});
+        if (verb == "heartbeat") {
+            const std::string progress = rest_of(words);
+            return happen(TaskHeartbeat{ref, progress.empty() ? Document{} : Document::parse(progress).value()});
+        }
         if (verb == "defer") return happen(TaskDeferred{ref, now_ + duration_from(rest_of(words))});
         if (verb == "fail") return happen(TaskFailed{ref, problem_of(words)});
         if (verb == "queue_lost") return happen(QueueLost{{step}, {}});

@@ -1,0 +1,463 @@
+"""A worker on aio-pika (the extra `asyncio`): handlers are coroutines, or functions, which run on threads. What a
+worker does, and in which order, is told in baton_worker.worker; here a cancel or a time-out cancels the
+coroutine itself."""
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import random
+import signal
+import threading
+import time
+from typing import Any, Awaitable, Callable, Dict, List, Optional, Set, Tuple, Union
+
+import aio_pika
+import aio_pika.exceptions
+from aio_pika.abc import AbstractIncomingMessage
+
+from .contract import BackOff, Holds, Problem, Report, memory_key, read_task, report, report_of_result, temporary, turn_key
+from .memory import Memory, ProcessMemory
+from .schema import Schema, refusal
+from .task import PROGRESS_PAUSE, Task, beat_interval
+from .worker import LOOK_PAUSE, Kind, default_url, log, name_of_process, show_logs
+
+__all__ = ["Worker"]
+
+Handler = Callable[[Task], Union[Any, Awaitable[Any]]]
+#: A report that the broker does not take is sent again after so many seconds.
+REPORT_PAUSE = 0.2
+#: Queues are looked for even when all were there: one that was deleted ends its consumer in silence.
+WATCH_PAUSE = 10.0
+_LOST = (aio_pika.exceptions.AMQPError, ConnectionError, OSError, RuntimeError, asyncio.TimeoutError)
+
+
+class _Session:
+    """What belongs to one connection."""
+
+    def __init__(self, connection: Any, tasks: Any, reports: Any) -> None:
+        self.connection, self.tasks, self.reports = connection, tasks, reports
+        self.lost: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
+        self.consumers: Dict[str, Any] = {}  # type to (queue, tag)
+        self.hears_cancels = False
+
+    @property
+    def is_lost(self) -> bool:
+        return self.lost.done()
+
+    def end(self, *_: Any) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    async def do(self, work: Awaitable[Any]) -> None:
+        """What the library waits for on a connection that is lost meanwhile, it may wait for for ever."""
+        job = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({job, self.lost}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not job.done():
+                job.cancel()
+        if not job.done():
+            raise ConnectionError("the connection was lost")
+        await job
+
+
+class _Running:
+    def __init__(self, task: Task, work: "Optional[asyncio.Future[Any]]" = None) -> None:
+        self.task, self.work = task, work
+        self.waiting: "Optional[asyncio.Task[Any]]" = None  # for its turn and its place: the job to be woken
+
+    def end(self, cause: str) -> None:
+        self.task.end(cause)
+        if self.work is not None and not self.work.done():
+            self.work.cancel()
+
+
+class Worker:
+    """`tasks` handlers run at once; the rest is as in baton_worker.Worker."""
+
+    def __init__(self, url: Optional[str] = None, *, name: str = "worker", tasks: int = 16, prefetch: Optional[int] = None,
+                 queue: str = "", memory: Optional[Memory] = None, grace: float = 30.0) -> None:
+        self.url, self.name, self.tasks = default_url(url), name_of_process(name), tasks
+        self.prefetch, self.queue, self.grace = prefetch or 2 * tasks, queue, grace
+        self.memory: Memory = ProcessMemory() if memory is None else memory
+        self._kinds: Dict[str, Kind] = {}
+        self._holds = Holds()
+        self._recent = ProcessMemory(1024)           # last reports by token
+        self._complained: Set[str] = set()
+        self._turns: Dict[str, List[Any]] = {}       # key to [lock, how many want it]
+        self._running: Set[_Running] = set()
+        self._jobs: "Set[asyncio.Task[None]]" = set()
+
+    def task(self, type: str, *, parameters: Optional[Schema] = None) -> Callable[[Handler], Handler]:
+        """Decorates the handler of a task type. With `parameters`, others are refused (see baton_worker.schema)."""
+        def register(handler: Handler) -> Handler:
+            self._kinds[type] = Kind(type, handler, parameters, self.queue)
+            return handler
+        return register
+
+    def stop(self) -> None:
+        """As SIGTERM: from any thread, while run() runs."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+
+    async def run(self) -> None:
+        """Until SIGTERM, SIGINT or stop(): finishes what runs, gives back the rest."""
+        show_logs()
+        self._loop = asyncio.get_running_loop()
+        self._stop, self._gives_up = asyncio.Event(), asyncio.Event()
+        self._session: Optional[_Session] = None
+        self._connected = asyncio.Event()
+        self._places = asyncio.Semaphore(self.tasks)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._loop.add_signal_handler(number, self._stop.set)
+        link = asyncio.create_task(self._keep_connected())
+        try:
+            await self._stop.wait()
+            await self._finish()
+        finally:
+            link.cancel()
+            await asyncio.gather(link, return_exceptions=True)
+        log.info("stopped")
+
+    # --- the connection -----------------------------------------------------------------------------
+
+    async def _keep_connected(self) -> None:
+        pause = BackOff()
+        while True:
+            reason: Any = "it was closed"
+            try:
+                session = await self._connect()
+                pause.reset()
+                try:
+                    await self._serve(session)
+                finally:
+                    self._session = None
+                    self._connected.clear()
+                    await asyncio.shield(self._close(session))
+            except _LOST as lost:
+                reason = str(lost) or repr(lost)
+            seconds = pause.pause(random.random())
+            log.warning("no connection: %s; again in %.1f s", reason, seconds)
+            await asyncio.sleep(seconds)
+
+    async def _connect(self) -> _Session:
+        connection = await aio_pika.connect(self.url, client_properties={"connection_name": self.name}, timeout=30)
+        tasks = await connection.channel(publisher_confirms=False)
+        await tasks.set_qos(prefetch_count=self.prefetch)
+        session = _Session(connection, tasks, await connection.channel(publisher_confirms=True))
+        for closing in (connection, session.tasks, session.reports):
+            closing.close_callbacks.add(session.end)
+        self._session = session
+        self._connected.set()
+        log.info("connected as %s", self.name)
+        return session
+
+    async def _close(self, session: _Session) -> None:
+        try:
+            await asyncio.wait_for(session.connection.close(), 5)
+        except _LOST:
+            pass
+
+    async def _serve(self, session: _Session) -> None:
+        """Until the connection is lost: looks for queues, and for those that went."""
+        while not session.is_lost:
+            if not self._stop.is_set():
+                await self._look_for_queues(session)
+            is_complete = session.hears_cancels and len(session.consumers) == len(self._kinds)
+            await asyncio.wait({session.lost}, timeout=WATCH_PAUSE if is_complete else LOOK_PAUSE)
+
+    async def _look_for_queues(self, session: _Session) -> None:
+        for type, kind in self._kinds.items():
+            channel = await session.connection.channel(publisher_confirms=False)
+            try:
+                await channel.declare_queue(kind.queue, passive=True)
+                await channel.close()
+            except aio_pika.exceptions.ChannelClosed as refused:
+                session.consumers.pop(type, None)
+                if type not in self._complained:
+                    log.warning("waiting for a workflow that uses %s: %s", type, refused)
+                    self._complained.add(type)
+                continue
+            self._complained.discard(type)
+            if type in session.consumers or self._stop.is_set():
+                continue
+            queue = await session.tasks.get_queue(kind.queue, ensure=False)
+            tag = await queue.consume(self._taker(session, kind))
+            session.consumers[type] = (queue, tag)
+            log.info("ready for %s", type)
+        if not session.hears_cancels:
+            await self._listen_for_cancels(session)
+
+    async def _listen_for_cancels(self, session: _Session) -> None:
+        channel = await session.connection.channel(publisher_confirms=False)
+        try:
+            exchange = await channel.declare_exchange("baton.control", aio_pika.ExchangeType.TOPIC, durable=True, passive=True)
+            own = await channel.declare_queue(exclusive=True, auto_delete=True)
+            for type in self._kinds:
+                await own.bind(exchange, f"cancel.{type}")
+            await own.consume(self._on_cancel, no_ack=True)
+            session.hears_cancels = True
+        except aio_pika.exceptions.ChannelClosed as refused:
+            if "cancels" not in self._complained:
+                log.warning("hears no cancels yet: %s", refused)
+                self._complained.add("cancels")
+
+    async def _on_cancel(self, message: AbstractIncomingMessage) -> None:
+        for one in list(self._running):
+            if one.task.info.token and one.task.info.token == message.correlation_id:
+                one.end("cancelled")
+
+    async def _finish(self) -> None:
+        log.info("stopping: %d tasks", len(self._jobs))
+        session = self._session
+        if session is not None:
+            for queue, tag in session.consumers.values():
+                try:
+                    await asyncio.wait_for(queue.cancel(tag), 5)
+                except _LOST:
+                    pass
+        for one in self._running:
+            if one.waiting is not None:
+                one.waiting.cancel()
+        if self._jobs:
+            await asyncio.wait(self._jobs, timeout=self.grace)
+        self._gives_up.set()
+        for one in list(self._running):
+            one.end("stopping")
+        if self._jobs:
+            await asyncio.wait(self._jobs, timeout=min(5.0, self.grace))
+        for job in self._jobs:
+            job.cancel()
+
+    # --- one task -----------------------------------------------------------------------------------
+
+    def _taker(self, session: _Session, kind: Kind) -> Callable[[AbstractIncomingMessage], Awaitable[None]]:
+        async def take(message: AbstractIncomingMessage) -> None:
+            self._spawn(self._handle(session, kind, message))
+        return take
+
+    async def _handle(self, session: _Session, kind: Kind, message: AbstractIncomingMessage) -> None:
+        try:
+            info = read_task(kind.type, body=message.body, token=message.correlation_id, reply_to=message.reply_to,
+                             headers=message.headers)
+            wrong = refusal(kind.schema, info.parameters)
+        except Problem as unreadable:
+            info = read_task(kind.type, body=b"", token=message.correlation_id, reply_to=message.reply_to, headers={})
+            wrong = unreadable
+        one = _Running(Task(info, self._tell))
+        self._running.add(one)
+        try:
+            said, is_acked = (report("failed", wrong.as_json()), False) if wrong is not None \
+                else await self._go_through(session, kind, one, message)
+            if said is None:
+                await self._quietly(session, message.nack(requeue=True))
+                return
+            # A caller without a run waits for one answer, which comes later then.
+            if said.kind == "deferred" and not info.run or await self._report(info, said):
+                if not is_acked:
+                    await self._quietly(session, message.ack())
+        except _LOST as lost:
+            log.warning("%s comes again: %r", kind.type, lost)
+        finally:
+            self._running.discard(one)
+
+    async def _go_through(self, session: _Session, kind: Kind, one: _Running,
+                          message: AbstractIncomingMessage) -> "Tuple[Optional[Report], bool]":
+        """The report, or None if the task is given back; and whether it is acked already."""
+        info, is_acked = one.task.info, False
+        one.waiting = asyncio.current_task()
+        try:
+            async with _Turn(self._turns, turn_key(info)), self._places:
+                one.waiting = None
+                said = self._known_answer(one.task)
+                # What has not begun is given back; over a lost connection it comes again by itself.
+                if said is None and not self._stop.is_set() and not session.is_lost:
+                    is_acked = await self._begin(session, one.task, message)
+                    said = await self._perform(kind, one)
+                if said is not None and info.token:
+                    self._recent.put(info.token, said.kind.encode() + b"\n" + said.body)
+                return said, is_acked
+        except asyncio.CancelledError:
+            if one.waiting is None:
+                raise
+            return None, False
+
+    def _known_answer(self, task: Task) -> Optional[Report]:
+        """What can be said without calling the handler."""
+        info = task.info
+        known = self._recent.get(info.token) if info.token else None
+        if known is not None:
+            kind, _, body = known.partition(b"\n")
+            return Report(kind.decode(), body)
+        if task.cause == "cancelled":
+            return report("cancelled", {})
+        if memory_key(info):
+            try:
+                result = self.memory.get(memory_key(info))
+                if result is not None:
+                    return Report("completed", result)
+            except Exception as error:
+                log.error("the memory cannot be read: %s", error)
+        if info.deadline is not None and time.time() > info.deadline:
+            return report("failed", temporary("baton.expired", "the task's deadline had passed before it began").as_json())
+        held = self._holds.problem(info.type, time.monotonic())
+        return report("failed", held.as_json()) if held is not None else None
+
+    async def _begin(self, session: _Session, task: Task, message: AbstractIncomingMessage) -> bool:
+        """Says that it begins; true if the task is acked with that."""
+        started = report("started", {"worker": self.name})
+        if task.info.heartbeat is not None:
+            await self._publish(task.info, started, is_safe=True)
+            await session.do(message.ack())
+            return True
+        if task.info.run:
+            await self._publish(task.info, started, is_safe=False)
+        return False
+
+    async def _perform(self, kind: Kind, one: _Running) -> Optional[Report]:
+        task, info = one.task, one.task.info
+        task.begin()
+        beats = asyncio.create_task(self._beat(task)) if info.heartbeat is not None else None
+        timer = self._loop.call_later(info.timeout, one.end, "timeout") if info.timeout is not None else None
+        try:
+            if inspect.iscoroutinefunction(kind.handler):
+                work = one.work = asyncio.ensure_future(kind.handler(task))
+                said = report_of_result(await work)
+            else:
+                # A thread cannot be ended; it looks at task.is_cancelled.
+                said = report_of_result(await self._on_thread(kind.handler, task))
+            if said.kind == "completed" and memory_key(info):
+                try:
+                    self.memory.put(memory_key(info), said.body)
+                except Exception as error:
+                    log.error("the memory cannot be written: %s", error)
+            return said
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and task.cause is None:
+                raise  # the loop ends
+            if isinstance(error, Problem) and not error.attempt:
+                self._holds.hold(kind.type, error, time.monotonic())
+            is_known = isinstance(error, Problem) or task.is_cancelled
+            log.log(logging.INFO if is_known else logging.ERROR, "%s of run %s: %r", kind.type, info.run or "none", error,
+                    exc_info=not is_known)
+            return task.report_of(error)
+        finally:
+            if beats is not None:
+                beats.cancel()
+            if timer is not None:
+                timer.cancel()
+
+    def _on_thread(self, handler: Handler, task: Task) -> "asyncio.Future[Any]":
+        future: "asyncio.Future[Any]" = self._loop.create_future()
+
+        def finish(result: Any, error: Optional[BaseException]) -> None:
+            if not future.cancelled():
+                future.set_exception(error) if error is not None else future.set_result(result)
+
+        def work() -> None:
+            result, problem = None, None
+            try:
+                result = handler(task)
+            except BaseException as error:
+                problem = error if isinstance(error, Exception) else RuntimeError(repr(error))
+            try:
+                self._loop.call_soon_threadsafe(finish, result, problem)
+            except RuntimeError:
+                pass  # the loop has ended
+        threading.Thread(target=work, name=task.info.type, daemon=True).start()
+        return future
+
+    # --- reports ------------------------------------------------------------------------------------
+
+    async def _publish(self, info: Any, said: Report, *, is_safe: bool) -> None:
+        """`is_safe`: returns once the broker has it."""
+        session = self._session
+        if session is None:
+            raise ConnectionError("no connection")
+        if info.reply_to:
+            channel = session.reports if is_safe else session.tasks
+            await session.do(channel.default_exchange.publish(aio_pika.Message(
+                said.body, type=said.kind, correlation_id=info.token or None, content_type="application/json",
+                delivery_mode=2 if is_safe else 1), info.reply_to, mandatory=False))
+
+    async def _report(self, info: Any, said: Report) -> bool:
+        """Until the broker has it for good; false if that will not happen any more."""
+        while True:
+            try:
+                await self._publish(info, said, is_safe=True)
+                return True
+            except (*_LOST, asyncio.CancelledError):  # libraries cancel what waits on a lost connection
+                if self._gives_up.is_set():
+                    return False
+                await asyncio.sleep(REPORT_PAUSE)
+
+    async def _quietly(self, session: _Session, action: Awaitable[Any]) -> None:
+        """An ack over a connection that is gone: the task comes again and is answered from memory."""
+        try:
+            await session.do(action)
+        except _LOST:
+            pass
+
+    async def _pass(self, info: Any, said: Report) -> None:
+        try:
+            await self._publish(info, said, is_safe=False)
+        except _LOST:
+            pass  # worth nothing later
+
+    async def _beat(self, task: Task) -> None:
+        while True:
+            await asyncio.sleep(beat_interval(task.info.heartbeat or 0))
+            await self._pass(task.info, report("heartbeat", task.last_told))
+
+    def _tell(self, task: Task, said: Report) -> None:
+        """From any thread."""
+        if task.info.run:
+            self._loop.call_soon_threadsafe(self._tell_here, task, said)
+
+    def _tell_here(self, task: Task, said: Report) -> None:
+        if said.kind == "heartbeat":
+            # The newest is enough, and now and then.
+            if getattr(task, "_is_telling", False):
+                return
+            setattr(task, "_is_telling", True)
+
+            def tell() -> None:
+                setattr(task, "_is_telling", False)
+                self._spawn(self._pass(task.info, report("heartbeat", task.last_told)))
+            self._loop.call_later(PROGRESS_PAUSE / 4, tell)
+        else:
+            self._spawn(self._pass(task.info, said))
+
+    def _spawn(self, work: Any) -> None:
+        job = self._loop.create_task(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+
+
+class _Turn:
+    """Tasks with one key come one after the other."""
+
+    def __init__(self, turns: Dict[str, List[Any]], key: str) -> None:
+        self.turns, self.key = turns, key
+
+    async def __aenter__(self) -> None:
+        if self.key:
+            turn = self.turns.setdefault(self.key, [asyncio.Lock(), 0])
+            turn[1] += 1
+            try:
+                await turn[0].acquire()
+            except BaseException:
+                self._leave(turn)
+                raise
+
+    async def __aexit__(self, *_: Any) -> None:
+        if self.key:
+            turn = self.turns[self.key]
+            turn[0].release()
+            self._leave(turn)
+
+    def _leave(self, turn: List[Any]) -> None:
+        turn[1] -= 1
+        if turn[1] == 0:
+            del self.turns[self.key]

@@ -1,0 +1,83 @@
+"""A target that lets no worker in (a wrong key, "come back later") costs no attempt and undoes nobody; the
+other workers and the operator hear of it."""
+import json
+import threading
+import time
+import unittest
+
+import pika
+
+import baton
+
+WORKFLOW = """
+workflow = "w"
+on_failure = "compensate"
+[[step]]
+id = "a"
+task = "held.x"
+retry = { max_attempts = 1, non_retryable = ["unauthorized"] }
+"""
+
+
+class HeldTest(unittest.TestCase):
+    def setUp(self):
+        self.server = baton.Server().start()
+        self.addCleanup(self.server.close)
+        self.server.deploy(WORKFLOW)
+        self.lets_in = False
+        self.calls = []
+        self.heard = []
+        threading.Thread(target=self.work, daemon=True).start()
+        threading.Thread(target=self.hear, daemon=True).start()
+
+    def connect(self):
+        return pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"])).channel()
+
+    def work(self):
+        channel = self.connect()
+        channel.basic_qos(prefetch_count=1)
+
+        def perform(channel, method, task, body):
+            self.calls.append(time.time())
+            kind, said = "completed", {}
+            if not self.lets_in:
+                kind, said = "failed", {"type": "unauthorized", "detail": "the key is wrong", "attempt": False,
+                                        "retry_after": 2}
+            channel.basic_publish("", task.reply_to, json.dumps(said), pika.BasicProperties(
+                type=kind, correlation_id=task.correlation_id, delivery_mode=2))
+            channel.basic_ack(method.delivery_tag)
+        channel.basic_consume("baton.task.held.x", perform)
+        channel.start_consuming()
+
+    def hear(self):
+        channel = self.connect()
+        queue = channel.queue_declare("", exclusive=True).method.queue
+        channel.queue_bind(queue, "baton.control", "hold.held.x")
+        channel.basic_consume(queue, lambda c, m, p, body: self.heard.append(json.loads(body)), auto_ack=True)
+        self.hears = True
+        channel.start_consuming()
+
+    def workers(self):
+        return self.server.http_json(self.server.http, "/api/health")["parts"]["workers"]
+
+    def test_what_the_target_does_not_let_in_is_no_attempt(self):
+        baton.wait_for(lambda: getattr(self, "hears", False), "the other worker listens")
+        self.server.baton("run", "w", "--detach", check=0)
+        baton.wait_for(lambda: len(self.calls) >= 2, "it is tried again")
+        self.assertGreater(self.calls[1] - self.calls[0], 1.9)
+        [run] = self.server.http_json(self.server.http, "/api/runs")
+        self.assertEqual(run["status"], "running")
+        self.assertIn("held.x is held back", self.workers())
+        self.assertIn("the key is wrong", self.workers())
+        self.assertEqual(self.heard[0]["attempt"], False)
+        self.assertLessEqual(self.heard[0]["retry_after"], 2)
+        self.assertIn("no worker can try these tasks", self.server.log())
+
+        self.lets_in = True
+        baton.wait_for(lambda: self.server.http_json(self.server.http, "/api/runs")[0]["status"] == "completed",
+                       "it goes on by itself")
+        self.assertNotIn("held back", self.workers())
+
+
+if __name__ == "__main__":
+    unittest.main()

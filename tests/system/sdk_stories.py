@@ -1,0 +1,298 @@
+"""What every SDK's worker must live through, told once: the tests of the SDKs bring the command of a worker that
+performs the tasks of sdk/worker.py."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+import pika
+
+import baton
+
+STEP = """
+workflow = "{name}"
+[input]
+n = {{ type = "integer", default = 0 }}
+[defaults]
+retry = {{ max_attempts = 1, initial_interval = "100ms" }}
+[[step]]
+id = "a"
+task = "sdk.{task}"
+{more}
+[output]
+a = "${{a}}"
+"""
+
+WORKFLOWS = [
+    ("slow", "slow", 'with = { n = "${input.n}", seconds = 60 }\ntimeout = "50s"'),
+    ("short", "slow", 'with = { n = "${input.n}", seconds = 60 }\ntimeout = "1s"'),
+    ("stubborn", "stubborn", 'with = { seconds = 2.5 }\ntimeout = "30s"'),
+    ("guarded", "stubborn", 'with = { seconds = 2.5 }\ntimeout = { start_to_close = "30s", heartbeat = "1s" }'),
+    ("steps", "steps", 'with = { count = 25 }\ntimeout = { start_to_close = "60s", heartbeat = "1s" }\nretry = { max_attempts = 3 }'),
+    ("later", "later", "with = {}"),
+    ("busy", "busy", "with = {}"),
+    ("once", "once", "idempotency_key = \"'the-same'\""),
+    ("strict", "strict", 'with = { address = "a@example.org", quota = 5 }'),
+    ("count", "count", 'with = { n = "${input.n}" }\nretry = { max_attempts = 10 }'),
+]
+
+
+class Stories:
+    """Mixed into a test class; `command` starts a worker, `env` is what it needs beside the usual."""
+    command, env = (), {}
+
+    def setUp(self):
+        self.server = baton.Server().start()
+        self.addCleanup(self.server.close)
+        # What docs/workers.md says a worker's own user needs.
+        self.server.baton("ctl", "add_user", "worker", "secret", check=0)
+        self.server.baton("ctl", "set_permissions", "-p", "/", "worker", r"^amq\.gen", r"^amq\.(default$|gen)",
+                          r"^(baton\.task\.sdk\.|baton\.control$|amq\.gen)", check=0)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-sdk-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.workers = []
+        self.addCleanup(self.end_workers)
+
+    def end_workers(self):
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+
+    # --- what the stories are told with
+
+    def start_worker(self, **more):
+        env = dict(os.environ, BATON_AMQP=f"amqp://worker:secret@127.0.0.1:{self.server.amqp}/", SDK_FOLDER=str(self.folder), **self.env, **more)
+        with open(self.folder / "log", "ab") as log:
+            worker = subprocess.Popen([*self.command], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.workers.append(worker)
+        return worker
+
+    def log(self):
+        return (self.folder / "log").read_text(errors="replace")
+
+    def kill(self, worker):
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+
+    def deploy(self):
+        for name, task, more in WORKFLOWS:
+            self.server.deploy(STEP.format(name=name, task=task, more=more))
+
+    def lines(self, name):
+        path = self.folder / name
+        return path.read_text().splitlines() if path.exists() else []
+
+    def begin(self, workflow, n=0):
+        return self.server.http_json(self.server.http, "/api/runs", {"workflow": workflow, "input": {"n": n}})["run"]
+
+    def shown(self, run):
+        return self.server.http_json(self.server.http, f"/api/runs/{run}")
+
+    def wait(self, condition, what, timeout=30):
+        try:
+            return baton.wait_for(condition, what, timeout, pause=0.05)
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n-- the worker's log --\n{self.log()[-6000:]}")
+
+    def ended(self, run, status="completed", timeout=30):
+        shown = self.wait(lambda: (lambda s: s if s["closed_at"] else None)(self.shown(run)), f"the run {run} ends", timeout)
+        self.assertEqual(shown["status"], status, f"{shown}\n{self.log()[-4000:]}")
+        return shown
+
+    def channel(self):
+        return pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"])).channel()
+
+    def attempts(self, shown):
+        return [(attempt["attempt"], attempt["outcome"]) for attempt in shown["steps"][0]["attempts"]]
+
+    # --- the stories
+
+    def tell_waiting(self):
+        """The worker is there before any workflow."""
+        first = self.start_worker()
+        self.wait(lambda: "waiting for a workflow" in self.log(), "the worker waits")
+        self.deploy()
+        self.wait(lambda: "ready for sdk.strict" in self.log() and "ready for sdk.count" in self.log(), "the worker is ready")
+        return first
+
+    def tell_refusals(self):
+        """Unknown parameters, problems of a handler, calls without a workflow."""
+        shown = self.ended(self.begin("strict"), "failed")
+        self.assertEqual(shown["error_type"], "invalid_input")
+        self.assertIn("'quota' is not known; did you mean 'quota_mb'?", shown["error"])
+        answer = self.server.baton("call", "sdk.strict", "--with", '{"address": "a@example.org"}', check=0).stdout
+        self.assertIn("a@example.org", answer)
+        refused = self.server.baton("call", "sdk.strict", "--with", '{"address": "a@b.c"}')
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("no_such_domain", refused.stdout + refused.stderr)
+        refused = self.server.baton("call", "sdk.strict", "--with", '{"adress": 7}')
+        self.assertIn("'address' is missing", refused.stdout + refused.stderr)
+
+    def tell_cancel(self):
+        run = self.begin("slow", 1)
+        self.wait(lambda: "1" in self.lines("slow"), "the handler runs")
+        self.server.http_json(self.server.http, f"/api/runs/{run}/cancel", {"reason": "wrong"})
+        self.wait(lambda: self.lines("slow-1") == ["cancelled"], "the handler hears of the cancel", 5)
+        self.ended(run, "cancelled")
+
+    def tell_timeout(self):
+        began = time.monotonic()
+        run = self.begin("short", 2)
+        self.wait(lambda: self.lines("slow-2") == ["timeout"], "the handler's time is up", 10)
+        self.assertGreater(time.monotonic() - began, 0.9)
+        shown = self.ended(run, "failed")
+        self.assertEqual(len(shown["steps"][0]["attempts"]), 1)
+
+    def tell_not_now(self):
+        """Two refusals of the target, and only one attempt is allowed: it completes."""
+        shown = self.ended(self.begin("busy"))
+        self.assertEqual(shown["output"]["a"], {"calls": 3})
+        told = self.server.json("show", shown["id"])
+        sent = [fact for entry in told["history"] for fact in entry["facts"] if fact["fact"] == "task_dispatched"]
+        self.assertEqual([fact.get("of_series", fact["attempt"]) for fact in sent], [1, 1, 1], "an attempt was counted")
+
+    def tell_memory(self):
+        """Two runs whose steps have one key: the handler is called once."""
+        first, second = self.ended(self.begin("once", 1)), self.ended(self.begin("once", 2))
+        self.assertEqual(first["output"], second["output"])
+        self.assertEqual(len(self.lines("once")), 1)
+
+    def tell_deferred(self):
+        run = self.begin("later")
+        [handle] = self.wait(lambda: self.lines("later"), "the handler deferred")
+        self.wait(lambda: self.shown(run)["steps"][0]["status"] == "deferred", "the server knows that it comes later")
+        self.complete(handle, {"signed": True})
+        self.assertEqual(self.ended(run)["output"], {"a": {"signed": True}})
+
+    def tell_progress_and_kill(self, worker):
+        """kill -9 in the middle of a task that was acked at its beginning: silence gives it to the next worker."""
+        run = self.begin("steps")
+        self.wait(lambda: self.lines("steps"), "the handler runs")
+        time.sleep(1)
+        self.kill(worker)
+        worker = self.start_worker()
+        shown = self.ended(run, timeout=40)
+        self.assertEqual(self.attempts(shown), [(1, "failed"), (2, "completed")])
+        self.assertEqual(shown["output"]["a"]["attempt"], 2)
+        return worker
+
+    def tell_resume(self):
+        """As an RPC client asks for it, who sees all that a worker says."""
+        channel = self.channel()
+        answers = channel.queue_declare("", exclusive=True).method.queue
+        channel.basic_publish("", "baton.task.sdk.steps", '{"count": 9}', pika.BasicProperties(
+            reply_to=answers, correlation_id="resume-1", headers={
+                "baton-run": "r", "baton-heartbeat": 300, "baton-last-progress": '{"done": 6}', "baton-attempt": 2}))
+        said = []
+        for _, properties, body in channel.consume(answers, auto_ack=True, inactivity_timeout=20):
+            self.assertIsNotNone(properties, f"no answer after {said}")
+            self.assertEqual(properties.correlation_id, "resume-1")
+            said.append((properties.type, json.loads(body)))
+            if properties.type == "completed":
+                break
+        channel.connection.close()
+        self.assertEqual(said[0][0], "started")
+        self.assertIn("sdk-test@", said[0][1]["worker"])
+        self.assertEqual(said[-1][1], {"first": 6, "attempt": 2})
+        self.assertIn(("log", {"level": "info", "text": "all 9"}), said)
+        beats = [content for kind, content in said if kind == "heartbeat"]
+        self.assertGreater(len(beats), 1)
+        self.assertLessEqual({beat["done"] for beat in beats if beat}, {7, 8, 9})
+
+    def tell_restart(self):
+        """kill -9 of the server in the middle: what a handler found out counts, and it is not called again."""
+        runs = [self.begin("stubborn"), self.begin("guarded")]
+        self.wait(lambda: len(self.lines("stubborn")) == 2, "the handlers run")
+        self.server.kill()
+        self.server.start()
+        for run in runs:
+            shown = self.ended(run, timeout=40)
+            self.assertEqual(shown["output"]["a"]["run"], run)
+            self.assertEqual(self.attempts(shown), [(1, "completed")])
+        self.assertEqual(len(self.lines("stubborn")), 2, "a handler was called again")
+
+    def tell_sigterm(self, worker):
+        """Four run, the others are held: those are given back at once, these finish."""
+        before = len(self.lines("stubborn"))
+        runs = [self.begin("stubborn") for _ in range(7)]
+        self.wait(lambda: len(self.lines("stubborn")) == before + 4, "four handlers run")
+        time.sleep(0.3)
+        worker.send_signal(signal.SIGTERM)
+        channel = self.channel()
+
+        def waiting():
+            return channel.queue_declare("baton.task.sdk.stubborn", passive=True).method.message_count == 3
+        self.wait(waiting, "what did not run is given back", 2)
+        channel.connection.close()
+        self.assertEqual(worker.wait(10), 0)
+        self.assertEqual(sum(self.shown(run)["status"] == "completed" for run in runs), 4)
+        worker = self.start_worker()
+        for run in runs:
+            self.assertEqual(self.attempts(self.ended(run)), [(1, "completed")])
+        self.assertEqual(len(self.lines("stubborn")), before + 7)
+        return worker
+
+    def tell_end_of_grace(self, worker):
+        """A handler that takes longer than the grace ends; its task is somebody else's at once."""
+        self.kill(worker)
+        worker = self.start_worker(SDK_GRACE="0.5")
+        run = self.begin("slow", 9)
+        self.wait(lambda: "9" in self.lines("slow"), "the handler runs")
+        worker.send_signal(signal.SIGTERM)
+        self.assertEqual(worker.wait(8), 0)
+        self.assertEqual(self.lines("slow-9"), ["stopping"])
+        self.start_worker()
+        self.wait(lambda: self.lines("slow").count("9") == 2, "the other worker has it")
+        self.server.http_json(self.server.http, f"/api/runs/{run}/cancel", {})
+        self.assertEqual(self.attempts(self.ended(run, "cancelled"))[0][0], 1)
+
+    def tell_all(self):
+        worker = self.tell_waiting()
+        self.tell_refusals()
+        self.tell_cancel()
+        self.tell_timeout()
+        self.tell_not_now()
+        self.tell_memory()
+        self.tell_deferred()
+        self.tell_resume()
+        worker = self.tell_progress_and_kill(worker)
+        self.tell_restart()
+        worker = self.tell_sigterm(worker)
+        self.tell_end_of_grace(worker)
+
+    def tell_thousand(self, count=1000):
+        """A worker is killed every second; every task is completed, once."""
+        self.deploy()
+        people = self.folder / "n.jsonl"
+        people.write_text("".join(f'{{"n": {n}}}\n' for n in range(count)))
+        living = [self.start_worker(), self.start_worker()]
+        starting = subprocess.Popen([baton.EXE, "run", "count", "--each", str(people)], env=self.server.env, cwd=self.folder,
+                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.workers.append(starting)
+        kills, next_kill, end = 0, time.monotonic() + 1, time.monotonic() + 100
+
+        def completed():
+            counts = self.server.http_json(self.server.http, "/api/counts")
+            self.assertEqual({one["status"] for one in counts} - {"queued", "running", "completed"}, set(), counts)
+            return sum(one["count"] for one in counts if one["status"] == "completed")
+        while completed() < count:
+            self.assertLess(time.monotonic(), end, f"{completed()} of {count} after {kills} kills\n{self.log()[-3000:]}")
+            if time.monotonic() > next_kill:
+                self.kill(living.pop(0))
+                living.append(self.start_worker())
+                kills, next_kill = kills + 1, next_kill + 1
+            time.sleep(0.1)
+        self.assertGreater(kills, 2)
+        self.assertEqual(len(list(self.folder.glob("count-*"))), count)
+        for run in self.server.http_json(self.server.http, "/api/runs?limit=1000")[::50]:
+            shown = self.shown(run["id"])
+            self.assertEqual(shown["output"]["a"], shown["input"])
+
+
+if __name__ == "__main__":
+    unittest.main()

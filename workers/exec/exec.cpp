@@ -1,0 +1,153 @@
+// Exit status and output to an answer, and the file's tables to programs.
+#include "workers/exec/exec.hpp"
+
+#include "base/json_text.hpp"
+#include "base/utf8.hpp"
+#include "workers/members.hpp"
+
+#include <boost/json.hpp>
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include <sysexits.h>
+#include <unistd.h>
+
+namespace baton::workers::exec {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::size_t told_bytes_max = 2000;
+
+// The end of what it said, for people.
+std::string last_words(std::string_view errors) {
+    while (errors.ends_with('\n')) errors.remove_suffix(1);
+    if (errors.size() > told_bytes_max) errors.remove_prefix(errors.size() - told_bytes_max);
+    return as_utf8(errors);
+}
+
+std::vector<std::string> environment_of(const ProgramTask& one, const contract::TaskRequest& request) {
+    std::vector<std::string> all = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"};
+    all.insert(all.end(), one.program.environment.begin(), one.program.environment.end());
+    all.push_back("BATON_TASK=" + one.task);
+    all.push_back("BATON_RUN=" + request.run);
+    all.push_back("BATON_WORKFLOW=" + request.workflow);
+    all.push_back("BATON_STEP=" + request.step);
+    all.push_back(fmt::format("BATON_ATTEMPT={}", request.attempt));
+    all.push_back("BATON_IDEMPOTENCY_KEY=" + request.idempotency_key);
+    return all;
+}
+
+contract::Problem problem_of(const Ending& ending, const std::string& command) {
+    contract::Problem problem = temporary("program_failed", {});
+    if (const auto said = read_json(ending.output); said && said->is_object() && said->get_object().contains("type"))
+        problem = contract::problem_from_json(ending.output);
+    if (problem.detail.empty()) {
+        const std::string words = last_words(ending.errors);
+        problem.detail = fmt::format("{} ended with {} {}{}{}", command,
+                                     ending.kind == Ending::Kind::exited ? "status" : "signal", ending.code,
+                                     words.empty() ? "" : ": ", words);
+    }
+    if (ending.kind != Ending::Kind::exited) return problem;
+    if (ending.code == EX_DATAERR) problem.retryable = false;
+    if (ending.code == EX_NOPERM || ending.code == EX_CONFIG) {
+        contract::Problem held = configuration(problem.type, problem.detail);
+        held.data = problem.data;
+        return held;
+    }
+    return problem;
+}
+
+Answer answer_of(const Ending& ending, const Program& program) {
+    const std::string& command = program.command.front();
+    using std::chrono::duration_cast;
+    switch (ending.kind) {
+    case Ending::Kind::exited:
+        if (ending.code == 0) break;
+        return problem_of(ending, command);
+    case Ending::Kind::signalled:
+        return problem_of(ending, command);
+    case Ending::Kind::timed_out:
+        return temporary("timeout", fmt::format("{} did not end within {} s and was stopped", command,
+                                                duration_cast<std::chrono::seconds>(program.time_max).count()));
+    case Ending::Kind::cancelled:
+        return temporary("cancelled", command + " was stopped, since nobody waits for it any more");
+    case Ending::Kind::too_much:
+        return permanent("too_much_output",
+                         fmt::format("{} wrote more than the {} bytes it may", command, program.output_bytes_max));
+    case Ending::Kind::not_started:
+        return configuration("not_started", fmt::format("{} cannot be started: {}", command, ending.errors));
+    }
+    if (ending.output.find_first_not_of(" \t\r\n") == std::string::npos) return json::value(nullptr);
+    auto result = read_json(ending.output);
+    if (result) return std::move(*result);
+    return permanent("bad_answer", fmt::format("{} ended well, but what it wrote is no JSON ({}); it begins with '{}'",
+                                               command, result.error().detail, as_utf8(ending.output.substr(0, 80))));
+}
+
+Answer perform(const ProgramTask& one, const Task& task) {
+    if (!one.parameters.empty()) {
+        Parameters parameters(task.with);
+        const std::vector<std::string_view> names(one.parameters.begin(), one.parameters.end());
+        parameters.only(names);
+        if (parameters.is_bad()) return parameters.problem();
+    }
+    Program program = one.program;
+    program.environment = environment_of(one, task.request);
+    return answer_of(run_program(program, write_json(task.with) + "\n", task.is_cancelled), program);
+}
+
+void check_program(const ProgramTask& one, Members& members) {
+    if (one.task.empty()) members.complain("needs a task, for example \"report.make\"");
+    if (one.program.command.empty())
+        members.complain("needs a command, a list of texts: the program and its arguments");
+    else if (!one.program.command.front().starts_with('/'))
+        members.complain(fmt::format("the command '{}' must be an absolute path", one.program.command.front()));
+    else if (::access(one.program.command.front().c_str(), X_OK) != 0)
+        members.complain(fmt::format("the command '{}' is not there or cannot be executed", one.program.command.front()));
+}
+
+ProgramTask read_program(Members& members) {
+    ProgramTask one;
+    one.task = members.text("task");
+    one.program.command = members.texts("command");
+    one.program.folder = members.text("folder");
+    one.parameters = members.texts("parameters");
+    for (const auto& [name, value] : members.text_table("environment"))
+        one.program.environment.push_back(fmt::format("{}={}", name, value));
+    one.program.time_max = std::chrono::seconds(members.number("timeout_seconds", 1, 86400, 60));
+    one.program.memory_max = static_cast<std::uint64_t>(members.number("memory_mib", 0, 1 << 20, 1024)) << 20;
+    one.program.output_bytes_max = static_cast<std::size_t>(members.number("output_kib", 1, 8192, 1024)) << 10;
+    check_program(one, members);
+    members.finish();
+    return one;
+}
+
+} // namespace
+
+Outcome<Settings> read_settings(const json::value& programs) {
+    Settings settings;
+    std::string complaints;
+    if (!programs.is_array())
+        return Failure{make_error_code(boost::system::errc::invalid_argument), "'program' must be a list of tables"};
+    for (std::size_t i = 0; i < programs.get_array().size(); ++i) {
+        Members members(programs.get_array()[i], fmt::format("program {}", i + 1), complaints);
+        settings.programs.push_back(read_program(members));
+    }
+    if (!complaints.empty()) return Failure{make_error_code(boost::system::errc::invalid_argument), complaints};
+    return settings;
+}
+
+std::vector<Handler> make_handlers(const Settings& settings) {
+    std::vector<Handler> handlers;
+    for (const ProgramTask& one : settings.programs)
+        handlers.push_back({one.task, [shared = std::make_shared<const ProgramTask>(one)](const Task& task) {
+                                return perform(*shared, task);
+                            }});
+    return handlers;
+}
+
+} // namespace baton::workers::exec
