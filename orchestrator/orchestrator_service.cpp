@@ -99,6 +99,7 @@ Outcome<void> OrchestratorService::start() {
     auto& context = parts.io->context(0);
     parts.messaging = std::make_unique<messaging::Messaging>(
         context.get_executor(), std::move(options), parts.clock, parts.engine);
+    parts.engine.hear_workers(false); // until there is a connection
     net::asio::co_spawn(context, parts.messaging->run(), [](std::exception_ptr stray) {
         if (stray) std::rethrow_exception(stray);
     });

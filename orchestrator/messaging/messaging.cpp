@@ -191,6 +191,7 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
                           "the connection ended while queues were declared"};
     dispatcher_.use(std::move(*publisher));
     connected_.set(1);
+    engine_.hear_workers(true);
     log::info("messaging", "connected", {{"broker", amqp::client::to_text(options_.endpoint)}});
     routes_changed_.set();
     co_return Outcome<void>{boost::system::in_place_value};
@@ -404,6 +405,7 @@ net::Awaitable<void> Messaging::ask(Call call) {
 void Messaging::lost() {
     ++losses_;
     connected_.set(0);
+    engine_.hear_workers(false);
     connection_ = nullptr;
     // Without a connection nothing waits for a queue: the next one declares before it publishes.
     dispatcher_.add(std::exchange(held_, {}));
