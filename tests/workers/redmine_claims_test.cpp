@@ -296,6 +296,38 @@ TEST_F(RedmineClaimsTest, OneGroupForManyWhoMakeIt) {
     EXPECT_EQ(state().at("redmine_groups").at(0).at("users").as_array().size(), 4U);
 }
 
+TEST_F(RedmineClaimsTest, TheRightsThatTheReadmeNamesAreEnoughAndNeeded) {
+    if (!broker_) GTEST_SKIP() << "the broker's users are not ours to make";
+    const auto answer_with = [&](const std::string& rights, const std::string& key) {
+        broker::Options options;
+        options.listen = {"127.0.0.1:0"};
+        options.data_folder = folder_ + key;
+        broker::UserOption user;
+        user.name = "worker";
+        user.password = "secret";
+        // To the default exchange go the reports of every worker.
+        user.permissions = {{.vhost = "/", .configure = rights, .write = "^amq\\.default$|" + rights, .read = rights}};
+        options.users = {user};
+        auto broker = *broker::BrokerService::start(std::move(options));
+        settings_.redmine.locks =
+            std::make_shared<KeyLocks>(fmt::format("amqp://worker:secret@127.0.0.1:{}", broker->port()), "limited");
+        Answer answer = perform("redmine.create_user", ada, key);
+        settings_.redmine.locks.reset();
+        broker.reset();
+        std::filesystem::remove_all(folder_ + key);
+        return answer;
+    };
+    const Answer refused = answer_with("^baton\\.task\\.", "k1");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().type, "locks");
+    EXPECT_FALSE(refused.error().is_attempt);
+    EXPECT_NE(refused.error().detail.find("^baton\\.(lock|note)\\."), std::string::npos) << refused.error().detail;
+
+    const Answer made = answer_with("^baton\\.(lock|note)\\.", "k2");
+    ASSERT_TRUE(made) << made.error().detail;
+    EXPECT_EQ(made->at("created"), true);
+}
+
 TEST_F(RedmineClaimsTest, ALockEndsWithItsConnectionAndTheHolderKnows) {
     KeyLocks other(url_, "other");
     auto held = settings_.redmine.locks->hold("x", std::chrono::seconds(5));

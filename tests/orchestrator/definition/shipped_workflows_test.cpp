@@ -216,12 +216,21 @@ TEST(ShippedWorkflows, IncidentCallsAsManyAsTheSeverityAsksFor) {
     const Story minor("incident", input("minor"), answers);
 
     EXPECT_THAT(critical.calls,
-                UnorderedElementsAre("redmine.create_issue", "slack.create_channel", "slack.post"));
-    EXPECT_THAT(major.calls, ElementsAre("redmine.create_issue", "slack.create_channel"));
+                UnorderedElementsAre("slack.post", "slack.create_channel", "redmine.create_issue", "slack.post"));
+    EXPECT_THAT(major.calls, UnorderedElementsAre("redmine.create_issue", "slack.create_channel"));
     EXPECT_THAT(minor.calls, ElementsAre("redmine.create_issue", "redmine.comment"));
     for (const Story* story : {&critical, &major, &minor})
         EXPECT_EQ(story->status(), "completed");
     EXPECT_EQ(minor.output(), R"({"ticket":9,"url":"http://r/9","channel":null})");
+}
+
+TEST(ShippedWorkflows, IncidentPagesPeopleThoughRedmineIsDown) {
+    const Story story("incident", R"({"service": "redmine", "summary": "no tickets", "severity": "critical"})",
+                      {{"slack.create_channel", R"({"id": "C1", "name": "inc-9"})"}, {"slack.post", "{}"}});
+
+    EXPECT_THAT(story.calls, Contains("slack.post"));
+    EXPECT_EQ(story.inputs.at("slack.post"), R"({"channel":"#oncall","text":"redmine is down: no tickets"})");
+    EXPECT_EQ(story.output(), R"({"ticket":null,"url":null,"channel":"inc-9"})");
 }
 
 } // namespace
