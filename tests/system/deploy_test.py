@@ -9,6 +9,7 @@ import stat
 import subprocess
 import tempfile
 import time
+import tomllib
 import unittest
 
 import baton
@@ -111,6 +112,16 @@ class Secrets(unittest.TestCase):
             before = {path.name: path.read_text() for path in secrets.iterdir()}
             self.assertEqual(subprocess.run(make, env=env, check=True, capture_output=True, text=True).stdout, "")
             self.assertEqual(before, {path.name: path.read_text() for path in secrets.iterdir()})
+
+
+class Users(unittest.TestCase):
+    def test_a_worker_may_the_same_in_the_package_as_in_containers(self):
+        workers = []
+        for file in (DEPLOY / "baton.toml", DEPLOY / "debian" / "baton.toml"):
+            users = tomllib.loads(file.read_text())["broker"]["user"]
+            workers.append([{key: user[key] for key in ("tags", "permissions")} for user in users if user["name"] == "worker"])
+            self.assertEqual([user["name"] for user in users], ["admin", "worker"])
+        self.assertEqual(workers[0], workers[1])
 
 
 class Units(unittest.TestCase):
