@@ -65,7 +65,7 @@ void set_sandbox_fault(Session& session, const std::string& fault, const std::st
     } else {
         const auto equals = fault.find('=');
         if (equals == std::string::npos || equals == 0) {
-            complain("--fault must be CALL=ERROR, for example slack.invite=no_permission");
+            complain("--fault must be CALL=ERROR, for example slack.invite=user_disabled");
             session.exit_code = exit_wrong_usage;
             return;
         }

@@ -322,9 +322,9 @@ void add_server_verbs(CLI::App& app, Session& session) {
     standing_in->add_option("--heal", values->heal, "Make a call work again");
     standing_in->add_option("--free-ports", values->free_ports, "Print so many free ports, for scripts");
     standing_in->footer("It listens on BATON_SANDBOX_LISTEN (127.0.0.1:15680). It is no real system: it sends nothing anywhere.\n\n"
-                        "Which errors are for good and which are worth another try is as with the real system: no_permission makes Slack refuse,\n"
+                        "Which errors are for good and which are worth another try is as with the real system: user_disabled makes Slack refuse,\n"
                         "fatal_error is passing trouble.\n\n"
-                        "Examples:\n  baton sandbox\n  baton sandbox --show\n  baton sandbox --fault slack.invite=no_permission\n  baton sandbox --heal slack.invite");
+                        "Examples:\n  baton sandbox\n  baton sandbox --show\n  baton sandbox --fault slack.invite=user_disabled\n  baton sandbox --heal slack.invite");
     standing_in->callback([&session, values] {
         if (values->free_ports > 0) return print_free_ports(session, values->free_ports);
         if (values->show) return show_sandbox(session, values->as_json);
