@@ -2,12 +2,14 @@
 
 #include "cli/output.hpp"
 #include "cli/terminal.hpp"
+#include "cli/why.hpp"
 
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
 
 #include <atomic>
 #include <csignal>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -126,8 +128,35 @@ void Outage::is_over() {
     since_.reset();
 }
 
+std::optional<json::value> look_at_task(Api& api, const std::string& task) {
+    const auto answer = api.get("/api/tasks/" + encoded(task));
+    if (!answer || !answer->is_good()) return std::nullopt;
+    return answer->body;
+}
+
+void say_if_unserved(Api& api, const std::string& task) {
+    const auto seen = look_at_task(api, task);
+    if (!seen) return;
+    if (const std::string trouble = trouble_of_task(*seen); !trouble.empty()) complain(trouble);
+}
+
+namespace {
+
+// The tasks that an entry of the history says were sent.
+std::set<std::string> tasks_sent(const json::value& entry) {
+    std::set<std::string> tasks;
+    const json::value* facts = entry.as_object().if_contains("facts");
+    if (facts == nullptr || !facts->is_array()) return tasks;
+    for (const json::value& fact : facts->get_array())
+        if (member(fact, "fact") == "task_dispatched") tasks.insert(member(fact, "task"));
+    return tasks;
+}
+
+} // namespace
+
 Outcome<Followed> follow(Api& api, const std::string& run_id, Narrator* narrator) {
     std::uint64_t after = 0;
+    std::set<std::string> looked_at;
     Outage outage(api.url());
     for (;;) {
         // Short, so that a machine that is gone without a word is noticed soon.
@@ -149,7 +178,12 @@ Outcome<Followed> follow(Api& api, const std::string& run_id, Narrator* narrator
         const auto* history = object == nullptr ? nullptr : object->if_contains("history");
         if (history != nullptr && history->is_array()) {
             for (const auto& entry : history->as_array()) {
-                if (narrator != nullptr) fmt::print("{}", narrator->tell(entry));
+                if (narrator != nullptr) {
+                    fmt::print("{}", narrator->tell(entry));
+                    std::fflush(stdout);
+                    for (const std::string& task : tasks_sent(entry))
+                        if (looked_at.insert(task).second) say_if_unserved(api, task);
+                }
                 ErrorCode ignored;
                 if (const auto* seq = entry.as_object().if_contains("seq")) after = seq->to_number<std::uint64_t>(ignored);
             }

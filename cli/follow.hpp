@@ -53,6 +53,12 @@ std::string request_text(const boost::json::object& fact);
 void watch_interrupts();
 bool was_interrupted();
 
+// What GET /api/tasks/NAME says; nothing: it could not be asked.
+std::optional<boost::json::value> look_at_task(Api& api, const std::string& task);
+// Says on standard error that nobody serves the task just now. Waiting is not failing, but nobody should
+// wait unknowing.
+void say_if_unserved(Api& api, const std::string& task);
+
 struct Followed {
     boost::json::value run; // the last state, with status and output
     bool closed = false;    // false: detached by Ctrl-C

@@ -7,10 +7,12 @@
 #include "cli/output.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verbs.hpp"
+#include "cli/why.hpp"
 #include "orchestrator/definition/complaints.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -417,6 +419,21 @@ void show_run(Session& session, const std::string& run, bool as_json) {
     if (open > 0) fmt::print("\n{} open dead letter(s): baton dead list --run {}\n", open, member(*details, "id"));
 }
 
+// ---- why ----------------------------------------------------------------------------------------
+
+void explain_run(Session& session, const std::string& run, bool as_json) {
+    Api api(session.environment);
+    const auto details = expect(session, api.get("/api/runs/" + encoded(run)));
+    if (!details) return;
+    const auto reasons = reasons_of(*details, [&api](const std::string& task) { return look_at_task(api, task); });
+    if (as_json) {
+        json::object out{{"run", member(*details, "id")}, {"status", member(*details, "status")}};
+        out["reasons"] = json::array(reasons.begin(), reasons.end());
+        return print_json(out);
+    }
+    for (const std::string& reason : reasons) fmt::print("{}\n", reason);
+}
+
 // ---- cancel, retry, call ------------------------------------------------------------------------
 
 void change_run(Session& session, const std::string& run, const char* what, json::object body, bool as_json) {
@@ -441,6 +458,7 @@ void call_task(Session& session, const std::string& task, const std::string& wit
     request["task"] = task;
     request["with"] = *input;
     request["timeout_ms"] = limit->count();
+    say_if_unserved(api, task);
     const auto wait = std::chrono::duration_cast<std::chrono::seconds>(*limit) + std::chrono::seconds(10);
     const auto answer = api.post("/api/call", request, wait);
     const auto called = expect(session, answer);
@@ -527,6 +545,12 @@ void add_run_verbs(CLI::App& app, Session& session) {
     json_flag(showing);
     showing->footer("Example:\n  baton show 0193a5c2-7d41");
     showing->callback([&session, values] { show_run(session, values->id, values->as_json); });
+
+    auto* explaining = app.add_subcommand("why", "Say what a run waits for, or why it ended as it did");
+    explaining->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
+    json_flag(explaining);
+    explaining->footer("Example:\n  baton why 0193a5c2-7d41");
+    explaining->callback([&session, values] { explain_run(session, values->id, values->as_json); });
 
     auto* cancelling = app.add_subcommand("cancel", "Cancel a run; what was done is undone if the workflow says so");
     cancelling->add_option("RUN", values->id, "Id of a run, or its first characters")->required();

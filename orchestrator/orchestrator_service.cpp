@@ -3,7 +3,6 @@
 
 #include "base/log.hpp"
 #include "base/mailbox.hpp"
-#include "contract/topology.hpp"
 #include "net/io_threads.hpp"
 #include "orchestrator/definition/catalog.hpp"
 #include "orchestrator/definition/loader.hpp"
@@ -100,6 +99,7 @@ Outcome<void> OrchestratorService::start() {
     auto& context = parts.io->context(0);
     parts.messaging = std::make_unique<messaging::Messaging>(
         context.get_executor(), std::move(options), parts.clock, parts.engine);
+    parts.engine.hear_workers(false); // until there is a connection
     net::asio::co_spawn(context, parts.messaging->run(), [](std::exception_ptr stray) {
         if (stray) std::rethrow_exception(stray);
     });
@@ -181,9 +181,18 @@ void OrchestratorService::ask_queues(Duration patience,
         });
 }
 
+void OrchestratorService::look_at_task(std::string task, std::function<void(Outcome<TaskLook>)> reply) {
+    std::string held;
+    for (const runtime::HeldTask& one : engine().held_tasks().list(parts_->clock.now()))
+        if (one.task == task) held = held_sentence(one, parts_->clock.now());
+    parts_->messaging->look(std::move(task), [held, reply = std::move(reply)](Outcome<messaging::QueueLook> look) {
+        if (!look) return reply(std::move(look).error());
+        reply(TaskLook{look->exists, look->waiting, look->consumers, held});
+    });
+}
+
 void OrchestratorService::queue_emptied(std::string_view queue) {
-    const std::string prefix = contract::task_queue({});
-    if (queue.starts_with(prefix)) parts_->messaging->queue_emptied(std::string(queue.substr(prefix.size())));
+    parts_->messaging->queue_emptied(std::string(queue));
 }
 
 bool OrchestratorService::is_connected() const {

@@ -27,6 +27,14 @@ struct CallAnswer {
     std::string body; // JSON: the result, or the problem
 };
 
+// Who serves a task at this moment.
+struct TaskLook {
+    bool has_queue = false;
+    std::uint64_t waiting = 0;
+    std::uint64_t consumers = 0;
+    std::string held; // a sentence, if its target lets no worker try
+};
+
 class OrchestratorService {
 public:
     // `store` is used by the engine's thread alone from start() to stop(). `store` and `clock` must
@@ -52,6 +60,10 @@ public:
     // What keeps tasks from their workers, one sentence each: a queue that cannot be declared, or one where
     // tasks have waited for longer than `patience` and nobody takes them. On a thread of the service.
     void ask_queues(Duration patience, std::function<void(std::vector<std::string>)> reply);
+
+    // The queue of one task as it is now, and what keeps its workers from trying. On a thread of the
+    // service; fails while the broker is away.
+    void look_at_task(std::string task, std::function<void(Outcome<TaskLook>)> reply);
 
     // A queue was deleted or purged and lost what waited in it. If it is one of tasks, what nobody has
     // begun is sent again. For a broker that tells; others are asked every few seconds. Any thread,

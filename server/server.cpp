@@ -547,6 +547,12 @@ Outcome<void> Server::Parts::start_web() {
                                reply(web::CallAnswer{result->completed, std::move(result->body)});
                            });
     };
+    api.look = [this](std::string task, std::function<void(Outcome<web::TaskLook>)> reply) {
+        orchestrator->look_at_task(std::move(task), [reply = std::move(reply)](Outcome<orchestrator::TaskLook> look) {
+            if (!look) return reply(std::move(look).error());
+            reply(web::TaskLook{look->has_queue, look->waiting, look->consumers, std::move(look->held)});
+        });
+    };
     start_backups();
     api.backup = [this](std::string folder, std::function<void(Outcome<std::string>)> reply) {
         backup_wishes.put({std::move(folder), std::move(reply)});

@@ -19,6 +19,7 @@
 //   GET  /api/counts
 //   GET  /api/dead               ?state= &task= &run= &before= &limit=
 //   GET  /api/dead/{id}   POST /api/dead/{id}/redrive   DELETE /api/dead/{id}
+//   GET  /api/tasks/NAME         {task, queue, waiting, workers, held?}   who serves it now
 //   POST /api/call               {task, with, timeout_ms?}
 //   POST /api/backup             {folder}; from this machine only, since the folder is on it
 //   GET  /api/metrics            counters of the engine
@@ -48,6 +49,14 @@ namespace baton::web {
 struct CallAnswer {
     bool completed = false;
     std::string body; // JSON: the result, or the problem
+};
+
+// Who serves a task at this moment.
+struct TaskLook {
+    bool has_queue = false;
+    std::uint64_t waiting = 0;
+    std::uint64_t consumers = 0;
+    std::string held; // a sentence, if its target lets no worker try
 };
 
 // One part of the server in /api/health.
@@ -81,6 +90,7 @@ struct ApiParts {
     std::function<void(std::string task, std::string with, std::chrono::milliseconds limit,
                        std::function<void(Outcome<CallAnswer>)> reply)>
         call;
+    std::function<void(std::string task, std::function<void(Outcome<TaskLook>)> reply)> look{};
     // Copies runs and messages into a folder of this machine; the answer is JSON. Empty: not possible.
     std::function<void(std::string folder, std::function<void(Outcome<std::string>)> reply)> backup{};
     // Names of this server in a Host header, besides those of loopback and addresses; "*" is any.

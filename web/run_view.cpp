@@ -66,6 +66,13 @@ public:
             attempt["closed_at"] = nullptr;
             attempt["outcome"] = nullptr;
             step["attempts"].as_array().emplace_back(std::move(attempt));
+        } else if (word == "task_started") {
+            for (auto& item : step["attempts"].as_array()) {
+                json::object& attempt = item.as_object();
+                if (number(attempt, "attempt") != number(fact, "attempt")) continue;
+                attempt["started_at"] = at;
+                copy(fact, "worker", attempt);
+            }
         } else if (word == "task_completed") {
             close_attempt(step, fact, at, "completed");
             step["status"] = "done";

@@ -43,6 +43,7 @@ public:
         add("GET", "/api/dead/{id}", Level::viewer, &TaskApi::show_dead);
         add("POST", "/api/dead/{id}/redrive", Level::operating, &TaskApi::redrive_dead);
         add("DELETE", "/api/dead/{id}", Level::operating, &TaskApi::drop_dead);
+        add("GET", "/api/tasks/{task}", Level::viewer, &TaskApi::show_task);
         add("POST", "/api/call", Level::operating, &TaskApi::call_task);
         add("POST", "/api/backup", Level::admin, &TaskApi::make_backup);
     }
@@ -148,6 +149,19 @@ private:
         co_return reply(200, out);
     }
 
+    awaitable<Response> show_task(Request, Parameters parameters) {
+        const std::string task = parameters.at("task");
+        if (!parts_->look) co_return problem(404, "not_found", "this server has no tasks");
+        const auto look = co_await await_reply<Outcome<TaskLook>>(
+            look_limit, [this, task](auto callback) { parts_->look(task, callback); });
+        if (!look) co_return problem(503, "unavailable", "the broker did not answer in time");
+        if (!*look) co_return problem(503, "unavailable", look->error().detail);
+        json::object out{{"task", task}, {"queue", (*look)->has_queue}, {"waiting", (*look)->waiting},
+                         {"workers", (*look)->consumers}};
+        if (!(*look)->held.empty()) out["held"] = (*look)->held;
+        co_return reply(200, out);
+    }
+
     // An administrator over the network shall not choose where this process writes.
     awaitable<Response> make_backup(Request request, Parameters) {
         if (!request.remote_is_loopback)
@@ -169,6 +183,7 @@ private:
     }
 
     static constexpr std::chrono::hours backup_limit{24};
+    static constexpr std::chrono::seconds look_limit{5};
 
     std::shared_ptr<const ApiParts> parts_;
 };

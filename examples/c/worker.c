@@ -2,8 +2,8 @@
  * one is always there to answer the broker; it also ends a child whose time is up, and outlives one that
  * crashes.
  *
- *     apt-get install gcc librabbitmq-dev
- *     cc -o worker worker.c -lrabbitmq
+ *     apt-get install gcc librabbitmq-dev libcjson-dev
+ *     cc -o worker worker.c -lrabbitmq -lcjson
  *     BATON_AMQP=amqp://guest:guest@127.0.0.1:5672/ ./worker hello.greet
  *
  * With a command behind the task's type, the command performs the tasks (examples/shell):
@@ -17,6 +17,7 @@
 #define _GNU_SOURCE
 #include <amqp.h>
 #include <amqp_tcp_socket.h>
+#include <cjson/cJSON.h>
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -37,25 +38,26 @@ static char **command; /* NULL: greet() below */
 
 /* --- your code: parameters in, result out ---------------------------------------------------------- */
 
-/* The value behind "name": in a flat object; a real worker takes a JSON library (Debian: libcjson-dev). */
-static const char *find(const char *json, const char *name) {
-  char quoted[64];
-  snprintf(quoted, sizeof quoted, "\"%s\"", name);
-  const char *at = strstr(json, quoted);
-  return at ? at + strlen(quoted) + strspn(at + strlen(quoted), " :") : NULL;
-}
-
 /* It looks by BATON_IDEMPOTENCY_KEY whether the work is done. */
-static int greet(const char *parameters) {
-  const char *name = find(parameters, "name"), *seconds = find(parameters, "seconds");
-  if (!name || *name != '"') {
+static int greet(const cJSON *parameters) {
+  const cJSON *name = cJSON_GetObjectItemCaseSensitive(parameters, "name");
+  const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(parameters, "seconds");
+  if (!cJSON_IsString(name)) {
     printf("'name' is missing");
     return status_invalid;
   }
-  if (seconds) usleep((useconds_t)(atof(seconds) * 1e6));
-  const char *run = getenv("BATON_RUN"), *key = getenv("BATON_IDEMPOTENCY_KEY");
-  printf("{\"text\":\"Hello, %.*s\",\"run\":\"%s\",\"key\":\"%s\"}", (int)strcspn(name + 1, "\""), name + 1,
-         run ? run : "", key ? key : "");
+  if (cJSON_IsNumber(seconds)) usleep((useconds_t)(seconds->valuedouble * 1e6));
+  char *text = NULL;
+  if (asprintf(&text, "Hello, %s", name->valuestring) < 0) return 1;
+  cJSON *result = cJSON_CreateObject();
+  cJSON_AddStringToObject(result, "text", text);
+  cJSON_AddStringToObject(result, "run", getenv("BATON_RUN") ? getenv("BATON_RUN") : "");
+  cJSON_AddStringToObject(result, "key", getenv("BATON_IDEMPOTENCY_KEY") ? getenv("BATON_IDEMPOTENCY_KEY") : "");
+  char *json = cJSON_PrintUnformatted(result);
+  fputs(json, stdout);
+  cJSON_free(json);
+  cJSON_Delete(result);
+  free(text);
   return 0;
 }
 
@@ -120,19 +122,6 @@ static void put_into_environment(const amqp_table_t *headers) {
   }
 }
 
-/* A text of any length as a JSON string; the caller frees it. */
-static char *json_string(const char *text) {
-  char *out = malloc(strlen(text) * 6 + 3), *at = out;
-  *at++ = '"';
-  for (; *text; text++) {
-    if (*text == '"' || *text == '\\') at += sprintf(at, "\\%c", *text);
-    else if ((unsigned char)*text < 0x20) at += sprintf(at, "\\u%04x", (unsigned char)*text);
-    else *at++ = *text;
-  }
-  strcpy(at, "\"");
-  return out;
-}
-
 /* --- reports --------------------------------------------------------------------------------------- */
 
 /* The prefetch is 1 and a task is held, so nothing comes but confirms and the broker's heartbeats. */
@@ -194,9 +183,15 @@ static struct child start_child(const amqp_message_t *message, int socket) {
       printf("cannot run %s", command[0]);
       exit(127);
     }
-    char *parameters = calloc(1, message->body.len + 1);
-    memcpy(parameters, message->body.bytes, message->body.len);
-    exit(greet(parameters));
+    cJSON *parameters = message->body.len > 0 ? cJSON_ParseWithLength(message->body.bytes, message->body.len)
+                                              : cJSON_CreateObject();
+    int status = status_invalid;
+    if (cJSON_IsObject(parameters))
+      status = greet(parameters);
+    else
+      printf("the parameters are no JSON object");
+    cJSON_Delete(parameters);
+    exit(status);
   }
   fclose(input);
   close(out[1]);
@@ -261,14 +256,14 @@ static int perform(amqp_connection_state_t connection, const amqp_envelope_t *en
     if (report(connection, task, "completed", output) != 0) return -1;
   } else {
     const int is_invalid = WIFEXITED(status) && WEXITSTATUS(status) == status_invalid;
-    char *detail = json_string(WIFEXITED(status) ? output : strsignal(WTERMSIG(status)));
-    char *problem = NULL;
-    if (asprintf(&problem, "{\"type\":\"%s\",\"detail\":%s,\"retryable\":%s}", is_invalid ? "invalid_input" : "error",
-                 detail, is_invalid ? "false" : "true") < 0)
-      exit(1);
-    const int reported = report(connection, task, "failed", problem);
-    free(detail);
-    free(problem);
+    cJSON *problem = cJSON_CreateObject();
+    cJSON_AddStringToObject(problem, "type", is_invalid ? "invalid_input" : "error");
+    cJSON_AddStringToObject(problem, "detail", WIFEXITED(status) ? output : strsignal(WTERMSIG(status)));
+    cJSON_AddBoolToObject(problem, "retryable", !is_invalid);
+    char *json = cJSON_PrintUnformatted(problem);
+    const int reported = report(connection, task, "failed", json);
+    cJSON_free(json);
+    cJSON_Delete(problem);
     if (reported != 0) return -1;
   }
   /* Only now: a crash before gives the task again, and one that is busy is given no other task. */

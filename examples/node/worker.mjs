@@ -32,7 +32,7 @@ function report(channel, properties, type, content) {
 async function perform(handler, message) {
   try {
     const parameters = message.content.length ? JSON.parse(message.content.toString()) : {};
-    return ["completed", await handler(parameters, message.properties.headers)];
+    return ["completed", await handler(parameters, message.properties.headers ?? {})];
   } catch (error) {
     if (error instanceof Invalid) return ["failed", { type: "invalid_input", detail: error.message, retryable: false }];
     return ["failed", { type: error.name, detail: error.message }];
@@ -41,14 +41,13 @@ async function perform(handler, message) {
 
 async function onTask(handler, channel, message) {
   const { properties } = message;
-  const heartbeat = properties.headers["baton-heartbeat"];
-  if ("baton-run" in properties.headers) await report(channel, properties, "started", me);
-  if (heartbeat) channel.ack(message);  // from here on heartbeats guard the task, not the broker
+  const { "baton-heartbeat": heartbeat, "baton-run": run } = properties.headers ?? {};
+  if (run) await report(channel, properties, "started", me);
   const beat = heartbeat && setInterval(() => report(channel, properties, "heartbeat", {}).catch(() => {}), heartbeat / 3);
   const [type, content] = await perform(handler, message);
   clearInterval(beat);
   await report(channel, properties, type, content);
-  if (!heartbeat) channel.ack(message);  // only now: a crash before gives the task again
+  channel.ack(message);  // only now: a crash before gives the task again
 }
 
 // Resolves with the reason when the connection has ended.

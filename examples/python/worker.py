@@ -53,8 +53,6 @@ def on_task(handler, channel, method, task, body):
     heartbeat = headers.get("baton-heartbeat", 0) / 1000
     if "baton-run" in headers:
         report(channel, task, "started", ME)
-    if heartbeat:                              # from here on heartbeats guard the task, not the broker
-        channel.basic_ack(method.delivery_tag)
     is_done = threading.Event()
     connection = channel.connection
 
@@ -64,8 +62,7 @@ def on_task(handler, channel, method, task, body):
 
     def finish(kind, content):                 # on the connection's thread again
         report(channel, task, kind, content)
-        if not heartbeat:
-            channel.basic_ack(method.delivery_tag)
+        channel.basic_ack(method.delivery_tag)  # only now: a crash before gives the task again
 
     def work():
         kind, content = perform(handler, task, body)

@@ -54,7 +54,6 @@ def on_task(handler, channel, reports, delivery, task, body)
   headers = task.headers || {}
   heartbeat = headers["baton-heartbeat"]
   reports.say(task, "started", ME) if headers["baton-run"]
-  channel.ack(delivery.delivery_tag) if heartbeat # from here on heartbeats guard the task, not the broker
   beat = heartbeat && Thread.new do
     loop do
       sleep(heartbeat / 3000.0)
@@ -64,7 +63,7 @@ def on_task(handler, channel, reports, delivery, task, body)
   kind, content = perform(handler, task, body)
   beat&.kill&.join
   reports.say(task, kind, content)
-  channel.ack(delivery.delivery_tag) unless heartbeat # only now: a crash before gives the task again
+  channel.ack(delivery.delivery_tag) # only now: a crash before gives the task again
 end
 
 def consume

@@ -520,6 +520,13 @@ std::optional<Silence> silence_of(const TaskCall& call, const Attempts& attempts
     return first;
 }
 
+void begin_clocks_anew(Run& run, Time now) {
+    for (StepState& step : run.steps) {
+        step.attempts.clock_floor = now;
+        step.undo_attempts.clock_floor = now;
+    }
+}
+
 std::optional<Time> next_deadline(const Workflow& workflow, const Run& run) {
     if (is_closed(run.status)) return std::nullopt;
     std::optional<Time> first = run.deadline;

@@ -52,6 +52,9 @@ struct RunLimits {
 Transition advance(const Workflow& workflow, Run& run, const Event& event, Time now,
                    const RunLimits& limits = {});
 
+// Nobody could be heard until `now`: time-outs of what has begun count from here.
+void begin_clocks_anew(Run& run, Time now);
+
 // When AlarmRang must come at the latest, if nothing else happens.
 std::optional<Time> next_deadline(const Workflow& workflow, const Run& run);
 

@@ -191,6 +191,7 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
                           "the connection ended while queues were declared"};
     dispatcher_.use(std::move(*publisher));
     connected_.set(1);
+    engine_.hear_workers(true);
     log::info("messaging", "connected", {{"broker", amqp::client::to_text(options_.endpoint)}});
     routes_changed_.set();
     co_return Outcome<void>{boost::system::in_place_value};
@@ -329,8 +330,34 @@ void Messaging::take(LostAreStored& lost) {
 }
 
 void Messaging::take(Emptied& emptied) {
-    emptied_.insert(std::move(emptied.route));
+    const std::string prefix = contract::task_queue({});
+    if (!emptied.queue.starts_with(prefix)) return;
+    emptied_.insert(emptied.queue.substr(prefix.size()));
     queue_check_wanted_.set();
+}
+
+void Messaging::take(Look& look) {
+    const auto asking = [](Messaging* self, Look one) -> net::Awaitable<void> {
+        one.reply(co_await self->look_at(std::move(one.route)));
+    };
+    net::asio::co_spawn(executor_, asking(this, std::move(look)), stop_program);
+}
+
+net::Awaitable<Outcome<QueueLook>> Messaging::look_at(std::string route) {
+    const Failure away{make_error_code(amqp::client::Errc::connection_lost), "the broker cannot be reached just now"};
+    if (!connection_) co_return away;
+    auto channel = co_await connection_->open_channel();
+    if (!channel) co_return channel.error();
+    amqp::QueueDeclare question;
+    question.queue = contract::task_queue(route);
+    question.passive = true;
+    const auto answer = co_await (*channel)->call(std::move(question));
+    if (answer) {
+        (void)co_await (*channel)->close();
+        co_return QueueLook{true, answer->message_count, answer->consumer_count};
+    }
+    if (answer.error().code == amqp::ReplyCode::not_found) co_return QueueLook{};
+    co_return answer.error();
 }
 
 net::Awaitable<void> Messaging::ask(Call call) {
@@ -378,6 +405,7 @@ net::Awaitable<void> Messaging::ask(Call call) {
 void Messaging::lost() {
     ++losses_;
     connected_.set(0);
+    engine_.hear_workers(false);
     connection_ = nullptr;
     // Without a connection nothing waits for a queue: the next one declares before it publishes.
     dispatcher_.add(std::exchange(held_, {}));

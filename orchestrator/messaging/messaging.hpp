@@ -63,6 +63,13 @@ struct QueueState {
     std::string trouble; // why there is no such queue; empty: there is
 };
 
+// One queue of tasks, as it is at this moment.
+struct QueueLook {
+    bool exists = false;
+    std::uint64_t waiting = 0;
+    std::uint64_t consumers = 0;
+};
+
 class Messaging {
 public:
     Messaging(net::asio::any_io_executor executor, MessagingOptions options, const Clock& clock,
@@ -76,13 +83,18 @@ public:
     void await_queues(std::vector<std::string> routes, std::function<void(bool)> done) {
         inbox_.put({Awaited{std::move(routes), std::move(done)}});
     }
-    // The queue of this route lost what waited in it, and may be there again.
-    void queue_emptied(std::string route) { inbox_.put({Emptied{std::move(route)}}); }
+    // The queue lost what waited in it, and may be there again. Only those of tasks matter.
+    void queue_emptied(std::string queue) { inbox_.put({Emptied{std::move(queue)}}); }
     void republish(Again again) { inbox_.put({std::move(again)}); }
     void call(Call call) { inbox_.put({std::move(call)}); }
     bool is_connected() const { return connected_.value() != 0; }
     // The queues of tasks, as they were when they were looked at last. `reply` is called on the executor.
     void ask_queues(std::function<void(std::vector<QueueState>)> reply) { inbox_.put({std::move(reply)}); }
+
+    // Asks the broker now. `reply` is called on the executor.
+    void look(std::string route, std::function<void(Outcome<QueueLook>)> reply) {
+        inbox_.put({Look{std::move(route), std::move(reply)}});
+    }
 
     // Until stop_*; to be spawned once.
     net::Awaitable<void> run();
@@ -103,10 +115,14 @@ private:
     struct LostAreStored {
         std::shared_ptr<bool> is_stored;
     };
-    struct Emptied {
+    struct Look {
         std::string route;
+        std::function<void(Outcome<QueueLook>)> reply;
     };
-    using Incoming = std::variant<Emptied, LostAreStored, QueuesAsked, std::string, runtime::Told, Routes, Awaited, Again, Call>;
+    struct Emptied {
+        std::string queue;
+    };
+    using Incoming = std::variant<Emptied, Look, LostAreStored, QueuesAsked, std::string, runtime::Told, Routes, Awaited, Again, Call>;
 
     void take_incoming();
     void take(std::string& secret);
@@ -119,6 +135,7 @@ private:
     void take(Again& again);
     void take(LostAreStored& lost);
     void take(Emptied& emptied);
+    void take(Look& look);
     void take(Call& call);
 
     net::Awaitable<Outcome<void>> prepare(amqp::client::Connection& connection);
@@ -131,6 +148,7 @@ private:
     net::Awaitable<bool> restore_queues();
     net::Awaitable<bool> give_again(std::set<std::string> routes);
     net::Awaitable<void> ask(Call call);
+    net::Awaitable<Outcome<QueueLook>> look_at(std::string route);
     void lost();
 
     net::asio::any_io_executor executor_;

@@ -96,6 +96,10 @@ void Engine::add_dead_letter(PlainDeadLetter letter) {
     body_->mailbox.put({std::move(letter)});
 }
 
+void Engine::hear_workers(bool hears) {
+    body_->mailbox.put({HearingItem{hears}});
+}
+
 void Engine::queue_lost(std::vector<std::string> routes, Unsent unsent, std::function<void()> done) {
     std::sort(routes.begin(), routes.end());
     body_->mailbox.put(

@@ -237,6 +237,10 @@ public:
     // `done` is called when that is in the store, on the engine's thread; not if the engine stops before.
     void queue_lost(std::vector<std::string> routes, Unsent unsent, std::function<void()> done = {});
 
+    // Whether reports of workers can reach us, which is so until said otherwise. While they cannot,
+    // nothing times out and no wait ends: what workers do meanwhile cannot be heard.
+    void hear_workers(bool hears);
+
     // Requests. The reply comes when the change is durable. `actor` is the user who asks; the history
     // keeps the name with the first fact of what it led to. Who waits no longer withdraws by the `claim`:
     // what was not decided until then never happens.

@@ -94,6 +94,10 @@ struct IncidentsItem {
     std::string run_id;
     Reply<std::vector<Incident>> reply;
 };
+// Whether reports of workers can reach us.
+struct HearingItem {
+    bool hears = true;
+};
 struct ConfirmItem {
     std::vector<OutboxPlace> places;
 };
@@ -111,7 +115,7 @@ struct QueueLostItem {
 
 using ItemBody =
     std::variant<ReportItem, StartItem, CancelItem, RetryItem, SkipItem, FinishItem, RedriveItem,
-                 DropItem, DeployItem, UndeployItem, WatchItem, ForgetItem, IncidentsItem, ConfirmItem,
+                 DropItem, DeployItem, UndeployItem, WatchItem, ForgetItem, IncidentsItem, ConfirmItem, HearingItem,
                  QueueLostItem, PlainDeadLetter>;
 
 struct Item {
@@ -238,6 +242,8 @@ struct Engine::Body {
     void decide(Work& work, Item& item, IncidentsItem& incidents);
     void tell_incidents(const IncidentsItem& asked) const;
     void decide(Work& work, Item& item, ConfirmItem& confirm);
+    void decide(Work& work, Item& item, HearingItem& hearing);
+    void hear(bool hears);
     void decide(Work& work, Item& item, QueueLostItem& lost);
     void ring(Work& work, const std::string& run_id);
     // `actor`: the user who asked for this; empty where nobody did.
@@ -270,6 +276,8 @@ struct Engine::Body {
     std::function<void(const std::vector<RunChanged>&)> listener;
     EngineMetrics metrics;
     HeldTasks held;
+    // No report can reach us: then nobody is silent, and no clock runs out.
+    bool is_deaf = false;
 
     Mailbox<Item> mailbox;
     std::deque<Item> pending;

@@ -378,6 +378,8 @@ void Engine::Body::decide(Work&, Item&, ForgetItem&) {}
 void Engine::Body::decide(Work&, Item&, IncidentsItem&) {}
 void Engine::Body::decide(Work&, Item&, ConfirmItem&) {}
 
+void Engine::Body::decide(Work&, Item&, HearingItem&) {}
+
 void Engine::Body::ring(Work& work, const std::string& run_id) {
     CachedRun* cached = cache.find(run_id);
     if (!cached) {

@@ -145,10 +145,7 @@ Outcome<CachedRun> Engine::Body::read_run(const StoredRun& stored, Time now) {
     }
     BATON_TRY(core::read_state_json(stored.state, *workflow, run));
     // Reports may have waited for us: nobody was silent before this moment.
-    for (core::StepState& step : run.steps) {
-        step.attempts.clock_floor = now;
-        step.undo_attempts.clock_floor = now;
-    }
+    core::begin_clocks_anew(run, now);
     return cached;
 }
 

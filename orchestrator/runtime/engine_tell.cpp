@@ -215,6 +215,7 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                    [](ForgetItem&) {},
                    [](IncidentsItem&) {},
                    [](ConfirmItem&) {},
+                   [](HearingItem&) {},
                    [&](QueueLostItem& one) { next_page(std::move(one)); },
                },
                item.body);

@@ -90,6 +90,8 @@ void Engine::Body::gather(std::vector<Item> items) {
         if (auto* confirm = std::get_if<ConfirmItem>(&item.body)) {
             for (const OutboxPlace& place : confirm->places)
                 outbox.confirm(place.part, place.pseq);
+        } else if (const auto* hearing = std::get_if<HearingItem>(&item.body)) {
+            hear(hearing->hears);
         } else if (auto* forget = std::get_if<ForgetItem>(&item.body)) {
             drop_watch(forget->id);
         } else if (const auto* asked = std::get_if<IncidentsItem>(&item.body)) {
@@ -99,6 +101,16 @@ void Engine::Body::gather(std::vector<Item> items) {
         }
     }
     metrics.waiting_items.set(static_cast<std::int64_t>(pending.size()));
+}
+
+// What was said meanwhile comes now: the clocks of all attempts begin anew, as after a restart. A run that
+// is not in memory begins them when it is read.
+void Engine::Body::hear(bool hears) {
+    if (hears && is_deaf) {
+        const Time now = clock.now();
+        cache.each([now](CachedRun& cached) { core::begin_clocks_anew(cached.run, now); });
+    }
+    is_deaf = !hears;
 }
 
 void Engine::Body::tell_incidents(const IncidentsItem& asked) const {
@@ -134,7 +146,7 @@ bool Engine::Body::work() {
     work.now = now;
     const std::size_t limit = careful > 0 ? 1 : options.batch_events_max;
     // What an alarm begins would wait in memory behind what waits there already.
-    if (!is_full()) work.rung = alarms.take_due(now, limit);
+    if (!is_full() && !is_deaf) work.rung = alarms.take_due(now, limit);
     while (!pending.empty() && work.items.size() + work.rung.size() < limit) {
         work.items.push_back(std::move(pending.front()));
         pending.pop_front();
@@ -176,7 +188,7 @@ std::optional<Time> Engine::Body::next_wake() const {
     if (!is_ready) return not_before;
     if (!pending.empty()) return clock.now();
     std::optional<Time> wake;
-    if (!is_full()) wake = alarms.next();
+    if (!is_full() && !is_deaf) wake = alarms.next();
     if (cursor_moved()) {
         const Time flush = last_commit + cursor_pause;
         wake = wake ? std::min(*wake, flush) : flush;
@@ -569,6 +581,7 @@ void Engine::Body::refuse_all() {
                        [](PlainDeadLetter&) {},
                        [](ForgetItem&) {},
                        [](ConfirmItem&) {},
+                       [](HearingItem&) {},
                        [](QueueLostItem&) {},
                        [&](auto& one) {
                            if (one.reply) one.reply(stopping);

@@ -53,6 +53,10 @@ public:
     // Between batches only.
     void trim(std::size_t reserved = 0);
     void clear();
+    template <typename Do>
+    void each(Do&& act) {
+        for (CachedRun& cached : order_) act(cached);
+    }
     std::size_t size() const { return by_id_.size(); }
     std::size_t memory() const { return memory_; }
 

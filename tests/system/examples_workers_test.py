@@ -1,5 +1,6 @@
 """The workers of examples/, each in its language, on the embedded broker and on a RabbitMQ: they wait for
 their queue, see the headers, outlive heartbeats and go on after kill -9 of the broker."""
+import json
 import os
 import pathlib
 import shutil
@@ -8,6 +9,8 @@ import sys
 import tempfile
 import time
 import unittest
+
+import pika
 
 import baton
 
@@ -66,17 +69,18 @@ def languages(folder):
     offer("ruby", ["ruby", "/usr/share/doc/ruby-bunny"],
           ["ruby", str(EXAMPLES / "ruby" / "worker.rb")])
     offer("php", ["php", "/usr/share/php/PhpAmqpLib/autoload.php"], ["php", str(EXAMPLES / "php" / "worker.php")])
-    if shutil.which("cc") and os.path.exists("/usr/include/amqp.h"):
-        subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", str(folder / "worker"), str(EXAMPLES / "c" / "worker.c"),
-                        "-lrabbitmq"], check=True, timeout=60)
-    offer("c", ["cc", "/usr/include/amqp.h"], [str(folder / "worker"), "hello.c"])
-    offer("shell", ["cc", "/usr/include/amqp.h", "jq"], [str(folder / "worker"), "hello.shell", str(EXAMPLES / "shell" / "greet.sh")])
+    for_c = ["cc", "/usr/include/amqp.h", "/usr/include/cjson/cJSON.h"]
+    offer("c", for_c, [str(folder / "worker"), "hello.c"])
+    if "c" in found:
+        subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+                        "-o", str(folder / "worker"), str(EXAMPLES / "c" / "worker.c"), "-lrabbitmq", "-lcjson"], check=True, timeout=60)
+    offer("shell", [*for_c, "jq"], [str(folder / "worker"), "hello.shell", str(EXAMPLES / "shell" / "greet.sh")])
     return found, missing
 
 
 class ExampleWorkersTest(unittest.TestCase):
     def begin(self, server, broker_url):
-        self.server = server
+        self.server, self.url = server, broker_url
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-examples-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.commands, missing = languages(self.folder)
@@ -130,6 +134,29 @@ class ExampleWorkersTest(unittest.TestCase):
                 raise AssertionError(f"{name}: {failed}\n-- worker --\n{self.log(name)[-3000:]}")
         return True
 
+    def call_without_headers(self, url):
+        """As any RPC client does it: no header at all, and a body that is no JSON."""
+        connection = pika.BlockingConnection(pika.URLParameters(url))
+        self.addCleanup(lambda: connection.is_open and connection.close())
+        channel = connection.channel()
+        answers = channel.queue_declare("", exclusive=True).method.queue
+        for name in self.workers:
+            for case, body in (("call", '{"name": "Eve"}'), ("rubbish", "{name")):
+                channel.basic_publish("", f"baton.task.hello.{name}", body,
+                                      pika.BasicProperties(reply_to=answers, correlation_id=f"{case} {name}"))
+        said = {}
+        for _, properties, body in channel.consume(answers, auto_ack=True, inactivity_timeout=20):
+            self.assertIsNotNone(properties, f"answers came only to {sorted(said)}")
+            self.assertNotIn(properties.correlation_id, said, "more than one answer")
+            said[properties.correlation_id] = properties.type, json.loads(body)
+            if len(said) == 2 * len(self.workers):
+                break
+        for name in self.workers:
+            kind, result = said[f"call {name}"]
+            self.assertEqual((kind, result.get("text")), ("completed", "Hello, Eve"), f"{name}: {result}")
+            self.assertEqual(said[f"rubbish {name}"][0], "failed", name)
+        connection.close()
+
     def live_through(self, crash):
         self.await_word("waiting")
         self.assertNotIn("ready", "".join(self.log(name) for name in self.workers))
@@ -146,7 +173,10 @@ class ExampleWorkersTest(unittest.TestCase):
         time.sleep(1)
         crash()
         self.await_word("ready", 2)
+        self.call_without_headers(self.url)
         self.await_runs(runs, "Bob")
+        for name in self.workers:
+            self.assertNotIn("Sanitizer", self.log(name))
 
     def test_on_the_embedded_broker(self):
         server = baton.Server().start()

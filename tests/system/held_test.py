@@ -1,6 +1,7 @@
 """A target that lets no worker in (a wrong key, "come back later") costs no attempt and undoes nobody; the
 other workers and the operator hear of it."""
 import json
+import subprocess
 import threading
 import time
 import unittest
@@ -73,10 +74,45 @@ class HeldTest(unittest.TestCase):
         self.assertLessEqual(self.heard[0]["retry_after"], 2)
         self.assertIn("no worker can try these tasks", self.server.log())
 
+        self.assertIn("its target lets no worker try (unauthorized: the key is wrong); tried again at",
+                      self.server.baton("why", run["id"], check=0).stdout)
+
         self.lets_in = True
         baton.wait_for(lambda: self.server.http_json(self.server.http, "/api/runs")[0]["status"] == "completed",
                        "it goes on by itself")
         self.assertNotIn("held back", self.workers())
+        self.assertIn("the run is completed since", self.server.baton("why", run["id"], check=0).stdout)
+        self.assertEqual(self.server.http_json(self.server.http, "/api/tasks/held.x"),
+                         {"task": "held.x", "queue": True, "waiting": 0, "workers": 1})
+
+
+class UnservedTest(unittest.TestCase):
+    """Nobody serves a task: whoever waits for it is told at once."""
+
+    def setUp(self):
+        self.server = baton.Server().start()
+        self.addCleanup(self.server.close)
+        self.server.deploy(WORKFLOW)
+
+    def test_run_and_call_say_at_once_that_nobody_serves_a_task(self):
+        began = time.time()
+        called = self.server.baton("call", "held.x", "--timeout", "1s")
+        self.assertIn("no worker serves held.x just now", called.stderr)
+        self.assertLess(time.time() - began, 10)
+        self.assertIn("there is no queue for no.such", self.server.baton("call", "no.such", "--timeout", "1s").stderr)
+
+        run = self.server.baton("run", "w", "--detach", check=0).stdout.strip()
+        reasons = self.server.json("why", run)["reasons"]
+        self.assertEqual(len(reasons), 1)
+        self.assertIn("a: no worker serves held.x just now (1 tasks wait)", reasons[0])
+
+        following = subprocess.Popen([baton.EXE, "run", "w"], env=self.server.env, text=True,
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            self.assertIn("no worker serves held.x just now", following.stderr.readline())
+        finally:
+            following.kill()
+            following.communicate()
 
 
 if __name__ == "__main__":

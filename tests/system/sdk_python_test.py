@@ -14,6 +14,20 @@ SOURCE = baton.ROOT / "sdk" / "python"
 WORKER = pathlib.Path(__file__).resolve().parent / "sdk" / "worker.py"
 PYTHON = "/usr/bin/python3"
 
+TYPES = """
+from baton_worker import Deferred, Task, Worker, permanent
+
+worker = Worker(name="w")
+
+@worker.task("mail.create", parameters={"address": str, "quota_mb?": int})
+def create(task: Task) -> Deferred:
+    if task.remaining() == 0.0:
+        raise permanent("late", task.idempotency_key, status=409)
+    return Deferred()
+
+worker.run("now")  # type: ignore[call-arg]
+"""
+
 
 def run(*command, **options):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120, **options)
@@ -76,8 +90,20 @@ class PythonSdkTest(sdk_stories.Stories, unittest.TestCase):
         [again] = (unpacked / "wheels").glob("*.whl")
         self.assertEqual(set(zipfile.ZipFile(again).namelist()), files)
         run(self.package.python, "-m", "unittest", "discover", "-s", unpacked / "tests", cwd=self.folder)
+        self.check_types()
         where = run(self.package.python, "-c", "import baton_worker; print(baton_worker.__file__)", cwd=self.folder)
         self.assertIn("venv", where)
+
+    def check_types(self):
+        """Of a program that uses the installed package, and of the package itself."""
+        if not os.path.exists("/usr/bin/mypy"):
+            print("left out: types, since mypy is not installed")
+            return
+        program = self.package.folder / "program.py"
+        program.write_text(TYPES)
+        typed = ["/usr/bin/mypy", "--strict", "--python-version", "3.9", "--ignore-missing-imports", "--cache-dir", self.package.folder / "mypy"]
+        run(*typed, "--python-executable", self.package.python, program)
+        run(*typed, self.package.folder / "source" / "src" / "baton_worker")
 
     def test_pika_stories(self):
         self.use("pika")

@@ -28,6 +28,7 @@ const std::map<std::string, Level> own_routes{
     {"POST /api/runs/{run}/skip-undo", Level::operating},
     {"GET /api/dead", Level::viewer},               {"GET /api/dead/{id}", Level::viewer},
     {"POST /api/dead/{id}/redrive", Level::operating}, {"DELETE /api/dead/{id}", Level::operating},
+    {"GET /api/tasks/{task}", Level::viewer},
     {"POST /api/call", Level::operating},            {"POST /api/backup", Level::admin},
 };
 

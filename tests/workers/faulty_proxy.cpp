@@ -42,6 +42,7 @@ struct FaultyProxy::Inside {
     std::vector<Misbehaviour> planned;
     std::vector<std::string> asked;
     std::vector<std::string> done;
+    std::size_t faults = 0;
     std::vector<int> open;                          // sockets to shut down at the end
     std::vector<Thread> threads;
     bool is_over = false;
@@ -181,6 +182,7 @@ std::optional<Misbehaviour> FaultyProxy::Inside::next_for(const std::string& cal
     for (Misbehaviour& one : planned) {
         if (one.times <= 0 || !call.starts_with(one.call)) continue;
         --one.times;
+        ++faults;
         return one;
     }
     return std::nullopt;
@@ -237,6 +239,11 @@ std::vector<std::string> FaultyProxy::asked() const {
 std::vector<std::string> FaultyProxy::done() const {
     const std::lock_guard guard(inside_->lock);
     return inside_->done;
+}
+
+std::size_t FaultyProxy::faults() const {
+    const std::lock_guard guard(inside_->lock);
+    return inside_->faults;
 }
 
 } // namespace baton::workers::test

@@ -43,6 +43,8 @@ public:
     // "POST /users.json" of every request that came, and of those that the target has heard.
     std::vector<std::string> asked() const;
     std::vector<std::string> done() const;
+    // How often we misbehaved.
+    std::size_t faults() const;
 
 private:
     struct Inside;

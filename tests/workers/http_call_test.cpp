@@ -136,7 +136,7 @@ TEST_F(HttpCallTest, StatusesMeanWhatTheyMean) {
     };
     const Row rows[] = {
         {301, "redirected", true, false}, {400, "refused", false, true},      {401, "unauthorized", true, false},
-        {403, "unauthorized", true, false}, {404, "not_found", false, true},  {408, "unavailable", true, true},
+        {403, "unauthorized", true, false}, {404, "not_found", false, true},  {408, "timeout", true, true},
         {409, "conflict", false, true},   {422, "refused", false, true},      {425, "unavailable", true, true},
         {500, "unavailable", true, true}, {502, "unavailable", true, true},   {503, "unavailable", true, true},
         {504, "unavailable", true, true},

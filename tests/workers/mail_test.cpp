@@ -116,6 +116,7 @@ struct Case {
     std::string fault;
     std::string type;
     bool retryable;
+    bool is_attempt = true;
 };
 
 class MailFault : public MailTest, public testing::WithParamInterface<Case> {};
@@ -128,6 +129,7 @@ TEST_P(MailFault, IsClassified) {
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().type, GetParam().type) << answer.error().detail;
     EXPECT_EQ(answer.error().retryable, GetParam().retryable);
+    EXPECT_EQ(answer.error().is_attempt, GetParam().is_attempt);
     EXPECT_FALSE(answer.error().detail.empty());
     EXPECT_EQ(answer.error().detail.find("sandbox-smtp-password"), std::string::npos);
 }
@@ -137,30 +139,36 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Case{"mail.create", ada, R"({"mail.get":{"status":503}})", "unavailable", true},
         Case{"mail.create", ada, R"({"mail.create":{"status":500}})", "unavailable", true},
-        Case{"mail.create", ada, R"({"mail.create":{"status":429,"retry_after":7}})", "rate_limited", true},
-        Case{"mail.create", ada, R"({"mail.*":{"status":401}})", "unauthorized", true},
-        Case{"mail.create", ada, R"({"mail.create":{"status":403}})", "unauthorized", true},
+        Case{"mail.create", ada, R"({"mail.create":{"status":429,"retry_after":7}})", "rate_limited", true, false},
+        Case{"mail.create", ada, R"({"mail.*":{"status":401}})", "unauthorized", true, false},
+        Case{"mail.create", ada, R"({"mail.create":{"status":403}})", "unauthorized", true, false},
         Case{"mail.create", ada, R"({"mail.create":{"error":"mailbox_quota_left_exceeded"}})",
              "mailbox_quota_left_exceeded", false},
+        Case{"mail.create", ada, R"({"mail.create":{"status":502}})", "unavailable", true},
+        Case{"mail.create", ada, R"({"mail.*":{"status":302}})", "redirected", true, false},
+        Case{"mail.create", ada, R"({"mail.create":{"error":"max_mailbox_exceeded"}})", "max_mailbox_exceeded", false},
+        Case{"mail.create", ada, R"({"mail.create":{"error":"is_alias"}})", "conflict", false},
+        Case{"mail.add_alias", R"({"alias":"a@b.de","to":"c@d.de"})", R"({"mail.add_alias":{"status":429,"retry_after":7}})", "rate_limited", true, false},
+        Case{"mail.add_alias", R"({"alias":"a@b.de","to":"c@d.de"})", R"({"mail.add_alias":{"error":"domain_not_found"}})", "domain_not_found", false},
         Case{"mail.create", ada, R"({"mail.*":{"mode":"garbage"}})", "bad_answer", true},
         Case{"mail.create", ada, R"({"mail.*":{"mode":"drop"}})", "unavailable", true},
         Case{"mail.create", R"({"address":"a@nowhere.invalid"})", "{}", "domain_not_found", false},
         Case{"mail.create", R"({"address":"a b@c.de"})", "{}", "invalid_input", false},
         Case{"mail.create", "{}", "{}", "invalid_input", false},
         Case{"mail.send", letter, R"({"mail.auth":{"error":"535 5.7.8 Error: authentication failed"}})",
-             "smtp_login", true},
+             "smtp_login", true, false},
         Case{"mail.send", letter, R"({"mail.auth":{"error":"454 4.7.0 Temporary authentication failure"}})",
-             "smtp_deferred", true},
+             "smtp_deferred", true, false},
         Case{"mail.send", letter, R"({"mail.from":{"error":"552 5.3.4 Message size exceeds fixed limit"}})",
              "smtp_refused", false},
         Case{"mail.send", letter, R"({"mail.rcpt":{"error":"451 4.3.0 Temporary lookup failure"}})",
-             "smtp_deferred", true},
+             "smtp_deferred", true, false},
         Case{"mail.send", letter, R"({"mail.rcpt":{"error":"550 5.1.1 User unknown"}})", "smtp_refused", false},
         Case{"mail.send", letter, R"({"mail.send":{"error":"452 4.3.1 Insufficient system storage"}})",
-             "smtp_deferred", true},
+             "smtp_deferred", true, false},
         Case{"mail.send", letter, R"({"mail.send":{"error":"554 5.7.1 Rejected"}})", "smtp_refused", false},
         Case{"mail.send", letter, R"({"mail.connect":{"error":"421 4.7.0 too many connections"}})",
-             "smtp_deferred", true},
+             "smtp_deferred", true, false},
         Case{"mail.send", R"({"to":"x"})", "{}", "invalid_input", false},
         Case{"mail.send", R"({"to":"a@b.de","template":"../../etc/passwd"})", "{}", "invalid_input", false}));
 
@@ -316,15 +324,17 @@ TEST_F(MailTest, HeadersGrowNoLinesFromParameters) {
 }
 
 TEST_F(MailTest, LongSubjectsAreCutIntoEncodedWords) {
-    std::string subject;
-    for (int i = 0; i < 60; ++i) subject += "ü";
+    std::string accents;
+    for (int i = 0; i < 60; ++i) accents += "ü";
 
-    const std::string text = mail::to_text({{"", "a@b.de"}, {{"", "c@d.de"}}, subject, "t", "<1@b.de>"}, "now");
-
-    for (std::size_t begin = 0; begin < text.size();) {
-        const std::size_t end = text.find("\r\n", begin);
-        EXPECT_LE(end - begin, 90U) << text.substr(begin, end - begin);
-        begin = end + 2;
+    for (const std::string& subject : {accents, std::string(3000, 'x'), std::string("=?UTF-8?B?eA==?=")}) {
+        const std::string text = mail::to_text({{"", "a@b.de"}, {{"", "c@d.de"}}, subject, "t", "<1@b.de>"}, "now");
+        for (std::size_t begin = 0; begin < text.size();) {
+            const std::size_t end = text.find("\r\n", begin);
+            EXPECT_LE(end - begin, 90U) << text.substr(begin, end - begin);
+            begin = end + 2;
+        }
+        EXPECT_EQ(text.find("Subject: " + subject), std::string::npos);
     }
 }
 

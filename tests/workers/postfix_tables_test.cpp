@@ -122,8 +122,10 @@ TEST_F(PostfixTablesTest, LocksUnlocksAndDeletes) {
     EXPECT_EQ(perform("mail.lock", ada_id)->at("locked"), true);
     EXPECT_EQ(perform("mail.lock", ada_id)->at("locked"), true);
     EXPECT_EQ(ask("select active from mailbox"), "f");
+    EXPECT_EQ(ask("select active from alias"), "f"); // or a mail server takes mail and sends it back later
     EXPECT_EQ(perform("mail.unlock", ada_id)->at("unlocked"), true);
     EXPECT_EQ(ask("select active from mailbox"), "t");
+    EXPECT_EQ(ask("select active from alias"), "t");
     EXPECT_EQ(perform("mail.delete", ada_id)->at("deleted"), true);
     EXPECT_EQ(perform("mail.delete", ada_id)->at("deleted"), false);
     EXPECT_EQ(ask("select count(*) from alias"), "0");

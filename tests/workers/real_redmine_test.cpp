@@ -2,6 +2,8 @@
 // starts. Opt-in:
 //   BATON_TEST_REDMINE_URL=http://127.0.0.1:3000 BATON_TEST_REDMINE_KEY=<key of an administrator>
 //   BATON_TEST_REDMINE_DB=<its SQLite file>, where a test must prepare what the API does not offer
+#include "faulty_proxy.hpp"
+
 #include "base/random.hpp"
 #include "broker/broker_service.hpp"
 #include "workers/http/http_client.hpp"
@@ -234,6 +236,74 @@ TEST_F(RealRedmineTest, TwentyAtOnceMakeOneUser) {
     const Answer later = perform("redmine.find_user", {{"login", name_}});
     ASSERT_TRUE(later) << later.error().detail;
     EXPECT_EQ(later->at("id"), ids.front());
+}
+
+// A person as a workflow would provision him, with everything going wrong that may pass.
+TEST_F(RealRedmineTest, EverybodyOnceThroughThreeHundredFaults) {
+    using test::Misbehaviour;
+    using Kind = Misbehaviour::Kind;
+    test::FaultyProxy proxy(settings_.redmine.url);
+    const std::string project = "p" + name_;
+    ASSERT_TRUE(perform("redmine.create_project", {{"name", "P " + name_}, {"identifier", project}}));
+    settings_.redmine.url = proxy.url();
+    const std::map<std::string, std::string> page{{"Content-Type", "text/html"}};
+    const std::vector<Misbehaviour> kinds{
+        {.kind = Kind::drop}, {.kind = Kind::half}, {.kind = Kind::noise},
+        {.kind = Kind::silence, .pause = std::chrono::milliseconds(100)},
+        {.status = 408}, {.status = 500}, {.status = 502}, {.status = 503}, {.status = 504},
+        {.status = 200, .headers = page, .body = "<html>log in</html>"},
+        // The rest says that nothing was done.
+        {.status = 429}, {.status = 425}, {.status = 401}, {.status = 302}};
+    constexpr std::size_t doubtful = 10;
+    constexpr int people = 40;
+    const std::vector<std::string> calls{"POST /users.json", "GET /users.json", "GET /users/", "GET /groups", "POST /groups",
+                                         "POST /projects/", "GET /projects/", "POST /issues", "GET /issues", "PUT /issues"};
+    const std::uint64_t seed = entropy_seed();
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    Random random(seed);
+    const auto go_through = [&](const std::string& task, const json::object& with, const std::string& key) -> Answer {
+        for (int attempt = 0; attempt < 40; ++attempt) {
+            if (attempt < 5)
+                for (int i = 0; i < 2; ++i) {
+                    const std::size_t which = random.below(kinds.size());
+                    Misbehaviour fault = kinds[which];
+                    fault.call = calls[random.below(calls.size())];
+                    fault.is_after = which < doubtful && random.below(2) == 0;
+                    proxy.add(fault);
+                }
+            Answer answer = perform(task, with, key);
+            if (answer || !answer.error().retryable) return answer;
+        }
+        return perform(task, with, key);
+    };
+    for (int i = 0; i < people; ++i) {
+        const std::string login = fmt::format("{}x{}", name_, i);
+        const Answer made = go_through("redmine.create_user", user(login, login + "@example.org"), login);
+        ASSERT_TRUE(made) << made.error().detail;
+        EXPECT_EQ(made->at("created"), true) << login;
+        const Answer member = go_through("redmine.add_member", {{"project", project}, {"user", login}}, login);
+        ASSERT_TRUE(member) << member.error().detail;
+        const Answer issue = go_through("redmine.create_issue", {{"project", project}, {"subject", login}}, login);
+        ASSERT_TRUE(issue) << issue.error().detail;
+        const Answer said = go_through("redmine.comment", {{"issue", issue->at("id")}, {"text", "hello"}}, login);
+        ASSERT_TRUE(said) << said.error().detail;
+    }
+
+    EXPECT_GE(proxy.faults(), 300U);
+    settings_.redmine.url = std::getenv("BATON_TEST_REDMINE_URL");
+    const auto ask = [&](const std::string& path) {
+        return json::parse(http::perform({"GET", settings_.redmine.url + path, {{"X-Redmine-API-Key", settings_.redmine.key}}}, {}).body);
+    };
+    EXPECT_EQ(ask("/users.json?status=&limit=100&name=" + name_ + "x").at("total_count"), people);
+    EXPECT_EQ(ask("/projects/" + project + "/memberships.json?limit=100").at("total_count"), people);
+    const json::value issues = ask("/issues.json?limit=100&project_id=" + project);
+    EXPECT_EQ(issues.at("total_count"), people);
+    for (const json::value& issue : issues.at("issues").as_array()) {
+        const json::value whole = ask(fmt::format("/issues/{}.json?include=journals", issue.at("id").as_int64()));
+        EXPECT_EQ(whole.at("issue").at("journals").as_array().size(), 1U);
+    }
+    const Answer one = perform("redmine.find_user", {{"login", name_ + "x7"}});
+    EXPECT_EQ(one->at("groups").as_array().size(), 1U);
 }
 
 TEST_F(RealRedmineTest, UserIsUpdatedAndMovedBetweenGroups) {

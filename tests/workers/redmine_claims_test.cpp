@@ -1,4 +1,4 @@
-// What needs several processes and a broker: one of each, whoever asks at the same moment and whoever is
+// What needs several processes and a broker (Baton's own, or any other by BATON_TEST_AMQP): one of each, whoever asks at the same moment and whoever is
 // killed meanwhile, and an undo that touches only its own.
 //
 // Called as `redmine_claims_test --perform BROKER REDMINE KEY TASK WITH IDENTITY TIMES` this program is a
@@ -25,6 +25,7 @@
 #include <sstream>
 
 #include <csignal>
+#include <cstdlib>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,18 +98,25 @@ protected:
     RedmineClaimsTest() : proxy_(settings_.redmine.url) {
         // All of them know Redmine by the same address.
         settings_.redmine.url = proxy_.url();
-        folder_ = testing::TempDir() + fmt::format("redmine_claims.{}", ::getpid());
-        broker::Options options;
-        options.listen = {"127.0.0.1:0"};
-        options.data_folder = folder_;
-        broker_ = *broker::BrokerService::start(std::move(options));
-        url_ = fmt::format("amqp://guest:guest@127.0.0.1:{}", broker_->port());
+        if (const char* given = std::getenv("BATON_TEST_AMQP")) {
+            url_ = given;
+        } else {
+            folder_ = testing::TempDir() + fmt::format("redmine_claims.{}", ::getpid());
+            start_broker(0);
+            url_ = fmt::format("amqp://guest:guest@127.0.0.1:{}", broker_->port());
+        }
         settings_.redmine.locks = std::make_shared<KeyLocks>(url_, "test");
     }
     ~RedmineClaimsTest() override {
         settings_.redmine.locks.reset();
         broker_.reset();
-        std::filesystem::remove_all(folder_);
+        if (!folder_.empty()) std::filesystem::remove_all(folder_);
+    }
+    void start_broker(std::uint16_t port) {
+        broker::Options options;
+        options.listen = {fmt::format("127.0.0.1:{}", port)};
+        options.data_folder = folder_;
+        broker_ = *broker::BrokerService::start(std::move(options));
     }
 
     std::vector<std::string> performing(const std::string& redmine, const std::string& task, const std::string& with,
@@ -288,6 +296,38 @@ TEST_F(RedmineClaimsTest, OneGroupForManyWhoMakeIt) {
     EXPECT_EQ(state().at("redmine_groups").at(0).at("users").as_array().size(), 4U);
 }
 
+TEST_F(RedmineClaimsTest, TheRightsThatTheReadmeNamesAreEnoughAndNeeded) {
+    if (!broker_) GTEST_SKIP() << "the broker's users are not ours to make";
+    const auto answer_with = [&](const std::string& rights, const std::string& key) {
+        broker::Options options;
+        options.listen = {"127.0.0.1:0"};
+        options.data_folder = folder_ + key;
+        broker::UserOption user;
+        user.name = "worker";
+        user.password = "secret";
+        // To the default exchange go the reports of every worker.
+        user.permissions = {{.vhost = "/", .configure = rights, .write = "^amq\\.default$|" + rights, .read = rights}};
+        options.users = {user};
+        auto broker = *broker::BrokerService::start(std::move(options));
+        settings_.redmine.locks =
+            std::make_shared<KeyLocks>(fmt::format("amqp://worker:secret@127.0.0.1:{}", broker->port()), "limited");
+        Answer answer = perform("redmine.create_user", ada, key);
+        settings_.redmine.locks.reset();
+        broker.reset();
+        std::filesystem::remove_all(folder_ + key);
+        return answer;
+    };
+    const Answer refused = answer_with("^baton\\.task\\.", "k1");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().type, "locks");
+    EXPECT_FALSE(refused.error().is_attempt);
+    EXPECT_NE(refused.error().detail.find("^baton\\.(lock|note)\\."), std::string::npos) << refused.error().detail;
+
+    const Answer made = answer_with("^baton\\.(lock|note)\\.", "k2");
+    ASSERT_TRUE(made) << made.error().detail;
+    EXPECT_EQ(made->at("created"), true);
+}
+
 TEST_F(RedmineClaimsTest, ALockEndsWithItsConnectionAndTheHolderKnows) {
     KeyLocks other(url_, "other");
     auto held = settings_.redmine.locks->hold("x", std::chrono::seconds(5));
@@ -299,12 +339,10 @@ TEST_F(RedmineClaimsTest, ALockEndsWithItsConnectionAndTheHolderKnows) {
     EXPECT_FALSE(other.hold("x", std::chrono::milliseconds(100)));
     EXPECT_TRUE(other.hold("y", std::chrono::milliseconds(100)));
 
+    if (!broker_) GTEST_SKIP() << "the broker is not ours to restart";
     const std::uint16_t port = broker_->port();
     broker_.reset();
-    broker::Options options;
-    options.listen = {fmt::format("127.0.0.1:{}", port)};
-    options.data_folder = folder_;
-    broker_ = *broker::BrokerService::start(std::move(options));
+    start_broker(port);
 
     const auto after = other.hold("x", std::chrono::seconds(10));
     ASSERT_TRUE(after) << after.error().detail;

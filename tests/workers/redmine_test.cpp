@@ -154,6 +154,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{R"({"login":"a b","mail":"a@b.de"})", "{}", "invalid_input", false},
                     Case{R"({"login":"ab","mail":"nonsense"})", "{}", "invalid_input", false},
                     Case{R"({"login":"ab"})", "{}", "invalid_input", false},
+                    Case{"{}", "{}", "invalid_input", false},
                     Case{R"({"login":["a"],"mail":{}})", "{}", "invalid_input", false}));
 
 TEST_F(RedmineTest, ProjectMemberAndIssueAreMadeOnce) {
@@ -196,6 +197,18 @@ TEST_F(RedmineTest, NamesArriveCutByCharacters) {
     const json::value user = state().at("redmine_users").at(0);
     EXPECT_EQ(user.at("firstname").as_string(), first.substr(0, 30 * 2));
     EXPECT_EQ(user.at("lastname").as_string(), last.substr(0, 255 * 3));
+}
+
+TEST_F(RedmineTest, LoginsAreMadeFromAddresses) {
+    const auto login_of = [&](const std::string& mail) {
+        const Answer answer = perform("redmine.create_user", json::serialize(json::object{{"mail", mail}}));
+        return answer ? json::serialize(answer->at("login")) : answer.error().type;
+    };
+    EXPECT_EQ(login_of("Ada.Lovelace+news@example.org"), R"("ada.lovelace")");
+    EXPECT_EQ(login_of("o'brien@example.org"), R"("obrien")");
+    EXPECT_EQ(login_of("obrien@example.com"), "conflict");
+    EXPECT_EQ(login_of("+@example.org"), "invalid_input");
+    EXPECT_EQ(login_of(std::string(64, 'x') + "@example.org"), "\"" + std::string(60, 'x') + "\"");
 }
 
 TEST_F(RedmineTest, APasswordThatRedmineMakesUpIsMailed) {

@@ -185,6 +185,15 @@ TEST_F(SmtpTest, LetterThatWasTakenIsNotSentAgain) {
     EXPECT_EQ(peer.letters().size(), 1U);
 }
 
+TEST_F(SmtpTest, TwoCallsWithoutAnIdentityAreTwoLetters) {
+    const SmtpPeer peer;
+    settings_.mail.smtp_url = peer.url();
+    const Answer first = perform("mail.send", letter);
+    const Answer second = perform("mail.send", letter);
+    EXPECT_NE(first->at("message_id"), second->at("message_id"));
+    EXPECT_EQ(peer.letters().size(), 2U);
+}
+
 TEST_F(SmtpTest, AttemptThatSurelyFailedLeavesNoDoubt) {
     const SmtpPeer busy({{"text", "451 4.3.0 later"}});
     EXPECT_FALSE(send(busy, letter));

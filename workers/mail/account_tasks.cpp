@@ -267,13 +267,14 @@ Answer set_password(const Place& place, const Task& task) {
     if (!*found) return not_found(address);
     const Mailbox& mailbox = **found;
     const json::value done{{"id", address}, {"password_set", true}, {"password_sent", !letter.to.empty()}};
-    if (!letter.to.empty() && has_mark(mailbox.marks, letter_mark_of(task))) return done;
+    const std::string mark = letter_mark_of(task);
+    if (!letter.to.empty() && has_mark(mailbox.marks, mark)) return done;
     if (password.empty()) password = new_password();
     const auto set = place.at([&](const auto& accounts) { return accounts.set_password(address, password); });
     if (!set) return set.error();
     if (letter.to.empty()) return done;
     if (auto failed = tell_password(place.settings, task, letter, mailbox, password)) return failed->problem;
-    const auto marked = place.at([&](const auto& accounts) { return accounts.add_mark(address, letter_mark_of(task)); });
+    const auto marked = place.at([&](const auto& accounts) { return accounts.add_mark(address, mark); });
     if (!marked) return marked.error();
     return done;
 }

@@ -60,7 +60,7 @@ PasswordLetter password_letter_in(Parameters& parameters, std::string_view name_
 
 std::string letter_mark_of(const Task& task) {
     const auto identities = task.identities();
-    return mark_of("letter " + (identities.empty() ? task.request.token : identities.front()));
+    return mark_of("letter " + (identities.empty() ? random_name(22) : identities.front()));
 }
 
 // Long enough for any rule, with a character of each kind.

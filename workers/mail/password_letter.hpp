@@ -19,7 +19,7 @@ struct PasswordLetter {
 PasswordLetter password_letter_in(Parameters& parameters, std::string_view name_of_to, const Settings& settings,
                                   const std::string& address);
 
-// On a mailbox: this task's letter was taken by the server.
+// On a mailbox: this task's letter was taken by the server. For a call that has no identity a new one each time.
 std::string letter_mark_of(const Task& task);
 
 std::string new_password();

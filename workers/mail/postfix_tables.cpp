@@ -286,10 +286,15 @@ Reply<Changed> PostfixTables::remove(const std::string& address, const Only& onl
 Reply<Changed> PostfixTables::set_active(const std::string& address, bool is_active, const Only& only) const {
     return change(settings_.database_url, address, only, [&](pqxx::work& work, const Mailbox& mailbox) -> std::optional<contract::Problem> {
         work.exec_params("update mailbox set active = $2, modified = now() where lower(username) = $1", address, is_active);
+        // A mail server looks at aliases first: with its own one active, mail would be taken and come back later.
+        const auto alias = read_alias(work, address, true);
+        const bool is_own = alias && alias->targets == std::vector<std::string>{address};
         const bool is_archived = std::find(mailbox.marks.begin(), mailbox.marks.end(), archived_mark) != mailbox.marks.end();
-        if (!is_active || !is_archived) return std::nullopt;
-        work.exec_params("update alias set goto = $1::text, active = true, modified = now() where lower(address) = $1::text", address);
-        work.exec_params("delete from baton_mailbox_mark where address = $1 and mark = $2", address, std::string(archived_mark));
+        if (is_active && is_archived) write_targets(work, address, {address});
+        if (is_active || is_own)
+            work.exec_params("update alias set active = $2, modified = now() where lower(address) = $1", address, is_active);
+        if (is_active && is_archived)
+            work.exec_params("delete from baton_mailbox_mark where address = $1 and mark = $2", address, std::string(archived_mark));
         return std::nullopt;
     });
 }

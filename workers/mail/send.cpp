@@ -199,10 +199,9 @@ Person sender_of(const Settings& settings) {
 
 std::string message_id_of(const Task& task, const Person& from, std::string_view purpose) {
     const auto identities = task.identities();
-    std::string source = identities.empty() ? task.request.token : identities.front();
-    if (source.empty()) source = random_name(22);
-    source += purpose;
-    return fmt::format("<{}@{}>", digest_of(source, 32), domain_of(from.address));
+    // Tokens of calls without a run are numbers that come again.
+    const std::string source = identities.empty() ? random_name(22) : identities.front();
+    return fmt::format("<{}@{}>", digest_of(source + std::string(purpose), 32), domain_of(from.address));
 }
 
 std::string send_key(const json::object& with) { return "letter " + digest_of(json::serialize(with), 32); }

@@ -18,7 +18,7 @@ std::string send_key(const boost::json::object& with);
 
 // Whom letters come from unless they say so themselves; an empty address if nothing is set.
 Person sender_of(const Settings& settings);
-// Equal in all attempts at the same work; `purpose` keeps apart the letters of one task.
+// Equal in all attempts at the same work, new for a call that has no identity; `purpose` keeps apart the letters of one task.
 std::string message_id_of(const Task& task, const Person& from, std::string_view purpose = {});
 
 // The first `count` hexadecimal digits of the text's SHA-256.

@@ -192,6 +192,10 @@ Written Client::write(std::string method, const std::string& path, std::string b
     }
     written.problem = problem_of(response, method, path);
     written.is_ambiguous = written.problem && response.may_have_happened;
+    // Redmine may still be at it, and what a look finds missing now may be there in a moment.
+    const bool is_under_way = response.trouble == http::Trouble::timed_out || response.status == 408 || response.status == 504;
+    if (written.is_ambiguous && is_under_way && !written.problem->retry_after)
+        written.problem->retry_after = settings_.limits.total;
     // Somebody else answered in Redmine's place, or the answer was cut: look before trying again.
     const bool has_text = response.body.find_first_not_of(" \r\n\t") != std::string::npos;
     const bool wants_body = method == "POST" && response.status == 201;

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 namespace baton::workers::redmine {
@@ -41,6 +42,16 @@ bool is_address(std::string_view text) {
 }
 
 } // namespace
+
+std::string login_from(std::string_view mail) {
+    constexpr std::size_t login_max = 60;
+    std::string login = lower(mail.substr(0, std::min(mail.find('@'), mail.find('+'))));
+    std::erase_if(login, [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) == 0 && std::string_view("._-").find(c) == std::string_view::npos;
+    });
+    login.resize(std::min(login.size(), login_max));
+    return login;
+}
 
 // --- people ---------------------------------------------------------------------------------------
 

@@ -26,6 +26,10 @@ struct User {
     boost::json::object shown = {};
 };
 
+// The login that a mail address gives: what stands before '@' and '+', in small letters, without the signs that
+// Redmine takes in no login: "O'Brien+news@example.org" is obrien. May be empty.
+std::string login_from(std::string_view mail);
+
 class Names {
 public:
     explicit Names(const Client& client) : client_(client) {}

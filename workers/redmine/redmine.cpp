@@ -13,8 +13,9 @@ namespace {
 
 // In this process tasks for one login wait without taking a thread.
 std::string login_key(const json::object& with) {
-    const json::value* login = with.if_contains("login");
-    return login && login->is_string() ? "redmine login " + lower(login->get_string()) : std::string{};
+    std::string login = text_of(with, "login");
+    if (login.empty()) login = login_from(text_of(with, "mail"));
+    return login.empty() ? login : "redmine login " + lower(login);
 }
 
 struct Row {

@@ -297,8 +297,9 @@ std::string lock_name(std::string_view login) { return "user " + lower(login); }
 Answer create_user(const Site& site, const Task& task) {
     Parameters parameters(task.with);
     Wish wish;
-    wish.login = parameters.required_text("login");
     wish.mail = parameters.required_text("mail");
+    wish.login = parameters.text("login", login_from(wish.mail));
+    if (wish.login.empty()) parameters.complain("'login' is missing, and 'mail' gives none");
     const Name name = name_from(parameters, wish.mail, wish.login);
     wish.user = {{"login", wish.login}, {"mail", wish.mail}, {"firstname", name.first}, {"lastname", name.last}};
     if (parameters.has("language")) wish.user["language"] = parameters.text("language");

@@ -252,7 +252,7 @@ export class Holds {
 export class BackOff {
   private next: number;
 
-  constructor(private readonly first = 200, private readonly most = 10_000) {
+  constructor(private readonly first = 200, private readonly most = 5_000) {
     this.next = first;
   }
 

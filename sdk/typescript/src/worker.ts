@@ -362,7 +362,7 @@ export class Worker {
       link.tasks.ack(one.message);
       one.isAcked = true;
     } else if (info.run) {
-      link.say(started);
+      this.sayInOrder(one, report("started", { worker: this.name }));
     }
     task.begin();
     const beat = info.heartbeat === undefined ? undefined
@@ -418,6 +418,11 @@ export class Worker {
     }
   }
 
+  /** Where the result goes, too: between two channels there is no order. */
+  private sayInOrder(one: Assignment, said: Report): void {
+    if (one.task.info.replyTo) this.link?.publish(this.about(one, said)).catch(() => {});
+  }
+
   private sayProgress(one: Assignment): void {
     this.link?.say(this.about(one, report("heartbeat", one.task.lastTold)));
   }
@@ -425,7 +430,7 @@ export class Worker {
   private tell(one: Assignment, said: Report): void {
     if (!one.task.info.run) return;
     if (said.kind !== "heartbeat") {
-      this.link?.say(this.about(one, said));
+      this.sayInOrder(one, said);
     } else if (!one.isTelling) {
       // The newest is enough, and now and then.
       one.isTelling = true;

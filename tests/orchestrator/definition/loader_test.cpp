@@ -46,8 +46,8 @@ TEST(Loader, ReadsTheWorkflowThatProvisionsAUser) {
     EXPECT_EQ(workflow.timeout, Duration(1h));
     EXPECT_EQ(workflow.on_failure, core::OnFailure::compensate);
     EXPECT_EQ(workflow.idempotency->window, Duration(720h));
-    ASSERT_EQ(workflow.input.size(), 4);
-    EXPECT_EQ(workflow.input[3].fallback->text(), "[]");
+    ASSERT_EQ(workflow.input.size(), 5);
+    EXPECT_EQ(workflow.input[4].fallback->text(), "[]");
     EXPECT_THAT(ids(workflow, workflow.top_level), ElementsAre("mailbox", "account", "invite"));
     EXPECT_THAT(ids(workflow, step(workflow, "invite").predecessors), ElementsAre("account"));
     EXPECT_THAT(workflow.task_types,

@@ -6,6 +6,7 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -88,13 +89,13 @@ TEST(ShippedWorkflows, ProvisionUserMakesThreeAccounts) {
     EXPECT_EQ(story.status(), "completed");
     EXPECT_THAT(story.calls, ElementsAre("mail.create", "redmine.create_user", "slack.invite"));
     EXPECT_EQ(story.inputs.at("redmine.create_user"),
-              R"({"login":"ada","mail":"ada@example.org","first_name":"Ada","last_name":"Lovelace","groups":[]})");
+              R"({"mail":"ada@example.org","first_name":"Ada","last_name":"Lovelace","groups":[]})");
     EXPECT_EQ(story.output(), R"({"mailbox":7,"redmine":41,"slack":"U1"})");
 }
 
 TEST(ShippedWorkflows, ProvisionUserTakesEverythingBackNewestFirst) {
     const Story story("provision-user", ada,
-                      {{"mail.create", R"({"id": 7, "address": "ada@example.org"})"},
+                      {{"mail.create", R"({"id": 7, "address": "ada@example.org", "created": true})"},
                        {"redmine.create_user", R"({"id": 41, "created": true, "unlocked": false, "created_by": "key 1"})"},
                        {"redmine.lock_user", "{}"},
                        {"mail.delete", "{}"}});
@@ -103,12 +104,12 @@ TEST(ShippedWorkflows, ProvisionUserTakesEverythingBackNewestFirst) {
     EXPECT_EQ(story.inputs.at("redmine.lock_user"), R"({"id":41,"only_if_created_by":"key 1"})");
     EXPECT_THAT(story.calls, ElementsAre("mail.create", "redmine.create_user", "slack.invite",
                                          "redmine.lock_user", "mail.delete"));
-    EXPECT_EQ(story.inputs.at("mail.delete"), R"({"id":7})");
+    EXPECT_EQ(story.inputs.at("mail.delete"), fmt::format(R"({{"id":7,"only_if_created_by":"{}/mailbox"}})", story.run.id));
 }
 
 TEST(ShippedWorkflows, ProvisionUserLeavesAVeteransAccountAlone) {
     const Story story("provision-user", ada,
-                      {{"mail.create", R"({"id": 7, "address": "ada@example.org"})"},
+                      {{"mail.create", R"({"id": 7, "address": "ada@example.org", "created": true})"},
                        {"redmine.create_user", R"({"id": 41, "created": false, "unlocked": false, "created_by": null})"},
                        {"mail.delete", "{}"}});
 
@@ -215,12 +216,21 @@ TEST(ShippedWorkflows, IncidentCallsAsManyAsTheSeverityAsksFor) {
     const Story minor("incident", input("minor"), answers);
 
     EXPECT_THAT(critical.calls,
-                UnorderedElementsAre("redmine.create_issue", "slack.create_channel", "slack.post"));
-    EXPECT_THAT(major.calls, ElementsAre("redmine.create_issue", "slack.create_channel"));
+                UnorderedElementsAre("slack.post", "slack.create_channel", "redmine.create_issue", "slack.post"));
+    EXPECT_THAT(major.calls, UnorderedElementsAre("redmine.create_issue", "slack.create_channel"));
     EXPECT_THAT(minor.calls, ElementsAre("redmine.create_issue", "redmine.comment"));
     for (const Story* story : {&critical, &major, &minor})
         EXPECT_EQ(story->status(), "completed");
     EXPECT_EQ(minor.output(), R"({"ticket":9,"url":"http://r/9","channel":null})");
+}
+
+TEST(ShippedWorkflows, IncidentPagesPeopleThoughRedmineIsDown) {
+    const Story story("incident", R"({"service": "redmine", "summary": "no tickets", "severity": "critical"})",
+                      {{"slack.create_channel", R"({"id": "C1", "name": "inc-9"})"}, {"slack.post", "{}"}});
+
+    EXPECT_THAT(story.calls, Contains("slack.post"));
+    EXPECT_EQ(story.inputs.at("slack.post"), R"({"channel":"#oncall","text":"redmine is down: no tickets"})");
+    EXPECT_EQ(story.output(), R"({"ticket":null,"url":null,"channel":"inc-9"})");
 }
 
 } // namespace

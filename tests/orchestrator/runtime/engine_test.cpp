@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 const std::string two_steps = R"(
@@ -656,6 +657,28 @@ TEST_F(EngineTest, ASilentWorkerIsNoticedAlsoWhileOtherTasksWait) {
 
     EXPECT_EQ(database.runs[first].version, 2u);
     EXPECT_EQ(database.runs[second].version, 1u);
+}
+
+// The broker is away: workers go on, and nobody can say so.
+TEST_F(EngineTest, NobodyIsSilentWhileNobodyCanBeHeard) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.begin(run, "first", 1);
+    process.work();
+    process.engine.hear_workers(false);
+    clock.advance(10min);
+    process.work();
+    EXPECT_THAT(database.runs[run].state, Not(HasSubstr("baton.timeout")));
+    EXPECT_EQ(process.engine.next_wake(), std::nullopt);
+
+    process.engine.hear_workers(true);
+    process.work();
+    clock.advance(29s);
+    process.work();
+    EXPECT_THAT(database.runs[run].state, Not(HasSubstr("baton.timeout")));
+    clock.advance(2s);
+    process.work();
+    EXPECT_THAT(database.runs[run].state, HasSubstr("baton.timeout"));
 }
 
 TEST_F(EngineTest, ThatAWorkerBeganSurvivesARestart) {

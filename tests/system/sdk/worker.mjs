@@ -5,7 +5,7 @@ import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const folder = process.env.SDK_FOLDER;
+const { SDK_FOLDER: folder, SDK_PREFIX: prefix } = process.env;
 
 /** Returns how many lines there were before. */
 function note(name, text = "") {
@@ -19,7 +19,7 @@ const worker = new Worker({
   memory: new FolderMemory(path.join(folder, "memory")),
 });
 
-worker.task("sdk.slow", async (task) => {
+worker.task(`${prefix}.slow`, async (task) => {
   note("slow", task.parameters.n);
   try {
     await task.sleep(1000 * task.parameters.seconds);
@@ -31,13 +31,13 @@ worker.task("sdk.slow", async (task) => {
 });
 
 // Does not look whether somebody waits.
-worker.task("sdk.stubborn", async (task) => {
+worker.task(`${prefix}.stubborn`, async (task) => {
   note("stubborn", task.idempotencyKey);
   await sleep(1000 * task.parameters.seconds);
   return { key: task.idempotencyKey, run: task.info.run };
 });
 
-worker.task("sdk.steps", async (task) => {
+worker.task(`${prefix}.steps`, async (task) => {
   const first = task.lastProgress?.done ?? 0;
   note("steps", first);
   for (let done = first; done < task.parameters.count; done++) {
@@ -48,25 +48,25 @@ worker.task("sdk.steps", async (task) => {
   return { first, attempt: task.info.attempt };
 });
 
-worker.task("sdk.later", (task) => {
+worker.task(`${prefix}.later`, (task) => {
   note("later", task.handle);
   return new Deferred();
 });
 
-worker.task("sdk.busy", () => {
+worker.task(`${prefix}.busy`, () => {
   if (note("busy") < 2) throw notNow("busy", "come back later", { retryAfter: 0.3 });
   return { calls: note("busy") };
 });
 
-worker.task("sdk.once", () => ({ call: note("once") }));
+worker.task(`${prefix}.once`, () => ({ call: note("once") }));
 
-worker.task("sdk.count", async (task) => {
+worker.task(`${prefix}.count`, async (task) => {
   await sleep(40);
   writeFileSync(path.join(folder, `count-${task.parameters.n}`), "");
   return { n: task.parameters.n };
 });
 
-worker.task("sdk.strict", { parameters: { address: "string", "quota_mb?": "integer" } }, (task) => {
+worker.task(`${prefix}.strict`, { parameters: { address: "string", "quota_mb?": "integer" } }, (task) => {
   const { address } = task.parameters;
   if (!address.endsWith("@example.org")) throw permanent("no_such_domain", `${address} is not ours`);
   return { address };

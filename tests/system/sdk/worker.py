@@ -9,6 +9,7 @@ import time
 from baton_worker import Deferred, SqliteMemory, not_now, permanent
 
 FOLDER = pathlib.Path(os.environ["SDK_FOLDER"])
+PREFIX = os.environ["SDK_PREFIX"]
 IS_ASYNC = sys.argv[1] == "aio"
 
 
@@ -89,14 +90,14 @@ options = dict(name="sdk-test", memory=SqliteMemory(str(FOLDER / "memory.sqlite"
 if IS_ASYNC:
     from baton_worker.aio import Worker
     worker = Worker(tasks=4, **options)
-    worker.task("sdk.slow")(slow_async)
+    worker.task(f"{PREFIX}.slow")(slow_async)
 else:
     from baton_worker import Worker
     worker = Worker(threads=4, **options)
-    worker.task("sdk.slow")(slow)
+    worker.task(f"{PREFIX}.slow")(slow)
 for handler in (stubborn, steps, later, busy, once, count):
-    worker.task(f"sdk.{handler.__name__}")(handler)
-worker.task("sdk.strict", parameters={"address": str, "quota_mb?": int})(strict)
+    worker.task(f"{PREFIX}.{handler.__name__}")(handler)
+worker.task(f"{PREFIX}.strict", parameters={"address": str, "quota_mb?": int})(strict)
 if IS_ASYNC:
     asyncio.run(worker.run())
 else:

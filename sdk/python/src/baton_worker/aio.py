@@ -17,7 +17,7 @@ import aio_pika.exceptions
 from aio_pika.abc import AbstractIncomingMessage
 
 from .contract import BackOff, Holds, Problem, Report, memory_key, read_task, report, report_of_result, temporary, turn_key
-from .memory import Memory, ProcessMemory
+from .memory import Memory, NoMemory, ProcessMemory
 from .schema import Schema, refusal
 from .task import PROGRESS_PAUSE, Task, beat_interval
 from .worker import LOOK_PAUSE, Kind, default_url, log, name_of_process, show_logs
@@ -27,8 +27,6 @@ __all__ = ["Worker"]
 Handler = Callable[[Task], Union[Any, Awaitable[Any]]]
 #: A report that the broker does not take is sent again after so many seconds.
 REPORT_PAUSE = 0.2
-#: Queues are looked for even when all were there: one that was deleted ends its consumer in silence.
-WATCH_PAUSE = 10.0
 _LOST = (aio_pika.exceptions.AMQPError, ConnectionError, OSError, RuntimeError, asyncio.TimeoutError)
 
 
@@ -37,6 +35,7 @@ class _Session:
 
     def __init__(self, connection: Any, tasks: Any, reports: Any) -> None:
         self.connection, self.tasks, self.reports = connection, tasks, reports
+        self.underlay: Any = None            # aiormq's channel of tasks
         self.lost: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
         self.consumers: Dict[str, Any] = {}  # type to (queue, tag)
         self.hears_cancels = False
@@ -65,6 +64,8 @@ class _Session:
 class _Running:
     def __init__(self, task: Task, work: "Optional[asyncio.Future[Any]]" = None) -> None:
         self.task, self.work = task, work
+        self.is_telling = False
+        self.lines: "Set[asyncio.Task[None]]" = set()       # of the run's log, on their way
         self.waiting: "Optional[asyncio.Task[Any]]" = None  # for its turn and its place: the job to be woken
 
     def end(self, cause: str) -> None:
@@ -146,6 +147,9 @@ class Worker:
         tasks = await connection.channel(publisher_confirms=False)
         await tasks.set_qos(prefetch_count=self.prefetch)
         session = _Session(connection, tasks, await connection.channel(publisher_confirms=True))
+        # aio-pika 9 has a method for what was a property before.
+        find = getattr(tasks, "get_underlay_channel", None)
+        session.underlay = await find() if find is not None else tasks.channel
         for closing in (connection, session.tasks, session.reports):
             closing.close_callbacks.add(session.end)
         self._session = session
@@ -162,26 +166,36 @@ class Worker:
     async def _serve(self, session: _Session) -> None:
         """Until the connection is lost: looks for queues, and for those that went."""
         while not session.is_lost:
-            if not self._stop.is_set():
-                await self._look_for_queues(session)
+            self._drop_ended_consumers(session)
             is_complete = session.hears_cancels and len(session.consumers) == len(self._kinds)
-            await asyncio.wait({session.lost}, timeout=WATCH_PAUSE if is_complete else LOOK_PAUSE)
+            if not self._stop.is_set() and not is_complete:
+                await self._look_for_queues(session)
+            await asyncio.wait({session.lost}, timeout=LOOK_PAUSE)
+
+    def _drop_ended_consumers(self, session: _Session) -> None:
+        """The broker ends a consumer whose queue is deleted; aiormq strikes it off its list and tells nobody."""
+        alive = getattr(session.underlay, "consumers", None)
+        for type, (_, tag) in list(session.consumers.items()):
+            if alive is not None and tag not in alive:
+                log.warning("the queue of %s is gone", type)
+                del session.consumers[type]
 
     async def _look_for_queues(self, session: _Session) -> None:
         for type, kind in self._kinds.items():
+            if type in session.consumers:
+                continue
             channel = await session.connection.channel(publisher_confirms=False)
             try:
                 await channel.declare_queue(kind.queue, passive=True)
                 await channel.close()
             except aio_pika.exceptions.ChannelClosed as refused:
-                session.consumers.pop(type, None)
                 if type not in self._complained:
                     log.warning("waiting for a workflow that uses %s: %s", type, refused)
                     self._complained.add(type)
                 continue
             self._complained.discard(type)
-            if type in session.consumers or self._stop.is_set():
-                continue
+            if self._stop.is_set():
+                return
             queue = await session.tasks.get_queue(kind.queue, ensure=False)
             tag = await queue.consume(self._taker(session, kind))
             session.consumers[type] = (queue, tag)
@@ -245,7 +259,7 @@ class Worker:
         except Problem as unreadable:
             info = read_task(kind.type, body=b"", token=message.correlation_id, reply_to=message.reply_to, headers={})
             wrong = unreadable
-        one = _Running(Task(info, self._tell))
+        one = _Running(Task(info, lambda task, said: self._tell(one, said)))
         self._running.add(one)
         try:
             said, is_acked = (report("failed", wrong.as_json()), False) if wrong is not None \
@@ -270,11 +284,13 @@ class Worker:
         try:
             async with _Turn(self._turns, turn_key(info)), self._places:
                 one.waiting = None
-                said = self._known_answer(one.task)
+                said = await self._known_answer(one.task)
                 # What has not begun is given back; over a lost connection it comes again by itself.
                 if said is None and not self._stop.is_set() and not session.is_lost:
                     is_acked = await self._begin(session, one.task, message)
                     said = await self._perform(kind, one)
+                    if one.lines:
+                        await asyncio.wait(one.lines)
                 if said is not None and info.token:
                     self._recent.put(info.token, said.kind.encode() + b"\n" + said.body)
                 return said, is_acked
@@ -283,7 +299,7 @@ class Worker:
                 raise
             return None, False
 
-    def _known_answer(self, task: Task) -> Optional[Report]:
+    async def _known_answer(self, task: Task) -> Optional[Report]:
         """What can be said without calling the handler."""
         info = task.info
         known = self._recent.get(info.token) if info.token else None
@@ -294,7 +310,7 @@ class Worker:
             return report("cancelled", {})
         if memory_key(info):
             try:
-                result = self.memory.get(memory_key(info))
+                result = await self._ask_memory(self.memory.get, memory_key(info))
                 if result is not None:
                     return Report("completed", result)
             except Exception as error:
@@ -303,6 +319,12 @@ class Worker:
             return report("failed", temporary("baton.expired", "the task's deadline had passed before it began").as_json())
         held = self._holds.problem(info.type, time.monotonic())
         return report("failed", held.as_json()) if held is not None else None
+
+    async def _ask_memory(self, ask: Callable[..., Any], *about: Any) -> Any:
+        """A file is waited for on another thread."""
+        if isinstance(self.memory, (ProcessMemory, NoMemory)):
+            return ask(*about)
+        return await self._on_thread(lambda: ask(*about), "memory")
 
     async def _begin(self, session: _Session, task: Task, message: AbstractIncomingMessage) -> bool:
         """Says that it begins; true if the task is acked with that."""
@@ -326,10 +348,10 @@ class Worker:
                 said = report_of_result(await work)
             else:
                 # A thread cannot be ended; it looks at task.is_cancelled.
-                said = report_of_result(await self._on_thread(kind.handler, task))
+                said = report_of_result(await self._on_thread(lambda: kind.handler(task), info.type))
             if said.kind == "completed" and memory_key(info):
                 try:
-                    self.memory.put(memory_key(info), said.body)
+                    await self._ask_memory(self.memory.put, memory_key(info), said.body)
                 except Exception as error:
                     log.error("the memory cannot be written: %s", error)
             return said
@@ -348,7 +370,7 @@ class Worker:
             if timer is not None:
                 timer.cancel()
 
-    def _on_thread(self, handler: Handler, task: Task) -> "asyncio.Future[Any]":
+    def _on_thread(self, what: Callable[[], Any], name: str) -> "asyncio.Future[Any]":
         future: "asyncio.Future[Any]" = self._loop.create_future()
 
         def finish(result: Any, error: Optional[BaseException]) -> None:
@@ -358,14 +380,14 @@ class Worker:
         def work() -> None:
             result, problem = None, None
             try:
-                result = handler(task)
+                result = what()
             except BaseException as error:
                 problem = error if isinstance(error, Exception) else RuntimeError(repr(error))
             try:
                 self._loop.call_soon_threadsafe(finish, result, problem)
             except RuntimeError:
                 pass  # the loop has ended
-        threading.Thread(target=work, name=task.info.type, daemon=True).start()
+        threading.Thread(target=work, name=name, daemon=True).start()
         return future
 
     # --- reports ------------------------------------------------------------------------------------
@@ -399,9 +421,9 @@ class Worker:
         except _LOST:
             pass
 
-    async def _pass(self, info: Any, said: Report) -> None:
+    async def _pass(self, info: Any, said: Report, *, is_safe: bool = False) -> None:
         try:
-            await self._publish(info, said, is_safe=False)
+            await self._publish(info, said, is_safe=is_safe)
         except _LOST:
             pass  # worth nothing later
 
@@ -410,29 +432,32 @@ class Worker:
             await asyncio.sleep(beat_interval(task.info.heartbeat or 0))
             await self._pass(task.info, report("heartbeat", task.last_told))
 
-    def _tell(self, task: Task, said: Report) -> None:
+    def _tell(self, one: _Running, said: Report) -> None:
         """From any thread."""
-        if task.info.run:
-            self._loop.call_soon_threadsafe(self._tell_here, task, said)
+        if one.task.info.run:
+            self._loop.call_soon_threadsafe(self._tell_here, one, said)
 
-    def _tell_here(self, task: Task, said: Report) -> None:
-        if said.kind == "heartbeat":
+    def _tell_here(self, one: _Running, said: Report) -> None:
+        task = one.task
+        if said.kind != "heartbeat":
+            line = self._spawn(self._pass(task.info, said, is_safe=True))
+            one.lines.add(line)
+            line.add_done_callback(one.lines.discard)
+        elif not one.is_telling:
             # The newest is enough, and now and then.
-            if getattr(task, "_is_telling", False):
-                return
-            setattr(task, "_is_telling", True)
+            one.is_telling = True
+            self._loop.call_later(PROGRESS_PAUSE / 4, self._tell_progress, one)
 
-            def tell() -> None:
-                setattr(task, "_is_telling", False)
-                self._spawn(self._pass(task.info, report("heartbeat", task.last_told)))
-            self._loop.call_later(PROGRESS_PAUSE / 4, tell)
-        else:
-            self._spawn(self._pass(task.info, said))
+    def _tell_progress(self, one: _Running) -> None:
+        one.is_telling = False
+        if one in self._running:
+            self._spawn(self._pass(one.task.info, report("heartbeat", one.task.last_told)))
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Any) -> "asyncio.Task[None]":
         job = self._loop.create_task(work)
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
+        return job
 
 
 class _Turn:

@@ -237,7 +237,7 @@ class Holds:
 class BackOff:
     """Pauses between attempts to connect: doubled each time, a little different for each process."""
 
-    def __init__(self, first: float = 0.2, most: float = 10.0) -> None:
+    def __init__(self, first: float = 0.2, most: float = 5.0) -> None:
         self.first, self.most, self._next = first, most, first
 
     def reset(self) -> None:

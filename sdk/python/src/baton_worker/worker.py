@@ -440,7 +440,11 @@ class Worker:
             if said.kind == "heartbeat":
                 one.told = said  # the newest is enough
             else:
-                self._publish(self._tasks, one, said)
+                try:
+                    # Where the result goes, too: between two channels there is no order.
+                    self._publish(self._reports, one, said)
+                except pika.exceptions.NackError:
+                    log.warning("the broker did not take a line of the run's log")
 
     def _send_beats(self, now: float) -> None:
         for one in self._running:

@@ -1,0 +1,148 @@
+"""What containers and package are started with, without an engine: deploy/worker as the first process of a worker's
+container, deploy/make-secrets, and systemd's units."""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+import tomllib
+import unittest
+
+import baton
+
+DEPLOY = baton.ROOT / "deploy"
+
+
+class Worker:
+    """deploy/worker with the executable under test as `baton`."""
+
+    def __init__(self, name, **variables):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="baton-deploy-"))
+        (self.home / "baton").symlink_to(baton.EXE)
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("BATON_")}
+        self.env = dict(kept, PATH=f"{self.home}:{os.environ['PATH']}", WORKER_STATE=str(self.home / "state"), BROKER_HOST="127.0.0.1",
+                        **variables)
+        self.log_path = self.home / "log"
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen([DEPLOY / "worker", name], env=self.env, stdout=log, stderr=log, cwd=self.home)
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def health(self):
+        done = subprocess.run([DEPLOY / "worker", "--healthy"], env=self.env, capture_output=True, text=True)
+        return done.returncode, done.stdout.strip()
+
+    def stop(self):
+        """How many seconds it took, and the exit code."""
+        begun = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(30)
+        return time.monotonic() - begun, code
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+        shutil.rmtree(self.home)
+
+
+class ContainerOfAWorker(unittest.TestCase):
+    def worker(self, name, **variables):
+        worker = Worker(name, **variables)
+        self.addCleanup(worker.close)
+        return worker
+
+    def test_a_worker_without_a_target_waits_and_says_for_what(self):
+        for name, missing in (("mail", "BATON_MAILCOW_URL"), ("redmine", "BATON_REDMINE_URL"), ("slack", "BATON_SLACK_TOKEN")):
+            worker = self.worker(name, BATON_BROKER_URL="amqp://worker:x@127.0.0.1:1/")
+            baton.wait_for(lambda: "waits" in worker.log(), "it says that it waits")
+            self.assertIn(missing, worker.log())
+            self.assertIsNone(worker.process.poll())
+            self.assertEqual(worker.health(), (0, "waits: its target is not set"))
+            seconds, code = worker.stop()
+            self.assertEqual(code, 0, worker.log())
+            self.assertLess(seconds, 5)
+
+    def test_wrong_settings_are_not_well(self):
+        worker = self.worker("redmine", BATON_BROKER_URL="amqp://worker:x@127.0.0.1:1/", BATON_REDMINE_URL="https://redmine.example.org")
+        baton.wait_for(lambda: "waits" in worker.log(), "it says that it waits")
+        self.assertIn("BATON_REDMINE_KEY", worker.log())
+        self.assertEqual(worker.health()[0], 1)
+
+    def test_a_worker_is_well_with_its_server_and_while_it_waits_for_it(self):
+        server = baton.Server().start()
+        self.addCleanup(server.close)
+        server.deploy('workflow = "one"\n[[step]]\nid = "comment"\ntask = "redmine.comment"\nwith = { issue = 1, text = "x" }\n')
+        worker = self.worker("redmine", BATON_BROKER_URL=server.env["BATON_AMQP"], BROKER_PORT=str(server.amqp),
+                             BATON_REDMINE_URL="http://127.0.0.1:9", BATON_REDMINE_KEY="key")
+        baton.wait_for(lambda: "ready" in worker.log(), "the worker is connected")
+        self.assertEqual(worker.health(), (0, ""))
+        server.kill()
+        baton.wait_for(lambda: "no connection to the broker" in worker.log(), "the worker has noticed")
+        for _ in range(10):
+            self.assertEqual(worker.health(), (0, "waits for the server"))
+        # It goes on trying, and is found well again.
+        server.start()
+        baton.wait_for(lambda: worker.health() == (0, ""), "the worker is back")
+        server.kill()
+        baton.wait_for(lambda: worker.health() == (0, "waits for the server"), "the worker has noticed again")
+        seconds, code = worker.stop()
+        self.assertEqual(code, 0, worker.log())
+        self.assertLess(seconds, 5)
+
+
+class Secrets(unittest.TestCase):
+    def test_each_secret_of_the_compose_file_is_made_once_and_kept(self):
+        with tempfile.TemporaryDirectory() as folder:
+            secrets = pathlib.Path(folder) / "secrets"
+            make = [DEPLOY / "make-secrets"]
+            env = dict(os.environ, BATON_SECRETS=str(secrets))
+            subprocess.run(make, env=env, check=True, capture_output=True)
+            named = set(re.findall(r"BATON_SECRETS:-./secrets}/(\w+)", (baton.ROOT / "compose.yaml").read_text()))
+            self.assertEqual(named, {path.name for path in secrets.iterdir()})
+            self.assertEqual(stat.S_IMODE(secrets.stat().st_mode), 0o700)
+            password = (secrets / "worker_password").read_text()
+            self.assertEqual((secrets / "worker_broker_url").read_text(), f"amqp://worker:{password}@baton:5672/")
+            self.assertGreaterEqual(len(password), 32)
+            before = {path.name: path.read_text() for path in secrets.iterdir()}
+            self.assertEqual(subprocess.run(make, env=env, check=True, capture_output=True, text=True).stdout, "")
+            self.assertEqual(before, {path.name: path.read_text() for path in secrets.iterdir()})
+
+
+class Users(unittest.TestCase):
+    def test_a_worker_may_the_same_in_the_package_as_in_containers(self):
+        workers = []
+        for file in (DEPLOY / "baton.toml", DEPLOY / "debian" / "baton.toml"):
+            users = tomllib.loads(file.read_text())["broker"]["user"]
+            workers.append([{key: user[key] for key in ("tags", "permissions")} for user in users if user["name"] == "worker"])
+            self.assertEqual([user["name"] for user in users], ["admin", "worker"])
+        self.assertEqual(workers[0], workers[1])
+
+
+class Units(unittest.TestCase):
+    def test_every_secret_a_unit_hands_over_is_made_at_installation(self):
+        """A credential whose file is missing would keep the service from starting."""
+        debian = DEPLOY / "debian"
+        wanted = set()
+        for unit in (*debian.glob("*.service"), *debian.glob("secrets-*.conf")):
+            wanted |= set(re.findall(r"^LoadCredential=\w+:/etc/baton/secrets/(\w+)$", unit.read_text(), re.MULTILINE))
+        installed = (debian / "postinst").read_text()
+        made = set(re.findall(r"\bput (\w+)", installed)) | set(re.search(r"for name in ([\w ]+); do", installed)[1].split())
+        self.assertGreaterEqual(len(wanted), 8)
+        self.assertEqual(wanted - made, set())
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd here")
+    def test_the_units_are_hardened(self):
+        for unit in ("baton.service", "baton-worker@.service"):
+            done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=30", DEPLOY / "debian" / unit],
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout[-200:] + done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

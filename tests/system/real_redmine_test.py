@@ -1,0 +1,93 @@
+"""provision-user against a real Redmine with a throwaway database; mail and Slack are the sandbox's. Opt-in:
+BATON_TEST_REDMINE_URL and BATON_TEST_REDMINE_KEY, which scripts/real-redmine prints."""
+import base64
+import json
+import os
+import random
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+import baton
+import house
+
+
+@unittest.skipUnless(os.environ.get("BATON_TEST_REDMINE_URL"), "needs a real Redmine")
+class RealRedmineTest(unittest.TestCase):
+    def setUp(self):
+        self.url, self.key = os.environ["BATON_TEST_REDMINE_URL"], os.environ["BATON_TEST_REDMINE_KEY"]
+        self.house = house.House()
+        self.addCleanup(self.house.close)
+        self.house.worker_env.update(BATON_REDMINE_URL=self.url, BATON_REDMINE_KEY=self.key)
+        self.house.start()
+        self.server = self.house.server
+        text = (baton.ROOT / "workflows" / "provision-user.toml").read_text()
+        self.server.deploy(text.replace('"2s"', '"50ms"').replace('"5m"', '"500ms"').replace("max_attempts = 5", "max_attempts = 50"))
+        self.name = f"p{random.randrange(1 << 40):x}"
+
+    def ask(self, path, body=None, login=None):
+        """Status and JSON, as the administrator or as a person with a password."""
+        headers = {"Content-Type": "application/json"}
+        if login:
+            headers["Authorization"] = "Basic " + base64.b64encode(":".join(login).encode()).decode()
+        else:
+            headers["X-Redmine-API-Key"] = self.key
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode() if body else None, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                text = answer.read()
+                return answer.status, json.loads(text) if text else None
+        except urllib.error.HTTPError as refused:
+            return refused.code, None
+
+    def users(self):
+        """All of this test's, whatever their status."""
+        found = self.ask(f"/users.json?status=&limit=100&name={self.name}")[1]["users"]
+        return [self.ask(f"/users/{user['id']}.json")[1]["user"] for user in found]
+
+    def provision(self, login, expected):
+        done = self.server.baton("run", "provision-user", "--set", f"email={login}@example.org", "--set", "first_name=Zoë",
+                                 "--set", "last_name=Ångström", timeout=120)
+        self.assertEqual(done.returncode, 0 if expected == "completed" else 1, done.stdout + done.stderr)
+        self.assertIn(expected, done.stdout)
+
+    def test_a_veteran_still_logs_in_when_a_later_step_fails(self):
+        veteran, novice = self.name + "v", self.name + "n"
+        status, _ = self.ask("/users.json", {"user": {"login": veteran, "firstname": "Vera", "lastname": "Veteran",
+                                                      "mail": f"{veteran}@example.org", "password": "correct-horse"}})
+        self.assertEqual(status, 201)
+        self.server.set_fault("slack.invite", {"mode": "fail", "error": "fatal_error"})
+        for login in (veteran, novice):
+            self.provision(login, "compensated")
+        self.assertEqual(self.ask("/users/current.json", login=(veteran, "correct-horse"))[0], 200)
+        self.assertEqual({user["login"]: user["status"] for user in self.users()}, {veteran: 1, novice: 3})
+        # Come back: the same account is opened again.
+        self.server.set_fault("slack.invite", None)
+        done = self.server.baton("call", "redmine.create_user", "--with",
+                                 json.dumps({"login": novice, "mail": f"{novice}@example.org"}), "--json", check=0)
+        self.assertEqual(json.loads(done.stdout)["result"]["unlocked"], True)
+        self.assertEqual([user["status"] for user in self.users()], [1, 1])
+
+    def test_everybody_once_while_workers_are_killed(self):
+        second = self.house.spawn("worker", "redmine", self.house.worker_env)
+        self.addCleanup(lambda: (second.terminate(), second.wait(30)))
+        people = self.server.home / "people.csv"
+        logins = [f"{self.name}x{i}" for i in range(25)]
+        people.write_text("email,first_name,last_name\n" + "".join(f"{login}@example.org,First{i},Last {i}\n"
+                                                                   for i, login in enumerate(logins)))
+
+        def kill():
+            time.sleep(random.uniform(0.05, 0.6))
+            self.house.kill_worker("redmine")
+            self.house.start_worker("redmine")
+        with house.Repeatedly(kill, 0.3) as killing:
+            runs = self.server.json("run", "provision-user", "--each", str(people), timeout=280)
+        self.assertEqual(runs["statuses"], {"completed": 25}, self.house.logs())
+        self.assertGreater(killing.count, 3)
+        self.assertEqual(sorted(user["login"] for user in self.users()), sorted(logins))
+        self.assertEqual({user["firstname"] for user in self.users()}, {f"First{i}" for i in range(25)})
+
+
+if __name__ == "__main__":
+    unittest.main()
