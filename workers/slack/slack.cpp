@@ -51,7 +51,11 @@ std::vector<Handler> make_handlers(const Settings& settings) {
     add("slack.react", react, {"channel", "ts", "emoji"});
     add("slack.unreact", unreact, {"channel", "ts", "emoji"});
     add("slack.upload", upload, {"channel", "filename", "content", "title", "text", "thread_ts"});
-    if (!settings.webhook_url.empty()) add("slack.webhook", webhook, {"text", "blocks"});
+    if (!settings.webhook_url.empty()) {
+        add("slack.webhook", webhook, {"text", "blocks"});
+        // An address of its own: when it is wrong, the others go on.
+        all.back().target = "slack.webhook";
+    }
     return all;
 }
 
