@@ -250,7 +250,7 @@ class Trial:
             if self.mailboxes.get(address) != "t" or user is None or user["status"] != 1 or self.members.get(address) not in ("invited", "active"):
                 self.complain(f"{address} is not complete: {self.mailboxes.get(address)} {user} {self.members.get(address)}")
             mine = [letter for letter in self.letters if address in letter.get_content() or address in str(letter["Subject"])]
-            self.check_letters(address, mine, "doubtful" in json.dumps(shown["steps"]))
+            self.check_letters(address, mine, '"doubtful": true' in json.dumps(shown["steps"]))
             words = [found for letter in mine for found in re.findall(r"^    (\S+)\s*$", letter.get_content(), re.M)]
             if not any(self.can_log_in(address, word) for word in words):
                 self.complain(f"{address} cannot log in with what the letter held")

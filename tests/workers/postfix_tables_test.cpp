@@ -382,7 +382,7 @@ TEST_F(PasswordLetterTest, SetPasswordSendsANewOneOnce) {
     perform("mail.create", ada, "k1");
 
     const std::string reset = R"({"address":"ada@example.org","send_to":"ada@home.example"})";
-    EXPECT_EQ(told("mail.set_password", reset, "k2"), R"({"id":"ada@example.org","password_set":true,"password_sent":true})");
+    EXPECT_EQ(told("mail.set_password", reset, "k2"), R"({"id":"ada@example.org","password_set":true,"password_sent":true,"doubtful":false})");
     EXPECT_EQ(trouble("mail.set_password", reset, "k2"), "");
     ASSERT_EQ(peer.letters().size(), 1U);
     EXPECT_TRUE(opens("ada@example.org", password_in(peer.letters().front())));

@@ -121,7 +121,8 @@ Answer finish(const Place& place, const Task& task, const Creation& creation, co
     if (creation.letter.to.empty()) return json::value(std::move(answer));
     answer["password_sent"] = true;
     const std::string mark = letter_mark_of(task);
-    if (has_mark(mailbox.marks, mark)) return json::value(std::move(answer));
+    answer["doubtful"] = false;
+    if (has_mark(mailbox.marks, mark) || is_password_told(place.settings, task)) return json::value(std::move(answer));
     std::string password = creation.wish.password;
     if (!is_new) {
         password = new_password();
@@ -130,8 +131,9 @@ Answer finish(const Place& place, const Task& task, const Creation& creation, co
     }
     Mailbox named = mailbox;
     if (named.name.empty()) named.name = creation.wish.mailbox.name;
-    if (auto failed = tell_password(place.settings, task, creation.letter, named, password)) {
-        contract::Problem problem = std::move(failed->problem);
+    const auto told = tell_password(place.settings, task, creation.letter, named, password);
+    if (!told) {
+        contract::Problem problem = told.error().problem;
         if (problem.retryable) return problem;
         // Nobody can ever log in there: it is taken back, so that a failed step leaves nothing.
         const auto removed = place.at([&](const auto& accounts) { return accounts.remove(mailbox.address, creation.wish.mailbox.marks); });
@@ -140,6 +142,7 @@ Answer finish(const Place& place, const Task& task, const Creation& creation, co
     }
     const auto marked = place.at([&](const auto& accounts) { return accounts.add_mark(mailbox.address, mark); });
     if (!marked) return marked.error();
+    answer["doubtful"] = *told;
     return json::value(std::move(answer));
 }
 
@@ -266,17 +269,21 @@ Answer set_password(const Place& place, const Task& task) {
     if (!found) return found.error();
     if (!*found) return not_found(address);
     const Mailbox& mailbox = **found;
-    const json::value done{{"id", address}, {"password_set", true}, {"password_sent", !letter.to.empty()}};
+    json::object done{{"id", address}, {"password_set", true}, {"password_sent", !letter.to.empty()}};
+    if (!letter.to.empty()) done["doubtful"] = false;
     const std::string mark = letter_mark_of(task);
-    if (!letter.to.empty() && has_mark(mailbox.marks, mark)) return done;
+    const bool is_told = !letter.to.empty() && (has_mark(mailbox.marks, mark) || is_password_told(place.settings, task));
+    if (is_told) return json::value(std::move(done));
     if (password.empty()) password = new_password();
     const auto set = place.at([&](const auto& accounts) { return accounts.set_password(address, password); });
     if (!set) return set.error();
-    if (letter.to.empty()) return done;
-    if (auto failed = tell_password(place.settings, task, letter, mailbox, password)) return failed->problem;
+    if (letter.to.empty()) return json::value(std::move(done));
+    const auto told = tell_password(place.settings, task, letter, mailbox, password);
+    if (!told) return told.error().problem;
     const auto marked = place.at([&](const auto& accounts) { return accounts.add_mark(address, mark); });
     if (!marked) return marked.error();
-    return done;
+    done["doubtful"] = *told;
+    return json::value(std::move(done));
 }
 
 // mail.add_alias {alias, to} and mail.add_forward {address, to, keep_copy}.

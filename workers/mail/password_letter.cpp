@@ -2,6 +2,7 @@
 #include "workers/mail/password_letter.hpp"
 
 #include "base/random.hpp"
+#include "workers/mail/ledger.hpp"
 #include "workers/mail/send.hpp"
 #include "workers/mail/templates.hpp"
 
@@ -66,7 +67,11 @@ std::string letter_mark_of(const Task& task) {
 // Long enough for any rule, with a character of each kind.
 std::string new_password() { return random_name(20) + "aA1!"; }
 
-std::optional<NotSubmitted> tell_password(const Settings& settings, const Task& task, const PasswordLetter& letter,
+bool is_password_told(const Settings& settings, const Task& task) {
+    return Ledger(settings.ledger_folder).sent(letter_mark_of(task)).has_value();
+}
+
+boost::system::result<bool, NotSubmitted> tell_password(const Settings& settings, const Task& task, const PasswordLetter& letter,
                                           const Mailbox& mailbox, const std::string& password) {
     const auto pattern = template_for(settings, letter.pattern);
     if (!pattern) return NotSubmitted{permanent("invalid_input", pattern.error().detail, 422)};
@@ -81,9 +86,17 @@ std::optional<NotSubmitted> tell_password(const Settings& settings, const Task& 
     out.html = filled.html;
     // Another password is another letter: a mail program must not take it for a copy.
     out.message_id = message_id_of(task, out.from, password);
+    const Ledger ledger(settings.ledger_folder);
+    const std::string key = letter_mark_of(task);
+    const bool is_doubtful = ledger.is_kept() ? ledger.begun(key) : may_have_begun_before(task);
+    if (const auto noted = ledger.note_begun(key); !noted) return NotSubmitted{configuration("ledger", noted.error().detail)};
     const auto submitted = submit(settings, out, {true, task.is_cancelled});
-    if (!submitted) return submitted.error();
-    return std::nullopt;
+    if (!submitted) {
+        if (!submitted.error().may_have_been_sent && !is_doubtful) ledger.forget(key);
+        return submitted.error();
+    }
+    ledger.note_sent(key, "{}");
+    return is_doubtful;
 }
 
 } // namespace baton::workers::mail

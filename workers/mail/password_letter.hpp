@@ -24,7 +24,11 @@ std::string letter_mark_of(const Task& task);
 
 std::string new_password();
 
-std::optional<NotSubmitted> tell_password(const Settings& settings, const Task& task, const PasswordLetter& letter,
+// Whether the ledger knows that the server took this task's letter: its password counts.
+bool is_password_told(const Settings& settings, const Task& task);
+
+// True: an earlier letter may have been sent as well, with another password; the newest counts.
+boost::system::result<bool, NotSubmitted> tell_password(const Settings& settings, const Task& task, const PasswordLetter& letter,
                                           const Mailbox& mailbox, const std::string& password);
 
 } // namespace baton::workers::mail
