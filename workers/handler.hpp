@@ -23,6 +23,8 @@ using Answer = boost::system::result<boost::json::value, contract::Problem>;
 struct Task {
     contract::TaskRequest request;
     boost::json::object with;                 // the parameters
+    // The broker gave it to somebody before, who may have begun.
+    bool is_redelivered = false;
     // Reports progress while the handler works; any thread. Empty parameters are fine.
     std::function<void(const boost::json::value& progress)> heartbeat;
     // True once somebody cancelled the task, the time of the attempt is over or the worker is

@@ -26,6 +26,7 @@ Outcome<void> run_workers(const std::vector<std::string>& names, const Settings&
         Settings own = settings;
         // A connection that nobody uses would be one for nothing.
         if (name == "redmine") own.redmine.locks = std::make_shared<KeyLocks>(broker_url, name);
+        if (name == "slack") own.slack.locks = std::make_shared<KeyLocks>(broker_url, name);
         BATON_ASSIGN(auto handlers, handlers_of(name, own));
         WorkerOptions options;
         options.name = name;

@@ -142,6 +142,9 @@ void read_mail(Reader& reader, mail::Settings& mail) {
 void read_slack(Reader& reader, slack::Settings& slack) {
     reader.url("BATON_SLACK_URL", "http https", slack.url);
     reader.secret("BATON_SLACK_TOKEN", slack.token);
+    reader.secret("BATON_SLACK_ADMIN_TOKEN", slack.admin_token);
+    reader.url("BATON_SLACK_SCIM_URL", "http https", slack.scim_url);
+    reader.secret("BATON_SLACK_WEBHOOK_URL", slack.webhook_url);
     reader.text("BATON_SLACK_TEAM", slack.team);
     reader.text("BATON_SLACK_NOTIFY_CHANNEL", slack.notify_channel);
     std::string channels;
@@ -151,10 +154,12 @@ void read_slack(Reader& reader, slack::Settings& slack) {
     reader.text("BATON_SLACK_MODE", mode);
     if (mode == "admin_invite")
         slack.mode = slack::Mode::admin_invite;
+    else if (mode == "scim")
+        slack.mode = slack::Mode::scim;
     else if (mode == "notify")
         slack.mode = slack::Mode::notify;
     else if (!mode.empty())
-        reader.complain("BATON_SLACK_MODE: must be admin_invite or notify");
+        reader.complain("BATON_SLACK_MODE: must be admin_invite, scim or notify");
 }
 
 Outcome<void> check_mail(const mail::Settings& mail) {
@@ -189,7 +194,7 @@ Outcome<void> check_slack(const slack::Settings& slack) {
         return invalid("worker slack: set BATON_SLACK_TOKEN (or BATON_SLACK_TOKEN_FILE)");
     if (slack.team.empty() && slack.mode == slack::Mode::admin_invite)
         return invalid("worker slack: set BATON_SLACK_TEAM, the T… id of the workspace, or "
-                       "BATON_SLACK_MODE=notify");
+                       "BATON_SLACK_MODE=scim or notify");
     return {};
 }
 

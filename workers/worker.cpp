@@ -383,6 +383,7 @@ Outcome<Worker::Service::AssignmentPtr> Worker::Service::accept(const Handler* h
         return Failure{make_error_code(boost::system::errc::bad_message),
                        "the parameters must be a JSON object"};
     task.with = std::move(with->get_object());
+    task.is_redelivered = delivery.redelivered;
     assignment->target = handler->target;
     if (handler->target_of) assignment->target += ' ' + handler->target_of(task.with);
     task.is_cancelled = [token = assignment->cancel.get_token(), weak = std::weak_ptr(assignment)] {

@@ -167,6 +167,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"tests/system/sdk", {".mjs", ".py"}},
         {"tests/system/shapes", {".json"}},
         {"tests/workers", with({".sql"})},
+        {"tests/workers/slack_contract", {".json", ".py", "NOTICE"}},
         {"web", room},
         {"workers", room},
         {"workflows", {".toml"}},

@@ -163,6 +163,67 @@ TEST_F(SandboxTest, SlackRefusesWithStatus200) {
     EXPECT_EQ(slack("POST", "/nothing.at.all").status, 200);
 }
 
+const std::string ada = "U0SANDBOX00001";
+
+TEST_F(SandboxTest, SlackKeepsWhatAChannelIsTold) {
+    const auto call = [&](const std::string& path, const std::string& form) { return slack("POST", path, form).body; };
+    const json::value made = json::parse(call("/conversations.create", "name=inc-1&is_private=true"));
+    const std::string id(made.at("channel").at("id").as_string());
+    slack("POST", "/admin.users.invite", invite_ada);
+
+    EXPECT_EQ(call("/conversations.create", "name=inc-1"), R"({"ok":false,"error":"name_taken"})");
+    call("/conversations.setTopic", "channel=" + id + "&topic=It+burns");
+    EXPECT_EQ(json::parse(call("/conversations.invite", "channel=" + id + "&users=" + ada)).at("ok"), true);
+    EXPECT_EQ(call("/conversations.invite", "channel=" + id + "&users=" + ada), R"({"ok":false,"error":"already_in_channel"})");
+    EXPECT_EQ(call("/conversations.invite", "channel=" + id + "&users=U0NOBODY999"), R"({"ok":false,"error":"user_not_found"})");
+    const json::value info = json::parse(slack("GET", "/conversations.info?channel=" + id).body).at("channel");
+    EXPECT_EQ(info.at("topic").at("value"), "It burns");
+    EXPECT_EQ(info.at("num_members"), 2);
+    EXPECT_EQ(call("/conversations.kick", "channel=" + id + "&user=" + ada), R"({"ok":true})");
+    EXPECT_EQ(call("/conversations.kick", "channel=" + id + "&user=" + ada), R"({"ok":false,"error":"not_in_channel"})");
+    EXPECT_EQ(call("/conversations.archive", "channel=" + id), R"({"ok":true})");
+    EXPECT_EQ(call("/conversations.archive", "channel=" + id), R"({"ok":false,"error":"already_archived"})");
+    EXPECT_EQ(call("/chat.postMessage", "channel=" + id + "&text=x"), R"({"ok":false,"error":"is_archived"})");
+    EXPECT_EQ(slack("GET", "/conversations.list?types=public_channel,private_channel&exclude_archived=true").body.find("inc-1"), std::string::npos);
+    EXPECT_EQ(slack("GET", "/conversations.list").body.find("inc-1"), std::string::npos);
+    EXPECT_NE(slack("GET", "/conversations.list?types=public_channel,private_channel").body.find("inc-1"), std::string::npos);
+}
+
+TEST_F(SandboxTest, SlackShowsMetadataToThoseWhoAskAndKeepsThreadsApart) {
+    const std::string metadata = "%7B%22event_type%22%3A%22t%22%2C%22event_payload%22%3A%7B%22mark%22%3A%22m1%22%7D%7D";
+    const json::value first = json::parse(slack("POST", "/chat.postMessage", "channel=%23general&text=hello&metadata=" + metadata).body);
+    const std::string place = "channel=" + std::string(first.at("channel").as_string()) + "&ts=" + std::string(first.at("ts").as_string());
+    slack("POST", "/chat.postMessage", "channel=%23general&text=re&thread_ts=" + std::string(first.at("ts").as_string()));
+
+    const json::array plain = json::parse(slack("GET", "/conversations.history?" + place).body).at("messages").as_array();
+    const json::array whole = json::parse(slack("GET", "/conversations.history?include_all_metadata=true&" + place).body).at("messages").as_array();
+    const json::array thread = json::parse(slack("GET", "/conversations.replies?" + place).body).at("messages").as_array();
+
+    ASSERT_EQ(plain.size(), 1U);
+    EXPECT_FALSE(plain[0].as_object().contains("metadata"));
+    EXPECT_EQ(whole.at(0).at("metadata").at("event_payload").at("mark"), "m1");
+    EXPECT_EQ(thread.size(), 2U);
+    EXPECT_EQ(json::parse(slack("POST", "/chat.delete", place).body).at("ok"), true);
+    EXPECT_EQ(slack("POST", "/chat.delete", place).body, R"({"ok":false,"error":"message_not_found"})");
+}
+
+TEST_F(SandboxTest, SlacksScimSpeaksByStatus) {
+    const std::string users = sandbox_->url() + "/slack/scim/v2/Users";
+    const std::vector<std::string> headers{"Authorization: Bearer sandbox-slack-token", "Content-Type: application/scim+json"};
+    const std::string resource = R"({"userName":"ada","emails":[{"value":"ada@example.org"}],"displayName":"Ada"})";
+    const std::string off = R"({"Operations":[{"op":"replace","path":"active","value":false}]})";
+
+    EXPECT_EQ(ask({"POST", users, {}, resource}).status, 401);
+    EXPECT_EQ(ask({"POST", users, headers, resource}).status, 201);
+    EXPECT_EQ(ask({"POST", users, headers, resource}).status, 409);
+    EXPECT_EQ(ask({"PATCH", users + "/" + ada, headers, off}).status, 200);
+    EXPECT_EQ(ask({"PATCH", users + "/U0NOBODY999", headers, off}).status, 404);
+    const json::value found = json::parse(ask({"GET", users + "?filter=email%20eq%20%22ada%40example.org%22", headers}).body);
+    EXPECT_EQ(found.at("totalResults"), 1);
+    EXPECT_EQ(found.at("Resources").at(0).at("active"), false);
+    EXPECT_EQ(slack("GET", "/users.lookupByEmail?email=ada%40example.org").body, R"({"ok":false,"error":"users_not_found"})");
+}
+
 TEST_F(SandboxTest, SlackListsChannelsInPages) {
     const json::value first = json::parse(slack("GET", "/conversations.list?limit=1").body);
     const std::string cursor(first.at("response_metadata").at("next_cursor").as_string());

@@ -81,6 +81,21 @@ class RealMailTest(unittest.TestCase):
         self.assert_shut_out("ada@example.org", "of-another-ada")
         self.mail.log_in("ada@example.org", "yet-another").logout()
 
+    def test_an_undo_leaves_the_veteran_and_takes_the_new_one_back(self):
+        compensate = ('compensate = { task = "mail.delete", when = "%s", with = { id = "${box.id}", only_if_created_by = "${run.id}/box" } }\n'
+                      '[[step]]\nid = "boom"\ntask = "mail.send"\nwith = { to = "nobody@example.org", subject = "${box.id}", text = "t" }\n')
+        head = ('workflow = "hire"\non_failure = "compensate"\n[input]\naddress = { type = "string", required = true }\n[[step]]\nid = "box"\n'
+                'task = "mail.create"\nwith = { address = "${input.address}", password = "of-the-new-one", adopt = true }\n')
+        # Also an undo that forgot `when` touches nothing that the run did not make.
+        for when in ("box.created", "true"):
+            self.server.deploy(head + compensate % when)
+            for address in (EVE[0], "ada@example.org"):
+                self.server.baton("run", "hire", "--set", f"address={address}", check=1)
+            self.assertEqual({run["status"] for run in self.server.json("runs")}, {"compensated"})
+            self.mail.log_in(*EVE).logout()
+            self.assert_shut_out("ada@example.org", "of-the-new-one")
+            self.assertEqual(self.mail.sql("select count(*) from mailbox where username like 'ada%'"), "0")
+
     def test_aliases_forwards_and_an_archive_carry_mail(self):
         self.call("mail.create", address="ada@example.org", password="of-ada")
         self.call("mail.add_alias", alias="sales@example.org", to="ada@example.org")

@@ -324,15 +324,17 @@ TEST_F(MailTest, HeadersGrowNoLinesFromParameters) {
 }
 
 TEST_F(MailTest, LongSubjectsAreCutIntoEncodedWords) {
-    std::string subject;
-    for (int i = 0; i < 60; ++i) subject += "ü";
+    std::string accents;
+    for (int i = 0; i < 60; ++i) accents += "ü";
 
-    const std::string text = mail::to_text({{"", "a@b.de"}, {{"", "c@d.de"}}, subject, "t", "<1@b.de>"}, "now");
-
-    for (std::size_t begin = 0; begin < text.size();) {
-        const std::size_t end = text.find("\r\n", begin);
-        EXPECT_LE(end - begin, 90U) << text.substr(begin, end - begin);
-        begin = end + 2;
+    for (const std::string& subject : {accents, std::string(3000, 'x'), std::string("=?UTF-8?B?eA==?=")}) {
+        const std::string text = mail::to_text({{"", "a@b.de"}, {{"", "c@d.de"}}, subject, "t", "<1@b.de>"}, "now");
+        for (std::size_t begin = 0; begin < text.size();) {
+            const std::size_t end = text.find("\r\n", begin);
+            EXPECT_LE(end - begin, 90U) << text.substr(begin, end - begin);
+            begin = end + 2;
+        }
+        EXPECT_EQ(text.find("Subject: " + subject), std::string::npos);
     }
 }
 

@@ -21,6 +21,8 @@ Settings settings_for(const sandbox::Sandbox& sandbox) {
     settings.slack.url = sandbox.slack_url();
     settings.slack.token = options.slack_token;
     settings.slack.team = options.slack_team;
+    settings.slack.scim_url = sandbox.url() + "/slack/scim/v2";
+    settings.slack.webhook_url = sandbox.url() + "/slack/hooks/sandbox";
     for (http::Limits* limits :
          {&settings.mail.limits, &settings.redmine.limits, &settings.slack.limits})
         limits->total = std::chrono::seconds(5);
@@ -58,6 +60,8 @@ Answer WithSandbox::perform(const std::string& task, const std::string& with,
         one.heartbeat = [](const json::value&) {};
         one.request.attempt = attempt_;
         one.request.max_attempts = max_attempts_;
+        one.request.run = run_;
+        one.request.step = run_.empty() ? "" : "step";
         one.is_cancelled = [is_cancelled = is_cancelled_] { return is_cancelled; };
         return handler.perform(one);
     }

@@ -33,6 +33,7 @@ protected:
     sandbox::Sandbox sandbox_;
     Settings settings_;
     int attempt_ = 1;
+    std::string run_;                            // the step is "step"; empty: a plain call
     int max_attempts_ = 5;
     bool is_cancelled_ = false;
 };

@@ -459,11 +459,13 @@ TEST_F(WorkerTest, WorkerThatDiesBetweenEffectAndReportLosesNothing) {
     int status = 0;
     ::waitpid(child, &status, 0);
     ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 9);
-    const Running worker({{task, [](const Task& one) -> Answer { return json::value(one.request.token); }}});
+    const Running worker({{task, [](const Task& one) -> Answer {
+        return json::value(one.request.token + (one.is_redelivered ? ", not for the first time" : ""));
+    }}});
 
     const auto report = peer.next_result();
     ASSERT_TRUE(report);
-    EXPECT_EQ(report->report, contract::Report{contract::Completed{R"("t")"}});
+    EXPECT_EQ(report->report, contract::Report{contract::Completed{R"("t, not for the first time")"}});
     std::ifstream lines(file);
     std::string line;
     EXPECT_TRUE(std::getline(lines, line));

@@ -16,9 +16,11 @@ bool is_ascii(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-// RFC 2047, in words of at most 75 characters, cut between characters.
+// RFC 2047, in words of at most 75 characters, cut between characters: what is beyond ASCII, what would be
+// taken for such a word, and what is too long for one line.
 std::string encoded_header(std::string_view text) {
-    if (is_ascii(text)) return std::string(text);
+    constexpr std::size_t line_bytes_max = 200;
+    if (is_ascii(text) && text.size() <= line_bytes_max && text.find("=?") == std::string_view::npos) return std::string(text);
     std::string out;
     while (!text.empty()) {
         std::size_t size = std::min<std::size_t>(text.size(), 42);
@@ -35,7 +37,8 @@ std::string phrase(std::string_view name) {
     const bool is_bare = std::all_of(name.begin(), name.end(), [](unsigned char c) {
         return std::isalnum(c) != 0 || std::string_view(" !#$%&'*+-/=?^_`{|}~").find(static_cast<char>(c)) != std::string_view::npos;
     });
-    if (is_bare && name.find("=?") == std::string_view::npos) return std::string(name);
+    if (name.find("=?") != std::string_view::npos) return encoded_header(name);
+    if (is_bare) return std::string(name);
     std::string out = "\"";
     for (const char c : name) {
         if (c == '"' || c == '\\') out += '\\';

@@ -1,35 +1,40 @@
-// Slack by its Web API.
+// Slack by its Web API, its SCIM API and an incoming webhook. Tasks, parameters and results: docs/workers.md;
+// what each needs and how it fails: README.md here.
 //
-//   slack.invite          {email, channels?, name?}     → {user_id, invited}
-//   slack.post            {channel, text}               → {channel, ts}
-//   slack.deactivate      {email | user_id}             → {user_id, deactivated}
-//   slack.create_channel  {name}                → {id, name, created}
-//
-// Slack says no with HTTP 200; its error words become the problem's type as they are. Inviting is
-// idempotent at Slack's side: somebody who was invited before is a success, somebody who was a member
-// before is the failure `already_in_team` with data.user_id, for the workflow to decide.
+// A task that comes twice does its work once. What a task made it knows again: people, channels and
+// deactivations by a note in the broker (claim.hpp), posts by a mark in the message's metadata.
 #pragma once
 
 #include "workers/handler.hpp"
 #include "workers/http/http_client.hpp"
 
+#include <memory>
 #include <string>
 #include <vector>
 
+namespace baton::workers {
+class KeyLocks;
+}
+
 namespace baton::workers::slack {
 
-// How slack.invite brings people in: `admin_invite` calls admin.users.invite (Enterprise plans);
-// `notify` posts a request to a channel of administrators (plans without such an API).
-enum class Mode { admin_invite, notify };
+// How people come in and go. `admin_invite`: admin.users.invite and admin.users.remove (Enterprise plans);
+// `scim`: accounts are made and switched off by SCIM (Business+ and Enterprise); `notify`: a request is posted
+// to a channel of administrators (plans without such an API).
+enum class Mode { admin_invite, scim, notify };
 
 struct Settings {
     std::string url = "https://slack.com/api";
-    std::string token;
-    std::string team;                           // T…, needed for invitations
+    std::string scim_url = "https://api.slack.com/scim/v2";
+    std::string token = {};
+    std::string admin_token = {};               // for admin.* and SCIM; empty: the same
+    std::string team = {};                      // T…, needed for invitations and by tokens of an organisation
     std::vector<std::string> channels = {"general"};   // where invited people begin
     Mode mode = Mode::admin_invite;
     std::string notify_channel = "#admins";
+    std::string webhook_url = {};               // a secret; slack.webhook is there only with it
     http::Limits limits = {};
+    std::shared_ptr<KeyLocks> locks = {};       // null: nothing is known of what earlier attempts made
 };
 
 std::vector<Handler> make_handlers(const Settings& settings);

@@ -52,7 +52,7 @@ TEST(Loader, ReadsTheWorkflowThatProvisionsAUser) {
     EXPECT_THAT(ids(workflow, step(workflow, "invite").predecessors), ElementsAre("account"));
     EXPECT_THAT(workflow.task_types,
                 ElementsAre("mail.create", "mail.delete", "redmine.create_user",
-                            "redmine.lock_user", "slack.invite"));
+                            "redmine.lock_user", "slack.deactivate", "slack.invite"));
 
     const auto& invite = std::get<core::TaskKind>(step(workflow, "invite").kind).call;
     EXPECT_EQ(invite.retry.max_attempts, 8);

@@ -1,0 +1,86 @@
+// Notes are JSON objects of two fields.
+#include "workers/slack/claim.hpp"
+
+#include "amqp/errors.hpp"
+#include "amqp/spec.hpp"
+
+#include <boost/json.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace baton::workers::slack {
+
+namespace json = boost::json;
+
+namespace {
+
+// Twenty tasks for one person take their turns within this.
+constexpr Duration patience = std::chrono::seconds(45);
+
+contract::Problem no_turn(const Failure& reason) {
+    if (reason.code == amqp::ReplyCode::access_refused)
+        return configuration("locks", fmt::format("the broker does not let this worker lock: its user needs configure, "
+                                                  "write and read on ^baton\\.(lock|note)\\. ({})", reason.detail));
+    return not_now("busy", fmt::format("somebody else works on the same: {}", reason.detail), std::chrono::seconds(1));
+}
+
+} // namespace
+
+std::vector<std::string> identities_of(const Task& task) {
+    std::vector<std::string> all = task.identities();
+    if (all.empty() && !task.request.token.empty()) all.push_back("call " + task.request.token);
+    return all;
+}
+
+bool is_repeated(const Task& task) { return task.request.attempt > 1 || task.is_redelivered; }
+
+Reply<Claim> Claim::take(const Settings& settings, const Task& task, const std::string& what) {
+    Claim claim;
+    claim.identities_ = identities_of(task);
+    if (!settings.locks) return claim;
+    auto held = settings.locks->hold(fmt::format("slack {} {} {}", settings.url, settings.team, what), patience);
+    if (!held) return no_turn(held.error());
+    claim.held_ = std::make_unique<KeyLocks::Held>(std::move(*held));
+    const auto text = claim.held_->note();
+    if (!text) return no_turn(text.error());
+    ErrorCode code;
+    const json::value read = json::parse(*text, code);
+    if (const json::object* fields = code ? nullptr : read.if_object()) {
+        claim.note_.id = text_of(*fields, "id");
+        for (const json::value& one : list_of(*fields, "by"))
+            if (one.is_string()) claim.note_.by.emplace_back(one.get_string());
+    }
+    claim.before_ = claim.note_;
+    return claim;
+}
+
+bool Claim::is_ours(std::string_view id) const {
+    if (!id.empty() && !note_.id.empty() && note_.id != id) return false;
+    return std::any_of(note_.by.begin(), note_.by.end(), [&](const std::string& one) {
+        return std::find(identities_.begin(), identities_.end(), one) != identities_.end();
+    });
+}
+
+bool Claim::is_by(std::string_view who) const {
+    const std::string step = fmt::format("step {}/", who);
+    const std::string key = fmt::format("key {}", who);
+    return std::any_of(note_.by.begin(), note_.by.end(), [&](const std::string& one) { return one == key || one.starts_with(step); });
+}
+
+std::optional<contract::Problem> Claim::begin() { return write({identities_, {}}); }
+std::optional<contract::Problem> Claim::done(std::string id) { return write({identities_, std::move(id)}); }
+std::optional<contract::Problem> Claim::refused() { return write(before_); }
+
+std::optional<contract::Problem> Claim::write(Note note) {
+    note_ = std::move(note);
+    if (!held_) return std::nullopt;
+    json::array by;
+    for (const std::string& one : note_.by) by.emplace_back(one);
+    const auto noted = held_->put_note(json::serialize(json::object{{"by", std::move(by)}, {"id", note_.id}}));
+    if (noted) return std::nullopt;
+    return no_turn(noted.error());
+}
+
+} // namespace baton::workers::slack
