@@ -62,7 +62,7 @@ class Machine:
         self.log = open(self.root.with_suffix(".log"), "wb")
         self.process = subprocess.Popen(
             ["systemd-nspawn", "--register=no", "--keep-unit", "--private-network", "--quiet", "--console=pipe",
-             "--boot", f"--directory={self.root}", f"--machine={self.root.name.replace('_', '-')}"],
+             "--boot", f"--directory={self.root}", f"--machine=baton-package-{os.getpid()}"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
         baton.wait_for(self.find_leader, "systemd runs", timeout=30)
         baton.wait_for(lambda: self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded"),
@@ -257,6 +257,8 @@ def main(previous, package):
         trial.remove(package)
         trial.say("ok")
     except BaseException:
+        if machine.process:
+            print(machine.root.with_suffix(".log").read_text(errors="replace")[-2000:])
         if machine.leader:
             print(machine.run("journalctl", "--no-pager", "-n", "60", check=False).stdout)
         raise
