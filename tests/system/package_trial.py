@@ -206,7 +206,7 @@ class Trial:
         machine = self.machine
         machine.write("/etc/baton/baton.toml", machine.read("/etc/baton/baton.toml") + "# edited here\n")
         password = machine.read("/etc/baton/secrets/admin_password")
-        self.slow_down(500)
+        self.slow_down(3000)
         for i in range(RUNS):
             self.start_run(f"upgrade{i}", "--detach")
         before = self.counts()
@@ -217,7 +217,9 @@ class Trial:
         for unit, pid in pids.items():
             self.expect(machine.property(unit, "ActiveState") == "active", f"{unit} runs")
             self.expect(machine.property(unit, "MainPID") != pid, f"{unit} runs the new version")
-        self.say(f"upgraded with {before['running'] + before['queued']} of {before.total()} runs under way")
+        after = self.counts()
+        self.expect(after["running"] > 0, f"runs were under way when the server was started again: {dict(after)}")
+        self.say(f"upgraded with {before['running'] + before['queued']} of {before.total()} runs under way before, {after['running']} after")
         baton.wait_for(lambda: self.counts()["completed"] == len(self.people), "all runs complete", timeout=120, pause=0.5)
         self.check_once()
         self.expect("# edited here" in machine.read("/etc/baton/baton.toml"), "an edited configuration is kept")
