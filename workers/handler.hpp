@@ -49,6 +49,9 @@ struct Handler {
     // Where the parameters say whom the task asks: tasks with the same text wait together, in this
     // process alone. May be left empty.
     std::function<std::string(const boost::json::object& with)> target_of = {};
+    // Types of problems that hold this task type alone, and nobody else of its target: a right that only this
+    // call needs. May be left empty.
+    std::vector<std::string> own_troubles = {};
 };
 
 // The same handler, which refuses parameters outside `names` as invalid_input: what nobody reads was

@@ -109,6 +109,7 @@ private:
     // gets the problem as report.
     void hold(const std::string& target, const contract::Problem& problem);
     Duration held_for(const std::string& target) const;
+    Duration held_for(const Assignment& assignment) const;
     Awaitable<void> wait_while_held(const Assignment& assignment, const client::Channel& channel);
     void begin_stop();
     Awaitable<void> finish();
@@ -281,11 +282,23 @@ Awaitable<Outcome<void>> Worker::Service::listen_for_control(client::Connection&
 
 // --- targets that let nobody in for a while -----------------------------------------------------
 
+namespace {
+
+bool is_own_trouble(const Handler& handler, const contract::Problem& problem) {
+    const auto& types = handler.own_troubles;
+    return std::find(types.begin(), types.end(), problem.type) != types.end();
+}
+
+// Beside the names of targets: what holds one task type alone.
+std::string alone(const Handler& handler) { return handler.task + " alone"; }
+
+} // namespace
+
 void Worker::Service::take_hold(const client::Delivery& delivery) {
     const contract::Problem problem = contract::problem_from_json(delivery.body.text());
     for (const Handler& handler : handlers_)
         if (delivery.routing_key == contract::hold_key(handler.task) && !handler.target_of)
-            hold(handler.target, problem);
+            hold(is_own_trouble(handler, problem) ? alone(handler) : handler.target, problem);
 }
 
 void Worker::Service::hold(const std::string& target, const contract::Problem& problem) {
@@ -308,11 +321,15 @@ Duration Worker::Service::held_for(const std::string& target) const {
     return std::max(Duration{}, std::chrono::ceil<Duration>(left));
 }
 
+Duration Worker::Service::held_for(const Assignment& assignment) const {
+    return std::max(held_for(assignment.target), held_for(alone(*assignment.handler)));
+}
+
 // Until the target may be asked again, or nobody wants it any more.
 Awaitable<void> Worker::Service::wait_while_held(const Assignment& assignment,
                                                  const client::Channel& channel) {
     while (!is_stopping_ && channel.is_open() && !assignment.cancel.stop_requested()) {
-        const Duration left = held_for(assignment.target);
+        const Duration left = held_for(assignment);
         if (left <= Duration{}) co_return;
         if (!co_await net::sleep_for(std::min(left, hold_look))) co_return;
     }
@@ -417,7 +434,7 @@ Awaitable<void> Worker::Service::go_through(AssignmentPtr assignment,
     const bool waits = !request.run.empty();
     if (waits) co_await wait_while_held(*assignment, *channel);
     co_await places_.enter();
-    while (waits && held_for(assignment->target) > Duration{} && !is_stopping_ && channel->is_open() &&
+    while (waits && held_for(*assignment) > Duration{} && !is_stopping_ && channel->is_open() &&
            !assignment->cancel.stop_requested()) {
         // Found out while this one waited for its place.
         places_.leave();
@@ -488,7 +505,8 @@ Worker::Service::perform(AssignmentPtr assignment, std::shared_ptr<client::Chann
     }
     if (assignment->cancel.stop_requested() && !gives_up_) co_return contract::Cancelled{};
     const contract::Problem& problem = answer.error();
-    if (!problem.is_attempt) hold(assignment->target, problem);
+    if (!problem.is_attempt)
+        hold(is_own_trouble(*assignment->handler, problem) ? alone(*assignment->handler) : assignment->target, problem);
     log::info("worker", "failed",
               {{"task", request.task}, {"run", request.run}, {"attempt", request.attempt},
                {"type", problem.type}, {"detail", problem.detail}});

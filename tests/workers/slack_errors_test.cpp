@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -116,6 +117,12 @@ protected:
         }
         return answer;
     }
+    // As the worker's library is told.
+    bool holds_alone(const std::string& word) const {
+        const auto handlers = handlers_of("slack", settings_);
+        const auto& types = handlers->front().own_troubles;
+        return std::find(types.begin(), types.end(), word) != types.end();
+    }
     std::size_t posts_saying(const std::string& text) {
         std::size_t found = 0;
         const json::object all = state();
@@ -169,7 +176,11 @@ TEST_F(SlackErrorsTest, EveryWordMeansWhatTheReadmeSays) {
         EXPECT_EQ(answer.error().type, text);
         EXPECT_EQ(posts_saying(text), 0U);
         std::string how = answer.error().retryable ? "again, after a look" : "for good";
-        if (!answer.error().is_attempt) how = word.meaning == slack::Meaning::configuration ? "no attempt: the worker's configuration" : "no attempt: later";
+        if (word.meaning == slack::Meaning::not_now) how = "no attempt: later";
+        if (word.meaning == slack::Meaning::configuration) how = "no attempt: the worker's configuration";
+        if (word.meaning == slack::Meaning::right) how = "no attempt: a right; holds this task type only";
+        EXPECT_EQ(answer.error().is_attempt, word.meaning == slack::Meaning::for_good || word.meaning == slack::Meaning::again);
+        EXPECT_EQ(holds_alone(text), word.meaning == slack::Meaning::right);
         table += fmt::format("| `{}` | {} | {} |\n", text, how, word.advice);
     }
     expect_table("words", table);

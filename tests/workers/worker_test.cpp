@@ -191,6 +191,49 @@ TEST_F(WorkerTest, ATargetThatAsksToComeBackLaterIsLeftAloneByAllWorkers) {
     EXPECT_GE(calls[1] - calls[0], std::chrono::milliseconds(1900));
 }
 
+// One target, two task types: a right that only one of them needs holds that one.
+TEST_F(WorkerTest, ATroubleOfOneTaskTypeHoldsThatTypeAlone) {
+    const std::string lacking = unique("lacking");
+    const std::string well = unique("well");
+    std::atomic<int> asked = 0;
+    Handler first;
+    first.task = lacking;
+    first.perform = [&](const Task&) -> Answer {
+        ++asked;
+        return not_now("missing_scope", "needs chat:write", std::chrono::seconds(60));
+    };
+    first.target = "one";
+    first.own_troubles = {"missing_scope"};
+    Handler second;
+    second.task = well;
+    second.perform = [](const Task&) -> Answer { return json::value("done"); };
+    second.target = "one";
+    const Running worker({first, second});
+    await_worker(lacking);
+    await_worker(well);
+    Peer peer(url_);
+    const auto send = [&](const std::string& task, const std::string& token) {
+        contract::TaskRequest request;
+        request.task = task;
+        request.run = "r";
+        request.step = token;
+        request.with = "{}";
+        request.token = token;
+        peer.send(std::move(request));
+    };
+    send(lacking, "a");
+    ASSERT_TRUE(peer.next_result());
+
+    send(lacking, "b");
+    send(well, "c");
+    const auto report = peer.next_result();
+
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->token, "c");
+    EXPECT_TRUE(std::holds_alternative<contract::Completed>(report->report));
+    EXPECT_EQ(asked, 1);
+}
+
 TEST_F(WorkerTest, ACallWithoutARunIsAnsweredAlsoWhileItsTargetIsHeld) {
     const std::string task = unique("limited");
     const Running worker({{task, [](const Task&) -> Answer {

@@ -25,7 +25,7 @@ bool is_so_already(const Said& said, std::initializer_list<std::string_view> wor
 std::optional<contract::Problem> change(const Workspace& workspace, std::string_view method, const Fields& fields,
                                         std::initializer_list<std::string_view> so_already) {
     const Said said = workspace.client.write(method, fields);
-    if (said.error == "channel_not_found") forget_channels();
+    if (said.error == "channel_not_found" || said.error == "is_archived") forget_channels();
     if (is_so_already(said, so_already)) return std::nullopt;
     return said.problem;
 }

@@ -39,21 +39,21 @@ constexpr std::array words = {
     Word{"token_revoked", Meaning::configuration, new_token},
     Word{"token_expired", Meaning::configuration, new_token},
     Word{"account_inactive", Meaning::configuration, new_token},
-    Word{"missing_scope", Meaning::configuration, "add the scope to the app and install it again"},
-    Word{"not_allowed_token_type", Meaning::configuration, other_token},
-    Word{"no_permission", Meaning::configuration, an_administrator},
-    Word{"not_an_admin", Meaning::configuration, an_administrator},
-    Word{"access_denied", Meaning::configuration, an_administrator},
+    Word{"missing_scope", Meaning::right, "add the scope to the app and install it again"},
+    Word{"not_allowed_token_type", Meaning::right, other_token},
+    Word{"no_permission", Meaning::right, an_administrator},
+    Word{"not_an_admin", Meaning::right, an_administrator},
+    Word{"access_denied", Meaning::right, an_administrator},
     Word{"accesslimited", Meaning::configuration, "the token's workspace restricts access to it"},
     Word{"org_login_required", Meaning::configuration, "the workspace is being moved and needs its new token"},
-    Word{"ekm_access_denied", Meaning::configuration, "the organisation's administrators have suspended messages"},
+    Word{"ekm_access_denied", Meaning::right, "the organisation's administrators have suspended messages"},
     Word{"enterprise_is_restricted", Meaning::configuration, "a token of one workspace, not of the organisation"},
-    Word{"team_access_not_granted", Meaning::configuration, "the app is not approved for that workspace"},
+    Word{"team_access_not_granted", Meaning::right, "the app is not approved for that workspace"},
     Word{"two_factor_setup_required", Meaning::configuration, "the token's owner must set up a second factor"},
-    Word{"feature_not_enabled", Meaning::configuration, other_plan},
-    Word{"paid_teams_only", Meaning::configuration, other_plan},
-    Word{"unknown_method", Meaning::configuration, "is BATON_SLACK_URL the API's?"},
-    Word{"method_deprecated", Meaning::configuration, "this worker is too old"},
+    Word{"feature_not_enabled", Meaning::right, other_plan},
+    Word{"paid_teams_only", Meaning::right, other_plan},
+    Word{"unknown_method", Meaning::right, "is BATON_SLACK_URL the API's?"},
+    Word{"method_deprecated", Meaning::right, "this worker is too old"},
     Word{"already_in_team", Meaning::for_good, "a member already; `data.user_id` names him"},
     Word{"user_disabled", Meaning::for_good, "deactivated: `slack.reactivate` brings him back"},
     Word{"invalid_email", Meaning::for_good, ""},
@@ -133,7 +133,8 @@ contract::Problem problem_of(std::string_view method, std::string_view word, con
         if (!retry_after && word == "team_added_to_org") retry_after = pause_of_migration;
         problem = not_now(std::string(word), detail, retry_after);
         break;
-    case Meaning::configuration: problem = configuration(std::string(word), detail); break;
+    case Meaning::configuration:
+    case Meaning::right: problem = configuration(std::string(word), detail); break;
     }
     if (!needed.empty()) problem.data = json::serialize(json::object{{"needed", needed}, {"provided", provided}});
     return problem;

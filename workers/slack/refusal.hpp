@@ -17,7 +17,8 @@ enum class Meaning {
     for_good,         // the same request is refused again
     again,            // trouble at Slack's side, and perhaps after the effect
     not_now,          // refused before anything was done; all tasks of this worker wait
-    configuration,    // the token, its rights or the plan: an operator must look, no task's fault
+    configuration,    // the token: an operator must look, no task's fault; all tasks of this worker wait
+    right,            // as that, about this one call: the token's scopes, its owner's rights, the plan
 };
 
 struct Word {

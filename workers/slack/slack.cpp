@@ -2,6 +2,7 @@
 #include "workers/slack/slack.hpp"
 
 #include "workers/slack/operations.hpp"
+#include "workers/slack/refusal.hpp"
 
 namespace baton::workers::slack {
 
@@ -16,6 +17,14 @@ std::string person_key(const boost::json::object& with) {
 
 std::string group_key(const boost::json::object& with) { return "slack group " + text_of(with, "group"); }
 
+// A right that one task lacks is no reason for the others to wait.
+std::vector<std::string> words_about_rights() {
+    std::vector<std::string> words;
+    for (const Word& one : known_words())
+        if (one.meaning == Meaning::right) words.emplace_back(one.word);
+    return words;
+}
+
 } // namespace
 
 std::vector<Handler> make_handlers(const Settings& settings) {
@@ -27,6 +36,7 @@ std::vector<Handler> make_handlers(const Settings& settings) {
         handler.task = task;
         handler.perform = [workspace, operation](const Task& one) { return operation(*workspace, one); };
         handler.key = std::move(key);
+        handler.own_troubles = words_about_rights();
         all.push_back(only_with(std::move(names), std::move(handler)));
     };
     // First in this list: the one whose queue others wait for.

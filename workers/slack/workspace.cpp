@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <map>
 
 namespace baton::workers::slack {
@@ -20,6 +21,8 @@ namespace {
 
 // Pages of 200; a workspace with more channels names them by id.
 constexpr int channel_pages_max = 50;
+// A name may be given to another channel.
+constexpr auto channels_remembered_for = std::chrono::minutes(5);
 
 bool is_id(std::string_view text, std::string_view letters) {
     return text.size() >= 9 && letters.find(text[0]) != std::string_view::npos &&
@@ -49,9 +52,13 @@ Reply<Person> person_in(const Said& said, std::string_view method) {
 }
 
 // Channel ids by URL, team and name: each thread of the pool keeps what it has seen.
-using Known = std::map<std::string, std::string, std::less<>>;
-Known& known_channels() {
-    thread_local Known known;
+struct Seen {
+    std::string id;
+    std::chrono::steady_clock::time_point at;
+};
+using KnownChannels = std::map<std::string, Seen, std::less<>>;
+KnownChannels& known_channels() {
+    thread_local KnownChannels known;
     return known;
 }
 
@@ -70,6 +77,8 @@ public:
     ChannelSearch(const Workspace& workspace, const ChannelNames& wanted) : workspace_(workspace), wanted_(wanted) {
         for (const std::string& name : wanted.names) names_.push_back(without_hash(name));
         place_ = place_of(workspace, wanted.team);
+        const auto oldest = std::chrono::steady_clock::now() - channels_remembered_for;
+        std::erase_if(known_channels(), [&](const auto& known) { return known.second.at < oldest; });
     }
 
     std::optional<contract::Problem> run() {
@@ -98,7 +107,7 @@ private:
     std::string id_of(const std::string& name) const {
         if (is_channel_id(name)) return name;
         const auto found = known_channels().find(place_ + name);
-        return found == known_channels().end() ? std::string{} : found->second;
+        return found == known_channels().end() ? std::string{} : found->second.id;
     }
     bool is_done() const {
         return std::none_of(names_.begin(), names_.end(), [&](const std::string& name) { return id_of(name).empty(); });
@@ -118,7 +127,7 @@ private:
                 const std::string name = text_of(item.get_object(), "name");
                 seen_.push_back(name);
                 if (std::find(names_.begin(), names_.end(), name) != names_.end())
-                    known_channels()[place_ + name] = text_of(item.get_object(), "id");
+                    known_channels()[place_ + name] = {text_of(item.get_object(), "id"), std::chrono::steady_clock::now()};
             }
             cursor = cursor_of(said.body);
             if (cursor.empty() || is_done()) break;
@@ -135,7 +144,7 @@ private:
 
 Reply<Id> id_of_token(const Workspace& workspace, As as) {
     // A token's user does not change.
-    thread_local Known known;
+    thread_local std::map<std::string, std::string, std::less<>> known;
     const Settings& settings = workspace.settings;
     const std::string key = settings.url + ' ' + (as == As::app ? settings.token : settings.admin_token);
     if (const auto found = known.find(key); found != known.end()) return Id{found->second};
