@@ -3,6 +3,7 @@
 
 #include "db/hex.hpp"
 #include "db/postgres_rows.hpp"
+#include "orchestrator/runtime/dead_cause.hpp"
 
 #include <array>
 
@@ -84,23 +85,26 @@ rings as (
 
 constexpr const char* dead_letters = R"sql(,
 closed as (
-    update dead_letter d set state = s.state, closed_at = s.at
-    from unnest($44::uuid[], $45::text[], $46::smallint[], $47::timestamptz[])
-        as s(run_id, step, state, at)
+    update dead_letter d set state = s.state, closed_at = s.at, closed_by = s.closed_by,
+        close_reason = s.close_reason, job = s.job
+    from unnest($46::uuid[], $47::text[], $48::smallint[], $49::timestamptz[], $50::text[], $51::text[],
+        $52::bigint[]) as s(run_id, step, state, at, closed_by, close_reason, job)
     where d.run_id = s.run_id and d.step = s.step and d.state = 1
         and s.run_id in (select run_id from won)),
 closed_by_id as (
-    update dead_letter d set state = s.state, closed_at = now()
-    from unnest($48::bigint[], $49::smallint[]) as s(id, state), ok
+    update dead_letter d set state = s.state, closed_at = now(), closed_by = s.closed_by,
+        close_reason = s.close_reason, job = s.job
+    from unnest($53::bigint[], $54::smallint[], $55::text[], $56::text[], $57::bigint[])
+        as s(id, state, closed_by, close_reason, job), ok
     where ok.good and d.id = s.id and d.state = 1),
 died as (
     insert into dead_letter (run_id, at, state, closed_at, reason, task, workflow,
-        workflow_version, step, attempts, error_type, error, input, message)
+        workflow_version, step, attempts, error_type, error, input, message, again_of, cause)
     select l.* from unnest($30::uuid[], $31::timestamptz[], $32::smallint[], $33::timestamptz[],
         $34::text[], $35::text[], $36::text[], $37::int[], $38::text[], $39::int[], $40::text[],
-        $41::text[], $42::text[], $43::text[])
+        $41::text[], $42::text[], $43::text[], $44::bigint[], $45::text[])
         as l(run_id, at, state, closed_at, reason, task, workflow, workflow_version, step,
-             attempts, error_type, error, input, message), ok
+             attempts, error_type, error, input, message, again_of, cause), ok
     where ok.good and (l.run_id is null or l.run_id in (select run_id from won)
         or l.run_id not in (select run_id from c))))sql";
 
@@ -152,32 +156,50 @@ void add_run(RunColumns& columns, const RunChange& change) {
             created.workflow_version, created.started_at, created.input, key, sha256, expires_at);
 }
 
-using DeadLetterColumns = std::array<ArrayText, 14>;
+using DeadLetterColumns = std::array<ArrayText, 16>;
 
 void add_dead_letter(DeadLetterColumns& columns, const DeadLetter& letter,
                      const std::string& run_id) {
     std::optional<std::string_view> owner;
     if (!run_id.empty()) owner = run_id;
+    std::optional<std::uint64_t> former;
+    if (letter.again_of > 0) former = letter.again_of;
     add_row(columns, owner, letter.at, static_cast<int>(letter.state), letter.closed_at,
             letter.reason, letter.task, letter.workflow, letter.workflow_version, letter.step,
-            letter.attempts, letter.error_type, letter.error, letter.input, letter.message);
+            letter.attempts, letter.error_type, letter.error, letter.input, letter.message, former, cause_of(letter));
+}
+
+template <typename Key>
+Closing closing_in(const std::map<Key, Closing>& closings, const Key& key) {
+    const auto found = closings.find(key);
+    return found == closings.end() ? Closing{} : found->second;
+}
+
+std::optional<std::uint64_t> job_of(const Closing& closing) {
+    if (closing.job == 0) return std::nullopt;
+    return closing.job;
 }
 
 void append_dead_letters(CommitParameters& parameters, const Batch& batch,
                          const std::vector<bool>& left_out) {
     DeadLetterColumns letters;
-    std::array<ArrayText, 4> steps;
-    std::array<ArrayText, 2> ids;
+    std::array<ArrayText, 7> steps;
+    std::array<ArrayText, 5> ids;
     bool any = false;
     const auto close_steps = [&](const RunChange& change, const std::vector<std::string>& paths,
                                  DeadLetterState state) {
-        for (const std::string& step : paths)
-            add_row(steps, change.run_id, step, static_cast<int>(state), change.at);
+        for (const std::string& step : paths) {
+            const Closing closing = closing_in(change.closings, step);
+            add_row(steps, change.run_id, step, static_cast<int>(state), change.at, closing.by, closing.reason,
+                    job_of(closing));
+        }
         any = any || !paths.empty();
     };
     const auto close_ids = [&](const std::vector<std::uint64_t>& numbers, DeadLetterState state) {
-        for (const std::uint64_t id : numbers)
-            add_row(ids, id, static_cast<int>(state));
+        for (const std::uint64_t id : numbers) {
+            const Closing closing = closing_in(batch.closings, id);
+            add_row(ids, id, static_cast<int>(state), closing.by, closing.reason, job_of(closing));
+        }
         any = any || !numbers.empty();
     };
     for (std::size_t index = 0; index < batch.runs.size(); ++index) {

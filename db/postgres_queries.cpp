@@ -3,7 +3,9 @@
 // partial indexes.
 #include "db/postgres_queries.hpp"
 
+#include "db/postgres_dead.hpp"
 #include "db/postgres_rows.hpp"
+#include "db/postgres_select.hpp"
 #include "db/run_id.hpp"
 
 #include <fmt/format.h>
@@ -36,34 +38,9 @@ constexpr const char* list_columns =
 // Somebody waits in front of a terminal or a page; without an answer by then he is told so.
 constexpr std::chrono::seconds statement_limit{10};
 
-// A select that grows condition by condition; its parameters in the order they were added.
-class Select {
-public:
-    explicit Select(std::string sql) : sql_(std::move(sql)) {}
-
-    // `condition` holds {} where the parameter stands.
-    void where(std::string_view condition, std::string value) {
-        values_.push_back(std::move(value));
-        sql_ += values_.size() == 1 ? " where " : " and ";
-        sql_ += fmt::format(fmt::runtime(condition), fmt::format("${}", values_.size()));
-    }
-    void then(std::string_view clause) { sql_ += clause; }
-
-    pqxx::result run(pqxx::transaction_base& work) const {
-        return work.exec_params(sql_, pqxx::prepare::make_dynamic_params(values_));
-    }
-
-private:
-    std::string sql_;
-    std::vector<std::string> values_;
-};
-
 Select dead_letter_select(const DeadLetterFilter& filter) {
     Select select(fmt::format("select {} from dead_letter", postgres_dead_letter_columns));
-    select.where("id < {}", std::to_string(signed_number(filter.before_id)));
-    if (filter.state) select.where("state = {}", std::to_string(static_cast<int>(*filter.state)));
-    if (!filter.run_id.empty()) select.where("run_id = {}", filter.run_id);
-    if (!filter.task.empty()) select.where("task = {}", clean_text(filter.task));
+    (void)add_conditions(select, filter); // the run id was looked at
     select.then(fmt::format(" order by id desc limit {}", signed_number(filter.limit)));
     return select;
 }
@@ -191,6 +168,27 @@ Outcome<std::optional<DeadLetter>> PostgresQueries::dead_letter(std::uint64_t id
                           read_dead_letter);
     }));
     return letter;
+}
+
+Outcome<std::vector<DeadGroup>> PostgresQueries::dead_groups(std::optional<DeadLetterState> state, std::size_t limit) {
+    std::vector<DeadGroup> groups;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        groups = read_dead_groups(work, state, limit);
+    }));
+    return groups;
+}
+
+Outcome<std::vector<DeadJob>> PostgresQueries::dead_jobs(std::optional<std::uint64_t> id, std::size_t limit) {
+    std::vector<DeadJob> jobs;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        Select select(postgres_dead_job_select);
+        if (id) select.where("id = {}", std::to_string(signed_number(*id)));
+        select.then(fmt::format(" order by id desc limit {}", signed_number(limit)));
+        jobs = read_all(select.run(work), read_dead_job);
+    }));
+    return jobs;
 }
 
 Outcome<std::vector<StoredDefinition>>

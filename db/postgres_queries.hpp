@@ -23,6 +23,9 @@ public:
     Outcome<std::vector<runtime::DeadLetter>>
     dead_letters(const runtime::DeadLetterFilter& filter) override;
     Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
+    Outcome<std::vector<runtime::DeadGroup>> dead_groups(std::optional<runtime::DeadLetterState> state,
+                                                         std::size_t limit) override;
+    Outcome<std::vector<runtime::DeadJob>> dead_jobs(std::optional<std::uint64_t> id, std::size_t limit) override;
     Outcome<std::vector<runtime::StoredDefinition>>
     definitions(const std::string& all_versions_of) override;
     void interrupt(Duration age) override { session_.interrupt(age); }

@@ -138,6 +138,11 @@ DeadLetter read_dead_letter(const pqxx::row& row) {
     letter.error = text_in(row, 12);
     letter.input = text_in(row, 13);
     letter.message = text_in(row, 14);
+    letter.again_of = count_in(row, 15);
+    letter.cause = text_in(row, 16);
+    letter.closed_by = text_in(row, 17);
+    letter.close_reason = text_in(row, 18);
+    letter.job = count_in(row, 19);
     return letter;
 }
 

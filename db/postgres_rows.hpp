@@ -73,7 +73,8 @@ runtime::HistoryRow read_history(const pqxx::row& row);
 inline constexpr const char* postgres_dead_letter_columns =
     "id, (extract(epoch from at) * 1000000)::bigint, state, "
     "(extract(epoch from closed_at) * 1000000)::bigint, reason, task, run_id, workflow, "
-    "workflow_version, step, attempts, error_type, error, input, message";
+    "workflow_version, step, attempts, error_type, error, input, message, coalesce(again_of, 0), cause, "
+    "closed_by, close_reason, coalesce(job, 0)";
 runtime::DeadLetter read_dead_letter(const pqxx::row& row);
 
 inline constexpr const char* postgres_definition_select =

@@ -5,6 +5,7 @@
 #include "base/thread.hpp"
 #include "db/hex.hpp"
 #include "db/postgres_commit.hpp"
+#include "db/postgres_dead.hpp"
 #include "db/postgres_rows.hpp"
 
 #include <fmt/format.h>
@@ -181,6 +182,9 @@ Outcome<std::unique_ptr<PostgresStore>> PostgresStore::open(const std::string& u
         std::optional<Impatience> impatience;
         if (gives_up) impatience.emplace(session, gives_up);
         BATON_TRY(session.migrate());
+        bool is_complete = false;
+        while (!is_complete)
+            BATON_TRY(session.run_repeatable([&](pqxx::connection& connection) { is_complete = note_causes(connection); }));
     }
     return std::unique_ptr<PostgresStore>(new PostgresStore(std::move(session)));
 }

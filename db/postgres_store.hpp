@@ -43,6 +43,11 @@ public:
     Outcome<std::optional<runtime::StoredDefinition>>
     definition(std::uint64_t definition_id) override;
     Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
+    Outcome<std::vector<std::uint64_t>> dead_letter_ids(const runtime::DeadLetterFilter& filter) override;
+    Outcome<runtime::DeadJob> add_dead_job(const runtime::DeadJob& job) override;
+    Outcome<void> save_dead_job(const runtime::DeadJob& job) override;
+    Outcome<std::vector<runtime::DeadJob>> running_dead_jobs() override;
+    Outcome<runtime::DiedAgain> died_again(std::uint64_t job_id, std::uint64_t after_id) override;
     Outcome<std::string> secret(const std::string& candidate) override;
     void interrupt(Duration age) override { session_.interrupt(age); }
 

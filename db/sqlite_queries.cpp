@@ -2,6 +2,7 @@
 #include "db/sqlite_queries.hpp"
 
 #include "db/run_id.hpp"
+#include "db/sqlite_dead.hpp"
 #include "db/sqlite_rows.hpp"
 
 #include <fmt/format.h>
@@ -125,17 +126,22 @@ Outcome<std::vector<RunCount>> SqliteQueries::counts() {
 }
 
 Outcome<std::vector<DeadLetter>> SqliteQueries::dead_letters(const DeadLetterFilter& filter) {
-    std::string sql =
-        fmt::format("select {} from dead_letter where id < ?1", sqlite_dead_letter_columns);
-    if (filter.state) sql += " and state = ?2";
-    if (!filter.run_id.empty()) sql += " and run_id = ?3";
-    if (!filter.task.empty()) sql += " and task = ?4";
-    sql += " order by id desc limit ?5";
-    BATON_ASSIGN(auto select, database_.prepare(sql));
-    const int state = filter.state ? static_cast<int>(*filter.state) : 0;
-    return read_all(select.with(as_signed(filter.before_id), state, filter.run_id, filter.task,
-                                as_signed(filter.limit)),
-                    read_dead_letter);
+    BATON_ASSIGN(auto select,
+                 database_.prepare(fmt::format("select {} from dead_letter where {} order by id desc limit ?11",
+                                               sqlite_dead_letter_columns, dead_letter_conditions(filter))));
+    return read_all(with_filter(select, filter), read_dead_letter);
+}
+
+Outcome<std::vector<DeadGroup>> SqliteQueries::dead_groups(std::optional<DeadLetterState> state, std::size_t limit) {
+    return read_dead_groups(database_, state, limit);
+}
+
+Outcome<std::vector<DeadJob>> SqliteQueries::dead_jobs(std::optional<std::uint64_t> id, std::size_t limit) {
+    BATON_ASSIGN(auto select, database_.prepare(fmt::format("{} where ?1 is null or id = ?1 order by id desc limit ?2",
+                                                            sqlite_dead_job_select)));
+    std::optional<std::int64_t> number;
+    if (id) number = as_signed(*id);
+    return read_all(select.with(number, as_signed(limit)), read_dead_job);
 }
 
 Outcome<std::optional<DeadLetter>> SqliteQueries::dead_letter(std::uint64_t id) {

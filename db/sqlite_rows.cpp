@@ -64,6 +64,11 @@ DeadLetter read_dead_letter(const SqliteStatement& row) {
     letter.error = row.text(12);
     letter.input = row.text(13);
     letter.message = row.text(14);
+    letter.again_of = count_in(row, 15);
+    letter.cause = row.text(16);
+    letter.closed_by = row.text(17);
+    letter.close_reason = row.text(18);
+    letter.job = count_in(row, 19);
     return letter;
 }
 

@@ -25,7 +25,8 @@ runtime::HistoryRow read_history(const SqliteStatement& row);
 
 inline constexpr const char* sqlite_dead_letter_columns =
     "id, at, state, closed_at, reason, task, run_id, workflow, workflow_version, step, attempts, "
-    "error_type, error, input, message";
+    "error_type, error, input, message, coalesce(again_of, 0), cause, closed_by, close_reason, "
+    "coalesce(job, 0)";
 runtime::DeadLetter read_dead_letter(const SqliteStatement& row);
 
 // From `definition d left join live l using (definition_id)`.

@@ -4,7 +4,9 @@
 
 #include "db/hex.hpp"
 #include "db/migrate.hpp"
+#include "db/sqlite_dead.hpp"
 #include "db/sqlite_rows.hpp"
+#include "orchestrator/runtime/dead_cause.hpp"
 
 #include <fmt/format.h>
 
@@ -48,6 +50,11 @@ SqliteStore::~SqliteStore() {
 }
 
 namespace {
+
+std::optional<std::uint64_t> job_of(const Closing& closing) {
+    if (closing.job == 0) return std::nullopt;
+    return closing.job;
+}
 
 // "Batn": says in the file's header whose database it is; set by the first migration.
 constexpr std::int64_t application_id = 0x4261746E;
@@ -100,6 +107,7 @@ Outcome<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path)
     BATON_TRY(refuse_damaged(database));
     BATON_TRY(database.make_durable());
     BATON_TRY(migrate(database));
+    BATON_TRY(note_causes(database));
     std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(database)));
     BATON_TRY(store->prepare());
     return store;
@@ -152,12 +160,13 @@ Outcome<void> SqliteStore::prepare() {
         {s.delete_alarm, "delete from alarm where run_id = ?"},
         {s.insert_dead_letter,
          "insert into dead_letter (at, state, closed_at, reason, task, run_id, workflow, "
-         "workflow_version, step, attempts, error_type, error, input, message) "
-         "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
-        {s.close_dead_letters_of_step, "update dead_letter set state = ?1, closed_at = ?2 "
-                                       "where run_id = ?3 and step = ?4 and state = 1"},
+         "workflow_version, step, attempts, error_type, error, input, message, again_of, cause) "
+         "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+        {s.close_dead_letters_of_step, "update dead_letter set state = ?1, closed_at = ?2, closed_by = ?5, "
+                                       "close_reason = ?6, job = ?7 where run_id = ?3 and step = ?4 and state = 1"},
         {s.close_dead_letter,
-         "update dead_letter set state = ?1, closed_at = ?2 where id = ?3 and state = 1"},
+         "update dead_letter set state = ?1, closed_at = ?2, closed_by = ?4, close_reason = ?5, job = ?6 "
+         "where id = ?3 and state = 1"},
         {s.dead_letter,
          fmt::format("select {} from dead_letter where id = ?", sqlite_dead_letter_columns)},
     };
@@ -289,8 +298,8 @@ Outcome<Committed> SqliteStore::commit(const Batch& batch) {
         BATON_TRY(set_alarm(move.run_id, move.part, move.due));
     for (const DeadLetter& letter : batch.plain_dead_letters)
         BATON_TRY(insert_dead_letter(letter));
-    BATON_TRY(close_dead_letters(batch.redriven_dead_letters, DeadLetterState::redriven));
-    BATON_TRY(close_dead_letters(batch.dropped_dead_letters, DeadLetterState::dropped));
+    BATON_TRY(close_dead_letters(batch, batch.redriven_dead_letters, DeadLetterState::redriven));
+    BATON_TRY(close_dead_letters(batch, batch.dropped_dead_letters, DeadLetterState::dropped));
     BATON_TRY(transaction.commit());
     return committed;
 }
@@ -388,9 +397,12 @@ Outcome<void> SqliteStore::write_dead_letters(const RunChange& change) {
     // Closing comes first: a letter added by the same transition stays open.
     const auto close = [&](const std::vector<std::string>& steps, DeadLetterState state) {
         for (const std::string& step : steps) {
+            const auto found = change.closings.find(step);
+            const Closing closing = found == change.closings.end() ? Closing{} : found->second;
             Outcome<void> closed =
                 statements_->close_dead_letters_of_step
-                    .with(static_cast<int>(state), change.at, change.run_id, step)
+                    .with(static_cast<int>(state), change.at, change.run_id, step, closing.by, closing.reason,
+                          job_of(closing))
                     .run();
             if (!closed) return closed;
         }
@@ -406,10 +418,13 @@ Outcome<void> SqliteStore::write_dead_letters(const RunChange& change) {
 Outcome<void> SqliteStore::insert_dead_letter(const DeadLetter& letter) {
     std::optional<std::string_view> run_id;
     if (!letter.run_id.empty()) run_id = letter.run_id;
+    std::optional<std::uint64_t> former;
+    if (letter.again_of > 0) former = letter.again_of;
     return statements_->insert_dead_letter
         .with(letter.at, static_cast<int>(letter.state), letter.closed_at, letter.reason,
               letter.task, run_id, letter.workflow, letter.workflow_version, letter.step,
-              letter.attempts, letter.error_type, letter.error, letter.input, letter.message)
+              letter.attempts, letter.error_type, letter.error, letter.input, letter.message, former,
+              cause_of(letter))
         .run();
 }
 
@@ -419,12 +434,16 @@ Outcome<void> SqliteStore::set_alarm(const std::string& run_id, Partition part,
     return statements_->delete_alarm.with(run_id).run();
 }
 
-Outcome<void> SqliteStore::close_dead_letters(std::span<const std::uint64_t> ids,
+Outcome<void> SqliteStore::close_dead_letters(const Batch& batch, std::span<const std::uint64_t> ids,
                                               DeadLetterState state) {
-    for (const std::uint64_t id : ids)
-        BATON_TRY(
-            statements_->close_dead_letter.with(static_cast<int>(state), SystemClock().now(), id)
-                .run());
+    for (const std::uint64_t id : ids) {
+        const auto found = batch.closings.find(id);
+        const Closing closing = found == batch.closings.end() ? Closing{} : found->second;
+        BATON_TRY(statements_->close_dead_letter
+                      .with(static_cast<int>(state), SystemClock().now(), id, closing.by, closing.reason,
+                            job_of(closing))
+                      .run());
+    }
     return {};
 }
 

@@ -42,6 +42,11 @@ public:
     Outcome<std::optional<runtime::StoredDefinition>>
     definition(std::uint64_t definition_id) override;
     Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
+    Outcome<std::vector<std::uint64_t>> dead_letter_ids(const runtime::DeadLetterFilter& filter) override;
+    Outcome<runtime::DeadJob> add_dead_job(const runtime::DeadJob& job) override;
+    Outcome<void> save_dead_job(const runtime::DeadJob& job) override;
+    Outcome<std::vector<runtime::DeadJob>> running_dead_jobs() override;
+    Outcome<runtime::DiedAgain> died_again(std::uint64_t job_id, std::uint64_t after_id) override;
     Outcome<std::string> secret(const std::string& candidate) override;
 
 private:
@@ -61,7 +66,7 @@ private:
     Outcome<void> insert_dead_letter(const runtime::DeadLetter& letter);
     Outcome<void> set_alarm(const std::string& run_id, runtime::Partition part,
                             std::optional<Time> due);
-    Outcome<void> close_dead_letters(std::span<const std::uint64_t> ids,
+    Outcome<void> close_dead_letters(const runtime::Batch& batch, std::span<const std::uint64_t> ids,
                                      runtime::DeadLetterState state);
 
     Sqlite database_;

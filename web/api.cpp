@@ -46,6 +46,7 @@ class Api {
 public:
     explicit Api(ApiParts parts) : parts_(std::make_shared<const ApiParts>(std::move(parts))) {
         add_run_routes(routes_, parts_);
+        add_dead_routes(routes_, parts_);
         add_task_routes(routes_, parts_);
         add_metrics_routes(routes_, std::make_shared<const MetricsParts>(parts_->engine, parts_->broker));
         add_broker_routes(routes_, std::shared_ptr<const BrokerPort>(parts_, &parts_->broker));

@@ -48,10 +48,12 @@ Response problem_of(const Failure& failure) {
         switch (static_cast<EngineErrc>(failure.code.value())) {
         case EngineErrc::unknown_workflow:
         case EngineErrc::unknown_run:
+        case EngineErrc::unknown_dead_job:
         case EngineErrc::unknown_dead_letter: status = 404, error = "not_found"; break;
         case EngineErrc::bad_input: status = 422, error = "bad_input"; break;
         case EngineErrc::bad_definition: status = 422, error = "bad_definition"; break;
         case EngineErrc::duplicate: status = 409, error = "duplicate"; break;
+        case EngineErrc::settled:
         case EngineErrc::refused: status = 409, error = "refused"; break;
         case EngineErrc::stopping: status = 503, error = "stopping"; break;
         case EngineErrc::overloaded: status = 503, error = "overloaded"; break;

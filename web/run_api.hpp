@@ -1,5 +1,5 @@
-// The routes of the orchestrator: workflows and runs here and in run_api.cpp, dead letters and calls of
-// single tasks in task_api.cpp. Who may use which is in the routes:
+// The routes of the orchestrator: workflows and runs here and in run_api.cpp, dead letters in dead_api.cpp,
+// calls of single tasks in task_api.cpp. Who may use which is in the routes:
 // viewers look, operators change runs, deployers deploy (login.hpp).
 #pragma once
 
@@ -14,9 +14,10 @@
 namespace baton::web {
 
 void add_run_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
+void add_dead_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_task_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 
-// --- For both ---------------------------------------------------------------------------------------
+// --- For all three ---------------------------------------------------------------------------------------
 
 // Longer than any healthy commit; a store that is away keeps requests waiting until then.
 inline constexpr std::chrono::seconds request_limit{30};

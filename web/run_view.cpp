@@ -4,6 +4,8 @@
 #include "base/json_text.hpp"
 #include "base/utf8.hpp"
 #include "orchestrator/core/status.hpp"
+#include "orchestrator/runtime/dead_cause.hpp"
+#include "orchestrator/runtime/dead_job.hpp"
 #include "web/replies.hpp"
 
 #include <boost/json/array.hpp>
@@ -19,6 +21,8 @@
 namespace baton::web {
 
 namespace json = boost::json;
+using orchestrator::runtime::DeadGroup;
+using orchestrator::runtime::DeadJob;
 using orchestrator::runtime::DeadLetter;
 using orchestrator::runtime::DeadLetterState;
 using orchestrator::runtime::HistoryRow;
@@ -35,6 +39,11 @@ json::value time_or_null(const std::optional<Time>& time) {
 json::value text_or_null(std::string_view text) {
     if (text.empty()) return nullptr;
     return json::value(text);
+}
+
+json::value number_or_null(std::uint64_t number) {
+    if (number == 0) return nullptr;
+    return json::value(number);
 }
 
 std::string_view word_of(DeadLetterState state) {
@@ -252,6 +261,11 @@ json::object dead_letter_json(const DeadLetter& letter) {
     out["state"] = word_of(letter.state);
     out["at"] = to_rfc3339(letter.at);
     out["closed_at"] = time_or_null(letter.closed_at);
+    out["closed_by"] = text_or_null(letter.closed_by);
+    out["close_reason"] = text_or_null(letter.close_reason);
+    out["job"] = number_or_null(letter.job);
+    out["again_of"] = number_or_null(letter.again_of);
+    out["group"] = letter.cause;
     out["reason"] = letter.reason;
     out["task"] = letter.task;
     out["run"] = text_or_null(letter.run_id);
@@ -263,6 +277,40 @@ json::object dead_letter_json(const DeadLetter& letter) {
     out["error"] = from_text(letter.error);
     out["input"] = from_text(letter.input);
     out["message"] = from_text(letter.message);
+    return out;
+}
+
+json::object dead_group_json(const DeadGroup& group) {
+    json::object out;
+    out["group"] = group.cause;
+    out["count"] = group.count;
+    out["first"] = to_rfc3339(group.first);
+    out["last"] = to_rfc3339(group.last);
+    out["task"] = group.example.task;
+    out["reason"] = group.example.reason;
+    out["error_type"] = text_or_null(group.example.error_type);
+    out["detail"] = text_or_null(orchestrator::runtime::folded(orchestrator::runtime::detail_of(group.example)));
+    out["example"] = group.example.id;
+    return out;
+}
+
+json::object dead_job_json(const DeadJob& job) {
+    json::object out;
+    out["job"] = job.id;
+    out["action"] = job.drops ? "drop" : "redrive";
+    out["state"] = orchestrator::runtime::word_of(job.state);
+    out["at"] = to_rfc3339(job.at);
+    out["actor"] = job.actor;
+    out["filter"] = from_text(orchestrator::runtime::filter_text(job.filter));
+    out["rate"] = text_or_null(orchestrator::runtime::rate_text(job.interval));
+    out["stop_after"] = number_or_null(job.stop_after);
+    out["reason"] = text_or_null(job.reason);
+    out["total"] = job.total;
+    out["done"] = job.done;
+    out["refused"] = job.refused;
+    out["failures"] = job.failures;
+    out["closed_at"] = time_or_null(job.closed_at);
+    out["note"] = text_or_null(job.note);
     return out;
 }
 

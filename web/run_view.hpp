@@ -26,6 +26,8 @@ boost::json::array history_json(std::span<const orchestrator::runtime::HistoryRo
 boost::json::array steps_json(std::span<const orchestrator::runtime::HistoryRow> rows, std::string_view state);
 
 boost::json::object dead_letter_json(const orchestrator::runtime::DeadLetter& letter);
+boost::json::object dead_group_json(const orchestrator::runtime::DeadGroup& group);
+boost::json::object dead_job_json(const orchestrator::runtime::DeadJob& job);
 
 // JSON text of the store as a value; text that is no JSON becomes a string.
 boost::json::value from_text(std::string_view text);

@@ -1,20 +1,14 @@
 #include "web/run_api.hpp"
 
 #include "base/json_text.hpp"
-#include "base/utf8.hpp"
 #include "web/await_reply.hpp"
 #include "web/members.hpp"
-#include "web/query.hpp"
 #include "web/replies.hpp"
 #include "web/run_view.hpp"
 
-#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
-#include <algorithm>
-#include <array>
 #include <memory>
-#include <optional>
 #include <utility>
 
 namespace baton::web {
@@ -24,8 +18,6 @@ namespace runtime = orchestrator::runtime;
 using boost::asio::awaitable;
 
 namespace {
-
-constexpr std::array<std::string_view, 4> dead_states{"open", "redriven", "dropped", "all"};
 
 class TaskApi {
 public:
@@ -39,10 +31,6 @@ public:
             };
             routes.add(method, pattern, level, answer, std::move(query));
         };
-        add("GET", "/api/dead", Level::viewer, &TaskApi::list_dead, {"state", "task", "run", "before", "limit"});
-        add("GET", "/api/dead/{id}", Level::viewer, &TaskApi::show_dead);
-        add("POST", "/api/dead/{id}/redrive", Level::operating, &TaskApi::redrive_dead);
-        add("DELETE", "/api/dead/{id}", Level::operating, &TaskApi::drop_dead);
         add("GET", "/api/tasks/{task}", Level::viewer, &TaskApi::show_task);
         add("POST", "/api/call", Level::operating, &TaskApi::call_task);
         add("POST", "/api/backup", Level::admin, &TaskApi::make_backup);
@@ -50,73 +38,6 @@ public:
 
 private:
     using Answering = awaitable<Response> (TaskApi::*)(Request, Parameters);
-
-    awaitable<Response> list_dead(Request request, Parameters) {
-        runtime::DeadLetterFilter filter;
-        filter.run_id = parameter(request, "run");
-        if (!filter.run_id.empty() && !is_run_id(filter.run_id))
-            co_return problem(400, "bad_request", "'run' must be the whole id of a run, not '" + filter.run_id + "'");
-        filter.task = parameter(request, "task");
-        const auto limit = number_in(request, "limit", {100, 1, list_limit_max});
-        if (!limit) co_return problem(400, "bad_request", limit.error().detail);
-        const auto before = number_in(request, "before", {UINT64_MAX, 0, UINT64_MAX});
-        if (!before) co_return problem(400, "bad_request", before.error().detail);
-        filter.limit = *limit;
-        filter.before_id = *before;
-        const auto state = parameter(request, "state");
-        if (state == "redriven")
-            filter.state = runtime::DeadLetterState::redriven;
-        else if (state == "dropped")
-            filter.state = runtime::DeadLetterState::dropped;
-        else if (state == "all")
-            filter.state = std::nullopt;
-        else if (!state.empty() && state != "open")
-            co_return problem(400, "bad_request", no_such_word("state", state, dead_states));
-        auto found = co_await parts_->reader->ask(
-            [filter](runtime::RunQueries& queries) { return queries.dead_letters(filter); });
-        if (!found) co_return problem_of(found.error());
-        json::array list;
-        for (const auto& letter : *found) list.emplace_back(dead_letter_json(letter));
-        co_return reply(200, list);
-    }
-
-    static Response no_dead_letter(const std::string& id) {
-        return problem(404, "not_found", "no dead letter '" + id + "'; baton dead list shows them");
-    }
-
-    awaitable<Response> show_dead(Request, Parameters parameters) {
-        const auto id = number_from<std::uint64_t>(parameters.at("id"));
-        if (!id) co_return no_dead_letter(parameters.at("id"));
-        auto found = co_await parts_->reader->ask(
-            [id = *id](runtime::RunQueries& queries) { return queries.dead_letter(id); });
-        if (!found) co_return problem_of(found.error());
-        if (!*found) co_return no_dead_letter(parameters.at("id"));
-        co_return reply(200, dead_letter_json(**found));
-    }
-
-    static Response done_reply(const Outcome<void>&) {
-        json::object out;
-        out["done"] = true;
-        return reply(200, out);
-    }
-
-    awaitable<Response> redrive_dead(Request request, Parameters parameters) {
-        const auto actor = as_utf8(request.login.user);
-        const auto id = number_from<std::uint64_t>(parameters.at("id"));
-        if (!id) co_return no_dead_letter(parameters.at("id"));
-        const auto ask = [this, id = *id, actor](auto callback, auto claim) {
-            parts_->engine->redrive(id, callback, actor, claim);
-        };
-        co_return co_await change<void>(ask, done_reply,
-                                        "it is sent again when database and broker are back, and stays open until then");
-    }
-
-    awaitable<Response> drop_dead(Request, Parameters parameters) {
-        const auto id = number_from<std::uint64_t>(parameters.at("id"));
-        if (!id) co_return no_dead_letter(parameters.at("id"));
-        const auto ask = [this, id = *id](auto callback, auto claim) { parts_->engine->drop(id, callback, claim); };
-        co_return co_await change<void>(ask, done_reply, "it is dropped when the database is back");
-    }
 
     awaitable<Response> call_task(Request request, Parameters) {
         auto body = body_of(request);

@@ -187,6 +187,12 @@ std::optional<amqp::client::Publication> publication_from(std::string_view text)
     return publication;
 }
 
+std::uint64_t again_of(const amqp::Properties& properties) {
+    const auto* value = properties.headers ? properties.headers->find(again_header) : nullptr;
+    const auto* number = value ? value->get<std::int64_t>() : nullptr;
+    return number && *number > 0 ? static_cast<std::uint64_t>(*number) : 0;
+}
+
 std::string death_reason(const amqp::Properties& properties) {
     const auto* table = death(properties, false);
     const auto reason = table ? table->text("reason") : std::nullopt;

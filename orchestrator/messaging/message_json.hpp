@@ -5,6 +5,7 @@
 #include "amqp/client/message.hpp"
 #include "orchestrator/core/document.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,11 @@ core::Document to_document(const amqp::client::Delivery& delivery);
 // Nothing when the document does not describe a message. x-death headers are left out: the message
 // begins a new life.
 std::optional<amqp::client::Publication> publication_from(std::string_view json);
+
+// The header of a message that is a dead letter sent again: the number of that letter.
+inline constexpr std::string_view again_header = "baton-dead-letter";
+// That number; 0 when it is none.
+std::uint64_t again_of(const amqp::Properties& properties);
 
 // The reason of the first x-death entry: "rejected", "expired", "delivery_limit", "maxlen"; empty
 // when there is none.

@@ -153,6 +153,9 @@ void Messaging::take(Again& again) {
     // Who redrives after a crash sends it a second time: the receiver can tell by the id.
     if (!publication->properties.message_id)
         publication->properties.message_id = fmt::format("baton-dead-{}", again.letter.id);
+    // And when it dies again, it is known to have been sent again.
+    if (!publication->properties.headers) publication->properties.headers.emplace();
+    publication->properties.headers->set(again_header, static_cast<std::int64_t>(again.letter.id));
     publication->properties.delivery_mode = std::uint8_t{2}; // it was on disk until now
     publication->mandatory = true; // no queue takes it: then it stays a dead letter
     dispatcher_.add_plain(std::move(*publication), std::move(again.settled));

@@ -311,6 +311,7 @@ void Results::keep_plain(const Delivery& delivery, const std::string& reason) {
     plain.letter.reason = readable(reason);
     plain.letter.task = readable(delivery.routing_key);
     plain.letter.message = to_document(delivery).text();
+    plain.letter.again_of = again_of(delivery.properties);
     plain.delivery = handle_of(delivery.delivery_tag);
     engine_.add_dead_letter(std::move(plain));
 }

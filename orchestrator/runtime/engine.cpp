@@ -23,8 +23,12 @@ public:
             return "unknown run";
         case EngineErrc::unknown_dead_letter:
             return "unknown dead letter";
+        case EngineErrc::unknown_dead_job:
+            return "unknown bulk job";
         case EngineErrc::refused:
             return "refused";
+        case EngineErrc::settled:
+            return "settled already";
         case EngineErrc::stopping:
             return "stopping";
         case EngineErrc::overloaded:
@@ -136,13 +140,26 @@ void Engine::finish(std::string run_id, RunStatus status, std::string reason, Re
 }
 
 void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor,
-                     std::shared_ptr<Claim> claim) {
-    body_->mailbox.put(
-        {RedriveItem{dead_letter_id, std::move(reply), {}, false, std::move(actor)}, std::move(claim)});
+                     std::shared_ptr<Claim> claim, std::optional<std::string> body) {
+    RedriveItem item{dead_letter_id, std::move(reply), {}, false, {std::move(actor), {}, 0}};
+    if (body) item.closing.reason = "sent with another body";
+    item.body = std::move(body);
+    body_->mailbox.put({std::move(item), std::move(claim)});
 }
 
-void Engine::drop(std::uint64_t dead_letter_id, Reply<void> reply, std::shared_ptr<Claim> claim) {
-    body_->mailbox.put({DropItem{dead_letter_id, std::move(reply), {}}, std::move(claim)});
+void Engine::drop(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor, std::string reason,
+                  std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({DropItem{dead_letter_id, std::move(reply), {}, {std::move(actor), std::move(reason), 0}},
+                        std::move(claim)});
+}
+
+void Engine::start_dead_job(DeadJob job, Reply<DeadJob> reply, std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({DeadJobItem{std::move(job), std::move(reply)}, std::move(claim)});
+}
+
+void Engine::cancel_dead_job(std::uint64_t id, Reply<DeadJob> reply, std::string actor,
+                             std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({CancelDeadJobItem{id, std::move(reply), std::move(actor)}, std::move(claim)});
 }
 
 void Engine::deploy(std::string source, std::string file_name, Reply<Deployed> reply,

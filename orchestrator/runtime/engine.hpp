@@ -46,7 +46,9 @@ enum class EngineErrc {
     duplicate,        // the key is taken and the workflow says on_duplicate = "refuse"
     unknown_run,
     unknown_dead_letter,
+    unknown_dead_job,
     refused,          // the run is not in a state for this
+    settled,          // the dead letter is not open any more, or is being sent already
     stopping,         // the engine stops; ask again after the restart
     overloaded,       // as much waits for the broker as memory may hold; ask again later
 };
@@ -257,9 +259,17 @@ public:
     void finish(std::string run_id, RunStatus status, std::string reason, Reply<RunChanged> reply,
                 std::string actor = {}, std::shared_ptr<Claim> claim = {});
     // Both refuse a dead letter that is not there or not open any more.
+    // `body`: of a message, what it says this time; its properties and headers stay.
     void redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor = {},
-                 std::shared_ptr<Claim> claim = {});
-    void drop(std::uint64_t dead_letter_id, Reply<void> reply, std::shared_ptr<Claim> claim = {});
+                 std::shared_ptr<Claim> claim = {}, std::optional<std::string> body = {});
+    void drop(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor = {}, std::string reason = {},
+              std::shared_ptr<Claim> claim = {});
+    // The same for all that fit a filter, at a rate; answered when the job is stored, and it goes on by
+    // itself. `job` says what of it a person can say; its key is this engine's.
+    void start_dead_job(DeadJob job, Reply<DeadJob> reply, std::shared_ptr<Claim> claim = {});
+    // Letters that are on their way already arrive; no further one is touched.
+    void cancel_dead_job(std::uint64_t id, Reply<DeadJob> reply, std::string actor = {},
+                         std::shared_ptr<Claim> claim = {});
     // Compiles, saves as the next version and makes it live.
     void deploy(std::string source, std::string file_name, Reply<Deployed> reply, std::shared_ptr<Claim> claim = {});
     // The same for a file that lies there: what was taken out of use stays so (`retired`) as long as the

@@ -1,6 +1,6 @@
 // The inside of the engine, on the engine's thread; private to this folder. engine_work.cpp is the
 // loop, engine_decide.cpp what each item does, engine_tell.cpp what follows from a commit,
-// engine_recover.cpp taking over and definitions, engine_log.cpp what the
+// engine_recover.cpp taking over and definitions, engine_jobs.cpp bulk jobs over dead letters, engine_log.cpp what the
 // log hears.
 #pragma once
 
@@ -58,8 +58,9 @@ struct RedriveItem {
     Reply<void> reply;
     std::optional<DeadLetter> letter;
     bool is_published = false; // a message: the broker has it again
-    std::string actor{};
+    Closing closing{};
     std::optional<Failure> failure{}; // a message: the broker did not take it
+    std::optional<std::string> body{}; // a message: instead of the one it had
 };
 // A letter that is published again, and not an event of a run. A report that no run could take is one, too:
 // sent again, it finds its run readable or dies anew.
@@ -70,6 +71,16 @@ struct DropItem {
     std::uint64_t id = 0;
     Reply<void> reply;
     std::optional<DeadLetter> letter;
+    Closing closing{};
+};
+struct DeadJobItem {
+    DeadJob job;
+    Reply<DeadJob> reply;
+};
+struct CancelDeadJobItem {
+    std::uint64_t id = 0;
+    Reply<DeadJob> reply;
+    std::string actor{};
 };
 struct DeployItem {
     std::string source;
@@ -115,7 +126,7 @@ struct QueueLostItem {
 
 using ItemBody =
     std::variant<ReportItem, StartItem, CancelItem, RetryItem, SkipItem, FinishItem, RedriveItem,
-                 DropItem, DeployItem, UndeployItem, WatchItem, ForgetItem, IncidentsItem, ConfirmItem, HearingItem,
+                 DropItem, DeadJobItem, CancelDeadJobItem, DeployItem, UndeployItem, WatchItem, ForgetItem, IncidentsItem, ConfirmItem, HearingItem,
                  QueueLostItem, PlainDeadLetter>;
 
 struct Item {
@@ -146,6 +157,15 @@ struct LeftAlone {
     std::string reason;
     std::optional<StoredRun> row; // without texts
     bool is_foreign = false;
+};
+
+// A bulk job as this engine does it, one page of letters after the other. Answers of its letters come
+// back to it even when the engine has read it anew in the meantime; then they count for nobody.
+struct RunningDeadJob {
+    DeadJob job;
+    Time next_at{};             // not a letter before
+    std::size_t in_flight = 0;  // letters of the page that are not settled
+    bool is_changed = false;    // since it was saved
 };
 
 // One batch while it is being worked on.
@@ -210,6 +230,17 @@ struct Engine::Body {
     bool cursor_moved() const;
     void refuse_all();
 
+    // engine_jobs.cpp
+    bool turn_jobs(Time now);
+    bool turn(const std::shared_ptr<RunningDeadJob>& running, Time now);
+    Outcome<bool> look_for_failures(RunningDeadJob& running);
+    Outcome<void> send_page(const std::shared_ptr<RunningDeadJob>& running, Time now);
+    Outcome<void> end(RunningDeadJob& running, DeadJobState state, std::string note, Time now);
+    Outcome<void> load_jobs();
+    Outcome<DeadJob> add(DeadJob& job, Time now);
+    Outcome<DeadJob> cancel(const CancelDeadJobItem& asked, Time now);
+    std::optional<Time> next_job() const;
+
     // engine_tell.cpp
     void settle(Work& work, const Committed& committed);
     Told tell_of(Work& work, const std::set<std::string>& gone);
@@ -233,6 +264,8 @@ struct Engine::Body {
     void decide(Work& work, Item& item, FinishItem& finish);
     void decide(Work& work, Item& item, RedriveItem& redrive);
     void decide(Work& work, Item& item, DropItem& drop);
+    void decide(Work& work, Item& item, DeadJobItem& job);
+    void decide(Work& work, Item& item, CancelDeadJobItem& cancel);
     void decide(Work& work, Item& item, DeployItem& deploy);
     void decide(Work& work, Item& item, UndeployItem& undeploy);
     static bool take(Item& item);
@@ -307,6 +340,8 @@ struct Engine::Body {
     std::map<Engine::WatchId, Watch> watches;
     std::set<std::uint64_t> on_their_way; // dead letters whose message the broker has not confirmed
     std::multimap<std::string, Engine::WatchId> watches_of;
+    std::map<std::uint64_t, std::shared_ptr<RunningDeadJob>> jobs; // by id; those that are running
+    std::set<std::uint64_t> letters_of_jobs; // that are being settled
     Random random;
     Thread thread;
 };

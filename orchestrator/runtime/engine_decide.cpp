@@ -4,6 +4,7 @@
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/core/fingerprint.hpp"
 #include "orchestrator/core/input.hpp"
+#include "orchestrator/runtime/dead_job.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
 
 #include <fmt/format.h>
@@ -305,7 +306,7 @@ std::optional<Failure> refusal_of(std::uint64_t id, const std::optional<DeadLett
         return refusal(EngineErrc::unknown_dead_letter,
                        fmt::format("there is no dead letter {}; baton dead list shows them", id));
     if (letter->state != DeadLetterState::open)
-        return refusal(EngineErrc::refused, "the dead letter is settled already");
+        return refusal(EngineErrc::settled, "the dead letter is settled already");
     return std::nullopt;
 }
 
@@ -325,12 +326,19 @@ void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
     if (is_message(letter)) {
         // Publish, confirm, then mark: a crash in between leaves the letter open, and a second message has
         // the same id as the first.
-        if (redrive.is_published)
+        if (redrive.is_published) {
             work.batch.redriven_dead_letters.push_back(letter.id);
-        else if (is_on_its_way(work, redrive.id))
-            item.refusal = refusal(EngineErrc::refused, on_its_way_text);
-        else
+            work.batch.closings[letter.id] = redrive.closing;
+        } else if (is_on_its_way(work, redrive.id)) {
+            item.refusal = refusal(EngineErrc::settled, on_its_way_text);
+        } else {
+            if (redrive.body) redrive.letter->message = with_body(letter.message, *redrive.body);
             work.republished.push_back(redrive);
+        }
+        return;
+    }
+    if (redrive.body) {
+        item.refusal = refusal(EngineErrc::refused, "this is the task of a run and no message: it has no body to be changed");
         return;
     }
     core::TaskRevived event{letter.step, false};
@@ -338,14 +346,27 @@ void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
         event.step.resize(event.step.size() - 5);
         event.undo = true;
     }
-    ask(work, item, letter.run_id, event, redrive.actor);
+    // Opening a run again revives all of its dead steps, and their letters are closed with this one.
+    CachedRun* cached = cache.find(letter.run_id);
+    if (const auto found = cached ? cached->closings.find(letter.step) : std::map<std::string, Closing>::iterator{};
+        cached && found != cached->closings.end()) {
+        found->second = redrive.closing;
+        item.run_id = letter.run_id;
+        return;
+    }
+    ask(work, item, letter.run_id, event, redrive.closing.by);
+    if (item.refusal || !cached) return;
+    for (const std::string& step : cached->revived)
+        cached->closings.try_emplace(step, Closing{redrive.closing.by, redrive.closing.reason,
+                                                   step == letter.step ? redrive.closing.job : 0});
 }
 
 void Engine::Body::decide(Work& work, Item& item, DropItem& drop) {
     item.refusal = refusal_of(drop.id, drop.letter);
-    if (!item.refusal && is_on_its_way(work, drop.id)) item.refusal = refusal(EngineErrc::refused, on_its_way_text);
+    if (!item.refusal && is_on_its_way(work, drop.id)) item.refusal = refusal(EngineErrc::settled, on_its_way_text);
     if (item.refusal) return;
     work.batch.dropped_dead_letters.push_back(drop.id);
+    work.batch.closings[drop.id] = drop.closing;
 }
 
 void Engine::Body::decide(Work&, Item& item, WatchItem& watch) {
@@ -372,6 +393,8 @@ void Engine::Body::decide(Work& work, Item&, QueueLostItem& lost) {
 }
 
 // These never get into a batch; gather() and prepare() have taken them.
+void Engine::Body::decide(Work&, Item&, DeadJobItem&) {}
+void Engine::Body::decide(Work&, Item&, CancelDeadJobItem&) {}
 void Engine::Body::decide(Work&, Item&, DeployItem&) {}
 void Engine::Body::decide(Work&, Item&, UndeployItem&) {}
 void Engine::Body::decide(Work&, Item&, ForgetItem&) {}

@@ -79,7 +79,7 @@ Outcome<void> Engine::Body::take_over(Time now) {
     // Only after all alarms are known, since reading a run looks its alarm up.
     for (const OwnedPartition& row : rows)
         BATON_TRY(republish(row.part, row.published, now));
-    return {};
+    return load_jobs();
 }
 
 Outcome<void> Engine::Body::load_definitions() {

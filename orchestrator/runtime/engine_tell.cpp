@@ -75,6 +75,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
         cached->dead.clear();
         cached->revived.clear();
         cached->dropped.clear();
+        cached->closings.clear();
         cached->is_touched = false;
         cached->rang = false;
         cache.weigh(*cached);
@@ -210,6 +211,8 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                    [&](PlainDeadLetter& one) {
                        if (one.delivery) told.settled.push_back(*one.delivery);
                    },
+                   [](DeadJobItem&) {},
+                   [](CancelDeadJobItem&) {},
                    [](DeployItem&) {},
                    [](UndeployItem&) {},
                    [](ForgetItem&) {},
@@ -236,9 +239,9 @@ void Engine::Body::publish_again(RedriveItem redrive) {
     if (!sinks.republish) return;
     DeadLetter letter = *redrive.letter;
     on_their_way.insert(redrive.id);
-    sinks.republish(std::move(letter), [this, id = redrive.id, reply = std::move(redrive.reply)](
-                                           const Outcome<void>& settled) {
-        RedriveItem item{id, reply, {}, settled.has_value()};
+    sinks.republish(std::move(letter), [this, id = redrive.id, reply = std::move(redrive.reply),
+                                        closing = std::move(redrive.closing)](const Outcome<void>& settled) {
+        RedriveItem item{id, reply, {}, settled.has_value(), closing};
         if (!settled) item.failure = settled.error();
         mailbox.put({std::move(item)});
     });

@@ -141,6 +141,7 @@ bool Engine::Body::work() {
     gather(mailbox.take_now());
     const Time now = clock.now();
     if (!is_ready && !recover(now)) return false;
+    if (!turn_jobs(now)) return true;
 
     Work work;
     work.now = now;
@@ -189,6 +190,7 @@ std::optional<Time> Engine::Body::next_wake() const {
     if (!pending.empty()) return clock.now();
     std::optional<Time> wake;
     if (!is_full() && !is_deaf) wake = alarms.next();
+    if (const auto job = next_job()) wake = wake ? std::min(*wake, *job) : *job;
     if (cursor_moved()) {
         const Time flush = last_commit + cursor_pause;
         wake = wake ? std::min(*wake, flush) : flush;
@@ -205,6 +207,20 @@ bool Engine::Body::prepare(Work& work) {
         else
             failed(work, letter.error(), "reading a dead letter");
         return letter.has_value();
+    };
+    const auto settle_job = [&](Item& item, auto& asked, const auto& act) {
+        if (!take(item)) {
+            if (asked.reply) asked.reply(*item.refusal);
+            asked.reply = nullptr; // the item may come again, when the store fails another one
+            return true;
+        }
+        auto done = act();
+        if (!done && done.error().code.category() == store_category()) {
+            failed(work, done.error(), "keeping a bulk job");
+            return false;
+        }
+        if (const auto reply = std::exchange(asked.reply, nullptr)) reply(std::move(done));
+        return true;
     };
     for (Item& item : work.items) {
         if (auto* redrive = std::get_if<RedriveItem>(&item.body)) {
@@ -235,11 +251,17 @@ bool Engine::Body::prepare(Work& work) {
                 return false;
             }
             if (undone->reply) undone->reply(std::move(retired));
+        } else if (auto* bulk = std::get_if<DeadJobItem>(&item.body)) {
+            if (!settle_job(item, *bulk, [&] { return add(bulk->job, work.now); })) return false;
+        } else if (auto* ended = std::get_if<CancelDeadJobItem>(&item.body)) {
+            if (!settle_job(item, *ended, [&] { return cancel(*ended, work.now); })) return false;
         }
     }
     std::erase_if(work.items,
                   [](const Item& item) {
                       return std::holds_alternative<DeployItem>(item.body) ||
+                             std::holds_alternative<DeadJobItem>(item.body) ||
+                             std::holds_alternative<CancelDeadJobItem>(item.body) ||
                              std::holds_alternative<UndeployItem>(item.body);
                   });
     return true;
@@ -426,6 +448,7 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
     }
     change.redriven_steps = std::move(cached.revived);
     change.dropped_steps = std::move(cached.dropped);
+    change.closings = std::move(cached.closings);
     return change;
 }
 

@@ -7,6 +7,7 @@
 #include "orchestrator/runtime/run_store.hpp"
 
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,7 @@ struct CachedRun {
     std::vector<core::DeadTask> dead;
     std::vector<std::string> revived;
     std::vector<std::string> dropped;
+    std::map<std::string, Closing> closings; // of these two, by step
     bool is_touched = false; // is in the batch's list
     bool rang = false;       // its alarm rang in this batch
     std::size_t memory = 0;  // as counted by the cache

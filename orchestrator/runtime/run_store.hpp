@@ -20,6 +20,7 @@
 #include "orchestrator/core/status.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -78,6 +79,74 @@ struct DeadLetter {
     std::string error;      // JSON: the problem with type, detail, data
     std::string input;      // JSON: what the worker was given
     std::string message;    // JSON: properties, headers and x-death of the message if there was one
+    std::uint64_t again_of = 0; // a message: the dead letter it was sent again from; 0: none
+    // What the store adds: the key of its group (dead_cause.hpp), and who closed it and why.
+    std::string cause;
+    std::string closed_by;
+    std::string close_reason;
+    std::uint64_t job = 0;      // the bulk job that closed it; 0: none
+};
+
+// Who closes a dead letter, and why.
+struct Closing {
+    std::string by;
+    std::string reason;
+    std::uint64_t job = 0;
+};
+
+// Which dead letters; what is empty says nothing.
+struct DeadLetterFilter {
+    std::optional<DeadLetterState> state = DeadLetterState::open;
+    std::string run_id;
+    std::string task;
+    std::string workflow;
+    std::string error_type;
+    std::string cause;                 // the key of a group
+    std::optional<Time> since;         // they died at this time or later
+    std::optional<Time> until;         // and before this one
+    std::uint64_t before_id = UINT64_MAX;
+    std::uint64_t after_id = 0;
+    std::size_t limit = 100;
+};
+
+// Many dead letters sent again or dropped, one after the other: a row of the store, so that it goes on
+// after a crash. It never touches a letter that came after it was asked for.
+enum class DeadJobState : std::uint8_t { running = 1, done = 2, cancelled = 3, stopped = 4 };
+struct DeadJob {
+    std::uint64_t id = 0;       // given by the store
+    std::string key;            // of who asks: asked for twice, it is there once
+    Time at;
+    std::string actor;
+    bool drops = false;         // else it sends again
+    DeadLetterFilter filter;    // without state, ids and limit
+    Duration interval{};        // between two letters
+    std::uint64_t stop_after = 0; // new failures; 0: never
+    std::string reason;
+    DeadJobState state = DeadJobState::running;
+    std::optional<Time> closed_at;
+    std::uint64_t total = 0;    // letters that it found when it was asked for
+    std::uint64_t last_id = 0;  // and the youngest of all there were
+    std::uint64_t cursor = 0;   // letters up to this one are dealt with
+    std::uint64_t done = 0;
+    std::uint64_t refused = 0;  // could not be sent or dropped, and stay as they are
+    std::uint64_t failures = 0; // were sent again, and are dead again
+    std::uint64_t seen_id = 0;  // letters up to this one were looked at for such
+    std::string note;           // the last refusal, or why it has ended
+};
+
+// Those of new dead letters that a job had sent again.
+struct DiedAgain {
+    std::uint64_t count = 0;
+    std::uint64_t seen_id = 0;  // how far it was looked
+};
+
+// Dead letters of one cause.
+struct DeadGroup {
+    std::string cause;
+    std::uint64_t count = 0;
+    Time first;
+    Time last;
+    DeadLetter example;         // the youngest, without input and message
 };
 
 // Written once, with the first transition of a run.
@@ -117,6 +186,7 @@ struct RunChange {
     // Open dead letters of these steps (paths) of this run change their state.
     std::vector<std::string> redriven_steps;
     std::vector<std::string> dropped_steps;
+    std::map<std::string, Closing> closings; // by step; those that nobody asked for have none
 };
 
 // An alarm that rang early and is set again without a transition.
@@ -135,6 +205,7 @@ struct Batch {
     std::vector<DeadLetter> plain_dead_letters; // of no run
     std::vector<std::uint64_t> redriven_dead_letters; // by id, of no run
     std::vector<std::uint64_t> dropped_dead_letters;  // by id, of any kind
+    std::map<std::uint64_t, Closing> closings;        // of these two
 };
 
 struct DuplicateStart {
@@ -263,6 +334,18 @@ public:
     virtual Outcome<std::optional<StoredDefinition>> definition(std::uint64_t definition_id) = 0;
 
     virtual Outcome<std::optional<DeadLetter>> dead_letter(std::uint64_t id) = 0;
+    // Numbers of those that fit, the oldest first, at most filter.limit.
+    virtual Outcome<std::vector<std::uint64_t>> dead_letter_ids(const DeadLetterFilter& filter) = 0;
+
+    // Adds a job and gives it back with id, total, last_id and seen_id; one whose key is there already
+    // is given back as it is.
+    virtual Outcome<DeadJob> add_dead_job(const DeadJob& job) = 0;
+    // Its state, closed_at, cursor, seen_id, counts and note are from now on these.
+    virtual Outcome<void> save_dead_job(const DeadJob& job) = 0;
+    // Those that are running, in the order of their ids; `done` is counted anew.
+    virtual Outcome<std::vector<DeadJob>> running_dead_jobs() = 0;
+    // Looks at a page of letters that are younger than `after_id`.
+    virtual Outcome<DiedAgain> died_again(std::uint64_t job_id, std::uint64_t after_id) = 0;
 
     // A secret of this store, 32 bytes, made on first use and the same for ever: keys the MAC of
     // task tokens. `candidate` is kept if there is none yet.
@@ -293,14 +376,6 @@ struct RunCount {
     std::uint64_t count = 0;
 };
 
-struct DeadLetterFilter {
-    std::optional<DeadLetterState> state = DeadLetterState::open;
-    std::string run_id;                // empty: all
-    std::string task;                  // empty: all
-    std::uint64_t before_id = UINT64_MAX;
-    std::size_t limit = 100;
-};
-
 // What people see of one run's history at once; the events of later rows are left empty.
 inline constexpr std::size_t shown_history_bytes_max = std::size_t{32} * 1024 * 1024;
 
@@ -321,6 +396,10 @@ public:
     // Newest first.
     virtual Outcome<std::vector<DeadLetter>> dead_letters(const DeadLetterFilter& filter) = 0;
     virtual Outcome<std::optional<DeadLetter>> dead_letter(std::uint64_t id) = 0;
+    // Of a state, or of all; the largest first, at most `limit`.
+    virtual Outcome<std::vector<DeadGroup>> dead_groups(std::optional<DeadLetterState> state, std::size_t limit) = 0;
+    // Newest first, at most `limit`; with an id only that one.
+    virtual Outcome<std::vector<DeadJob>> dead_jobs(std::optional<std::uint64_t> id, std::size_t limit) = 0;
     // Live versions, by name; with `all_versions_of` set, every version of that name, newest first.
     virtual Outcome<std::vector<StoredDefinition>> definitions(
         const std::string& all_versions_of) = 0;

@@ -1,6 +1,8 @@
 // The law of run_store.hpp over maps.
 #include "tests/support/sim_store.hpp"
 
+#include "orchestrator/runtime/dead_cause.hpp"
+
 #include <algorithm>
 
 namespace baton::test {
@@ -128,15 +130,16 @@ Outcome<Committed> SimStore::commit(const Batch& batch) {
             write(change, committed);
         for (const AlarmMove& move : batch.alarms)
             set_alarm(move.run_id, move.due);
-        for (DeadLetter letter : batch.plain_dead_letters) {
-            letter.id = database_.dead_letters.size() + 1;
-            database_.dead_letters.push_back(letter);
-        }
-        for (const std::uint64_t id : batch.redriven_dead_letters)
-            database_.dead_letters.at(id - 1).state = DeadLetterState::redriven;
-        for (const std::uint64_t id : batch.dropped_dead_letters)
-            if (id >= 1 && id <= database_.dead_letters.size())
-                database_.dead_letters.at(id - 1).state = DeadLetterState::dropped;
+        for (const DeadLetter& letter : batch.plain_dead_letters)
+            add_letter(letter);
+        const auto close_all = [&](const std::vector<std::uint64_t>& ids, DeadLetterState state) {
+            for (const std::uint64_t id : ids)
+                if (const auto note = batch.closings.find(id); id >= 1 && id <= database_.dead_letters.size())
+                    close(database_.dead_letters[id - 1], state,
+                          note == batch.closings.end() ? Closing{} : note->second);
+        };
+        close_all(batch.redriven_dead_letters, DeadLetterState::redriven);
+        close_all(batch.dropped_dead_letters, DeadLetterState::dropped);
     }
     if (fault == Fault::after) return away();
     return committed;
@@ -186,18 +189,30 @@ void SimStore::write(const RunChange& change, Committed& committed) {
     database_.history.push_back(
         {change.run_id, change.version, change.part, change.pseq, change.at, change.events});
     if (change.alarm) set_alarm(change.run_id, change.alarm->due);
-    const auto close = [&](const std::vector<std::string>& steps, DeadLetterState state) {
+    const auto close_steps = [&](const std::vector<std::string>& steps, DeadLetterState state) {
         for (DeadLetter& letter : database_.dead_letters)
-            if (letter.run_id == change.run_id && letter.state == DeadLetterState::open &&
-                std::find(steps.begin(), steps.end(), letter.step) != steps.end())
-                letter.state = state;
+            if (const auto note = change.closings.find(letter.step);
+                letter.run_id == change.run_id && std::find(steps.begin(), steps.end(), letter.step) != steps.end())
+                close(letter, state, note == change.closings.end() ? Closing{} : note->second);
     };
-    close(change.redriven_steps, DeadLetterState::redriven);
-    close(change.dropped_steps, DeadLetterState::dropped);
-    for (DeadLetter letter : change.dead_letters) {
-        letter.id = database_.dead_letters.size() + 1;
-        database_.dead_letters.push_back(letter);
-    }
+    close_steps(change.redriven_steps, DeadLetterState::redriven);
+    close_steps(change.dropped_steps, DeadLetterState::dropped);
+    for (const DeadLetter& letter : change.dead_letters)
+        add_letter(letter);
+}
+
+void SimStore::add_letter(DeadLetter letter) {
+    letter.id = database_.dead_letters.size() + 1;
+    letter.cause = cause_of(letter);
+    database_.dead_letters.push_back(std::move(letter));
+}
+
+void SimStore::close(DeadLetter& letter, DeadLetterState state, const Closing& closing) {
+    if (letter.state != DeadLetterState::open) return;
+    letter.state = state;
+    letter.closed_by = closing.by;
+    letter.close_reason = closing.reason;
+    letter.job = closing.job;
 }
 
 void SimStore::set_alarm(const std::string& run_id, std::optional<Time> due) {
@@ -273,6 +288,67 @@ Outcome<std::optional<DeadLetter>> SimStore::dead_letter(std::uint64_t id) {
     if (is_away) return away();
     if (id < 1 || id > database_.dead_letters.size()) return std::optional<DeadLetter>{};
     return std::optional{database_.dead_letters[id - 1]};
+}
+
+Outcome<std::vector<std::uint64_t>> SimStore::dead_letter_ids(const DeadLetterFilter& filter) {
+    if (is_away) return away();
+    const auto fits = [](const std::string& wanted, const std::string& there) {
+        return wanted.empty() || wanted == there;
+    };
+    std::vector<std::uint64_t> ids;
+    for (const DeadLetter& one : database_.dead_letters)
+        if (one.id > filter.after_id && one.id < filter.before_id && ids.size() < filter.limit &&
+            (!filter.state || one.state == *filter.state) && fits(filter.task, one.task) &&
+            fits(filter.run_id, one.run_id) && fits(filter.workflow, one.workflow) &&
+            fits(filter.error_type, one.error_type) && fits(filter.cause, one.cause) &&
+            (!filter.since || one.at >= *filter.since) && (!filter.until || one.at < *filter.until))
+            ids.push_back(one.id);
+    return ids;
+}
+
+Outcome<DeadJob> SimStore::add_dead_job(const DeadJob& job) {
+    if (is_away) return away();
+    for (const DeadJob& there : database_.dead_jobs)
+        if (there.key == job.key) return there;
+    DeadLetterFilter all = job.filter;
+    all.limit = SIZE_MAX;
+    DeadJob& kept = database_.dead_jobs.emplace_back(job);
+    kept.id = database_.dead_jobs.size();
+    kept.total = dead_letter_ids(all)->size();
+    kept.last_id = kept.seen_id = database_.dead_letters.size();
+    return kept;
+}
+
+Outcome<void> SimStore::save_dead_job(const DeadJob& job) {
+    if (is_away) return away();
+    DeadJob& kept = database_.dead_jobs.at(job.id - 1);
+    kept = job;
+    kept.done = static_cast<std::uint64_t>(
+        std::count_if(database_.dead_letters.begin(), database_.dead_letters.end(),
+                      [&](const DeadLetter& one) { return one.job == job.id; }));
+    return boost::system::in_place_value;
+}
+
+Outcome<std::vector<DeadJob>> SimStore::running_dead_jobs() {
+    if (is_away) return away();
+    std::vector<DeadJob> running;
+    for (const DeadJob& job : database_.dead_jobs)
+        if (job.state == DeadJobState::running) running.push_back(job);
+    return running;
+}
+
+Outcome<DiedAgain> SimStore::died_again(std::uint64_t job_id, std::uint64_t after_id) {
+    if (is_away) return away();
+    DiedAgain found{0, std::max<std::uint64_t>(after_id, database_.dead_letters.size())};
+    for (const DeadLetter& one : database_.dead_letters)
+        if (one.id > after_id &&
+            std::any_of(database_.dead_letters.begin(), database_.dead_letters.end(), [&](const DeadLetter& former) {
+                return former.job == job_id && (former.id == one.again_of ||
+                                                (!one.run_id.empty() && former.id < one.id &&
+                                                 former.run_id == one.run_id && former.step == one.step));
+            }))
+            ++found.count;
+    return found;
 }
 
 Outcome<std::string> SimStore::secret(const std::string& candidate) {

@@ -26,6 +26,7 @@ struct SimDatabase {
     std::map<std::string, runtime::Alarm> alarms;
     std::map<std::pair<std::string, std::string>, Key> start_keys;
     std::vector<runtime::DeadLetter> dead_letters;
+    std::vector<runtime::DeadJob> dead_jobs;
     std::vector<runtime::StoredDefinition> definitions;
     std::map<std::string, std::string> definition_hashes; // name + version → sha256
     std::string secret;
@@ -79,11 +80,18 @@ public:
     Outcome<std::optional<runtime::StoredDefinition>>
     definition(std::uint64_t definition_id) override;
     Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
+    Outcome<std::vector<std::uint64_t>> dead_letter_ids(const runtime::DeadLetterFilter& filter) override;
+    Outcome<runtime::DeadJob> add_dead_job(const runtime::DeadJob& job) override;
+    Outcome<void> save_dead_job(const runtime::DeadJob& job) override;
+    Outcome<std::vector<runtime::DeadJob>> running_dead_jobs() override;
+    Outcome<runtime::DiedAgain> died_again(std::uint64_t job_id, std::uint64_t after_id) override;
     Outcome<std::string> secret(const std::string& candidate) override;
 
 private:
     Failure away() const;
     void write(const runtime::RunChange& change, runtime::Committed& committed);
+    void add_letter(runtime::DeadLetter letter);
+    static void close(runtime::DeadLetter& letter, runtime::DeadLetterState state, const runtime::Closing& closing);
     bool has_other_run(const runtime::RunChange& change, runtime::Committed& committed);
     void set_alarm(const std::string& run_id, std::optional<Time> due);
 

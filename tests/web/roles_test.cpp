@@ -29,6 +29,9 @@ const std::map<std::string, Level> own_routes{
     {"GET /api/dead", Level::viewer},               {"GET /api/dead/{id}", Level::viewer},
     {"POST /api/dead/{id}/redrive", Level::operating}, {"DELETE /api/dead/{id}", Level::operating},
     {"GET /api/tasks/{task}", Level::viewer},
+    {"GET /api/dead/groups", Level::viewer},         {"GET /api/dead/jobs", Level::viewer},
+    {"GET /api/dead/jobs/{job}", Level::viewer},     {"POST /api/dead/jobs", Level::operating},
+    {"POST /api/dead/jobs/{job}/cancel", Level::operating},
     {"POST /api/call", Level::operating},            {"POST /api/backup", Level::admin},
 };
 
@@ -87,6 +90,7 @@ TEST(Roles, EveryRouteOfOursAsksForTheTagThatTheTableSays) {
     Routes routes;
     const auto parts = std::make_shared<const ApiParts>();
     add_run_routes(routes, parts);
+    add_dead_routes(routes, parts);
     add_task_routes(routes, parts);
 
     for (const auto& route : routes.all()) {

@@ -36,6 +36,12 @@ public:
     Outcome<std::vector<runtime::DeadLetter>> dead_letters(const runtime::DeadLetterFilter&) override {
         return none<runtime::DeadLetter>();
     }
+    Outcome<std::vector<runtime::DeadGroup>> dead_groups(std::optional<runtime::DeadLetterState>, std::size_t) override {
+        return none<runtime::DeadGroup>();
+    }
+    Outcome<std::vector<runtime::DeadJob>> dead_jobs(std::optional<std::uint64_t>, std::size_t) override {
+        return none<runtime::DeadJob>();
+    }
     Outcome<std::vector<runtime::StoredDefinition>> definitions(const std::string&) override {
         return none<runtime::StoredDefinition>();
     }

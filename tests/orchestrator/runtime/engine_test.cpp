@@ -505,7 +505,7 @@ TEST_F(EngineTest, WhateverWasWithdrawnNeverHappens) {
     process.engine.skip_undo(run, "first", "", answer, "ada", claim());
     process.engine.finish(run, RunStatus::completed, "", answer, "ada", claim());
     process.engine.redrive(1, answer, "ada", claim());
-    process.engine.drop(1, answer, claim());
+    process.engine.drop(1, answer, "ada", "", claim());
     process.engine.deploy(other, "test.toml", answer, claim());
     process.engine.undeploy("two-steps", answer, claim());
     for (const auto& one : claims) EXPECT_TRUE(one->withdraw());
