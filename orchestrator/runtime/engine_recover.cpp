@@ -65,10 +65,14 @@ Outcome<void> Engine::Body::take_over(Time now) {
             candidate.append(reinterpret_cast<const char*>(&part), sizeof part);
         }
         BATON_ASSIGN(auto secret, store.secret(candidate));
+        BATON_TRY(load_definitions());
         has_secret = true;
+        // Messaging begins with it, and then knows the queues that must be there: one that is missing in a
+        // broker that lost everything had tasks in it.
         if (sinks.ready) sinks.ready(std::move(secret));
+    } else {
+        BATON_TRY(load_definitions());
     }
-    BATON_TRY(load_definitions());
     for (const OwnedPartition& row : rows) {
         BATON_ASSIGN(const auto stored, store.alarms(row.part));
         for (const Alarm& alarm : stored)

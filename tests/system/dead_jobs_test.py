@@ -91,7 +91,7 @@ class Bulk(unittest.TestCase):
 
 class BulkTest(Bulk):
     def test_tasks_of_one_cause_are_one_group_and_are_sent_again_together(self):
-        runs = [self.server.baton("run", "bulk", "--with", json.dumps({"name": f"n{n}"}), "--detach", check=0).stdout.strip()
+        runs = [self.server.baton("run", "bulk", "--input", json.dumps({"name": f"n{n}"}), "--detach", check=0).stdout.strip()
                 for n in range(4)]
         self.fail_tasks(3, "user {} unknown")
         self.fail_tasks(1, "mailbox {} is full")

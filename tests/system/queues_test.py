@@ -1,5 +1,6 @@
 """The orchestrator's own queues, deleted by somebody while it works: it notices, declares them again
 and goes on."""
+import shutil
 import threading
 import unittest
 
@@ -77,6 +78,22 @@ class QueuesTest(unittest.TestCase):
         baton.wait_for(lambda: channel.queue_declare("baton.task.queues.x", passive=True).method.message_count == 3,
                        "the tasks wait")
         self.assertEqual(channel.queue_purge("baton.task.queues.x").method.message_count, 3)
+        self.await_all_completed()
+
+    def test_a_broker_that_comes_back_with_nothing_loses_no_tasks(self):
+        """Runs are in the database, the broker's disk is another one."""
+        for _ in range(30):
+            self.server.http_json(self.server.http, "/api/runs", {"workflow": "w", "input": {}})
+        queue = "/api/queues/%2F/baton.task.queues.x"
+        baton.wait_for(lambda: self.server.http_json(self.server.http, queue)["messages"] == 30, "the tasks wait")
+        self.server.kill()
+        data = self.server.home / "data"
+        for path in data.iterdir():
+            if path.name in ("journal", "pages"):
+                shutil.rmtree(path)
+        self.server.start()
+        self.assertEqual(len(self.server.http_json(self.server.http, "/api/runs")), 30)
+        baton.wait_for(lambda: self.is_there(queue), "the queue is back")
         self.await_all_completed()
 
     def await_all_completed(self):
