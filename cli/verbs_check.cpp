@@ -1,5 +1,6 @@
 // The verbs that need no server: check, eval.
 #include "cli/output.hpp"
+#include "cli/parameters_check.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verbs.hpp"
 #include "orchestrator/definition/catalog.hpp"
@@ -43,7 +44,8 @@ void check(Session& session, const std::vector<std::string>& files, bool as_json
             session.exit_code = exit_wrong_usage;
             continue;
         }
-        const auto loaded = definition::load(*source, file);
+        auto loaded = definition::load(*source, file);
+        for (auto& warning : parameter_warnings(*source, file)) loaded.diagnostics.push_back(std::move(warning));
         if (as_json) {
             for (const auto& diagnostic : loaded.diagnostics) all.emplace_back(as_json_object(diagnostic));
         } else {
@@ -88,7 +90,8 @@ void add_check_verbs(CLI::App& app, Session& session) {
     auto* checking = app.add_subcommand("check", "Find the mistakes in workflow files, without a server");
     checking->add_option("FILE", values->files, "Workflow files")->required();
     checking->add_flag("--json", values->as_json, "Print JSON for scripts and editors");
-    checking->footer("Exit code 1 if there are mistakes.\n\nExample:\n  baton check workflows/*.toml");
+    checking->footer("Exit code 1 if there are mistakes. Parameters of tasks that Baton's own workers serve are looked at, too:\n"
+                     "unknown ones and missing ones are warnings.\n\nExample:\n  baton check workflows/*.toml");
     checking->callback([&session, values] { check(session, values->files, values->as_json); });
 
     auto* evaluating = app.add_subcommand("eval", "Evaluate expressions");

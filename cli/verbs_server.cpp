@@ -1,6 +1,7 @@
 // The verbs that start something: dev, serve, worker, sandbox; and await, which waits for a server.
 #include "base/log.hpp"
 #include "base/named_file.hpp"
+#include "base/printable.hpp"
 #include "base/thread.hpp"
 #include "cli/api.hpp"
 #include "cli/children.hpp"
@@ -13,14 +14,18 @@
 #include "orchestrator/definition/toml_document.hpp"
 #include "sandbox/sandbox.hpp"
 #include "server/server.hpp"
+#include "workers/check.hpp"
 #include "workers/run_workers.hpp"
 
 #include <CLI/CLI.hpp>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -220,22 +225,27 @@ Outcome<void> apply_workers_file(const std::string& path, workers::Settings& set
     return boost::system::in_place_value;
 }
 
+std::string broker_url_of(const Session& session, const std::string& configured) {
+    if (!configured.empty()) return configured;
+    const auto found = session.environment.find("BATON_AMQP");
+    return found == session.environment.end() ? "amqp://guest:guest@127.0.0.1:5672/" : found->second;
+}
+
+Outcome<workers::Settings> workers_settings() {
+    workers::Settings settings;
+    BATON_TRY(workers::apply_variables(workers::environment(), settings));
+    BATON_TRY(apply_workers_file(workers::workers_file(workers::environment()), settings));
+    return settings;
+}
+
 void work(Session& session, const std::vector<std::string>& names) {
     // Only what a worker needs of the configuration: where the broker is, and how much to log.
     const auto config = configuration(session, "");
     if (!config) return;
-    std::string url = config->broker_url;
-    if (const auto found = session.environment.find("BATON_AMQP"); url.empty() && found != session.environment.end())
-        url = found->second;
-    if (url.empty()) url = "amqp://guest:guest@127.0.0.1:5672/";
-    workers::Settings settings;
-    if (const auto applied = workers::apply_variables(workers::environment(), settings); !applied) {
-        complain(applied.error().detail);
-        session.exit_code = exit_wrong_usage;
-        return;
-    }
-    if (const auto applied = apply_workers_file(workers::workers_file(workers::environment()), settings); !applied) {
-        complain(applied.error().detail);
+    const std::string url = broker_url_of(session, config->broker_url);
+    const auto settings = workers_settings();
+    if (!settings) {
+        complain(settings.error().detail);
         session.exit_code = exit_wrong_usage;
         return;
     }
@@ -245,7 +255,7 @@ void work(Session& session, const std::vector<std::string>& names) {
     // themselves, a signal of our own ends the wait.
     Outcome<void> done = boost::system::in_place_value;
     Thread running("workers", [&] {
-        done = workers::run_workers(names, settings, url, stopping.get_token());
+        done = workers::run_workers(names, *settings, url, stopping.get_token());
         if (!stopping.stop_requested()) kill(getpid(), SIGTERM);
     });
     signals.wait();
@@ -254,6 +264,51 @@ void work(Session& session, const std::vector<std::string>& names) {
     if (done) return;
     complain(done.error().detail);
     session.exit_code = exit_wrong_usage;
+}
+
+// One line a finding; the advice on the next.
+void print_findings(const std::string& worker, const workers::Findings& findings) {
+    for (const workers::Finding& one : findings) {
+        const std::string mark = one.is_well ? paint(Colour::green, "ok     ") : paint(Colour::red, "MISSING");
+        fmt::print("{:<8} {} {}: {}\n", worker, mark, printable(one.what), printable(one.detail));
+        if (!one.advice.empty()) fmt::print("{:<8}         → {}\n", "", printable(one.advice));
+    }
+}
+
+json::array as_json(const std::string& worker, const workers::Findings& findings) {
+    json::array out;
+    for (const workers::Finding& one : findings)
+        out.push_back(json::object{{"worker", worker}, {"what", one.what}, {"ok", one.is_well}, {"detail", one.detail}, {"advice", one.advice}});
+    return out;
+}
+
+// Exit code: all is well, something is missing, or the command itself makes no sense.
+void check_workers(Session& session, const std::vector<std::string>& names, bool wants_json) {
+    for (const std::string& name : names) {
+        const auto& known = workers::worker_names();
+        if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+        complain(fmt::format("there is no worker '{}'; known are {}", name, fmt::join(known, ", ")));
+        session.exit_code = exit_wrong_usage;
+        return;
+    }
+    const auto config = configuration(session, "");
+    if (!config) return;
+    std::signal(SIGPIPE, SIG_IGN);
+    // What goes wrong is said by the findings.
+    log::set_level(log::Level::off);
+    const std::string url = broker_url_of(session, config->broker_url);
+    const auto settings = workers_settings();
+    json::array all;
+    for (const std::string& name : names) {
+        const workers::Findings findings =
+            settings ? workers::check_worker(name, *settings, url)
+                     : workers::Findings{workers::missing("settings", settings.error().detail, "docs/workers.md lists all variables")};
+        const bool is_well = std::all_of(findings.begin(), findings.end(), [](const workers::Finding& one) { return one.is_well; });
+        if (!is_well) session.exit_code = exit_failed;
+        if (!wants_json) print_findings(name, findings);
+        for (auto& one : as_json(name, findings)) all.push_back(std::move(one));
+    }
+    if (wants_json) print_json(all);
 }
 
 // ---- await --------------------------------------------------------------------------------------
@@ -291,7 +346,7 @@ void add_server_verbs(CLI::App& app, Session& session) {
         std::string config, folder, state_file, fault, heal, limit = "30s";
         std::vector<std::string> names;
         unsigned free_ports = 0;
-        bool show = false, as_json = false;
+        bool show = false, as_json = false, check = false;
     };
     auto values = std::make_shared<Values>();
 
@@ -309,10 +364,15 @@ void add_server_verbs(CLI::App& app, Session& session) {
 
     auto* working = app.add_subcommand("worker", "Run workers: mail, redmine, slack, http, exec");
     working->add_option("NAME", values->names, "mail, redmine, slack, http, exec")->required();
-    working->footer("Settings are variables, see docs/workers.md; the broker is BATON_BROKER_URL.\n\nExample:\n"
+    working->add_flag("--check", values->check, "Try settings, credentials and rights, say what is missing, and end");
+    working->add_flag("--json", values->as_json, "With --check: print JSON for scripts")->needs("--check");
+    working->footer("Settings are variables, see docs/workers.md; the broker is BATON_BROKER_URL. --check changes nothing\n"
+                    "anywhere; exit code 0: all is well, 1: something is missing.\n\nExamples:\n  baton worker mail redmine --check\n"
                     "  BATON_REDMINE_URL=https://redmine.example.org BATON_REDMINE_KEY_FILE=/run/secrets/redmine baton worker redmine\n"
                     "  BATON_WORKER_FILE=/etc/baton/workers.toml baton worker http exec");
-    working->callback([&session, values] { work(session, values->names); });
+    working->callback([&session, values] {
+        values->check ? check_workers(session, values->names, values->as_json) : work(session, values->names);
+    });
 
     auto* standing_in = app.add_subcommand("sandbox", "A stand-in for mail, Redmine and Slack on this machine");
     standing_in->add_option("--state", values->state_file, "Keep what it holds in this file");

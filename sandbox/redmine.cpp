@@ -632,8 +632,13 @@ Reply unknown_route() {
             .content_type = "text/html"};
 }
 
+Reply who_am_i(Call&) {
+    return ok({{"user", json::object{{"id", 1}, {"login", "admin"}, {"admin", true}}}});
+}
+
 constexpr std::array routes = {
     Route{"POST", "/users.json", "redmine.create_user", create_user},
+    Route{"GET", "/users/current.json", "redmine.who_am_i", who_am_i},
     Route{"GET", "/users.json", "redmine.find_user", list_users},
     Route{"GET", "/users/{}.json", "redmine.show_user", show_user},
     Route{"PUT", "/users/{}.json", "redmine.update_user", update_user},

@@ -28,7 +28,14 @@ std::vector<std::string> Task::identities() const {
     return all;
 }
 
+json::object schema_of(std::span<const std::string_view> names) {
+    json::object properties;
+    for (const std::string_view name : names) properties[name] = json::object{};
+    return {{"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
+}
+
 Handler only_with(std::vector<std::string_view> names, Handler handler) {
+    handler.parameters = schema_of(names);
     handler.perform = [names = std::move(names), perform = std::move(handler.perform)](const Task& task) -> Answer {
         Parameters parameters(task.with);
         parameters.only(names);

@@ -52,7 +52,14 @@ struct Handler {
     // Types of problems that hold this task type alone, and nobody else of its target: a right that only this
     // call needs. May be left empty.
     std::vector<std::string> own_troubles = {};
+    // JSON Schemas (draft 7) of parameters and result, for people and for `baton check`; the handler itself
+    // decides. Empty: not said. See schemas.hpp.
+    boost::json::object parameters = {};
+    boost::json::object result = {};
 };
+
+// Of an object that has these names and no others.
+boost::json::object schema_of(std::span<const std::string_view> names);
 
 // The same handler, which refuses parameters outside `names` as invalid_input: what nobody reads was
 // meant to do something.

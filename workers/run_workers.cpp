@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "base/thread.hpp"
 #include "workers/key_locks.hpp"
+#include "workers/schemas.hpp"
 #include "workers/worker.hpp"
 
 #include <fmt/format.h>
@@ -28,6 +29,7 @@ Outcome<void> run_workers(const std::vector<std::string>& names, const Settings&
         if (name == "redmine") own.redmine.locks = std::make_shared<KeyLocks>(broker_url, name);
         if (name == "slack") own.slack.locks = std::make_shared<KeyLocks>(broker_url, name);
         BATON_ASSIGN(auto handlers, handlers_of(name, own));
+        describe(handlers);
         WorkerOptions options;
         options.name = name;
         options.broker_url = broker_url;

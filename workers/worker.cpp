@@ -7,6 +7,7 @@
 #include "base/json_text.hpp"
 #include "base/log.hpp"
 #include "contract/topology.hpp"
+#include "workers/announcement.hpp"
 #include "workers/declare.hpp"
 #include "workers/pool.hpp"
 #include "workers/turnstile.hpp"
@@ -49,6 +50,9 @@ constexpr Duration hold_unsaid = std::chrono::seconds(10);
 constexpr Duration hold_max = std::chrono::hours(1);
 // How often who waits for the end of a hold looks whether he is still wanted.
 constexpr Duration hold_look = std::chrono::milliseconds(200);
+
+// baton.announce has a queue, and perhaps nobody who reads it.
+constexpr const char* announcement_life_ms = "300000";
 
 std::string describe_self(std::string_view name) {
     char host[256] = "";
@@ -103,6 +107,7 @@ private:
 
     Awaitable<Outcome<void>> prepare(client::Connection& connection);
     Awaitable<Outcome<void>> listen_for_control(client::Connection& connection);
+    Awaitable<void> announce(client::Connection& connection);
     void take_cancel(const client::Delivery& delivery);
     void take_hold(const client::Delivery& delivery);
     // Nobody begins a task of the target until then. Other processes hear of it by the server, which
@@ -235,7 +240,26 @@ Awaitable<Outcome<void>> Worker::Service::prepare(client::Connection& connection
         session->consumer_tags.push_back(*tag);
     }
     log::info("worker", "ready", {{"name", options_.name}, {"tasks", handlers_.size()}});
+    co_await announce(connection);
     co_return Outcome<void>();
+}
+
+// Who may not, or finds no such exchange, works all the same.
+Awaitable<void> Worker::Service::announce(client::Connection& connection) {
+    auto channel = co_await connection.open_channel();
+    if (!channel) co_return;
+    for (const Handler& handler : handlers_) {
+        client::Publication about;
+        about.exchange = contract::announce_exchange;
+        about.routing_key = handler.task;
+        about.properties.content_type = "application/json";
+        about.properties.type = "worker";
+        about.properties.expiration = announcement_life_ms;
+        about.body = SharedBytes::copy_of(announcement_of(handler, self_, options_.queue));
+        static_cast<void>((*channel)->publish(about));
+    }
+    const auto closed = co_await (*channel)->close();
+    if (!closed) log::debug("worker", "does not announce its tasks", {{"reason", closed.error().detail}});
 }
 
 Awaitable<Outcome<void>> Worker::Service::listen_for_control(client::Connection& connection) {

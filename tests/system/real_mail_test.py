@@ -2,6 +2,7 @@
 import collections
 import imaplib
 import json
+import subprocess
 import time
 import unittest
 
@@ -30,6 +31,19 @@ class RealMailTest(unittest.TestCase):
             "BATON_SMTP_CA_FILE": self.mail.ca, "BATON_SMTP_FROM": f"The Robot <{ROBOT[0]}>"})
         self.house.start()
         self.server = self.house.server
+
+    def check(self, **env):
+        done = subprocess.run([baton.EXE, "worker", "mail", "--check", "--json"], env=dict(self.house.worker_env, **env),
+                              capture_output=True, text=True, timeout=120)
+        return [f"{one['what']}: {one['detail']}" for one in json.loads(done.stdout) if not one["ok"]]
+
+    def test_check_tries_the_database_and_the_mail_server_and_sends_nothing(self):
+        self.assertEqual(self.check(), [])
+        self.assertIn("535", str(self.check(BATON_SMTP_PASSWORD="wrong")))
+        self.assertEqual(len(self.check(BATON_SMTP_CA_FILE="")), 1)
+        self.mail.sql("revoke update on alias from baton_mail")
+        self.assertIn("may not update", str(self.check()))
+        self.assertEqual(self.mail.log_in(*ROBOT).select("INBOX")[1], [b"0"])
 
     def call(self, task, **parameters):
         done = self.server.baton("call", task, "--with", json.dumps(parameters), "--json", "--timeout", "60s")

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import random
+import subprocess
 import time
 import unittest
 import urllib.error
@@ -25,6 +26,21 @@ class RealRedmineTest(unittest.TestCase):
         text = (baton.ROOT / "workflows" / "provision-user.toml").read_text()
         self.server.deploy(text.replace('"2s"', '"50ms"').replace('"5m"', '"500ms"').replace("max_attempts = 5", "max_attempts = 50"))
         self.name = f"p{random.randrange(1 << 40):x}"
+
+    def check(self, **env):
+        done = subprocess.run([baton.EXE, "worker", "redmine", "--check", "--json"], env=dict(self.house.worker_env, **env),
+                              capture_output=True, text=True, timeout=120)
+        return [one["what"] for one in json.loads(done.stdout) if not one["ok"]]
+
+    def test_check_tells_an_administrators_key_from_others(self):
+        self.assertEqual(self.check(), [])
+        self.assertEqual(self.check(BATON_REDMINE_KEY="wrong"), ["Redmine"])
+        self.assertEqual(self.check(BATON_REDMINE_KEY_FIELD=self.name), [f"Redmine's custom field '{self.name}'"])
+        status, _ = self.ask("/users.json", {"user": {"login": self.name, "firstname": "No", "lastname": "Boss",
+                                                      "mail": f"{self.name}@example.org", "password": "correct-horse"}})
+        self.assertEqual(status, 201)
+        key = self.ask("/my/account.json", login=(self.name, "correct-horse"))[1]["user"]["api_key"]
+        self.assertEqual(self.check(BATON_REDMINE_KEY=key), ["Redmine's administrator"])
 
     def ask(self, path, body=None, login=None):
         """Status and JSON, as the administrator or as a person with a password."""

@@ -143,10 +143,14 @@ Outcome<Settings> read_settings(const json::value& programs) {
 
 std::vector<Handler> make_handlers(const Settings& settings) {
     std::vector<Handler> handlers;
-    for (const ProgramTask& one : settings.programs)
+    for (const ProgramTask& one : settings.programs) {
         handlers.push_back({one.task, [shared = std::make_shared<const ProgramTask>(one)](const Task& task) {
                                 return perform(*shared, task);
                             }});
+        if (one.parameters.empty()) continue;
+        const std::vector<std::string_view> names(one.parameters.begin(), one.parameters.end());
+        handlers.back().parameters = schema_of(names);
+    }
     return handlers;
 }
 

@@ -160,6 +160,10 @@ Response perform(const Request& request, const Limits& limits) {
     if (response.trouble == Trouble::impossible && sent_bytes > 0) response.trouble = Trouble::broken;
     if (response.trouble == Trouble::none) {
         read_answer(curl, response);
+        curl_header* header = nullptr;
+        if (!request.wanted_header.empty() &&
+            curl_easy_header(curl, request.wanted_header.c_str(), 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+            response.wanted_header = header->value;
         // The buffer is this frame's; the handle lives on.
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
     } else {

@@ -27,6 +27,7 @@ struct Request {
     std::string url;
     std::vector<std::pair<std::string, std::string>> headers = {};
     std::string body = {};
+    std::string wanted_header = {};            // of the answer; empty: none
 };
 
 enum class Trouble {
@@ -46,6 +47,7 @@ struct Response {
     std::string body;
     std::string content_type;                  // as sent; empty if there was none
     std::string location;                      // where a redirect points
+    std::string wanted_header;                 // empty if there was none
     std::optional<Duration> retry_after;       // from now on; a date is counted from now, too; a day at most
     // The request may have had its effect although nobody says so: sent and not answered, answered in part,
     // or answered with a status from behind the effect (408, 5xx). Look before you repeat it.

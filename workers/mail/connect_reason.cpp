@@ -33,6 +33,11 @@ std::string state_in(std::string text) {
 
 } // namespace
 
+std::string with_limits(const std::string& url) {
+    if (url.find("://") == std::string::npos) return url + " connect_timeout=5 application_name=baton-worker";
+    return url + (url.find('?') == std::string::npos ? "?" : "&") + "connect_timeout=5&application_name=baton-worker";
+}
+
 std::string connect_reason(const std::string& url) {
     const std::unique_ptr<PGconn, Finish> connection(PQconnectStart(url.c_str()));
     if (!connection || PQstatus(connection.get()) == CONNECTION_BAD) return {};

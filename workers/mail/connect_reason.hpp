@@ -9,4 +9,7 @@ namespace baton::workers::mail {
 // is well now. Blocks for a few seconds at most.
 std::string connect_reason(const std::string& url);
 
+// The URL with a limit on the time to connect, and a name that the server's tools show.
+std::string with_limits(const std::string& url);
+
 } // namespace baton::workers::mail

@@ -73,12 +73,6 @@ contract::Problem no_connection(const std::string& url) {
     return problem_of_state(state, "it refuses the connection");
 }
 
-// No answer within this is "unavailable".
-std::string with_limits(const std::string& url) {
-    if (url.find("://") == std::string::npos) return url + " connect_timeout=5 application_name=baton-worker";
-    return url + (url.find('?') == std::string::npos ? "?" : "&") + "connect_timeout=5&application_name=baton-worker";
-}
-
 template <typename Work>
 auto in_transaction(const std::string& plain_url, Work&& work) -> decltype(work(std::declval<pqxx::work&>())) {
     const std::string url = with_limits(plain_url);

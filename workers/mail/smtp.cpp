@@ -281,4 +281,46 @@ boost::system::result<Submitted, NotSubmitted> submit(const Settings& settings, 
     return NotSubmitted{problem_of(code, talk), talk.is_all_given && !is_text_refused};
 }
 
+namespace {
+
+// One command on the connection that stands; libcurl takes escapes out of it.
+CURLcode say(CURL* curl, std::string_view command) {
+    std::string text;
+    for (const char c : command) text += c == '%' ? std::string("%25") : std::string(1, c);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, text.c_str());
+    return curl_easy_perform(curl);
+}
+
+} // namespace
+
+std::optional<contract::Problem> try_sender(const Settings& settings, const std::string& from) {
+    const Submission submission;
+    SmtpPatience patience = settings.patience;
+    patience.command = std::min<Duration>(patience.command, std::chrono::seconds(30)); // somebody is watching
+    Conversation talk{patience, submission, {}};
+    CURL* curl = http::fresh_handle();
+    set_up(curl, settings, talk);
+    curl_easy_setopt(curl, CURLOPT_UPLOAD, 0L);
+    curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+    curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 0L);
+    CURLcode code = say(curl, fmt::format("MAIL FROM:<{}>", from));
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 0L);
+    // Many servers say at the first recipient only that the sender is not this user's. Refusals of the
+    // recipient himself tell nothing: a sender need not have a mailbox.
+    Reply refusal = talk.refusal;
+    if (code == CURLE_OK && refusal.code == 0) {
+        code = say(curl, fmt::format("RCPT TO:<{}>", from));
+        const bool is_policy = talk.refusal.code >= 500 && talk.refusal.said.find(" 5.7.") != std::string::npos;
+        if (is_policy) refusal = talk.refusal;
+        // libcurl ends the connection after most refusals, and with it what was begun.
+        if (code == CURLE_OK) static_cast<void>(say(curl, "RSET"));
+        if (talk.refusal.code != 0) code = CURLE_OK;
+    }
+    curl_easy_reset(curl);
+    http::drop_handle();
+    if (refusal.code != 0) return problem_of_reply(refusal.stage, refusal.code, refusal.said);
+    if (code == CURLE_OK) return std::nullopt;
+    return problem_of(code, talk);
+}
+
 } // namespace baton::workers::mail

@@ -5,6 +5,7 @@
 #include "workers/mail/mail.hpp"
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,5 +37,9 @@ struct NotSubmitted {
 
 boost::system::result<Submitted, NotSubmitted> submit(const Settings& settings, const Letter& letter,
                                                       const Submission& submission);
+
+// Whether the server lets us in and takes this address as a sender; then the letter is taken back (RSET)
+// before it has a text. Nothing: all is well.
+std::optional<contract::Problem> try_sender(const Settings& settings, const std::string& from);
 
 } // namespace baton::workers::mail

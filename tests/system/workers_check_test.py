@@ -1,0 +1,98 @@
+"""`baton worker NAME --check`, what workers announce about themselves, and `baton check` of their parameters, as a
+person at a terminal meets them."""
+import json
+import subprocess
+import unittest
+
+import pika
+
+import baton
+import house
+
+
+def run(env, *args):
+    return subprocess.run([baton.EXE, *args], env=env, capture_output=True, text=True, timeout=120)
+
+
+class WorkersCheckTest(unittest.TestCase):
+    def setUp(self):
+        self.house = house.House()
+        self.addCleanup(self.house.close)
+
+    def test_it_says_what_is_missing_by_line_json_and_exit_code(self):
+        self.house.start()
+        env = self.house.worker_env
+        fine = run(env, "worker", "mail", "redmine", "slack", "--check")
+        self.assertEqual(fine.returncode, 0, fine.stdout + fine.stderr)
+        self.assertNotIn("MISSING", fine.stdout)
+        self.assertIn("all 12 are there and may be read", run(env, "worker", "mail", "--check").stdout)
+        wrong = run(dict(env, BATON_SLACK_TOKEN="wrong"), "worker", "slack", "redmine", "--check", "--json")
+        self.assertEqual(wrong.returncode, 1)
+        missing = [one for one in json.loads(wrong.stdout) if not one["ok"]]
+        self.assertEqual([(one["worker"], one["what"]) for one in missing], [("slack", "BATON_SLACK_TOKEN")])
+        self.assertTrue(missing[0]["advice"])
+        self.assertEqual(run(dict(env, BATON_REDMINE_URL="no url"), "worker", "redmine", "--check").returncode, 1)
+        self.assertEqual(run(env, "worker", "nobody", "--check").returncode, 2)
+
+    def test_workers_announce_their_tasks_with_schemas(self):
+        self.house.server.start()
+        connection = pika.BlockingConnection(pika.URLParameters(self.house.env["BATON_AMQP"]))
+        self.addCleanup(connection.close)
+        channel = connection.channel()
+        queue = channel.queue_declare("", exclusive=True).method.queue
+        channel.queue_bind(queue, "baton.announce", "redmine.#")
+        self.house.start_worker("redmine")
+        told = {}
+
+        def heard():
+            _, properties, body = channel.basic_get(queue, auto_ack=True)
+            if properties:
+                about = json.loads(body)
+                told[about["task"]] = about
+            return "redmine.comment" in told
+        baton.wait_for(heard, "the worker announces its tasks", 30, pause=0.05)
+        lock = told["redmine.lock_user"]
+        self.assertEqual(lock["queue"], "baton.task.redmine.lock_user")
+        self.assertTrue(lock["worker"].startswith("redmine@"))
+        self.assertIn("only_if_created_by", lock["parameters"]["properties"])
+        self.assertIs(lock["parameters"]["additionalProperties"], False)
+        self.assertIn("locked", lock["result"]["properties"])
+
+
+class ParametersCheckTest(unittest.TestCase):
+    def check(self, text):
+        done = subprocess.run([baton.EXE, "check", "--json", "/dev/stdin"], input=text, capture_output=True, text=True, timeout=60)
+        return done.returncode, json.loads(done.stdout)
+
+    def test_unknown_and_missing_parameters_are_warnings_in_steps_and_undos(self):
+        code, said = self.check('''workflow = "w"
+[[step]]
+id = "box"
+task = "mail.create"
+with = { adress = "a@example.org", id = "a@example.org" }
+compensate = { task = "mail.delete", with = { id = "x", only_if_createdby = "y" } }
+[[step]]
+id = "both"
+[[step.parallel]]
+id = "ask"
+task = "slack.invite"
+[[step.parallel]]
+id = "own"
+task = "invoice.print"
+with = { anything = 1 }
+''')
+        self.assertEqual(code, 0, said)
+        self.assertEqual([(one["severity"], one["line"], one["message"], one["hint"]) for one in said], [
+            ("warning", 5, "mail.create has no parameter 'adress'", "did you mean 'address'?"),
+            ("warning", 6, "mail.delete has no parameter 'only_if_createdby'", "did you mean 'only_if_created_by'?"),
+            ("warning", 11, "slack.invite needs the parameter 'email'", "")])
+
+    def test_the_shipped_workflows_are_without_a_warning(self):
+        for path in sorted((baton.ROOT / "workflows").glob("*.toml")):
+            if not path.name.endswith(".test.toml"):
+                done = subprocess.run([baton.EXE, "check", "--json", str(path)], capture_output=True, text=True, timeout=60)
+                self.assertEqual(json.loads(done.stdout), [], path.name)
+
+
+if __name__ == "__main__":
+    unittest.main()
