@@ -68,7 +68,7 @@ TEST(CommitParameters, DeadLettersAreSentOnlyWhenThereAreSome) {
     batch.dropped_dead_letters = {9};
     const auto full = commit_parameters(batch, {false, false});
     EXPECT_TRUE(full.with_dead_letters);
-    EXPECT_EQ(full.values.size(), 49U);
+    EXPECT_EQ(full.values.size(), 57U);
     EXPECT_EQ(full.values[4], R"({"a","b"})");
 }
 
