@@ -2,6 +2,7 @@
 person at a terminal meets them."""
 import json
 import subprocess
+import tempfile
 import unittest
 
 import pika
@@ -61,7 +62,10 @@ class WorkersCheckTest(unittest.TestCase):
 
 class ParametersCheckTest(unittest.TestCase):
     def check(self, text):
-        done = subprocess.run([baton.EXE, "check", "--json", "/dev/stdin"], input=text, capture_output=True, text=True, timeout=60)
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write(text)
+            file.flush()
+            done = subprocess.run([baton.EXE, "check", "--json", file.name], capture_output=True, text=True, timeout=60)
         return done.returncode, json.loads(done.stdout)
 
     def test_unknown_and_missing_parameters_are_warnings_in_steps_and_undos(self):
