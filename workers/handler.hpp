@@ -35,6 +35,9 @@ struct Task {
     // key, then run, step and item (which also survive an operator's rerun under a new key). May be
     // empty: a plain RPC call has no identity but its own.
     std::vector<std::string> identities() const;
+    // An attempt before this one may have got somewhere, also one of the same number whose worker was
+    // killed.
+    bool may_have_begun_before() const { return request.attempt > 1 || is_redelivered; }
 };
 
 struct Handler {

@@ -3,9 +3,12 @@
 
 #include "amqp/client/publisher.hpp"
 #include "amqp/client/reconnect.hpp"
+#include "amqp/errors.hpp"
+#include "amqp/spec.hpp"
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "base/thread.hpp"
+#include "workers/handler.hpp"
 #include "workers/turnstile.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -232,6 +235,13 @@ Outcome<std::string> KeyLocks::Held::note() const {
 
 Outcome<void> KeyLocks::Held::put_note(std::string text) const {
     return place_->inside->wait(place_->inside->write_note(place_->key, std::move(text)));
+}
+
+contract::Problem no_turn(const Failure& reason) {
+    if (reason.code == amqp::ReplyCode::access_refused)
+        return configuration("locks", fmt::format("the broker does not let this worker lock: its user needs configure, "
+                                                  "write and read on ^baton\\.(lock|note)\\. ({})", reason.detail));
+    return not_now("busy", fmt::format("somebody else works on the same: {}", reason.detail), std::chrono::seconds(1));
 }
 
 } // namespace baton::workers

@@ -13,6 +13,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "contract/task_message.hpp"
 
 #include <memory>
 #include <string>
@@ -52,5 +53,11 @@ private:
     struct Inside;
     std::shared_ptr<Inside> inside_;
 };
+
+// Twenty tasks for one key take their turns within this.
+inline constexpr Duration turn_patience = std::chrono::seconds(45);
+
+// What a task answers that did not get the lock, or whose note could not be read or written.
+contract::Problem no_turn(const Failure& reason);
 
 } // namespace baton::workers

@@ -115,6 +115,7 @@ private:
     void hold(const std::string& target, const contract::Problem& problem);
     Duration held_for(const std::string& target) const;
     Duration held_for(const Assignment& assignment) const;
+    bool must_wait(const Assignment& assignment, const client::Channel& channel) const;
     Awaitable<void> wait_while_held(const Assignment& assignment, const client::Channel& channel);
     void begin_stop();
     Awaitable<void> finish();
@@ -352,11 +353,13 @@ Duration Worker::Service::held_for(const Assignment& assignment) const {
 // Until the target may be asked again, or nobody wants it any more.
 Awaitable<void> Worker::Service::wait_while_held(const Assignment& assignment,
                                                  const client::Channel& channel) {
-    while (!is_stopping_ && channel.is_open() && !assignment.cancel.stop_requested()) {
-        const Duration left = held_for(assignment);
-        if (left <= Duration{}) co_return;
-        if (!co_await net::sleep_for(std::min(left, hold_look))) co_return;
-    }
+    while (must_wait(assignment, channel))
+        if (!co_await net::sleep_for(std::min(held_for(assignment), hold_look))) co_return;
+}
+
+bool Worker::Service::must_wait(const Assignment& assignment, const client::Channel& channel) const {
+    return !is_stopping_ && channel.is_open() && !assignment.cancel.stop_requested() &&
+           held_for(assignment) > Duration{};
 }
 
 void Worker::Service::take_cancel(const client::Delivery& delivery) {
@@ -456,14 +459,11 @@ Awaitable<void> Worker::Service::go_through(AssignmentPtr assignment,
     }
     // A caller without a run wants its answer, also if that is no.
     const bool waits = !request.run.empty();
-    if (waits) co_await wait_while_held(*assignment, *channel);
-    co_await places_.enter();
-    while (waits && held_for(*assignment) > Duration{} && !is_stopping_ && channel->is_open() &&
-           !assignment->cancel.stop_requested()) {
-        // Found out while this one waited for its place.
-        places_.leave();
-        co_await wait_while_held(*assignment, *channel);
+    for (;;) {
+        if (waits) co_await wait_while_held(*assignment, *channel);
         co_await places_.enter();
+        if (!waits || !must_wait(*assignment, *channel)) break;
+        places_.leave(); // found out while this one waited for its place
     }
     bool is_acked = false;
     std::optional<contract::Report> content;

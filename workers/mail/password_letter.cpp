@@ -88,7 +88,7 @@ boost::system::result<bool, NotSubmitted> tell_password(const Settings& settings
     out.message_id = message_id_of(task, out.from, password);
     const Ledger ledger(settings.ledger_folder);
     const std::string key = letter_mark_of(task);
-    const bool is_doubtful = ledger.is_kept() ? ledger.begun(key) : may_have_begun_before(task);
+    const bool is_doubtful = ledger.is_kept() ? ledger.begun(key) : task.may_have_begun_before();
     if (const auto noted = ledger.note_begun(key); !noted) return NotSubmitted{configuration("ledger", noted.error().detail)};
     const auto submitted = submit(settings, out, {true, task.is_cancelled});
     if (!submitted) {

@@ -219,7 +219,7 @@ Answer send(const Settings& settings, const Task& task) {
         if (!bad) return answer;
     }
     // Without a ledger nobody knows how the attempts before this one ended.
-    const bool is_doubtful = ledger.is_kept() ? ledger.begun(key) : may_have_begun_before(task);
+    const bool is_doubtful = ledger.is_kept() ? ledger.begun(key) : task.may_have_begun_before();
     if (const auto noted = ledger.note_begun(key); !noted) return configuration("ledger", noted.error().detail);
     const auto submitted = submit(settings, letter, {is_last_attempt(task.request), task.is_cancelled});
     if (!submitted) {
@@ -230,7 +230,5 @@ Answer send(const Settings& settings, const Task& task) {
     ledger.note_sent(key, json::serialize(answer));
     return answer;
 }
-
-bool may_have_begun_before(const Task& task) { return task.request.attempt > 1 || task.is_redelivered; }
 
 } // namespace baton::workers::mail

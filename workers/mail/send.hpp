@@ -12,10 +12,6 @@
 
 namespace baton::workers::mail {
 
-// Without a ledger: whether an attempt before this one may have got somewhere, also one of the same number
-// whose worker was killed.
-bool may_have_begun_before(const Task& task);
-
 Answer send(const Settings& settings, const Task& task);
 // Two copies of one letter never go out at once.
 std::string send_key(const boost::json::object& with);

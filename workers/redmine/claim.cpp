@@ -1,8 +1,6 @@
 // Notes are JSON objects of a few fields.
 #include "workers/redmine/claim.hpp"
 
-#include "amqp/errors.hpp"
-#include "amqp/spec.hpp"
 #include "base/random.hpp"
 
 #include <boost/json.hpp>
@@ -18,8 +16,6 @@ namespace json = boost::json;
 
 namespace {
 
-// Twenty tasks for one login take their turns within this.
-constexpr Duration patience = std::chrono::seconds(45);
 constexpr std::string_view separator = " ; ";
 
 std::vector<std::string_view> parts_of(std::string_view mark) {
@@ -30,13 +26,6 @@ std::vector<std::string_view> parts_of(std::string_view mark) {
         mark.remove_prefix(std::min(end + separator.size(), mark.size()));
     }
     return parts;
-}
-
-contract::Problem no_turn(const Failure& reason) {
-    if (reason.code == amqp::ReplyCode::access_refused)
-        return configuration("locks", fmt::format("the broker does not let this worker lock: its user needs configure, "
-                                                  "write and read on ^baton\\.(lock|note)\\. ({})", reason.detail));
-    return not_now("busy", fmt::format("somebody else works on the same: {}", reason.detail), std::chrono::seconds(1));
 }
 
 std::optional<contract::Problem> problem_of(const Outcome<void>& noted) {
@@ -62,7 +51,7 @@ Reply<Claim> Claim::take(const Site& site, const Task& task, const std::string& 
     // Whoever has no identity is himself, for as long as he works.
     if (claim.mark_.empty()) claim.mark_ = fmt::format("call {:016x}", entropy_seed());
     if (!site.settings.locks) return claim;
-    auto held = site.settings.locks->hold(fmt::format("redmine {} {}", site.settings.url, what), patience);
+    auto held = site.settings.locks->hold(fmt::format("redmine {} {}", site.settings.url, what), turn_patience);
     if (!held) return no_turn(held.error());
     claim.held_ = std::make_unique<KeyLocks::Held>(std::move(*held));
     const auto note = claim.held_->note();

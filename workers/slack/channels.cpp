@@ -252,7 +252,7 @@ Answer rename_channel(const Workspace& workspace, const Task& task) {
     if (parameters.is_bad()) return parameters.problem();
     auto id = id_of_channel(workspace, channel);
     // Renamed by an earlier attempt: the old name is gone, the new one is there.
-    if (!id && id.error().type == "channel_not_found" && is_repeated(task)) id = id_of_channel(workspace, name);
+    if (!id && id.error().type == "channel_not_found" && task.may_have_begun_before()) id = id_of_channel(workspace, name);
     if (!id) return id.error();
     const Said said = workspace.client.write("conversations.rename", {{"channel", id->value}, {"name", name}});
     forget_channels();

@@ -1,9 +1,6 @@
 // Notes are JSON objects of two fields.
 #include "workers/slack/claim.hpp"
 
-#include "amqp/errors.hpp"
-#include "amqp/spec.hpp"
-
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
@@ -14,33 +11,17 @@ namespace baton::workers::slack {
 
 namespace json = boost::json;
 
-namespace {
-
-// Twenty tasks for one person take their turns within this.
-constexpr Duration patience = std::chrono::seconds(45);
-
-contract::Problem no_turn(const Failure& reason) {
-    if (reason.code == amqp::ReplyCode::access_refused)
-        return configuration("locks", fmt::format("the broker does not let this worker lock: its user needs configure, "
-                                                  "write and read on ^baton\\.(lock|note)\\. ({})", reason.detail));
-    return not_now("busy", fmt::format("somebody else works on the same: {}", reason.detail), std::chrono::seconds(1));
-}
-
-} // namespace
-
 std::vector<std::string> identities_of(const Task& task) {
     std::vector<std::string> all = task.identities();
     if (all.empty() && !task.request.token.empty()) all.push_back("call " + task.request.token);
     return all;
 }
 
-bool is_repeated(const Task& task) { return task.request.attempt > 1 || task.is_redelivered; }
-
 Reply<Claim> Claim::take(const Settings& settings, const Task& task, const std::string& what) {
     Claim claim;
     claim.identities_ = identities_of(task);
     if (!settings.locks) return claim;
-    auto held = settings.locks->hold(fmt::format("slack {} {} {}", settings.url, settings.team, what), patience);
+    auto held = settings.locks->hold(fmt::format("slack {} {} {}", settings.url, settings.team, what), turn_patience);
     if (!held) return no_turn(held.error());
     claim.held_ = std::make_unique<KeyLocks::Held>(std::move(*held));
     const auto text = claim.held_->note();

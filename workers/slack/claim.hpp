@@ -44,7 +44,5 @@ private:
 
 // The identities of a task; of a call without a run its token.
 std::vector<std::string> identities_of(const Task& task);
-// May an earlier delivery of this very task have done something?
-bool is_repeated(const Task& task);
 
 } // namespace baton::workers::slack

@@ -215,7 +215,7 @@ Answer upload_now(const Workspace& workspace, const File& file) {
 
 Reply<Posted> post_once(const Workspace& workspace, const Task& task, const Message& message) {
     const std::vector<std::string> marks = marks_of(task);
-    if (is_repeated(task) && !marks.empty()) {
+    if (task.may_have_begun_before() && !marks.empty()) {
         auto earlier = find_marked(workspace, marks, message);
         if (!earlier) return earlier.error();
         if (!earlier->ts.empty()) return earlier;
@@ -283,7 +283,7 @@ Answer delete_message(const Workspace& workspace, const Task& task) {
     const Fields fields{{"channel", place->channel}, {"ts", place->ts}};
     Said said = workspace.client.write("chat.delete", fields);
     // Deleted by an earlier attempt, most likely.
-    const bool was_gone = said.error == "message_not_found" && is_repeated(task);
+    const bool was_gone = said.error == "message_not_found" && task.may_have_begun_before();
     if (said.problem && !was_gone) return counted(said);
     return json::value{{"channel", place->channel}, {"ts", place->ts}, {"deleted", true}};
 }
@@ -312,7 +312,7 @@ Answer upload(const Workspace& workspace, const Task& task) {
     const auto id = id_of_channel(workspace, channel);
     if (!id) return id.error();
     file.channel = id->value;
-    if (is_repeated(task)) {
+    if (task.may_have_begun_before()) {
         const auto found = find_uploaded(workspace, file);
         if (!found) return found.error();
         if (!found->value.empty()) return answer_of_file(found->value, file);
