@@ -218,6 +218,7 @@ class Trial:
     def check(self):
         self.ended = {run: self.server.json("show", run) for run in self.runs}
         self.letters = self.mail.letters(*HOME)
+        self.issues = self.redmine.all_of("issues", "&status_id=*")
         self.users = self.redmine.users()
         slack = self.server.sandbox_state()
         self.members = {one["email"]: one["state"] for one in slack["slack_users"]}
@@ -296,16 +297,16 @@ class Trial:
                 self.complain(f"{identifier} has {len(members)} members")
 
     def check_incident(self, shown, given):
-        if not hasattr(self, "issues"):
-            self.issues = self.redmine.all_of("issues", "&status_id=*")
         mine = [one for one in self.issues if f"{given['service']}:" in one["subject"]]
         dead = any(step["step"] == "ticket" and step["status"] == "dead" for step in shown["steps"])
         if len(mine) != 1 and not (dead and not mine):
             self.complain(f"{given['service']}: {len(mine)} tickets")
 
     def check_access_request(self, shown, given):
-        if not hasattr(self, "issues"):
-            self.issues = self.redmine.all_of("issues", "&status_id=*")
+        failed = {step["step"] for step in shown["steps"] if step["status"] == "dead"}
+        mine = [one for one in self.issues if one["description"].splitlines()[:1] == [given["reason"]]]
+        if len(mine) != 1 and not ("ask" in failed and not mine):
+            self.complain(f"{given['reason']}: {len(mine)} tickets")
 
     def report(self):
         faults = collections.Counter()
