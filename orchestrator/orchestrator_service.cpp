@@ -50,6 +50,15 @@ runtime::EngineOptions engine_options(const Options& options) {
 
 } // namespace
 
+std::vector<std::string> step_paths(const runtime::StoredDefinition& definition) {
+    std::vector<std::string> paths;
+    const auto workflow = compile(definition.source, definition.file_name);
+    if (!workflow) return paths;
+    for (const core::Step& step : (*workflow)->steps)
+        paths.push_back(step.path);
+    return paths;
+}
+
 struct OrchestratorService::Parts {
     Parts(Options given, runtime::RunStore& store, const Clock& time)
         : options(std::move(given)),

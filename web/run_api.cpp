@@ -15,9 +15,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace baton::web {
 
@@ -272,9 +275,23 @@ private:
         auto found = co_await read([given](RunQueries& queries) { return queries.run(given); });
         if (!found) co_return problem_of(found.error());
         if (!*found) co_return problem_of(co_await which_run(given));
-        auto out = run_details(**found);
+        auto out = run_details(**found, co_await paths_of((*found)->run));
         if (const auto reason = co_await incident_of((*found)->run.run_id); !reason.empty()) out["incident"] = reason;
         co_return reply(200, out);
+    }
+
+    // The steps of the run's workflow, in the order of its file.
+    awaitable<std::vector<std::string>> paths_of(const runtime::StoredRun& run) {
+        if (!parts_->step_paths) co_return std::vector<std::string>{};
+        if (const auto known = paths_.find(run.definition_id); known != paths_.end()) co_return known->second;
+        const auto id = run.definition_id;
+        const auto versions = co_await read([name = run.workflow](RunQueries& queries) { return queries.definitions(name); });
+        std::vector<std::string> paths;
+        if (versions)
+            for (const auto& one : *versions)
+                if (one.definition_id == id) paths = parts_->step_paths(one);
+        if (paths_.size() >= known_paths_max) paths_.clear();
+        co_return paths_[id] = std::move(paths);
     }
 
     // Why the run stands still and cannot be read; empty: it can. An engine that waits for its store says
@@ -448,7 +465,10 @@ private:
         co_return reply(200, out);
     }
 
+    static constexpr std::size_t known_paths_max = 1000;
+
     std::shared_ptr<const ApiParts> parts_;
+    std::map<std::uint64_t, std::vector<std::string>> paths_; // by definition
 };
 
 } // namespace

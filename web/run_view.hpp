@@ -7,6 +7,7 @@
 #include <boost/json/value.hpp>
 
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace baton::web {
@@ -14,16 +15,16 @@ namespace baton::web {
 // One line of a list: id, workflow, version, status, started_at, closed_at, error.
 boost::json::object run_summary(const orchestrator::runtime::StoredRun& run);
 
-// The summary with input, output, steps, history and dead letters.
-boost::json::object run_details(const orchestrator::runtime::RunDetails& details);
+// The summary with input, output, steps, history and dead letters. `paths` are those of the workflow's
+// steps, in the order of its file; none: the steps come as they came up.
+boost::json::object run_details(const orchestrator::runtime::RunDetails& details, std::span<const std::string> paths);
 
 // [{"seq", "at", "facts": [...]}], as in orchestrator/core/fact.hpp.
 boost::json::array history_json(std::span<const orchestrator::runtime::HistoryRow> rows);
 
-// [{"step", "undo", "task", "status", "attempts": [{"attempt", "dispatched_at", "closed_at",
-// "outcome", "worker", "error", "retry_at"}], "output", "error", "until"}], in the order of the workflow's
-// file as the stored `state` of the run has it, undos behind.
-boost::json::array steps_json(std::span<const orchestrator::runtime::HistoryRow> rows, std::string_view state);
+// The steps as orchestrator/core/run_story.hpp tells them.
+boost::json::array steps_json(std::span<const orchestrator::runtime::HistoryRow> rows, std::span<const std::string> paths,
+                              bool is_closed);
 
 boost::json::object dead_letter_json(const orchestrator::runtime::DeadLetter& letter);
 boost::json::object dead_group_json(const orchestrator::runtime::DeadGroup& group);
