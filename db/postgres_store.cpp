@@ -60,6 +60,10 @@ std::vector<PreparedStatement> statements() {
         {"alarms", "select run_id, (extract(epoch from due) * 1000000)::bigint from alarm "
                    "where part = $1"},
         {"history_above", bounded_history()},
+        {"history_since", fmt::format("select h.* from unnest($1::uuid[], $2::bigint[]) as a(id, after) cross join "
+                                      "lateral (select {} from history where run_id = a.id and seq > a.after) h "
+                                      "order by 1, 2",
+                                      postgres_history_columns)},
         {"load", bounded_runs()},
         // run_by_status holds all but the completed runs
         {"open_runs", fmt::format("select run_id from run where status in ({}, {}) and status <> {} and "
@@ -229,6 +233,20 @@ Outcome<std::vector<HistoryRow>> PostgresStore::history_above(Partition part, st
         rows = read_all(work.exec_prepared("history_above", part, after, count, limits.row_bytes,
                                            limits.sum_bytes),
                         read_history);
+    }));
+    return rows;
+}
+
+Outcome<std::vector<HistoryRow>> PostgresStore::history_since(std::span<const runtime::HistoryAsk> asks) {
+    ArrayText ids, seqs;
+    for (const HistoryAsk& ask : asks) {
+        ids.add(ask.run_id);
+        seqs.add(std::to_string(ask.after_seq));
+    }
+    std::vector<HistoryRow> rows;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        rows = read_all(work.exec_prepared("history_since", ids.text(), seqs.text()), read_history);
     }));
     return rows;
 }

@@ -21,6 +21,7 @@ struct SqliteStore::Statements {
     SqliteStatement alarms;
     SqliteStatement history_above;
     SqliteStatement history_row_above;
+    SqliteStatement history_since;
     SqliteStatement load;
     SqliteStatement open_runs;
     SqliteStatement partition_count;
@@ -130,6 +131,8 @@ Outcome<void> SqliteStore::prepare() {
                                       sqlite_history_columns)},
         {s.history_row_above, "select run_id, seq, part, pseq, at, '' from history where part = ? and "
                               "pseq > ? order by pseq limit 1"},
+        {s.history_since, fmt::format("select {} from history where run_id = ? and seq > ? order by seq",
+                                      sqlite_history_columns)},
         {s.load, fmt::format("select {} from run where run_id = ?", sqlite_run_columns)},
         {s.open_runs, fmt::format("select run_id from run where status in ({}, {}) and status <> {} and "
                                   "part = ? and run_id > ? order by run_id limit ?",
@@ -237,6 +240,15 @@ Outcome<std::vector<HistoryRow>> SqliteStore::history_above(Partition part, std:
         rows.push_back(read_history(select));
     }
     select.reset();
+    return rows;
+}
+
+Outcome<std::vector<HistoryRow>> SqliteStore::history_since(std::span<const runtime::HistoryAsk> asks) {
+    std::vector<HistoryRow> rows;
+    for (const HistoryAsk& ask : asks) {
+        BATON_ASSIGN(auto more, read_all(statements_->history_since.with(ask.run_id, ask.after_seq), read_history));
+        std::move(more.begin(), more.end(), std::back_inserter(rows));
+    }
     return rows;
 }
 

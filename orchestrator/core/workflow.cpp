@@ -72,9 +72,12 @@ void fill_bodies(Workflow& workflow) {
     }
 }
 
-// Every name that expressions of the workflow read.
+// Every name that expressions of the workflow read, with the step that reads it (no_step: the workflow's
+// output).
 template <typename Visitor>
-void for_each_reference(const Workflow& workflow, const Visitor& visit) {
+void for_each_reference(const Workflow& workflow, const Visitor& visitor) {
+    StepIndex reader = no_step;
+    const auto visit = [&](const expression::Reference& reference) { visitor(reference, reader); };
     const auto program = [&](const std::optional<expression::Program>& one) {
         if (!one) return;
         for (const expression::Reference& reference : one->references())
@@ -90,7 +93,8 @@ void for_each_reference(const Workflow& workflow, const Visitor& visit) {
         program(one.idempotency_key);
     };
     values(workflow.output);
-    for (const Step& step : workflow.steps) {
+    for (reader = 0; reader < workflow.steps.size(); ++reader) {
+        const Step& step = workflow.steps[reader];
         program(step.when);
         values(step.output);
         for (const CatchRule& rule : step.catches)
@@ -123,7 +127,7 @@ bool is_count(std::string_view name) {
 // What the items of a for_each gave is kept only where somebody reads it. `people.total` does not;
 // `people.results`, and `people` as a whole, do, and so does whatever is read through a block around.
 void find_read_results(Workflow& workflow) {
-    for_each_reference(workflow, [&](const expression::Reference& reference) {
+    for_each_reference(workflow, [&](const expression::Reference& reference, StepIndex reader) {
         const auto found = workflow.by_id.find(reference.root);
         if (found == workflow.by_id.end()) return;
         StepIndex at = found->second;
@@ -137,10 +141,12 @@ void find_read_results(Workflow& workflow) {
             at = *child;
             ++depth;
         }
-        const bool names_a_count = workflow.steps[at].repetition && depth < reference.path.size() &&
+        const std::string inside = workflow.steps[at].path + ".";
+        // Inside a loop its name is what the last iteration gave, of whatever shape.
+        const bool is_read_inside = reader != no_step && (reader == at || workflow.steps[reader].path.starts_with(inside));
+        const bool names_a_count = workflow.steps[at].repetition && !is_read_inside && depth < reference.path.size() &&
                                    is_count(reference.path[depth].name);
         if (names_a_count) return;
-        const std::string inside = workflow.steps[at].path + ".";
         for (StepIndex i = at; i < workflow.steps.size(); ++i) {
             if (i != at && !workflow.steps[i].path.starts_with(inside)) break;
             workflow.steps[i].results_are_read = true;

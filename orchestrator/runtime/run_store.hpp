@@ -170,7 +170,8 @@ struct RunChange {
     std::uint64_t version = 0;         // after; 1 together with `created`
     std::optional<NewRun> created;     // insert instead of update
     RunStatus status = RunStatus::running;
-    std::string state;                 // JSON document, opaque; replaces the former one. Empty: it stays
+    std::string state;                 // JSON document, opaque; replaces the former one. Empty: it stays,
+                                       // and the history since says the rest
     // Set when the run closes, and back to null when it is opened again (`retry`). As they shall be
     // in the row after this change:
     std::optional<Time> closed_at;
@@ -264,6 +265,12 @@ struct ReadLimits {
     std::size_t sum_bytes = std::size_t{1} << 40; // behind this no more texts come
 };
 
+// The history of a run behind a transition.
+struct HistoryAsk {
+    std::string run_id;
+    std::uint64_t after_seq = 0;
+};
+
 struct Alarm {
     std::string run_id;
     Time due;
@@ -303,6 +310,10 @@ public:
     virtual Outcome<std::vector<StoredRun>> load(std::span<const std::string> run_ids,
                                                  const ReadLimits& limits) = 0;
     auto load(std::span<const std::string> run_ids) { return load(run_ids, {}); }
+
+    // What each of these runs did behind the transition asked for: rows of one run together, in the order
+    // of seq. A row that alone is damaged makes the whole call fail as refused.
+    virtual Outcome<std::vector<HistoryRow>> history_since(std::span<const HistoryAsk> asks) = 0;
 
     // Ids of runs that are running or compensating, in order, those after `after_run_id`.
     virtual Outcome<std::vector<std::string>> open_runs(Partition part,

@@ -42,10 +42,10 @@ struct Story {
         run = core::new_run(*workflow, "run-1");
         take(core::advance(*workflow, run, core::RunStarted{checked.input}, now));
         while (!dispatched.empty()) {
-            const core::Fact task = dispatched.front();
+            const core::fact::TaskDispatched task = dispatched.front();
             dispatched.pop_front();
-            const core::AttemptRef ref{task.step, task.undo, task.attempt};
-            const auto answer = answers.find(task.task);
+            const core::AttemptRef ref = task.ref;
+            const auto answer = answers.find(task.order.route);
             if (answer != answers.end()) {
                 take(core::advance(*workflow, run, core::TaskCompleted{ref, json(answer->second)},
                                    now));
@@ -60,10 +60,11 @@ struct Story {
 
     void take(const core::Transition& transition) {
         for (const core::Fact& fact : transition.facts) {
-            if (fact.kind != core::FactKind::task_dispatched) continue;
-            dispatched.push_back(fact);
-            calls.push_back(fact.task);
-            inputs[fact.task] = std::string(fact.input.text());
+            const auto* task = std::get_if<core::fact::TaskDispatched>(&fact.body);
+            if (task == nullptr) continue;
+            dispatched.push_back(*task);
+            calls.push_back(task->order.route);
+            inputs[task->order.route] = std::string(task->order.with.text());
         }
     }
 
@@ -72,7 +73,7 @@ struct Story {
 
     std::shared_ptr<const core::Workflow> workflow;
     core::Run run;
-    std::deque<core::Fact> dispatched;
+    std::deque<core::fact::TaskDispatched> dispatched;
     std::vector<std::string> calls;
     std::map<std::string, std::string> inputs;
 };

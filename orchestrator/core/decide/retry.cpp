@@ -1,5 +1,5 @@
 // The retry policy, in integers and percent only, so that every machine gets the same times.
-#include "orchestrator/core/retry.hpp"
+#include "orchestrator/core/decide/retry.hpp"
 
 #include "base/random.hpp"
 
@@ -37,13 +37,14 @@ Duration with_jitter(Duration pause, std::uint32_t jitter_percent, std::uint64_t
     return Duration{pause.count() - reach + static_cast<std::int64_t>(moved)};
 }
 
-std::uint64_t jitter_seed(std::string_view run_id, StepIndex step, std::uint32_t attempt) {
+std::uint64_t jitter_seed(std::string_view run_id, ScopeNumber scope, StepIndex step, std::uint32_t attempt) {
     std::uint64_t hash = 0xcbf29ce484222325ULL; // FNV-1a
     for (const char c : run_id) {
         hash ^= static_cast<unsigned char>(c);
         hash *= 0x100000001b3ULL;
     }
-    return hash ^ (static_cast<std::uint64_t>(step) << 32) ^ attempt;
+    return hash ^ (static_cast<std::uint64_t>(scope) * 0x9e3779b97f4a7c15ULL) ^
+           (static_cast<std::uint64_t>(step) << 32) ^ attempt;
 }
 
 bool is_retryable(const RetryPolicy& policy, const Problem& problem) {

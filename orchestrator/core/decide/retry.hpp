@@ -20,7 +20,7 @@ Duration pause_after(const RetryPolicy& policy, std::uint32_t failed_attempts);
 Duration with_jitter(Duration pause, std::uint32_t jitter_percent, std::uint64_t seed);
 
 // Seed of the jitter: a mix of the run, the step and the attempt.
-std::uint64_t jitter_seed(std::string_view run_id, StepIndex step, std::uint32_t attempt);
+std::uint64_t jitter_seed(std::string_view run_id, ScopeNumber scope, StepIndex step, std::uint32_t attempt);
 
 // The time of the next attempt, or nothing when patience is over: the policy's attempts are used
 // up, the error is not retryable, or schedule_to_close would pass before it. What was no attempt

@@ -1,8 +1,11 @@
 // How much a run may hold. A step that would pass the limit fails, as for any other reason, and what it
 // did is still undone; nothing here keeps a run from ending.
-#include "orchestrator/core/advancing.hpp"
+#include "orchestrator/core/decide/decider.hpp"
 
+#include <boost/json/object.hpp>
 #include <fmt/format.h>
+
+#include <utility>
 
 namespace baton::orchestrator::core {
 namespace {
@@ -27,27 +30,18 @@ Problem too_large_problem(std::string detail) {
 
 } // namespace
 
-bool Advancing::fits(const Document& more, std::size_t copies) {
-    if (!held_) held_ = size_of(run_).text;
-    return more.is_null() || *held_ + copies * more.text().size() <= limits_.text_bytes;
+bool Decider::fits(const Document& more, std::size_t copies) const {
+    return more.is_null() || run().text + copies * more.text().size() <= limits_.text_bytes;
 }
 
-// True: the run holds it from now on.
-bool Advancing::take(const Document& more) {
-    if (!fits(more)) return false;
-    if (!more.is_null()) *held_ += more.text().size();
-    return true;
-}
-
-Problem Advancing::too_large(const Document& more) {
-    if (!held_) held_ = size_of(run_).text;
+Problem Decider::too_large(const Document& more) const {
     return too_large_problem(fmt::format(
         "the run holds {} of results already and this would add {}, more than the {} a run may hold "
         "(orchestrator.run_mib_max); keep large data elsewhere and hand on where it is",
-        size_text(*held_), size_text(more.text().size()), size_text(limits_.text_bytes)));
+        size_text(run().text), size_text(more.text().size()), size_text(limits_.text_bytes)));
 }
 
-Problem Advancing::too_much_given() const {
+Problem Decider::too_much_given() const {
     return too_large_problem(fmt::format(
         "the tasks that begin together are given {}, more than the {} a run may hold "
         "(orchestrator.run_mib_max); keep large data elsewhere and hand on where it is",
@@ -56,7 +50,7 @@ Problem Advancing::too_much_given() const {
 
 // An error is kept up to three times: at its step, in the run's own and in the cause. What a worker put
 // beside its reason goes where there is no room for it.
-Problem Advancing::fitting(Problem problem) {
+Problem Decider::fitting(Problem problem) const {
     if (fits(problem.data, 3)) return problem;
     problem.detail += fmt::format("{}(its data, {}, is left out: the run holds too much)",
                                   problem.detail.empty() ? "" : " ",
@@ -67,19 +61,17 @@ Problem Advancing::fitting(Problem problem) {
 
 // The result of something that happened and may have to be undone. Where it is too large to be kept,
 // what the undo will be given is worked out now, while the result is there.
-void Advancing::keep_effect(StepIndex index, const Document& result) {
-    if (!step(index).compensate) return;
-    StepState& one = state(index);
-    if (take(result)) {
-        one.effect = result;
-        return;
-    }
-    one.effect = result;
-    const TaskCall& undo = call_of(index, true);
-    const auto given = undo.with ? fill(*undo.with, scope_of(index, true), "with")
-                                 : Evaluated<Document>(Document::of(boost::json::object{}));
-    one.effect = {};
-    if (given && given->text().size() <= undo_input_bytes_max) one.undo_input = *given;
+void Decider::keep_effect(Place place, const Document& result) {
+    if (!step(place).compensate) return;
+    if (fits(result)) return note(fact::EffectKept{address(place), result});
+    Reading names = reading_of(place, true);
+    names.effect = &result;
+    const TaskCall& undo = call(place, true);
+    auto given = undo.with ? judge_.fill(*undo.with, names, "with")
+                           : Evaluated<Document>(Document::of(boost::json::object{}));
+    fact::EffectKept kept{address(place)};
+    if (given && given->text().size() <= undo_input_bytes_max) kept.undo_input = *given;
+    note(std::move(kept));
 }
 
 } // namespace baton::orchestrator::core
