@@ -19,6 +19,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <malloc.h>
@@ -237,6 +238,14 @@ public:
 
     const std::vector<BoundAddress>& endpoints() const { return endpoints_; }
 
+    InsideDoor inside_door() {
+        const net::Surroundings& around = lanes_.front()->around;
+        return {around.connections.executor(), [this, &around]() -> std::unique_ptr<baton::net::PipeEnd> {
+                    if (takes_nobody_) return nullptr;
+                    return net::connect_inside(around);
+                }};
+    }
+
 private:
     using Verdict = baton::net::Awaitable<std::optional<net::LoginVerdict>>;
 
@@ -372,6 +381,7 @@ private:
     asio::steady_timer stop_limit_;
     asio::steady_timer memory_timer_;
     bool says_goodbye_ = false;
+    std::atomic<bool> takes_nobody_{false}; // says_goodbye_, for other threads
     GuessThrottle guesses_; // on the core's thread
     bool says_shortage_ = false;          // its end is to be said, too
     Time said_shortage_ = Time::min();
@@ -700,6 +710,7 @@ void BrokerService::Inside::log_shortage(const core::Shortage& shortage) {
 // On the core's thread: everything that keeps the event loop busy comes to an end.
 void BrokerService::Inside::say_goodbye() {
     says_goodbye_ = true;
+    takes_nobody_ = true;
     for (const auto& listener : listeners_)
         listener->close();
     core_.apply(core::Stopping{});
@@ -742,6 +753,10 @@ Outcome<void> BrokerService::listen() {
 
 void BrokerService::stop() {
     inside_->stop();
+}
+
+BrokerService::InsideDoor BrokerService::inside_door() {
+    return inside_->inside_door();
 }
 
 const std::vector<BoundAddress>& BrokerService::endpoints() const {

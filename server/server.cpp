@@ -290,8 +290,6 @@ private:
     void tell_health(std::function<void(std::vector<web::HealthPart>)> reply) const;
 
     GuessThrottle guesses; // on the web's thread
-    Counter http_logins_succeeded;
-    Counter http_logins_failed;
 };
 
 // The broker would find out as well, but only after it has recovered its journal.
@@ -354,6 +352,10 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     });
     orchestrator::Options options;
     options.broker_url = local_broker_url;
+    if (broker) {
+        auto door = broker->inside_door();
+        options.inside_broker = {std::move(door.executor), std::move(door.open)};
+    }
     BATON_ASSIGN(options.partitions, partitions_for(*store, config));
     options.run_bytes_max = std::size_t{config.run_mib_max} << 20;
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
