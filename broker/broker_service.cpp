@@ -237,6 +237,7 @@ public:
     }
 
     const std::vector<BoundAddress>& endpoints() const { return endpoints_; }
+    std::uint64_t definitions_version() const { return definitions_version_.load(); }
 
     InsideDoor inside_door() {
         const net::Surroundings& around = lanes_.front()->around;
@@ -330,6 +331,7 @@ private:
                     for (const core::EmptiedQueue& one : queues)
                         options_.on_queue_emptied(one.vhost, one.queue);
                 },
+            .defined = [this](std::uint64_t version) { definitions_version_.store(version); },
             .outside_memory =
                 [this](std::uint64_t core) {
                     held_.set_core(core);
@@ -367,6 +369,7 @@ private:
     std::unique_ptr<journal::Journal> journal_; // until its thread has it
     std::unique_ptr<journal::Pages> pages_;     // likewise
     std::unique_ptr<journal::JournalThread> journal_thread_;
+    std::atomic<std::uint64_t> definitions_version_{0};
     core::RecordNumber last_record_ = 0;
     std::vector<BoundAddress> endpoints_;
     bool is_stopped_ = false;
@@ -753,6 +756,10 @@ Outcome<void> BrokerService::listen() {
 
 void BrokerService::stop() {
     inside_->stop();
+}
+
+std::uint64_t BrokerService::definitions_version() const {
+    return inside_->definitions_version();
 }
 
 BrokerService::InsideDoor BrokerService::inside_door() {

@@ -76,6 +76,9 @@ public:
     std::optional<Identity> authenticate(const std::string& user, const std::string& password,
                                          bool remote_is_loopback, const std::string& address) const;
 
+    // Another number: what authenticate() would say may have changed. Any thread, without waiting.
+    std::uint64_t definitions_version() const;
+
     // How long no password of this user is looked at that comes from this address; zero: it is. Blocks
     // for the time of one turn.
     Duration login_pause(const std::string& user, const std::string& address) const;

@@ -50,6 +50,10 @@ void CoreLoop::tick() {
 
 void CoreLoop::hand_out() {
     last_turn_ = turn_.number;
+    if (const auto version = broker_.topology_version(); version != told_version_) {
+        told_version_ = version;
+        if (sinks_.defined) sinks_.defined(version);
+    }
     hand_out_commands(turn_.commands);
     if (turn_.shortage && sinks_.shortage) [[unlikely]]
         sinks_.shortage(*turn_.shortage);

@@ -43,6 +43,8 @@ struct CoreSinks {
     std::function<void(const core::Shortage&)> shortage = {};
     // Durable queues that were deleted or purged and lost messages by it; empty: nobody wants to know.
     std::function<void(std::span<const core::EmptiedQueue>)> emptied = {};
+    // The users, their passwords or tags, or other definitions, may be others now than before the last call.
+    std::function<void(std::uint64_t version)> defined = {};
     // Before each turn: what the core counts towards the watermark; gives what others do.
     std::function<std::uint64_t(std::uint64_t)> outside_memory = {};
 };
@@ -127,6 +129,7 @@ private:
     core::TurnNumber last_synced_ = 0; // the youngest turn the journal was asked to sync
     core::TurnNumber last_turn_ = 0;
     std::optional<Time> alarm_;
+    std::uint64_t told_version_ = 0; // of the definitions
     std::map<core::RequestId, AnswerReceiver> receivers_;
     std::uint64_t last_request_ = 0;
     Mailbox<std::function<void(CoreLoop&)>> posted_;
