@@ -430,12 +430,22 @@ void Connection::read_what_is_there(std::size_t first) {
     constexpr std::size_t small_bytes = 4096;
     if (writes_ != writes_before || bytes >= small_bytes || !link_.has_kernel()) return;
     writes_acknowledged_ = writes_;
-    if (!std::exchange(acknowledges_soon_, true)) around_.connections.acknowledge_soon(id_);
+    acknowledge_soon();
+}
+
+void Connection::acknowledge_soon() {
+    if (std::exchange(acknowledges_soon_, true)) return;
+    writes_when_asked_ = writes_;
+    around_.connections.acknowledge_soon(id_);
 }
 
 void Connection::acknowledge() {
     acknowledges_soon_ = false;
-    if (writes_ == writes_acknowledged_ && !is_lost_) link_.acknowledge();
+    if (writes_ != writes_acknowledged_ || is_lost_) return;
+    // In between something was answered, so the client does not stand still: what came last has its moment, too.
+    // To ask the kernel makes it acknowledge the next reads by packets of their own, and an RPC dearer by a tenth.
+    if (writes_ != writes_when_asked_) return acknowledge_soon();
+    link_.acknowledge();
 }
 
 void Connection::take_frames() {

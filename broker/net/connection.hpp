@@ -91,6 +91,7 @@ private:
     std::span<std::byte> space_to_read();
     void give_chunk();
     void read_what_is_there(std::size_t first = 0);
+    void acknowledge_soon();
     void take_frames();
     bool take(const amqp::Frame& frame);
     bool take_method(const amqp::Frame& frame);
@@ -145,6 +146,7 @@ private:
     std::uint64_t reads_seen_ = 0; // by watch()
     std::uint64_t writes_seen_ = 0;
     std::uint64_t writes_acknowledged_ = 0; // at the last read that got no answer
+    std::uint64_t writes_when_asked_ = 0;   // when acknowledges_soon_ became true
     bool acknowledges_soon_ = false;
 
     baton::net::asio::steady_timer watch_timer_;
