@@ -31,6 +31,7 @@ struct SqliteStore::Statements {
     SqliteStatement key_holder;
     SqliteStatement take_key;
     SqliteStatement insert_run;
+    SqliteStatement update_run_of_same_status;
     SqliteStatement update_run;
     SqliteStatement insert_history;
     SqliteStatement find_history;
@@ -150,11 +151,16 @@ Outcome<void> SqliteStore::prepare() {
         {s.insert_run, "insert into run (run_id, part, definition_id, workflow, workflow_version, "
                        "status, version, started_at, closed_at, error_type, error, state, input, "
                        "output) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                       "on conflict (run_id) do nothing returning 1"},
+                       "on conflict (run_id) do nothing"},
+        // Which indexes an update writes anew depends on the columns it names, not on their values.
+        {s.update_run_of_same_status, "update run set version = ?2, "
+                                      "state = case ?4 when '' then state else ?4 end, closed_at = ?5, "
+                                      "output = ?6, error_type = ?7, error = ?8 "
+                                      "where run_id = ?1 and version = ?2 - 1 and status = ?3"},
         {s.update_run, "update run set version = ?2, status = ?3, "
                        "state = case ?4 when '' then state else ?4 end, closed_at = ?5, "
                        "output = ?6, error_type = ?7, error = ?8 "
-                       "where run_id = ?1 and version = ?2 - 1 returning 1"},
+                       "where run_id = ?1 and version = ?2 - 1"},
         {s.insert_history, "insert into history (run_id, seq, part, pseq, at, events) "
                            "values (?, ?, ?, ?, ?, ?)"},
         {s.find_history, "select 1 from history where run_id = ? and seq = ? and part = ? and "
@@ -374,8 +380,8 @@ Outcome<bool> SqliteStore::insert_run(const RunChange& change) {
         created.workflow_version, static_cast<int>(change.status), change.version,
         created.started_at, change.closed_at, change.error_type, change.error, change.state,
         created.input, change.output);
-    BATON_ASSIGN(const bool inserted, insert.step());
-    insert.reset();
+    BATON_TRY(insert.run());
+    const bool inserted = database_.changes() == 1;
     if (inserted && created.start_key) {
         const std::string sha256 = to_hex(created.start_key->input_sha256);
         BATON_TRY(statements_->take_key
@@ -387,12 +393,14 @@ Outcome<bool> SqliteStore::insert_run(const RunChange& change) {
 }
 
 Outcome<bool> SqliteStore::update_run(const RunChange& change) {
-    SqliteStatement& update = statements_->update_run.with(
-        change.run_id, change.version, static_cast<int>(change.status), change.state,
-        change.closed_at, change.output, change.error_type, change.error);
-    BATON_ASSIGN(const bool updated, update.step());
-    update.reset();
-    return updated;
+    // Most transitions leave the status as it is.
+    for (SqliteStatement* update : {&statements_->update_run_of_same_status, &statements_->update_run}) {
+        BATON_TRY(update->with(change.run_id, change.version, static_cast<int>(change.status), change.state,
+                               change.closed_at, change.output, change.error_type, change.error)
+                      .run());
+        if (database_.changes() == 1) return true;
+    }
+    return false;
 }
 
 // Whether exactly this transition is there already: a commit whose answer got lost is made again,

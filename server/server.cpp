@@ -20,6 +20,7 @@
 #include "server/definitions_file.hpp"
 #include "server/descriptors.hpp"
 #include "server/health.hpp"
+#include "server/login_cache.hpp"
 #include "server/node_figures.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
@@ -290,6 +291,11 @@ private:
     void tell_health(std::function<void(std::vector<web::HealthPart>)> reply) const;
 
     GuessThrottle guesses; // on the web's thread
+    LoginCache logins{{.hash = [](const std::string& password) { return broker::net::hash_password(password); },
+                       .matches =
+                           [](const std::string& password, const std::string& hash) {
+                               return broker::net::password_matches(password, hash, broker::net::sha256_algorithm);
+                           }}}; // likewise
     Counter http_logins_succeeded;
     Counter http_logins_failed;
 };
@@ -354,6 +360,10 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     });
     orchestrator::Options options;
     options.broker_url = local_broker_url;
+    if (broker) {
+        auto door = broker->inside_door();
+        options.inside_broker = {std::move(door.executor), std::move(door.open)};
+    }
     BATON_ASSIGN(options.partitions, partitions_for(*store, config));
     options.run_bytes_max = std::size_t{config.run_mib_max} << 20;
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
@@ -382,9 +392,18 @@ std::optional<web::Login> Server::Parts::judged_login(const std::string& user, c
                                                       bool remote_is_loopback, const std::string& address) {
     if (user == own_user) return std::nullopt;
     if (broker) {
+        const LoginCache::Asked asked{user, password, remote_is_loopback, address};
+        // Before it is judged: what changes meanwhile makes the verdict an old one.
+        const std::uint64_t version = broker->definitions_version();
+        if (auto known = logins.find(asked, version)) return known;
         auto identity = broker->authenticate(user, password, remote_is_loopback, address);
-        if (!identity) return std::nullopt;
-        return web::Login{std::move(identity->user), std::move(identity->tags)};
+        if (!identity) {
+            logins.forget(asked);
+            return std::nullopt;
+        }
+        web::Login found{std::move(identity->user), std::move(identity->tags)};
+        logins.keep(asked, version, found);
+        return found;
     }
     if (!guesses.may_try(user, address, clock.now())) return std::nullopt;
     auto known = known_login(user, password, remote_is_loopback);
