@@ -102,7 +102,12 @@ Absence::Steps Absence::skipped_with(StepIndex step) const {
 
 Absence::Steps Absence::blocked_with(StepIndex step) const {
     Steps blocked(workflow_.steps.size());
-    blocked[step] = true;
+    // A block fails with what fails in it, unless it catches.
+    for (StepIndex at = step; at != no_step; at = workflow_.steps[at].parent) {
+        blocked[at] = true;
+        const StepIndex block = workflow_.steps[at].parent;
+        if (block != no_step && !workflow_.steps[block].catches.empty()) break;
+    }
     close_over(blocked, workflow_, [&](const core::Step& one) {
         const auto is_blocked = [&](StepIndex other) { return bool{blocked[other]}; };
         const auto& all = one.predecessors;
