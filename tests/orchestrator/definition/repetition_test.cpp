@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -252,6 +255,22 @@ TEST(Repetition, AResultOfAnItemIsKeptOnlyWhereItIsRead) {
     const auto results = good(std::string(people) + "[output]\nn = \"${people.results}\"\n");
     EXPECT_FALSE(step(*counts, "people").results_are_read);
     EXPECT_TRUE(step(*results, "people").results_are_read);
+}
+
+TEST(Repetition, TheExamplesOfTheDocsAreGood) {
+    std::ifstream file(std::string(BATON_SOURCE_DIR) + "/docs/workflows.md");
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    const std::size_t begin = text.find("### Repeating a step\n");
+    const std::size_t end = text.find("## What a step goes through\n");
+    ASSERT_LT(begin, end);
+    text = text.substr(begin, end - begin);
+    int examples = 0;
+    constexpr std::string_view fence = "```toml\n";
+    for (std::size_t at = text.find(fence); at != std::string::npos; at = text.find(fence, at), ++examples) {
+        at += fence.size();
+        good(text.substr(at, text.find("```\n", at) - at));
+    }
+    EXPECT_GE(examples, 3);
 }
 
 // Warnings

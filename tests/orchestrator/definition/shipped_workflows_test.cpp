@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <filesystem>
 #include <map>
@@ -30,7 +31,8 @@ core::Document json(std::string_view text) {
     return *core::Document::parse(std::string(text));
 }
 
-// A run of a shipped workflow. `answers` are results by task; a task without one fails for good.
+// A run of a shipped workflow. `answers` are results by task, or by task and step; a task without one
+// fails for good.
 struct Story {
     Story(std::string_view name, std::string_view input,
           const std::map<std::string, std::string>& answers) {
@@ -45,7 +47,8 @@ struct Story {
             const core::fact::TaskDispatched task = dispatched.front();
             dispatched.pop_front();
             const core::AttemptRef ref = task.ref;
-            const auto answer = answers.find(task.order.route);
+            auto answer = answers.find(task.order.route + " " + ref.step);
+            if (answer == answers.end()) answer = answers.find(task.order.route);
             if (answer != answers.end()) {
                 take(core::advance(*workflow, run, core::TaskCompleted{ref, json(answer->second)},
                                    now));
@@ -147,20 +150,42 @@ TEST(ShippedWorkflows, OffboardUserReportsWhatFailed) {
     EXPECT_THAT(story.inputs.at("mail.send"), HasSubstr("lock.slack"));
 }
 
-TEST(ShippedWorkflows, OnboardTeamBeginsEverythingAtOnce) {
-    const Story story(
-        "onboard-team",
-        R"({"team": "Blue Whales", "lead": {"email": "ada@x.org", "first": "Ada", "last": "L"}})",
-        {{"redmine.create_project", R"({"id": 5, "identifier": "blue-whales"})"},
-         {"slack.create_channel", R"({"id": "C1", "name": "team-blue-whales"})"},
-         {"redmine.create_user", R"({"id": 41})"},
-         {"redmine.add_member", "{}"},
-         {"slack.post", "{}"}});
+constexpr std::string_view whales = R"({"team": "Blue Whales", "members": [
+    {"email": "ada@x.org", "first_name": "Ada", "last_name": "L", "role": "Manager"},
+    {"email": "bob@x.org", "first_name": "Bob", "last_name": "M"}]})";
+
+TEST(ShippedWorkflows, OnboardTeamBringsInEveryMember) {
+    const Story story("onboard-team", whales,
+                      {{"redmine.create_project", R"({"id": 5, "identifier": "blue-whales"})"},
+                       {"slack.create_channel", R"({"id": "C1", "name": "team-blue-whales"})"},
+                       {"mail.create", R"({"id": 7, "address": "ada@x.org"})"},
+                       {"redmine.create_user", R"({"id": 41})"},
+                       {"slack.invite", R"({"user_id": "U1"})"},
+                       {"redmine.add_member", "{}"},
+                       {"slack.post", "{}"}});
 
     EXPECT_EQ(story.status(), "completed");
     EXPECT_THAT(story.inputs.at("redmine.create_project"), HasSubstr("blue-whales"));
-    EXPECT_THAT(story.inputs.at("slack.post"), HasSubstr("#team-blue-whales"));
-    EXPECT_EQ(story.output(), R"({"project":5,"channel":"team-blue-whales","lead":41})");
+    EXPECT_EQ(std::count(story.calls.begin(), story.calls.end(), "redmine.add_member"), 2);
+    EXPECT_EQ(story.inputs.at("redmine.add_member"), R"({"project":5,"user":41,"role":"Developer"})"); // the last
+    EXPECT_EQ(story.inputs.at("slack.post"),
+              R"({"channel":"#team-blue-whales","text":"2 of 2 of Blue Whales are in. Welcome!"})");
+    EXPECT_EQ(story.output(), R"({"project":5,"channel":"team-blue-whales","members":2,"failed":[]})");
+}
+
+TEST(ShippedWorkflows, OnboardTeamDoesNotStopForOneWhoFails) {
+    const Story story("onboard-team", whales,
+                      {{"redmine.create_project", R"({"id": 5, "identifier": "blue-whales"})"},
+                       {"slack.create_channel", R"({"id": "C1", "name": "team-blue-whales"})"},
+                       {"mail.create", R"({"id": 7, "address": "ada@x.org"})"},
+                       {"redmine.create_user", R"({"id": 41})"},
+                       {"slack.invite people[1].invite", R"({"user_id": "U1"})"},
+                       {"redmine.add_member", "{}"},
+                       {"slack.post", "{}"}});
+
+    EXPECT_EQ(story.status(), "completed");
+    EXPECT_THAT(story.inputs.at("slack.post"), HasSubstr("1 of 2"));
+    EXPECT_EQ(story.output(), R"({"project":5,"channel":"team-blue-whales","members":1,"failed":["people[0].invite"]})");
 }
 
 TEST(ShippedWorkflows, AccessRequestGrantsRedmineAtOnce) {
