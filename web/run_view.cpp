@@ -21,6 +21,7 @@
 namespace baton::web {
 
 namespace json = boost::json;
+namespace runtime = orchestrator::runtime;
 using orchestrator::runtime::DeadGroup;
 using orchestrator::runtime::DeadJob;
 using orchestrator::runtime::DeadLetter;
@@ -55,7 +56,14 @@ std::string_view word_of(DeadLetterState state) {
     return "open";
 }
 
-// Builds the steps while the facts go by in their order.
+// How much of the history stands in the page of a run.
+constexpr std::size_t shown_rows_max = 1000;
+constexpr std::size_t shown_bytes_max = std::size_t{4} * 1024 * 1024;
+
+// Builds the steps while the facts go by in their order:
+// [{"step", "undo", "task", "status", "attempts": [{"attempt", "dispatched_at", "closed_at", "outcome", "worker", "error",
+// "retry_at"}], "output", "error", "until"}], in the order of the workflow's file as the stored `state` of the run has it,
+// undos behind.
 class StepList {
 public:
     void add(const json::object& fact, std::string_view at) {
@@ -230,6 +238,22 @@ json::object run_summary(const StoredRun& run) {
     return out;
 }
 
+json::object found_summary(const StoredRun& run) {
+    json::object out = run_summary(run);
+    json::object labels;
+    json::value key = nullptr;
+    const json::value tags = from_text(run.tags);
+    if (const json::object* object = tags.if_object())
+        for (const auto& tag : *object) {
+            const std::string_view name = tag.key();
+            if (name.starts_with(runtime::label_prefix)) labels[name.substr(runtime::label_prefix.size())] = tag.value();
+            if (name == "key") key = tag.value();
+        }
+    out["labels"] = std::move(labels);
+    out["key"] = std::move(key);
+    return out;
+}
+
 json::array history_json(std::span<const HistoryRow> rows) {
     json::array out;
     for (const HistoryRow& row : rows) {
@@ -240,19 +264,6 @@ json::array history_json(std::span<const HistoryRow> rows) {
         out.emplace_back(std::move(entry));
     }
     return out;
-}
-
-json::array steps_json(std::span<const HistoryRow> rows, std::string_view state) {
-    StepList steps;
-    for (const HistoryRow& row : rows) {
-        const auto facts = from_text(row.events);
-        const auto* list = facts.if_array();
-        if (list == nullptr) continue;
-        const auto at = to_rfc3339(row.at);
-        for (const auto& fact : *list)
-            if (const auto* object = fact.if_object()) steps.add(*object, at);
-    }
-    return steps.take(state);
 }
 
 json::object dead_letter_json(const DeadLetter& letter) {
@@ -314,14 +325,52 @@ json::object dead_job_json(const DeadJob& job) {
     return out;
 }
 
-json::object run_details(const RunDetails& details) {
-    json::object out = run_summary(details.run);
+struct RunTeller::Parts {
+    StepList steps;
+    json::array requests;
+    json::array history;
+    std::size_t shown_bytes = 0;
+    std::uint64_t shown_seq = 0;
+    bool is_cut = false;
+
+    void add(const HistoryRow& row) {
+        const auto facts = from_text(row.events);
+        const auto at = to_rfc3339(row.at);
+        if (const auto* list = facts.if_array())
+            for (const auto& fact : *list) {
+                const auto* object = fact.if_object();
+                if (object == nullptr) continue;
+                steps.add(*object, at);
+                if (!object->contains("actor")) continue;
+                json::object request = *object;
+                request["at"] = at;
+                requests.emplace_back(std::move(request));
+            }
+        is_cut = is_cut || history.size() >= shown_rows_max || shown_bytes >= shown_bytes_max;
+        if (is_cut) return;
+        shown_bytes += row.events.size();
+        shown_seq = row.seq;
+        history.emplace_back(json::object{{"seq", row.seq}, {"at", at}, {"facts", facts}});
+    }
+};
+
+RunTeller::RunTeller() : parts_(std::make_unique<Parts>()) {}
+RunTeller::~RunTeller() = default;
+
+void RunTeller::add(std::span<const HistoryRow> rows) {
+    for (const HistoryRow& row : rows) parts_->add(row);
+}
+
+json::object RunTeller::tell(const RunDetails& details) {
+    json::object out = found_summary(details.run);
     out["input"] = from_text(details.run.input);
     out["output"] = details.run.output ? from_text(*details.run.output) : json::value(nullptr);
-    auto steps = steps_json(details.history, details.run.state);
+    auto steps = parts_->steps.take(details.run.state);
     if (orchestrator::core::is_closed(details.run.status)) close_steps(steps);
     out["steps"] = std::move(steps);
-    out["history"] = history_json(details.history);
+    out["requests"] = std::move(parts_->requests);
+    out["history"] = std::move(parts_->history);
+    out["history_next"] = parts_->is_cut ? json::value(parts_->shown_seq) : json::value(nullptr);
     json::array letters;
     for (const auto& letter : details.dead_letters) letters.emplace_back(dead_letter_json(letter));
     out["dead_letters"] = std::move(letters);
