@@ -7,6 +7,7 @@
 #include "db/postgres_commit.hpp"
 #include "db/postgres_dead.hpp"
 #include "db/postgres_rows.hpp"
+#include "db/retention.hpp"
 
 #include <fmt/format.h>
 #include <pqxx/nontransaction>
@@ -371,6 +372,24 @@ Outcome<std::optional<StoredDefinition>> PostgresStore::definition(std::uint64_t
             read_definition);
     }));
     return definition;
+}
+
+Outcome<std::vector<StoredDefinition>> PostgresStore::newest_definitions() {
+    std::vector<StoredDefinition> definitions;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        definitions = read_all(work.exec(std::string(postgres_definition_select) + std::string(of_newest_definitions)), read_definition);
+    }));
+    return definitions;
+}
+
+Outcome<std::size_t> PostgresStore::remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) {
+    std::size_t removed = 0;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        removed = db::remove_runs(work, workflow, ended_before, limit);
+    }));
+    return removed;
 }
 
 Outcome<std::optional<DeadLetter>> PostgresStore::dead_letter(std::uint64_t id) {

@@ -151,6 +151,10 @@ void SqliteStatement::reset() {
     sqlite3_clear_bindings(statement_.get());
 }
 
+int SqliteStatement::columns() const {
+    return sqlite3_column_count(statement_.get());
+}
+
 std::int64_t SqliteStatement::number(int column) const {
     return sqlite3_column_int64(statement_.get(), column);
 }

@@ -4,6 +4,8 @@
 
 #include "db/hex.hpp"
 #include "db/migrate.hpp"
+#include "db/retention.hpp"
+#include "db/run_search.hpp"
 #include "db/sqlite_dead.hpp"
 #include "db/sqlite_rows.hpp"
 #include "orchestrator/runtime/dead_cause.hpp"
@@ -32,6 +34,7 @@ struct SqliteStore::Statements {
     SqliteStatement take_key;
     SqliteStatement insert_run;
     SqliteStatement update_run_of_same_status;
+    SqliteStatement insert_tag;
     SqliteStatement update_run;
     SqliteStatement insert_history;
     SqliteStatement find_history;
@@ -150,13 +153,14 @@ Outcome<void> SqliteStore::prepare() {
                      "expires_at) values (?, ?, ?, ?, ?)"},
         {s.insert_run, "insert into run (run_id, part, definition_id, workflow, workflow_version, "
                        "status, version, started_at, closed_at, error_type, error, state, input, "
-                       "output) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                       "output, tags) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
                        "on conflict (run_id) do nothing"},
         // Which indexes an update writes anew depends on the columns it names, not on their values.
         {s.update_run_of_same_status, "update run set version = ?2, "
                                       "state = case ?4 when '' then state else ?4 end, closed_at = ?5, "
                                       "output = ?6, error_type = ?7, error = ?8 "
                                       "where run_id = ?1 and version = ?2 - 1 and status = ?3"},
+        {s.insert_tag, "insert or ignore into run_tag (name, value, run_id) values (?, ?, ?)"},
         {s.update_run, "update run set version = ?2, status = ?3, "
                        "state = case ?4 when '' then state else ?4 end, closed_at = ?5, "
                        "output = ?6, error_type = ?7, error = ?8 "
@@ -375,21 +379,25 @@ Outcome<std::optional<DuplicateStart>> SqliteStore::holder_of_key(const RunChang
 
 Outcome<bool> SqliteStore::insert_run(const RunChange& change) {
     const NewRun& created = *change.created;
+    const std::string tags = tags_text(created);
     SqliteStatement& insert = statements_->insert_run.with(
         change.run_id, change.part, created.definition_id, created.workflow,
         created.workflow_version, static_cast<int>(change.status), change.version,
         created.started_at, change.closed_at, change.error_type, change.error, change.state,
-        created.input, change.output);
+        created.input, change.output, tags);
     BATON_TRY(insert.run());
     const bool inserted = database_.changes() == 1;
-    if (inserted && created.start_key) {
+    if (!inserted) return false;
+    for (const RunTag& tag : created.tags)
+        BATON_TRY(statements_->insert_tag.with(tag.name, tag.value, change.run_id).run());
+    if (created.start_key) {
         const std::string sha256 = to_hex(created.start_key->input_sha256);
         BATON_TRY(statements_->take_key
                       .with(created.workflow, created.start_key->key, change.run_id, sha256,
                             created.start_key->expires_at)
                       .run());
     }
-    return inserted;
+    return true;
 }
 
 Outcome<bool> SqliteStore::update_run(const RunChange& change) {
@@ -519,6 +527,15 @@ Outcome<std::optional<StoredDefinition>> SqliteStore::definition(std::uint64_t d
     BATON_ASSIGN(auto select, database_.prepare(std::string(sqlite_definition_select) +
                                                 "where d.definition_id = ?"));
     return read_one(select.with(definition_id), read_definition);
+}
+
+Outcome<std::vector<StoredDefinition>> SqliteStore::newest_definitions() {
+    BATON_ASSIGN(auto select, database_.prepare(std::string(sqlite_definition_select) + std::string(of_newest_definitions)));
+    return read_all(select, read_definition);
+}
+
+Outcome<std::size_t> SqliteStore::remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) {
+    return db::remove_runs(database_, workflow, ended_before, limit);
 }
 
 Outcome<std::optional<DeadLetter>> SqliteStore::dead_letter(std::uint64_t id) {

@@ -43,6 +43,8 @@ public:
     Outcome<std::vector<runtime::StoredDefinition>> live_definitions() override;
     Outcome<std::optional<runtime::StoredDefinition>>
     definition(std::uint64_t definition_id) override;
+    Outcome<std::vector<runtime::StoredDefinition>> newest_definitions() override;
+    Outcome<std::size_t> remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) override;
     Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
     Outcome<std::vector<std::uint64_t>> dead_letter_ids(const runtime::DeadLetterFilter& filter) override;
     Outcome<runtime::DeadJob> add_dead_job(const runtime::DeadJob& job) override;

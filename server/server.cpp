@@ -15,6 +15,7 @@
 #include "db/open_store.hpp"
 #include "net/tls.hpp"
 #include "orchestrator/orchestrator_service.hpp"
+#include "orchestrator/retention_keeper.hpp"
 #include "server/audit_file.hpp"
 #include "server/backup.hpp"
 #include "server/definitions_file.hpp"
@@ -260,6 +261,7 @@ public:
     Mailbox<int> store_watch_stop;
     Thread store_watch;
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
+    std::unique_ptr<orchestrator::RetentionKeeper> retention;
     // Who hears of emptied queues, told by the broker's thread; null before and after its time.
     std::mutex hears_mutex;
     orchestrator::OrchestratorService* hears_of_queues = nullptr;
@@ -370,6 +372,9 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     options.node = fmt::format("{}:{}", host_name(), getpid());
     orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock);
     BATON_TRY(orchestrator->start());
+    orchestrator::RetentionKeeper::Options keeping;
+    keeping.otherwise = config.retention;
+    retention = std::make_unique<orchestrator::RetentionKeeper>(keeping, [url] { return db::open_store(url); }, clock);
     const std::lock_guard lock(hears_mutex);
     hears_of_queues = orchestrator.get();
     return boost::system::in_place_value;
@@ -681,6 +686,7 @@ void Server::Parts::stop() {
     if (probe) probe->close();
     backup_wishes.close();
     backups.join();
+    retention.reset();
     std::optional<StopGuard> guard;
     if (store) guard.emplace(*store);
     {

@@ -24,6 +24,7 @@ using orchestrator::core::AttemptStory;
 using orchestrator::core::Document;
 using orchestrator::core::RunStory;
 using orchestrator::core::StepStory;
+namespace runtime = orchestrator::runtime;
 using orchestrator::runtime::DeadGroup;
 using orchestrator::runtime::DeadJob;
 using orchestrator::runtime::DeadLetter;
@@ -59,6 +60,10 @@ std::string_view word_of(DeadLetterState state) {
 }
 
 json::value json_of(const Document& document) { return from_text(document.text()); }
+
+// How much of the history stands in the page of a run.
+constexpr std::size_t shown_rows_max = 1000;
+constexpr std::size_t shown_bytes_max = std::size_t{4} * 1024 * 1024;
 
 json::object attempt_json(const AttemptStory& attempt) {
     json::object out;
@@ -118,6 +123,22 @@ json::object run_summary(const StoredRun& run) {
     return out;
 }
 
+json::object found_summary(const StoredRun& run) {
+    json::object out = run_summary(run);
+    json::object labels;
+    json::value key = nullptr;
+    const json::value tags = from_text(run.tags);
+    if (const json::object* object = tags.if_object())
+        for (const auto& tag : *object) {
+            const std::string_view name = tag.key();
+            if (name.starts_with(runtime::label_prefix)) labels[name.substr(runtime::label_prefix.size())] = tag.value();
+            if (name == "key") key = tag.value();
+        }
+    out["labels"] = std::move(labels);
+    out["key"] = std::move(key);
+    return out;
+}
+
 json::array history_json(std::span<const HistoryRow> rows) {
     json::array out;
     for (const HistoryRow& row : rows) {
@@ -127,16 +148,6 @@ json::array history_json(std::span<const HistoryRow> rows) {
         entry["facts"] = from_text(row.events);
         out.emplace_back(std::move(entry));
     }
-    return out;
-}
-
-json::array steps_json(std::span<const HistoryRow> rows, std::span<const std::string> paths, bool is_closed) {
-    RunStory story;
-    for (const HistoryRow& row : rows)
-        if (const auto facts = orchestrator::core::facts_from_json(row.events)) story.add(*facts, row.at);
-    if (is_closed) story.close();
-    json::array out;
-    for (const StepStory& step : story.take(paths)) out.emplace_back(step_json(step));
     return out;
 }
 
@@ -199,12 +210,53 @@ json::object dead_job_json(const DeadJob& job) {
     return out;
 }
 
-json::object run_details(const RunDetails& details, std::span<const std::string> paths) {
-    json::object out = run_summary(details.run);
+struct RunTeller::Parts {
+    RunStory story;
+    json::array requests;
+    json::array history;
+    std::size_t shown_bytes = 0;
+    std::uint64_t shown_seq = 0;
+    bool is_cut = false;
+
+    void add(const HistoryRow& row) {
+        const auto facts = from_text(row.events);
+        const auto at = to_rfc3339(row.at);
+        if (const auto told = orchestrator::core::facts_from_json(row.events)) story.add(*told, row.at);
+        if (const auto* list = facts.if_array())
+            for (const auto& fact : *list) {
+                const auto* object = fact.if_object();
+                if (object == nullptr) continue;
+                if (!object->contains("actor")) continue;
+                json::object request = *object;
+                request["at"] = at;
+                requests.emplace_back(std::move(request));
+            }
+        is_cut = is_cut || history.size() >= shown_rows_max || shown_bytes >= shown_bytes_max;
+        if (is_cut) return;
+        shown_bytes += row.events.size();
+        shown_seq = row.seq;
+        history.emplace_back(json::object{{"seq", row.seq}, {"at", at}, {"facts", facts}});
+    }
+};
+
+RunTeller::RunTeller() : parts_(std::make_unique<Parts>()) {}
+RunTeller::~RunTeller() = default;
+
+void RunTeller::add(std::span<const HistoryRow> rows) {
+    for (const HistoryRow& row : rows) parts_->add(row);
+}
+
+json::object RunTeller::tell(const RunDetails& details, std::span<const std::string> paths) {
+    json::object out = found_summary(details.run);
     out["input"] = from_text(details.run.input);
     out["output"] = details.run.output ? from_text(*details.run.output) : json::value(nullptr);
-    out["steps"] = steps_json(details.history, paths, orchestrator::core::is_closed(details.run.status));
-    out["history"] = history_json(details.history);
+    if (orchestrator::core::is_closed(details.run.status)) parts_->story.close();
+    json::array steps;
+    for (const StepStory& step : parts_->story.take(paths)) steps.emplace_back(step_json(step));
+    out["steps"] = std::move(steps);
+    out["requests"] = std::move(parts_->requests);
+    out["history"] = std::move(parts_->history);
+    out["history_next"] = parts_->is_cut ? json::value(parts_->shown_seq) : json::value(nullptr);
     json::array letters;
     for (const auto& letter : details.dead_letters) letters.emplace_back(dead_letter_json(letter));
     out["dead_letters"] = std::move(letters);

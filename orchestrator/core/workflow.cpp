@@ -177,6 +177,12 @@ bool ErrorPattern::matches(std::string_view error_type) const {
     return error_type == text;
 }
 
+bool is_tag_name(std::string_view name) {
+    constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+    constexpr std::size_t bytes_max = 64;
+    return !name.empty() && name.size() <= bytes_max && name.find_first_not_of(letters) == std::string_view::npos;
+}
+
 void link(Workflow& workflow) {
     workflow.top_level.clear();
     workflow.by_path.clear();

@@ -65,6 +65,7 @@ struct SchemaField {
     Schema schema;
     bool required = false;
     std::optional<Document> fallback;     // `default`; fills in when the field is absent
+    bool index = false;                   // runs can be found by it: a text, number or boolean of the top
 };
 
 // Text patterns for error types: "already_in_team" is itself, "http.*" everything that starts with
@@ -249,7 +250,8 @@ struct Workflow {
     OnFailure on_failure = OnFailure::fail;
     OnCancel on_cancel = OnCancel::stop;
     std::uint8_t priority = 4;
-    std::map<std::string, std::string, std::less<>> labels; // for people and searches
+    std::optional<Duration> retention;                 // its runs are removed so long after their end
+    std::map<std::string, expression::Template, std::less<>> labels; // of its runs; they read `input`
     std::optional<Idempotency> idempotency;
     std::optional<Concurrency> concurrency;
     std::vector<SchemaField> input;                    // [input]; what is not listed is refused
@@ -273,6 +275,9 @@ struct Workflow {
 inline std::uint32_t Body::slot_of(const Workflow& workflow, StepIndex step) const {
     return step == owner ? 0 : workflow.steps[step].slot;
 }
+
+// Whether a label, or an input that runs are found by, may be called so: 1 to 64 letters, digits, _, . and -.
+bool is_tag_name(std::string_view name);
 
 // Computes everything derived. Call once, before the workflow is shared.
 void link(Workflow& workflow);

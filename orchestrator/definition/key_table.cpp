@@ -16,8 +16,8 @@ constexpr std::array<std::string_view, sizeof...(Words)> words(Words... all) {
 
 constexpr auto workflow_available =
     words("workflow", "description", "timeout", "on_failure", "on_cancel", "priority", "labels",
-          "idempotency", "input", "vars", "defaults", "step", "output");
-constexpr auto workflow_not_yet = words("retention", "concurrency", "on", "limits");
+          "idempotency", "input", "vars", "defaults", "step", "output", "retention");
+constexpr auto workflow_not_yet = words("concurrency", "on", "limits");
 
 constexpr auto kinds_available =
     words("task", "do", "parallel", "switch", "set", "wait", "wait_until", "end", "fail");
@@ -35,7 +35,7 @@ constexpr auto step_not_yet =
 
 constexpr auto input_available =
     words("type", "format", "required", "default", "enum", "items", "properties",
-          "other_properties", "nullable", "min", "max", "description");
+          "other_properties", "nullable", "min", "max", "description", "index");
 constexpr auto input_not_yet = words("schema", "pattern");
 
 constexpr auto defaults_available = words("timeout", "retry", "retries", "priority");

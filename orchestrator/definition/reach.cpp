@@ -39,7 +39,7 @@ public:
         if (is_item(use)) return;
         // In a run key there is nothing but the input yet.
         if (use.scope == Scope::run_key && root != "input") {
-            complain(use, "the key can only read input, because there is no run yet");
+            complain(use, "only input can be read here, because there is no run yet");
         } else if (root == "input") {
             check_input(use);
         } else if (root == "vars") {

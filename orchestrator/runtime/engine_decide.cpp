@@ -194,6 +194,11 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
         }
         key = expression::to_plain_text(*own);
     }
+    auto tags = tags_of(*workflow, fresh.run, start.request.labels);
+    if (!tags) {
+        item.refusal = refusal(EngineErrc::bad_input, tags.error().detail);
+        return;
+    }
     if (key.empty()) key = start.request.fallback_key;
     if (key.find('\0') != std::string::npos || key.size() > key_bytes_max) {
         item.refusal = refusal(
@@ -213,6 +218,7 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     created.workflow_version = workflow->version;
     created.started_at = work.now;
     created.input = checked.input.text();
+    created.tags = std::move(*tags);
     if (!key.empty()) {
         created.start_key = StartKey{key, core::sha256(checked.input.text()), {}};
         if (workflow->idempotency && workflow->idempotency->window)

@@ -1,11 +1,11 @@
 // Durations as text, both ways.
-#include "orchestrator/definition/duration_text.hpp"
+#include "base/duration_text.hpp"
 
 #include <array>
 #include <cstdint>
 #include <utility>
 
-namespace baton::orchestrator::definition {
+namespace baton {
 
 namespace {
 
@@ -65,4 +65,4 @@ std::string to_text(Duration duration) {
     return text.empty() ? "0s" : text;
 }
 
-} // namespace baton::orchestrator::definition
+} // namespace baton

@@ -1,9 +1,9 @@
 // Durations as people write them.
-#include "orchestrator/definition/duration_text.hpp"
+#include "base/duration_text.hpp"
 
 #include <gtest/gtest.h>
 
-namespace baton::orchestrator::definition {
+namespace baton {
 namespace {
 
 using namespace std::chrono_literals;
@@ -39,4 +39,4 @@ TEST(DurationText, WritesWhatItReads) {
 }
 
 } // namespace
-} // namespace baton::orchestrator::definition
+} // namespace baton

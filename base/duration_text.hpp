@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace baton::orchestrator::definition {
+namespace baton {
 
 // Whole numbers with a unit each (ms s m h d), largest unit first, at most a hundred years.
 // Nothing if the text is something else.
@@ -16,4 +16,4 @@ std::optional<Duration> parse_duration(std::string_view text);
 // "1h30m", "0s". The inverse for whole milliseconds.
 std::string to_text(Duration duration);
 
-} // namespace baton::orchestrator::definition
+} // namespace baton
