@@ -96,13 +96,19 @@ TEST_F(Running, AConfirmOfAPersistentMessageWaitsForTheJournal) {
 }
 
 // The server's own user consumes from q; the publisher is guest, in confirm mode.
+core::PutUser own_user() {
+    core::PutUser put;
+    put.user.name = "own";
+    return put;
+}
+
 class Entrusted : public Running {
 protected:
     Entrusted() {
         method(amqp::QueueDeclare{.queue = "q", .durable = true, .arguments = {}});
         method(amqp::QueueDeclare{.queue = "other", .durable = true, .arguments = {}});
         method(amqp::ConfirmSelect{});
-        loop.administer(core::PutUser{{.name = "own"}}, [](const core::Answer&) {});
+        loop.administer(own_user(), [](const core::Answer&) {});
         loop.administer(core::PutPermission{{.vhost = "/", .user = "own", .configure = ".*", .write = ".*", .read = ".*"}},
                         [](const core::Answer&) {});
         open(own, "own");
@@ -203,7 +209,7 @@ TEST_F(Running, OnlyTheServersOwnPublisherCanWaitForTheJournal) {
     EXPECT_TRUE(journal[0].is_urgent) << "anybody's confirm";
     finish_journal();
 
-    loop.administer(core::PutUser{{.name = "own"}}, [](const core::Answer&) {});
+    loop.administer(own_user(), [](const core::Answer&) {});
     loop.administer(core::PutPermission{{.vhost = "/", .user = "own", .configure = ".*", .write = ".*", .read = ".*"}},
                     [](const core::Answer&) {});
     EXPECT_TRUE(journal.back().is_urgent) << "an administrator";

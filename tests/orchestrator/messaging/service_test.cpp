@@ -153,7 +153,10 @@ protected:
         broker::Options options;
         options.listen = {fmt::format("127.0.0.1:{}", port)};
         options.data_folder = (folder_.path / "broker").string();
-        options.users.push_back({.name = "own", .password = "secret", .is_own = true});
+        broker::UserOption& own = options.users.emplace_back();
+        own.name = "own";
+        own.password = "secret";
+        own.is_own = true;
         auto started = broker::BrokerService::start(options);
         ASSERT_TRUE(started) << started.error().detail;
         broker_ = std::move(*started);
