@@ -10,15 +10,34 @@
 #include <cstdio>
 
 namespace baton::server {
+namespace {
+
+// What a full disk or a kill left of a line: the next one begins a line all the same.
+bool ends_within_a_line(int descriptor, off_t size) {
+    char last = '\n';
+    return size > 0 && ::pread(descriptor, &last, 1, size - 1) == 1 && last != '\n';
+}
+
+// All of it or, where the disk has no room for it, nothing.
+bool append_whole(int descriptor, std::string line) {
+    struct stat found {};
+    if (::fstat(descriptor, &found) != 0) return false;
+    if (ends_within_a_line(descriptor, found.st_size)) line.insert(0, 1, '\n');
+    const ssize_t done = ::write(descriptor, line.data(), line.size());
+    if (done == static_cast<ssize_t>(line.size())) return true;
+    if (done > 0) (void)!::ftruncate(descriptor, found.st_size);
+    return false;
+}
+
+} // namespace
 
 // Opened anew for each line, so that whoever moves the file away gets a new one.
 void AuditFile::append(const std::string& line) {
     struct stat found {};
     const bool is_there = ::stat(path_.c_str(), &found) == 0 && found.st_size > 0;
     if (is_there && static_cast<std::uint64_t>(found.st_size) + line.size() > bytes_max_) make_room();
-    const int descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    const bool is_written = descriptor >= 0 && ::write(descriptor, line.data(), line.size()) ==
-                                                   static_cast<ssize_t>(line.size());
+    const int descriptor = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const bool is_written = descriptor >= 0 && append_whole(descriptor, line);
     if (descriptor >= 0) ::close(descriptor);
     if (!is_written) log::error("server", "cannot write the audit log", {{"file", path_}, {"line", line}});
 }

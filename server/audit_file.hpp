@@ -13,7 +13,8 @@ public:
     AuditFile(std::string path, std::uint64_t bytes_max, unsigned old_max)
         : path_(std::move(path)), bytes_max_(bytes_max), old_max_(old_max) {}
 
-    // `line` ends with a line end. What cannot be kept is said in the log, with all that the line says.
+    // `line` ends with a line end and is kept whole or not at all. What cannot be kept is said in the log,
+    // with all that the line says.
     void append(const std::string& line);
 
 private:
