@@ -16,7 +16,7 @@
 #include "net/tls.hpp"
 #include "orchestrator/orchestrator_service.hpp"
 #include "server/audit_file.hpp"
-#include "server/backup.hpp"
+#include "server/backups.hpp"
 #include "server/definitions_file.hpp"
 #include "server/descriptors.hpp"
 #include "server/health.hpp"
@@ -55,6 +55,18 @@ namespace runtime = orchestrator::runtime;
 
 namespace {
 
+// What a backup says of itself, as JSON.
+std::string make_backup_text(const BackupReport& report) {
+    boost::json::object out;
+    out["folder"] = report.folder;
+    out["journal_bytes"] = report.journal_bytes;
+    out["runs_bytes"] = report.runs_bytes;
+    boost::json::array notes;
+    for (const auto& note : report.notes) notes.emplace_back(note);
+    out["notes"] = std::move(notes);
+    return boost::json::serialize(out);
+}
+
 // The orchestrator's own user of the embedded broker, made anew at each start with a password that
 // nobody else knows.
 constexpr const char* own_user = "baton-orchestrator";
@@ -72,6 +84,8 @@ constexpr unsigned audit_old_max = 7;
 constexpr std::chrono::seconds deserted_patience{10};
 // With a connection attempt's five seconds behind it a stop stays below ten.
 constexpr std::chrono::milliseconds stop_grace{3'000};
+// A copy looks this often at least whether it shall go on, unless its file system hangs.
+constexpr std::chrono::milliseconds backup_grace{2'000};
 
 std::string address_text(const std::string& host, std::uint16_t port) {
     const bool is_v6 = host.find(':') != std::string::npos;
@@ -248,14 +262,9 @@ public:
     std::unique_ptr<runtime::RunStore> store;
     std::unique_ptr<web::StoreReader> reader;
     std::unique_ptr<web::StoreReader> probe;
+    std::unique_ptr<Backups> backups;
+    bool left_backup_behind = false;
     // Cuts off what the engine asked of a database that does not answer.
-    // Backups, one after the other; it may take long and belongs to nobody else's thread.
-    struct BackupWish {
-        std::string folder;
-        std::function<void(Outcome<std::string>)> reply;
-    };
-    Mailbox<BackupWish> backup_wishes;
-    Thread backups;
     Mailbox<int> store_watch_stop;
     Thread store_watch;
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
@@ -279,7 +288,6 @@ private:
     Outcome<void> start_web();
     Outcome<void> start_metrics();
     void start_backups();
-    std::string make_backup_text(const BackupReport& report) const;
     std::optional<web::Login> login(const std::string& user, const std::string& password,
                                     bool remote_is_loopback, const std::string& address);
     std::optional<web::Login> judged_login(const std::string& user, const std::string& password,
@@ -470,35 +478,14 @@ web::BrokerPort Server::Parts::broker_port() const {
     return port;
 }
 
-// What a backup says of itself, as JSON.
-std::string Server::Parts::make_backup_text(const BackupReport& report) const {
-    boost::json::object out;
-    out["folder"] = report.folder;
-    out["journal_bytes"] = report.journal_bytes;
-    out["runs_bytes"] = report.runs_bytes;
-    boost::json::array notes;
-    for (const auto& note : report.notes) notes.emplace_back(note);
-    out["notes"] = std::move(notes);
-    return boost::json::serialize(out);
-}
-
 void Server::Parts::start_backups() {
-    backups = Thread("backup", [this] {
-        while (!backup_wishes.is_closed())
-            for (const BackupWish& wish : backup_wishes.take()) {
-                const BackupSource source{config.data, database_url(config), broker.get(), broker::net::NetOptions{}.version};
-                const auto done =
-                    back_up(source, wish.folder, clock.now(), [this] { return backup_wishes.is_closed(); });
-                if (done) {
-                    log::info("server", "backed up", {{"folder", wish.folder}, {"journal_bytes", done->journal_bytes},
-                                                      {"runs_bytes", done->runs_bytes}});
-                    wish.reply(make_backup_text(*done));
-                } else {
-                    log::warning("server", "a backup failed", {{"folder", wish.folder}, {"reason", done.error().detail}});
-                    wish.reply(done.error());
-                }
-            }
-    });
+    BackupSource source{config.data, database_url(config), std::nullopt, broker::net::NetOptions{}.version};
+    if (broker)
+        source.journal = HeldJournal{[this] { return broker->hold_journal(); }, [this] { broker->release_journal(); }};
+    backups = std::make_unique<Backups>(
+        std::move(source), [](const BackupSource& from, const std::string& folder, const std::function<bool()>& is_given_up) {
+            return back_up(from, folder, SystemClock().now(), is_given_up);
+        });
 }
 
 void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)> reply) const {
@@ -555,7 +542,10 @@ Outcome<void> Server::Parts::start_web() {
     };
     start_backups();
     api.backup = [this](std::string folder, std::function<void(Outcome<std::string>)> reply) {
-        backup_wishes.put({std::move(folder), std::move(reply)});
+        backups->ask(std::move(folder), [reply = std::move(reply)](const Outcome<BackupReport>& done) {
+            if (!done) return reply(done.error());
+            reply(make_backup_text(*done));
+        });
     };
     api.health = [this](std::function<void(std::vector<web::HealthPart>)> reply) { tell_health(std::move(reply)); };
     web::HttpOptions options;
@@ -659,8 +649,10 @@ void Server::Parts::stop() {
     workflows.reset();
     if (reader) reader->close();
     if (probe) probe->close();
-    backup_wishes.close();
-    backups.join();
+    if (backups) {
+        backups->stop(backup_grace);
+        left_backup_behind = backups->left_one_behind();
+    }
     std::optional<StopGuard> guard;
     if (store) guard.emplace(*store);
     {
@@ -696,6 +688,7 @@ Outcome<std::unique_ptr<Server>> Server::start(const Config& config, bool watch_
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Server::~Server() { stop(); }
 void Server::stop() { parts_->stop(); }
+bool Server::left_a_thread_behind() const { return parts_->left_backup_behind; }
 
 std::vector<Address> Server::broker_addresses() const {
     std::vector<Address> addresses;
