@@ -45,6 +45,12 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
     Told told = tell_of(work, gone);
     std::deque<Item> again;
     for (Item& item : work.items) {
+        if (auto* queue = std::get_if<QueueLostItem>(&item.body)) {
+            std::erase_if(queue->again = queue->page, [&](const std::string& run_id) {
+                return std::find(committed.lost.begin(), committed.lost.end(), run_id) == committed.lost.end();
+            });
+            if (!queue->again.empty()) item.put_off = true;
+        }
         const bool lost = std::find(committed.lost.begin(), committed.lost.end(), item.run_id) !=
                           committed.lost.end();
         if (item.put_off || (lost && item.tries < tries_max)) {

@@ -268,7 +268,7 @@ bool Engine::Body::prepare(Work& work) {
 }
 
 bool Engine::Body::turn_to_page(Work& work, QueueLostItem& lost) {
-    if (lost.parts.empty()) return true;
+    if (lost.parts.empty() || !lost.again.empty()) return true;
     auto page = store.open_runs(lost.parts.front(), lost.after_run_id, lost_page);
     if (page) {
         lost.page = std::move(*page);

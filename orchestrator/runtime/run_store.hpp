@@ -330,7 +330,8 @@ public:
     // Whether this very source is one of `name`'s versions, and none of them is live: saving makes one
     // live, so it was retired since.
     virtual Outcome<bool> is_retired(const std::string& name, const std::string& sha256) = 0;
-    virtual Outcome<std::vector<StoredDefinition>> live_definitions() = 0;
+    // What is live, and what open runs began with though it is not: their tasks need queues, too.
+    virtual Outcome<std::vector<StoredDefinition>> needed_definitions() = 0;
     virtual Outcome<std::optional<StoredDefinition>> definition(std::uint64_t definition_id) = 0;
 
     virtual Outcome<std::optional<DeadLetter>> dead_letter(std::uint64_t id) = 0;
