@@ -95,6 +95,8 @@ Outcome<void> OrchestratorService::start() {
     options.partitions = partitions_of(parts.options);
     options.prefetch = parts.options.prefetch;
     options.queue_check_interval = parts.options.queue_check_interval;
+    options.finds_losses = !parts.options.is_told_of_losses;
+    options.unseen_patience = parts.options.unseen_patience;
     parts.io = std::make_unique<net::IoThreads>("orchestrator", 1);
     auto& context = parts.io->context(0);
     parts.messaging = std::make_unique<messaging::Messaging>(

@@ -366,6 +366,7 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     options.run_bytes_max = std::size_t{config.run_mib_max} << 20;
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
     options.node = fmt::format("{}:{}", host_name(), getpid());
+    options.is_told_of_losses = config.broker_url.empty();
     orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock);
     BATON_TRY(orchestrator->start());
     const std::lock_guard lock(hears_mutex);
