@@ -197,6 +197,12 @@ void OrchestratorService::queue_emptied(std::string_view queue) {
     parts_->messaging->queue_emptied(std::string(queue));
 }
 
+Duration OrchestratorService::broker_silence() const {
+    const std::int64_t since = parts_->messaging ? parts_->messaging->silent_since() : 0;
+    if (since == 0) return Duration::zero();
+    return std::max(Duration::zero(), parts_->clock.now() - time_from_micros(since * 1000));
+}
+
 bool OrchestratorService::is_connected() const {
     return parts_->messaging && parts_->messaging->is_connected();
 }

@@ -493,6 +493,7 @@ void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)
     HealthFigures figures;
     figures.now = clock.now();
     figures.is_connected = orchestrator->is_connected();
+    figures.broker_silence = orchestrator->broker_silence();
     figures.disk_free_limit = broker::journal::JournalOptions{}.segment_bytes_max;
     std::error_code error;
     const auto space = std::filesystem::space(config.data, error);

@@ -308,7 +308,9 @@ Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::st
         amqp::QueueDeclare question;
         question.queue = contract::task_queue(route);
         question.passive = true;
+        silent_since_.set(millis_of(clock_.now()));
         const auto answer = co_await channel->call(std::move(question));
+        silent_since_.set(0);
         if (answer) {
             note_queue(route, answer->message_count, answer->consumer_count);
             if (!watches) continue;
@@ -471,6 +473,7 @@ net::Awaitable<void> Messaging::ask(Call call) {
 
 void Messaging::lost() {
     ++losses_;
+    silent_since_.set(0);
     connected_.set(0);
     engine_.hear_workers(false);
     connection_ = nullptr;

@@ -99,6 +99,9 @@ public:
     void republish(Again again) { inbox_.put({std::move(again)}); }
     void call(Call call) { inbox_.put({std::move(call)}); }
     bool is_connected() const { return connected_.value() != 0; }
+    // Since when the broker has owed an answer, in milliseconds since 1970; 0: it does not. A connection that
+    // is cut looks like one until its heartbeats are missed.
+    std::int64_t silent_since() const { return silent_since_.value(); }
     // The queues of tasks, as they were when they were looked at last. `reply` is called on the executor.
     void ask_queues(std::function<void(std::vector<QueueState>)> reply) { inbox_.put({std::move(reply)}); }
 
@@ -192,6 +195,7 @@ private:
     std::shared_ptr<amqp::client::Channel> declare_channel_;
     std::shared_ptr<amqp::client::RpcCaller> caller_;
     Gauge connected_;
+    Gauge silent_since_;
     bool is_stopping_ = false;
 };
 
