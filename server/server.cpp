@@ -26,7 +26,9 @@
 #include "web/http_server.hpp"
 #include "web/metrics.hpp"
 #include "web/rate_keeper.hpp"
+#include "web/store_figures.hpp"
 #include "web/store_reader.hpp"
+#include "web/web_metrics.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -75,6 +77,8 @@ constexpr std::chrono::milliseconds database_pause_max{5000};
 constexpr std::size_t reader_threads = 2;
 constexpr std::chrono::milliseconds read_limit{10'000};
 constexpr std::chrono::milliseconds probe_limit{1'500};
+// Prometheus waits ten seconds for all of its answer.
+constexpr std::chrono::milliseconds counting_limit{3'000};
 // Longer than PostgreSQL lets a statement take; then it is not there any more.
 constexpr std::chrono::seconds store_call_limit{40};
 constexpr std::chrono::seconds store_watch_interval{5};
@@ -219,7 +223,7 @@ Outcome<std::uint16_t> partitions_for(runtime::RunStore& store, const Config& co
 }
 
 Outcome<std::unique_ptr<web::StoreReader>> open_reader(const std::string& url, std::size_t threads,
-                                                       std::chrono::milliseconds limit) {
+                                                       std::chrono::milliseconds limit, Histogram* seconds = nullptr) {
     std::vector<std::unique_ptr<runtime::RunQueries>> sessions(threads);
     for (auto& session : sessions) {
         BATON_ASSIGN(session, db::open_queries(url));
@@ -262,6 +266,9 @@ public:
     std::unique_ptr<runtime::RunStore> store;
     std::unique_ptr<web::StoreReader> reader;
     std::unique_ptr<web::StoreReader> probe;
+    web::WebMetrics web_metrics;
+    std::unique_ptr<web::StoreReader> counting; // behind the figures
+    std::unique_ptr<web::StoreFigures> store_figures;
     std::unique_ptr<Backups> backups;
     bool left_backup_behind = false;
     // Cuts off what the engine asked of a database that does not answer.
@@ -352,8 +359,10 @@ Outcome<void> Server::Parts::start_broker() {
 Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_stopping) {
     const auto url = database_url(config);
     BATON_ASSIGN(store, open_patiently(url, is_stopping));
-    BATON_ASSIGN(reader, open_reader(url, reader_threads, read_limit));
+    BATON_ASSIGN(reader, open_reader(url, reader_threads, read_limit, &web_metrics.store_queries));
     BATON_ASSIGN(probe, open_reader(url, 1, probe_limit));
+    BATON_ASSIGN(counting, open_reader(url, 1, counting_limit));
+    store_figures = std::make_unique<web::StoreFigures>(*counting);
     store_watch = Thread("store-watch", [this] {
         while (!store_watch_stop.is_closed()) {
             store_watch_stop.take(store_watch_interval);
@@ -460,6 +469,7 @@ web::BrokerPort Server::Parts::broker_port() const {
         broker->administer(std::move(wish), std::move(answer));
     };
     port.rates = std::make_shared<web::RateKeeper>([] { return SystemClock().now(); }, port.overview);
+    port.metrics = [this](const std::function<void(const MetricList&)>& hand_out) { hand_out(broker->metrics()); };
     port.login_attempts = [this] {
         const auto amqp = broker->login_counts();
         return std::vector<web::LoginAttempts>{
@@ -514,6 +524,8 @@ Outcome<void> Server::Parts::start_web() {
                               const std::string& address) {
         return login(user, password, is_loopback, address);
     };
+    api.figures = store_figures.get();
+    api.counted = &web_metrics;
     api.login_pause = [this](const std::string& user, const std::string& address) {
         const auto left = broker ? broker->login_pause(user, address) : guesses.pause_left(user, address, clock.now());
         return std::chrono::duration_cast<std::chrono::milliseconds>(left);
@@ -577,7 +589,7 @@ Outcome<void> Server::Parts::start_metrics() {
     options.body_bytes_max = 4096;
     options.connections_max = descriptors.metrics;
     metrics = std::make_unique<web::HttpServer>(
-        web_io, options, web::make_metrics({&orchestrator->engine(), broker_port()}));
+        web_io, options, web::make_metrics({&orchestrator->engine(), broker_port(), store_figures.get(), &web_metrics}));
     const auto started = metrics->start();
     if (started) return boost::system::in_place_value;
     metrics.reset();
@@ -651,6 +663,7 @@ void Server::Parts::stop() {
     workflows.reset();
     if (reader) reader->close();
     if (probe) probe->close();
+    if (counting) counting->close();
     if (backups) {
         backups->stop(backup_grace);
         left_backup_behind = backups->left_one_behind();
@@ -668,6 +681,8 @@ void Server::Parts::stop() {
     http.reset();
     reader.reset();
     probe.reset();
+    store_figures.reset();
+    counting.reset();
     metrics.reset();
     orchestrator.reset();
     guard.reset();

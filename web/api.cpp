@@ -48,7 +48,7 @@ public:
         add_run_routes(routes_, parts_);
         add_dead_routes(routes_, parts_);
         add_task_routes(routes_, parts_);
-        add_metrics_routes(routes_, std::make_shared<const MetricsParts>(parts_->engine, parts_->broker));
+        add_metrics_routes(routes_, std::make_shared<const MetricsParts>(parts_->engine, parts_->broker, parts_->figures, parts_->counted));
         add_broker_routes(routes_, std::shared_ptr<const BrokerPort>(parts_, &parts_->broker));
     }
 
@@ -79,16 +79,22 @@ public:
         // What nobody tried to log in for, or what does not exist, is no act of anybody.
         if (refusal && match.handler != nullptr && credentials_of(request))
             record(act_of(request, match.pattern), refusal->status);
+        if (refusal && parts_->counted != nullptr)
+            parts_->counted->requests.of(match.pattern.empty() ? "none" : match.pattern, std::to_string(refusal->status)).note(0);
         return refusal;
     }
 
     awaitable<Response> answer(Request request) {
         if (request.path == "/api/health") co_return co_await health();
         const auto match = routes_.find(request.method, request.path);
-        if (!is_unsafe(request.method)) co_return co_await (*match.handler)(std::move(request), match.parameters);
-        const Act act = act_of(request, match.pattern);
+        const auto began = std::chrono::steady_clock::now();
+        std::optional<Act> act;
+        if (is_unsafe(request.method)) act = act_of(request, match.pattern);
         Response response = co_await (*match.handler)(std::move(request), match.parameters);
-        record(act, response.status);
+        if (act) record(*act, response.status);
+        if (parts_->counted != nullptr)
+            parts_->counted->requests.of(match.pattern, std::to_string(response.status))
+                .note(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - began).count());
         co_return response;
     }
 

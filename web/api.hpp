@@ -34,7 +34,9 @@
 #include "web/act.hpp"
 #include "web/broker_port.hpp"
 #include "web/http_server.hpp"
+#include "web/store_figures.hpp"
 #include "web/store_reader.hpp"
+#include "web/web_metrics.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -78,6 +80,9 @@ struct ApiParts {
     StoreReader* reader = nullptr;
     // For /api/health alone, so that reads which are merely slow do not look like a store that is away.
     StoreReader* probe = nullptr;
+    // For metrics alone; may be null, like what the web counts of itself.
+    StoreFigures* figures = nullptr;
+    WebMetrics* counted = nullptr;
     // Nothing: the user is unknown, the password wrong, or the user may not come from there.
     std::function<std::optional<Login>(const std::string& user, const std::string& password,
                                        bool remote_is_loopback, const std::string& address)>

@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
+#include "orchestrator/runtime/run_metrics.hpp"
 
 namespace baton::orchestrator::runtime {
 
@@ -74,13 +75,8 @@ void learn_held(const CachedRun& cached, Time now, HeldTasks& held, std::vector<
     for (const core::Fact& fact : cached.facts) {
         const bool is_failure = fact.kind == core::FactKind::task_failed;
         if (!is_failure && fact.kind != core::FactKind::task_completed) continue;
-        const auto found = cached.workflow->by_path.find(fact.step);
-        if (found == cached.workflow->by_path.end()) continue;
-        const core::Step& step = cached.workflow->steps[found->second];
-        const auto* task_kind = std::get_if<core::TaskKind>(&step.kind);
-        if (fact.undo ? !step.compensate : task_kind == nullptr) continue;
-        const core::TaskCall* call = fact.undo ? &step.compensate->call : &task_kind->call;
-        const std::string task = core::route_of(*call);
+        const std::string task = task_of(*cached.workflow, fact.step, fact.undo);
+        if (task.empty()) continue;
         if (is_failure && core::was_not_tried(fact.error) && fact.due)
             hold(held, {task, line_of(fact.error), fact.worker, now, *fact.due}, news);
         else

@@ -3,6 +3,7 @@
 #include "base/overloaded.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
+#include "orchestrator/runtime/run_metrics.hpp"
 
 #include <fmt/format.h>
 
@@ -128,6 +129,9 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
             cached && !gone.contains(change.run_id)) {
             cached->run.version = change.version;
             metrics.transitions.add();
+            count_facts(metrics, *cached, work.now);
+            for (const DeadLetter& letter : change.dead_letters)
+                metrics.dead_letters.of(letter.task, letter.reason).add();
             for (const core::Fact& fact : cached->facts)
                 if (auto command = core::command_of(cached->name(), fact)) {
                     add(std::move(*command));

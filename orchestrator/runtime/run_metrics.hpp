@@ -1,0 +1,15 @@
+// What committed facts add to the metrics of runs, steps and tasks. On the engine's thread.
+#pragma once
+
+#include "base/clock.hpp"
+#include "orchestrator/runtime/engine.hpp"
+#include "orchestrator/runtime/run_cache.hpp"
+
+namespace baton::orchestrator::runtime {
+
+// The task of a step, or of its undo; empty: it has none.
+std::string task_of(const core::Workflow& workflow, std::string_view step, bool undo);
+
+void count_facts(EngineMetrics& metrics, const CachedRun& cached, Time now);
+
+} // namespace baton::orchestrator::runtime
