@@ -299,6 +299,7 @@ private:
                                     bool remote_is_loopback, const std::string& address);
     std::optional<web::Login> judged_login(const std::string& user, const std::string& password,
                                            bool remote_is_loopback, const std::string& address);
+    std::optional<web::KnownUser> find_user(const std::string& user, bool remote_is_loopback) const;
     std::optional<web::Login> known_login(const std::string& user, const std::string& password,
                                           bool remote_is_loopback) const;
     void write_endpoints() const;
@@ -415,6 +416,19 @@ std::optional<web::Login> Server::Parts::judged_login(const std::string& user, c
     return std::nullopt;
 }
 
+std::optional<web::KnownUser> Server::Parts::find_user(const std::string& user, bool remote_is_loopback) const {
+    if (user == own_user) return std::nullopt;
+    if (broker) {
+        auto known = broker->identify(user, remote_is_loopback);
+        if (!known) return std::nullopt;
+        return web::KnownUser{{std::move(known->identity.user), std::move(known->identity.tags)}, std::move(known->password_hash)};
+    }
+    for (const auto& known : users_of(config))
+        if (known.name == user && (known.name != "guest" || remote_is_loopback))
+            return web::KnownUser{{known.name, known.tags}, known.password_hash + known.password};
+    return std::nullopt;
+}
+
 // Of the configuration, where the broker is another program and its users are not ours to ask.
 std::optional<web::Login> Server::Parts::known_login(const std::string& user, const std::string& password,
                                                      bool remote_is_loopback) const {
@@ -524,6 +538,7 @@ Outcome<void> Server::Parts::start_web() {
                               const std::string& address) {
         return login(user, password, is_loopback, address);
     };
+    api.find_user = [this](const std::string& user, bool is_loopback) { return find_user(user, is_loopback); };
     api.figures = store_figures.get();
     api.counted = &web_metrics;
     api.login_pause = [this](const std::string& user, const std::string& address) {

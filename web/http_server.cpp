@@ -299,6 +299,8 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     Request request;
     request.method = std::string(head.method_string());
     request.authorization = std::string(head[http::field::authorization]);
+    request.cookies = std::string(head[http::field::cookie]);
+    request.has_tls = connection.stream.has_tls();
     request.content_type = std::string(head[http::field::content_type]);
     request.reason = std::string(head["X-Reason"]);
     request.origin = std::string(head[http::field::origin]);
