@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "orchestrator/request.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -37,6 +38,8 @@ struct Options {
     bool is_told_of_losses = false;
     // How long a queue may stay empty that had tasks when it had no worker, until they count as lost.
     Duration unseen_patience = std::chrono::seconds(30);
+    // Who decides what is asked over AMQP; empty: the requests stay with the broker.
+    OnRequest on_request{};
 };
 
 } // namespace baton::orchestrator

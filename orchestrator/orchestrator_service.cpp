@@ -97,6 +97,7 @@ Outcome<void> OrchestratorService::start() {
     options.queue_check_interval = parts.options.queue_check_interval;
     options.finds_losses = !parts.options.is_told_of_losses;
     options.unseen_patience = parts.options.unseen_patience;
+    options.on_request = parts.options.on_request;
     parts.io = std::make_unique<net::IoThreads>("orchestrator", 1);
     auto& context = parts.io->context(0);
     parts.messaging = std::make_unique<messaging::Messaging>(
@@ -125,8 +126,7 @@ void OrchestratorService::stop() {
     net::asio::post(context, [&parts] { parts.messaging->stop(); });
     parts.io->drain();
     parts.io->stop();
-    parts.messaging.reset();
-    parts.io.reset();
+    // What hangs on them stays until this object goes: others may still ask, and get no answer.
 }
 
 runtime::Engine& OrchestratorService::engine() {

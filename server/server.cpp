@@ -15,6 +15,7 @@
 #include "db/open_store.hpp"
 #include "net/tls.hpp"
 #include "orchestrator/orchestrator_service.hpp"
+#include "server/amqp_requests.hpp"
 #include "server/audit_file.hpp"
 #include "server/backups.hpp"
 #include "server/definitions_file.hpp"
@@ -228,7 +229,7 @@ Outcome<std::unique_ptr<web::StoreReader>> open_reader(const std::string& url, s
     for (auto& session : sessions) {
         BATON_ASSIGN(session, db::open_queries(url));
     }
-    return std::make_unique<web::StoreReader>(std::move(sessions), db::printable_url(url), limit);
+    return std::make_unique<web::StoreReader>(std::move(sessions), db::printable_url(url), limit, seconds);
 }
 
 // While it lives, a stop goes on even if the database does not answer: after a moment for what is
@@ -283,6 +284,7 @@ public:
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> web_work;
     DescriptorShares descriptors;
     std::unique_ptr<broker::net::Certificates> http_certificates; // on the web's thread
+    std::unique_ptr<AmqpRequests> amqp_requests; // likewise
     std::unique_ptr<web::HttpServer> http;
     std::unique_ptr<web::HttpServer> metrics;
     Thread web_thread;
@@ -377,6 +379,12 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
     options.node = fmt::format("{}:{}", host_name(), getpid());
     options.is_told_of_losses = config.broker_url.empty();
+    // The web's thread begins when it has somebody to ask; until then requests wait there.
+    options.on_request = [this](orchestrator::Request request, std::function<void(orchestrator::Answer)> answer) {
+        boost::asio::post(web_io, [this, request = std::move(request), answer = std::move(answer)]() mutable {
+            amqp_requests->ask(std::move(request), std::move(answer));
+        });
+    };
     orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock);
     BATON_TRY(orchestrator->start());
     const std::lock_guard lock(hears_mutex);
@@ -587,7 +595,14 @@ Outcome<void> Server::Parts::start_web() {
         BATON_ASSIGN(http_certificates, broker::net::Certificates::open(settings));
         options.tls = [this] { return http_certificates->current(); };
     }
-    auto [handler, admit] = web::make_api(std::move(api));
+    auto [handler, admit, ask] = web::make_api(std::move(api));
+    // The broker has let the user in already, from wherever that was. An outside one has users of its own:
+    // those that nobody named here are strangers.
+    const auto find_asker = [this](const std::string& user) -> std::optional<web::KnownUser> {
+        if (!broker && config.broker_users.empty()) return std::nullopt;
+        return find_user(user, true);
+    };
+    amqp_requests = std::make_unique<AmqpRequests>(web_io, std::move(ask), orchestrator->engine(), find_asker);
     http = std::make_unique<web::HttpServer>(web_io, options, std::move(handler), std::move(admit));
     BATON_TRY(http->start());
     BATON_TRY(start_metrics());

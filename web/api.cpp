@@ -100,6 +100,15 @@ public:
         co_return response;
     }
 
+    awaitable<Response> answer_known(Request request) {
+        const auto match = routes_.find(request.method, request.path);
+        auto refusal = match.handler == nullptr ? std::optional(problem(404, "not_found", "nothing lives at " + request.path))
+                                                : refuses(request.login, match.level);
+        if (!refusal) co_return co_await answer(std::move(request));
+        if (match.handler != nullptr && is_unsafe(request.method)) record(act_of(request, match.pattern), refusal->status);
+        co_return std::move(*refusal);
+    }
+
 private:
     std::optional<Response> refusal_of(Request& request, const Routes::Match& match) const {
         if (match.handler == nullptr && match.path_exists)
@@ -304,7 +313,8 @@ private:
 Web make_api(ApiParts parts) {
     auto api = std::make_shared<Api>(std::move(parts));
     return {[api](Request request) { return api->answer(std::move(request)); },
-            [api](Request& request) { return api->admit_or_tell_methods(request); }};
+            [api](Request& request) { return api->admit_or_tell_methods(request); },
+            [api](Request request) { return api->answer_known(std::move(request)); }};
 }
 
 } // namespace baton::web

@@ -122,6 +122,8 @@ struct ApiParts {
 struct Web {
     Handler handler;
     Admission admit;
+    // For requests whose sender is known otherwise: Request::login is filled in, and is all that counts.
+    Handler ask;
 };
 
 Web make_api(ApiParts parts);

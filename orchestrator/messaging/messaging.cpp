@@ -39,6 +39,7 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
                    declared_.erase(route);
                    routes_changed_.set();
                }),
+      requests_(executor, options_.on_request),
       reconnect_(executor,
                  {.endpoint = options_.endpoint,
                   .on_connected = [this](amqp::client::Connection& one) { return prepare(one); },
@@ -65,6 +66,7 @@ void Messaging::stop() {
 }
 
 net::Awaitable<void> Messaging::drain(Duration limit) {
+    co_await requests_.stop();
     co_await results_.stop();
     const Time end = clock_.now() + limit;
     // Confirms arrive by themselves; looking every few milliseconds is enough for an ending.
@@ -207,6 +209,8 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     const auto consuming =
         co_await results_.consume(connection, options_.partitions, options_.prefetch);
     if (!consuming) co_return consuming.error();
+    const auto listening = co_await requests_.consume(connection);
+    if (!listening) co_return listening.error();
     // Routes may have come while we were waiting; nothing is published before all have their queue.
     connection_ = &connection;
     const std::set<std::string> watched = declared_;
@@ -481,6 +485,7 @@ void Messaging::lost() {
     dispatcher_.add(std::exchange(held_, {}));
     dispatcher_.use(nullptr);
     results_.lost();
+    requests_.lost();
     caller_.reset();
     declare_channel_.reset();
     declared_.clear();

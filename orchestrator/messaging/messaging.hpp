@@ -21,6 +21,7 @@
 #include "net/awaitable.hpp"
 #include "net/wakeup.hpp"
 #include "orchestrator/messaging/dispatcher.hpp"
+#include "orchestrator/messaging/requests.hpp"
 #include "orchestrator/messaging/results.hpp"
 #include "orchestrator/runtime/engine.hpp"
 
@@ -43,6 +44,7 @@ struct MessagingOptions {
     Duration queue_check_interval = std::chrono::seconds(5); // whether the task queues are there
     bool finds_losses = true;
     Duration unseen_patience = std::chrono::seconds(30);
+    OnRequest on_request{};
 };
 
 // A question to a worker without a workflow.
@@ -176,6 +178,7 @@ private:
     Mailbox<Incoming> inbox_;
     Dispatcher dispatcher_;
     Results results_;
+    Requests requests_;
     amqp::client::Reconnect reconnect_;
     amqp::client::Connection* connection_ = nullptr; // while it lives and is being used
     std::uint64_t losses_ = 0;                       // of connections
