@@ -56,6 +56,7 @@ void Backups::run() {
     while (!wishes_.is_closed())
         for (const Wish& wish : wishes_.take())
             wishes_.is_closed() ? wish.reply(stopped()) : carry_out(wish);
+    for (const Wish& wish : wishes_.take_now()) wish.reply(stopped());
 }
 
 void Backups::carry_out(const Wish& wish) {

@@ -328,6 +328,7 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
         co_await http::async_write(connection.stream, go_on, asio::redirect_error(asio::use_awaitable, error));
         if (error) co_return false;
     }
+    parser.eager(true);
     while (!error && !parser.is_done()) {
         co_await http::async_read_some(connection.stream, buffer, parser,
                                        asio::redirect_error(asio::use_awaitable, error));
