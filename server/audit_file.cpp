@@ -31,15 +31,36 @@ bool append_whole(int descriptor, std::string line) {
 
 } // namespace
 
-// Opened anew for each line, so that whoever moves the file away gets a new one.
+AuditFile::~AuditFile() {
+    close();
+}
+
 void AuditFile::append(const std::string& line) {
-    struct stat found {};
-    const bool is_there = ::stat(path_.c_str(), &found) == 0 && found.st_size > 0;
-    if (is_there && static_cast<std::uint64_t>(found.st_size) + line.size() > bytes_max_) make_room();
-    const int descriptor = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    const bool is_written = descriptor >= 0 && append_whole(descriptor, line);
-    if (descriptor >= 0) ::close(descriptor);
+    open_where_it_is(line.size());
+    const bool is_written = descriptor_ >= 0 && append_whole(descriptor_, line);
+    if (!is_written) close(); // the next line tries anew
     if (!is_written) log::error("server", "cannot write the audit log", {{"file", path_}, {"line", line}});
+}
+
+// Looked for before each line, so that whoever moves the file away gets a new one.
+void AuditFile::open_where_it_is(std::size_t bytes) {
+    struct stat found {};
+    const bool is_there = ::stat(path_.c_str(), &found) == 0;
+    if (!is_there || found.st_dev != device_ || found.st_ino != inode_) close();
+    if (is_there && found.st_size > 0 && static_cast<std::uint64_t>(found.st_size) + bytes > bytes_max_) {
+        close();
+        make_room();
+    }
+    if (descriptor_ >= 0) return;
+    descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (descriptor_ < 0 || ::fstat(descriptor_, &found) != 0) return;
+    device_ = found.st_dev;
+    inode_ = found.st_ino;
+}
+
+void AuditFile::close() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    descriptor_ = -1;
 }
 
 // The oldest goes; what cannot be renamed is written on.

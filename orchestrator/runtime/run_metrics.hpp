@@ -5,10 +5,13 @@
 #include "orchestrator/runtime/engine.hpp"
 #include "orchestrator/runtime/run_cache.hpp"
 
+#include <string>
+
 namespace baton::orchestrator::runtime {
 
-// The task of a step, or of its undo; empty: it has none.
-std::string task_of(const core::Workflow& workflow, std::string_view step, bool undo);
+// The task of a step, or of its undo; empty: it has none. The step may be an instance that is gone: its
+// task is the same for all of them.
+std::string task_of(const core::Workflow& workflow, const core::AttemptRef& ref);
 
 void count_facts(EngineMetrics& metrics, const CachedRun& cached, Time now);
 

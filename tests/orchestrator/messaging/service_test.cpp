@@ -139,7 +139,10 @@ mailbox = "${mailbox.id}"
 user = "${invite.user}"
 )";
 
-class ServiceTest : public testing::Test {
+// By a socket like a broker elsewhere, and inside the process of the broker, as its own user.
+enum class Way { socket, inside };
+
+class ServiceTest : public testing::TestWithParam<Way> {
 protected:
     ServiceTest() { start_broker(0); }
     ~ServiceTest() override {
@@ -152,6 +155,13 @@ protected:
         broker::Options options;
         options.listen = {fmt::format("127.0.0.1:{}", port)};
         options.data_folder = (folder_.path / "broker").string();
+        options.users.push_back({.name = "own",
+                                 .password = "secret",
+                                 .password_hash = {},
+                                 .hash_algorithm = {},
+                                 .tags = {},
+                                 .permissions = {},
+                                 .is_own = true});
         auto started = broker::BrokerService::start(options);
         ASSERT_TRUE(started) << started.error().detail;
         broker_ = std::move(*started);
@@ -164,6 +174,11 @@ protected:
         store_ = std::move(*store);
         Options options;
         options.broker_url = fmt::format("amqp://127.0.0.1:{}", port_);
+        if (GetParam() == Way::inside) {
+            options.broker_url = "amqp://own:secret@127.0.0.1:1"; // no socket goes there
+            auto door = broker_->inside_door();
+            options.inside_broker = {std::move(door.executor), std::move(door.open)};
+        }
         options.queue_check_interval = 100ms;
         options.unseen_patience = 500ms;
         service_ = std::make_unique<OrchestratorService>(options, *store_, clock_);
@@ -232,13 +247,17 @@ protected:
     std::unique_ptr<OrchestratorService> service_;
 };
 
+INSTANTIATE_TEST_SUITE_P(, ServiceTest, testing::Values(Way::socket, Way::inside), [](const auto& tested) {
+    return tested.param == Way::socket ? std::string{"BySocket"} : std::string{"Inside"};
+});
+
 std::optional<contract::Report> perform_well(const contract::TaskRequest& task) {
     if (task.task == "mail.create") return completed(R"({"id":7})");
     if (task.task == "slack.invite") return completed(R"({"user":"U1"})");
     return completed("{}");
 }
 
-TEST_F(ServiceTest, ARunGoesThroughBrokerAndWorkersToItsEnd) {
+TEST_P(ServiceTest, ARunGoesThroughBrokerAndWorkersToItsEnd) {
     start_service();
     deploy(provision);
     const std::string run =
@@ -250,7 +269,20 @@ TEST_F(ServiceTest, ARunGoesThroughBrokerAndWorkersToItsEnd) {
     EXPECT_EQ(stored(run).output, R"({"mailbox":7,"user":"U1"})");
 }
 
-TEST_F(ServiceTest, ManyRunsAtOnceAllComplete) {
+TEST_P(ServiceTest, WhoAsksAWorkerWhileItStopsDoesNotHoldItUp) {
+    start_service();
+    deploy(provision);
+    for (int i = 0; i < 20; ++i) // there is a queue for it, and nobody who takes it
+        service_->call("mail.create", "{}", 60s, [](const Outcome<CallAnswer>&) {});
+
+    const auto begun = std::chrono::steady_clock::now();
+    service_->stop();
+
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, 20s);
+    service_->call("mail.create", "{}", 60s, [](const Outcome<CallAnswer>&) {}); // and nobody is harmed
+}
+
+TEST_P(ServiceTest, ManyRunsAtOnceAllComplete) {
     start_service();
     deploy(provision);
     const PlainWorker worker(port_, {"mail.create", "slack.invite"}, perform_well);
@@ -261,7 +293,7 @@ TEST_F(ServiceTest, ManyRunsAtOnceAllComplete) {
         EXPECT_EQ(wait_until_closed(run), "completed");
 }
 
-TEST_F(ServiceTest, AFailureForGoodIsCompensated) {
+TEST_P(ServiceTest, AFailureForGoodIsCompensated) {
     start_service();
     deploy(provision);
     Mailbox<std::string> deleted;
@@ -278,7 +310,7 @@ TEST_F(ServiceTest, AFailureForGoodIsCompensated) {
     EXPECT_THAT(deleted.take(patience), testing::ElementsAre(R"({"id":7})"));
 }
 
-TEST_F(ServiceTest, ARejectedTaskIsADeadLetterAndCanBeSentAgain) {
+TEST_P(ServiceTest, ARejectedTaskIsADeadLetterAndCanBeSentAgain) {
     start_service();
     deploy(R"(
 workflow = "fragile"
@@ -312,7 +344,7 @@ retry = { max_attempts = 1 }
     EXPECT_TRUE(dead_letters().empty());
 }
 
-TEST_F(ServiceTest, AWorkerCanBeCalledWithoutAWorkflow) {
+TEST_P(ServiceTest, AWorkerCanBeCalledWithoutAWorkflow) {
     start_service();
     deploy(provision);
     const PlainWorker worker(
@@ -349,7 +381,7 @@ TEST_F(ServiceTest, AWorkerCanBeCalledWithoutAWorkflow) {
     EXPECT_THAT(silent.error().detail, HasSubstr("no worker answered 'mail.delete'"));
 }
 
-TEST_F(ServiceTest, ARestartOfTheOrchestratorGoesOnWhereItWas) {
+TEST_P(ServiceTest, ARestartOfTheOrchestratorGoesOnWhereItWas) {
     start_service();
     deploy(provision);
     std::vector<std::string> runs;
@@ -365,7 +397,8 @@ TEST_F(ServiceTest, ARestartOfTheOrchestratorGoesOnWhereItWas) {
         EXPECT_EQ(wait_until_closed(run), "completed");
 }
 
-TEST_F(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {
+TEST_P(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {
+    if (GetParam() == Way::inside) GTEST_SKIP() << "then it restarts with the orchestrator";
     start_service();
     deploy(provision);
     std::vector<std::string> runs;
@@ -433,7 +466,11 @@ protected:
     std::vector<std::string> runs_;
 };
 
-TEST_F(LossTest, AQueueThatIsDeletedAndDeclaredAgainAtOnceGetsItsTasksAgain) {
+INSTANTIATE_TEST_SUITE_P(, LossTest, testing::Values(Way::socket, Way::inside), [](const auto& tested) {
+    return tested.param == Way::socket ? std::string{"BySocket"} : std::string{"Inside"};
+});
+
+TEST_P(LossTest, AQueueThatIsDeletedAndDeclaredAgainAtOnceGetsItsTasksAgain) {
     start_runs();
     for (int round = 0; round < 2; ++round) {
         delete_and_declare_again();
@@ -442,7 +479,7 @@ TEST_F(LossTest, AQueueThatIsDeletedAndDeclaredAgainAtOnceGetsItsTasksAgain) {
     expect_all_complete();
 }
 
-TEST_F(LossTest, AlsoWhenNobodyLookedAtThatTime) {
+TEST_P(LossTest, AlsoWhenNobodyLookedAtThatTime) {
     start_runs();
     service_.reset();
     store_.reset();
@@ -454,7 +491,7 @@ TEST_F(LossTest, AlsoWhenNobodyLookedAtThatTime) {
     expect_all_complete();
 }
 
-TEST_F(LossTest, AQueueThatIsPurgedWithoutAWorkerGetsItsTasksAgain) {
+TEST_P(LossTest, AQueueThatIsPurgedWithoutAWorkerGetsItsTasksAgain) {
     start_runs();
     {
         test::RawClient client(port_);
@@ -467,7 +504,7 @@ TEST_F(LossTest, AQueueThatIsPurgedWithoutAWorkerGetsItsTasksAgain) {
     expect_all_complete();
 }
 
-TEST_F(LossTest, ARestartWithoutALossSendsNothingAgain) {
+TEST_P(LossTest, ARestartWithoutALossSendsNothingAgain) {
     start_runs();
     service_.reset();
     store_.reset();
@@ -477,7 +514,7 @@ TEST_F(LossTest, ARestartWithoutALossSendsNothingAgain) {
     expect_all_complete();
 }
 
-TEST_F(ServiceTest, NonsenseOnTheReportQueueDoesNoHarm) {
+TEST_P(ServiceTest, NonsenseOnTheReportQueueDoesNoHarm) {
     start_service();
     deploy(provision);
     const PlainWorker worker(
