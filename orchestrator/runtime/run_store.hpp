@@ -354,7 +354,7 @@ public:
     virtual Outcome<std::vector<StoredDefinition>> needed_definitions() = 0;
     virtual Outcome<std::optional<StoredDefinition>> definition(std::uint64_t definition_id) = 0;
     // Of each name the live version, or the newest where none is.
-    virtual Outcome<std::vector<StoredDefinition>> newest_definitions() { return live_definitions(); }
+    virtual Outcome<std::vector<StoredDefinition>> newest_definitions() { return needed_definitions(); }
 
     // Removes at most `limit` runs of the workflow that ended before this time, the oldest first, with all that is
     // theirs: history, dead letters, tags and the key they were started with. What still has to be told to the broker
