@@ -33,4 +33,8 @@ void Thread::join() {
     if (thread_.joinable()) thread_.join();
 }
 
+void Thread::abandon() {
+    if (thread_.joinable()) thread_.detach();
+}
+
 } // namespace baton

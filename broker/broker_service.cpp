@@ -168,10 +168,13 @@ public:
             return net::LoginVerdict::refused;
         }
         guesses_.succeeded(login.user, login.from);
-        const auto& local = options_.loopback_users;
-        if (!is_loopback && std::ranges::find(local, login.user) != local.end())
-            return net::LoginVerdict::only_from_loopback;
+        if (!may_come(login.user, is_loopback)) return net::LoginVerdict::only_from_loopback;
         return net::LoginVerdict::welcome;
+    }
+
+    bool may_come(const std::string& user, bool is_loopback) const {
+        const auto& local = options_.loopback_users;
+        return is_loopback || std::ranges::find(local, user) == local.end();
     }
 
     Duration login_pause(const std::string& user, const std::string& address) const {
@@ -243,6 +246,7 @@ public:
     }
 
     const std::vector<BoundAddress>& endpoints() const { return endpoints_; }
+    const MetricList& metrics() const { return journal_thread_->metrics().all; }
     std::uint64_t definitions_version() const { return definitions_version_.load(); }
 
     InsideDoor inside_door() {
@@ -826,6 +830,20 @@ Duration BrokerService::login_pause(const std::string& user, const std::string& 
         return inside_->login_pause(user, address);
     });
     return answer.value_or(Duration::zero());
+}
+
+std::optional<KnownIdentity> BrokerService::identify(const std::string& user, bool remote_is_loopback) const {
+    const auto answer = inside_->ask_core<std::optional<KnownIdentity>>(
+        [this, &user, remote_is_loopback](runtime::CoreLoop& core) -> std::optional<KnownIdentity> {
+            const auto found = core.broker().find_user(user);
+            if (!found || !inside_->may_come(user, remote_is_loopback)) return std::nullopt;
+            return KnownIdentity{{found->name, found->tags}, found->password_hash};
+        });
+    return answer.value_or(std::nullopt);
+}
+
+const MetricList& BrokerService::metrics() const {
+    return inside_->metrics();
 }
 
 LoginCounts BrokerService::login_counts() const {

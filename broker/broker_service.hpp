@@ -7,6 +7,7 @@
 // All functions may be called from any thread but the broker's own; replies come on that one.
 #pragma once
 
+#include "base/metrics.hpp"
 #include "broker/core/event.hpp"
 #include "broker/core/overview.hpp"
 #include "broker/options.hpp"
@@ -35,6 +36,12 @@ struct Identity {
     std::string user;
     std::vector<std::string> tags;
     bool has_tag(std::string_view tag) const;
+};
+
+// The same of one who gave it earlier; the hash changes when the password does.
+struct KnownIdentity {
+    Identity identity;
+    std::string password_hash;
 };
 
 // A file below <data>/journal, and how much of it is the journal's.
@@ -83,8 +90,13 @@ public:
     // for the time of one turn.
     Duration login_pause(const std::string& user, const std::string& address) const;
 
+    // Nothing: there is no such user, or not from there. Blocks for the time of one turn.
+    std::optional<KnownIdentity> identify(const std::string& user, bool remote_is_loopback) const;
+
     // Any thread.
     LoginCounts login_counts() const;
+    // What the broker counts of its own work; after open(), until the end.
+    const MetricList& metrics() const;
 
     // As it is now; empty after stop(). Blocks for the time it takes to make it.
     core::Overview overview(const core::OverviewWish& wish = {}) const;

@@ -351,13 +351,17 @@ Outcome<bool> PostgresStore::is_retired(const std::string& name, const std::stri
     return found;
 }
 
-Outcome<std::vector<StoredDefinition>> PostgresStore::live_definitions() {
+Outcome<std::vector<StoredDefinition>> PostgresStore::needed_definitions() {
     std::vector<StoredDefinition> definitions;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
-        definitions = read_all(work.exec(std::string(postgres_definition_select) +
-                                         "where l.name is not null order by d.name"),
-                               read_definition);
+        // Those that are not closed, in words that the index by status has.
+        const auto closed = static_cast<int>(RunStatus::completed);
+        definitions = read_all(
+            work.exec(fmt::format("{}where l.name is not null or d.definition_id in (select definition_id from run where "
+                                  "status < {} and status <> {}) order by d.name, d.version",
+                                  postgres_definition_select, closed, closed)),
+            read_definition);
     }));
     return definitions;
 }

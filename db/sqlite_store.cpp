@@ -517,9 +517,13 @@ Outcome<bool> SqliteStore::is_retired(const std::string& name, const std::string
     return found.has_value();
 }
 
-Outcome<std::vector<StoredDefinition>> SqliteStore::live_definitions() {
-    BATON_ASSIGN(auto select, database_.prepare(std::string(sqlite_definition_select) +
-                                                "where l.name is not null order by d.name"));
+Outcome<std::vector<StoredDefinition>> SqliteStore::needed_definitions() {
+    // Those that are not closed, in words that the index by status has.
+    BATON_ASSIGN(auto select,
+                 database_.prepare(fmt::format("{}where l.name is not null or d.definition_id in (select definition_id from run "
+                                               "where status < {} and status <> {}) order by d.name, d.version",
+                                               sqlite_definition_select, static_cast<int>(RunStatus::completed),
+                                               static_cast<int>(RunStatus::completed))));
     return read_all(select, read_definition);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.hpp"
 #include "net/pipe.hpp"
+#include "orchestrator/request.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -42,6 +43,13 @@ struct Options {
     Duration drain = std::chrono::seconds(2);
     // How often the task queues are looked for; see Engine::queue_lost().
     Duration queue_check_interval = std::chrono::seconds(5);
+    // Somebody calls queue_emptied() for each queue that loses messages, as the embedded broker does. Else
+    // the losses are found out; see messaging.hpp.
+    bool is_told_of_losses = false;
+    // How long a queue may stay empty that had tasks when it had no worker, until they count as lost.
+    Duration unseen_patience = std::chrono::seconds(30);
+    // Who decides what is asked over AMQP; empty: the requests stay with the broker.
+    OnRequest on_request{};
 };
 
 } // namespace baton::orchestrator

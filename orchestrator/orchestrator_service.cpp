@@ -105,6 +105,9 @@ OrchestratorService::OrchestratorService(Options options, runtime::RunStore& sto
 
 OrchestratorService::~OrchestratorService() {
     stop();
+    // Nobody asks any more; what was asked last is on its way.
+    if (parts_->messaging) leave(parts_->executor);
+    parts_->io.reset();
 }
 
 Outcome<void> OrchestratorService::start() {
@@ -116,6 +119,9 @@ Outcome<void> OrchestratorService::start() {
     options.partitions = partitions_of(parts.options);
     options.prefetch = parts.options.prefetch;
     options.queue_check_interval = parts.options.queue_check_interval;
+    options.finds_losses = !parts.options.is_told_of_losses;
+    options.unseen_patience = parts.options.unseen_patience;
+    options.on_request = parts.options.on_request;
     if (parts.options.inside_broker.open) {
         options.endpoint.open_inside = parts.options.inside_broker.open;
         parts.executor = parts.options.inside_broker.executor;
@@ -149,7 +155,7 @@ void OrchestratorService::stop() {
     net::asio::post(parts.executor, [&parts] { parts.messaging->stop(); });
     parts.messaging_ended.take();
     leave(parts.executor);
-    parts.io.reset();
+    // What hangs on it stays until this object goes: others may still ask, and get no answer.
 }
 
 runtime::Engine& OrchestratorService::engine() {
@@ -218,6 +224,12 @@ void OrchestratorService::look_at_task(std::string task, std::function<void(Outc
 
 void OrchestratorService::queue_emptied(std::string_view queue) {
     parts_->messaging->queue_emptied(std::string(queue));
+}
+
+Duration OrchestratorService::broker_silence() const {
+    const std::int64_t since = parts_->messaging ? parts_->messaging->silent_since() : 0;
+    if (since == 0) return Duration::zero();
+    return std::max(Duration::zero(), parts_->clock.now() - time_from_micros(since * 1000));
 }
 
 bool OrchestratorService::is_connected() const {

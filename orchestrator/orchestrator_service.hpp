@@ -75,6 +75,8 @@ public:
 
     // Whether the connection to the broker is up and consuming.
     bool is_connected() const;
+    // How long the broker has owed an answer; zero: it does not.
+    Duration broker_silence() const;
 
 private:
     struct Parts;

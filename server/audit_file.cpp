@@ -10,6 +10,26 @@
 #include <cstdio>
 
 namespace baton::server {
+namespace {
+
+// What a full disk or a kill left of a line: the next one begins a line all the same.
+bool ends_within_a_line(int descriptor, off_t size) {
+    char last = '\n';
+    return size > 0 && ::pread(descriptor, &last, 1, size - 1) == 1 && last != '\n';
+}
+
+// All of it or, where the disk has no room for it, nothing.
+bool append_whole(int descriptor, std::string line) {
+    struct stat found {};
+    if (::fstat(descriptor, &found) != 0) return false;
+    if (ends_within_a_line(descriptor, found.st_size)) line.insert(0, 1, '\n');
+    const ssize_t done = ::write(descriptor, line.data(), line.size());
+    if (done == static_cast<ssize_t>(line.size())) return true;
+    if (done > 0) (void)!::ftruncate(descriptor, found.st_size);
+    return false;
+}
+
+} // namespace
 
 AuditFile::~AuditFile() {
     close();
@@ -17,8 +37,7 @@ AuditFile::~AuditFile() {
 
 void AuditFile::append(const std::string& line) {
     open_where_it_is(line.size());
-    const bool is_written = descriptor_ >= 0 && ::write(descriptor_, line.data(), line.size()) ==
-                                                    static_cast<ssize_t>(line.size());
+    const bool is_written = descriptor_ >= 0 && append_whole(descriptor_, line);
     if (!is_written) close(); // the next line tries anew
     if (!is_written) log::error("server", "cannot write the audit log", {{"file", path_}, {"line", line}});
 }
@@ -33,7 +52,7 @@ void AuditFile::open_where_it_is(std::size_t bytes) {
         make_room();
     }
     if (descriptor_ >= 0) return;
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (descriptor_ < 0 || ::fstat(descriptor_, &found) != 0) return;
     device_ = found.st_dev;
     inode_ = found.st_ino;

@@ -19,7 +19,8 @@ public:
     AuditFile(const AuditFile&) = delete;
     AuditFile& operator=(const AuditFile&) = delete;
 
-    // `line` ends with a line end. What cannot be kept is said in the log, with all that the line says.
+    // `line` ends with a line end and is kept whole or not at all. What cannot be kept is said in the log,
+    // with all that the line says.
     void append(const std::string& line);
 
 private:

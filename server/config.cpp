@@ -229,23 +229,50 @@ std::optional<std::string> set_log_level(Config& config, const std::string& text
     return std::nullopt;
 }
 
-// "name:password,name[tag+tag]:password" of BATON_BROKER_USERS. Only the first may leave its tags out
-// and is an administrator then; any other without tags has messages and no more.
+// What workers need and no more, as in deploy/baton.toml, which explains it.
+broker::PermissionOption worker_permissions() {
+    return {.vhost = "/",
+            .configure = R"(^(baton\.task\..+|baton\.(lock|note)\..+|amq\.gen-.+)$)",
+            .write = R"(^(baton\.task\..+|baton\.(lock|note)\..+|baton\.(dead|announce)|amq\.default|amq\.gen-.+)$)",
+            .read = R"(^(baton\.task|baton\.task\..+|baton\.(lock|note)\..+|baton\.control|amq\.gen-.+)$)"};
+}
+
+// The word behind a user of the variable, "/worker"; patterns have the separators in them, so they stand in
+// the file. Cut off where it is one: a name may hold a slash.
+std::optional<std::vector<broker::PermissionOption>> take_permissions(std::string& user) {
+    using Permissions = std::vector<broker::PermissionOption>;
+    const std::pair<std::string_view, Permissions> words[]{{"/worker", {worker_permissions()}}, {"/none", {}}};
+    for (const auto& [word, permissions] : words)
+        if (user.ends_with(word)) {
+            user.resize(user.size() - word.size());
+            return permissions;
+        }
+    if (user.ends_with("/all")) user.resize(user.size() - 4);
+    return std::nullopt;
+}
+
+// "name:password,name[tag+tag]/worker:password" of BATON_BROKER_USERS. Only the first may leave its tags
+// out and is an administrator then; any other without tags has messages and no more.
 std::optional<std::string> set_users(Config& config, const std::string& text) {
+    static constexpr const char* form =
+        "name:password or name[tag+tag]/worker:password (or /none, /all), with commas between users";
     config.broker_users.clear();
     for (const auto& part : split(text, ',')) {
         const auto colon = part.find(':');
-        const auto bracket = std::min(part.find('['), colon);
-        const bool has_tags = bracket < colon;
-        if (colon == std::string::npos || bracket == 0 || (has_tags && part[colon - 1] != ']'))
-            return "name:password or name[tag+tag]:password, with commas between users";
+        if (colon == std::string::npos) return form;
         BrokerUser user;
-        user.name = part.substr(0, bracket);
+        user.name = part.substr(0, colon);
         user.password = part.substr(colon + 1);
-        if (has_tags)
-            user.tags = split(part.substr(bracket + 1, colon - bracket - 2), '+');
-        else if (config.broker_users.empty())
+        user.permissions = take_permissions(user.name);
+        const auto bracket = user.name.find('[');
+        const bool has_tags = bracket != std::string::npos;
+        if (user.name.empty() || bracket == 0 || (has_tags && !user.name.ends_with(']'))) return form;
+        if (has_tags) {
+            user.tags = split(user.name.substr(bracket + 1, user.name.size() - bracket - 2), '+');
+            user.name.resize(bracket);
+        } else if (config.broker_users.empty()) {
             user.tags = {"administrator"};
+        }
         for (const auto& tag : user.tags)
             if (const auto trouble = web::tag_trouble(tag); !trouble.empty())
                 return "name[tag+tag]:password with tags that give something: " + trouble;

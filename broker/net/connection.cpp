@@ -235,6 +235,7 @@ void Connection::open() {
     const auto local = link_.local();
     core::ConnectionOpened opened;
     opened.connection = id_;
+    user_ = agreed.user;
     opened.user = agreed.user;
     opened.vhost = agreed.vhost;
     opened.name = link_.name();
@@ -728,8 +729,8 @@ void Connection::let_go() {
     const std::uint64_t before = held_bytes_;
     release_memory();
     if (is_lost_ || held_bytes_ < before / 2) return;
-    log::warning("broker", "memory is short: the connection that holds most of it is ended",
-                 {{"name", link_.name()}, {"bytes", before}});
+    log::warning("broker", "memory is short: a connection of who holds most of it is ended",
+                 {{"name", link_.name()}, {"user", user_}, {"bytes", before}});
     const std::uint64_t unread = outbox_.held_bytes();
     if (!is_running_ || has_violated_ || unread > before / 2) {
         // It would not hear why: it is not logged in, or takes nothing of what it is told.

@@ -55,9 +55,13 @@ public:
     void drop();
     // Tells the client's kernel that what it sent is here, unless something written since did.
     void acknowledge();
-    // What it keeps in memory, about; nothing when it is going.
-    std::uint64_t held_bytes() const { return is_lost_ ? 0 : held_bytes_; }
-    // Memory is short and it holds most: what it can do without goes, or it goes itself.
+    // What it keeps in memory, about.
+    std::uint64_t held_bytes() const { return held_bytes_; }
+    // It ends in a moment, and what it holds is free then.
+    bool is_going() const { return is_lost_; }
+    // Who logged in; empty: nobody yet.
+    const std::string& user() const { return user_; }
+    // Memory is short and its user holds most: what it can do without goes, or it goes itself.
     void let_go();
     // Did it log in?
     bool is_open() const { return id_.value != 0; }
@@ -112,6 +116,7 @@ private:
     const Surroundings& around_;
     Link link_;
     std::unique_ptr<baton::net::TlsSession> tls_; // null: plain
+    std::string user_;
     core::ConnectionId id_;
     amqp::FrameReader reader_;
     Outbox outbox_;

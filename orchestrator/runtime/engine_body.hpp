@@ -123,6 +123,7 @@ struct QueueLostItem {
     std::string after_run_id{};   // of the page
     std::vector<std::string> page{};
     bool has_more = false;        // behind the page
+    std::vector<std::string> again{}; // runs of the page that another process changed meanwhile; the others are done
 };
 
 using ItemBody =

@@ -371,7 +371,7 @@ void Engine::Body::decide(Work& work, Item&, PlainDeadLetter& letter) {
 }
 
 void Engine::Body::decide(Work& work, Item&, QueueLostItem& lost) {
-    for (const std::string& run_id : lost.page) {
+    for (const std::string& run_id : lost.again.empty() ? lost.page : lost.again) {
         CachedRun* cached = cache.find(run_id);
         if (!cached) continue;
         const auto unsent = lost.unsent.find(run_id);

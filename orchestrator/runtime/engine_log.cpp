@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
+#include "orchestrator/runtime/run_metrics.hpp"
 
 namespace baton::orchestrator::runtime {
 
@@ -72,24 +73,16 @@ void hold(HeldTasks& held, const HeldTask& one, std::vector<HeldTask>& news) {
 } // namespace
 
 void learn_held(const CachedRun& cached, Time now, HeldTasks& held, std::vector<HeldTask>& news) {
-    // The step may be an instance that is gone; its task is the same for all of them.
-    const auto task_of = [&](const core::AttemptRef& ref) -> std::optional<std::string> {
-        const auto step = core::find_step(*cached.workflow, ref.step);
-        if (!step) return std::nullopt;
-        const core::Step& found = cached.workflow->steps[*step];
-        if (ref.undo ? !found.compensate : !std::holds_alternative<core::TaskKind>(found.kind)) return std::nullopt;
-        return core::route_of(core::call_of(found, ref.undo));
-    };
     for (const core::Fact& fact : cached.facts) {
         if (const auto* failure = std::get_if<core::fact::TaskFailed>(&fact.body)) {
-            const auto task = task_of(failure->ref);
-            if (!task) continue;
+            const std::string task = task_of(*cached.workflow, failure->ref);
+            if (task.empty()) continue;
             if (core::was_not_tried(failure->error) && failure->retry_at)
-                hold(held, {*task, line_of(failure->error), failure->worker, now, *failure->retry_at}, news);
+                hold(held, {task, line_of(failure->error), failure->worker, now, *failure->retry_at}, news);
             else
-                held.release(*task);
+                held.release(task);
         } else if (const auto* success = std::get_if<core::fact::TaskCompleted>(&fact.body)) {
-            if (const auto task = task_of(success->ref)) held.release(*task);
+            if (const std::string task = task_of(*cached.workflow, success->ref); !task.empty()) held.release(task);
         }
     }
 }

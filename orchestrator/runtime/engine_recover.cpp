@@ -87,10 +87,10 @@ Outcome<void> Engine::Body::take_over(Time now) {
 }
 
 Outcome<void> Engine::Body::load_definitions() {
-    BATON_ASSIGN(const auto stored, store.live_definitions());
+    BATON_ASSIGN(const auto stored, store.needed_definitions());
     for (const StoredDefinition& one : stored) {
         if (definitions.contains(one.definition_id)) {
-            keep_definition(definitions[one.definition_id], true);
+            keep_definition(definitions[one.definition_id], one.is_live);
             continue;
         }
         auto compiled = compile(one.source, one.file_name);
@@ -102,7 +102,7 @@ Outcome<void> Engine::Body::load_definitions() {
         (*compiled)->definition_id = one.definition_id;
         (*compiled)->version = one.version;
         core::link(**compiled);
-        keep_definition(std::move(*compiled), true);
+        keep_definition(std::move(*compiled), one.is_live);
     }
     return {};
 }

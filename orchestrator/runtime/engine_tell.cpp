@@ -3,6 +3,7 @@
 #include "base/overloaded.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
+#include "orchestrator/runtime/run_metrics.hpp"
 
 #include <fmt/format.h>
 
@@ -45,6 +46,12 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
     Told told = tell_of(work, gone);
     std::deque<Item> again;
     for (Item& item : work.items) {
+        if (auto* queue = std::get_if<QueueLostItem>(&item.body)) {
+            std::erase_if(queue->again = queue->page, [&](const std::string& run_id) {
+                return std::find(committed.lost.begin(), committed.lost.end(), run_id) == committed.lost.end();
+            });
+            if (!queue->again.empty()) item.put_off = true;
+        }
         const bool lost = std::find(committed.lost.begin(), committed.lost.end(), item.run_id) !=
                           committed.lost.end();
         if (item.put_off || (lost && item.tries < tries_max)) {
@@ -122,6 +129,9 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
             cached && !gone.contains(change.run_id)) {
             cached->run.version = change.version;
             metrics.transitions.add();
+            count_facts(metrics, *cached, work.now);
+            for (const DeadLetter& letter : change.dead_letters)
+                metrics.dead_letters.of(letter.task, letter.reason).add();
             for (const core::Fact& fact : cached->facts)
                 if (auto command = core::command_of(cached->name(), fact)) {
                     add(std::move(*command));

@@ -111,6 +111,7 @@ void Engine::Body::hear(bool hears) {
         cache.each([now](CachedRun& cached) { core::begin_clocks_anew(*cached.workflow, cached.run, now); });
     }
     is_deaf = !hears;
+    metrics.workers_heard.set(hears ? 1 : 0);
 }
 
 void Engine::Body::tell_incidents(const IncidentsItem& asked) const {
@@ -147,7 +148,10 @@ bool Engine::Body::work() {
     work.now = now;
     const std::size_t limit = careful > 0 ? 1 : options.batch_events_max;
     // What an alarm begins would wait in memory behind what waits there already.
-    if (!is_full() && !is_deaf) work.rung = alarms.take_due(now, limit);
+    if (!is_full() && !is_deaf) {
+        if (const auto due = alarms.next(); due && *due <= now) metrics.timer_lag_seconds.note((now - *due).count());
+        work.rung = alarms.take_due(now, limit);
+    }
     while (!pending.empty() && work.items.size() + work.rung.size() < limit) {
         work.items.push_back(std::move(pending.front()));
         pending.pop_front();
@@ -174,6 +178,7 @@ void Engine::Body::note_trouble() {
 
 void Engine::Body::measure_memory() {
     metrics.cached_runs.set(static_cast<std::int64_t>(cache.size()));
+    metrics.partitions_owned.set(is_ready ? static_cast<std::int64_t>(owned.size()) : 0);
     metrics.unpublished.set(static_cast<std::int64_t>(outbox.outstanding()));
     metrics.run_memory.set(static_cast<std::int64_t>(cache.memory()));
     const auto oldest = outbox.oldest();
@@ -268,7 +273,7 @@ bool Engine::Body::prepare(Work& work) {
 }
 
 bool Engine::Body::turn_to_page(Work& work, QueueLostItem& lost) {
-    if (lost.parts.empty()) return true;
+    if (lost.parts.empty() || !lost.again.empty()) return true;
     auto page = store.open_runs(lost.parts.front(), lost.after_run_id, lost_page);
     if (page) {
         lost.page = std::move(*page);
@@ -475,11 +480,14 @@ bool Engine::Body::commit(Work& work) {
         !batch.runs.empty() || !batch.alarms.empty() || !batch.plain_dead_letters.empty() ||
         !batch.redriven_dead_letters.empty() || !batch.dropped_dead_letters.empty();
     if (has_changes) {
+        const Time began = clock.now();
         auto result = store.commit(batch);
         if (!result) {
             failed(work, result.error(), "committing");
             return false;
         }
+        metrics.commit_seconds.note((clock.now() - began).count());
+        metrics.commit_size.note(static_cast<std::int64_t>(batch.runs.size()));
         committed = std::move(*result);
         metrics.store_failing_since.set(0);
         last_commit = work.now;

@@ -350,10 +350,11 @@ public:
     // Whether this very source is one of `name`'s versions, and none of them is live: saving makes one
     // live, so it was retired since.
     virtual Outcome<bool> is_retired(const std::string& name, const std::string& sha256) = 0;
-    virtual Outcome<std::vector<StoredDefinition>> live_definitions() = 0;
+    // What is live, and what open runs began with though it is not: their tasks need queues, too.
+    virtual Outcome<std::vector<StoredDefinition>> needed_definitions() = 0;
     virtual Outcome<std::optional<StoredDefinition>> definition(std::uint64_t definition_id) = 0;
     // Of each name the live version, or the newest where none is.
-    virtual Outcome<std::vector<StoredDefinition>> newest_definitions() { return live_definitions(); }
+    virtual Outcome<std::vector<StoredDefinition>> newest_definitions() { return needed_definitions(); }
 
     // Removes at most `limit` runs of the workflow that ended before this time, the oldest first, with all that is
     // theirs: history, dead letters, tags and the key they were started with. What still has to be told to the broker

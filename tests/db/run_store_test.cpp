@@ -729,7 +729,7 @@ TEST_P(QueriedStoreContract, DefinitionsAreVersionedByTheirContent) {
     EXPECT_TRUE(second.is_live);
     EXPECT_EQ(same.definition_id, second.definition_id);
     EXPECT_EQ(other.version, 1U);
-    EXPECT_EQ(value_of(store_->live_definitions()).size(), 2U);
+    EXPECT_EQ(value_of(store_->needed_definitions()).size(), 2U);
     EXPECT_EQ(value_of(store_->definition(first.definition_id))->is_live, false);
 
     const auto back = save("greet", "one");
@@ -753,6 +753,35 @@ TEST_P(QueriedStoreContract, DefinitionsAreVersionedByTheirContent) {
     EXPECT_FALSE(value_of(store_->definition(4711)).has_value());
 }
 
+TEST_P(RunStoreContract, WhatOpenRunsBeganWithIsNeededThoughItIsNotLive) {
+    auto owned = take(*store_, 0);
+    const auto save = [this](const std::string& source) {
+        return value_of(store_->save_definition("greet", source, "greet.toml", "sha of " + source, time_at(1))).definition_id;
+    };
+    const auto old = save("one");
+    const auto live = save("two");
+    auto first = birth(1, 1);
+    first.created->definition_id = old;
+    auto second = birth(2, 2);
+    second.created->definition_id = live;
+    commit(*store_, owned, {first, second});
+    const auto needed = [this] {
+        std::map<std::uint64_t, bool> all;
+        for (const auto& one : value_of(store_->needed_definitions())) all[one.definition_id] = one.is_live;
+        return all;
+    };
+    EXPECT_EQ(needed(), (std::map<std::uint64_t, bool>{{old, false}, {live, true}}));
+
+    EXPECT_TRUE(value_of(store_->retire_definition("greet")));
+    EXPECT_EQ(needed(), (std::map<std::uint64_t, bool>{{old, false}, {live, false}}));
+
+    auto end = step(1, 2, 3);
+    end.status = RunStatus::completed;
+    end.closed_at = time_at(3);
+    commit(*store_, owned, {end});
+    EXPECT_EQ(needed(), (std::map<std::uint64_t, bool>{{live, false}}));
+}
+
 TEST_P(QueriedStoreContract, ARetiredDefinitionIsKeptAndLivesAgainWhenItIsSaved) {
     const auto save = [this](const std::string& source) {
         return value_of(store_->save_definition("greet", source, "greet.toml", "sha of " + source, time_at(1)));
@@ -769,7 +798,7 @@ TEST_P(QueriedStoreContract, ARetiredDefinitionIsKeptAndLivesAgainWhenItIsSaved)
     EXPECT_FALSE(value_of(store_->retire_definition("greet")));
     EXPECT_FALSE(value_of(store_->retire_definition("nobody")));
 
-    EXPECT_THAT(value_of(store_->live_definitions()), IsEmpty());
+    EXPECT_THAT(value_of(store_->needed_definitions()), IsEmpty());
     EXPECT_THAT(value_of(queries_->definitions("")), IsEmpty());
     EXPECT_THAT(value_of(queries_->definitions("greet")), SizeIs(2));
     const auto kept = value_of(store_->definition(second.definition_id));

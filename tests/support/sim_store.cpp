@@ -1,6 +1,7 @@
 // The law of run_store.hpp over maps.
 #include "tests/support/sim_store.hpp"
 
+#include "orchestrator/core/status.hpp"
 #include "orchestrator/runtime/dead_cause.hpp"
 
 #include <algorithm>
@@ -282,11 +283,14 @@ Outcome<bool> SimStore::is_retired(const std::string& name, const std::string& s
     return is_known;
 }
 
-Outcome<std::vector<StoredDefinition>> SimStore::live_definitions() {
+Outcome<std::vector<StoredDefinition>> SimStore::needed_definitions() {
     if (is_away) return away();
     std::vector<StoredDefinition> found;
     for (const StoredDefinition& one : database_.definitions)
-        if (one.is_live) found.push_back(one);
+        if (one.is_live || std::ranges::any_of(database_.runs, [&](const auto& run) {
+                return run.second.definition_id == one.definition_id && !orchestrator::core::is_closed(run.second.status);
+            }))
+            found.push_back(one);
     return found;
 }
 

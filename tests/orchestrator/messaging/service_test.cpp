@@ -8,6 +8,7 @@
 #include "db/open_store.hpp"
 #include "net/io_threads.hpp"
 #include "orchestrator/orchestrator_service.hpp"
+#include "tests/integration/raw_client.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -15,6 +16,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -175,6 +177,7 @@ protected:
             options.inside_broker = {std::move(door.executor), std::move(door.open)};
         }
         options.queue_check_interval = 100ms;
+        options.unseen_patience = 500ms;
         service_ = std::make_unique<OrchestratorService>(options, *store_, clock_);
         ASSERT_TRUE(service_->start());
     }
@@ -408,6 +411,104 @@ TEST_P(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {
 
     for (const std::string& run : runs)
         EXPECT_EQ(wait_until_closed(run), "completed");
+}
+
+// What somebody does to the queues of tasks of a broker that does not tell us.
+class LossTest : public ServiceTest {
+protected:
+    void start_runs() {
+        start_service();
+        deploy(provision);
+        for (int i = 0; i < 5; ++i) runs_.push_back(start_run("provision", fmt::format(R"({{"name":"user-{}"}})", i)));
+        EXPECT_EQ(wait_for_tasks(5), 5U);
+        // Looked at once more by the orchestrator.
+        std::this_thread::sleep_for(300ms);
+    }
+    std::uint64_t wait_for_tasks(std::uint64_t count) {
+        std::uint64_t ready = 0;
+        for (int tries = 0; tries < 200; ++tries) {
+            const auto view = broker_->overview();
+            const auto queue = std::ranges::find(view.queues, "baton.task.mail.create", &broker::core::QueueView::name);
+            ready = queue == view.queues.end() ? 0 : queue->ready;
+            if (ready >= count) break;
+            std::this_thread::sleep_for(50ms);
+        }
+        return ready;
+    }
+    // What a worker does that declares its queue before it consumes.
+    void delete_and_declare_again() {
+        test::RawClient client(port_);
+        client.log_in();
+        client.open_channel(1);
+        client.say(1, amqp::QueueDelete{.queue = contract::task_queue("mail.create")});
+        client.hear<amqp::QueueDeleteOk>();
+        for (const auto& declaration : contract::task_declarations("mail.create")) {
+            const auto* queue = std::get_if<contract::Queue>(&declaration);
+            const auto* binding = std::get_if<contract::Binding>(&declaration);
+            if (queue != nullptr) {
+                client.say(1, amqp::QueueDeclare{.queue = queue->name, .durable = true, .arguments = queue->arguments});
+                client.hear<amqp::QueueDeclareOk>();
+            }
+            if (binding != nullptr) {
+                client.say(1, amqp::QueueBind{.queue = binding->queue, .exchange = binding->exchange,
+                                              .routing_key = binding->routing_key, .arguments = {}});
+                client.hear<amqp::QueueBindOk>();
+            }
+        }
+    }
+    void expect_all_complete() {
+        const PlainWorker worker(port_, {"mail.create", "slack.invite"}, perform_well);
+        for (const std::string& run : runs_) EXPECT_EQ(wait_until_closed(run), "completed");
+    }
+    std::vector<std::string> runs_;
+};
+
+INSTANTIATE_TEST_SUITE_P(, LossTest, testing::Values(Way::socket, Way::inside), [](const auto& tested) {
+    return tested.param == Way::socket ? std::string{"BySocket"} : std::string{"Inside"};
+});
+
+TEST_P(LossTest, AQueueThatIsDeletedAndDeclaredAgainAtOnceGetsItsTasksAgain) {
+    start_runs();
+    for (int round = 0; round < 2; ++round) {
+        delete_and_declare_again();
+        EXPECT_EQ(wait_for_tasks(5), 5U) << round;
+    }
+    expect_all_complete();
+}
+
+TEST_P(LossTest, AlsoWhenNobodyLookedAtThatTime) {
+    start_runs();
+    service_.reset();
+    store_.reset();
+    delete_and_declare_again();
+
+    start_service();
+
+    EXPECT_EQ(wait_for_tasks(5), 5U);
+    expect_all_complete();
+}
+
+TEST_P(LossTest, AQueueThatIsPurgedWithoutAWorkerGetsItsTasksAgain) {
+    start_runs();
+    {
+        test::RawClient client(port_);
+        client.log_in();
+        client.open_channel(1);
+        client.say(1, amqp::QueuePurge{.queue = contract::task_queue("mail.create")});
+        EXPECT_EQ(client.hear<amqp::QueuePurgeOk>().message_count, 5U);
+    }
+    EXPECT_EQ(wait_for_tasks(5), 5U);
+    expect_all_complete();
+}
+
+TEST_P(LossTest, ARestartWithoutALossSendsNothingAgain) {
+    start_runs();
+    service_.reset();
+    store_.reset();
+    start_service();
+    std::this_thread::sleep_for(1s);
+    EXPECT_EQ(wait_for_tasks(5), 5U);
+    expect_all_complete();
 }
 
 TEST_P(ServiceTest, NonsenseOnTheReportQueueDoesNoHarm) {

@@ -563,6 +563,21 @@ TEST_F(EngineTest, AFileThatLiesThereDoesNotBringBackWhatWasTakenOutOfUse) {
     EXPECT_TRUE(database.definitions[0].is_live);
 }
 
+TEST_F(EngineTest, QueuesOfOpenRunsAreDeclaredAfterARestartThoughTheirWorkflowIsNotLive) {
+    process.deploy(two_steps);
+    process.start("ada");
+    process.engine.undeploy("two-steps", [](const Outcome<Undeployed>&) {});
+    process.work();
+    Process next(database, clock, 8);
+    next.work();
+    EXPECT_THAT(next.routes, ElementsAre("a.one", "a.two"));
+
+    bool is_refused = false;
+    next.engine.start_run({"two-steps", 0, R"({"name":"bob"})", ""}, [&](const Outcome<Started>& one) { is_refused = !one; });
+    next.work();
+    EXPECT_TRUE(is_refused) << "nothing new begins with it";
+}
+
 TEST_F(EngineTest, AStartThatIsBeingStoredCannotBeWithdrawnAndHasItsName) {
     process.deploy(two_steps);
     StartRequest request{.workflow = "two-steps", .version = 0, .input = R"({"name":"ada"})", .key = "",
@@ -731,6 +746,23 @@ TEST_F(EngineTest, TasksOfALostQueueAreSentAgainUnlessSomebodyBeganThem) {
         EXPECT_EQ(task.ref.attempt, 1u);
         EXPECT_TRUE(again.insert(task.run_id).second);
     }
+    EXPECT_EQ(again, waiting);
+}
+
+TEST_F(EngineTest, ARunOfALostQueueThatAnotherProcessChangedMeanwhileIsNotForgotten) {
+    process.deploy(two_steps);
+    std::set<std::string> waiting;
+    for (int i = 0; i < 5; ++i) waiting.insert(process.start(fmt::format("person {}", i)));
+    process.confirm_all();
+    process.commands.clear();
+    database.runs[*waiting.begin()].version += 1;
+    database.runs[*waiting.rbegin()].version += 1;
+
+    process.engine.queue_lost({"a.one"}, {});
+    process.work();
+
+    std::set<std::string> again;
+    for (const auto& task : process.dispatched()) EXPECT_TRUE(again.insert(task.run_id).second);
     EXPECT_EQ(again, waiting);
 }
 
