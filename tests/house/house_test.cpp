@@ -96,7 +96,7 @@ const std::vector<Reserved>& reserved_words() {
         {"std::jthread", {}, "use base/thread.hpp"},
         {"system_clock::now", {"base/clock.cpp"}, "take a Clock, or the `now` of the event"},
         {"std::random_device", {}, "use base/random.hpp"},
-        {".detach()", {}, "own the thread or the coroutine and wait for it"},
+        {".detach()", {"base/thread.cpp"}, "own the thread or the coroutine and wait for it"},
         {"asio::detached", {}, "give co_spawn a handler that reports a stray exception"},
     };
     return words;

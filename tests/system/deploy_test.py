@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import tempfile
@@ -94,6 +95,33 @@ class ContainerOfAWorker(unittest.TestCase):
         seconds, code = worker.stop()
         self.assertEqual(code, 0, worker.log())
         self.assertLess(seconds, 5)
+
+
+class SilentNames(unittest.TestCase):
+    @unittest.skipUnless(os.geteuid() == 0, "only root may have a resolv.conf of his own")
+    def test_a_worker_stops_at_once_while_its_name_server_is_silent(self):
+        silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(silent.close)
+        silent.bind(("127.0.0.77", 53))
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-silent-"))
+        self.addCleanup(shutil.rmtree, folder)
+        (folder / "resolv.conf").write_text("nameserver 127.0.0.77\noptions timeout:20 attempts:1\n")
+        env = {key: value for key, value in os.environ.items() if not key.startswith("BATON_")}
+        env.update(BATON_BROKER_URL="amqp://w:x@broker.nowhere.example/", BATON_REDMINE_URL="http://127.0.0.1:9", BATON_REDMINE_KEY="k")
+        inside = 'mount --bind "$1" /etc/resolv.conf && exec "$2" worker redmine'
+        worker = subprocess.Popen(["unshare", "-m", "sh", "-c", inside, "sh", folder / "resolv.conf", baton.EXE], env=env,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            silent.settimeout(20)
+            silent.recvfrom(512)  # it asks, and waits for an answer
+            begun = time.monotonic()
+            worker.send_signal(signal.SIGTERM)
+            self.assertEqual(worker.wait(30), 0)
+            self.assertLess(time.monotonic() - begun, 4)
+        finally:
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
 
 
 class Secrets(unittest.TestCase):
