@@ -9,6 +9,7 @@
 #include "tests/support/postgres.hpp"
 #include "workers/announcement.hpp"
 #include "workers/check.hpp"
+#include "workers/parameters_check.hpp"
 #include "workers/schemas.hpp"
 
 #include <pqxx/pqxx>
@@ -372,8 +373,11 @@ TEST_F(CheckTest, EachTaskOfOursHasASchema) {
 
 TEST(SchemasTest, UnknownAndMissingParametersAreNamedWithTheNearest) {
     const auto said = [](std::string_view task, const std::vector<std::string>& names) {
+        std::vector<Given> given;
+        for (const std::string& name : names) given.push_back({name, "${x}"});
         std::string out;
-        for (const Complaint& one : complaints_about(task, names)) out += one.message + "; " + one.hint + "\n";
+        if (const TaskSchema* schema = task_schema(task))
+            for (const Complaint& one : complaints_about(task, schema->parameters, given)) out += one.message + "; " + one.hint + "\n";
         return out;
     };
 
@@ -386,15 +390,65 @@ TEST(SchemasTest, UnknownAndMissingParametersAreNamedWithTheNearest) {
     EXPECT_EQ(said("invoice.print", {"anything"}), "") << "somebody else's task";
 }
 
+std::string said_of(const json::object& schema, std::string_view with) {
+    std::vector<Given> given;
+    for (const auto& member : json::parse(with).as_object()) given.push_back({std::string(member.key()), member.value()});
+    std::string out;
+    for (const Complaint& one : complaints_about("t", schema, given)) out += one.message + "\n";
+    return out;
+}
+
+TEST(ParametersCheckTest, LiteralsOfAnotherTypeAreNamed) {
+    const json::object create = task_schema("mail.create")->parameters;
+    const json::object letter = task_schema("mail.send")->parameters;
+
+    EXPECT_EQ(said_of(create, R"({"address": "a@b.c", "quota_mb": 512, "adopt": false})"), "");
+    EXPECT_EQ(said_of(create, R"({"address": "a@b.c", "quota_mb": "${input.quota}", "adopt": "${input.adopt}"})"), "");
+    EXPECT_EQ(said_of(create, R"({"address": "a@b.c", "adopt": "yes"})"), "t: 'adopt' takes true or false, not a text\n");
+    EXPECT_EQ(said_of(create, R"({"address": ["a@b.c"]})"), "t: 'address' takes a text or a whole number, not a list\n");
+    EXPECT_EQ(said_of(create, R"({"address": "a@b.c", "adopt": "is ${input.adopt}"})"), "t: 'adopt' takes true or false, not a text\n");
+    EXPECT_EQ(said_of(letter, R"({"to": ["a@b.c", true], "subject": "s"})"),
+              "t: 'to' takes a list whose elements are a text or a whole number, not true or false\n");
+    EXPECT_EQ(said_of(task_schema("redmine.update_project")->parameters, R"({"project": "p", "state": "shut"})"),
+              "t: 'state' takes open, closed, archived, not shut\n");
+}
+
+TEST(ParametersCheckTest, SchemasOfOthersAreReadAsFarAsTheyAreUnderstood) {
+    const auto schema = [](std::string_view text) { return json::parse(text).as_object(); };
+
+    // As pydantic, zod and people write them.
+    EXPECT_EQ(said_of(schema(R"({"properties": {"n": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}})"), R"({"n": 1})"), "");
+    EXPECT_EQ(said_of(schema(R"({"properties": {"n": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}})"), R"({"n": "1"})"),
+              "t: 'n' takes a whole number, not a text\n");
+    EXPECT_EQ(said_of(schema(R"({"properties": {"n": {"type": "integer"}}})"), R"({"n": 2.0})"), "") << "JSON Schema's whole number";
+    EXPECT_EQ(said_of(schema(R"({"properties": {"n": {"type": "integer"}}})"), R"({"n": 2.5})"), "t: 'n' takes a whole number, not a number\n");
+    EXPECT_EQ(said_of(schema(R"({"required": ["a"], "anyOf": [{"required": ["b"]}, {"required": ["c"]}]})"), R"({})"),
+              "t needs the parameter 'a'\nt needs one of the parameters b, c\n");
+    EXPECT_EQ(said_of(schema(R"({"additionalProperties": false, "patternProperties": {"^x-": {}}})"), R"({"x-a": 1})"), "");
+    EXPECT_EQ(said_of(schema(R"({"$ref": "#", "properties": {"a": {"$ref": "#", "type": "colour"}}, "required": "a", "allOf": [1, []],
+                                 "anyOf": {}, "if": true, "enum": 3, "additionalProperties": {}})"), R"({"a": [1]})"), "") << "nonsense";
+    EXPECT_EQ(said_of(schema(R"({"properties": {"a": {"enum": ["\u001b[31mred"]}}})"), R"({"a": "blue"})"),
+              "t: 'a' takes \\x1b[31mred, not blue\n") << "harmless for a terminal";
+}
+
+TEST_F(CheckTest, EachParameterOfOurTasksHasATypeOrTakesAnything) {
+    for (const TaskSchema& schema : task_schemas())
+        for (const auto& property : schema.parameters.at("properties").as_object())
+            EXPECT_TRUE(!property.value().as_object().empty() || property.key() == "body") << schema.task << " " << property.key();
+}
+
 TEST(AnnouncementTest, SaysWhatATaskTakesAndGives) {
     std::vector<Handler> handlers{only_with({"address", "name"}, {"mail.create", {}}), {"own.task", {}}};
     describe(handlers);
 
-    const json::value told = json::parse(announcement_of(handlers[0], "mail@host:1", "eu"));
-    const json::value foreign = json::parse(announcement_of(handlers[1], "own", ""));
+    const json::value told = json::parse(contract::to_json(announcement_of(handlers[0], "mail@host:1", "eu", 4)));
+    const json::value foreign = json::parse(contract::to_json(announcement_of(handlers[1], "own", "", 4)));
 
     EXPECT_EQ(told.at("task"), "mail.create");
     EXPECT_EQ(told.at("queue"), "baton.task.mail.create.eu");
+    EXPECT_EQ(told.at("host"), "host");
+    EXPECT_EQ(told.at("concurrency"), 4);
+    EXPECT_EQ(told.at("every"), 30);
     EXPECT_TRUE(told.at("parameters").at("properties").as_object().contains("address"));
     EXPECT_TRUE(told.at("result").at("properties").as_object().contains("created"));
     EXPECT_FALSE(foreign.as_object().contains("parameters"));
