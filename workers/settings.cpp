@@ -2,6 +2,7 @@
 #include "workers/settings.hpp"
 
 #include "base/named_file.hpp"
+#include "workers/mail/database.hpp"
 #include "workers/members.hpp"
 
 #include <boost/url/parse.hpp>
@@ -171,6 +172,8 @@ Outcome<void> check_mail(const mail::Settings& mail) {
     if (has_mailcow && !mail.database_url.empty())
         return invalid("worker mail: BATON_MAILCOW_URL and BATON_MAIL_DB_URL are both set; accounts "
                        "live in one place");
+    if (const std::string wrong = mail::url_complaint(mail.database_url); !wrong.empty())
+        return invalid("worker mail: BATON_MAIL_DB_URL " + wrong);
     if (has_mailcow && mail.mailcow_key.empty())
         return invalid("worker mail: BATON_MAILCOW_URL is set, BATON_MAILCOW_KEY (or "
                        "BATON_MAILCOW_KEY_FILE) is missing");

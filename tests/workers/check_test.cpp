@@ -6,6 +6,7 @@
 #include "support.hpp"
 
 #include "broker/broker_service.hpp"
+#include "tests/support/mariadb.hpp"
 #include "tests/support/postgres.hpp"
 #include "workers/announcement.hpp"
 #include "workers/check.hpp"
@@ -285,6 +286,55 @@ TEST_F(CheckDatabaseTest, TablesColumnsAndTheLogIn) {
     EXPECT_NE(missing_of("mail").find("does not let this user in"), std::string::npos);
     settings_.mail.database_url = "postgresql://check_mail:word@127.0.0.1:1/mail";
     EXPECT_NE(missing_of("mail").find("cannot be reached"), std::string::npos);
+}
+
+class CheckMariadbTest : public CheckTest {
+protected:
+    void SetUp() override {
+        CheckTest::SetUp();
+        database_ = server().create_database();
+        run(file("tests/workers/postfixadmin_mysql.sql"));
+        run("create or replace user baton_mail@'%' identified by 'word'");
+        const std::string text = file("workers/mail/README.md");
+        const std::size_t begin = text.find("```mysql\n") + 9;
+        run(text.substr(begin, text.find("```", begin) - begin));
+        settings_.mail = {};
+        settings_.mail.database_url = server().url("baton_mail", "word", database_);
+    }
+    static baton::testing::Mariadb& server() { return baton::testing::Mariadb::shared(); }
+    void run(const std::string& sql) { server().run(sql, database_); }
+    std::string database_;
+};
+
+TEST_F(CheckMariadbTest, TheDocumentedRightsAreEnoughAndEachOneThatIsMissingIsNamed) {
+    EXPECT_EQ(missing_of("mail"), "");
+    for (const std::string table : {"domain", "mailbox", "alias", "baton_mailbox_mark"})
+        for (const std::string right : {"select", "insert", "update", "delete"}) {
+            if (table == "domain" && right != "select") continue;
+            if (table == "baton_mailbox_mark" && right == "update") continue;
+            run(fmt::format("revoke {} on {} from baton_mail@'%'", right, table));
+            EXPECT_NE(missing_of("mail").find(fmt::format("grant {} on {}.{} to", right, database_, table)), std::string::npos)
+                << table << " " << right << ": " << missing_of("mail");
+            run(fmt::format("grant {} on {} to baton_mail@'%'", right, table));
+        }
+    run("revoke update on mailbox from baton_mail@'%'; grant update (active, quota, modified) on mailbox to baton_mail@'%'");
+    EXPECT_NE(missing_of("mail").find("grant update (password) on"), std::string::npos) << missing_of("mail");
+    run("grant update (password) on mailbox to baton_mail@'%'");
+    EXPECT_EQ(missing_of("mail"), "");
+    EXPECT_EQ(server().ask("select count(*) from mailbox", database_), "0") << "nothing was changed";
+}
+
+TEST_F(CheckMariadbTest, TablesColumnsAndTheLogIn) {
+    run("alter table mailbox change column maildir elsewhere varchar(255)");
+    EXPECT_NE(missing_of("mail").find("no column maildir"), std::string::npos) << missing_of("mail");
+    run("drop table baton_mailbox_mark");
+    EXPECT_NE(missing_of("mail").find("baton_mailbox_mark: is not there, and"), std::string::npos) << missing_of("mail");
+    run("drop table domain");
+    EXPECT_NE(missing_of("mail").find("table domain: is not there"), std::string::npos) << missing_of("mail");
+    settings_.mail.database_url = server().url("nobody", "word", database_);
+    EXPECT_NE(missing_of("mail").find("does not let this user in"), std::string::npos) << missing_of("mail");
+    settings_.mail.database_url = "mysql://a:word@127.0.0.1:1/mail";
+    EXPECT_NE(missing_of("mail").find("cannot be reached"), std::string::npos) << missing_of("mail");
 }
 
 TEST_F(CheckTest, TargetsOfHttpAreConnectedTo) {
