@@ -69,6 +69,15 @@ class ContainerOfAWorker(unittest.TestCase):
             self.assertEqual(code, 0, worker.log())
             self.assertLess(seconds, 5)
 
+    def test_the_executable_itself_tells_unset_from_wrong(self):
+        bare = {key: value for key, value in os.environ.items() if not key.startswith("BATON_")}
+        for names, more, code in ((["http"], {}, 4), (["exec", "mail"], {}, 4), (["mail"], {"BATON_SMTP_URL": "smtp://127.0.0.1"}, 2),
+                                  (["mail"], {"BATON_MAIL_DB_URL": "mysql://host/db"}, 2), (["redmine"], {"BATON_REDMINE_KEY": "unused"}, 4),
+                                  (["nobody"], {}, 2)):
+            done = subprocess.run([baton.EXE, "worker", *names], env=dict(bare, **more), capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, code, (names, more, done.stderr))
+            self.assertTrue(done.stderr)
+
     def test_wrong_settings_are_not_well(self):
         worker = self.worker("redmine", BATON_BROKER_URL="amqp://worker:x@127.0.0.1:1/", BATON_REDMINE_URL="https://redmine.example.org")
         baton.wait_for(lambda: "waits" in worker.log(), "it says that it waits")
