@@ -133,6 +133,36 @@ class SilentNames(unittest.TestCase):
                 worker.wait()
 
 
+class FormerMail(unittest.TestCase):
+    def test_only_mail_of_mailboxes_that_are_no_more_is_moved(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-former-"))
+        self.addCleanup(shutil.rmtree, folder)
+        root, former = folder / "vmail", folder / "former"
+        old = time.time() - 3 * 86400
+        for name in ("example.org/ada-0123456789", "example.org/bob-abcdef0123", "example.org/new-ffffffffff", "example.org/eve",
+                     "example.org/o'brien x-00000000aa"):
+            (root / name / "Maildir" / "cur").mkdir(parents=True)
+            (root / name / "Maildir" / "cur" / "letter").write_text("secret")
+            if "new" not in name:
+                for path in [*sorted((root / name).rglob("*"), reverse=True), root / name]:
+                    os.utime(path, (old, old))
+
+        def run(living, **env):
+            return subprocess.run([DEPLOY / "mail" / "archive-former-mail", root, former], input=living, env=dict(os.environ, **env),
+                                  capture_output=True, text=True)
+        self.assertEqual(run("").returncode, 1, "a question that failed moves nothing")
+        done = run("example.org/ada-0123456789/\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(sorted(done.stdout.splitlines()), ["moved example.org/bob-abcdef0123", "moved example.org/o'brien x-00000000aa"])
+        self.assertEqual(sorted(path.name for path in (root / "example.org").iterdir()), ["ada-0123456789", "eve", "new-ffffffffff"])
+        [moved] = former.rglob("bob-abcdef0123/Maildir/cur/letter")
+        self.assertEqual(moved.read_text(), "secret")
+        day = next(former.iterdir())
+        os.utime(day, (old, old))
+        run("example.org/ada-0123456789/\n", DAYS="1")
+        self.assertFalse(day.exists())
+
+
 class Secrets(unittest.TestCase):
     def test_each_secret_of_the_compose_file_is_made_once_and_kept(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -334,6 +334,16 @@ with = {{ adress = "a@example.org", quota_mb = "many" }}
         self.server.http_json(self.server.http, f"/api/runs/{run}/cancel", {})
         self.assertEqual(self.attempts(self.ended(run, "cancelled"))[0][0], 1)
 
+    def tell_early_stops(self, times=6):
+        """SIGTERM while it takes up its queues one after the other: it ends in good order all the same."""
+        for n in range(times):
+            self.end_workers()
+            before = self.log().count("ready for")
+            worker = self.start_worker(SDK_GRACE="0.5")
+            self.wait(lambda: self.log().count("ready for") > before + n % 3, "it has begun")
+            worker.send_signal(signal.SIGTERM)
+            self.assertEqual(worker.wait(15), 0, self.log()[-4000:])
+
     def tell_all(self):
         worker = self.tell_waiting()
         self.tell_announcing()
@@ -350,6 +360,7 @@ with = {{ adress = "a@example.org", quota_mb = "many" }}
         self.tell_lost_queue()
         worker = self.tell_sigterm(worker)
         self.tell_end_of_grace(worker)
+        self.tell_early_stops()
 
     def tell_thousand(self, count=1000):
         """A worker is killed every second; every task is completed, once."""
