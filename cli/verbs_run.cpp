@@ -5,10 +5,12 @@
 #include "cli/follow.hpp"
 #include "cli/input.hpp"
 #include "cli/output.hpp"
+#include "cli/parameters_check.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verbs.hpp"
 #include "cli/why.hpp"
 #include "orchestrator/definition/complaints.hpp"
+#include "orchestrator/definition/diagnostic.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
@@ -25,6 +27,7 @@
 namespace baton::cli {
 
 namespace json = boost::json;
+namespace definition = orchestrator::definition;
 
 namespace {
 
@@ -46,6 +49,8 @@ Outcome<Answer> persistently(const Api& api, const std::function<Outcome<Answer>
 void deploy(Session& session, const std::vector<std::string>& files, bool as_json) {
     Api api(session.environment);
     json::array all;
+    OfferedTasks offered;
+    if (const auto tasks = api.get("/api/tasks"); tasks && tasks->is_good()) offered = offered_tasks(tasks->body);
     for (const auto& file : files) {
         const auto source = read_file(file);
         if (!source) {
@@ -66,6 +71,8 @@ void deploy(Session& session, const std::vector<std::string>& files, bool as_jso
         const auto deployed = expect(session, answer);
         if (!deployed) return;
         all.push_back(*deployed);
+        // Nothing that keeps it from being deployed; to standard error, so that scripts need not skip it.
+        fmt::print(stderr, "{}", definition::render(parameter_warnings(*source, file, offered), *source, has_colours(stderr)));
         if (!as_json)
             fmt::print("{} version {}{}\n", member(*deployed, "workflow"), member(*deployed, "version"),
                        member(*deployed, "new") == "true" ? "" : " (unchanged)");

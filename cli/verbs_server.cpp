@@ -256,6 +256,13 @@ void work(Session& session, const std::vector<std::string>& names) {
         session.exit_code = exit_wrong_usage;
         return;
     }
+    const auto is_set_up = [&](const std::string& name) { return workers::is_set_up(name, *settings); };
+    if (!names.empty() && std::none_of(names.begin(), names.end(), is_set_up)) {
+        for (const std::string& name : names)
+            if (const auto handlers = workers::handlers_of(name, *settings); !handlers) complain(handlers.error().detail);
+        session.exit_code = exit_not_set_up;
+        return;
+    }
     Signals signals;
     std::stop_source stopping;
     // The workers run on a thread of their own while this one waits for signals. When they end by

@@ -58,8 +58,7 @@ std::vector<Declaration> common_declarations() {
          {control_exchange, rpc_exchange, event_exchange, run_exchange, announce_exchange})
         all.push_back(topic(name));
     for (const auto& [queue, exchange] :
-         {std::pair{rpc_queue, rpc_exchange}, std::pair{event_queue, event_exchange},
-          std::pair{announce_queue, announce_exchange}}) {
+         {std::pair{rpc_queue, rpc_exchange}, std::pair{event_queue, event_exchange}}) {
         all.push_back(Queue{std::string(queue), quorum()});
         all.push_back(Binding{std::string(queue), std::string(exchange), "#"});
     }

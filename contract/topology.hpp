@@ -28,7 +28,6 @@ inline constexpr std::string_view rpc_queue = "baton.rpc";
 inline constexpr std::string_view event_queue = "baton.event";
 inline constexpr std::string_view dead_queue = "baton.dead";
 inline constexpr std::string_view unrouted_queue = "baton.unrouted";
-inline constexpr std::string_view announce_queue = "baton.announce";
 
 inline constexpr int partitions = 64;
 // A worker that dies this often over one message has met poison.

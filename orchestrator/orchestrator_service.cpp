@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <map>
 #include <memory>
 
 namespace baton::orchestrator {
@@ -220,6 +221,26 @@ void OrchestratorService::look_at_task(std::string task, std::function<void(Outc
         if (!look) return reply(std::move(look).error());
         reply(TaskLook{look->exists, look->waiting, look->consumers, held});
     });
+}
+
+void OrchestratorService::ask_workers(std::function<void(std::vector<WorkerLook>)> reply) {
+    std::map<std::string, std::string> held;
+    for (const runtime::HeldTask& one : engine().held_tasks().list(parts_->clock.now()))
+        held[one.task] = held_sentence(one, parts_->clock.now());
+    parts_->messaging->ask_workers(
+        [held = std::move(held), reply = std::move(reply)](std::vector<messaging::KnownWorker> known) {
+            std::vector<WorkerLook> all;
+            for (messaging::KnownWorker& one : known) {
+                WorkerLook look{one.worker, one.version, one.host, one.concurrency, one.first_heard, one.last_heard, {}};
+                for (messaging::KnownTask& task : one.tasks) {
+                    const auto found = held.find(task.route);
+                    look.tasks.push_back({task.task, task.queue, found == held.end() ? std::string{} : found->second,
+                                          std::move(task.parameters), std::move(task.result)});
+                }
+                all.push_back(std::move(look));
+            }
+            reply(std::move(all));
+        });
 }
 
 void OrchestratorService::queue_emptied(std::string_view queue) {

@@ -38,6 +38,26 @@ struct TaskLook {
 // The steps of a stored workflow in the order of its file, as addresses without instances.
 std::vector<std::string> step_paths(const runtime::StoredDefinition& definition);
 
+// A task that a worker announced.
+struct OfferedTask {
+    std::string task;
+    std::string queue;
+    std::string held;                              // a sentence, if its target lets no worker try
+    std::shared_ptr<const std::string> parameters; // JSON Schemas; null: not said
+    std::shared_ptr<const std::string> result;
+};
+
+// A worker's process, as it described itself.
+struct WorkerLook {
+    std::string worker;                            // "mail@host:4711"
+    std::string version;
+    std::string host;
+    std::uint32_t concurrency = 0;                 // 0: not said
+    Time first_heard;
+    Time last_heard;
+    std::vector<OfferedTask> tasks;
+};
+
 class OrchestratorService {
 public:
     // `store` is used by the engine's thread alone from start() to stop(). `store` and `clock` must
@@ -67,6 +87,9 @@ public:
     // The queue of one task as it is now, and what keeps its workers from trying. On a thread of the
     // service; fails while the broker is away.
     void look_at_task(std::string task, std::function<void(Outcome<TaskLook>)> reply);
+
+    // Who announced himself and is believed to be there. On a thread of the service.
+    void ask_workers(std::function<void(std::vector<WorkerLook>)> reply);
 
     // A queue was deleted or purged and lost what waited in it. If it is one of tasks, what nobody has
     // begun is sent again. For a broker that tells; others are asked every few seconds. Any thread,

@@ -602,6 +602,18 @@ Outcome<void> Server::Parts::start_web() {
             reply(web::TaskLook{look->has_queue, look->waiting, look->consumers, std::move(look->held)});
         });
     };
+    api.workers = [this](std::function<void(std::vector<web::WorkerLook>)> reply) {
+        orchestrator->ask_workers([reply = std::move(reply)](std::vector<orchestrator::WorkerLook> known) {
+            std::vector<web::WorkerLook> all;
+            for (orchestrator::WorkerLook& one : known) {
+                web::WorkerLook look{one.worker, one.version, one.host, one.concurrency, one.first_heard, one.last_heard, {}};
+                for (orchestrator::OfferedTask& task : one.tasks)
+                    look.tasks.push_back({task.task, task.queue, task.held, task.parameters, task.result});
+                all.push_back(std::move(look));
+            }
+            reply(std::move(all));
+        });
+    };
     start_backups();
     api.backup = [this](std::string folder, std::function<void(Outcome<std::string>)> reply) {
         backups->ask(std::move(folder), [reply = std::move(reply)](const Outcome<BackupReport>& done) {

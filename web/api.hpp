@@ -20,6 +20,8 @@
 //   GET  /api/dead               ?state= &task= &run= &before= &limit=
 //   GET  /api/dead/{id}   POST /api/dead/{id}/redrive   DELETE /api/dead/{id}
 //   GET  /api/tasks/NAME         {task, queue, waiting, workers, held?}   who serves it now
+//   GET  /api/tasks              those that workers announce, with JSON Schemas
+//   GET  /api/workers            who announced himself and is there
 //   POST /api/call               {task, with, timeout_ms?}
 //   POST /api/backup             {folder}; from this machine only, since the folder is on it
 //   POST /api/login              begins a session (a cookie) for whoever shows a password in Authorization;
@@ -31,6 +33,7 @@
 // The routes of the broker are RabbitMQ's: broker_api.hpp lists them.
 #pragma once
 
+#include "base/clock.hpp"
 #include "base/result.hpp"
 #include "orchestrator/runtime/engine.hpp"
 #include "orchestrator/runtime/run_store.hpp"
@@ -44,6 +47,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -62,6 +66,26 @@ struct TaskLook {
     std::uint64_t waiting = 0;
     std::uint64_t consumers = 0;
     std::string held; // a sentence, if its target lets no worker try
+};
+
+// A task that a worker announced.
+struct OfferedTask {
+    std::string task;
+    std::string queue;
+    std::string held;                              // a sentence, if its target lets no worker try
+    std::shared_ptr<const std::string> parameters; // JSON Schemas; null: not said
+    std::shared_ptr<const std::string> result;
+};
+
+// A worker's process, as it described itself.
+struct WorkerLook {
+    std::string worker;
+    std::string version;
+    std::string host;
+    std::uint32_t concurrency = 0;                 // 0: not said
+    Time first_heard;
+    Time last_heard;
+    std::vector<OfferedTask> tasks;
 };
 
 // One part of the server in /api/health.
@@ -109,6 +133,8 @@ struct ApiParts {
                        std::function<void(Outcome<CallAnswer>)> reply)>
         call;
     std::function<void(std::string task, std::function<void(Outcome<TaskLook>)> reply)> look{};
+    // The workers that announced themselves and are believed to be there.
+    std::function<void(std::function<void(std::vector<WorkerLook>)> reply)> workers{};
     // Copies runs and messages into a folder of this machine; the answer is JSON. Empty: not possible.
     std::function<void(std::string folder, std::function<void(Outcome<std::string>)> reply)> backup{};
     // Names of this server in a Host header, besides those of loopback and addresses; "*" is any.

@@ -6,6 +6,7 @@
 #include "amqp/client/publisher.hpp"
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "net/resolve.hpp"
 #include "net/within.hpp"
 
 #include <boost/asio/connect.hpp>
@@ -178,10 +179,8 @@ net::Awaitable<Outcome<void>> Connection::connect(HostPort place) {
         const Status connected = co_await stream_->socket.async_connect(target, net::as_result);
         if (!connected) co_return unreachable(connected.error());
     } else {
-        tcp::resolver resolver(executor_);
-        const auto found =
-            co_await resolver.async_resolve(place.host, std::to_string(place.port), net::as_result);
-        if (!found) co_return unreachable(found.error());
+        const auto found = co_await net::resolve(place.host, place.port);
+        if (!found) co_return unreachable(found.error().code);
         const auto connected =
             co_await asio::async_connect(stream_->socket, *found, net::as_result);
         if (!connected) co_return unreachable(connected.error());

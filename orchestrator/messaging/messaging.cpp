@@ -3,6 +3,7 @@
 
 #include "amqp/client/errors.hpp"
 #include "base/log.hpp"
+#include "contract/announcement.hpp"
 #include "contract/task_message.hpp"
 #include "contract/topology.hpp"
 #include "orchestrator/messaging/declare.hpp"
@@ -18,6 +19,11 @@
 
 namespace baton::orchestrator::messaging {
 namespace {
+
+// What older servers declared, and nobody read.
+constexpr const char* former_announce_queue = "baton.announce";
+// Announcements that wait for us. The oldest go first: they are said again.
+constexpr std::int64_t announcements_max = 10'000;
 
 // A coroutine of ours never throws; if one does, going on would hide a bug.
 void stop_program(std::exception_ptr stray) {
@@ -233,6 +239,10 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     if (!consuming) co_return consuming.error();
     const auto listening = co_await requests_.consume(connection);
     if (!listening) co_return listening.error();
+    if (const auto listening = co_await listen_to_workers(connection); !listening) {
+        if (!connection.is_open()) co_return listening.error();
+        log::warning("messaging", "does not hear what workers announce", {{"reason", listening.error().detail}});
+    }
     // Routes may have come while we were waiting; nothing is published before all have their queue.
     connection_ = &connection;
     const std::set<std::string> watched = declared_;
@@ -246,6 +256,70 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     log::info("messaging", "connected", {{"broker", amqp::client::to_text(options_.endpoint)}});
     routes_changed_.set();
     co_return Outcome<void>{boost::system::in_place_value};
+}
+
+// On a queue of its own: every server hears every worker.
+net::Awaitable<Outcome<void>> Messaging::listen_to_workers(amqp::client::Connection& connection) {
+    auto channel = co_await connection.open_channel();
+    if (!channel) co_return channel.error();
+    amqp::QueueDeclare queue;
+    queue.exclusive = true;
+    queue.auto_delete = true;
+    queue.arguments = amqp::FieldTable{{"x-max-length", announcements_max}};
+    const auto declared = co_await (*channel)->call(std::move(queue));
+    if (!declared) co_return declared.error();
+    amqp::QueueBind binding;
+    binding.queue = declared->queue;
+    binding.exchange = std::string(contract::announce_exchange);
+    binding.routing_key = "#";
+    const auto bound = co_await (*channel)->call(std::move(binding));
+    if (!bound) co_return bound.error();
+    amqp::BasicConsume consume;
+    consume.queue = declared->queue;
+    consume.no_ack = true;
+    const auto consuming = co_await (*channel)->consume(
+        std::move(consume), [this](amqp::client::Delivery delivery) { take_announcement(delivery); });
+    if (!consuming) co_return consuming.error();
+    auto clearing = co_await connection.open_channel();
+    if (!clearing) co_return clearing.error();
+    amqp::QueueDelete former;
+    former.queue = former_announce_queue;
+    former.if_unused = true;
+    (void)co_await (*clearing)->call(std::move(former)); // somebody may use it, or we may not delete: fine
+    if ((*clearing)->is_open()) (void)co_await (*clearing)->close();
+    co_return Outcome<void>{boost::system::in_place_value};
+}
+
+// Whoever may write to the exchange says what he likes; it changes no run.
+void Messaging::take_announcement(const amqp::client::Delivery& delivery) {
+    const std::string_view body = delivery.body.text();
+    if (delivery.properties.type == contract::worker_gone_type) {
+        if (const auto worker = contract::decode_farewell(body)) roster_.leave(*worker);
+        return;
+    }
+    auto about = contract::decode_announcement(delivery.routing_key, body);
+    if (!about) {
+        log::debug("messaging", "an announcement makes no sense",
+                   {{"task", readable(delivery.routing_key)}, {"reason", about.error().detail}});
+        return;
+    }
+    forget_absent_workers();
+    const bool is_full = !roster_.take(std::move(*about), clock_.now());
+    if (is_full && !roster_is_full_)
+        log::warning("messaging", "more workers or tasks announce themselves than are kept; the list of workers is not complete");
+    roster_is_full_ = is_full;
+}
+
+void Messaging::forget_absent_workers() {
+    roster_.expire(clock_.now(), [this](const std::string& route) {
+        const auto state = queues_.find(route);
+        return state != queues_.end() && connected_.value() != 0 && state->second.consumers == 0;
+    });
+}
+
+void Messaging::take(WorkersAsked& asked) {
+    forget_absent_workers();
+    asked.reply(roster_.list());
 }
 
 net::Awaitable<Outcome<void>> Messaging::declare_common(amqp::client::Connection& connection) {
@@ -305,6 +379,7 @@ net::Awaitable<void> Messaging::watch_routes() {
 net::Awaitable<void> Messaging::watch_queues() {
     while (!is_stopping_) {
         co_await queue_check_wanted_.wait_for(options_.queue_check_interval);
+        forget_absent_workers();
         if (!is_stopping_ && connected_.value()) co_await restore_queues();
     }
 }

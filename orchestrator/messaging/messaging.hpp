@@ -23,6 +23,7 @@
 #include "orchestrator/messaging/dispatcher.hpp"
 #include "orchestrator/messaging/requests.hpp"
 #include "orchestrator/messaging/results.hpp"
+#include "orchestrator/messaging/roster.hpp"
 #include "orchestrator/runtime/engine.hpp"
 
 #include <functional>
@@ -107,6 +108,9 @@ public:
     // The queues of tasks, as they were when they were looked at last. `reply` is called on the executor.
     void ask_queues(std::function<void(std::vector<QueueState>)> reply) { inbox_.put({std::move(reply)}); }
 
+    // Who announced himself and is believed to be there. `reply` is called on the executor.
+    void ask_workers(std::function<void(std::vector<KnownWorker>)> reply) { inbox_.put({WorkersAsked{std::move(reply)}}); }
+
     // Asks the broker now. `reply` is called on the executor.
     void look(std::string route, std::function<void(Outcome<QueueLook>)> reply) {
         inbox_.put({Look{std::move(route), std::move(reply)}});
@@ -138,7 +142,10 @@ private:
     struct Emptied {
         std::string queue;
     };
-    using Incoming = std::variant<Emptied, Look, LostAreStored, QueuesAsked, std::string, runtime::Told, Routes, Awaited, Again, Call>;
+    struct WorkersAsked {
+        std::function<void(std::vector<KnownWorker>)> reply;
+    };
+    using Incoming = std::variant<Emptied, Look, LostAreStored, QueuesAsked, WorkersAsked, std::string, runtime::Told, Routes, Awaited, Again, Call>;
 
     void take_incoming();
     void take(std::string& secret);
@@ -149,6 +156,7 @@ private:
     void take(QueuesAsked& reply);
     void note_purge(QueueState& state, std::uint64_t waiting, std::uint64_t consumers);
     void find_purged();
+    void take(WorkersAsked& asked);
     void note_queue(const std::string& route, std::uint64_t waiting, std::uint64_t consumers);
     void take(Again& again);
     void take(LostAreStored& lost);
@@ -159,6 +167,9 @@ private:
     net::Awaitable<Outcome<void>> prepare(amqp::client::Connection& connection);
     net::Awaitable<Outcome<void>> declare_common(amqp::client::Connection& connection);
     net::Awaitable<bool> declare_new();
+    net::Awaitable<Outcome<void>> listen_to_workers(amqp::client::Connection& connection);
+    void take_announcement(const amqp::client::Delivery& delivery);
+    void forget_absent_workers();
     net::Awaitable<void> watch_routes();
     net::Awaitable<void> watch_queues();
     net::Awaitable<Outcome<std::set<std::string>>> missing_queues(amqp::client::Connection& connection,
@@ -189,6 +200,8 @@ private:
     net::Broadcast secret_known_;
     std::set<std::string> routes_;               // that need a queue
     std::map<std::string, QueueState> queues_;   // by route
+    Roster roster_;
+    bool roster_is_full_ = false;                // said once
     std::set<std::string> declared_;             // on this connection
     std::vector<Awaited> awaited_;
     std::vector<runtime::OutgoingCommand> held_; // until their queues are declared
