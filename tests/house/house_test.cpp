@@ -157,6 +157,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"tests/conformance/clients", {".cjs", ".go", ".java", ".php", ".py", ".rb"}},
         {"tests/conformance/expected", {".txt"}},
         {"tests/integration", with({".py"})},
+        {"tests/model", with({".pml", ".py"})},
         {"tests/orchestrator/definition/broken", {".toml", ".txt"}},
         {"tests/orchestrator/expression/cel", {".jsonl", "NOTICE"}},
         {"tests/orchestrator/scenarios", with({".txt"})},
