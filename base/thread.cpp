@@ -45,4 +45,8 @@ void Thread::join() {
     if (thread_.joinable()) thread_.join();
 }
 
+void Thread::abandon() {
+    if (thread_.joinable()) thread_.detach();
+}
+
 } // namespace baton

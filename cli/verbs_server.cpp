@@ -97,6 +97,11 @@ bool fail(Session& session, const Failure& failure) {
     return false;
 }
 
+// A thread that no signal reaches must not find what it uses taken down.
+void end_at_once_beside_a_hanging_thread(const server::Server& server) {
+    if (server.left_a_thread_behind()) std::_Exit(EXIT_SUCCESS);
+}
+
 // ---- serve --------------------------------------------------------------------------------------
 
 void serve(Session& session, const std::string& file) {
@@ -111,6 +116,7 @@ void serve(Session& session, const std::string& file) {
     signals.wait();
     log::info("server", "stopping");
     (*server)->stop();
+    end_at_once_beside_a_hanging_thread(**server);
 }
 
 // ---- sandbox ------------------------------------------------------------------------------------
@@ -205,6 +211,7 @@ void dev(Session& session, const std::string& file, const std::string& folder) {
     workers.stop();
     (*server)->stop();
     sandbox->stop();
+    end_at_once_beside_a_hanging_thread(**server);
 }
 
 // ---- worker -------------------------------------------------------------------------------------

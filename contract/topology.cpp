@@ -41,6 +41,17 @@ std::string task_queue(std::string_view key) { return fmt::format("baton.task.{}
 
 std::string report_queue(int partition) { return fmt::format("baton.report.{}", partition); }
 
+std::string watch_ground(int partition) { return fmt::format("baton.watch.{}", partition); }
+
+std::string watch_exchange(int partition, std::string_view key) { return fmt::format("baton.watch.{}.{}", partition, key); }
+
+std::vector<Declaration> watch_declarations(int partition, std::string_view key) {
+    const std::string watch = watch_exchange(partition, key);
+    return {Exchange{.name = watch_ground(partition), .kind = "fanout", .arguments = {}, .auto_delete = false},
+            Exchange{.name = watch, .kind = "fanout", .arguments = {}, .auto_delete = true},
+            Binding{task_queue(key), watch, ""}};
+}
+
 std::vector<Declaration> common_declarations() {
     std::vector<Declaration> all = task_ground();
     for (const std::string_view name :

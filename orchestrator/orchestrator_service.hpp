@@ -35,6 +35,9 @@ struct TaskLook {
     std::string held; // a sentence, if its target lets no worker try
 };
 
+// The steps of a stored workflow in the order of its file, as addresses without instances.
+std::vector<std::string> step_paths(const runtime::StoredDefinition& definition);
+
 // A task that a worker announced.
 struct OfferedTask {
     std::string task;
@@ -95,6 +98,8 @@ public:
 
     // Whether the connection to the broker is up and consuming.
     bool is_connected() const;
+    // How long the broker has owed an answer; zero: it does not.
+    Duration broker_silence() const;
 
 private:
     struct Parts;

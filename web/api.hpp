@@ -1,5 +1,5 @@
 // The JSON API under /api: runs, workflows, dead letters, calls of single tasks, health. Everything
-// but health needs a user of the broker (HTTP basic) with the tag that the route asks for, and what
+// but health needs a user of the broker (HTTP basic, or a session) with the tag that the route asks for, and what
 // another web site makes a browser send is refused (same_site.hpp). Only asks: changes go to the engine as
 // requests, reads go to RunQueries.
 //
@@ -24,6 +24,9 @@
 //   GET  /api/workers            who announced himself and is there
 //   POST /api/call               {task, with, timeout_ms?}
 //   POST /api/backup             {folder}; from this machine only, since the folder is on it
+//   POST /api/login              begins a session (a cookie) for whoever shows a password in Authorization;
+//   GET  /api/login              who asks; DELETE ends the session
+//   GET  /api/version
 //   GET  /api/metrics            counters of the engine
 //   GET  /metrics[/per-object|/detailed]   for Prometheus: metrics.hpp
 //
@@ -37,7 +40,9 @@
 #include "web/act.hpp"
 #include "web/broker_port.hpp"
 #include "web/http_server.hpp"
+#include "web/store_figures.hpp"
 #include "web/store_reader.hpp"
+#include "web/web_metrics.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -95,6 +100,12 @@ struct HealthPart {
     std::string reason; // for people who need not be logged in: no addresses
 };
 
+// A user as the broker knows him now, without asking for the password. `mark` changes with the password.
+struct KnownUser {
+    Login login;
+    std::string mark;
+};
+
 // What the API asks. All members must outlive the server; the functions may be called on the web's
 // thread only, and call back on any.
 struct ApiParts {
@@ -102,14 +113,21 @@ struct ApiParts {
     StoreReader* reader = nullptr;
     // For /api/health alone, so that reads which are merely slow do not look like a store that is away.
     StoreReader* probe = nullptr;
+    // For metrics alone; may be null, like what the web counts of itself.
+    StoreFigures* figures = nullptr;
+    WebMetrics* counted = nullptr;
     // Nothing: the user is unknown, the password wrong, or the user may not come from there.
     std::function<std::optional<Login>(const std::string& user, const std::string& password,
                                        bool remote_is_loopback, const std::string& address)>
         authenticate;
+    // Nothing: there is no such user any more, or he may not come from there.
+    std::function<std::optional<KnownUser>(const std::string& user, bool remote_is_loopback)> find_user{};
     // How long no password of this user from this address is looked at, because wrong ones came before; zero:
     // it is. Asked when a log-in failed. May be empty.
     std::function<std::chrono::milliseconds(const std::string& user, const std::string& address)> login_pause{};
     BrokerPort broker;
+    // The addresses of a workflow's steps in the order of its file, without instances. May be empty.
+    std::function<std::vector<std::string>(const orchestrator::runtime::StoredDefinition&)> step_paths{};
     // Sends a task to a worker without a workflow.
     std::function<void(std::string task, std::string with, std::chrono::milliseconds limit,
                        std::function<void(Outcome<CallAnswer>)> reply)>
@@ -132,6 +150,8 @@ struct ApiParts {
 struct Web {
     Handler handler;
     Admission admit;
+    // For requests whose sender is known otherwise: Request::login is filled in, and is all that counts.
+    Handler ask;
 };
 
 Web make_api(ApiParts parts);

@@ -4,6 +4,11 @@
 //
 // Order of things on each new connection: declare, then consume, then publish; and before any of it
 // the store's secret must be known, since tokens are made with it.
+//
+// A broker says nothing when a queue loses its messages. With `finds_losses` they are looked for, with what
+// AMQP has: a queue that is not there; one whose watch is gone (contract/topology.hpp), which was deleted and
+// declared again; one that had tasks and no consumer and then was empty, still without a consumer and
+// for `unseen_patience`, which was purged. A purge beside a consumer cannot be told from work.
 #pragma once
 
 #include "amqp/client/endpoint.hpp"
@@ -16,6 +21,7 @@
 #include "net/awaitable.hpp"
 #include "net/wakeup.hpp"
 #include "orchestrator/messaging/dispatcher.hpp"
+#include "orchestrator/messaging/requests.hpp"
 #include "orchestrator/messaging/results.hpp"
 #include "orchestrator/messaging/roster.hpp"
 #include "orchestrator/runtime/engine.hpp"
@@ -37,6 +43,9 @@ struct MessagingOptions {
     std::uint16_t prefetch = 2'000;
     std::size_t publish_window = 4'000; // messages on their way to the broker
     Duration queue_check_interval = std::chrono::seconds(5); // whether the task queues are there
+    bool finds_losses = true;
+    Duration unseen_patience = std::chrono::seconds(30);
+    OnRequest on_request{};
 };
 
 // A question to a worker without a workflow.
@@ -62,6 +71,10 @@ struct QueueState {
     // Since when tasks wait and nobody takes them; nothing: somebody does, or none waits.
     std::optional<Time> deserted_since;
     std::string trouble; // why there is no such queue; empty: there is
+    // Since when it is empty without ever a consumer having been seen; nothing: it is not.
+    std::optional<Time> unseen_since;
+    // Who takes tasks one by one and says nothing for long is taken for a purge; less and less often.
+    std::uint32_t unseen_times = 0;
 };
 
 // One queue of tasks, as it is at this moment.
@@ -89,6 +102,9 @@ public:
     void republish(Again again) { inbox_.put({std::move(again)}); }
     void call(Call call) { inbox_.put({std::move(call)}); }
     bool is_connected() const { return connected_.value() != 0; }
+    // Since when the broker has owed an answer, in milliseconds since 1970; 0: it does not. A connection that
+    // is cut looks like one until its heartbeats are missed.
+    std::int64_t silent_since() const { return silent_since_.value(); }
     // The queues of tasks, as they were when they were looked at last. `reply` is called on the executor.
     void ask_queues(std::function<void(std::vector<QueueState>)> reply) { inbox_.put({std::move(reply)}); }
 
@@ -138,6 +154,8 @@ private:
     void take(Awaited& awaited);
     void answer_awaited();
     void take(QueuesAsked& reply);
+    void note_purge(QueueState& state, std::uint64_t waiting, std::uint64_t consumers);
+    void find_purged();
     void take(WorkersAsked& asked);
     void note_queue(const std::string& route, std::uint64_t waiting, std::uint64_t consumers);
     void take(Again& again);
@@ -156,9 +174,14 @@ private:
     net::Awaitable<void> watch_queues();
     net::Awaitable<Outcome<std::set<std::string>>> missing_queues(amqp::client::Connection& connection,
                                                                   std::set<std::string> routes);
+    net::Awaitable<Outcome<bool>> is_there(std::shared_ptr<amqp::client::Channel> channel, std::string exchange);
+    net::Awaitable<void> put_watches(std::set<std::string> routes);
     net::Awaitable<bool> restore_queues();
     net::Awaitable<bool> give_again(std::set<std::string> routes);
+    net::Awaitable<void> watch_questions();
     net::Awaitable<void> ask(Call call);
+    net::Awaitable<void> ask_counted(Call call);
+    net::Awaitable<void> look_counted(Look look);
     net::Awaitable<Outcome<QueueLook>> look_at(std::string route);
     void lost();
 
@@ -169,6 +192,7 @@ private:
     Mailbox<Incoming> inbox_;
     Dispatcher dispatcher_;
     Results results_;
+    Requests requests_;
     amqp::client::Reconnect reconnect_;
     amqp::client::Connection* connection_ = nullptr; // while it lives and is being used
     std::uint64_t losses_ = 0;                       // of connections
@@ -184,11 +208,15 @@ private:
     net::Wakeup routes_changed_;
     net::Wakeup queue_check_wanted_;
     net::Wakeup lost_are_stored_;
+    bool may_watch_ = true; // until the broker refuses it
     std::set<std::string> emptied_; // routes whose queue lost its messages, perhaps back by now
     bool is_restoring_ = false; // queues are missing, and nothing is published meanwhile
     std::shared_ptr<amqp::client::Channel> declare_channel_;
     std::shared_ptr<amqp::client::RpcCaller> caller_;
     Gauge connected_;
+    Gauge silent_since_;
+    std::size_t questions_ = 0; // to workers and the broker, under way
+    net::Wakeup answered_;
     bool is_stopping_ = false;
 };
 
