@@ -67,10 +67,12 @@ struct Report {
 };
 
 // A command and the transition that made it. When the broker has confirmed the command, say
-// confirmed() with the same place; the outbox cursor moves by it.
+// confirmed() with the same place; the outbox cursor moves by it. After a new take-over the same
+// transition may be told again, with other commands or fewer: a confirm counts for its own epoch only.
 struct OutboxPlace {
     Partition part = 0;
     std::uint64_t pseq = 0;
+    std::uint64_t epoch = 0;
     friend auto operator<=>(const OutboxPlace&, const OutboxPlace&) = default;
 };
 struct OutgoingCommand {

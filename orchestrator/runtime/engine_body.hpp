@@ -179,9 +179,15 @@ struct Work {
     std::size_t bytes = 0; // of text that the commit will hold
     // Runs that cannot be read and are closed by hand, with what is to be noted.
     std::map<std::string, std::vector<core::Fact>> forced;
+    // Of these a report changed nothing, which only the owner can know: an attempt that this process
+    // never heard of may be the next owner's.
+    std::set<Partition> asked;
     Batch batch;
     std::vector<RedriveItem> republished; // to be published, and marked when the broker has them
 };
+
+// Whether a report is more than a sign of life.
+bool is_worth_keeping(const core::Event& event);
 
 // "invite: no such channel", of a problem as a document.
 std::string line_of(const core::Document& error);

@@ -115,7 +115,9 @@ void Engine::Body::decide(Work& work, Item& item, ReportItem& report) {
         return;
     }
     item.run_id = report.report.run_id;
-    if (advance(work, *cached, report.report.event).ignored) metrics.ignored_reports.add();
+    if (!advance(work, *cached, report.report.event).ignored) return;
+    metrics.ignored_reports.add();
+    if (is_worth_keeping(report.report.event)) work.asked.insert(cached->part);
 }
 
 std::string Engine::Body::new_run_id(Time now) {

@@ -251,7 +251,7 @@ void Engine::Body::republish(Partition part, const HistoryRow& row, Told& told) 
             const auto* dispatch = std::get_if<core::DispatchTask>(&*command);
             if (dispatch && cached != nullptr && !is_current(*cached, *dispatch)) continue;
             bytes += memory_of(*command);
-            told.commands.push_back({{part, row.pseq}, std::move(*command)});
+            told.commands.push_back({{part, row.pseq, owned[part].epoch}, std::move(*command)});
             ++commands;
         }
     }

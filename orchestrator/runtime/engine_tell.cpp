@@ -14,13 +14,12 @@ namespace {
 // An item that is decided again this often is not unlucky any more.
 constexpr int tries_max = 5;
 
-// Whether a report is more than a sign of life.
+} // namespace
+
 bool is_worth_keeping(const core::Event& event) {
     return !std::holds_alternative<core::TaskStarted>(event) &&
            !std::holds_alternative<core::TaskHeartbeat>(event);
 }
-
-} // namespace
 
 std::size_t memory_of(const core::Command& command) {
     return sizeof command +
@@ -115,7 +114,7 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
         std::size_t bytes = 0;
         const auto add = [&](core::Command command) {
             bytes += memory_of(command);
-            told.commands.push_back({{change.part, change.pseq}, std::move(command)});
+            told.commands.push_back({{change.part, change.pseq, owned[change.part].epoch}, std::move(command)});
             ++commands;
         };
         if (CachedRun* cached = cache.find(change.run_id);

@@ -89,7 +89,9 @@ void Engine::Body::gather(std::vector<Item> items) {
     for (Item& item : items) {
         if (auto* confirm = std::get_if<ConfirmItem>(&item.body)) {
             for (const OutboxPlace& place : confirm->places)
-                outbox.confirm(place.part, place.pseq);
+                if (const auto mine = owned.find(place.part);
+                    mine != owned.end() && mine->second.epoch == place.epoch)
+                    outbox.confirm(place.part, place.pseq);
         } else if (const auto* hearing = std::get_if<HearingItem>(&item.body)) {
             hear(hearing->hears);
         } else if (auto* forget = std::get_if<ForgetItem>(&item.body)) {
@@ -391,6 +393,7 @@ void Engine::Body::build(Work& work) {
         work.batch.runs.push_back(change_of(*cached, work));
         parts.insert(cached->part);
     }
+    parts.insert(work.asked.begin(), work.asked.end());
     for (const Partition part : parts) {
         OwnedPartition fence = owned[part];
         fence.published = std::max(fence.published, outbox.cursor(part));
@@ -456,7 +459,7 @@ bool Engine::Body::commit(Work& work) {
     const Batch& batch = work.batch;
     Committed committed;
     const bool has_changes =
-        !batch.runs.empty() || !batch.alarms.empty() || !batch.plain_dead_letters.empty() ||
+        !work.asked.empty() || !batch.runs.empty() || !batch.alarms.empty() || !batch.plain_dead_letters.empty() ||
         !batch.redriven_dead_letters.empty() || !batch.dropped_dead_letters.empty();
     if (has_changes) {
         auto result = store.commit(batch);

@@ -928,6 +928,64 @@ TEST_F(EngineTest, AnOwnerThatWasReplacedWritesNothing) {
     EXPECT_EQ(database.runs[run].version, 2u);
 }
 
+TEST_F(EngineTest, AnOwnerThatWasReplacedDoesNotAcknowledgeWhatItNeverHeardOf) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    Process next(database, clock, 8);
+    next.work(); // takes over
+    next.complete(run, "first", R"({"n":1})", 1);
+    next.work();
+
+    process.complete(run, "second", R"({"n":2})", 2); // the broker gives it to the one that was replaced
+    process.work();
+
+    EXPECT_THAT(process.settled, IsEmpty());
+    clock.advance(2s);
+    process.work(); // takes over again
+    EXPECT_THAT(process.settled, ElementsAre(2));
+    EXPECT_EQ(database.runs[run].status, RunStatus::completed);
+}
+
+TEST_F(EngineTest, AConfirmFromBeforeATakeOverDoesNotCountForWhatIsPublishedAgain) {
+    process.deploy(R"(workflow = "two-steps"
+[input]
+name = { type = "string", required = true }
+[[step]]
+id = "both"
+[[step.parallel]]
+id = "left"
+task = "a.left"
+[[step.parallel]]
+id = "right"
+task = "a.right")");
+    const std::string run = process.start("ada");
+    const auto before = process.commands;
+    ASSERT_THAT(before, SizeIs(2));
+    process.commands.clear();
+    int commits = 0;
+    process.store.on_commit = [&] {
+        return ++commits == 1 ? test::SimStore::Fault::before : test::SimStore::Fault::none;
+    };
+    process.engine.start_run({"two-steps", 0, R"({"name":"grace"})", ""}, nullptr);
+    process.work(); // the store fails, and the partition is taken over again
+    clock.advance(1s);
+    process.work();
+    ASSERT_GE(process.commands.size(), 2u);
+
+    // The broker has the one message twice, and the other one never.
+    process.engine.confirmed({before[0].place, process.commands[0].place});
+    process.work();
+    clock.advance(1s);
+    process.work();
+
+    Process next(database, clock, 8);
+    next.work();
+    const auto again = next.dispatched();
+    EXPECT_EQ(std::count_if(again.begin(), again.end(),
+                            [&](const auto& task) { return task.run_id == run && task.route == "a.right"; }),
+              1);
+}
+
 TEST_F(EngineTest, ARunKeepsTheVersionItStartedWith) {
     process.deploy(two_steps);
     const std::string run = process.start("ada");
