@@ -10,6 +10,7 @@
 #include "broker/core/event.hpp"
 #include "broker/core/overview.hpp"
 #include "broker/options.hpp"
+#include "net/pipe.hpp"
 
 #include <functional>
 #include <memory>
@@ -61,10 +62,22 @@ public:
     const std::vector<BoundAddress>& endpoints() const;
     std::uint16_t port() const { return endpoints().front().port; }
 
+    // A way in without a socket, for who lives in this process: connections on one of the broker's I/O
+    // threads, whose executor is given. `open` is to be called there; it gives null once the broker stops.
+    // The executor has to be left before stop() can return.
+    struct InsideDoor {
+        baton::net::asio::any_io_executor executor;
+        std::function<std::unique_ptr<baton::net::PipeEnd>()> open;
+    };
+    InsideDoor inside_door();
+
     // Nothing for a wrong user, a wrong password, or a user who may not come from there; the same
     // answer for all three, and for who guessed too often from this address of late. Blocks for the time of one turn.
     std::optional<Identity> authenticate(const std::string& user, const std::string& password,
                                          bool remote_is_loopback, const std::string& address) const;
+
+    // Another number: what authenticate() would say may have changed. Any thread, without waiting.
+    std::uint64_t definitions_version() const;
 
     // How long no password of this user is looked at that comes from this address; zero: it is. Blocks
     // for the time of one turn.

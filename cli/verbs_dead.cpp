@@ -6,7 +6,7 @@
 
 #include "base/base64.hpp"
 #include "base/clock.hpp"
-#include "orchestrator/definition/duration_text.hpp"
+#include "base/duration_text.hpp"
 
 #include <algorithm>
 #include <CLI/CLI.hpp>
@@ -68,7 +68,7 @@ void add_filter(CLI::App& verb, const std::shared_ptr<Values>& values) {
 
 // "2h" is that long ago; anything else goes to the server as it is.
 std::string moment(const std::string& given) {
-    const auto ago = orchestrator::definition::parse_duration(given);
+    const auto ago = parse_duration(given);
     return ago ? to_rfc3339(SystemClock().now() - *ago) : given;
 }
 

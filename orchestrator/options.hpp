@@ -2,9 +2,12 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "net/pipe.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 
 namespace baton::orchestrator {
@@ -12,6 +15,13 @@ namespace baton::orchestrator {
 struct Options {
     // Where the broker is; also the embedded one is reached over AMQP: one code path.
     std::string broker_url = "amqp://guest:guest@127.0.0.1:5672/";
+    // A broker in this process: connections without a socket, on its own thread, where the orchestrator then
+    // lives, too. The URL says who logs in. Without `open` there is none.
+    struct InsideBroker {
+        net::asio::any_io_executor executor;
+        std::function<std::unique_ptr<net::PipeEnd>()> open;
+    };
+    InsideBroker inside_broker{};
     // Partitions spread runs over several orchestrators. The embedded broker serves one process.
     // With an external broker 64 leaves room to grow; the number must never change for one store.
     std::uint16_t partitions = 1;

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <memory>
 
 namespace baton::orchestrator {
 namespace {
@@ -48,7 +49,24 @@ runtime::EngineOptions engine_options(const Options& options) {
     return made;
 }
 
+// Returns when nothing is left on the way to the executor's thread that was sent off before: what a handler
+// posts while it runs is behind what others have posted meanwhile, hence two rounds.
+void leave(const net::asio::any_io_executor& executor) {
+    const auto through = std::make_shared<Mailbox<int>>();
+    net::asio::post(executor, [executor, through] { net::asio::post(executor, [through] { through->put(1); }); });
+    through->take();
+}
+
 } // namespace
+
+std::vector<std::string> step_paths(const runtime::StoredDefinition& definition) {
+    std::vector<std::string> paths;
+    const auto workflow = compile(definition.source, definition.file_name);
+    if (!workflow) return paths;
+    for (const core::Step& step : (*workflow)->steps)
+        paths.push_back(step.path);
+    return paths;
+}
 
 struct OrchestratorService::Parts {
     Parts(Options given, runtime::RunStore& store, const Clock& time)
@@ -73,8 +91,11 @@ struct OrchestratorService::Parts {
     Options options;
     const Clock& clock;
     runtime::Engine engine;
+    // On the broker's thread where that is in this process, else on this.
     std::unique_ptr<net::IoThreads> io;
+    net::asio::any_io_executor executor;
     std::unique_ptr<messaging::Messaging> messaging;
+    Mailbox<int> messaging_ended;
     bool is_running = false;
 };
 
@@ -95,13 +116,19 @@ Outcome<void> OrchestratorService::start() {
     options.partitions = partitions_of(parts.options);
     options.prefetch = parts.options.prefetch;
     options.queue_check_interval = parts.options.queue_check_interval;
-    parts.io = std::make_unique<net::IoThreads>("orchestrator", 1);
-    auto& context = parts.io->context(0);
-    parts.messaging = std::make_unique<messaging::Messaging>(
-        context.get_executor(), std::move(options), parts.clock, parts.engine);
+    if (parts.options.inside_broker.open) {
+        options.endpoint.open_inside = parts.options.inside_broker.open;
+        parts.executor = parts.options.inside_broker.executor;
+    } else {
+        parts.io = std::make_unique<net::IoThreads>("orchestrator", 1);
+        parts.executor = parts.io->context(0).get_executor();
+    }
+    parts.messaging = std::make_unique<messaging::Messaging>(parts.executor, std::move(options),
+                                                             parts.clock, parts.engine);
     parts.engine.hear_workers(false); // until there is a connection
-    net::asio::co_spawn(context, parts.messaging->run(), [](std::exception_ptr stray) {
+    net::asio::co_spawn(parts.executor, parts.messaging->run(), [&parts](std::exception_ptr stray) {
         if (stray) std::rethrow_exception(stray);
+        parts.messaging_ended.put(1);
     });
     parts.engine.start();
     parts.is_running = true;
@@ -114,16 +141,14 @@ void OrchestratorService::stop() {
     parts.is_running = false;
     // No more reports; what is on its way gets confirmed; the engine writes its cursor and ends;
     // then the connection. Each step only after the one before it.
-    auto& context = parts.io->context(0);
-    Mailbox<int> drained;
-    net::asio::co_spawn(context, parts.messaging->drain(parts.options.drain),
-                        [&drained](std::exception_ptr) { drained.put(1); });
-    drained.take();
+    const auto drained = std::make_shared<Mailbox<int>>();
+    net::asio::co_spawn(parts.executor, parts.messaging->drain(parts.options.drain),
+                        [drained](std::exception_ptr) { drained->put(1); });
+    drained->take();
     parts.engine.stop();
-    net::asio::post(context, [&parts] { parts.messaging->stop(); });
-    parts.io->drain();
-    parts.io->stop();
-    parts.messaging.reset();
+    net::asio::post(parts.executor, [&parts] { parts.messaging->stop(); });
+    parts.messaging_ended.take();
+    leave(parts.executor);
     parts.io.reset();
 }
 

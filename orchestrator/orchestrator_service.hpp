@@ -35,6 +35,9 @@ struct TaskLook {
     std::string held; // a sentence, if its target lets no worker try
 };
 
+// The steps of a stored workflow in the order of its file, as addresses without instances.
+std::vector<std::string> step_paths(const runtime::StoredDefinition& definition);
+
 class OrchestratorService {
 public:
     // `store` is used by the engine's thread alone from start() to stop(). `store` and `clock` must

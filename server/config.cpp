@@ -2,6 +2,7 @@
 
 #include "amqp/client/endpoint.hpp"
 #include "base/base64.hpp"
+#include "base/duration_text.hpp"
 #include "base/named_file.hpp"
 #include "broker/core/access.hpp"
 #include "broker/core/names.hpp"
@@ -153,6 +154,13 @@ std::optional<std::string> set_tls_login_from(Config& config, const std::string&
     return std::nullopt;
 }
 
+std::optional<std::string> set_retention(Config& config, const std::string& text) {
+    const auto duration = parse_duration(text);
+    if (!duration || *duration < std::chrono::minutes(1)) return "a duration of a minute at least, such as \"90d\"";
+    config.retention = duration;
+    return std::nullopt;
+}
+
 // What only makes sense together. TLS is on as soon as there is a certificate.
 void complete_tls(Config& config, std::vector<std::string>& complaints) {
     auto& files = config.broker_tls.files;
@@ -277,6 +285,7 @@ const std::vector<Setting>& settings() {
         {"workflows", "BATON_WORKFLOWS", text_into(&Config::workflows)},
         {"orchestrator.partitions", "BATON_PARTITIONS", number_into(&Config::partitions, 1, 1024)},
         {"orchestrator.run_mib_max", "BATON_RUN_MIB_MAX", number_into(&Config::run_mib_max, 1, 256)},
+        {"orchestrator.retention", "BATON_RETENTION", set_retention},
         {"orchestrator.runs_mib_max", "BATON_RUNS_MIB_MAX", number_into(&Config::runs_mib_max, 16, 1024 * 1024)},
         {"log.level", "BATON_LOG_LEVEL", set_log_level},
     };

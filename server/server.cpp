@@ -15,11 +15,13 @@
 #include "db/open_store.hpp"
 #include "net/tls.hpp"
 #include "orchestrator/orchestrator_service.hpp"
+#include "orchestrator/retention_keeper.hpp"
 #include "server/audit_file.hpp"
 #include "server/backup.hpp"
 #include "server/definitions_file.hpp"
 #include "server/descriptors.hpp"
 #include "server/health.hpp"
+#include "server/login_cache.hpp"
 #include "server/node_figures.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
@@ -259,6 +261,7 @@ public:
     Mailbox<int> store_watch_stop;
     Thread store_watch;
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
+    std::unique_ptr<orchestrator::RetentionKeeper> retention;
     // Who hears of emptied queues, told by the broker's thread; null before and after its time.
     std::mutex hears_mutex;
     orchestrator::OrchestratorService* hears_of_queues = nullptr;
@@ -290,6 +293,11 @@ private:
     void tell_health(std::function<void(std::vector<web::HealthPart>)> reply) const;
 
     GuessThrottle guesses; // on the web's thread
+    LoginCache logins{{.hash = [](const std::string& password) { return broker::net::hash_password(password); },
+                       .matches =
+                           [](const std::string& password, const std::string& hash) {
+                               return broker::net::password_matches(password, hash, broker::net::sha256_algorithm);
+                           }}}; // likewise
     Counter http_logins_succeeded;
     Counter http_logins_failed;
 };
@@ -354,12 +362,19 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     });
     orchestrator::Options options;
     options.broker_url = local_broker_url;
+    if (broker) {
+        auto door = broker->inside_door();
+        options.inside_broker = {std::move(door.executor), std::move(door.open)};
+    }
     BATON_ASSIGN(options.partitions, partitions_for(*store, config));
     options.run_bytes_max = std::size_t{config.run_mib_max} << 20;
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
     options.node = fmt::format("{}:{}", host_name(), getpid());
     orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock);
     BATON_TRY(orchestrator->start());
+    orchestrator::RetentionKeeper::Options keeping;
+    keeping.otherwise = config.retention;
+    retention = std::make_unique<orchestrator::RetentionKeeper>(keeping, [url] { return db::open_store(url); }, clock);
     const std::lock_guard lock(hears_mutex);
     hears_of_queues = orchestrator.get();
     return boost::system::in_place_value;
@@ -382,9 +397,18 @@ std::optional<web::Login> Server::Parts::judged_login(const std::string& user, c
                                                       bool remote_is_loopback, const std::string& address) {
     if (user == own_user) return std::nullopt;
     if (broker) {
+        const LoginCache::Asked asked{user, password, remote_is_loopback, address};
+        // Before it is judged: what changes meanwhile makes the verdict an old one.
+        const std::uint64_t version = broker->definitions_version();
+        if (auto known = logins.find(asked, version)) return known;
         auto identity = broker->authenticate(user, password, remote_is_loopback, address);
-        if (!identity) return std::nullopt;
-        return web::Login{std::move(identity->user), std::move(identity->tags)};
+        if (!identity) {
+            logins.forget(asked);
+            return std::nullopt;
+        }
+        web::Login found{std::move(identity->user), std::move(identity->tags)};
+        logins.keep(asked, version, found);
+        return found;
     }
     if (!guesses.may_try(user, address, clock.now())) return std::nullopt;
     auto known = known_login(user, password, remote_is_loopback);
@@ -529,6 +553,7 @@ Outcome<void> Server::Parts::start_web() {
         const auto left = broker ? broker->login_pause(user, address) : guesses.pause_left(user, address, clock.now());
         return std::chrono::duration_cast<std::chrono::milliseconds>(left);
     };
+    api.step_paths = orchestrator::step_paths;
     api.broker = broker_port();
     api.own_names = config.http_names;
     api.own_names.push_back(config.http_listen.host);
@@ -661,6 +686,7 @@ void Server::Parts::stop() {
     if (probe) probe->close();
     backup_wishes.close();
     backups.join();
+    retention.reset();
     std::optional<StopGuard> guard;
     if (store) guard.emplace(*store);
     {

@@ -86,6 +86,8 @@ struct ApiParts {
     // it is. Asked when a log-in failed. May be empty.
     std::function<std::chrono::milliseconds(const std::string& user, const std::string& address)> login_pause{};
     BrokerPort broker;
+    // The addresses of a workflow's steps in the order of its file, without instances. May be empty.
+    std::function<std::vector<std::string>(const orchestrator::runtime::StoredDefinition&)> step_paths{};
     // Sends a task to a worker without a workflow.
     std::function<void(std::string task, std::string with, std::chrono::milliseconds limit,
                        std::function<void(Outcome<CallAnswer>)> reply)>

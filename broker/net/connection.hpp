@@ -7,11 +7,11 @@
 #include "broker/net/connections.hpp"
 #include "broker/net/content_assembler.hpp"
 #include "broker/net/handshake.hpp"
+#include "broker/net/link.hpp"
 #include "broker/net/outbox.hpp"
 #include "net/tls.hpp"
 #include "net/wakeup.hpp"
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <array>
@@ -34,10 +34,10 @@ struct Surroundings {
 
 class Connection {
 public:
-    using Socket = baton::net::asio::ip::tcp::socket;
+    using Socket = Link::Socket;
 
     // With a context the client speaks TLS. `around` must outlive the connection.
-    Connection(Socket socket, const Surroundings& around,
+    Connection(Link link, const Surroundings& around,
                std::shared_ptr<const baton::net::TlsContext> tls);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -87,10 +87,11 @@ private:
 
     std::size_t read_some(std::span<std::byte> space, ErrorCode& error);
     std::size_t write_some(ByteView bytes, ErrorCode& error);
-    baton::net::Awaitable<Status> wait_until_ready(Socket::wait_type what);
+    baton::net::Awaitable<Status> wait_until_ready(Link::WaitType what);
     std::span<std::byte> space_to_read();
     void give_chunk();
     void read_what_is_there(std::size_t first = 0);
+    void acknowledge_soon();
     void take_frames();
     bool take(const amqp::Frame& frame);
     bool take_method(const amqp::Frame& frame);
@@ -107,12 +108,10 @@ private:
     bool is_over() const;
     bool may_read() const;
     bool waits_for_inlet();
-    bool is_loopback() const;
 
     const Surroundings& around_;
-    Socket socket_;
+    Link link_;
     std::unique_ptr<baton::net::TlsSession> tls_; // null: plain
-    std::string name_;
     core::ConnectionId id_;
     amqp::FrameReader reader_;
     Outbox outbox_;
@@ -147,6 +146,7 @@ private:
     std::uint64_t reads_seen_ = 0; // by watch()
     std::uint64_t writes_seen_ = 0;
     std::uint64_t writes_acknowledged_ = 0; // at the last read that got no answer
+    std::uint64_t writes_when_asked_ = 0;   // when acknowledges_soon_ became true
     bool acknowledges_soon_ = false;
 
     baton::net::asio::steady_timer watch_timer_;

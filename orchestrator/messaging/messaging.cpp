@@ -46,11 +46,12 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
       secret_known_(executor),
       routes_changed_(executor),
       queue_check_wanted_(executor),
-      lost_are_stored_(executor) {}
+      lost_are_stored_(executor),
+      answered_(executor) {}
 
 net::Awaitable<void> Messaging::run() {
     using namespace net::asio::experimental::awaitable_operators;
-    co_await (reconnect_.run() && dispatcher_.run() && watch_routes() && watch_queues());
+    co_await (reconnect_.run() && dispatcher_.run() && watch_routes() && watch_queues() && watch_questions());
 }
 
 void Messaging::stop() {
@@ -59,6 +60,8 @@ void Messaging::stop() {
     routes_changed_.set();
     queue_check_wanted_.set();
     lost_are_stored_.set();
+    answered_.set();
+    inbox_.close(); // nobody else may call to an executor that is left soon
     secret_known_.wake_all();
     answer_awaited();
     reconnect_.stop();
@@ -162,7 +165,26 @@ void Messaging::take(Again& again) {
 }
 
 void Messaging::take(Call& call) {
-    net::asio::co_spawn(executor_, ask(std::move(call)), stop_program);
+    net::asio::co_spawn(executor_, ask_counted(std::move(call)), stop_program);
+}
+
+// run() ends after them: they end with the connection, soon after stop().
+net::Awaitable<void> Messaging::watch_questions() {
+    while (!is_stopping_ || questions_ != 0) co_await answered_.wait();
+}
+
+net::Awaitable<void> Messaging::ask_counted(Call call) {
+    ++questions_;
+    co_await ask(std::move(call));
+    --questions_;
+    answered_.set();
+}
+
+net::Awaitable<void> Messaging::look_counted(Look look) {
+    ++questions_;
+    look.reply(co_await look_at(std::move(look.route)));
+    --questions_;
+    answered_.set();
 }
 
 net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& connection) {
@@ -340,10 +362,7 @@ void Messaging::take(Emptied& emptied) {
 }
 
 void Messaging::take(Look& look) {
-    const auto asking = [](Messaging* self, Look one) -> net::Awaitable<void> {
-        one.reply(co_await self->look_at(std::move(one.route)));
-    };
-    net::asio::co_spawn(executor_, asking(this, std::move(look)), stop_program);
+    net::asio::co_spawn(executor_, look_counted(std::move(look)), stop_program);
 }
 
 net::Awaitable<Outcome<QueueLook>> Messaging::look_at(std::string route) {

@@ -147,7 +147,10 @@ private:
                                                                   std::set<std::string> routes);
     net::Awaitable<bool> restore_queues();
     net::Awaitable<bool> give_again(std::set<std::string> routes);
+    net::Awaitable<void> watch_questions();
     net::Awaitable<void> ask(Call call);
+    net::Awaitable<void> ask_counted(Call call);
+    net::Awaitable<void> look_counted(Look look);
     net::Awaitable<Outcome<QueueLook>> look_at(std::string route);
     void lost();
 
@@ -176,6 +179,8 @@ private:
     std::shared_ptr<amqp::client::Channel> declare_channel_;
     std::shared_ptr<amqp::client::RpcCaller> caller_;
     Gauge connected_;
+    std::size_t questions_ = 0; // to workers and the broker, under way
+    net::Wakeup answered_;
     bool is_stopping_ = false;
 };
 

@@ -28,6 +28,7 @@
 #include "orchestrator/core/workflow.hpp"
 #include "orchestrator/runtime/held_tasks.hpp"
 #include "orchestrator/runtime/run_store.hpp"
+#include "orchestrator/runtime/run_tags.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -103,6 +104,7 @@ struct StartRequest {
     std::string key;                  // idempotency; empty: the workflow's own key, if it has one
     std::string fallback_key{};       // else this one: makes a repeated request harmless
     std::string actor{};              // the user who asks, for the history
+    Labels labels{};                  // what the run can be found by, beside those of its workflow
     std::shared_ptr<Claim> claim{};   // of who asks and may withdraw; named by the run's id. None: never
 };
 struct Started {

@@ -81,7 +81,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
     }
     for (const auto& [run_id, facts] : work.forced) {
         if (gone.contains(run_id)) continue;
-        changes.push_back({run_id, left_alone[run_id].row->version + 1, facts.back().status});
+        changes.push_back({run_id, left_alone[run_id].row->version + 1, std::get<core::fact::RunBecame>(facts.back().body).status});
         left_alone.erase(run_id);
     }
     wake_watches(changes);
@@ -153,7 +153,7 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
         if (item.refusal) return reply(*item.refusal);
         const CachedRun* cached = cache.find(run_id);
         if (const auto forced = work.forced.find(run_id); !cached && forced != work.forced.end())
-            reply(RunChanged{run_id, left_alone[run_id].row->version + 1, forced->second.back().status});
+            reply(RunChanged{run_id, left_alone[run_id].row->version + 1, std::get<core::fact::RunBecame>(forced->second.back().body).status});
         else if (cached)
             reply(RunChanged{run_id, cached->run.version, cached->run.status});
         else

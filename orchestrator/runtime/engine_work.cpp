@@ -110,7 +110,7 @@ void Engine::Body::gather(std::vector<Item> items) {
 void Engine::Body::hear(bool hears) {
     if (hears && is_deaf) {
         const Time now = clock.now();
-        cache.each([now](CachedRun& cached) { core::begin_clocks_anew(cached.run, now); });
+        cache.each([now](CachedRun& cached) { core::begin_clocks_anew(*cached.workflow, cached.run, now); });
     }
     is_deaf = !hears;
 }
@@ -297,20 +297,23 @@ bool Engine::Body::load(Work& work) {
     if (ids.empty()) return true;
     work.loaded.assign(ids.begin(), ids.end());
     std::set<std::string, std::less<>> damaged;
-    const auto stored = read_rows(work.loaded, loaded_bytes_max, damaged);
+    auto stored = read_rows(work.loaded, loaded_bytes_max, damaged);
     if (!stored) {
         failed(work, stored.error(), "reading runs");
         return false;
     }
     std::set<std::string, std::less<>> later;
-    for (const StoredRun& one : *stored) {
+    std::vector<StoredRun> here;
+    for (StoredRun& one : *stored) {
         ids.erase(one.run_id);
-        if (one.texts == StoredRun::Texts::later) {
+        if (one.texts == StoredRun::Texts::later)
             later.insert(one.run_id);
-        } else if (const auto kept = keep_run(one, work.now); !kept) {
-            failed(work, kept.error(), "reading a definition");
-            return false;
-        }
+        else
+            here.push_back(std::move(one));
+    }
+    if (const auto kept = keep_runs(here, work.now); !kept) {
+        failed(work, kept.error(), "reading histories and definitions");
+        return false;
     }
     for (const std::string& gone : ids)
         if (!damaged.contains(gone)) left_alone.erase(gone);
@@ -379,7 +382,7 @@ void Engine::Body::build(Work& work) {
                 ring_in_time(*cached);
                 continue;
             }
-            const auto due = core::next_deadline(*cached->workflow, cached->run);
+            const auto due = core::next_deadline(cached->run);
             // What rang was in memory alone, and the store's alarm is still to come.
             if (due && cached->alarm && *cached->alarm > work.now) {
                 alarms.set(cached->run.id, std::min(*due, *cached->alarm));
@@ -404,8 +407,21 @@ void Engine::Body::build(Work& work) {
 // A worker that begins starts a clock and writes nothing. The alarm moves in memory alone: after a
 // restart the worker, or the one that gets its message then, says again that it begins.
 void Engine::Body::ring_in_time(const CachedRun& cached) {
-    const auto due = core::next_deadline(*cached.workflow, cached.run);
+    const auto due = core::next_deadline(cached.run);
     if (due && (!cached.alarm || *due < *cached.alarm)) alarms.set(cached.run.id, *due);
+}
+
+// The history gives the state; the document only spares reading all of it, and is written when the history
+// since has become longer than it: so a transition costs what it says, however much the run holds.
+void Engine::Body::write_document(CachedRun& cached, RunChange& change) {
+    cached.history_bytes += change.events.size();
+    if (cached.history_bytes > history_bytes_min + cached.document_bytes) {
+        core::append_state_json(change.state, *cached.workflow, cached.run, change.version);
+        cached.document_bytes = change.state.size();
+        cached.history_bytes = 0;
+    } else if (change.created) {
+        core::append_new_state_json(change.state);
+    }
 }
 
 RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
@@ -417,7 +433,6 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
     change.created = std::move(cached.created);
     cached.created.reset();
     change.status = run.status;
-    core::append_state_json(change.state, *cached.workflow, run);
     change.closed_at = run.closed_at;
     if (core::is_closed(run.status) && !run.output.is_null())
         change.output = std::string{run.output.text()};
@@ -428,8 +443,9 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
     change.pseq = ++owned[cached.part].pseq;
     change.at = work.now;
     core::append_json(change.events, cached.facts);
+    write_document(cached, change);
 
-    const auto deadline = core::next_deadline(*cached.workflow, run);
+    const auto deadline = core::next_deadline(run);
     if (cached.rang || (cached.alarm && !deadline) ||
         (deadline && (!cached.alarm || *deadline < *cached.alarm)))
         change.alarm = AlarmChange{deadline};

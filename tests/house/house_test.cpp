@@ -179,6 +179,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"base", room},
         {"bench", with({"curves", "rabbitmq", "run-broker", "run-plain-client", "run-soak", "run-workflows"})},
         {"bench/broker", {".cpp", ".h", ".sh"}},
+        {"bench/core", {".cpp", ".hpp"}},
         {"bench/plain_client", {".mjs"}},
         {"bench/workflows", {".cpp", ".toml"}},
         {"broker", room},

@@ -39,6 +39,22 @@ TEST(AuditFile, KeepsSoManyFilesOfSoManyBytesAndLosesTheOldestOnly) {
     EXPECT_FALSE(std::filesystem::exists(folder.path / "audit.jsonl.3"));
 }
 
+TEST(AuditFile, WhoeverPutsAnotherOneThereHasTheLinesInIt) {
+    const Folder folder;
+    AuditFile file((folder.path / "audit.jsonl").string(), 1000, 2);
+    file.append("one\n");
+    file.append("two\n");
+    std::filesystem::rename(folder.path / "audit.jsonl", folder.path / "mine");
+    std::ofstream(folder.path / "audit.jsonl") << "yours\n";
+
+    file.append("three\n");
+    std::filesystem::remove(folder.path / "audit.jsonl");
+    file.append("four\n");
+
+    EXPECT_EQ(folder.text_of("mine"), "one\ntwo\n");
+    EXPECT_EQ(folder.text_of("audit.jsonl"), "four\n");
+}
+
 TEST(AuditFile, WhoeverMovesItAwayGetsANewOne) {
     const Folder folder;
     AuditFile file((folder.path / "audit.jsonl").string(), 1000, 2);

@@ -81,6 +81,14 @@ url = "sqlite:/tmp/x"
     EXPECT_THAT(config.broker_users.at(0).tags, ElementsAre("monitoring"));
 }
 
+TEST(Config, RunsAreKeptForEverUnlessItSaysHowLong) {
+    EXPECT_EQ(read_config("", "baton.toml", {}).config.retention, std::nullopt);
+    EXPECT_EQ(read_config("[orchestrator]\nretention = \"90d\"\n", "baton.toml", {}).config.retention, Duration(std::chrono::hours(90 * 24)));
+    for (const char* wrong : {"30s", "long"})
+        EXPECT_THAT(read_config("", "baton.toml", {{"BATON_RETENTION", wrong}}).complaints,
+                    ElementsAre(HasSubstr("a duration of a minute at least, such as \"90d\"")));
+}
+
 TEST(Config, ReportsEveryMistakeWithItsPlace) {
     const auto [config, complaints] = read_config(R"(dataa = "x"
 [http]

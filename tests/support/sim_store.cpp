@@ -57,6 +57,19 @@ Outcome<std::vector<HistoryRow>> SimStore::history_above(Partition part, std::ui
     return rows;
 }
 
+Outcome<std::vector<HistoryRow>> SimStore::history_since(std::span<const runtime::HistoryAsk> asks) {
+    if (is_away) return away();
+    std::vector<HistoryRow> rows;
+    for (const runtime::HistoryAsk& ask : asks) {
+        const auto first = static_cast<std::ptrdiff_t>(rows.size());
+        for (const HistoryRow& row : database_.history)
+            if (row.run_id == ask.run_id && row.seq > ask.after_seq) rows.push_back(row);
+        std::sort(rows.begin() + first, rows.end(),
+                  [](const HistoryRow& a, const HistoryRow& b) { return a.seq < b.seq; });
+    }
+    return rows;
+}
+
 Outcome<std::vector<StoredRun>> SimStore::load(std::span<const std::string> run_ids,
                                                const ReadLimits& limits) {
     if (is_away) return away();

@@ -63,6 +63,7 @@ public:
     history_above(runtime::Partition part, std::uint64_t after, std::size_t count,
                   const runtime::ReadLimits& limits) override;
     using RunStore::history_above;
+    Outcome<std::vector<runtime::HistoryRow>> history_since(std::span<const runtime::HistoryAsk> asks) override;
     Outcome<std::vector<runtime::StoredRun>> load(std::span<const std::string> run_ids,
                                                    const runtime::ReadLimits& limits) override;
     using RunStore::load;
