@@ -203,8 +203,11 @@ void Decider::reopen() {
             const StepStatus status = state(place).status;
             if (status != StepStatus::dead && status != StepStatus::cancelled && status != StepStatus::blocked)
                 continue;
-            const Place block = around(place);
-            if (block.step == no_step || state(block).status != StepStatus::done) stopped.push_back(place);
+            // What a block that is done left behind is not wanted any more, however deep it lies.
+            bool is_over = false;
+            for (Place block = around(place); block.step != no_step && !is_over; block = around(block))
+                is_over = state(block).status == StepStatus::done;
+            if (!is_over) stopped.push_back(place);
         }
     for (const Place place : stopped)
         revive(place, false);
