@@ -92,10 +92,18 @@ Tally change_each(Session& session, Api& api, const Values& values, const char* 
     for (const auto& run : runs) {
         const std::string id = member(run, "id");
         const auto next = std::chrono::steady_clock::now() + pause;
-        const auto answer = persistently(api, [&] { return api.post(fmt::format("/api/runs/{}/{}", id, what), body); });
+        std::size_t asked = 0;
+        const auto answer = persistently(api, [&] {
+            ++asked;
+            return api.post(fmt::format("/api/runs/{}/{}", id, what), body);
+        });
         tally.stopped = was_interrupted();
         if (tally.stopped) break;
-        if (answer && (answer->status == 409 || answer->status == 404)) {
+        // What was asked before may have been done, with its answer lost: then it is refused the second time.
+        const bool is_done_already = answer && answer->status == 409 && asked > 1;
+        if (is_done_already) {
+            ++tally.done;
+        } else if (answer && (answer->status == 409 || answer->status == 404)) {
             tally.refused.push_back(fmt::format("{}: {}", id, answer->reason()));
         } else {
             tally.stopped = !expect(session, answer);
