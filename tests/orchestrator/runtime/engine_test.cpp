@@ -1116,6 +1116,8 @@ TEST_F(EngineTest, APauseByHandLastsOverATakeOverAndTakesWhatWorkersReport) {
     EXPECT_EQ(database.runs[run].status, RunStatus::paused);
     process.confirm_all();
     process.work();
+    clock.advance(1s); // an idle moment: the cursor is written
+    process.work();
     clock.advance(2h); // longer than the run may take
 
     Process next(database, clock, 8);
