@@ -132,13 +132,35 @@ struct Teller {
         step.status = "skipped";
         step.reason = fact.reason;
     }
+    void operator()(const fact::InputEdited& fact) const { of(fact.step, fact.undo).input = fact.input; }
+    void operator()(const fact::StepReset& fact) const {
+        StepStory& step = of(fact.step);
+        step.status = "waiting";
+        step.output.reset();
+        step.error = {};
+        step.reason.clear();
+        step.caught = false;
+        step.until.reset();
+        step.started_at.reset();
+        step.closed_at.reset();
+    }
     void operator()(const auto&) const {} // of the run, or of people
 };
 
 void RunStory::add(std::span<const Fact> facts, Time at) {
     const Teller teller{*this, at};
-    for (const Fact& fact : facts)
+    for (const Fact& fact : facts) {
         std::visit(teller, fact.body);
+        tell_pause(fact, at);
+    }
+}
+
+void RunStory::tell_pause(const Fact& fact, Time at) {
+    if (const auto* asked = std::get_if<fact::PauseRequested>(&fact.body)) last_asked_ = {fact.actor, asked->reason, at};
+    const auto* became = std::get_if<fact::RunBecame>(&fact.body);
+    if (became == nullptr) return;
+    pause_.reset();
+    if (became->from) pause_ = last_asked_;
 }
 
 void RunStory::close() {

@@ -43,7 +43,7 @@ void Decider::fail_run(Place place, const Problem& problem) {
             // There is no step an operator could revive; it is the workflow that is wrong.
             cancel_open_steps();
             fail();
-        } else if (run().status == RunStatus::running) {
+        } else if (run().status == RunStatus::running || is_held()) {
             auto paused = as_it_is(RunStatus::paused);
             paused.error = error;
             paused.ending = Ending::failure;
@@ -105,8 +105,10 @@ void Decider::cancel_open_steps() {
 
 // From here on nothing new is started. A task that can be undone and is with a worker just now is
 // awaited, because its effect may come after us: undone too early it would be left behind.
-void Decider::begin_compensation(Document error, Ending ending) {
-    auto undone = as_it_is(RunStatus::compensating);
+void Decider::begin_compensation(Document error, Ending ending, InPause in_pause) {
+    const bool waits = is_held() && in_pause == InPause::waits;
+    auto undone = as_it_is(waits ? RunStatus::paused : RunStatus::compensating);
+    if (waits) undone.from = RunStatus::compensating;
     undone.error = std::move(error);
     undone.ending = ending;
     note(std::move(undone));
