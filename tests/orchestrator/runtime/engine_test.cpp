@@ -756,8 +756,14 @@ TEST_F(EngineTest, ARunOfALostQueueThatAnotherProcessChangedMeanwhileIsNotForgot
     for (int i = 0; i < 5; ++i) waiting.insert(process.start(fmt::format("person {}", i)));
     process.confirm_all();
     process.commands.clear();
-    database.runs[*waiting.begin()].version += 1;
-    database.runs[*waiting.rbegin()].version += 1;
+    for (const std::string& changed : {*waiting.begin(), *waiting.rbegin()}) {
+        HistoryRow row;
+        row.run_id = changed;
+        row.seq = database.runs[changed].version += 1;
+        row.at = clock.now();
+        row.events = "[]";
+        database.history.push_back(row);
+    }
 
     process.engine.queue_lost({"a.one"}, {});
     process.work();
