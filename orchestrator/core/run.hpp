@@ -239,6 +239,14 @@ constexpr bool is_closed(StepStatus status) { return status >= StepStatus::done;
 // number of the instance: "lock.mail", "people[17].send"; "people[17]" is the instance itself.
 std::string address_of(const Workflow& workflow, const Run& run, Place place);
 std::string address_of(const Workflow& workflow, const Scope& scope, StepIndex step);
+// "people[17].send" as it is written: "people", 17, ".send".
+struct InstanceName {
+    std::string_view before;
+    std::uint32_t index = 0;
+    std::string_view behind;
+};
+// Absent: the address names no instance, or not as it should.
+std::optional<InstanceName> first_instance(std::string_view address);
 // Absent: no such step, or no such instance (any more).
 std::optional<Place> find_place(const Workflow& workflow, const Run& run, std::string_view address);
 // The step the address is of, whether there is such an instance or not.

@@ -1,10 +1,11 @@
 // Facts to what people ask for.
 #include "orchestrator/core/run_story.hpp"
 
+#include "orchestrator/core/run.hpp"
+
 #include <boost/json/array.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -181,13 +182,12 @@ std::vector<std::size_t> place_of(std::string_view address, const std::map<std::
     std::vector<std::size_t> place;
     std::string path; // without the numbers
     while (!address.empty()) {
-        const auto open = std::min(address.find('['), address.size());
-        path += address.substr(0, open);
+        const auto instance = first_instance(address);
+        path += instance ? instance->before : address;
         const auto found = order.find(path);
         place.push_back(found == order.end() ? order.size() : found->second);
-        const auto close = std::min(address.find(']', open), address.size());
-        if (open < close) std::from_chars(address.data() + open + 1, address.data() + close, place.emplace_back());
-        address.remove_prefix(std::min(close + 1, address.size()));
+        if (instance) place.push_back(instance->index);
+        address = instance ? instance->behind : std::string_view{};
     }
     return place;
 }
