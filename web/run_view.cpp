@@ -258,6 +258,10 @@ json::object RunTeller::tell(const RunDetails& details, std::span<const std::str
     if (const auto& pause = parts_->story.pause())
         out["pause"] = json::object{{"actor", text_or_null(pause->actor)}, {"reason", text_or_null(pause->reason)},
                                     {"at", to_rfc3339(pause->at)}};
+    out["closing"] = nullptr;
+    if (const auto& closing = parts_->story.closing())
+        out["closing"] = json::object{{"as", orchestrator::core::word_of(closing->end)},
+                                      {"phase", orchestrator::core::word_of(closing->phase)}};
     out["requests"] = std::move(parts_->requests);
     out["history"] = std::move(parts_->history);
     out["history_next"] = parts_->is_cut ? json::value(parts_->shown_seq) : json::value(nullptr);

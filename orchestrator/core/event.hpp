@@ -36,6 +36,7 @@ inline constexpr std::string_view cancelled_type = "baton.cancelled";
 inline constexpr std::string_view too_large_type = "baton.run_too_large";
 inline constexpr std::string_view finished_type = "baton.finished_by_hand";
 inline constexpr std::string_view iterations_type = "baton.max_iterations";
+inline constexpr std::string_view failures_type = "baton.too_many_failures";
 
 // One attempt of one task of the run. `undo` is the compensation of the step.
 struct AttemptRef {

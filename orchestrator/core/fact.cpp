@@ -17,14 +17,14 @@ namespace baton::orchestrator::core {
 namespace {
 
 // In the order of FactBody.
-constexpr std::array<std::string_view, 33> fact_words = {
+constexpr std::array<std::string_view, 34> fact_words = {
     "run_started",    "run_status",   "task_dispatched", "task_started", "task_completed",
     "task_failed",    "task_deferred", "task_cancelled", "late_result",  "effect_kept",
     "step_started",   "step_done",    "step_sent",       "step_skipped", "step_blocked",
     "step_cancelled", "error_caught", "step_dead",       "step_revived", "items_listed",
     "item_started",   "item_closed",  "undo_skipped",    "run_finished", "cancel_requested",
     "retry_requested", "pause_requested", "resume_requested", "skip_requested", "output_given",
-    "input_edited",   "rerun_requested", "step_reset",
+    "input_edited",   "rerun_requested", "step_reset", "run_closing",
 };
 static_assert(std::variant_size_v<FactBody> == fact_words.size());
 
@@ -98,6 +98,10 @@ void append(Members& out, const fact::RunBecame& fact) {
     out.flag("hand", fact.by_hand);
     if (fact.from) out.text("from", word_of(*fact.from));
     out.json_unless_null("error", fact.error);
+}
+void append(Members& out, const fact::RunClosing& fact) {
+    out.text("phase", word_of(fact.phase));
+    append(out, fact.end);
 }
 void append(Members& out, const fact::TaskDispatched& fact) {
     const TaskOrder& order = fact.order;
@@ -301,6 +305,10 @@ void read(const boost::json::object& in, fact::RunBecame& fact) {
     for (std::size_t i = 0; i < ending_words.size(); ++i)
         if (ending_words[i] == ending) fact.ending = static_cast<Ending>(i);
 }
+void read(const boost::json::object& in, fact::RunClosing& fact) {
+    fact.phase = text_in(in, "phase") == word_of(Phase::on_error) ? Phase::on_error : Phase::at_end;
+    read(in, fact.end);
+}
 void read(const boost::json::object& in, fact::TaskDispatched& fact) {
     fact.ref = ref_in(in);
     TaskOrder& order = fact.order;
@@ -454,6 +462,7 @@ std::size_t bytes_of(const Fact& fact) {
     return std::visit(
         Overloaded{
             [&](const fact::RunBecame& one) { return sum(one.output, one.error, one.cause); },
+            [&](const fact::RunClosing& one) { return sum(one.end.output, one.end.error, one.end.cause); },
             [&](const fact::TaskDispatched& one) { return sum(one.order.with, one.order.progress); },
             [&](const fact::TaskCompleted& one) { return sum(one.output, one.result); },
             [&](const fact::TaskFailed& one) { return sum(one.error); },

@@ -9,6 +9,7 @@
 //   fact             members
 //   run_started                                      the input stands in the run's row
 //   run_status       status, output?, error?, cause?, ending?, hand?, from?      from now on
+//   run_closing      phase, and as run_status        it has this end, and on_error or finally steps before it
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,
 //                    start_by?, deadline?, timeout_ms?, heartbeat_ms?, progress?
 //   task_started     step, undo?, attempt, worker?, since?
@@ -80,6 +81,11 @@ struct RunBecame {
     bool by_hand = false; // an operator ended it: what takes effect late stays
     // Of paused: an operator did it, and it goes on as this. Absent: a step failed.
     std::optional<RunStatus> from{};
+};
+// The run has its end, and steps that run before it closes have their turn.
+struct RunClosing {
+    Phase phase{};
+    RunBecame end{}; // `from`: an operator lets it pause, and they wait for the end of that
 };
 struct TaskDispatched {
     AttemptRef ref;
@@ -222,7 +228,7 @@ using FactBody =
                  fact::StepDead, fact::StepRevived, fact::ItemsListed, fact::ItemStarted,
                  fact::ItemClosed, fact::UndoSkipped, fact::RunFinished, fact::CancelRequested,
                  fact::RetryRequested, fact::PauseRequested, fact::ResumeRequested, fact::SkipRequested,
-                 fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset>;
+                 fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset, fact::RunClosing>;
 
 struct Fact {
     FactBody body;

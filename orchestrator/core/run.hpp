@@ -14,6 +14,7 @@
 #include "orchestrator/core/status.hpp"
 #include "orchestrator/core/workflow.hpp"
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -151,7 +152,8 @@ struct Scope {
     std::map<StepIndex, Instances> repetitions; // of the steps here that are repeated and began
     // derived
     std::string address; // "people[17]"; empty: the workflow
-    std::uint32_t open_top = 0; // of Body::top
+    std::uint32_t open_top = 0; // of Body::top, those of Phase::main
+    std::array<std::uint32_t, 2> open_closing{}; // of the root: those of the two other phases
 };
 
 // A step in a scope.
@@ -159,6 +161,12 @@ struct Place {
     ScopeNumber scope = root_scope;
     StepIndex step = no_step;
     friend auto operator<=>(const Place&, const Place&) = default;
+};
+
+// The run has its end, and steps that run before it closes have their turn.
+struct Closing {
+    Phase phase = Phase::at_end;
+    RunStatus end = RunStatus::failed; // what the run becomes then; its output and error are there already
 };
 
 struct Run {
@@ -177,6 +185,7 @@ struct Run {
     // Of paused: an operator did it, and the run goes on as this. Absent: a step failed.
     std::optional<RunStatus> paused_from;
     Time paused_at{}; // of such a pause
+    std::optional<Closing> closing; // the status is running, or paused from that
     std::uint32_t reruns = 0;
     std::uint32_t closed_steps = 0; // source of closed_order
     ScopeNumber begun_scopes = 0;   // source of their numbers
@@ -186,6 +195,7 @@ struct Run {
     std::set<Place> marked;  // whose turn may have come; empty between transitions
     std::set<Place> begun;   // neither waiting nor closed
     std::set<Place> dead;
+    std::set<Place> erred; // closed, with an error: dead, caught, cancelled by it
     std::set<std::pair<std::uint32_t, Place>> to_undo; // by closed_order
     std::set<Place> undoing; // dispatched or backing off
     std::set<Place> undo_dead;
@@ -211,6 +221,11 @@ const StepState& state_of(const Workflow& workflow, const Run& run, Place place)
 
 // The place is a repeated step as a whole, not one instance of it.
 bool is_repeated(const Workflow& workflow, const Run& run, Place place);
+// Whose turn it is.
+inline Phase phase_of(const Run& run) { return run.closing ? run.closing->phase : Phase::main; }
+// Of the top level, in the phase whose turn it is.
+std::uint32_t open_steps_of(const Run& run, Phase phase);
+
 // Null: not begun.
 const Instances* instances_of(const Run& run, Place place);
 

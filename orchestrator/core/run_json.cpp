@@ -1,6 +1,6 @@
 // The stored form of a run, format 2:
 //   {"f":2,"v":version,"s":status,"closed":µs?,"closed_steps":2,"begun_scopes":3?,"ending":1?,"hand":true?,
-//    "deadline":µs?,"paused":[status,µs]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
+//    "deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?]?,
 //             "sent":true?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
@@ -284,6 +284,9 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
     if (run.paused_from)
         fmt::format_to(std::back_inserter(out), ",\"paused\":[{},{}]", static_cast<int>(*run.paused_from),
                        micros_of(run.paused_at));
+    if (run.closing)
+        fmt::format_to(std::back_inserter(out), ",\"closing\":[{},{}]", static_cast<int>(run.closing->phase),
+                       static_cast<int>(run.closing->end));
     if (run.reruns != 0) fmt::format_to(std::back_inserter(out), ",\"reruns\":{}", run.reruns);
     append_json_member(out, "output", run.output);
     append_json_member(out, "error", run.error);
@@ -318,6 +321,21 @@ Outcome<void> read_pause(const boost::json::object& object, Run& run) {
     return {};
 }
 
+Outcome<void> read_closing(const boost::json::object& object, Run& run) {
+    run.closing.reset();
+    const auto* closing = object.if_contains("closing");
+    if (closing == nullptr) return {};
+    if (!closing->is_array() || closing->get_array().size() != 2) return does_not_fit("closing");
+    const auto phase = integer(&closing->get_array()[0]);
+    const auto end = integer(&closing->get_array()[1]);
+    const bool is_known = (phase == static_cast<int>(Phase::on_error) || phase == static_cast<int>(Phase::at_end)) &&
+                          end >= 0 && end <= static_cast<int>(RunStatus::compensated) &&
+                          is_closed(static_cast<RunStatus>(end));
+    if (!is_known) return does_not_fit("closing");
+    run.closing = Closing{static_cast<Phase>(phase), static_cast<RunStatus>(end)};
+    return {};
+}
+
 Outcome<void> read_whole(const boost::json::object& object, std::int64_t format, const Workflow& workflow, Run& run) {
     const auto ending = integer(object.if_contains("ending"));
     if (ending < 0 || ending > static_cast<int>(Ending::cancel)) return does_not_fit("ending");
@@ -329,6 +347,7 @@ Outcome<void> read_whole(const boost::json::object& object, std::int64_t format,
     if (const auto* deadline = object.if_contains("deadline"))
         run.deadline = time_from_micros(integer(deadline));
     BATON_TRY(read_pause(object, run));
+    BATON_TRY(read_closing(object, run));
     run.reruns = small(object.if_contains("reruns"));
     run.error = document(object.if_contains("error"));
     run.cause = document(object.if_contains("cause"));

@@ -54,6 +54,12 @@ struct PauseStory {
     Time at{};
 };
 
+// The run has its end, and steps that run before it closes have their turn.
+struct ClosingStory {
+    Phase phase{};
+    RunStatus end{};
+};
+
 class RunStory {
 public:
     // The facts of one transition; in the order of the history.
@@ -61,6 +67,9 @@ public:
 
     // Nothing: no operator lets it pause now.
     const std::optional<PauseStory>& pause() const { return pause_; }
+
+    // Nothing: the run goes forwards, or is closed.
+    const std::optional<ClosingStory>& closing() const { return closing_; }
 
     // The run is over: what goes on in the last that was heard of it does not any more.
     void close();
@@ -73,10 +82,11 @@ private:
     friend struct Teller;
     StepStory& entry(std::string_view step, bool undo);
 
-    void tell_pause(const Fact& fact, Time at);
+    void tell_run(const Fact& fact, Time at);
 
     PauseStory last_asked_;
     std::optional<PauseStory> pause_;
+    std::optional<ClosingStory> closing_;
     std::vector<StepStory> steps_;
     std::unordered_map<std::string, std::size_t> places_;
 };

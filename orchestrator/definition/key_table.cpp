@@ -16,7 +16,8 @@ constexpr std::array<std::string_view, sizeof...(Words)> words(Words... all) {
 
 constexpr auto workflow_available =
     words("workflow", "description", "timeout", "on_failure", "on_cancel", "priority", "labels",
-          "idempotency", "input", "vars", "defaults", "step", "output", "retention");
+          "idempotency", "input", "vars", "defaults", "step", "on_error", "finally", "output",
+          "retention");
 constexpr auto workflow_not_yet = words("concurrency", "on", "limits");
 
 constexpr auto kinds_available =
@@ -28,10 +29,11 @@ constexpr auto step_available =
     words("id", "task", "do", "parallel", "switch", "set", "wait", "wait_until", "end", "fail",
           "with", "after", "join", "cancel_rest", "when", "retry", "timeout", "on_timeout", "catch",
           "compensate", "output", "priority", "queue", "idempotency_key", "for_each", "as",
-          "max_parallel", "while", "until", "max_iterations", "every");
+          "max_parallel", "tolerate", "enough", "fail_fast", "while", "until", "max_iterations",
+          "every");
 constexpr auto step_not_yet =
     words("workflow", "http", "signal", "event", "first_of", "approval", "emit", "reply",
-          "transform", "tolerate", "enough", "fail_fast", "detached", "verify", "limit", "cache");
+          "transform", "detached", "verify", "limit", "cache");
 
 constexpr auto input_available =
     words("type", "format", "required", "default", "enum", "items", "properties",
@@ -61,7 +63,7 @@ constexpr auto of_approval = words("timeout", "on_timeout");
 
 constexpr auto repetitions = words("for_each", "while", "until");
 constexpr auto repeated = words("task", "do", "parallel");
-constexpr auto of_for_each = words("as", "max_parallel");
+constexpr auto of_for_each = words("as", "max_parallel", "tolerate", "enough", "fail_fast");
 constexpr auto of_loops = words("max_iterations", "every");
 
 constexpr auto for_each_fields = words("total", "succeeded", "failed", "results");

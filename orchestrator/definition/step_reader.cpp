@@ -16,22 +16,23 @@ constexpr std::size_t steps_max = 1000;
 
 } // namespace
 
-void StepReader::read_all(const TomlNode& list, core::StepIndex parent) {
+void StepReader::read_all(const TomlNode& list, core::StepIndex parent, core::Phase phase) {
     for (const TomlNode& table : list.items) {
         if (draft_.steps.size() == steps_max) {
             values_.complaints().at_value(
                 table, fmt::format("more than {} steps in one workflow", steps_max));
             return;
         }
-        if (draft_.steps.size() < steps_max) read(table, parent);
+        if (draft_.steps.size() < steps_max) read(table, parent, phase);
     }
 }
 
-void StepReader::read(const TomlNode& table, core::StepIndex parent) {
+void StepReader::read(const TomlNode& table, core::StepIndex parent, core::Phase phase) {
     const auto index = static_cast<core::StepIndex>(draft_.steps.size());
     DraftStep draft;
     draft.table = &table;
     draft.parent = draft.step.parent = parent;
+    draft.phase = draft.step.phase = phase;
     draft.step.line = table.at.line;
     const bool has_wrong_keys = values_.check_keys(table, step_keys);
     read_id(table, draft, has_wrong_keys);
@@ -165,7 +166,7 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
         if (children == nullptr) return;
         if (children->items.empty())
             values_.complaints().at_value(entry.value, fmt::format("{} has no steps", word));
-        read_all(*children, index);
+        read_all(*children, index, draft_.steps[index].phase);
     } else if (word == "switch") {
         read_switch(entry, index);
     } else if (word == "set") {
@@ -178,21 +179,19 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
         if (auto time = expressions_.moment(entry, index))
             draft_.steps[index].step.kind = core::WaitUntilKind{std::move(*time)};
     } else if (word == "end") {
-        refuse_end_of_instance(entry, index);
+        refuse_in_closing(entry, index, "the run has its end already");
         if (auto kind = read_end(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     } else if (word == "fail") {
         if (auto kind = read_fail(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     }
 }
 
-// Whether it would end the instance or the run nobody could tell from the file.
-void StepReader::refuse_end_of_instance(const TomlEntry& entry, core::StepIndex index) {
-    const auto around = instance_around(draft_, draft_.steps[index].parent, Scope::step);
-    if (around == core::no_step) return;
-    values_.complaints().at_key(
-        entry, fmt::format("{} is inside {}, which is repeated; `end` is not available there", name_of(draft_.steps[index]),
-                           name_of(draft_.steps[around])),
-        "end the run in a step after it");
+// What has no meaning once the run has its end.
+void StepReader::refuse_in_closing(const TomlEntry& entry, core::StepIndex index, std::string_view why) {
+    const core::Phase phase = draft_.steps[index].phase;
+    if (phase == core::Phase::main) return;
+    values_.complaints().at_key(entry, fmt::format("{} has no meaning in [[{}]]", entry.key, core::word_of(phase)),
+                                std::string{why});
 }
 
 std::optional<core::StepKind> StepReader::read_end(const TomlEntry& entry, core::StepIndex index) {
@@ -329,6 +328,7 @@ void StepReader::read_catch_rule(const TomlNode& table, core::StepIndex index) {
 }
 
 void StepReader::read_compensate(const TomlEntry& entry, core::StepIndex index) {
+    refuse_in_closing(entry, index, "the run has its end already, and is undone no more");
     const TomlNode* table =
         values_.table(entry, "{ task = \"mail.delete\", with = { id = \"${mailbox.id}\" } }");
     if (table == nullptr) return;

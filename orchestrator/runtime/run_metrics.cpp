@@ -67,6 +67,7 @@ public:
     void operator()(const fact::InputEdited&) {}
     void operator()(const fact::RerunRequested&) {}
     void operator()(const fact::StepReset&) {}
+    void operator()(const fact::RunClosing&) {}
 
 private:
     void step_became(std::string_view outcome) { metrics_.steps.of(workflow_, outcome).add(); }

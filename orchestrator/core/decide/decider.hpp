@@ -82,10 +82,12 @@ private:
     void ring_attempt(Place place, bool undo);
     void hurry();
     std::optional<Place> place_of(const std::string& step);
+    void open_closing_step(Place place);
 
     // steps.cpp
     Turn turn_of(Place place) const;
     void go_on();
+    void go_forwards();
     void look_at(Place place);
     void start(Place place);
     void begin(Place place);
@@ -110,10 +112,14 @@ private:
     void die(Place place, const Problem& problem, const Document& error, std::string_view reason,
              const Document& message);
     void undo_dies(Place place, const Problem& problem, const Document& message);
+    bool keeps_failures(Place instance) const;
+    std::optional<Place> keeper_of(Place place) const;
+    void fail_around(Place place, const Problem& problem);
 
     // repeating.cpp
     void begin_repetition(Place whole);
     void turn(Place whole);
+    bool is_decided(Place whole, const ForEach& each);
     void turn_loop(Place whole, const Loop& loop);
     void close_instance(Place instance);
     void close_iteration(Place instance, const Loop& loop);
@@ -126,6 +132,7 @@ private:
     void complete_run(const std::optional<expression::Template>& output, ScopeNumber scope);
     void time_out_run();
     void close_run(fact::RunBecame end);
+    void begin_anew();
     void cancel_open_steps();
     void cancel_one(Place place);
     enum class InPause : std::uint8_t {
@@ -141,6 +148,8 @@ private:
     void reopen();
     void revive(Place place, bool undo);
     void revive_followers(Place place);
+    void revive_stopped(Place block);
+    std::string why_not_revived(Place place) const;
     void give_undo_up(Place place);
 
     // operating.cpp
@@ -176,6 +185,8 @@ private:
     AttemptRef attempt(Place place, bool undo) const {
         return {address(place), undo, attempts(place, undo).number};
     }
+    // A failed step ends nothing: the others go on.
+    bool goes_on_after_failure() const { return workflow_.on_failure == OnFailure::go_on || run().closing; }
     // An operator lets the run pause.
     bool is_held() const { return run().paused_from.has_value(); }
     bool is_whole(Place place) const { return is_repeated(workflow_, run(), place); }

@@ -78,6 +78,7 @@ struct Words {
         return fmt::format("{}{}{}{}", word_of(fact.status), fact.from ? fmt::format(" from={}", word_of(*fact.from)) : "",
                            value_of(fact.output), error_of(fact.error));
     }
+    std::string operator()(const fact::RunClosing& fact) const { return fmt::format("{} as {}", word_of(fact.phase), (*this)(fact.end)); }
     std::string operator()(const fact::TaskDispatched& fact) const {
         const TaskOrder& order = fact.order;
         std::string line = fmt::format("{} {} {} {}/{}", words_of(fact.ref), order.route, order.with.text(),
@@ -308,6 +309,7 @@ private:
     void expect_same_counters(const Run& other, const char* how) const {
         EXPECT_EQ(run_.begun, other.begun) << how;
         EXPECT_EQ(run_.dead, other.dead) << how;
+        EXPECT_EQ(run_.erred, other.erred) << how;
         EXPECT_EQ(run_.to_undo, other.to_undo) << how;
         EXPECT_EQ(run_.undoing, other.undoing) << how;
         EXPECT_EQ(run_.undo_dead, other.undo_dead) << how;
@@ -318,6 +320,7 @@ private:
         for (const auto& [number, scope] : run_.scopes) {
             const Scope& same = other.scope(number);
             EXPECT_EQ(scope.open_top, same.open_top) << how;
+            EXPECT_EQ(scope.open_closing, same.open_closing) << how;
             EXPECT_EQ(scope.address, same.address) << how;
             for (std::size_t slot = 0; slot < scope.steps.size(); ++slot) {
                 EXPECT_EQ(scope.steps[slot].before, same.steps[slot].before) << how << slot;
