@@ -94,6 +94,7 @@ json::object step_json(const StepStory& step) {
     if (!step.reason.empty()) out["reason"] = step.reason;
     if (step.caught) out["caught"] = true;
     if (step.until) out["until"] = to_rfc3339(*step.until);
+    if (!step.waits_for.is_null()) out["waits_for"] = json_of(step.waits_for);
     if (step.items) out["items"] = *step.items;
     if (step.started_at) out["started_at"] = to_rfc3339(*step.started_at);
     if (step.closed_at) out["closed_at"] = to_rfc3339(*step.closed_at);

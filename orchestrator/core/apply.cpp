@@ -4,6 +4,9 @@
 #include "base/assert.hpp"
 #include "orchestrator/core/clocks.hpp"
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
 #include <algorithm>
 #include <charconv>
 
@@ -51,7 +54,7 @@ Share share_of(const Step& step, const StepState& state, bool is_repeated) {
     share.clock = clock_of(step, state);
     share.forward_clock = forward_clock_of(state);
     for (const Document* one : {&state.output, &state.effect, &state.undo_input, &state.error, &state.undo_error,
-                                &state.given, &state.input,
+                                &state.given, &state.input, &state.wait,
                                 &state.attempts.progress, &state.undo_attempts.progress}) {
         share.text += text_of(*one);
         share.memory += one->memory();
@@ -234,6 +237,53 @@ public:
         });
         return true;
     }
+    bool operator()(const fact::StepWaits& fact) {
+        const auto place = find_place(workflow_, run_, fact.step);
+        if (!place) return false;
+        change(*place, [&](StepState& state) {
+            state.status = StepStatus::running;
+            state.wait = fact.wanted;
+            state.due = fact.until.value_or(Time{});
+            remind(*place, state);
+        });
+        return true;
+    }
+    bool operator()(const fact::SignalReceived& fact) {
+        run_.signals_received = fact.number;
+        run_.signals.push_back({fact.number, fact.name, fact.by, now_, fact.data});
+        count(fact.data);
+        if (fact.id.empty()) return true;
+        if (run_.signal_ids.size() >= signals_max) run_.signal_ids.erase(run_.signal_ids.begin());
+        run_.signal_ids.push_back(fact.id);
+        return true;
+    }
+    // What it gave is said by step_done.
+    bool operator()(const fact::SignalTaken& fact) {
+        const auto found = std::find_if(run_.signals.begin(), run_.signals.end(),
+                                        [&](const Signal& one) { return one.number == fact.number; });
+        if (found == run_.signals.end()) return false;
+        discount(found->data);
+        run_.signals.erase(found);
+        return true;
+    }
+    bool operator()(const fact::ApprovalVoted& fact) {
+        return change(fact.step, [&](StepState& state) {
+            boost::json::object wait = state.wait.json().as_object();
+            auto& votes = wait["votes"];
+            if (!votes.is_array()) votes = boost::json::array{};
+            boost::json::object vote{{"by", fact.by}, {"approves", fact.approves}, {"at", to_rfc3339(now_)}};
+            if (!fact.comment.empty()) vote["comment"] = fact.comment;
+            if (!fact.form.is_null()) vote["form"] = fact.form.json();
+            votes.as_array().push_back(std::move(vote));
+            state.wait = Document::of(std::move(wait));
+        });
+    }
+    bool operator()(const fact::ApprovalReminded& fact) {
+        const auto place = find_place(workflow_, run_, fact.step);
+        if (!place) return false;
+        change(*place, [&](StepState& state) { remind(*place, state); });
+        return true;
+    }
     bool operator()(const fact::StepDone& fact) {
         const auto place = find_place(workflow_, run_, fact.step);
         if (!place) return false;
@@ -408,6 +458,8 @@ public:
         run_.memory = sizeof(Run);
         for (const Document* one : {&run_.input, &run_.output, &run_.error, &run_.cause})
             count(*one);
+        for (const Signal& one : run_.signals)
+            count(one.data);
         for (auto& [number, one] : run_.scopes) {
             for (auto& [step, instances] : one.repetitions) {
                 instances.scopes.clear();
@@ -502,7 +554,18 @@ private:
         repetitions.erase(found);
     }
 
+    void remind(Place place, StepState& state) {
+        const auto* kind = std::get_if<ApprovalKind>(&workflow_.steps[place.step].kind);
+        state.remind_at = kind != nullptr && kind->remind ? now_ + *kind->remind : Time{};
+    }
+
+    void wait_no_more(StepState& state) {
+        state.wait = {};
+        state.remind_at = {};
+    }
+
     void close(StepState& state, StepStatus status) {
+        wait_no_more(state);
         state.status = status;
         state.closed_order = ++run_.closed_steps;
     }
@@ -529,6 +592,7 @@ private:
     // Others may wait for a step inside a block that never runs. Such a block has no instances.
     void close_with_children(Place place, StepStatus status, bool passed) {
         change(place, [&](StepState& state) {
+            wait_no_more(state);
             state.status = status;
             state.passed = passed;
             drop_hand(state);

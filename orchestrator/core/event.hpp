@@ -143,9 +143,27 @@ struct RerunRequested {
     std::string reason;
 };
 
+// Somebody tells the run something. It is kept until a step waits for it.
+struct SignalSent {
+    std::string name;
+    std::string id;            // against doubles; empty: each counts
+    Document data;
+    std::string by;            // the user, for the step's result
+};
+// A person answers a step that asks.
+struct ApprovalDecided {
+    std::string step;
+    bool approves = false;
+    std::string comment;
+    Document form;
+    std::string by;            // the user
+    std::vector<std::string> roles; // their tags
+    bool may_operate = false;
+};
+
 using Event = std::variant<RunStarted, TaskCompleted, TaskFailed, TaskLost, TaskStarted,
                            TaskHeartbeat, TaskDeferred, QueueLost, AlarmRang, CancelRequested, RunRetried,
                            TaskRevived, UndoSkipped, RunFinished, PauseRequested, ResumeRequested,
-                           SkipRequested, OutputGiven, InputEdited, RerunRequested>;
+                           SkipRequested, OutputGiven, InputEdited, RerunRequested, SignalSent, ApprovalDecided>;
 
 } // namespace baton::orchestrator::core

@@ -17,7 +17,7 @@ namespace baton::orchestrator::core {
 namespace {
 
 // In the order of FactBody.
-constexpr std::array<std::string_view, 34> fact_words = {
+constexpr std::array<std::string_view, 39> fact_words = {
     "run_started",    "run_status",   "task_dispatched", "task_started", "task_completed",
     "task_failed",    "task_deferred", "task_cancelled", "late_result",  "effect_kept",
     "step_started",   "step_done",    "step_sent",       "step_skipped", "step_blocked",
@@ -25,6 +25,7 @@ constexpr std::array<std::string_view, 34> fact_words = {
     "item_started",   "item_closed",  "undo_skipped",    "run_finished", "cancel_requested",
     "retry_requested", "pause_requested", "resume_requested", "skip_requested", "output_given",
     "input_edited",   "rerun_requested", "step_reset", "run_closing",
+    "step_waits",     "signal_received", "signal_taken",   "approval_voted", "approval_reminded",
 };
 static_assert(std::variant_size_v<FactBody> == fact_words.size());
 
@@ -155,6 +156,34 @@ void append(Members& out, const fact::EffectKept& fact) {
 }
 void append(Members& out, const fact::StepStarted& fact) {
     out.text("step", fact.step);
+    out.time("until", fact.until);
+}
+void append(Members& out, const fact::StepWaits& fact) {
+    out.text("step", fact.step);
+    out.json("for", fact.wanted);
+    out.time("until", fact.until);
+}
+void append(Members& out, const fact::SignalReceived& fact) {
+    out.number("number", fact.number);
+    out.text("name", fact.name);
+    out.text("id", fact.id);
+    out.json_unless_null("data", fact.data);
+    out.text("by", fact.by);
+}
+void append(Members& out, const fact::SignalTaken& fact) {
+    out.text("step", fact.step);
+    out.number("number", fact.number);
+}
+void append(Members& out, const fact::ApprovalVoted& fact) {
+    out.text("step", fact.step);
+    out.flag("approves", fact.approves);
+    out.text("by", fact.by);
+    out.text("text", fact.comment);
+    out.json_unless_null("form", fact.form);
+}
+void append(Members& out, const fact::ApprovalReminded& fact) {
+    out.text("step", fact.step);
+    out.json("for", fact.wanted);
     out.time("until", fact.until);
 }
 void append(Members& out, const fact::StepDone& fact) {
@@ -363,6 +392,34 @@ void read(const boost::json::object& in, fact::StepStarted& fact) {
     fact.step = text_in(in, "step");
     fact.until = time_in(in, "until");
 }
+void read(const boost::json::object& in, fact::StepWaits& fact) {
+    fact.step = text_in(in, "step");
+    fact.wanted = json_in(in, "for");
+    fact.until = time_in(in, "until");
+}
+void read(const boost::json::object& in, fact::SignalReceived& fact) {
+    fact.number = static_cast<std::uint32_t>(number_in(in, "number"));
+    fact.name = text_in(in, "name");
+    fact.id = text_in(in, "id");
+    fact.data = json_in(in, "data");
+    fact.by = text_in(in, "by");
+}
+void read(const boost::json::object& in, fact::SignalTaken& fact) {
+    fact.step = text_in(in, "step");
+    fact.number = static_cast<std::uint32_t>(number_in(in, "number"));
+}
+void read(const boost::json::object& in, fact::ApprovalVoted& fact) {
+    fact.step = text_in(in, "step");
+    fact.approves = flag_in(in, "approves");
+    fact.by = text_in(in, "by");
+    fact.comment = text_in(in, "text");
+    fact.form = json_in(in, "form");
+}
+void read(const boost::json::object& in, fact::ApprovalReminded& fact) {
+    fact.step = text_in(in, "step");
+    fact.wanted = json_in(in, "for");
+    fact.until = time_in(in, "until");
+}
 void read(const boost::json::object& in, fact::StepDone& fact) {
     fact.step = text_in(in, "step");
     fact.output = json_in(in, "output");
@@ -438,6 +495,13 @@ void read(const boost::json::object& in, fact::StepReset& fact) {
     fact.is_sent = flag_in(in, "sent");
 }
 
+// What a step asks people, of what it waits for.
+std::optional<Document> approval_in(const Document& wanted) {
+    const auto* object = wanted.json().if_object();
+    const auto* approval = object == nullptr ? nullptr : object->if_contains("approval");
+    return approval == nullptr ? std::nullopt : std::optional{Document::of(*approval)};
+}
+
 template <std::size_t... Index>
 std::optional<FactBody> body_from(const boost::json::object& object, std::string_view word,
                                   std::index_sequence<Index...>) {
@@ -473,6 +537,10 @@ std::size_t bytes_of(const Fact& fact) {
             [&](const fact::ItemsListed& one) { return sum(one.items); },
             [&](const fact::OutputGiven& one) { return sum(one.output); },
             [&](const fact::InputEdited& one) { return sum(one.input); },
+            [&](const fact::StepWaits& one) { return sum(one.wanted); },
+            [&](const fact::SignalReceived& one) { return sum(one.data); },
+            [&](const fact::ApprovalVoted& one) { return sum(one.form) + one.comment.size(); },
+            [&](const fact::ApprovalReminded& one) { return sum(one.wanted); },
             [](const auto&) { return std::size_t{0}; },
         },
         fact.body);
@@ -524,6 +592,16 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact) {
                 if (one.status == RunStatus::running) return std::nullopt;
                 return AnnounceRun{run.run_id, run.workflow, run.workflow_version,
                                    one.status, one.output,   one.error};
+            },
+            [&](const fact::StepWaits& one) -> Made {
+                const auto asked = approval_in(one.wanted);
+                if (!asked) return std::nullopt;
+                return AnnounceApproval{run.run_id, run.workflow, run.workflow_version, one.step, false, *asked, one.until};
+            },
+            [&](const fact::ApprovalReminded& one) -> Made {
+                const auto asked = approval_in(one.wanted);
+                if (!asked) return std::nullopt;
+                return AnnounceApproval{run.run_id, run.workflow, run.workflow_version, one.step, true, *asked, one.until};
             },
             [&](const fact::StepDead& one) -> Made {
                 if (one.task.empty()) return std::nullopt;

@@ -20,6 +20,7 @@
 //   late_result      step, undo?, attempt, output    of an attempt that is over
 //   effect_kept      step, effect?, undo_input?      it took effect, and this is what its undo needs
 //   step_started     step, until?                    a block, a wait (with its end), a repeated step
+//   step_waits       step, for, until?               for a signal, people, the first of several; run.hpp
 //   step_done        step, output?, hand?            any other way than task_completed
 //   step_sent        step                            a go points to it
 //   step_skipped     step, undo?, passed?            passed: by its own `when`; else nobody sent it
@@ -41,6 +42,10 @@
 //   output_given     step, output, text              step_done follows, when its turn has come
 //   input_edited     step, undo?, input, text
 //   rerun_requested  step, text
+//   signal_received  number, name, id?, data?, by?   kept until a step takes it
+//   signal_taken     step, number
+//   approval_voted   step, approves?, by?, text?, form?
+//   approval_reminded step, for, until?
 //   step_reset       step, rerun, sent?              as if it had not begun, but for the numbers of its attempts
 //
 // A step is named by its address (address.hpp). The first fact of what a person asked for also has
@@ -128,6 +133,35 @@ struct EffectKept {
 };
 struct StepStarted {
     std::string step;
+    std::optional<Time> until{};
+};
+// It waits for what comes from outside (StepState::wait).
+struct StepWaits {
+    std::string step;
+    Document wanted;
+    std::optional<Time> until{}; // its timeout, or the moment that is one of several it waits for
+};
+struct SignalReceived {
+    std::uint32_t number = 0; // 1, 2, ... of the run
+    std::string name;
+    std::string id{};
+    Document data{};
+    std::string by{};
+};
+struct SignalTaken {
+    std::string step;
+    std::uint32_t number = 0;
+};
+struct ApprovalVoted {
+    std::string step;
+    bool approves = false;
+    std::string by{};
+    std::string comment{};
+    Document form{};
+};
+struct ApprovalReminded {
+    std::string step;
+    Document wanted;
     std::optional<Time> until{};
 };
 struct StepDone {
@@ -228,7 +262,8 @@ using FactBody =
                  fact::StepDead, fact::StepRevived, fact::ItemsListed, fact::ItemStarted,
                  fact::ItemClosed, fact::UndoSkipped, fact::RunFinished, fact::CancelRequested,
                  fact::RetryRequested, fact::PauseRequested, fact::ResumeRequested, fact::SkipRequested,
-                 fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset, fact::RunClosing>;
+                 fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset, fact::RunClosing, fact::StepWaits,
+                 fact::SignalReceived, fact::SignalTaken, fact::ApprovalVoted, fact::ApprovalReminded>;
 
 struct Fact {
     FactBody body;

@@ -105,6 +105,12 @@ struct StepState {
     Attempts attempts;
     Time due{};                     // sleeping: when it ends; running block: its timeout or zero
     std::uint32_t closed_order = 0; // done is 1, 2, ... in the order of closing; undo goes back
+    // Of a step that waits for what comes from outside; null: it does not.
+    //   {"signal":"ack"}
+    //   {"approval":{"title":..,"by":[..]?,"quorum":2},"votes":[{"by":..,"approves":true,"at":..,"comment":..?,"form":..?},..]?}
+    //   {"first_of":[{"name":"ack","signal":"ack"},{"name":"late","at":"2026-.."}]}
+    Document wait;
+    Time remind_at{};               // of an approval
     Document output;
     Document effect; // what the undo reads as the step's result, where it is not `output`
     Document undo_input; // what the undo is given, where the result was too large to be kept
@@ -122,6 +128,15 @@ struct StepState {
     std::uint32_t open_children = 0;
     std::optional<Time> clock;         // as it stands in Run::clocks
     std::optional<Time> forward_clock; // in Run::forward_clocks, where it stands still in a pause
+};
+
+// A message to the run for which no step has waited yet.
+struct Signal {
+    std::uint32_t number = 0;
+    std::string name;
+    std::string by;
+    Time at{};
+    Document data;
 };
 
 // One execution of a body: the workflow itself, or an instance of a repeated step. It lives until it is
@@ -186,6 +201,9 @@ struct Run {
     std::optional<RunStatus> paused_from;
     Time paused_at{}; // of such a pause
     std::optional<Closing> closing; // the status is running, or paused from that
+    std::vector<Signal> signals;         // in the order of their coming
+    std::uint32_t signals_received = 0;  // source of their numbers
+    std::vector<std::string> signal_ids; // of the last ones that had one
     std::uint32_t reruns = 0;
     std::uint32_t closed_steps = 0; // source of closed_order
     ScopeNumber begun_scopes = 0;   // source of their numbers
@@ -231,6 +249,9 @@ const Instances* instances_of(const Run& run, Place place);
 
 // The block around a step within its scope; step is no_step where there is none.
 Place block_of(const Workflow& workflow, const Run& run, Place place);
+
+// The signals a run keeps, and the ids it remembers.
+inline constexpr std::size_t signals_max = 1000;
 
 // What the run is about, also while an operator lets it pause.
 inline RunStatus status_beneath(const Run& run) { return run.paused_from.value_or(run.status); }

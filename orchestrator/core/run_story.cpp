@@ -95,8 +95,16 @@ struct Teller {
         if (!step.started_at) step.started_at = at;
         step.until = fact.until;
     }
+    void operator()(const fact::StepWaits& fact) const {
+        StepStory& step = of(fact.step);
+        step.status = "sleeping";
+        if (!step.started_at) step.started_at = at;
+        step.until = fact.until;
+        step.waits_for = fact.wanted;
+    }
     void operator()(const fact::StepDone& fact) const {
         StepStory& step = of(fact.step);
+        step.waits_for = {};
         step.status = "done";
         step.closed_at = at;
         if (!fact.output.is_null()) step.output = fact.output;

@@ -41,6 +41,7 @@ struct StepStory {
     std::string reason{};
     bool caught = false;
     std::optional<Time> until{}; // of a wait or a deferral
+    Document waits_for{};        // of one that waits for what comes from outside: StepState::wait
     std::optional<Time> started_at{};
     std::optional<Time> closed_at{};
     std::optional<std::size_t> items{}; // of a for_each

@@ -117,6 +117,16 @@ void for_each_reference(const Workflow& workflow, const Visitor& visitor) {
         if (const auto* kind = std::get_if<WaitUntilKind>(&step.kind)) program(kind->time);
         if (const auto* kind = std::get_if<EndKind>(&step.kind)) values(kind->output);
         if (const auto* kind = std::get_if<FailKind>(&step.kind)) values(kind->detail);
+        if (const auto* kind = std::get_if<SignalKind>(&step.kind)) values(kind->name);
+        if (const auto* kind = std::get_if<ApprovalKind>(&step.kind)) {
+            values(kind->title);
+            values(kind->by);
+        }
+        if (const auto* kind = std::get_if<FirstOfKind>(&step.kind))
+            for (const FirstOfKind::Way& way : kind->ways) {
+                if (const auto* signal = std::get_if<SignalKind>(&way.wait)) values(signal->name);
+                if (const auto* wait = std::get_if<WaitUntilKind>(&way.wait)) program(wait->time);
+            }
     }
 }
 
@@ -280,6 +290,9 @@ std::string_view word_of(const StepKind& kind) {
                           [](const WaitUntilKind&) { return std::string_view{"wait_until"}; },
                           [](const EndKind&) { return std::string_view{"end"}; },
                           [](const FailKind&) { return std::string_view{"fail"}; },
+                          [](const SignalKind&) { return std::string_view{"signal"}; },
+                          [](const ApprovalKind&) { return std::string_view{"approval"}; },
+                          [](const FirstOfKind&) { return std::string_view{"first_of"}; },
                       },
                       kind);
 }

@@ -141,8 +141,25 @@ struct FailKind {                                      // the step fails with th
     std::string type = "failed";
     std::optional<expression::Template> detail;        // text
 };
+struct SignalKind { expression::Template name; };      // waits for a message to this run
+// Asks people.
+struct ApprovalKind {
+    expression::Template title;
+    std::optional<expression::Template> by{};          // a list of users and "role:TAG"; absent: whoever may operate
+    std::uint32_t quorum = 1;                          // so many must agree
+    std::vector<SchemaField> form{};                   // what they fill in
+    std::optional<Duration> remind{};                  // so often they are asked again
+};
+// Waits for the first of several.
+struct FirstOfKind {
+    struct Way {
+        std::string name;
+        std::variant<SignalKind, WaitKind, WaitUntilKind> wait;
+    };
+    std::vector<Way> ways;
+};
 using StepKind = std::variant<TaskKind, DoKind, ParallelKind, SwitchKind, SetKind, WaitKind,
-                              WaitUntilKind, EndKind, FailKind>;
+                              WaitUntilKind, EndKind, FailKind, SignalKind, ApprovalKind, FirstOfKind>;
 
 enum class Join : std::uint8_t {
     all,    // every predecessor closed; a failed one blocks, a skipped one counts as done
@@ -206,7 +223,7 @@ struct Step {
     std::uint32_t join_count = 0;
     bool cancel_rest = false;                          // starting cancels predecessors still open
     std::optional<expression::Program> when;
-    std::optional<Duration> block_timeout;             // of a block; tasks have TaskCall::timeouts
+    std::optional<Duration> block_timeout;             // of a block, a signal, an approval; tasks have TaskCall::timeouts
     OnTimeout on_timeout;
     std::vector<CatchRule> catches;                    // the first match counts
     std::optional<Compensation> compensate;

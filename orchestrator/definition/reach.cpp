@@ -272,6 +272,7 @@ private:
         if (depth == path.size()) return check_finished(use, target, of_instance);
         if (draft_.steps[target].repeats != Repeats::no && !of_instance)
             return check_field(use, target, depth);
+        if (!step.output && !is_field_of_kind(use, target, depth)) return;
         if (step.children.empty() || step.output) return check_finished(use, target, of_instance);
         std::vector<std::string> names;
         for (const StepIndex child : step.children) {
@@ -281,6 +282,24 @@ private:
         }
         complain(use, fmt::format("'{}' has no step '{}'", step.path, path[depth].name),
                  hint_for(path[depth].name, names));
+    }
+
+    // What a signal, an approval, a first_of gives. False after a complaint.
+    bool is_field_of_kind(const Use& use, StepIndex target, std::size_t depth) {
+        const std::string& word = draft_.steps[target].word;
+        const std::string& name = use.reference.path[depth].name;
+        const auto known = fields_of_kind(word);
+        std::vector<std::string> fields(known.begin(), known.end());
+        if (const auto* first = std::get_if<core::FirstOfKind>(&workflow_.steps[target].kind)) {
+            fields.emplace_back("first");
+            for (const auto& way : first->ways)
+                fields.push_back(way.name);
+        }
+        if (fields.empty() || std::find(fields.begin(), fields.end(), name) != fields.end()) return true;
+        std::string hint = hint_for(name, fields);
+        if (hint.empty()) hint = fmt::format("it gives {}", fmt::join(fields, ", "));
+        complain(use, fmt::format("'{}' has no '{}'", workflow_.steps[target].path, name), std::move(hint));
+        return false;
     }
 
     // What a repeated step gives to the steps after it.

@@ -34,6 +34,11 @@ private:
     void refuse_in_closing(const TomlEntry& entry, core::StepIndex index, std::string_view why);
     std::optional<core::StepKind> read_end(const TomlEntry& entry, core::StepIndex index);
     std::optional<core::StepKind> read_fail(const TomlEntry& entry, core::StepIndex index);
+    std::optional<core::SignalKind> read_signal(const TomlEntry& entry, core::StepIndex index);
+    std::optional<core::ApprovalKind> read_approval(const TomlEntry& entry, core::StepIndex index);
+    std::optional<expression::Template> read_asked(const TomlEntry& entry, core::StepIndex index, std::uint32_t quorum);
+    std::optional<core::FirstOfKind> read_first_of(const TomlEntry& entry, core::StepIndex index);
+    void read_way(const TomlEntry& entry, core::StepIndex index, core::FirstOfKind& first);
     void read_order(const TomlNode& table, DraftStep& step);
     void read_join(const TomlEntry& entry, DraftStep& step);
     void read_handling(const TomlNode& table, core::StepIndex index);

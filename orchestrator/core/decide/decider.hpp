@@ -6,6 +6,7 @@
 //   tasks.cpp    attempts: handed out, reported, lost, late
 //   failing.cpp  no more attempts: caught, or dead
 //   repeating.cpp  for_each, while, until
+//   waiting.cpp  for what comes from outside: signals, approvals, the first of several
 //   ending.cpp   how a run ends, is undone and is opened again
 //   operating.cpp  what else an operator asks for: pauses, steps done by hand, inputs, reruns
 //   holding.cpp  how much a run may hold
@@ -53,6 +54,8 @@ public:
     void on(const OutputGiven& event);
     void on(const InputEdited& event);
     void on(const RerunRequested& event);
+    void on(const SignalSent& event);
+    void on(const ApprovalDecided& event);
 
     Transition take() { return std::move(made_); }
 
@@ -125,6 +128,16 @@ private:
     void close_iteration(Place instance, const Loop& loop);
     void begin_iteration(Place whole);
     void close_repetition(Place whole);
+
+    // waiting.cpp
+    void await_signal(Place place, const SignalKind& kind);
+    void ask_people(Place place, const ApprovalKind& kind);
+    void await_first(Place place, const FirstOfKind& kind);
+    void take_kept(Place place);
+    void take_signal(Place place, const Signal& signal);
+    void ring_wait(Place place);
+    std::string why_no_signal(const SignalSent& event) const;
+    std::optional<std::string> why_not_asked(Place place, const ApprovalDecided& event) const;
 
     // ending.cpp
     fact::RunBecame as_it_is(RunStatus status) const;

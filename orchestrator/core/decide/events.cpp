@@ -96,7 +96,9 @@ void Decider::ring(Place place) {
             complete(place, {}, false);
         break;
     case StepStatus::running:
-        if (may_start && is_due(state(place).due)) {
+        if (may_start && !state(place).wait.is_null()) {
+            ring_wait(place);
+        } else if (may_start && is_due(state(place).due)) {
             const Time due = state(place).due;
             cancel_children(place);
             give_up(place, timeout_problem({due, "the block's timeout"}), "timeout", {});

@@ -69,6 +69,7 @@ void Decider::look_at(Place place) {
     }
     if (one.status == StepStatus::running) {
         if (is_whole(place)) return turn(place);
+        if (!one.wait.is_null()) return;
         if (one.open_children == 0) return close_block(place);
         return;
     }
@@ -128,6 +129,9 @@ void Decider::begin(Place place) {
                        }
                        give_up(place, problem, "failed", {});
                    },
+                   [&](const SignalKind& kind) { await_signal(place, kind); },
+                   [&](const ApprovalKind& kind) { ask_people(place, kind); },
+                   [&](const FirstOfKind& kind) { await_first(place, kind); },
                },
                step(place).kind);
 }
