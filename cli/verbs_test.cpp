@@ -65,7 +65,8 @@ std::vector<std::string> test_files(const std::vector<std::string>& given) {
         }
         std::vector<std::string> inside;
         for (const auto& entry : std::filesystem::directory_iterator(one, error))
-            if (entry.path().string().ends_with(".test.toml")) inside.push_back(entry.path().string());
+            if (entry.path().string().ends_with(".test.toml"))
+                inside.push_back(entry.path().string());
         std::sort(inside.begin(), inside.end());
         files.insert(files.end(), inside.begin(), inside.end());
     }
@@ -93,27 +94,33 @@ std::string xml(std::string_view text) {
 
 std::string said_of(const Outcome& test) {
     std::string text;
-    for (const std::string& one : test.differences) text += one + "\n";
+    for (const std::string& one : test.differences)
+        text += one + "\n";
     if (!test.how.empty()) text += "with " + test.how + ":\n";
-    for (std::size_t at = 0; at < test.events.size(); ++at) text += fmt::format("  {}. {}\n", at + 1, test.events[at]);
+    for (std::size_t at = 0; at < test.events.size(); ++at)
+        text += fmt::format("  {}. {}\n", at + 1, test.events[at]);
     return text;
 }
 
 std::string junit_of(const std::vector<FileOutcome>& all) {
     std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
     for (const FileOutcome& file : all) {
-        const auto failed = std::ranges::count_if(file.tests, [](const Outcome& one) { return !one.differences.empty(); });
-        out += fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\">\n", xml(file.file), file.tests.size(), failed,
-                           file.is_broken ? 1 : 0);
+        const auto failed = std::ranges::count_if(
+            file.tests, [](const Outcome& one) { return !one.differences.empty(); });
+        out += fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\">\n",
+                           xml(file.file), file.tests.size(), failed, file.is_broken ? 1 : 0);
         for (const Outcome& test : file.tests) {
-            out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"", xml(file.file), xml(test.name), test.seconds);
+            out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"",
+                               xml(file.file), xml(test.name), test.seconds);
             if (test.differences.empty())
                 out += "/>\n";
             else
-                out += fmt::format("><failure message=\"{}\">{}</failure></testcase>\n", xml(test.differences.front()), xml(said_of(test)));
+                out += fmt::format("><failure message=\"{}\">{}</failure></testcase>\n",
+                                   xml(test.differences.front()), xml(said_of(test)));
         }
         if (file.is_broken)
-            out += fmt::format("    <testcase classname=\"{}\" name=\"reads\"><error message=\"the file cannot be used\"/></testcase>\n",
+            out += fmt::format("    <testcase classname=\"{}\" name=\"reads\"><error message=\"the "
+                               "file cannot be used\"/></testcase>\n",
                                xml(file.file));
         out += "  </testsuite>\n";
     }
@@ -121,13 +128,18 @@ std::string junit_of(const std::vector<FileOutcome>& all) {
 }
 
 // Both files, or nothing after having said what is wrong with them.
-std::optional<std::pair<definition::Loaded, rehearsal::TestFile>> read_both(const std::string& file, bool is_loud) {
-    const auto show = [is_loud](const std::vector<definition::Diagnostic>& diagnostics, std::string_view source) {
-        fmt::print(is_loud ? stdout : stderr, "{}", definition::render(diagnostics, source, has_colours(stdout)));
+std::optional<std::pair<definition::Loaded, rehearsal::TestFile>> read_both(const std::string& file,
+                                                                            bool is_loud) {
+    const auto show = [is_loud](const std::vector<definition::Diagnostic>& diagnostics,
+                                std::string_view source) {
+        fmt::print(is_loud ? stdout : stderr, "{}",
+                   definition::render(diagnostics, source, has_colours(stdout)));
     };
     const std::string workflow_file = rehearsal::workflow_file_of(file);
     if (workflow_file.empty()) {
-        complain(fmt::format("'{}' is no test file: they are called NAME.test.toml and stand beside NAME.toml", file));
+        complain(fmt::format(
+            "'{}' is no test file: they are called NAME.test.toml and stand beside NAME.toml",
+            file));
         return std::nullopt;
     }
     const auto workflow_source = read_file(workflow_file);
@@ -143,7 +155,10 @@ std::optional<std::pair<definition::Loaded, rehearsal::TestFile>> read_both(cons
     }
     auto tests = rehearsal::read_tests(*source, file, *loaded.workflow);
     show(tests.diagnostics, *source);
-    if (std::ranges::any_of(tests.diagnostics, [](const auto& one) { return one.severity == definition::Severity::error; })) return std::nullopt;
+    if (std::ranges::any_of(tests.diagnostics, [](const auto& one) {
+            return one.severity == definition::Severity::error;
+        }))
+        return std::nullopt;
     if (tests.tests.empty()) {
         complain(fmt::format("'{}' has no [[test]]", file));
         return std::nullopt;
@@ -151,7 +166,8 @@ std::optional<std::pair<definition::Loaded, rehearsal::TestFile>> read_both(cons
     return std::pair{std::move(loaded), std::move(tests)};
 }
 
-Outcome play_one(const orchestrator::core::Workflow& workflow, const rehearsal::TestCase& test, rehearsal::Coverage& coverage, bool with_crashes) {
+Outcome play_one(const orchestrator::core::Workflow& workflow, const rehearsal::TestCase& test,
+                 rehearsal::Coverage& coverage, bool with_crashes) {
     const auto begun = std::chrono::steady_clock::now();
     const auto played = rehearsal::play(workflow, test, coverage.judge());
     coverage.add(played);
@@ -188,7 +204,10 @@ void print_file(const FileOutcome& file, const Wishes& wishes) {
     if (file.is_broken) return;
     fmt::print("{}\n", paint(Colour::bold, file.file));
     for (const Outcome& test : file.tests) {
-        fmt::print("  {} {}", test.differences.empty() ? paint(Colour::green, "ok    ") : paint(Colour::red, "FAILED"), test.name);
+        fmt::print("  {} {}",
+                   test.differences.empty() ? paint(Colour::green, "ok    ")
+                                            : paint(Colour::red, "FAILED"),
+                   test.name);
         if (test.played > 1) fmt::print(" ({} ways)", test.played);
         fmt::print("\n");
         std::string said = said_of(test);
@@ -199,16 +218,22 @@ void print_file(const FileOutcome& file, const Wishes& wishes) {
         }
     }
     if (!wishes.with_coverage) return;
-    const auto taken = std::ranges::count_if(file.branches, [](const auto& one) { return one.is_taken; });
+    const auto taken =
+        std::ranges::count_if(file.branches, [](const auto& one) { return one.is_taken; });
     fmt::print("  {} of {} branches\n", taken, file.branches.size());
     for (const auto& branch : file.branches)
-        if (!branch.is_taken) fmt::print("    {}:{}: not tried: {}\n", rehearsal::workflow_file_of(file.file), branch.line, branch.what);
+        if (!branch.is_taken)
+            fmt::print("    {}:{}: not tried: {}\n", rehearsal::workflow_file_of(file.file),
+                       branch.line, branch.what);
 }
 
 json::value as_json(const FileOutcome& file) {
     json::array tests;
     for (const Outcome& test : file.tests) {
-        json::object one{{"name", test.name}, {"line", test.line}, {"passed", test.differences.empty()}, {"ways", test.played}};
+        json::object one{{"name", test.name},
+                         {"line", test.line},
+                         {"passed", test.differences.empty()},
+                         {"ways", test.played}};
         one["differences"] = json::array(test.differences.begin(), test.differences.end());
         if (!test.how.empty()) {
             one["disturbance"] = test.how;
@@ -218,8 +243,12 @@ json::value as_json(const FileOutcome& file) {
     }
     json::array branches;
     for (const auto& branch : file.branches)
-        branches.emplace_back(json::object{{"line", branch.line}, {"branch", branch.what}, {"taken", branch.is_taken}});
-    return json::object{{"file", file.file}, {"readable", !file.is_broken}, {"tests", std::move(tests)}, {"branches", std::move(branches)}};
+        branches.emplace_back(json::object{
+            {"line", branch.line}, {"branch", branch.what}, {"taken", branch.is_taken}});
+    return json::object{{"file", file.file},
+                        {"readable", !file.is_broken},
+                        {"tests", std::move(tests)},
+                        {"branches", std::move(branches)}};
 }
 
 void write_junit(Session& session, const std::string& path, const std::vector<FileOutcome>& all) {
@@ -247,7 +276,8 @@ void test(Session& session, const Wishes& wishes) {
             said.emplace_back(as_json(all.back()));
         else
             print_file(all.back(), wishes);
-        for (const Outcome& one : all.back().tests) ++(one.differences.empty() ? passed : failed);
+        for (const Outcome& one : all.back().tests)
+            ++(one.differences.empty() ? passed : failed);
         if (all.back().is_broken) session.exit_code = exit_wrong_usage;
     }
     if (wishes.as_json)
@@ -267,16 +297,20 @@ void test(Session& session, const Wishes& wishes) {
 void add_test_verb(CLI::App& app, Session& session) {
     auto wishes = std::make_shared<Wishes>();
     auto* testing = app.add_subcommand("test", "Play the tests beside workflows, without a server");
-    testing->add_option("FILE", wishes->files, "Test files NAME.test.toml, or folders of them")->required();
+    testing->add_option("FILE", wishes->files, "Test files NAME.test.toml, or folders of them")
+        ->required();
     testing->add_option("--only", wishes->only, "Only tests with this text in their name");
     testing->add_flag("--crash", wishes->with_crashes,
-                      "Each test again with a crash behind every transition, with reports that come twice or overtake one another");
+                      "Each test again with a crash behind every transition, with reports that "
+                      "come twice or overtake one another");
     testing->add_flag("--coverage", wishes->with_coverage, "Name the branches no test went");
     testing->add_flag("--json", wishes->as_json, "Print JSON for scripts");
     testing->add_option("--junit", wishes->junit, "Also write a JUnit report to this file");
-    testing->footer("Workers answer as `mock` says and time is simulated; docs/testing.md has the words of test files.\n"
+    testing->footer("Workers answer as `mock` says and time is simulated; docs/testing.md has the "
+                    "words of test files.\n"
                     "Exit code 1 if a test failed, 2 if a file cannot be used.\n\n"
-                    "Examples:\n  baton test workflows/\n  baton test --crash --coverage workflows/provision-user.test.toml\n"
+                    "Examples:\n  baton test workflows/\n  baton test --crash --coverage "
+                    "workflows/provision-user.test.toml\n"
                     "  baton test --junit results.xml workflows/");
     testing->callback([&session, wishes] { test(session, *wishes); });
 }

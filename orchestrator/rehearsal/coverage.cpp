@@ -15,24 +15,30 @@ using expression::Template;
 // One thread, and const only because judges are.
 class Coverage::Recorder : public core::Judge {
 public:
-    Evaluated<Document> fill(const Template& source, const Reading& reading, std::string_view what) const override {
+    Evaluated<Document> fill(const Template& source, const Reading& reading,
+                             std::string_view what) const override {
         return core::evaluating_judge().fill(source, reading, what);
     }
-    Evaluated<Document> fill_table(const Template& source, const Reading& reading, std::string_view what) const override {
+    Evaluated<Document> fill_table(const Template& source, const Reading& reading,
+                                   std::string_view what) const override {
         return core::evaluating_judge().fill_table(source, reading, what);
     }
-    Evaluated<Document> list(const Program& program, const Reading& reading, std::string_view what) const override {
+    Evaluated<Document> list(const Program& program, const Reading& reading,
+                             std::string_view what) const override {
         return core::evaluating_judge().list(program, reading, what);
     }
-    Evaluated<std::string> text(const Program& program, const Reading& reading, std::string_view what) const override {
+    Evaluated<std::string> text(const Program& program, const Reading& reading,
+                                std::string_view what) const override {
         return core::evaluating_judge().text(program, reading, what);
     }
-    Evaluated<bool> holds(const Program& program, const Reading& reading, std::string_view what) const override {
+    Evaluated<bool> holds(const Program& program, const Reading& reading,
+                          std::string_view what) const override {
         auto answer = core::evaluating_judge().holds(program, reading, what);
         if (answer) (*answer ? held_ : denied_).insert(&program);
         return answer;
     }
-    Evaluated<Time> moment(const Program& program, const Reading& reading, std::string_view what) const override {
+    Evaluated<Time> moment(const Program& program, const Reading& reading,
+                           std::string_view what) const override {
         return core::evaluating_judge().moment(program, reading, what);
     }
 
@@ -44,7 +50,8 @@ private:
     mutable std::set<const Program*> denied_;
 };
 
-Coverage::Coverage(const core::Workflow& workflow) : workflow_(workflow), recorder_(std::make_unique<Recorder>()) {}
+Coverage::Coverage(const core::Workflow& workflow)
+    : workflow_(workflow), recorder_(std::make_unique<Recorder>()) {}
 Coverage::~Coverage() = default;
 
 const core::Judge& Coverage::judge() const {
@@ -58,12 +65,17 @@ void Coverage::add(const Played& played) {
             seen_.insert("undo " + path);
             continue;
         }
-        if (step.status != "waiting" && step.status != "skipped" && step.status != "blocked") seen_.insert("runs " + path);
+        if (step.status != "waiting" && step.status != "skipped" && step.status != "blocked")
+            seen_.insert("runs " + path);
         const auto found = workflow_.by_path.find(path);
         if (!step.caught || found == workflow_.by_path.end()) continue;
         const auto& rules = workflow_.steps[found->second].catches;
-        const auto rule = std::ranges::find_if(rules, [type = error_type_of(step.error)](const core::CatchRule& one) { return one.error.matches(type); });
-        seen_.insert(rule == rules.end() ? "timeout " + path : fmt::format("catch {} {}", rule - rules.begin(), path));
+        const auto rule = std::ranges::find_if(
+            rules, [type = error_type_of(step.error)](const core::CatchRule& one) {
+                return one.error.matches(type);
+            });
+        seen_.insert(rule == rules.end() ? "timeout " + path
+                                         : fmt::format("catch {} {}", rule - rules.begin(), path));
     }
 }
 
@@ -72,7 +84,9 @@ bool Coverage::was(std::string_view what, std::string_view step) const {
 }
 
 void Coverage::add_ways(const core::Step& step, std::vector<Branch>& out) const {
-    const auto add = [&](std::string text, bool is_taken) { out.push_back({step.line, step.path + ": " + std::move(text), is_taken}); };
+    const auto add = [&](std::string text, bool is_taken) {
+        out.push_back({step.line, step.path + ": " + std::move(text), is_taken});
+    };
     add("runs", was("runs", step.path));
     if (step.when) add("when is false", recorder_->denied(*step.when));
     if (const auto* choice = std::get_if<core::SwitchKind>(&step.kind)) {
@@ -88,13 +102,15 @@ void Coverage::add_ways(const core::Step& step, std::vector<Branch>& out) const 
     }
     for (std::size_t at = 0; at < step.catches.size(); ++at)
         add("catch " + step.catches[at].error.text, was(fmt::format("catch {}", at), step.path));
-    if (step.on_timeout.then != core::OnTimeout::Then::fail) add("on_timeout", was("timeout", step.path));
+    if (step.on_timeout.then != core::OnTimeout::Then::fail)
+        add("on_timeout", was("timeout", step.path));
     if (step.compensate) add("is undone", was("undo", step.path));
 }
 
 std::vector<Coverage::Branch> Coverage::branches() const {
     std::vector<Branch> out;
-    for (const core::Step& step : workflow_.steps) add_ways(step, out);
+    for (const core::Step& step : workflow_.steps)
+        add_ways(step, out);
     return out;
 }
 

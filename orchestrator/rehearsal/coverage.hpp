@@ -1,5 +1,5 @@
-// Which ways of a workflow its tests went: every step, both answers of each `when`, every case of a switch, every
-// rule of a catch, every undo.
+// Which ways of a workflow its tests went: every step, both answers of each `when`, every case of a
+// switch, every rule of a catch, every undo.
 #pragma once
 
 #include "orchestrator/core/judge.hpp"
@@ -42,7 +42,8 @@ private:
 
     const core::Workflow& workflow_;
     std::unique_ptr<Recorder> recorder_;
-    std::set<std::string, std::less<>> seen_; // "runs mailbox", "catch 0 invite", "undo mailbox", "timeout a"
+    std::set<std::string, std::less<>>
+        seen_; // "runs mailbox", "catch 0 invite", "undo mailbox", "timeout a"
 };
 
 } // namespace baton::orchestrator::rehearsal

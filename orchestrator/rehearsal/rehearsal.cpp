@@ -37,7 +37,8 @@ std::string name_of(const core::AttemptRef& ref) {
 
 class Stage {
 public:
-    Stage(const core::Workflow& workflow, const TestCase& test, const core::Judge& judge, const Disturbance& disturbance, std::size_t most_events)
+    Stage(const core::Workflow& workflow, const TestCase& test, const core::Judge& judge,
+          const Disturbance& disturbance, std::size_t most_events)
         : workflow_(workflow),
           test_(test),
           judge_(judge),
@@ -67,11 +68,13 @@ private:
     void report(const core::DispatchTask& task, const Answer& answer);
     void begin_work(const core::AttemptRef& ref);
     void forget(const core::AttemptRef& ref);
-    void crash(const core::Event& event, const std::string& text, const std::vector<core::Fact>& facts);
+    void crash(const core::Event& event, const std::string& text,
+               const std::vector<core::Fact>& facts);
     bool go_on();
     Queue::iterator next_due();
     void complain(std::string text) {
-        if (std::ranges::find(out_.complaints, text) == out_.complaints.end()) out_.complaints.push_back(std::move(text));
+        if (std::ranges::find(out_.complaints, text) == out_.complaints.end())
+            out_.complaints.push_back(std::move(text));
     }
     void finish();
 
@@ -83,8 +86,8 @@ private:
     Time begun_;
     Time now_;
     Queue coming_;
-    std::vector<std::pair<Time, std::string>> history_;        // as the store has it
-    std::map<AttemptKey, const Answer*> given_;                // a call that comes twice is answered alike
+    std::vector<std::pair<Time, std::string>> history_; // as the store has it
+    std::map<AttemptKey, const Answer*> given_;         // a call that comes twice is answered alike
     std::map<std::string, std::size_t, std::less<>> answered_; // calls that a mock has answered
     std::set<AttemptKey> at_work_;
     core::Document input_;
@@ -95,14 +98,17 @@ private:
 Played Stage::play() {
     const auto checked = core::check_input(workflow_.input, test_.input);
     if (!checked.complaints.empty()) {
-        for (const std::string& one : checked.complaints) complain("the input is refused: " + one);
+        for (const std::string& one : checked.complaints)
+            complain("the input is refused: " + one);
         return std::move(out_);
     }
     input_ = checked.input;
-    for (const Act& act : test_.acts) coming_.emplace(begun_ + act.after, Coming{act.event, "somebody acts", false});
+    for (const Act& act : test_.acts)
+        coming_.emplace(begun_ + act.after, Coming{act.event, "somebody acts", false});
     take(core::RunStarted{input_}, "the run starts");
     for (std::size_t turns = 0; out_.complaints.empty() && go_on(); ++turns)
-        if (turns > most_events_) complain(fmt::format("the run does not end within {} events", most_events_));
+        if (turns > most_events_)
+            complain(fmt::format("the run does not end within {} events", most_events_));
     finish();
     return std::move(out_);
 }
@@ -112,7 +118,8 @@ Stage::Queue::iterator Stage::next_due() {
     const auto first = coming_.begin();
     if (!first->second.is_report) return first;
     if (!disturbance_.overtaken || out_.reports + 1 != *disturbance_.overtaken) return first;
-    for (auto other = std::next(first); other != coming_.end() && other->first == first->first; ++other)
+    for (auto other = std::next(first); other != coming_.end() && other->first == first->first;
+         ++other)
         if (other->second.is_report) return other;
     return first;
 }
@@ -137,7 +144,8 @@ bool Stage::go_on() {
 
 void Stage::take(const core::Event& event, const std::string& text) {
     const core::Transition made = core::advance(workflow_, out_.run, event, now_, {}, judge_);
-    if (!made.refusal.empty()) complain(fmt::format("after {} the run refused: {}", to_text(now_ - begun_), made.refusal));
+    if (!made.refusal.empty())
+        complain(fmt::format("after {} the run refused: {}", to_text(now_ - begun_), made.refusal));
     if (made.facts.empty()) return;
     ++out_.transitions;
     std::string written;
@@ -157,8 +165,10 @@ void Stage::carry_out(std::span<const core::Fact> facts, bool is_again) {
     for (const core::Fact& fact : facts) {
         const auto command = core::command_of(name, fact);
         if (!command) continue;
-        if (const auto* task = std::get_if<core::DispatchTask>(&*command)) hand_out(*task, is_again);
-        if (const auto* cancelled = std::get_if<core::CancelTask>(&*command)) forget(cancelled->ref);
+        if (const auto* task = std::get_if<core::DispatchTask>(&*command))
+            hand_out(*task, is_again);
+        if (const auto* cancelled = std::get_if<core::CancelTask>(&*command))
+            forget(cancelled->ref);
     }
 }
 
@@ -172,11 +182,13 @@ void Stage::hand_out(const core::DispatchTask& task, bool is_again) {
         if (!answer) return;
         given_.emplace(key, answer);
     } else if (!answer->is_idempotent) {
-        complain(fmt::format("'{}' was handed to a worker twice with the key {}, and its mock says that each time has an effect", task.route,
-                             task.idempotency_key));
+        complain(fmt::format("'{}' was handed to a worker twice with the key {}, and its mock says "
+                             "that each time has an effect",
+                             task.route, task.idempotency_key));
     }
     if (!is_again)
-        out_.calls.push_back({task.ref.step, task.ref.undo, task.route, task.with, task.idempotency_key, task.ref.attempt, now_ - begun_});
+        out_.calls.push_back({task.ref.step, task.ref.undo, task.route, task.with,
+                              task.idempotency_key, task.ref.attempt, now_ - begun_});
     at_work_.insert(key);
     begin_work(task.ref);
     report(task, *answer);
@@ -197,8 +209,9 @@ const Answer* Stage::answer_for(const core::DispatchTask& task, const std::strin
     if (!answers) answers = find(task.route);
     if (!answers) answers = find("*");
     if (!answers || answers->empty()) {
-        complain(fmt::format("{} called '{}' and there is no mock for it; say mock = {{ \"{}\" = {{ … }} }}", name_of(task.ref), task.route,
-                             task.route));
+        complain(fmt::format(
+            "{} called '{}' and there is no mock for it; say mock = {{ \"{}\" = {{ … }} }}",
+            name_of(task.ref), task.route, task.route));
         return nullptr;
     }
     std::size_t call = answered_[*mock]++;
@@ -208,19 +221,22 @@ const Answer* Stage::answer_for(const core::DispatchTask& task, const std::strin
         call -= times;
     }
     if (!answers->back().times) return &answers->back();
-    complain(fmt::format("{} called '{}' more often than its mock answers", name_of(task.ref), task.route));
+    complain(fmt::format("{} called '{}' more often than its mock answers", name_of(task.ref),
+                         task.route));
     return nullptr;
 }
 
 void Stage::begin_work(const core::AttemptRef& ref) {
-    coming_.emplace(now_, Coming{core::TaskStarted{ref, "a worker"}, name_of(ref) + " begins", false});
+    coming_.emplace(now_,
+                    Coming{core::TaskStarted{ref, "a worker"}, name_of(ref) + " begins", false});
 }
 
 void Stage::report(const core::DispatchTask& task, const Answer& answer) {
     if (answer.kind == Answer::Kind::silence) return;
     Coming one{core::TaskCompleted{task.ref, answer.result}, name_of(task.ref) + " is done", true};
     if (answer.kind == Answer::Kind::error)
-        one = {core::TaskFailed{task.ref, answer.problem}, fmt::format("{} fails with {}", name_of(task.ref), answer.problem.type), true};
+        one = {core::TaskFailed{task.ref, answer.problem},
+               fmt::format("{} fails with {}", name_of(task.ref), answer.problem.type), true};
     coming_.emplace(now_ + answer.after, std::move(one));
 }
 
@@ -229,41 +245,49 @@ void Stage::forget(const core::AttemptRef& ref) {
     at_work_.erase({ref.step, ref.undo, ref.attempt});
 }
 
-void Stage::crash(const core::Event& event, const std::string& text, const std::vector<core::Fact>& facts) {
+void Stage::crash(const core::Event& event, const std::string& text,
+                  const std::vector<core::Fact>& facts) {
     core::Run again = core::new_run(workflow_, out_.run.id);
     again.input = input_;
     for (const auto& [at, written] : history_) {
         const auto read = core::facts_from_json(written);
-        if (!read || !core::replay(workflow_, again, *read, at)) return complain("the run cannot be read back from its history");
+        if (!read || !core::replay(workflow_, again, *read, at))
+            return complain("the run cannot be read back from its history");
     }
     again.input = input_;
     out_.run = std::move(again);
     core::begin_clocks_anew(workflow_, out_.run, now_);
     out_.events.emplace_back("the server dies and starts again");
     // Workers are heard again.
-    for (const auto& [step, undo, attempt] : at_work_) begin_work({step, undo, attempt});
+    for (const auto& [step, undo, attempt] : at_work_)
+        begin_work({step, undo, attempt});
     carry_out(facts, true);
-    if (!std::holds_alternative<core::RunStarted>(event) && !std::holds_alternative<core::AlarmRang>(event) &&
-        (std::holds_alternative<core::TaskCompleted>(event) || std::holds_alternative<core::TaskFailed>(event)))
+    if (!std::holds_alternative<core::RunStarted>(event) &&
+        !std::holds_alternative<core::AlarmRang>(event) &&
+        (std::holds_alternative<core::TaskCompleted>(event) ||
+         std::holds_alternative<core::TaskFailed>(event)))
         coming_.emplace(now_, Coming{event, text + " (again)", false});
 }
 
 void Stage::finish() {
     std::vector<std::string> paths;
-    for (const core::Step& step : workflow_.steps) paths.push_back(step.path);
+    for (const core::Step& step : workflow_.steps)
+        paths.push_back(step.path);
     if (core::is_closed(out_.run.status)) story_.close();
     out_.steps = story_.take(paths);
     out_.took = out_.run.closed_at.value_or(now_) - begun_;
 }
 
-// --- What was expected -----------------------------------------------------------------------------------------
+// --- What was expected
+// -----------------------------------------------------------------------------------------
 
 std::string short_text(const json::value& value) {
     constexpr std::size_t shown_max = 200;
     std::string text = json::serialize(value);
     if (text.size() > shown_max) {
         std::size_t end = shown_max;
-        while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+        while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+            --end;
         text.resize(end);
         text += "…";
     }
@@ -271,11 +295,13 @@ std::string short_text(const json::value& value) {
 }
 
 bool is_same_number(const json::value& expected, const json::value& found) {
-    return expected.is_number() && found.is_number() && expected.to_number<double>() == found.to_number<double>();
+    return expected.is_number() && found.is_number() &&
+           expected.to_number<double>() == found.to_number<double>();
 }
 
 // Where and how `found` does not fit; empty: it does.
-std::string misfit(const std::string& where, const json::value& expected, const json::value& found) {
+std::string misfit(const std::string& where, const json::value& expected,
+                   const json::value& found) {
     if (expected.is_object() && found.is_object()) {
         for (const auto& [key, value] : expected.get_object()) {
             const json::value* member = found.get_object().if_contains(key);
@@ -291,7 +317,9 @@ std::string misfit(const std::string& where, const json::value& expected, const 
         if (wanted.size() != there.size())
             return fmt::format("{} has {} items, expected {}", where, there.size(), wanted.size());
         for (std::size_t at = 0; at < wanted.size(); ++at)
-            if (std::string text = misfit(fmt::format("{}[{}]", where, at), wanted[at], there[at]); !text.empty()) return text;
+            if (std::string text = misfit(fmt::format("{}[{}]", where, at), wanted[at], there[at]);
+                !text.empty())
+                return text;
         return {};
     }
     if (expected == found || is_same_number(expected, found)) return {};
@@ -312,7 +340,8 @@ std::vector<ExpectedCalls> grouped(const std::vector<Call>& calls) {
 std::string text_of(const std::vector<ExpectedCalls>& calls) {
     std::string text;
     for (const ExpectedCalls& one : calls)
-        text += fmt::format("{}{}{}", text.empty() ? "" : ", ", one.task, one.times == 1 ? "" : fmt::format(" x{}", one.times));
+        text += fmt::format("{}{}{}", text.empty() ? "" : ", ", one.task,
+                            one.times == 1 ? "" : fmt::format(" x{}", one.times));
     return text.empty() ? "nothing" : text;
 }
 
@@ -337,7 +366,8 @@ void compare_calls(const Expectation& expect, const Played& played, std::vector<
     }
     for (const auto& [task, times] : expect.called) {
         const auto there = std::ranges::count(played.calls, task, &Call::task);
-        if (there != static_cast<std::ptrdiff_t>(times)) out.push_back(fmt::format("{} was called {} times, expected {}", task, there, times));
+        if (there != static_cast<std::ptrdiff_t>(times))
+            out.push_back(fmt::format("{} was called {} times, expected {}", task, there, times));
     }
     for (const auto& [step, with] : expect.with) {
         const auto call = std::ranges::find_if(played.calls, [&](const Call& one) {
@@ -345,16 +375,21 @@ void compare_calls(const Expectation& expect, const Played& played, std::vector<
         });
         if (call == played.calls.end())
             out.push_back(fmt::format("{} called nobody", step));
-        else if (std::string text = misfit("with of " + step, with.json(), call->with.json()); !text.empty())
+        else if (std::string text = misfit("with of " + step, with.json(), call->with.json());
+                 !text.empty())
             out.push_back(std::move(text));
     }
 }
 
 void compare_steps(const Expectation& expect, const Played& played, std::vector<std::string>& out) {
     for (const auto& [step, wanted] : expect.steps) {
-        const auto found = std::ranges::find_if(played.steps, [&](const core::StepStory& one) { return !one.undo && one.step == step; });
-        const std::string there = found == played.steps.end() ? "waiting" : std::string(found->status);
-        if (there != wanted) out.push_back(fmt::format("step {} is {}, expected {}", step, there, wanted));
+        const auto found = std::ranges::find_if(played.steps, [&](const core::StepStory& one) {
+            return !one.undo && one.step == step;
+        });
+        const std::string there =
+            found == played.steps.end() ? "waiting" : std::string(found->status);
+        if (there != wanted)
+            out.push_back(fmt::format("step {} is {}, expected {}", step, there, wanted));
     }
 }
 
@@ -362,7 +397,8 @@ void compare_steps(const Expectation& expect, const Played& played, std::vector<
 std::string open_steps(const Played& played) {
     std::string text;
     for (const core::StepStory& step : played.steps)
-        if (step.status == "dispatched" || step.status == "deferred" || step.status == "running" || step.status == "sleeping")
+        if (step.status == "dispatched" || step.status == "deferred" || step.status == "running" ||
+            step.status == "sleeping")
             text += fmt::format("{}{} is {}", text.empty() ? "; " : ", ", step.step, step.status);
     return text;
 }
@@ -386,8 +422,8 @@ std::string error_type_of(const core::Document& error) {
     return type && type->is_string() ? std::string(type->get_string()) : std::string{};
 }
 
-Played play(const core::Workflow& workflow, const TestCase& test, const core::Judge& judge, const Disturbance& disturbance,
-            std::size_t most_events) {
+Played play(const core::Workflow& workflow, const TestCase& test, const core::Judge& judge,
+            const Disturbance& disturbance, std::size_t most_events) {
     return Stage(workflow, test, judge, disturbance, most_events).play();
 }
 
@@ -397,19 +433,24 @@ std::vector<std::string> differences(const TestCase& test, const Played& played)
     if (!out.empty()) return out;
     const auto status = expect.status.value_or(core::RunStatus::completed);
     if (played.run.status != status && (expect.status || !core::is_closed(played.run.status))) {
-        std::string text = fmt::format("the run is {}, expected {}", core::word_of(played.run.status), core::word_of(status));
+        std::string text = fmt::format("the run is {}, expected {}",
+                                       core::word_of(played.run.status), core::word_of(status));
         if (!core::is_closed(played.run.status)) text += open_steps(played);
         if (!played.run.error.is_null()) text += "; " + short_text(played.run.error.json());
         out.push_back(std::move(text));
     }
     if (expect.error && *expect.error != error_type_of(played.run.error))
-        out.push_back(fmt::format("the error is '{}', expected '{}'", error_type_of(played.run.error), *expect.error));
+        out.push_back(fmt::format("the error is '{}', expected '{}'",
+                                  error_type_of(played.run.error), *expect.error));
     if (expect.output)
-        if (std::string text = misfit("output", expect.output->json(), played.run.output.json()); !text.empty()) out.push_back(std::move(text));
+        if (std::string text = misfit("output", expect.output->json(), played.run.output.json());
+            !text.empty())
+            out.push_back(std::move(text));
     compare_calls(expect, played, out);
     compare_steps(expect, played, out);
     if (expect.within && played.took > *expect.within)
-        out.push_back(fmt::format("it took {}, expected at most {}", to_text(played.took), to_text(*expect.within)));
+        out.push_back(fmt::format("it took {}, expected at most {}", to_text(played.took),
+                                  to_text(*expect.within)));
     return out;
 }
 
@@ -427,7 +468,8 @@ Crashes crash_everywhere(const core::Workflow& workflow, const TestCase& test) {
     for (std::size_t at = 1; at <= undisturbed.transitions; ++at) {
         Disturbance crash;
         crash.crash_after = at;
-        try_one(crash, fmt::format("a crash behind transition {} of {}", at, undisturbed.transitions));
+        try_one(crash,
+                fmt::format("a crash behind transition {} of {}", at, undisturbed.transitions));
     }
     for (std::size_t at = 1; at <= undisturbed.reports; ++at) {
         Disturbance other_order;

@@ -25,13 +25,18 @@ using definition::TomlNode;
 using definition::ValueReader;
 
 constexpr std::array<std::string_view, 1> file_words{"test"};
-constexpr std::array<std::string_view, 6> test_words{"name", "input", "starts_at", "mock", "act", "expect"};
-constexpr std::array<std::string_view, 12> answer_words{"result", "error", "timeout", "after", "times", "idempotent", "title",
-                                                        "detail", "status", "data", "retryable", "retry_after"};
-constexpr std::array<std::string_view, 8> expect_words{"status", "output", "error", "calls", "called", "with", "steps", "within"};
-constexpr std::array<std::string_view, 7> act_words{"after", "cancel", "pause", "resume", "retry", "skip", "output"};
-constexpr std::array<std::string_view, 12> step_words{"waiting", "dispatched", "deferred", "backing_off", "running", "sleeping",
-                                                      "done", "failed", "dead", "cancelled", "skipped", "blocked"};
+constexpr std::array<std::string_view, 6> test_words{"name", "input", "starts_at",
+                                                     "mock", "act",   "expect"};
+constexpr std::array<std::string_view, 12> answer_words{
+    "result", "error",  "timeout", "after", "times",     "idempotent",
+    "title",  "detail", "status",  "data",  "retryable", "retry_after"};
+constexpr std::array<std::string_view, 8> expect_words{"status", "output", "error", "calls",
+                                                       "called", "with",   "steps", "within"};
+constexpr std::array<std::string_view, 7> act_words{"after", "cancel", "pause", "resume",
+                                                    "retry", "skip",   "output"};
+constexpr std::array<std::string_view, 12> step_words{
+    "waiting", "dispatched", "deferred", "backing_off", "running", "sleeping",
+    "done",    "failed",     "dead",     "cancelled",   "skipped", "blocked"};
 
 constexpr KeyTable file_keys{file_words, {}};
 constexpr KeyTable test_keys{test_words, {}};
@@ -45,13 +50,18 @@ constexpr std::uint32_t times_max = 1'000'000;
 struct Names {
     std::vector<std::string> steps; // paths
     std::vector<std::string> tasks; // types with their queues
-    bool has_step(std::string_view name) const { return std::ranges::find(steps, name) != steps.end(); }
-    bool has_task(std::string_view name) const { return std::ranges::find(tasks, name) != tasks.end(); }
+    bool has_step(std::string_view name) const {
+        return std::ranges::find(steps, name) != steps.end();
+    }
+    bool has_task(std::string_view name) const {
+        return std::ranges::find(tasks, name) != tasks.end();
+    }
 };
 
 Names names_of(const core::Workflow& workflow) {
     Names names;
-    for (const core::Step& step : workflow.steps) names.steps.push_back(step.path);
+    for (const core::Step& step : workflow.steps)
+        names.steps.push_back(step.path);
     names.tasks = workflow.task_types;
     return names;
 }
@@ -63,7 +73,10 @@ core::Document document_of(const TomlNode& node) {
 class Reader {
 public:
     Reader(Complaints& complaints, const core::Workflow& workflow)
-        : complaints_(complaints), values_(complaints), workflow_(workflow), names_(names_of(workflow)) {}
+        : complaints_(complaints),
+          values_(complaints),
+          workflow_(workflow),
+          names_(names_of(workflow)) {}
 
     std::vector<TestCase> read(const TomlNode& root);
 
@@ -100,7 +113,8 @@ std::vector<TestCase> Reader::read(const TomlNode& root) {
             auto test = read_test(table);
             if (!test) continue;
             if (!known.insert(test->name).second)
-                complaints_.at_value(*table.find("name"), fmt::format("there are two tests '{}'", test->name));
+                complaints_.at_value(*table.find("name"),
+                                     fmt::format("there are two tests '{}'", test->name));
             tests.push_back(std::move(*test));
         }
     }
@@ -115,10 +129,14 @@ std::optional<TestCase> Reader::read_test(const TomlNode& table) {
         if (entry.key == "name") {
             if (auto name = values_.text(entry)) test.name = std::move(*name);
         } else if (entry.key == "input") {
-            if (values_.table(entry, "input = { email = \"ada@x.org\" }")) test.input = document_of(entry.value);
+            if (values_.table(entry, "input = { email = \"ada@x.org\" }"))
+                test.input = document_of(entry.value);
         } else if (entry.key == "starts_at") {
-            if (entry.value.kind == TomlNode::Kind::date_time) test.starts_at = from_rfc3339(entry.value.text);
-            if (!test.starts_at) complaints_.at_value(entry.value, "starts_at must be a time with its offset", "as in 2026-03-29T00:59:00Z");
+            if (entry.value.kind == TomlNode::Kind::date_time)
+                test.starts_at = from_rfc3339(entry.value.text);
+            if (!test.starts_at)
+                complaints_.at_value(entry.value, "starts_at must be a time with its offset",
+                                     "as in 2026-03-29T00:59:00Z");
         } else if (entry.key == "mock") {
             read_mocks(entry, test);
         } else if (entry.key == "act") {
@@ -128,11 +146,13 @@ std::optional<TestCase> Reader::read_test(const TomlNode& table) {
         }
     }
     if (test.name.empty()) {
-        complaints_.add(definition::About::keys, table.at, 1, "a test needs a name", "as in name = \"happy path\"");
+        complaints_.add(definition::About::keys, table.at, 1, "a test needs a name",
+                        "as in name = \"happy path\"");
         return std::nullopt;
     }
     if (!table.find("expect"))
-        complaints_.add(definition::About::keys, table.at, 1, fmt::format("test '{}' expects nothing", test.name),
+        complaints_.add(definition::About::keys, table.at, 1,
+                        fmt::format("test '{}' expects nothing", test.name),
                         "say expect = { status = \"completed\" }");
     return test;
 }
@@ -144,8 +164,10 @@ void Reader::read_mocks(const TomlEntry& entry, TestCase& test) {
         if (mock.key != "*" && !names_.has_step(mock.key) && !names_.has_task(mock.key)) {
             std::vector<std::string> all = names_.tasks;
             all.insert(all.end(), names_.steps.begin(), names_.steps.end());
-            complaints_.at_key(mock, fmt::format("workflow '{}' has no task and no step '{}'", workflow_.name, mock.key),
-                               definition::did_you_mean(mock.key, all));
+            complaints_.at_key(
+                mock,
+                fmt::format("workflow '{}' has no task and no step '{}'", workflow_.name, mock.key),
+                definition::did_you_mean(mock.key, all));
         }
         test.mocks.emplace(mock.key, read_answers(mock.value));
     }
@@ -157,9 +179,11 @@ std::vector<Answer> Reader::read_answers(const TomlNode& node) {
         answers.push_back(read_answer(node));
         return answers;
     }
-    for (const TomlNode& item : node.items) answers.push_back(read_answer(item));
+    for (const TomlNode& item : node.items)
+        answers.push_back(read_answer(item));
     if (answers.empty())
-        complaints_.at_value(node, "a list of answers must not be empty", "to answer with a list say { result = [] }");
+        complaints_.at_value(node, "a list of answers must not be empty",
+                             "to answer with a list say { result = [] }");
     return answers;
 }
 
@@ -186,7 +210,8 @@ void Reader::read_answer_table(const TomlNode& table, Answer& answer) {
         } else if (entry.key == "after") {
             answer.after = values_.duration(entry).value_or(Duration{});
         } else if (entry.key == "times") {
-            if (const auto times = values_.integer(entry, 1, times_max)) answer.times = static_cast<std::uint32_t>(*times);
+            if (const auto times = values_.integer(entry, 1, times_max))
+                answer.times = static_cast<std::uint32_t>(*times);
         } else if (entry.key == "idempotent") {
             answer.is_idempotent = values_.boolean(entry).value_or(true);
         } else if (entry.key == "title") {
@@ -206,7 +231,8 @@ void Reader::read_answer_table(const TomlNode& table, Answer& answer) {
 }
 
 void Reader::read_acts(const TomlEntry& entry, TestCase& test) {
-    const TomlNode* all = values_.tables(entry, "act = [ { after = \"5m\", cancel = \"not needed\" } ]");
+    const TomlNode* all =
+        values_.tables(entry, "act = [ { after = \"5m\", cancel = \"not needed\" } ]");
     if (!all) return;
     for (const TomlNode& table : all->items) {
         auto act = read_act(table);
@@ -242,11 +268,14 @@ std::optional<Act> Reader::read_act(const TomlNode& table) {
             act.event = core::SkipRequested{text, "in a test"};
         }
     }
-    if (output && !step.empty()) act.event = core::OutputGiven{step, document_of(output->value), "in a test"};
+    if (output && !step.empty())
+        act.event = core::OutputGiven{step, document_of(output->value), "in a test"};
     if (output && step.empty())
-        complaints_.at_key(*output, "output goes with skip", "as in { skip = \"mailbox\", output = { id = 7 } }");
+        complaints_.at_key(*output, "output goes with skip",
+                           "as in { skip = \"mailbox\", output = { id = 7 } }");
     if (said == 1) return act;
-    complaints_.add(definition::About::keys, table.at, 1, "an act is one of cancel, pause, resume, retry or skip",
+    complaints_.add(definition::About::keys, table.at, 1,
+                    "an act is one of cancel, pause, resume, retry or skip",
                     "as in { after = \"5m\", cancel = \"not needed\" }");
     return std::nullopt;
 }
@@ -255,15 +284,17 @@ void Reader::read_expectation(const TomlEntry& entry, Expectation& expect) {
     const TomlNode* table = values_.table(entry, "expect = { status = \"completed\" }");
     if (!table) return;
     values_.check_keys(*table, expect_keys);
-    for (const TomlEntry& one : table->entries) read_expected(one, expect);
+    for (const TomlEntry& one : table->entries)
+        read_expected(one, expect);
     if (table->entries.empty())
-        complaints_.at_value(*table, "this expects nothing", "say expect = { status = \"completed\" }");
+        complaints_.at_value(*table, "this expects nothing",
+                             "say expect = { status = \"completed\" }");
 }
 
 void Reader::read_expected(const TomlEntry& entry, Expectation& expect) {
     if (entry.key == "status") {
-        const auto word = values_.word(entry, {"completed", "failed", "cancelled", "timed_out", "compensated", "paused", "running",
-                                               "compensating"});
+        const auto word = values_.word(entry, {"completed", "failed", "cancelled", "timed_out",
+                                               "compensated", "paused", "running", "compensating"});
         if (word) expect.status = core::run_status_from(*word);
     } else if (entry.key == "output") {
         expect.output = document_of(entry.value);
@@ -275,12 +306,15 @@ void Reader::read_expected(const TomlEntry& entry, Expectation& expect) {
         const TomlNode* table = values_.table(entry, "called = { \"mail.create\" = 1 }");
         for (const TomlEntry& one : table ? table->entries : std::vector<TomlEntry>{}) {
             if (!names_.has_task(one.key))
-                complaints_.at_key(one, fmt::format("workflow '{}' has no task '{}'", workflow_.name, one.key),
-                                   definition::did_you_mean(one.key, names_.tasks));
-            if (const auto times = values_.integer(one, 0, times_max)) expect.called[one.key] = static_cast<std::uint32_t>(*times);
+                complaints_.at_key(
+                    one, fmt::format("workflow '{}' has no task '{}'", workflow_.name, one.key),
+                    definition::did_you_mean(one.key, names_.tasks));
+            if (const auto times = values_.integer(one, 0, times_max))
+                expect.called[one.key] = static_cast<std::uint32_t>(*times);
         }
     } else if (entry.key == "with") {
-        const TomlNode* table = values_.table(entry, "with = { mailbox = { address = \"ada@x.org\" } }");
+        const TomlNode* table =
+            values_.table(entry, "with = { mailbox = { address = \"ada@x.org\" } }");
         for (const TomlEntry& one : table ? table->entries : std::vector<TomlEntry>{})
             if (know_step(one)) expect.with.emplace(one.key, document_of(one.value));
     } else if (entry.key == "steps") {
@@ -296,15 +330,18 @@ void Reader::read_calls(const TomlEntry& entry, Expectation& expect) {
     expect.calls.emplace();
     for (const TomlNode* node : *texts) {
         ExpectedCalls calls{node->text};
-        if (const std::size_t at = node->text.rfind(" x"); at != std::string::npos && at + 2 < node->text.size() &&
-                                                           std::ranges::all_of(node->text.substr(at + 2), [](char c) { return c >= '0' && c <= '9'; }) &&
-                                                           node->text.size() - at - 2 <= 6) {
+        if (const std::size_t at = node->text.rfind(" x");
+            at != std::string::npos && at + 2 < node->text.size() &&
+            std::ranges::all_of(node->text.substr(at + 2),
+                                [](char c) { return c >= '0' && c <= '9'; }) &&
+            node->text.size() - at - 2 <= 6) {
             calls.task = node->text.substr(0, at);
             calls.times = static_cast<std::uint32_t>(std::stoul(node->text.substr(at + 2)));
         }
         if (!names_.has_task(calls.task))
-            complaints_.at_value(*node, fmt::format("workflow '{}' has no task '{}'", workflow_.name, calls.task),
-                                 definition::did_you_mean(calls.task, names_.tasks));
+            complaints_.at_value(
+                *node, fmt::format("workflow '{}' has no task '{}'", workflow_.name, calls.task),
+                definition::did_you_mean(calls.task, names_.tasks));
         expect.calls->push_back(std::move(calls));
     }
 }
@@ -325,19 +362,22 @@ void Reader::read_steps(const TomlEntry& entry, Expectation& expect) {
 // "people[17].send" as well as "people.send".
 bool Reader::know_step(const TomlEntry& entry) {
     if (core::find_step(workflow_, entry.key) || names_.has_step(entry.key)) return true;
-    complaints_.at_key(entry, fmt::format("no step '{}'", entry.key), definition::did_you_mean(entry.key, names_.steps));
+    complaints_.at_key(entry, fmt::format("no step '{}'", entry.key),
+                       definition::did_you_mean(entry.key, names_.steps));
     return false;
 }
 
 bool Reader::know_step(const TomlNode& text) {
     if (core::find_step(workflow_, text.text) || names_.has_step(text.text)) return true;
-    complaints_.at_value(text, fmt::format("no step '{}'", text.text), definition::did_you_mean(text.text, names_.steps));
+    complaints_.at_value(text, fmt::format("no step '{}'", text.text),
+                         definition::did_you_mean(text.text, names_.steps));
     return false;
 }
 
 } // namespace
 
-TestFile read_tests(std::string_view source, std::string_view file, const core::Workflow& workflow) {
+TestFile read_tests(std::string_view source, std::string_view file,
+                    const core::Workflow& workflow) {
     TestFile out;
     auto document = definition::parse_toml(source, file);
     if (!document.diagnostics.empty()) {

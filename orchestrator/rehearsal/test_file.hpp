@@ -1,5 +1,6 @@
-// The tests beside a workflow, `NAME.test.toml`: what workers are said to answer, what people do meanwhile,
-// and what must become of the run. Read and checked against the workflow; no I/O, no state.
+// The tests beside a workflow, `NAME.test.toml`: what workers are said to answer, what people do
+// meanwhile, and what must become of the run. Read and checked against the workflow; no I/O, no
+// state.
 //
 //   [[test]]
 //   name   = "Slack stays down: everything is undone"
@@ -33,9 +34,10 @@ struct Answer {
     Kind kind = Kind::result;
     core::Document result{};
     core::Problem problem{};
-    Duration after{};                     // simulated, from the moment the task is handed out
-    std::optional<std::uint32_t> times{}; // calls it answers; absent: one, the last of a list all that follow
-    bool is_idempotent = true;            // false: the same call twice has two effects
+    Duration after{}; // simulated, from the moment the task is handed out
+    std::optional<std::uint32_t>
+        times{};               // calls it answers; absent: one, the last of a list all that follow
+    bool is_idempotent = true; // false: the same call twice has two effects
 };
 
 // Something a person does to the run, so long after its start.
@@ -54,21 +56,23 @@ struct ExpectedCalls {
 struct Expectation {
     std::optional<core::RunStatus> status{};
     std::optional<core::Document> output{};
-    std::optional<std::string> error{};                 // the type of the run's error
-    std::optional<std::vector<ExpectedCalls>> calls{};  // of all tasks, undos too, in their order
-    std::map<std::string, std::uint32_t> called{};      // by task; in whatever order
-    std::map<std::string, core::Document> with{};       // by step: what its first attempt was given
-    std::map<std::string, std::string> steps{};         // by step: what became of it, as `baton show` says it
-    std::optional<Duration> within{};                   // simulated, from start to end
+    std::optional<std::string> error{};                // the type of the run's error
+    std::optional<std::vector<ExpectedCalls>> calls{}; // of all tasks, undos too, in their order
+    std::map<std::string, std::uint32_t> called{};     // by task; in whatever order
+    std::map<std::string, core::Document> with{};      // by step: what its first attempt was given
+    std::map<std::string, std::string>
+        steps{};                      // by step: what became of it, as `baton show` says it
+    std::optional<Duration> within{}; // simulated, from start to end
 };
 
 struct TestCase {
     std::string name;
     std::uint32_t line = 0;
-    core::Document input{};               // null: none
-    std::optional<Time> starts_at{};      // absent: the first second of 2026
-    std::map<std::string, std::vector<Answer>, std::less<>> mocks{}; // by step, task, or "*" for all others
-    std::vector<Act> acts{};              // in the order of time
+    core::Document input{};          // null: none
+    std::optional<Time> starts_at{}; // absent: the first second of 2026
+    std::map<std::string, std::vector<Answer>, std::less<>>
+        mocks{};             // by step, task, or "*" for all others
+    std::vector<Act> acts{}; // in the order of time
     Expectation expect{};
 };
 
@@ -80,7 +84,8 @@ struct TestFile {
 // `file` is the name diagnostics begin with.
 TestFile read_tests(std::string_view source, std::string_view file, const core::Workflow& workflow);
 
-// The file a test file is of when it does not say so: "a.toml" of "a.test.toml"; empty: not called so.
+// The file a test file is of when it does not say so: "a.toml" of "a.test.toml"; empty: not called
+// so.
 std::string workflow_file_of(std::string_view test_file);
 
 } // namespace baton::orchestrator::rehearsal
