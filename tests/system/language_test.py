@@ -241,7 +241,7 @@ class LanguageTest(unittest.TestCase):
         self.assertEqual((row["status"], row["output"]),
                          ("completed", {"ready": 3, "approved": True, "by": "bob", "days": 5, "first": "late"}))
         told = [(one["fact"], one["actor"]) for one in row["requests"]]
-        self.assertEqual(told, [("signal_received", "guest"), ("approval_voted", "ada"), ("approval_voted", "bob")])
+        self.assertEqual(told, [("run_started", "guest"), ("signal_received", "guest"), ("approval_voted", "ada"), ("approval_voted", "bob")])
         self.assertIn("is completed", self.server.baton("signal", run, "ready").stderr)
         self.assertIn("asks nobody now", self.as_user("ada", "reject", run, "asked").stderr)
         keys = self.heard(reminders)
