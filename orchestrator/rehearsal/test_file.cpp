@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <span>
 
 namespace baton::orchestrator::rehearsal {
 
@@ -32,8 +33,9 @@ constexpr std::array<std::string_view, 12> answer_words{
     "title",  "detail", "status",  "data",  "retryable", "retry_after"};
 constexpr std::array<std::string_view, 8> expect_words{"status", "output", "error", "calls",
                                                        "called", "with",   "steps", "within"};
-constexpr std::array<std::string_view, 7> act_words{"after", "cancel", "pause", "resume",
-                                                    "retry", "skip",   "output"};
+constexpr std::array<std::string_view, 15> act_words{
+    "roles",  "after", "cancel",  "pause",  "resume", "retry", "skip",   "output",
+    "signal", "data",  "approve", "reject", "by",     "form",  "comment"};
 constexpr std::array<std::string_view, 12> step_words{
     "waiting", "dispatched", "deferred", "backing_off", "running", "sleeping",
     "done",    "failed",     "dead",     "cancelled",   "skipped", "blocked"};
@@ -45,6 +47,21 @@ constexpr KeyTable expect_keys{expect_words, {}};
 constexpr KeyTable act_keys{act_words, {}};
 
 constexpr std::uint32_t times_max = 1'000'000;
+
+constexpr std::array<std::string_view, 8> act_verbs{"cancel", "pause",  "resume",  "retry",
+                                                    "skip",   "signal", "approve", "reject"};
+constexpr std::array<std::string_view, 1> of_skip{"skip"};
+constexpr std::array<std::string_view, 1> of_signal{"signal"};
+constexpr std::array<std::string_view, 2> of_approval{"approve", "reject"};
+constexpr std::array<std::string_view, 3> of_somebody{"signal", "approve", "reject"};
+// Words beside a verb, and the verbs they say more about.
+constexpr std::array<std::pair<std::string_view, std::span<const std::string_view>>, 6> act_details{
+    {{"output", of_skip},
+     {"data", of_signal},
+     {"by", of_somebody},
+     {"form", of_approval},
+     {"comment", of_approval},
+     {"roles", of_approval}}};
 
 // The key of each table is a name of the workflow's; what else it may be is said in the complaint.
 struct Names {
@@ -88,6 +105,8 @@ private:
     void read_answer_table(const TomlNode& table, Answer& answer);
     void read_acts(const TomlEntry& entry, TestCase& test);
     std::optional<Act> read_act(const TomlNode& table);
+    void check_act_words(const TomlNode& table, std::string_view verb);
+    core::Event event_of(const TomlNode& table, const TomlEntry& verb, const std::string& text);
     void read_expectation(const TomlEntry& entry, Expectation& expect);
     void read_expected(const TomlEntry& entry, Expectation& expect);
     void read_calls(const TomlEntry& entry, Expectation& expect);
@@ -245,39 +264,75 @@ void Reader::read_acts(const TomlEntry& entry, TestCase& test) {
 std::optional<Act> Reader::read_act(const TomlNode& table) {
     values_.check_keys(table, act_keys);
     Act act;
+    const TomlEntry* verb = nullptr;
     std::size_t said = 0;
-    const TomlEntry* output = nullptr;
-    std::string step;
     for (const TomlEntry& entry : table.entries) {
         if (entry.key == "after") {
             act.after = values_.duration(entry).value_or(Duration{});
-            continue;
-        }
-        if (entry.key == "output") {
-            output = &entry;
-            continue;
-        }
-        ++said;
-        const std::string text = values_.text(entry).value_or("");
-        if (entry.key == "cancel") act.event = core::CancelRequested{text};
-        if (entry.key == "pause") act.event = core::PauseRequested{text};
-        if (entry.key == "resume") act.event = core::ResumeRequested{text};
-        if (entry.key == "retry") act.event = core::RunRetried{true};
-        if (entry.key == "skip" && know_step(entry.value)) {
-            step = text;
-            act.event = core::SkipRequested{text, "in a test"};
+        } else if (std::ranges::find(act_verbs, entry.key) != act_verbs.end()) {
+            verb = &entry;
+            ++said;
         }
     }
-    if (output && !step.empty())
-        act.event = core::OutputGiven{step, document_of(output->value), "in a test"};
-    if (output && step.empty())
-        complaints_.at_key(*output, "output goes with skip",
-                           "as in { skip = \"mailbox\", output = { id = 7 } }");
-    if (said == 1) return act;
-    complaints_.add(definition::About::keys, table.at, 1,
-                    "an act is one of cancel, pause, resume, retry or skip",
-                    "as in { after = \"5m\", cancel = \"not needed\" }");
-    return std::nullopt;
+    if (said != 1) {
+        complaints_.add(
+            definition::About::keys, table.at, 1,
+            "an act is one of cancel, pause, resume, retry, skip, signal, approve or reject",
+            "as in { after = \"5m\", cancel = \"not needed\" }");
+        return std::nullopt;
+    }
+    check_act_words(table, verb->key);
+    const auto text = values_.text(*verb);
+    if (text) act.event = event_of(table, *verb, *text);
+    return act;
+}
+
+// The words that say more about some acts.
+void Reader::check_act_words(const TomlNode& table, std::string_view verb) {
+    for (const auto& [word, verbs] : act_details) {
+        const auto entry = std::ranges::find(table.entries, word, &TomlEntry::key);
+        if (entry == table.entries.end() || std::ranges::find(verbs, verb) != verbs.end()) continue;
+        complaints_.at_key(*entry, fmt::format("{} says nothing of {}", word, verb),
+                           fmt::format("it goes with {}", definition::one_of(verbs, "")));
+    }
+}
+
+core::Event Reader::event_of(const TomlNode& table, const TomlEntry& verb,
+                             const std::string& text) {
+    const auto detail = [&table](std::string_view word) {
+        const TomlNode* node = table.find(word);
+        return node ? document_of(*node) : core::Document{};
+    };
+    const auto words = [&table](std::string_view word) {
+        const TomlNode* node = table.find(word);
+        return node && node->is_text() ? node->text : std::string{};
+    };
+    if (verb.key == "cancel") return core::CancelRequested{text};
+    if (verb.key == "pause") return core::PauseRequested{text};
+    if (verb.key == "resume") return core::ResumeRequested{text};
+    if (verb.key == "retry") return core::RunRetried{true};
+    if (verb.key == "signal") {
+        core::SignalSent signal;
+        signal.name = text;
+        signal.data = detail("data");
+        signal.by = words("by");
+        return signal;
+    }
+    know_step(verb.value);
+    if (verb.key == "skip" && table.find("output"))
+        return core::OutputGiven{text, detail("output"), "in a test"};
+    if (verb.key == "skip") return core::SkipRequested{text, "in a test"};
+    core::ApprovalDecided decided;
+    decided.step = text;
+    decided.approves = verb.key == "approve";
+    decided.comment = words("comment");
+    decided.form = detail("form");
+    decided.by = words("by");
+    decided.may_operate = decided.by.empty();
+    if (const TomlNode* roles = table.find("roles"); roles && roles->is_list())
+        for (const TomlNode& one : roles->items)
+            decided.roles.push_back(one.text);
+    return decided;
 }
 
 void Reader::read_expectation(const TomlEntry& entry, Expectation& expect) {

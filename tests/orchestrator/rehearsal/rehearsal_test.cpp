@@ -161,6 +161,45 @@ TEST(Rehearsal, WhatPeopleDoMeanwhile) {
                 ElementsAre(HasSubstr("after 10m the run refused: the run is completed")));
 }
 
+TEST(Rehearsal, SignalsAndApprovals) {
+    constexpr std::string_view asks = R"(
+workflow = "asks"
+[[step]]
+id = "ready"
+signal = "ready"
+[[step]]
+id = "asked"
+approval = { title = "Go?", by = ["ada", "role:it"], quorum = 2 }
+[output]
+n = "${ready.data.n}"
+by = "${asked.by}"
+)";
+    const auto acted = [&](std::string_view acts, std::string_view expect) {
+        return outcome(asks,
+                       fmt::format("[[test]]\nname = 'x'\nact = {}\nexpect = {}\n", acts, expect));
+    };
+    constexpr std::string_view ready = "{ after = '1h', signal = 'ready', data = { n = 3 } }";
+    EXPECT_THAT(
+        acted(fmt::format("[ {}, {{ after = '2h', approve = 'asked', by = 'ada' }}, "
+                          "{{ after = '3h', approve = 'asked', by = 'bob', roles = ['it'] }} ]",
+                          ready),
+              "{ status = 'completed', output = { n = 3, by = 'bob' } }"),
+        IsEmpty());
+    EXPECT_THAT(
+        acted(
+            fmt::format("[ {}, {{ after = '2h', reject = 'asked', by = 'ada', comment = 'no' }} ]",
+                        ready),
+            "{ status = 'completed', output = { by = 'ada' } }"),
+        IsEmpty());
+    EXPECT_THAT(
+        acted(fmt::format("[ {}, {{ after = '2h', approve = 'asked', by = 'eve' }} ]", ready),
+              "{ status = 'running' }"),
+        ElementsAre(HasSubstr("refused: ")));
+    EXPECT_THAT(
+        acted("[]", "{ status = 'completed' }"),
+        ElementsAre(HasSubstr("the run is running, expected completed; ready is sleeping")));
+}
+
 TEST(Rehearsal, AnInputThatIsRefusedIsSaid) {
     const auto workflow = workflow_of(two_steps);
     const auto test =
@@ -332,11 +371,15 @@ INSTANTIATE_TEST_SUITE_P(
               {"3:18: a list of answers must not be empty; to answer with a list say { result = [] "
                "}"}},
         Wrong{"[[test]]\nname = 'x'\nact = [ { after = '1m' } ]\nexpect = { status = 'failed' }\n",
-              {"3:9: an act is one of cancel, pause, resume, retry or skip; as in { after = "
+              {"3:9: an act is one of cancel, pause, resume, retry, skip, signal, approve or "
+               "reject; as in { after = "
                "\"5m\", cancel = \"not needed\" }"}},
         Wrong{"[[test]]\nname = 'x'\nact = [ { after = '1m', skip = 'c' } ]\nexpect = { status = "
               "'failed' }\n",
               {"3:32: no step 'c'"}},
+        Wrong{"[[test]]\nname = 'x'\nact = [ { after = '1m', pause = 'p', output = 1 } ]\nexpect = "
+              "{ status = 'failed' }\n",
+              {"3:38: output says nothing of pause; it goes with skip"}},
         Wrong{"[[test]]\nname = 'x'\nexpect = { calls = ['t.a x2', 't.d x3'] }\n",
               {"3:31: workflow 'two' has no task 't.d'; did you mean 't.a'?"}},
         Wrong{"[[test]]\nname = 'x'\nexpect = { steps = { b = 'ok' } }\n",
