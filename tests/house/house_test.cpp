@@ -40,6 +40,7 @@ const std::map<std::string, Room>& rooms() {
         {"orchestrator/expression", {{"base"}, true}},
         {"orchestrator/core", {{"orchestrator/expression", "base"}, true}},
         {"orchestrator/definition", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
+        {"orchestrator/graph", {{"orchestrator/core", "orchestrator/expression", "base"}, true}},
         {"orchestrator/rehearsal",
          {{"orchestrator/definition", "orchestrator/core", "orchestrator/expression", "base"}, true}},
         {"orchestrator/runtime", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
@@ -64,8 +65,8 @@ const std::map<std::string, Room>& rooms() {
            "orchestrator/messaging", "db", "web"},
           false}},
         {"cli",
-         {{"server", "workers", "sandbox", "orchestrator/rehearsal", "orchestrator/definition", "orchestrator/core",
-           "orchestrator/expression", "net", "base"},
+         {{"server", "workers", "sandbox", "orchestrator/graph", "orchestrator/rehearsal", "orchestrator/definition",
+           "orchestrator/core", "orchestrator/expression", "net", "base"},
           false}},
     };
     return table;
