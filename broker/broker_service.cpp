@@ -201,6 +201,7 @@ public:
     }
 
     void post(std::function<void(runtime::CoreLoop&)> work) { core_.post(std::move(work)); }
+    void count_traffic(core::TrafficList counted, std::size_t lane, std::function<void(core::TrafficList)> reply);
 
     std::optional<std::vector<JournalFile>> hold_journal() {
         using Files = std::vector<JournalFile>;
@@ -493,6 +494,15 @@ std::size_t BrokerService::Inside::connections() const {
     for (const auto& lane : lanes_)
         sum += lane->connections.size();
     return sum;
+}
+
+// From one thread to the next, since only it knows what its connections read and wrote.
+void BrokerService::Inside::count_traffic(core::TrafficList counted, std::size_t lane, std::function<void(core::TrafficList)> reply) {
+    if (lane == lanes_.size()) return reply(std::move(counted));
+    asio::post(lanes_[lane]->connections.executor(), [this, counted = std::move(counted), lane, reply = std::move(reply)]() mutable {
+        lanes_[lane]->connections.count_traffic(counted);
+        count_traffic(std::move(counted), lane + 1, std::move(reply));
+    });
 }
 
 void BrokerService::Inside::drop_connections(bool all) {
@@ -877,6 +887,10 @@ void BrokerService::overview(core::OverviewWish wish,
     inside_->post([wish = std::move(wish), reply = std::move(reply)](runtime::CoreLoop& core) {
         reply(core.broker().overview(wish));
     });
+}
+
+void BrokerService::count_traffic(std::function<void(core::TrafficList)> reply) const {
+    inside_->count_traffic({}, 0, std::move(reply));
 }
 
 void BrokerService::administer(core::AdministrationRequest wish,

@@ -514,7 +514,9 @@ web::BrokerPort Server::Parts::broker_port() const {
                              std::function<void(broker::core::Answer)> answer) {
         broker->administer(std::move(wish), std::move(answer));
     };
-    port.rates = std::make_shared<web::RateKeeper>([] { return SystemClock().now(); }, port.overview);
+    port.rates = std::make_shared<web::RateKeeper>(
+        [] { return SystemClock().now(); }, port.overview,
+        [this](std::function<void(broker::core::TrafficList)> reply) { broker->count_traffic(std::move(reply)); });
     port.metrics = [this](const std::function<void(const MetricList&)>& hand_out) { hand_out(broker->metrics()); };
     port.login_attempts = [this] {
         const auto amqp = broker->login_counts();
