@@ -93,6 +93,9 @@ constexpr std::chrono::seconds deserted_patience{10};
 constexpr std::chrono::milliseconds stop_grace{3'000};
 // A copy looks this often at least whether it shall go on, unless its file system hangs.
 constexpr std::chrono::milliseconds backup_grace{2'000};
+// The same of the folder of workflows; and how long a start waits for its first look.
+constexpr std::chrono::milliseconds folder_grace{1'000};
+constexpr std::chrono::seconds folder_patience{5};
 
 std::string address_text(const std::string& host, std::uint16_t port) {
     const bool is_v6 = host.find(':') != std::string::npos;
@@ -273,7 +276,7 @@ public:
     std::unique_ptr<web::StoreReader> counting; // behind the figures
     std::unique_ptr<web::StoreFigures> store_figures;
     std::unique_ptr<Backups> backups;
-    bool left_backup_behind = false;
+    bool left_thread_behind = false;
     // Cuts off what the engine asked of a database that does not answer.
     Mailbox<int> store_watch_stop;
     Thread store_watch;
@@ -556,6 +559,7 @@ void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)
     std::error_code error;
     const auto space = std::filesystem::space(config.data, error);
     figures.disk_free = error ? 0 : space.available;
+    if (workflows) figures.folder_silence = workflows->silence(figures.now);
     orchestrator->ask_queues(deserted_patience, [this, figures, reply = std::move(reply)](
                                                     std::vector<std::string> troubles) mutable {
         figures.queue_troubles = std::move(troubles);
@@ -706,7 +710,13 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     BATON_TRY(check());
     BATON_TRY(start_broker());
     BATON_TRY(start_orchestrator(is_stopping));
-    if (!config.workflows.empty()) workflows = std::make_unique<WorkflowFolder>(config.workflows, orchestrator->engine(), watch);
+    if (!config.workflows.empty())
+        workflows = std::make_unique<WorkflowFolder>(
+            config.workflows,
+            [this](std::string source, std::string file, WorkflowFolder::Reply reply) {
+                orchestrator->engine().deploy_found(std::move(source), std::move(file), std::move(reply));
+            },
+            watch, folder_patience);
     BATON_TRY(start_web());
     write_endpoints();
     if (broker)
@@ -729,14 +739,17 @@ void Server::Parts::stop() {
             if (metrics) metrics->stop();
         });
     web_work.reset();
-    workflows.reset();
+    if (workflows) {
+        workflows->stop(folder_grace);
+        left_thread_behind = workflows->left_one_behind();
+    }
     if (reader) reader->close();
     if (probe) probe->close();
     retention.reset();
     if (counting) counting->close();
     if (backups) {
         backups->stop(backup_grace);
-        left_backup_behind = backups->left_one_behind();
+        left_thread_behind = left_thread_behind || backups->left_one_behind();
     }
     std::optional<StopGuard> guard;
     if (store) guard.emplace(*store);
@@ -775,7 +788,7 @@ Outcome<std::unique_ptr<Server>> Server::start(const Config& config, bool watch_
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Server::~Server() { stop(); }
 void Server::stop() { parts_->stop(); }
-bool Server::left_a_thread_behind() const { return parts_->left_backup_behind; }
+bool Server::left_a_thread_behind() const { return parts_->left_thread_behind; }
 
 std::vector<Address> Server::broker_addresses() const {
     std::vector<Address> addresses;
