@@ -726,14 +726,18 @@ void BrokerService::Inside::set_alarm(std::optional<Time> due) {
 // The allocator keeps what a burst has left behind for the next one. When none has come for a
 // while, the system gets it back.
 void BrokerService::Inside::watch_memory() {
-    constexpr Duration pause = std::chrono::seconds(10);
-    constexpr std::size_t unused_max = 64U << 20;
+    // Each thread has a heap of its own, so what one leaves unused another one cannot take; where there is
+    // little memory that must not wait.
+    const std::uint64_t memory = memory_limit();
+    const bool is_little = memory < std::uint64_t{2} << 30;
+    const Duration pause = is_little ? std::chrono::seconds(2) : std::chrono::seconds(10);
+    const std::size_t unused_max = std::clamp<std::uint64_t>(memory / 32, 8U << 20, 64U << 20);
     memory_timer_.expires_after(pause);
-    memory_timer_.async_wait([this](const ErrorCode& error) {
+    memory_timer_.async_wait([this, unused_max, is_little](const ErrorCode& error) {
         // A timer that had just come when it was cancelled comes without an error.
         if (error || says_goodbye_) return;
         const struct mallinfo2 heap = ::mallinfo2();
-        if (heap.fordblks > unused_max && heap.fordblks > heap.uordblks) (void)::malloc_trim(0);
+        if (heap.fordblks > unused_max && (is_little || heap.fordblks > heap.uordblks)) (void)::malloc_trim(0);
         watch_memory();
     });
 }

@@ -23,6 +23,7 @@
 #include "server/descriptors.hpp"
 #include "server/health.hpp"
 #include "server/login_cache.hpp"
+#include "server/memory_shares.hpp"
 #include "server/node_figures.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
@@ -289,6 +290,7 @@ public:
     boost::asio::io_context web_io{1};
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> web_work;
     DescriptorShares descriptors;
+    MemoryShares memory;
     std::unique_ptr<broker::net::Certificates> http_certificates; // on the web's thread
     std::unique_ptr<AmqpRequests> amqp_requests; // likewise
     std::unique_ptr<web::HttpServer> http;
@@ -391,7 +393,9 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     }
     BATON_ASSIGN(options.partitions, partitions_for(*store, config));
     options.run_bytes_max = std::size_t{config.run_mib_max} << 20;
+    // What nobody chose is less where there is little.
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
+    if (config.runs_mib_max == Config{}.runs_mib_max) options.runs_memory_max = std::min(options.runs_memory_max, memory.runs);
     options.node = fmt::format("{}:{}", host_name(), getpid());
     options.is_told_of_losses = config.broker_url.empty();
     // The web's thread begins when it has somebody to ask; until then requests wait there.
@@ -632,6 +636,7 @@ Outcome<void> Server::Parts::start_web() {
     options.host = config.http_listen.host;
     options.port = config.http_listen.port;
     options.connections_max = descriptors.http;
+    options.bodies_bytes_max = memory.http_bodies;
     if (!config.http_tls.certificate.empty()) {
         broker::net::TlsSettings settings;
         settings.files = config.http_tls;
@@ -698,6 +703,7 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     config = chosen;
     descriptors = share_descriptors(broker::raise_descriptor_limit(),
                                     config.io_threads != 0 ? config.io_threads : broker::processor_limit());
+    memory = share_memory(broker::memory_limit());
     std::error_code error;
     std::filesystem::create_directories(config.data, error);
     if (error)
