@@ -109,7 +109,10 @@ json::object type_of(std::string_view task, std::string_view name) {
     if (flags.contains(name)) return {{"type", "boolean"}};
     if (lists.contains(name) || (task == "mail.send" && recipients.contains(name))) return texts;
     if (tables.contains(name)) return {{"type", "object"}};
-    if (name == "attachments") return {{"type", "array"}, {"items", {{"type", "object"}, {"required", {"name"}}}}};
+    if (name == "attachments")
+        return {{"type", "array"},
+                {"items", {{"type", "object"}, {"anyOf", {json::object{{"required", {"name"}}}, json::object{{"required", {"from"}}}}}}}};
+    if (task == "slack.upload" && name == "from") return {{"type", "object"}};
     if (name == "blocks") return {{"type", {"array", "object", "string"}}};
     if (name == "expect") return {{"type", {"array", "integer"}}};
     if (name == "estimated_hours") return {{"type", {"number", "string"}}};

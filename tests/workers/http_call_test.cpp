@@ -177,6 +177,55 @@ TEST_F(HttpCallTest, NothingLeadsOutOfATarget) {
     EXPECT_TRUE(server.requests().empty());
 }
 
+TEST_F(HttpCallTest, FilesForOtherTasksComeFromBelowATarget) {
+    Server server([](const Request& request) {
+        if (request.target() == "/api/none.pdf") return answer(404);
+        if (request.target() == "/api/secret.pdf") return answer(401);
+        if (request.target() == "/api/moved.pdf") return answer(302);
+        if (request.target() == "/api/busy.pdf") return answer(503);
+        Response response = answer(200, std::string("%PDF\0\xff", 6));
+        response.set("Content-Type", "application/pdf; version=1");
+        return response;
+    });
+    const auto settings = read_settings(
+        json::array{json::object{{"name", "documents"}, {"url", server.url()}, {"auth", "bearer"}, {"secret", "s3cret"}},
+                    json::object{{"name", "writes"}, {"url", server.url()}, {"methods", {"POST"}}}}, {});
+    ASSERT_TRUE(settings);
+    const FetchFile fetch = files_of(*settings);
+
+    const auto file = fetch({"documents", "2026/a%20b.pdf"}, 100);
+    ASSERT_TRUE(file) << file.error().detail;
+    EXPECT_EQ(file->content, std::string("%PDF\0\xff", 6));
+    EXPECT_EQ(file->type, "application/pdf; version=1");
+    EXPECT_EQ(server.requests().back().target(), "/api/2026/a%20b.pdf");
+    EXPECT_EQ(server.requests().back()["Authorization"], "Bearer s3cret");
+
+    const std::size_t before = server.requests().size();
+    for (const FileSource& wrong : {FileSource{"documents", "../x"}, FileSource{"documents", "a?b=c"}, FileSource{"writes", "x"}, FileSource{"http://elsewhere", "x"}}) {
+        const auto refused = fetch(wrong, 100);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().type, "invalid_input") << wrong.path;
+    }
+    EXPECT_EQ(server.requests().size(), before) << "nothing was asked for";
+    struct Row {
+        const char* path;
+        std::size_t most;
+        const char* type;
+        bool retryable;
+    };
+    for (const Row& row : {Row{"none.pdf", 100, "file_not_found", false}, Row{"big.pdf", 5, "file_too_large", false},
+                           Row{"secret.pdf", 100, "file_unavailable", true}, Row{"moved.pdf", 100, "file_unavailable", true},
+                           Row{"busy.pdf", 100, "file_unavailable", true}}) {
+        const auto refused = fetch({"documents", row.path}, row.most);
+        ASSERT_FALSE(refused) << row.path;
+        EXPECT_EQ(refused.error().type, row.type) << row.path;
+        EXPECT_EQ(refused.error().retryable, row.retryable) << row.path;
+        EXPECT_TRUE(refused.error().is_attempt) << row.path << ": other tasks of the target go on";
+        EXPECT_EQ(refused.error().detail.find("s3cret"), std::string::npos);
+    }
+    EXPECT_FALSE(files_of(Settings{})) << "no target, no files";
+}
+
 TEST_F(HttpCallTest, PagesAreCollected) {
     Server counted([](const Request& request) {
         const std::string target(request.target());

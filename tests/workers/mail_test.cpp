@@ -309,6 +309,29 @@ TEST_F(MailTest, AttachmentsAreTextOrBase64) {
         EXPECT_NE(text.find(expected), std::string::npos) << expected;
 }
 
+TEST_F(MailTest, AttachmentsMayLieBelowATargetOfHttp) {
+    const auto with = [](const std::string& attachments) { return R"({"to":"a@b.de","subject":"s","attachments":[)" + attachments + "]}"; };
+    const std::string state_file = R"({"from":{"target":"documents","path":"state"}})";
+    EXPECT_EQ(perform("mail.send", with(state_file)).error().type, "invalid_input") << "no target is configured";
+    settings_.http_call.targets["documents"] = {.name = "documents", .url = sandbox_.url() + "/sandbox"};
+
+    ASSERT_TRUE(perform("mail.send", with(state_file + R"(,{"name":"n.csv","type":"text/csv","from":{"target":"documents","path":"faults"}})")));
+
+    const std::string text(state().at("mails").at(0).at("text").as_string());
+    for (const char* expected : {"filename=\"state\"", "Content-Type: application/json\r\n", "n.csv", "Content-Type: text/csv\r\n"})
+        EXPECT_NE(text.find(expected), std::string::npos) << expected << "\n" << text;
+    const Answer gone = perform("mail.send", with(R"({"from":{"target":"documents","path":"none"}})"));
+    EXPECT_EQ(gone.error().type, "file_not_found");
+    settings_.http_call.targets["away"] = {.name = "away", .url = "http://127.0.0.1:9"};
+    const Answer away = perform("mail.send", with(R"({"from":{"target":"away","path":"x"}})"));
+    EXPECT_EQ(away.error().type, "file_unavailable");
+    EXPECT_EQ(away.error().data.find("may_have_been_sent"), std::string::npos) << "nothing was sent";
+    for (const char* wrong : {R"({"from":"documents"})", R"({"from":{"target":"documents"}})", R"({"from":{"target":"d","path":"x","url":"y"}})",
+                              R"({"from":{"target":"documents","path":"state"},"text":"t"})", R"({"from":{"target":"documents","path":"folder/"}})"})
+        EXPECT_EQ(perform("mail.send", with(wrong)).error().type, "invalid_input") << wrong;
+    EXPECT_EQ(state().at("mails").as_array().size(), 1U);
+}
+
 TEST_F(MailTest, SendsCopiesHtmlAndAttachments) {
     const Answer sent = perform("mail.send", R"({"to":"a@b.de","cc":["c@b.de"],"bcc":"d@b.de","reply_to":"r@b.de",
         "subject":"Grüße","text":"t","html":"<b>x</b>","attachments":[{"name":"Übersicht.txt","type":"text/plain","content":"aGk="}]})");
