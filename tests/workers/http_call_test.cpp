@@ -1,5 +1,7 @@
 // Calls to named targets, against a small HTTP server of this file: what is sent, what an answer means,
 // that a secret goes nowhere else, and that what may have happened is not repeated.
+#include "readme_table.hpp"
+
 #include "workers/http_call/http_call.hpp"
 
 #include "base/json_text.hpp"
@@ -141,15 +143,18 @@ TEST_F(HttpCallTest, StatusesMeanWhatTheyMean) {
         {500, "unavailable", true, true}, {502, "unavailable", true, true},   {503, "unavailable", true, true},
         {504, "unavailable", true, true},
     };
+    std::string table = "| the target answers | what follows |\n|---|---|\n";
     for (const Row& row : rows) {
         Server server([&](const Request&) { return answer(row.status, R"({"message":"because"})"); });
         const Answer result = perform(server, {});
         ASSERT_FALSE(result) << row.status;
+        table += fmt::format("| {} | {} |\n", row.status, test::in_words(result.error()));
         EXPECT_EQ(result.error().type, row.type) << row.status;
         EXPECT_EQ(result.error().retryable, row.retryable) << row.status;
         EXPECT_EQ(result.error().is_attempt, row.is_attempt) << row.status;
         EXPECT_TRUE(perform(server, {{"expect", static_cast<int>(row.status)}})) << row.status;
     }
+    test::expect_table("http_call", "statuses", table);
 }
 
 TEST_F(HttpCallTest, WhatMayHaveHappenedIsNotRepeated) {
