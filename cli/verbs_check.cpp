@@ -150,7 +150,8 @@ void add_check_verbs(CLI::App& app, Session& session) {
     evaluating->add_option("EXPRESSION", values->expression, "One expression, without bindings");
     evaluating->add_flag("--jsonl", values->json_lines,
                          "Read lines {\"expr\": ..., \"bindings\": {...}}, write lines {\"value\": ...} or {\"error\": ...}");
-    evaluating->footer("Values are typed: {\"int\": \"3\"}, {\"string\": \"a\"}, {\"list\": [...]}; docs/expressions.md has all.\n\n"
+    evaluating->footer("Values are typed: {\"int\": \"3\"}, {\"string\": \"a\"}, {\"list\": [...]}; docs/expressions.md has all. A line with\n"
+                       "\"dynamic\": true is evaluated without a check of its types and functions before.\n\n"
                        "Examples:\n  baton eval \"'ada@example.org'.split('@')[0]\"\n"
                        "  echo '{\"expr\": \"x + 1\", \"bindings\": {\"x\": {\"int\": \"2\"}}}' | baton eval --jsonl");
     evaluating->callback([&session, values] {
