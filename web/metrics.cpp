@@ -254,8 +254,12 @@ constexpr Metric orchestrator_metrics[] = {
      [](const Scene& s, Exposition& out) { out.sample({}, s.engine.unknown_reports.value()); }},
     {"baton_lost_runs_total", counter, "Changes that another process was faster with",
      [](const Scene& s, Exposition& out) { out.sample({}, s.engine.lost_runs.value()); }},
-    {"baton_takeovers_total", counter, "Times the partitions were taken over",
+    {"baton_takeovers_total", counter, "Partitions taken over",
      [](const Scene& s, Exposition& out) { out.sample({}, s.engine.takeovers.value()); }},
+    {"baton_lost_partitions_total", counter, "Partitions that another server had taken",
+     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.lost_partitions.value()); }},
+    {"baton_owned_partitions", gauge, "Partitions whose runs are decided here",
+     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.owned_partitions.value()); }},
     {"baton_outbox_behind", gauge, "Changes whose messages the broker has not confirmed yet",
      [](const Scene& s, Exposition& out) { out.sample({}, s.engine.unpublished.value()); }},
     {"baton_waiting_items", gauge, "What waits for the engine",
@@ -376,9 +380,15 @@ std::string_view endpoint_of(Form form) {
     return "";
 }
 
+// A server that is a broker and nothing else has nothing to count here.
+const orchestrator::runtime::EngineMetrics& engine_metrics_of(const MetricsParts& parts) {
+    static const orchestrator::runtime::EngineMetrics none{};
+    return parts.engine != nullptr ? parts.engine->metrics() : none;
+}
+
 awaitable<Response> answer(std::shared_ptr<const MetricsParts> parts, Request request, Form form) {
     const BrokerPort& port = parts->broker;
-    Scene scene{port, {}, {}, parts->engine->metrics(), std::string(endpoint_of(form))};
+    Scene scene{port, {}, {}, engine_metrics_of(*parts), std::string(endpoint_of(form))};
     if (port.exists()) {
         auto overview = co_await look(port, wish_for(form));
         if (!overview) co_return broker_is_silent();

@@ -1,5 +1,5 @@
 // The routes of the orchestrator: workflows and runs here and in run_api.cpp, dead letters in dead_api.cpp,
-// calls of single tasks in task_api.cpp. Who may use which is in the routes:
+// calls of single tasks in task_api.cpp, the servers that share the store in node_api.cpp. Who may use which is in the routes:
 // viewers look, operators change runs, deployers deploy (login.hpp).
 #pragma once
 
@@ -16,8 +16,9 @@ namespace baton::web {
 void add_run_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_dead_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_task_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
+void add_node_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 
-// --- For all three ---------------------------------------------------------------------------------------
+// --- For all four ---------------------------------------------------------------------------------------
 
 // Longer than any healthy commit; a store that is away keeps requests waiting until then.
 inline constexpr std::chrono::seconds request_limit{30};
@@ -37,7 +38,8 @@ boost::asio::awaitable<Response> change(Ask ask, Tell tell, std::string what_the
     const auto claim = std::make_shared<Claim>();
     const auto start = [&ask, claim](auto callback) { ask(callback, claim); };
     const auto done = co_await await_reply<Outcome<Answer>>(request_limit, start);
-    if (!done) co_return undecided(*claim, what_then);
+    if (!done || (!*done && done->error().code == orchestrator::runtime::EngineErrc::unanswered))
+        co_return undecided(*claim, what_then);
     if (!*done) co_return problem_of(done->error());
     co_return tell(*done);
 }

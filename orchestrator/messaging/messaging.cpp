@@ -34,15 +34,23 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
       engine_(engine),
       inbox_([this] { net::asio::post(executor_, [this] { take_incoming(); }); }),
       dispatcher_(executor, clock, engine),
-      results_(executor, engine,
-               [this](const std::string& route) {
-                   declared_.erase(route);
-                   routes_changed_.set();
-               }),
+      results_(executor, engine, options_.partition_count,
+               {.unrouted =
+                    [this](const std::string& route) {
+                        declared_.erase(route);
+                        routes_changed_.set();
+                    },
+                .pass_on =
+                    [this](amqp::client::Publication message, std::function<void(Outcome<void>)> settled) {
+                        dispatcher_.add_plain(std::move(message), std::move(settled));
+                    },
+                .request = [this](const amqp::client::Delivery& one,
+                                  runtime::DeliveryHandle handle) { serve(one, handle); }}),
       reconnect_(executor,
                  {.endpoint = options_.endpoint,
                   .on_connected = [this](amqp::client::Connection& one) { return prepare(one); },
                   .on_lost = [this](const Failure&) { lost(); }}),
+      partitions_changed_(executor),
       secret_known_(executor),
       routes_changed_(executor),
       queue_check_wanted_(executor),
@@ -50,13 +58,14 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
 
 net::Awaitable<void> Messaging::run() {
     using namespace net::asio::experimental::awaitable_operators;
-    co_await (reconnect_.run() && dispatcher_.run() && watch_routes() && watch_queues());
+    co_await (reconnect_.run() && dispatcher_.run() && watch_routes() && watch_queues() && watch_partitions());
 }
 
 void Messaging::stop() {
     is_stopping_ = true;
     dispatcher_.stop();
     routes_changed_.set();
+    partitions_changed_.set();
     queue_check_wanted_.set();
     lost_are_stored_.set();
     secret_known_.wake_all();
@@ -79,6 +88,7 @@ void Messaging::take_incoming() {
 
 void Messaging::take(std::string& secret) {
     has_secret_ = true;
+    secret_ = secret;
     dispatcher_.set_secret(secret);
     results_.set_secret(std::move(secret));
     secret_known_.wake_all();
@@ -86,6 +96,7 @@ void Messaging::take(std::string& secret) {
 
 void Messaging::take(runtime::Told& told) {
     results_.settle(told.settled);
+    results_.give_back(told.returned);
     results_.keep(std::move(told.stranded));
     for (const runtime::HeldTask& held : told.held) dispatcher_.announce(held);
     // While a queue is being declared, everything waits behind it: order is kept.
@@ -172,7 +183,7 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     // A broker may come back without what it had.
     const auto missing = co_await missing_queues(connection, routes_);
     if (!missing) co_return missing.error();
-    if (!missing->empty() && !co_await give_again(*missing))
+    if (!missing->empty() && !co_await give_again(*missing, {}))
         co_return Failure{make_error_code(amqp::client::Errc::cancelled), "stopping"};
     const auto declared = co_await declare_common(connection);
     if (!declared) co_return declared.error();
@@ -184,19 +195,22 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     auto publisher =
         co_await amqp::client::Publisher::open(std::move(*channel), options_.publish_window);
     if (!publisher) co_return publisher.error();
-    const auto consuming =
-        co_await results_.consume(connection, options_.partitions, options_.prefetch);
+    const auto consuming = co_await results_.consume_common(connection, options_.prefetch);
     if (!consuming) co_return consuming.error();
     // Routes may have come while we were waiting; nothing is published before all have their queue.
     connection_ = &connection;
     if (!co_await declare_new())
         co_return Failure{make_error_code(amqp::client::Errc::connection_lost),
                           "the connection ended while queues were declared"};
+    if (!co_await follow_ownership())
+        co_return Failure{make_error_code(amqp::client::Errc::connection_lost),
+                          "the connection ended while the partitions' queues were opened"};
     dispatcher_.use(std::move(*publisher));
     connected_.set(1);
     engine_.hear_workers(true);
     log::info("messaging", "connected", {{"broker", amqp::client::to_text(options_.endpoint)}});
     routes_changed_.set();
+    partitions_changed_.set();
     co_return Outcome<void>{boost::system::in_place_value};
 }
 
@@ -206,8 +220,6 @@ net::Awaitable<Outcome<void>> Messaging::declare_common(amqp::client::Connection
         all.insert(all.end(), std::make_move_iterator(more.begin()),
                    std::make_move_iterator(more.end()));
     };
-    for (const runtime::Partition part : options_.partitions)
-        append(contract::report_declarations(part));
     const std::set<std::string> routes = routes_;
     for (const std::string& route : routes)
         append(contract::task_declarations(route));
@@ -293,14 +305,16 @@ net::Awaitable<bool> Messaging::restore_queues() {
     if (!connection_) co_return false;
     auto missing = co_await missing_queues(*connection_, declared_);
     if (!missing || !connection_) co_return false;
+    std::set<std::string> emptied;
     for (const std::string& route : std::exchange(emptied_, {}))
-        if (declared_.contains(route)) missing->insert(route);
+        if (declared_.contains(route)) emptied.insert(route);
+    missing->insert(emptied.begin(), emptied.end());
     if (missing->empty()) co_return false;
     for (const std::string& route : *missing)
         log::warning("messaging", "the queue of a task was deleted or purged; its tasks are sent again", {{"task", route}});
     is_restoring_ = true;
     const std::uint64_t losses = losses_;
-    const bool is_stored = co_await give_again(*missing);
+    const bool is_stored = co_await give_again(*missing, std::move(emptied));
     is_restoring_ = false;
     bool is_declared = false;
     if (is_stored && losses_ == losses && connection_) { // else the next connection sees it
@@ -312,18 +326,33 @@ net::Awaitable<bool> Messaging::restore_queues() {
     co_return is_declared;
 }
 
-// First the runs, then the queue: whoever dies in between leaves a queue that is still missing, and the next
-// life does it again. False: this program stops.
-net::Awaitable<bool> Messaging::give_again(std::set<std::string> routes) {
-    runtime::Unsent unsent = dispatcher_.waiting();
+// What is still to be published, also what waits for its queue.
+runtime::Unsent Messaging::unsent() const {
+    runtime::Unsent all = dispatcher_.waiting();
     for (const runtime::OutgoingCommand& one : held_)
         if (const auto* task = std::get_if<core::DispatchTask>(&one.command))
-            unsent[task->run_id].push_back(task->ref);
+            all[task->run_id].push_back(task->ref);
+    return all;
+}
+
+// First the runs, then the queue: whoever dies in between leaves a queue that is still missing, and the next
+// life does it again. False: this program stops.
+net::Awaitable<bool> Messaging::give_again(std::set<std::string> routes, std::set<std::string> emptied) {
+    // Several orchestrators see the same queue missing; one of them has told us already.
+    std::erase_if(routes, [&](const std::string& route) { return !emptied.contains(route) && was_just(lost_there_, route); });
+    for (const std::string& route : routes)
+        lost_here_[route] = clock_.now();
+    if (routes.empty()) co_return !is_stopping_;
     const auto is_stored = std::make_shared<bool>(false);
-    engine_.queue_lost({routes.begin(), routes.end()}, std::move(unsent),
+    engine_.queue_lost({routes.begin(), routes.end()}, unsent(),
                        [this, is_stored] { inbox_.put({LostAreStored{is_stored}}); });
     while (!*is_stored && !is_stopping_)
         co_await lost_are_stored_.wait_for(std::chrono::milliseconds(200));
+    if (*is_stored && options_.is_shared) {
+        tell_others(emptied, true);
+        std::erase_if(routes, [&](const std::string& route) { return emptied.contains(route); });
+        tell_others(routes, false);
+    }
     co_return *is_stored;
 }
 
@@ -414,6 +443,8 @@ void Messaging::lost() {
     dispatcher_.add(std::exchange(held_, {}));
     dispatcher_.use(nullptr);
     results_.lost();
+    report_channel_.reset();
+    tell_listening();
     caller_.reset();
     declare_channel_.reset();
     declared_.clear();

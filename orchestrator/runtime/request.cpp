@@ -1,0 +1,207 @@
+// Requests and answers as JSON.
+#include "orchestrator/runtime/request.hpp"
+
+#include "orchestrator/core/document.hpp"
+#include "orchestrator/runtime/dead_job.hpp"
+#include "orchestrator/runtime/engine.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace baton::orchestrator::runtime {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::array<std::pair<Request::Kind, std::string_view>, 11> kinds{
+    {{Request::Kind::start, "start"},
+     {Request::Kind::cancel, "cancel"},
+     {Request::Kind::retry, "retry"},
+     {Request::Kind::skip_undo, "skip_undo"},
+     {Request::Kind::finish, "finish"},
+     {Request::Kind::redrive, "redrive"},
+     {Request::Kind::drop, "drop"},
+     {Request::Kind::watch, "watch"},
+     {Request::Kind::start_dead_job, "start_dead_job"},
+     {Request::Kind::cancel_dead_job, "cancel_dead_job"},
+     {Request::Kind::queue_lost, "queue_lost"}}};
+
+// Members that are plain text.
+constexpr std::array<std::pair<std::string_view, std::string Request::*>, 8> texts{
+    {{"run", &Request::run_id},
+     {"actor", &Request::actor},
+     {"reason", &Request::reason},
+     {"step", &Request::step},
+     {"workflow", &Request::workflow},
+     {"input", &Request::input},
+     {"key", &Request::key},
+     {"fallback_key", &Request::fallback_key}}};
+
+std::string text_of(const json::object& from, std::string_view name) {
+    const auto* value = from.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string{};
+}
+
+std::uint64_t number_of(const json::object& from, std::string_view name) {
+    const auto* value = from.if_contains(name);
+    if (value == nullptr) return 0;
+    ErrorCode error;
+    const auto number = value->to_number<std::uint64_t>(error);
+    return error ? 0 : number;
+}
+
+bool is_set(const json::object& from, std::string_view name) {
+    const auto* value = from.if_contains(name);
+    return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+json::object object_of(const DeadJob& job) {
+    return {{"id", job.id},
+            {"key", job.key},
+            {"at", micros_of(job.at)},
+            {"actor", job.actor},
+            {"drops", job.drops},
+            {"filter", filter_text(job.filter)},
+            {"interval", job.interval.count()},
+            {"stop_after", job.stop_after},
+            {"reason", job.reason},
+            {"state", static_cast<int>(job.state)},
+            {"closed_at", job.closed_at ? micros_of(*job.closed_at) : 0},
+            {"total", job.total},
+            {"last_id", job.last_id},
+            {"cursor", job.cursor},
+            {"done", job.done},
+            {"refused", job.refused},
+            {"failures", job.failures},
+            {"seen_id", job.seen_id},
+            {"note", job.note}};
+}
+
+DeadJob job_of(const json::object& from) {
+    DeadJob job;
+    job.id = number_of(from, "id");
+    job.key = text_of(from, "key");
+    job.at = time_from_micros(static_cast<std::int64_t>(number_of(from, "at")));
+    job.actor = text_of(from, "actor");
+    job.drops = is_set(from, "drops");
+    job.filter = filter_from(text_of(from, "filter"));
+    job.interval = Duration(static_cast<std::int64_t>(number_of(from, "interval")));
+    job.stop_after = number_of(from, "stop_after");
+    job.reason = text_of(from, "reason");
+    if (const auto state = number_of(from, "state"); state >= 1 && state <= 4) job.state = static_cast<DeadJobState>(state);
+    if (const auto at = number_of(from, "closed_at"); at > 0) job.closed_at = time_from_micros(static_cast<std::int64_t>(at));
+    job.total = number_of(from, "total");
+    job.last_id = number_of(from, "last_id");
+    job.cursor = number_of(from, "cursor");
+    job.done = number_of(from, "done");
+    job.refused = number_of(from, "refused");
+    job.failures = number_of(from, "failures");
+    job.seen_id = number_of(from, "seen_id");
+    job.note = text_of(from, "note");
+    return job;
+}
+
+Outcome<json::object> parse(std::string_view text) {
+    const auto document = core::Document::parse_stored(std::string(text));
+    const auto* object = document ? document->json().if_object() : nullptr;
+    if (object == nullptr) return Failure{make_error_code(EngineErrc::refused), "this is no JSON object"};
+    return *object;
+}
+
+} // namespace
+
+std::string_view word_of(Request::Kind kind) {
+    for (const auto& [one, word] : kinds)
+        if (one == kind) return word;
+    return {};
+}
+
+std::string to_json(const Request& request) {
+    json::object out;
+    out["kind"] = word_of(request.kind);
+    for (const auto& [name, member] : texts)
+        if (!(request.*member).empty()) out[name] = request.*member;
+    if (request.hops != 0) out["hops"] = request.hops;
+    if (request.now) out["now"] = true;
+    if (request.kind == Request::Kind::finish) out["status"] = core::word_of(request.status);
+    if (request.after_seq != 0) out["after_seq"] = request.after_seq;
+    if (request.id != 0) out["id"] = request.id;
+    if (request.body) out["body"] = *request.body;
+    if (request.version != 0) out["version"] = request.version;
+    if (request.kind == Request::Kind::start_dead_job) out["job"] = object_of(request.job);
+    if (!request.routes.empty()) {
+        json::array routes;
+        for (const std::string& route : request.routes)
+            routes.emplace_back(route);
+        out["routes"] = std::move(routes);
+    }
+    return json::serialize(out);
+}
+
+Outcome<Request> request_from_json(std::string_view text) {
+    BATON_ASSIGN(const json::object from, parse(text));
+    Request request;
+    const std::string kind = text_of(from, "kind");
+    const auto known = std::find_if(kinds.begin(), kinds.end(), [&](const auto& one) { return one.second == kind; });
+    if (known == kinds.end())
+        return Failure{make_error_code(EngineErrc::refused),
+                       "the server that owns this does not know '" + kind + "'; it may be older than the one you asked"};
+    request.kind = known->first;
+    for (const auto& [name, member] : texts)
+        request.*member = text_of(from, name);
+    request.hops = static_cast<std::uint32_t>(number_of(from, "hops"));
+    request.now = is_set(from, "now");
+    if (const auto status = core::run_status_from(text_of(from, "status"))) request.status = *status;
+    request.after_seq = number_of(from, "after_seq");
+    request.id = number_of(from, "id");
+    if (from.contains("body")) request.body = text_of(from, "body");
+    request.version = static_cast<std::uint32_t>(number_of(from, "version"));
+    if (const auto* job = from.if_contains("job"); job != nullptr && job->is_object()) request.job = job_of(job->get_object());
+    if (const auto* routes = from.if_contains("routes"); routes != nullptr && routes->is_array())
+        for (const json::value& route : routes->get_array())
+            if (route.is_string()) request.routes.emplace_back(route.get_string());
+    return request;
+}
+
+std::string to_json(const Outcome<Answer>& answer) {
+    json::object out;
+    if (!answer) {
+        const Failure& failure = answer.error();
+        // Of the engine by number, which stay as they are; all else may be tried again.
+        if (failure.code.category() == engine_category()) out["code"] = failure.code.value();
+        out["error"] = failure.detail;
+        return json::serialize(out);
+    }
+    out["run"] = answer->run_id;
+    out["seq"] = answer->seq;
+    out["status"] = core::word_of(answer->status);
+    out["new"] = answer->is_new;
+    out["version"] = answer->workflow_version;
+    if (answer->job.id != 0) out["job"] = object_of(answer->job);
+    return json::serialize(out);
+}
+
+Outcome<Answer> answer_from_json(std::string_view text) {
+    BATON_ASSIGN(const json::object from, parse(text));
+    if (from.contains("error")) {
+        const auto code = static_cast<int>(number_of(from, "code"));
+        return Failure{code != 0 ? ErrorCode{code, engine_category()} : make_error_code(StoreErrc::unavailable),
+                       text_of(from, "error")};
+    }
+    Answer answer;
+    answer.run_id = text_of(from, "run");
+    answer.seq = number_of(from, "seq");
+    if (const auto status = core::run_status_from(text_of(from, "status"))) answer.status = *status;
+    answer.is_new = is_set(from, "new");
+    answer.workflow_version = static_cast<std::uint32_t>(number_of(from, "version"));
+    if (const auto* job = from.if_contains("job"); job != nullptr && job->is_object()) answer.job = job_of(job->get_object());
+    return answer;
+}
+
+} // namespace baton::orchestrator::runtime
