@@ -33,7 +33,7 @@ FROM ${EXECUTABLE} AS executable
 FROM debian:bookworm-slim
 RUN apt-get update -q \
     && apt-get install -qy --no-install-recommends ca-certificates \
-       libboost-container1.81.0 libboost-json1.81.0 libboost-url1.81.0 libpqxx-6.4 libsqlite3-0 libcurl4 libssl3 \
+       libboost-container1.81.0 libboost-json1.81.0 libboost-url1.81.0 libpqxx-6.4 libmariadb3 libsqlite3-0 libcurl4 libssl3 \
        libre2-9 libfmt9 libspdlog1.10 tzdata \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* \
     && useradd --system --uid 10001 --home-dir /var/lib/baton --no-create-home baton \

@@ -1,9 +1,12 @@
 #include "base/log.hpp"
 
+#include "base/metrics.hpp"
 #include "base/printable.hpp"
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include <array>
 
 namespace baton::log {
 namespace {
@@ -49,14 +52,22 @@ void append_value(std::string& line, std::string_view value) {
     line += '"' + printable(quoted) + '"';
 }
 
+Counter& written(Level level) {
+    static std::array<Counter, 5> counters;
+    return counters[static_cast<std::size_t>(level)];
+}
+
 } // namespace
 
 void set_level(Level level) { logger().set_level(spdlog_level(level)); }
 
 bool is_enabled(Level level) { return logger().should_log(spdlog_level(level)); }
 
+std::uint64_t lines(Level level) { return written(level).value(); }
+
 void write(Level level, std::string_view area, std::string_view message, Fields fields) {
     if (!is_enabled(level)) return;
+    written(level).add();
     std::string line = fmt::format("{:<12} {}", area, printable(message));
     for (const Field& field : fields) {
         line += ' ';

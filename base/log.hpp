@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -30,6 +31,9 @@ void set_level(Level level);
 bool is_enabled(Level level);
 
 void write(Level level, std::string_view area, std::string_view message, Fields fields);
+
+// So many lines of this level were written since the start. What is not written is not counted.
+std::uint64_t lines(Level level);
 
 inline void debug(std::string_view area, std::string_view message, Fields fields = {}) {
     write(Level::debug, area, message, fields);

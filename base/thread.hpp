@@ -18,6 +18,9 @@ public:
     ~Thread();
 
     void join();
+    // Gives up on a thread that a call of the system does not let go of: it goes on for itself, with
+    // nothing but what its body owns, until the process ends.
+    void abandon();
     bool is_current() const { return thread_.get_id() == std::this_thread::get_id(); }
 
 private:

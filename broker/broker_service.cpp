@@ -10,6 +10,7 @@
 #include "broker/machine.hpp"
 #include "broker/net/listener.hpp"
 #include "broker/net/passwords.hpp"
+#include "broker/runtime/kept_work.hpp"
 #include "net/io_threads.hpp"
 #include "net/wakeup.hpp"
 
@@ -19,6 +20,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <malloc.h>
@@ -119,7 +121,8 @@ public:
           core_(core_options(), clock_, core_sinks()),
           alarm_(threads_.context(0)),
           stop_limit_(threads_.context(0)),
-          memory_timer_(threads_.context(0)) {
+          memory_timer_(threads_.context(0)),
+          kept_timer_(threads_.context(0)) {
         make_lanes();
     }
 
@@ -165,10 +168,13 @@ public:
             return net::LoginVerdict::refused;
         }
         guesses_.succeeded(login.user, login.from);
-        const auto& local = options_.loopback_users;
-        if (!is_loopback && std::ranges::find(local, login.user) != local.end())
-            return net::LoginVerdict::only_from_loopback;
+        if (!may_come(login.user, is_loopback)) return net::LoginVerdict::only_from_loopback;
         return net::LoginVerdict::welcome;
+    }
+
+    bool may_come(const std::string& user, bool is_loopback) const {
+        const auto& local = options_.loopback_users;
+        return is_loopback || std::ranges::find(local, user) == local.end();
     }
 
     Duration login_pause(const std::string& user, const std::string& address) const {
@@ -199,6 +205,10 @@ public:
     std::optional<std::vector<JournalFile>> hold_journal() {
         using Files = std::vector<JournalFile>;
         if (!journal_thread_) return std::nullopt;
+        (void)ask_core<bool>([this](runtime::CoreLoop&) {
+            write_kept();
+            return true;
+        });
         return wait_for_answer<Files>([&](const std::shared_ptr<Question<Files>>& question) {
             journal_thread_->hold([question](const std::vector<journal::Journal::FilePart>& parts) {
                 Files files;
@@ -236,6 +246,16 @@ public:
     }
 
     const std::vector<BoundAddress>& endpoints() const { return endpoints_; }
+    const MetricList& metrics() const { return journal_thread_->metrics().all; }
+    std::uint64_t definitions_version() const { return definitions_version_.load(); }
+
+    InsideDoor inside_door() {
+        const net::Surroundings& around = lanes_.front()->around;
+        return {around.connections.executor(), [this, &around]() -> std::unique_ptr<baton::net::PipeEnd> {
+                    if (takes_nobody_) return nullptr;
+                    return net::connect_inside(around);
+                }};
+    }
 
 private:
     using Verdict = baton::net::Awaitable<std::optional<net::LoginVerdict>>;
@@ -301,17 +321,7 @@ private:
     runtime::CoreSinks core_sinks() {
         return {
             .commands = [this](std::span<core::Command> commands) { hand_out(commands); },
-            .journal =
-                [this](runtime::JournalWork work) {
-                    journal_thread_->put({.turn = work.turn,
-                                          .first_record = work.first_record,
-                                          .records = std::move(work.records),
-                                          .needs_sync = work.needs_sync,
-                                          .forget_below = work.forget_below,
-                                          .pages_out = std::move(work.pages_out),
-                                          .loads = std::move(work.loads),
-                                          .pages_gone = std::move(work.pages_gone)});
-                },
+            .journal = [this](runtime::JournalWork work) { keep_or_write(std::move(work)); },
             .alarm = [this](std::optional<Time> due) { set_alarm(due); },
             .wake = [this] { asio::post(threads_.context(0), [this] { core_.run_posted(); }); },
             .shortage = [this](const core::Shortage& shortage) { log_shortage(shortage); },
@@ -321,6 +331,7 @@ private:
                     for (const core::EmptiedQueue& one : queues)
                         options_.on_queue_emptied(one.vhost, one.queue);
                 },
+            .defined = [this](std::uint64_t version) { definitions_version_.store(version); },
             .outside_memory =
                 [this](std::uint64_t core) {
                     held_.set_core(core);
@@ -336,6 +347,9 @@ private:
             boost::system::errc::make_error_code(boost::system::errc::operation_canceled),
             "the broker has stopped"};
     }
+
+    void keep_or_write(runtime::JournalWork work);
+    void write_kept();
 
     Outcome<void> recover();
     journal::JournalListener journal_listener();
@@ -358,6 +372,8 @@ private:
     std::unique_ptr<journal::Journal> journal_; // until its thread has it
     std::unique_ptr<journal::Pages> pages_;     // likewise
     std::unique_ptr<journal::JournalThread> journal_thread_;
+    runtime::KeptWork kept_;
+    std::atomic<std::uint64_t> definitions_version_{0};
     core::RecordNumber last_record_ = 0;
     std::vector<BoundAddress> endpoints_;
     bool is_stopped_ = false;
@@ -371,7 +387,10 @@ private:
     asio::steady_timer alarm_;
     asio::steady_timer stop_limit_;
     asio::steady_timer memory_timer_;
+    asio::steady_timer kept_timer_;
+    bool kept_timer_runs_ = false;
     bool says_goodbye_ = false;
+    std::atomic<bool> takes_nobody_{false}; // says_goodbye_, for other threads
     GuessThrottle guesses_; // on the core's thread
     bool says_shortage_ = false;          // its end is to be said, too
     Time said_shortage_ = Time::min();
@@ -514,6 +533,37 @@ Outcome<void> BrokerService::Inside::recover() {
                    {"segments", report.segments},
                    {"millis", (clock_.now() - began).count() / 1000}});
     return {};
+}
+
+// Nobody is held up by records that only the server's own publisher waits for, or nobody at all: they go
+// with those that somebody is held up by, or after a moment. That saves a sync, and a thread that is woken,
+// in most hops of a run.
+void BrokerService::Inside::keep_or_write(runtime::JournalWork work) {
+    // Another life would have to do again what is lost with a crash in between.
+    constexpr Duration pause = std::chrono::milliseconds(10);
+    constexpr std::size_t records_max = 1000;
+    const bool is_urgent = work.is_urgent;
+    kept_.add(std::move(work));
+    if (is_urgent || kept_.records() >= records_max || says_goodbye_) return write_kept();
+    if (std::exchange(kept_timer_runs_, true)) return;
+    kept_timer_.expires_after(pause);
+    kept_timer_.async_wait([this](const ErrorCode&) {
+        kept_timer_runs_ = false;
+        write_kept();
+    });
+}
+
+void BrokerService::Inside::write_kept() {
+    auto work = kept_.take();
+    if (!work) return;
+    journal_thread_->put({.turn = work->turn,
+                          .first_record = work->first_record,
+                          .records = std::move(work->records),
+                          .needs_sync = work->needs_sync,
+                          .forget_below = work->forget_below,
+                          .pages_out = std::move(work->pages_out),
+                          .loads = std::move(work->loads),
+                          .pages_gone = std::move(work->pages_gone)});
 }
 
 // On the journal thread; what concerns the core is posted to it.
@@ -700,11 +750,13 @@ void BrokerService::Inside::log_shortage(const core::Shortage& shortage) {
 // On the core's thread: everything that keeps the event loop busy comes to an end.
 void BrokerService::Inside::say_goodbye() {
     says_goodbye_ = true;
+    takes_nobody_ = true;
     for (const auto& listener : listeners_)
         listener->close();
     core_.apply(core::Stopping{});
     alarm_.cancel();
     memory_timer_.cancel();
+    write_kept();
     drop_connections(false);
     if (connections() == 0) return;
     stop_limit_.expires_after(options_.stop_limit);
@@ -718,7 +770,9 @@ void BrokerService::Inside::stop() {
     if (journal_thread_) asio::post(threads_.context(0), [this] { say_goodbye(); });
     core_.close();
     threads_.drain();
-    if (journal_thread_) journal_thread_->stop();
+    if (!journal_thread_) return;
+    write_kept();
+    journal_thread_->stop();
 }
 
 BrokerService::BrokerService(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
@@ -742,6 +796,14 @@ Outcome<void> BrokerService::listen() {
 
 void BrokerService::stop() {
     inside_->stop();
+}
+
+std::uint64_t BrokerService::definitions_version() const {
+    return inside_->definitions_version();
+}
+
+BrokerService::InsideDoor BrokerService::inside_door() {
+    return inside_->inside_door();
 }
 
 const std::vector<BoundAddress>& BrokerService::endpoints() const {
@@ -768,6 +830,20 @@ Duration BrokerService::login_pause(const std::string& user, const std::string& 
         return inside_->login_pause(user, address);
     });
     return answer.value_or(Duration::zero());
+}
+
+std::optional<KnownIdentity> BrokerService::identify(const std::string& user, bool remote_is_loopback) const {
+    const auto answer = inside_->ask_core<std::optional<KnownIdentity>>(
+        [this, &user, remote_is_loopback](runtime::CoreLoop& core) -> std::optional<KnownIdentity> {
+            const auto found = core.broker().find_user(user);
+            if (!found || !inside_->may_come(user, remote_is_loopback)) return std::nullopt;
+            return KnownIdentity{{found->name, found->tags}, found->password_hash};
+        });
+    return answer.value_or(std::nullopt);
+}
+
+const MetricList& BrokerService::metrics() const {
+    return inside_->metrics();
 }
 
 LoginCounts BrokerService::login_counts() const {

@@ -7,9 +7,11 @@
 // All functions may be called from any thread but the broker's own; replies come on that one.
 #pragma once
 
+#include "base/metrics.hpp"
 #include "broker/core/event.hpp"
 #include "broker/core/overview.hpp"
 #include "broker/options.hpp"
+#include "net/pipe.hpp"
 
 #include <functional>
 #include <memory>
@@ -34,6 +36,12 @@ struct Identity {
     std::string user;
     std::vector<std::string> tags;
     bool has_tag(std::string_view tag) const;
+};
+
+// The same of one who gave it earlier; the hash changes when the password does.
+struct KnownIdentity {
+    Identity identity;
+    std::string password_hash;
 };
 
 // A file below <data>/journal, and how much of it is the journal's.
@@ -61,17 +69,34 @@ public:
     const std::vector<BoundAddress>& endpoints() const;
     std::uint16_t port() const { return endpoints().front().port; }
 
+    // A way in without a socket, for who lives in this process: connections on one of the broker's I/O
+    // threads, whose executor is given. `open` is to be called there; it gives null once the broker stops.
+    // The executor has to be left before stop() can return.
+    struct InsideDoor {
+        baton::net::asio::any_io_executor executor;
+        std::function<std::unique_ptr<baton::net::PipeEnd>()> open;
+    };
+    InsideDoor inside_door();
+
     // Nothing for a wrong user, a wrong password, or a user who may not come from there; the same
     // answer for all three, and for who guessed too often from this address of late. Blocks for the time of one turn.
     std::optional<Identity> authenticate(const std::string& user, const std::string& password,
                                          bool remote_is_loopback, const std::string& address) const;
 
+    // Another number: what authenticate() would say may have changed. Any thread, without waiting.
+    std::uint64_t definitions_version() const;
+
     // How long no password of this user is looked at that comes from this address; zero: it is. Blocks
     // for the time of one turn.
     Duration login_pause(const std::string& user, const std::string& address) const;
 
+    // Nothing: there is no such user, or not from there. Blocks for the time of one turn.
+    std::optional<KnownIdentity> identify(const std::string& user, bool remote_is_loopback) const;
+
     // Any thread.
     LoginCounts login_counts() const;
+    // What the broker counts of its own work; after open(), until the end.
+    const MetricList& metrics() const;
 
     // As it is now; empty after stop(). Blocks for the time it takes to make it.
     core::Overview overview(const core::OverviewWish& wish = {}) const;

@@ -189,6 +189,7 @@ Outcome<Followed> follow(Api& api, const std::string& run_id, Narrator* narrator
             }
             std::fflush(stdout);
         }
+        if (!member(answer->body, "next").empty()) continue; // there is more of the history already
         const auto status = member(answer->body, "status");
         if (is_closed(status) || status == "paused") return Followed{answer->body, true};
     }

@@ -31,8 +31,8 @@ BATON_PASSWORD or BATON_PASSWORD_FILE (guest, which is only let in from this mac
 the server's certificate is checked, against BATON_CA_FILE (or --ca) or the system's authorities.
 
 Exit codes: 0 done, 1 the run or the check failed, 2 wrong usage or configuration, 3 server out of
-reach, also when a run was followed and the server stayed away for two minutes; baton ctl has
-rabbitmqctl's.)";
+reach, also when a run was followed and the server stayed away for two minutes, 4 a worker whose
+target is not configured at all; baton ctl has rabbitmqctl's.)";
 
 // The words of a command line that nobody took, verbs or options as `is_option` says.
 std::vector<std::string> leftovers(const CLI::App& verb, bool is_option) {
@@ -98,6 +98,7 @@ int main(int argc, char** argv) {
         "Before the verb: PEM file of the authority that signed the server's certificate (BATON_CA_FILE)");
     add_server_verbs(app, session);
     add_run_verbs(app, session);
+    add_workers_verb(app, session);
     add_dead_verbs(app, session);
     add_check_verbs(app, session);
     add_backup_verbs(app, session);

@@ -18,6 +18,7 @@ void add_worker_variables(std::vector<std::string>& names) {
         return std::nullopt;
     };
     (void)workers::apply_variables(nothing_is_set, ignored);
+    (void)workers::workers_file(nothing_is_set);
 }
 
 std::vector<std::string> known_variables() {

@@ -1,4 +1,5 @@
 // The verbs that need no server: check, eval.
+#include "cli/api.hpp"
 #include "cli/output.hpp"
 #include "cli/parameters_check.hpp"
 #include "cli/terminal.hpp"
@@ -35,8 +36,15 @@ json::object as_json_object(const definition::Diagnostic& diagnostic) {
     return out;
 }
 
-void check(Session& session, const std::vector<std::string>& files, bool as_json) {
+void check(Session& session, const std::vector<std::string>& files, bool ask_server, bool as_json) {
     json::array all;
+    OfferedTasks offered;
+    if (ask_server) {
+        Api api(session.environment);
+        const auto tasks = expect(session, api.get("/api/tasks"));
+        if (!tasks) return;
+        offered = offered_tasks(*tasks);
+    }
     for (const auto& file : files) {
         const auto source = read_file(file);
         if (!source) {
@@ -45,7 +53,7 @@ void check(Session& session, const std::vector<std::string>& files, bool as_json
             continue;
         }
         auto loaded = definition::load(*source, file);
-        for (auto& warning : parameter_warnings(*source, file)) loaded.diagnostics.push_back(std::move(warning));
+        for (auto& warning : parameter_warnings(*source, file, offered)) loaded.diagnostics.push_back(std::move(warning));
         if (as_json) {
             for (const auto& diagnostic : loaded.diagnostics) all.emplace_back(as_json_object(diagnostic));
         } else {
@@ -81,18 +89,21 @@ void evaluate_lines() {
 void add_check_verbs(CLI::App& app, Session& session) {
     struct Values {
         std::vector<std::string> files;
+        bool ask_server = false;
         bool as_json = false;
         bool json_lines = false;
         std::string expression;
     };
     auto values = std::make_shared<Values>();
 
-    auto* checking = app.add_subcommand("check", "Find the mistakes in workflow files, without a server");
+    auto* checking = app.add_subcommand("check", "Find the mistakes in workflow files, without a server unless asked to");
     checking->add_option("FILE", values->files, "Workflow files")->required();
+    checking->add_flag("--server", values->ask_server, "Ask the server of BATON_URL what parameters its workers' tasks take");
     checking->add_flag("--json", values->as_json, "Print JSON for scripts and editors");
-    checking->footer("Exit code 1 if there are mistakes. Parameters of tasks that Baton's own workers serve are looked at, too:\n"
-                     "unknown ones and missing ones are warnings.\n\nExample:\n  baton check workflows/*.toml");
-    checking->callback([&session, values] { check(session, values->files, values->as_json); });
+    checking->footer("Exit code 1 if there are mistakes. Parameters of tasks that Baton's own workers serve, and with --server of\n"
+                     "all that its workers announce, are looked at, too: unknown ones, missing ones and values of another type\n"
+                     "are warnings.\n\nExamples:\n  baton check workflows/*.toml\n  baton check --server workflows/*.toml");
+    checking->callback([&session, values] { check(session, values->files, values->ask_server, values->as_json); });
 
     auto* evaluating = app.add_subcommand("eval", "Evaluate expressions");
     evaluating->add_option("EXPRESSION", values->expression, "One expression, without bindings");

@@ -6,7 +6,7 @@
 
 #include "base/base64.hpp"
 #include "base/clock.hpp"
-#include "orchestrator/definition/duration_text.hpp"
+#include "base/duration_text.hpp"
 
 #include <algorithm>
 #include <CLI/CLI.hpp>
@@ -68,7 +68,7 @@ void add_filter(CLI::App& verb, const std::shared_ptr<Values>& values) {
 
 // "2h" is that long ago; anything else goes to the server as it is.
 std::string moment(const std::string& given) {
-    const auto ago = orchestrator::definition::parse_duration(given);
+    const auto ago = parse_duration(given);
     return ago ? to_rfc3339(SystemClock().now() - *ago) : given;
 }
 
@@ -261,8 +261,8 @@ std::optional<std::string> bytes_of_hex(std::string_view hex) {
     return bytes;
 }
 
-// The body of the message, byte by byte.
-void show_raw(Session& session, const json::value& letter) {
+// The body of the message, byte by byte; as JSON what the API takes to send another one.
+void show_raw(Session& session, const json::value& letter, bool as_json) {
     const auto& message = letter.as_object().at("message");
     const auto* object = message.if_object();
     const bool is_hex = object != nullptr && object->contains("body_hex");
@@ -273,6 +273,7 @@ void show_raw(Session& session, const json::value& letter) {
         session.exit_code = exit_failed;
         return;
     }
+    if (as_json) return print_json(json::object{{"body_base64", base64_of(*bytes)}});
     if (std::fwrite(bytes->data(), 1, bytes->size(), stdout) != bytes->size()) session.exit_code = exit_failed;
 }
 
@@ -280,7 +281,7 @@ void show_dead(Session& session, const Values& values) {
     Api api(session.environment);
     const auto letter = expect(session, api.get("/api/dead/" + encoded(values.id)));
     if (!letter) return;
-    values.raw ? show_raw(session, *letter) : print_json(*letter);
+    values.raw ? show_raw(session, *letter, values.as_json) : print_json(*letter);
 }
 
 void cancel_job(Session& session, const Values& values) {
@@ -307,8 +308,8 @@ void add_looking(CLI::App& dead, Session& session, const std::shared_ptr<Values>
 
     auto* showing = dead.add_subcommand("show", "Show one with its input, error and message");
     showing->add_option("ID", values->id, "Number of a dead letter")->required();
-    showing->add_flag("--raw", values->raw, "Only the message's body, byte by byte");
-    showing->add_flag("--json", values->as_json, "The default; accepted for symmetry");
+    showing->add_flag("--raw", values->raw, "Only the message's body, byte by byte; with --json in base64");
+    showing->add_flag("--json", values->as_json, "The default without --raw");
     showing->callback([&session, values] { show_dead(session, *values); });
 }
 

@@ -5,10 +5,12 @@
 #include "cli/follow.hpp"
 #include "cli/input.hpp"
 #include "cli/output.hpp"
+#include "cli/parameters_check.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verbs.hpp"
 #include "cli/why.hpp"
 #include "orchestrator/definition/complaints.hpp"
+#include "orchestrator/definition/diagnostic.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
@@ -25,6 +27,7 @@
 namespace baton::cli {
 
 namespace json = boost::json;
+namespace definition = orchestrator::definition;
 
 namespace {
 
@@ -46,6 +49,8 @@ Outcome<Answer> persistently(const Api& api, const std::function<Outcome<Answer>
 void deploy(Session& session, const std::vector<std::string>& files, bool as_json) {
     Api api(session.environment);
     json::array all;
+    OfferedTasks offered;
+    if (const auto tasks = api.get("/api/tasks"); tasks && tasks->is_good()) offered = offered_tasks(tasks->body);
     for (const auto& file : files) {
         const auto source = read_file(file);
         if (!source) {
@@ -66,6 +71,8 @@ void deploy(Session& session, const std::vector<std::string>& files, bool as_jso
         const auto deployed = expect(session, answer);
         if (!deployed) return;
         all.push_back(*deployed);
+        // Nothing that keeps it from being deployed; to standard error, so that scripts need not skip it.
+        fmt::print(stderr, "{}", definition::render(parameter_warnings(*source, file, offered), *source, has_colours(stderr)));
         if (!as_json)
             fmt::print("{} version {}{}\n", member(*deployed, "workflow"), member(*deployed, "version"),
                        member(*deployed, "new") == "true" ? "" : " (unchanged)");
@@ -96,6 +103,7 @@ struct RunOptions {
     std::string workflow;
     std::string input;
     std::vector<std::string> sets;
+    std::vector<std::string> labels; // NAME=VALUE
     std::string key;
     std::string each;
     bool detach = false;
@@ -108,6 +116,12 @@ json::object start_request(const RunOptions& options, json::object input) {
     request["workflow"] = options.workflow;
     request["input"] = std::move(input);
     if (!options.key.empty()) request["key"] = options.key;
+    json::object labels;
+    for (const auto& label : options.labels) {
+        const auto sign = label.find('=');
+        labels[label.substr(0, sign)] = label.substr(sign + 1);
+    }
+    if (!labels.empty()) request["labels"] = std::move(labels);
     return request;
 }
 
@@ -317,46 +331,111 @@ private:
 
 // ---- runs, show ---------------------------------------------------------------------------------
 
-// A list that is empty because of what was asked for is not the same as no runs.
-void say_why_no_runs(Session& session, Api& api, const std::string& workflow, const std::string& status) {
-    if (workflow.empty() && status.empty()) return fmt::print("no runs yet; start one with: baton run WORKFLOW\n");
-    const auto counts = expect(session, api.get("/api/counts"));
-    if (!counts) return;
-    std::int64_t total = 0;
-    std::int64_t of_workflow = 0;
-    std::vector<std::string> known;
-    for (const auto& entry : counts->as_array()) {
-        ErrorCode ignored;
-        const auto count = entry.at("count").to_number<std::int64_t>(ignored);
-        total += count;
-        if (member(entry, "workflow") == workflow) of_workflow += count;
-        known.push_back(member(entry, "workflow"));
-    }
-    if (total == 0) return fmt::print("no runs yet; start one with: baton run WORKFLOW\n");
-    if (workflow.empty()) return fmt::print("none of the {} runs is {}; without --status baton runs lists them\n", total, status);
-    if (of_workflow > 0) return fmt::print("none of the {} runs of {} is {}\n", of_workflow, workflow, status);
-    const auto hint = orchestrator::definition::did_you_mean(workflow, known);
-    fmt::print("none of the {} runs is of a workflow '{}'{}\n", total, workflow, hint.empty() ? "" : "; " + hint);
+struct ListOptions {
+    std::vector<std::string> query;
+    std::string workflow;
+    std::string status;
+    std::string after;
+    unsigned limit = 50;
+    bool all = false;
+    bool only_totals = false;
+    bool as_json = false;
+};
+
+// The server reads the query, so that it means the same wherever it is asked.
+std::string query_text(const ListOptions& options) {
+    std::string text;
+    const auto add = [&](const std::string& condition) { text += (text.empty() ? "" : " ") + condition; };
+    const auto quoted = [](const std::string& value) {
+        std::string out = "\"";
+        for (const char c : value) out += c == '"' || c == '\\' ? std::string{'\\', c} : std::string{c};
+        return out + "\"";
+    };
+    for (const auto& condition : options.query) add(condition);
+    if (!options.workflow.empty()) add("workflow:" + quoted(options.workflow));
+    if (!options.status.empty()) add("status:" + quoted(options.status));
+    return text;
 }
 
-void list_runs(Session& session, const std::string& workflow, const std::string& status, unsigned limit, bool as_json) {
+// "41 running, 3 failed", with a word before it where they were not all counted.
+std::string totals_text(const json::value& answer) {
+    const auto* totals = answer.as_object().if_contains("totals");
+    std::string text;
+    if (totals == nullptr || !totals->is_object()) return text;
+    for (const auto& [status, count] : totals->get_object())
+        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", write_json(count), std::string_view(status));
+    return member(answer, "totals_are_exact") == "true" || text.empty() ? text : "at least " + text;
+}
+
+// A list that is empty because of what was asked for is not the same as no runs.
+void say_why_no_runs(Session& session, Api& api, const ListOptions& options, const std::string& query) {
+    if (query.empty()) return fmt::print("no runs yet; start one with: baton run WORKFLOW\n");
+    const auto all = expect(session, api.get("/api/runs?q=&totals=true&limit=1"));
+    if (!all) return;
+    const auto total = totals_text(*all);
+    if (total.empty()) return fmt::print("no runs yet; start one with: baton run WORKFLOW\n");
+    fmt::print("no run fits {}; there are {}\n", query, total);
+    const auto definitions = api.get("/api/workflows");
+    if (!options.workflow.empty() && definitions && definitions->is_good() && definitions->body.is_array()) {
+        std::vector<std::string> known;
+        for (const auto& one : definitions->body.get_array()) known.push_back(member(one, "name"));
+        if (std::ranges::find(known, options.workflow) == known.end()) {
+            const auto hint = orchestrator::definition::did_you_mean(options.workflow, known);
+            fmt::print("there is no workflow '{}'{}\n", options.workflow, hint.empty() ? "" : "; " + hint);
+        }
+    }
+    if (query.find("input.") != std::string::npos)
+        fmt::print("runs are found by an input if their workflow declared it with index = true when they started\n");
+}
+
+// Every page up to the limit. Nothing, after having said why, if one could not be had.
+std::optional<json::object> found_runs(Session& session, Api& api, const ListOptions& options, const std::string& query) {
+    constexpr std::size_t page_max = 1000;
+    json::object found;
+    json::array runs;
+    std::string after = options.after;
+    while (true) {
+        const std::size_t missing = options.all ? page_max : options.limit - runs.size();
+        std::string path = fmt::format("/api/runs?q={}&limit={}", encoded(query), std::min(page_max, std::max<std::size_t>(1, missing)));
+        if (!after.empty()) path += "&after=" + encoded(after);
+        // Counted once, beside the first page.
+        if (found.empty() && (!options.as_json || options.only_totals)) path += "&totals=true";
+        const auto page = expect(session, api.get(path));
+        if (!page) return std::nullopt;
+        if (found.empty()) found = page->as_object();
+        for (const auto& run : page->as_object().at("runs").as_array()) runs.push_back(run);
+        after = member(*page, "next");
+        const bool is_enough = !options.all && runs.size() >= options.limit;
+        if (after.empty() || is_enough || options.only_totals || was_interrupted()) break;
+    }
+    found["runs"] = std::move(runs);
+    found["next"] = after.empty() ? json::value(nullptr) : json::value(after);
+    return found;
+}
+
+void list_runs(Session& session, const ListOptions& options) {
     Api api(session.environment);
-    std::string path = fmt::format("/api/runs?limit={}", limit);
-    if (!workflow.empty()) path += "&workflow=" + encoded(workflow);
-    if (!status.empty()) path += "&status=" + encoded(status);
-    const auto list = expect(session, api.get(path));
-    if (!list) return;
-    if (as_json) return print_json(*list);
+    const auto query = query_text(options);
+    auto found = found_runs(session, api, options, query);
+    if (!found) return;
+    const auto& runs = found->at("runs").as_array();
+    if (options.only_totals) {
+        if (!options.as_json) return fmt::print("{}\n", totals_text(*found).empty() ? "no runs" : totals_text(*found));
+        return print_json(json::object{{"totals", found->at("totals")}, {"totals_are_exact", found->at("totals_are_exact")}});
+    }
+    if (options.as_json) return print_json(runs);
     std::vector<std::vector<std::string>> rows{{"RUN", "WORKFLOW", "VERSION", "STATUS", "STARTED", "TOOK", "ERROR"}};
-    for (const auto& run : list->as_array()) {
+    for (const auto& run : runs) {
         const auto closed = member(run, "closed_at");
         rows.push_back({member(run, "id"), member(run, "workflow"), member(run, "version"), member(run, "status"),
                         local_time(member(run, "started_at")),
                         closed.empty() ? "" : duration_text(micros_from(closed) - micros_from(member(run, "started_at"))),
                         member(run, "error")});
     }
-    if (rows.size() == 1) return say_why_no_runs(session, api, workflow, status);
+    if (rows.size() == 1 && options.after.empty()) return say_why_no_runs(session, api, options, query);
     print_table(rows);
+    const auto next = member(*found, "next");
+    fmt::print("\n{}{}\n", totals_text(*found), next.empty() ? "" : "; older ones: --after " + next + ", or --all");
 }
 
 void print_step(const json::value& step) {
@@ -383,15 +462,8 @@ void print_step(const json::value& step) {
 
 // Who asked for what, one line each, the start first.
 void print_requests(const json::value& details) {
-    for (const auto& entry : details.as_object().at("history").as_array()) {
-        const auto* facts = entry.as_object().at("facts").if_array();
-        if (facts == nullptr) continue;
-        for (const auto& fact : *facts) {
-            const auto* object = fact.if_object();
-            if (object != nullptr && object->contains("actor"))
-                fmt::print("asked   {}  {}\n", local_time(member(entry, "at")), request_text(*object));
-        }
-    }
+    for (const auto& request : details.as_object().at("requests").as_array())
+        fmt::print("asked   {}  {}\n", local_time(member(request, "at")), request_text(request.as_object()));
 }
 
 void show_run(Session& session, const std::string& run, bool as_json) {
@@ -410,6 +482,8 @@ void show_run(Session& session, const std::string& run, bool as_json) {
     if (const auto incident = member(*details, "incident"); !incident.empty())
         fmt::print("{}\n", paint(Colour::red, "stands still: " + incident));
     print_requests(*details);
+    if (const auto key = member(*details, "key"); !key.empty()) fmt::print("key     {}\n", key);
+    if (const auto labels = member(*details, "labels"); labels != "{}" && !labels.empty()) fmt::print("labels  {}\n", labels);
     fmt::print("input   {}\n", member(*details, "input"));
     for (const auto& step : details->as_object().at("steps").as_array()) print_step(step);
     if (const auto error = member(*details, "error"); !error.empty()) fmt::print("\n{}\n", paint(Colour::red, error));
@@ -480,9 +554,9 @@ void add_run_verbs(CLI::App& app, Session& session) {
     struct Values {
         RunOptions run;
         std::vector<std::string> files;
-        std::string workflow, status, id, step, reason, task, with = "{}", limit_text = "5s";
-        unsigned limit = 50;
+        std::string status, id, step, reason, task, with = "{}", limit_text = "5s";
         bool as_json = false, now = false;
+        ListOptions list;
     };
     auto values = std::make_shared<Values>();
     const auto json_flag = [values](CLI::App* verb) { verb->add_flag("--json", values->as_json, "Print JSON for scripts"); };
@@ -504,6 +578,11 @@ void add_run_verbs(CLI::App& app, Session& session) {
     running->add_option("WORKFLOW", values->run.workflow, "Name of a deployed workflow")->required();
     running->add_option("--input", values->run.input, "Input as JSON, or @FILE");
     running->add_option("--set", values->run.sets, "One member of the input: name=text or name:=json")->allow_extra_args(false);
+    running->add_option("--label", values->run.labels, "What the run can be found by: NAME=VALUE, again for each label")
+        ->allow_extra_args(false)
+        ->check([](const std::string& label) {
+            return label.find('=') == std::string::npos ? "write --label NAME=VALUE, not '" + label + "'" : std::string{};
+        });
     running->add_option("--key", values->run.key, "Idempotency key: a second start with it gives the first run; with --each, the name of the batch");
     running->add_flag("--detach", values->run.detach, "Print the run's id and do not follow it");
     running->add_option("--each", values->run.each, "One run for each line of FILE.csv or FILE.jsonl");
@@ -531,14 +610,27 @@ void add_run_verbs(CLI::App& app, Session& session) {
         Many(session, values->run).run();
     });
 
-    auto* listing = app.add_subcommand("runs", "List runs, newest first");
-    listing->add_option("--workflow", values->workflow, "Only this workflow");
-    listing->add_option("--status", values->status, "Only this status");
-    listing->add_option("--limit", values->limit, "At most so many")->check(CLI::Range(1U, 1000U));
+    auto* listing = app.add_subcommand("runs", "Find runs, newest first, and count them by status");
+    listing->add_option("QUERY", values->list.query, "Conditions, FIELD:VALUE each; all of them hold");
+    listing->add_option("--workflow", values->list.workflow, "Only this workflow: workflow:NAME");
+    listing->add_option("--status", values->list.status, "Only this status: status:STATUS");
+    listing->add_option("--limit", values->list.limit, "At most so many")->check(CLI::Range(1U, 100'000U))->capture_default_str();
+    listing->add_flag("--all", values->list.all, "Every one that fits, page by page");
+    listing->add_option("--after", values->list.after, "Go on where a list before said that it ended");
+    listing->add_flag("--totals", values->list.only_totals, "How many there are by status, and nothing else");
     json_flag(listing);
-    listing->footer("Statuses: queued running paused compensating completed failed cancelled timed_out compensated\n\n"
-                    "Example:\n  baton runs --status failed");
-    listing->callback([&session, values] { list_runs(session, values->workflow, values->status, values->limit, values->as_json); });
+    listing->footer("Fields: workflow status since until ended_since ended_until label.NAME input.NAME error key run\n"
+                    "  workflow, label, input, error and key may end with *, error:mail.* is mail and all below it\n"
+                    "  since and until are 2d or 1h30m ago, 2026-01-31, or 2026-01-31T12:00:00Z, of the start; ended_… of the end\n"
+                    "  the same field again: one of its values; a value with blanks: 'input.name=\"Ada Lovelace\"'\n"
+                    "Statuses: queued running paused compensating (open), completed failed cancelled timed_out compensated (closed)\n\n"
+                    "Examples:\n  baton runs status:failed since:2d\n"
+                    "  baton runs workflow:provision-* label.team=ops input.email=ada@example.org\n"
+                    "  baton runs status:failed 'error:mail.*' --totals");
+    listing->callback([&session, values] {
+        values->list.as_json = values->as_json;
+        list_runs(session, values->list);
+    });
 
     auto* showing = app.add_subcommand("show", "Show every step, attempt, time and error of a run");
     showing->add_option("RUN", values->id, "Id of a run, or its first characters")->required();

@@ -97,6 +97,11 @@ bool fail(Session& session, const Failure& failure) {
     return false;
 }
 
+// A thread that no signal reaches must not find what it uses taken down.
+void end_at_once_beside_a_hanging_thread(const server::Server& server) {
+    if (server.left_a_thread_behind()) std::_Exit(EXIT_SUCCESS);
+}
+
 // ---- serve --------------------------------------------------------------------------------------
 
 void serve(Session& session, const std::string& file, const std::string& role) {
@@ -112,6 +117,7 @@ void serve(Session& session, const std::string& file, const std::string& role) {
     signals.wait();
     log::info("server", "stopping");
     (*server)->stop();
+    end_at_once_beside_a_hanging_thread(**server);
 }
 
 // ---- sandbox ------------------------------------------------------------------------------------
@@ -206,6 +212,7 @@ void dev(Session& session, const std::string& file, const std::string& folder) {
     workers.stop();
     (*server)->stop();
     sandbox->stop();
+    end_at_once_beside_a_hanging_thread(**server);
 }
 
 // ---- worker -------------------------------------------------------------------------------------
@@ -248,6 +255,13 @@ void work(Session& session, const std::vector<std::string>& names) {
     if (!settings) {
         complain(settings.error().detail);
         session.exit_code = exit_wrong_usage;
+        return;
+    }
+    const auto is_set_up = [&](const std::string& name) { return workers::is_set_up(name, *settings); };
+    if (!names.empty() && std::none_of(names.begin(), names.end(), is_set_up)) {
+        for (const std::string& name : names)
+            if (const auto handlers = workers::handlers_of(name, *settings); !handlers) complain(handlers.error().detail);
+        session.exit_code = exit_not_set_up;
         return;
     }
     Signals signals;

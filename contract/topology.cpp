@@ -41,14 +41,24 @@ std::string task_queue(std::string_view key) { return fmt::format("baton.task.{}
 
 std::string report_queue(int partition) { return fmt::format("baton.report.{}", partition); }
 
+std::string watch_ground(int partition) { return fmt::format("baton.watch.{}", partition); }
+
+std::string watch_exchange(int partition, std::string_view key) { return fmt::format("baton.watch.{}.{}", partition, key); }
+
+std::vector<Declaration> watch_declarations(int partition, std::string_view key) {
+    const std::string watch = watch_exchange(partition, key);
+    return {Exchange{.name = watch_ground(partition), .kind = "fanout", .arguments = {}, .auto_delete = false},
+            Exchange{.name = watch, .kind = "fanout", .arguments = {}, .auto_delete = true},
+            Binding{task_queue(key), watch, ""}};
+}
+
 std::vector<Declaration> common_declarations() {
     std::vector<Declaration> all = task_ground();
     for (const std::string_view name :
          {control_exchange, rpc_exchange, event_exchange, run_exchange, announce_exchange})
         all.push_back(topic(name));
     for (const auto& [queue, exchange] :
-         {std::pair{rpc_queue, rpc_exchange}, std::pair{event_queue, event_exchange},
-          std::pair{announce_queue, announce_exchange}}) {
+         {std::pair{rpc_queue, rpc_exchange}, std::pair{event_queue, event_exchange}}) {
         all.push_back(Queue{std::string(queue), quorum()});
         all.push_back(Binding{std::string(queue), std::string(exchange), "#"});
     }

@@ -28,7 +28,6 @@ inline constexpr std::string_view rpc_queue = "baton.rpc";
 inline constexpr std::string_view event_queue = "baton.event";
 inline constexpr std::string_view dead_queue = "baton.dead";
 inline constexpr std::string_view unrouted_queue = "baton.unrouted";
-inline constexpr std::string_view announce_queue = "baton.announce";
 
 inline constexpr int partitions = 64;
 // A worker that dies this often over one message has met poison.
@@ -42,6 +41,7 @@ struct Exchange {
     std::string name;
     std::string kind;                  // "topic", "fanout"
     amqp::FieldTable arguments;
+    bool auto_delete = false;          // gone with its last binding
     friend bool operator==(const Exchange&, const Exchange&) = default;
 };
 // Durable, not exclusive, not deleted by itself.
@@ -73,11 +73,20 @@ std::string task_queue(std::string_view key);
 // "baton.report.7"; 0 <= partition < partitions
 std::string report_queue(int partition);
 
+// "baton.watch.7": is there once an orchestrator of this partition has made watches.
+std::string watch_ground(int partition);
+// "baton.watch.7.mail.create": an exchange that nobody publishes to and that the broker deletes with its only
+// binding, that of the task's queue. A queue that was deleted and declared again by somebody is known by
+// its absence, which a queue's name, arguments and length do not show.
+std::string watch_exchange(int partition, std::string_view key);
+
 // Everything that is there once: exchanges, baton.dead, baton.unrouted, baton.rpc and so on.
 std::vector<Declaration> common_declarations();
 // One task type, including the exchanges it needs; what a worker declares before it consumes.
 std::vector<Declaration> task_declarations(std::string_view key);
 // One partition of an orchestrator.
 std::vector<Declaration> report_declarations(int partition);
+// Behind task_declarations().
+std::vector<Declaration> watch_declarations(int partition, std::string_view key);
 
 } // namespace baton::contract

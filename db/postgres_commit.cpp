@@ -3,6 +3,7 @@
 
 #include "db/hex.hpp"
 #include "db/postgres_rows.hpp"
+#include "db/run_search.hpp"
 #include "orchestrator/runtime/dead_cause.hpp"
 
 #include <array>
@@ -33,10 +34,10 @@ c as materialized (
         $10::timestamptz[], $11::text[], $12::text[], $13::text[], $14::bigint[],
         $15::timestamptz[], $16::text[], $17::smallint[], $18::timestamptz[], $19::bigint[],
         $20::text[], $21::int[], $22::timestamptz[], $23::text[], $24::text[], $25::text[],
-        $26::timestamptz[])
+        $26::timestamptz[], $27::text[])
         as c(run_id, part, version, status, state, closed_at, output, error_type, error, pseq, at,
              events, alarm, due, definition_id, workflow, workflow_version, started_at, input,
-             start_key, input_sha256, expires_at)),
+             start_key, input_sha256, expires_at, tags)),
 keyed as (
     insert into start_key as k (workflow, key, run_id, input_sha256, at, expires_at)
     select workflow, start_key, run_id, decode(input_sha256, 'hex'), started_at, expires_at
@@ -49,13 +50,17 @@ keyed as (
     returning run_id),
 born as (
     insert into run (run_id, part, definition_id, workflow, workflow_version, status, version,
-        started_at, closed_at, state, input, output, error_type, error)
+        started_at, closed_at, state, input, output, error_type, error, tags)
     select run_id, part, definition_id, workflow, workflow_version, status, version, started_at,
-        closed_at, state, input, output, error_type, error
+        closed_at, state, input, output, error_type, error, tags
     from c, ok where ok.good and definition_id is not null
         and (start_key is null or run_id in (select run_id from keyed))
     on conflict (run_id) do nothing
-    returning run_id),
+    returning run_id, tags),
+tagged as (
+    insert into run_tag (name, value, run_id)
+    select t.key, t.value, born.run_id from born, jsonb_each_text(nullif(born.tags, '')::jsonb) t
+    where t.key <> 'key'),
 moved as (
     update run r set version = c.version, status = c.status,
         state = case c.state when '' then r.state else c.state end,
@@ -75,7 +80,7 @@ a as materialized (
     select run_id, part, due from won where alarm = 1
     union all
     select m.run_id, m.part, m.due
-    from unnest($27::uuid[], $28::smallint[], $29::timestamptz[]) as m(run_id, part, due), ok
+    from unnest($28::uuid[], $29::smallint[], $30::timestamptz[]) as m(run_id, part, due), ok
     where ok.good),
 hushed as (
     delete from alarm using a where alarm.run_id = a.run_id and a.due is null),
@@ -87,22 +92,22 @@ constexpr const char* dead_letters = R"sql(,
 closed as (
     update dead_letter d set state = s.state, closed_at = s.at, closed_by = s.closed_by,
         close_reason = s.close_reason, job = s.job
-    from unnest($46::uuid[], $47::text[], $48::smallint[], $49::timestamptz[], $50::text[], $51::text[],
-        $52::bigint[]) as s(run_id, step, state, at, closed_by, close_reason, job)
+    from unnest($47::uuid[], $48::text[], $49::smallint[], $50::timestamptz[], $51::text[], $52::text[],
+        $53::bigint[]) as s(run_id, step, state, at, closed_by, close_reason, job)
     where d.run_id = s.run_id and d.step = s.step and d.state = 1
         and s.run_id in (select run_id from won)),
 closed_by_id as (
     update dead_letter d set state = s.state, closed_at = now(), closed_by = s.closed_by,
         close_reason = s.close_reason, job = s.job
-    from unnest($53::bigint[], $54::smallint[], $55::text[], $56::text[], $57::bigint[])
+    from unnest($54::bigint[], $55::smallint[], $56::text[], $57::text[], $58::bigint[])
         as s(id, state, closed_by, close_reason, job), ok
     where ok.good and d.id = s.id and d.state = 1),
 died as (
     insert into dead_letter (run_id, at, state, closed_at, reason, task, workflow,
         workflow_version, step, attempts, error_type, error, input, message, again_of, cause)
-    select l.* from unnest($30::uuid[], $31::timestamptz[], $32::smallint[], $33::timestamptz[],
-        $34::text[], $35::text[], $36::text[], $37::int[], $38::text[], $39::int[], $40::text[],
-        $41::text[], $42::text[], $43::text[], $44::bigint[], $45::text[])
+    select l.* from unnest($31::uuid[], $32::timestamptz[], $33::smallint[], $34::timestamptz[],
+        $35::text[], $36::text[], $37::text[], $38::int[], $39::text[], $40::int[], $41::text[],
+        $42::text[], $43::text[], $44::text[], $45::bigint[], $46::text[])
         as l(run_id, at, state, closed_at, reason, task, workflow, workflow_version, step,
              attempts, error_type, error, input, message, again_of, cause), ok
     where ok.good and (l.run_id is null or l.run_id in (select run_id from won)
@@ -127,7 +132,7 @@ void append(std::vector<std::string>& parameters, const std::array<ArrayText, Co
         parameters.push_back(column.text());
 }
 
-using RunColumns = std::array<ArrayText, 22>;
+using RunColumns = std::array<ArrayText, 23>;
 
 void add_run(RunColumns& columns, const RunChange& change) {
     const int alarm = change.alarm ? 1 : 0;
@@ -138,7 +143,7 @@ void add_run(RunColumns& columns, const RunChange& change) {
         add_row(columns, change.run_id, change.part, change.version, status, change.state,
                 change.closed_at, change.output, change.error_type, change.error, change.pseq,
                 change.at, change.events, alarm, due, none, none, none, none, none, none, none,
-                none);
+                none, none);
         return;
     }
     const NewRun& created = *change.created;
@@ -153,7 +158,8 @@ void add_run(RunColumns& columns, const RunChange& change) {
     add_row(columns, change.run_id, change.part, change.version, status, change.state,
             change.closed_at, change.output, change.error_type, change.error, change.pseq,
             change.at, change.events, alarm, due, created.definition_id, created.workflow,
-            created.workflow_version, created.started_at, created.input, key, sha256, expires_at);
+            created.workflow_version, created.started_at, created.input, key, sha256, expires_at,
+            tags_text(created));
 }
 
 using DeadLetterColumns = std::array<ArrayText, 16>;

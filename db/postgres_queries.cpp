@@ -8,6 +8,7 @@
 #include "db/postgres_rows.hpp"
 #include "db/postgres_select.hpp"
 #include "db/run_id.hpp"
+#include "db/run_search.hpp"
 
 #include <fmt/format.h>
 #include <pqxx/nontransaction>
@@ -28,7 +29,38 @@ constexpr const char* row_columns =
 constexpr const char* details_columns =
     "run_id, part, definition_id, workflow, workflow_version, status, version, '', input, output, "
     "error_type, error, (extract(epoch from started_at) * 1000000)::bigint, "
-    "(extract(epoch from closed_at) * 1000000)::bigint";
+    "(extract(epoch from closed_at) * 1000000)::bigint, 0, tags";
+
+const SqlDialect dialect{
+    .mark = '$',
+    .time = timestamp_text,
+    .time_cast = "::timestamptz",
+    .id_cast = "::uuid",
+    .end_micros = "(extract(epoch from c.closed_at) * 1000000)::bigint",
+    .columns = "r.run_id, r.part, r.definition_id, r.workflow, r.workflow_version, r.status, r.version, r.error_type, r.error, "
+               "(extract(epoch from r.started_at) * 1000000)::bigint, (extract(epoch from r.closed_at) * 1000000)::bigint, r.tags",
+    // Without the offset the planner would join as it likes, and read all runs.
+    .join_run = "cross join lateral (select * from run where run.run_id = c.run_id offset 0) r",
+    .tag_of = R"(((nullif(r.tags, '')::jsonb ->> {}::text) collate "C"))",
+    .tag_name = [](std::string_view name) { return std::string(name); },
+};
+
+// What it throws ends in the session.
+SqlAsk asking(pqxx::transaction_base& work) {
+    return [&work](const std::string& sql, const std::vector<std::string>& values) -> Outcome<std::vector<SqlRow>> {
+        std::vector<std::string> clean;
+        for (const std::string& value : values)
+            clean.push_back(clean_text(value));
+        const pqxx::result result = work.exec_params(sql, pqxx::prepare::make_dynamic_params(clean));
+        std::vector<SqlRow> rows;
+        for (const auto& row : result) {
+            SqlRow& texts = rows.emplace_back();
+            for (const auto& field : row)
+                texts.push_back(field.is_null() ? std::nullopt : std::optional<std::string>(field.c_str()));
+        }
+        return rows;
+    };
+}
 
 // Of one run: state and input stay away.
 constexpr const char* list_columns =
@@ -46,15 +78,16 @@ Select dead_letter_select(const DeadLetterFilter& filter) {
     return select;
 }
 
-Select history_select(const std::string& run_id, std::uint64_t after_seq) {
+// The rows of a page and the first behind it, of which only that it is there is wanted.
+Select history_select(const std::string& run_id, std::uint64_t after_seq, std::size_t limit) {
     Select select(fmt::format(
-        "select run_id, seq, part, pseq, (extract(epoch from at) * 1000000)::bigint, "
-        "case when coalesce(sum(octet_length(events)::bigint) over (order by seq rows between "
-        "unbounded preceding and 1 preceding), 0) < {} then events else '' end from history",
-        shown_history_bytes_max));
+        "select run_id, seq, part, pseq, (extract(epoch from at) * 1000000)::bigint, case when before < {0} then events else '' end, "
+        "before < {0} from (select *, coalesce(sum(octet_length(events)::bigint) over (order by seq rows between unbounded "
+        "preceding and 1 preceding), 0) as before from (select * from history",
+        history_page_bytes_max));
     select.where("run_id = {}", run_id);
     select.where("seq > {}", std::to_string(signed_number(after_seq)));
-    select.then(" order by seq");
+    select.then(fmt::format(" order by seq limit {}) h) h order by seq", signed_number(limit) + 1));
     return select;
 }
 
@@ -86,12 +119,30 @@ Outcome<std::vector<StoredRun>> PostgresQueries::runs(const RunFilter& filter) {
     return runs;
 }
 
+Outcome<RunPage> PostgresQueries::search(const RunSearch& search, const std::string& from, std::size_t limit) {
+    Outcome<RunPage> page = RunPage{};
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        page = search_runs(asking(work), dialect, search, from, limit);
+    }));
+    return page;
+}
+
+Outcome<RunTotals> PostgresQueries::totals(const RunSearch& search) {
+    Outcome<RunTotals> totals = RunTotals{};
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        totals = count_runs(asking(work), dialect, search);
+    }));
+    return totals;
+}
+
 Outcome<std::optional<RunDetails>> PostgresQueries::run(const std::string& id_or_prefix) {
     std::optional<RunDetails> details;
     const auto range = run_ids_like(id_or_prefix);
     if (!range) return details;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
-        // One snapshot, so that the run and its history belong together.
+        // One snapshot, so that the run and its dead letters belong together.
         pqxx::transaction<pqxx::repeatable_read, pqxx::read_only> work(connection);
         const pqxx::result found = work.exec_params(
             fmt::format("select {} from run where run_id between $1 and $2 limit 2",
@@ -100,7 +151,6 @@ Outcome<std::optional<RunDetails>> PostgresQueries::run(const std::string& id_or
         if (found.size() != 1) return;
         details.emplace();
         details->run = read_run(found[0]);
-        details->history = read_all(history_select(details->run.run_id, 0).run(work), read_history);
         DeadLetterFilter letters;
         letters.state.reset();
         letters.run_id = details->run.run_id;
@@ -124,15 +174,19 @@ Outcome<std::optional<StoredRun>> PostgresQueries::run_row(const std::string& id
     return run;
 }
 
-Outcome<std::vector<HistoryRow>> PostgresQueries::history_after(const std::string& run_id,
-                                                                std::uint64_t after_seq) {
-    std::vector<HistoryRow> rows;
-    if (!is_run_id(run_id)) return rows;
+Outcome<HistoryPage> PostgresQueries::history_after(const std::string& run_id, std::uint64_t after_seq, std::size_t limit) {
+    HistoryPage page;
+    if (!is_run_id(run_id)) return page;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        page = {};
         pqxx::nontransaction work(connection);
-        rows = read_all(history_select(run_id, after_seq).run(work), read_history);
+        for (const auto& row : history_select(run_id, after_seq, limit).run(work)) {
+            page.has_more = page.rows.size() == limit || !row[6].as<bool>();
+            if (page.has_more) break;
+            page.rows.push_back(read_history(row));
+        }
     }));
-    return rows;
+    return page;
 }
 
 Outcome<std::vector<RunCount>> PostgresQueries::counts() {

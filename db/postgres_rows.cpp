@@ -107,6 +107,7 @@ StoredRun read_run(const pqxx::row& row) {
     run.started_at = time_in(row, 12);
     run.closed_at = optional_time_in(row, 13);
     if (row.size() > 14) run.texts = static_cast<StoredRun::Texts>(count_in(row, 14));
+    if (row.size() > 15) run.tags = text_in(row, 15);
     return run;
 }
 

@@ -120,6 +120,11 @@ public:
         if (const int before = socket_.exchange(copy); before >= 0) ::close(before);
     }
 
+    // No connection is begun any more: to a machine that does not answer that takes five seconds, which
+    // nothing cuts short.
+    void close() { is_closed_.set(1); }
+    bool is_closed() const { return is_closed_.value() != 0; }
+
     void cut(Duration age) {
         const std::int64_t began = began_.value();
         if (began == 0 || now_in_microseconds() - began < age.count()) return;
@@ -131,6 +136,7 @@ public:
 
 private:
     Gauge began_; // 0: nothing is under way
+    Gauge is_closed_;
     std::atomic<int> socket_{-1};
 };
 
@@ -152,12 +158,14 @@ void PostgresSession::disconnect() {
 }
 
 void PostgresSession::interrupt(Duration age) {
+    if (age == Duration::zero()) cut_->close();
     cut_->cut(age);
 }
 
 void PostgresSession::connect() {
     if (connection_ && connection_->is_open()) return;
     disconnect();
+    if (cut_->is_closed()) throw pqxx::broken_connection("the program is stopping");
     auto connection = std::make_unique<pqxx::connection>(with_connection_limits(url_));
     cut_->watch(connection->sock());
     {

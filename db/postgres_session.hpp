@@ -57,7 +57,7 @@ public:
     void disconnect();
 
     // Any thread: ends a run() that has been under way for longer than `age`, as if the connection
-    // had broken.
+    // had broken. With zero, which whoever stops says, no connection is begun any more either.
     void interrupt(Duration age);
 
     // For sentences: the URL without its password.

@@ -8,6 +8,7 @@
 #include "db/postgres_dead.hpp"
 #include "db/postgres_nodes.hpp"
 #include "db/postgres_rows.hpp"
+#include "db/retention.hpp"
 
 #include <fmt/format.h>
 #include <pqxx/nontransaction>
@@ -73,6 +74,10 @@ std::vector<PreparedStatement> statements() {
         {"alarms", "select run_id, (extract(epoch from due) * 1000000)::bigint from alarm "
                    "where part = $1"},
         {"history_above", bounded_history()},
+        {"history_since", fmt::format("select h.* from unnest($1::uuid[], $2::bigint[]) as a(id, after) cross join "
+                                      "lateral (select {} from history where run_id = a.id and seq > a.after) h "
+                                      "order by 1, 2",
+                                      postgres_history_columns)},
         {"load", bounded_runs()},
         // run_by_status holds all but the completed runs
         {"open_runs", fmt::format("select run_id from run where status in ({}, {}) and status <> {} and "
@@ -301,6 +306,20 @@ Outcome<std::vector<HistoryRow>> PostgresStore::history_above(Partition part, st
     return rows;
 }
 
+Outcome<std::vector<HistoryRow>> PostgresStore::history_since(std::span<const runtime::HistoryAsk> asks) {
+    ArrayText ids, seqs;
+    for (const HistoryAsk& ask : asks) {
+        ids.add(ask.run_id);
+        seqs.add(std::to_string(ask.after_seq));
+    }
+    std::vector<HistoryRow> rows;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        rows = read_all(work.exec_prepared("history_since", ids.text(), seqs.text()), read_history);
+    }));
+    return rows;
+}
+
 Outcome<std::vector<StoredRun>> PostgresStore::load(std::span<const std::string> run_ids,
                                                     const ReadLimits& limits) {
     ArrayText ids;
@@ -400,13 +419,17 @@ Outcome<bool> PostgresStore::is_retired(const std::string& name, const std::stri
     return found;
 }
 
-Outcome<std::vector<StoredDefinition>> PostgresStore::live_definitions() {
+Outcome<std::vector<StoredDefinition>> PostgresStore::needed_definitions() {
     std::vector<StoredDefinition> definitions;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
-        definitions = read_all(work.exec(std::string(postgres_definition_select) +
-                                         "where l.name is not null order by d.name"),
-                               read_definition);
+        // Those that are not closed, in words that the index by status has.
+        const auto closed = static_cast<int>(RunStatus::completed);
+        definitions = read_all(
+            work.exec(fmt::format("{}where l.name is not null or d.definition_id in (select definition_id from run where "
+                                  "status < {} and status <> {}) order by d.name, d.version",
+                                  postgres_definition_select, closed, closed)),
+            read_definition);
     }));
     return definitions;
 }
@@ -421,6 +444,24 @@ Outcome<std::optional<StoredDefinition>> PostgresStore::definition(std::uint64_t
             read_definition);
     }));
     return definition;
+}
+
+Outcome<std::vector<StoredDefinition>> PostgresStore::newest_definitions() {
+    std::vector<StoredDefinition> definitions;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        definitions = read_all(work.exec(std::string(postgres_definition_select) + std::string(of_newest_definitions)), read_definition);
+    }));
+    return definitions;
+}
+
+Outcome<std::size_t> PostgresStore::remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) {
+    std::size_t removed = 0;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        removed = db::remove_runs(work, workflow, ended_before, limit);
+    }));
+    return removed;
 }
 
 Outcome<std::optional<DeadLetter>> PostgresStore::dead_letter(std::uint64_t id) {

@@ -33,6 +33,8 @@ public:
     history_above(runtime::Partition part, std::uint64_t after, std::size_t count,
                   const runtime::ReadLimits& limits) override;
     using RunStore::history_above;
+    Outcome<std::vector<runtime::HistoryRow>>
+    history_since(std::span<const runtime::HistoryAsk> asks) override;
     Outcome<std::vector<runtime::StoredRun>> load(std::span<const std::string> run_ids,
                                                    const runtime::ReadLimits& limits) override;
     using RunStore::load;
@@ -46,9 +48,11 @@ public:
                     const std::string& file_name, const std::string& sha256, Time now) override;
     Outcome<bool> retire_definition(const std::string& name) override;
     Outcome<bool> is_retired(const std::string& name, const std::string& sha256) override;
-    Outcome<std::vector<runtime::StoredDefinition>> live_definitions() override;
+    Outcome<std::vector<runtime::StoredDefinition>> needed_definitions() override;
     Outcome<std::optional<runtime::StoredDefinition>>
     definition(std::uint64_t definition_id) override;
+    Outcome<std::vector<runtime::StoredDefinition>> newest_definitions() override;
+    Outcome<std::size_t> remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) override;
     Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
     Outcome<std::vector<std::uint64_t>> dead_letter_ids(const runtime::DeadLetterFilter& filter) override;
     Outcome<runtime::DeadJob> add_dead_job(const runtime::DeadJob& job) override;

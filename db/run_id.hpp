@@ -1,6 +1,12 @@
 // Run ids as people type them: whole, or the first characters.
 #pragma once
 
+#include "base/clock.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +41,12 @@ inline std::optional<RunIdRange> run_ids_like(std::string_view text) {
         range.last += c;
     }
     return range;
+}
+
+// The lowest id that a run can have that was asked for at this time.
+inline std::string first_run_id_at(Time time) {
+    const auto millis = static_cast<std::uint64_t>(std::max<std::int64_t>(0, millis_of(time)));
+    return fmt::format("{:08x}-{:04x}-0000-0000-000000000000", (millis >> 16U) & 0xFFFFFFFFU, millis & 0xFFFFU);
 }
 
 inline bool is_run_id(std::string_view text) {

@@ -151,6 +151,10 @@ void SqliteStatement::reset() {
     sqlite3_clear_bindings(statement_.get());
 }
 
+int SqliteStatement::columns() const {
+    return sqlite3_column_count(statement_.get());
+}
+
 std::int64_t SqliteStatement::number(int column) const {
     return sqlite3_column_int64(statement_.get(), column);
 }
@@ -220,9 +224,12 @@ Outcome<Sqlite> Sqlite::open(const std::string& path, Access access) {
 }
 
 Outcome<void> Sqlite::make_durable() {
-    // The limit gives the space back that one very large batch took.
+    // The limit gives the space back that one very large batch took. Moving the log into the database every 8 MiB
+    // instead of every 4 writes and syncs pages that change with each batch (the ends of indexes) half as often;
+    // with 32 MiB of pages in memory, what a run touches again is still there.
     return execute("pragma journal_mode = wal; pragma synchronous = full; "
-                   "pragma journal_size_limit = 67108864");
+                   "pragma journal_size_limit = 67108864; pragma wal_autocheckpoint = 2048; "
+                   "pragma cache_size = -32768");
 }
 
 Outcome<SqliteStatement> Sqlite::prepare(std::string_view sql) {

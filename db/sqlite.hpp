@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,15 @@ public:
         (bind(++index, values), ...);
         return *this;
     }
+
+    // The same with texts alone, as many as the statement has parameters.
+    SqliteStatement& with_texts(std::span<const std::string> texts) {
+        int index = 0;
+        for (const std::string& text : texts)
+            bind(++index, text);
+        return *this;
+    }
+    int columns() const;
 
     // True: there is a row to read. False: the end, and the statement is reset.
     [[nodiscard]] Outcome<bool> step();

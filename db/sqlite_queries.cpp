@@ -2,13 +2,13 @@
 #include "db/sqlite_queries.hpp"
 
 #include "db/run_id.hpp"
+#include "db/run_search.hpp"
 #include "db/sqlite_dead.hpp"
 #include "db/sqlite_rows.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 
 namespace baton::db {
 
@@ -23,7 +23,35 @@ constexpr const char* list_columns =
 
 constexpr const char* details_columns =
     "run_id, part, definition_id, workflow, workflow_version, status, version, '', input, output, "
-    "error_type, error, started_at, closed_at";
+    "error_type, error, started_at, closed_at, tags";
+
+const SqlDialect dialect{
+    .mark = '?',
+    .time = [](Time time) { return std::to_string(micros_of(time)); },
+    .time_cast = "+0",
+    .id_cast = "",
+    .end_micros = "c.closed_at",
+    .columns = "r.run_id, r.part, r.definition_id, r.workflow, r.workflow_version, r.status, r.version, r.error_type, r.error, "
+               "r.started_at, r.closed_at, r.tags",
+    .join_run = "cross join run r on r.run_id = c.run_id",
+    .tag_of = "json_extract(nullif(r.tags, ''), {})",
+    .tag_name = [](std::string_view name) { return fmt::format("$.\"{}\"", name); },
+};
+
+SqlAsk asking(Sqlite& database) {
+    return [&database](const std::string& sql, const std::vector<std::string>& values) -> Outcome<std::vector<SqlRow>> {
+        BATON_ASSIGN(auto select, database.prepare(sql));
+        select.with_texts(values);
+        std::vector<SqlRow> rows;
+        while (true) {
+            BATON_ASSIGN(const bool has_row, select.step());
+            if (!has_row) return rows;
+            SqlRow& row = rows.emplace_back();
+            for (int column = 0; column < select.columns(); ++column)
+                row.push_back(select.optional_text(column));
+        }
+    };
+}
 
 std::int64_t as_signed(std::uint64_t number) {
     return static_cast<std::int64_t>(
@@ -57,20 +85,27 @@ Outcome<std::vector<StoredRun>> SqliteQueries::runs(const RunFilter& filter) {
                     read_run);
 }
 
+Outcome<RunPage> SqliteQueries::search(const RunSearch& search, const std::string& from, std::size_t limit) {
+    return search_runs(asking(database_), dialect, search, from, limit);
+}
+
+Outcome<RunTotals> SqliteQueries::totals(const RunSearch& search) {
+    return count_runs(asking(database_), dialect, search);
+}
+
 Outcome<std::optional<RunDetails>> SqliteQueries::run(const std::string& id_or_prefix) {
     const auto range = run_ids_like(id_or_prefix);
     if (!range) return std::optional<RunDetails>{};
-    // One read transaction, so that the run and its history belong together.
+    // One read transaction, so that the run and its dead letters belong together.
     BATON_TRY(database_.execute("begin"));
     auto outcome = [&]() -> Outcome<std::optional<RunDetails>> {
         BATON_ASSIGN(auto select, database_.prepare(fmt::format(
                                       "select {} from run where run_id between ? and ? limit 2",
                                       details_columns)));
-        BATON_ASSIGN(auto found, read_all(select.with(range->first, range->last), read_run));
+        BATON_ASSIGN(auto found, read_all(select.with(range->first, range->last), read_tagged_run));
         if (found.size() != 1) return std::optional<RunDetails>{};
         RunDetails details;
         details.run = std::move(found.front());
-        BATON_ASSIGN(details.history, history_after(details.run.run_id, 0));
         DeadLetterFilter letters;
         letters.state.reset();
         letters.run_id = details.run.run_id;
@@ -93,27 +128,22 @@ Outcome<std::optional<StoredRun>> SqliteQueries::run_row(const std::string& id_o
     return std::optional<StoredRun>(std::move(found.front()));
 }
 
-Outcome<std::vector<HistoryRow>> SqliteQueries::history_after(const std::string& run_id,
-                                                              std::uint64_t after_seq) {
+Outcome<HistoryPage> SqliteQueries::history_after(const std::string& run_id, std::uint64_t after_seq, std::size_t limit) {
     BATON_ASSIGN(auto select,
                  database_.prepare(
-                     fmt::format("select {} from history where run_id = ? and seq > ? order by seq",
+                     fmt::format("select {} from history where run_id = ? and seq > ? order by seq limit ?",
                                  sqlite_history_columns)));
-    select.with(run_id, as_signed(after_seq));
-    std::vector<HistoryRow> rows;
-    for (std::size_t sum = 0; sum < shown_history_bytes_max; sum += rows.back().events.size()) {
+    select.with(run_id, as_signed(after_seq), as_signed(limit) + 1);
+    HistoryPage page;
+    for (std::size_t sum = 0;; sum += page.rows.back().events.size()) {
         BATON_ASSIGN(const bool has_row, select.step());
-        if (!has_row) return rows;
-        rows.push_back(read_history(select));
+        if (!has_row) return page;
+        page.has_more = page.rows.size() == limit || sum >= history_page_bytes_max;
+        if (page.has_more) break;
+        page.rows.push_back(read_history(select));
     }
     select.reset();
-    BATON_ASSIGN(auto others,
-                 database_.prepare("select run_id, seq, part, pseq, at, '' from history where "
-                                   "run_id = ? and seq > ? order by seq"));
-    BATON_ASSIGN(auto without_events,
-                 read_all(others.with(run_id, as_signed(rows.back().seq)), read_history));
-    std::ranges::move(without_events, std::back_inserter(rows));
-    return rows;
+    return page;
 }
 
 Outcome<std::vector<RunCount>> SqliteQueries::counts() {

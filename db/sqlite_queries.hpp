@@ -17,10 +17,13 @@ public:
     static Outcome<std::unique_ptr<SqliteQueries>> open(const std::string& path);
 
     Outcome<std::vector<runtime::StoredRun>> runs(const runtime::RunFilter& filter) override;
+    Outcome<runtime::RunPage> search(const runtime::RunSearch& search, const std::string& from,
+                                     std::size_t limit) override;
+    Outcome<runtime::RunTotals> totals(const runtime::RunSearch& search) override;
     Outcome<std::optional<runtime::RunDetails>> run(const std::string& id_or_prefix) override;
     Outcome<std::optional<runtime::StoredRun>> run_row(const std::string& id_or_prefix) override;
-    Outcome<std::vector<runtime::HistoryRow>> history_after(const std::string& run_id,
-                                                            std::uint64_t after_seq) override;
+    Outcome<runtime::HistoryPage> history_after(const std::string& run_id, std::uint64_t after_seq,
+                                                std::size_t limit) override;
     Outcome<std::vector<runtime::RunCount>> counts() override;
     Outcome<std::vector<runtime::DeadLetter>>
     dead_letters(const runtime::DeadLetterFilter& filter) override;

@@ -36,6 +36,12 @@ StoredRun read_run(const SqliteStatement& row) {
     return run;
 }
 
+StoredRun read_tagged_run(const SqliteStatement& row) {
+    StoredRun run = read_run(row);
+    run.tags = row.text(14);
+    return run;
+}
+
 HistoryRow read_history(const SqliteStatement& row) {
     HistoryRow history;
     history.run_id = row.text(0);

@@ -19,6 +19,8 @@ inline constexpr const char* sqlite_run_row_columns =
     "run_id, part, definition_id, workflow, workflow_version, status, version, '', '', "
     "null, error_type, error, started_at, closed_at";
 runtime::StoredRun read_run(const SqliteStatement& row);
+// The same, with the tags behind.
+runtime::StoredRun read_tagged_run(const SqliteStatement& row);
 
 inline constexpr const char* sqlite_history_columns = "run_id, seq, part, pseq, at, events";
 runtime::HistoryRow read_history(const SqliteStatement& row);

@@ -4,6 +4,8 @@
 
 #include "db/hex.hpp"
 #include "db/migrate.hpp"
+#include "db/retention.hpp"
+#include "db/run_search.hpp"
 #include "db/sqlite_dead.hpp"
 #include "db/sqlite_rows.hpp"
 #include "orchestrator/runtime/dead_cause.hpp"
@@ -21,6 +23,7 @@ struct SqliteStore::Statements {
     SqliteStatement alarms;
     SqliteStatement history_above;
     SqliteStatement history_row_above;
+    SqliteStatement history_since;
     SqliteStatement load;
     SqliteStatement open_runs;
     SqliteStatement partition_count;
@@ -30,6 +33,8 @@ struct SqliteStore::Statements {
     SqliteStatement key_holder;
     SqliteStatement take_key;
     SqliteStatement insert_run;
+    SqliteStatement update_run_of_same_status;
+    SqliteStatement insert_tag;
     SqliteStatement update_run;
     SqliteStatement insert_history;
     SqliteStatement find_history;
@@ -130,6 +135,8 @@ Outcome<void> SqliteStore::prepare() {
                                       sqlite_history_columns)},
         {s.history_row_above, "select run_id, seq, part, pseq, at, '' from history where part = ? and "
                               "pseq > ? order by pseq limit 1"},
+        {s.history_since, fmt::format("select {} from history where run_id = ? and seq > ? order by seq",
+                                      sqlite_history_columns)},
         {s.load, fmt::format("select {} from run where run_id = ?", sqlite_run_columns)},
         {s.open_runs, fmt::format("select run_id from run where status in ({}, {}) and status <> {} and "
                                   "part = ? and run_id > ? order by run_id limit ?",
@@ -146,12 +153,18 @@ Outcome<void> SqliteStore::prepare() {
                      "expires_at) values (?, ?, ?, ?, ?)"},
         {s.insert_run, "insert into run (run_id, part, definition_id, workflow, workflow_version, "
                        "status, version, started_at, closed_at, error_type, error, state, input, "
-                       "output) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                       "on conflict (run_id) do nothing returning 1"},
+                       "output, tags) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                       "on conflict (run_id) do nothing"},
+        // Which indexes an update writes anew depends on the columns it names, not on their values.
+        {s.update_run_of_same_status, "update run set version = ?2, "
+                                      "state = case ?4 when '' then state else ?4 end, closed_at = ?5, "
+                                      "output = ?6, error_type = ?7, error = ?8 "
+                                      "where run_id = ?1 and version = ?2 - 1 and status = ?3"},
+        {s.insert_tag, "insert or ignore into run_tag (name, value, run_id) values (?, ?, ?)"},
         {s.update_run, "update run set version = ?2, status = ?3, "
                        "state = case ?4 when '' then state else ?4 end, closed_at = ?5, "
                        "output = ?6, error_type = ?7, error = ?8 "
-                       "where run_id = ?1 and version = ?2 - 1 returning 1"},
+                       "where run_id = ?1 and version = ?2 - 1"},
         {s.insert_history, "insert into history (run_id, seq, part, pseq, at, events) "
                            "values (?, ?, ?, ?, ?, ?)"},
         {s.find_history, "select 1 from history where run_id = ? and seq = ? and part = ? and "
@@ -237,6 +250,15 @@ Outcome<std::vector<HistoryRow>> SqliteStore::history_above(Partition part, std:
         rows.push_back(read_history(select));
     }
     select.reset();
+    return rows;
+}
+
+Outcome<std::vector<HistoryRow>> SqliteStore::history_since(std::span<const runtime::HistoryAsk> asks) {
+    std::vector<HistoryRow> rows;
+    for (const HistoryAsk& ask : asks) {
+        BATON_ASSIGN(auto more, read_all(statements_->history_since.with(ask.run_id, ask.after_seq), read_history));
+        std::move(more.begin(), more.end(), std::back_inserter(rows));
+    }
     return rows;
 }
 
@@ -357,30 +379,36 @@ Outcome<std::optional<DuplicateStart>> SqliteStore::holder_of_key(const RunChang
 
 Outcome<bool> SqliteStore::insert_run(const RunChange& change) {
     const NewRun& created = *change.created;
+    const std::string tags = tags_text(created);
     SqliteStatement& insert = statements_->insert_run.with(
         change.run_id, change.part, created.definition_id, created.workflow,
         created.workflow_version, static_cast<int>(change.status), change.version,
         created.started_at, change.closed_at, change.error_type, change.error, change.state,
-        created.input, change.output);
-    BATON_ASSIGN(const bool inserted, insert.step());
-    insert.reset();
-    if (inserted && created.start_key) {
+        created.input, change.output, tags);
+    BATON_TRY(insert.run());
+    const bool inserted = database_.changes() == 1;
+    if (!inserted) return false;
+    for (const RunTag& tag : created.tags)
+        BATON_TRY(statements_->insert_tag.with(tag.name, tag.value, change.run_id).run());
+    if (created.start_key) {
         const std::string sha256 = to_hex(created.start_key->input_sha256);
         BATON_TRY(statements_->take_key
                       .with(created.workflow, created.start_key->key, change.run_id, sha256,
                             created.start_key->expires_at)
                       .run());
     }
-    return inserted;
+    return true;
 }
 
 Outcome<bool> SqliteStore::update_run(const RunChange& change) {
-    SqliteStatement& update = statements_->update_run.with(
-        change.run_id, change.version, static_cast<int>(change.status), change.state,
-        change.closed_at, change.output, change.error_type, change.error);
-    BATON_ASSIGN(const bool updated, update.step());
-    update.reset();
-    return updated;
+    // Most transitions leave the status as it is.
+    for (SqliteStatement* update : {&statements_->update_run_of_same_status, &statements_->update_run}) {
+        BATON_TRY(update->with(change.run_id, change.version, static_cast<int>(change.status), change.state,
+                               change.closed_at, change.output, change.error_type, change.error)
+                      .run());
+        if (database_.changes() == 1) return true;
+    }
+    return false;
 }
 
 // Whether exactly this transition is there already: a commit whose answer got lost is made again,
@@ -489,9 +517,13 @@ Outcome<bool> SqliteStore::is_retired(const std::string& name, const std::string
     return found.has_value();
 }
 
-Outcome<std::vector<StoredDefinition>> SqliteStore::live_definitions() {
-    BATON_ASSIGN(auto select, database_.prepare(std::string(sqlite_definition_select) +
-                                                "where l.name is not null order by d.name"));
+Outcome<std::vector<StoredDefinition>> SqliteStore::needed_definitions() {
+    // Those that are not closed, in words that the index by status has.
+    BATON_ASSIGN(auto select,
+                 database_.prepare(fmt::format("{}where l.name is not null or d.definition_id in (select definition_id from run "
+                                               "where status < {} and status <> {}) order by d.name, d.version",
+                                               sqlite_definition_select, static_cast<int>(RunStatus::completed),
+                                               static_cast<int>(RunStatus::completed))));
     return read_all(select, read_definition);
 }
 
@@ -499,6 +531,15 @@ Outcome<std::optional<StoredDefinition>> SqliteStore::definition(std::uint64_t d
     BATON_ASSIGN(auto select, database_.prepare(std::string(sqlite_definition_select) +
                                                 "where d.definition_id = ?"));
     return read_one(select.with(definition_id), read_definition);
+}
+
+Outcome<std::vector<StoredDefinition>> SqliteStore::newest_definitions() {
+    BATON_ASSIGN(auto select, database_.prepare(std::string(sqlite_definition_select) + std::string(of_newest_definitions)));
+    return read_all(select, read_definition);
+}
+
+Outcome<std::size_t> SqliteStore::remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) {
+    return db::remove_runs(database_, workflow, ended_before, limit);
 }
 
 Outcome<std::optional<DeadLetter>> SqliteStore::dead_letter(std::uint64_t id) {

@@ -26,7 +26,7 @@ bool spin(boost::asio::io_context& context, Duration limit) {
 void run_spinning(boost::asio::io_context& context, Duration limit) {
     SpinPolicy policy;
     while (!context.stopped()) {
-        if (context.poll() != 0) continue;
+        context.poll(); // until a look finds nothing; another one right behind it would not either
         if (context.stopped()) return;
         if (policy.should_spin()) {
             if (spin(context, limit)) {

@@ -2,9 +2,13 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "net/pipe.hpp"
+#include "orchestrator/request.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 
 namespace baton::orchestrator {
@@ -12,6 +16,13 @@ namespace baton::orchestrator {
 struct Options {
     // Where the broker is; also the embedded one is reached over AMQP: one code path.
     std::string broker_url = "amqp://guest:guest@127.0.0.1:5672/";
+    // A broker in this process: connections without a socket, on its own thread, where the orchestrator then
+    // lives, too. The URL says who logs in. Without `open` there is none.
+    struct InsideBroker {
+        net::asio::any_io_executor executor;
+        std::function<std::unique_ptr<net::PipeEnd>()> open;
+    };
+    InsideBroker inside_broker{};
     // Partitions spread runs over several orchestrators; the number never changes for one store.
     std::uint16_t partitions = 1;
     // The store is shared with other orchestrators: the partitions are spread over all that live.
@@ -37,6 +48,13 @@ struct Options {
     std::uint16_t heartbeat_seconds = 5;
     // How often the task queues are looked for; see Engine::queue_lost().
     Duration queue_check_interval = std::chrono::seconds(5);
+    // Somebody calls queue_emptied() for each queue that loses messages, as the embedded broker does. Else
+    // the losses are found out; see messaging.hpp.
+    bool is_told_of_losses = false;
+    // How long a queue may stay empty that had tasks when it had no worker, until they count as lost.
+    Duration unseen_patience = std::chrono::seconds(30);
+    // Who decides what is asked over AMQP; empty: the requests stay with the broker.
+    OnRequest on_request{};
 };
 
 } // namespace baton::orchestrator

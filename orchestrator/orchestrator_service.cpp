@@ -17,6 +17,8 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <map>
+#include <memory>
 
 namespace baton::orchestrator {
 namespace {
@@ -50,7 +52,24 @@ runtime::EngineOptions engine_options(const Options& options) {
     return made;
 }
 
+// Returns when nothing is left on the way to the executor's thread that was sent off before: what a handler
+// posts while it runs is behind what others have posted meanwhile, hence two rounds.
+void leave(const net::asio::any_io_executor& executor) {
+    const auto through = std::make_shared<Mailbox<int>>();
+    net::asio::post(executor, [executor, through] { net::asio::post(executor, [through] { through->put(1); }); });
+    through->take();
+}
+
 } // namespace
+
+std::vector<std::string> step_paths(const runtime::StoredDefinition& definition) {
+    std::vector<std::string> paths;
+    const auto workflow = compile(definition.source, definition.file_name);
+    if (!workflow) return paths;
+    for (const core::Step& step : (*workflow)->steps)
+        paths.push_back(step.path);
+    return paths;
+}
 
 struct OrchestratorService::Parts {
     Parts(Options given, runtime::RunStore& store, const Clock& time)
@@ -84,9 +103,12 @@ struct OrchestratorService::Parts {
     Options options;
     const Clock& clock;
     runtime::Engine engine;
+    // On the broker's thread where that is in this process, else on this.
     std::unique_ptr<net::IoThreads> io;
+    net::asio::any_io_executor executor;
     std::unique_ptr<messaging::Messaging> messaging;
     std::unique_ptr<runtime::Ownership> ownership; // only where the store is shared
+    Mailbox<int> messaging_ended;
     bool is_running = false;
 };
 
@@ -102,6 +124,9 @@ OrchestratorService::OrchestratorService(Options options, runtime::RunStore& sto
 
 OrchestratorService::~OrchestratorService() {
     stop();
+    // Nobody asks any more; what was asked last is on its way.
+    if (parts_->messaging) leave(parts_->executor);
+    parts_->io.reset();
 }
 
 Outcome<void> OrchestratorService::start() {
@@ -116,13 +141,22 @@ Outcome<void> OrchestratorService::start() {
     options.is_shared = parts.options.is_shared;
     options.prefetch = parts.options.prefetch;
     options.queue_check_interval = parts.options.queue_check_interval;
-    parts.io = std::make_unique<net::IoThreads>("orchestrator", 1);
-    auto& context = parts.io->context(0);
-    parts.messaging = std::make_unique<messaging::Messaging>(
-        context.get_executor(), std::move(options), parts.clock, parts.engine);
+    options.finds_losses = !parts.options.is_told_of_losses;
+    options.unseen_patience = parts.options.unseen_patience;
+    options.on_request = parts.options.on_request;
+    if (parts.options.inside_broker.open) {
+        options.endpoint.open_inside = parts.options.inside_broker.open;
+        parts.executor = parts.options.inside_broker.executor;
+    } else {
+        parts.io = std::make_unique<net::IoThreads>("orchestrator", 1);
+        parts.executor = parts.io->context(0).get_executor();
+    }
+    parts.messaging = std::make_unique<messaging::Messaging>(parts.executor, std::move(options),
+                                                             parts.clock, parts.engine);
     parts.engine.hear_workers(false); // until there is a connection
-    net::asio::co_spawn(context, parts.messaging->run(), [](std::exception_ptr stray) {
+    net::asio::co_spawn(parts.executor, parts.messaging->run(), [&parts](std::exception_ptr stray) {
         if (stray) std::rethrow_exception(stray);
+        parts.messaging_ended.put(1);
     });
     parts.engine.start();
     if (parts.ownership) parts.ownership->start();
@@ -138,23 +172,21 @@ void OrchestratorService::stop() {
     // confirmed; the engine writes its cursor and ends; then the connection. Each step only after the one
     // before it.
     if (parts.ownership) give_everything_back();
-    auto& context = parts.io->context(0);
-    Mailbox<int> drained;
-    net::asio::co_spawn(context, parts.messaging->drain(parts.options.drain),
-                        [&drained](std::exception_ptr) { drained.put(1); });
-    drained.take();
+    const auto drained = std::make_shared<Mailbox<int>>();
+    net::asio::co_spawn(parts.executor, parts.messaging->drain(parts.options.drain),
+                        [drained](std::exception_ptr) { drained->put(1); });
+    drained->take();
     parts.engine.stop();
-    net::asio::post(context, [&parts] { parts.messaging->stop(); });
-    parts.io->drain();
-    parts.io->stop();
-    parts.messaging.reset();
-    parts.io.reset();
+    net::asio::post(parts.executor, [&parts] { parts.messaging->stop(); });
+    parts.messaging_ended.take();
+    leave(parts.executor);
+    // What hangs on it stays until this object goes: others may still ask, and get no answer.
     if (parts.ownership) parts.ownership->withdraw();
 }
 
 void OrchestratorService::give_everything_back() {
     Parts& parts = *parts_;
-    const auto& owned = parts.engine.metrics().owned_partitions;
+    const auto& owned = parts.engine.metrics().partitions_owned;
     Mailbox<int> announced;
     parts.ownership->drain(true, [&announced](const Outcome<void>& done) { announced.put(done ? 1 : 0); });
     const auto word = announced.take(std::chrono::seconds(1));
@@ -244,8 +276,34 @@ void OrchestratorService::look_at_task(std::string task, std::function<void(Outc
     });
 }
 
+void OrchestratorService::ask_workers(std::function<void(std::vector<WorkerLook>)> reply) {
+    std::map<std::string, std::string> held;
+    for (const runtime::HeldTask& one : engine().held_tasks().list(parts_->clock.now()))
+        held[one.task] = held_sentence(one, parts_->clock.now());
+    parts_->messaging->ask_workers(
+        [held = std::move(held), reply = std::move(reply)](std::vector<messaging::KnownWorker> known) {
+            std::vector<WorkerLook> all;
+            for (messaging::KnownWorker& one : known) {
+                WorkerLook look{one.worker, one.version, one.host, one.concurrency, one.first_heard, one.last_heard, {}};
+                for (messaging::KnownTask& task : one.tasks) {
+                    const auto found = held.find(task.route);
+                    look.tasks.push_back({task.task, task.queue, found == held.end() ? std::string{} : found->second,
+                                          std::move(task.parameters), std::move(task.result)});
+                }
+                all.push_back(std::move(look));
+            }
+            reply(std::move(all));
+        });
+}
+
 void OrchestratorService::queue_emptied(std::string_view queue) {
     parts_->messaging->queue_emptied(std::string(queue));
+}
+
+Duration OrchestratorService::broker_silence() const {
+    const std::int64_t since = parts_->messaging ? parts_->messaging->silent_since() : 0;
+    if (since == 0) return Duration::zero();
+    return std::max(Duration::zero(), parts_->clock.now() - time_from_micros(since * 1000));
 }
 
 bool OrchestratorService::is_connected() const {

@@ -35,6 +35,29 @@ struct TaskLook {
     std::string held; // a sentence, if its target lets no worker try
 };
 
+// The steps of a stored workflow in the order of its file, as addresses without instances.
+std::vector<std::string> step_paths(const runtime::StoredDefinition& definition);
+
+// A task that a worker announced.
+struct OfferedTask {
+    std::string task;
+    std::string queue;
+    std::string held;                              // a sentence, if its target lets no worker try
+    std::shared_ptr<const std::string> parameters; // JSON Schemas; null: not said
+    std::shared_ptr<const std::string> result;
+};
+
+// A worker's process, as it described itself.
+struct WorkerLook {
+    std::string worker;                            // "mail@host:4711"
+    std::string version;
+    std::string host;
+    std::uint32_t concurrency = 0;                 // 0: not said
+    Time first_heard;
+    Time last_heard;
+    std::vector<OfferedTask> tasks;
+};
+
 class OrchestratorService {
 public:
     // `store` is used by the engine's thread alone from start() to stop(). `store` and `clock` must
@@ -72,6 +95,9 @@ public:
     // service; fails while the broker is away.
     void look_at_task(std::string task, std::function<void(Outcome<TaskLook>)> reply);
 
+    // Who announced himself and is believed to be there. On a thread of the service.
+    void ask_workers(std::function<void(std::vector<WorkerLook>)> reply);
+
     // A queue was deleted or purged and lost what waited in it. If it is one of tasks, what nobody has
     // begun is sent again. For a broker that tells; others are asked every few seconds. Any thread,
     // between start() and stop().
@@ -79,6 +105,8 @@ public:
 
     // Whether the connection to the broker is up and consuming.
     bool is_connected() const;
+    // How long the broker has owed an answer; zero: it does not.
+    Duration broker_silence() const;
 
 private:
     void give_everything_back();

@@ -10,17 +10,57 @@
 #include <cstdio>
 
 namespace baton::server {
+namespace {
 
-// Opened anew for each line, so that whoever moves the file away gets a new one.
-void AuditFile::append(const std::string& line) {
+// What a full disk or a kill left of a line: the next one begins a line all the same.
+bool ends_within_a_line(int descriptor, off_t size) {
+    char last = '\n';
+    return size > 0 && ::pread(descriptor, &last, 1, size - 1) == 1 && last != '\n';
+}
+
+// All of it or, where the disk has no room for it, nothing.
+bool append_whole(int descriptor, std::string line) {
     struct stat found {};
-    const bool is_there = ::stat(path_.c_str(), &found) == 0 && found.st_size > 0;
-    if (is_there && static_cast<std::uint64_t>(found.st_size) + line.size() > bytes_max_) make_room();
-    const int descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    const bool is_written = descriptor >= 0 && ::write(descriptor, line.data(), line.size()) ==
-                                                   static_cast<ssize_t>(line.size());
-    if (descriptor >= 0) ::close(descriptor);
+    if (::fstat(descriptor, &found) != 0) return false;
+    if (ends_within_a_line(descriptor, found.st_size)) line.insert(0, 1, '\n');
+    const ssize_t done = ::write(descriptor, line.data(), line.size());
+    if (done == static_cast<ssize_t>(line.size())) return true;
+    if (done > 0) (void)!::ftruncate(descriptor, found.st_size);
+    return false;
+}
+
+} // namespace
+
+AuditFile::~AuditFile() {
+    close();
+}
+
+void AuditFile::append(const std::string& line) {
+    open_where_it_is(line.size());
+    const bool is_written = descriptor_ >= 0 && append_whole(descriptor_, line);
+    if (!is_written) close(); // the next line tries anew
     if (!is_written) log::error("server", "cannot write the audit log", {{"file", path_}, {"line", line}});
+}
+
+// Looked for before each line, so that whoever moves the file away gets a new one.
+void AuditFile::open_where_it_is(std::size_t bytes) {
+    struct stat found {};
+    const bool is_there = ::stat(path_.c_str(), &found) == 0;
+    if (!is_there || found.st_dev != device_ || found.st_ino != inode_) close();
+    if (is_there && found.st_size > 0 && static_cast<std::uint64_t>(found.st_size) + bytes > bytes_max_) {
+        close();
+        make_room();
+    }
+    if (descriptor_ >= 0) return;
+    descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (descriptor_ < 0 || ::fstat(descriptor_, &found) != 0) return;
+    device_ = found.st_dev;
+    inode_ = found.st_ino;
+}
+
+void AuditFile::close() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    descriptor_ = -1;
 }
 
 // The oldest goes; what cannot be renamed is written on.

@@ -2,8 +2,11 @@
 // a new one, and only so many old ones stay: audit.jsonl, audit.jsonl.1 (the newest old one), … One thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <sys/types.h>
+#include <utility>
 
 namespace baton::server {
 
@@ -12,16 +15,25 @@ public:
     // At most `bytes_max` bytes each, unless a line alone is longer, and `old_max` old ones.
     AuditFile(std::string path, std::uint64_t bytes_max, unsigned old_max)
         : path_(std::move(path)), bytes_max_(bytes_max), old_max_(old_max) {}
+    ~AuditFile();
+    AuditFile(const AuditFile&) = delete;
+    AuditFile& operator=(const AuditFile&) = delete;
 
-    // `line` ends with a line end. What cannot be kept is said in the log, with all that the line says.
+    // `line` ends with a line end and is kept whole or not at all. What cannot be kept is said in the log,
+    // with all that the line says.
     void append(const std::string& line);
 
 private:
+    void open_where_it_is(std::size_t bytes);
+    void close();
     void make_room() const;
 
     std::string path_;
     std::uint64_t bytes_max_;
     unsigned old_max_;
+    int descriptor_ = -1; // of the file that was at `path_` when it was opened
+    dev_t device_ = 0;
+    ino_t inode_ = 0;
 };
 
 } // namespace baton::server

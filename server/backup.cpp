@@ -56,17 +56,16 @@ Outcome<void> make_empty_folder(const fs::path& folder) {
 
 // --- Backup ------------------------------------------------------------------------------------------
 
-// The segments stay where they are while it lives.
 class JournalHold {
 public:
-    explicit JournalHold(broker::BrokerService& broker) : broker_(broker) {}
+    explicit JournalHold(const HeldJournal& journal) : journal_(journal) {}
     JournalHold(const JournalHold&) = delete;
     JournalHold& operator=(const JournalHold&) = delete;
-    ~JournalHold() { broker_.release_journal(); }
-    Outcome<std::vector<broker::JournalFile>> files() { return broker_.hold_journal(); }
+    ~JournalHold() { journal_.release(); }
+    Outcome<std::vector<broker::JournalFile>> files() { return journal_.hold(); }
 
 private:
-    broker::BrokerService& broker_;
+    const HeldJournal& journal_;
 };
 
 Outcome<void> copy_journal(const BackupSource& source, const fs::path& folder, const std::function<bool()>& is_given_up,
@@ -74,7 +73,7 @@ Outcome<void> copy_journal(const BackupSource& source, const fs::path& folder, c
     std::error_code error;
     fs::create_directory(folder / "journal", error);
     if (error) return failed("make the folder", folder / "journal", error);
-    JournalHold hold(*source.broker);
+    JournalHold hold(*source.journal);
     BATON_ASSIGN(const auto files, hold.files());
     for (const auto& [name, bytes] : files) {
         const auto from = fs::path(source.data_folder) / "journal" / name;
@@ -94,7 +93,7 @@ Outcome<BackupReport> back_up(const BackupSource& source, const std::string& fol
     if (lies_in(folder, source.data_folder))
         return unfit(fmt::format("{} lies in the data folder, and would be lost with it; name a folder elsewhere", folder_name));
     BATON_ASSIGN(const auto runs_file, db::sqlite_file_of(source.database_url));
-    if (!runs_file && source.broker == nullptr)
+    if (!runs_file && !source.journal)
         return unfit("there is nothing to back up here: the runs are in PostgreSQL (pg_dump) and the messages with a "
                      "broker of its own");
     BATON_TRY(make_empty_folder(folder));
@@ -105,7 +104,7 @@ Outcome<BackupReport> back_up(const BackupSource& source, const std::string& fol
     BackupReport report;
     report.folder = folder_name;
     std::optional<db::OutboxMark> mark;
-    if (source.broker != nullptr) {
+    if (source.journal) {
         // First this, then the messages, then the runs: see docs/decisions/0027.
         BATON_ASSIGN(mark, db::outbox_mark(source.database_url, now));
         BATON_TRY(copy_journal(source, folder, is_given_up, manifest));

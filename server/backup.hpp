@@ -17,15 +17,22 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace baton::server {
 
+// The journal of the broker in this process: its files stay where they are between `hold` and `release`.
+struct HeldJournal {
+    std::function<Outcome<std::vector<broker::JournalFile>>()> hold;
+    std::function<void()> release;
+};
+
 struct BackupSource {
     std::string data_folder;
     std::string database_url;
-    broker::BrokerService* broker = nullptr; // nothing: an outside one keeps the messages
+    std::optional<HeldJournal> journal; // nothing: an outside broker keeps the messages
     std::string version;                     // of this program, for people
 };
 

@@ -2,6 +2,7 @@
 
 #include "amqp/client/endpoint.hpp"
 #include "base/base64.hpp"
+#include "base/duration_text.hpp"
 #include "base/named_file.hpp"
 #include "broker/core/access.hpp"
 #include "broker/core/names.hpp"
@@ -153,6 +154,13 @@ std::optional<std::string> set_tls_login_from(Config& config, const std::string&
     return std::nullopt;
 }
 
+std::optional<std::string> set_retention(Config& config, const std::string& text) {
+    const auto duration = parse_duration(text);
+    if (!duration || *duration < std::chrono::minutes(1)) return "a duration of a minute at least, such as \"90d\"";
+    config.retention = duration;
+    return std::nullopt;
+}
+
 // What only makes sense together. TLS is on as soon as there is a certificate.
 void complete_tls(Config& config, std::vector<std::string>& complaints) {
     auto& files = config.broker_tls.files;
@@ -221,23 +229,50 @@ std::optional<std::string> set_log_level(Config& config, const std::string& text
     return std::nullopt;
 }
 
-// "name:password,name[tag+tag]:password" of BATON_BROKER_USERS. Only the first may leave its tags out
-// and is an administrator then; any other without tags has messages and no more.
+// What workers need and no more, as in deploy/baton.toml, which explains it.
+broker::PermissionOption worker_permissions() {
+    return {.vhost = "/",
+            .configure = R"(^(baton\.task\..+|baton\.(lock|note)\..+|amq\.gen-.+)$)",
+            .write = R"(^(baton\.task\..+|baton\.(lock|note)\..+|baton\.(dead|announce)|amq\.default|amq\.gen-.+)$)",
+            .read = R"(^(baton\.task|baton\.task\..+|baton\.(lock|note)\..+|baton\.control|amq\.gen-.+)$)"};
+}
+
+// The word behind a user of the variable, "/worker"; patterns have the separators in them, so they stand in
+// the file. Cut off where it is one: a name may hold a slash.
+std::optional<std::vector<broker::PermissionOption>> take_permissions(std::string& user) {
+    using Permissions = std::vector<broker::PermissionOption>;
+    const std::pair<std::string_view, Permissions> words[]{{"/worker", {worker_permissions()}}, {"/none", {}}};
+    for (const auto& [word, permissions] : words)
+        if (user.ends_with(word)) {
+            user.resize(user.size() - word.size());
+            return permissions;
+        }
+    if (user.ends_with("/all")) user.resize(user.size() - 4);
+    return std::nullopt;
+}
+
+// "name:password,name[tag+tag]/worker:password" of BATON_BROKER_USERS. Only the first may leave its tags
+// out and is an administrator then; any other without tags has messages and no more.
 std::optional<std::string> set_users(Config& config, const std::string& text) {
+    static constexpr const char* form =
+        "name:password or name[tag+tag]/worker:password (or /none, /all), with commas between users";
     config.broker_users.clear();
     for (const auto& part : split(text, ',')) {
         const auto colon = part.find(':');
-        const auto bracket = std::min(part.find('['), colon);
-        const bool has_tags = bracket < colon;
-        if (colon == std::string::npos || bracket == 0 || (has_tags && part[colon - 1] != ']'))
-            return "name:password or name[tag+tag]:password, with commas between users";
+        if (colon == std::string::npos) return form;
         BrokerUser user;
-        user.name = part.substr(0, bracket);
+        user.name = part.substr(0, colon);
         user.password = part.substr(colon + 1);
-        if (has_tags)
-            user.tags = split(part.substr(bracket + 1, colon - bracket - 2), '+');
-        else if (config.broker_users.empty())
+        user.permissions = take_permissions(user.name);
+        const auto bracket = user.name.find('[');
+        const bool has_tags = bracket != std::string::npos;
+        if (user.name.empty() || bracket == 0 || (has_tags && !user.name.ends_with(']'))) return form;
+        if (has_tags) {
+            user.tags = split(user.name.substr(bracket + 1, user.name.size() - bracket - 2), '+');
+            user.name.resize(bracket);
+        } else if (config.broker_users.empty()) {
             user.tags = {"administrator"};
+        }
         for (const auto& tag : user.tags)
             if (const auto trouble = web::tag_trouble(tag); !trouble.empty())
                 return "name[tag+tag]:password with tags that give something: " + trouble;
@@ -300,6 +335,7 @@ const std::vector<Setting>& settings() {
         {"workflows", "BATON_WORKFLOWS", text_into(&Config::workflows)},
         {"orchestrator.partitions", "BATON_PARTITIONS", number_into(&Config::partitions, 1, 1024)},
         {"orchestrator.run_mib_max", "BATON_RUN_MIB_MAX", number_into(&Config::run_mib_max, 1, 256)},
+        {"orchestrator.retention", "BATON_RETENTION", set_retention},
         {"orchestrator.runs_mib_max", "BATON_RUNS_MIB_MAX", number_into(&Config::runs_mib_max, 16, 1024 * 1024)},
         {"log.level", "BATON_LOG_LEVEL", set_log_level},
     };

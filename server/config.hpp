@@ -2,6 +2,7 @@
 // reported at once, with file, line and what is expected. Secrets come from files or variables.
 #pragma once
 
+#include "base/clock.hpp"
 #include "base/log.hpp"
 #include "broker/net/options.hpp"
 #include "broker/options.hpp"
@@ -64,6 +65,7 @@ struct Config {
     std::string database_url; // empty: SQLite in `data`
     std::string workflows;    // folder loaded at start; empty: none
     unsigned partitions = 0;  // 0: as many as the database has; a new SQLite file 1, a new PostgreSQL database 16
+    std::optional<Duration> retention; // of runs whose workflow says nothing; absent: for ever
     unsigned run_mib_max = 16;   // what one run may hold
     unsigned runs_mib_max = 256; // memory for runs at hand and messages that wait for the broker
     unsigned io_threads = 0;  // 0: by the number of processors

@@ -15,6 +15,8 @@ using State = HealthPart::State;
 
 // A commit may fail once and be well at the next try.
 constexpr Duration store_patience = std::chrono::seconds(2);
+// It is asked every few seconds, and an answer takes milliseconds. Missed heartbeats say so after a minute.
+constexpr Duration broker_patience = std::chrono::seconds(10);
 // A broker with slow disks confirms within a second or two.
 constexpr Duration outbox_patience = std::chrono::seconds(15);
 // Two servers on one database take the partitions from each other every second.
@@ -86,7 +88,12 @@ HealthPart runs(const orchestrator::runtime::EngineMetrics& engine) {
 std::vector<web::HealthPart> health_parts(const HealthFigures& figures,
                                           const orchestrator::runtime::EngineMetrics& engine) {
     HealthPart broker{"broker", State::ok, {}};
-    if (!figures.is_connected) broker = {"broker", State::failing, "the orchestrator is not connected to the broker"};
+    if (!figures.is_connected)
+        broker = {"broker", State::failing, "the orchestrator is not connected to the broker"};
+    else if (figures.broker_silence >= broker_patience)
+        broker = {"broker", State::failing,
+                  fmt::format("the broker has not answered for {} s",
+                              std::chrono::duration_cast<std::chrono::seconds>(figures.broker_silence).count())};
     return {store(figures.now, engine), std::move(broker), disk(figures), outbox(figures, engine),
             partitions(figures.now, engine), workers(figures.queue_troubles), runs(engine)};
 }

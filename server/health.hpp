@@ -14,6 +14,7 @@ namespace baton::server {
 struct HealthFigures {
     Time now;
     bool is_connected = false;           // to the broker
+    Duration broker_silence{};           // since it has owed an answer
     std::uint64_t disk_free = 0;         // bytes, in the data folder
     std::uint64_t disk_free_limit = 0;   // below this the journal cannot grow
     std::vector<std::string> queue_troubles; // of OrchestratorService::ask_queues()

@@ -15,18 +15,23 @@
 #include "db/open_store.hpp"
 #include "net/tls.hpp"
 #include "orchestrator/orchestrator_service.hpp"
+#include "orchestrator/retention_keeper.hpp"
+#include "server/amqp_requests.hpp"
 #include "server/audit_file.hpp"
-#include "server/backup.hpp"
+#include "server/backups.hpp"
 #include "server/definitions_file.hpp"
 #include "server/descriptors.hpp"
 #include "server/health.hpp"
+#include "server/login_cache.hpp"
 #include "server/node_figures.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
 #include "web/http_server.hpp"
 #include "web/metrics.hpp"
 #include "web/rate_keeper.hpp"
+#include "web/store_figures.hpp"
 #include "web/store_reader.hpp"
+#include "web/web_metrics.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -55,6 +60,18 @@ namespace runtime = orchestrator::runtime;
 
 namespace {
 
+// What a backup says of itself, as JSON.
+std::string make_backup_text(const BackupReport& report) {
+    boost::json::object out;
+    out["folder"] = report.folder;
+    out["journal_bytes"] = report.journal_bytes;
+    out["runs_bytes"] = report.runs_bytes;
+    boost::json::array notes;
+    for (const auto& note : report.notes) notes.emplace_back(note);
+    out["notes"] = std::move(notes);
+    return boost::json::serialize(out);
+}
+
 // The orchestrator's own user of the embedded broker, made anew at each start with a password that
 // nobody else knows.
 constexpr const char* own_user = "baton-orchestrator";
@@ -63,6 +80,8 @@ constexpr std::chrono::milliseconds database_pause_max{5000};
 constexpr std::size_t reader_threads = 2;
 constexpr std::chrono::milliseconds read_limit{10'000};
 constexpr std::chrono::milliseconds probe_limit{1'500};
+// Prometheus waits ten seconds for all of its answer.
+constexpr std::chrono::milliseconds counting_limit{3'000};
 // Longer than PostgreSQL lets a statement take; then it is not there any more.
 constexpr std::chrono::seconds store_call_limit{40};
 constexpr std::chrono::seconds store_watch_interval{5};
@@ -72,6 +91,8 @@ constexpr unsigned audit_old_max = 7;
 constexpr std::chrono::seconds deserted_patience{10};
 // With a connection attempt's five seconds behind it a stop stays below ten.
 constexpr std::chrono::milliseconds stop_grace{3'000};
+// A copy looks this often at least whether it shall go on, unless its file system hangs.
+constexpr std::chrono::milliseconds backup_grace{2'000};
 
 std::string address_text(const std::string& host, std::uint16_t port) {
     const bool is_v6 = host.find(':') != std::string::npos;
@@ -208,12 +229,12 @@ Outcome<std::uint16_t> partitions_for(runtime::RunStore& store, const Config& co
 }
 
 Outcome<std::unique_ptr<web::StoreReader>> open_reader(const std::string& url, std::size_t threads,
-                                                       std::chrono::milliseconds limit) {
+                                                       std::chrono::milliseconds limit, Histogram* seconds = nullptr) {
     std::vector<std::unique_ptr<runtime::RunQueries>> sessions(threads);
     for (auto& session : sessions) {
         BATON_ASSIGN(session, db::open_queries(url));
     }
-    return std::make_unique<web::StoreReader>(std::move(sessions), db::printable_url(url), limit);
+    return std::make_unique<web::StoreReader>(std::move(sessions), db::printable_url(url), limit, seconds);
 }
 
 // While it lives, a stop goes on even if the database does not answer: after a moment for what is
@@ -254,17 +275,16 @@ public:
     std::string node;                              // of this life; empty where the store is not shared
     std::unique_ptr<web::StoreReader> reader;
     std::unique_ptr<web::StoreReader> probe;
+    web::WebMetrics web_metrics;
+    std::unique_ptr<web::StoreReader> counting; // behind the figures
+    std::unique_ptr<web::StoreFigures> store_figures;
+    std::unique_ptr<Backups> backups;
+    bool left_backup_behind = false;
     // Cuts off what the engine asked of a database that does not answer.
-    // Backups, one after the other; it may take long and belongs to nobody else's thread.
-    struct BackupWish {
-        std::string folder;
-        std::function<void(Outcome<std::string>)> reply;
-    };
-    Mailbox<BackupWish> backup_wishes;
-    Thread backups;
     Mailbox<int> store_watch_stop;
     Thread store_watch;
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
+    std::unique_ptr<orchestrator::RetentionKeeper> retention;
     // Who hears of emptied queues, told by the broker's thread; null before and after its time.
     std::mutex hears_mutex;
     orchestrator::OrchestratorService* hears_of_queues = nullptr;
@@ -273,6 +293,7 @@ public:
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> web_work;
     DescriptorShares descriptors;
     std::unique_ptr<broker::net::Certificates> http_certificates; // on the web's thread
+    std::unique_ptr<AmqpRequests> amqp_requests; // likewise
     std::unique_ptr<web::HttpServer> http;
     std::unique_ptr<web::HttpServer> metrics;
     Thread web_thread;
@@ -285,17 +306,22 @@ private:
     Outcome<void> start_web();
     Outcome<void> start_metrics();
     void start_backups();
-    std::string make_backup_text(const BackupReport& report) const;
     std::optional<web::Login> login(const std::string& user, const std::string& password,
                                     bool remote_is_loopback, const std::string& address);
     std::optional<web::Login> judged_login(const std::string& user, const std::string& password,
                                            bool remote_is_loopback, const std::string& address);
+    std::optional<web::KnownUser> find_user(const std::string& user, bool remote_is_loopback) const;
     std::optional<web::Login> known_login(const std::string& user, const std::string& password,
                                           bool remote_is_loopback) const;
     void write_endpoints() const;
     void tell_health(std::function<void(std::vector<web::HealthPart>)> reply) const;
 
     GuessThrottle guesses; // on the web's thread
+    LoginCache logins{{.hash = [](const std::string& password) { return broker::net::hash_password(password); },
+                       .matches =
+                           [](const std::string& password, const std::string& hash) {
+                               return broker::net::password_matches(password, hash, broker::net::sha256_algorithm);
+                           }}}; // likewise
     Counter http_logins_succeeded;
     Counter http_logins_failed;
 };
@@ -353,8 +379,10 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     if (store->is_shared()) {
         BATON_ASSIGN(neighbours, open_patiently(url, is_stopping));
     }
-    BATON_ASSIGN(reader, open_reader(url, reader_threads, read_limit));
+    BATON_ASSIGN(reader, open_reader(url, reader_threads, read_limit, &web_metrics.store_queries));
     BATON_ASSIGN(probe, open_reader(url, 1, probe_limit));
+    BATON_ASSIGN(counting, open_reader(url, 1, counting_limit));
+    store_figures = std::make_unique<web::StoreFigures>(*counting);
     store_watch = Thread("store-watch", [this] {
         while (!store_watch_stop.is_closed()) {
             store_watch_stop.take(store_watch_interval);
@@ -364,6 +392,10 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     });
     orchestrator::Options options;
     options.broker_url = local_broker_url;
+    if (broker) {
+        auto door = broker->inside_door();
+        options.inside_broker = {std::move(door.executor), std::move(door.open)};
+    }
     BATON_ASSIGN(options.partitions, partitions_for(*store, config));
     options.run_bytes_max = std::size_t{config.run_mib_max} << 20;
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
@@ -372,8 +404,18 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     options.version = broker::net::NetOptions{}.version;
     options.is_shared = store->is_shared();
     if (options.is_shared) node = options.node;
+    options.is_told_of_losses = config.broker_url.empty();
+    // The web's thread begins when it has somebody to ask; until then requests wait there.
+    options.on_request = [this](orchestrator::Request request, std::function<void(orchestrator::Answer)> answer) {
+        boost::asio::post(web_io, [this, request = std::move(request), answer = std::move(answer)]() mutable {
+            amqp_requests->ask(std::move(request), std::move(answer));
+        });
+    };
     orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock, neighbours.get());
     BATON_TRY(orchestrator->start());
+    orchestrator::RetentionKeeper::Options keeping;
+    keeping.otherwise = config.retention;
+    retention = std::make_unique<orchestrator::RetentionKeeper>(keeping, [url] { return db::open_store(url); }, clock);
     const std::lock_guard lock(hears_mutex);
     hears_of_queues = orchestrator.get();
     return boost::system::in_place_value;
@@ -396,9 +438,18 @@ std::optional<web::Login> Server::Parts::judged_login(const std::string& user, c
                                                       bool remote_is_loopback, const std::string& address) {
     if (user == own_user) return std::nullopt;
     if (broker) {
+        const LoginCache::Asked asked{user, password, remote_is_loopback, address};
+        // Before it is judged: what changes meanwhile makes the verdict an old one.
+        const std::uint64_t version = broker->definitions_version();
+        if (auto known = logins.find(asked, version)) return known;
         auto identity = broker->authenticate(user, password, remote_is_loopback, address);
-        if (!identity) return std::nullopt;
-        return web::Login{std::move(identity->user), std::move(identity->tags)};
+        if (!identity) {
+            logins.forget(asked);
+            return std::nullopt;
+        }
+        web::Login found{std::move(identity->user), std::move(identity->tags)};
+        logins.keep(asked, version, found);
+        return found;
     }
     if (!guesses.may_try(user, address, clock.now())) return std::nullopt;
     auto known = known_login(user, password, remote_is_loopback);
@@ -408,6 +459,19 @@ std::optional<web::Login> Server::Parts::judged_login(const std::string& user, c
     }
     log::warning("web", "a log-in was refused",
                  {{"user", user}, {"from", address}, {"failures", guesses.failed(user, address, clock.now())}});
+    return std::nullopt;
+}
+
+std::optional<web::KnownUser> Server::Parts::find_user(const std::string& user, bool remote_is_loopback) const {
+    if (user == own_user) return std::nullopt;
+    if (broker) {
+        auto known = broker->identify(user, remote_is_loopback);
+        if (!known) return std::nullopt;
+        return web::KnownUser{{std::move(known->identity.user), std::move(known->identity.tags)}, std::move(known->password_hash)};
+    }
+    for (const auto& known : users_of(config))
+        if (known.name == user && (known.name != "guest" || remote_is_loopback))
+            return web::KnownUser{{known.name, known.tags}, known.password_hash + known.password};
     return std::nullopt;
 }
 
@@ -465,6 +529,7 @@ web::BrokerPort Server::Parts::broker_port() const {
         broker->administer(std::move(wish), std::move(answer));
     };
     port.rates = std::make_shared<web::RateKeeper>([] { return SystemClock().now(); }, port.overview);
+    port.metrics = [this](const std::function<void(const MetricList&)>& hand_out) { hand_out(broker->metrics()); };
     port.login_attempts = [this] {
         const auto amqp = broker->login_counts();
         return std::vector<web::LoginAttempts>{
@@ -484,35 +549,14 @@ web::BrokerPort Server::Parts::broker_port() const {
     return port;
 }
 
-// What a backup says of itself, as JSON.
-std::string Server::Parts::make_backup_text(const BackupReport& report) const {
-    boost::json::object out;
-    out["folder"] = report.folder;
-    out["journal_bytes"] = report.journal_bytes;
-    out["runs_bytes"] = report.runs_bytes;
-    boost::json::array notes;
-    for (const auto& note : report.notes) notes.emplace_back(note);
-    out["notes"] = std::move(notes);
-    return boost::json::serialize(out);
-}
-
 void Server::Parts::start_backups() {
-    backups = Thread("backup", [this] {
-        while (!backup_wishes.is_closed())
-            for (const BackupWish& wish : backup_wishes.take()) {
-                const BackupSource source{config.data, database_url(config), broker.get(), broker::net::NetOptions{}.version};
-                const auto done =
-                    back_up(source, wish.folder, clock.now(), [this] { return backup_wishes.is_closed(); });
-                if (done) {
-                    log::info("server", "backed up", {{"folder", wish.folder}, {"journal_bytes", done->journal_bytes},
-                                                      {"runs_bytes", done->runs_bytes}});
-                    wish.reply(make_backup_text(*done));
-                } else {
-                    log::warning("server", "a backup failed", {{"folder", wish.folder}, {"reason", done.error().detail}});
-                    wish.reply(done.error());
-                }
-            }
-    });
+    BackupSource source{config.data, database_url(config), std::nullopt, broker::net::NetOptions{}.version};
+    if (broker)
+        source.journal = HeldJournal{[this] { return broker->hold_journal(); }, [this] { broker->release_journal(); }};
+    backups = std::make_unique<Backups>(
+        std::move(source), [](const BackupSource& from, const std::string& folder, const std::function<bool()>& is_given_up) {
+            return back_up(from, folder, SystemClock().now(), is_given_up);
+        });
 }
 
 void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)> reply) const {
@@ -524,6 +568,7 @@ void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)
     figures.disk_free = error ? 0 : space.available;
     if (!orchestrator) return reply(broker_health_parts(figures));
     figures.is_connected = orchestrator->is_connected();
+    figures.broker_silence = orchestrator->broker_silence();
     orchestrator->ask_queues(deserted_patience, [this, figures, reply = std::move(reply)](
                                                     std::vector<std::string> troubles) mutable {
         figures.queue_troubles = std::move(troubles);
@@ -544,10 +589,14 @@ Outcome<void> Server::Parts::start_web() {
                               const std::string& address) {
         return login(user, password, is_loopback, address);
     };
+    api.find_user = [this](const std::string& user, bool is_loopback) { return find_user(user, is_loopback); };
+    api.figures = store_figures.get();
+    api.counted = &web_metrics;
     api.login_pause = [this](const std::string& user, const std::string& address) {
         const auto left = broker ? broker->login_pause(user, address) : guesses.pause_left(user, address, clock.now());
         return std::chrono::duration_cast<std::chrono::milliseconds>(left);
     };
+    api.step_paths = orchestrator::step_paths;
     api.broker = broker_port();
     api.own_names = config.http_names;
     api.own_names.push_back(config.http_listen.host);
@@ -572,9 +621,24 @@ Outcome<void> Server::Parts::start_web() {
             reply(web::TaskLook{look->has_queue, look->waiting, look->consumers, std::move(look->held)});
         });
     };
+    api.workers = [this](std::function<void(std::vector<web::WorkerLook>)> reply) {
+        orchestrator->ask_workers([reply = std::move(reply)](std::vector<orchestrator::WorkerLook> known) {
+            std::vector<web::WorkerLook> all;
+            for (orchestrator::WorkerLook& one : known) {
+                web::WorkerLook look{one.worker, one.version, one.host, one.concurrency, one.first_heard, one.last_heard, {}};
+                for (orchestrator::OfferedTask& task : one.tasks)
+                    look.tasks.push_back({task.task, task.queue, task.held, task.parameters, task.result});
+                all.push_back(std::move(look));
+            }
+            reply(std::move(all));
+        });
+    };
     start_backups();
     api.backup = [this](std::string folder, std::function<void(Outcome<std::string>)> reply) {
-        backup_wishes.put({std::move(folder), std::move(reply)});
+        backups->ask(std::move(folder), [reply = std::move(reply)](const Outcome<BackupReport>& done) {
+            if (!done) return reply(done.error());
+            reply(make_backup_text(*done));
+        });
     };
     api.health = [this](std::function<void(std::vector<web::HealthPart>)> reply) { tell_health(std::move(reply)); };
     web::HttpOptions options;
@@ -587,7 +651,15 @@ Outcome<void> Server::Parts::start_web() {
         BATON_ASSIGN(http_certificates, broker::net::Certificates::open(settings));
         options.tls = [this] { return http_certificates->current(); };
     }
-    auto [handler, admit] = web::make_api(std::move(api));
+    auto [handler, admit, ask] = web::make_api(std::move(api));
+    // The broker has let the user in already, from wherever that was. An outside one has users of its own:
+    // those that nobody named here are strangers.
+    const auto find_asker = [this](const std::string& user) -> std::optional<web::KnownUser> {
+        if (!broker && config.broker_users.empty()) return std::nullopt;
+        return find_user(user, true);
+    };
+    if (orchestrator)
+        amqp_requests = std::make_unique<AmqpRequests>(web_io, std::move(ask), orchestrator->engine(), find_asker);
     http = std::make_unique<web::HttpServer>(web_io, options, std::move(handler), std::move(admit));
     BATON_TRY(http->start());
     BATON_TRY(start_metrics());
@@ -604,7 +676,8 @@ Outcome<void> Server::Parts::start_metrics() {
     options.body_bytes_max = 4096;
     options.connections_max = descriptors.metrics;
     metrics = std::make_unique<web::HttpServer>(
-        web_io, options, web::make_metrics({orchestrator ? &orchestrator->engine() : nullptr, broker_port()}));
+        web_io, options,
+        web::make_metrics({orchestrator ? &orchestrator->engine() : nullptr, broker_port(), store_figures.get(), &web_metrics}));
     const auto started = metrics->start();
     if (started) return boost::system::in_place_value;
     metrics.reset();
@@ -680,6 +753,12 @@ void Server::Parts::stop() {
     if (probe) probe->close();
     backup_wishes.close();
     backups.join();
+    retention.reset();
+    if (counting) counting->close();
+    if (backups) {
+        backups->stop(backup_grace);
+        left_backup_behind = backups->left_one_behind();
+    }
     std::optional<StopGuard> guard;
     if (store) guard.emplace(*store, neighbours.get());
     {
@@ -693,6 +772,8 @@ void Server::Parts::stop() {
     http.reset();
     reader.reset();
     probe.reset();
+    store_figures.reset();
+    counting.reset();
     metrics.reset();
     orchestrator.reset();
     guard.reset();
@@ -716,6 +797,7 @@ Outcome<std::unique_ptr<Server>> Server::start(const Config& config, bool watch_
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Server::~Server() { stop(); }
 void Server::stop() { parts_->stop(); }
+bool Server::left_a_thread_behind() const { return parts_->left_backup_behind; }
 
 std::vector<Address> Server::broker_addresses() const {
     std::vector<Address> addresses;

@@ -28,6 +28,9 @@ public:
 
     // May be called twice.
     void stop();
+    // After it: something hangs in a call of the system and uses what is global. End the process without
+    // taking that down.
+    bool left_a_thread_behind() const;
 
     std::vector<Address> broker_addresses() const; // empty with an external broker
     Address http_address() const;

@@ -9,6 +9,7 @@
 #include "web/routes.hpp"
 #include "web/run_api.hpp"
 #include "web/same_site.hpp"
+#include "web/sessions.hpp"
 
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
@@ -51,7 +52,8 @@ public:
             add_task_routes(routes_, parts_);
             add_node_routes(routes_, parts_);
         }
-        add_metrics_routes(routes_, std::make_shared<const MetricsParts>(parts_->engine, parts_->broker));
+        add_metrics_routes(routes_, std::make_shared<const MetricsParts>(parts_->engine, parts_->broker, parts_->figures, parts_->counted));
+        add_session_routes();
         add_broker_routes(routes_, std::shared_ptr<const BrokerPort>(parts_, &parts_->broker));
     }
 
@@ -82,17 +84,32 @@ public:
         // What nobody tried to log in for, or what does not exist, is no act of anybody.
         if (refusal && match.handler != nullptr && credentials_of(request))
             record(act_of(request, match.pattern), refusal->status);
+        if (refusal && parts_->counted != nullptr)
+            parts_->counted->requests.of(match.pattern.empty() ? "none" : match.pattern, std::to_string(refusal->status)).note(0);
         return refusal;
     }
 
     awaitable<Response> answer(Request request) {
         if (request.path == "/api/health") co_return co_await health();
         const auto match = routes_.find(request.method, request.path);
-        if (!is_unsafe(request.method)) co_return co_await (*match.handler)(std::move(request), match.parameters);
-        const Act act = act_of(request, match.pattern);
+        const auto began = std::chrono::steady_clock::now();
+        std::optional<Act> act;
+        if (is_unsafe(request.method)) act = act_of(request, match.pattern);
         Response response = co_await (*match.handler)(std::move(request), match.parameters);
-        record(act, response.status);
+        if (act) record(*act, response.status);
+        if (parts_->counted != nullptr)
+            parts_->counted->requests.of(match.pattern, std::to_string(response.status))
+                .note(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - began).count());
         co_return response;
+    }
+
+    awaitable<Response> answer_known(Request request) {
+        const auto match = routes_.find(request.method, request.path);
+        auto refusal = match.handler == nullptr ? std::optional(problem(404, "not_found", "nothing lives at " + request.path))
+                                                : refuses(request.login, match.level);
+        if (!refusal) co_return co_await answer(std::move(request));
+        if (match.handler != nullptr && is_unsafe(request.method)) record(act_of(request, match.pattern), refusal->status);
+        co_return std::move(*refusal);
     }
 
 private:
@@ -102,9 +119,11 @@ private:
         if (match.handler == nullptr) return problem(404, "not_found", "nothing lives at " + request.path);
         if (auto refusal = refuses_foreign(request, parts_->own_names)) return refusal;
         const auto credentials = credentials_of(request);
-        auto login = credentials ? parts_->authenticate(credentials->user, credentials->password,
-                                                        request.remote_is_loopback, request.remote_address)
-                                 : std::nullopt;
+        if (!credentials)
+            if (auto from_page = refuses_foreign_session(request)) return from_page;
+        auto login = !credentials ? login_of_session(request)
+                                  :  parts_->authenticate(credentials->user, credentials->password,
+                                                        request.remote_is_loopback, request.remote_address);
         if (!login && credentials)
             if (auto pause = pause_of(credentials->user, request)) return pause;
         if (!login) {
@@ -116,6 +135,68 @@ private:
         request.login = std::move(*login);
         if (auto refusal = refuses(request.login, match.level)) return refusal;
         return is_own(match.level) ? refuses_query(request, match.query) : std::nullopt;
+    }
+
+    std::optional<Login> login_of_session(const Request& request) const {
+        const auto name = session_in(request.cookies);
+        if (name.empty() || !parts_->find_user) return std::nullopt;
+        const Session* session = sessions_.find(name, SystemClock().now());
+        if (session == nullptr) return std::nullopt;
+        auto known = parts_->find_user(session->user, request.remote_is_loopback);
+        if (known && known->mark == session->mark) return std::move(known->login);
+        sessions_.end(name);
+        return std::nullopt;
+    }
+
+    // Browsers send a cookie without asking anybody, but never a change without saying where it comes from.
+    static std::optional<Response> refuses_foreign_session(const Request& request) {
+        const bool says_where = !request.origin.empty() || !request.fetch_site.empty();
+        if (session_in(request.cookies).empty() || !is_unsafe(request.method) || says_where) return std::nullopt;
+        return problem(403, "forbidden", "with a session's cookie a change has to say by Origin or Sec-Fetch-Site where it comes from; "
+                                         "programs log in by Authorization");
+    }
+
+    void add_session_routes() {
+        routes_.add("POST", "/api/login", Level::anybody, [this](Request request, Parameters) { return begin_session(std::move(request)); });
+        routes_.add("GET", "/api/login", Level::anybody, [this](Request request, Parameters) { return tell_login(std::move(request)); });
+        routes_.add("DELETE", "/api/login", Level::anybody, [this](Request request, Parameters) { return end_session(std::move(request)); });
+        routes_.add("GET", "/api/version", Level::anybody, [this](Request, Parameters) { return tell_version(); });
+    }
+
+    static json::object object_of(const Login& login) {
+        json::array tags;
+        for (const auto& tag : login.tags) tags.emplace_back(tag);
+        return {{"user", login.user}, {"tags", std::move(tags)}};
+    }
+
+    awaitable<Response> begin_session(Request request) {
+        if (!credentials_of(request))
+            co_return problem(400, "bad_request", "a session begins with user and password in the header Authorization (HTTP basic)");
+        const auto known = parts_->find_user ? parts_->find_user(request.login.user, request.remote_is_loopback) : std::nullopt;
+        if (!known) co_return problem(401, "unauthorized", "user or password is wrong");
+        const auto name = sessions_.begin(known->login.user, known->mark, SystemClock().now());
+        if (!name) co_return problem(503, "busy", "too many sessions are open");
+        auto body = object_of(known->login);
+        body["seconds"] = std::chrono::seconds(Sessions::length).count();
+        Response response = reply(200, body);
+        response.headers["Set-Cookie"] = session_cookie(*name, request.has_tls);
+        response.headers["Cache-Control"] = "no-store";
+        co_return response;
+    }
+
+    awaitable<Response> tell_login(Request request) { co_return reply(200, object_of(request.login)); }
+
+    awaitable<Response> end_session(Request request) {
+        sessions_.end(session_in(request.cookies));
+        Response response = done(204);
+        response.headers["Set-Cookie"] = session_cookie({}, request.has_tls);
+        co_return response;
+    }
+
+    awaitable<Response> tell_version() {
+        co_return reply(200, json::object{{"product", "Baton"}, {"version", parts_->broker.baton_version},
+                                          {"broker", parts_->broker.exists() ? json::value(parts_->broker.product + " " + parts_->broker.version)
+                                                                             : json::value(nullptr)}});
     }
 
     // Whoever has the right password at last must not think that it is wrong.
@@ -226,6 +307,7 @@ private:
     std::chrono::steady_clock::time_point store_known_until_{};
     std::string store_trouble_; // the last verdict
     std::string store_failure_; // why, as it stands in the log
+    mutable Sessions sessions_;
     Routes routes_;
 };
 
@@ -234,7 +316,8 @@ private:
 Web make_api(ApiParts parts) {
     auto api = std::make_shared<Api>(std::move(parts));
     return {[api](Request request) { return api->answer(std::move(request)); },
-            [api](Request& request) { return api->admit_or_tell_methods(request); }};
+            [api](Request& request) { return api->admit_or_tell_methods(request); },
+            [api](Request request) { return api->answer_known(std::move(request)); }};
 }
 
 } // namespace baton::web

@@ -1,5 +1,5 @@
 // The JSON API under /api: runs, workflows, dead letters, calls of single tasks, health. Everything
-// but health needs a user of the broker (HTTP basic) with the tag that the route asks for, and what
+// but health needs a user of the broker (HTTP basic, or a session) with the tag that the route asks for, and what
 // another web site makes a browser send is refused (same_site.hpp). Only asks: changes go to the engine as
 // requests, reads go to RunQueries.
 //
@@ -20,25 +20,34 @@
 //   GET  /api/dead               ?state= &task= &run= &before= &limit=
 //   GET  /api/dead/{id}   POST /api/dead/{id}/redrive   DELETE /api/dead/{id}
 //   GET  /api/tasks/NAME         {task, queue, waiting, workers, held?}   who serves it now
+//   GET  /api/tasks              those that workers announce, with JSON Schemas
+//   GET  /api/workers            who announced himself and is there
 //   POST /api/call               {task, with, timeout_ms?}
 //   POST /api/backup             {folder}; from this machine only, since the folder is on it
+//   POST /api/login              begins a session (a cookie) for whoever shows a password in Authorization;
+//   GET  /api/login              who asks; DELETE ends the session
+//   GET  /api/version
 //   GET  /api/metrics            counters of the engine
 //   GET  /metrics[/per-object|/detailed]   for Prometheus: metrics.hpp
 //
 // The routes of the broker are RabbitMQ's: broker_api.hpp lists them.
 #pragma once
 
+#include "base/clock.hpp"
 #include "base/result.hpp"
 #include "orchestrator/runtime/engine.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 #include "web/act.hpp"
 #include "web/broker_port.hpp"
 #include "web/http_server.hpp"
+#include "web/store_figures.hpp"
 #include "web/store_reader.hpp"
+#include "web/web_metrics.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,6 +68,26 @@ struct TaskLook {
     std::string held; // a sentence, if its target lets no worker try
 };
 
+// A task that a worker announced.
+struct OfferedTask {
+    std::string task;
+    std::string queue;
+    std::string held;                              // a sentence, if its target lets no worker try
+    std::shared_ptr<const std::string> parameters; // JSON Schemas; null: not said
+    std::shared_ptr<const std::string> result;
+};
+
+// A worker's process, as it described itself.
+struct WorkerLook {
+    std::string worker;
+    std::string version;
+    std::string host;
+    std::uint32_t concurrency = 0;                 // 0: not said
+    Time first_heard;
+    Time last_heard;
+    std::vector<OfferedTask> tasks;
+};
+
 // One part of the server in /api/health.
 struct HealthPart {
     enum class State : std::uint8_t {
@@ -71,6 +100,12 @@ struct HealthPart {
     std::string reason; // for people who need not be logged in: no addresses
 };
 
+// A user as the broker knows him now, without asking for the password. `mark` changes with the password.
+struct KnownUser {
+    Login login;
+    std::string mark;
+};
+
 // What the API asks. All members must outlive the server; the functions may be called on the web's
 // thread only, and call back on any.
 struct ApiParts {
@@ -78,19 +113,28 @@ struct ApiParts {
     StoreReader* reader = nullptr;
     // For /api/health alone, so that reads which are merely slow do not look like a store that is away.
     StoreReader* probe = nullptr;
+    // For metrics alone; may be null, like what the web counts of itself.
+    StoreFigures* figures = nullptr;
+    WebMetrics* counted = nullptr;
     // Nothing: the user is unknown, the password wrong, or the user may not come from there.
     std::function<std::optional<Login>(const std::string& user, const std::string& password,
                                        bool remote_is_loopback, const std::string& address)>
         authenticate;
+    // Nothing: there is no such user any more, or he may not come from there.
+    std::function<std::optional<KnownUser>(const std::string& user, bool remote_is_loopback)> find_user{};
     // How long no password of this user from this address is looked at, because wrong ones came before; zero:
     // it is. Asked when a log-in failed. May be empty.
     std::function<std::chrono::milliseconds(const std::string& user, const std::string& address)> login_pause{};
     BrokerPort broker;
+    // The addresses of a workflow's steps in the order of its file, without instances. May be empty.
+    std::function<std::vector<std::string>(const orchestrator::runtime::StoredDefinition&)> step_paths{};
     // Sends a task to a worker without a workflow.
     std::function<void(std::string task, std::string with, std::chrono::milliseconds limit,
                        std::function<void(Outcome<CallAnswer>)> reply)>
         call;
     std::function<void(std::string task, std::function<void(Outcome<TaskLook>)> reply)> look{};
+    // The workers that announced themselves and are believed to be there.
+    std::function<void(std::function<void(std::vector<WorkerLook>)> reply)> workers{};
     // Copies runs and messages into a folder of this machine; the answer is JSON. Empty: not possible.
     std::function<void(std::string folder, std::function<void(Outcome<std::string>)> reply)> backup{};
     // Names of this server in a Host header, besides those of loopback and addresses; "*" is any.
@@ -110,6 +154,8 @@ struct ApiParts {
 struct Web {
     Handler handler;
     Admission admit;
+    // For requests whose sender is known otherwise: Request::login is filled in, and is all that counts.
+    Handler ask;
 };
 
 Web make_api(ApiParts parts);

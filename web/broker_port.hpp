@@ -3,6 +3,7 @@
 // broker has stopped.
 #pragma once
 
+#include "base/metrics.hpp"
 #include "broker/core/event.hpp"
 #include "broker/core/overview.hpp"
 #include "web/http_server.hpp"
@@ -74,6 +75,8 @@ struct BrokerPort {
     std::shared_ptr<RateKeeper> rates{};
     // Log-ins since the start.
     std::function<std::vector<LoginAttempts>()> login_attempts{};
+    // Hands out the lists of what the broker counts of itself; may be empty.
+    std::function<void(const std::function<void(const MetricList&)>&)> metrics{};
     // Where the broker itself takes plain AMQP of this machine.
     std::string local_host;
     std::uint16_t local_port = 0;

@@ -66,6 +66,8 @@ struct HttpServer::State : std::enable_shared_from_this<State> {
     asio::awaitable<bool> serve_one(Connection& connection, beast::flat_buffer& buffer);
     asio::awaitable<Response> respond_to(Request request);
     asio::awaitable<bool> write(Connection& connection, Response response, unsigned version, bool keep_alive);
+    asio::awaitable<bool> refuse(Connection& connection, Response response);
+    asio::awaitable<bool> refuse_busy(Connection& connection);
     asio::awaitable<void> say_goodbye(Connection& connection);
     std::optional<Response> refusal_of(Request& request);
     void close_longest_waiting();
@@ -110,6 +112,28 @@ http::response<http::string_body> to_beast(Response response, unsigned version, 
     message.prepare_payload();
     return message;
 }
+
+// A part of the budget for all bodies, for as long as it lives.
+class Reservation {
+public:
+    Reservation(std::size_t& all, std::size_t most) : all_(all), most_(most) {}
+    Reservation(const Reservation&) = delete;
+    Reservation& operator=(const Reservation&) = delete;
+    ~Reservation() { all_ -= bytes_; }
+    // False: there is not so much left.
+    bool grow_to(std::size_t bytes) {
+        if (bytes <= bytes_) return true;
+        if (bytes - bytes_ > most_ - std::min(most_, all_)) return false;
+        all_ += bytes - bytes_;
+        bytes_ = bytes;
+        return true;
+    }
+
+private:
+    std::size_t& all_;
+    const std::size_t most_;
+    std::size_t bytes_ = 0;
+};
 
 // Splits the target into path and query. False: the target is no URL.
 bool read_target(std::string_view target, Request& request) {
@@ -264,14 +288,10 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     co_await http::async_read_header(connection.stream, buffer, parser,
                                      asio::redirect_error(asio::use_awaitable, error));
     if (error == http::error::end_of_stream || error == beast::error::timeout) co_return false;
-    const auto refuse = [&](Response response) -> asio::awaitable<bool> {
-        if (co_await write(connection, std::move(response), 11, false)) co_await say_goodbye(connection);
-        co_return false;
-    };
     if (error == http::error::body_limit)
-        co_return co_await refuse(problem(413, "too_large", "the body is larger than the server takes"));
+        co_return co_await refuse(connection, problem(413, "too_large", "the body is larger than the server takes"));
     if (error && error.category() == make_error_code(http::error::bad_method).category())
-        co_return co_await refuse(problem(400, "bad_request", "this is not an HTTP request: " + error.message()));
+        co_return co_await refuse(connection, problem(400, "bad_request", "this is not an HTTP request: " + error.message()));
     if (error) co_return false;
 
     const auto& head = parser.get();
@@ -279,6 +299,8 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     Request request;
     request.method = std::string(head.method_string());
     request.authorization = std::string(head[http::field::authorization]);
+    request.cookies = std::string(head[http::field::cookie]);
+    request.has_tls = connection.stream.has_tls();
     request.content_type = std::string(head[http::field::content_type]);
     request.reason = std::string(head["X-Reason"]);
     request.origin = std::string(head[http::field::origin]);
@@ -287,44 +309,36 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     request.fetch_mode = std::string(head["Sec-Fetch-Mode"]);
     request.remote_address = remote.address().to_string();
     request.remote_is_loopback = remote.address().is_loopback();
-    // A chunked body says nothing of its size: it may become the largest.
-    const std::size_t announced =
-        head.chunked() ? options.body_bytes_max
-                       : static_cast<std::size_t>(parser.content_length().value_or(0));
-    request.has_body = announced > 0;
+    // A chunked body says nothing of its size: what it needs is reserved as it comes.
+    const auto announced = static_cast<std::size_t>(parser.content_length().value_or(0));
+    request.has_body = head.chunked() || announced > 0;
     if (!read_target(head.target(), request))
-        co_return co_await refuse(problem(400, "bad_request", "the request's target is not a valid path"));
+        co_return co_await refuse(connection, problem(400, "bad_request", "the request's target is not a valid path"));
     if (auto refusal = refusal_of(request)) {
         // Without a body the connection can go on, as it does after any other answer.
-        if (request.has_body) co_return co_await refuse(std::move(*refusal));
+        if (request.has_body) co_return co_await refuse(connection, std::move(*refusal));
         const bool keep_alive = head.keep_alive();
         co_return co_await write(connection, std::move(*refusal), head.version(), keep_alive) && keep_alive;
     }
 
-    if (announced > options.bodies_bytes_max - bodies_bytes) {
-        auto busy = problem(503, "busy", "too many large requests at once; try again in a moment");
-        busy.headers["Retry-After"] = "1";
-        co_return co_await refuse(std::move(busy));
-    }
-    struct Reservation {
-        std::size_t& total;
-        std::size_t bytes;
-        Reservation(std::size_t& all, std::size_t some) : total(all), bytes(some) { total += bytes; }
-        Reservation(const Reservation&) = delete;
-        ~Reservation() { total -= bytes; }
-    } const reservation(bodies_bytes, announced);
+    Reservation reservation(bodies_bytes, options.bodies_bytes_max);
+    if (!reservation.grow_to(announced)) co_return co_await refuse_busy(connection);
     if (beast::iequals(head[http::field::expect], "100-continue")) {
         http::response<http::empty_body> go_on{http::status::continue_, head.version()};
         co_await http::async_write(connection.stream, go_on, asio::redirect_error(asio::use_awaitable, error));
         if (error) co_return false;
     }
-    co_await http::async_read(connection.stream, buffer, parser,
-                              asio::redirect_error(asio::use_awaitable, error));
+    parser.eager(true);
+    while (!error && !parser.is_done()) {
+        co_await http::async_read_some(connection.stream, buffer, parser,
+                                       asio::redirect_error(asio::use_awaitable, error));
+        if (head.chunked() && !reservation.grow_to(parser.get().body().capacity())) co_return co_await refuse_busy(connection);
+    }
     if (error == http::error::body_limit)
-        co_return co_await refuse(problem(413, "too_large", "the body is larger than the server takes"));
+        co_return co_await refuse(connection, problem(413, "too_large", "the body is larger than the server takes"));
     if (error && error.category() == make_error_code(http::error::bad_method).category() &&
         error != http::error::end_of_stream && error != http::error::partial_message)
-        co_return co_await refuse(problem(400, "bad_request", "this is not an HTTP request: " + error.message()));
+        co_return co_await refuse(connection, problem(400, "bad_request", "this is not an HTTP request: " + error.message()));
     if (error) co_return false;
     connection.waits_since = 0;
     auto message = parser.release();
@@ -333,6 +347,18 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     auto response = co_await respond_to(std::move(request));
     co_return co_await write(connection, std::move(response), message.version(), message.keep_alive()) &&
         message.keep_alive();
+}
+
+// Of what cannot be understood or taken to its end; the connection is of no use behind it.
+asio::awaitable<bool> HttpServer::State::refuse(Connection& connection, Response response) {
+    if (co_await write(connection, std::move(response), 11, false)) co_await say_goodbye(connection);
+    co_return false;
+}
+
+asio::awaitable<bool> HttpServer::State::refuse_busy(Connection& connection) {
+    auto busy = problem(503, "busy", "too many large requests at once; try again in a moment");
+    busy.headers["Retry-After"] = "1";
+    return refuse(connection, std::move(busy));
 }
 
 asio::awaitable<bool> HttpServer::State::write(Connection& connection, Response response, unsigned version,

@@ -26,6 +26,7 @@ struct Request {
     std::map<std::string, std::string> query; // decoded; of several with one name the last
     std::string repeated;                     // a name that is there twice, empty: none
     std::string authorization;                // the header's value, empty if absent
+    std::string cookies;                      // likewise
     std::string content_type;
     std::string host;   // the header's value
     std::string origin; // "https://baton.example", "null"; empty: not sent
@@ -38,6 +39,7 @@ struct Request {
     std::string body;
     Login login; // filled by the API when it knows who asks
     bool remote_is_loopback = false;
+    bool has_tls = false;
 };
 
 struct Response {

@@ -26,6 +26,7 @@ bool reaches(const Login& login, Level level) {
     case Level::operating: return login.has_tag("baton-operator") || reaches(login, Level::admin);
     case Level::deploying: return login.has_tag("baton-deployer") || reaches(login, Level::admin);
     case Level::admin: return login.has_tag("baton-admin");
+    case Level::anybody: return reaches(login, Level::viewer) || reaches(login, Level::management);
     }
     return false;
 }
@@ -43,6 +44,7 @@ std::string refusal(Level level) {
     case Level::operating: return "this needs one of the tags baton-operator, baton-admin, administrator";
     case Level::deploying: return "this needs one of the tags baton-deployer, baton-admin, administrator";
     case Level::admin: return "this needs the tag baton-admin or administrator";
+    case Level::anybody: return "this needs any of the tags that let a user do something over HTTP";
     }
     return {};
 }
@@ -56,7 +58,8 @@ bool is_own(Level level) {
     case Level::viewer:
     case Level::operating:
     case Level::deploying:
-    case Level::admin: return true;
+    case Level::admin:
+    case Level::anybody: return true;
     }
     return true;
 }

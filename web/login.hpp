@@ -21,8 +21,9 @@ struct Login {
     bool sees_everything() const { return is_administrator() || has_tag("monitoring"); }
 };
 
-// What a route asks of its user: the first four are routes of the broker, the others Baton's own.
-enum class Level { management, policymaker, monitoring, administrator, viewer, operating, deploying, admin };
+// What a route asks of its user: the first four are routes of the broker, the others Baton's own,
+// `anybody` with any of these tags.
+enum class Level { management, policymaker, monitoring, administrator, viewer, operating, deploying, admin, anybody };
 
 bool reaches(const Login& login, Level level);
 // Baton's own, which says 403 where RabbitMQ says 401, and refuses parameters it does not know.

@@ -1,6 +1,8 @@
 #include "web/metrics.hpp"
 
+#include "base/log.hpp"
 #include "broker/core/dead_letter.hpp"
+#include "orchestrator/core/status.hpp"
 #include "web/broker_view.hpp"
 #include "web/exposition.hpp"
 #include "web/login.hpp"
@@ -36,7 +38,7 @@ struct Scene {
     const BrokerPort& port;
     core::Overview broker; // of queues at least those of task types
     NodeFigures node;
-    const orchestrator::runtime::EngineMetrics& engine;
+    const StoreFigures* figures;
     std::string endpoint; // what rabbitmq_identity_info says of it
 };
 
@@ -240,38 +242,23 @@ void write_by_task(Exposition& out, const Scene& scene, Value value) {
 constexpr Metric orchestrator_metrics[] = {
     {"baton_build_info", gauge, "Version",
      [](const Scene& s, Exposition& out) { out.sample({{"version", s.port.baton_version}}, 1); }},
-    {"baton_transitions_total", counter, "Changes of runs committed",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.transitions.value()); }},
-    {"baton_events_total", counter, "Events of runs decided",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.events.value()); }},
-    {"baton_commits_total", counter, "Batches committed",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.batches.value()); }},
-    {"baton_commit_failures_total", counter, "Commits the store refused",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.commit_failures.value()); }},
-    {"baton_ignored_reports_total", counter, "Reports of attempts that are over",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.ignored_reports.value()); }},
-    {"baton_unknown_reports_total", counter, "Reports of runs the store does not know",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.unknown_reports.value()); }},
-    {"baton_lost_runs_total", counter, "Changes that another process was faster with",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.lost_runs.value()); }},
-    {"baton_takeovers_total", counter, "Partitions taken over",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.takeovers.value()); }},
-    {"baton_lost_partitions_total", counter, "Partitions that another server had taken",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.lost_partitions.value()); }},
-    {"baton_owned_partitions", gauge, "Partitions whose runs are decided here",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.owned_partitions.value()); }},
-    {"baton_outbox_behind", gauge, "Changes whose messages the broker has not confirmed yet",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.unpublished.value()); }},
-    {"baton_waiting_items", gauge, "What waits for the engine",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.waiting_items.value()); }},
-    {"baton_cached_runs", gauge, "Runs in memory",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.cached_runs.value()); }},
-    {"baton_run_memory_bytes", gauge, "Memory of the runs in memory",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.run_memory.value()); }},
-    {"baton_unconfirmed_memory_bytes", gauge, "Memory of messages the broker has not confirmed yet",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.unconfirmed_memory.value()); }},
-    {"baton_unreadable_runs", gauge, "Open runs that were asked for and cannot be read",
-     [](const Scene& s, Exposition& out) { out.sample({}, s.engine.unreadable_runs.value()); }},
+    {"baton_log_lines_total", counter, "Lines of the log",
+     [](const Scene&, Exposition& out) {
+         using enum log::Level;
+         for (const auto& [level, word] : {std::pair{debug, "debug"}, {info, "info"}, {warning, "warning"}, {error, "error"}})
+             out.sample({{"level", word}}, log::lines(level));
+     }},
+    {"baton_runs", gauge, "Runs in the store, as they were some seconds ago",
+     [](const Scene& s, Exposition& out) {
+         if (s.figures == nullptr) return;
+         for (const auto& one : s.figures->runs())
+             out.sample({{"workflow", one.workflow}, {"status", orchestrator::core::word_of(one.status)}}, one.count);
+     }},
+    {"baton_dead_letters", gauge, "Dead letters that are open, as they were some seconds ago",
+     [](const Scene& s, Exposition& out) {
+         if (s.figures == nullptr) return;
+         for (const auto& [by, count] : s.figures->dead_letters()) out.sample({{"task", by.first}, {"reason", by.second}}, count);
+     }},
     {"baton_task_queue_depth", gauge, "Tasks of a type that wait for a worker",
      [](const Scene& s, Exposition& out) {
          write_by_task(out, s, [](const core::QueueView& queue) { return queue.ready; });
@@ -380,15 +367,9 @@ std::string_view endpoint_of(Form form) {
     return "";
 }
 
-// A server that is a broker and nothing else has nothing to count here.
-const orchestrator::runtime::EngineMetrics& engine_metrics_of(const MetricsParts& parts) {
-    static const orchestrator::runtime::EngineMetrics none{};
-    return parts.engine != nullptr ? parts.engine->metrics() : none;
-}
-
 awaitable<Response> answer(std::shared_ptr<const MetricsParts> parts, Request request, Form form) {
     const BrokerPort& port = parts->broker;
-    Scene scene{port, {}, {}, engine_metrics_of(*parts), std::string(endpoint_of(form))};
+    Scene scene{port, {}, {}, parts->figures, std::string(endpoint_of(form))};
     if (port.exists()) {
         auto overview = co_await look(port, wish_for(form));
         if (!overview) co_return broker_is_silent();
@@ -413,7 +394,11 @@ awaitable<Response> answer(std::shared_ptr<const MetricsParts> parts, Request re
                 out.family(metric.name, metric.kind, metric.help);
                 metric.write(scene, out);
             }
+        if (parts->figures != nullptr) co_await parts->figures->refresh();
         write_all(orchestrator_metrics);
+        if (parts->engine != nullptr) out.list(parts->engine->metrics().all);
+        if (parts->counted != nullptr) out.list(parts->counted->all);
+        if (port.metrics) port.metrics([&out](const MetricList& list) { out.list(list); });
     }
     if (form == Form::per_object) write_objects(scene, {"rabbitmq_", std::nullopt, {}}, out);
     if (form == Form::detailed) {

@@ -1,6 +1,7 @@
 // Metrics for Prometheus. The names that begin with rabbitmq_ are RabbitMQ's, so that its public
-// dashboards and alert rules work unchanged; those with baton_ are ours. All of them stand in the
-// tables of metrics.cpp: a new metric is one row there.
+// dashboards and alert rules work unchanged; those with baton_ are ours. What the server counts as it goes is
+// declared where it is counted (base/metrics.hpp) and comes here by itself; what is looked up or added up
+// for an answer is one row in the tables of metrics.cpp.
 //
 //   /metrics             everything, queues and channels added up
 //   /metrics/per-object  the same, and each queue and channel by itself
@@ -12,6 +13,8 @@
 #include "web/broker_port.hpp"
 #include "web/http_server.hpp"
 #include "web/routes.hpp"
+#include "web/store_figures.hpp"
+#include "web/web_metrics.hpp"
 
 #include <memory>
 
@@ -20,6 +23,8 @@ namespace baton::web {
 struct MetricsParts {
     orchestrator::runtime::Engine* engine = nullptr;
     BrokerPort broker;
+    StoreFigures* figures = nullptr; // may be null
+    const WebMetrics* counted = nullptr; // likewise
 };
 
 // Without a login: for a port that only Prometheus can reach.

@@ -1,8 +1,10 @@
 #include "web/run_api.hpp"
 
+#include "base/clock.hpp"
 #include "base/json_text.hpp"
 #include "base/utf8.hpp"
 #include "orchestrator/core/status.hpp"
+#include "orchestrator/runtime/run_query.hpp"
 #include "web/await_reply.hpp"
 #include "web/members.hpp"
 #include "web/query.hpp"
@@ -15,9 +17,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace baton::web {
 
@@ -105,9 +110,9 @@ public:
         add("POST", "/api/workflows", Level::deploying, &RunApi::deploy);
         add("DELETE", "/api/workflows/{workflow}", Level::deploying, &RunApi::undeploy);
         add("POST", "/api/runs", Level::operating, &RunApi::start_run);
-        add("GET", "/api/runs", Level::viewer, &RunApi::list_runs, {"workflow", "status", "before", "limit"});
+        add("GET", "/api/runs", Level::viewer, &RunApi::list_runs, {"q", "after", "totals", "workflow", "status", "before", "limit"});
         add("GET", "/api/runs/{run}", Level::viewer, &RunApi::show_run);
-        add("GET", "/api/runs/{run}/history", Level::viewer, &RunApi::follow_run, {"after", "wait"});
+        add("GET", "/api/runs/{run}/history", Level::viewer, &RunApi::follow_run, {"after", "wait", "limit"});
         add("POST", "/api/runs/{run}/cancel", Level::operating, &RunApi::cancel_run);
         add("POST", "/api/runs/{run}/skip-undo", Level::operating, &RunApi::skip_undo);
         add("POST", "/api/runs/{run}/finish", Level::operating, &RunApi::finish_run);
@@ -220,13 +225,16 @@ private:
     awaitable<Response> start_run(Request request, Parameters) {
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
-        if (const auto known = check_members(*body, {"workflow", "key", "fallback_key"}, {"input", "version"}); !known)
+        if (const auto known = check_members(*body, {"workflow", "key", "fallback_key"}, {"input", "version", "labels"}); !known)
             co_return problem(400, "bad_request", known.error().detail);
         runtime::StartRequest start;
         start.workflow = text_member(*body, "workflow");
         start.key = text_member(*body, "key");
         start.fallback_key = text_member(*body, "fallback_key");
         start.actor = as_utf8(request.login.user);
+        auto labels = labels_in(*body);
+        if (!labels) co_return problem(400, "bad_request", labels.error().detail);
+        start.labels = std::move(*labels);
         if (const auto* input = body->if_contains("input")) start.input = write_json(*input);
         if (const auto* version = body->if_contains("version")) {
             ErrorCode error;
@@ -252,7 +260,58 @@ private:
         co_return reply((*done)->is_new ? 201 : 200, out);
     }
 
+    static Outcome<runtime::Labels> labels_in(const json::object& body) {
+        const auto wrong = [](std::string what) {
+            return Failure{make_error_code(boost::system::errc::invalid_argument), std::move(what)};
+        };
+        runtime::Labels labels;
+        const auto* given = body.if_contains("labels");
+        if (given == nullptr) return labels;
+        if (!given->is_object()) return wrong("'labels' must be an object of texts: {\"team\": \"ops\"}");
+        for (const auto& label : given->get_object()) {
+            if (!label.value().is_string()) return wrong(fmt::format("label '{}' must be a text", std::string_view(label.key())));
+            labels.emplace(label.key(), label.value().get_string());
+        }
+        if (std::string complaint = runtime::complaint_about_labels(labels); !complaint.empty()) return wrong(std::move(complaint));
+        return labels;
+    }
+
+    // What the query language finds, a page of it.
+    awaitable<Response> search_runs(Request request) {
+        for (const char* other : {"workflow", "status", "before"})
+            if (request.query.contains(other))
+                co_return problem(400, "bad_request", fmt::format("'{}' does not go with 'q' and 'after'; put it into q", other));
+        const auto search = runtime::parse_run_query(parameter(request, "q"), SystemClock().now());
+        if (!search) co_return problem(400, "bad_query", "q, " + search.error().detail);
+        const auto limit = number_in(request, "limit", {50, 1, list_limit_max});
+        if (!limit) co_return problem(400, "bad_request", limit.error().detail);
+        const auto totals = parameter(request, "totals");
+        if (!totals.empty() && totals != "true" && totals != "false")
+            co_return problem(400, "bad_request", "'totals' is true or false");
+        const auto page = co_await read([search = *search, after = parameter(request, "after"), limit = *limit](RunQueries& queries) {
+            return queries.search(search, after, limit);
+        });
+        if (!page && page.error().code == make_error_code(runtime::StoreErrc::not_found)) co_return problem(400, "bad_request", page.error().detail);
+        if (!page) co_return problem_of(page.error());
+        json::object out;
+        json::array list;
+        for (const auto& run : page->runs) list.emplace_back(found_summary(run));
+        out["runs"] = std::move(list);
+        out["next"] = page->next ? json::value(*page->next) : json::value(nullptr);
+        if (totals == "true") {
+            const auto counted = co_await read([search = *search](RunQueries& queries) { return queries.totals(search); });
+            if (!counted) co_return problem_of(counted.error());
+            json::object by_status;
+            for (const auto& [status, count] : counted->by_status) by_status[orchestrator::core::word_of(status)] = count;
+            out["totals"] = std::move(by_status);
+            out["totals_are_exact"] = counted->is_exact;
+        }
+        co_return reply(200, out);
+    }
+
     awaitable<Response> list_runs(Request request, Parameters) {
+        for (const char* word : {"q", "after", "totals"})
+            if (request.query.contains(word)) co_return co_await search_runs(request);
         runtime::RunFilter filter;
         filter.workflow = parameter(request, "workflow");
         filter.before_run_id = parameter(request, "before");
@@ -277,9 +336,34 @@ private:
         auto found = co_await read([given](RunQueries& queries) { return queries.run(given); });
         if (!found) co_return problem_of(found.error());
         if (!*found) co_return problem_of(co_await which_run(given));
-        auto out = run_details(**found);
+        RunTeller teller;
+        // The row was read first, and the history goes on: what it says of later is left out.
+        for (std::uint64_t after = 0, last = (*found)->run.version; after < last;) {
+            const auto page = co_await read([id = (*found)->run.run_id, after, last](RunQueries& queries) {
+                return queries.history_after(id, after, std::min<std::uint64_t>(list_limit_max, last - after));
+            });
+            if (!page) co_return problem_of(page.error());
+            if (page->rows.empty()) break;
+            teller.add(page->rows);
+            after = page->rows.back().seq;
+        }
+        auto out = teller.tell(**found, co_await paths_of((*found)->run));
         if (const auto reason = co_await incident_of((*found)->run.run_id); !reason.empty()) out["incident"] = reason;
         co_return reply(200, out);
+    }
+
+    // The steps of the run's workflow, in the order of its file.
+    awaitable<std::vector<std::string>> paths_of(const runtime::StoredRun& run) {
+        if (!parts_->step_paths) co_return std::vector<std::string>{};
+        if (const auto known = paths_.find(run.definition_id); known != paths_.end()) co_return known->second;
+        const auto id = run.definition_id;
+        const auto versions = co_await read([name = run.workflow](RunQueries& queries) { return queries.definitions(name); });
+        std::vector<std::string> paths;
+        if (versions)
+            for (const auto& one : *versions)
+                if (one.definition_id == id) paths = parts_->step_paths(one);
+        if (paths_.size() >= known_paths_max) paths_.clear();
+        co_return paths_[id] = std::move(paths);
     }
 
     // Why the run stands still and cannot be read; empty: it can. An engine that waits for its store says
@@ -306,6 +390,8 @@ private:
         if (!given_after) co_return problem(400, "bad_request", given_after.error().detail);
         const auto given_wait = number_in(request, "wait", {0, 0, static_cast<std::uint64_t>(follow_limit_max.count())});
         if (!given_wait) co_return problem(400, "bad_request", given_wait.error().detail);
+        const auto limit = number_in(request, "limit", {list_limit_max, 1, list_limit_max});
+        if (!limit) co_return problem(400, "bad_request", limit.error().detail);
         const auto after = *given_after;
         const std::chrono::seconds wait{static_cast<std::int64_t>(*given_wait)};
         auto id = co_await full_id(parameters.at("run"));
@@ -324,11 +410,12 @@ private:
         if (!run) co_return problem_of(run.error());
         if (!*run) co_return problem(404, "not_found", "no run '" + *id + "'");
         const auto history = co_await read(
-            [id = *id, after](RunQueries& queries) { return queries.history_after(id, after); });
+            [id = *id, after, limit = *limit](RunQueries& queries) { return queries.history_after(id, after, limit); });
         if (!history) co_return problem_of(history.error());
         json::object out = run_summary(**run);
         out["output"] = (*run)->output ? from_text(*(*run)->output) : json::value(nullptr);
-        out["history"] = history_json(*history);
+        out["history"] = history_json(history->rows);
+        out["next"] = history->has_more ? json::value(history->rows.back().seq) : json::value(nullptr);
         co_return reply(200, out);
     }
 
@@ -453,7 +540,10 @@ private:
         co_return reply(200, out);
     }
 
+    static constexpr std::size_t known_paths_max = 1000;
+
     std::shared_ptr<const ApiParts> parts_;
+    std::map<std::uint64_t, std::vector<std::string>> paths_; // by definition
 };
 
 } // namespace

@@ -3,6 +3,8 @@
 #include "base/clock.hpp"
 #include "base/json_text.hpp"
 #include "base/utf8.hpp"
+#include "orchestrator/core/fact.hpp"
+#include "orchestrator/core/run_story.hpp"
 #include "orchestrator/core/status.hpp"
 #include "orchestrator/runtime/dead_cause.hpp"
 #include "orchestrator/runtime/dead_job.hpp"
@@ -11,16 +13,18 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
-#include <algorithm>
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace baton::web {
 
 namespace json = boost::json;
+using orchestrator::core::AttemptStory;
+using orchestrator::core::Document;
+using orchestrator::core::RunStory;
+using orchestrator::core::StepStory;
+namespace runtime = orchestrator::runtime;
 using orchestrator::runtime::DeadGroup;
 using orchestrator::runtime::DeadJob;
 using orchestrator::runtime::DeadLetter;
@@ -55,156 +59,45 @@ std::string_view word_of(DeadLetterState state) {
     return "open";
 }
 
-// Builds the steps while the facts go by in their order.
-class StepList {
-public:
-    void add(const json::object& fact, std::string_view at) {
-        const auto* kind = text(fact, "fact");
-        const auto* path = text(fact, "step");
-        if (kind == nullptr || path == nullptr) return;
-        json::object& step = entry(*path, fact.if_contains("undo") != nullptr);
-        const std::string_view word = *kind;
-        if (word == "task_dispatched") {
-            step["task"] = fact.at("task");
-            step["status"] = "dispatched";
-            if (const auto* input = fact.if_contains("input")) step["input"] = *input;
-            json::object attempt;
-            attempt["attempt"] = number(fact, "attempt");
-            attempt["max_attempts"] = number(fact, "max_attempts");
-            attempt["dispatched_at"] = at;
-            attempt["closed_at"] = nullptr;
-            attempt["outcome"] = nullptr;
-            step["attempts"].as_array().emplace_back(std::move(attempt));
-        } else if (word == "task_started") {
-            for (auto& item : step["attempts"].as_array()) {
-                json::object& attempt = item.as_object();
-                if (number(attempt, "attempt") != number(fact, "attempt")) continue;
-                attempt["started_at"] = at;
-                copy(fact, "worker", attempt);
-            }
-        } else if (word == "task_completed") {
-            close_attempt(step, fact, at, "completed");
-            step["status"] = "done";
-            copy(fact, "output", step);
-        } else if (word == "task_failed") {
-            close_attempt(step, fact, at, "failed");
-            step["status"] = fact.contains("retry_at") ? "backing_off" : "failed";
-            copy(fact, "error", step);
-        } else if (word == "task_cancelled") {
-            close_attempt(step, fact, at, "cancelled");
-            step["status"] = "cancelled";
-        } else if (word == "task_deferred") {
-            step["status"] = "deferred";
-            copy(fact, "until", step);
-        } else if (word == "step_started") {
-            // Only a wait knows when it ends.
-            step["status"] = fact.contains("until") ? "sleeping" : "running";
-            step["started_at"] = at;
-            copy(fact, "until", step);
-        } else if (word == "step_done") {
-            step["status"] = "done";
-            step["closed_at"] = at;
-            copy(fact, "output", step);
-        } else if (word == "error_caught") {
-            step["caught"] = true;
-            copy(fact, "error", step);
-        } else if (word == "step_dead") {
-            step["status"] = "dead";
-            copy(fact, "error", step);
-            copy(fact, "reason", step);
-        } else if (word == "undo_skipped") {
-            step["status"] = "skipped";
-            if (const auto* reason = fact.if_contains("text")) step["reason"] = *reason;
-        } else if (word == "step_revived") {
-            step["status"] = "waiting";
-        } else if (word == "step_skipped" || word == "step_blocked" || word == "step_cancelled" || word == "step_sent") {
-            step["status"] = word == "step_sent" ? "waiting" : word.substr(5);
-        }
-    }
+json::value json_of(const Document& document) { return from_text(document.text()); }
 
-    // In the order of the workflow's file, which the run's state keeps; undos behind, as they were done.
-    json::array take(std::string_view state) {
-        const auto kept = from_text(state);
-        const auto* object = kept.if_object();
-        const auto* order = object == nullptr ? nullptr : object->if_contains("steps");
-        if (order == nullptr || !order->is_object()) return std::move(steps_);
-        std::map<std::string_view, std::size_t> places;
-        for (const auto& step : order->get_object()) places.emplace(step.key(), places.size());
-        const auto place_of = [&](const json::value& step) {
-            const auto& entry = step.as_object();
-            if (entry.at("undo").as_bool()) return places.size() + 1;
-            const auto found = places.find(std::string_view(entry.at("step").as_string()));
-            return found == places.end() ? places.size() : found->second;
-        };
-        std::vector<std::pair<std::size_t, std::size_t>> sorted; // place, number
-        for (std::size_t i = 0; i < steps_.size(); ++i) sorted.emplace_back(place_of(steps_[i]), i);
-        std::sort(sorted.begin(), sorted.end());
-        json::array steps;
-        for (const auto& one : sorted) steps.push_back(std::move(steps_[one.second]));
-        return steps;
-    }
+// How much of the history stands in the page of a run.
+constexpr std::size_t shown_rows_max = 1000;
+constexpr std::size_t shown_bytes_max = std::size_t{4} * 1024 * 1024;
 
-private:
-    static const json::string* text(const json::object& object, std::string_view key) {
-        const auto* found = object.if_contains(key);
-        return found == nullptr ? nullptr : found->if_string();
-    }
+json::object attempt_json(const AttemptStory& attempt) {
+    json::object out;
+    out["attempt"] = attempt.number;
+    out["max_attempts"] = attempt.max_attempts;
+    out["dispatched_at"] = to_rfc3339(attempt.dispatched_at);
+    out["closed_at"] = time_or_null(attempt.closed_at);
+    out["outcome"] = text_or_null(attempt.outcome);
+    if (attempt.started_at) out["started_at"] = to_rfc3339(*attempt.started_at);
+    if (!attempt.worker.empty()) out["worker"] = attempt.worker;
+    if (!attempt.error.is_null()) out["error"] = json_of(attempt.error);
+    if (attempt.retry_at) out["retry_at"] = to_rfc3339(*attempt.retry_at);
+    return out;
+}
 
-    static std::int64_t number(const json::object& object, std::string_view key) {
-        const auto* found = object.if_contains(key);
-        if (found == nullptr) return 0;
-        ErrorCode error;
-        return found->to_number<std::int64_t>(error);
-    }
-
-    static void copy(const json::object& from, std::string_view key, json::object& into) {
-        if (const auto* value = from.if_contains(key)) into[key] = *value;
-    }
-
-    static void close_attempt(json::object& step, const json::object& fact, std::string_view at,
-                              std::string_view outcome) {
-        for (auto& item : step["attempts"].as_array()) {
-            json::object& attempt = item.as_object();
-            if (number(attempt, "attempt") != number(fact, "attempt")) continue;
-            attempt["closed_at"] = at;
-            attempt["outcome"] = outcome;
-            copy(fact, "worker", attempt);
-            copy(fact, "error", attempt);
-            copy(fact, "retry_at", attempt);
-        }
-    }
-
-    json::object& entry(std::string_view path, bool undo) {
-        for (auto& item : steps_) {
-            json::object& step = item.as_object();
-            if (step.at("step").as_string() == path && step.at("undo").as_bool() == undo) return step;
-        }
-        json::object step;
-        step["step"] = path;
-        step["undo"] = undo;
-        step["task"] = nullptr;
-        step["status"] = "waiting";
-        step["attempts"] = json::array{};
-        steps_.emplace_back(std::move(step));
-        return steps_.back().as_object();
-    }
-
-    json::array steps_;
-};
-
-// A run that is over has no step that goes on, whatever was the last that was heard of it.
-void close_steps(json::array& steps) {
-    for (auto& item : steps) {
-        auto& step = item.as_object();
-        const std::string_view status = step.at("status").as_string();
-        const bool is_open = status == "waiting" || status == "dispatched" || status == "backing_off" || status == "deferred" || status == "sleeping" ||
-                             status == "running";
-        auto& attempts = step.at("attempts").as_array();
-        if (!attempts.empty()) attempts.back().as_object().erase("retry_at"); // it never came
-        if (!is_open) continue;
-        step["status"] = "cancelled";
-        step.erase("until");
-    }
+json::object step_json(const StepStory& step) {
+    json::object out;
+    out["step"] = step.step;
+    out["undo"] = step.undo;
+    out["task"] = text_or_null(step.task);
+    out["status"] = step.status;
+    json::array attempts;
+    for (const AttemptStory& attempt : step.attempts) attempts.emplace_back(attempt_json(attempt));
+    out["attempts"] = std::move(attempts);
+    if (step.input) out["input"] = json_of(*step.input);
+    if (step.output) out["output"] = json_of(*step.output);
+    if (!step.error.is_null()) out["error"] = json_of(step.error);
+    if (!step.reason.empty()) out["reason"] = step.reason;
+    if (step.caught) out["caught"] = true;
+    if (step.until) out["until"] = to_rfc3339(*step.until);
+    if (step.items) out["items"] = *step.items;
+    if (step.started_at) out["started_at"] = to_rfc3339(*step.started_at);
+    if (step.closed_at) out["closed_at"] = to_rfc3339(*step.closed_at);
+    return out;
 }
 
 } // namespace
@@ -230,6 +123,22 @@ json::object run_summary(const StoredRun& run) {
     return out;
 }
 
+json::object found_summary(const StoredRun& run) {
+    json::object out = run_summary(run);
+    json::object labels;
+    json::value key = nullptr;
+    const json::value tags = from_text(run.tags);
+    if (const json::object* object = tags.if_object())
+        for (const auto& tag : *object) {
+            const std::string_view name = tag.key();
+            if (name.starts_with(runtime::label_prefix)) labels[name.substr(runtime::label_prefix.size())] = tag.value();
+            if (name == "key") key = tag.value();
+        }
+    out["labels"] = std::move(labels);
+    out["key"] = std::move(key);
+    return out;
+}
+
 json::array history_json(std::span<const HistoryRow> rows) {
     json::array out;
     for (const HistoryRow& row : rows) {
@@ -240,19 +149,6 @@ json::array history_json(std::span<const HistoryRow> rows) {
         out.emplace_back(std::move(entry));
     }
     return out;
-}
-
-json::array steps_json(std::span<const HistoryRow> rows, std::string_view state) {
-    StepList steps;
-    for (const HistoryRow& row : rows) {
-        const auto facts = from_text(row.events);
-        const auto* list = facts.if_array();
-        if (list == nullptr) continue;
-        const auto at = to_rfc3339(row.at);
-        for (const auto& fact : *list)
-            if (const auto* object = fact.if_object()) steps.add(*object, at);
-    }
-    return steps.take(state);
 }
 
 json::object dead_letter_json(const DeadLetter& letter) {
@@ -314,14 +210,53 @@ json::object dead_job_json(const DeadJob& job) {
     return out;
 }
 
-json::object run_details(const RunDetails& details) {
-    json::object out = run_summary(details.run);
+struct RunTeller::Parts {
+    RunStory story;
+    json::array requests;
+    json::array history;
+    std::size_t shown_bytes = 0;
+    std::uint64_t shown_seq = 0;
+    bool is_cut = false;
+
+    void add(const HistoryRow& row) {
+        const auto facts = from_text(row.events);
+        const auto at = to_rfc3339(row.at);
+        if (const auto told = orchestrator::core::facts_from_json(row.events)) story.add(*told, row.at);
+        if (const auto* list = facts.if_array())
+            for (const auto& fact : *list) {
+                const auto* object = fact.if_object();
+                if (object == nullptr) continue;
+                if (!object->contains("actor")) continue;
+                json::object request = *object;
+                request["at"] = at;
+                requests.emplace_back(std::move(request));
+            }
+        is_cut = is_cut || history.size() >= shown_rows_max || shown_bytes >= shown_bytes_max;
+        if (is_cut) return;
+        shown_bytes += row.events.size();
+        shown_seq = row.seq;
+        history.emplace_back(json::object{{"seq", row.seq}, {"at", at}, {"facts", facts}});
+    }
+};
+
+RunTeller::RunTeller() : parts_(std::make_unique<Parts>()) {}
+RunTeller::~RunTeller() = default;
+
+void RunTeller::add(std::span<const HistoryRow> rows) {
+    for (const HistoryRow& row : rows) parts_->add(row);
+}
+
+json::object RunTeller::tell(const RunDetails& details, std::span<const std::string> paths) {
+    json::object out = found_summary(details.run);
     out["input"] = from_text(details.run.input);
     out["output"] = details.run.output ? from_text(*details.run.output) : json::value(nullptr);
-    auto steps = steps_json(details.history, details.run.state);
-    if (orchestrator::core::is_closed(details.run.status)) close_steps(steps);
+    if (orchestrator::core::is_closed(details.run.status)) parts_->story.close();
+    json::array steps;
+    for (const StepStory& step : parts_->story.take(paths)) steps.emplace_back(step_json(step));
     out["steps"] = std::move(steps);
-    out["history"] = history_json(details.history);
+    out["requests"] = std::move(parts_->requests);
+    out["history"] = std::move(parts_->history);
+    out["history_next"] = parts_->is_cut ? json::value(parts_->shown_seq) : json::value(nullptr);
     json::array letters;
     for (const auto& letter : details.dead_letters) letters.emplace_back(dead_letter_json(letter));
     out["dead_letters"] = std::move(letters);

@@ -6,7 +6,9 @@
 
 #include <boost/json/value.hpp>
 
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace baton::web {
@@ -14,16 +16,27 @@ namespace baton::web {
 // One line of a list: id, workflow, version, status, started_at, closed_at, error.
 boost::json::object run_summary(const orchestrator::runtime::StoredRun& run);
 
-// The summary with input, output, steps, history and dead letters.
-boost::json::object run_details(const orchestrator::runtime::RunDetails& details);
+// The summary with the labels and the key the run can be found by, if it was read with them.
+boost::json::object found_summary(const orchestrator::runtime::StoredRun& run);
+
+// A run told from its row and its history, which goes by page by page and is not kept: that with input,
+// output, steps, requests (what people asked for, with `at`), dead letters, and the first rows of the history;
+// `history_next` is the seq behind which the others are, or null.
+class RunTeller {
+public:
+    RunTeller();
+    ~RunTeller();
+    void add(std::span<const orchestrator::runtime::HistoryRow> rows);
+    // `paths` are those of the workflow's steps, in the order of its file; none: the steps come as they came up.
+    boost::json::object tell(const orchestrator::runtime::RunDetails& details, std::span<const std::string> paths);
+
+private:
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
+};
 
 // [{"seq", "at", "facts": [...]}], as in orchestrator/core/fact.hpp.
 boost::json::array history_json(std::span<const orchestrator::runtime::HistoryRow> rows);
-
-// [{"step", "undo", "task", "status", "attempts": [{"attempt", "dispatched_at", "closed_at",
-// "outcome", "worker", "error", "retry_at"}], "output", "error", "until"}], in the order of the workflow's
-// file as the stored `state` of the run has it, undos behind.
-boost::json::array steps_json(std::span<const orchestrator::runtime::HistoryRow> rows, std::string_view state);
 
 boost::json::object dead_letter_json(const orchestrator::runtime::DeadLetter& letter);
 boost::json::object dead_group_json(const orchestrator::runtime::DeadGroup& group);

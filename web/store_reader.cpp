@@ -9,11 +9,12 @@ namespace baton::web {
 using std::chrono::steady_clock;
 
 StoreReader::StoreReader(std::vector<std::unique_ptr<RunQueries>> sessions, std::string store,
-                         std::chrono::milliseconds limit)
+                         std::chrono::milliseconds limit, Histogram* seconds)
     : store_(std::move(store)), limit_(limit) {
     for (auto& session : sessions) {
         auto& reader = *readers_.emplace_back(std::make_unique<Reader>());
         reader.queries = std::move(session);
+        reader.seconds = seconds;
         reader.thread = Thread("store-reader", [&reader] { work(reader); });
     }
 }
@@ -39,7 +40,10 @@ void StoreReader::work(Reader& reader) {
         if (questions.empty() && reader.mailbox.is_closed()) return;
         for (const Asked& asked : questions) {
             const bool is_wanted = !reader.mailbox.is_closed() && steady_clock::now() < asked.wanted_until;
+            const auto began = steady_clock::now();
             if (is_wanted) asked.answer(*reader.queries);
+            if (is_wanted && reader.seconds != nullptr)
+                reader.seconds->note(std::chrono::duration_cast<Duration>(steady_clock::now() - began).count());
             reader.waiting.add(-1);
         }
     }

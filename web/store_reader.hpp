@@ -33,8 +33,9 @@ public:
     using RunQueries = orchestrator::runtime::RunQueries;
 
     // One thread for each of `sessions`. `store` names the store in failures.
+    // `seconds` hears how long each answer took.
     StoreReader(std::vector<std::unique_ptr<RunQueries>> sessions, std::string store,
-                std::chrono::milliseconds limit);
+                std::chrono::milliseconds limit, Histogram* seconds = nullptr);
     ~StoreReader();
     StoreReader(const StoreReader&) = delete;
     StoreReader& operator=(const StoreReader&) = delete;
@@ -70,6 +71,7 @@ private:
         std::unique_ptr<RunQueries> queries;
         Mailbox<Asked> mailbox;
         Gauge waiting; // questions that were put and not answered
+        Histogram* seconds = nullptr;
         Thread thread;
     };
 

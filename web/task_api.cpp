@@ -8,8 +8,13 @@
 
 #include <boost/json/object.hpp>
 
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 namespace baton::web {
 
@@ -32,6 +37,8 @@ public:
             routes.add(method, pattern, level, answer, std::move(query));
         };
         add("GET", "/api/tasks/{task}", Level::viewer, &TaskApi::show_task);
+        add("GET", "/api/tasks", Level::viewer, &TaskApi::list_tasks);
+        add("GET", "/api/workers", Level::viewer, &TaskApi::list_workers);
         add("POST", "/api/call", Level::operating, &TaskApi::call_task);
         add("POST", "/api/backup", Level::admin, &TaskApi::make_backup);
     }
@@ -82,6 +89,56 @@ private:
         if (!(*look)->held.empty()) out["held"] = (*look)->held;
         co_return reply(200, out);
     }
+
+    static json::object as_json(const WorkerLook& worker) {
+        json::object out{{"worker", worker.worker}, {"version", worker.version}, {"host", worker.host}};
+        out["concurrency"] = worker.concurrency == 0 ? json::value(nullptr) : json::value(worker.concurrency);
+        out["first_heard"] = to_rfc3339(worker.first_heard);
+        out["last_heard"] = to_rfc3339(worker.last_heard);
+        json::array tasks;
+        for (const OfferedTask& task : worker.tasks) {
+            json::object one{{"task", task.task}, {"queue", task.queue}};
+            if (!task.held.empty()) one["held"] = task.held;
+            tasks.push_back(std::move(one));
+        }
+        out["tasks"] = std::move(tasks);
+        return out;
+    }
+
+    awaitable<Response> list_workers(Request, Parameters) {
+        const auto workers = co_await ask_workers();
+        if (!workers) co_return no_word_of_workers();
+        json::array all;
+        for (const WorkerLook& worker : *workers) all.push_back(as_json(worker));
+        co_return reply(200, all);
+    }
+
+    // Each task with each of the schemas that workers give it: most have one.
+    awaitable<Response> list_tasks(Request, Parameters) {
+        const auto workers = co_await ask_workers();
+        if (!workers) co_return no_word_of_workers();
+        using Shape = std::tuple<std::string, const std::string*, const std::string*>; // texts are shared: one, one address
+        std::map<Shape, json::array> offered;
+        for (const WorkerLook& worker : *workers)
+            for (const OfferedTask& task : worker.tasks)
+                offered[{task.task, task.parameters.get(), task.result.get()}].emplace_back(worker.worker);
+        json::array all;
+        for (auto& [shape, names] : offered) {
+            const auto& [task, parameters, result] = shape;
+            json::object one{{"task", task}, {"workers", std::move(names)}};
+            if (parameters) one["parameters"] = from_text(*parameters);
+            if (result) one["result"] = from_text(*result);
+            all.push_back(std::move(one));
+        }
+        co_return reply(200, all);
+    }
+
+    awaitable<std::optional<std::vector<WorkerLook>>> ask_workers() {
+        if (!parts_->workers) co_return std::vector<WorkerLook>{};
+        co_return co_await await_reply<std::vector<WorkerLook>>(look_limit, [this](auto callback) { parts_->workers(callback); });
+    }
+
+    static Response no_word_of_workers() { return problem(503, "unavailable", "the orchestrator did not answer in time"); }
 
     // An administrator over the network shall not choose where this process writes.
     awaitable<Response> make_backup(Request request, Parameters) {

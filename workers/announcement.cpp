@@ -1,6 +1,7 @@
-// Handlers to JSON.
+// Handlers to announcements.
 #include "workers/announcement.hpp"
 
+#include "base/json_text.hpp"
 #include "contract/topology.hpp"
 
 #include <boost/json.hpp>
@@ -9,19 +10,31 @@ namespace baton::workers {
 
 namespace json = boost::json;
 
-std::string announcement_of(const Handler& handler, std::string_view worker, std::string_view queue) {
-    json::object out{{"task", handler.task},
-                     {"worker", worker},
-                     {"version", BATON_VERSION},
-                     {"queue", contract::task_queue(contract::task_key(handler.task, queue))}};
-    const auto add = [&out](const char* name, json::object schema) {
-        if (schema.empty()) return;
-        schema["$schema"] = "http://json-schema.org/draft-07/schema#";
-        out[name] = std::move(schema);
-    };
-    add("parameters", handler.parameters);
-    add("result", handler.result);
-    return json::serialize(out);
+namespace {
+
+std::string schema_text(json::object schema) {
+    if (schema.empty()) return {};
+    schema["$schema"] = "http://json-schema.org/draft-07/schema#";
+    return write_json(schema);
+}
+
+} // namespace
+
+contract::Announcement announcement_of(const Handler& handler, std::string_view worker, std::string_view queue,
+                                       std::uint32_t concurrency) {
+    contract::Announcement about;
+    about.task = handler.task;
+    about.worker = worker;
+    about.version = BATON_VERSION;
+    // "mail@host:4711"
+    if (const auto at = worker.find('@'); at != std::string_view::npos)
+        about.host = worker.substr(at + 1, worker.rfind(':') - at - 1);
+    about.queue = contract::task_queue(contract::task_key(handler.task, queue));
+    about.concurrency = concurrency;
+    about.every = contract::announcement_interval;
+    about.parameters = schema_text(handler.parameters);
+    about.result = schema_text(handler.result);
+    return about;
 }
 
 } // namespace baton::workers

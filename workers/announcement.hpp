@@ -1,15 +1,16 @@
-// What a worker says about itself on baton.announce when it has connected: one message a task type, whose
-// routing key is the type. For catalogues and tools that bind a queue of their own; nobody has to listen. Pure.
+// What a worker of ours says about one of its handlers on baton.announce. Pure.
 #pragma once
 
+#include "contract/announcement.hpp"
 #include "workers/handler.hpp"
 
-#include <string>
+#include <cstdint>
 #include <string_view>
 
 namespace baton::workers {
 
-// {"task", "worker", "version", "queue", "parameters", "result"}; what is not known is left out.
-std::string announcement_of(const Handler& handler, std::string_view worker, std::string_view queue);
+// `worker` is the process, "mail@host:4711"; what is not known is left out.
+contract::Announcement announcement_of(const Handler& handler, std::string_view worker, std::string_view queue,
+                                       std::uint32_t concurrency);
 
 } // namespace baton::workers

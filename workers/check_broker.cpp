@@ -127,7 +127,12 @@ private:
             findings.push_back(well("broker: task queues", list + "; the worker makes them when it starts"));
     }
 
-    Awaitable<Refusal> make_own(std::string name) {
+    // A queue of our own, on a channel of its own.
+    struct Own {
+        std::shared_ptr<client::Channel> channel;
+        std::string queue;
+    };
+    Awaitable<Outcome<Own>> own_queue(std::string name) {
         auto channel = co_await connection_.open_channel();
         if (!channel) co_return channel.error();
         amqp::QueueDeclare declare;
@@ -136,37 +141,41 @@ private:
         declare.auto_delete = true;
         const auto made = co_await (*channel)->call(std::move(declare));
         if (!made) co_return made.error();
+        Own own;
+        own.channel = std::move(*channel);
+        own.queue = made->queue;
+        co_return own;
+    }
+
+    Awaitable<void> give_back(Own own) {
         amqp::QueueDelete remove;
-        remove.queue = made->queue;
-        static_cast<void>(co_await (*channel)->call(std::move(remove)));
-        static_cast<void>(co_await (*channel)->close());
+        remove.queue = own.queue;
+        static_cast<void>(co_await own.channel->call(std::move(remove)));
+        static_cast<void>(co_await own.channel->close());
+    }
+
+    Awaitable<Refusal> make_own(std::string name) {
+        const auto own = co_await own_queue(std::move(name));
+        if (!own) co_return own.error();
+        co_await give_back(*own);
         co_return std::nullopt;
     }
 
     // A message to a queue of our own and back.
     Awaitable<Refusal> send_to_own(std::string name) {
-        auto channel = co_await connection_.open_channel();
-        if (!channel) co_return channel.error();
-        amqp::QueueDeclare declare;
-        declare.queue = std::move(name);
-        declare.exclusive = true;
-        declare.auto_delete = true;
-        const auto made = co_await (*channel)->call(std::move(declare));
-        if (!made) co_return made.error();
-        auto publisher = co_await client::Publisher::open(*channel);
+        const auto own = co_await own_queue(std::move(name));
+        if (!own) co_return own.error();
+        auto publisher = co_await client::Publisher::open(own->channel);
         if (!publisher) co_return publisher.error();
         client::Publication message;
-        message.routing_key = made->queue;
+        message.routing_key = own->queue;
         message.mandatory = true;
         message.body = SharedBytes::copy_of("check");
         const auto taken = co_await (*publisher)->publish_confirmed(std::move(message));
         if (!taken) co_return taken.error();
-        const auto got = co_await (*channel)->get(made->queue, true);
+        const auto got = co_await own->channel->get(own->queue, true);
         if (!got) co_return got.error();
-        amqp::QueueDelete remove;
-        remove.queue = made->queue;
-        static_cast<void>(co_await (*channel)->call(std::move(remove)));
-        static_cast<void>(co_await (*channel)->close());
+        co_await give_back(*own);
         co_return std::nullopt;
     }
 
@@ -192,26 +201,25 @@ private:
             findings.push_back(well(what, "the server has not made baton.control yet; the worker or the server does"));
             co_return;
         }
-        const Refusal refused = there ? co_await bind_own(*channel) : Refusal(there.error());
+        Refusal refused;
+        if (there) refused = co_await bind_own();
+        else refused = there.error();
         if (!refused)
             findings.push_back(well(what, "are heard"));
         else
             findings.push_back(missing(what, refused->detail, "let the user read from ^baton\\.control$, configure and write to ^amq\\.gen"));
     }
 
-    Awaitable<Refusal> bind_own(std::shared_ptr<client::Channel> channel) {
-        amqp::QueueDeclare declare;
-        declare.exclusive = true;
-        declare.auto_delete = true;
-        const auto made = co_await channel->call(std::move(declare));
-        if (!made) co_return made.error();
+    Awaitable<Refusal> bind_own() {
+        const auto own = co_await own_queue({});
+        if (!own) co_return own.error();
         amqp::QueueBind bind;
-        bind.queue = made->queue;
+        bind.queue = own->queue;
         bind.exchange = contract::control_exchange;
         bind.routing_key = contract::cancel_key(tasks_.front());
-        const auto bound = co_await channel->call(std::move(bind));
+        const auto bound = co_await own->channel->call(std::move(bind));
         if (!bound) co_return bound.error();
-        static_cast<void>(co_await channel->close());
+        co_await give_back(*own);
         co_return std::nullopt;
     }
 

@@ -1,16 +1,11 @@
 // The tables. A parameter is needed if the task fails as invalid_input without it, whatever else is given.
 #include "workers/schemas.hpp"
 
-#include "base/suggest.hpp"
 #include "workers/settings.hpp"
 
 #include <boost/json.hpp>
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <set>
 
@@ -102,6 +97,34 @@ json::object result_schema(const Words& names) {
     return schema;
 }
 
+// How the tasks read a parameter of that name; any other is a text, or a whole number that becomes one.
+json::object type_of(std::string_view task, std::string_view name) {
+    static const std::set<std::string_view> flags{
+        "adopt",  "allow_admin",        "broadcast", "create_groups", "generate_password", "inherit_members",
+        "keep_copy", "must_change_passwd", "private",   "public",        "send_information"};
+    static const std::set<std::string_view> lists{"channels", "groups", "leave_groups", "members", "modules", "roles", "trackers", "users", "watchers"};
+    static const std::set<std::string_view> recipients{"to", "cc", "bcc", "reply_to"};
+    static const std::set<std::string_view> tables{"custom_fields", "query", "headers", "form", "pages", "invitation"};
+    static const json::object texts{{"type", {"string", "array"}}, {"items", {{"type", {"string", "integer"}}}}};
+    if (flags.contains(name)) return {{"type", "boolean"}};
+    if (lists.contains(name) || (task == "mail.send" && recipients.contains(name))) return texts;
+    if (tables.contains(name)) return {{"type", "object"}};
+    if (name == "attachments") return {{"type", "array"}, {"items", {{"type", "object"}, {"required", {"name"}}}}};
+    if (name == "blocks") return {{"type", {"array", "object", "string"}}};
+    if (name == "expect") return {{"type", {"array", "integer"}}};
+    if (name == "estimated_hours") return {{"type", {"number", "string"}}};
+    if (name == "body") return {}; // any JSON
+    json::object text{{"type", {"string", "integer"}}};
+    if (task == "redmine.update_project" && name == "state") text = {{"enum", {"open", "closed", "archived"}}};
+    return text;
+}
+
+json::object with_types(std::string_view task, json::object schema) {
+    for (auto& property : schema.at("properties").as_object())
+        if (property.value() == json::value(json::object{})) property.value() = type_of(task, property.key());
+    return schema;
+}
+
 // The fields of a template are parameters, too, and only the worker knows them.
 json::object letter_schema() {
     static const Words names{"to",   "cc",       "bcc",  "reply_to",    "subject",   "text",
@@ -112,74 +135,6 @@ json::object letter_schema() {
     schema["else"] = json::object{{"required", json::array{"subject"}}, {"propertyNames", json::object{{"enum", as_array(names)}}}};
     return schema;
 }
-
-std::vector<std::string_view> texts_in(const json::value* list) {
-    std::vector<std::string_view> texts;
-    if (list && list->is_array())
-        for (const json::value& one : list->get_array())
-            if (one.is_string()) texts.emplace_back(one.get_string());
-    return texts;
-}
-
-const json::object* member(const json::object& schema, std::string_view name) {
-    const json::value* found = schema.if_contains(name);
-    return found ? found->if_object() : nullptr;
-}
-
-// Reads the schemas that are made above, not any.
-class Reading {
-public:
-    Reading(const TaskSchema& schema, const std::vector<std::string>& names)
-        : task_(schema.task), given_(names), there_(names.begin(), names.end()) {}
-
-    std::vector<Complaint> complaints;
-
-    void read(const json::object& schema) {
-        if (const json::value* closed = schema.if_contains("additionalProperties"); closed && *closed == json::value(false)) {
-            Words known;
-            for (const auto& property : schema.at("properties").as_object()) known.emplace_back(property.key());
-            only(known);
-        }
-        if (const json::object* names = member(schema, "propertyNames")) only(texts_in(names->if_contains("enum")));
-        for (const std::string_view name : texts_in(schema.if_contains("required"))) one_of({name});
-        if (const json::value* all = schema.if_contains("allOf"); all && all->is_array())
-            for (const json::value& choice : all->get_array()) one_of(names_of(choice.as_object()));
-        const json::object* condition = member(schema, "if");
-        const json::object* otherwise = member(schema, "else");
-        if (condition && otherwise && !has_any(texts_in(condition->if_contains("required")))) read(*otherwise);
-    }
-
-private:
-    static Words names_of(const json::object& choice) {
-        Words names;
-        for (const json::value& one : choice.at("anyOf").as_array())
-            for (const std::string_view name : texts_in(one.as_object().if_contains("required"))) names.push_back(name);
-        return names;
-    }
-
-    bool has_any(const Words& names) const {
-        return std::any_of(names.begin(), names.end(), [&](std::string_view name) { return there_.contains(name); });
-    }
-
-    void only(const Words& known) {
-        for (const std::string& name : given_) {
-            if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-            const auto near = suggest(name, known);
-            complaints.push_back({name, fmt::format("{} has no parameter '{}'", task_, name),
-                                  near ? fmt::format("did you mean '{}'?", *near) : fmt::format("it takes {}", fmt::join(known, ", "))});
-        }
-    }
-
-    void one_of(const Words& names) {
-        if (has_any(names)) return;
-        complaints.push_back({{}, names.size() == 1 ? fmt::format("{} needs the parameter '{}'", task_, names.front())
-                                                    : fmt::format("{} needs one of the parameters {}", task_, fmt::join(names, ", ")), {}});
-    }
-
-    std::string_view task_;
-    const std::vector<std::string>& given_;
-    std::set<std::string, std::less<>> there_;
-};
 
 std::vector<TaskSchema> make_all() {
     Settings settings;
@@ -199,11 +154,18 @@ std::vector<TaskSchema> make_all() {
     return all;
 }
 
+// A program's task may have any name but these.
+bool is_ours(std::string_view task) {
+    return task.starts_with("mail.") || task.starts_with("redmine.") || task.starts_with("slack.") || task == "http.call";
+}
+
 } // namespace
 
 void describe(std::vector<Handler>& handlers) {
     for (Handler& handler : handlers) {
         if (handler.task == "mail.send") handler.parameters = letter_schema();
+        if (is_ours(handler.task) && handler.parameters.contains("properties"))
+            handler.parameters = with_types(handler.task, std::move(handler.parameters));
         const auto row = rows().find(handler.task);
         if (row == rows().end()) continue;
         handler.parameters = with_needs(std::move(handler.parameters), row->second.needs);
@@ -216,14 +178,10 @@ const std::vector<TaskSchema>& task_schemas() {
     return all;
 }
 
-std::vector<Complaint> complaints_about(std::string_view task, const std::vector<std::string>& names) {
-    for (const TaskSchema& schema : task_schemas()) {
-        if (schema.task != task) continue;
-        Reading reading(schema, names);
-        reading.read(schema.parameters);
-        return std::move(reading.complaints);
-    }
-    return {};
+const TaskSchema* task_schema(std::string_view task) {
+    const auto& all = task_schemas();
+    const auto found = std::find_if(all.begin(), all.end(), [&](const TaskSchema& one) { return one.task == task; });
+    return found == all.end() ? nullptr : &*found;
 }
 
 } // namespace baton::workers

@@ -1,6 +1,6 @@
 // What Baton's own tasks take and give, as JSON Schemas (draft 7): for announcements, and for looking at
 // workflow files without a server. Names come from the handlers themselves; what is needed and what comes
-// back stands in the tables here. Pure.
+// back, and types, stand in the tables here. Pure.
 #pragma once
 
 #include "workers/handler.hpp"
@@ -24,14 +24,7 @@ struct TaskSchema {
 // operator's.
 const std::vector<TaskSchema>& task_schemas();
 
-struct Complaint {
-    std::string parameter;            // empty: about the whole
-    std::string message;              // "mail.create has no parameter 'adress'"
-    std::string hint;                 // "did you mean 'address'?", possibly empty
-};
-
-// Parameters that are there and nobody reads, and those that are needed and not there. `names` are those
-// a workflow gives. A task type that is not Baton's own: nothing.
-std::vector<Complaint> complaints_about(std::string_view task, const std::vector<std::string>& names);
+// Null: a task type that is not Baton's own.
+const TaskSchema* task_schema(std::string_view task);
 
 } // namespace baton::workers

@@ -2,6 +2,7 @@
 #include "workers/settings.hpp"
 
 #include "base/named_file.hpp"
+#include "workers/mail/database.hpp"
 #include "workers/members.hpp"
 
 #include <boost/url/parse.hpp>
@@ -9,8 +10,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <initializer_list>
 
 namespace baton::workers {
 
@@ -171,6 +174,8 @@ Outcome<void> check_mail(const mail::Settings& mail) {
     if (has_mailcow && !mail.database_url.empty())
         return invalid("worker mail: BATON_MAILCOW_URL and BATON_MAIL_DB_URL are both set; accounts "
                        "live in one place");
+    if (const std::string wrong = mail::url_complaint(mail.database_url); !wrong.empty())
+        return invalid("worker mail: BATON_MAIL_DB_URL " + wrong);
     if (has_mailcow && mail.mailcow_key.empty())
         return invalid("worker mail: BATON_MAILCOW_URL is set, BATON_MAILCOW_KEY (or "
                        "BATON_MAILCOW_KEY_FILE) is missing");
@@ -259,6 +264,18 @@ Outcome<void> apply_file(const boost::json::value& file, Settings& settings) {
 const std::vector<std::string>& worker_names() {
     static const std::vector<std::string> names = {"mail", "redmine", "slack", "http", "exec"};
     return names;
+}
+
+bool is_set_up(std::string_view worker, const Settings& settings) {
+    const auto any = [](std::initializer_list<const std::string*> texts) {
+        return std::any_of(texts.begin(), texts.end(), [](const std::string* text) { return !text->empty(); });
+    };
+    if (worker == "mail") return any({&settings.mail.mailcow_url, &settings.mail.database_url, &settings.mail.smtp_url});
+    if (worker == "redmine") return !settings.redmine.url.empty();
+    if (worker == "slack") return any({&settings.slack.token, &settings.slack.team, &settings.slack.webhook_url});
+    if (worker == "http") return !settings.http_call.targets.empty();
+    if (worker == "exec") return !settings.exec.programs.empty();
+    return true;
 }
 
 Outcome<std::vector<Handler>> handlers_of(std::string_view worker, const Settings& settings) {

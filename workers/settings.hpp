@@ -47,6 +47,10 @@ Outcome<void> apply_file(const boost::json::value& file, Settings& settings);
 // "mail", "redmine", "slack", "http", "exec"
 const std::vector<std::string>& worker_names();
 
+// Whether somebody began to configure its target, be it complete or not (keys alone may lie there unused); also true for
+// a name that is no worker's.
+bool is_set_up(std::string_view worker, const Settings& settings);
+
 // The handlers of one worker, or a sentence that says which variables are missing.
 Outcome<std::vector<Handler>> handlers_of(std::string_view worker, const Settings& settings);
 

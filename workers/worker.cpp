@@ -51,9 +51,6 @@ constexpr Duration hold_max = std::chrono::hours(1);
 // How often who waits for the end of a hold looks whether he is still wanted.
 constexpr Duration hold_look = std::chrono::milliseconds(200);
 
-// baton.announce has a queue, and perhaps nobody who reads it.
-constexpr const char* announcement_life_ms = "300000";
-
 std::string describe_self(std::string_view name) {
     char host[256] = "";
     ::gethostname(host, sizeof host - 1);
@@ -76,6 +73,7 @@ public:
           places_(io_.get_executor(), options_.threads),
           session_changed_(io_.get_executor()),
           drained_(io_.get_executor()),
+          announcing_ends_(io_.get_executor()),
           pool_(options_.name, options_.threads) {
         for (Handler& handler : handlers_)
             if (handler.target.empty()) handler.target = handler.task;
@@ -88,6 +86,9 @@ private:
     struct Session {
         std::shared_ptr<client::Channel> channel;       // consumes and acks
         std::shared_ptr<client::Publisher> publisher;   // on a channel of its own
+        client::Connection* connection = nullptr;
+        std::shared_ptr<client::Channel> announces;     // made when needed
+        bool may_announce = true;
         std::vector<std::string> consumer_tags;
     };
     // A task between delivery and ack.
@@ -107,7 +108,9 @@ private:
 
     Awaitable<Outcome<void>> prepare(client::Connection& connection);
     Awaitable<Outcome<void>> listen_for_control(client::Connection& connection);
-    Awaitable<void> announce(client::Connection& connection);
+    Awaitable<void> announce(std::shared_ptr<Session> session);
+    Awaitable<void> keep_announcing();
+    void say_goodbye();
     void take_cancel(const client::Delivery& delivery);
     void take_hold(const client::Delivery& delivery);
     // Nobody begins a task of the target until then. Other processes hear of it by the server, which
@@ -152,6 +155,7 @@ private:
     std::deque<std::string> remembered_order_;
     net::Broadcast session_changed_;
     net::Wakeup drained_;
+    net::Wakeup announcing_ends_;
     std::size_t in_flight_ = 0;
     bool is_stopping_ = false;
     bool gives_up_ = false;                             // the grace is over
@@ -180,6 +184,7 @@ Outcome<void> Worker::Service::run(std::stop_token stop) {
     };
     link_ = std::make_unique<client::Reconnect>(io_.get_executor(), std::move(link_options));
     asio::co_spawn(io_, link_->run(), end_of_coroutine);
+    asio::co_spawn(io_, keep_announcing(), end_of_coroutine);
     const std::stop_callback on_stop(stop, [this] { asio::post(io_, [this] { begin_stop(); }); });
     io_.run();
     return {};
@@ -241,26 +246,53 @@ Awaitable<Outcome<void>> Worker::Service::prepare(client::Connection& connection
         session->consumer_tags.push_back(*tag);
     }
     log::info("worker", "ready", {{"name", options_.name}, {"tasks", handlers_.size()}});
-    co_await announce(connection);
+    session->connection = &connection;
+    co_await announce(session);
     co_return Outcome<void>();
 }
 
-// Who may not, or finds no such exchange, works all the same.
-Awaitable<void> Worker::Service::announce(client::Connection& connection) {
-    auto channel = co_await connection.open_channel();
-    if (!channel) co_return;
-    for (const Handler& handler : handlers_) {
-        client::Publication about;
-        about.exchange = contract::announce_exchange;
-        about.routing_key = handler.task;
-        about.properties.content_type = "application/json";
-        about.properties.type = "worker";
-        about.properties.expiration = announcement_life_ms;
-        about.body = SharedBytes::copy_of(announcement_of(handler, self_, options_.queue));
-        static_cast<void>((*channel)->publish(about));
+// Who may not, or finds no such exchange yet, works all the same: the broker closes the channel.
+Awaitable<void> Worker::Service::announce(std::shared_ptr<Session> session) {
+    if (!session || session != session_ || !session->may_announce) co_return;
+    if (!session->announces || !session->announces->is_open()) {
+        auto opened = co_await session->connection->open_channel();
+        if (!opened || session != session_) co_return;
+        session->announces = std::move(*opened);
+        session->announces->on_closed([weak = std::weak_ptr(session)](const Failure& reason) {
+            const auto one = weak.lock();
+            if (one && reason.code == amqp::ReplyCode::access_refused) one->may_announce = false;
+        });
     }
-    const auto closed = co_await (*channel)->close();
-    if (!closed) log::debug("worker", "does not announce its tasks", {{"reason", closed.error().detail}});
+    for (const Handler& handler : handlers_) {
+        const contract::Announcement about = announcement_of(handler, self_, options_.queue,
+                                                             static_cast<std::uint32_t>(options_.threads));
+        client::Publication publication;
+        publication.exchange = contract::announce_exchange;
+        publication.routing_key = handler.task;
+        publication.properties = contract::properties_of(about);
+        publication.body = SharedBytes::copy_of(contract::to_json(about));
+        if (!session->announces->publish(publication)) co_return;
+    }
+}
+
+// Servers come and go, and so they forget.
+Awaitable<void> Worker::Service::keep_announcing() {
+    while (!is_stopping_) {
+        static_cast<void>(co_await announcing_ends_.wait_for(contract::announcement_interval));
+        if (!is_stopping_) co_await announce(session_);
+    }
+}
+
+void Worker::Service::say_goodbye() {
+    announcing_ends_.set();
+    if (!session_ || !session_->announces || !session_->announces->is_open() || handlers_.empty()) return;
+    client::Publication publication;
+    publication.exchange = contract::announce_exchange;
+    publication.routing_key = handlers_.front().task;
+    publication.properties.type = std::string(contract::worker_gone_type);
+    publication.properties.content_type = "application/json";
+    publication.body = SharedBytes::copy_of(contract::farewell(self_));
+    static_cast<void>(session_->announces->publish(publication));
 }
 
 Awaitable<Outcome<void>> Worker::Service::listen_for_control(client::Connection& connection) {
@@ -386,6 +418,7 @@ Awaitable<void> Worker::Service::finish() {
         for (const auto& weak : assignments)
             if (const auto assignment = weak.lock()) assignment->cancel.request_stop();
     session_changed_.wake_all();
+    say_goodbye();
     link_->stop();
 }
 

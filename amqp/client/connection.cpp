@@ -6,6 +6,7 @@
 #include "amqp/client/publisher.hpp"
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "net/resolve.hpp"
 #include "net/within.hpp"
 
 #include <boost/asio/connect.hpp>
@@ -45,6 +46,11 @@ Failure cancelled() {
 
 struct Connection::Stream {
     explicit Stream(const asio::any_io_executor& executor) : socket(executor) {}
+    void close() {
+        ErrorCode ignored;
+        socket.close(ignored);
+        if (pipe) pipe->close();
+    }
 
     net::Awaitable<Result<std::size_t>> read_some(std::span<std::byte> space);
     net::Awaitable<Result<std::size_t>> write_some(ByteView bytes);
@@ -53,6 +59,7 @@ struct Connection::Stream {
 
     tcp::socket socket;
     std::unique_ptr<net::TlsSession> tls; // null: plain
+    std::unique_ptr<net::PipeEnd> pipe;   // instead of the socket; null: that
 };
 
 net::Awaitable<bool> Connection::Stream::wait(bool for_writing) {
@@ -63,6 +70,14 @@ net::Awaitable<bool> Connection::Stream::wait(bool for_writing) {
 }
 
 net::Awaitable<Result<std::size_t>> Connection::Stream::read_some(std::span<std::byte> space) {
+    while (pipe) {
+        ErrorCode error;
+        const std::size_t got = pipe->read_some(space, error);
+        if (!error) co_return got;
+        if (error != asio::error::would_block) co_return error;
+        const Status ready = co_await pipe->wait(net::PipeEnd::Way::reading);
+        if (!ready) co_return ready.error();
+    }
     if (!tls)
         co_return co_await socket.async_read_some(asio::buffer(space.data(), space.size()),
                                                   net::as_result);
@@ -77,6 +92,14 @@ net::Awaitable<Result<std::size_t>> Connection::Stream::read_some(std::span<std:
 }
 
 net::Awaitable<Result<std::size_t>> Connection::Stream::write_some(ByteView bytes) {
+    while (pipe) {
+        ErrorCode error;
+        const std::size_t wrote = pipe->write_some(bytes, error);
+        if (!error) co_return wrote;
+        if (error != asio::error::would_block) co_return error;
+        const Status ready = co_await pipe->wait(net::PipeEnd::Way::writing);
+        if (!ready) co_return ready.error();
+    }
     if (!tls)
         co_return co_await socket.async_write_some(asio::buffer(bytes.data(), bytes.size()),
                                                    net::as_result);
@@ -144,6 +167,11 @@ net::Awaitable<Outcome<void>> Connection::connect(HostPort place) {
         return Failure{Errc::unreachable,
                        fmt::format("{}:{}: {}", place.host, place.port, error.message())};
     };
+    if (endpoint_.open_inside) {
+        stream_->pipe = endpoint_.open_inside();
+        if (stream_->pipe) co_return Outcome<void>();
+        co_return Failure{Errc::unreachable, "the broker of this process takes no connections any more"};
+    }
     ErrorCode not_numeric;
     const asio::ip::address address = asio::ip::make_address(place.host, not_numeric);
     if (!not_numeric) {
@@ -151,10 +179,8 @@ net::Awaitable<Outcome<void>> Connection::connect(HostPort place) {
         const Status connected = co_await stream_->socket.async_connect(target, net::as_result);
         if (!connected) co_return unreachable(connected.error());
     } else {
-        tcp::resolver resolver(executor_);
-        const auto found =
-            co_await resolver.async_resolve(place.host, std::to_string(place.port), net::as_result);
-        if (!found) co_return unreachable(found.error());
+        const auto found = co_await net::resolve(place.host, place.port);
+        if (!found) co_return unreachable(found.error().code);
         const auto connected =
             co_await asio::async_connect(stream_->socket, *found, net::as_result);
         if (!connected) co_return unreachable(connected.error());
@@ -328,9 +354,7 @@ void Connection::end(const Failure& reason) {
         channel->end(reason);
         channel->connection_ = nullptr;
     }
-    if (stream_ == nullptr) return;
-    ErrorCode ignored;
-    stream_->socket.close(ignored);
+    if (stream_ != nullptr) stream_->close();
 }
 
 // --- frames -----------------------------------------------------------------------------------

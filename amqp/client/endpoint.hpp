@@ -14,9 +14,12 @@
 #include "amqp/methods.hpp"
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "net/pipe.hpp"
 #include "net/tls.hpp"
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +50,9 @@ struct Endpoint {
     std::string server_name{};
     // SASL EXTERNAL: the certificate says who we are.
     bool logs_in_by_certificate = false;
+    // A broker in this process: gives the client's end of a new pipe to it, or null when it takes nobody any
+    // more. Then the host is a name for people, and the connection belongs to the thread of the pipe.
+    std::function<std::unique_ptr<net::PipeEnd>()> open_inside{};
     // For one host: TCP, TLS and handshake together.
     Duration connection_timeout = std::chrono::seconds(10);
 };

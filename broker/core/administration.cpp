@@ -19,6 +19,7 @@ void Protocol::on(const AdministrationAsked& event) {
 
 void Protocol::answer(const AdministrationAsked& asked, Code code, std::string text) {
     turn_->answers.push_back({asked.request, code, std::move(text)});
+    turn_->is_urgent = true;
 }
 
 void Protocol::answer(const AdministrationAsked& asked, const Failure& failure) {

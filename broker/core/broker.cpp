@@ -57,6 +57,10 @@ std::optional<Time> Broker::next_deadline() const { return protocol_->next_deadl
 
 Overview Broker::overview(const OverviewWish& wish) const { return protocol_->overview(wish); }
 
+std::uint64_t Broker::topology_version() const {
+    return std::as_const(*protocol_).state().topology_version();
+}
+
 std::optional<UserPut> Broker::find_user(std::string_view name) const {
     const User* user = std::as_const(*protocol_).state().user(name);
     if (user == nullptr) return std::nullopt;

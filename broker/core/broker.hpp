@@ -76,6 +76,8 @@ public:
 
     // On the core's thread, between turns.
     Overview overview(const OverviewWish& wish = {}) const;
+    // Another number: users, queues, exchanges or bindings may be others.
+    std::uint64_t topology_version() const;
     std::optional<UserPut> find_user(std::string_view name) const;
     // All that is durable, as records that give it again: what is defined, then the messages that
     // live, those delivered and not acknowledged included. `content` gives the message of a record

@@ -113,6 +113,7 @@ struct Channel {
     std::uint64_t next_publish_tag = 1;
     std::vector<ConfirmRun> confirms; // of this turn
     bool confirm_needs_journal = false;
+    bool confirms_are_entrusted = true; // all of this turn: see Turn::entrusted
     bool in_confirming = false; // listed for finish()
     RememberedRoute route;
     std::vector<TransactionStep> transaction;

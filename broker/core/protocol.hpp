@@ -154,7 +154,10 @@ private:
     void say(Channel& channel, Said&& said) {
         const bool waits = waits_for_journal(channel);
         // What comes next may not overtake this, which waits for the whole of its turn.
-        if (waits) channel.replies_wait_for = turn_number_;
+        if (waits) {
+            channel.replies_wait_for = turn_number_;
+            turn_->is_urgent = true;
+        }
         std::vector<Command>& where = waits ? turn_->commands_when_durable : turn_->commands;
         where.emplace_back(channel.connection->told.connection, channel.number,
                            std::forward<Said>(said));
@@ -295,7 +298,9 @@ private:
     // Holds back what an exchange delays; false: the message is due now.
     bool delay(const MessageRef& message, Exchange& exchange, ByteView headers);
     void return_unroutable(Channel& channel, MessageRef message);
-    void confirm(Channel& channel, bool refused, bool needs_journal);
+    void confirm(Channel& channel, bool refused, bool needs_journal, bool is_entrusted = false);
+    // Does the server's own user, and nobody else, take what comes into the queues?
+    static bool is_entrusted(std::span<Queue* const> queues);
     void flush_confirms();
     void flush_confirms(Channel& channel);
     // Direct reply-to: straight to the channel that asked.

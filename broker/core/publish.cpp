@@ -269,7 +269,18 @@ void Protocol::on(const PublishReceived& event) {
     ++since_start_.routed;
     const RecordNumber before = last_stored_;
     const bool taken = place(message, queues);
-    confirm(*channel, !taken, last_stored_ != before);
+    const bool is_recorded = last_stored_ != before;
+    const bool entrusted = is_recorded && taken && is_entrusted(queues);
+    if (entrusted && channel->mode == Channel::Mode::confirm) turn_->entrusted.push_back(last_stored_);
+    confirm(*channel, !taken, is_recorded, entrusted);
+}
+
+bool Protocol::is_entrusted(std::span<Queue* const> queues) {
+    if (queues.size() != 1) return false;
+    const auto& consumers = queues.front()->consumers;
+    return !consumers.empty() && std::ranges::all_of(consumers, [](const Consumer* consumer) {
+        return consumer->channel->connection->is_own && !consumer->no_ack;
+    });
 }
 
 bool Protocol::refuses(Queue& queue, const Message& message) {
@@ -358,12 +369,13 @@ void Protocol::on(Channel& channel, const amqp::ConfirmSelect& method) {
     if (!method.no_wait) reply(channel, amqp::ConfirmSelectOk{});
 }
 
-void Protocol::confirm(Channel& channel, bool refused, bool needs_journal) {
+void Protocol::confirm(Channel& channel, bool refused, bool needs_journal, bool is_entrusted) {
     if (channel.mode != Channel::Mode::confirm) return;
     const std::uint64_t tag = channel.next_publish_tag++;
     ++channel.counters.confirmed;
     ++counters_.confirmed;
     channel.confirm_needs_journal = channel.confirm_needs_journal || needs_journal;
+    channel.confirms_are_entrusted = channel.confirms_are_entrusted && is_entrusted;
     if (!channel.in_confirming) {
         channel.in_confirming = true;
         confirming_.push_back(&channel);
@@ -377,13 +389,20 @@ void Protocol::confirm(Channel& channel, bool refused, bool needs_journal) {
 void Protocol::flush_confirms() {
     for (Channel* channel : confirming_) flush_confirms(*channel);
     confirming_.clear();
+    // Both in one turn: the one may not be said when the other may.
+    if (turn_->own_waits && !turn_->entrusted.empty()) turn_->is_urgent = true;
 }
 
 // Everything before a run was confirmed earlier, so a run is one `multiple`.
 void Protocol::flush_confirms(Channel& channel) {
     const bool waits = channel.confirm_needs_journal || waits_for_journal(channel) ||
                        channel.confirms_wait_for > durable_up_to_;
-    if (waits) channel.confirms_wait_for = turn_number_;
+    if (waits) {
+        channel.confirms_wait_for = turn_number_;
+        turn_->own_waits = turn_->own_waits || channel.connection->is_own;
+        turn_->is_urgent =
+            turn_->is_urgent || !(channel.connection->is_own || channel.confirms_are_entrusted);
+    }
     std::vector<Command>& where =
         waits ? turn_->commands_when_durable : turn_->commands;
     for (const ConfirmRun& run : channel.confirms)
@@ -391,6 +410,7 @@ void Protocol::flush_confirms(Channel& channel) {
                                 Confirm{run.last, run.last != run.first, run.refused}});
     channel.confirms.clear();
     channel.confirm_needs_journal = false;
+    channel.confirms_are_entrusted = true;
     channel.in_confirming = false;
 }
 

@@ -78,6 +78,8 @@ void Protocol::acknowledge(Channel& channel, std::size_t first, std::size_t last
         ++queue.counters.acknowledged;
         ++channel.counters.acknowledged;
         ++left_by(queue).acknowledged;
+        if (channel.connection->is_own && entry.message && entry.message->notes.record != 0)
+            turn_->settled.push_back(entry.message->notes.record);
         forget(queue, entry);
         if (queue.deleted) state_.forget_if_done(queue);
     }

@@ -66,7 +66,7 @@ void Protocol::store_with_streams(const MessageRef& message, std::span<Queue* co
         entry.expires_at = queue->stream->take_time(now_);
         append(*queue, entry, message);
     }
-    turn_->must_be_durable = true;
+    turn_->must_be_durable = turn_->is_urgent = true;
 }
 
 void Protocol::append(Queue& queue, const PagedEntry& entry, const MessageRef& message) {

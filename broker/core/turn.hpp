@@ -70,6 +70,16 @@ struct Turn {
     // Nothing may wait for these records yet, but something will: they are to be synced all the
     // same, and the core wants to hear of it.
     bool must_be_durable = false;
+    // Somebody waits for the journal who is held up by it. Otherwise it may wait for others a little: the
+    // server's own publisher has what it publishes in its store, and only clears that up by the confirm.
+    bool is_urgent = false;
+    // Of what is recorded here, the messages that went to consumers of the server's own user alone. Those
+    // acknowledge what their store has for good; so when all of them are acknowledged, nobody needs to wait for
+    // the journal any more who waits for nothing else.
+    std::vector<RecordNumber> entrusted;
+    bool own_waits = false; // a confirm for the server's own user is among what waits
+    // Those of this and earlier turns that such a consumer has acknowledged.
+    std::vector<RecordNumber> settled;
 
     bool waits_for_journal() const {
         return must_be_durable || !commands_when_durable.empty() || !answers.empty();
@@ -89,6 +99,10 @@ struct Turn {
         shortage.reset();
         emptied.clear();
         must_be_durable = false;
+        is_urgent = false;
+        entrusted.clear();
+        own_waits = false;
+        settled.clear();
     }
 };
 

@@ -38,8 +38,7 @@ public:
     // Makes everything durable that was put, then ends. May be called twice.
     void stop();
 
-    std::uint64_t syncs() const { return writer_.syncs(); }
-    std::uint64_t bytes() const { return writer_.bytes(); }
+    const JournalMetrics& metrics() const { return writer_.metrics(); }
 
 private:
     struct Prepared {

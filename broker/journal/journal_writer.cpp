@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 namespace baton::broker::journal {
 namespace {
@@ -131,8 +132,10 @@ Outcome<void> JournalWriter::write_waiting() {
         BATON_TRY(append_waiting());
         const bool goes_on = journal_->waiting_bytes() >= batch_bytes_max;
         if (batch_needs_sync_) {
+            const auto began = std::chrono::steady_clock::now();
             BATON_TRY(journal_->commit());
-            syncs_.add();
+            metrics_.syncs.add();
+            metrics_.sync_seconds.note(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - began).count());
         } else {
             BATON_TRY(journal_->write());
         }
@@ -140,7 +143,7 @@ Outcome<void> JournalWriter::write_waiting() {
             written_bytes_ += work.bytes;
         in_batch_.clear();
         report_sealed();
-        bytes_.set(static_cast<std::int64_t>(journal_->bytes()));
+        metrics_.bytes.set(static_cast<std::int64_t>(journal_->bytes()));
         if (batch_needs_sync_) {
             batch_needs_sync_ = false;
             reported_turn_ = last_turn_;

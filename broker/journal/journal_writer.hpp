@@ -32,6 +32,14 @@ struct JournalListener {
     std::function<void(const Failure&)> failed;
 };
 
+// Readable at any time, from any thread.
+struct JournalMetrics {
+    MetricList all;
+    Counter syncs{all, "baton_journal_syncs_total", "Batches made durable"};
+    Histogram sync_seconds{all, "baton_journal_sync_seconds", "How long the disk took to write and sync a batch", durations};
+    Gauge bytes{all, "baton_journal_bytes", "Bytes of the journal on the disk"};
+};
+
 // Makes a record durable that means nothing but that a life has begun; for after an orderly end, see
 // core's Broker::ended_in_order(). On a full disk there may be none, and then a crash before the next
 // record delivers some messages again without saying so.
@@ -85,8 +93,7 @@ public:
     // Work::bytes of what was written since the last call. Work that waits for a segment is not.
     std::uint64_t take_written_bytes() { return std::exchange(written_bytes_, 0); }
 
-    std::uint64_t syncs() const { return syncs_.value(); }
-    std::uint64_t bytes() const { return static_cast<std::uint64_t>(bytes_.value()); }
+    const JournalMetrics& metrics() const { return metrics_; }
 
 private:
     Outcome<void> write_waiting();
@@ -119,8 +126,7 @@ private:
     bool disk_full_ = false;
     bool is_held_ = false;
     amqp::Buffer encoded_;
-    Counter syncs_;
-    Gauge bytes_;
+    JournalMetrics metrics_;
 };
 
 } // namespace baton::broker::journal

@@ -9,9 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
 #include <utility>
 
 namespace baton::broker::net {
@@ -32,14 +29,6 @@ constexpr std::size_t held_read_bytes = 4096;
 // A table of tiny fields grows about so much when it is decoded.
 constexpr std::size_t decoded_bytes_per_byte = 16;
 
-std::string name_of(const Connection::Socket& socket) {
-    ErrorCode error;
-    const auto remote = socket.remote_endpoint(error);
-    const auto local = socket.local_endpoint(error);
-    return fmt::format("{}:{} -> {}:{}", remote.address().to_string(), remote.port(),
-                       local.address().to_string(), local.port());
-}
-
 bool is_publish(const amqp::Frame& frame) {
     if (frame.type != amqp::FrameType::method) return false;
     const auto id = amqp::peek_method_id(frame.payload);
@@ -48,20 +37,15 @@ bool is_publish(const amqp::Frame& frame) {
 
 } // namespace
 
-Connection::Connection(Socket socket, const Surroundings& around,
+Connection::Connection(Link link, const Surroundings& around,
                        std::shared_ptr<const baton::net::TlsContext> tls)
     : around_(around),
-      socket_(std::move(socket)),
-      name_(name_of(socket_)),
+      link_(std::move(link)),
       reader_(around.options.read_chunk_bytes),
-      watch_timer_(socket_.get_executor()),
-      over_(socket_.get_executor()) {
-    ErrorCode ignored;
-    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    socket_.set_option(asio::socket_base::keep_alive(true), ignored);
-    socket_.non_blocking(true, ignored);
+      watch_timer_(link_.executor()),
+      over_(link_.executor()) {
     if (tls)
-        tls_ = std::make_unique<baton::net::TlsSession>(std::move(tls), socket_.native_handle());
+        tls_ = std::make_unique<baton::net::TlsSession>(std::move(tls), link_.native_handle());
     // Generous before tuning: tokens as passwords are longer than the smallest frame.
     reader_.set_frame_max(around.options.frame_max);
     around_.connections.enter(*this);
@@ -70,16 +54,6 @@ Connection::Connection(Socket socket, const Surroundings& around,
 Connection::~Connection() {
     around_.connections.note_held(held_bytes_, 0);
     around_.connections.leave(*this);
-}
-
-bool Connection::is_loopback() const {
-    ErrorCode error;
-    const auto remote = socket_.remote_endpoint(error);
-    if (error) return false;
-    const auto address = remote.address();
-    if (address.is_v6() && address.to_v6().is_v4_mapped())
-        return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
-    return address.is_loopback();
 }
 
 // Each stage is a coroutine of its own, so that the frames of one are gone in the next: it is the
@@ -94,14 +68,13 @@ Awaitable<> Connection::serve() {
         around_.inlet.apply(core::ConnectionLost{id_});
         around_.inlet.end();
         around_.connections.remove(id_);
-        log::debug("broker", "connection ended", {{"name", name_}});
+        log::debug("broker", "connection ended", {{"name", link_.name()}});
     } else if (handshake_ && !handshake_->complaint().empty()) {
         log::warning("broker", "connection refused",
-                     {{"name", name_}, {"why", handshake_->complaint()}});
+                     {{"name", link_.name()}, {"why", handshake_->complaint()}});
     }
     if (!is_lost_ && !outbox_.drops_now()) co_await say_goodbye_in_time();
-    ErrorCode ignored;
-    socket_.close(ignored);
+    link_.close();
 }
 
 Awaitable<> Connection::shake_hands_in_time() {
@@ -118,21 +91,21 @@ Awaitable<> Connection::say_goodbye_in_time() {
 
 std::size_t Connection::read_some(std::span<std::byte> space, ErrorCode& error) {
     if (tls_) return tls_->read_some(space, error);
-    return socket_.read_some(asio::buffer(space.data(), space.size()), error);
+    return link_.read_some(space, error);
 }
 
 std::size_t Connection::write_some(ByteView bytes, ErrorCode& error) {
     if (tls_) return tls_->write_some(bytes, error);
-    return socket_.write_some(asio::buffer(bytes.data(), bytes.size()), error);
+    return link_.write_some(bytes, error);
 }
 
 // TLS may have to write in order to read, and the other way round.
-Awaitable<Status> Connection::wait_until_ready(Socket::wait_type what) {
+Awaitable<Status> Connection::wait_until_ready(Link::WaitType what) {
     if (tls_ && what == Socket::wait_read && tls_->reading_waits_for_writing())
         what = Socket::wait_write;
     else if (tls_ && what == Socket::wait_write && tls_->writing_waits_for_reading())
         what = Socket::wait_read;
-    co_return co_await socket_.async_wait(what, as_result);
+    co_return co_await link_.wait(what);
 }
 
 // Between two reads another connection can use the memory.
@@ -183,7 +156,7 @@ Awaitable<bool> Connection::shake_tls_hands() {
         if (waits && co_await wait_until_ready(Socket::wait_read)) continue;
         if (shaken.error() == baton::net::TlsErrc::failed) {
             log::warning("broker", "TLS connection refused",
-                         {{"name", name_}, {"why", tls_->complaint()}});
+                         {{"name", link_.name()}, {"why", tls_->complaint()}});
             // The alert that says why is written; the rest is a plain goodbye.
             tls_.reset();
         } else {
@@ -200,7 +173,7 @@ Awaitable<bool> Connection::read_protocol_header() {
         if (!header) {
             // Whoever speaks another protocol, or another version, learns ours (§2.2.4).
             log::info("broker", "a client does not speak AMQP 0-9-1 here",
-                      {{"name", name_}, {"tls", tls_ ? "yes" : "no, that has a port of its own"}});
+                      {{"name", link_.name()}, {"tls", tls_ ? "yes" : "no, that has a port of its own"}});
             outbox_.buffer().append(amqp::protocol_header);
             co_await write_all();
             co_return false;
@@ -229,9 +202,8 @@ Awaitable<> Connection::shake_hands() {
         if (is_failed) co_return;
         if (handshake_->state() == Handshake::State::expects_verdict) {
             Login login = handshake_->login();
-            ErrorCode unknown;
-            login.from = socket_.remote_endpoint(unknown).address().to_string();
-            const auto verdict = co_await around_.judge(std::move(login), is_loopback());
+            login.from = link_.remote().host;
+            const auto verdict = co_await around_.judge(std::move(login), link_.is_loopback());
             if (!verdict) co_return;
             handshake_->judge(*verdict, outbox_.buffer());
             continue;
@@ -259,18 +231,18 @@ void Connection::open() {
     outbox_.set_knows_blocked(agreed.capabilities.connection_blocked);
     heartbeat_ = std::chrono::seconds(agreed.heartbeat_seconds);
     assembler_.emplace(id_, around_.message_bytes_max, around_.options.shared_body_bytes_min);
-    ErrorCode error;
-    const auto remote = socket_.remote_endpoint(error);
-    const auto local = socket_.local_endpoint(error);
+    const auto remote = link_.remote();
+    const auto local = link_.local();
     core::ConnectionOpened opened;
     opened.connection = id_;
+    user_ = agreed.user;
     opened.user = agreed.user;
     opened.vhost = agreed.vhost;
-    opened.name = name_;
-    opened.peer_host = remote.address().to_string();
-    opened.peer_port = remote.port();
-    opened.host = local.address().to_string();
-    opened.port = local.port();
+    opened.name = link_.name();
+    opened.peer_host = remote.host;
+    opened.peer_port = remote.port;
+    opened.host = local.host;
+    opened.port = local.port;
     opened.mechanism = agreed.mechanism;
     opened.tls = tls_ != nullptr;
     opened.channel_max = agreed.channel_max;
@@ -280,7 +252,7 @@ void Connection::open() {
     opened.client_properties = std::move(agreed.client_properties);
     const std::size_t properties_bytes = agreed.client_properties_bytes;
     handshake_.reset();
-    log::debug("broker", "connection opened", {{"name", name_}, {"user", opened.user}});
+    log::debug("broker", "connection opened", {{"name", link_.name()}, {"user", opened.user}});
     around_.inlet.begin();
     around_.inlet.apply(std::move(opened), properties_bytes * decoded_bytes_per_byte);
     around_.inlet.end();
@@ -312,40 +284,39 @@ void Connection::go_on() {
         ++handlers_;
         if (std::exchange(stops_at_publish_, false))
             // Not at once: this may be inside a turn of the core.
-            asio::post(socket_.get_executor(), [this] { on_publish_taken(); });
+            asio::post(link_.executor(), [this] { on_publish_taken(); });
         else
             await_input();
     }
     if (writer_is_busy_ && !awaits_space_) {
         awaits_space_ = true;
         ++handlers_;
-        socket_.async_wait(tls_ && tls_->writing_waits_for_reading() ? Socket::wait_read
-                                                                     : Socket::wait_write,
-                           [this](const ErrorCode& error) { on_writable(error); });
+        link_.async_wait(tls_ && tls_->writing_waits_for_reading() ? Socket::wait_read
+                                                                   : Socket::wait_write,
+                         [this](const ErrorCode& error) { on_writable(error); });
     }
 }
 
 void Connection::await_input() {
     if (!tls_) {
-        socket_.async_read_some(
-            asio::buffer(first_bytes_),
+        link_.async_read_some(
+            first_bytes_,
             [this](const ErrorCode& error, std::size_t first) { on_input(error, first); });
         return;
     }
     const auto handler = [this](const ErrorCode& error) { on_input(error, 0); };
     // TLS may hold more than was taken from it.
     if (tls_->may_have_more())
-        asio::post(socket_.get_executor(), [handler] { handler({}); });
+        asio::post(link_.executor(), [handler] { handler({}); });
     else
-        socket_.async_wait(
+        link_.async_wait(
             tls_->reading_waits_for_writing() ? Socket::wait_write : Socket::wait_read, handler);
 }
 
 // The handlers come back before serve() goes on, which ends with the object's life.
 void Connection::finish() {
     if (!is_running_ || std::exchange(is_finishing_, true)) return;
-    ErrorCode ignored;
-    socket_.cancel(ignored);
+    link_.cancel();
     watch_timer_.cancel();
     if (handlers_ == 0) over_.set();
 }
@@ -458,16 +429,24 @@ void Connection::read_what_is_there(std::size_t first) {
     note_held();
     // More than that is not a write that a client waits with.
     constexpr std::size_t small_bytes = 4096;
-    if (writes_ != writes_before || bytes >= small_bytes) return;
+    if (writes_ != writes_before || bytes >= small_bytes || !link_.has_kernel()) return;
     writes_acknowledged_ = writes_;
-    if (!std::exchange(acknowledges_soon_, true)) around_.connections.acknowledge_soon(id_);
+    acknowledge_soon();
+}
+
+void Connection::acknowledge_soon() {
+    if (std::exchange(acknowledges_soon_, true)) return;
+    writes_when_asked_ = writes_;
+    around_.connections.acknowledge_soon(id_);
 }
 
 void Connection::acknowledge() {
     acknowledges_soon_ = false;
-    const int on = 1;
-    if (writes_ == writes_acknowledged_ && !is_lost_)
-        (void)::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+    if (writes_ != writes_acknowledged_ || is_lost_) return;
+    // In between something was answered, so the client does not stand still: what came last has its moment, too.
+    // To ask the kernel makes it acknowledge the next reads by packets of their own, and an RPC dearer by a tenth.
+    if (writes_ != writes_when_asked_) return acknowledge_soon();
+    link_.acknowledge();
 }
 
 void Connection::take_frames() {
@@ -649,7 +628,7 @@ void Connection::violate(const ErrorCode& error, amqp::MethodId failed) {
 }
 
 void Connection::violate(amqp::ReplyCode code, std::string text, amqp::MethodId failed) {
-    log::warning("broker", "protocol violated", {{"name", name_}, {"why", text}});
+    log::warning("broker", "protocol violated", {{"name", link_.name()}, {"why", text}});
     has_violated_ = true;
     around_.inlet.apply(core::ProtocolViolated{id_, {code, std::move(text), failed}});
 }
@@ -687,8 +666,7 @@ void Connection::flush() {
 
 void Connection::drop() {
     is_lost_ = true;
-    ErrorCode ignored;
-    socket_.cancel(ignored);
+    link_.cancel();
     finish();
 }
 
@@ -722,11 +700,10 @@ void Connection::watch() {
         // A connection we do not read from cannot be heard.
         silent_halves_ = was_silent && may_read() && !waits_for_inlet_ ? silent_halves_ + 1 : 0;
         if (silent_halves_ >= 4) {
-            log::warning("broker", "no heartbeat from the client", {{"name", name_}});
+            log::warning("broker", "no heartbeat from the client", {{"name", link_.name()}});
             // By a reset: one that was only busy and goes on publishing must meet an error with its
             // first write, not with the second, when the first message is gone.
-            ErrorCode ignored;
-            socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+            link_.reset_when_closed();
             is_lost_ = true;
             return finish();
         }
@@ -752,8 +729,8 @@ void Connection::let_go() {
     const std::uint64_t before = held_bytes_;
     release_memory();
     if (is_lost_ || held_bytes_ < before / 2) return;
-    log::warning("broker", "memory is short: the connection that holds most of it is ended",
-                 {{"name", name_}, {"bytes", before}});
+    log::warning("broker", "memory is short: a connection of who holds most of it is ended",
+                 {{"name", link_.name()}, {"user", user_}, {"bytes", before}});
     const std::uint64_t unread = outbox_.held_bytes();
     if (!is_running_ || has_violated_ || unread > before / 2) {
         // It would not hear why: it is not logged in, or takes nothing of what it is told.
@@ -786,8 +763,7 @@ Awaitable<> Connection::say_goodbye() {
     co_await asio::this_coro::throw_if_cancelled(false);
     if (!outbox_.empty() && !co_await write_all()) co_return;
     if (tls_) tls_->say_goodbye();
-    ErrorCode ignored;
-    socket_.shutdown(Socket::shutdown_send, ignored);
+    link_.shutdown_send();
     has_no_frames_ = true;
     do {
         if (baton::net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;

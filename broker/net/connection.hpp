@@ -7,11 +7,11 @@
 #include "broker/net/connections.hpp"
 #include "broker/net/content_assembler.hpp"
 #include "broker/net/handshake.hpp"
+#include "broker/net/link.hpp"
 #include "broker/net/outbox.hpp"
 #include "net/tls.hpp"
 #include "net/wakeup.hpp"
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <array>
@@ -34,10 +34,10 @@ struct Surroundings {
 
 class Connection {
 public:
-    using Socket = baton::net::asio::ip::tcp::socket;
+    using Socket = Link::Socket;
 
     // With a context the client speaks TLS. `around` must outlive the connection.
-    Connection(Socket socket, const Surroundings& around,
+    Connection(Link link, const Surroundings& around,
                std::shared_ptr<const baton::net::TlsContext> tls);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -55,9 +55,13 @@ public:
     void drop();
     // Tells the client's kernel that what it sent is here, unless something written since did.
     void acknowledge();
-    // What it keeps in memory, about; nothing when it is going.
-    std::uint64_t held_bytes() const { return is_lost_ ? 0 : held_bytes_; }
-    // Memory is short and it holds most: what it can do without goes, or it goes itself.
+    // What it keeps in memory, about.
+    std::uint64_t held_bytes() const { return held_bytes_; }
+    // It ends in a moment, and what it holds is free then.
+    bool is_going() const { return is_lost_; }
+    // Who logged in; empty: nobody yet.
+    const std::string& user() const { return user_; }
+    // Memory is short and its user holds most: what it can do without goes, or it goes itself.
     void let_go();
     // Did it log in?
     bool is_open() const { return id_.value != 0; }
@@ -87,10 +91,11 @@ private:
 
     std::size_t read_some(std::span<std::byte> space, ErrorCode& error);
     std::size_t write_some(ByteView bytes, ErrorCode& error);
-    baton::net::Awaitable<Status> wait_until_ready(Socket::wait_type what);
+    baton::net::Awaitable<Status> wait_until_ready(Link::WaitType what);
     std::span<std::byte> space_to_read();
     void give_chunk();
     void read_what_is_there(std::size_t first = 0);
+    void acknowledge_soon();
     void take_frames();
     bool take(const amqp::Frame& frame);
     bool take_method(const amqp::Frame& frame);
@@ -107,12 +112,11 @@ private:
     bool is_over() const;
     bool may_read() const;
     bool waits_for_inlet();
-    bool is_loopback() const;
 
     const Surroundings& around_;
-    Socket socket_;
+    Link link_;
     std::unique_ptr<baton::net::TlsSession> tls_; // null: plain
-    std::string name_;
+    std::string user_;
     core::ConnectionId id_;
     amqp::FrameReader reader_;
     Outbox outbox_;
@@ -147,6 +151,7 @@ private:
     std::uint64_t reads_seen_ = 0; // by watch()
     std::uint64_t writes_seen_ = 0;
     std::uint64_t writes_acknowledged_ = 0; // at the last read that got no answer
+    std::uint64_t writes_when_asked_ = 0;   // when acknowledges_soon_ became true
     bool acknowledges_soon_ = false;
 
     baton::net::asio::steady_timer watch_timer_;

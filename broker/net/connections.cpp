@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+#include <string>
 #include <utility>
 
 namespace baton::broker::net {
@@ -31,7 +33,12 @@ Connections::Connections(baton::net::asio::any_io_executor executor, runtime::In
       options_(options),
       memory_(memory),
       thread_(thread),
-      acknowledge_timer_(executor_) {}
+      acknowledge_timer_(executor_) {
+    memory_.when_relief_is_asked([this] {
+        if (!relief_is_posted_.exchange(true))
+            baton::net::asio::post(executor_, [this] { relieve(); });
+    });
+}
 
 std::size_t Connections::thread_of(core::ConnectionId id) {
     return id.value >> slot_bits & (threads_max - 1);
@@ -146,29 +153,54 @@ void Connections::note_held(std::uint64_t before, std::uint64_t now) {
     if (now < before) return memory_.take(before - now);
     memory_.add(now - before);
     grown_bytes_ += now - before;
-    if (relief_is_posted_ || grown_bytes_ < step_bytes) return;
-    relief_is_posted_ = true;
-    baton::net::asio::post(executor_, [this] { relieve(); });
+    if (grown_bytes_ < step_bytes) return;
+    grown_bytes_ = 0;
+    memory_.ask_for_relief();
 }
 
 void Connections::relieve() {
-    // Less than this is what many a connection needs that does no harm.
-    constexpr std::uint64_t harmless_bytes = 64 << 10;
     relief_is_posted_ = false;
-    grown_bytes_ = 0;
-    std::uint64_t excess = memory_.excess();
     inlet_.begin();
     inlet_.apply(core::Ticked{});
     inlet_.end();
-    while (excess != 0 && !present_.empty()) {
-        Connection& largest = **std::ranges::max_element(
-            present_, {}, [](const Connection* one) { return one->held_bytes(); });
-        const std::uint64_t held = largest.held_bytes();
-        if (held <= harmless_bytes) return;
+    if (memory_.excess() == 0) return;
+    std::uint64_t held = 0;
+    for (const Connection* one : present_)
+        held += one->held_bytes();
+    let_go_of_most(memory_.part_of_excess(held));
+}
+
+// A user counts with all connections together: many that hold little each are as heavy as one that
+// holds much. Whoever has not logged in is nobody yet, and counts with all who are nobody.
+void Connections::let_go_of_most(std::uint64_t excess) {
+    // Less than this is what many a user needs who does no harm.
+    constexpr std::uint64_t harmless_bytes = 64 << 10;
+    struct Holding {
+        std::uint64_t bytes = 0;
+        std::vector<Connection*> connections; // the largest last
+    };
+    std::map<std::string, Holding, std::less<>> holdings;
+    for (Connection* one : present_) {
+        if (one->is_going()) excess -= std::min(excess, one->held_bytes());
+        if (one->is_going() || one->held_bytes() == 0) continue;
+        Holding& holding = holdings[one->user()];
+        holding.bytes += one->held_bytes();
+        holding.connections.push_back(one);
+    }
+    for (auto& [user, holding] : holdings)
+        std::ranges::sort(holding.connections, {}, &Connection::held_bytes);
+    while (excess != 0 && !holdings.empty()) {
+        Holding& most = std::ranges::max_element(holdings, {}, [](const auto& one) {
+                            return one.second.bytes;
+                        })->second;
+        if (most.bytes <= harmless_bytes) return;
+        Connection& largest = *most.connections.back();
+        most.connections.pop_back();
+        const std::uint64_t before = largest.held_bytes();
         largest.let_go();
-        const std::uint64_t freed = held - std::min(held, largest.held_bytes());
-        if (freed == 0) return;
-        excess -= std::min(excess, freed);
+        most.bytes -= before;
+        const std::uint64_t kept = largest.is_going() ? 0 : std::min(before, largest.held_bytes());
+        excess -= std::min(excess, before - kept);
     }
 }
 

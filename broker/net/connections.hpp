@@ -67,7 +67,7 @@ public:
     void acknowledge_soon(core::ConnectionId id);
 
     // A connection keeps so much in memory now instead of `before`. Much more of it, and the core
-    // hears of it at once; more than there may be, and those who hold most are let go.
+    // hears of it at once; more than there may be, and connections of who holds most are let go.
     void note_held(std::uint64_t before, std::uint64_t now);
 
     // A connection does not read because the inlet is full.
@@ -83,6 +83,7 @@ private:
 
     Connection* find(core::ConnectionId id) const;
     void relieve();
+    void let_go_of_most(std::uint64_t excess);
 
     baton::net::asio::any_io_executor executor_;
     runtime::Inlet& inlet_;
@@ -104,7 +105,7 @@ private:
     std::vector<core::ConnectionId> unacknowledged_;
     baton::net::asio::steady_timer acknowledge_timer_;
     std::uint64_t grown_bytes_ = 0; // of held memory, since the core was told
-    bool relief_is_posted_ = false;
+    std::atomic<bool> relief_is_posted_{false}; // by any thread
 };
 
 } // namespace baton::broker::net

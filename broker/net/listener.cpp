@@ -28,9 +28,9 @@ constexpr auto pause_after_failure = std::chrono::milliseconds(200);
 constexpr auto pause_of_log = std::chrono::minutes(1);
 
 // On the connection's own thread from its first line to its last.
-Awaitable<> serve(Connection::Socket socket, const Surroundings& around,
+Awaitable<> serve(Link link, const Surroundings& around,
                   std::shared_ptr<const baton::net::TlsContext> tls) {
-    Connection connection(std::move(socket), around, std::move(tls));
+    Connection connection(std::move(link), around, std::move(tls));
     co_await connection.serve();
 }
 
@@ -67,6 +67,14 @@ Outcome<std::unique_ptr<Listener>> Listener::open(const asio::any_io_executor& e
         new Listener(std::move(acceptor), std::move(threads), certificates));
 }
 
+std::unique_ptr<baton::net::PipeEnd> connect_inside(const Surroundings& around) {
+    const auto& executor = around.connections.executor();
+    auto [ours, theirs] = baton::net::PipeEnd::make_pair(executor);
+    around.connections.expect();
+    asio::co_spawn(executor, serve(Link(std::move(ours)), around, nullptr), report);
+    return std::move(theirs);
+}
+
 Listener::Endpoint Listener::endpoint() const {
     ErrorCode error;
     return acceptor_.local_endpoint(error);
@@ -92,7 +100,7 @@ Awaitable<> Listener::accept() {
         if (socket) {
             auto tls = certificates_ == nullptr ? nullptr : certificates_->current();
             around.connections.expect();
-            asio::co_spawn(executor, serve(std::move(*socket), around, std::move(tls)), report);
+            asio::co_spawn(executor, serve(Link(std::move(*socket)), around, std::move(tls)), report);
         } else if (socket.error() != asio::error::connection_aborted) {
             // Most often no descriptor is free: trying again at once would only burn a processor.
             const auto now = std::chrono::steady_clock::now();

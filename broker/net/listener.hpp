@@ -52,4 +52,8 @@ private:
     std::optional<std::chrono::steady_clock::time_point> said_full_; // in the log
 };
 
+// A connection without a listener: the client's end of a pipe, for somebody inside this process who lives on
+// the I/O thread of `around`. On that thread. It logs in like everybody.
+std::unique_ptr<baton::net::PipeEnd> connect_inside(const Surroundings& around);
+
 } // namespace baton::broker::net

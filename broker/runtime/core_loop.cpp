@@ -50,6 +50,10 @@ void CoreLoop::tick() {
 
 void CoreLoop::hand_out() {
     last_turn_ = turn_.number;
+    if (const auto version = broker_.topology_version(); version != told_version_) {
+        told_version_ = version;
+        if (sinks_.defined) sinks_.defined(version);
+    }
     hand_out_commands(turn_.commands);
     if (turn_.shortage && sinks_.shortage) [[unlikely]]
         sinks_.shortage(*turn_.shortage);
@@ -59,7 +63,9 @@ void CoreLoop::hand_out() {
     const bool has_records = !turn_.records.empty();
     const bool pages =
         !turn_.pages_out.empty() || !turn_.loads.empty() || !turn_.pages_gone.empty();
-    if (has_records || turn_.forget_below || pages) {
+    // It waits for records of others, which may be kept back.
+    const bool hurries = waits && turn_.is_urgent && !is_settled();
+    if (has_records || turn_.forget_below || pages || hurries) {
         // A turn without records has nothing to be synced; it waits for those before it.
         const bool needs_sync = waits && has_records;
         if (needs_sync) last_synced_ = turn_.number;
@@ -70,33 +76,84 @@ void CoreLoop::hand_out() {
                         .first_record = turn_.first_record,
                         .records = std::exchange(turn_.records, std::move(next)),
                         .needs_sync = needs_sync,
+                        .is_urgent = turn_.is_urgent || turn_.forget_below || pages,
                         .forget_below = turn_.forget_below,
                         .pages_out = std::exchange(turn_.pages_out, {}),
                         .loads = std::exchange(turn_.loads, {}),
                         .pages_gone = std::exchange(turn_.pages_gone, {})});
     }
     if (waits) {
-        if (has_records || !waiting_.empty()) {
-            waiting_.push_back({last_synced_, std::exchange(turn_.commands_when_durable, {}),
-                                std::exchange(turn_.answers, {})});
+        if (has_records || !is_settled()) {
+            const bool is_entrusted = !turn_.is_urgent && !turn_.entrusted.empty();
+            std::deque<Waiting>& list = turn_.is_urgent ? waiting_ : is_entrusted ? entrusted_ : own_;
+            Waiting& one = list.emplace_back();
+            one.turn = turn_.number;
+            one.needs = last_synced_;
+            one.commands = std::exchange(turn_.commands_when_durable, {});
+            one.answers = std::exchange(turn_.answers, {});
+            if (is_entrusted) {
+                one.entrusted = turn_.entrusted;
+                one.unsettled = turn_.entrusted.size();
+                for (const core::RecordNumber record : one.entrusted)
+                    entrusted_records_.emplace(record, one.turn);
+            }
         } else {
             hand_out_commands(turn_.commands_when_durable);
             answer(turn_.answers);
         }
     }
-    if (waiting_.empty()) broker_.durable_up_to(turn_.number);
+    if (!turn_.settled.empty()) note_settled();
+    if (is_settled()) broker_.durable_up_to(turn_.number);
     set_alarm();
 }
 
 void CoreLoop::durable_up_to(core::TurnNumber turn) {
-    while (!waiting_.empty() && waiting_.front().needs <= turn) {
-        Waiting ready = std::move(waiting_.front());
-        waiting_.pop_front();
-        hand_out_commands(ready.commands);
-        answer(ready.answers);
+    // In the order of the turns: what one channel is told may be in several lists.
+    for (;;) {
+        std::deque<Waiting>* next = nullptr;
+        for (std::deque<Waiting>* list : {&waiting_, &entrusted_, &own_})
+            if (!list->empty() && list->front().needs <= turn &&
+                (next == nullptr || list->front().turn < next->front().turn))
+                next = list;
+        if (next == nullptr) break;
+        end_waiting(*next);
     }
-    broker_.durable_up_to(waiting_.empty() ? last_turn_ : turn);
+    hand_out_settled();
+    broker_.durable_up_to(is_settled() ? last_turn_ : turn);
     set_alarm();
+}
+
+void CoreLoop::end_waiting(std::deque<Waiting>& list) {
+    Waiting ready = std::move(list.front());
+    list.pop_front();
+    if (&list == &entrusted_ && handed_out_ != 0) --handed_out_;
+    for (const core::RecordNumber record : ready.entrusted)
+        entrusted_records_.erase(record);
+    hand_out_commands(ready.commands);
+    answer(ready.answers);
+}
+
+void CoreLoop::note_settled() {
+    for (const core::RecordNumber record : turn_.settled) {
+        const auto found = entrusted_records_.find(record);
+        if (found == entrusted_records_.end()) continue;
+        const auto at = std::ranges::lower_bound(entrusted_, found->second, {}, &Waiting::turn);
+        --at->unsettled;
+        entrusted_records_.erase(found);
+    }
+    hand_out_settled();
+}
+
+// Whoever waited hears of it now; the turn itself stays in the list until the journal has it. Not before what
+// is older: its confirms may speak for the same channel.
+void CoreLoop::hand_out_settled() {
+    while (handed_out_ < entrusted_.size()) {
+        Waiting& next = entrusted_[handed_out_];
+        if (next.unsettled != 0 || (!waiting_.empty() && waiting_.front().turn < next.turn)) return;
+        ++handed_out_;
+        hand_out_commands(next.commands);
+        next.commands.clear();
+    }
 }
 
 void CoreLoop::hand_out_commands(std::vector<core::Command>& commands) {

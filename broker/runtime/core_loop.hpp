@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <span>
+#include <unordered_map>
 
 namespace baton::broker::runtime {
 
@@ -24,6 +25,7 @@ struct JournalWork {
     core::RecordNumber first_record = 0;
     std::vector<core::Record> records;
     bool needs_sync = false;
+    bool is_urgent = true; // somebody is held up until it, and all before it, is written; else it may be kept
     std::optional<core::RecordNumber> forget_below;
     std::vector<core::PageOut> pages_out;
     std::vector<core::Load> loads;
@@ -43,6 +45,8 @@ struct CoreSinks {
     std::function<void(const core::Shortage&)> shortage = {};
     // Durable queues that were deleted or purged and lost messages by it; empty: nobody wants to know.
     std::function<void(std::span<const core::EmptiedQueue>)> emptied = {};
+    // The users, their passwords or tags, or other definitions, may be others now than before the last call.
+    std::function<void(std::uint64_t version)> defined = {};
     // Before each turn: what the core counts towards the watermark; gives what others do.
     std::function<std::uint64_t(std::uint64_t)> outside_memory = {};
 };
@@ -80,7 +84,7 @@ public:
     void tick();
     void durable_up_to(core::TurnNumber turn);
     // Is nothing waiting for the journal?
-    bool is_settled() const { return waiting_.empty(); }
+    bool is_settled() const { return waiting_.empty() && entrusted_.empty() && own_.empty(); }
 
     using AnswerReceiver = std::function<void(const core::Answer&)>;
     // The answer comes when what it says is durable.
@@ -100,10 +104,13 @@ public:
 
 private:
     struct Waiting {
+        core::TurnNumber turn = 0;
         // The youngest turn at or before this one whose records somebody waits for.
         core::TurnNumber needs = 0;
         std::vector<core::Command> commands;
         std::vector<core::Answer> answers;
+        std::vector<core::RecordNumber> entrusted; // Turn::entrusted
+        std::size_t unsettled = 0;                 // of them
     };
 
     struct HandedIn {
@@ -116,6 +123,9 @@ private:
     void hand_out_commands(std::vector<core::Command>& commands);
     void answer(const std::vector<core::Answer>& answers);
     void set_alarm();
+    void note_settled();
+    void hand_out_settled();
+    void end_waiting(std::deque<Waiting>& list);
 
     core::Broker broker_;
     const Clock& clock_;
@@ -123,10 +133,18 @@ private:
     core::Turn turn_;
     Time now_{};
     bool in_turn_ = false;
+    // In the order of their turns. Three lists, since the second and the third need not wait for the first and not
+    // for each other: who is held up by the journal; who waits for messages that the server's own user takes, too;
+    // and that user itself.
     std::deque<Waiting> waiting_;
+    std::deque<Waiting> entrusted_;
+    std::deque<Waiting> own_;
+    std::size_t handed_out_ = 0; // the first of entrusted_, whose commands went out before the journal was done
+    std::unordered_map<core::RecordNumber, core::TurnNumber> entrusted_records_; // unsettled, of entrusted_
     core::TurnNumber last_synced_ = 0; // the youngest turn the journal was asked to sync
     core::TurnNumber last_turn_ = 0;
     std::optional<Time> alarm_;
+    std::uint64_t told_version_ = 0; // of the definitions
     std::map<core::RequestId, AnswerReceiver> receivers_;
     std::uint64_t last_request_ = 0;
     Mailbox<std::function<void(CoreLoop&)>> posted_;

@@ -1,15 +1,17 @@
-// The step function: what an event does to a run. Pure: no clock, no randomness (jitter comes from
-// ids), no I/O; the same run, event and time give the same result on every machine, so a history
-// can be replayed and a simulation believed.
+// The step function: what an event does to a run. It is decided (decide/), noted as facts, and the facts
+// are what changes the run (apply.hpp). Pure: no clock, no randomness (jitter comes from ids), no I/O;
+// the same run, event and time give the same result on every machine, so a simulation can be believed.
 #pragma once
 
 #include "base/clock.hpp"
+#include "orchestrator/core/apply.hpp"
+#include "orchestrator/core/clocks.hpp"
 #include "orchestrator/core/event.hpp"
 #include "orchestrator/core/fact.hpp"
+#include "orchestrator/core/judge.hpp"
 #include "orchestrator/core/run.hpp"
 #include "orchestrator/core/workflow.hpp"
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,8 @@ struct DeadTask {
 struct Transition {
     // What happened, in order. Empty: nothing to store; memory may have changed.
     std::vector<Fact> facts;
+    // Of text that they and the dead letters bring to the store, about.
+    std::size_t bytes = 0;
     std::vector<DeadTask> dead;
     // Steps (with ":undo" for undos) whose dead letters are settled because they are tried again.
     std::vector<std::string> revived;
@@ -48,14 +52,8 @@ struct RunLimits {
     std::size_t text_bytes = std::size_t{16} * 1024 * 1024;
 };
 
-// Changes `run`, which must have been made by new_run(workflow) or read by run_from_json(workflow).
+// `run` must have been made by new_run(workflow) or read by read_state_json(workflow), and is changed.
 Transition advance(const Workflow& workflow, Run& run, const Event& event, Time now,
-                   const RunLimits& limits = {});
-
-// Nobody could be heard until `now`: time-outs of what has begun count from here.
-void begin_clocks_anew(Run& run, Time now);
-
-// When AlarmRang must come at the latest, if nothing else happens.
-std::optional<Time> next_deadline(const Workflow& workflow, const Run& run);
+                   const RunLimits& limits = {}, const Judge& judge = evaluating_judge());
 
 } // namespace baton::orchestrator::core

@@ -15,23 +15,27 @@
 
 namespace baton::orchestrator::core {
 
-// Hands one attempt to the workers.
-struct DispatchTask {
-    std::string run_id;
-    std::string workflow;
-    std::uint32_t workflow_version = 0;
-    AttemptRef ref;
-    std::string route;                  // task type, with its queue: "mail.create", "mail.create.eu"
+// What a worker is told of one attempt; the same in the fact, the command and the message.
+struct TaskOrder {
+    std::string route;                   // task type, with its queue: "mail.create", "mail.create.eu"
     Document with;
     std::uint32_t attempt_of_series = 1; // what the worker is told: 1 again after a redrive
     std::uint32_t max_attempts = 0;
     std::uint8_t priority = 4;
     std::string idempotency_key;
-    std::optional<Time> start_by;       // a message still queued then is not worth running
-    std::optional<Time> deadline;       // of the attempt
-    std::optional<Duration> timeout; // of one attempt, from the moment a worker begins
+    std::optional<Time> start_by;        // a message still queued then is not worth running
+    std::optional<Time> deadline;        // of the attempt
+    std::optional<Duration> timeout;     // of one attempt, from the moment a worker begins
     std::optional<Duration> heartbeat;
-    Document progress;                  // what the attempt before said last, to go on from there; or null
+    Document progress;                   // what the attempt before said last, to go on from there; or null
+};
+
+// Hands one attempt to the workers.
+struct DispatchTask : TaskOrder {
+    std::string run_id;
+    std::string workflow;
+    std::uint32_t workflow_version = 0;
+    AttemptRef ref;
 };
 
 // Tells workers that an attempt is no longer wanted. Its token is dead already.

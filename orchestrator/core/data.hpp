@@ -17,18 +17,25 @@
 namespace baton::orchestrator::core {
 
 // The names: input, vars, run, every step that is done (by its id), and where they exist `error`
-// and `result`. A step that is not done, or gave null, is no name at all: so default(step.field, x)
-// and has(step.field) say what one expects of a step that was skipped. A block shows what its
-// children gave so far. Everything referred to must outlive the Scope.
-struct Scope {
+// and `result`; in an instance of a repeated step its item by its name, and `index`. A step that is not
+// done, or gave null, is no name at all: so default(step.field, x) and has(step.field) say what one
+// expects of a step that was skipped. A block shows what its children gave so far. Everything referred
+// to must outlive the Reading.
+struct Reading {
     const Workflow& workflow;
     const Run& run;
+    ScopeNumber scope = root_scope; // whose names these are, with those of the scopes around
     const Document* error = nullptr;
     const Document* result = nullptr;
     // For an undo: the step it undoes reads as what it is undone for, however the step ended.
     StepIndex undone = no_step;
+    const Document* effect = nullptr; // and this is what it is undone for, where it is not in the state
+    std::optional<std::uint32_t> index{}; // of the iteration that may follow
 
     std::optional<expression::Value> find(std::string_view name) const;
+
+private:
+    std::optional<expression::Value> find_step(Place place) const;
 };
 
 // A failed evaluation as the problem the step gets: type baton.expression, not retryable. `what` is
@@ -39,21 +46,27 @@ using Evaluated = boost::system::result<T, Problem>;
 [[noreturn]] void throw_exception_from_error(const Problem& problem,
                                              const boost::source_location& place);
 
-Evaluated<Document> fill(const expression::Template& source, const Scope& scope,
+Evaluated<Document> fill(const expression::Template& source, const Reading& reading,
                          std::string_view what);
 // What gives anything but a table is a problem.
-Evaluated<Document> fill_table(const expression::Template& source, const Scope& scope,
+Evaluated<Document> fill_table(const expression::Template& source, const Reading& reading,
                                std::string_view what);
-Evaluated<expression::Value> evaluate(const expression::Program& program, const Scope& scope,
+Evaluated<expression::Value> evaluate(const expression::Program& program, const Reading& reading,
                                       std::string_view what);
 // The value must be a boolean.
-Evaluated<bool> decide(const expression::Program& program, const Scope& scope,
+Evaluated<bool> decide(const expression::Program& program, const Reading& reading,
                        std::string_view what);
+// The value must be a list.
+Evaluated<Document> list(const expression::Program& program, const Reading& reading,
+                         std::string_view what);
 // A timestamp, or text that is one.
-Evaluated<Time> moment(const expression::Program& program, const Scope& scope,
+Evaluated<Time> moment(const expression::Program& program, const Reading& reading,
                        std::string_view what);
 
 // What a block gave: an object with the outputs of its children that are done.
-Document block_output(const Workflow& workflow, const Run& run, StepIndex block);
+Document block_output(const Workflow& workflow, const Run& run, Place block);
+
+// What a repeated step gave: counts, and what its instances gave where somebody reads it.
+Document repetition_output(const Workflow& workflow, const Run& run, Place whole);
 
 } // namespace baton::orchestrator::core

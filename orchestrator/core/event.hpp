@@ -35,6 +35,7 @@ inline constexpr std::string_view unrouted_type = "baton.unrouted";
 inline constexpr std::string_view cancelled_type = "baton.cancelled";
 inline constexpr std::string_view too_large_type = "baton.run_too_large";
 inline constexpr std::string_view finished_type = "baton.finished_by_hand";
+inline constexpr std::string_view iterations_type = "baton.max_iterations";
 
 // One attempt of one task of the run. `undo` is the compensation of the step.
 struct AttemptRef {

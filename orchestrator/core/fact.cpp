@@ -1,6 +1,8 @@
 // Facts as JSON and as commands.
 #include "orchestrator/core/fact.hpp"
 
+#include "base/overloaded.hpp"
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -9,18 +11,23 @@
 #include <array>
 #include <charconv>
 #include <iterator>
+#include <utility>
 
 namespace baton::orchestrator::core {
 namespace {
 
-constexpr std::array<std::string_view, 22> fact_words = {
-    "run_started",  "run_status",    "task_dispatched", "task_started",     "task_completed",
-    "task_failed",  "task_deferred", "task_cancelled",  "late_result",      "step_started",
-    "step_done",    "step_sent",     "step_skipped",    "step_blocked",     "step_cancelled",
-    "error_caught", "step_dead",     "step_revived",    "cancel_requested", "retry_requested",
-    "undo_skipped", "run_finished",
+// In the order of FactBody.
+constexpr std::array<std::string_view, 26> fact_words = {
+    "run_started",    "run_status",   "task_dispatched", "task_started", "task_completed",
+    "task_failed",    "task_deferred", "task_cancelled", "late_result",  "effect_kept",
+    "step_started",   "step_done",    "step_sent",       "step_skipped", "step_blocked",
+    "step_cancelled", "error_caught", "step_dead",       "step_revived", "items_listed",
+    "item_started",   "item_closed",  "undo_skipped",    "run_finished", "cancel_requested",
+    "retry_requested",
 };
-static_assert(static_cast<std::size_t>(FactKind::run_finished) + 1 == fact_words.size());
+static_assert(std::variant_size_v<FactBody> == fact_words.size());
+
+constexpr std::array<std::string_view, 4> ending_words = {"", "failure", "timeout", "cancel"};
 
 // Writes the members of one object by hand: a transition is written for every event of every run.
 class Members {
@@ -45,6 +52,9 @@ public:
     void json(std::string_view name, const Document& value) {
         key(name);
         out_ += value.text();
+    }
+    void json_unless_null(std::string_view name, const Document& value) {
+        if (!value.is_null()) json(name, value);
     }
     void time(std::string_view name, const std::optional<Time>& value) {
         if (value) text(name, to_rfc3339(*value));
@@ -72,69 +82,117 @@ private:
     std::string& out_;
 };
 
-void append(std::string& out, const Fact& fact) {
-    Members members(out);
-    members.text("fact", word_of(fact.kind));
-    members.text("step", fact.step);
-    members.flag("undo", fact.undo);
-    if (fact.attempt != 0) members.number("attempt", fact.attempt);
-    switch (fact.kind) {
-    case FactKind::run_status:
-        members.text("status", word_of(fact.status));
-        if (!fact.output.is_null()) members.json("output", fact.output);
-        break;
-    case FactKind::task_dispatched:
-        if (fact.attempt_of_series != fact.attempt)
-            members.number("of_series", fact.attempt_of_series);
-        members.number("max_attempts", fact.max_attempts);
-        members.json("input", fact.input);
-        members.text("key", fact.idempotency_key);
-        if (fact.priority != 4) members.number("priority", fact.priority);
-        members.time("start_by", fact.start_by);
-        members.time("deadline", fact.deadline);
-        if (fact.timeout) members.number("timeout_ms", fact.timeout->count() / 1000);
-        if (fact.heartbeat) members.number("heartbeat_ms", fact.heartbeat->count() / 1000);
-        if (!fact.progress.is_null()) members.json("progress", fact.progress);
-        break;
-    case FactKind::task_completed:
-        if (!fact.undo) members.json("output", fact.output);
-        break;
-    case FactKind::late_result:
-        members.json("output", fact.output);
-        break;
-    case FactKind::step_done:
-        if (!fact.output.is_null()) members.json("output", fact.output);
-        break;
-    case FactKind::task_failed:
-        members.time("retry_at", fact.due);
-        break;
-    case FactKind::task_deferred:
-    case FactKind::step_started:
-        members.time("until", fact.due);
-        break;
-    case FactKind::run_started:
-    case FactKind::task_started:
-    case FactKind::task_cancelled:
-    case FactKind::step_sent:
-    case FactKind::step_skipped:
-    case FactKind::step_blocked:
-    case FactKind::step_cancelled:
-    case FactKind::error_caught:
-    case FactKind::step_dead:
-    case FactKind::step_revived:
-    case FactKind::cancel_requested:
-    case FactKind::retry_requested:
-    case FactKind::undo_skipped:
-    case FactKind::run_finished:
-        break;
-    }
-    members.text("task", fact.task);
-    members.text("worker", fact.worker);
-    members.text("actor", fact.actor);
-    if (!fact.error.is_null()) members.json("error", fact.error);
-    members.text(fact.kind == FactKind::step_dead ? "reason" : "text", fact.text);
-    members.close();
+void append(Members& out, const AttemptRef& ref) {
+    out.text("step", ref.step);
+    out.flag("undo", ref.undo);
+    if (ref.attempt != 0) out.number("attempt", ref.attempt);
 }
+
+void append(Members&, const fact::RunStarted&) {}
+void append(Members& out, const fact::RunBecame& fact) {
+    out.text("status", word_of(fact.status));
+    out.json_unless_null("output", fact.output);
+    out.json_unless_null("cause", fact.cause);
+    out.text("ending", ending_words[static_cast<std::size_t>(fact.ending)]);
+    out.flag("hand", fact.by_hand);
+    out.json_unless_null("error", fact.error);
+}
+void append(Members& out, const fact::TaskDispatched& fact) {
+    const TaskOrder& order = fact.order;
+    append(out, fact.ref);
+    if (order.attempt_of_series != fact.ref.attempt) out.number("of_series", order.attempt_of_series);
+    out.number("max_attempts", order.max_attempts);
+    out.json("input", order.with);
+    out.text("key", order.idempotency_key);
+    if (order.priority != 4) out.number("priority", order.priority);
+    out.time("start_by", order.start_by);
+    out.time("deadline", order.deadline);
+    if (order.timeout) out.number("timeout_ms", order.timeout->count() / 1000);
+    if (order.heartbeat) out.number("heartbeat_ms", order.heartbeat->count() / 1000);
+    out.json_unless_null("progress", order.progress);
+    out.text("task", order.route);
+}
+void append(Members& out, const fact::TaskStarted& fact) {
+    append(out, fact.ref);
+    out.time("since", fact.since);
+    out.text("worker", fact.worker);
+}
+void append(Members& out, const fact::TaskCompleted& fact) {
+    append(out, fact.ref);
+    if (!fact.ref.undo) out.json("output", fact.output);
+    out.json_unless_null("result", fact.result);
+    out.text("worker", fact.worker);
+}
+void append(Members& out, const fact::TaskFailed& fact) {
+    append(out, fact.ref);
+    out.time("retry_at", fact.retry_at);
+    out.flag("untried", fact.untried);
+    out.text("worker", fact.worker);
+    out.json_unless_null("error", fact.error);
+}
+void append(Members& out, const fact::TaskDeferred& fact) {
+    append(out, fact.ref);
+    out.time("until", fact.until);
+}
+void append(Members& out, const fact::TaskCancelled& fact) {
+    append(out, fact.ref);
+    out.text("task", fact.task);
+}
+void append(Members& out, const fact::LateResult& fact) {
+    append(out, fact.ref);
+    out.json("output", fact.output);
+}
+void append(Members& out, const fact::EffectKept& fact) {
+    out.text("step", fact.step);
+    out.json_unless_null("effect", fact.effect);
+    out.json_unless_null("undo_input", fact.undo_input);
+}
+void append(Members& out, const fact::StepStarted& fact) {
+    out.text("step", fact.step);
+    out.time("until", fact.until);
+}
+void append(Members& out, const fact::StepDone& fact) {
+    out.text("step", fact.step);
+    out.json_unless_null("output", fact.output);
+}
+void append(Members& out, const fact::StepSent& fact) { out.text("step", fact.step); }
+void append(Members& out, const fact::StepSkipped& fact) {
+    out.text("step", fact.step);
+    out.flag("undo", fact.undo);
+    out.flag("passed", fact.passed);
+}
+void append(Members& out, const fact::StepBlocked& fact) { out.text("step", fact.step); }
+void append(Members& out, const fact::StepCancelled& fact) {
+    out.text("step", fact.step);
+    out.json_unless_null("error", fact.error);
+}
+void append(Members& out, const fact::ErrorCaught& fact) {
+    out.text("step", fact.step);
+    out.json_unless_null("error", fact.error);
+}
+void append(Members& out, const fact::StepDead& fact) {
+    append(out, AttemptRef{fact.step, fact.undo, fact.attempt});
+    out.text("task", fact.task);
+    out.json_unless_null("error", fact.error);
+    out.text("reason", fact.reason);
+}
+void append(Members& out, const fact::StepRevived& fact) {
+    out.text("step", fact.step);
+    out.flag("undo", fact.undo);
+}
+void append(Members& out, const fact::ItemsListed& fact) {
+    out.text("step", fact.step);
+    out.json("items", fact.items);
+}
+void append(Members& out, const fact::ItemStarted& fact) { out.text("step", fact.step); }
+void append(Members& out, const fact::ItemClosed& fact) { out.text("step", fact.step); }
+void append(Members& out, const fact::UndoSkipped& fact) {
+    append(out, AttemptRef{fact.step, true, 0});
+    out.text("text", fact.reason);
+}
+void append(Members& out, const fact::RunFinished& fact) { out.text("text", fact.reason); }
+void append(Members& out, const fact::CancelRequested& fact) { out.text("text", fact.reason); }
+void append(Members&, const fact::RetryRequested&) {}
 
 // Reading back: tolerant, since an older or newer program may have written it.
 
@@ -187,70 +245,170 @@ std::optional<Time> time_in(const boost::json::object& object, std::string_view 
            std::chrono::minutes(*minute) + std::chrono::seconds(*second) + Duration{micros};
 }
 
-std::optional<FactKind> kind_from(std::string_view word) {
-    for (std::size_t i = 0; i < fact_words.size(); ++i)
-        if (fact_words[i] == word) return static_cast<FactKind>(i);
-    return std::nullopt;
+bool flag_in(const boost::json::object& object, std::string_view name) {
+    const auto* value = object.if_contains(name);
+    return value && value->is_bool() && value->get_bool();
 }
 
-std::optional<Fact> fact_from(const boost::json::object& object) {
-    const auto kind = kind_from(text_in(object, "fact"));
-    if (!kind) return std::nullopt;
-    Fact fact;
-    fact.kind = *kind;
-    fact.step = text_in(object, "step");
-    const auto* undo = object.if_contains("undo");
-    fact.undo = undo && undo->is_bool() && undo->get_bool();
-    fact.attempt = static_cast<std::uint32_t>(number_in(object, "attempt"));
-    if (const auto status = run_status_from(text_in(object, "status"))) fact.status = *status;
-    fact.task = text_in(object, "task");
-    fact.worker = text_in(object, "worker");
-    fact.actor = text_in(object, "actor");
-    fact.text = text_in(object, *kind == FactKind::step_dead ? "reason" : "text");
-    fact.input = json_in(object, "input");
-    fact.output = json_in(object, "output");
-    fact.error = json_in(object, "error");
-    fact.due = time_in(object, *kind == FactKind::task_failed ? "retry_at" : "until");
-    if (*kind != FactKind::task_dispatched) return fact;
-    fact.attempt_of_series =
-        static_cast<std::uint32_t>(number_in(object, "of_series", fact.attempt));
-    fact.max_attempts = static_cast<std::uint32_t>(number_in(object, "max_attempts"));
-    fact.priority = static_cast<std::uint8_t>(number_in(object, "priority", 4));
-    fact.idempotency_key = text_in(object, "key");
-    fact.start_by = time_in(object, "start_by");
-    fact.deadline = time_in(object, "deadline");
-    if (const auto millis = number_in(object, "timeout_ms"))
-        fact.timeout = std::chrono::milliseconds(millis);
-    if (const auto millis = number_in(object, "heartbeat_ms"))
-        fact.heartbeat = std::chrono::milliseconds(millis);
-    fact.progress = json_in(object, "progress");
-    return fact;
+AttemptRef ref_in(const boost::json::object& object) {
+    return {text_in(object, "step"), flag_in(object, "undo"),
+            static_cast<std::uint32_t>(number_in(object, "attempt"))};
 }
 
-Command dispatch_of(const RunName& run, const Fact& fact) {
-    DispatchTask command;
-    command.run_id = run.run_id;
-    command.workflow = run.workflow;
-    command.workflow_version = run.workflow_version;
-    command.ref = {fact.step, fact.undo, fact.attempt};
-    command.route = fact.task;
-    command.with = fact.input;
-    command.attempt_of_series = fact.attempt_of_series;
-    command.max_attempts = fact.max_attempts;
-    command.priority = fact.priority;
-    command.idempotency_key = fact.idempotency_key;
-    command.start_by = fact.start_by;
-    command.deadline = fact.deadline;
-    command.timeout = fact.timeout;
-    command.heartbeat = fact.heartbeat;
-    command.progress = fact.progress;
-    return command;
+std::optional<Duration> millis_in(const boost::json::object& object, std::string_view name) {
+    const auto millis = number_in(object, name);
+    if (millis == 0) return std::nullopt;
+    return std::chrono::milliseconds(millis);
+}
+
+void read(const boost::json::object&, fact::RunStarted&) {}
+void read(const boost::json::object& in, fact::RunBecame& fact) {
+    if (const auto status = run_status_from(text_in(in, "status"))) fact.status = *status;
+    fact.output = json_in(in, "output");
+    fact.error = json_in(in, "error");
+    fact.cause = json_in(in, "cause");
+    fact.by_hand = flag_in(in, "hand");
+    const std::string ending = text_in(in, "ending");
+    for (std::size_t i = 0; i < ending_words.size(); ++i)
+        if (ending_words[i] == ending) fact.ending = static_cast<Ending>(i);
+}
+void read(const boost::json::object& in, fact::TaskDispatched& fact) {
+    fact.ref = ref_in(in);
+    TaskOrder& order = fact.order;
+    order.route = text_in(in, "task");
+    order.with = json_in(in, "input");
+    order.attempt_of_series = static_cast<std::uint32_t>(number_in(in, "of_series", fact.ref.attempt));
+    order.max_attempts = static_cast<std::uint32_t>(number_in(in, "max_attempts"));
+    order.priority = static_cast<std::uint8_t>(number_in(in, "priority", 4));
+    order.idempotency_key = text_in(in, "key");
+    order.start_by = time_in(in, "start_by");
+    order.deadline = time_in(in, "deadline");
+    order.timeout = millis_in(in, "timeout_ms");
+    order.heartbeat = millis_in(in, "heartbeat_ms");
+    order.progress = json_in(in, "progress");
+}
+void read(const boost::json::object& in, fact::TaskStarted& fact) {
+    fact.ref = ref_in(in);
+    fact.worker = text_in(in, "worker");
+    fact.since = time_in(in, "since");
+}
+void read(const boost::json::object& in, fact::TaskCompleted& fact) {
+    fact.ref = ref_in(in);
+    fact.worker = text_in(in, "worker");
+    fact.output = json_in(in, "output");
+    fact.result = json_in(in, "result");
+}
+void read(const boost::json::object& in, fact::TaskFailed& fact) {
+    fact.ref = ref_in(in);
+    fact.worker = text_in(in, "worker");
+    fact.error = json_in(in, "error");
+    fact.retry_at = time_in(in, "retry_at");
+    fact.untried = flag_in(in, "untried");
+}
+void read(const boost::json::object& in, fact::TaskDeferred& fact) {
+    fact.ref = ref_in(in);
+    fact.until = time_in(in, "until");
+}
+void read(const boost::json::object& in, fact::TaskCancelled& fact) {
+    fact.ref = ref_in(in);
+    fact.task = text_in(in, "task");
+}
+void read(const boost::json::object& in, fact::LateResult& fact) {
+    fact.ref = ref_in(in);
+    fact.output = json_in(in, "output");
+}
+void read(const boost::json::object& in, fact::EffectKept& fact) {
+    fact.step = text_in(in, "step");
+    fact.effect = json_in(in, "effect");
+    fact.undo_input = json_in(in, "undo_input");
+}
+void read(const boost::json::object& in, fact::StepStarted& fact) {
+    fact.step = text_in(in, "step");
+    fact.until = time_in(in, "until");
+}
+void read(const boost::json::object& in, fact::StepDone& fact) {
+    fact.step = text_in(in, "step");
+    fact.output = json_in(in, "output");
+}
+void read(const boost::json::object& in, fact::StepSent& fact) { fact.step = text_in(in, "step"); }
+void read(const boost::json::object& in, fact::StepSkipped& fact) {
+    fact.step = text_in(in, "step");
+    fact.undo = flag_in(in, "undo");
+    fact.passed = flag_in(in, "passed");
+}
+void read(const boost::json::object& in, fact::StepBlocked& fact) { fact.step = text_in(in, "step"); }
+void read(const boost::json::object& in, fact::StepCancelled& fact) {
+    fact.step = text_in(in, "step");
+    fact.error = json_in(in, "error");
+}
+void read(const boost::json::object& in, fact::ErrorCaught& fact) {
+    fact.step = text_in(in, "step");
+    fact.error = json_in(in, "error");
+}
+void read(const boost::json::object& in, fact::StepDead& fact) {
+    const AttemptRef ref = ref_in(in);
+    fact.step = ref.step;
+    fact.undo = ref.undo;
+    fact.attempt = ref.attempt;
+    fact.task = text_in(in, "task");
+    fact.error = json_in(in, "error");
+    fact.reason = text_in(in, "reason");
+}
+void read(const boost::json::object& in, fact::StepRevived& fact) {
+    fact.step = text_in(in, "step");
+    fact.undo = flag_in(in, "undo");
+}
+void read(const boost::json::object& in, fact::ItemsListed& fact) {
+    fact.step = text_in(in, "step");
+    fact.items = json_in(in, "items");
+}
+void read(const boost::json::object& in, fact::ItemStarted& fact) { fact.step = text_in(in, "step"); }
+void read(const boost::json::object& in, fact::ItemClosed& fact) { fact.step = text_in(in, "step"); }
+void read(const boost::json::object& in, fact::UndoSkipped& fact) {
+    fact.step = text_in(in, "step");
+    fact.reason = text_in(in, "text");
+}
+void read(const boost::json::object& in, fact::RunFinished& fact) { fact.reason = text_in(in, "text"); }
+void read(const boost::json::object& in, fact::CancelRequested& fact) {
+    fact.reason = text_in(in, "text");
+}
+void read(const boost::json::object&, fact::RetryRequested&) {}
+
+template <std::size_t... Index>
+std::optional<FactBody> body_from(const boost::json::object& object, std::string_view word,
+                                  std::index_sequence<Index...>) {
+    std::optional<FactBody> found;
+    const auto try_one = [&]<std::size_t I>() {
+        if (fact_words[I] != word) return false;
+        read(object, found.emplace().template emplace<I>());
+        return true;
+    };
+    (void)(try_one.template operator()<Index>() || ...);
+    return found;
 }
 
 } // namespace
 
-std::string_view word_of(FactKind kind) {
-    return fact_words[static_cast<std::size_t>(kind)];
+std::string_view word_of(const Fact& fact) {
+    return fact_words[fact.body.index()];
+}
+
+std::size_t bytes_of(const Fact& fact) {
+    const auto sum = [](const auto&... documents) { return (documents.text().size() + ...); };
+    return std::visit(
+        Overloaded{
+            [&](const fact::RunBecame& one) { return sum(one.output, one.error, one.cause); },
+            [&](const fact::TaskDispatched& one) { return sum(one.order.with, one.order.progress); },
+            [&](const fact::TaskCompleted& one) { return sum(one.output, one.result); },
+            [&](const fact::TaskFailed& one) { return sum(one.error); },
+            [&](const fact::LateResult& one) { return sum(one.output); },
+            [&](const fact::EffectKept& one) { return sum(one.effect, one.undo_input); },
+            [&](const fact::StepDone& one) { return sum(one.output); },
+            [&](const fact::StepDead& one) { return sum(one.error); },
+            [&](const fact::ItemsListed& one) { return sum(one.items); },
+            [](const auto&) { return std::size_t{0}; },
+        },
+        fact.body);
 }
 
 void append_json(std::string& out, std::span<const Fact> facts) {
@@ -259,60 +417,55 @@ void append_json(std::string& out, std::span<const Fact> facts) {
     for (const Fact& fact : facts) {
         if (!first) out += ',';
         first = false;
-        append(out, fact);
+        Members members(out);
+        members.text("fact", word_of(fact));
+        std::visit([&](const auto& body) { append(members, body); }, fact.body);
+        members.text("actor", fact.actor);
+        members.close();
     }
     out += ']';
 }
 
 Outcome<std::vector<Fact>> facts_from_json(std::string_view json) {
-    BATON_ASSIGN(const Document document,
-                 Document::parse_stored(std::string{json}));
+    BATON_ASSIGN(const Document document, Document::parse_stored(std::string{json}));
     if (!document.json().is_array())
         return Failure{make_error_code(boost::json::error::not_array),
                        "a transition in the history is no JSON array"};
     std::vector<Fact> facts;
-    for (const auto& one : document.json().get_array())
-        if (one.is_object())
-            if (auto fact = fact_from(one.get_object())) facts.push_back(std::move(*fact));
+    for (const auto& one : document.json().get_array()) {
+        if (!one.is_object()) continue;
+        const auto& object = one.get_object();
+        auto body = body_from(object, text_in(object, "fact"),
+                              std::make_index_sequence<std::variant_size_v<FactBody>>());
+        if (body) facts.push_back({std::move(*body), text_in(object, "actor")});
+    }
     return facts;
 }
 
 std::optional<Command> command_of(const RunName& run, const Fact& fact) {
-    switch (fact.kind) {
-    case FactKind::task_dispatched:
-        return dispatch_of(run, fact);
-    case FactKind::task_cancelled:
-        return CancelTask{run.run_id, {fact.step, fact.undo, fact.attempt}, fact.task};
-    case FactKind::run_status:
-        // That it runs is no news: nobody would subscribe to it, and every run would pay for it.
-        if (fact.status == RunStatus::running) return std::nullopt;
-        return AnnounceRun{run.run_id,  run.workflow, run.workflow_version,
-                           fact.status, fact.output,  fact.error};
-    case FactKind::step_dead:
-        if (fact.task.empty()) return std::nullopt;
-        return AnnounceDeadTask{
-            run.run_id, run.workflow, {fact.step, fact.undo, fact.attempt}, fact.task, fact.error};
-    case FactKind::run_started:
-    case FactKind::task_started:
-    case FactKind::task_completed:
-    case FactKind::task_failed:
-    case FactKind::task_deferred:
-    case FactKind::late_result:
-    case FactKind::step_started:
-    case FactKind::step_done:
-    case FactKind::step_sent:
-    case FactKind::step_skipped:
-    case FactKind::step_blocked:
-    case FactKind::step_cancelled:
-    case FactKind::error_caught:
-    case FactKind::step_revived:
-    case FactKind::cancel_requested:
-    case FactKind::retry_requested:
-    case FactKind::undo_skipped:
-    case FactKind::run_finished:
-        return std::nullopt;
-    }
-    return std::nullopt;
+    using Made = std::optional<Command>;
+    return std::visit(
+        Overloaded{
+            [&](const fact::TaskDispatched& one) -> Made {
+                return DispatchTask{{one.order}, run.run_id, run.workflow, run.workflow_version, one.ref};
+            },
+            [&](const fact::TaskCancelled& one) -> Made {
+                return CancelTask{run.run_id, one.ref, one.task};
+            },
+            [&](const fact::RunBecame& one) -> Made {
+                // That it runs is no news: nobody would subscribe to it, and every run would pay for it.
+                if (one.status == RunStatus::running) return std::nullopt;
+                return AnnounceRun{run.run_id, run.workflow, run.workflow_version,
+                                   one.status, one.output,   one.error};
+            },
+            [&](const fact::StepDead& one) -> Made {
+                if (one.task.empty()) return std::nullopt;
+                return AnnounceDeadTask{
+                    run.run_id, run.workflow, {one.step, one.undo, one.attempt}, one.task, one.error};
+            },
+            [](const auto&) -> Made { return std::nullopt; },
+        },
+        fact.body);
 }
 
 Document to_document(const Problem& problem) {

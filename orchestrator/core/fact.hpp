@@ -1,36 +1,43 @@
-// What a transition did to a run, as it is kept in the history for ever: for people (`baton show`),
-// for replay, and as the outbox, because every command can be derived from a fact again.
+// What a transition did to a run: everything, so that the facts of the history, applied one after the
+// other (apply.hpp), give the state; nothing else changes a run. They are kept for people
+// (`baton show`), as the state's ground, and as the outbox, because every command can be derived from
+// a fact again.
 //
 // In the store a transition is a JSON array of facts, each an object with "fact" and those of the
 // other members that say something:
 //
 //   fact             members
-//   run_started
-//   run_status       status, output?, error?         the run has this status from now on
+//   run_started                                      the input stands in the run's row
+//   run_status       status, output?, error?, cause?, ending?, hand?      from now on
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,
 //                    start_by?, deadline?, timeout_ms?, heartbeat_ms?, progress?
-//   task_started     step, undo?, attempt, worker?   only of tasks with a heartbeat
-//   task_completed   step, undo?, attempt, worker?, output      an undo has no output
-//   task_failed      step, undo?, attempt, worker?, error, retry_at?
+//   task_started     step, undo?, attempt, worker?, since?
+//   task_completed   step, undo?, attempt, worker?, output, result?       an undo has neither
+//   task_failed      step, undo?, attempt, worker?, error, retry_at?, untried?
 //   task_deferred    step, undo?, attempt, until?
-//   task_cancelled   step, undo?, attempt, task       was with the workers, is not wanted any more
-//   late_result      step, undo?, attempt, output     of an attempt that is over; changes nothing
-//   step_started     step                             a block or a wait; until? for a wait
-//   step_done        step, output?                    any other way than task_completed
-//   step_sent        step                             a go points to it
-//   step_skipped     step, undo?                      `when` was false or nobody sent it
-//   step_blocked     step                             a predecessor failed
-//   step_cancelled   step
-//   error_caught     step, error                      by `catch` or on_timeout
+//   task_cancelled   step, undo?, attempt, task      was with the workers, is not wanted any more
+//   late_result      step, undo?, attempt, output    of an attempt that is over
+//   effect_kept      step, effect?, undo_input?      it took effect, and this is what its undo needs
+//   step_started     step, until?                    a block, a wait (with its end), a repeated step
+//   step_done        step, output?                   any other way than task_completed
+//   step_sent        step                            a go points to it
+//   step_skipped     step, undo?, passed?            passed: by its own `when`; else nobody sent it
+//   step_blocked     step                            a predecessor failed
+//   step_cancelled   step, error?
+//   error_caught     step, error                     by `catch` or on_timeout
 //   step_dead        step, undo?, attempt?, task?, error, reason
-//   step_revived     step, undo?                      by an operator
-//   undo_skipped     step, undo, text                 by an operator, who says why
-//   run_finished     text                             likewise; run_status follows
+//   step_revived     step, undo?                     by an operator
+//   items_listed     step, items                     of a for_each
+//   item_started     step                            "people[17]": the instance
+//   item_closed      step                            its state says how
+//   undo_skipped     step, undo, text                by an operator, who says why
+//   run_finished     text                            likewise; run_status follows
 //   cancel_requested text
 //   retry_requested
 //
-// The first fact of what a person asked for also has actor: the user who asked. Times are texts in
-// RFC 3339. Readers must ignore members and facts they do not know.
+// A step is named by its address (address.hpp). The first fact of what a person asked for also has
+// actor: the user who asked. Times are texts in RFC 3339. Readers must ignore members and facts they
+// do not know; what is written here once is read for ever.
 #pragma once
 
 #include "base/clock.hpp"
@@ -42,62 +49,149 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace baton::orchestrator::core {
 
-enum class FactKind : std::uint8_t {
-    run_started,
-    run_status,
-    task_dispatched,
-    task_started,
-    task_completed,
-    task_failed,
-    task_deferred,
-    task_cancelled,
-    late_result,
-    step_started,
-    step_done,
-    step_sent,
-    step_skipped,
-    step_blocked,
-    step_cancelled,
-    error_caught,
-    step_dead,
-    step_revived,
-    cancel_requested,
-    retry_requested,
-    undo_skipped,
-    run_finished,
-};
+// Why a run stopped before its end, and so what it becomes when everything is undone. The numbers are
+// stored; never renumber.
+enum class Ending : std::uint8_t { none, failure, timeout, cancel };
 
-struct Fact {
-    FactKind kind{};
-    std::string step; // path; empty for facts of the run
+namespace fact {
+
+struct RunStarted {
+    Document input; // of the run's row: not written with the fact
+};
+// All that is said of the run as a whole.
+struct RunBecame {
+    RunStatus status{};
+    Document output{};
+    Document error{}; // problem, with "step" where it came from; null: none
+    Document cause{}; // the first error, while `error` says that an undo failed
+    Ending ending = Ending::none;
+    bool by_hand = false; // an operator ended it: what takes effect late stays
+};
+struct TaskDispatched {
+    AttemptRef ref;
+    TaskOrder order;
+};
+struct TaskStarted {
+    AttemptRef ref;
+    std::string worker;
+    std::optional<Time> since{}; // absent: now
+};
+struct TaskCompleted {
+    AttemptRef ref;
+    std::string worker;
+    Document output{};
+    Document result{}; // as it came, where the step reshaped it
+};
+struct TaskFailed {
+    AttemptRef ref;
+    std::string worker;
+    Document error{};
+    std::optional<Time> retry_at{};
+    bool untried = false; // it uses up no attempt
+};
+struct TaskDeferred {
+    AttemptRef ref;
+    std::optional<Time> until{};
+};
+struct TaskCancelled {
+    AttemptRef ref;
+    std::string task;
+};
+struct LateResult {
+    AttemptRef ref;
+    Document output;
+};
+struct EffectKept {
+    std::string step;
+    Document effect{};
+    Document undo_input{};
+};
+struct StepStarted {
+    std::string step;
+    std::optional<Time> until{};
+};
+struct StepDone {
+    std::string step;
+    Document output{};
+};
+struct StepSent {
+    std::string step;
+};
+struct StepSkipped {
+    std::string step;
+    bool undo = false;
+    bool passed = false;
+};
+struct StepBlocked {
+    std::string step;
+};
+struct StepCancelled {
+    std::string step;
+    Document error{};
+};
+struct ErrorCaught {
+    std::string step;
+    Document error;
+};
+struct StepDead {
+    std::string step;
     bool undo = false;
     std::uint32_t attempt = 0;
-    RunStatus status{}; // of run_status
-    std::string task;   // route
-    std::string worker;
-    std::string text; // reason
-    std::string actor; // the user who asked for it; empty: nobody did
-    Document input;
-    Document output;
-    Document error;          // problem as an object; null: none
-    std::optional<Time> due; // retry_at, until
-    // of task_dispatched
-    std::uint32_t attempt_of_series = 0;
-    std::uint32_t max_attempts = 0;
-    std::uint8_t priority = 4;
-    std::string idempotency_key;
-    std::optional<Time> start_by;
-    std::optional<Time> deadline;
-    std::optional<Duration> heartbeat;
-    std::optional<Duration> timeout; // of one attempt, from the moment a worker begins
-    Document progress;               // what the attempt before said last
+    std::string task{};
+    Document error{};
+    std::string reason{};
+};
+struct StepRevived {
+    std::string step;
+    bool undo = false;
+};
+struct ItemsListed {
+    std::string step;
+    Document items;
+};
+struct ItemStarted {
+    std::string step;
+};
+struct ItemClosed {
+    std::string step;
+};
+struct UndoSkipped {
+    std::string step;
+    std::string reason;
+};
+struct RunFinished {
+    std::string reason;
+};
+struct CancelRequested {
+    std::string reason;
+};
+struct RetryRequested {};
+
+} // namespace fact
+
+using FactBody =
+    std::variant<fact::RunStarted, fact::RunBecame, fact::TaskDispatched, fact::TaskStarted,
+                 fact::TaskCompleted, fact::TaskFailed, fact::TaskDeferred, fact::TaskCancelled,
+                 fact::LateResult, fact::EffectKept, fact::StepStarted, fact::StepDone, fact::StepSent,
+                 fact::StepSkipped, fact::StepBlocked, fact::StepCancelled, fact::ErrorCaught,
+                 fact::StepDead, fact::StepRevived, fact::ItemsListed, fact::ItemStarted,
+                 fact::ItemClosed, fact::UndoSkipped, fact::RunFinished, fact::CancelRequested,
+                 fact::RetryRequested>;
+
+struct Fact {
+    FactBody body;
+    std::string actor{}; // the user who asked for it; empty: nobody did
 };
 
-std::string_view word_of(FactKind kind);
+std::string_view word_of(const Fact& fact);
+
+// Of the texts it holds that may be large.
+std::size_t bytes_of(const Fact& fact);
 
 // Appends a JSON array.
 void append_json(std::string& out, std::span<const Fact> facts);

@@ -1,17 +1,26 @@
-// The state of one run. Only advance() changes it; the engine keeps it in memory and stores it as
-// one document (run_json.hpp). Members marked "memory" are not stored: they are lost with the
-// process and only make deadlines later, never earlier.
+// The state of one run. apply() (apply.hpp) is the only function that changes one; everybody else reads
+// a `const Run&`. The engine keeps it in memory and stores it now and then as one document
+// (run_json.hpp); the facts since then are in the history.
+//
+// Members marked "memory" are not stored: they are lost with the process and only make deadlines
+// later, never earlier. Members marked "derived" follow from the others; apply() keeps them up, and
+// derive() makes them anew after a run was read.
 #pragma once
 
 #include "base/clock.hpp"
 #include "orchestrator/core/document.hpp"
 #include "orchestrator/core/event.hpp"
+#include "orchestrator/core/fact.hpp"
 #include "orchestrator/core/status.hpp"
 #include "orchestrator/core/workflow.hpp"
 
+#include <compare>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace baton::orchestrator::core {
@@ -20,12 +29,13 @@ namespace baton::orchestrator::core {
 //
 //   from \ to     starts        result        no result                     run stops
 //   waiting       dispatched, running, sleeping   skipped (when, go), blocked   (stays waiting)
-//                 done (switch, set)
+//                 done (switch, set)          dead (its `when` or input has no value), cancelled (with its block)
 //   dispatched                  done          backing_off, dead, done (caught)  cancelled
 //   backing_off   dispatched                                                 cancelled
-//   running       (a block)     done          dead, done (caught)            cancelled
+//   running       (a block, a repeated step)  done   dead, done (caught)     cancelled
 //   sleeping      (a wait)      done                                         cancelled
-//   dead, cancelled, blocked    → waiting, when an operator retries
+//   sleeping      (a loop) running                                           cancelled
+//   dead, cancelled, blocked    → waiting (a block: running), when an operator retries
 //   done, skipped               final
 enum class StepStatus : std::uint8_t {
     waiting,
@@ -40,7 +50,7 @@ enum class StepStatus : std::uint8_t {
     blocked,
 };
 
-// An undo: none → dispatched ⇄ backing_off, → done or dead; dead → dispatched by an operator;
+// An undo: none → dispatched ⇄ backing_off, → done or dead; dead → none by an operator;
 // none → skipped where its own `when` says that there is nothing to undo, and any but done → skipped by
 // an operator.
 enum class UndoStatus : std::uint8_t { none, dispatched, backing_off, done, dead, skipped };
@@ -57,9 +67,9 @@ struct Attempts {
     Time dispatched_at{};
     Time due{}; // of backing_off: the next attempt; of a deferral: its end
     bool deferred = false;
-    std::optional<Time> started_at; // a worker said that it begins
+    std::optional<Time> started_at; // a worker said that it begins; stored when it is noted
+    bool start_is_noted = false;    // started_at is in the history
     // memory
-    bool start_is_noted = false; // started_at is in the history, and so stored
     std::optional<Time> seen_at; // last heartbeat
     // No clock of the attempt begins before this: when this process first saw the run, since reports
     // may have waited for it.
@@ -68,6 +78,16 @@ struct Attempts {
     Document progress;
 
     std::uint32_t of_series() const { return number - before_series; }
+};
+
+// What has become of the steps that a step waits for.
+struct Tally {
+    std::uint32_t open = 0;
+    std::uint32_t done = 0;
+    std::uint32_t passed = 0;  // passed over by their own `when`: an optional step ends no row
+    std::uint32_t skipped = 0; // also cancelled: somebody decided that it is not needed
+    std::uint32_t failed = 0;
+    friend bool operator==(const Tally&, const Tally&) = default;
 };
 
 struct StepState {
@@ -85,10 +105,51 @@ struct StepState {
     UndoStatus undo = UndoStatus::none;
     Attempts undo_attempts;
     Document undo_error;
+    // derived
+    Tally before;
+    std::uint32_t open_senders = 0;
+    std::uint32_t open_children = 0;
+    std::optional<Time> clock;         // as it stands in Run::clocks
+    std::optional<Time> forward_clock; // in Run::forward_clocks
 };
 
-// Why a run stopped before its end, and so what it becomes when everything is undone.
-enum class Ending : std::uint8_t { none, failure, timeout, cancel };
+// One execution of a body: the workflow itself, or an instance of a repeated step. It lives until it is
+// closed, and on where something of it could still be undone or tried again.
+using ScopeNumber = std::uint32_t; // 1, 2, ... in the order in which they began
+inline constexpr ScopeNumber root_scope = 0;
+
+// What a repeated step knows of its instances.
+struct Instances {
+    Document items;                 // of a for_each: the list
+    std::uint32_t begun = 0;        // the next one has this index
+    std::uint32_t succeeded = 0;    // done, or passed over
+    std::uint32_t failed = 0;
+    std::map<std::uint32_t, Document> results; // by index, where somebody reads them; a loop: of the last
+    // derived
+    std::uint32_t total = 0;        // of the list
+    std::uint32_t open = 0;
+    std::map<std::uint32_t, ScopeNumber> scopes; // those that are there, by index
+};
+
+struct Scope {
+    ScopeNumber number = root_scope;
+    ScopeNumber parent = root_scope;
+    BodyIndex body = root_body;
+    std::uint32_t index = 0;                    // among the instances of its step
+    bool is_counted = false;                    // its end stands in the counters of its step
+    std::vector<StepState> steps;               // parallel to Body::steps
+    std::map<StepIndex, Instances> repetitions; // of the steps here that are repeated and began
+    // derived
+    std::string address; // "people[17]"; empty: the workflow
+    std::uint32_t open_top = 0; // of Body::top
+};
+
+// A step in a scope.
+struct Place {
+    ScopeNumber scope = root_scope;
+    StepIndex step = no_step;
+    friend auto operator<=>(const Place&, const Place&) = default;
+};
 
 struct Run {
     std::string id;
@@ -104,10 +165,48 @@ struct Run {
     Ending ending = Ending::none;
     bool by_hand = false; // an operator ended it: what takes effect late stays
     std::uint32_t closed_steps = 0; // source of closed_order
-    std::vector<StepState> steps;   // parallel to Workflow::steps
+    ScopeNumber begun_scopes = 0;   // source of their numbers
+    std::map<ScopeNumber, Scope> scopes; // the root is always there
+
+    // derived
+    std::set<Place> marked;  // whose turn may have come; empty between transitions
+    std::set<Place> begun;   // neither waiting nor closed
+    std::set<Place> dead;
+    std::set<std::pair<std::uint32_t, Place>> to_undo; // by closed_order
+    std::set<Place> undoing; // dispatched or backing off
+    std::set<Place> undo_dead;
+    std::uint32_t with_workers = 0; // steps that are dispatched
+    std::uint32_t undone = 0;       // steps whose undo is anything but none
+    std::set<std::pair<Time, Place>> clocks;
+    std::set<std::pair<Time, Place>> forward_clocks; // count while the run is running
+    std::size_t text = 0;   // bytes of JSON that it holds, as RunLimits counts them
+    std::size_t memory = 0; // about
+
+    const Scope& root() const { return scopes.begin()->second; }
+    const Scope* find(ScopeNumber number) const {
+        const auto found = scopes.find(number);
+        return found == scopes.end() ? nullptr : &found->second;
+    }
+    const Scope& scope(ScopeNumber number) const {
+        return number == root_scope ? root() : scopes.find(number)->second;
+    }
 };
 
+// The state of a step; the place must be there.
+const StepState& state_of(const Workflow& workflow, const Run& run, Place place);
+
+// The place is a repeated step as a whole, not one instance of it.
+bool is_repeated(const Workflow& workflow, const Run& run, Place place);
+// Null: not begun.
+const Instances* instances_of(const Run& run, Place place);
+
+// The block around a step within its scope; step is no_step where there is none.
+Place block_of(const Workflow& workflow, const Run& run, Place place);
+
 Run new_run(const Workflow& workflow, std::string id);
+
+// Makes anew what is derived, for a run of which only the rest is there.
+void derive(const Workflow& workflow, Run& run);
 
 // What the run holds: as text, which is what its limit counts, and in memory.
 struct RunSize {
@@ -117,22 +216,15 @@ struct RunSize {
 RunSize size_of(const Run& run);
 
 // A step that will not change any more by itself.
-constexpr bool is_closed(StepStatus status) {
-    switch (status) {
-    case StepStatus::waiting:
-    case StepStatus::dispatched:
-    case StepStatus::backing_off:
-    case StepStatus::running:
-    case StepStatus::sleeping:
-        return false;
-    case StepStatus::done:
-    case StepStatus::dead:
-    case StepStatus::cancelled:
-    case StepStatus::skipped:
-    case StepStatus::blocked:
-        return true;
-    }
-    return true;
-}
+constexpr bool is_closed(StepStatus status) { return status >= StepStatus::done; }
+
+// Where a step lies: its ids from the outside to the inside, and for what is in a repeated step the
+// number of the instance: "lock.mail", "people[17].send"; "people[17]" is the instance itself.
+std::string address_of(const Workflow& workflow, const Run& run, Place place);
+std::string address_of(const Workflow& workflow, const Scope& scope, StepIndex step);
+// Absent: no such step, or no such instance (any more).
+std::optional<Place> find_place(const Workflow& workflow, const Run& run, std::string_view address);
+// The step the address is of, whether there is such an instance or not.
+std::optional<StepIndex> find_step(const Workflow& workflow, std::string_view address);
 
 } // namespace baton::orchestrator::core

@@ -1,8 +1,13 @@
-// The stored form of a run, format 1:
-//   {"f":1,"closed_steps":2,"ending":1?,"hand":true?,"deadline":µs?,"error":{..}?,"cause":{..}?,
+// The stored form of a run, format 2:
+//   {"f":2,"v":version,"s":status,"closed":µs?,"closed_steps":2,"begun_scopes":3?,"ending":1?,"hand":true?,
+//    "deadline":µs?,"output":{..}?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started]?,
 //             "sent":true?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
-//             "u":undo?,"ua":[..]?,"ue":error?},..}}
+//             "u":undo?,"ua":[..]?,"ue":error?,
+//             "m":{"items":[..]?,"begun":4,"ok":2?,"bad":1?,"results":{"0":..}?}?},..},
+//    "scopes":[{"n":number,"p":parent?,"of":"people","i":index,"counted":true?,"steps":{..}},..]?}
+// "v":0 is a run of which nothing but its row is there. Format 1, which earlier versions wrote with every
+// transition, had no "v", "s", "closed", "output" and no repeated steps: they stood in the row.
 // Steps that are as new are left out. Times are microseconds since the epoch, 0 for none.
 #include "orchestrator/core/run_json.hpp"
 
@@ -11,7 +16,9 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <iterator>
+#include <utility>
 
 namespace baton::orchestrator::core {
 namespace {
@@ -25,7 +32,7 @@ static_assert(number_of(StepStatus::waiting) == 0 && number_of(StepStatus::done)
 
 bool is_new(const StepState& state) {
     return state.status == StepStatus::waiting && !state.sent && state.attempts.number == 0 &&
-           state.undo == UndoStatus::none && state.undo_attempts.number == 0;
+           state.undo == UndoStatus::none && state.undo_attempts.number == 0 && !state.happened;
 }
 
 void append_attempts(std::string& out, std::string_view name, const Attempts& attempts) {
@@ -34,7 +41,7 @@ void append_attempts(std::string& out, std::string_view name, const Attempts& at
                    attempts.before_series, micros_of(attempts.series_at),
                    micros_of(attempts.dispatched_at), micros_of(attempts.due),
                    attempts.deferred ? 1 : 0,
-                   attempts.started_at ? micros_of(*attempts.started_at) : 0);
+                   attempts.start_is_noted && attempts.started_at ? micros_of(*attempts.started_at) : 0);
 }
 
 void append_json_member(std::string& out, std::string_view name, const Document& value) {
@@ -45,7 +52,22 @@ void append_json_member(std::string& out, std::string_view name, const Document&
     out += value.text();
 }
 
-void append_step(std::string& out, const StepState& state) {
+void append_instances(std::string& out, const Instances& instances) {
+    fmt::format_to(std::back_inserter(out), ",\"m\":{{\"begun\":{}", instances.begun);
+    if (instances.succeeded != 0) fmt::format_to(std::back_inserter(out), ",\"ok\":{}", instances.succeeded);
+    if (instances.failed != 0) fmt::format_to(std::back_inserter(out), ",\"bad\":{}", instances.failed);
+    append_json_member(out, "items", instances.items);
+    if (!instances.results.empty()) {
+        out += ",\"results\":{";
+        for (const auto& [index, result] : instances.results)
+            fmt::format_to(std::back_inserter(out), "{}\"{}\":{}", out.back() == '{' ? "" : ",", index,
+                           result.text());
+        out += '}';
+    }
+    out += '}';
+}
+
+void append_step(std::string& out, const StepState& state, const Instances* instances) {
     fmt::format_to(std::back_inserter(out), "{{\"s\":{}", number_of(state.status));
     append_attempts(out, "a", state.attempts);
     if (state.sent) out += ",\"sent\":true";
@@ -63,6 +85,37 @@ void append_step(std::string& out, const StepState& state) {
         fmt::format_to(std::back_inserter(out), ",\"u\":{}", static_cast<int>(state.undo));
     append_attempts(out, "ua", state.undo_attempts);
     append_json_member(out, "ue", state.undo_error);
+    if (instances != nullptr) append_instances(out, *instances);
+    out += '}';
+}
+
+void append_steps(std::string& out, const Workflow& workflow, const Scope& scope) {
+    out += "\"steps\":{";
+    bool first = true;
+    const Body& body = workflow.bodies[scope.body];
+    for (std::size_t slot = 0; slot < scope.steps.size(); ++slot) {
+        const StepIndex index = body.steps[slot];
+        const auto repetition = scope.repetitions.find(index);
+        const bool has_begun = index != body.owner && repetition != scope.repetitions.end();
+        if (is_new(scope.steps[slot]) && !has_begun) continue;
+        if (!first) out += ',';
+        first = false;
+        out += '"';
+        out += workflow.steps[index].path; // ids have no character that needs an escape
+        out += "\":";
+        append_step(out, scope.steps[slot], has_begun ? &repetition->second : nullptr);
+    }
+    out += '}';
+}
+
+void append_scope(std::string& out, const Workflow& workflow, const Scope& scope) {
+    fmt::format_to(std::back_inserter(out), "{{\"n\":{}", scope.number);
+    if (scope.parent != root_scope) fmt::format_to(std::back_inserter(out), ",\"p\":{}", scope.parent);
+    fmt::format_to(std::back_inserter(out), ",\"of\":\"{}\",\"i\":{}",
+                   workflow.steps[workflow.bodies[scope.body].owner].path, scope.index);
+    if (scope.is_counted) out += ",\"counted\":true";
+    out += ',';
+    append_steps(out, workflow, scope);
     out += '}';
 }
 
@@ -102,7 +155,7 @@ void read_attempts(const boost::json::value* value, Attempts& attempts) {
     attempts.start_is_noted = attempts.started_at.has_value();
 }
 
-Outcome<void> read_step(const boost::json::object& object, StepState& state) {
+Outcome<void> read_state(const boost::json::object& object, StepState& state) {
     const auto status = integer(object.if_contains("s"));
     const auto undo = integer(object.if_contains("u"));
     if (status < 0 || status > number_of(StepStatus::blocked) || undo < 0 ||
@@ -128,31 +181,133 @@ Outcome<void> read_step(const boost::json::object& object, StepState& state) {
     return {};
 }
 
+Outcome<void> read_instances(const boost::json::object& object, Instances& instances) {
+    instances.items = document(object.if_contains("items"));
+    instances.begun = small(object.if_contains("begun"));
+    instances.succeeded = small(object.if_contains("ok"));
+    instances.failed = small(object.if_contains("bad"));
+    const auto* results = object.if_contains("results");
+    if (results == nullptr) return {};
+    if (!results->is_object()) return does_not_fit("results");
+    for (const auto& member : results->get_object()) {
+        std::uint32_t index = 0;
+        const std::string_view key{member.key().data(), member.key().size()};
+        if (std::from_chars(key.data(), key.data() + key.size(), index).ec != std::errc{})
+            return does_not_fit("results");
+        instances.results[index] = Document::of(member.value());
+    }
+    return {};
+}
+
+Outcome<void> read_steps(const boost::json::object& object, const Workflow& workflow, Scope& scope) {
+    const Body& body = workflow.bodies[scope.body];
+    scope.steps.assign(body.steps.size(), {});
+    const auto* steps = object.if_contains("steps");
+    if (!steps || !steps->is_object()) return does_not_fit("no steps");
+    for (const auto& member : steps->get_object()) {
+        const std::string_view path{member.key().data(), member.key().size()};
+        const auto found = workflow.by_path.find(path);
+        const bool is_here = found != workflow.by_path.end() && (workflow.steps[found->second].body == scope.body ||
+                                                                 found->second == body.owner);
+        if (!is_here || !member.value().is_object())
+            return does_not_fit(fmt::format("its workflow has no step '{}' there", path));
+        const auto& step = member.value().get_object();
+        BATON_TRY(read_state(step, scope.steps[body.slot_of(workflow, found->second)]));
+        if (const auto* instances = step.if_contains("m"); instances && instances->is_object())
+            BATON_TRY(read_instances(instances->get_object(), scope.repetitions[found->second]));
+    }
+    return {};
+}
+
+Outcome<void> read_scopes(const boost::json::value& value, const Workflow& workflow, Run& run) {
+    if (!value.is_array()) return does_not_fit("scopes");
+    for (const auto& one : value.get_array()) {
+        if (!one.is_object()) return does_not_fit("scopes");
+        const auto& object = one.get_object();
+        const auto* of = object.if_contains("of");
+        if (!of || !of->is_string()) return does_not_fit("a scope of no step");
+        const auto owner = workflow.by_path.find(std::string_view{of->get_string().data(), of->get_string().size()});
+        if (owner == workflow.by_path.end() || !workflow.steps[owner->second].repetition)
+            return does_not_fit("a scope of a step that is not repeated");
+        Scope scope;
+        scope.number = small(object.if_contains("n"));
+        scope.parent = small(object.if_contains("p"));
+        scope.body = workflow.steps[owner->second].inner;
+        scope.index = small(object.if_contains("i"));
+        scope.is_counted = object.contains("counted");
+        const auto parent = run.scopes.find(scope.parent);
+        const bool fits = scope.number > scope.parent && parent != run.scopes.end() &&
+                          parent->second.body == workflow.steps[owner->second].body &&
+                          !run.scopes.contains(scope.number);
+        if (!fits) return does_not_fit("a scope that lies nowhere");
+        BATON_TRY(read_steps(object, workflow, scope));
+        run.scopes.emplace(scope.number, std::move(scope));
+    }
+    return {};
+}
+
 } // namespace
 
-void append_state_json(std::string& out, const Workflow& workflow, const Run& run) {
-    fmt::format_to(std::back_inserter(out), "{{\"f\":{},\"closed_steps\":{}", run_format,
-                   run.closed_steps);
+void append_new_state_json(std::string& out) {
+    fmt::format_to(std::back_inserter(out), "{{\"f\":{},\"v\":0}}", run_format);
+}
+
+void append_state_json(std::string& out, const Workflow& workflow, const Run& run, std::uint64_t version) {
+    fmt::format_to(std::back_inserter(out), "{{\"f\":{},\"v\":{},\"s\":{},\"closed_steps\":{}", run_format, version,
+                   static_cast<int>(run.status), run.closed_steps);
+    if (run.closed_at) fmt::format_to(std::back_inserter(out), ",\"closed\":{}", micros_of(*run.closed_at));
+    if (run.begun_scopes != 0) fmt::format_to(std::back_inserter(out), ",\"begun_scopes\":{}", run.begun_scopes);
     if (run.ending != Ending::none)
         fmt::format_to(std::back_inserter(out), ",\"ending\":{}", static_cast<int>(run.ending));
     if (run.by_hand) out += ",\"hand\":true";
     if (run.deadline)
         fmt::format_to(std::back_inserter(out), ",\"deadline\":{}", micros_of(*run.deadline));
+    append_json_member(out, "output", run.output);
     append_json_member(out, "error", run.error);
     append_json_member(out, "cause", run.cause);
-    out += ",\"steps\":{";
-    bool first = true;
-    for (StepIndex i = 0; i < run.steps.size(); ++i) {
-        if (is_new(run.steps[i])) continue;
-        if (!first) out += ',';
-        first = false;
-        out += '"';
-        out += workflow.steps[i].path; // ids have no character that needs an escape
-        out += "\":";
-        append_step(out, run.steps[i]);
+    out += ',';
+    append_steps(out, workflow, run.root());
+    if (run.scopes.size() > 1) {
+        out += ",\"scopes\":[";
+        for (const auto& [number, scope] : run.scopes) {
+            if (number == root_scope) continue;
+            if (out.back() != '[') out += ',';
+            append_scope(out, workflow, scope);
+        }
+        out += ']';
     }
-    out += "}}";
+    out += '}';
 }
+
+namespace {
+
+Outcome<void> read_whole(const boost::json::object& object, std::int64_t format, const Workflow& workflow, Run& run) {
+    const auto ending = integer(object.if_contains("ending"));
+    if (ending < 0 || ending > static_cast<int>(Ending::cancel)) return does_not_fit("ending");
+    run.ending = static_cast<Ending>(ending);
+    run.by_hand = object.contains("hand");
+    run.closed_steps = small(object.if_contains("closed_steps"));
+    run.begun_scopes = small(object.if_contains("begun_scopes"));
+    run.deadline.reset();
+    if (const auto* deadline = object.if_contains("deadline"))
+        run.deadline = time_from_micros(integer(deadline));
+    run.error = document(object.if_contains("error"));
+    run.cause = document(object.if_contains("cause"));
+    run.scopes.clear();
+    BATON_TRY(read_steps(object, workflow, run.scopes[root_scope]));
+    if (const auto* scopes = object.if_contains("scopes")) BATON_TRY(read_scopes(*scopes, workflow, run));
+    if (format == 1) return {};
+    const auto status = integer(object.if_contains("s"));
+    if (status < static_cast<int>(RunStatus::queued) || status > static_cast<int>(RunStatus::compensated))
+        return does_not_fit("the run has a status this program does not know");
+    run.status = static_cast<RunStatus>(status);
+    run.closed_at.reset();
+    if (const auto* closed = object.if_contains("closed")) run.closed_at = time_from_micros(integer(closed));
+    run.output = document(object.if_contains("output"));
+    return {};
+}
+
+} // namespace
 
 Outcome<void> read_state_json(std::string_view json, const Workflow& workflow, Run& run) {
     const auto parsed = Document::parse_stored(std::string{json});
@@ -161,29 +316,23 @@ Outcome<void> read_state_json(std::string_view json, const Workflow& workflow, R
     if (!whole.json().is_object()) return does_not_fit("it is no object");
     const auto& object = whole.json().get_object();
     const auto format = integer(object.if_contains("f"));
-    if (format != run_format)
-        return does_not_fit(fmt::format("format {} is not known, only {}", format, run_format));
-
-    const auto ending = integer(object.if_contains("ending"));
-    if (ending < 0 || ending > static_cast<int>(Ending::cancel)) return does_not_fit("ending");
-    run.ending = static_cast<Ending>(ending);
-    run.by_hand = object.contains("hand");
-    run.closed_steps = small(object.if_contains("closed_steps"));
-    run.deadline.reset();
-    if (const auto* deadline = object.if_contains("deadline"))
-        run.deadline = time_from_micros(integer(deadline));
-    run.error = document(object.if_contains("error"));
-    run.cause = document(object.if_contains("cause"));
-    run.steps.assign(workflow.steps.size(), {});
-    const auto* steps = object.if_contains("steps");
-    if (!steps || !steps->is_object()) return does_not_fit("no steps");
-    for (const auto& member : steps->get_object()) {
-        const std::string_view path{member.key().data(), member.key().size()};
-        const auto found = workflow.by_path.find(path);
-        if (found == workflow.by_path.end() || !member.value().is_object())
-            return does_not_fit(fmt::format("its workflow has no step '{}'", path));
-        BATON_TRY(read_step(member.value().get_object(), run.steps[found->second]));
+    if (format != 1 && format != run_format)
+        return does_not_fit(fmt::format("format {} is not known, only 1 and {}", format, run_format));
+    if (format == run_format) {
+        const auto version = integer(object.if_contains("v"));
+        if (version < 0) return does_not_fit("version");
+        run.version = static_cast<std::uint64_t>(version);
+        if (version == 0) {
+            Run fresh = new_run(workflow, run.id);
+            fresh.input = run.input;
+            fresh.started_at = run.started_at;
+            run = std::move(fresh);
+            derive(workflow, run);
+            return {};
+        }
     }
+    BATON_TRY(read_whole(object, format, workflow, run));
+    derive(workflow, run);
     return {};
 }
 

@@ -5,6 +5,7 @@
 #include "base/overloaded.hpp"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 namespace baton::orchestrator::core {
@@ -47,6 +48,112 @@ std::vector<StepIndex> implicit_predecessors(const Workflow& workflow, StepIndex
     return found;
 }
 
+// Which body each step belongs to, and where in it. A step's index is above its parent's.
+void fill_bodies(Workflow& workflow) {
+    workflow.bodies.assign(1, {});
+    workflow.bodies[root_body].top = workflow.top_level;
+    for (StepIndex i = 0; i < workflow.steps.size(); ++i) {
+        Step& step = workflow.steps[i];
+        step.body = root_body;
+        step.inner = root_body;
+        if (step.parent != no_step) {
+            const Step& parent = workflow.steps[step.parent];
+            step.body = parent.repetition ? parent.inner : parent.body;
+        }
+        Body& body = workflow.bodies[step.body];
+        step.slot = static_cast<std::uint32_t>(body.steps.size());
+        body.steps.push_back(i);
+        if (!step.repetition) continue;
+        step.inner = static_cast<BodyIndex>(workflow.bodies.size());
+        Body& inner = workflow.bodies.emplace_back();
+        inner.owner = i;
+        inner.steps = {i};
+        inner.top = {i};
+    }
+}
+
+// Every name that expressions of the workflow read, with the step that reads it (no_step: the workflow's
+// output).
+template <typename Visitor>
+void for_each_reference(const Workflow& workflow, const Visitor& visitor) {
+    StepIndex reader = no_step;
+    const auto visit = [&](const expression::Reference& reference) { visitor(reference, reader); };
+    const auto program = [&](const std::optional<expression::Program>& one) {
+        if (!one) return;
+        for (const expression::Reference& reference : one->references())
+            visit(reference);
+    };
+    const auto values = [&](const std::optional<expression::Template>& one) {
+        if (!one) return;
+        for (const expression::TemplateReference& reference : one->references())
+            visit(reference.reference);
+    };
+    const auto call = [&](const TaskCall& one) {
+        values(one.with);
+        program(one.idempotency_key);
+    };
+    values(workflow.output);
+    for (reader = 0; reader < workflow.steps.size(); ++reader) {
+        const Step& step = workflow.steps[reader];
+        program(step.when);
+        values(step.output);
+        for (const CatchRule& rule : step.catches)
+            values(rule.output);
+        if (step.compensate) {
+            call(step.compensate->call);
+            program(step.compensate->when);
+        }
+        if (step.repetition)
+            std::visit(Overloaded{[&](const ForEach& one) { program(one.items); },
+                                  [&](const Loop& one) { program(one.condition); }},
+                       *step.repetition);
+        if (const auto* kind = std::get_if<TaskKind>(&step.kind)) call(kind->call);
+        if (const auto* kind = std::get_if<SwitchKind>(&step.kind))
+            for (const SwitchCase& one : kind->cases)
+                program(one.when);
+        if (const auto* kind = std::get_if<SetKind>(&step.kind)) values(kind->values);
+        if (const auto* kind = std::get_if<WaitUntilKind>(&step.kind)) program(kind->time);
+        if (const auto* kind = std::get_if<EndKind>(&step.kind)) values(kind->output);
+        if (const auto* kind = std::get_if<FailKind>(&step.kind)) values(kind->detail);
+    }
+}
+
+bool is_count(std::string_view name) {
+    constexpr std::array counts = {std::string_view{"total"}, std::string_view{"succeeded"},
+                                   std::string_view{"failed"}, std::string_view{"iterations"}};
+    return std::find(counts.begin(), counts.end(), name) != counts.end();
+}
+
+// What the items of a for_each gave is kept only where somebody reads it. `people.total` does not;
+// `people.results`, and `people` as a whole, do, and so does whatever is read through a block around.
+void find_read_results(Workflow& workflow) {
+    for_each_reference(workflow, [&](const expression::Reference& reference, StepIndex reader) {
+        const auto found = workflow.by_id.find(reference.root);
+        if (found == workflow.by_id.end()) return;
+        StepIndex at = found->second;
+        std::size_t depth = 0;
+        while (!workflow.steps[at].repetition && depth < reference.path.size()) {
+            const auto& children = workflow.steps[at].children;
+            const auto child = std::find_if(children.begin(), children.end(), [&](StepIndex one) {
+                return workflow.steps[one].id == reference.path[depth].name;
+            });
+            if (child == children.end()) break;
+            at = *child;
+            ++depth;
+        }
+        const std::string inside = workflow.steps[at].path + ".";
+        // Inside a loop its name is what the last iteration gave, of whatever shape.
+        const bool is_read_inside = reader != no_step && (reader == at || workflow.steps[reader].path.starts_with(inside));
+        const bool names_a_count = workflow.steps[at].repetition && !is_read_inside && depth < reference.path.size() &&
+                                   is_count(reference.path[depth].name);
+        if (names_a_count) return;
+        for (StepIndex i = at; i < workflow.steps.size(); ++i) {
+            if (i != at && !workflow.steps[i].path.starts_with(inside)) break;
+            workflow.steps[i].results_are_read = true;
+        }
+    });
+}
+
 void collect_routes(const Workflow& workflow, std::set<std::string>& routes) {
     for (const Step& step : workflow.steps) {
         if (const auto* kind = std::get_if<TaskKind>(&step.kind))
@@ -70,6 +177,12 @@ bool ErrorPattern::matches(std::string_view error_type) const {
     return error_type == text;
 }
 
+bool is_tag_name(std::string_view name) {
+    constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+    constexpr std::size_t bytes_max = 64;
+    return !name.empty() && name.size() <= bytes_max && name.find_first_not_of(letters) == std::string_view::npos;
+}
+
 void link(Workflow& workflow) {
     workflow.top_level.clear();
     workflow.by_path.clear();
@@ -77,6 +190,9 @@ void link(Workflow& workflow) {
     for (Step& step : workflow.steps) {
         step.children.clear();
         step.senders.clear();
+        step.followers.clear();
+        step.targets.clear();
+        step.results_are_read = false;
     }
     for (StepIndex i = 0; i < workflow.steps.size(); ++i) {
         Step& step = workflow.steps[i];
@@ -91,7 +207,9 @@ void link(Workflow& workflow) {
         for_each_target(step, [&](StepIndex target) {
             BATON_ASSERT(target < workflow.steps.size(), "a go points to a step");
             auto& senders = workflow.steps[target].senders;
-            if (senders.empty() || senders.back() != i) senders.push_back(i);
+            if (!senders.empty() && senders.back() == i) return;
+            senders.push_back(i);
+            step.targets.push_back(target);
         });
     }
     for (Step& step : workflow.steps)
@@ -100,6 +218,11 @@ void link(Workflow& workflow) {
         Step& step = workflow.steps[i];
         step.predecessors = step.after ? *step.after : implicit_predecessors(workflow, i);
     }
+    for (StepIndex i = 0; i < workflow.steps.size(); ++i)
+        for (const StepIndex before : workflow.steps[i].predecessors)
+            workflow.steps[before].followers.push_back(i);
+    fill_bodies(workflow);
+    find_read_results(workflow);
     std::set<std::string> routes;
     collect_routes(workflow, routes);
     workflow.task_types.assign(routes.begin(), routes.end());

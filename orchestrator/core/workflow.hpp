@@ -36,7 +36,12 @@ namespace baton::orchestrator::core {
 using StepIndex = std::uint32_t;
 inline constexpr StepIndex no_step = UINT32_MAX;
 
+// What can run more than once in a run: the body of a step that is repeated. Body 0 is the workflow.
+using BodyIndex = std::uint32_t;
+inline constexpr BodyIndex root_body = 0;
+
 struct SchemaField;
+struct Workflow;
 
 // What a field of the input (or a part of it) must look like: the subset of JSON Schema that forms
 // and checks need. Empty and absent members ask for nothing.
@@ -60,6 +65,7 @@ struct SchemaField {
     Schema schema;
     bool required = false;
     std::optional<Document> fallback;     // `default`; fills in when the field is absent
+    bool index = false;                   // runs can be found by it: a text, number or boolean of the top
 };
 
 // Text patterns for error types: "already_in_team" is itself, "http.*" everything that starts with
@@ -150,6 +156,30 @@ struct OnTimeout {
     StepIndex go = no_step;
 };
 
+// One instance of the step for each item of a list.
+struct ForEach {
+    expression::Program items;
+    std::string as = "item";                           // the item's name in the instance
+    std::uint32_t max_parallel = 10;                   // instances at once
+};
+
+// One instance of the step after the other.
+struct Loop {
+    enum class Test : std::uint8_t {
+        before, // `while`: goes on as long as the condition holds
+        after,  // `until`: goes on until it holds
+    };
+
+    Test test = Test::after;
+    expression::Program condition;                     // `until` reads the steps of the last instance
+    std::uint32_t max_iterations = 1000;
+    std::optional<Duration> every;                     // pause between two
+};
+
+// What stands beside `for_each`, `while` or `until`: whether and when the step begins (`when`, `after`,
+// `join`) is said of the step as a whole, everything else of each instance.
+using Repetition = std::variant<ForEach, Loop>;
+
 struct Step {
     // given
     std::string id;
@@ -165,6 +195,7 @@ struct Step {
     std::vector<CatchRule> catches;                    // the first match counts
     std::optional<Compensation> compensate;
     std::optional<expression::Template> output;        // `result` is the raw one
+    std::optional<Repetition> repetition;
     std::uint32_t line = 0;                            // in the file, for people; 0 unknown
 
     // derived by link()
@@ -173,6 +204,22 @@ struct Step {
     std::vector<StepIndex> predecessors;
     std::vector<StepIndex> senders;                    // steps with a go or on_timeout to this one
     bool only_by_go = false;                           // = it has senders
+    std::vector<StepIndex> followers;                  // whose predecessor it is
+    std::vector<StepIndex> targets;                    // whose sender it is
+    BodyIndex body = root_body;                        // that it is a step of
+    std::uint32_t slot = 0;                            // its place there
+    BodyIndex inner = root_body;                       // of a repeated step: its own body
+    bool results_are_read = false;                     // of a for_each: somebody asks what the items gave
+};
+
+// The steps of which each instance has states of its own. In the body of a repeated step the first is
+// the step itself, as one instance; its state as a whole is in the body around.
+struct Body {
+    StepIndex owner = no_step;                         // the repeated step; none: the workflow
+    std::vector<StepIndex> steps;
+    std::vector<StepIndex> top;                        // when all of these are closed, the instance is
+
+    std::uint32_t slot_of(const Workflow& workflow, StepIndex step) const;
 };
 
 enum class OnFailure : std::uint8_t { fail, go_on, compensate, pause }; // go_on is `continue`
@@ -203,7 +250,8 @@ struct Workflow {
     OnFailure on_failure = OnFailure::fail;
     OnCancel on_cancel = OnCancel::stop;
     std::uint8_t priority = 4;
-    std::map<std::string, std::string, std::less<>> labels; // for people and searches
+    std::optional<Duration> retention;                 // its runs are removed so long after their end
+    std::map<std::string, expression::Template, std::less<>> labels; // of its runs; they read `input`
     std::optional<Idempotency> idempotency;
     std::optional<Concurrency> concurrency;
     std::vector<SchemaField> input;                    // [input]; what is not listed is refused
@@ -219,9 +267,17 @@ struct Workflow {
     std::vector<StepIndex> top_level;
     std::map<std::string, StepIndex, std::less<>> by_path;
     std::map<std::string, StepIndex, std::less<>> by_id;
+    std::vector<Body> bodies;                          // the workflow's own, and one for each repeated step
     std::vector<std::string> task_types;               // "mail.create" or "mail.create.eu"; sorted,
                                                        // undos included: what needs a queue
 };
+
+inline std::uint32_t Body::slot_of(const Workflow& workflow, StepIndex step) const {
+    return step == owner ? 0 : workflow.steps[step].slot;
+}
+
+// Whether a label, or an input that runs are found by, may be called so: 1 to 64 letters, digits, _, . and -.
+bool is_tag_name(std::string_view name);
 
 // Computes everything derived. Call once, before the workflow is shared.
 void link(Workflow& workflow);

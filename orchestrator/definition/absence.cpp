@@ -1,6 +1,8 @@
 // What follows from a step that does not happen.
 #include "orchestrator/definition/absence.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace baton::orchestrator::definition {
@@ -30,6 +32,11 @@ bool is_caught_without_output(const core::Step& step) {
            });
 }
 
+bool may_have_no_iteration(const core::Step& step) {
+    const auto* loop = step.repetition ? std::get_if<core::Loop>(&*step.repetition) : nullptr;
+    return loop != nullptr && loop->test == core::Loop::Test::before;
+}
+
 bool can_fail(const core::Step& step) {
     return std::holds_alternative<core::TaskKind>(step.kind) || std::holds_alternative<core::DoKind>(step.kind) ||
            std::holds_alternative<core::ParallelKind>(step.kind);
@@ -37,21 +44,34 @@ bool can_fail(const core::Step& step) {
 
 } // namespace
 
-std::string Absence::why(StepIndex read, StepIndex reader) const {
+std::string Absence::why(StepIndex read, StepIndex reader, bool of_instance) const {
     for (StepIndex at = read; at != no_step; at = workflow_.steps[at].parent) {
         if (reader != no_step && is_inside(reader, at)) break; // who is inside runs with it
-        if (auto reason = why_of(at, reader); !reason.empty()) return reason;
+        if (auto reason = why_of(at, reader, of_instance || at != read); !reason.empty()) return reason;
     }
+    // A loop tests after an iteration whose failure it caught as well.
+    const bool is_tested = reader != no_step && read != reader && is_inside(read, reader);
+    if (is_tested && is_caught_without_output(workflow_.steps[reader]))
+        return fmt::format("a failure of '{}' may be caught without an output", workflow_.steps[reader].path);
     return {};
 }
 
-std::string Absence::why_of(StepIndex read, StepIndex reader) const {
+std::string Absence::of_iteration(StepIndex loop) const {
+    return is_caught_without_output(workflow_.steps[loop]) ? "its failure may be caught without an output" : "";
+}
+
+std::string Absence::why_of(StepIndex read, StepIndex reader, bool of_instance) const {
     const core::Step& step = workflow_.steps[read];
     const auto runs_without = [&](const Steps& gone) { return reader == no_step || !gone[reader]; };
     if (step.when && !shares_condition(read, reader)) return "its `when` may be false";
     if (step.only_by_go && runs_without(skipped_with(read))) return "it runs only if a go leads to it";
-    if (is_caught_without_output(step)) return "its failure may be caught without an output";
-    if (workflow_.on_failure == core::OnFailure::go_on && can_fail(step) && runs_without(blocked_with(read)))
+    // A repeated step has counts whatever became of its instances.
+    if (is_caught_without_output(step) && (of_instance || !step.repetition))
+        return "its failure may be caught without an output";
+    if (of_instance && may_have_no_iteration(step)) return "its `while` may be false at once";
+    const bool goes_on = workflow_.on_failure == core::OnFailure::go_on;
+    const bool is_tested = reader != no_step && is_inside(read, reader); // not after a failure
+    if (goes_on && can_fail(step) && !is_tested && runs_without(blocked_with(read)))
         return "it may fail, and the run goes on";
     return {};
 }
@@ -82,7 +102,12 @@ Absence::Steps Absence::skipped_with(StepIndex step) const {
 
 Absence::Steps Absence::blocked_with(StepIndex step) const {
     Steps blocked(workflow_.steps.size());
-    blocked[step] = true;
+    // A block fails with what fails in it, unless it catches.
+    for (StepIndex at = step; at != no_step; at = workflow_.steps[at].parent) {
+        blocked[at] = true;
+        const StepIndex block = workflow_.steps[at].parent;
+        if (block != no_step && !workflow_.steps[block].catches.empty()) break;
+    }
     close_over(blocked, workflow_, [&](const core::Step& one) {
         const auto is_blocked = [&](StepIndex other) { return bool{blocked[other]}; };
         const auto& all = one.predecessors;

@@ -16,13 +16,17 @@ public:
     explicit Absence(const core::Workflow& workflow) : workflow_(workflow) {}
 
     // Why `read` may have no result while `reader` runs (no_step: the run's output is made); empty: it
-    // has one, or `reader` does not run either.
-    std::string why(core::StepIndex read, core::StepIndex reader) const;
+    // has one, or `reader` does not run either. `of_instance`: what an instance of a repeated step
+    // gave is read, not its counts.
+    std::string why(core::StepIndex read, core::StepIndex reader, bool of_instance = false) const;
+
+    // Why the iteration of a loop that has just ended well may have given nothing.
+    std::string of_iteration(core::StepIndex loop) const;
 
 private:
     using Steps = std::vector<bool>;
 
-    std::string why_of(core::StepIndex read, core::StepIndex reader) const;
+    std::string why_of(core::StepIndex read, core::StepIndex reader, bool of_instance) const;
     bool is_inside(core::StepIndex step, core::StepIndex block) const;
     bool shares_condition(core::StepIndex read, core::StepIndex reader) const;
     // Steps that are skipped when nobody sends `step`, or that are blocked when it fails.

@@ -1,7 +1,7 @@
 // Calls of workers, as files write them.
 #include "orchestrator/definition/call_reader.hpp"
 
-#include "orchestrator/definition/duration_text.hpp"
+#include "base/duration_text.hpp"
 
 #include <fmt/format.h>
 

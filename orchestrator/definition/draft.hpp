@@ -3,8 +3,10 @@
 #pragma once
 
 #include "orchestrator/core/workflow.hpp"
+#include "orchestrator/definition/key_table.hpp"
 #include "orchestrator/definition/toml_document.hpp"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,7 +31,8 @@ struct GoUse {
 struct DraftStep {
     const TomlNode* table = nullptr;
     Position id_at;
-    core::Step step;  // after, go and on_timeout.go are still empty
+    core::Step step;  // after, go and on_timeout.go are still empty; moves on to the workflow
+    core::StepIndex parent = core::no_step; // as step.parent, and stays
     std::string word; // its kind, "task"; empty when there is none
     std::optional<std::vector<NameUse>> after;
     std::vector<GoUse> goes;
@@ -38,13 +41,19 @@ struct DraftStep {
     bool place_is_unknown = false;
     // Another step had this id before; names lead to that one.
     bool is_duplicate = false;
-    // Names only this step's expressions know, of features that were refused: `as` of a for_each.
-    std::vector<std::string> own_names;
+    // Also said when the expressions of the repetition are broken and step.repetition is absent.
+    Repeats repeats = Repeats::no;
+    std::string item;                // of a for_each: what its instances call their item
+    Position item_at;                // where that is said
+    std::optional<core::Schema> item_schema; // as far as [input] tells
 };
 
 // Where an expression stands; decides which names it may read.
 enum class Scope : std::uint8_t {
-    step,         // when, set, wait_until, ...
+    step,         // set, wait_until, a case of a switch, ...
+    whole,        // when, for_each: decided once, for a repeated step as a whole
+    loop_while,   // before an iteration: `index`, and what the last one gave
+    loop_until,   // after one: also its steps
     with,         // parameters of a call: also `secret`
     compensate,   // parameters of an undo: also `secret` and the step's own result
     step_output,  // also `result`
@@ -65,8 +74,21 @@ struct Draft {
     core::Workflow workflow;      // all but the steps
     std::vector<DraftStep> steps; // in the order of the file, children directly after their block
     std::vector<Use> uses;
+    std::map<std::string, core::StepIndex, std::less<>> repeated; // by id, those read so far
     bool input_is_known = true; // false: [input] has mistakes of its own
     bool vars_are_known = true;
 };
+
+// "'mailbox'", or "this step"; while the file is read.
+std::string name_of(const DraftStep& step);
+
+// The innermost repeated step in whose instance an expression of `step` stands; no_step: in none.
+core::StepIndex instance_around(const Draft& draft, core::StepIndex step, Scope scope);
+
+// The outermost repeated step around `step` that is not around `other` as well.
+core::StepIndex border_between(const Draft& draft, core::StepIndex step, core::StepIndex other);
+
+// Whether `block` is around `step`; a step is not around itself.
+bool is_around(const Draft& draft, core::StepIndex block, core::StepIndex step);
 
 } // namespace baton::orchestrator::definition

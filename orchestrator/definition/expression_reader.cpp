@@ -46,6 +46,20 @@ std::optional<expression::Kind> kind_in(const std::vector<core::SchemaField>& fi
     return std::nullopt;
 }
 
+std::optional<expression::Kind> kind_of_field(Repeats repeats, std::string_view field) {
+    if (!contains(fields_of(repeats), field) || field == "last") return std::nullopt;
+    return field == "results" ? expression::Kind::list : expression::Kind::integer;
+}
+
+// What an expression reads that is nothing but a path, `input.members`; null if it is more.
+const expression::Reference* only_path(const expression::Program& program) {
+    if (program.references().size() != 1) return nullptr;
+    const expression::Reference& reference = program.references().front();
+    if (reference.offset != 0 || reference.path.empty()) return nullptr;
+    const auto& last = reference.path.back();
+    return last.offset + last.length == program.source().size() ? &reference : nullptr;
+}
+
 constexpr const char* number_hint =
     "an input of type number is always a double: write 2.0 for 2, or declare an integer";
 
@@ -59,14 +73,74 @@ std::optional<std::string_view> unwrapped(std::string_view text) {
 
 } // namespace
 
-expression::CompileOptions ExpressionReader::options(bool numbers) const {
+expression::CompileOptions ExpressionReader::options(core::StepIndex step, Scope scope,
+                                                     bool numbers) const {
     expression::CompileOptions options;
-    options.kind_of_path =
-        [this, numbers](std::span<const std::string_view> path) -> std::optional<expression::Kind> {
-        if (path.size() < 2 || path.front() != "input") return std::nullopt;
+    options.kind_of_path = [this, step, scope, numbers](
+                               std::span<const std::string_view> path) -> std::optional<expression::Kind> {
+        if (path.front() != "input") return kind_of_repeated(path, step, scope, numbers);
+        if (path.size() < 2) return std::nullopt;
         return kind_in(draft_.workflow.input, path.subspan(1), numbers);
     };
     return options;
+}
+
+// Of an item, of `index`, and of what repeated steps give.
+std::optional<expression::Kind>
+ExpressionReader::kind_of_repeated(std::span<const std::string_view> path, core::StepIndex step,
+                                   Scope scope, bool numbers) const {
+    core::StepIndex around = instance_around(draft_, step, scope);
+    if (path.front() == "index")
+        return around != core::no_step && path.size() == 1 ? std::optional(expression::Kind::integer) : std::nullopt;
+    if (const auto found = draft_.repeated.find(path.front()); found != draft_.repeated.end()) {
+        const bool is_inside = step == found->second || is_around(draft_, found->second, step);
+        if (path.size() != 2 || is_inside) return std::nullopt;
+        return kind_of_field(draft_.steps[found->second].repeats, path.back());
+    }
+    for (; around != core::no_step; around = instance_around(draft_, draft_.steps[around].parent, Scope::step)) {
+        const DraftStep& repeated = draft_.steps[around];
+        if (repeated.repeats != Repeats::for_each || repeated.item != path.front()) continue;
+        if (!repeated.item_schema) return std::nullopt;
+        if (path.size() == 1) return kind_of(*repeated.item_schema, numbers);
+        return kind_in(repeated.item_schema->fields, path.subspan(1), numbers);
+    }
+    return std::nullopt;
+}
+
+std::optional<core::Schema> ExpressionReader::schema_of_items(const expression::Program& list) const {
+    const Schema* schema = schema_of(list);
+    if (schema == nullptr || schema->type != Schema::Type::array || !schema->items) return std::nullopt;
+    return *schema->items;
+}
+
+const core::Schema* ExpressionReader::schema_of(const expression::Program& program) const {
+    const expression::Reference* reference = only_path(program);
+    if (reference == nullptr || reference->root != "input") return nullptr;
+    const std::vector<core::SchemaField>* fields = &draft_.workflow.input;
+    const Schema* schema = nullptr;
+    for (const auto& part : reference->path) {
+        const auto found = std::find_if(fields->begin(), fields->end(),
+                                        [&](const core::SchemaField& field) { return field.name == part.name; });
+        if (found == fields->end()) return nullptr;
+        schema = &found->schema;
+        fields = &schema->fields;
+    }
+    return schema;
+}
+
+// More than kind_of_path says, which must stay silent where files are live already.
+std::optional<expression::Kind> ExpressionReader::kind_of_list(const expression::Program& program) const {
+    if (const auto kind = program.static_kind()) return kind;
+    if (const Schema* schema = schema_of(program)) return kind_of(*schema, true);
+    const expression::Reference* reference = only_path(program);
+    if (reference == nullptr || reference->root != "vars") return std::nullopt;
+    const boost::json::value* constant = &draft_.workflow.vars.json();
+    for (const auto& part : reference->path) {
+        const auto* table = constant->if_object();
+        constant = table != nullptr ? table->if_contains(part.name) : nullptr;
+        if (constant == nullptr) return std::nullopt;
+    }
+    return expression::Value::borrowing_json(*constant).kind();
 }
 
 std::optional<expression::Program> ExpressionReader::program(const TomlEntry& entry,
@@ -85,7 +159,7 @@ std::optional<expression::Program> ExpressionReader::program(const TomlEntry& en
             inside ? fmt::format("write {} = \"{}\"", entry.key, *inside) : "");
         return std::nullopt;
     }
-    auto compiled = expression::compile(node.text, options());
+    auto compiled = expression::compile(node.text, options(step, scope));
     if (!compiled) {
         for (const expression::Diagnostic& diagnostic : compiled.error().all)
             complaints_.inside(About::data, node, diagnostic.offset, diagnostic.length,
@@ -94,7 +168,7 @@ std::optional<expression::Program> ExpressionReader::program(const TomlEntry& en
     }
     for (const expression::Reference& reference : compiled->references())
         draft_.uses.push_back({reference, &node, step, scope});
-    if (const auto strict = expression::compile(node.text, options(true)); !strict)
+    if (const auto strict = expression::compile(node.text, options(step, scope, true)); !strict)
         for (const expression::Diagnostic& diagnostic : strict.error().all)
             complaints_.warn_inside(About::data, node, diagnostic.offset, diagnostic.length,
                                     diagnostic.message, number_hint);
@@ -122,6 +196,19 @@ std::optional<expression::Program> ExpressionReader::condition(const TomlEntry& 
     return compiled;
 }
 
+std::optional<expression::Program> ExpressionReader::list(const TomlEntry& entry,
+                                                          core::StepIndex step) {
+    auto compiled = program(entry, step, Scope::whole);
+    if (!compiled) return std::nullopt;
+    const auto kind = kind_of_list(*compiled);
+    if (!kind || *kind == expression::Kind::list) return compiled;
+    complaints_.inside(About::data, entry.value, 0, entry.value.text.size(),
+                       fmt::format("for_each must give a list; this gives a value of type {}",
+                                   expression::plain_name(*kind)),
+                       *kind == expression::Kind::map ? "its keys are a list: .keys(), its values: .values()" : "");
+    return std::nullopt;
+}
+
 std::optional<expression::Program> ExpressionReader::moment(const TomlEntry& entry,
                                                             core::StepIndex step) {
     auto compiled = program(entry, step, Scope::step);
@@ -138,7 +225,7 @@ std::optional<expression::Program> ExpressionReader::moment(const TomlEntry& ent
 
 std::optional<expression::Template> ExpressionReader::values(const TomlNode& node,
                                                              core::StepIndex step, Scope scope) {
-    auto compiled = expression::Template::compile(to_json(node), options());
+    auto compiled = expression::Template::compile(to_json(node), options(step, scope));
     if (!compiled) {
         for (const expression::TemplateDiagnostic& found : compiled.error().all)
             complaints_.inside(About::data, node_at(node, found.pointer), found.diagnostic.offset,
@@ -148,7 +235,7 @@ std::optional<expression::Template> ExpressionReader::values(const TomlNode& nod
     }
     for (const expression::TemplateReference& found : compiled->references())
         draft_.uses.push_back({found.reference, &node_at(node, found.pointer), step, scope});
-    if (const auto strict = expression::Template::compile(to_json(node), options(true)); !strict)
+    if (const auto strict = expression::Template::compile(to_json(node), options(step, scope, true)); !strict)
         for (const expression::TemplateDiagnostic& found : strict.error().all)
             complaints_.warn_inside(About::data, node_at(node, found.pointer),
                                     found.diagnostic.offset, found.diagnostic.length,
@@ -197,7 +284,7 @@ void ExpressionReader::note_uses_of_parts(const TomlNode& node, core::StepIndex 
     for (const TomlEntry& entry : node.entries)
         note_uses_of_parts(entry.value, step, scope);
     if (!node.is_text()) return;
-    if (const auto compiled = expression::Template::compile(to_json(node), options()))
+    if (const auto compiled = expression::Template::compile(to_json(node), options(step, scope)))
         for (const expression::TemplateReference& found : compiled->references())
             draft_.uses.push_back({found.reference, &node, step, scope});
 }

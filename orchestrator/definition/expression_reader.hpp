@@ -23,6 +23,12 @@ public:
     std::optional<expression::Program> condition(const TomlEntry& entry, core::StepIndex step,
                                                  Scope scope = Scope::step);
 
+    // A bare expression that gives the items of a for_each.
+    std::optional<expression::Program> list(const TomlEntry& entry, core::StepIndex step);
+
+    // What [input] says of the items of a list that an expression is, `input.members`.
+    std::optional<core::Schema> schema_of_items(const expression::Program& list) const;
+
     // A bare expression that gives a time, or text that is one.
     std::optional<expression::Program> moment(const TomlEntry& entry, core::StepIndex step);
 
@@ -35,11 +41,16 @@ public:
                                               core::StepIndex step, Scope scope);
 
 private:
+    const core::Schema* schema_of(const expression::Program& program) const;
+    std::optional<expression::Kind> kind_of_list(const expression::Program& program) const;
     void warn_about_plain_text(const TomlNode& node);
     void note_uses_of_parts(const TomlNode& node, core::StepIndex step, Scope scope);
-    // What is certain about the types of the input. `numbers` as well: since a number is always a
-    // double, what does not fit one fails; it is only a warning, for files that are live already.
-    expression::CompileOptions options(bool numbers = false) const;
+    // What is certain about the types of what an expression reads. `numbers` as well: since a number
+    // is always a double, what does not fit one fails; it is only a warning, for files that are live
+    // already.
+    expression::CompileOptions options(core::StepIndex step, Scope scope, bool numbers = false) const;
+    std::optional<expression::Kind> kind_of_repeated(std::span<const std::string_view> path, core::StepIndex step,
+                                                     Scope scope, bool numbers) const;
 
     Draft& draft_;
     Complaints& complaints_;

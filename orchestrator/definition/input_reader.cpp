@@ -39,8 +39,19 @@ class InputReader {
 public:
     explicit InputReader(ValueReader& values) : values_(values) {}
 
+    std::vector<SchemaField> top(const TomlNode& table) {
+        std::vector<SchemaField> all = fields(table);
+        // Those that are not at the top were refused by then.
+        for (std::size_t i = 0; i < all.size(); ++i)
+            if (const TomlNode* node = table.entries[i].value.find("index"); node != nullptr)
+                check_index(table.entries[i], *node, all[i]);
+        return all;
+    }
+
+private:
     std::vector<SchemaField> fields(const TomlNode& table) {
         std::vector<SchemaField> all;
+        ++depth_;
         for (const TomlEntry& entry : table.entries) {
             SchemaField field;
             field.name = entry.key;
@@ -49,10 +60,20 @@ public:
             if (values_.complaints().count() == before) check_default(entry, field);
             all.push_back(std::move(field));
         }
+        --depth_;
         return all;
     }
 
-private:
+    void check_index(const TomlEntry& entry, const TomlNode& node, const SchemaField& field) {
+        if (!field.index) return;
+        const auto type = field.schema.type;
+        if (type == Schema::Type::any || type == Schema::Type::array || type == Schema::Type::object)
+            values_.complaints().at_value(node, "runs are found by a string, an integer, a number or a boolean only");
+        if (!core::is_tag_name(entry.key))
+            values_.complaints().at_value(node, fmt::format("runs cannot be found by '{}'", entry.key),
+                                          "a name of letters, digits, _, . and -, at most 64");
+    }
+
     void read_field(const TomlEntry& entry, SchemaField& field) {
         if (entry.value.is_text()) {
             field.schema.type = type(entry).value_or(Schema::Type::any);
@@ -66,6 +87,7 @@ private:
         for (const TomlEntry& part : table->entries) {
             if (part.key == "required") field.required = values_.boolean(part).value_or(false);
             if (part.key == "default") fallback = &part;
+            if (part.key == "index") read_index(part, field);
         }
         if (fallback == nullptr) return;
         field.fallback = core::Document::of(to_json(fallback->value));
@@ -73,6 +95,12 @@ private:
             values_.complaints().at_key(*fallback, fmt::format("'{}' is required, so its default "
                                                                "would never be used",
                                                                entry.key));
+    }
+
+    void read_index(const TomlEntry& part, SchemaField& field) {
+        field.index = values_.boolean(part).value_or(false);
+        if (field.index && depth_ > 1)
+            values_.complaints().at_key(part, "index has a meaning only for the inputs themselves, not for what is inside them");
     }
 
     void check_default(const TomlEntry& entry, const SchemaField& field) {
@@ -154,7 +182,7 @@ private:
         } else if (const TomlNode* table = values_.table(part, "{ type = \"string\" }")) {
             values_.check_keys(*table, input_field_keys);
             for (const TomlEntry& inner : table->entries)
-                if (inner.key == "required" || inner.key == "default")
+                if (inner.key == "required" || inner.key == "default" || inner.key == "index")
                     values_.complaints().at_key(
                         inner, fmt::format("{} has no meaning for the items of a list", inner.key));
             items = this->schema(*table);
@@ -207,12 +235,13 @@ private:
 
     ValueReader& values_;
     bool type_is_broken_ = false; // of the schema being read
+    std::size_t depth_ = 0;       // of the fields being read; 1: the inputs themselves
 };
 
 } // namespace
 
 std::vector<SchemaField> read_input(const TomlNode& table, ValueReader& values) {
-    return InputReader(values).fields(table);
+    return InputReader(values).top(table);
 }
 
 } // namespace baton::orchestrator::definition

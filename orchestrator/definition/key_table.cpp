@@ -16,8 +16,8 @@ constexpr std::array<std::string_view, sizeof...(Words)> words(Words... all) {
 
 constexpr auto workflow_available =
     words("workflow", "description", "timeout", "on_failure", "on_cancel", "priority", "labels",
-          "idempotency", "input", "vars", "defaults", "step", "output");
-constexpr auto workflow_not_yet = words("retention", "concurrency", "on", "limits");
+          "idempotency", "input", "vars", "defaults", "step", "output", "retention");
+constexpr auto workflow_not_yet = words("concurrency", "on", "limits");
 
 constexpr auto kinds_available =
     words("task", "do", "parallel", "switch", "set", "wait", "wait_until", "end", "fail");
@@ -27,15 +27,15 @@ constexpr auto kinds_not_yet = words("workflow", "http", "signal", "event", "fir
 constexpr auto step_available =
     words("id", "task", "do", "parallel", "switch", "set", "wait", "wait_until", "end", "fail",
           "with", "after", "join", "cancel_rest", "when", "retry", "timeout", "on_timeout", "catch",
-          "compensate", "output", "priority", "queue", "idempotency_key");
+          "compensate", "output", "priority", "queue", "idempotency_key", "for_each", "as",
+          "max_parallel", "while", "until", "max_iterations", "every");
 constexpr auto step_not_yet =
     words("workflow", "http", "signal", "event", "first_of", "approval", "emit", "reply",
-          "transform", "for_each", "while", "until", "as", "max_parallel", "tolerate", "enough",
-          "fail_fast", "max_iterations", "every", "detached", "verify", "limit", "cache");
+          "transform", "tolerate", "enough", "fail_fast", "detached", "verify", "limit", "cache");
 
 constexpr auto input_available =
     words("type", "format", "required", "default", "enum", "items", "properties",
-          "other_properties", "nullable", "min", "max", "description");
+          "other_properties", "nullable", "min", "max", "description", "index");
 constexpr auto input_not_yet = words("schema", "pattern");
 
 constexpr auto defaults_available = words("timeout", "retry", "retries", "priority");
@@ -57,16 +57,22 @@ constexpr auto of_tasks = words("with", "retry", "timeout", "on_timeout", "catch
                                 "output", "priority", "queue", "idempotency_key");
 constexpr auto of_blocks = words("timeout", "on_timeout", "catch", "compensate", "output");
 
-constexpr auto of_for_each =
-    words("as", "max_parallel", "tolerate", "enough", "fail_fast", "do", "parallel");
-constexpr auto of_loops = words("max_iterations", "every");
 constexpr auto of_approval = words("timeout", "on_timeout");
+
+constexpr auto repetitions = words("for_each", "while", "until");
+constexpr auto repeated = words("task", "do", "parallel");
+constexpr auto of_for_each = words("as", "max_parallel");
+constexpr auto of_loops = words("max_iterations", "every");
+
+constexpr auto for_each_fields = words("total", "succeeded", "failed", "results");
+constexpr auto loop_fields = words("iterations", "last");
 
 } // namespace
 
 const KeyTable workflow_keys{workflow_available, workflow_not_yet};
 const KeyTable step_keys{step_available, step_not_yet};
 const KeyTable kind_keys{kinds_available, kinds_not_yet};
+const KeyTable repetition_keys{repetitions, {}};
 const KeyTable input_field_keys{input_available, input_not_yet};
 const KeyTable defaults_keys{defaults_available, {}};
 const KeyTable retry_keys{retry_available, {}};
@@ -83,8 +89,6 @@ bool contains(std::span<const std::string_view> all, std::string_view word) {
 }
 
 bool belongs_to(std::string_view key, std::string_view feature) {
-    if (feature == "for_each") return contains(of_for_each, key);
-    if (feature == "while" || feature == "until") return contains(of_loops, key);
     if (feature == "workflow") return key == "with" || key == "detached";
     return feature == "approval" && contains(of_approval, key);
 }
@@ -107,9 +111,27 @@ std::string_view home_of(std::string_view key, const KeyTable& found_in) {
 
 bool may_have(std::string_view kind, std::string_view key) {
     if (key == kind || contains(everywhere, key)) return true;
+    if (contains(repetitions, key)) return contains(repeated, kind);
     if (kind == "task") return contains(of_tasks, key);
     if (kind == "do" || kind == "parallel") return contains(of_blocks, key);
     return false;
+}
+
+std::string_view repetition_of(std::string_view key) {
+    if (contains(of_for_each, key)) return "for_each";
+    return contains(of_loops, key) ? "while or until" : "";
+}
+
+std::span<const std::string_view> fields_of(Repeats repeats) {
+    switch (repeats) {
+    case Repeats::no:
+        return {};
+    case Repeats::for_each:
+        return for_each_fields;
+    case Repeats::loop:
+        return loop_fields;
+    }
+    return {};
 }
 
 } // namespace baton::orchestrator::definition

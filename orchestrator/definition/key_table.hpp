@@ -1,6 +1,7 @@
 // The keys of the language, level by level: which exist, and which of them this version executes.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -28,9 +29,15 @@ extern const KeyTable fail_keys;
 // The kinds of a step: task, do, wait, ... and those of later versions.
 extern const KeyTable kind_keys;
 
+// What makes a step run more than once: for_each, while, until.
+extern const KeyTable repetition_keys;
+
+enum class Repeats : std::uint8_t { no, for_each, loop };
+
 bool contains(std::span<const std::string_view> words, std::string_view word);
 
-// True if `key` only shapes `feature`, so refusing `feature` has said enough: `as` of `for_each`.
+// True if `key` only shapes `feature`, so refusing `feature` has said enough: `detached` of
+// `workflow`.
 bool belongs_to(std::string_view key, std::string_view feature);
 
 // Where a key belongs that stands in the wrong table, as in "it belongs in a [[step]]"; empty if
@@ -39,5 +46,11 @@ std::string_view home_of(std::string_view key, const KeyTable& found_in);
 
 // True if a step of this kind may have this key besides the kind itself.
 bool may_have(std::string_view kind, std::string_view key);
+
+// What a key that shapes a repetition needs beside it: "for_each" for `as`; empty for other keys.
+std::string_view repetition_of(std::string_view key);
+
+// What can be read behind the name of a step that is repeated, by the steps after it.
+std::span<const std::string_view> fields_of(Repeats repeats);
 
 } // namespace baton::orchestrator::definition

@@ -21,6 +21,7 @@ public:
 
     void run() {
         collect_names();
+        check_items();
         for (StepIndex i = 0; i < draft_.steps.size(); ++i) {
             resolve_after(i);
             resolve_goes(i);
@@ -36,8 +37,7 @@ private:
         for (StepIndex i = 0; i < draft_.steps.size(); ++i) {
             DraftStep& draft = draft_.steps[i];
             const std::string& id = draft.step.id;
-            paths_.push_back(draft.step.parent == no_step ? id
-                                                          : paths_[draft.step.parent] + "." + id);
+            paths_.push_back(draft.parent == no_step ? id : paths_[draft.parent] + "." + id);
             if (id.empty()) continue;
             const auto [known, is_new] = by_id_.emplace(id, i);
             by_path_.emplace(paths_.back(), i);
@@ -50,13 +50,20 @@ private:
         }
     }
 
+    // Inside, the name of an item must not hide a step.
+    void check_items() {
+        for (const DraftStep& draft : draft_.steps) {
+            const auto step = by_id_.find(draft.item);
+            if (draft.repeats != Repeats::for_each || step == by_id_.end()) continue;
+            complaints_.add(About::order_of_steps, draft.item_at, draft.item.size() + 2,
+                            fmt::format("'{}' is the step in line {}, and cannot be the name of an item as well", draft.item,
+                                        draft_.steps[step->second].table->at.line));
+        }
+    }
+
     bool is_in_sight(StepIndex target, StepIndex from) const {
-        const StepIndex parent = draft_.steps[target].step.parent;
-        if (parent == no_step) return true;
-        for (StepIndex at = draft_.steps[from].step.parent; at != no_step;
-             at = draft_.steps[at].step.parent)
-            if (at == parent) return true;
-        return false;
+        const StepIndex parent = draft_.steps[target].parent;
+        return parent == no_step || is_around(draft_, parent, from);
     }
 
     void complain(const NameUse& use, std::string message, std::string hint = {}) {
@@ -69,6 +76,7 @@ private:
         std::vector<std::string> candidates;
         for (StepIndex i = 0; i < draft_.steps.size(); ++i) {
             if (i == from || draft_.steps[i].step.id.empty()) continue;
+            if (border_between(draft_, i, from) != no_step) continue;
             candidates.push_back(is_in_sight(i, from) ? draft_.steps[i].step.id : paths_[i]);
         }
         complain(use, fmt::format("no step '{}'", use.name), did_you_mean(use.name, candidates));
@@ -84,14 +92,15 @@ private:
             complain_unknown(use, from);
             return no_step;
         }
-        if (is_in_sight(found->second, from)) return found->second;
+        if (is_in_sight(found->second, from) || border_between(draft_, found->second, from) != no_step)
+            return found->second;
         complain(use, fmt::format("'{}' is inside '{}'", use.name, block_of(found->second)),
                  fmt::format("write \"{}\"", paths_[found->second]));
         return no_step;
     }
 
     const std::string& block_of(StepIndex index) const {
-        return paths_[draft_.steps[index].step.parent];
+        return paths_[draft_.steps[index].parent];
     }
 
     void resolve_after(StepIndex index) {
@@ -105,9 +114,11 @@ private:
             } else if (target == index) {
                 complain(use, fmt::format("'{}' waits for itself", use.name));
                 draft.place_is_unknown = true;
-            } else if (contains_step(target, index)) {
+            } else if (is_around(draft_, target, index)) {
                 complain(use, fmt::format("'{}' is the block this step is in", use.name),
                          "a step begins when its block begins");
+                draft.place_is_unknown = true;
+            } else if (crosses_border(use, target, index)) {
                 draft.place_is_unknown = true;
             } else if (std::find(resolved.begin(), resolved.end(), target) != resolved.end()) {
                 complain(use, fmt::format("'{}' is named twice", use.name));
@@ -118,11 +129,18 @@ private:
         draft.step.after = std::move(resolved);
     }
 
-    bool contains_step(StepIndex block, StepIndex index) const {
-        for (StepIndex at = draft_.steps[index].step.parent; at != no_step;
-             at = draft_.steps[at].step.parent)
-            if (at == block) return true;
-        return false;
+    // Which of its instances would be waited for? And which of them should wait?
+    bool crosses_border(const NameUse& use, StepIndex target, StepIndex index) {
+        if (const StepIndex around = border_between(draft_, target, index); around != no_step) {
+            complain(use, fmt::format("'{}' is inside '{}', which is repeated", use.name, paths_[around]),
+                     fmt::format("write \"{}\" to wait for all of it", paths_[around]));
+            return true;
+        }
+        const StepIndex around = border_between(draft_, index, target);
+        if (around == no_step) return false;
+        complain(use, fmt::format("'{}' is outside '{}', which is repeated", use.name, paths_[around]),
+                 fmt::format("name it in the after of '{}'", paths_[around]));
+        return true;
     }
 
     // The step a go means: a sibling. no_step after a complaint.
@@ -139,8 +157,8 @@ private:
             complain(use, fmt::format("'{}' leads to itself", use.name));
             return no_step;
         }
-        if (draft_.steps[target].step.parent == draft_.steps[from].step.parent) return target;
-        if (draft_.steps[target].step.parent == no_step)
+        if (draft_.steps[target].parent == draft_.steps[from].parent) return target;
+        if (draft_.steps[target].parent == no_step)
             complain(use, fmt::format("'{}' is outside the block '{}'; go stays in its block",
                                       use.name, block_of(from)));
         else
@@ -149,10 +167,23 @@ private:
         return no_step;
     }
 
+    // catch and on_timeout are of each instance, and the other steps are there once.
+    bool leaves_instance(const GoUse& use, StepIndex index) {
+        const DraftStep& draft = draft_.steps[index];
+        if (draft.repeats == Repeats::no || use.from == GoFrom::switch_case) return false;
+        const bool is_catch = use.from == GoFrom::catch_rule;
+        complain(use.name,
+                 fmt::format("{} of '{}' is of each {}, which cannot go elsewhere", is_catch ? "catch" : "on_timeout",
+                             draft.step.id, draft.repeats == Repeats::for_each ? "item" : "iteration"),
+                 is_catch ? "use output or continue, or catch in a do block around it"
+                          : "write \"continue\", or give a do block around it the timeout");
+        return true;
+    }
+
     void resolve_goes(StepIndex index) {
         DraftStep& draft = draft_.steps[index];
         for (const GoUse& use : draft.goes) {
-            const StepIndex target = find_sibling(use.name, index);
+            const StepIndex target = leaves_instance(use, index) ? no_step : find_sibling(use.name, index);
             if (target == no_step) {
                 if (use.from == GoFrom::on_timeout)
                     draft.step.on_timeout.then = core::OnTimeout::Then::fail;

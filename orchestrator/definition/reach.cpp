@@ -27,6 +27,8 @@ public:
         for (const Use& use : draft.uses)
             if (use.reference.guarded) asked_.insert({use.step, use.reference.root});
         for (const Use& use : draft.uses)
+            if (use.reference.root == "index") counting_.insert(use.text);
+        for (const Use& use : draft.uses)
             if (use.reference.guarded && use.reference.root == "input" &&
                 !use.reference.path.empty())
                 guarded_.insert({use.step, use.reference.path.front().name});
@@ -34,10 +36,10 @@ public:
 
     void check(const Use& use) {
         const std::string& root = use.reference.root;
-        if (is_own_name(use)) return;
+        if (is_item(use)) return;
         // In a run key there is nothing but the input yet.
         if (use.scope == Scope::run_key && root != "input") {
-            complain(use, "the key can only read input, because there is no run yet");
+            complain(use, "only input can be read here, because there is no run yet");
         } else if (root == "input") {
             check_input(use);
         } else if (root == "vars") {
@@ -57,13 +59,21 @@ private:
                            std::move(message), std::move(hint));
     }
 
-    bool is_own_name(const Use& use) const {
-        for (StepIndex at = use.step; at != no_step; at = workflow_.steps[at].parent) {
-            const auto& names = draft_.steps[at].own_names;
-            if (std::find(names.begin(), names.end(), use.reference.root) != names.end())
-                return true;
-        }
-        return false;
+    // Visits every for_each in whose instances the expression stands, from inside; false stops.
+    template <typename Visit>
+    void for_each_around(const Use& use, Visit visit) const {
+        StepIndex at = instance_around(draft_, use.step, use.scope);
+        for (; at != no_step; at = instance_around(draft_, draft_.steps[at].parent, Scope::step))
+            if (draft_.steps[at].repeats == Repeats::for_each && !visit(draft_.steps[at], at)) return;
+    }
+
+    bool is_item(const Use& use) const {
+        bool found = false;
+        for_each_around(use, [&](const DraftStep& around, StepIndex) {
+            found = found || around.item == use.reference.root;
+            return !found;
+        });
+        return found;
     }
 
     void check_input(const Use& use) {
@@ -122,23 +132,64 @@ private:
                 complain(use, "error can only be read in the output of a catch rule");
         } else if (root == "secret" && use.scope != Scope::with && use.scope != Scope::compensate) {
             complain(use, "secret can only be read inside with");
+        } else if (root == "index") {
+            if (instance_around(draft_, use.step, use.scope) == no_step) check_index(use);
+        } else if (root == "item") {
+            check_item(use);
         } else {
             complain(use, not_available(root));
         }
+    }
+
+    bool is_of_whole(const Use& use) const {
+        return use.step != no_step && use.scope == Scope::whole && draft_.steps[use.step].repeats != Repeats::no;
+    }
+
+    // `index` where there is no instance around.
+    void check_index(const Use& use) {
+        if (is_of_whole(use))
+            complain(use, fmt::format("index is only known to the instances of '{}', not to the step as a whole",
+                                      workflow_.steps[use.step].path));
+        else
+            complain(use, "index can only be read inside a step that is repeated");
+    }
+
+    // `item` where nothing is called so.
+    void check_item(const Use& use) {
+        std::string name;
+        for_each_around(use, [&](const DraftStep& around, StepIndex) {
+            name = around.item;
+            return false;
+        });
+        if (!name.empty()) return complain(use, fmt::format("the item is called '{}' here", name));
+        if (is_of_whole(use) && draft_.steps[use.step].item == "item") return complain_item_of_whole(use);
+        complain(use, "item can only be read inside a for_each");
+    }
+
+    void complain_item_of_whole(const Use& use) {
+        const std::string& name = use.reference.root;
+        complain(use,
+                 fmt::format("'{}' is only known to the instances of '{}', not to the step as a whole", name,
+                             workflow_.steps[use.step].path),
+                 fmt::format("to leave items out filter the list: .filter({}, ..)", name));
     }
 
     void check_step(const Use& use) {
         const auto found = workflow_.by_id.find(use.reference.root);
         if (found == workflow_.by_id.end()) return complain_unknown(use);
         const StepIndex target = found->second;
+        if (is_loop_so_far(use, target)) return check_loop_so_far(use, target);
         if (use.step != no_step && target == use.step) return check_own_result(use);
-        if (is_around(target, use.step)) {
+        if (is_around(draft_, target, use.step)) {
             complain(use, fmt::format("'{}' is the block this step is in", use.reference.root),
                      "its steps are read by their own names");
             return;
         }
-        if (is_child_in_output(use, target)) return;
+        if (is_child_in_output(use, target)) return check_field_in_output(use, target);
+        if (is_of_iteration(use, target)) return check_path(use, target, 0);
         if (!is_in_sight(target, use.step)) {
+            const StepIndex border = border_between(draft_, target, use.step);
+            if (border != no_step) return complain_inside_repeated(use, target, border);
             complain(use,
                      fmt::format("'{}' is inside '{}'", use.reference.root,
                                  workflow_.steps[workflow_.steps[target].parent].path),
@@ -148,15 +199,32 @@ private:
         check_path(use, target, 0);
     }
 
-    // `target` is what the reference means so far, up to `depth` parts of its path.
-    void check_path(const Use& use, StepIndex target, std::size_t depth) {
+    // One instance of several is meant, and nobody can know which.
+    void complain_inside_repeated(const Use& use, StepIndex target, StepIndex border) {
+        const std::string& around = workflow_.steps[border].path;
+        complain(use, fmt::format("'{}' is inside '{}', which is repeated", workflow_.steps[target].path, around),
+                 fmt::format("outside it gives {}", list_of_fields(border)));
+    }
+
+    // "people.total, people.succeeded, .."
+    std::string list_of_fields(StepIndex repeated) const {
+        std::string text;
+        const auto fields = fields_of(draft_.steps[repeated].repeats);
+        for (std::size_t i = 0; i < fields.size(); ++i)
+            text += fmt::format("{}{}.{}", i == 0 ? "" : i + 1 == fields.size() ? " and " : ", ",
+                                workflow_.steps[repeated].path, fields[i]);
+        return text;
+    }
+
+    // `target` is what the reference means so far, up to `depth` parts of its path; `of_instance`: as
+    // an instance, and not as a whole.
+    void check_path(const Use& use, StepIndex target, std::size_t depth, bool of_instance = false) {
         const core::Step& step = workflow_.steps[target];
         const auto& path = use.reference.path;
-        // A block that is repeated has a result of its own shape, not of its steps.
-        const bool is_repeated = !draft_.steps[target].own_names.empty();
-        const bool shows_children =
-            !step.children.empty() && !step.output && !is_repeated && depth < path.size();
-        if (!shows_children) return check_finished(use, target);
+        if (depth == path.size()) return check_finished(use, target, of_instance);
+        if (draft_.steps[target].repeats != Repeats::no && !of_instance)
+            return check_field(use, target, depth);
+        if (step.children.empty() || step.output) return check_finished(use, target, of_instance);
         std::vector<std::string> names;
         for (const StepIndex child : step.children) {
             if (workflow_.steps[child].id == path[depth].name)
@@ -167,16 +235,47 @@ private:
                  hint_for(path[depth].name, names));
     }
 
-    void check_finished(const Use& use, StepIndex target) {
+    // What a repeated step gives to the steps after it.
+    void check_field(const Use& use, StepIndex target, std::size_t depth) {
+        if (!is_field(use, target, depth)) return;
+        const bool of_instance = use.reference.path[depth].name == "last";
+        check_path(use, target, of_instance ? depth + 1 : use.reference.path.size(), of_instance);
+    }
+
+    // False after a complaint.
+    bool is_field(const Use& use, StepIndex target, std::size_t depth) {
+        const core::Step& step = workflow_.steps[target];
+        const std::string& name = use.reference.path[depth].name;
+        const auto fields = fields_of(draft_.steps[target].repeats);
+        if (contains(fields, name)) return true;
+        const bool is_step = std::any_of(step.children.begin(), step.children.end(),
+                                         [&](StepIndex child) { return workflow_.steps[child].id == name; });
+        std::string hint = is_step ? std::string{} : did_you_mean(name, fields);
+        if (hint.empty() && is_step && contains(fields, "last"))
+            hint = fmt::format("write {}.last.{}", step.path, name);
+        if (hint.empty()) hint = fmt::format("it gives {}", list_of_fields(target));
+        complain(use, fmt::format("'{}' is repeated and has no '{}'", step.path, name), std::move(hint));
+        return false;
+    }
+
+    // A block's own output reads a repeated step in it: only what it can give is looked at.
+    void check_field_in_output(const Use& use, StepIndex target) {
+        if (draft_.steps[target].repeats != Repeats::no && !use.reference.path.empty()) is_field(use, target, 0);
+    }
+
+    void check_finished(const Use& use, StepIndex target, bool of_instance) {
         // [output] is filled in when everything is finished
-        if (use.step == no_step) return check_result(use, target);
+        if (use.step == no_step || is_around(draft_, use.step, target)) return check_result(use, target, of_instance);
         if (!flow_.is_known(use.step) || draft_.steps[target].place_is_unknown) return;
         for (StepIndex at = target; at != no_step; at = workflow_.steps[at].parent)
-            if (flow_.is_finished_before(at, use.step)) return check_result(use, target);
+            if (flow_.is_finished_before(at, use.step)) return check_result(use, target, of_instance);
         const std::string& path = workflow_.steps[target].path;
         std::string hint;
+        const StepIndex border = border_between(draft_, use.step, target);
         if (flow_.is_finished_before(use.step, target))
             hint = "it begins after this step";
+        else if (border != no_step)
+            hint = fmt::format("name it in the after of '{}'", workflow_.steps[border].path);
         else if (const auto& after = draft_.steps[use.step].after; after && !after->empty())
             hint = fmt::format("add \"{}\" to after", path);
         else
@@ -185,14 +284,45 @@ private:
     }
 
     // Finished is not yet done: what was skipped, say, has no result.
-    void check_result(const Use& use, StepIndex target) {
-        if (use.reference.guarded || asked_.contains({use.step, use.reference.root})) return;
-        const std::string reason = absence_.why(target, use.step);
-        if (reason.empty()) return;
-        const std::string& path = workflow_.steps[target].path;
+    void check_result(const Use& use, StepIndex target, bool of_instance) {
+        warn_of_absence(use, workflow_.steps[target].path, absence_.why(target, use.step, of_instance));
+    }
+
+    void warn_of_absence(const Use& use, const std::string& path, const std::string& reason) {
+        if (use.reference.guarded || asked_.contains({use.step, use.reference.root}) || reason.empty()) return;
         complaints_.warn_inside(About::data, *use.text, use.reference.offset, use.reference.length,
                                 fmt::format("'{}' may have no result: {}", path, reason),
                                 fmt::format("write default({}, ..), or ask with has({})", path, path));
+    }
+
+    // Inside a loop its name is what its last finished iteration gave.
+    bool is_loop_so_far(const Use& use, StepIndex target) const {
+        if (draft_.steps[target].repeats != Repeats::loop || use.scope == Scope::compensate) return false;
+        return (use.step == target && use.scope != Scope::whole) || is_around(draft_, target, use.step);
+    }
+
+    void check_loop_so_far(const Use& use, StepIndex target) {
+        const core::Step& step = workflow_.steps[target];
+        const auto& path = use.reference.path;
+        if (!step.children.empty() && !step.output && !path.empty()) {
+            std::vector<std::string> names;
+            for (const StepIndex child : step.children)
+                names.push_back(workflow_.steps[child].id);
+            if (std::find(names.begin(), names.end(), path.front().name) == names.end())
+                return complain(use, fmt::format("'{}' has no step '{}'", step.path, path.front().name),
+                                contains(fields_of(Repeats::loop), path.front().name)
+                                    ? fmt::format("inside it '{}' is what the last iteration gave", step.id)
+                                    : hint_for(path.front().name, names));
+        }
+        const bool has_ended = use.step == target && use.scope == Scope::loop_until;
+        if (has_ended) return warn_of_absence(use, step.path, absence_.of_iteration(target));
+        // Who counts the iterations knows which is the first.
+        if (!counting_.contains(use.text)) warn_of_absence(use, step.path, "the first iteration has none before it");
+    }
+
+    // `until` reads the steps of the iteration that has just ended; `while` comes before the next one.
+    bool is_of_iteration(const Use& use, StepIndex target) const {
+        return use.scope == Scope::loop_until && workflow_.steps[target].parent == use.step;
     }
 
     void check_own_result(const Use& use) {
@@ -220,26 +350,27 @@ private:
         return use.scope == Scope::step_output && workflow_.steps[target].parent == use.step;
     }
 
-    bool is_around(StepIndex block, StepIndex step) const {
-        if (step == no_step) return false;
-        for (StepIndex at = workflow_.steps[step].parent; at != no_step;
-             at = workflow_.steps[at].parent)
-            if (at == block) return true;
-        return false;
-    }
-
     bool is_in_sight(StepIndex target, StepIndex from) const {
         const StepIndex parent = workflow_.steps[target].parent;
-        return parent == no_step || is_around(parent, from);
+        return parent == no_step || is_around(draft_, parent, from);
     }
 
     void complain_unknown(const Use& use) {
         const std::string& root = use.reference.root;
+        if (is_of_whole(use) && draft_.steps[use.step].item == root) return complain_item_of_whole(use);
+        for (StepIndex i = 0; i < workflow_.steps.size(); ++i)
+            if (draft_.steps[i].repeats == Repeats::for_each && draft_.steps[i].item == root)
+                return complain(use, fmt::format("'{}' is an item of '{}', and only known inside it", root,
+                                                 workflow_.steps[i].path));
         std::vector<std::string> names;
         for (StepIndex i = 0; i < workflow_.steps.size() && !complaints_.is_full(); ++i)
-            if (is_in_sight(i, use.step) && !workflow_.steps[i].id.empty())
+            if ((is_in_sight(i, use.step) || is_of_iteration(use, i)) && !workflow_.steps[i].id.empty())
                 names.push_back(workflow_.steps[i].id);
         names.insert(names.end(), {"input", "vars", "run"});
+        for_each_around(use, [&](const DraftStep& around, StepIndex) {
+            names.push_back(around.item);
+            return true;
+        });
         std::string hint = hint_for(root, names);
         // Someone who leaves out `input.` means the input.
         for (const core::SchemaField& field : workflow_.input)
@@ -255,6 +386,8 @@ private:
     std::set<std::pair<StepIndex, std::string>> guarded_;
     // The same for results of steps.
     std::set<std::pair<StepIndex, std::string>> asked_;
+    // Texts that read `index`.
+    std::set<const TomlNode*> counting_;
     Absence absence_;
 };
 

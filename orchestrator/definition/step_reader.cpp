@@ -14,10 +14,6 @@ namespace {
 // More steps than people draw; the checks take time with the square of it.
 constexpr std::size_t steps_max = 1000;
 
-std::string name_of(const DraftStep& step) {
-    return step.step.id.empty() ? "this step" : fmt::format("'{}'", step.step.id);
-}
-
 } // namespace
 
 void StepReader::read_all(const TomlNode& list, core::StepIndex parent) {
@@ -35,7 +31,7 @@ void StepReader::read(const TomlNode& table, core::StepIndex parent) {
     const auto index = static_cast<core::StepIndex>(draft_.steps.size());
     DraftStep draft;
     draft.table = &table;
-    draft.step.parent = parent;
+    draft.parent = draft.step.parent = parent;
     draft.step.line = table.at.line;
     const bool has_wrong_keys = values_.check_keys(table, step_keys);
     read_id(table, draft, has_wrong_keys);
@@ -44,9 +40,11 @@ void StepReader::read(const TomlNode& table, core::StepIndex parent) {
     check_fitting(table, draft);
     read_order(table, draft);
     draft_.steps.push_back(std::move(draft));
+    // First, because what else the step says may read its item.
+    repetitions_.read(index);
     for (const TomlEntry& entry : table.entries) {
         if (entry.key == "when")
-            draft_.steps[index].step.when = expressions_.condition(entry, index);
+            draft_.steps[index].step.when = expressions_.condition(entry, index, Scope::whole);
         if (entry.key == "output")
             draft_.steps[index].step.output =
                 expressions_.values(entry.value, index, Scope::step_output);
@@ -58,11 +56,6 @@ void StepReader::read(const TomlNode& table, core::StepIndex parent) {
 
 void StepReader::read_id(const TomlNode& table, DraftStep& step, bool has_wrong_keys) {
     step.id_at = table.at;
-    for (const TomlEntry& entry : table.entries) {
-        if (entry.key == "as" && entry.value.is_text()) step.own_names.push_back(entry.value.text);
-        if (entry.key == "for_each") step.own_names.insert(step.own_names.end(), {"item", "index"});
-        if (entry.key == "while" || entry.key == "until") step.own_names.emplace_back("index");
-    }
     for (const TomlEntry& entry : table.entries) {
         if (entry.key != "id") continue;
         step.id_at = entry.value.at;
@@ -113,8 +106,12 @@ void StepReader::check_fitting(const TomlNode& table, const DraftStep& step) {
     for (const TomlEntry& entry : table.entries) {
         if (!contains(step_keys.available, entry.key)) continue;
         if (contains(kind_keys.available, entry.key) || may_have(step.word, entry.key)) continue;
+        // What shapes a repetition is looked at with it.
+        if (!repetition_of(entry.key).empty()) continue;
+        const bool repeats = contains(repetition_keys.available, entry.key);
         values_.complaints().at_key(
-            entry, fmt::format("{} has no meaning for a step of kind {}", entry.key, step.word));
+            entry, fmt::format("{} has no meaning for a step of kind {}", entry.key, step.word),
+            repeats ? "it stands beside task, do or parallel; put the step into a do and repeat that" : "");
     }
 }
 
@@ -179,10 +176,21 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
         if (auto time = expressions_.moment(entry, index))
             draft_.steps[index].step.kind = core::WaitUntilKind{std::move(*time)};
     } else if (word == "end") {
+        refuse_end_of_instance(entry, index);
         if (auto kind = read_end(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     } else if (word == "fail") {
         if (auto kind = read_fail(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     }
+}
+
+// Whether it would end the instance or the run nobody could tell from the file.
+void StepReader::refuse_end_of_instance(const TomlEntry& entry, core::StepIndex index) {
+    const auto around = instance_around(draft_, draft_.steps[index].parent, Scope::step);
+    if (around == core::no_step) return;
+    values_.complaints().at_key(
+        entry, fmt::format("{} is inside {}, which is repeated; `end` is not available there", name_of(draft_.steps[index]),
+                           name_of(draft_.steps[around])),
+        "end the run in a step after it");
 }
 
 std::optional<core::StepKind> StepReader::read_end(const TomlEntry& entry, core::StepIndex index) {

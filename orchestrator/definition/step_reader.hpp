@@ -3,6 +3,7 @@
 #pragma once
 
 #include "orchestrator/definition/call_reader.hpp"
+#include "orchestrator/definition/repetition_reader.hpp"
 
 namespace baton::orchestrator::definition {
 
@@ -14,6 +15,7 @@ public:
           values_(values),
           expressions_(expressions),
           calls_(values, expressions),
+          repetitions_(draft, values, expressions),
           defaults_(defaults) {}
 
     // `list` is the value of `step`, `do` or `parallel`, already known to be a list of tables.
@@ -29,6 +31,7 @@ private:
     void read_switch(const TomlEntry& entry, core::StepIndex index);
     core::SwitchCase read_case(const TomlNode& table, core::StepIndex index, std::size_t number,
                                bool is_last);
+    void refuse_end_of_instance(const TomlEntry& entry, core::StepIndex index);
     std::optional<core::StepKind> read_end(const TomlEntry& entry, core::StepIndex index);
     std::optional<core::StepKind> read_fail(const TomlEntry& entry, core::StepIndex index);
     void read_order(const TomlNode& table, DraftStep& step);
@@ -43,6 +46,7 @@ private:
     ValueReader& values_;
     ExpressionReader& expressions_;
     CallReader calls_;
+    RepetitionReader repetitions_;
     const CallDefaults& defaults_;
 };
 

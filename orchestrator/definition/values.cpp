@@ -1,7 +1,7 @@
 // Typed values with complaints.
 #include "orchestrator/definition/values.hpp"
 
-#include "orchestrator/definition/duration_text.hpp"
+#include "base/duration_text.hpp"
 
 #include <fmt/format.h>
 

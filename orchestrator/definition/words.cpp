@@ -34,6 +34,20 @@ bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
+// `what` it is to name: "an id".
+std::string complaint_about(std::string_view name, std::string_view what) {
+    const bool is_name =
+        !name.empty() && is_letter(name.front()) &&
+        std::all_of(name.begin(), name.end(), [](char c) { return is_letter(c) || is_digit(c); });
+    if (!is_name)
+        return fmt::format("'{}' cannot be {}, which is letters, digits and _", name, what);
+    if (name.size() > id_bytes_max)
+        return fmt::format("{} has at most {} letters, this one {}", what, id_bytes_max, name.size());
+    if (contains(roots, name) || contains(expression_words, name))
+        return fmt::format("'{}' is a word of the language and cannot be {}", name, what);
+    return {};
+}
+
 } // namespace
 
 std::span<const std::string_view> root_names() {
@@ -44,15 +58,11 @@ std::span<const std::string_view> run_fields() {
 }
 
 std::string complaint_about_id(std::string_view id) {
-    const bool is_name =
-        !id.empty() && is_letter(id.front()) &&
-        std::all_of(id.begin(), id.end(), [](char c) { return is_letter(c) || is_digit(c); });
-    if (!is_name) return fmt::format("'{}' cannot be an id, which is letters, digits and _", id);
-    if (id.size() > id_bytes_max)
-        return fmt::format("an id has at most {} letters, this one {}", id_bytes_max, id.size());
-    if (contains(roots, id) || contains(expression_words, id))
-        return fmt::format("'{}' is a word of the language and cannot be an id", id);
-    return {};
+    return complaint_about(id, "an id");
+}
+
+std::string complaint_about_item(std::string_view name) {
+    return name == "item" ? std::string{} : complaint_about(name, "the name of an item");
 }
 
 std::string complaint_about_name(std::string_view name) {

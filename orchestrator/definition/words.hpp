@@ -10,6 +10,9 @@ namespace baton::orchestrator::definition {
 // Why `id` cannot be the id of a step, as a sentence; empty if it can.
 std::string complaint_about_id(std::string_view id);
 
+// Why `name` cannot be what a for_each calls its item, as a sentence; empty if it can.
+std::string complaint_about_item(std::string_view name);
+
 // Why `name` cannot be the name of a workflow, as a sentence; empty if it can.
 std::string complaint_about_name(std::string_view name);
 

@@ -68,6 +68,11 @@ private:
             if (workflow.timeout && workflow.timeout->count() == 0)
                 complaints_.at_value(entry.value, "timeout must be longer than 0");
         }
+        if (key == "retention") {
+            workflow.retention = values_.duration(entry);
+            if (workflow.retention && *workflow.retention < std::chrono::minutes(1))
+                complaints_.at_value(entry.value, "retention must be a minute at least", "a run that has just ended is still read");
+        }
         if (key == "priority")
             workflow.priority = static_cast<std::uint8_t>(values_.integer(entry, 0, 9).value_or(4));
         if (key == "on_failure") read_on_failure(entry);
@@ -75,9 +80,6 @@ private:
             const auto word = values_.word(entry, {"stop", "compensate"});
             if (word && *word == "compensate") workflow.on_cancel = core::OnCancel::compensate;
         }
-        if (key == "labels" && values_.table(entry, "{ team = \"platform\" }") != nullptr)
-            for (const TomlEntry& label : entry.value.entries)
-                workflow.labels[label.key] = values_.text(label).value_or("");
     }
 
     void read_on_failure(const TomlEntry& entry) {
@@ -142,6 +144,19 @@ private:
             draft_.workflow.output =
                 expressions_.values(entry.value, core::no_step, Scope::run_output);
         if (entry.key == "idempotency") read_idempotency(entry);
+        if (entry.key == "labels") read_labels(entry);
+    }
+
+    void read_labels(const TomlEntry& entry) {
+        if (values_.table(entry, "{ team = \"platform\" }") == nullptr) return;
+        for (const TomlEntry& label : entry.value.entries) {
+            if (!values_.text(label)) continue;
+            if (!core::is_tag_name(label.key))
+                complaints_.at_key(label, fmt::format("'{}' cannot name a label", label.key),
+                                   "letters, digits, _, . and -, at most 64");
+            if (auto value = expressions_.values(label.value, core::no_step, Scope::run_key))
+                draft_.workflow.labels.emplace(label.key, std::move(*value));
+        }
     }
 
     void read_idempotency(const TomlEntry& entry) {

@@ -15,6 +15,7 @@ net::Awaitable<Outcome<void>> declare(std::shared_ptr<Channel> channel,
         method.exchange = exchange->name;
         method.type = exchange->kind;
         method.durable = true;
+        method.auto_delete = exchange->auto_delete;
         method.arguments = exchange->arguments;
         const auto done = co_await channel->call(std::move(method));
         if (!done) co_return done.error();

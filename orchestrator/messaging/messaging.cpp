@@ -3,6 +3,7 @@
 
 #include "amqp/client/errors.hpp"
 #include "base/log.hpp"
+#include "contract/announcement.hpp"
 #include "contract/task_message.hpp"
 #include "contract/topology.hpp"
 #include "orchestrator/messaging/declare.hpp"
@@ -18,6 +19,11 @@
 
 namespace baton::orchestrator::messaging {
 namespace {
+
+// What older servers declared, and nobody read.
+constexpr const char* former_announce_queue = "baton.announce";
+// Announcements that wait for us. The oldest go first: they are said again.
+constexpr std::int64_t announcements_max = 10'000;
 
 // A coroutine of ours never throws; if one does, going on would hide a bug.
 void stop_program(std::exception_ptr stray) {
@@ -46,6 +52,7 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
                     },
                 .request = [this](const amqp::client::Delivery& one,
                                   runtime::DeliveryHandle handle) { serve(one, handle); }}),
+      requests_(executor, options_.on_request),
       reconnect_(executor,
                  {.endpoint = options_.endpoint,
                   .on_connected = [this](amqp::client::Connection& one) { return prepare(one); },
@@ -54,11 +61,13 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
       secret_known_(executor),
       routes_changed_(executor),
       queue_check_wanted_(executor),
-      lost_are_stored_(executor) {}
+      lost_are_stored_(executor),
+      answered_(executor) {}
 
 net::Awaitable<void> Messaging::run() {
     using namespace net::asio::experimental::awaitable_operators;
-    co_await (reconnect_.run() && dispatcher_.run() && watch_routes() && watch_queues() && watch_partitions());
+    co_await (reconnect_.run() && dispatcher_.run() && watch_routes() && watch_queues() && watch_questions() &&
+              watch_partitions());
 }
 
 void Messaging::stop() {
@@ -68,12 +77,15 @@ void Messaging::stop() {
     partitions_changed_.set();
     queue_check_wanted_.set();
     lost_are_stored_.set();
+    answered_.set();
+    inbox_.close(); // nobody else may call to an executor that is left soon
     secret_known_.wake_all();
     answer_awaited();
     reconnect_.stop();
 }
 
 net::Awaitable<void> Messaging::drain(Duration limit) {
+    co_await requests_.stop();
     co_await results_.stop();
     const Time end = clock_.now() + limit;
     // Confirms arrive by themselves; looking every few milliseconds is enough for an ending.
@@ -147,12 +159,32 @@ void Messaging::take(QueuesAsked& reply) {
 
 void Messaging::note_queue(const std::string& route, std::uint64_t waiting, std::uint64_t consumers) {
     QueueState& state = queues_[route];
+    note_purge(state, waiting, consumers);
     state.waiting = waiting;
     state.consumers = consumers;
     if (waiting == 0 || consumers > 0)
         state.deserted_since.reset();
     else if (!state.deserted_since)
         state.deserted_since = clock_.now();
+}
+
+// Tasks that were there, nobody to take them, and then none there.
+void Messaging::note_purge(QueueState& state, std::uint64_t waiting, std::uint64_t consumers) {
+    if (waiting > 0 || consumers > 0)
+        state.unseen_since.reset();
+    else if (state.waiting > 0 && state.consumers == 0 && !state.unseen_since)
+        state.unseen_since = clock_.now();
+}
+
+void Messaging::find_purged() {
+    constexpr std::uint32_t doublings_max = 7; // an hour
+    for (auto& [route, state] : queues_) {
+        const auto patience = options_.unseen_patience * (1 << std::min(state.unseen_times, doublings_max));
+        if (!options_.finds_losses || !state.unseen_since || clock_.now() - *state.unseen_since < patience) continue;
+        state.unseen_since.reset();
+        ++state.unseen_times;
+        emptied_.insert(route);
+    }
 }
 
 void Messaging::take(Again& again) {
@@ -173,7 +205,26 @@ void Messaging::take(Again& again) {
 }
 
 void Messaging::take(Call& call) {
-    net::asio::co_spawn(executor_, ask(std::move(call)), stop_program);
+    net::asio::co_spawn(executor_, ask_counted(std::move(call)), stop_program);
+}
+
+// run() ends after them: they end with the connection, soon after stop().
+net::Awaitable<void> Messaging::watch_questions() {
+    while (!is_stopping_ || questions_ != 0) co_await answered_.wait();
+}
+
+net::Awaitable<void> Messaging::ask_counted(Call call) {
+    ++questions_;
+    co_await ask(std::move(call));
+    --questions_;
+    answered_.set();
+}
+
+net::Awaitable<void> Messaging::look_counted(Look look) {
+    ++questions_;
+    look.reply(co_await look_at(std::move(look.route)));
+    --questions_;
+    answered_.set();
 }
 
 net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& connection) {
@@ -197,8 +248,16 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     if (!publisher) co_return publisher.error();
     const auto consuming = co_await results_.consume_common(connection, options_.prefetch);
     if (!consuming) co_return consuming.error();
+    const auto listening = co_await requests_.consume(connection);
+    if (!listening) co_return listening.error();
+    if (const auto listening = co_await listen_to_workers(connection); !listening) {
+        if (!connection.is_open()) co_return listening.error();
+        log::warning("messaging", "does not hear what workers announce", {{"reason", listening.error().detail}});
+    }
     // Routes may have come while we were waiting; nothing is published before all have their queue.
     connection_ = &connection;
+    const std::set<std::string> watched = declared_;
+    co_await put_watches(watched);
     if (!co_await declare_new())
         co_return Failure{make_error_code(amqp::client::Errc::connection_lost),
                           "the connection ended while queues were declared"};
@@ -212,6 +271,70 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     routes_changed_.set();
     partitions_changed_.set();
     co_return Outcome<void>{boost::system::in_place_value};
+}
+
+// On a queue of its own: every server hears every worker.
+net::Awaitable<Outcome<void>> Messaging::listen_to_workers(amqp::client::Connection& connection) {
+    auto channel = co_await connection.open_channel();
+    if (!channel) co_return channel.error();
+    amqp::QueueDeclare queue;
+    queue.exclusive = true;
+    queue.auto_delete = true;
+    queue.arguments = amqp::FieldTable{{"x-max-length", announcements_max}};
+    const auto declared = co_await (*channel)->call(std::move(queue));
+    if (!declared) co_return declared.error();
+    amqp::QueueBind binding;
+    binding.queue = declared->queue;
+    binding.exchange = std::string(contract::announce_exchange);
+    binding.routing_key = "#";
+    const auto bound = co_await (*channel)->call(std::move(binding));
+    if (!bound) co_return bound.error();
+    amqp::BasicConsume consume;
+    consume.queue = declared->queue;
+    consume.no_ack = true;
+    const auto consuming = co_await (*channel)->consume(
+        std::move(consume), [this](amqp::client::Delivery delivery) { take_announcement(delivery); });
+    if (!consuming) co_return consuming.error();
+    auto clearing = co_await connection.open_channel();
+    if (!clearing) co_return clearing.error();
+    amqp::QueueDelete former;
+    former.queue = former_announce_queue;
+    former.if_unused = true;
+    (void)co_await (*clearing)->call(std::move(former)); // somebody may use it, or we may not delete: fine
+    if ((*clearing)->is_open()) (void)co_await (*clearing)->close();
+    co_return Outcome<void>{boost::system::in_place_value};
+}
+
+// Whoever may write to the exchange says what he likes; it changes no run.
+void Messaging::take_announcement(const amqp::client::Delivery& delivery) {
+    const std::string_view body = delivery.body.text();
+    if (delivery.properties.type == contract::worker_gone_type) {
+        if (const auto worker = contract::decode_farewell(body)) roster_.leave(*worker);
+        return;
+    }
+    auto about = contract::decode_announcement(delivery.routing_key, body);
+    if (!about) {
+        log::debug("messaging", "an announcement makes no sense",
+                   {{"task", readable(delivery.routing_key)}, {"reason", about.error().detail}});
+        return;
+    }
+    forget_absent_workers();
+    const bool is_full = !roster_.take(std::move(*about), clock_.now());
+    if (is_full && !roster_is_full_)
+        log::warning("messaging", "more workers or tasks announce themselves than are kept; the list of workers is not complete");
+    roster_is_full_ = is_full;
+}
+
+void Messaging::forget_absent_workers() {
+    roster_.expire(clock_.now(), [this](const std::string& route) {
+        const auto state = queues_.find(route);
+        return state != queues_.end() && connected_.value() != 0 && state->second.consumers == 0;
+    });
+}
+
+void Messaging::take(WorkersAsked& asked) {
+    forget_absent_workers();
+    asked.reply(roster_.list());
 }
 
 net::Awaitable<Outcome<void>> Messaging::declare_common(amqp::client::Connection& connection) {
@@ -245,6 +368,9 @@ net::Awaitable<bool> Messaging::declare_new() {
                 queues_[route].trouble = done.error().detail;
             } else {
                 queues_[route].trouble.clear();
+                const std::set<std::string> one{route};
+                co_await put_watches(one);
+                if (!connection_) co_return false;
             }
             declared_.insert(route); // also after a failure: its tasks show up as unrouted
         }
@@ -266,6 +392,7 @@ net::Awaitable<void> Messaging::watch_routes() {
 net::Awaitable<void> Messaging::watch_queues() {
     while (!is_stopping_) {
         co_await queue_check_wanted_.wait_for(options_.queue_check_interval);
+        forget_absent_workers();
         if (!is_stopping_ && connected_.value()) co_await restore_queues();
     }
 }
@@ -275,6 +402,16 @@ Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::st
     std::set<std::string> missing;
     std::shared_ptr<amqp::client::Channel> channel;
     const std::uint64_t losses = losses_; // with another number `connection` is gone
+    bool watches = options_.finds_losses && may_watch_ && !routes.empty();
+    if (watches) {
+        auto opened = co_await connection.open_channel();
+        if (!opened) co_return opened.error();
+        channel = std::move(*opened);
+        // Without it no watch was ever made here, and none is missing.
+        const auto has_ground = co_await is_there(channel, contract::watch_ground(options_.partitions.front()));
+        if (losses_ != losses) co_return Failure{make_error_code(amqp::client::Errc::connection_lost), "the connection ended"};
+        watches = has_ground && *has_ground;
+    }
     for (const std::string& route : routes) {
         // A refusal closes the channel. The connection is gone when a call on it fails otherwise.
         if (!channel || !channel->is_open()) {
@@ -285,9 +422,15 @@ Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::st
         amqp::QueueDeclare question;
         question.queue = contract::task_queue(route);
         question.passive = true;
+        silent_since_.set(millis_of(clock_.now()));
         const auto answer = co_await channel->call(std::move(question));
+        silent_since_.set(0);
         if (answer) {
             note_queue(route, answer->message_count, answer->consumer_count);
+            if (!watches) continue;
+            const auto has_watch = co_await is_there(channel, contract::watch_exchange(options_.partitions.front(), route));
+            if (losses_ != losses) co_return Failure{make_error_code(amqp::client::Errc::connection_lost), "the connection ended"};
+            if (has_watch && !*has_watch) missing.insert(route);
             continue;
         }
         if (losses_ != losses) co_return answer.error();
@@ -301,10 +444,35 @@ Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::st
     co_return missing;
 }
 
+// A failure: the broker does not say.
+net::Awaitable<Outcome<bool>> Messaging::is_there(std::shared_ptr<amqp::client::Channel> channel, std::string exchange) {
+    amqp::ExchangeDeclare question;
+    question.exchange = std::move(exchange);
+    question.passive = true;
+    const auto answer = co_await channel->call(std::move(question));
+    if (answer) co_return true;
+    if (answer.error().code == amqp::ReplyCode::not_found) co_return false;
+    co_return answer.error();
+}
+
+// What cannot be watched works all the same.
+net::Awaitable<void> Messaging::put_watches(std::set<std::string> routes) {
+    for (const std::string& route : routes) {
+        if (!connection_ || !options_.finds_losses || !may_watch_) co_return;
+        const auto done = co_await declare_all(*connection_, declare_channel_,
+                                               contract::watch_declarations(options_.partitions.front(), route));
+        if (done || !connection_) continue;
+        if (done.error().code == amqp::ReplyCode::access_refused) may_watch_ = false;
+        log::warning("messaging", "a queue cannot be watched: when somebody deletes it and another declares it again, its tasks stay lost",
+                     {{"task", route}, {"reason", done.error().detail}});
+    }
+}
+
 net::Awaitable<bool> Messaging::restore_queues() {
     if (!connection_) co_return false;
     auto missing = co_await missing_queues(*connection_, declared_);
     if (!missing || !connection_) co_return false;
+    find_purged();
     std::set<std::string> emptied;
     for (const std::string& route : std::exchange(emptied_, {}))
         if (declared_.contains(route)) emptied.insert(route);
@@ -369,10 +537,7 @@ void Messaging::take(Emptied& emptied) {
 }
 
 void Messaging::take(Look& look) {
-    const auto asking = [](Messaging* self, Look one) -> net::Awaitable<void> {
-        one.reply(co_await self->look_at(std::move(one.route)));
-    };
-    net::asio::co_spawn(executor_, asking(this, std::move(look)), stop_program);
+    net::asio::co_spawn(executor_, look_counted(std::move(look)), stop_program);
 }
 
 net::Awaitable<Outcome<QueueLook>> Messaging::look_at(std::string route) {
@@ -436,6 +601,7 @@ net::Awaitable<void> Messaging::ask(Call call) {
 
 void Messaging::lost() {
     ++losses_;
+    silent_since_.set(0);
     connected_.set(0);
     engine_.hear_workers(false);
     connection_ = nullptr;
@@ -443,6 +609,7 @@ void Messaging::lost() {
     dispatcher_.add(std::exchange(held_, {}));
     dispatcher_.use(nullptr);
     results_.lost();
+    requests_.lost();
     report_channel_.reset();
     tell_listening();
     caller_.reset();

@@ -5,6 +5,11 @@
 //
 // Order of things on each new connection: declare, then consume, then publish; and before any of it
 // the store's secret must be known, since tokens are made with it.
+//
+// A broker says nothing when a queue loses its messages. With `finds_losses` they are looked for, with what
+// AMQP has: a queue that is not there; one whose watch is gone (contract/topology.hpp), which was deleted and
+// declared again; one that had tasks and no consumer and then was empty, still without a consumer and
+// for `unseen_patience`, which was purged. A purge beside a consumer cannot be told from work.
 #pragma once
 
 #include "amqp/client/endpoint.hpp"
@@ -17,7 +22,9 @@
 #include "net/awaitable.hpp"
 #include "net/wakeup.hpp"
 #include "orchestrator/messaging/dispatcher.hpp"
+#include "orchestrator/messaging/requests.hpp"
 #include "orchestrator/messaging/results.hpp"
+#include "orchestrator/messaging/roster.hpp"
 #include "orchestrator/runtime/engine.hpp"
 
 #include <functional>
@@ -38,6 +45,9 @@ struct MessagingOptions {
     std::uint16_t prefetch = 2'000;    // of all partitions, if they are equally busy
     std::size_t publish_window = 4'000; // messages on their way to the broker
     Duration queue_check_interval = std::chrono::seconds(5); // whether the task queues are there
+    bool finds_losses = true;
+    Duration unseen_patience = std::chrono::seconds(30);
+    OnRequest on_request{};
 };
 
 // A question to a worker without a workflow.
@@ -63,6 +73,10 @@ struct QueueState {
     // Since when tasks wait and nobody takes them; nothing: somebody does, or none waits.
     std::optional<Time> deserted_since;
     std::string trouble; // why there is no such queue; empty: there is
+    // Since when it is empty without ever a consumer having been seen; nothing: it is not.
+    std::optional<Time> unseen_since;
+    // Who takes tasks one by one and says nothing for long is taken for a purge; less and less often.
+    std::uint32_t unseen_times = 0;
 };
 
 // One queue of tasks, as it is at this moment.
@@ -99,8 +113,14 @@ public:
     void republish(Again again) { inbox_.put({std::move(again)}); }
     void call(Call call) { inbox_.put({std::move(call)}); }
     bool is_connected() const { return connected_.value() != 0; }
+    // Since when the broker has owed an answer, in milliseconds since 1970; 0: it does not. A connection that
+    // is cut looks like one until its heartbeats are missed.
+    std::int64_t silent_since() const { return silent_since_.value(); }
     // The queues of tasks, as they were when they were looked at last. `reply` is called on the executor.
     void ask_queues(std::function<void(std::vector<QueueState>)> reply) { inbox_.put({std::move(reply)}); }
+
+    // Who announced himself and is believed to be there. `reply` is called on the executor.
+    void ask_workers(std::function<void(std::vector<KnownWorker>)> reply) { inbox_.put({WorkersAsked{std::move(reply)}}); }
 
     // Asks the broker now. `reply` is called on the executor.
     void look(std::string route, std::function<void(Outcome<QueueLook>)> reply) {
@@ -133,6 +153,9 @@ private:
     struct Emptied {
         std::string queue;
     };
+    struct WorkersAsked {
+        std::function<void(std::vector<KnownWorker>)> reply;
+    };
     struct Listen {
         std::set<runtime::Partition> parts;
         std::function<void()> done;
@@ -150,7 +173,7 @@ private:
         std::string body;
         std::optional<runtime::DeliveryHandle> delivery;
     };
-    using Incoming = std::variant<Emptied, Look, LostAreStored, QueuesAsked, std::string, runtime::Told, Routes, Awaited, Again, Call,
+    using Incoming = std::variant<Emptied, Look, LostAreStored, QueuesAsked, WorkersAsked, std::string, runtime::Told, Routes, Awaited, Again, Call,
                                   Listen, Forward, Answered>;
 
     void take_incoming();
@@ -160,6 +183,9 @@ private:
     void take(Awaited& awaited);
     void answer_awaited();
     void take(QueuesAsked& reply);
+    void note_purge(QueueState& state, std::uint64_t waiting, std::uint64_t consumers);
+    void find_purged();
+    void take(WorkersAsked& asked);
     void note_queue(const std::string& route, std::uint64_t waiting, std::uint64_t consumers);
     void take(Again& again);
     void take(LostAreStored& lost);
@@ -175,6 +201,7 @@ private:
     std::uint16_t prefetch_of_one() const;
     amqp::client::Publication publication_of(runtime::Partition part, const runtime::Request& request) const;
     net::Awaitable<void> ask_owner(Forward forward);
+    net::Awaitable<void> ask_owner_counted(Forward forward);
     bool answer_to(Forward& forward, const Outcome<amqp::client::Delivery>& answer);
     void serve(const amqp::client::Delivery& delivery, runtime::DeliveryHandle handle);
     void serve_lost_queue(runtime::Request request, runtime::Reply<runtime::Answer> reply);
@@ -186,13 +213,21 @@ private:
     net::Awaitable<Outcome<void>> prepare(amqp::client::Connection& connection);
     net::Awaitable<Outcome<void>> declare_common(amqp::client::Connection& connection);
     net::Awaitable<bool> declare_new();
+    net::Awaitable<Outcome<void>> listen_to_workers(amqp::client::Connection& connection);
+    void take_announcement(const amqp::client::Delivery& delivery);
+    void forget_absent_workers();
     net::Awaitable<void> watch_routes();
     net::Awaitable<void> watch_queues();
     net::Awaitable<Outcome<std::set<std::string>>> missing_queues(amqp::client::Connection& connection,
                                                                   std::set<std::string> routes);
+    net::Awaitable<Outcome<bool>> is_there(std::shared_ptr<amqp::client::Channel> channel, std::string exchange);
+    net::Awaitable<void> put_watches(std::set<std::string> routes);
     net::Awaitable<bool> restore_queues();
     net::Awaitable<bool> give_again(std::set<std::string> routes, std::set<std::string> emptied);
+    net::Awaitable<void> watch_questions();
     net::Awaitable<void> ask(Call call);
+    net::Awaitable<void> ask_counted(Call call);
+    net::Awaitable<void> look_counted(Look look);
     net::Awaitable<Outcome<QueueLook>> look_at(std::string route);
     void lost();
 
@@ -203,6 +238,7 @@ private:
     Mailbox<Incoming> inbox_;
     Dispatcher dispatcher_;
     Results results_;
+    Requests requests_;
     amqp::client::Reconnect reconnect_;
     amqp::client::Connection* connection_ = nullptr; // while it lives and is being used
     std::uint64_t losses_ = 0;                       // of connections
@@ -218,17 +254,23 @@ private:
     net::Broadcast secret_known_;
     std::set<std::string> routes_;               // that need a queue
     std::map<std::string, QueueState> queues_;   // by route
+    Roster roster_;
+    bool roster_is_full_ = false;                // said once
     std::set<std::string> declared_;             // on this connection
     std::vector<Awaited> awaited_;
     std::vector<runtime::OutgoingCommand> held_; // until their queues are declared
     net::Wakeup routes_changed_;
     net::Wakeup queue_check_wanted_;
     net::Wakeup lost_are_stored_;
+    bool may_watch_ = true; // until the broker refuses it
     std::set<std::string> emptied_; // routes whose queue lost its messages, perhaps back by now
     bool is_restoring_ = false; // queues are missing, and nothing is published meanwhile
     std::shared_ptr<amqp::client::Channel> declare_channel_;
     std::shared_ptr<amqp::client::RpcCaller> caller_;
     Gauge connected_;
+    Gauge silent_since_;
+    std::size_t questions_ = 0; // to workers and the broker, under way
+    net::Wakeup answered_;
     bool is_stopping_ = false;
 };
 

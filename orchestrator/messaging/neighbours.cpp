@@ -113,7 +113,14 @@ amqp::client::Publication Messaging::publication_of(runtime::Partition part, con
 }
 
 void Messaging::take(Forward& forward) {
-    net::asio::co_spawn(executor_, ask_owner(std::move(forward)), stop_program);
+    net::asio::co_spawn(executor_, ask_owner_counted(std::move(forward)), stop_program);
+}
+
+net::Awaitable<void> Messaging::ask_owner_counted(Forward forward) {
+    ++questions_;
+    co_await ask_owner(std::move(forward));
+    --questions_;
+    answered_.set();
 }
 
 net::Awaitable<void> Messaging::ask_owner(Forward forward) {
@@ -191,10 +198,13 @@ void Messaging::serve(const amqp::client::Delivery& delivery, runtime::DeliveryH
 }
 
 net::Awaitable<void> Messaging::forget_later(runtime::Engine::WatchId watch) {
+    ++questions_;
     const Time end = clock_.now() + wait_limit;
     while (!is_stopping_ && clock_.now() < end)
         co_await net::sleep_for(pause);
     engine_.forget(std::move(watch));
+    --questions_;
+    answered_.set();
 }
 
 void Messaging::take(Answered& answered) {

@@ -32,6 +32,7 @@
 #include "orchestrator/runtime/held_tasks.hpp"
 #include "orchestrator/runtime/request.hpp"
 #include "orchestrator/runtime/run_store.hpp"
+#include "orchestrator/runtime/run_tags.hpp"
 #include "orchestrator/runtime/spread.hpp"
 
 #include <cstdint>
@@ -74,10 +75,12 @@ struct Report {
 };
 
 // A command and the transition that made it. When the broker has confirmed the command, say
-// confirmed() with the same place; the outbox cursor moves by it.
+// confirmed() with the same place; the outbox cursor moves by it. After a new take-over the same
+// transition may be told again, with other commands or fewer: a confirm counts for its own epoch only.
 struct OutboxPlace {
     Partition part = 0;
     std::uint64_t pseq = 0;
+    std::uint64_t epoch = 0;
     friend auto operator<=>(const OutboxPlace&, const OutboxPlace&) = default;
 };
 struct OutgoingCommand {
@@ -110,6 +113,7 @@ struct StartRequest {
     std::string key;                  // idempotency; empty: the workflow's own key, if it has one
     std::string fallback_key{};       // else this one: makes a repeated request harmless
     std::string actor{};              // the user who asks, for the history
+    Labels labels{};                  // what the run can be found by, beside those of its workflow
     std::shared_ptr<Claim> claim{};   // of who asks and may withdraw; named by the run's id. None: never
 };
 struct Started {
@@ -207,29 +211,43 @@ struct EngineSinks {
     std::function<void(DeadLetter, std::function<void(Outcome<void>)> settled)> republish{};
 };
 
-// Readable at any time, from any thread.
+// Readable at any time, from any thread. What is in the list is printed for Prometheus by itself.
 struct EngineMetrics {
-    Counter batches;
-    Counter transitions;       // changes of runs committed
-    Counter events;
-    Counter ignored_reports;   // of attempts that are over
-    Counter unknown_reports;   // of runs this store does not know
-    Counter commit_failures;
-    Counter lost_runs;         // version checks that failed
-    Counter takeovers;         // of partitions
-    Counter lost_partitions;   // another node had taken them
-    Gauge owned_partitions;
-    Gauge cached_runs;
-    Gauge run_memory;          // bytes of the runs in memory
-    Gauge unconfirmed_memory;  // bytes of messages the broker has not confirmed
+    MetricList all;
+    Counter transitions{all, "baton_transitions_total", "Changes of runs committed"};
+    Counter events{all, "baton_events_total", "Events of runs decided"};
+    Counter batches{all, "baton_commits_total", "Batches committed"};
+    Counter commit_failures{all, "baton_commit_failures_total", "Commits the store refused"};
+    Histogram commit_seconds{all, "baton_commit_seconds", "How long the store took for a batch", durations};
+    Histogram commit_size{all, "baton_commit_batch_size", "Changes of runs in a batch", sizes};
+    Histogram timer_lag_seconds{all, "baton_timer_lag_seconds", "How late timers of runs were taken up", durations};
+    Counter ignored_reports{all, "baton_ignored_reports_total", "Reports of attempts that are over"};
+    Counter unknown_reports{all, "baton_unknown_reports_total", "Reports of runs the store does not know"};
+    Counter lost_runs{all, "baton_lost_runs_total", "Changes that another process was faster with"};
+    Counter takeovers{all, "baton_takeovers_total", "Partitions taken over"};
+    Counter lost_partitions{all, "baton_lost_partitions_total", "Partitions that another server had taken"};
+    Gauge partitions_owned{all, "baton_partitions_owned", "Partitions whose runs this process moves"};
+    Gauge workers_heard{all, "baton_workers_heard", "1: the broker is there, so workers' reports arrive"};
+    Gauge cached_runs{all, "baton_cached_runs", "Runs in memory"};
+    Gauge run_memory{all, "baton_run_memory_bytes", "Memory of the runs in memory"};
+    Gauge unconfirmed_memory{all, "baton_unconfirmed_memory_bytes", "Memory of messages the broker has not confirmed yet"};
+    Gauge unreadable_runs{all, "baton_unreadable_runs", "Open runs that were asked for and cannot be read"};
+    Gauge waiting_items{all, "baton_waiting_items", "What waits for the engine"};
+    Gauge unpublished{all, "baton_outbox_behind", "Changes whose messages the broker has not confirmed yet"};
+    // By what facts say; see run_metrics.hpp.
+    Family<Counter> runs_started{all, "baton_runs_started_total", "Runs started", {"workflow"}};
+    Family<Counter> runs_closed{all, "baton_runs_closed_total", "Runs that came to an end", {"workflow", "status"}};
+    Family<Histogram> run_seconds{all, "baton_run_duration_seconds", "From a run's start to its end", {"workflow", "status"}, durations};
+    Family<Counter> steps{all, "baton_steps_total", "What became of the steps of runs, undos apart", {"workflow", "outcome"}};
+    Family<Counter> attempts{all, "baton_task_attempts_total", "Attempts of tasks and undos that ended", {"task", "outcome"}};
+    Family<Histogram> queue_seconds{all, "baton_task_queue_seconds", "From a task's dispatch until a worker said that it begins", {"task"}, durations};
+    Family<Histogram> task_seconds{all, "baton_task_run_seconds", "From a worker's beginning, or the dispatch where it did not say, to its report", {"task", "outcome"}, durations};
+    Family<Counter> dead_letters{all, "baton_dead_letters_total", "Tasks that became dead letters", {"task", "reason"}};
     // For /api/health, in milliseconds since 1970; 0: never, or not any more.
     Gauge store_failing_since;
     Gauge unconfirmed_since;   // the oldest message that the broker has not confirmed
     Gauge fenced_at;           // the last time another process had taken a partition
     Gauge is_full;             // 1: nothing new is begun until the broker takes messages
-    Gauge unreadable_runs;     // open ones that were asked for and cannot be read
-    Gauge waiting_items;
-    Gauge unpublished;         // transitions whose effects are not confirmed yet
 };
 
 class Engine {

@@ -13,6 +13,7 @@
 #include <deque>
 #include <map>
 #include <set>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -136,6 +137,7 @@ struct QueueLostItem {
     std::string after_run_id{};   // of the page
     std::vector<std::string> page{};
     bool has_more = false;        // behind the page
+    std::vector<std::string> again{}; // runs of the page that another process changed meanwhile; the others are done
 };
 
 using ItemBody =
@@ -184,6 +186,11 @@ struct RunningDeadJob {
     bool is_changed = false;    // since it was saved
 };
 
+// So much history of a run is never spared by a document; most runs end before.
+inline constexpr std::size_t history_bytes_min = 8 * 1024;
+// More than any history: the next transition writes the document.
+inline constexpr std::size_t document_is_due = SIZE_MAX / 4;
+
 // One batch while it is being worked on.
 struct Work {
     Time now;
@@ -195,9 +202,15 @@ struct Work {
     std::size_t bytes = 0; // of text that the commit will hold
     // Runs that cannot be read and are closed by hand, with what is to be noted.
     std::map<std::string, std::vector<core::Fact>> forced;
+    // Of these a report changed nothing, which only the owner can know: an attempt that this process
+    // never heard of may be the next owner's.
+    std::set<Partition> asked;
     Batch batch;
     std::vector<RedriveItem> republished; // to be published, and marked when the broker has them
 };
+
+// Whether a report is more than a sign of life.
+bool is_worth_keeping(const core::Event& event);
 
 // "invite: no such channel", of a problem as a document.
 std::string line_of(const core::Document& error);
@@ -254,6 +267,7 @@ struct Engine::Body {
     void note_trouble();
     void build(Work& work);
     RunChange change_of(CachedRun& cached, Work& work);
+    static void write_document(CachedRun& cached, RunChange& change);
     void ring_in_time(const CachedRun& cached);
     bool commit(Work& work);
     void put_back(Work& work);
@@ -335,8 +349,12 @@ struct Engine::Body {
     void republish(Partition part, const HistoryRow& row, Told& told);
     Outcome<std::shared_ptr<const core::Workflow>> definition(std::uint64_t id);
     void keep_definition(std::shared_ptr<const core::Workflow> workflow, bool is_live);
-    Outcome<void> keep_run(const StoredRun& stored, Time now);
-    Outcome<CachedRun> read_run(const StoredRun& stored, Time now);
+    Outcome<void> keep_runs(std::span<const StoredRun> stored, Time now);
+    bool may_keep(const StoredRun& stored);
+    Outcome<CachedRun> read_document(const StoredRun& stored);
+    Outcome<std::vector<HistoryRow>> read_histories(std::span<const HistoryAsk> asks,
+                                                    std::set<std::string, std::less<>>& damaged);
+    void leave_unread(const StoredRun& stored, const std::string& why);
     Outcome<Deployed> deploy(const DeployItem& item, Time now);
     Outcome<Undeployed> undeploy(const std::string& workflow);
     void answer(DeployItem& item, Outcome<Deployed> deployed);
@@ -377,7 +395,7 @@ struct Engine::Body {
     // Runs that were asked for and cannot be decided here.
     std::map<std::string, LeftAlone, std::less<>> left_alone;
     bool force(Work& work, Item& item, const std::string& run_id, RunStatus status,
-               core::Fact asked);
+               core::Fact asked, const std::string& reason);
     Outbox outbox;
     RunCache cache;
     Deadlines<std::string> alarms;

@@ -59,10 +59,7 @@ core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core
     core::Transition made =
         core::advance(*cached.workflow, cached.run, event, work.now, options.run_limits);
     if (!made.facts.empty()) made.facts.front().actor = actor;
-    // Once in the history, once in the row.
-    for (const core::Fact& fact : made.facts)
-        work.bytes +=
-            2 * (fact.input.text().size() + fact.output.text().size() + fact.error.text().size());
+    work.bytes += made.bytes;
     const auto append = [](auto& to, auto& from) {
         to.insert(to.end(), std::make_move_iterator(from.begin()),
                   std::make_move_iterator(from.end()));
@@ -115,7 +112,9 @@ void Engine::Body::decide(Work& work, Item& item, ReportItem& report) {
         return;
     }
     item.run_id = report.report.run_id;
-    if (advance(work, *cached, report.report.event).ignored) metrics.ignored_reports.add();
+    if (!advance(work, *cached, report.report.event).ignored) return;
+    metrics.ignored_reports.add();
+    if (is_worth_keeping(report.report.event)) work.asked.insert(cached->part);
 }
 
 std::string Engine::Body::new_run_id(Time now) {
@@ -197,6 +196,11 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
         }
         key = expression::to_plain_text(*own);
     }
+    auto tags = tags_of(*workflow, fresh.run, start.request.labels);
+    if (!tags) {
+        item.refusal = refusal(EngineErrc::bad_input, tags.error().detail);
+        return;
+    }
     if (key.empty()) key = start.request.fallback_key;
     if (key.find('\0') != std::string::npos || key.size() > key_bytes_max) {
         item.refusal = refusal(
@@ -216,6 +220,7 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     created.workflow_version = workflow->version;
     created.started_at = work.now;
     created.input = checked.input.text();
+    created.tags = std::move(*tags);
     if (!key.empty()) {
         created.start_key = StartKey{key, core::sha256(checked.input.text()), {}};
         if (workflow->idempotency && workflow->idempotency->window)
@@ -227,22 +232,10 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     advance(work, cached, core::RunStarted{checked.input}, start.request.actor);
 }
 
-namespace {
-
-core::Fact asked(core::FactKind kind, const std::string& reason, const std::string& actor) {
-    core::Fact fact;
-    fact.kind = kind;
-    fact.text = reason;
-    fact.actor = actor;
-    return fact;
-}
-
-} // namespace
-
 // A run that cannot be read is closed without being read: its row says what it is from then on, and its
 // history why. What its steps did stays as it is.
 bool Engine::Body::force(Work& work, Item& item, const std::string& run_id, RunStatus status,
-                         core::Fact asked) {
+                         core::Fact asked, const std::string& reason) {
     const auto found = left_alone.find(run_id);
     if (found == left_alone.end() || found->second.is_foreign || !found->second.row) return false;
     const StoredRun& row = *found->second.row;
@@ -250,12 +243,13 @@ bool Engine::Body::force(Work& work, Item& item, const std::string& run_id, RunS
     core::Problem problem;
     problem.type = unreadable_type;
     problem.title = "closed by hand, unread";
-    problem.detail = asked.text + (asked.text.empty() ? "" : "; ") + found->second.reason;
+    problem.detail = reason + (reason.empty() ? "" : "; ") + found->second.reason;
     std::vector<core::Fact> facts{std::move(asked)};
-    core::Fact& closed = facts.emplace_back();
-    closed.kind = core::FactKind::run_status;
+    core::fact::RunBecame closed;
     closed.status = status;
     closed.error = core::to_document(problem);
+    closed.by_hand = true;
+    facts.push_back({std::move(closed)});
 
     RunChange& change = work.batch.runs.emplace_back();
     change.run_id = run_id;
@@ -277,7 +271,7 @@ bool Engine::Body::force(Work& work, Item& item, const std::string& run_id, RunS
 void Engine::Body::decide(Work& work, Item& item, CancelItem& cancel) {
     if (!cache.find(cancel.run_id) &&
         force(work, item, cancel.run_id, RunStatus::cancelled,
-              asked(core::FactKind::cancel_requested, cancel.reason, cancel.actor)))
+              {core::fact::CancelRequested{cancel.reason}, cancel.actor}, cancel.reason))
         return;
     ask(work, item, cancel.run_id, core::CancelRequested{cancel.reason}, cancel.actor);
 }
@@ -293,7 +287,7 @@ void Engine::Body::decide(Work& work, Item& item, SkipItem& skip) {
 void Engine::Body::decide(Work& work, Item& item, FinishItem& finish) {
     if (!cache.find(finish.run_id) &&
         force(work, item, finish.run_id, finish.status,
-              asked(core::FactKind::run_finished, finish.reason, finish.actor)))
+              {core::fact::RunFinished{finish.reason}, finish.actor}, finish.reason))
         return;
     ask(work, item, finish.run_id, core::RunFinished{finish.status, finish.reason}, finish.actor);
 }
@@ -379,7 +373,7 @@ void Engine::Body::decide(Work& work, Item&, PlainDeadLetter& letter) {
 }
 
 void Engine::Body::decide(Work& work, Item&, QueueLostItem& lost) {
-    for (const std::string& run_id : lost.page) {
+    for (const std::string& run_id : lost.again.empty() ? lost.page : lost.again) {
         CachedRun* cached = cache.find(run_id);
         if (!cached) continue;
         const auto unsent = lost.unsent.find(run_id);

@@ -3,12 +3,13 @@
 #include "base/log.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
+#include "orchestrator/runtime/run_metrics.hpp"
 
 namespace baton::orchestrator::runtime {
 
 namespace {
 
-void log_status(const CachedRun& cached, const core::Fact& fact) {
+void log_status(const CachedRun& cached, const core::fact::RunBecame& fact) {
     const std::string& run = cached.run.id;
     const std::string& workflow = cached.workflow->name;
     const std::string why = line_of(fact.error.is_null() ? cached.run.error : fact.error);
@@ -45,16 +46,17 @@ void log_facts(const CachedRun& cached) {
     // A run that stops for a step says it by its status.
     const bool goes_on = cached.run.status == core::RunStatus::running || cached.run.status == core::RunStatus::completed;
     for (const core::Fact& fact : cached.facts) {
-        if (fact.kind == core::FactKind::run_status) log_status(cached, fact);
-        if (fact.kind != core::FactKind::step_dead || fact.task.empty()) continue;
-        if (fact.undo)
+        if (const auto* became = std::get_if<core::fact::RunBecame>(&fact.body)) log_status(cached, *became);
+        const auto* dead = std::get_if<core::fact::StepDead>(&fact.body);
+        if (dead == nullptr || dead->task.empty()) continue;
+        if (dead->undo)
             log::error("run", "an operator is needed: what a step did cannot be undone; see `baton dead list`",
-                       {{"run", cached.run.id}, {"workflow", cached.workflow->name}, {"step", fact.step},
-                        {"task", fact.task}, {"error", line_of(fact.error)}});
+                       {{"run", cached.run.id}, {"workflow", cached.workflow->name}, {"step", dead->step},
+                        {"task", dead->task}, {"error", line_of(dead->error)}});
         else if (goes_on)
             log::warning("run", "a step gave up, the run goes on",
-                         {{"run", cached.run.id}, {"workflow", cached.workflow->name}, {"step", fact.step},
-                          {"task", fact.task}, {"error", line_of(fact.error)}});
+                         {{"run", cached.run.id}, {"workflow", cached.workflow->name}, {"step", dead->step},
+                          {"task", dead->task}, {"error", line_of(dead->error)}});
     }
 }
 
@@ -72,19 +74,16 @@ void hold(HeldTasks& held, const HeldTask& one, std::vector<HeldTask>& news) {
 
 void learn_held(const CachedRun& cached, Time now, HeldTasks& held, std::vector<HeldTask>& news) {
     for (const core::Fact& fact : cached.facts) {
-        const bool is_failure = fact.kind == core::FactKind::task_failed;
-        if (!is_failure && fact.kind != core::FactKind::task_completed) continue;
-        const auto found = cached.workflow->by_path.find(fact.step);
-        if (found == cached.workflow->by_path.end()) continue;
-        const core::Step& step = cached.workflow->steps[found->second];
-        const auto* task_kind = std::get_if<core::TaskKind>(&step.kind);
-        if (fact.undo ? !step.compensate : task_kind == nullptr) continue;
-        const core::TaskCall* call = fact.undo ? &step.compensate->call : &task_kind->call;
-        const std::string task = core::route_of(*call);
-        if (is_failure && core::was_not_tried(fact.error) && fact.due)
-            hold(held, {task, line_of(fact.error), fact.worker, now, *fact.due}, news);
-        else
-            held.release(task);
+        if (const auto* failure = std::get_if<core::fact::TaskFailed>(&fact.body)) {
+            const std::string task = task_of(*cached.workflow, failure->ref);
+            if (task.empty()) continue;
+            if (core::was_not_tried(failure->error) && failure->retry_at)
+                hold(held, {task, line_of(failure->error), failure->worker, now, *failure->retry_at}, news);
+            else
+                held.release(task);
+        } else if (const auto* success = std::get_if<core::fact::TaskCompleted>(&fact.body)) {
+            if (const std::string task = task_of(*cached.workflow, success->ref); !task.empty()) held.release(task);
+        }
     }
 }
 

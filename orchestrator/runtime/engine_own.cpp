@@ -64,7 +64,7 @@ void Engine::Body::tell_listeners() {
     std::vector<Partition> parts;
     for (const auto& [part, row] : owned)
         if (decides(part)) parts.push_back(part);
-    metrics.owned_partitions.set(static_cast<std::int64_t>(owned.size()));
+    metrics.partitions_owned.set(static_cast<std::int64_t>(owned.size()));
     const std::uint64_t turn = ++listen_turn;
     if (!decides(0)) jobs.clear();
     if (!sinks.listen) {
@@ -133,7 +133,7 @@ Outcome<void> Engine::Body::give_back(Time now) {
         drop(row.part);
     drop_foreign(alarms, owned, options.partition_count);
     log::info("engine", "partitions given back", {{"count", rows.size()}, {"owned", owned.size()}});
-    metrics.owned_partitions.set(static_cast<std::int64_t>(owned.size()));
+    metrics.partitions_owned.set(static_cast<std::int64_t>(owned.size()));
     return boost::system::in_place_value;
 }
 

@@ -23,9 +23,9 @@ Failure broken(std::string detail) {
 
 // Whether the attempt a command hands out is still the one the run waits for.
 bool is_current(const CachedRun& cached, const core::DispatchTask& command) {
-    const auto found = cached.workflow->by_path.find(command.ref.step);
-    if (found == cached.workflow->by_path.end()) return false;
-    const core::StepState& state = cached.run.steps[found->second];
+    const auto place = core::find_place(*cached.workflow, cached.run, command.ref.step);
+    if (!place) return false;
+    const core::StepState& state = core::state_of(*cached.workflow, cached.run, *place);
     if (command.ref.undo)
         return state.undo == core::UndoStatus::dispatched &&
                state.undo_attempts.number == command.ref.attempt;
@@ -120,13 +120,14 @@ Outcome<void> Engine::Body::take_in(const std::vector<OwnedPartition>& rows, Tim
 }
 
 Outcome<void> Engine::Body::load_definitions() {
-    BATON_ASSIGN(const auto stored, store.live_definitions());
+    BATON_ASSIGN(const auto stored, store.needed_definitions());
     std::erase_if(live, [&stored](const auto& one) {
-        return std::none_of(stored.begin(), stored.end(), [&](const auto& row) { return row.name == one.first; });
+        return std::none_of(stored.begin(), stored.end(),
+                            [&](const auto& row) { return row.is_live && row.name == one.first; });
     });
     for (const StoredDefinition& one : stored) {
         if (definitions.contains(one.definition_id)) {
-            keep_definition(definitions[one.definition_id], true);
+            keep_definition(definitions[one.definition_id], one.is_live);
             continue;
         }
         auto compiled = compile(one.source, one.file_name);
@@ -138,7 +139,7 @@ Outcome<void> Engine::Body::load_definitions() {
         (*compiled)->definition_id = one.definition_id;
         (*compiled)->version = one.version;
         core::link(**compiled);
-        keep_definition(std::move(*compiled), true);
+        keep_definition(std::move(*compiled), one.is_live);
     }
     return {};
 }
@@ -167,12 +168,14 @@ Outcome<std::shared_ptr<const core::Workflow>> Engine::Body::definition(std::uin
     return workflow;
 }
 
-Outcome<CachedRun> Engine::Body::read_run(const StoredRun& stored, Time now) {
+// What the store's document says: the run as it was at that version.
+Outcome<CachedRun> Engine::Body::read_document(const StoredRun& stored) {
     BATON_ASSIGN(const auto workflow, definition(stored.definition_id));
     CachedRun cached;
     cached.workflow = workflow;
     cached.part = stored.part;
     cached.alarm = alarms.of(stored.run_id);
+    cached.document_bytes = stored.state.size();
     core::Run& run = cached.run;
     run = core::new_run(*workflow, stored.run_id);
     run.version = stored.version;
@@ -184,14 +187,14 @@ Outcome<CachedRun> Engine::Body::read_run(const StoredRun& stored, Time now) {
         BATON_ASSIGN(run.output, core::Document::parse_stored(*stored.output));
     }
     BATON_TRY(core::read_state_json(stored.state, *workflow, run));
-    // Reports may have waited for us: nobody was silent before this moment.
-    core::begin_clocks_anew(run, now);
+    // Older versions of the program wrote the document with every transition and no version in it: it
+    // must be written anew before anything is left to the history.
+    if (run.version == stored.version) cached.history_bytes = document_is_due;
     return cached;
 }
 
-// A run that cannot be read is left alone, loudly: it must not keep the others from going on. A
-// store that is away is something else, and the caller's failure.
-Outcome<void> Engine::Body::keep_run(const StoredRun& stored, Time now) {
+// False: it is left alone.
+bool Engine::Body::may_keep(const StoredRun& stored) {
     if (!owned.contains(stored.part)) {
         // Deciding it would be refused by the fence, again and again, and nothing else would go on.
         leave_alone(stored.run_id,
@@ -199,7 +202,7 @@ Outcome<void> Engine::Body::keep_run(const StoredRun& stored, Time now) {
                                 "that does, or start this one with the partitions it had when the run began",
                                 stored.run_id, stored.part));
         left_alone[stored.run_id].is_foreign = true;
-        return {};
+        return false;
     }
     if (stored.texts == StoredRun::Texts::too_large) {
         leave_alone(stored.run_id,
@@ -207,22 +210,100 @@ Outcome<void> Engine::Body::keep_run(const StoredRun& stored, Time now) {
                                 "a larger orchestrator.run_mib_max, or cancel the run",
                                 stored.run_id, options.run_limits.text_bytes / (1024 * 1024)));
         left_alone[stored.run_id].row = stored;
-        return {};
+        return false;
     }
-    auto run = read_run(stored, now);
-    if (run) {
-        left_alone.erase(stored.run_id);
-        cache.insert(std::move(*run));
-    } else if (run.error().code == StoreErrc::unavailable || run.error().code == StoreErrc::refused) {
-        return std::move(run).error();
-    } else {
-        leave_alone(stored.run_id, fmt::format("run {} cannot be read: {}", stored.run_id, run.error().detail));
-        StoredRun& row = left_alone[stored.run_id].row.emplace(stored);
-        row.state.clear();
-        row.input.clear();
-        row.output.reset();
+    return true;
+}
+
+void Engine::Body::leave_unread(const StoredRun& stored, const std::string& why) {
+    leave_alone(stored.run_id, fmt::format("run {} cannot be read: {}", stored.run_id, why));
+    StoredRun& row = left_alone[stored.run_id].row.emplace(stored);
+    row.state.clear();
+    row.input.clear();
+    row.output.reset();
+}
+
+namespace {
+
+// The history since the document, applied to it.
+Outcome<void> catch_up(CachedRun& cached, std::span<const HistoryRow> rows, std::uint64_t version) {
+    core::Run& run = cached.run;
+    for (const HistoryRow& row : rows) {
+        if (row.seq != run.version + 1)
+            return broken(fmt::format("its history has no transition {}", run.version + 1));
+        BATON_ASSIGN(const auto facts, core::facts_from_json(row.events));
+        if (!core::replay(*cached.workflow, run, facts, row.at))
+            return broken(fmt::format("transition {} of its history speaks of what it does not have", row.seq));
+        run.version = row.seq;
+        cached.history_bytes += row.events.size();
+    }
+    if (run.version != version)
+        return broken(fmt::format("its history ends at transition {} of {}", run.version, version));
+    return Outcome<void>{boost::system::in_place_value};
+}
+
+} // namespace
+
+// Runs that cannot be read are left alone, loudly: they must not keep the others from going on. A
+// store that is away is something else, and the caller's failure.
+Outcome<void> Engine::Body::keep_runs(std::span<const StoredRun> stored, Time now) {
+    std::map<std::string_view, std::pair<const StoredRun*, CachedRun>> read;
+    std::vector<HistoryAsk> asks;
+    for (const StoredRun& one : stored) {
+        if (!may_keep(one)) continue;
+        auto cached = read_document(one);
+        if (cached) {
+            if (cached->run.version < one.version) asks.push_back({one.run_id, cached->run.version});
+            read.emplace(one.run_id, std::pair{&one, std::move(*cached)});
+        } else if (cached.error().code == StoreErrc::unavailable || cached.error().code == StoreErrc::refused) {
+            return std::move(cached).error();
+        } else {
+            leave_unread(one, cached.error().detail);
+        }
+    }
+    std::set<std::string, std::less<>> damaged;
+    BATON_ASSIGN(const auto rows, read_histories(asks, damaged));
+    std::map<std::string_view, std::span<const HistoryRow>> rows_of;
+    for (auto first = rows.begin(); first != rows.end();) {
+        const auto last = std::find_if(first, rows.end(), [&](const HistoryRow& row) { return row.run_id != first->run_id; });
+        rows_of[first->run_id] = {first, last};
+        first = last;
+    }
+    for (auto& [run_id, one] : read) {
+        auto& [row, cached] = one;
+        if (damaged.contains(run_id)) {
+            leave_unread(*row, "its history is damaged");
+        } else if (const auto caught_up = catch_up(cached, rows_of[run_id], row->version); !caught_up) {
+            leave_unread(*row, caught_up.error().detail);
+        } else {
+            // Reports may have waited for us: nobody was silent before this moment.
+            core::begin_clocks_anew(*cached.workflow, cached.run, now);
+            left_alone.erase(row->run_id);
+            cache.insert(std::move(cached));
+        }
     }
     return Outcome<void>{boost::system::in_place_value};
+}
+
+// A damaged row fails the call that reads it. Then each history is read alone, so that it stands by itself.
+Outcome<std::vector<HistoryRow>> Engine::Body::read_histories(std::span<const HistoryAsk> asks,
+                                                              std::set<std::string, std::less<>>& damaged) {
+    if (asks.empty()) return std::vector<HistoryRow>{};
+    auto rows = store.history_since(asks);
+    if (rows || rows.error().code != StoreErrc::refused) return rows;
+    const HistoryAsk nobody{"00000000-0000-7000-8000-000000000000", 0};
+    BATON_TRY(store.history_since(std::span(&nobody, 1))); // refuses it all: the store's own trouble
+    std::vector<HistoryRow> all;
+    for (const HistoryAsk& ask : asks) {
+        auto alone = store.history_since(std::span(&ask, 1));
+        if (alone)
+            std::move(alone->begin(), alone->end(), std::back_inserter(all));
+        else if (alone.error().code == StoreErrc::refused)
+            damaged.insert(ask.run_id);
+        else
+            return alone;
+    }
+    return all;
 }
 
 // The history above the cursor, in order; its effects again. What is no longer wanted is left out:
@@ -240,13 +321,15 @@ Outcome<void> Engine::Body::republish(Partition part, std::uint64_t published, T
                 !cache.find(row.run_id))
                 ids.push_back(row.run_id);
         std::set<std::string, std::less<>> damaged, later;
-        BATON_ASSIGN(const auto stored, read_rows(ids, history_bytes_max, damaged));
-        for (const StoredRun& one : stored) {
+        BATON_ASSIGN(auto stored, read_rows(ids, history_bytes_max, damaged));
+        std::vector<StoredRun> here;
+        for (StoredRun& one : stored) {
             if (one.texts == StoredRun::Texts::later)
                 later.insert(one.run_id);
             else
-                BATON_TRY(keep_run(one, now));
+                here.push_back(std::move(one));
         }
+        BATON_TRY(keep_runs(here, now));
         Told told;
         for (const HistoryRow& row : rows) {
             if (later.contains(row.run_id)) break; // from here on in the next round
@@ -287,7 +370,7 @@ void Engine::Body::republish(Partition part, const HistoryRow& row, Told& told) 
             const auto* dispatch = std::get_if<core::DispatchTask>(&*command);
             if (dispatch && cached != nullptr && !is_current(*cached, *dispatch)) continue;
             bytes += memory_of(*command);
-            told.commands.push_back({{part, row.pseq}, std::move(*command)});
+            told.commands.push_back({{part, row.pseq, owned[part].epoch}, std::move(*command)});
             ++commands;
         }
     }

@@ -3,6 +3,7 @@
 #include "base/overloaded.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
+#include "orchestrator/runtime/run_metrics.hpp"
 
 #include <fmt/format.h>
 
@@ -14,13 +15,12 @@ namespace {
 // An item that is decided again this often is not unlucky any more.
 constexpr int tries_max = 5;
 
-// Whether a report is more than a sign of life.
+} // namespace
+
 bool is_worth_keeping(const core::Event& event) {
     return !std::holds_alternative<core::TaskStarted>(event) &&
            !std::holds_alternative<core::TaskHeartbeat>(event);
 }
-
-} // namespace
 
 std::size_t memory_of(const core::Command& command) {
     return sizeof command +
@@ -45,6 +45,12 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
     Told told = tell_of(work, gone);
     std::deque<Item> again;
     for (Item& item : work.items) {
+        if (auto* queue = std::get_if<QueueLostItem>(&item.body)) {
+            std::erase_if(queue->again = queue->page, [&](const std::string& run_id) {
+                return std::find(committed.lost.begin(), committed.lost.end(), run_id) == committed.lost.end();
+            });
+            if (!queue->again.empty()) item.put_off = true;
+        }
         const bool lost = std::find(committed.lost.begin(), committed.lost.end(), item.run_id) !=
                           committed.lost.end();
         if (item.put_off || (lost && item.tries < tries_max)) {
@@ -82,7 +88,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
     }
     for (const auto& [run_id, facts] : work.forced) {
         if (gone.contains(run_id)) continue;
-        changes.push_back({run_id, left_alone[run_id].row->version + 1, facts.back().status});
+        changes.push_back({run_id, left_alone[run_id].row->version + 1, std::get<core::fact::RunBecame>(facts.back().body).status});
         left_alone.erase(run_id);
     }
     wake_watches(changes);
@@ -115,13 +121,16 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
         std::size_t bytes = 0;
         const auto add = [&](core::Command command) {
             bytes += memory_of(command);
-            told.commands.push_back({{change.part, change.pseq}, std::move(command)});
+            told.commands.push_back({{change.part, change.pseq, owned[change.part].epoch}, std::move(command)});
             ++commands;
         };
         if (CachedRun* cached = cache.find(change.run_id);
             cached && !gone.contains(change.run_id)) {
             cached->run.version = change.version;
             metrics.transitions.add();
+            count_facts(metrics, *cached, work.now);
+            for (const DeadLetter& letter : change.dead_letters)
+                metrics.dead_letters.of(letter.task, letter.reason).add();
             for (const core::Fact& fact : cached->facts)
                 if (auto command = core::command_of(cached->name(), fact)) {
                     add(std::move(*command));
@@ -154,7 +163,7 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
         if (item.refusal) return reply(*item.refusal);
         const CachedRun* cached = cache.find(run_id);
         if (const auto forced = work.forced.find(run_id); !cached && forced != work.forced.end())
-            reply(RunChanged{run_id, left_alone[run_id].row->version + 1, forced->second.back().status});
+            reply(RunChanged{run_id, left_alone[run_id].row->version + 1, std::get<core::fact::RunBecame>(forced->second.back().body).status});
         else if (cached)
             reply(RunChanged{run_id, cached->run.version, cached->run.status});
         else

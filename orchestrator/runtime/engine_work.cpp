@@ -84,7 +84,9 @@ void Engine::Body::gather(std::vector<Item> items) {
     for (Item& item : items) {
         if (auto* confirm = std::get_if<ConfirmItem>(&item.body)) {
             for (const OutboxPlace& place : confirm->places)
-                outbox.confirm(place.part, place.pseq);
+                if (const auto mine = owned.find(place.part);
+                    mine != owned.end() && mine->second.epoch == place.epoch)
+                    outbox.confirm(place.part, place.pseq);
         } else if (auto* told = std::get_if<AssignItem>(&item.body)) {
             assign(std::move(told->assignment));
         } else if (const auto* listening = std::get_if<ListeningItem>(&item.body)) {
@@ -109,9 +111,10 @@ void Engine::Body::gather(std::vector<Item> items) {
 void Engine::Body::hear(bool hears) {
     if (hears && is_deaf) {
         const Time now = clock.now();
-        cache.each([now](CachedRun& cached) { core::begin_clocks_anew(cached.run, now); });
+        cache.each([now](CachedRun& cached) { core::begin_clocks_anew(*cached.workflow, cached.run, now); });
     }
     is_deaf = !hears;
+    metrics.workers_heard.set(hears ? 1 : 0);
 }
 
 void Engine::Body::tell_incidents(const IncidentsItem& asked) const {
@@ -151,7 +154,10 @@ bool Engine::Body::work() {
     work.now = now;
     const std::size_t limit = careful > 0 ? 1 : options.batch_events_max;
     // What an alarm begins would wait in memory behind what waits there already.
-    if (!is_full() && !is_deaf) work.rung = alarms.take_due(now, limit);
+    if (!is_full() && !is_deaf) {
+        if (const auto due = alarms.next(); due && *due <= now) metrics.timer_lag_seconds.note((now - *due).count());
+        work.rung = alarms.take_due(now, limit);
+    }
     while (!pending.empty() && work.items.size() + work.rung.size() < limit) {
         work.items.push_back(std::move(pending.front()));
         pending.pop_front();
@@ -182,6 +188,7 @@ void Engine::Body::note_trouble() {
 
 void Engine::Body::measure_memory() {
     metrics.cached_runs.set(static_cast<std::int64_t>(cache.size()));
+    metrics.partitions_owned.set(is_ready ? static_cast<std::int64_t>(owned.size()) : 0);
     metrics.unpublished.set(static_cast<std::int64_t>(outbox.outstanding()));
     metrics.run_memory.set(static_cast<std::int64_t>(cache.memory()));
     const auto oldest = outbox.oldest();
@@ -295,6 +302,8 @@ bool Engine::Body::refresh_definitions(Work& work) {
 }
 
 bool Engine::Body::turn_to_page(Work& work, QueueLostItem& lost) {
+    // Another page only when all that the one before it found has been decided.
+    if (!lost.again.empty()) return true;
     if (!std::exchange(lost.is_begun, true))
         for (const auto& [part, row] : owned)
             if (!lost.only || *lost.only == part) lost.parts.push_back(part);
@@ -332,20 +341,23 @@ bool Engine::Body::load(Work& work) {
     if (ids.empty()) return true;
     work.loaded.assign(ids.begin(), ids.end());
     std::set<std::string, std::less<>> damaged;
-    const auto stored = read_rows(work.loaded, loaded_bytes_max, damaged);
+    auto stored = read_rows(work.loaded, loaded_bytes_max, damaged);
     if (!stored) {
         failed(work, stored.error(), "reading runs");
         return false;
     }
     std::set<std::string, std::less<>> later;
-    for (const StoredRun& one : *stored) {
+    std::vector<StoredRun> here;
+    for (StoredRun& one : *stored) {
         ids.erase(one.run_id);
-        if (one.texts == StoredRun::Texts::later) {
+        if (one.texts == StoredRun::Texts::later)
             later.insert(one.run_id);
-        } else if (const auto kept = keep_run(one, work.now); !kept) {
-            failed(work, kept.error(), "reading a definition");
-            return false;
-        }
+        else
+            here.push_back(std::move(one));
+    }
+    if (const auto kept = keep_runs(here, work.now); !kept) {
+        failed(work, kept.error(), "reading histories and definitions");
+        return false;
     }
     for (const std::string& gone : ids)
         if (!damaged.contains(gone)) left_alone.erase(gone);
@@ -414,7 +426,7 @@ void Engine::Body::build(Work& work) {
                 ring_in_time(*cached);
                 continue;
             }
-            const auto due = core::next_deadline(*cached->workflow, cached->run);
+            const auto due = core::next_deadline(cached->run);
             // What rang was in memory alone, and the store's alarm is still to come.
             if (due && cached->alarm && *cached->alarm > work.now) {
                 alarms.set(cached->run.id, std::min(*due, *cached->alarm));
@@ -428,6 +440,7 @@ void Engine::Body::build(Work& work) {
         work.batch.runs.push_back(change_of(*cached, work));
         parts.insert(cached->part);
     }
+    parts.insert(work.asked.begin(), work.asked.end());
     for (const Partition part : parts) {
         OwnedPartition fence = owned.at(part);
         fence.published = std::max(fence.published, outbox.cursor(part));
@@ -438,8 +451,21 @@ void Engine::Body::build(Work& work) {
 // A worker that begins starts a clock and writes nothing. The alarm moves in memory alone: after a
 // restart the worker, or the one that gets its message then, says again that it begins.
 void Engine::Body::ring_in_time(const CachedRun& cached) {
-    const auto due = core::next_deadline(*cached.workflow, cached.run);
+    const auto due = core::next_deadline(cached.run);
     if (due && (!cached.alarm || *due < *cached.alarm)) alarms.set(cached.run.id, *due);
+}
+
+// The history gives the state; the document only spares reading all of it, and is written when the history
+// since has become longer than it: so a transition costs what it says, however much the run holds.
+void Engine::Body::write_document(CachedRun& cached, RunChange& change) {
+    cached.history_bytes += change.events.size();
+    if (cached.history_bytes > history_bytes_min + cached.document_bytes) {
+        core::append_state_json(change.state, *cached.workflow, cached.run, change.version);
+        cached.document_bytes = change.state.size();
+        cached.history_bytes = 0;
+    } else if (change.created) {
+        core::append_new_state_json(change.state);
+    }
 }
 
 RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
@@ -451,7 +477,6 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
     change.created = std::move(cached.created);
     cached.created.reset();
     change.status = run.status;
-    core::append_state_json(change.state, *cached.workflow, run);
     change.closed_at = run.closed_at;
     if (core::is_closed(run.status) && !run.output.is_null())
         change.output = std::string{run.output.text()};
@@ -462,8 +487,9 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
     change.pseq = ++owned.at(cached.part).pseq;
     change.at = work.now;
     core::append_json(change.events, cached.facts);
+    write_document(cached, change);
 
-    const auto deadline = core::next_deadline(*cached.workflow, run);
+    const auto deadline = core::next_deadline(run);
     if (cached.rang || (cached.alarm && !deadline) ||
         (deadline && (!cached.alarm || *deadline < *cached.alarm)))
         change.alarm = AlarmChange{deadline};
@@ -493,14 +519,17 @@ bool Engine::Body::commit(Work& work) {
     const Batch& batch = work.batch;
     Committed committed;
     const bool has_changes =
-        !batch.runs.empty() || !batch.alarms.empty() || !batch.plain_dead_letters.empty() ||
+        !work.asked.empty() || !batch.runs.empty() || !batch.alarms.empty() || !batch.plain_dead_letters.empty() ||
         !batch.redriven_dead_letters.empty() || !batch.dropped_dead_letters.empty();
     if (has_changes) {
+        const Time began = clock.now();
         auto result = store.commit(batch);
         if (!result) {
             failed(work, result.error(), "committing");
             return false;
         }
+        metrics.commit_seconds.note((clock.now() - began).count());
+        metrics.commit_size.note(static_cast<std::int64_t>(batch.runs.size()));
         committed = std::move(*result);
         metrics.store_failing_since.set(0);
         last_commit = work.now;

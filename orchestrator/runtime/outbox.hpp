@@ -16,8 +16,7 @@ public:
     // `bytes` until all of them are confirmed.
     void add(Partition part, std::uint64_t pseq, std::uint32_t commands, std::size_t bytes = 0,
              Time at = {});
-    // One command of that transition is with the broker. Unknown places are fine: a confirm of an
-    // earlier life.
+    // One command of that transition, handed out since the last reset(), is with the broker.
     void confirm(Partition part, std::uint64_t pseq);
     // Everything up to here is confirmed.
     std::uint64_t cursor(Partition part) const;

@@ -23,6 +23,9 @@ struct CachedRun {
     std::shared_ptr<const core::Workflow> workflow;
     Partition part = 0;
     std::optional<Time> alarm; // as it stands in the store
+    // The store's document of the run, and its history since, which says the rest.
+    std::size_t document_bytes = 0;
+    std::size_t history_bytes = 0;
 
     // of the batch
     std::optional<NewRun> created;

@@ -18,6 +18,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "orchestrator/core/status.hpp"
+#include "orchestrator/runtime/run_search.hpp"
 
 #include <cstdint>
 #include <map>
@@ -187,6 +188,7 @@ struct NewRun {
     Time started_at;
     std::string input;                 // JSON
     std::optional<StartKey> start_key; // (workflow, key) is the primary key
+    std::vector<RunTag> tags;          // by name, each once
 };
 
 // The alarm of a run: rings no later than its earliest deadline. At most one per run.
@@ -200,7 +202,8 @@ struct RunChange {
     std::uint64_t version = 0;         // after; 1 together with `created`
     std::optional<NewRun> created;     // insert instead of update
     RunStatus status = RunStatus::running;
-    std::string state;                 // JSON document, opaque; replaces the former one. Empty: it stays
+    std::string state;                 // JSON document, opaque; replaces the former one. Empty: it stays,
+                                       // and the history since says the rest
     // Set when the run closes, and back to null when it is opened again (`retry`). As they shall be
     // in the row after this change:
     std::optional<Time> closed_at;
@@ -277,6 +280,13 @@ struct StoredRun {
     std::string error;
     Time started_at;
     std::optional<Time> closed_at;
+    std::string tags; // JSON object of texts, with `key` if it was started with one; RunQueries alone
+};
+
+// Runs that fit a search, in its order.
+struct RunPage {
+    std::vector<StoredRun> runs;       // `state`, `input` and `output` are left empty
+    std::optional<std::string> next;   // where the next page begins; absent: there is none
 };
 
 struct HistoryRow {
@@ -292,6 +302,12 @@ struct HistoryRow {
 struct ReadLimits {
     std::size_t row_bytes = std::size_t{1} << 40; // a row with larger texts comes without them
     std::size_t sum_bytes = std::size_t{1} << 40; // behind this no more texts come
+};
+
+// The history of a run behind a transition.
+struct HistoryAsk {
+    std::string run_id;
+    std::uint64_t after_seq = 0;
 };
 
 struct Alarm {
@@ -351,6 +367,10 @@ public:
                                                  const ReadLimits& limits) = 0;
     auto load(std::span<const std::string> run_ids) { return load(run_ids, {}); }
 
+    // What each of these runs did behind the transition asked for: rows of one run together, in the order
+    // of seq. A row that alone is damaged makes the whole call fail as refused.
+    virtual Outcome<std::vector<HistoryRow>> history_since(std::span<const HistoryAsk> asks) = 0;
+
     // Ids of runs that are running or compensating, in order, those after `after_run_id`.
     virtual Outcome<std::vector<std::string>> open_runs(Partition part,
                                                         const std::string& after_run_id,
@@ -377,8 +397,19 @@ public:
     // Whether this very source is one of `name`'s versions, and none of them is live: saving makes one
     // live, so it was retired since.
     virtual Outcome<bool> is_retired(const std::string& name, const std::string& sha256) = 0;
-    virtual Outcome<std::vector<StoredDefinition>> live_definitions() = 0;
+    // What is live, and what open runs began with though it is not: their tasks need queues, too.
+    virtual Outcome<std::vector<StoredDefinition>> needed_definitions() = 0;
     virtual Outcome<std::optional<StoredDefinition>> definition(std::uint64_t definition_id) = 0;
+    // Of each name the live version, or the newest where none is.
+    virtual Outcome<std::vector<StoredDefinition>> newest_definitions() { return needed_definitions(); }
+
+    // Removes at most `limit` runs of the workflow that ended before this time, the oldest first, with all that is
+    // theirs: history, dead letters, tags and the key they were started with. What still has to be told to the broker
+    // stays. How many. Called on a store of its own, beside the engine's: what it holds up is short.
+    virtual Outcome<std::size_t> remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) {
+        (void)workflow, (void)ended_before, (void)limit;
+        return std::size_t{0};
+    }
 
     virtual Outcome<std::optional<DeadLetter>> dead_letter(std::uint64_t id) = 0;
     // Numbers of those that fit, the oldest first, at most filter.limit.
@@ -413,7 +444,6 @@ struct RunFilter {
 
 struct RunDetails {
     StoredRun run;                     // `state` is left empty
-    std::vector<HistoryRow> history;   // in order
     std::vector<DeadLetter> dead_letters;
 };
 
@@ -423,8 +453,13 @@ struct RunCount {
     std::uint64_t count = 0;
 };
 
-// What people see of one run's history at once; the events of later rows are left empty.
-inline constexpr std::size_t shown_history_bytes_max = std::size_t{32} * 1024 * 1024;
+// A run's history comes in pages: nobody holds all of it.
+struct HistoryPage {
+    std::vector<HistoryRow> rows; // in order
+    bool has_more = false;        // behind the last one
+};
+// A page has one row at least, and no further one behind so many bytes of events.
+inline constexpr std::size_t history_page_bytes_max = std::size_t{4} * 1024 * 1024;
 
 class RunQueries {
 public:
@@ -432,13 +467,17 @@ public:
 
     // Newest first. `state`, `input` and `output` of the rows are left empty.
     virtual Outcome<std::vector<StoredRun>> runs(const RunFilter& filter) = 0;
+    // At most `limit` runs from `from` on, which is a page's `next`, or empty: from the beginning. A page
+    // may have fewer, even none, and be followed by others. Failure: not_found, if `from` is no such place.
+    virtual Outcome<RunPage> search(const RunSearch& search, const std::string& from, std::size_t limit) = 0;
+    virtual Outcome<RunTotals> totals(const RunSearch& search) = 0;
     // `id_or_prefix` is a run id or an unambiguous beginning of one (at least 6 characters).
     virtual Outcome<std::optional<RunDetails>> run(const std::string& id_or_prefix) = 0;
     // Only the row, with `state` and `input` left empty.
     virtual Outcome<std::optional<StoredRun>> run_row(const std::string& id_or_prefix) = 0;
-    // Rows with seq > after_seq, in order: for following a run live.
-    virtual Outcome<std::vector<HistoryRow>> history_after(const std::string& run_id,
-                                                           std::uint64_t after_seq) = 0;
+    // At most `limit` rows with seq > after_seq.
+    virtual Outcome<HistoryPage> history_after(const std::string& run_id, std::uint64_t after_seq,
+                                               std::size_t limit) = 0;
     virtual Outcome<std::vector<RunCount>> counts() = 0;
     // Newest first.
     virtual Outcome<std::vector<DeadLetter>> dead_letters(const DeadLetterFilter& filter) = 0;

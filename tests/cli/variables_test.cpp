@@ -34,6 +34,7 @@ TEST(Variables, ThoseOfServerWorkersAndVerbsAreKnown) {
                                    {"BATON_SMTP_SECURITY", "x"},
                                    {"BATON_SLACK_CHANNELS", "x"},
                                    {"BATON_WORKER_THREADS", "x"},
+                                   {"BATON_WORKER_FILE", "x"},
                                    {"BATON_HTTP_TIMEOUT", "x"},
                                    {"BATON_URL", "x"},
                                    {"BATON_PASSWORD_FILE", "x"},

@@ -729,7 +729,7 @@ TEST_P(QueriedStoreContract, DefinitionsAreVersionedByTheirContent) {
     EXPECT_TRUE(second.is_live);
     EXPECT_EQ(same.definition_id, second.definition_id);
     EXPECT_EQ(other.version, 1U);
-    EXPECT_EQ(value_of(store_->live_definitions()).size(), 2U);
+    EXPECT_EQ(value_of(store_->needed_definitions()).size(), 2U);
     EXPECT_EQ(value_of(store_->definition(first.definition_id))->is_live, false);
 
     const auto back = save("greet", "one");
@@ -753,6 +753,35 @@ TEST_P(QueriedStoreContract, DefinitionsAreVersionedByTheirContent) {
     EXPECT_FALSE(value_of(store_->definition(4711)).has_value());
 }
 
+TEST_P(RunStoreContract, WhatOpenRunsBeganWithIsNeededThoughItIsNotLive) {
+    auto owned = take(*store_, 0);
+    const auto save = [this](const std::string& source) {
+        return value_of(store_->save_definition("greet", source, "greet.toml", "sha of " + source, time_at(1))).definition_id;
+    };
+    const auto old = save("one");
+    const auto live = save("two");
+    auto first = birth(1, 1);
+    first.created->definition_id = old;
+    auto second = birth(2, 2);
+    second.created->definition_id = live;
+    commit(*store_, owned, {first, second});
+    const auto needed = [this] {
+        std::map<std::uint64_t, bool> all;
+        for (const auto& one : value_of(store_->needed_definitions())) all[one.definition_id] = one.is_live;
+        return all;
+    };
+    EXPECT_EQ(needed(), (std::map<std::uint64_t, bool>{{old, false}, {live, true}}));
+
+    EXPECT_TRUE(value_of(store_->retire_definition("greet")));
+    EXPECT_EQ(needed(), (std::map<std::uint64_t, bool>{{old, false}, {live, false}}));
+
+    auto end = step(1, 2, 3);
+    end.status = RunStatus::completed;
+    end.closed_at = time_at(3);
+    commit(*store_, owned, {end});
+    EXPECT_EQ(needed(), (std::map<std::uint64_t, bool>{{live, false}}));
+}
+
 TEST_P(QueriedStoreContract, ARetiredDefinitionIsKeptAndLivesAgainWhenItIsSaved) {
     const auto save = [this](const std::string& source) {
         return value_of(store_->save_definition("greet", source, "greet.toml", "sha of " + source, time_at(1)));
@@ -769,7 +798,7 @@ TEST_P(QueriedStoreContract, ARetiredDefinitionIsKeptAndLivesAgainWhenItIsSaved)
     EXPECT_FALSE(value_of(store_->retire_definition("greet")));
     EXPECT_FALSE(value_of(store_->retire_definition("nobody")));
 
-    EXPECT_THAT(value_of(store_->live_definitions()), IsEmpty());
+    EXPECT_THAT(value_of(store_->needed_definitions()), IsEmpty());
     EXPECT_THAT(value_of(queries_->definitions("")), IsEmpty());
     EXPECT_THAT(value_of(queries_->definitions("greet")), SizeIs(2));
     const auto kept = value_of(store_->definition(second.definition_id));
@@ -867,20 +896,42 @@ TEST_P(RunStoreQueries, TheRowOfARunComesAlone) {
     EXPECT_FALSE(value_of(queries_->run_row("nonsense")).has_value());
 }
 
-TEST_P(RunStoreQueries, DetailsHoldTheWholeHistory) {
+TEST_P(RunStoreQueries, HistoryComesInPages) {
     commit(*store_, owned_, {step(4, 2, 10), step(5, 2, 11)});
     commit(*store_, owned_, {step(4, 3, 12)});
 
     const auto details = value_of(queries_->run(run_id(4))).value();
-    const auto later = value_of(queries_->history_after(run_id(4), 1));
+    const auto all = value_of(queries_->history_after(run_id(4), 0, 10));
+    const auto first = value_of(queries_->history_after(run_id(4), 0, 2));
+    const auto later = value_of(queries_->history_after(run_id(4), 1, 2));
 
     EXPECT_EQ(details.run.state, "") << "nobody is shown it";
     EXPECT_EQ(details.run.input, R"({"name":"Ada"})");
-    ASSERT_THAT(details.history, SizeIs(3));
-    EXPECT_EQ(details.history[2].pseq, 12U);
-    ASSERT_THAT(later, SizeIs(2));
-    EXPECT_EQ(later[0].seq, 2U);
-    EXPECT_THAT(value_of(queries_->history_after("nonsense", 0)), IsEmpty());
+    ASSERT_THAT(all.rows, SizeIs(3));
+    EXPECT_FALSE(all.has_more);
+    EXPECT_EQ(all.rows[2].pseq, 12U);
+    ASSERT_THAT(first.rows, SizeIs(2));
+    EXPECT_TRUE(first.has_more);
+    ASSERT_THAT(later.rows, SizeIs(2));
+    EXPECT_EQ(later.rows[0].seq, 2U);
+    EXPECT_FALSE(later.has_more);
+    EXPECT_THAT(value_of(queries_->history_after("nonsense", 0, 10)).rows, IsEmpty());
+}
+
+TEST_P(RunStoreQueries, APageOfHistoryEndsBehindSoManyBytes) {
+    RunChange large = step(4, 2, 11);
+    large.events = "[\"" + std::string(history_page_bytes_max, 'x') + "\"]";
+    commit(*store_, owned_, {large});
+    commit(*store_, owned_, {step(4, 3, 12)});
+
+    const HistoryPage first = value_of(queries_->history_after(run_id(4), 0, 10));
+    const HistoryPage second = value_of(queries_->history_after(run_id(4), first.rows.back().seq, 10));
+
+    ASSERT_THAT(first.rows, SizeIs(2));
+    EXPECT_EQ(first.rows[1].events, large.events);
+    EXPECT_TRUE(first.has_more);
+    ASSERT_THAT(second.rows, SizeIs(1));
+    EXPECT_FALSE(second.has_more);
 }
 
 TEST_P(RunStoreQueries, CountsGroupByWorkflowAndStatus) {
@@ -930,7 +981,7 @@ TEST_P(QueriedStoreContract, TextsComeBackAsTheyWere) {
         EXPECT_EQ(stored.output, text);
         EXPECT_EQ(stored.error, text);
         const auto details = value_of(queries_->run(run_id(run))).value();
-        EXPECT_EQ(details.history.at(0).events, text);
+        EXPECT_EQ(value_of(queries_->history_after(details.run.run_id, 0, 1)).rows.at(0).events, text);
         EXPECT_EQ(details.dead_letters.at(0).step, text);
         RunFilter filter;
         filter.workflow = "w " + text;

@@ -83,23 +83,83 @@ bool is_pure_foreign_header(std::string_view header) {
            header.starts_with("boost/json") || header.starts_with("fmt/") || header == "re2/re2.h";
 }
 
-// Words that belong to few files. Key: what is looked for; value: where it may stand, and advice.
+// Words that belong to few files: where they may stand, each with its reason, and what to do instead. A file
+// that does not say its word any more loses its line.
 struct Reserved {
     std::string word;
-    std::set<std::string> files;
+    std::map<std::string, std::string> files;
     std::string instead;
 };
 
 const std::vector<Reserved>& reserved_words() {
     static const std::vector<Reserved> words{
-        {"std::thread", {"base/thread.hpp", "base/thread.cpp"}, "use base/thread.hpp"},
+        {"std::thread",
+         {{"base/thread.hpp", "the one place"}},
+         "use base/thread.hpp"},
         {"std::jthread", {}, "use base/thread.hpp"},
-        {"system_clock::now", {"base/clock.cpp"}, "take a Clock, or the `now` of the event"},
+        {"std::mutex",
+         {{"base/mailbox.hpp", "the hand-over between threads"},
+          {"orchestrator/runtime/held_tasks.hpp", "a list that the web reads while the engine writes it"},
+          {"server/server.cpp", "the broker's thread tells the orchestrator, which begins later and ends sooner"}},
+         "hand the thing over by base/mailbox.hpp; a second mutex means that a hand-over is missing"},
+        {"std::shared_mutex", {}, "hand the thing over by base/mailbox.hpp"},
+        {"std::recursive_mutex", {}, "hand the thing over by base/mailbox.hpp"},
+        {"std::condition_variable", {{"base/mailbox.hpp", "the hand-over between threads"}},
+         "wait with base/mailbox.hpp"},
+        {"std::atomic",
+         {{"base/claim.hpp", "who asked and who decides: one wins"},
+          {"base/metrics.hpp", "counters that anybody reads"},
+          {"base/reference_count.hpp", "bytes that several threads hold"},
+          {"broker/journal/journal_thread.hpp", "how much waits to be written, for who must slow down"},
+          {"broker/journal/posix_file.cpp", "the spare segment, which two threads may take"},
+          {"broker/net/connections.hpp", "how many connections there are"},
+          {"broker/net/held_memory.hpp", "how much the outboxes hold"},
+          {"broker/runtime/inlet.hpp", "how much waits for the core"},
+          {"cli/children.hpp", "a signal handler reads the process's number"},
+          {"cli/follow.cpp", "a signal handler counts"},
+          {"db/postgres_session.cpp", "the socket that another thread may cut off"},
+          {"server/workflow_folder.hpp", "the end of a loop that sleeps"}},
+         "share nothing, or a single number: then add the file here with its reason"},
+        {"catch (",
+         {{"base/thread.cpp", "the end of a thread"},
+          {"broker/net/listener.cpp", "the end of a coroutine"},
+          {"cli/input.cpp", "std::stod"},
+          {"cli/main.cpp", "the end of the program, CLI11"},
+          {"db/postgres_session.cpp", "libpqxx"},
+          {"web/await_reply.hpp", "the end of a coroutine"},
+          {"web/http_server.cpp", "the end of a coroutine, a request's handler"},
+          {"web/store_reader.hpp", "a stored row that is no JSON"},
+          {"workers/json_schema.cpp", "valijson"},
+          {"workers/mail/check.cpp", "libpqxx"},
+          {"workers/mail/postfix_tables.cpp", "libpqxx"},
+          {"workers/worker.cpp", "a task's handler"}},
+         "return a Result; exceptions are caught at the border to a library and at the end of a thread or coroutine"},
+        {"co_spawn(",
+         {{"broker/net/listener.cpp", "one for each connection"},
+          {"orchestrator/messaging/messaging.cpp", "one for each call of a worker, and for its loops"},
+          {"orchestrator/orchestrator_service.cpp", "one for each loop"},
+          {"sandbox/sandbox.cpp", "one for each service"},
+          {"sandbox/http_service.cpp", "one for each connection"},
+          {"sandbox/smtp_service.cpp", "one for each connection"},
+          {"web/http_server.cpp", "one for each connection"},
+          {"workers/check_broker.cpp", "one for the question"},
+          {"workers/key_locks.cpp", "one for the session that holds the locks"},
+          {"workers/worker.cpp", "one for each delivery"}},
+         "await the coroutine where it is needed; only listeners, services and workers spawn"},
+        {"system_clock::now", {{"base/clock.cpp", "the one place"}}, "take a Clock, or the `now` of the event"},
         {"std::random_device", {}, "use base/random.hpp"},
-        {".detach()", {}, "own the thread or the coroutine and wait for it"},
+        {".detach()", {"base/thread.cpp"}, "own the thread or the coroutine and wait for it"},
+        {".abandon()", {"server/backups.cpp"}, "own the thread and wait for it"},
         {"asio::detached", {}, "give co_spawn a handler that reports a stray exception"},
     };
     return words;
+}
+
+// The rooms whose headers may speak of Asio; in all others it stays in a .cpp.
+const std::set<std::string>& asio_rooms() {
+    static const std::set<std::string> rooms{"net", "amqp/client", "broker/net", "orchestrator/messaging", "sandbox", "web",
+                                             "workers"};
+    return rooms;
 }
 
 // Which files may stand where: by name or by extension. A folder without a line has the table of the
@@ -118,9 +178,11 @@ const std::map<std::string, std::set<std::string>>& places() {
         {".ci", {"run"}},
         {"amqp", room},
         {"base", room},
-        {"bench", with({"curves", "rabbitmq", "run-broker", "run-plain-client", "run-soak", "run-workflows"})},
+        {"bench", with({"curves", "rabbitmq", "run-broker", "run-plain-client", "run-rpc", "run-soak", "run-workflows"})},
         {"bench/broker", {".cpp", ".h", ".sh"}},
+        {"bench/core", {".cpp", ".hpp"}},
         {"bench/plain_client", {".mjs"}},
+        {"bench/rpc", {".cpp"}},
         {"bench/workflows", {".cpp", ".toml"}},
         {"broker", room},
         {"cli", room},
@@ -135,6 +197,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"deploy/cluster", {"Dockerfile", "env", "start"}},
         {"deploy/demo", {"Dockerfile", "env", "start", ".cf", ".conf", ".sql"}},
         {"deploy/kubernetes", {".yaml"}},
+        {"deploy/mail", {"archive-former-mail"}},
         {"deploy/tls-proxy", {"Dockerfile", ".conf"}},
         {"docs", {".md"}},
         {"examples", {"README.md"}},
@@ -147,7 +210,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"net", room},
         {"orchestrator", room},
         {"sandbox", room},
-        {"scripts", {"bare", "build", "campaign", "demo", "engine", "package", "packages.txt", "real-redmine", "setup", "test"}},
+        {"scripts", {"bare", "build", "campaign", "demo", "engine", "format", "package", "packages.txt", "real-redmine", "setup", "test"}},
         {"scripts/postgres-image", {"Dockerfile", "docker-entrypoint.sh"}},
         {"sdk/python", {".py", "LICENSE", "MANIFEST.in", "README.md", "py.typed", "pyproject.toml"}},
         {"sdk/typescript", {".mjs", ".ts", "LICENSE", "README.md", "package-lock.json", "package.json", "tsconfig.json"}},
@@ -157,7 +220,9 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"tests/conformance", with({".py"})},
         {"tests/conformance/clients", {".cjs", ".go", ".java", ".php", ".py", ".rb"}},
         {"tests/conformance/expected", {".txt"}},
+        {"tests/house", with({"unformatted.txt"})},
         {"tests/integration", with({".py"})},
+        {"tests/model", with({".pml", ".py"})},
         {"tests/orchestrator/definition/broken", {".toml", ".txt"}},
         {"tests/orchestrator/expression/cel", {".jsonl", "NOTICE"}},
         {"tests/orchestrator/scenarios", with({".txt"})},
@@ -269,14 +334,45 @@ TEST(House, PureRoomsTouchNoClockDiskSocketOrThread) {
 }
 
 TEST(House, ReservedWordsStandOnlyInTheirFiles) {
-    for_each_line([](const Line& line) {
+    std::set<std::pair<std::string, std::string>> seen;
+    for_each_line([&](const Line& line) {
         const auto text = without_comment(line.text);
         for (const Reserved& word : reserved_words()) {
-            if (text.find(word.word) == std::string::npos) continue;
+            if (text.find(word.word) == std::string::npos || text.starts_with("#include")) continue;
+            seen.emplace(word.word, line.file);
             EXPECT_TRUE(word.files.contains(line.file))
                 << line.file << ":" << line.number << ": " << word.word << ": " << word.instead;
         }
     });
+    for (const Reserved& word : reserved_words())
+        for (const auto& [file, reason] : word.files)
+            EXPECT_TRUE(seen.contains({word.word, file}))
+                << "tests/house/house_test.cpp:1: " << file << " does not say " << word.word << " any more; delete its line";
+}
+
+TEST(House, AsioStaysOutOfOtherRoomsHeaders) {
+    for_each_line([](const Line& line) {
+        const auto [open, header] = included(line.text);
+        if (open != '<' || !line.file.ends_with(".hpp")) return;
+        if (!header.starts_with("boost/asio") && !header.starts_with("boost/beast")) return;
+        EXPECT_TRUE(asio_rooms().contains(room_of(line.file)))
+            << line.file << ":" << line.number << ": Asio in a header of " << room_of(line.file)
+            << "; include it in the .cpp and keep what needs it behind a declaration";
+    });
+}
+
+TEST(House, EveryHeaderIsIncludedBySomebodyElse) {
+    std::map<std::string, std::set<std::string>> included_by;
+    for_each_line([&](const Line& line) {
+        const auto [open, header] = included(line.text);
+        if (open == '"') included_by[header].insert(line.file);
+    });
+    for (const auto& file : product_files()) {
+        if (!file.ends_with(".hpp")) continue;
+        auto by = included_by[file];
+        by.erase(fs::path(file).replace_extension(".cpp").generic_string());
+        EXPECT_FALSE(by.empty()) << file << ":1: no file of the product includes it; delete it, or move it to tests/support";
+    }
 }
 
 TEST(House, EveryFileBeginsByTellingWhatItIs) {
@@ -308,7 +404,7 @@ TEST(House, EverySourceIsBuilt) {
             content << in.rdbuf();
             listed = content.str().find(fs::path(file).filename().string()) != std::string::npos;
         }
-        EXPECT_TRUE(listed) << file << ": no CMakeLists.txt lists it; build it or delete it";
+        EXPECT_TRUE(listed) << file << ":1: no CMakeLists.txt lists it; build it or delete it";
     }
 }
 

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 namespace baton::test {
 namespace {
@@ -348,6 +349,58 @@ TEST_P(Serving, AConsumerThatDoesNotReadDoesNotFillTheMemory) {
         ASSERT_TRUE(frame) << bodies;
         if (frame->type == amqp::FrameType::body) ++bodies;
     }
+}
+
+// A user is as heavy as all connections of that user: what is too much goes, and nobody else's.
+TEST_P(Serving, ManyConnectionsThatHoldLittleEachAreEndedWhenTheyAreTooMuchTogether) {
+    constexpr std::size_t count = 300;
+    constexpr std::size_t held = 50'000;
+    options.memory_high = 8U << 20;
+    for (const char* name : {"guest", "quiet"})
+        options.users.push_back({.name = name,
+                                 .password = name,
+                                 .password_hash = {},
+                                 .hash_algorithm = {},
+                                 .tags = {}});
+    start();
+    // All begin a message while there is room for it, in whole frames, and say more of it later.
+    const auto frame = [](std::size_t bytes) {
+        std::string text("\3\0\1\0\0", 5);
+        text += static_cast<char>(bytes >> 8);
+        text += static_cast<char>(bytes & 0xFF);
+        return text + std::string(bytes, 'x') + '\xCE';
+    };
+    const auto begin_message = [&](RawClient& client) {
+        client.open_channel(1);
+        amqp::Buffer publish;
+        EXPECT_TRUE(amqp::append_publish(publish, 1, {.exchange = "", .routing_key = "nowhere"},
+                                         {as_bytes(std::string_view("\0\0", 2)),
+                                          as_bytes(std::string(held + 1000, 'x'))},
+                                         held + 2000));
+        client.send(publish.text().substr(0, publish.text().size() - (held + 1000 + 8)));
+        client.send(frame(1));
+    };
+    RawClient quiet(broker->port());
+    quiet.log_in(0, "quiet");
+    begin_message(quiet);
+    quiet.send(frame(held));
+    std::vector<std::unique_ptr<RawClient>> many;
+    for (std::size_t made = 0; made < count; ++made) {
+        many.push_back(std::make_unique<RawClient>(broker->port()));
+        many.back()->log_in();
+        begin_message(*many.back());
+    }
+    for (const auto& one : many)
+        one->send(frame(held));
+
+    const auto open = [&] { return broker->overview().connections.size(); };
+    const std::size_t most = options.memory_high / 4 * 5 / held + 40;
+    for (int tries = 0; open() > most && tries < 100; ++tries)
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_LE(open(), most);
+    EXPECT_GT(open(), 10U) << "not all of them";
+    quiet.say(1, amqp::BasicQos{});
+    quiet.hear<amqp::BasicQosOk>();
 }
 
 INSTANTIATE_TEST_SUITE_P(IoThreads, Serving, testing::Values(1, 3),

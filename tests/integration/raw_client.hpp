@@ -92,12 +92,12 @@ public:
         }
     }
 
-    void log_in(std::uint16_t heartbeat = 0) {
+    void log_in(std::uint16_t heartbeat = 0, const std::string& user = "guest") {
         send(amqp::protocol_header);
         hear<amqp::ConnectionStart>();
         say(0, amqp::ConnectionStartOk{.client_properties = {},
                                        .mechanism = "PLAIN",
-                                       .response = {std::string("\0guest\0guest", 12)},
+                                       .response = {std::string("\0", 1) + user + std::string("\0", 1) + user},
                                        .locale = "en_US"});
         const auto tune = hear<amqp::ConnectionTune>();
         say(0, amqp::ConnectionTuneOk{tune.channel_max, tune.frame_max, heartbeat});

@@ -1,7 +1,9 @@
 // Wakeups, timeouts, errors as values and I/O threads, on real event loops and sockets.
+#include "base/bytes.hpp"
 #include "base/mailbox.hpp"
 #include "net/awaitable.hpp"
 #include "net/io_threads.hpp"
+#include "net/pipe.hpp"
 #include "net/spin_policy.hpp"
 #include "net/wakeup.hpp"
 #include "net/within.hpp"
@@ -18,6 +20,8 @@
 #include <exception>
 #include <future>
 #include <optional>
+#include <string>
+#include <string_view>
 
 namespace baton::net {
 namespace {
@@ -136,6 +140,123 @@ TEST(Within, AnOperationThatTakesTooLongIsCancelledAndGivesTimedOut) {
 
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error(), boost::system::errc::timed_out);
+}
+
+std::string read_all(PipeEnd& end) {
+    std::string text;
+    std::array<std::byte, 7> space{};
+    ErrorCode error;
+    for (;;) {
+        const std::size_t got = end.read_some(space, error);
+        if (error) return text + (error == asio::error::eof ? "$" : "");
+        text += as_text({space.data(), got});
+    }
+}
+
+TEST(Pipe, WhatIsWrittenAtOneEndIsReadAtTheOtherInOrderBothWays) {
+    asio::io_context context(1);
+    auto [left, right] = PipeEnd::make_pair(context.get_executor());
+    ErrorCode error;
+    EXPECT_EQ(left->write_some(as_bytes("hello, "), error), 7u);
+    EXPECT_EQ(left->write_some(as_bytes("you there"), error), 9u);
+    EXPECT_EQ(right->write_some(as_bytes("yes?"), error), 4u);
+
+    EXPECT_EQ(read_all(*right), "hello, you there");
+    EXPECT_EQ(read_all(*left), "yes?");
+    std::array<std::byte, 1> space{};
+    EXPECT_EQ(right->read_some(space, error), 0u);
+    EXPECT_EQ(error, asio::error::would_block);
+}
+
+TEST(Pipe, AFullOneBlocksItsWriterUntilHalfOfItIsRead) {
+    asio::io_context context(1);
+    auto [left, right] = PipeEnd::make_pair(context.get_executor(), 10);
+    ErrorCode error;
+    EXPECT_EQ(left->write_some(as_bytes("0123456789abc"), error), 10u);
+    EXPECT_EQ(left->write_some(as_bytes("abc"), error), 0u);
+    EXPECT_EQ(error, asio::error::would_block);
+    int calls = 0;
+    left->async_wait(PipeEnd::Way::writing, [&](const ErrorCode& failure) { calls += failure ? 100 : 1; });
+    EXPECT_EQ(context.poll(), 0u);
+    std::array<std::byte, 4> space{};
+    right->read_some(space, error);
+    EXPECT_EQ(context.poll(), 0u);
+    context.restart();
+    right->read_some(space, error);
+    EXPECT_EQ(calls, 0) << "never from inside";
+    context.poll();
+
+    EXPECT_EQ(calls, 1);
+    EXPECT_EQ(left->write_some(as_bytes("abc"), error), 3u);
+    EXPECT_EQ(read_all(*right), "89abc");
+}
+
+TEST(Pipe, AMillionBytesGoThroughASmallWindowUnchanged) {
+    asio::io_context context(1);
+    auto [left, right] = PipeEnd::make_pair(context.get_executor(), 1000);
+    std::string sent;
+    for (int i = 0; sent.size() < 1'000'000; ++i) sent += std::to_string(i);
+    std::string got;
+    const auto write = [](PipeEnd& end, std::string_view text) -> Awaitable<bool> {
+        while (!text.empty()) {
+            ErrorCode error;
+            const std::size_t wrote = end.write_some(as_bytes(text), error);
+            text.remove_prefix(wrote);
+            if (error == asio::error::would_block && !co_await end.wait(PipeEnd::Way::writing)) co_return false;
+        }
+        end.shutdown_send();
+        co_return true;
+    };
+    const auto read = [](PipeEnd& end, std::string& all) -> Awaitable<bool> {
+        while (!all.ends_with('$')) {
+            all += read_all(end);
+            if (!all.ends_with('$') && !co_await end.wait(PipeEnd::Way::reading)) co_return false;
+        }
+        co_return true;
+    };
+    asio::co_spawn(context, write(*left, sent), [](std::exception_ptr stray, bool) { EXPECT_FALSE(stray); });
+    EXPECT_TRUE(run(read(*right, got), context));
+
+    EXPECT_EQ(got, sent + "$");
+}
+
+TEST(Pipe, TheEndOfOneSideIsSeenByTheOther) {
+    asio::io_context context(1);
+    auto [left, right] = PipeEnd::make_pair(context.get_executor());
+    ErrorCode error;
+    left->write_some(as_bytes("bye"), error);
+    std::optional<ErrorCode> waited;
+    left->async_wait(PipeEnd::Way::reading, [&](const ErrorCode& failure) { waited = failure; });
+    left->close();
+    context.poll();
+
+    ASSERT_TRUE(waited);
+    EXPECT_EQ(*waited, asio::error::operation_aborted);
+    EXPECT_EQ(read_all(*right), "bye$");
+    EXPECT_EQ(right->write_some(as_bytes("?"), error), 0u);
+    EXPECT_EQ(error, asio::error::broken_pipe);
+    left.reset();
+    std::optional<ErrorCode> readable;
+    right->async_wait(PipeEnd::Way::reading, [&](const ErrorCode& failure) { readable = failure; });
+    context.restart();
+    context.poll();
+    ASSERT_TRUE(readable) << "a wait for an end that is there already";
+    EXPECT_FALSE(*readable);
+}
+
+TEST(Pipe, ACancelledCoroutineWaitsNoLonger) {
+    asio::io_context context(1);
+    auto [left, right] = PipeEnd::make_pair(context.get_executor());
+
+    const Status status = run(within(1ms, left->wait(PipeEnd::Way::reading)), context);
+
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error(), boost::system::errc::timed_out);
+    ErrorCode error;
+    right->write_some(as_bytes("late"), error);
+    context.restart();
+    context.poll();
+    EXPECT_EQ(read_all(*left), "late");
 }
 
 TEST(IoThreads, EveryContextRunsOnItsOwnThread) {

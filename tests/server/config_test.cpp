@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
 namespace baton::server {
 
 using ::testing::ElementsAre;
@@ -79,6 +83,14 @@ url = "sqlite:/tmp/x"
     EXPECT_EQ(config.database_url, "postgresql://h/db");
     EXPECT_EQ(config.broker_users.at(0).name, "yet");
     EXPECT_THAT(config.broker_users.at(0).tags, ElementsAre("monitoring"));
+}
+
+TEST(Config, RunsAreKeptForEverUnlessItSaysHowLong) {
+    EXPECT_EQ(read_config("", "baton.toml", {}).config.retention, std::nullopt);
+    EXPECT_EQ(read_config("[orchestrator]\nretention = \"90d\"\n", "baton.toml", {}).config.retention, Duration(std::chrono::hours(90 * 24)));
+    for (const char* wrong : {"30s", "long"})
+        EXPECT_THAT(read_config("", "baton.toml", {{"BATON_RETENTION", wrong}}).complaints,
+                    ElementsAre(HasSubstr("a duration of a minute at least, such as \"90d\"")));
 }
 
 TEST(Config, ReportsEveryMistakeWithItsPlace) {
@@ -166,6 +178,38 @@ TEST(Config, OnlyTheFirstUserOfTheVariableIsAnAdministratorWithoutSayingSo) {
     EXPECT_THAT(config.broker_users[3].tags, IsEmpty());
     for (const char* wrong : {"ada", ":x", "[]:x", "ada[x:y", "ada[x]y:z"})
         EXPECT_EQ(users(wrong).complaints.size(), 1U) << wrong;
+}
+
+TEST(Config, AUserOfTheVariableHasWhatTheWordBehindItSays) {
+    const auto [config, complaints] = read_config("", "baton.toml",
+                                                  {{"BATON_BROKER_USERS", "chief:c,mail/worker:m,ada[monitoring]/none:x,"
+                                                                          "team/a:t,bob[]/all:y"}});
+    ASSERT_THAT(complaints, IsEmpty());
+    ASSERT_EQ(config.broker_users.size(), 5U);
+    EXPECT_FALSE(config.broker_users[0].permissions);
+    // The same as the user of the shipped file, whose passwords are elsewhere.
+    std::ifstream file(BATON_SOURCE_DIR "/deploy/baton.toml");
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    for (auto at = text.find("password_file"); at != std::string::npos; at = text.find("password_file"))
+        text.replace(at, 13, "password");
+    const auto shipped = read_config(text, "baton.toml", {}).config;
+    const auto worker = std::ranges::find(shipped.broker_users, "worker", &BrokerUser::name);
+    ASSERT_NE(worker, shipped.broker_users.end());
+    const auto& patterns = config.broker_users[1].permissions;
+    EXPECT_EQ(config.broker_users[1].name, "mail");
+    EXPECT_THAT(config.broker_users[1].tags, IsEmpty());
+    ASSERT_TRUE(patterns && patterns->size() == 1);
+    EXPECT_EQ(patterns->front().configure, worker->permissions->front().configure);
+    EXPECT_EQ(patterns->front().write, worker->permissions->front().write);
+    EXPECT_EQ(patterns->front().read, worker->permissions->front().read);
+    EXPECT_EQ(config.broker_users[2].name, "ada");
+    EXPECT_THAT(config.broker_users[2].tags, ElementsAre("monitoring"));
+    EXPECT_THAT(*config.broker_users[2].permissions, IsEmpty());
+    EXPECT_EQ(config.broker_users[3].name, "team/a") << "a slash is a character of names, too";
+    EXPECT_EQ(config.broker_users[4].name, "bob");
+    EXPECT_FALSE(config.broker_users[4].permissions);
+    EXPECT_EQ(read_config("", "baton.toml", {{"BATON_BROKER_USERS", "/worker:x"}}).complaints.size(), 1U);
+    EXPECT_EQ(read_config("", "baton.toml", {{"BATON_BROKER_USERS", "ada[a]/workers:x"}}).complaints.size(), 1U);
 }
 
 TEST(Config, ATagThatGivesNothingIsRefusedWhereverItStands) {

@@ -51,6 +51,14 @@ TEST_F(HealthTest, TheStoreFailsWhenItRefusesForSomeSeconds) {
     EXPECT_THAT(part("store").reason, HasSubstr("12 s"));
 }
 
+TEST_F(HealthTest, ABrokerThatDoesNotAnswerFailsBeforeItsConnectionIsGivenUp) {
+    figures.broker_silence = 9s;
+    EXPECT_EQ(part("broker").state, State::ok);
+    figures.broker_silence = 11s;
+    EXPECT_EQ(part("broker").state, State::failing);
+    EXPECT_THAT(part("broker").reason, HasSubstr("11 s"));
+}
+
 TEST_F(HealthTest, TheDiskIsDegradedBeforeItFails) {
     figures.disk_free = gib / 8;
     EXPECT_EQ(part("disk").state, State::degraded);

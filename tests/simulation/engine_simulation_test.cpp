@@ -356,18 +356,22 @@ private:
             if (!facts) return "history cannot be read";
             bool came_late = false;
             for (const core::Fact& fact : *facts) {
-                const std::string path = fact.step + (fact.undo ? ":undo" : "");
-                if (fact.kind == core::FactKind::task_completed) ++completions[path];
-                if (fact.kind == core::FactKind::task_completed ||
-                    fact.kind == core::FactKind::late_result)
-                    effects.insert(path);
-                came_late |= fact.kind == core::FactKind::late_result && !fact.undo;
-                if (fact.kind != core::FactKind::run_status) continue;
-                if (is_closed && core::is_closed(fact.status)) return "the run ended twice";
+                const auto path_of = [](const core::AttemptRef& ref) { return ref.step + (ref.undo ? ":undo" : ""); };
+                if (const auto* done = std::get_if<core::fact::TaskCompleted>(&fact.body)) {
+                    ++completions[path_of(done->ref)];
+                    effects.insert(path_of(done->ref));
+                }
+                if (const auto* late = std::get_if<core::fact::LateResult>(&fact.body)) {
+                    effects.insert(path_of(late->ref));
+                    came_late |= !late->ref.undo;
+                }
+                const auto* became = std::get_if<core::fact::RunBecame>(&fact.body);
+                if (became == nullptr) continue;
+                if (is_closed && core::is_closed(became->status)) return "the run ended twice";
                 // Nobody retries in this world: only what took effect too late opens a run again.
-                if (is_closed && !(came_late && fact.status == RunStatus::compensating))
-                    return fmt::format("the closed run became {}", core::word_of(fact.status));
-                is_closed = core::is_closed(fact.status);
+                if (is_closed && !(came_late && became->status == RunStatus::compensating))
+                    return fmt::format("the closed run became {}", core::word_of(became->status));
+                is_closed = core::is_closed(became->status);
             }
         }
         if (!is_closed) return "the run has no end";

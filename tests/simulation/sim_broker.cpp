@@ -28,14 +28,9 @@ Outcome<void> SimBroker::open() {
                 },
             .journal =
                 [this](broker::runtime::JournalWork work) {
-                    sent_.push_back({.turn = work.turn,
-                                     .first_record = work.first_record,
-                                     .records = std::move(work.records),
-                                     .needs_sync = work.needs_sync,
-                                     .forget_below = work.forget_below,
-                                     .pages_out = std::move(work.pages_out),
-                                     .loads = std::move(work.loads),
-                                     .pages_gone = std::move(work.pages_gone)});
+                    const bool is_urgent = work.is_urgent;
+                    kept_.add(std::move(work));
+                    if (is_urgent) send_kept();
                 },
             .alarm = [](std::optional<Time>) {},
             .wake = [] {}});
@@ -92,7 +87,21 @@ journal::JournalListener SimBroker::listener() {
             .failed = [](const Failure&) {}};
 }
 
+void SimBroker::send_kept() {
+    auto work = kept_.take();
+    if (!work) return;
+    sent_.push_back({.turn = work->turn,
+                     .first_record = work->first_record,
+                     .records = std::move(work->records),
+                     .needs_sync = work->needs_sync,
+                     .forget_below = work->forget_below,
+                     .pages_out = std::move(work->pages_out),
+                     .loads = std::move(work->loads),
+                     .pages_gone = std::move(work->pages_gone)});
+}
+
 Outcome<void> SimBroker::write(std::size_t turns) {
+    if (turns == all) send_kept();
     for (; turns != 0 && !sent_.empty(); --turns) {
         writer_->take(std::move(sent_.front()));
         sent_.pop_front();
@@ -116,7 +125,7 @@ void SimBroker::report(std::size_t count) {
 
 Outcome<void> SimBroker::stop() {
     core_->apply(core::Stopping{});
-    BATON_TRY(write(sent_.size()));
+    BATON_TRY(write(all));
     BATON_TRY(writer_->finish(machine_.journal));
     report(reports_.size());
     return {};

@@ -5,6 +5,7 @@
 
 #include "broker/journal/journal_writer.hpp"
 #include "broker/runtime/core_loop.hpp"
+#include "broker/runtime/kept_work.hpp"
 #include "tests/support/sim_clock.hpp"
 #include "tests/support/sim_disk.hpp"
 
@@ -33,7 +34,9 @@ public:
 
     // --- What threads do. A failure is the disk's: the process must end. ---
 
-    // The journal thread takes up to `turns` turns and carries them out.
+    // The journal thread takes up to `turns` turns and carries them out; all of them means those that were kept
+    // back, too.
+    static constexpr std::size_t all = 1'000'000;
     Outcome<void> write(std::size_t turns);
     // The second thread makes the segment that is wanted, if one is.
     Outcome<void> prepare();
@@ -43,7 +46,7 @@ public:
     Outcome<void> stop();
     // Is there anything left to be written or reported?
     bool is_busy() const {
-        return !sent_.empty() || !reports_.empty() || writer_->has_waiting();
+        return kept_.records() != 0 || !sent_.empty() || !reports_.empty() || writer_->has_waiting();
     }
 
     // Everything durable, as records that give it again.
@@ -54,12 +57,14 @@ private:
 
     Outcome<void> open();
     broker::journal::JournalListener listener();
+    void send_kept();
 
     Machine& machine_;
     std::function<void(broker::core::Command&)> hear_;
     std::unique_ptr<broker::runtime::CoreLoop> core_;
     broker::journal::Journal* journal_ = nullptr; // the writer's
     std::unique_ptr<broker::journal::JournalWriter> writer_;
+    broker::runtime::KeptWork kept_;
     std::deque<broker::journal::JournalWriter::Work> sent_;
     std::deque<std::function<void()>> reports_;
 };

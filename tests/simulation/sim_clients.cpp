@@ -495,7 +495,7 @@ void SimClients::hear_confirm(Client& client, const core::Confirm& confirm) {
         if (confirm.refused)
             promises_.refused(publish.keys);
         else
-            promises_.confirmed(publish.keys, publish.order);
+            promises_.confirmed(publish.keys, confirms_prove_ ? publish.order : 0);
     }
     unconfirmed.erase(first, last);
 }

@@ -24,6 +24,9 @@ public:
     void begin(broker::core::Broker& broker, Time now, broker::core::Turn& turn);
     void end() { broker_ = nullptr; }
 
+    // Confirms say nothing of what was before them.
+    void expect_early_confirms() { confirms_prove_ = false; }
+
     // Somebody does something.
     void act();
     // Every queue that is missing is declared, by the first client.
@@ -121,6 +124,7 @@ private:
     static Key key_of(const broker::core::Message& message, QueueIndex from);
 
     Random& random_;
+    bool confirms_prove_ = true;
     Promises& promises_;
     broker::core::Broker* broker_ = nullptr;
     Time now_{};

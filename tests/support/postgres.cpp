@@ -2,23 +2,16 @@
 // the tests do, every one of its programs is started as user postgres.
 #include "tests/support/postgres.hpp"
 
+#include "tests/support/server_process.hpp"
+
 #include <fmt/format.h>
 #include <pqxx/pqxx>
 
-#include <arpa/inet.h>
 #include <chrono>
 #include <csignal>
-#include <fcntl.h>
 #include <fstream>
-#include <grp.h>
 #include <iterator>
-#include <netinet/in.h>
-#include <pwd.h>
-#include <random>
 #include <stdexcept>
-#include <sys/file.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -41,22 +34,7 @@ constexpr std::string_view user_name = "baton";
 constexpr std::string_view plain_password = "open sesame/42";
 constexpr std::string_view url_password = "open%20sesame%2F42";
 
-using Arguments = std::vector<std::string>;
-
-struct Account {
-    uid_t uid = 0;
-    gid_t gid = 0;
-    bool is_other = false; // the programs must change to it before they start
-};
-
-Account account_of_server() {
-    if (geteuid() != 0) return {geteuid(), getegid(), false};
-    const passwd* entry = getpwnam("postgres");
-    if (entry == nullptr)
-        throw std::runtime_error("the tests run as root, and PostgreSQL will not; there is no user "
-                                 "postgres to run it as: apt-get install postgresql-15");
-    return {entry->pw_uid, entry->pw_gid, true};
-}
+Account account_of_postgres() { return account_of_server("postgres", "postgresql-15"); }
 
 fs::path server_programs() {
     for (int version = 18; version >= 13; --version) {
@@ -65,40 +43,6 @@ fs::path server_programs() {
     }
     throw std::runtime_error("PostgreSQL is not installed: sudo apt-get install postgresql-15 "
                              "(scripts/setup does it)");
-}
-
-// Starts a program as the server's user, output into `log`. It dies with this process.
-pid_t spawn(const Account& account, const Arguments& arguments, const fs::path& log) {
-    std::vector<char*> pointers;
-    for (const std::string& argument : arguments)
-        pointers.push_back(const_cast<char*>(argument.c_str()));
-    pointers.push_back(nullptr);
-
-    const pid_t child = fork();
-    if (child < 0) throw std::runtime_error("fork failed");
-    if (child > 0) return child;
-
-    if (account.is_other) {
-        if (setgroups(0, nullptr) != 0 || setgid(account.gid) != 0 || setuid(account.uid) != 0)
-            _exit(126);
-    }
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    const int output = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (nothing >= 0) dup2(nothing, STDIN_FILENO);
-    if (output >= 0) {
-        dup2(output, STDOUT_FILENO);
-        dup2(output, STDERR_FILENO);
-    }
-    if (chdir("/") != 0) _exit(126);
-    setenv("LC_ALL", "C.UTF-8", 1);
-    execv(pointers[0], pointers.data());
-    _exit(127);
-}
-
-std::string text_of(const fs::path& file) {
-    std::ifstream in(file);
-    return {std::istreambuf_iterator<char>(in), {}};
 }
 
 std::vector<pid_t> children_of(pid_t parent) {
@@ -113,26 +57,8 @@ bool is_alive(pid_t process) {
     return name_end != std::string::npos && status.compare(name_end, 3, ") Z") != 0;
 }
 
-void run(const Account& account, const Arguments& arguments, const fs::path& log) {
-    const pid_t child = spawn(account, arguments, log);
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
-    throw std::runtime_error(fmt::format("{} failed:\n{}", arguments[0], text_of(log)));
-}
-
-fs::path make_folder(const Account& account) {
-    // Not $TMPDIR: it may lie where user postgres may not go.
-    std::string name = "/tmp/baton-postgres-XXXXXX";
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a folder in /tmp");
-    if (chown(name.c_str(), account.uid, account.gid) != 0)
-        throw std::runtime_error(fmt::format("cannot give {} to user postgres", name));
-    return name;
-}
-
 void initialise(const Account& account, const fs::path& data) {
-    const fs::path folder = make_folder(account);
+    const fs::path folder = make_folder(account, "baton-postgres");
     const fs::path secret = folder / "password";
     std::ofstream(secret) << plain_password << '\n';
     if (chown(secret.c_str(), account.uid, account.gid) != 0)
@@ -146,50 +72,17 @@ void initialise(const Account& account, const fs::path& data) {
     fs::remove_all(folder);
 }
 
-// The folder of an initialised server nobody has started; made once a machine and user.
-fs::path initialised_data(const Account& account) {
+fs::path initialised_postgres(const Account& account) {
     const std::string version = server_programs().parent_path().filename();
-    const fs::path data =
-        fmt::format("/tmp/baton-postgres-{}-seed-1-{}-{}", version, geteuid(), account.uid);
-    const fs::path lock = data.string() + ".lock";
-    const int file = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (file < 0 || flock(file, LOCK_EX) != 0)
-        throw std::runtime_error(fmt::format("cannot lock {}", lock.string()));
-    try {
-        if (!fs::exists(data / "PG_VERSION")) initialise(account, data);
-    } catch (...) {
-        close(file);
-        throw;
-    }
-    close(file);
-    return data;
-}
-
-// Below the range from which the kernel takes ports for outgoing connections, so that the port is
-// still free when the server is started again.
-int free_port() {
-    std::random_device random;
-    for (int tries = 0; tries < 200; ++tries) {
-        const int port = static_cast<int>(20000 + random() % 12000);
-        const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(static_cast<std::uint16_t>(port));
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        const bool is_free =
-            bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-        close(probe);
-        if (is_free) return port;
-    }
-    throw std::runtime_error("no free port between 20000 and 32000");
+    return initialised_data(account, "baton-postgres-" + version, "PG_VERSION", [&](const fs::path& data) { initialise(account, data); });
 }
 
 } // namespace
 
 Postgres::Postgres(Disk disk) : disk_(disk) {
-    const Account account = account_of_server();
-    const fs::path seed = initialised_data(account);
-    folder_ = make_folder(account);
+    const Account account = account_of_postgres();
+    const fs::path seed = initialised_postgres(account);
+    folder_ = make_folder(account, "baton-postgres");
     run(account, {"/bin/cp", "-a", seed, folder_ / "data"}, folder_ / "copy.log");
     // Somebody else may take the port between our look and the start.
     for (int tries_left = 3; !is_running(); --tries_left) {
@@ -258,7 +151,7 @@ void Postgres::start() {
 
 void Postgres::spawn_server() {
     const char* sync = disk_ == Disk::durable ? "on" : "off";
-    pid_ = spawn(account_of_server(),
+    pid_ = spawn(account_of_postgres(),
                  {server_programs() / "postgres", "-D", folder_ / "data", "-c",
                   "listen_addresses=127.0.0.1", "-c", fmt::format("port={}", port_), "-c",
                   "unix_socket_directories=" + folder_.string(), "-c",

@@ -1,6 +1,7 @@
 // The law of run_store.hpp over maps.
 #include "tests/support/sim_store.hpp"
 
+#include "orchestrator/core/status.hpp"
 #include "orchestrator/runtime/dead_cause.hpp"
 
 #include <algorithm>
@@ -119,6 +120,19 @@ Outcome<std::vector<HistoryRow>> SimStore::history_above(Partition part, std::ui
         }
         if (row->events.size() > limits.row_bytes) row->events.clear();
         sum += row->events.size();
+    }
+    return rows;
+}
+
+Outcome<std::vector<HistoryRow>> SimStore::history_since(std::span<const runtime::HistoryAsk> asks) {
+    if (is_away) return away();
+    std::vector<HistoryRow> rows;
+    for (const runtime::HistoryAsk& ask : asks) {
+        const auto first = static_cast<std::ptrdiff_t>(rows.size());
+        for (const HistoryRow& row : database_.history)
+            if (row.run_id == ask.run_id && row.seq > ask.after_seq) rows.push_back(row);
+        std::sort(rows.begin() + first, rows.end(),
+                  [](const HistoryRow& a, const HistoryRow& b) { return a.seq < b.seq; });
     }
     return rows;
 }
@@ -335,11 +349,14 @@ Outcome<bool> SimStore::is_retired(const std::string& name, const std::string& s
     return is_known;
 }
 
-Outcome<std::vector<StoredDefinition>> SimStore::live_definitions() {
+Outcome<std::vector<StoredDefinition>> SimStore::needed_definitions() {
     if (is_away) return away();
     std::vector<StoredDefinition> found;
     for (const StoredDefinition& one : database_.definitions)
-        if (one.is_live) found.push_back(one);
+        if (one.is_live || std::ranges::any_of(database_.runs, [&](const auto& run) {
+                return run.second.definition_id == one.definition_id && !orchestrator::core::is_closed(run.second.status);
+            }))
+            found.push_back(one);
     return found;
 }
 

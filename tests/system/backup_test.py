@@ -63,6 +63,33 @@ int mkdir(const char* path, mode_t mode) {
     return real(path, mode);
 }
 """
+# A file system whose server is away: whoever makes a file below HANG_UNDER does not come back.
+HANGER = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+static int make(const char* name, const char* path, int flags, mode_t mode) {
+    int (*real)(const char*, int, ...) = dlsym(RTLD_NEXT, name);
+    const char* under = getenv("HANG_UNDER");
+    while (under && (flags & O_CREAT) && strncmp(path, under, strlen(under)) == 0) pause();
+    return real(path, flags, mode);
+}
+#define MAKE(name) \
+    int name(const char* path, int flags, ...) { \
+        va_list rest; \
+        va_start(rest, flags); \
+        const mode_t mode = flags & O_CREAT ? va_arg(rest, int) : 0; \
+        va_end(rest); \
+        return make(#name, path, flags, mode); \
+    }
+MAKE(open)
+MAKE(open64)
+"""
 
 
 class Worker:
@@ -255,6 +282,37 @@ class BackupTest(unittest.TestCase):
         server.stop()
         return server, backup, run, late
 
+    def preloaded(self, text):
+        source = self.folder / "preloaded.c"
+        source.write_text(text)
+        library = source.with_suffix(".so")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+        return library
+
+    def test_a_stop_does_not_wait_for_a_file_system_that_hangs(self):
+        hangs = self.folder / "hangs"
+        server = self.serve({"LD_PRELOAD": str(self.preloaded(HANGER)), "HANG_UNDER": str(hangs),
+                             "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"})
+        self.deploy(server)
+        run = self.run_one(server, 1)
+        asking = subprocess.Popen([baton.EXE, "backup", str(hangs)], env={**server.env, "LD_PRELOAD": ""},
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(asking.kill)
+        baton.wait_for(lambda: (hangs / "journal").is_dir(), "the backup has begun")
+        time.sleep(0.5)
+        self.assertIsNone(asking.poll())
+        began = time.monotonic()
+        server.process.terminate()
+        self.assertEqual(server.process.wait(30), 0)
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertNotEqual(asking.wait(20), 0)
+        self.assertIn("it is left behind", server.log())
+        # Everything else was stopped as always.
+        del server.env["LD_PRELOAD"]
+        server.start()
+        with Worker(server.env["BATON_AMQP"]):
+            self.assert_complete(server, [run])
+
     def runs_of(self, server):
         return {run["id"] for run in server.http_json(server.http, "/api/runs?limit=1000")}
 
@@ -262,10 +320,7 @@ class BackupTest(unittest.TestCase):
         folder = self.folder / "elsewhere"
         folder.mkdir()
         server, backup, run, late = self.made_backup(BATON_DB_URL=f"sqlite:{folder}/runs.sqlite")
-        killer = self.folder / "killer.so"
-        source = self.folder / "killer.c"
-        source.write_text(KILLER)
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", str(killer), str(source), "-ldl"], check=True)
+        killer = self.preloaded(KILLER)
         kept = self.folder / "kept"
         shutil.copytree(server.home / "data", kept / "data")
         shutil.copytree(folder, kept / "runs")

@@ -311,7 +311,7 @@ class ApiTest(baton.ServerTest):
         self.assertEqual(asked.returncode, 0, asked.stderr)
 
         details = self.server.json("show", run)
-        asked = [(fact["fact"], fact["actor"]) for row in details["history"] for fact in row["facts"] if "actor" in fact]
+        asked = [(fact["fact"], fact["actor"]) for fact in details["requests"]]
         self.assertEqual(asked, [("run_started", "guest"), ("cancel_requested", "yet")])
         shown = self.server.baton("show", run, check=0).stdout
         self.assertRegex(shown, r"asked .* started by guest\n")
@@ -385,18 +385,71 @@ class ApiTest(baton.ServerTest):
         self.assertIn("at least 6 characters", self.server.baton("show", ids[0][:5], check=2).stderr)
         self.assertIn("no run 'ffffffff'", self.server.baton("show", "ffffffff", check=2).stderr)
         self.assertIn(ids[0], self.server.baton("show", ids[0].upper(), check=0).stdout)
-        listed = [line.split()[0] for line in self.server.baton("runs", "--workflow", "twins", check=0).stdout.splitlines()[1:]]
-        self.assertEqual(sorted(listed), sorted(ids))
+        table, totals = self.server.baton("runs", "--workflow", "twins", check=0).stdout.split("\n\n")
+        self.assertEqual(sorted(line.split()[0] for line in table.splitlines()[1:]), sorted(ids))
+        self.assertEqual(totals, "2 completed\n")
 
     def test_a_list_that_a_filter_empties_says_so(self):
         self.deploy_once("shown")
         self.server.baton("run", "shown", check=0)
-        total = len(self.server.json("runs", "--limit", "1000"))
-        for args, said in ((("--workflow", "shwon"), f"none of the {total} runs is of a workflow 'shwon'; did you mean 'shown'?"),
-                           (("--workflow", "shown", "--status", "failed"), "none of the 1 runs of shown is failed"),
-                           (("--status", "paused"), f"none of the {total} runs is paused")):
+        for args, said in ((("--workflow", "shwon"), "there is no workflow 'shwon'; did you mean 'shown'?"),
+                           (("--workflow", "shown", "--status", "failed"), 'no run fits workflow:"shown" status:"failed"; there are '),
+                           (("input.team=ops",), "index = true"),
+                           (("--status", "paused"), 'no run fits status:"paused"; there are ')):
             self.assertIn(said, self.server.baton("runs", *args, check=0).stdout)
             self.assertEqual(self.server.json("runs", *args), [])
+
+    def test_runs_are_found_by_what_is_known_of_them(self):
+        path = self.server.home / "found.toml"
+        path.write_text('workflow = "found-people"\n[labels]\nfloor = "${input.floor}"\n[input]\n'
+                        'name = { type = "string", required = true, index = true }\nfloor = { type = "integer", default = 3 }\n'
+                        '[[step]]\nid = "note"\nset = { who = "${input.name}" }\n')
+        self.server.baton("deploy", str(path), check=0)
+        start = ("run", "found-people", "--detach", "--set")
+        ada = self.server.baton(*start, "name=Ada Lovelace", "--label", "team=ops", "--key", "order-1", check=0).stdout.strip()
+        bob = self.server.baton(*start, "name=bob", "--set", "floor:=4", "--label", "team=ops", "--label", "floor=0", check=0).stdout.strip()
+        baton.wait_for(lambda: len(self.server.json("runs", "workflow:found-people", "status:completed")) == 2, "both are done")
+
+        def found(*query):
+            return [run["id"] for run in self.server.json("runs", *query)]
+        self.assertEqual(found("workflow:found-*"), [bob, ada])
+        self.assertEqual(found("label.team=ops", 'input.name="Ada Lovelace"'), [ada])
+        self.assertEqual(found("input.name=Ada*"), [ada])
+        self.assertEqual(found("label.floor=3"), [ada])
+        self.assertEqual(found("label.floor=0", "since:1h"), [bob])
+        self.assertEqual(found("label.team=ops", "until:1h"), [])
+        self.assertEqual(found("key:order-1"), [ada])
+        self.assertEqual(found("run:" + ada[:20], "workflow:found-people"), [ada])
+        self.assertEqual(found("workflow:found-people", "ended_since:1h", "--limit", "1"), [bob])
+        self.assertEqual(self.server.json("runs", "label.team=ops", "--totals"), {"totals": {"completed": 2}, "totals_are_exact": True})
+        self.assertEqual(self.server.json("show", ada)["labels"], {"floor": "3", "team": "ops"})
+        self.assertIn('labels  {"floor":"0","team":"ops"}', self.server.baton("show", bob, check=0).stdout)
+        table, rest = self.server.baton("runs", "label.team=ops", "--limit", "1", check=0).stdout.split("\n\n")
+        self.assertIn(bob, table)
+        after = rest.strip().removeprefix("2 completed; older ones: --after ").removesuffix(", or --all")
+        self.assertIn(ada, self.server.baton("runs", "label.team=ops", "--after", after, check=0).stdout)
+        self.assertEqual(len(self.server.json("runs", "--all", "label.team=ops")), 2)
+        for query, said in ((("status:done",), "column 8: no run is 'done'"), (("teem:ops",), "column 1: there is no field 'teem'"),
+                            (("label.team=ops", "since:soon"), "column 22: 'soon' is no time"), (("--after", "x"), "is no place in the list")):
+            self.assertIn(said, self.server.baton("runs", *query, check=2).stderr)
+        self.assertIn("write --label NAME=VALUE", self.server.baton(*start, "name=x", "--label", "team", check=2).stderr)
+        self.assertIn("cannot name a label", self.server.baton(*start, "name=x", "--label", "a b=c", check=2).stderr)
+
+    def test_history_comes_in_pages(self):
+        self.deploy_once("paged")
+        run = self.server.baton("run", "paged", "--detach", check=0).stdout.strip()
+        baton.wait_for(lambda: self.server.json("show", run)["closed_at"], "it is done")
+        whole = self.server.http_json(self.server.http, f"/api/runs/{run}/history")
+        self.assertIsNone(whole["next"])
+        paged, after = [], 0
+        while after is not None:
+            page = self.server.http_json(self.server.http, f"/api/runs/{run}/history?after={after}&limit=1")
+            self.assertLessEqual(len(page["history"]), 1)
+            paged += page["history"]
+            after = page["next"]
+        self.assertEqual(paged, whole["history"])
+        details = self.server.json("show", run)
+        self.assertEqual((details["history"], details["history_next"]), (whole["history"], None))
 
     def test_show_is_in_file_order_and_says_what_is_waited_for(self):
         path = self.server.home / "order.toml"
@@ -509,7 +562,7 @@ class ApiTest(baton.ServerTest):
 
     def test_parameters_are_understood_or_refused(self):
         for path, reason in (("/api/runs?limit=abc", "'limit' must be a whole number from 1 to 1000, not 'abc'"),
-                             ("/api/runs?staus=failed", "unknown parameter 'staus'; did you mean 'status'? known are workflow, status, before, limit"),
+                             ("/api/runs?staus=failed", "unknown parameter 'staus'; did you mean 'status'? known are q, after, totals, workflow, status, before, limit"),
                              ("/api/runs?status=faild", "'status' cannot be 'faild'; did you mean 'failed'?"),
                              ("/api/runs?status=failed&status=running", "'status' is there twice"),
                              ("/api/runs?before=x", "'before' must be the whole id of a run"),

@@ -1,5 +1,5 @@
 """Dead letters by cause and in bulk, with the real server: groups, rate, stop, kill -9, cancel, reasons, other bodies."""
-import contextlib
+import base64
 import json
 import threading
 import time
@@ -11,6 +11,7 @@ import pika
 
 import baton
 import postgres
+import task_queue
 
 QUEUE = "baton.task.bulk.x"
 WORKFLOW = """workflow = "bulk"
@@ -24,31 +25,16 @@ with = { name = "${input.name}" }
 """
 
 
-class Bulk(unittest.TestCase):
-    environment = {}
+class Bulk(task_queue.TaskQueue, unittest.TestCase):
+    environment, queue = {}, QUEUE
 
     def setUp(self):
         self.server = baton.Server(env=self.environment).start()
         self.addCleanup(self.server.close)
         self.server.deploy(WORKFLOW)
 
-    @contextlib.contextmanager
-    def channel(self):
-        connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
-        try:
-            channel = connection.channel()
-            channel.confirm_delivery()
-            yield channel
-        finally:
-            connection.close()
-
     def reject(self, bodies):
-        with self.channel() as channel:
-            for body in bodies:
-                channel.basic_publish("", QUEUE, body, pika.BasicProperties(headers={"kept": "yes"}))
-            for _ in bodies:
-                method, _, _ = channel.basic_get(QUEUE)
-                channel.basic_reject(method.delivery_tag, requeue=False)
+        self.put_and_reject(bodies, headers={"kept": "yes"})
         baton.wait_for(lambda: sum(one["count"] for one in self.groups()) >= len(bodies), "they are dead letters")
 
     def groups(self, *args):
@@ -68,15 +54,6 @@ class Bulk(unittest.TestCase):
     def ended(self, number, limit=60):
         return baton.wait_for(lambda: (lambda one: one if one["state"] != "running" else None)(self.job(number)),
                               "the job has ended", limit)
-
-    def queued(self):
-        found = []
-        with self.channel() as channel:
-            while True:
-                method, properties, body = channel.basic_get(QUEUE, auto_ack=True)
-                if method is None:
-                    return found
-                found.append((body, properties))
 
     def fail_tasks(self, count, text):
         """A worker: `count` tasks, each with a detail of its own."""
@@ -199,6 +176,8 @@ class BulkTest(Bulk):
         numbers = {json.dumps(one["message"].get("body")): str(one["id"]) for one in self.ask("/api/dead")}
         raw = self.server.baton("dead", "show", numbers['"second"'], "--raw", check=0).stdout
         self.assertEqual(raw, "second")
+        coded = json.loads(self.server.baton("dead", "show", numbers["null"], "--raw", "--json", check=0).stdout)
+        self.assertEqual(coded, {"body_base64": base64.b64encode(b"old \xff\x00").decode()})
         file = self.server.home / "fixed"
         file.write_bytes(b"new \xfe\x00")
         self.server.baton("dead", "redrive", numbers["null"], "--body-file", str(file), check=0)

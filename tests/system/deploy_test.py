@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import tempfile
@@ -68,6 +69,15 @@ class ContainerOfAWorker(unittest.TestCase):
             self.assertEqual(code, 0, worker.log())
             self.assertLess(seconds, 5)
 
+    def test_the_executable_itself_tells_unset_from_wrong(self):
+        bare = {key: value for key, value in os.environ.items() if not key.startswith("BATON_")}
+        for names, more, code in ((["http"], {}, 4), (["exec", "mail"], {}, 4), (["mail"], {"BATON_SMTP_URL": "smtp://127.0.0.1"}, 2),
+                                  (["mail"], {"BATON_MAIL_DB_URL": "mysql://host/db"}, 2), (["redmine"], {"BATON_REDMINE_KEY": "unused"}, 4),
+                                  (["nobody"], {}, 2)):
+            done = subprocess.run([baton.EXE, "worker", *names], env=dict(bare, **more), capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, code, (names, more, done.stderr))
+            self.assertTrue(done.stderr)
+
     def test_wrong_settings_are_not_well(self):
         worker = self.worker("redmine", BATON_BROKER_URL="amqp://worker:x@127.0.0.1:1/", BATON_REDMINE_URL="https://redmine.example.org")
         baton.wait_for(lambda: "waits" in worker.log(), "it says that it waits")
@@ -94,6 +104,63 @@ class ContainerOfAWorker(unittest.TestCase):
         seconds, code = worker.stop()
         self.assertEqual(code, 0, worker.log())
         self.assertLess(seconds, 5)
+
+
+class SilentNames(unittest.TestCase):
+    @unittest.skipUnless(os.geteuid() == 0, "only root may have a resolv.conf of his own")
+    def test_a_worker_stops_at_once_while_its_name_server_is_silent(self):
+        silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(silent.close)
+        silent.bind(("127.0.0.77", 53))
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-silent-"))
+        self.addCleanup(shutil.rmtree, folder)
+        (folder / "resolv.conf").write_text("nameserver 127.0.0.77\noptions timeout:20 attempts:1\n")
+        env = {key: value for key, value in os.environ.items() if not key.startswith("BATON_")}
+        env.update(BATON_BROKER_URL="amqp://w:x@broker.nowhere.example/", BATON_REDMINE_URL="http://127.0.0.1:9", BATON_REDMINE_KEY="k")
+        inside = 'mount --bind "$1" /etc/resolv.conf && exec "$2" worker redmine'
+        worker = subprocess.Popen(["unshare", "-m", "sh", "-c", inside, "sh", folder / "resolv.conf", baton.EXE], env=env,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            silent.settimeout(20)
+            silent.recvfrom(512)  # it asks, and waits for an answer
+            begun = time.monotonic()
+            worker.send_signal(signal.SIGTERM)
+            self.assertEqual(worker.wait(30), 0)
+            self.assertLess(time.monotonic() - begun, 4)
+        finally:
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
+
+
+class FormerMail(unittest.TestCase):
+    def test_only_mail_of_mailboxes_that_are_no_more_is_moved(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-former-"))
+        self.addCleanup(shutil.rmtree, folder)
+        root, former = folder / "vmail", folder / "former"
+        old = time.time() - 3 * 86400
+        for name in ("example.org/ada-0123456789", "example.org/bob-abcdef0123", "example.org/new-ffffffffff", "example.org/eve",
+                     "example.org/o'brien x-00000000aa"):
+            (root / name / "Maildir" / "cur").mkdir(parents=True)
+            (root / name / "Maildir" / "cur" / "letter").write_text("secret")
+            if "new" not in name:
+                for path in [*sorted((root / name).rglob("*"), reverse=True), root / name]:
+                    os.utime(path, (old, old))
+
+        def run(living, **env):
+            return subprocess.run([DEPLOY / "mail" / "archive-former-mail", root, former], input=living, env=dict(os.environ, **env),
+                                  capture_output=True, text=True)
+        self.assertEqual(run("").returncode, 1, "a question that failed moves nothing")
+        done = run("example.org/ada-0123456789/\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(sorted(done.stdout.splitlines()), ["moved example.org/bob-abcdef0123", "moved example.org/o'brien x-00000000aa"])
+        self.assertEqual(sorted(path.name for path in (root / "example.org").iterdir()), ["ada-0123456789", "eve", "new-ffffffffff"])
+        [moved] = former.rglob("bob-abcdef0123/Maildir/cur/letter")
+        self.assertEqual(moved.read_text(), "secret")
+        day = next(former.iterdir())
+        os.utime(day, (old, old))
+        run("example.org/ada-0123456789/\n", DAYS="1")
+        self.assertFalse(day.exists())
 
 
 class Secrets(unittest.TestCase):

@@ -64,10 +64,16 @@ class ExamplesTest(baton.ServerTest):
         self.assertEqual(output["failed"], [], shown)
 
     def test_onboard_team_completes(self):
-        output, _ = self.complete("onboard-team", "--set", "team=Quality Control", "--set",
-                                  'lead:={"email":"lin@example.org","first":"Lin","last":"Li"}')
+        members = [{"email": f"{name}@example.org", "first_name": name.title(), "last_name": "Li", "role": role}
+                   for name, role in (("lin", "Manager"), ("mei", "Developer"), ("wen", "Developer"))]
+        output, shown = self.complete("onboard-team", "--set", "team=Quality Control", "--set", "members:=" + json.dumps(members))
         self.assertEqual(output["channel"], "team-quality-control")
-        self.assertTrue(output["project"] and output["lead"], output)
+        self.assertEqual((output["members"], output["failed"]), (3, []), output)
+        self.assertTrue(output["project"], output)
+        self.assertEqual(sum(step["step"].endswith(".join_project") for step in shown["steps"]), 3, shown)
+        for name in ("lin", "mei", "wen"):
+            self.assertIn(f"{name}@example.org", self.sandbox("mailboxes"))
+        self.assertIn("3 of 3 of Quality Control are in", self.sandbox("slack_messages"))
 
     def test_a_slack_that_refuses_is_undone_within_seconds(self):
         """What scripts/demo tells people to try."""

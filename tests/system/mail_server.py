@@ -164,6 +164,7 @@ smtpd_recipient_restrictions = reject_unlisted_recipient, permit_sasl_authentica
 virtual_mailbox_domains = pgsql:{folder}/domains.cf
 virtual_mailbox_maps = pgsql:{folder}/mailboxes.cf
 virtual_alias_maps = pgsql:{folder}/aliases.cf
+service_throttle_time = 1s
 virtual_transport = lmtp:inet:127.0.0.1:{self.lmtp}
 """)
         services = "pickup cleanup qmgr tlsmgr rewrite bounce defer trace verify error retry lmtp anvil scache proxymap showq".split()

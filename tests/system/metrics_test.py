@@ -3,6 +3,7 @@ a series for every expression of RabbitMQ's public overview dashboard (10991).""
 import base64
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pika
 import baton
 
 METRICS, PROMETHEUS = baton.free_ports(2)
+OPERATING = pathlib.Path(__file__).resolve().parents[2] / "docs" / "operating.md"
 WHO = 'rabbitmq_identity_info{rabbitmq_endpoint="aggregated"}'
 JOIN = f"on(instance, job) group_left(rabbitmq_cluster, rabbitmq_node) {WHO}"
 GLOBAL = "rabbitmq_global_messages_"
@@ -197,6 +199,68 @@ class MetricsTest(baton.ServerTest):
             for server in usual:
                 server.close()
 
+    def do_runs(self):
+        """Of a workflow with a task: one that completes, one that fails for good, one that is open."""
+        self.server.deploy('workflow = "counted"\n[[step]]\nid = "a"\ntask = "metrics.a"\nretry = { max_attempts = 2, '
+                           'initial_interval = "10ms" }\n[[step]]\nid = "b"\nset = { x = 1 }\n')
+        runs = [self.server.http_json(self.server.http, "/api/runs", {"workflow": "counted", "input": {}})["run"] for _ in range(2)]
+        connection = self.connect()
+        channel = connection.channel()
+
+        def report(task, kind, body):
+            channel.basic_publish("", task.reply_to, json.dumps(body), pika.BasicProperties(
+                type=kind, correlation_id=task.correlation_id, delivery_mode=2))
+        done = 0
+        for method, task, _ in channel.consume("baton.task.metrics.a", inactivity_timeout=30):
+            self.assertIsNotNone(method, "a task comes")
+            report(task, "started", {})
+            report(task, *(("completed", {}) if task.headers["baton-run"] == runs[0] else ("failed", {"type": "no"})))
+            channel.basic_ack(method.delivery_tag)
+            done += 1
+            if done == 3:
+                break
+        channel.cancel()
+        connection.close()
+        def closed():
+            return all(self.server.http_json(self.server.http, "/api/runs/" + run)["closed_at"] for run in runs)
+        baton.wait_for(closed, "the runs are closed")
+        self.server.http_json(self.server.http, "/api/runs", {"workflow": "counted", "input": {}})
+
+    def test_runs_steps_and_tasks_are_counted(self):
+        names = [('baton_runs_started_total', '{workflow="counted"}', 3),
+                 ('baton_runs_closed_total', '{workflow="counted",status="completed"}', 1),
+                 ('baton_runs_closed_total', '{workflow="counted",status="failed"}', 1),
+                 ('baton_run_duration_seconds_count', '{workflow="counted",status="completed"}', 1),
+                 ('baton_steps_total', '{workflow="counted",outcome="done"}', 2),
+                 ('baton_steps_total', '{workflow="counted",outcome="dead"}', 1),
+                 ('baton_task_attempts_total', '{task="metrics.a",outcome="completed"}', 1),
+                 ('baton_task_attempts_total', '{task="metrics.a",outcome="failed"}', 2),
+                 ('baton_task_run_seconds_count', '{task="metrics.a",outcome="failed"}', 2),
+                 ('baton_dead_letters_total', '{task="metrics.a",reason="exhausted"}', 1)]
+        before = {name: self.value(*name[:2]) or 0 for name in names}
+        self.do_runs()
+        for name in names:
+            self.assertEqual(self.value(*name[:2]) - before[name], name[2], name)
+        self.assertGreater(self.value("baton_task_queue_seconds_count", '{task="metrics.a"}'), 0)
+        for name in ("baton_commit_seconds_count", "baton_commit_batch_size_count", "baton_journal_sync_seconds_count",
+                     "baton_store_query_seconds_count", "baton_partitions_owned", "baton_workers_heard"):
+            self.assertGreater(self.value(name), 0, name)
+        self.assertGreater(self.value("baton_log_lines_total", '{level="info"}'), 0)
+        self.assertGreater(self.value("baton_http_request_seconds_count", '{route="/api/runs",code="201"}'), 0)
+        def stored():
+            return self.value("baton_runs", '{workflow="counted",status="completed"}') and \
+                self.value("baton_dead_letters", '{task="metrics.a",reason="exhausted"}')
+        baton.wait_for(stored, "what lies in the store is counted", 40, pause=1)
+
+    @unittest.skipUnless(os.path.exists("/usr/bin/promtool"), "promtool is not installed")
+    def test_promtool_finds_nothing_to_complain_about_in_what_is_ours(self):
+        self.do_runs()
+        lines = [line for line in self.text().splitlines() if re.search(r"^(# \w+ )?baton_", line)]
+        self.assertGreater(len(lines), 100)
+        done = subprocess.run(["/usr/bin/promtool", "check", "metrics"], input="\n".join(lines) + "\n", text=True,
+                              capture_output=True, timeout=60)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
     @unittest.skipUnless(os.path.exists("/usr/bin/prometheus"), "Prometheus is not installed")
     def test_prometheus_finds_what_the_public_dashboard_asks_for(self):
         config = self.server.home / "prometheus.yml"
@@ -225,6 +289,10 @@ class MetricsTest(baton.ServerTest):
             moved = [f"sum(rate({name}[20s]))" for name in COUNTERS]
             baton.wait_for(lambda: all(result and float(result[0]["value"][1]) > 0 for result in map(query, moved)),
                            "all rates move", pause=1)
+            self.do_runs()
+            ours = OPERATING.read_text().split("```promql\n")[1].split("```")[0].splitlines()
+            ours = [line.split("#")[0].strip() for line in ours]
+            baton.wait_for(lambda: all(query(expression) for expression in ours), "what the documentation asks for", 60, pause=1)
             for expression in expressions():
                 with self.subTest(expression):
                     result = query(expression)

@@ -1,12 +1,17 @@
 """The orchestrator's own queues, deleted by somebody while it works: it notices, declares them again
 and goes on."""
+import pathlib
 import shutil
+import sys
 import threading
 import unittest
 
 import pika
 
 import baton
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "conformance"))
+import brokers  # noqa: E402 - lives beside the conformance tests
 
 WORKFLOW = 'workflow = "w"\n[[step]]\nid = "a"\ntask = "queues.x"\n'
 
@@ -142,6 +147,63 @@ class QueuesTest(unittest.TestCase):
     def has_consumer(self, queue):
         return any(one["queue"]["name"] == queue
                    for one in self.server.http_json(self.server.http, "/api/consumers"))
+
+
+class OnRabbitmqTest(unittest.TestCase):
+    """A broker that tells nobody what happens to its queues."""
+
+    @unittest.skipUnless(pathlib.Path(brokers.RABBITMQ).exists(), "RabbitMQ is not installed")
+    def test_tasks_that_others_take_away_are_sent_again(self):
+        with brokers.start("rabbitmq") as node:
+            self.go_through(node, f"amqp://guest:guest@127.0.0.1:{node.port}/")
+
+    def go_through(self, node, url):
+        server = baton.Server(env={"BATON_BROKER_URL": url})
+        self.addCleanup(server.close)
+        server.amqp = node.port
+        server.start()
+        server.deploy(WORKFLOW)
+        for _ in range(3):
+            server.baton("run", "w", "--detach", check=0)
+        connection = pika.BlockingConnection(pika.URLParameters(url))
+        channel = connection.channel()
+        queue = "baton.task.queues.x"
+
+        def are_there():
+            connection.process_data_events(0)
+            return channel.queue_declare(queue, passive=True).method.message_count == 3
+
+        def delete_and_declare_again():
+            """As a worker does that declares its queue before it consumes."""
+            channel.queue_delete(queue)
+            channel.queue_declare(queue, durable=True, arguments={
+                "x-queue-type": "quorum", "x-dead-letter-exchange": "baton.dead", "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish", "x-delivery-limit": 5, "x-consumer-timeout": 24 * 60 * 60 * 1000})
+            channel.queue_bind(queue, "baton.task", "queues.x")
+        baton.wait_for(are_there, "the tasks wait")
+        for _ in range(2):
+            delete_and_declare_again()
+            baton.wait_for(are_there, "the tasks are back", 30, pause=0.2)
+        server.stop()
+        delete_and_declare_again()
+        server.start()
+        baton.wait_for(are_there, "what was lost while nobody looked is back", 30, pause=0.2)
+        connection.sleep(12)
+        self.assertTrue(are_there(), "nothing is sent twice while nothing is lost")
+        channel.queue_purge(queue)
+        baton.wait_for(are_there, "what was purged is back", 90, pause=0.5)
+
+        def on(channel, method, task, _body):
+            channel.basic_publish("", task.reply_to, b"{}", pika.BasicProperties(
+                type="completed", correlation_id=task.correlation_id, delivery_mode=2))
+            channel.basic_ack(method.delivery_tag)
+        channel.basic_consume(queue, on)
+
+        def are_completed():
+            connection.process_data_events(0.2)
+            return all(run["status"] == "completed" for run in server.http_json(server.http, "/api/runs"))
+        baton.wait_for(are_completed, "the runs complete", 30)
+        connection.close()
 
 
 if __name__ == "__main__":

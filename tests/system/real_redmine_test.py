@@ -1,13 +1,17 @@
 """provision-user against a real Redmine with a throwaway database; mail and Slack are the sandbox's. Opt-in:
 BATON_TEST_REDMINE_URL and BATON_TEST_REDMINE_KEY, which scripts/real-redmine prints."""
 import base64
+import html
 import json
 import os
+import pathlib
 import random
+import re
 import subprocess
 import time
 import unittest
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import baton
@@ -61,6 +65,40 @@ class RealRedmineTest(unittest.TestCase):
         """All of this test's, whatever their status."""
         found = self.ask(f"/users.json?status=&limit=100&name={self.name}")[1]["users"]
         return [self.ask(f"/users/{user['id']}.json")[1]["user"] for user in found]
+
+    def browser(self):
+        """Opens pages and sends forms as a person does: cookies, and the hidden field that each form has."""
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+
+        def go(path, **form):
+            with opener.open(self.url + path, timeout=30) as page:
+                text, url = page.read().decode(), page.geturl()
+            if not form:
+                return url, text
+            token = re.search(r'name="authenticity_token" value="([^"]+)"', text)[1]
+            data = urllib.parse.urlencode(dict(form, authenticity_token=html.unescape(token))).encode()
+            with opener.open(self.url + path, data, timeout=30) as page:
+                return page.geturl(), page.read().decode()
+        return go
+
+    @unittest.skipUnless(os.environ.get("BATON_TEST_REDMINE_MAIL"), "needs a Redmine whose letters are files")
+    def test_a_person_logs_in_with_the_password_of_the_letter(self):
+        address = f"{self.name}@example.org"
+        done = self.server.baton("call", "redmine.create_user", "--with", json.dumps({"login": self.name, "mail": address}), "--json",
+                                 "--timeout", "60s", check=0)
+        letter = pathlib.Path(os.environ["BATON_TEST_REDMINE_MAIL"]) / address
+        baton.wait_for(lambda: letter.exists() and "Password:" in letter.read_text(), "Redmine's letter", 60, pause=0.2)
+        password = re.search(r"Password: (\S+)", letter.read_text())[1]
+        self.assertNotIn(password, done.stdout + self.house.logs() + self.server.log())
+        url, _ = self.browser()("/login", username=self.name, password="not-" + password)
+        self.assertTrue(url.endswith("/login"), url)
+        go = self.browser()
+        url, page = go("/login", username=self.name, password=password)
+        self.assertIn("/my/password", url)  # nobody keeps a password that was in a letter
+        self.assertIn("logged in as", page.lower())
+        url, page = go("/my/password", password=password, new_password="correct-horse", new_password_confirmation="correct-horse")
+        self.assertTrue(url.endswith("/my/account"), url)
+        self.assertEqual(self.ask("/users/current.json", login=(self.name, "correct-horse"))[0], 200)
 
     def provision(self, login, expected):
         done = self.server.baton("run", "provision-user", "--set", f"email={login}@example.org", "--set", "first_name=Zoë",

@@ -1,41 +1,26 @@
 """Dead letters that belong to no run, sent again: a message is in its queue or still a dead letter,
 whatever kills the server in between."""
-import contextlib
 import signal
 import threading
 import unittest
 
-import pika
-
 import baton
+import task_queue
 
 QUEUE = "baton.task.redrive.x"
 WORKFLOW = 'workflow = "w"\n[[step]]\nid = "a"\ntask = "redrive.x"\n'
 
 
-class RedriveTest(unittest.TestCase):
+class RedriveTest(task_queue.TaskQueue, unittest.TestCase):
+    queue = QUEUE
+
     def setUp(self):
         self.server = baton.Server().start()
         self.addCleanup(self.server.close)
         self.server.deploy(WORKFLOW)
 
-    @contextlib.contextmanager
-    def channel(self):
-        connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
-        try:
-            channel = connection.channel()
-            channel.confirm_delivery()
-            yield channel
-        finally:
-            connection.close()
-
     def make_letters(self, bodies):
-        with self.channel() as channel:
-            for body in bodies:
-                channel.basic_publish("", QUEUE, body, pika.BasicProperties())
-            for _ in bodies:
-                method, _, _ = channel.basic_get(QUEUE)
-                channel.basic_reject(method.delivery_tag, requeue=False)
+        self.put_and_reject(bodies)
         baton.wait_for(lambda: len(self.letters()) == len(bodies), "the rejected messages are dead letters")
         return self.letters()
 
@@ -45,15 +30,6 @@ class RedriveTest(unittest.TestCase):
 
     def redrive(self, letter):
         return self.server.http_json(self.server.http, f"/api/dead/{letter['id']}/redrive", {}, method="POST")
-
-    def queued(self):
-        found = []
-        with self.channel() as channel:
-            while True:
-                method, properties, body = channel.basic_get(QUEUE, auto_ack=True)
-                if method is None:
-                    return found
-                found.append((body, properties))
 
     def test_nothing_is_lost_when_the_server_is_killed_while_it_sends_again(self):
         for stop in (0.02, 0.05, 0.1):

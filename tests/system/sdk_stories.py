@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -52,7 +53,7 @@ class Stories:
         self.addCleanup(self.server.close)
         # What docs/workers.md says a worker's own user needs.
         self.server.baton("ctl", "add_user", "worker", "secret", check=0)
-        self.server.baton("ctl", "set_permissions", "-p", "/", "worker", r"^amq\.gen", r"^amq\.(default$|gen)",
+        self.server.baton("ctl", "set_permissions", "-p", "/", "worker", r"^amq\.gen", r"^(amq\.(default$|gen)|baton\.announce$)",
                           rf"^(baton\.task\.{self.prefix}\.|baton\.control$|amq\.gen)", check=0)
         self.settle_in(f"amqp://worker:secret@127.0.0.1:{self.server.amqp}/")
 
@@ -131,6 +132,37 @@ class Stories:
         self.deploy()
         self.await_ready()
         return first
+
+    def offered(self):
+        """Tasks of this SDK that the server knows from what workers announced."""
+        return {one["task"]: one for one in self.server.http_json(self.server.http, "/api/tasks")
+                if one["task"].startswith(self.prefix + ".")}
+
+    def tell_announcing(self):
+        """Who is there, and what its tasks take, before anything is sent to it."""
+        strict = f"{self.prefix}.strict"
+        self.wait(lambda: strict in self.offered(), "the worker has announced itself", 45)
+        offer = self.offered()[strict]
+        self.assertEqual(offer["parameters"]["properties"]["address"], {"type": "string"})
+        self.assertEqual(offer["parameters"]["required"], ["address"])
+        [name] = offer["workers"]
+        [shown] = [one for one in self.server.http_json(self.server.http, "/api/workers") if one["worker"] == name]
+        self.assertTrue(name.startswith("sdk-test@"), name)
+        self.assertEqual((shown["version"], shown["concurrency"], shown["host"]), ("7.1", 4, socket.gethostname()))
+        self.assertEqual({one["task"] for one in shown["tasks"]}, set(self.offered()))
+        self.assertIn(name, self.server.baton("workers", strict, check=0).stdout)
+        file = self.folder / "wrong.toml"
+        file.write_text(f"""workflow = "wrong"
+[[step]]
+id = "a"
+task = "{strict}"
+with = {{ adress = "a@example.org", quota_mb = "many" }}
+""")
+        said = json.loads(self.server.baton("check", "--server", "--json", str(file), check=0).stdout)
+        self.assertEqual([one["message"] for one in said], [
+            f"{strict} needs the parameter 'address'", f"{strict} has no parameter 'adress'",
+            f"{strict}: 'quota_mb' takes a whole number or null, not a text"])
+        self.assertEqual(json.loads(self.server.baton("check", "--json", str(file), check=0).stdout), [], "without a server")
 
     def tell_refusals(self):
         """Unknown parameters, problems of a handler, calls without a workflow."""
@@ -279,6 +311,8 @@ class Stories:
             self.assertIsNone(worker.poll(), "what did not run was given back no sooner than the rest ended")
         channel.connection.close()
         self.assertEqual(worker.wait(20), 0)
+        names = [one["worker"] for one in self.server.http_json(self.server.http, "/api/workers")]
+        self.assertFalse([name for name in names if name.endswith(f":{worker.pid}")], "it said goodbye")
         self.assertEqual(sum(self.shown(run)["status"] == "completed" for run in runs), 4)
         worker = self.start_worker()
         for run in runs:
@@ -300,8 +334,19 @@ class Stories:
         self.server.http_json(self.server.http, f"/api/runs/{run}/cancel", {})
         self.assertEqual(self.attempts(self.ended(run, "cancelled"))[0][0], 1)
 
+    def tell_early_stops(self, times=6):
+        """SIGTERM while it takes up its queues one after the other: it ends in good order all the same."""
+        for n in range(times):
+            self.end_workers()
+            before = self.log().count("ready for")
+            worker = self.start_worker(SDK_GRACE="0.5")
+            self.wait(lambda: self.log().count("ready for") > before + n % 3, "it has begun")
+            worker.send_signal(signal.SIGTERM)
+            self.assertEqual(worker.wait(15), 0, self.log()[-4000:])
+
     def tell_all(self):
         worker = self.tell_waiting()
+        self.tell_announcing()
         self.tell_refusals()
         self.tell_plain_calls()
         self.tell_cancel()
@@ -315,6 +360,7 @@ class Stories:
         self.tell_lost_queue()
         worker = self.tell_sigterm(worker)
         self.tell_end_of_grace(worker)
+        self.tell_early_stops()
 
     def tell_thousand(self, count=1000):
         """A worker is killed every second; every task is completed, once."""

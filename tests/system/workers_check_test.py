@@ -60,6 +60,27 @@ class WorkersCheckTest(unittest.TestCase):
         self.assertIn("locked", lock["result"]["properties"])
 
 
+    def test_the_workers_of_a_file_are_run_by_the_executable(self):
+        self.house.server.start()
+        file = self.house.server.home / "workers.toml"
+        file.write_text(f"""[[target]]
+name = "self"
+url = "http://127.0.0.1:{self.house.server.http}/api"
+[[program]]
+task = "greet.somebody"
+command = ["/bin/sh", "-c", "read line; echo '{{\\"greeted\\": true}}'"]
+""")
+        env = dict(self.house.worker_env, BATON_WORKER_FILE=str(file))
+        worker = self.house.workers["http exec"] = self.house.spawn("worker", "http", "exec", env)
+        ask = ["call", "greet.somebody", "--with", "{}", "--timeout", "20s"]
+        baton.wait_for(lambda: worker.poll() is not None or self.house.server.baton(*ask).returncode == 0, "the program is run", 40)
+        self.assertIsNone(worker.poll(), self.house.logs())
+        self.assertEqual(json.loads(self.house.server.baton(*ask, check=0).stdout), {"greeted": True})
+        health = self.house.server.baton("call", "http.call", "--with", '{"target": "self", "path": "/health"}', check=0)
+        self.assertEqual(json.loads(health.stdout)["status"], 200)
+        self.assertNotIn("nobody reads this variable", self.house.logs())
+
+
 class ParametersCheckTest(unittest.TestCase):
     def check(self, text):
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:

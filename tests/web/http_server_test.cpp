@@ -145,6 +145,30 @@ TEST_F(HttpServerTest, BodiesHaveOneBudgetTogether) {
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
 }
 
+TEST_F(HttpServerTest, AChunkedBodyTakesOfTheBudgetWhatIsThereOfIt) {
+    boost::asio::io_context io;
+    std::vector<tcp::socket> begun;
+    for (int i = 0; i < 10; ++i) {
+        begun.emplace_back(io).connect({boost::asio::ip::address_v4::loopback(), server_->port()});
+        boost::asio::write(begun.back(), boost::asio::buffer(std::string("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")));
+    }
+    const std::string whole = "POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+    EXPECT_THAT(exchange(whole), AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("abcde")));
+
+    // 2 of 700 bytes fit, beside ten that have begun.
+    std::vector<tcp::socket> large;
+    for (int i = 0; i < 2; ++i) {
+        large.emplace_back(io).connect({boost::asio::ip::address_v4::loopback(), server_->port()});
+        boost::asio::write(large.back(), boost::asio::buffer("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2bc\r\n" + std::string(700, 'x') + "\r\n"));
+    }
+    std::string answer;
+    for (int i = 0; i < 200 && !answer.starts_with("HTTP/1.1 503"); ++i)
+        answer = exchange("POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2bc\r\n" + std::string(700, 'y') + "\r\n0\r\n\r\n");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 503"));
+    EXPECT_THAT(exchange("POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string("44c\r\n") + std::string(1100, 'y') + "\r\n0\r\n\r\n"),
+                testing::AnyOf(StartsWith("HTTP/1.1 413"), StartsWith("HTTP/1.1 503")));
+}
+
 TEST_F(HttpServerTest, HalfRequestsKeepNobodyOut) {
     boost::asio::io_context io;
     std::vector<tcp::socket> halves;

@@ -27,11 +27,11 @@ public:
     void interrupt(Duration) override { interrupted_.put(1); }
 
     Outcome<std::vector<runtime::StoredRun>> runs(const runtime::RunFilter&) override { return none<runtime::StoredRun>(); }
+    Outcome<runtime::RunPage> search(const runtime::RunSearch&, const std::string&, std::size_t) override { return runtime::RunPage{}; }
+    Outcome<runtime::RunTotals> totals(const runtime::RunSearch&) override { return runtime::RunTotals{}; }
     Outcome<std::optional<runtime::RunDetails>> run(const std::string&) override { return std::nullopt; }
     Outcome<std::optional<runtime::StoredRun>> run_row(const std::string&) override { return std::nullopt; }
-    Outcome<std::vector<runtime::HistoryRow>> history_after(const std::string&, std::uint64_t) override {
-        return none<runtime::HistoryRow>();
-    }
+    Outcome<runtime::HistoryPage> history_after(const std::string&, std::uint64_t, std::size_t) override { return runtime::HistoryPage{}; }
     Outcome<std::vector<runtime::RunCount>> counts() override { return none<runtime::RunCount>(); }
     Outcome<std::vector<runtime::DeadLetter>> dead_letters(const runtime::DeadLetterFilter&) override {
         return none<runtime::DeadLetter>();

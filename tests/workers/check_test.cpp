@@ -6,9 +6,11 @@
 #include "support.hpp"
 
 #include "broker/broker_service.hpp"
+#include "tests/support/mariadb.hpp"
 #include "tests/support/postgres.hpp"
 #include "workers/announcement.hpp"
 #include "workers/check.hpp"
+#include "workers/parameters_check.hpp"
 #include "workers/schemas.hpp"
 
 #include <pqxx/pqxx>
@@ -286,6 +288,55 @@ TEST_F(CheckDatabaseTest, TablesColumnsAndTheLogIn) {
     EXPECT_NE(missing_of("mail").find("cannot be reached"), std::string::npos);
 }
 
+class CheckMariadbTest : public CheckTest {
+protected:
+    void SetUp() override {
+        CheckTest::SetUp();
+        database_ = server().create_database();
+        run(file("tests/workers/postfixadmin_mysql.sql"));
+        run("create or replace user baton_mail@'%' identified by 'word'");
+        const std::string text = file("workers/mail/README.md");
+        const std::size_t begin = text.find("```mysql\n") + 9;
+        run(text.substr(begin, text.find("```", begin) - begin));
+        settings_.mail = {};
+        settings_.mail.database_url = server().url("baton_mail", "word", database_);
+    }
+    static baton::testing::Mariadb& server() { return baton::testing::Mariadb::shared(); }
+    void run(const std::string& sql) { server().run(sql, database_); }
+    std::string database_;
+};
+
+TEST_F(CheckMariadbTest, TheDocumentedRightsAreEnoughAndEachOneThatIsMissingIsNamed) {
+    EXPECT_EQ(missing_of("mail"), "");
+    for (const std::string table : {"domain", "mailbox", "alias", "baton_mailbox_mark"})
+        for (const std::string right : {"select", "insert", "update", "delete"}) {
+            if (table == "domain" && right != "select") continue;
+            if (table == "baton_mailbox_mark" && right == "update") continue;
+            run(fmt::format("revoke {} on {} from baton_mail@'%'", right, table));
+            EXPECT_NE(missing_of("mail").find(fmt::format("grant {} on {}.{} to", right, database_, table)), std::string::npos)
+                << table << " " << right << ": " << missing_of("mail");
+            run(fmt::format("grant {} on {} to baton_mail@'%'", right, table));
+        }
+    run("revoke update on mailbox from baton_mail@'%'; grant update (active, quota, modified) on mailbox to baton_mail@'%'");
+    EXPECT_NE(missing_of("mail").find("grant update (password) on"), std::string::npos) << missing_of("mail");
+    run("grant update (password) on mailbox to baton_mail@'%'");
+    EXPECT_EQ(missing_of("mail"), "");
+    EXPECT_EQ(server().ask("select count(*) from mailbox", database_), "0") << "nothing was changed";
+}
+
+TEST_F(CheckMariadbTest, TablesColumnsAndTheLogIn) {
+    run("alter table mailbox change column maildir elsewhere varchar(255)");
+    EXPECT_NE(missing_of("mail").find("no column maildir"), std::string::npos) << missing_of("mail");
+    run("drop table baton_mailbox_mark");
+    EXPECT_NE(missing_of("mail").find("baton_mailbox_mark: is not there, and"), std::string::npos) << missing_of("mail");
+    run("drop table domain");
+    EXPECT_NE(missing_of("mail").find("table domain: is not there"), std::string::npos) << missing_of("mail");
+    settings_.mail.database_url = server().url("nobody", "word", database_);
+    EXPECT_NE(missing_of("mail").find("does not let this user in"), std::string::npos) << missing_of("mail");
+    settings_.mail.database_url = "mysql://a:word@127.0.0.1:1/mail";
+    EXPECT_NE(missing_of("mail").find("cannot be reached"), std::string::npos) << missing_of("mail");
+}
+
 TEST_F(CheckTest, TargetsOfHttpAreConnectedTo) {
     http_call::Target good;
     good.name = "good";
@@ -372,8 +423,11 @@ TEST_F(CheckTest, EachTaskOfOursHasASchema) {
 
 TEST(SchemasTest, UnknownAndMissingParametersAreNamedWithTheNearest) {
     const auto said = [](std::string_view task, const std::vector<std::string>& names) {
+        std::vector<Given> given;
+        for (const std::string& name : names) given.push_back({name, "${x}"});
         std::string out;
-        for (const Complaint& one : complaints_about(task, names)) out += one.message + "; " + one.hint + "\n";
+        if (const TaskSchema* schema = task_schema(task))
+            for (const Complaint& one : complaints_about(task, schema->parameters, given)) out += one.message + "; " + one.hint + "\n";
         return out;
     };
 
@@ -386,15 +440,65 @@ TEST(SchemasTest, UnknownAndMissingParametersAreNamedWithTheNearest) {
     EXPECT_EQ(said("invoice.print", {"anything"}), "") << "somebody else's task";
 }
 
+std::string said_of(const json::object& schema, std::string_view with) {
+    std::vector<Given> given;
+    for (const auto& member : json::parse(with).as_object()) given.push_back({std::string(member.key()), member.value()});
+    std::string out;
+    for (const Complaint& one : complaints_about("t", schema, given)) out += one.message + "\n";
+    return out;
+}
+
+TEST(ParametersCheckTest, LiteralsOfAnotherTypeAreNamed) {
+    const json::object create = task_schema("mail.create")->parameters;
+    const json::object letter = task_schema("mail.send")->parameters;
+
+    EXPECT_EQ(said_of(create, R"({"address": "a@b.c", "quota_mb": 512, "adopt": false})"), "");
+    EXPECT_EQ(said_of(create, R"({"address": "a@b.c", "quota_mb": "${input.quota}", "adopt": "${input.adopt}"})"), "");
+    EXPECT_EQ(said_of(create, R"({"address": "a@b.c", "adopt": "yes"})"), "t: 'adopt' takes true or false, not a text\n");
+    EXPECT_EQ(said_of(create, R"({"address": ["a@b.c"]})"), "t: 'address' takes a text or a whole number, not a list\n");
+    EXPECT_EQ(said_of(create, R"({"address": "a@b.c", "adopt": "is ${input.adopt}"})"), "t: 'adopt' takes true or false, not a text\n");
+    EXPECT_EQ(said_of(letter, R"({"to": ["a@b.c", true], "subject": "s"})"),
+              "t: 'to' takes a list whose elements are a text or a whole number, not true or false\n");
+    EXPECT_EQ(said_of(task_schema("redmine.update_project")->parameters, R"({"project": "p", "state": "shut"})"),
+              "t: 'state' takes open, closed, archived, not shut\n");
+}
+
+TEST(ParametersCheckTest, SchemasOfOthersAreReadAsFarAsTheyAreUnderstood) {
+    const auto schema = [](std::string_view text) { return json::parse(text).as_object(); };
+
+    // As pydantic, zod and people write them.
+    EXPECT_EQ(said_of(schema(R"({"properties": {"n": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}})"), R"({"n": 1})"), "");
+    EXPECT_EQ(said_of(schema(R"({"properties": {"n": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}})"), R"({"n": "1"})"),
+              "t: 'n' takes a whole number, not a text\n");
+    EXPECT_EQ(said_of(schema(R"({"properties": {"n": {"type": "integer"}}})"), R"({"n": 2.0})"), "") << "JSON Schema's whole number";
+    EXPECT_EQ(said_of(schema(R"({"properties": {"n": {"type": "integer"}}})"), R"({"n": 2.5})"), "t: 'n' takes a whole number, not a number\n");
+    EXPECT_EQ(said_of(schema(R"({"required": ["a"], "anyOf": [{"required": ["b"]}, {"required": ["c"]}]})"), R"({})"),
+              "t needs the parameter 'a'\nt needs one of the parameters b, c\n");
+    EXPECT_EQ(said_of(schema(R"({"additionalProperties": false, "patternProperties": {"^x-": {}}})"), R"({"x-a": 1})"), "");
+    EXPECT_EQ(said_of(schema(R"({"$ref": "#", "properties": {"a": {"$ref": "#", "type": "colour"}}, "required": "a", "allOf": [1, []],
+                                 "anyOf": {}, "if": true, "enum": 3, "additionalProperties": {}})"), R"({"a": [1]})"), "") << "nonsense";
+    EXPECT_EQ(said_of(schema(R"({"properties": {"a": {"enum": ["\u001b[31mred"]}}})"), R"({"a": "blue"})"),
+              "t: 'a' takes \\x1b[31mred, not blue\n") << "harmless for a terminal";
+}
+
+TEST_F(CheckTest, EachParameterOfOurTasksHasATypeOrTakesAnything) {
+    for (const TaskSchema& schema : task_schemas())
+        for (const auto& property : schema.parameters.at("properties").as_object())
+            EXPECT_TRUE(!property.value().as_object().empty() || property.key() == "body") << schema.task << " " << property.key();
+}
+
 TEST(AnnouncementTest, SaysWhatATaskTakesAndGives) {
     std::vector<Handler> handlers{only_with({"address", "name"}, {"mail.create", {}}), {"own.task", {}}};
     describe(handlers);
 
-    const json::value told = json::parse(announcement_of(handlers[0], "mail@host:1", "eu"));
-    const json::value foreign = json::parse(announcement_of(handlers[1], "own", ""));
+    const json::value told = json::parse(contract::to_json(announcement_of(handlers[0], "mail@host:1", "eu", 4)));
+    const json::value foreign = json::parse(contract::to_json(announcement_of(handlers[1], "own", "", 4)));
 
     EXPECT_EQ(told.at("task"), "mail.create");
     EXPECT_EQ(told.at("queue"), "baton.task.mail.create.eu");
+    EXPECT_EQ(told.at("host"), "host");
+    EXPECT_EQ(told.at("concurrency"), 4);
+    EXPECT_EQ(told.at("every"), 30);
     EXPECT_TRUE(told.at("parameters").at("properties").as_object().contains("address"));
     EXPECT_TRUE(told.at("result").at("properties").as_object().contains("created"));
     EXPECT_FALSE(foreign.as_object().contains("parameters"));

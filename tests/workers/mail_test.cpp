@@ -300,6 +300,15 @@ TEST_F(MailTest, UnknownParametersAreRefusedByName) {
     EXPECT_EQ(count("mailboxes"), 0U);
 }
 
+TEST_F(MailTest, AttachmentsAreTextOrBase64) {
+    ASSERT_TRUE(perform("mail.send", R"({"to":"a@b.de","subject":"s","attachments":[{"name":"a.csv","type":"text/csv","text":"ä,b\n"},
+        {"name":"b.bin","content_base64":"AAE="},{"name":"c.txt","text":"c"}]})"));
+    const std::string text(state().at("mails").at(0).at("text").as_string());
+    for (const std::string& expected : {base64_of("ä,b\n"), std::string("AAE="), std::string("Content-Type: text/csv"),
+                                        std::string("Content-Type: application/octet-stream"), std::string("Content-Type: text/plain")})
+        EXPECT_NE(text.find(expected), std::string::npos) << expected;
+}
+
 TEST_F(MailTest, SendsCopiesHtmlAndAttachments) {
     const Answer sent = perform("mail.send", R"({"to":"a@b.de","cc":["c@b.de"],"bcc":"d@b.de","reply_to":"r@b.de",
         "subject":"Grüße","text":"t","html":"<b>x</b>","attachments":[{"name":"Übersicht.txt","type":"text/plain","content":"aGk="}]})");
@@ -310,7 +319,9 @@ TEST_F(MailTest, SendsCopiesHtmlAndAttachments) {
     const std::string text(mail.at("text").as_string());
     for (const char* expected : {"multipart/mixed", "multipart/alternative", "PGI+eDwvYj4=", "aGk=", "filename*=UTF-8''%C3%9Cbersicht.txt"})
         EXPECT_NE(text.find(expected), std::string::npos) << expected;
-    EXPECT_FALSE(perform("mail.send", R"({"to":"a@b.de","subject":"s","attachments":[{"name":"x","content":"%"}]})"));
+    for (const char* wrong : {R"({"name":"x","content":"%"})", R"({"name":"x"})", R"({"name":"x","text":"t","content_base64":"aGk="})",
+                              R"({"text":"t"})", R"({"name":"x","text":"t","typ":"text/plain"})"})
+        EXPECT_FALSE(perform("mail.send", std::string(R"({"to":"a@b.de","subject":"s","attachments":[)") + wrong + "]}")) << wrong;
     const mail::Letter copies{{"", "a@b.de"}, {{"", "c@d.de"}}, "s", "t", "<1@b.de>", {{"", "e@f.de"}}, {{"", "g@h.de"}}, {{"", "i@j.de"}}};
     const std::string headers = mail::to_text(copies, "now");
     EXPECT_NE(headers.find("\r\nCc: e@f.de\r\nReply-To: i@j.de\r\n"), std::string::npos);

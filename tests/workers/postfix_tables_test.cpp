@@ -1,11 +1,16 @@
-// Mailboxes in PostfixAdmin's tables, on a real PostgreSQL, by a role with just the documented rights.
+// Mailboxes in PostfixAdmin's tables, on a real PostgreSQL and a real MariaDB, by a user with just the documented rights.
+#include "readme_table.hpp"
 #include "smtp_peer.hpp"
 #include "support.hpp"
 
 #include "base/base64.hpp"
+#include "tests/support/mariadb.hpp"
 #include "tests/support/postgres.hpp"
+#include "workers/mail/database.hpp"
 
 #include <pqxx/pqxx>
+
+#include <fmt/format.h>
 
 #include <crypt.h>
 
@@ -13,6 +18,8 @@
 #include <fstream>
 #include <future>
 #include <iterator>
+#include <memory>
+#include <optional>
 #include <vector>
 
 namespace baton::workers::test {
@@ -26,37 +33,82 @@ std::string file(const std::string& name) {
 }
 
 // What the README tells an administrator to run.
-std::string documented_rights() {
+std::string documented_rights(std::string_view language) {
     const std::string text = file("workers/mail/README.md");
-    const std::size_t begin = text.find("```sql\n") + 7;
+    const std::string mark = "```" + std::string(language) + "\n";
+    const std::size_t begin = text.find(mark) + mark.size();
     return text.substr(begin, text.find("```", begin) - begin);
 }
 
-class PostfixTablesTest : public WithSandbox {
-protected:
-    PostfixTablesTest() {
-        owner_ = baton::testing::Postgres::shared().new_database_url();
-        settings_.mail.mailcow_url.clear();
+constexpr const char* role_word = "word-of-the-role";
+
+// A database with PostfixAdmin's tables, of either kind.
+class Tables {
+public:
+    virtual ~Tables() = default;
+    virtual void run(const std::string& sql) = 0;                 // as their owner
+    virtual std::string ask(const std::string& sql) = 0;
+    virtual std::string url(const std::string& user, const std::string& word) const = 0;
+};
+
+class PostgresTables : public Tables {
+public:
+    PostgresTables() : owner_(baton::testing::Postgres::shared().new_database_url()) {
         run(file("tests/workers/postfixadmin.sql"));
         run("do $$ begin create role baton_mail login password 'word-of-the-role'; exception when duplicate_object then null; end $$");
-        run(documented_rights());
-        settings_.mail.database_url = as("baton_mail", "word-of-the-role");
+        run(documented_rights("sql"));
     }
-
-    std::string as(const std::string& user, const std::string& password) const {
-        return "postgresql://" + user + ":" + password + owner_.substr(owner_.find('@'));
-    }
-    void run(const std::string& sql) {
+    void run(const std::string& sql) override {
         pqxx::connection connection(owner_);
         pqxx::work work(connection);
         work.exec(sql);
         work.commit();
     }
-    std::string ask(const std::string& sql) {
+    std::string ask(const std::string& sql) override {
         pqxx::connection connection(owner_);
         pqxx::work work(connection);
         const pqxx::result rows = work.exec(sql);
         return rows.empty() ? "" : rows[0][0].as<std::string>("");
+    }
+    std::string url(const std::string& user, const std::string& word) const override {
+        return "postgresql://" + user + ":" + word + owner_.substr(owner_.find('@'));
+    }
+
+private:
+    std::string owner_;
+};
+
+class MariadbTables : public Tables {
+public:
+    MariadbTables() : database_(server().create_database()) {
+        run(file("tests/workers/postfixadmin_mysql.sql"));
+        run("create or replace user baton_mail@'%' identified by 'word-of-the-role'");
+        run(documented_rights("mysql"));
+    }
+    void run(const std::string& sql) override { server().run(sql, database_); }
+    std::string ask(const std::string& sql) override { return server().ask(sql, database_); }
+    std::string url(const std::string& user, const std::string& word) const override { return server().url(user, word, database_); }
+
+private:
+    static baton::testing::Mariadb& server() { return baton::testing::Mariadb::shared(); }
+    std::string database_;
+};
+
+class PostfixTablesTest : public WithSandbox, public testing::WithParamInterface<const char*> {
+protected:
+    PostfixTablesTest() {
+        if (GetParam() == std::string_view("PostgreSQL")) tables_ = std::make_unique<PostgresTables>();
+        else tables_ = std::make_unique<MariadbTables>();
+        settings_.mail.mailcow_url.clear();
+        settings_.mail.database_url = as("baton_mail", role_word);
+    }
+
+    std::string as(const std::string& user, const std::string& word) const { return tables_->url(user, word); }
+    void run(const std::string& sql) { tables_->run(sql); }
+    std::string ask(const std::string& sql) { return tables_->ask(sql); }
+    // "t" or "f"
+    std::string flag(const std::string& name, const std::string& table) {
+        return ask("select case when " + name + " then 't' else 'f' end from " + table);
     }
     // The failure's type; empty for a success.
     std::string trouble(const std::string& task, const std::string& with, const std::string& key = {}) {
@@ -67,20 +119,23 @@ protected:
         const Answer answer = perform(task, with, key);
         return answer ? json::serialize(*answer) : answer.error().type + ": " + answer.error().detail;
     }
-    bool opens(const std::string& address, const std::string& password) {
+    bool opens(const std::string& address, const std::string& word) {
         const std::string hash = ask("select password from mailbox where username = '" + address + "'").substr(std::string("{SHA512-CRYPT}").size());
         crypt_data data{};
-        const char* again = ::crypt_r(password.c_str(), hash.c_str(), &data);
+        const char* again = ::crypt_r(word.c_str(), hash.c_str(), &data);
         return again && hash == again;
     }
 
-    std::string owner_;
+    std::unique_ptr<Tables> tables_;
 };
+
+std::string name_of(const testing::TestParamInfo<const char*>& database) { return database.param; }
+INSTANTIATE_TEST_SUITE_P(In, PostfixTablesTest, testing::Values("PostgreSQL", "MariaDB"), name_of);
 
 const std::string ada = R"({"address":"ada@example.org","name":"Ada","password":"secret","quota_mb":5})";
 const std::string ada_id = R"({"id":"ada@example.org"})";
 
-TEST_F(PostfixTablesTest, MailboxIsARowWithAHashAndAnAlias) {
+TEST_P(PostfixTablesTest, MailboxIsARowWithAHashAndAnAlias) {
     const Answer answer = perform("mail.create", ada, "k1");
 
     ASSERT_TRUE(answer) << answer.error().detail;
@@ -94,7 +149,7 @@ TEST_F(PostfixTablesTest, MailboxIsARowWithAHashAndAnAlias) {
     EXPECT_EQ(told("mail.find", R"({"address":"bob@example.org"})"), R"({"address":"bob@example.org","found":false,"targets":[],"kind":null})");
 }
 
-TEST_F(PostfixTablesTest, OwnMailboxIsRecognisedAndForeignOnesAreAConflict) {
+TEST_P(PostfixTablesTest, OwnMailboxIsRecognisedAndForeignOnesAreAConflict) {
     perform("mail.create", ada, "k1");
 
     const Answer again = perform("mail.create", ada, "k1");
@@ -105,7 +160,7 @@ TEST_F(PostfixTablesTest, OwnMailboxIsRecognisedAndForeignOnesAreAConflict) {
     EXPECT_EQ(trouble("mail.create", R"({"address":"bob@example.org"})", "k3"), "already_exists");
 }
 
-TEST_F(PostfixTablesTest, EightAtOnceMakeOneMailbox) {
+TEST_P(PostfixTablesTest, EightAtOnceMakeOneMailbox) {
     std::vector<std::future<Answer>> answers;
     for (int i = 0; i < 8; ++i)
         answers.push_back(std::async(std::launch::async, [this] { return perform("mail.create", ada, "k1"); }));
@@ -116,16 +171,16 @@ TEST_F(PostfixTablesTest, EightAtOnceMakeOneMailbox) {
     EXPECT_EQ(ask("select count(*) from mailbox"), "1");
 }
 
-TEST_F(PostfixTablesTest, LocksUnlocksAndDeletes) {
+TEST_P(PostfixTablesTest, LocksUnlocksAndDeletes) {
     perform("mail.create", ada, "k1");
 
     EXPECT_EQ(perform("mail.lock", ada_id)->at("locked"), true);
     EXPECT_EQ(perform("mail.lock", ada_id)->at("locked"), true);
-    EXPECT_EQ(ask("select active from mailbox"), "f");
-    EXPECT_EQ(ask("select active from alias"), "f"); // or a mail server takes mail and sends it back later
+    EXPECT_EQ(flag("active", "mailbox"), "f");
+    EXPECT_EQ(flag("active", "alias"), "f"); // or a mail server takes mail and sends it back later
     EXPECT_EQ(perform("mail.unlock", ada_id)->at("unlocked"), true);
-    EXPECT_EQ(ask("select active from mailbox"), "t");
-    EXPECT_EQ(ask("select active from alias"), "t");
+    EXPECT_EQ(flag("active", "mailbox"), "t");
+    EXPECT_EQ(flag("active", "alias"), "t");
     EXPECT_EQ(perform("mail.delete", ada_id)->at("deleted"), true);
     EXPECT_EQ(perform("mail.delete", ada_id)->at("deleted"), false);
     EXPECT_EQ(ask("select count(*) from alias"), "0");
@@ -134,7 +189,7 @@ TEST_F(PostfixTablesTest, LocksUnlocksAndDeletes) {
     EXPECT_EQ(trouble("mail.unlock", ada_id), "not_found");
 }
 
-TEST_F(PostfixTablesTest, UndoTouchesOnlyWhatThisRunMade) {
+TEST_P(PostfixTablesTest, UndoTouchesOnlyWhatThisRunMade) {
     run("insert into mailbox(username, domain, local_part) values ('veteran@example.org', 'example.org', 'veteran')");
     const Answer adopted = perform("mail.create", R"({"address":"veteran@example.org","adopt":true})", "r1/mailbox");
     EXPECT_EQ(adopted->at("created"), false);
@@ -154,7 +209,7 @@ TEST_F(PostfixTablesTest, UndoTouchesOnlyWhatThisRunMade) {
     EXPECT_NE(undo("mail.delete", "ada@example.org", "r1/mailbox").find(R"("kept":true)"), std::string::npos);
 }
 
-TEST_F(PostfixTablesTest, AddressThatIsAnAliasIsNotCreated) {
+TEST_P(PostfixTablesTest, AddressThatIsAnAliasIsNotCreated) {
     run("insert into alias(address, goto, domain) values ('Sales@example.org', 'bob@example.org', 'example.org')");
 
     EXPECT_EQ(told("mail.create", R"({"address":"sales@example.org"})", "k1"),
@@ -162,7 +217,7 @@ TEST_F(PostfixTablesTest, AddressThatIsAnAliasIsNotCreated) {
     EXPECT_EQ(ask("select count(*) from mailbox"), "0");
 }
 
-TEST_F(PostfixTablesTest, LockedMailboxIsNotAdopted) {
+TEST_P(PostfixTablesTest, LockedMailboxIsNotAdopted) {
     perform("mail.create", ada, "k1");
     perform("mail.lock", ada_id);
 
@@ -171,7 +226,7 @@ TEST_F(PostfixTablesTest, LockedMailboxIsNotAdopted) {
     EXPECT_EQ(trouble("mail.create", R"({"address":"ada@example.org","adopt":true})", "k2"), "");
 }
 
-TEST_F(PostfixTablesTest, NewOwnerOfAnAddressDoesNotGetTheOldMail) {
+TEST_P(PostfixTablesTest, NewOwnerOfAnAddressDoesNotGetTheOldMail) {
     perform("mail.create", ada, "k1");
     const std::string first = ask("select maildir from mailbox");
     perform("mail.delete", ada_id);
@@ -180,7 +235,7 @@ TEST_F(PostfixTablesTest, NewOwnerOfAnAddressDoesNotGetTheOldMail) {
     EXPECT_NE(ask("select maildir from mailbox"), first);
 }
 
-TEST_F(PostfixTablesTest, LocalPartsThatAreNoNameOfAFolderAreRefused) {
+TEST_P(PostfixTablesTest, LocalPartsThatAreNoNameOfAFolderAreRefused) {
     for (const char* local : {"../etc", "a/b", ".ada", "-ada", "ada..b", "ada.", "a b", "ad\xC3\xA4", "a%b", "a$b", "a|b"})
         EXPECT_EQ(trouble("mail.create", std::string(R"({"address":")") + local + R"(@example.org"})"), "invalid_input") << local;
     for (const char* domain : {"../x", "a..b", ".org", "a/b"})
@@ -190,7 +245,7 @@ TEST_F(PostfixTablesTest, LocalPartsThatAreNoNameOfAFolderAreRefused) {
     EXPECT_EQ(ask("select count(*) from mailbox where maildir like '%..%' or maildir like '%/%/%/'"), "0");
 }
 
-TEST_F(PostfixTablesTest, LimitsOfADomainAreHonoured) {
+TEST_P(PostfixTablesTest, LimitsOfADomainAreHonoured) {
     run("insert into domain(domain, active) values ('asleep.org', false);"
         "insert into domain(domain, mailboxes, aliases) values ('small.org', 1, 1), ('closed.org', -1, -1);"
         "insert into domain(domain, maxquota) values ('modest.org', 10);"
@@ -217,7 +272,7 @@ TEST_F(PostfixTablesTest, LimitsOfADomainAreHonoured) {
     EXPECT_EQ(trouble("mail.add_alias", R"({"alias":"v@small.org","to":"y@z.org"})"), "limit_reached");
 }
 
-TEST_F(PostfixTablesTest, TheLastMailboxOfADomainIsGivenOnce) {
+TEST_P(PostfixTablesTest, TheLastMailboxOfADomainIsGivenOnce) {
     run("insert into domain(domain, mailboxes) values ('small.org', 1)");
     std::vector<std::future<std::string>> answers;
     for (int i = 0; i < 6; ++i)
@@ -229,7 +284,7 @@ TEST_F(PostfixTablesTest, TheLastMailboxOfADomainIsGivenOnce) {
     EXPECT_EQ(made, 1U);
 }
 
-TEST_F(PostfixTablesTest, AliasesHaveTargetsAndAnUndoOfTheirOwn) {
+TEST_P(PostfixTablesTest, AliasesHaveTargetsAndAnUndoOfTheirOwn) {
     const std::string bob = R"({"alias":"sales@example.org","to":"bob@example.org"})";
     const std::string eve = R"({"alias":"Sales@example.org","to":"Eve@example.net"})";
     EXPECT_NE(told("mail.add_alias", bob, "r1/a").find(R"("created":true)"), std::string::npos);
@@ -251,7 +306,7 @@ TEST_F(PostfixTablesTest, AliasesHaveTargetsAndAnUndoOfTheirOwn) {
     EXPECT_EQ(trouble("mail.remove_alias", R"({"alias":"ada@example.org"})"), "conflict");
 }
 
-TEST_F(PostfixTablesTest, ForwardsKeepACopyOrNot) {
+TEST_P(PostfixTablesTest, ForwardsKeepACopyOrNot) {
     perform("mail.create", ada, "k1");
     EXPECT_EQ(trouble("mail.add_forward", R"({"address":"ada@example.org","to":"boss@example.org"})"), "");
     EXPECT_EQ(ask("select goto from alias"), "ada@example.org,boss@example.org");
@@ -263,10 +318,10 @@ TEST_F(PostfixTablesTest, ForwardsKeepACopyOrNot) {
     EXPECT_EQ(trouble("mail.add_forward", R"({"address":"ada@example.org","to":"ada@example.org"})"), "invalid_input");
 }
 
-TEST_F(PostfixTablesTest, ArchivedMailIsKeptAndNewMailGoesToTheHeir) {
+TEST_P(PostfixTablesTest, ArchivedMailIsKeptAndNewMailGoesToTheHeir) {
     perform("mail.create", ada, "k1");
     EXPECT_EQ(trouble("mail.archive", R"({"address":"ada@example.org","forward_to":"boss@example.org"})"), "");
-    EXPECT_EQ(ask("select active from mailbox"), "f");
+    EXPECT_EQ(flag("active", "mailbox"), "f");
     EXPECT_EQ(ask("select goto from alias where active"), "boss@example.org");
     EXPECT_EQ(trouble("mail.unlock", ada_id), ""); // rehired
     EXPECT_EQ(ask("select goto from alias where active"), "ada@example.org");
@@ -274,7 +329,7 @@ TEST_F(PostfixTablesTest, ArchivedMailIsKeptAndNewMailGoesToTheHeir) {
     EXPECT_EQ(ask("select count(*) from alias where active"), "0");
 }
 
-TEST_F(PostfixTablesTest, WorkersOwnAccountIsNotTouched) {
+TEST_P(PostfixTablesTest, WorkersOwnAccountIsNotTouched) {
     settings_.mail.smtp_user = "Robot@example.org";
     settings_.mail.from = "Robot <baton@example.org>";
     for (const char* address : {"robot@example.org", "baton@example.org"})
@@ -301,7 +356,9 @@ protected:
     const std::string wish_ = R"({"address":"ada@example.org","name":"Ada","send_password_to":"ada@home.example"})";
 };
 
-TEST_F(PasswordLetterTest, PasswordReachesAPersonAndNoHistory) {
+INSTANTIATE_TEST_SUITE_P(In, PasswordLetterTest, testing::Values("PostgreSQL", "MariaDB"), name_of);
+
+TEST_P(PasswordLetterTest, PasswordReachesAPersonAndNoHistory) {
     const SmtpPeer peer;
     settings_.mail.smtp_url = peer.url();
 
@@ -319,7 +376,7 @@ TEST_F(PasswordLetterTest, PasswordReachesAPersonAndNoHistory) {
     EXPECT_NE(peer.letters().front().find("To: ada@home.example"), std::string::npos);
 }
 
-TEST_F(PasswordLetterTest, LetterNobodyKnowsAboutIsFollowedByAnotherPassword) {
+TEST_P(PasswordLetterTest, LetterNobodyKnowsAboutIsFollowedByAnotherPassword) {
     std::string lost;
     {
         const SmtpPeer dropping({{"text", ""}});
@@ -339,7 +396,7 @@ TEST_F(PasswordLetterTest, LetterNobodyKnowsAboutIsFollowedByAnotherPassword) {
     EXPECT_EQ(ask("select count(*) from mailbox"), "1");
 }
 
-TEST_F(PasswordLetterTest, LetterThatIsRefusedForGoodTakesTheMailboxBack) {
+TEST_P(PasswordLetterTest, LetterThatIsRefusedForGoodTakesTheMailboxBack) {
     const SmtpPeer peer({{"RCPT", "550 5.1.1 nobody there"}});
     settings_.mail.smtp_url = peer.url();
 
@@ -347,7 +404,7 @@ TEST_F(PasswordLetterTest, LetterThatIsRefusedForGoodTakesTheMailboxBack) {
     EXPECT_EQ(ask("select count(*) from mailbox"), "0");
 }
 
-TEST_F(PasswordLetterTest, OwnerOfAnAdoptedMailboxKeepsHisPassword) {
+TEST_P(PasswordLetterTest, OwnerOfAnAdoptedMailboxKeepsHisPassword) {
     const SmtpPeer peer;
     settings_.mail.smtp_url = peer.url();
     run("insert into mailbox(username, domain, local_part, password) values ('ada@example.org', 'example.org', 'ada', 'old')");
@@ -359,7 +416,7 @@ TEST_F(PasswordLetterTest, OwnerOfAnAdoptedMailboxKeepsHisPassword) {
     EXPECT_TRUE(peer.letters().empty());
 }
 
-TEST_F(PasswordLetterTest, ReaderMustBeSomebodyElse) {
+TEST_P(PasswordLetterTest, ReaderMustBeSomebodyElse) {
     const SmtpPeer peer;
     settings_.mail.smtp_url = peer.url();
     run("insert into alias(address, goto, domain) values ('a@example.org', 'ada@example.org', 'example.org')");
@@ -376,7 +433,7 @@ TEST_F(PasswordLetterTest, ReaderMustBeSomebodyElse) {
     EXPECT_EQ(ask("select count(*) from mailbox"), "0");
 }
 
-TEST_F(PasswordLetterTest, SetPasswordSendsANewOneOnce) {
+TEST_P(PasswordLetterTest, SetPasswordSendsANewOneOnce) {
     const SmtpPeer peer;
     settings_.mail.smtp_url = peer.url();
     perform("mail.create", ada, "k1");
@@ -394,68 +451,129 @@ TEST_F(PasswordLetterTest, SetPasswordSendsANewOneOnce) {
 
 // --- errors: the database's table in workers/mail/README.md ---------------------------------------------
 
-class MailDatabaseErrors : public PostfixTablesTest {
+// One way to go wrong, in the words of each database.
+struct Trouble {
+    std::string what;
+    std::string postgres;             // statements of the owner; DB is the database's name
+    std::string mariadb;
+    std::string url = {};             // what takes the place of user and password, or of all behind "://"
+    std::string name = "Ada";
+    std::string repair = {};          // of what outlives the database
+};
+
+std::vector<Trouble> troubles() {
+    return {
+        {"nobody listens there", "", "", "nobody:word-of-x@127.0.0.1:1/mail"},
+        {"the password is wrong", "", "", "baton_mail:word-of-nobody@"},
+        {"a right is missing", "revoke insert on mailbox from baton_mail", "revoke insert on mailbox from baton_mail@'%'"},
+        {"a table is missing", "drop table alias", "drop table alias"},
+        {"a column is missing", "alter table domain drop column maxquota", "alter table domain drop column maxquota"},
+        {"it takes no changes", "alter database DB set default_transaction_read_only = on", "set global read_only = 1", {}, "Ada",
+         "set global read_only = 0"},
+        {"too many connections", "alter role baton_mail connection limit 0", "alter user baton_mail@'%' with max_connections_per_hour 1",
+         {}, "Ada", "alter user baton_mail@'%' with max_connections_per_hour 0"},
+        {"a value does not fit", "", "", {}, std::string(300, 'n')},
+    };
+}
+
+class MailDatabaseErrors : public WithSandbox {
 protected:
-    contract::Problem problem() {
-        const Answer answer = perform("mail.create", ada, "k1");
-        EXPECT_FALSE(answer);
-        if (answer) return {};
+    MailDatabaseErrors() { settings_.mail.mailcow_url.clear(); }
+
+    std::string outcome(Tables& tables, const Trouble& trouble, bool is_postgres) {
+        std::string url = tables.url("baton_mail", role_word);
+        const std::string database = url.substr(url.rfind('/') + 1);
+        std::string spoil = is_postgres ? trouble.postgres : trouble.mariadb;
+        if (const std::size_t at = spoil.find("DB"); at != std::string::npos) spoil.replace(at, 2, database);
+        if (!spoil.empty()) tables.run(spoil);
+        if (trouble.url.ends_with('@')) url = url.substr(0, url.find("//") + 2) + trouble.url + url.substr(url.find('@') + 1);
+        else if (!trouble.url.empty()) url = url.substr(0, url.find("//") + 2) + trouble.url;
+        settings_.mail.database_url = url;
+        if (spoil.find("per_hour") != std::string::npos) perform("mail.find", ada_id); // the one that is allowed
+        const Answer answer = perform("mail.create", R"({"address":"ada@example.org","name":")" + trouble.name + "\"}", "k1");
+        if (is_postgres && spoil.find("connection limit") != std::string::npos) tables.run("alter role baton_mail connection limit -1");
+        if (!is_postgres && !trouble.repair.empty()) tables.run(trouble.repair);
+        EXPECT_FALSE(answer) << trouble.what;
+        if (answer) return "done";
         EXPECT_EQ(answer.error().detail.find("word-of"), std::string::npos) << answer.error().detail;
-        return answer.error();
-    }
-    void expect(const std::string& type, bool retryable, bool is_attempt) {
-        const contract::Problem one = problem();
-        EXPECT_EQ(one.type, type) << one.detail;
-        EXPECT_EQ(one.retryable, retryable) << one.detail;
-        EXPECT_EQ(one.is_attempt, is_attempt) << one.detail;
+        return in_words(answer.error());
     }
 };
 
-TEST_F(MailDatabaseErrors, CannotBeReached) {
-    settings_.mail.database_url = "postgresql://nobody:word-of-x@127.0.0.1:1/mail";
-    expect("unavailable", true, true);
+TEST_F(MailDatabaseErrors, EachMeansWhatTheReadmeSays) {
+    std::string table = "| what is wrong | PostgreSQL | MariaDB |\n|---|---|---|\n";
+    for (const Trouble& trouble : troubles()) {
+        PostgresTables postgres;
+        MariadbTables mariadb;
+        const std::string one = outcome(postgres, trouble, true);
+        const std::string other = outcome(mariadb, trouble, false);
+        table += fmt::format("| {} | {} | {} |\n", trouble.what, one, other);
+    }
+    expect_table("mail", "databases", table);
 }
-TEST_F(MailDatabaseErrors, WrongPassword) {
-    settings_.mail.database_url = as("baton_mail", "word-of-nobody");
-    expect("unauthorized", true, false);
+
+TEST_F(MailDatabaseErrors, ServersThatAreGoneAreTriedAgain) {
+    baton::testing::Postgres postgres;
+    baton::testing::Mariadb mariadb;
+    const std::string urls[] = {postgres.new_database_url(), mariadb.url("root", "word-of-x", "mysql")};
+    postgres.stop();
+    mariadb.stop();
+    for (const std::string& url : urls) {
+        settings_.mail.database_url = url;
+        const Answer answer = perform("mail.create", ada, "k1");
+        ASSERT_FALSE(answer);
+        EXPECT_EQ(in_words(answer.error()), "`unavailable`, again");
+    }
 }
-TEST_F(MailDatabaseErrors, NoSuchDatabase) {
-    settings_.mail.database_url = owner_ + "_absent";
-    expect("configuration", true, false);
+
+TEST_F(MailDatabaseErrors, ADatabaseThatIsNotThere) {
+    PostgresTables postgres;
+    MariadbTables mariadb;
+    settings_.mail.database_url = postgres.url("baton_mail", role_word) + "_absent";
+    EXPECT_EQ(in_words(perform("mail.create", ada, "k1").error()), "`configuration`, no attempt");
+    // MariaDB does not tell a stranger which there are.
+    settings_.mail.database_url = mariadb.url("baton_mail", role_word) + "_absent";
+    EXPECT_EQ(in_words(perform("mail.create", ada, "k1").error()), "`unauthorized`, no attempt");
 }
-TEST_F(MailDatabaseErrors, RightsAreMissing) {
-    run("revoke insert on mailbox from baton_mail");
-    expect("unauthorized", true, false);
+
+// --- MariaDB alone ------------------------------------------------------------------------------------
+
+class MariadbTest : public PostfixTablesTest {};
+INSTANTIATE_TEST_SUITE_P(In, MariadbTest, testing::Values("MariaDB"), name_of);
+
+TEST_P(MariadbTest, UserWhoMayMakeTablesMakesTheMarks) {
+    run("drop table baton_mailbox_mark; grant all on *.* to baton_mail@'%'");
+    EXPECT_EQ(trouble("mail.create", ada, "k1"), "");
+    EXPECT_EQ(trouble("mail.create", ada, "k1"), "");
+    EXPECT_EQ(trouble("mail.create", ada, "k2"), "already_exists");
 }
-TEST_F(MailDatabaseErrors, TablesAreMissing) {
-    run("drop table alias; drop table mailbox");
-    expect("configuration", true, false);
+
+TEST_P(MariadbTest, WhatFailsHalfWayLeavesNothing) {
+    run("revoke insert on alias from baton_mail@'%'");
+    EXPECT_EQ(trouble("mail.create", ada, "k1"), "unauthorized");
+    EXPECT_EQ(ask("select count(*) from mailbox"), "0");
 }
-TEST_F(MailDatabaseErrors, ColumnsAreMissing) {
-    run("alter table domain drop column maxquota");
-    expect("configuration", true, false);
+
+TEST_P(MariadbTest, NamesBeyondAsciiArriveAsTheyAre) {
+    EXPECT_EQ(trouble("mail.create", R"({"address":"zoe@example.org","name":"Zoë 林"})", "k1"), "");
+    EXPECT_EQ(ask("select hex(convert(name using utf8mb4)) from mailbox"), "5A6FC3AB20E69E97");
+    EXPECT_NE(told("mail.find", R"({"address":"zoe@example.org"})").find("Zoë 林"), std::string::npos);
 }
-TEST_F(MailDatabaseErrors, ReadOnly) {
-    run("alter database " + owner_.substr(owner_.rfind('/') + 1) + " set default_transaction_read_only = on");
-    expect("read_only", true, false);
-}
-TEST_F(MailDatabaseErrors, TooManyConnections) {
-    run("alter role baton_mail connection limit 0");
-    expect("unavailable", true, false);
-    run("alter role baton_mail connection limit -1");
-}
-TEST_F(MailDatabaseErrors, ShutsDown) {
-    baton::testing::Postgres own;
-    settings_.mail.database_url = own.new_database_url();
-    own.stop();
-    expect("unavailable", true, true);
-}
-TEST_F(MailDatabaseErrors, ValueThatDoesNotFit) {
-    const std::string name(300, 'n');
-    const Answer answer = perform("mail.create", R"({"address":"ada@example.org","name":")" + name + "\"}");
+
+TEST_P(MariadbTest, TlsThatIsWantedAndNotThereIsTheWorkersFault) {
+    settings_.mail.database_url += "?tls=verify";
+    const Answer answer = perform("mail.create", ada, "k1");
     ASSERT_FALSE(answer);
-    EXPECT_EQ(answer.error().type, "invalid_input");
-    EXPECT_FALSE(answer.error().retryable);
+    EXPECT_EQ(answer.error().type, "tls");
+    EXPECT_FALSE(answer.error().is_attempt);
+}
+
+TEST(MariadbUrlTest, WhatMakesNoSenseIsSaid) {
+    EXPECT_EQ(mail::url_complaint("mysql://a:b@host/db?tls=on"), "");
+    EXPECT_EQ(mail::url_complaint("mariadb://a:b%2F@host:3307/db?ca=/x&socket=/y"), "");
+    for (const char* wrong : {"mysql://host/db", "mysql://a:b@host", "mysql://a:b@host/", "mysql://a:b@host/d/b", "mysql://a:b@host/db?tls=maybe",
+                              "mysql://a:b@host/db?sslmode=require", "mysql://a:b/c@host:port/db", "http://a:b@host/db"})
+        EXPECT_NE(mail::url_complaint(wrong), "") << wrong;
 }
 
 } // namespace

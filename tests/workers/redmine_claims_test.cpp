@@ -283,6 +283,25 @@ TEST_F(RedmineClaimsTest, ProjectsMembersIssuesAndCommentsOnceUnderKill) {
     EXPECT_EQ(state().at("redmine_issues").at(0).at("notes").as_array().size(), 2U);
 }
 
+TEST_F(RedmineClaimsTest, GroupsThatATaskGaveAVeteranAreTakenBackAndNoOthers) {
+    tell("/sandbox/seed", R"({"redmine_groups":[{"name":"New"},{"name":"Old"}]})");
+    ASSERT_TRUE(perform("redmine.create_user", R"({"login":"ada","mail":"ada@example.org","groups":["old"]})", "long ago"));
+    const std::string hired = R"({"login":"ada","mail":"ada@example.org","groups":["new","old"]})";
+    kill_after("POST /groups/", "redmine.create_user", hired, "k1");
+
+    const Answer again = perform("redmine.create_user", hired, "k1");
+
+    ASSERT_TRUE(again) << again.error().detail;
+    EXPECT_EQ(again->at("created"), false);
+    EXPECT_EQ(again->at("joined_groups"), json::array{json::value("New")}) << "by the attempt that was killed";
+    const Answer undone = perform("redmine.lock_user", R"({"user":"ada","only_if_created_by":null,"leave_groups":["New","gone"]})", "k2");
+    ASSERT_TRUE(undone) << undone.error().detail;
+    EXPECT_EQ(undone->at("locked"), false);
+    EXPECT_EQ(perform("redmine.find_user", R"({"user":"ada"})")->at("groups"), json::array{json::value("Old")});
+    EXPECT_EQ(perform("redmine.find_user", R"({"user":"ada"})")->at("locked"), false);
+    EXPECT_EQ(perform("redmine.create_user", R"({"login":"ada","mail":"ada@example.org","groups":["old"]})", "k3")->at("joined_groups"), json::array());
+}
+
 TEST_F(RedmineClaimsTest, OneGroupForManyWhoMakeIt) {
     std::vector<std::unique_ptr<Process>> workers;
     for (int i = 0; i < 4; ++i)

@@ -2,14 +2,12 @@
 // worker looks and when it writes, before and after Redmine has done it. The table there is what came out;
 // BATON_UPDATE_TABLES=1 writes it anew.
 #include "faulty_proxy.hpp"
+#include "readme_table.hpp"
 #include "support.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 namespace baton::workers::test {
 namespace {
@@ -23,8 +21,6 @@ struct Row {
     bool can_follow_the_effect = false;
     bool is_everywhere = false;             // also when the worker asks who it is
 };
-
-std::map<std::string, std::string> of_type(std::string type) { return {{"Content-Type", std::move(type)}}; }
 
 std::vector<Row> rows() {
     const std::string page = "<html><body>a page</body></html>";
@@ -59,11 +55,7 @@ std::vector<Row> rows() {
 // As the README says it.
 std::string in_words(const Answer& answer) {
     if (answer) return answer->at("created").as_bool() ? "done" : "found";
-    const contract::Problem& problem = answer.error();
-    std::string how = problem.retryable ? "again" : "for good";
-    if (!problem.is_attempt) how = "no attempt";
-    if (problem.retry_after && !problem.is_attempt && problem.retry_after == std::chrono::seconds(7)) how += ", waits as told";
-    return fmt::format("`{}`, {}", problem.type, how);
+    return test::in_words(answer.error());
 }
 
 class RedmineErrorsTest : public WithSandbox {
@@ -97,10 +89,6 @@ protected:
     FaultyProxy proxy_;
 };
 
-const std::string readme = std::string(BATON_SOURCE_DIR) + "/workers/redmine/README.md";
-const std::string table_begin = "<!-- table of answers: redmine_errors_test -->\n";
-const std::string table_end = "<!-- end of table -->\n";
-
 TEST_F(RedmineErrorsTest, EveryAnswerMeansWhatTheReadmeSays) {
     tell("/sandbox/seed", R"({"redmine_users":[{"login":"zed","mail":"zed@example.org"}]})");
     std::string table = "| Redmine, or what is in front of it, answers | while looking | to a write | to a write that it has done |\n"
@@ -132,19 +120,7 @@ TEST_F(RedmineErrorsTest, EveryAnswerMeansWhatTheReadmeSays) {
         EXPECT_EQ(users_named(login), 1U);
         table += fmt::format("| {} | {} | {} | {} |\n", row.what, in_words(looking), in_words(writing), after);
     }
-    std::ifstream in(readme);
-    std::stringstream text;
-    text << in.rdbuf();
-    const std::string now = text.str();
-    const std::size_t begin = now.find(table_begin);
-    const std::size_t end = now.find(table_end);
-    ASSERT_TRUE(begin != std::string::npos && end != std::string::npos) << readme << " has no place for the table";
-    const std::size_t from = begin + table_begin.size();
-    if (std::getenv("BATON_UPDATE_TABLES")) {
-        std::ofstream(readme) << now.substr(0, from) << table << now.substr(end);
-        return;
-    }
-    EXPECT_EQ(now.substr(from, end - from), table) << "BATON_UPDATE_TABLES=1 writes it anew";
+    expect_table("redmine", "answers", table);
 }
 
 TEST_F(RedmineErrorsTest, AKeyThatIsNoAdministratorsIsTheWorkersFault) {

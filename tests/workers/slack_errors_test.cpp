@@ -2,6 +2,7 @@
 // worker looks and when it writes, before and after Slack has done it. The tables there are what came out;
 // BATON_UPDATE_TABLES=1 writes them anew.
 #include "faulty_proxy.hpp"
+#include "readme_table.hpp"
 #include "support.hpp"
 
 #include "workers/slack/refusal.hpp"
@@ -10,9 +11,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 namespace baton::workers::test {
 namespace {
@@ -25,8 +23,6 @@ struct Row {
     Misbehaviour fault;
     bool can_follow_the_effect = false;
 };
-
-std::map<std::string, std::string> of_type(std::string type) { return {{"Content-Type", std::move(type)}}; }
 
 Misbehaviour saying(const std::string& word) {
     return {.status = 200, .headers = of_type("application/json"), .body = json::serialize(json::object{{"ok", false}, {"error", word}})};
@@ -65,35 +61,7 @@ std::vector<Row> rows() {
 int next_after(const Answer& answer) { return !answer && !answer.error().is_attempt ? 1 : 2; }
 
 // As the README says it.
-std::string in_words(const Answer& answer) {
-    if (answer) return "done, once";
-    const contract::Problem& problem = answer.error();
-    std::string how = problem.retryable ? "again" : "for good";
-    if (!problem.is_attempt) how = "no attempt";
-    if (!problem.is_attempt && problem.retry_after == std::chrono::seconds(7)) how += ", waits as told";
-    return fmt::format("`{}`, {}", problem.type, how);
-}
-
-const std::string readme = std::string(BATON_SOURCE_DIR) + "/workers/slack/README.md";
-
-// The part of the README between two marks is `table`, or becomes it.
-void expect_table(const std::string& name, const std::string& table) {
-    const std::string table_begin = fmt::format("<!-- {}: slack_errors_test -->\n", name);
-    const std::string table_end = fmt::format("<!-- end of {} -->\n", name);
-    std::ifstream in(readme);
-    std::stringstream text;
-    text << in.rdbuf();
-    const std::string now = text.str();
-    const std::size_t begin = now.find(table_begin);
-    const std::size_t end = now.find(table_end);
-    ASSERT_TRUE(begin != std::string::npos && end != std::string::npos) << readme << " has no place for " << name;
-    const std::size_t from = begin + table_begin.size();
-    if (std::getenv("BATON_UPDATE_TABLES")) {
-        std::ofstream(readme) << now.substr(0, from) << table << now.substr(end);
-        return;
-    }
-    EXPECT_EQ(now.substr(from, end - from), table) << "BATON_UPDATE_TABLES=1 writes it anew";
-}
+std::string in_words(const Answer& answer) { return answer ? "done, once" : test::in_words(answer.error()); }
 
 class SlackErrorsTest : public WithSandbox {
 protected:
@@ -163,7 +131,7 @@ TEST_F(SlackErrorsTest, EveryAnswerMeansWhatTheReadmeSays) {
         EXPECT_EQ(posts_saying(text), 1U);
         table += fmt::format("| {} | {} | {} | {} |\n", row.what, in_words(looking), in_words(writing), after);
     }
-    expect_table("answers", table);
+    expect_table("slack", "answers", table);
 }
 
 TEST_F(SlackErrorsTest, EveryWordMeansWhatTheReadmeSays) {
@@ -183,7 +151,7 @@ TEST_F(SlackErrorsTest, EveryWordMeansWhatTheReadmeSays) {
         EXPECT_EQ(holds_alone(text), word.meaning == slack::Meaning::right);
         table += fmt::format("| `{}` | {} | {} |\n", text, how, word.advice);
     }
-    expect_table("words", table);
+    expect_table("slack", "words", table);
 }
 
 TEST_F(SlackErrorsTest, ScimSaysItByStatus) {
@@ -230,7 +198,7 @@ TEST_F(SlackErrorsTest, ScimSaysItByStatus) {
         }
         table += fmt::format("| {} | {} | {} | {} |\n", row.what, in_words(looking), in_words(writing), after);
     }
-    expect_table("scim", table);
+    expect_table("slack", "scim", table);
 }
 
 TEST_F(SlackErrorsTest, AMissingScopeIsNamedWithWhatIsThere) {

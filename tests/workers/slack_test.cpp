@@ -436,7 +436,10 @@ TEST_F(SlackTest, FilesAreSharedOnce) {
     EXPECT_EQ(one->at("file"), again->at("file"));
     EXPECT_EQ(count("slack_messages"), 1U);
     EXPECT_EQ(first("slack_files").at("content_base64"), json::value(base64_of("a\0b")));
-    EXPECT_EQ(type_of(perform("slack.upload", R"({"channel":"general","filename":"x","content":"%"})")), "invalid_input");
+    ASSERT_TRUE(perform("slack.upload", R"({"channel":"general","filename":"a.txt","content_text":"Grüße"})", "other"));
+    EXPECT_EQ(state().at("slack_files").at(1).at("content_base64"), json::value(base64_of("Grüße")));
+    for (const char* wrong : {R"("content":"%")", R"("content_base64":"")", R"("title":"none")", R"("content_text":"a","content":"YQ==")"})
+        EXPECT_EQ(type_of(perform("slack.upload", std::string(R"({"channel":"general","filename":"x",)") + wrong + "}")), "invalid_input") << wrong;
 }
 
 TEST_F(SlackTest, WebhooksPostAndSayWhatTheyCannotKnow) {

@@ -1,12 +1,17 @@
 // Letters against a mail server that goes wrong in every way it can: the table of workers/mail/README.md row
 // by row, lost answers, late answers, several recipients.
+#include "readme_table.hpp"
 #include "smtp_peer.hpp"
 #include "support.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <vector>
 
 namespace baton::workers::test {
 namespace {
@@ -77,39 +82,58 @@ TEST_P(SmtpTable, IsClassified) {
     EXPECT_EQ(problem.data.find("may_have_been_sent"), std::string::npos);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Smtp, SmtpTable,
-    testing::Values(
-        Row{"greeting 421", {{"greeting", "421 4.7.0 too many connections"}}, "smtp_deferred", 421, true, false, 60},
-        Row{"greeting 554", {{"greeting", "554 5.7.1 no service for you"}}, "smtp_refused", 554, true, false, 30},
-        Row{"no STARTTLS", {{"EHLO", "250 mx"}}, "tls", 0, true, false, 30, mail::Security::starttls},
-        Row{"STARTTLS 454", {{"STARTTLS", "454 4.7.0 TLS not available"}}, "tls", 454, true, false, 30, mail::Security::starttls},
-        Row{"TLS breaks", {{"STARTTLS", "220 go\r\ngarbage garbage garbage"}}, "tls", 0, true, false, 30, mail::Security::starttls},
-        Row{"login 535", {{"AUTH", "535 5.7.8 authentication failed"}}, "smtp_login", 535, true, false, 30},
-        Row{"login 534", {{"AUTH", "534-5.7.9 Application password\r\n534 5.7.9 required"}}, "smtp_login", 534, true, false, 30},
-        Row{"login 538", {{"AUTH", "538 5.7.11 Encryption required"}}, "smtp_login", 538, true, false, 30},
-        Row{"login 454", {{"AUTH", "454 4.7.0 Temporary authentication failure"}}, "smtp_deferred", 454, true, false, 60},
-        Row{"no login", {{"EHLO", "250-mx\r\n250 AUTH GSSAPI"}}, "smtp_login", 0, true, false, 30},
-        Row{"sender 530", {{"MAIL", "530 5.7.0 Authentication required"}}, "smtp_login", 530, true, false, 30},
-        Row{"sender 450", {{"MAIL", "450 4.7.1 too much mail"}}, "smtp_deferred", 450, true, false, 60},
-        Row{"sender 552", {{"MAIL", "552 5.3.4 Message size exceeds fixed limit"}}, "smtp_refused", 552, false, true, 0},
-        Row{"recipient 421", {{"RCPT", "421 4.7.0 too many"}}, "smtp_deferred", 421, true, false, 60},
-        Row{"greylisted", {{"RCPT", "450 4.2.0 Greylisted, see http://postgrey.example"}}, "smtp_deferred", 450, true, false, 300},
-        Row{"greylisted with a time", {{"RCPT", "450 4.2.0 Greylisted, try again in 90 seconds"}}, "smtp_deferred", 450, true, false, 90},
-        Row{"recipient 451", {{"RCPT", "451 4.3.0 Temporary lookup failure"}}, "smtp_deferred", 451, true, false, 60},
-        Row{"recipient 451 in minutes", {{"RCPT", "451 4.7.1 come back in 2 minutes"}}, "smtp_deferred", 451, true, false, 120},
-        Row{"mailbox full", {{"RCPT", "452 4.2.2 Over quota"}}, "smtp_deferred", 452, true, true, 60},
-        Row{"recipient 452", {{"RCPT", "452 4.3.1 Insufficient system storage"}}, "smtp_deferred", 452, true, false, 60},
-        Row{"recipient 550", {{"RCPT", "550 5.1.1 User unknown"}}, "smtp_refused", 550, false, true, 0},
-        Row{"recipient 554", {{"RCPT", "554 5.7.1 Relay access denied"}}, "smtp_refused", 554, false, true, 0},
-        Row{"data 451", {{"DATA", "451 4.3.0 not now"}}, "smtp_deferred", 451, true, false, 60},
-        Row{"data 554", {{"DATA", "554 5.5.1 no valid recipients"}}, "smtp_refused", 554, false, true, 0},
-        Row{"text 451", {{"text", "451 4.3.0 queue file write error"}}, "smtp_deferred", 451, true, false, 60},
-        Row{"text 452", {{"text", "452 4.3.1 Insufficient system storage"}}, "smtp_deferred", 452, true, false, 60},
-        Row{"text 554", {{"text", "554 5.7.1 looks like spam"}}, "smtp_refused", 554, false, true, 0},
-        Row{"dropped at the greeting", {{"greeting", ""}}, "unavailable", 0, true, true, 0},
-        Row{"dropped at the recipient", {{"RCPT", ""}}, "unavailable", 0, true, true, 0},
-        Row{"no answer that is one", {{"MAIL", "what?"}}, "timeout", 0, true, true, 0}));
+std::vector<Row> rows() {
+    return {
+        {"greeting 421", {{"greeting", "421 4.7.0 too many connections"}}, "smtp_deferred", 421, true, false, 60},
+        {"greeting 554", {{"greeting", "554 5.7.1 no service for you"}}, "smtp_refused", 554, true, false, 30},
+        {"no STARTTLS", {{"EHLO", "250 mx"}}, "tls", 0, true, false, 30, mail::Security::starttls},
+        {"STARTTLS 454", {{"STARTTLS", "454 4.7.0 TLS not available"}}, "tls", 454, true, false, 30, mail::Security::starttls},
+        {"TLS breaks", {{"STARTTLS", "220 go\r\ngarbage garbage garbage"}}, "tls", 0, true, false, 30, mail::Security::starttls},
+        {"login 535", {{"AUTH", "535 5.7.8 authentication failed"}}, "smtp_login", 535, true, false, 30},
+        {"login 534", {{"AUTH", "534-5.7.9 Application password\r\n534 5.7.9 required"}}, "smtp_login", 534, true, false, 30},
+        {"login 538", {{"AUTH", "538 5.7.11 Encryption required"}}, "smtp_login", 538, true, false, 30},
+        {"login 454", {{"AUTH", "454 4.7.0 Temporary authentication failure"}}, "smtp_deferred", 454, true, false, 60},
+        {"no login", {{"EHLO", "250-mx\r\n250 AUTH GSSAPI"}}, "smtp_login", 0, true, false, 30},
+        {"sender 530", {{"MAIL", "530 5.7.0 Authentication required"}}, "smtp_login", 530, true, false, 30},
+        {"sender 450", {{"MAIL", "450 4.7.1 too much mail"}}, "smtp_deferred", 450, true, false, 60},
+        {"sender 552", {{"MAIL", "552 5.3.4 Message size exceeds fixed limit"}}, "smtp_refused", 552, false, true, 0},
+        {"recipient 421", {{"RCPT", "421 4.7.0 too many"}}, "smtp_deferred", 421, true, false, 60},
+        {"greylisted", {{"RCPT", "450 4.2.0 Greylisted, see http://postgrey.example"}}, "smtp_deferred", 450, true, false, 300},
+        {"greylisted with a time", {{"RCPT", "450 4.2.0 Greylisted, try again in 90 seconds"}}, "smtp_deferred", 450, true, false, 90},
+        {"recipient 451", {{"RCPT", "451 4.3.0 Temporary lookup failure"}}, "smtp_deferred", 451, true, false, 60},
+        {"recipient 451 in minutes", {{"RCPT", "451 4.7.1 come back in 2 minutes"}}, "smtp_deferred", 451, true, false, 120},
+        {"mailbox full", {{"RCPT", "452 4.2.2 Over quota"}}, "smtp_deferred", 452, true, true, 60},
+        {"recipient 452", {{"RCPT", "452 4.3.1 Insufficient system storage"}}, "smtp_deferred", 452, true, false, 60},
+        {"recipient 550", {{"RCPT", "550 5.1.1 User unknown"}}, "smtp_refused", 550, false, true, 0},
+        {"recipient 554", {{"RCPT", "554 5.7.1 Relay access denied"}}, "smtp_refused", 554, false, true, 0},
+        {"data 451", {{"DATA", "451 4.3.0 not now"}}, "smtp_deferred", 451, true, false, 60},
+        {"data 554", {{"DATA", "554 5.5.1 no valid recipients"}}, "smtp_refused", 554, false, true, 0},
+        {"text 451", {{"text", "451 4.3.0 queue file write error"}}, "smtp_deferred", 451, true, false, 60},
+        {"text 452", {{"text", "452 4.3.1 Insufficient system storage"}}, "smtp_deferred", 452, true, false, 60},
+        {"text 554", {{"text", "554 5.7.1 looks like spam"}}, "smtp_refused", 554, false, true, 0},
+        {"dropped at the greeting", {{"greeting", ""}}, "unavailable", 0, true, true, 0},
+        {"dropped at the recipient", {{"RCPT", ""}}, "unavailable", 0, true, true, 0},
+        {"no answer that is one", {{"MAIL", "what?"}}, "timeout", 0, true, true, 0}};
+}
+
+INSTANTIATE_TEST_SUITE_P(Smtp, SmtpTable, testing::ValuesIn(rows()));
+
+// Of the rows that the tests above make happen.
+TEST(SmtpReadme, HasTheSameTable) {
+    std::string table = "| what happens | the server says | what follows |\n|---|---|---|\n";
+    for (const Row& row : rows()) {
+        contract::Problem problem;
+        problem.type = row.type;
+        problem.retryable = row.retryable;
+        problem.is_attempt = row.is_attempt;
+        std::string said = row.answers.empty() ? std::string() : row.answers.begin()->second;
+        std::replace(said.begin(), said.end(), '\r', ' ');
+        std::erase(said, '\n');
+        const std::string pause = row.is_attempt || row.pause == 0 ? "" : fmt::format(", {} s", row.pause);
+        table += fmt::format("| {} | {} | {}{} |\n", row.name, said.empty() ? "nothing" : "`" + said + "`", in_words(problem), pause);
+    }
+    expect_table("mail", "letters", table);
+}
 
 TEST_F(SmtpTest, TheReasonIsTheRefusalAndNeverTheAnswerToTheGoodbye) {
     const auto reason = [&](SmtpPeer::Answers answers) {

@@ -109,6 +109,8 @@ CURL* fresh_handle() {
     BATON_ASSERT(handle != nullptr, "no memory for a libcurl handle");
     curl_easy_reset(handle.get());
     curl_easy_setopt(handle.get(), CURLOPT_NOSIGNAL, 1L);
+    // While a name server is silent, the thread that asks it is not waited for.
+    curl_easy_setopt(handle.get(), CURLOPT_QUICK_EXIT, 1L);
     return handle.get();
 }
 

@@ -2,6 +2,8 @@
 #include "workers/mail/check.hpp"
 
 #include "workers/mail/connect_reason.hpp"
+#include "workers/mail/database.hpp"
+#include "workers/mail/mariadb.hpp"
 #include "workers/mail/send.hpp"
 #include "workers/mail/smtp.hpp"
 
@@ -145,6 +147,111 @@ Findings check_database(const std::string& url) {
     }
 }
 
+// --- MariaDB ----------------------------------------------------------------------------------------
+
+std::string small(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+}
+
+// Needs the right and touches no row.
+std::string trial_of(const std::string& table, const std::string& right, const std::vector<std::string>& columns) {
+    const std::string list = fmt::format("{}", fmt::join(columns, ", "));
+    if (right == "SELECT") return fmt::format("select {} from {} where 1 = 0", list, table);
+    if (right == "DELETE") return fmt::format("delete from {} where 1 = 0", table);
+    if (right == "UPDATE") return fmt::format("update {} set {} = null where 1 = 0", table, fmt::join(columns, " = null, "));
+    std::vector<std::string> nothing(columns.size(), "null");
+    return fmt::format("insert into {}({}) select {} from dual where 1 = 0", table, list, fmt::join(nothing, ", "));
+}
+
+struct Probe {
+    const Right* right;
+    std::string column;                        // empty: all of them
+};
+
+Finding judged(const Table& table, const std::vector<Probe>& probes, const std::vector<std::string>& states, const Trial& trial) {
+    const std::string what = "mail database: table " + table.name;
+    std::vector<std::string> absent;
+    std::vector<std::string> lacks;
+    std::string other;
+    for (const Right& right : table.rights) {
+        std::vector<std::string> columns;
+        bool is_whole = true;
+        for (std::size_t i = 0; i < probes.size(); ++i) {
+            if (probes[i].right != &right) continue;
+            const std::string& state = states[i];
+            if (state == "42P01") {
+                if (table.name != "baton_mailbox_mark")
+                    return missing(what, "is not there", "BATON_MAIL_DB_URL must name PostfixAdmin's database");
+                if (trial.may_create) return well(what, "is not there yet; the worker makes it");
+                return missing(what, fmt::format("is not there, and '{}' may not make it", trial.user), "make it as an administrator; " + readme);
+            }
+            if (probes[i].column.empty()) {
+                is_whole = state.empty();
+                if (!state.empty() && state != "42501" && state != "42703") other = state;
+            } else if (state == "42703") {
+                if (std::find(absent.begin(), absent.end(), probes[i].column) == absent.end()) absent.push_back(probes[i].column);
+            } else if (!state.empty()) {
+                columns.push_back(probes[i].column);
+            }
+        }
+        if (is_whole) continue;
+        const bool are_some = !columns.empty() && columns.size() < right.columns.size();
+        if (right.columns.empty() || !columns.empty())
+            lacks.push_back(are_some ? fmt::format("{} ({})", small(right.name), fmt::join(columns, ", ")) : small(right.name));
+    }
+    if (!absent.empty()) return missing(what, fmt::format("has no column {}", fmt::join(absent, ", ")), "the worker needs the tables PostfixAdmin makes");
+    if (!other.empty()) return missing(what, fmt::format("cannot be used ({})", other), "see the database's log");
+    if (lacks.empty()) return well(what, "all rights");
+    return missing(what, fmt::format("'{}' may not {}", trial.user, fmt::join(lacks, ", ")),
+                   fmt::format("grant {} on {}.{} to the user; {}", fmt::join(lacks, ", "), trial.database, table.name, readme));
+}
+
+Finding no_mariadb(const Trial& trial) {
+    const std::string& state = trial.no_connection;
+    if (state == "url") return missing("mail database", "BATON_MAIL_DB_URL " + trial.said, "mysql://user:password@host/postfix");
+    if (state == "08000")
+        return missing("mail database", "cannot be reached", "are host and port in BATON_MAIL_DB_URL right, and does MariaDB listen there?");
+    if (state == "28000")
+        return missing("mail database", "does not let this user in", "are user and password in BATON_MAIL_DB_URL right, and may the user come from this host?");
+    if (state == "3D000" || state == "42501")
+        return missing("mail database", "there is no such database, or this user may not use it", "BATON_MAIL_DB_URL must name PostfixAdmin's database");
+    if (state == "tls")
+        return missing("mail database", "no TLS, or a certificate that is not trusted", "'tls' and 'ca' in BATON_MAIL_DB_URL say what is wanted");
+    return missing("mail database", fmt::format("refuses the connection ({})", state), "see the database's log");
+}
+
+Findings check_mariadb(const std::string& url) {
+    std::vector<std::string> statements;
+    std::vector<std::vector<Probe>> probes;
+    for (const Table& table : tables()) {
+        auto& own = probes.emplace_back();
+        for (const Right& right : table.rights) {
+            own.push_back({&right, {}});
+            statements.push_back(trial_of(table.name, right.name, right.columns));
+            for (const std::string& column : right.columns) {
+                own.push_back({&right, column});
+                statements.push_back(trial_of(table.name, right.name, {column}));
+            }
+        }
+    }
+    const Trial trial = try_in_mariadb(url, statements);
+    if (!trial.no_connection.empty()) return {no_mariadb(trial)};
+    Findings findings;
+    const std::string shown = fmt::format("logged in as '{}' to '{}'", trial.user, trial.database);
+    if (trial.is_read_only)
+        findings.push_back(missing("mail database", shown + ", which takes no changes (read_only)", "BATON_MAIL_DB_URL must name the primary"));
+    else
+        findings.push_back(well("mail database", shown));
+    auto state = trial.states.begin();
+    for (std::size_t i = 0; i < probes.size(); ++i) {
+        const std::vector<std::string> own(state, state + static_cast<std::ptrdiff_t>(probes[i].size()));
+        state += static_cast<std::ptrdiff_t>(probes[i].size());
+        findings.push_back(judged(tables()[i], probes[i], own, trial));
+    }
+    return findings;
+}
+
 // --- mailcow ----------------------------------------------------------------------------------------
 
 // Nobody can have that mailbox: RFC 2606 keeps the name from everybody.
@@ -224,7 +331,7 @@ Findings check(const Settings& settings) {
     if (!settings.mailcow_url.empty())
         add(check_mailcow(settings));
     else if (!settings.database_url.empty())
-        add(check_database(settings.database_url));
+        add(is_mariadb(settings.database_url) ? check_mariadb(settings.database_url) : check_database(settings.database_url));
     if (settings.smtp_url.empty()) return findings;
     add(check_smtp(settings));
     if (!settings.template_folder.empty())

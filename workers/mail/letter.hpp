@@ -1,6 +1,7 @@
 // A letter and its text after RFC 5322 and MIME. Pure.
 #pragma once
 
+#include "workers/attachments.hpp"
 #include "workers/mail/address.hpp"
 
 #include <string>
@@ -8,12 +9,6 @@
 #include <vector>
 
 namespace baton::workers::mail {
-
-struct Attachment {
-    std::string name;                 // UTF-8
-    std::string type;                 // "application/pdf"
-    std::string content;              // its bytes
-};
 
 struct Letter {
     Person from;

@@ -1,10 +1,10 @@
 // Reads what a letter says, asks the ledger what became of earlier attempts, submits.
 #include "workers/mail/send.hpp"
 
-#include "base/base64.hpp"
 #include "base/clock.hpp"
 #include "base/random.hpp"
 #include "base/suggest.hpp"
+#include "workers/attachments.hpp"
 #include "workers/mail/calendar.hpp"
 #include "workers/mail/ledger.hpp"
 #include "workers/mail/smtp.hpp"
@@ -27,22 +27,11 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t letter_bytes_max = 512 * 1024;
-// Most servers take 10 to 25 MB, and base64 adds a third.
-constexpr std::size_t attachments_bytes_max = 7 * 1024 * 1024;
 constexpr std::size_t recipients_max = 50;
 
 // Every parameter of mail.send that is no field of a template.
 constexpr std::array<std::string_view, 11> send_names = {"to",   "cc",       "bcc",  "reply_to",    "subject",   "text",
                                                          "html", "template", "from", "attachments", "invitation"};
-
-// Letters and a few signs on both sides of one slash; it becomes part of a header.
-bool is_media_type(std::string_view text) {
-    const std::size_t slash = text.find('/');
-    return slash != std::string_view::npos && slash > 0 && slash + 1 < text.size() && text.size() <= 127 &&
-           std::count(text.begin(), text.end(), '/') == 1 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-               return std::isalnum(c) != 0 || std::string_view("/.+-_").find(static_cast<char>(c)) != std::string_view::npos;
-           });
-}
 
 Person person_of(Parameters& parameters, std::string_view text) {
     auto person = person_in(text);
@@ -54,34 +43,6 @@ std::vector<Person> people_in(Parameters& parameters, std::string_view name) {
     std::vector<Person> people;
     for (const std::string& text : parameters.texts(name)) people.push_back(person_of(parameters, text));
     return people;
-}
-
-// [{"name": "a.pdf", "type": "application/pdf", "content": base64}]
-std::vector<Attachment> attachments_in(Parameters& parameters, const json::object& with) {
-    std::vector<Attachment> all;
-    const json::value* list = with.if_contains("attachments");
-    if (!list || list->is_null()) return all;
-    if (!list->is_array()) {
-        parameters.complain("'attachments' must be a list of tables with name and content (base64)");
-        return all;
-    }
-    constexpr std::array<std::string_view, 3> names = {"name", "type", "content"};
-    for (const json::value& item : list->get_array()) {
-        if (!item.is_object()) {
-            parameters.complain("each of 'attachments' must be a table with name and content (base64)");
-            continue;
-        }
-        Parameters inner(item.get_object());
-        inner.only(names);
-        Attachment one{inner.required_text("name"), inner.text("type", "application/octet-stream"), {}};
-        const auto content = from_base64(inner.required_text("content"));
-        if (!content) inner.complain("'content' is not base64");
-        if (content) one.content = *content;
-        if (!is_media_type(one.type)) inner.complain("'type' must be as text/plain");
-        if (inner.is_bad()) parameters.complain("attachments: " + inner.problem().detail);
-        all.push_back(std::move(one));
-    }
-    return all;
 }
 
 // { start, end, summary, location, description, uid, method, sequence }
@@ -158,10 +119,7 @@ Letter letter_in(const Settings& settings, const Task& task, Parameters& paramet
     if (letter.to.size() + letter.cc.size() + letter.bcc.size() > recipients_max)
         parameters.complain(fmt::format("'to', 'cc' and 'bcc' have more than {} addresses", recipients_max));
     if (letter.subject.empty() && parameters.text("template").empty()) parameters.complain("'subject' or 'template' is missing");
-    std::size_t attached = 0;
-    for (const Attachment& one : letter.attachments) attached += one.content.size();
-    if (letter.text.size() + letter.html.size() > letter_bytes_max || attached > attachments_bytes_max)
-        parameters.complain("the text or what is attached is too long for a mail");
+    if (letter.text.size() + letter.html.size() > letter_bytes_max) parameters.complain("the text is too long for a mail");
     return letter;
 }
 

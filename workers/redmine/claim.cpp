@@ -28,11 +28,6 @@ std::vector<std::string_view> parts_of(std::string_view mark) {
     return parts;
 }
 
-std::optional<contract::Problem> problem_of(const Outcome<void>& noted) {
-    if (noted) return std::nullopt;
-    return no_turn(noted.error());
-}
-
 } // namespace
 
 std::string mark_of(const Task& task) { return fmt::format("{}", fmt::join(task.identities(), separator)); }
@@ -50,16 +45,14 @@ Reply<Claim> Claim::take(const Site& site, const Task& task, const std::string& 
     claim.mark_ = mark_of(task);
     // Whoever has no identity is himself, for as long as he works.
     if (claim.mark_.empty()) claim.mark_ = fmt::format("call {:016x}", entropy_seed());
-    if (!site.settings.locks) return claim;
-    auto held = site.settings.locks->hold(fmt::format("redmine {} {}", site.settings.url, what), turn_patience);
-    if (!held) return no_turn(held.error());
-    claim.held_ = std::make_unique<KeyLocks::Held>(std::move(*held));
-    const auto note = claim.held_->note();
-    if (!note) return no_turn(note.error());
-    ErrorCode code;
-    const json::value read = json::parse(*note, code);
-    if (const json::object* fields = code ? nullptr : read.if_object())
-        claim.note_ = {text_of(*fields, "made_by"), text_of(*fields, "opened_by"), number_of(*fields, "id")};
+    auto kept = KeptNote::take(site.settings.locks, fmt::format("redmine {} {}", site.settings.url, what));
+    if (!kept) return kept.error();
+    claim.kept_ = std::move(*kept);
+    const json::object& fields = claim.kept_.before();
+    claim.note_ = {text_of(fields, "made_by"), text_of(fields, "opened_by"), number_of(fields, "id"), text_of(fields, "joined_by"), {}};
+    if (const json::array* joined = array_of(fields, "joined"))
+        for (const json::value& one : *joined)
+            if (one.is_string()) claim.note_.joined.emplace_back(one.get_string());
     claim.before_ = claim.note_;
     return claim;
 }
@@ -70,21 +63,34 @@ std::string Claim::maker_of(std::int64_t id) const {
 
 std::string Claim::opener_of(std::int64_t id) const { return note_.id == id ? note_.opened_by : std::string(); }
 
-std::optional<contract::Problem> Claim::begin() { return write({mark_, {}, 0}); }
+std::optional<contract::Problem> Claim::begin() { return write({mark_, {}, 0, {}, {}}); }
 
-std::optional<contract::Problem> Claim::made(std::int64_t id) { return write({mark_, {}, id}); }
+std::optional<contract::Problem> Claim::made(std::int64_t id) { return write({mark_, {}, id, note_.joined_by, note_.joined}); }
 
 std::optional<contract::Problem> Claim::refused() { return write(before_); }
 
-std::optional<contract::Problem> Claim::open(std::int64_t id) { return write({maker_of(id), mark_, id}); }
+std::optional<contract::Problem> Claim::open(std::int64_t id) {
+    return write({maker_of(id), mark_, id, note_.joined_by, note_.joined});
+}
+
+std::optional<contract::Problem> Claim::join(std::int64_t id, std::vector<std::string> groups) {
+    return write({maker_of(id), opener_of(id), id, mark_, std::move(groups)});
+}
+
+std::vector<std::string> Claim::joined_by_us(std::int64_t id) const {
+    return note_.id == id && is_same_work(note_.joined_by, mark_) ? note_.joined : std::vector<std::string>{};
+}
 
 std::optional<contract::Problem> Claim::write(Note note) {
     note_ = std::move(note);
-    if (!held_) return std::nullopt;
-    return problem_of(held_->put_note(json::serialize(
-        json::object{{"made_by", note_.made_by}, {"opened_by", note_.opened_by}, {"id", note_.id}})));
+    json::object fields{{"made_by", note_.made_by}, {"opened_by", note_.opened_by}, {"id", note_.id}};
+    if (!note_.joined.empty()) {
+        fields["joined_by"] = note_.joined_by;
+        json::array joined;
+        for (const std::string& one : note_.joined) joined.emplace_back(one);
+        fields["joined"] = std::move(joined);
+    }
+    return kept_.write(fields);
 }
-
-bool Claim::is_held() const { return !held_ || held_->is_valid(); }
 
 } // namespace baton::workers::redmine

@@ -7,12 +7,13 @@
 // attempt did is its own.
 #pragma once
 
-#include "workers/key_locks.hpp"
+#include "workers/kept_note.hpp"
 #include "workers/redmine/names.hpp"
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace baton::workers::redmine {
 
@@ -49,22 +50,27 @@ public:
     std::optional<contract::Problem> refused();
     // Before the request that unlocks it.
     std::optional<contract::Problem> open(std::int64_t id);
+    // Before the requests that put it into groups: those of this task, also of an attempt that was killed.
+    std::optional<contract::Problem> join(std::int64_t id, std::vector<std::string> groups);
+    std::vector<std::string> joined_by_us(std::int64_t id) const;
 
     // False: somebody else may have looked meanwhile.
-    bool is_held() const;
+    bool is_held() const { return kept_.is_held(); }
 
 private:
     struct Note {
         std::string made_by;
         std::string opened_by;
         std::int64_t id = 0;                 // 0: begun, and not known what became of it
+        std::string joined_by = {};
+        std::vector<std::string> joined = {};
     };
     std::optional<contract::Problem> write(Note note);
 
     std::string mark_;
     Note note_;
     Note before_;                            // what was there when we came
-    std::unique_ptr<KeyLocks::Held> held_;   // null without a broker
+    KeptNote kept_;
 };
 
 } // namespace baton::workers::redmine

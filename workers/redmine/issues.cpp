@@ -2,7 +2,7 @@
 // for before the text is written (again).
 #include "workers/redmine/operations.hpp"
 
-#include "base/base64.hpp"
+#include "workers/attachments.hpp"
 
 #include <openssl/sha.h>
 
@@ -18,7 +18,6 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t attachment_bytes_max = 7 * 1024 * 1024;
 
 std::string path_of(std::int64_t issue) { return fmt::format("/issues/{}.json", issue); }
 
@@ -59,36 +58,17 @@ struct Fields {
 
 Reply<json::array> uploaded(const Site& site, Parameters& parameters, const json::object& with) {
     json::array tokens;
-    const json::value* list = with.if_contains("attachments");
-    if (!list || list->is_null()) return tokens;
-    if (!list->is_array()) {
-        parameters.complain("'attachments' must be a list of { name, type, content }");
-        return parameters.problem();
-    }
-    std::vector<std::pair<const json::object*, std::string>> files;
-    std::size_t bytes = 0;
-    for (const json::value& item : list->get_array()) {
-        const json::object* one = item.if_object();
-        const auto content = one ? from_base64(text_of(*one, "content")) : std::nullopt;
-        if (!one || text_of(*one, "name").empty() || !content) {
-            parameters.complain("each of 'attachments' needs a name, and its content in base64");
-            return parameters.problem();
-        }
-        bytes += content->size();
-        files.emplace_back(one, *content);
-    }
-    if (bytes > attachment_bytes_max) {
-        parameters.complain("'attachments' are more than 7 MiB together");
-        return parameters.problem();
-    }
-    for (const auto& [one, content] : files) {
+    const std::vector<Attachment> files = attachments_in(parameters, with);
+    if (parameters.is_bad()) return parameters.problem();
+    for (const Attachment& one : files) {
         // An upload that no issue takes is removed by Redmine itself, so a repeated one does no harm.
-        const Written sent = site.client.upload(text_of(*one, "name"), content);
+        const Written sent = site.client.upload(one.name, one.content);
         if (auto problem = sent.failure()) return *problem;
         const json::object* upload = object_of(sent.body, "upload");
         if (!upload) return temporary("bad_answer", "Redmine's answer to an upload has no token");
-        json::object token{{"token", text_of(*upload, "token")}, {"filename", text_of(*one, "name")}};
-        if (const std::string type = text_of(*one, "type"); !type.empty()) token["content_type"] = type;
+        json::object token{{"token", text_of(*upload, "token")}, {"filename", one.name}};
+        // Redmine guesses by the name what nobody said.
+        if (one.type != "application/octet-stream") token["content_type"] = one.type;
         tokens.push_back(std::move(token));
     }
     return tokens;

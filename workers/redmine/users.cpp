@@ -117,18 +117,39 @@ bool is_in(const User& user, std::int64_t group) {
            });
 }
 
-// The names of those that the user was not in before.
-Reply<json::array> join(const Site& site, const User& user, const std::vector<Names::Named>& groups) {
-    json::array joined;
+// The names of those that this task put the user into, whichever attempt did.
+Reply<json::array> join(const Site& site, Claim& claim, const User& user, const std::vector<Names::Named>& groups) {
+    std::vector<std::string> ours = claim.joined_by_us(user.id);
+    std::vector<Names::Named> missing;
     for (const Names::Named& group : groups) {
         if (is_in(user, group.id)) continue;
+        missing.push_back(group);
+        if (std::find(ours.begin(), ours.end(), group.name) == ours.end()) ours.push_back(group.name);
+    }
+    if (!missing.empty())
+        if (auto problem = claim.join(user.id, ours)) return *problem;
+    for (const Names::Named& group : missing) {
         const Written added =
             site.client.post(fmt::format("/groups/{}/users.json", group.id), {{"user_id", user.id}});
         // 422 says that the user came into it meanwhile: that both exist was just seen.
         if (added.problem) return *added.problem;
-        joined.push_back(json::string(group.name));
     }
+    json::array joined;
+    for (const std::string& name : ours) joined.emplace_back(name);
     return joined;
+}
+
+// The names of those that the user was in.
+Reply<json::array> leave(const Site& site, const User& user, const std::vector<Names::Named>& groups) {
+    json::array left;
+    for (const Names::Named& group : groups) {
+        if (!is_in(user, group.id)) continue;
+        const Written removed = site.client.remove(fmt::format("/groups/{}/users/{}.json", group.id, user.id));
+        if (removed.problem && removed.problem->type != "not_found") return *removed.problem;
+        if (removed.is_refused) return refusal(removed);
+        left.push_back(json::string(group.name));
+    }
+    return left;
 }
 
 // --- creating -------------------------------------------------------------------------------------
@@ -319,11 +340,13 @@ Answer create_user(const Site& site, const Task& task) {
     auto claim = Claim::take(site, task, lock_name(wish.login));
     if (!claim) return claim.error();
     Answer answer = Creation(site, task, wish, *claim, *field).perform();
-    if (!answer || groups->empty()) return answer;
+    if (!answer) return answer;
+    answer->as_object()["joined_groups"] = json::array();
+    if (groups->empty()) return answer;
     const auto user = site.names.user(answer->at("id").as_int64());
     if (!user) return user.error();
     if (!*user) return temporary("conflict", fmt::format("the user '{}' is just being removed", wish.login));
-    const auto joined = join(site, **user, *groups);
+    const auto joined = join(site, *claim, **user, *groups);
     if (!joined) return joined.error();
     answer->as_object()["joined_groups"] = *joined;
     return answer;
@@ -411,6 +434,7 @@ Answer lock_user(const Site& site, const Task& task) {
     const std::string only_if_created_by = parameters.text("only_if_created_by");
     const bool is_undo = task.with.contains("only_if_created_by");
     const bool allows_admin = parameters.flag("allow_admin", false);
+    const std::vector<std::string> group_names = parameters.texts("leave_groups");
     const auto user = user_named_in(site, parameters);
     if (!user) {
         // What an undo made and somebody removed since needs no undo.
@@ -420,6 +444,13 @@ Answer lock_user(const Site& site, const Task& task) {
     }
     const auto claim = Claim::take(site, task, lock_name(user->login));
     if (!claim) return claim.error();
+    if (!group_names.empty()) {
+        std::vector<std::string> gone; // those that are no more need no undo
+        const auto groups = site.names.groups(group_names, gone);
+        if (!groups) return groups.error();
+        const auto left = leave(site, *user, *groups);
+        if (!left) return left.error();
+    }
     if (is_undo) {
         const auto field = field_of_maker(site);
         if (!field) return field.error();
@@ -427,7 +458,7 @@ Answer lock_user(const Site& site, const Task& task) {
         const bool is_theirs = is_same_work(maker, only_if_created_by) ||
                                is_same_work(claim->opener_of(user->id), only_if_created_by);
         // The note is forgotten, or somebody else's broker keeps it: a person must look.
-        if (!is_theirs && maker.empty())
+        if (!is_theirs && maker.empty() && !only_if_created_by.empty())
             return permanent("unknown_creator", fmt::format("nobody knows any more who made the user '{}', so it is "
                                                             "not locked", user->login), 409);
         if (!is_theirs)
@@ -499,7 +530,9 @@ Answer join_groups(const Site& site, const Task& task) {
     if (!user) return user.error();
     const auto groups = groups_named(site, task, names, creates_groups);
     if (!groups) return groups.error();
-    const auto joined = join(site, *user, *groups);
+    auto claim = Claim::take(site, task, lock_name(user->login));
+    if (!claim) return claim.error();
+    const auto joined = join(site, *claim, *user, *groups);
     if (!joined) return joined.error();
     return json::value{{"id", user->id}, {"joined", *joined}};
 }
@@ -512,15 +545,9 @@ Answer leave_groups(const Site& site, const Task& task) {
     if (!user) return user.error();
     const auto groups = groups_named(site, task, names, false);
     if (!groups) return groups.error();
-    json::array left;
-    for (const Names::Named& group : *groups) {
-        if (!is_in(*user, group.id)) continue;
-        const Written removed = site.client.remove(fmt::format("/groups/{}/users/{}.json", group.id, user->id));
-        if (removed.problem && removed.problem->type != "not_found") return *removed.problem;
-        if (removed.is_refused) return refusal(removed);
-        left.push_back(json::string(group.name));
-    }
-    return json::value{{"id", user->id}, {"left", left}};
+    const auto left = leave(site, *user, *groups);
+    if (!left) return left.error();
+    return json::value{{"id", user->id}, {"left", *left}};
 }
 
 } // namespace baton::workers::redmine

@@ -20,19 +20,12 @@ std::vector<std::string> identities_of(const Task& task) {
 Reply<Claim> Claim::take(const Settings& settings, const Task& task, const std::string& what) {
     Claim claim;
     claim.identities_ = identities_of(task);
-    if (!settings.locks) return claim;
-    auto held = settings.locks->hold(fmt::format("slack {} {} {}", settings.url, settings.team, what), turn_patience);
-    if (!held) return no_turn(held.error());
-    claim.held_ = std::make_unique<KeyLocks::Held>(std::move(*held));
-    const auto text = claim.held_->note();
-    if (!text) return no_turn(text.error());
-    ErrorCode code;
-    const json::value read = json::parse(*text, code);
-    if (const json::object* fields = code ? nullptr : read.if_object()) {
-        claim.note_.id = text_of(*fields, "id");
-        for (const json::value& one : list_of(*fields, "by"))
-            if (one.is_string()) claim.note_.by.emplace_back(one.get_string());
-    }
+    auto kept = KeptNote::take(settings.locks, fmt::format("slack {} {} {}", settings.url, settings.team, what));
+    if (!kept) return kept.error();
+    claim.kept_ = std::move(*kept);
+    claim.note_.id = text_of(claim.kept_.before(), "id");
+    for (const json::value& one : list_of(claim.kept_.before(), "by"))
+        if (one.is_string()) claim.note_.by.emplace_back(one.get_string());
     claim.before_ = claim.note_;
     return claim;
 }
@@ -56,12 +49,9 @@ std::optional<contract::Problem> Claim::refused() { return write(before_); }
 
 std::optional<contract::Problem> Claim::write(Note note) {
     note_ = std::move(note);
-    if (!held_) return std::nullopt;
     json::array by;
     for (const std::string& one : note_.by) by.emplace_back(one);
-    const auto noted = held_->put_note(json::serialize(json::object{{"by", std::move(by)}, {"id", note_.id}}));
-    if (noted) return std::nullopt;
-    return no_turn(noted.error());
+    return kept_.write(json::object{{"by", std::move(by)}, {"id", note_.id}});
 }
 
 } // namespace baton::workers::slack

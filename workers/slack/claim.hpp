@@ -4,10 +4,9 @@
 // own work. Without a broker only what this very attempt did is its own.
 #pragma once
 
-#include "workers/key_locks.hpp"
+#include "workers/kept_note.hpp"
 #include "workers/slack/client.hpp"
 
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -39,7 +38,7 @@ private:
     std::vector<std::string> identities_;
     Note note_;
     Note before_;                                // what was there when we came
-    std::unique_ptr<KeyLocks::Held> held_;       // null without a broker
+    KeptNote kept_;
 };
 
 // The identities of a task; of a call without a run its token.

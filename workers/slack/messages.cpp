@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <optional>
 
 namespace baton::workers::slack {
 
@@ -304,9 +305,14 @@ Answer upload(const Workspace& workspace, const Task& task) {
     file.comment = parameters.text("text");
     file.thread_ts = parameters.text("thread_ts");
     const std::string channel = parameters.required_text("channel");
-    const auto content = from_base64(parameters.required_text("content"));
-    if (!content) parameters.complain("'content' must be base64");
-    else if (content->empty() || content->size() > file_bytes_max) parameters.complain("'content' must have 1 byte to 7 MiB");
+    std::optional<std::string> content;
+    const int given = static_cast<int>(parameters.has("content")) + static_cast<int>(parameters.has("content_base64")) +
+                      static_cast<int>(parameters.has("content_text"));
+    if (given != 1) parameters.complain("give one of 'content_base64' and 'content_text'");
+    else if (parameters.has("content_text")) content = parameters.text("content_text");
+    else content = from_base64(parameters.text(parameters.has("content") ? "content" : "content_base64"));
+    if (given == 1 && !content) parameters.complain("'content_base64' must be base64");
+    else if (content && (content->empty() || content->size() > file_bytes_max)) parameters.complain("a file must have 1 byte to 7 MiB");
     if (parameters.is_bad()) return parameters.problem();
     file.content = *content;
     const auto id = id_of_channel(workspace, channel);

@@ -6,6 +6,7 @@ import unittest
 from datetime import datetime, timedelta, timezone
 
 from baton_worker import Deferred, Problem, ProcessMemory, SqliteMemory, not_now, permanent, temporary
+from baton_worker.announcement import announcement, json_schema
 from baton_worker.contract import (BackOff, Holds, memory_key, read_handle, read_task, report, report_of_error,
                                    report_of_result, turn_key)
 from baton_worker.schema import check_schema, complaints, refusal
@@ -159,6 +160,20 @@ class PausesTest(unittest.TestCase):
         self.assertEqual([pause.pause(0.5) for _ in range(4)], [1, 2, 3, 3])
         pause.reset()
         self.assertEqual((pause.pause(0), pause.pause(1)), (0.75, 2.5))
+
+
+class AnnouncementTest(unittest.TestCase):
+    def test_a_schema_becomes_json_schema(self):
+        made = json_schema({"address": str, "quota_mb?": int, "to": (str, list), "more?": object, "share": float})
+        self.assertEqual(made["properties"], {"address": {"type": "string"}, "quota_mb": {"type": ["integer", "null"]},
+                                              "to": {"type": ["string", "array"]}, "more": {}, "share": {"type": "number"}})
+        self.assertEqual((made["required"], made["additionalProperties"]), (["address", "to", "share"], False))
+        self.assertNotIn("required", json_schema({"a?": str}))
+
+    def test_what_is_said(self):
+        said = json.loads(announcement("a.b", None, worker="w@h:1", queue="baton.task.a.b", concurrency=3, version="2"))
+        self.assertEqual((said["task"], said["worker"], said["every"], said["concurrency"], said["version"]), ("a.b", "w@h:1", 30, 3, "2"))
+        self.assertNotIn("parameters", said)
 
 
 if __name__ == "__main__":

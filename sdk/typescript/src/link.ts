@@ -26,6 +26,9 @@ export class Link {
   readonly lost: Promise<Error>;
   isLost = false;
   hearsCancels = false;
+  hasAnnounced = false;
+  /** When it is time to say again who we are; Infinity: we may not. */
+  announcesAt = 0;
   /** Consumer tags by task type. */
   readonly consumers = new Map<string, string>();
   tasks!: amqp.Channel;

@@ -7,6 +7,7 @@
 // memory if they are done.
 import type { ConsumeMessage } from "amqplib";
 import os from "node:os";
+import { announcedType, announceExchange, announceInterval, announcement, farewell, goneType } from "./announcement.js";
 import {
   BackOff, type Cause, Holds, memoryKey, Problem, readTask, type Report, report, reportOfError, reportOfResult, type TaskInfo,
   temporary, turnKey,
@@ -32,6 +33,8 @@ export interface WorkerOptions {
   queue?: string;
   /** Where results are remembered (in the process). */
   memory?: Memory;
+  /** Of your worker, as `baton workers` shows it. */
+  version?: string;
   /** Milliseconds that running handlers get after SIGTERM (30,000). */
   grace?: number;
   log?: Log;
@@ -80,6 +83,7 @@ export class Worker {
   private readonly queue: string;
   private readonly memory: Memory;
   private readonly grace: number;
+  private readonly version: string;
   private readonly log: Log;
   private readonly kinds = new Map<string, Kind>();
   private readonly holds = new Holds();
@@ -103,6 +107,7 @@ export class Worker {
     this.queue = options.queue ?? "";
     this.memory = options.memory ?? new ProcessMemory();
     this.grace = options.grace ?? 30_000;
+    this.version = options.version ?? "baton-worker for Node";
     this.log = options.log ?? print;
   }
 
@@ -177,6 +182,7 @@ export class Worker {
   private async serve(link: Link): Promise<Error> {
     while (!link.isLost) {
       if (!this.isStopping && (!link.hearsCancels || link.consumers.size < this.kinds.size)) await this.lookForQueues(link);
+      if (!this.isStopping && Date.now() >= link.announcesAt) await this.announce(link);
       const timer = withResolvers<undefined>();
       const handle = setTimeout(() => timer.resolve(undefined), lookPause);
       await Promise.race([link.lost, timer.promise]);
@@ -196,11 +202,16 @@ export class Worker {
         continue;
       }
       this.complained.delete(kind.type);
+      if (this.isStopping) return;
       const { consumerTag } = await link.do(link.tasks.consume(kind.queue, (message) => {
         if (message) return this.take(kind, link, message);
         this.log("warning", `the queue of ${kind.type} is gone`);
         link.consumers.delete(kind.type);
       }));
+      if (this.isStopping) {  // meanwhile; who stops has seen the others only
+        link.tasks.cancel(consumerTag).catch(() => {});
+        return;
+      }
       link.consumers.set(kind.type, consumerTag);
       this.log("info", `ready for ${kind.type}`);
     }
@@ -211,6 +222,36 @@ export class Worker {
       if (link.isLost) throw error;
       this.complain("cancels", `hears no cancels yet: ${textOf(error)}`);
     }
+  }
+
+  /** Who may not, or finds no such exchange yet, works all the same. */
+  private async announce(link: Link): Promise<void> {
+    link.announcesAt = Date.now() + announceInterval;
+    try {
+      await link.aside(async (channel) => {
+        channel.on("error", ({ code }: { code?: number }) => {
+          if (code === 403) link.announcesAt = Infinity;
+        });
+        await channel.checkExchange(announceExchange);
+        for (const { type, queue, schema } of this.kinds.values()) {
+          const body = announcement({ type, queue, schema, worker: this.name, concurrency: this.tasks, version: this.version });
+          channel.publish(announceExchange, type, Buffer.from(body), {
+            type: announcedType, contentType: "application/json", expiration: 3 * announceInterval,
+          });
+        }
+      });
+      link.hasAnnounced = true;
+    } catch (error) {
+      if (link.isLost) throw error;
+    }
+  }
+
+  private async sayGoodbye(): Promise<void> {
+    const [type] = this.kinds.keys();
+    if (!this.link?.hasAnnounced || this.link.isLost || type === undefined) return;
+    await this.link.aside(async (channel) => {
+      channel.publish(announceExchange, type, Buffer.from(farewell(this.name)), { type: goneType, contentType: "application/json" });
+    }).catch(() => {});
   }
 
   private complain(about: string, text: string): void {
@@ -245,6 +286,7 @@ export class Worker {
     await this.drained.promise;
     clearTimeout(graceIsOver);
     clearTimeout(patience);
+    await this.sayGoodbye();
     this.givesUp = true;
   }
 

@@ -8,6 +8,7 @@ import {
   BackOff, handleOf, Holds, memoryKey, readHandle, readTask, report, reportOfError, reportOfResult, turnKey,
 } from "../dist/esm/contract.js";
 import { Deferred, FolderMemory, NoMemory, notNow, permanent, ProcessMemory, Task, temporary } from "../dist/esm/index.js";
+import { announcement, jsonSchema } from "../dist/esm/announcement.js";
 import { urlOf } from "../dist/esm/link.js";
 import { checkSchema, complaints, refusal } from "../dist/esm/schema.js";
 
@@ -163,4 +164,19 @@ test("a URL that ends in a slash means the usual virtual host", () => {
   assert.equal(urlOf("amqp://a:b@h:1/"), "amqp://a:b@h:1/%2F");
   assert.equal(urlOf("amqps://h/?heartbeat=5"), "amqps://h/%2F?heartbeat=5");
   for (const other of ["amqp://h", "amqp://h/shop", "amqp://h/%2F?heartbeat=5"]) assert.equal(urlOf(other), other);
+});
+
+test("a schema becomes JSON Schema", () => {
+  const made = jsonSchema({ address: "string", "quota_mb?": "integer", to: ["string", "array"], "more?": "any", share: "number" });
+  assert.deepEqual(made.properties, {
+    address: { type: "string" }, quota_mb: { type: ["integer", "null"] }, to: { type: ["string", "array"] }, more: {}, share: { type: "number" },
+  });
+  assert.deepEqual([made.required, made.additionalProperties], [["address", "to", "share"], false]);
+  assert.equal("required" in jsonSchema({ "a?": "string" }), false);
+});
+
+test("what a worker says of a task", () => {
+  const said = JSON.parse(announcement({ type: "a.b", worker: "w@h:1", queue: "baton.task.a.b", concurrency: 3, version: "2" }));
+  assert.deepEqual([said.task, said.worker, said.every, said.concurrency, said.version], ["a.b", "w@h:1", 30, 3, "2"]);
+  assert.equal("parameters" in said, false);
 });

@@ -28,5 +28,15 @@ TEST(HeldMemory, AFullCoreIsNotHeldAgainstConnections) {
     EXPECT_EQ(memory.excess(), 50U);
 }
 
+TEST(HeldMemory, EveryThreadGivesInProportionToWhatItHolds) {
+    HeldMemory memory(1000);
+    memory.add(2250);
+    EXPECT_EQ(memory.part_of_excess(2250), 1000U);
+    EXPECT_EQ(memory.part_of_excess(225), 100U);
+    EXPECT_EQ(memory.part_of_excess(0), 0U);
+    memory.take(1250);
+    EXPECT_EQ(memory.part_of_excess(1000), 0U);
+}
+
 } // namespace
 } // namespace baton::broker::net

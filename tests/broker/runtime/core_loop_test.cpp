@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 namespace baton::test {
 namespace {
@@ -25,10 +26,10 @@ protected:
         commands.clear();
     }
 
-    void open(core::ConnectionId id) {
+    void open(core::ConnectionId id, const char* user = "guest") {
         core::ConnectionOpened opened;
         opened.connection = id;
-        opened.user = "guest";
+        opened.user = user;
         opened.vhost = "/";
         loop.apply(std::move(opened));
     }
@@ -36,13 +37,13 @@ protected:
     void method(Method said) {
         loop.apply(core::MethodReceived{connection, 1, amqp::Method(std::move(said))});
     }
-    void publish(bool persistent) {
+    void publish(bool persistent, std::string_view queue = "q") {
         const std::string properties =
             persistent ? std::string("\x10\x00\x02", 3) : std::string(2, '\0');
         core::PublishReceived event;
         event.connection = connection;
         event.channel = 1;
-        event.routing_key = "q";
+        event.routing_key = queue;
         event.properties = as_bytes(properties);
         event.body = as_bytes(std::string_view("body"));
         loop.batch([&](core::Broker& broker, Time now, core::Turn& turn) {
@@ -65,7 +66,8 @@ protected:
     std::vector<JournalWork> journal;
     std::optional<Time> alarm;
     int wakes = 0;
-    const core::ConnectionId connection{1};
+    core::ConnectionId connection{1};
+    const core::ConnectionId own{2};
     CoreLoop loop{options_with_a_user(),
                   clock,
                   {.commands =
@@ -90,6 +92,147 @@ TEST_F(Running, AConfirmOfAPersistentMessageWaitsForTheJournal) {
     finish_journal();
 
     EXPECT_EQ(confirms(), 1u);
+    EXPECT_TRUE(loop.is_settled());
+}
+
+// The server's own user consumes from q; the publisher is guest, in confirm mode.
+core::PutUser own_user() {
+    core::PutUser put;
+    put.user.name = "own";
+    return put;
+}
+
+class Entrusted : public Running {
+protected:
+    Entrusted() {
+        method(amqp::QueueDeclare{.queue = "q", .durable = true, .arguments = {}});
+        method(amqp::QueueDeclare{.queue = "other", .durable = true, .arguments = {}});
+        method(amqp::ConfirmSelect{});
+        loop.administer(own_user(), [](const core::Answer&) {});
+        loop.administer(core::PutPermission{{.vhost = "/", .user = "own", .configure = ".*", .write = ".*", .read = ".*"}},
+                        [](const core::Answer&) {});
+        open(own, "own");
+        as(own, [this] {
+            method(amqp::ChannelOpen{});
+            method(amqp::BasicConsume{.queue = "q", .arguments = {}});
+        });
+        finish_journal();
+        commands.clear();
+    }
+    template <typename Act>
+    void as(core::ConnectionId id, Act act) {
+        const core::ConnectionId before = std::exchange(connection, id);
+        act();
+        connection = before;
+    }
+    void acknowledge(std::uint64_t tag) {
+        loop.batch([&](core::Broker& broker, Time now, core::Turn& turn) { broker.ack({own, 1, tag, false}, now, turn); });
+    }
+};
+
+TEST_F(Entrusted, AConfirmComesWhenTheServersOwnUserHasAcknowledged) {
+    publish(true);
+    ASSERT_EQ(journal.size(), 1u);
+    EXPECT_FALSE(journal[0].is_urgent);
+    EXPECT_TRUE(journal[0].needs_sync);
+    EXPECT_EQ(confirms(), 0u);
+
+    acknowledge(1);
+    EXPECT_EQ(confirms(), 1u);
+    EXPECT_FALSE(loop.is_settled()) << "the journal does not have it yet";
+
+    finish_journal();
+    EXPECT_EQ(confirms(), 1u) << "it was said";
+    EXPECT_TRUE(loop.is_settled());
+}
+
+TEST_F(Entrusted, OrWhenItIsDurable) {
+    publish(true);
+    finish_journal();
+    EXPECT_EQ(confirms(), 1u);
+    acknowledge(1);
+    EXPECT_EQ(confirms(), 1u);
+}
+
+TEST_F(Entrusted, ConfirmsKeepTheirOrder) {
+    publish(true);
+    publish(true);
+    acknowledge(2);
+    EXPECT_EQ(confirms(), 0u) << "the first is not settled";
+    acknowledge(1);
+    EXPECT_EQ(confirms(), 2u);
+
+    // Behind one that waits for the journal nothing goes ahead: it would speak for that one, too.
+    commands.clear();
+    publish(true, "other");
+    EXPECT_TRUE(journal.back().is_urgent);
+    publish(true);
+    acknowledge(3);
+    EXPECT_EQ(confirms(), 0u);
+    finish_journal();
+    EXPECT_EQ(confirms(), 2u);
+}
+
+TEST_F(Entrusted, NotWhenSomebodyElseConsumesToo) {
+    method(amqp::BasicConsume{.queue = "q", .arguments = {}});
+    finish_journal();
+    publish(true);
+    EXPECT_TRUE(journal.back().is_urgent);
+}
+
+TEST_F(Entrusted, NotWithoutAcknowledgements) {
+    as(own, [this] { method(amqp::BasicConsume{.queue = "other", .no_ack = true, .arguments = {}}); });
+    finish_journal();
+    publish(true, "other");
+    EXPECT_TRUE(journal.back().is_urgent);
+}
+
+TEST_F(Entrusted, WhatTheOwnUserGivesBackIsNotSettled) {
+    publish(true);
+    loop.batch([&](core::Broker& broker, Time now, core::Turn& turn) {
+        broker.nack({own, 1, 1, false, true, false}, now, turn);
+    });
+    EXPECT_EQ(confirms(), 0u);
+    loop.apply(core::ConnectionLost{own});
+    EXPECT_EQ(confirms(), 0u);
+    finish_journal();
+    EXPECT_EQ(confirms(), 1u);
+}
+
+TEST_F(Running, OnlyTheServersOwnPublisherCanWaitForTheJournal) {
+    method(amqp::QueueDeclare{.queue = "q", .durable = true, .arguments = {}});
+    method(amqp::ConfirmSelect{});
+    ASSERT_TRUE(journal.back().is_urgent) << "a declaration";
+    finish_journal();
+    publish(true);
+    ASSERT_EQ(journal.size(), 1u);
+    EXPECT_TRUE(journal[0].is_urgent) << "anybody's confirm";
+    finish_journal();
+
+    loop.administer(own_user(), [](const core::Answer&) {});
+    loop.administer(core::PutPermission{{.vhost = "/", .user = "own", .configure = ".*", .write = ".*", .read = ".*"}},
+                    [](const core::Answer&) {});
+    EXPECT_TRUE(journal.back().is_urgent) << "an administrator";
+    finish_journal();
+    open(own, "own");
+    connection = own;
+    method(amqp::ChannelOpen{});
+    method(amqp::ConfirmSelect{});
+    finish_journal();
+    commands.clear();
+    publish(true);
+    ASSERT_EQ(journal.size(), 1u);
+    EXPECT_FALSE(journal[0].is_urgent);
+    EXPECT_TRUE(journal[0].needs_sync);
+    EXPECT_EQ(confirms(), 0u) << "it is confirmed when it is durable all the same";
+
+    // Whoever waits behind it takes it along.
+    connection = core::ConnectionId{1};
+    publish(true);
+    ASSERT_EQ(journal.size(), 2u);
+    EXPECT_TRUE(journal[1].is_urgent);
+    finish_journal();
+    EXPECT_EQ(confirms(), 2u);
     EXPECT_TRUE(loop.is_settled());
 }
 

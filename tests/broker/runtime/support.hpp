@@ -15,6 +15,7 @@ public:
 inline broker::core::Options options_with_a_user() {
     broker::core::Options options;
     options.first_user_password_hash = "of guest";
+    options.own_user = "own"; // who is not there until somebody puts it
     return options;
 }
 

@@ -8,22 +8,21 @@ namespace baton::orchestrator::core {
 namespace {
 
 Fact dispatched() {
-    Fact fact;
-    fact.kind = FactKind::task_dispatched;
-    fact.step = "lock.mail";
-    fact.attempt = 4;
-    fact.attempt_of_series = 1;
-    fact.max_attempts = 3;
-    fact.task = "mail.create.eu";
-    fact.input = Document::parse(R"({"a":"\"quoted\""})").value();
-    fact.priority = 9;
-    fact.idempotency_key = "run/lock.mail \"key\"\n";
-    fact.start_by = time_from_micros(1'800'000'000'123'456);
-    fact.deadline = time_from_micros(1'800'000'030'000'000);
-    fact.heartbeat = std::chrono::seconds(60);
-    fact.progress = Document::parse(R"({"percent":40})").value();
-    return fact;
+    TaskOrder order;
+    order.attempt_of_series = 1;
+    order.max_attempts = 3;
+    order.route = "mail.create.eu";
+    order.with = Document::parse(R"({"a":"\"quoted\""})").value();
+    order.priority = 9;
+    order.idempotency_key = "run/lock.mail \"key\"\n";
+    order.start_by = time_from_micros(1'800'000'000'123'456);
+    order.deadline = time_from_micros(1'800'000'030'000'000);
+    order.heartbeat = std::chrono::seconds(60);
+    order.progress = Document::parse(R"({"percent":40})").value();
+    return {fact::TaskDispatched{{"lock.mail", false, 4}, std::move(order)}};
 }
+
+const TaskOrder& order_of(const Fact& fact) { return std::get<fact::TaskDispatched>(fact.body).order; }
 
 TEST(Fact, ADispatchSaysTheSameAfterAStayInTheStore) {
     const RunName run{"run-1", "provision", 3};
@@ -43,9 +42,9 @@ TEST(Fact, ADispatchSaysTheSameAfterAStayInTheStore) {
     EXPECT_EQ(command.attempt_of_series, 1u);
     EXPECT_EQ(command.priority, 9);
     EXPECT_EQ(command.idempotency_key, "run/lock.mail \"key\"\n");
-    EXPECT_EQ(command.start_by, dispatched().start_by);
-    EXPECT_EQ(command.deadline, dispatched().deadline);
-    EXPECT_EQ(command.heartbeat, dispatched().heartbeat);
+    EXPECT_EQ(command.start_by, order_of(dispatched()).start_by);
+    EXPECT_EQ(command.deadline, order_of(dispatched()).deadline);
+    EXPECT_EQ(command.heartbeat, order_of(dispatched()).heartbeat);
     EXPECT_EQ(command.progress.text(), R"({"percent":40})");
 }
 
@@ -54,7 +53,7 @@ TEST(Fact, UnknownFactsAreLeftOut) {
 
     ASSERT_TRUE(read);
     ASSERT_EQ(read->size(), 1u);
-    EXPECT_EQ(read->front().kind, FactKind::run_started);
+    EXPECT_EQ(word_of(read->front()), "run_started");
 }
 
 TEST(Fact, WhatIsNoArrayIsRefused) {

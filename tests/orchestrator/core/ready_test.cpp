@@ -1,5 +1,5 @@
 // Joins as a table: what the predecessors are, what the join is, what follows.
-#include "orchestrator/core/ready.hpp"
+#include "orchestrator/core/decide/join.hpp"
 
 #include <gtest/gtest.h>
 
@@ -24,102 +24,114 @@ std::shared_ptr<Workflow> three_before_one(Join join, std::uint32_t count) {
     return workflow;
 }
 
-TEST(Ready, JoinsAsTheTableSays) {
+TEST(Join, JoinsAsTheTableSays) {
     struct Row {
         Join join;
         std::uint32_t count;
         StepStatus a, b, c;
-        Readiness expected;
+        Turn expected;
     };
     const Row rows[] = {
-        {Join::all, 0, done, done, done, Readiness::start},
-        {Join::all, 0, done, dispatched, done, Readiness::wait},
-        {Join::all, 0, done, skipped, done, Readiness::start},
-        {Join::all, 0, skipped, skipped, skipped, Readiness::skip},
-        {Join::all, 0, done, dead, dispatched, Readiness::block},
-        {Join::all, 0, done, blocked, done, Readiness::block},
-        {Join::any, 0, done, dispatched, waiting, Readiness::start},
-        {Join::any, 0, dead, backing_off, waiting, Readiness::wait},
-        {Join::any, 0, dead, skipped, skipped, Readiness::block},
-        {Join::any, 0, skipped, skipped, cancelled, Readiness::skip},
-        {Join::done, 0, dead, skipped, blocked, Readiness::start},
-        {Join::done, 0, dead, sleeping, done, Readiness::wait},
-        {Join::done, 0, skipped, skipped, skipped, Readiness::skip},
-        {Join::count, 2, done, done, running, Readiness::start},
-        {Join::count, 2, done, dead, running, Readiness::wait},
-        {Join::count, 2, done, dead, dead, Readiness::block},
-        {Join::count, 2, skipped, skipped, skipped, Readiness::skip},
+        {Join::all, 0, done, done, done, Turn::start},
+        {Join::all, 0, done, dispatched, done, Turn::wait},
+        {Join::all, 0, done, skipped, done, Turn::start},
+        {Join::all, 0, skipped, skipped, skipped, Turn::skip},
+        {Join::all, 0, done, dead, dispatched, Turn::block},
+        {Join::all, 0, done, blocked, done, Turn::block},
+        {Join::any, 0, done, dispatched, waiting, Turn::start},
+        {Join::any, 0, dead, backing_off, waiting, Turn::wait},
+        {Join::any, 0, dead, skipped, skipped, Turn::block},
+        {Join::any, 0, skipped, skipped, cancelled, Turn::skip},
+        {Join::done, 0, dead, skipped, blocked, Turn::start},
+        {Join::done, 0, dead, sleeping, done, Turn::wait},
+        {Join::done, 0, skipped, skipped, skipped, Turn::skip},
+        {Join::count, 2, done, done, running, Turn::start},
+        {Join::count, 2, done, dead, running, Turn::wait},
+        {Join::count, 2, done, dead, dead, Turn::block},
+        {Join::count, 2, skipped, skipped, skipped, Turn::skip},
     };
     int number = 0;
     for (const Row& row : rows) {
         const auto workflow = three_before_one(row.join, row.count);
         core::Run run = new_run(*workflow, "r");
-        run.steps[0].status = row.a;
-        run.steps[1].status = row.b;
-        run.steps[2].status = row.c;
-        EXPECT_EQ(readiness(*workflow, run, 3), row.expected) << "row " << number;
+        auto& steps = run.scopes[root_scope].steps;
+        steps[0].status = row.a;
+        steps[1].status = row.b;
+        steps[2].status = row.c;
+        derive(*workflow, run);
+        EXPECT_EQ(turn_after(workflow->steps[3], steps[3].before), row.expected) << "row " << number;
         ++number;
     }
 }
 
-TEST(Ready, AStepThatWasPassedOverWinsNoRaceButEndsNoRow) {
+TEST(Join, AStepThatWasPassedOverWinsNoRaceButEndsNoRow) {
     struct Row {
         Join join;
         std::uint32_t count;
         StepStatus b, c; // a was passed over
-        Readiness expected;
+        Turn expected;
     };
     const Row rows[] = {
-        {Join::all, 0, skipped, skipped, Readiness::start},
-        {Join::done, 0, skipped, dead, Readiness::start},
-        {Join::any, 0, dispatched, waiting, Readiness::wait},
-        {Join::any, 0, dead, skipped, Readiness::start},
-        {Join::count, 2, done, dispatched, Readiness::wait},
-        {Join::count, 2, done, dead, Readiness::start},
-        {Join::count, 2, skipped, dead, Readiness::block},
+        {Join::all, 0, skipped, skipped, Turn::start},
+        {Join::done, 0, skipped, dead, Turn::start},
+        {Join::any, 0, dispatched, waiting, Turn::wait},
+        {Join::any, 0, dead, skipped, Turn::start},
+        {Join::count, 2, done, dispatched, Turn::wait},
+        {Join::count, 2, done, dead, Turn::start},
+        {Join::count, 2, skipped, dead, Turn::block},
     };
     int number = 0;
     for (const Row& row : rows) {
         const auto workflow = three_before_one(row.join, row.count);
         core::Run run = new_run(*workflow, "r");
-        run.steps[0].status = skipped;
-        run.steps[0].passed = true;
-        run.steps[1].status = row.b;
-        run.steps[2].status = row.c;
-        EXPECT_EQ(readiness(*workflow, run, 3), row.expected) << "row " << number;
+        auto& steps = run.scopes[root_scope].steps;
+        steps[0].status = skipped;
+        steps[0].passed = true;
+        steps[1].status = row.b;
+        steps[2].status = row.c;
+        derive(*workflow, run);
+        EXPECT_EQ(turn_after(workflow->steps[3], steps[3].before), row.expected) << "row " << number;
         ++number;
     }
 }
 
-TEST(Ready, AStepThatRunsOnlyByGoWaitsForItsSenders) {
+TEST(Derive, AStepThatRunsOnlyByGoCountsItsSenders) {
     auto workflow = three_before_one(Join::all, 0);
     SwitchKind chooser;
     chooser.cases.push_back({std::nullopt, {2}});
     workflow->steps[1].kind = chooser;
     link(*workflow);
     core::Run run = new_run(*workflow, "r");
+    auto& steps = run.scopes[root_scope].steps;
 
-    EXPECT_EQ(readiness(*workflow, run, 2), Readiness::wait);
-    run.steps[1].status = done;
-    EXPECT_EQ(readiness(*workflow, run, 2), Readiness::skip);
-    run.steps[2].sent = true;
-    EXPECT_EQ(readiness(*workflow, run, 2), Readiness::start);
+    EXPECT_EQ(steps[2].open_senders, 1u);
+    steps[1].status = done;
+    derive(*workflow, run);
+    EXPECT_EQ(steps[2].open_senders, 0u);
 }
 
-TEST(Ready, ChildrenWaitForTheirBlock) {
+TEST(Derive, ABlockCountsItsChildrenAndTheRunItsTopLevel) {
     Workflow workflow;
-    workflow.steps.resize(2);
+    workflow.steps.resize(3);
     workflow.steps[0].id = "block";
     workflow.steps[1].id = "child";
     workflow.steps[1].parent = 0;
     workflow.steps[1].kind = TaskKind{};
+    workflow.steps[2].id = "other";
+    workflow.steps[2].kind = TaskKind{};
     link(workflow);
     core::Run run = new_run(workflow, "r");
+    auto& root = run.scopes[root_scope];
 
     EXPECT_EQ(workflow.steps[1].path, "block.child");
-    EXPECT_EQ(readiness(workflow, run, 1), Readiness::wait);
-    run.steps[0].status = running;
-    EXPECT_EQ(readiness(workflow, run, 1), Readiness::start);
+    EXPECT_EQ(root.open_top, 2u);
+    EXPECT_EQ(root.steps[0].open_children, 1u);
+    root.steps[1].status = done;
+    root.steps[2].status = dead;
+    derive(workflow, run);
+    EXPECT_EQ(root.open_top, 1u);
+    EXPECT_EQ(root.steps[0].open_children, 0u);
+    EXPECT_EQ(run.dead, (std::set<Place>{{root_scope, 2}}));
 }
 
 TEST(Link, TheStepAfterTheBranchesFollowsAllOfThem) {

@@ -1,5 +1,5 @@
 // The retry policy as a table.
-#include "orchestrator/core/retry.hpp"
+#include "orchestrator/core/decide/retry.hpp"
 
 #include <gtest/gtest.h>
 

@@ -174,7 +174,7 @@ task = "t.late"
 
     EXPECT_EQ(workflow->priority, 7);
     EXPECT_EQ(workflow->on_cancel, core::OnCancel::compensate);
-    EXPECT_EQ(workflow->labels.at("team"), "platform");
+    EXPECT_EQ(workflow->labels.at("team").evaluate({})->as_string(), "platform");
     const core::Step& second = step(*workflow, "second");
     EXPECT_EQ(second.join, core::Join::done);
     EXPECT_TRUE(second.cancel_rest);

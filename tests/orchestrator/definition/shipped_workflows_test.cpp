@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <filesystem>
 #include <map>
@@ -30,7 +31,8 @@ core::Document json(std::string_view text) {
     return *core::Document::parse(std::string(text));
 }
 
-// A run of a shipped workflow. `answers` are results by task; a task without one fails for good.
+// A run of a shipped workflow. `answers` are results by task, or by task and step; a task without one
+// fails for good.
 struct Story {
     Story(std::string_view name, std::string_view input,
           const std::map<std::string, std::string>& answers) {
@@ -42,10 +44,11 @@ struct Story {
         run = core::new_run(*workflow, "run-1");
         take(core::advance(*workflow, run, core::RunStarted{checked.input}, now));
         while (!dispatched.empty()) {
-            const core::Fact task = dispatched.front();
+            const core::fact::TaskDispatched task = dispatched.front();
             dispatched.pop_front();
-            const core::AttemptRef ref{task.step, task.undo, task.attempt};
-            const auto answer = answers.find(task.task);
+            const core::AttemptRef ref = task.ref;
+            auto answer = answers.find(task.order.route + " " + ref.step);
+            if (answer == answers.end()) answer = answers.find(task.order.route);
             if (answer != answers.end()) {
                 take(core::advance(*workflow, run, core::TaskCompleted{ref, json(answer->second)},
                                    now));
@@ -60,10 +63,11 @@ struct Story {
 
     void take(const core::Transition& transition) {
         for (const core::Fact& fact : transition.facts) {
-            if (fact.kind != core::FactKind::task_dispatched) continue;
-            dispatched.push_back(fact);
-            calls.push_back(fact.task);
-            inputs[fact.task] = std::string(fact.input.text());
+            const auto* task = std::get_if<core::fact::TaskDispatched>(&fact.body);
+            if (task == nullptr) continue;
+            dispatched.push_back(*task);
+            calls.push_back(task->order.route);
+            inputs[task->order.route] = std::string(task->order.with.text());
         }
     }
 
@@ -72,7 +76,7 @@ struct Story {
 
     std::shared_ptr<const core::Workflow> workflow;
     core::Run run;
-    std::deque<core::Fact> dispatched;
+    std::deque<core::fact::TaskDispatched> dispatched;
     std::vector<std::string> calls;
     std::map<std::string, std::string> inputs;
 };
@@ -146,20 +150,42 @@ TEST(ShippedWorkflows, OffboardUserReportsWhatFailed) {
     EXPECT_THAT(story.inputs.at("mail.send"), HasSubstr("lock.slack"));
 }
 
-TEST(ShippedWorkflows, OnboardTeamBeginsEverythingAtOnce) {
-    const Story story(
-        "onboard-team",
-        R"({"team": "Blue Whales", "lead": {"email": "ada@x.org", "first": "Ada", "last": "L"}})",
-        {{"redmine.create_project", R"({"id": 5, "identifier": "blue-whales"})"},
-         {"slack.create_channel", R"({"id": "C1", "name": "team-blue-whales"})"},
-         {"redmine.create_user", R"({"id": 41})"},
-         {"redmine.add_member", "{}"},
-         {"slack.post", "{}"}});
+constexpr std::string_view whales = R"({"team": "Blue Whales", "members": [
+    {"email": "ada@x.org", "first_name": "Ada", "last_name": "L", "role": "Manager"},
+    {"email": "bob@x.org", "first_name": "Bob", "last_name": "M"}]})";
+
+TEST(ShippedWorkflows, OnboardTeamBringsInEveryMember) {
+    const Story story("onboard-team", whales,
+                      {{"redmine.create_project", R"({"id": 5, "identifier": "blue-whales"})"},
+                       {"slack.create_channel", R"({"id": "C1", "name": "team-blue-whales"})"},
+                       {"mail.create", R"({"id": 7, "address": "ada@x.org"})"},
+                       {"redmine.create_user", R"({"id": 41})"},
+                       {"slack.invite", R"({"user_id": "U1"})"},
+                       {"redmine.add_member", "{}"},
+                       {"slack.post", "{}"}});
 
     EXPECT_EQ(story.status(), "completed");
     EXPECT_THAT(story.inputs.at("redmine.create_project"), HasSubstr("blue-whales"));
-    EXPECT_THAT(story.inputs.at("slack.post"), HasSubstr("#team-blue-whales"));
-    EXPECT_EQ(story.output(), R"({"project":5,"channel":"team-blue-whales","lead":41})");
+    EXPECT_EQ(std::count(story.calls.begin(), story.calls.end(), "redmine.add_member"), 2);
+    EXPECT_EQ(story.inputs.at("redmine.add_member"), R"({"project":5,"user":41,"role":"Developer"})"); // the last
+    EXPECT_EQ(story.inputs.at("slack.post"),
+              R"({"channel":"#team-blue-whales","text":"2 of 2 of Blue Whales are in. Welcome!"})");
+    EXPECT_EQ(story.output(), R"({"project":5,"channel":"team-blue-whales","members":2,"failed":[]})");
+}
+
+TEST(ShippedWorkflows, OnboardTeamDoesNotStopForOneWhoFails) {
+    const Story story("onboard-team", whales,
+                      {{"redmine.create_project", R"({"id": 5, "identifier": "blue-whales"})"},
+                       {"slack.create_channel", R"({"id": "C1", "name": "team-blue-whales"})"},
+                       {"mail.create", R"({"id": 7, "address": "ada@x.org"})"},
+                       {"redmine.create_user", R"({"id": 41})"},
+                       {"slack.invite people[1].invite", R"({"user_id": "U1"})"},
+                       {"redmine.add_member", "{}"},
+                       {"slack.post", "{}"}});
+
+    EXPECT_EQ(story.status(), "completed");
+    EXPECT_THAT(story.inputs.at("slack.post"), HasSubstr("1 of 2"));
+    EXPECT_EQ(story.output(), R"({"project":5,"channel":"team-blue-whales","members":1,"failed":["people[0].invite"]})");
 }
 
 TEST(ShippedWorkflows, AccessRequestGrantsRedmineAtOnce) {

@@ -94,6 +94,18 @@ TEST(Warnings, AStepThatFailsInARunThatGoesOnHasNoResult) {
     EXPECT_EQ(absence(a, "[output]\nid = \"${a.id}\"\n", top), without_result("it may fail, and the run goes on"));
 }
 
+TEST(Warnings, WhoeverWaitsForABlockIsBlockedByWhatFailsInIt) {
+    const auto warnings = [](std::string_view of_block, std::string_view of_reader) {
+        return absence("[[step]]\nid = \"box\"\n" + std::string(of_block) + "[[step.parallel]]\nid = \"a\"\ntask = \"t.a\"\n",
+                       "[[step]]\nid = \"r\"\ntask = \"t.r\"\nwith = { id = \"${box.a.id}\" }\n" + std::string(of_reader),
+                       "on_failure = \"continue\"\n");
+    };
+    const std::string warning = "'box.a' may have no result: it may fail, and the run goes on; write default(box.a, ..), or ask with has(box.a)\n";
+    EXPECT_EQ(warnings("", ""), "");
+    EXPECT_EQ(warnings("", "join = \"done\"\n"), warning);
+    EXPECT_EQ(warnings("catch = [ { error = \"*\", output = {} } ]\n", ""), warning);
+}
+
 TEST(Warnings, WhatIsInABlockThatMayBeSkippedMayHaveNoResult) {
     const std::string_view block = "[[step]]\nid = \"box\"\nwhen = \"input.vip\"\n[[step.do]]\nid = \"a\"\ntask = \"t.a\"\n"
                                    "[[step.do]]\nid = \"inner\"\ntask = \"t.i\"\nwith = { id = \"${a.id}\" }\n";

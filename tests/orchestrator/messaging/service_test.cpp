@@ -8,6 +8,7 @@
 #include "db/open_store.hpp"
 #include "net/io_threads.hpp"
 #include "orchestrator/orchestrator_service.hpp"
+#include "tests/integration/raw_client.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -15,6 +16,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -137,7 +139,10 @@ mailbox = "${mailbox.id}"
 user = "${invite.user}"
 )";
 
-class ServiceTest : public testing::Test {
+// By a socket like a broker elsewhere, and inside the process of the broker, as its own user.
+enum class Way { socket, inside };
+
+class ServiceTest : public testing::TestWithParam<Way> {
 protected:
     ServiceTest() { start_broker(0); }
     ~ServiceTest() override {
@@ -150,6 +155,10 @@ protected:
         broker::Options options;
         options.listen = {fmt::format("127.0.0.1:{}", port)};
         options.data_folder = (folder_.path / "broker").string();
+        broker::UserOption& own = options.users.emplace_back();
+        own.name = "own";
+        own.password = "secret";
+        own.is_own = true;
         auto started = broker::BrokerService::start(options);
         ASSERT_TRUE(started) << started.error().detail;
         broker_ = std::move(*started);
@@ -162,7 +171,13 @@ protected:
         store_ = std::move(*store);
         Options options;
         options.broker_url = fmt::format("amqp://127.0.0.1:{}", port_);
+        if (GetParam() == Way::inside) {
+            options.broker_url = "amqp://own:secret@127.0.0.1:1"; // no socket goes there
+            auto door = broker_->inside_door();
+            options.inside_broker = {std::move(door.executor), std::move(door.open)};
+        }
         options.queue_check_interval = 100ms;
+        options.unseen_patience = 500ms;
         service_ = std::make_unique<OrchestratorService>(options, *store_, clock_);
         ASSERT_TRUE(service_->start());
     }
@@ -229,13 +244,17 @@ protected:
     std::unique_ptr<OrchestratorService> service_;
 };
 
+INSTANTIATE_TEST_SUITE_P(, ServiceTest, testing::Values(Way::socket, Way::inside), [](const auto& tested) {
+    return tested.param == Way::socket ? std::string{"BySocket"} : std::string{"Inside"};
+});
+
 std::optional<contract::Report> perform_well(const contract::TaskRequest& task) {
     if (task.task == "mail.create") return completed(R"({"id":7})");
     if (task.task == "slack.invite") return completed(R"({"user":"U1"})");
     return completed("{}");
 }
 
-TEST_F(ServiceTest, ARunGoesThroughBrokerAndWorkersToItsEnd) {
+TEST_P(ServiceTest, ARunGoesThroughBrokerAndWorkersToItsEnd) {
     start_service();
     deploy(provision);
     const std::string run =
@@ -247,7 +266,20 @@ TEST_F(ServiceTest, ARunGoesThroughBrokerAndWorkersToItsEnd) {
     EXPECT_EQ(stored(run).output, R"({"mailbox":7,"user":"U1"})");
 }
 
-TEST_F(ServiceTest, ManyRunsAtOnceAllComplete) {
+TEST_P(ServiceTest, WhoAsksAWorkerWhileItStopsDoesNotHoldItUp) {
+    start_service();
+    deploy(provision);
+    for (int i = 0; i < 20; ++i) // there is a queue for it, and nobody who takes it
+        service_->call("mail.create", "{}", 60s, [](const Outcome<CallAnswer>&) {});
+
+    const auto begun = std::chrono::steady_clock::now();
+    service_->stop();
+
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, 20s);
+    service_->call("mail.create", "{}", 60s, [](const Outcome<CallAnswer>&) {}); // and nobody is harmed
+}
+
+TEST_P(ServiceTest, ManyRunsAtOnceAllComplete) {
     start_service();
     deploy(provision);
     const PlainWorker worker(port_, {"mail.create", "slack.invite"}, perform_well);
@@ -258,7 +290,7 @@ TEST_F(ServiceTest, ManyRunsAtOnceAllComplete) {
         EXPECT_EQ(wait_until_closed(run), "completed");
 }
 
-TEST_F(ServiceTest, AFailureForGoodIsCompensated) {
+TEST_P(ServiceTest, AFailureForGoodIsCompensated) {
     start_service();
     deploy(provision);
     Mailbox<std::string> deleted;
@@ -275,7 +307,7 @@ TEST_F(ServiceTest, AFailureForGoodIsCompensated) {
     EXPECT_THAT(deleted.take(patience), testing::ElementsAre(R"({"id":7})"));
 }
 
-TEST_F(ServiceTest, ARejectedTaskIsADeadLetterAndCanBeSentAgain) {
+TEST_P(ServiceTest, ARejectedTaskIsADeadLetterAndCanBeSentAgain) {
     start_service();
     deploy(R"(
 workflow = "fragile"
@@ -309,7 +341,7 @@ retry = { max_attempts = 1 }
     EXPECT_TRUE(dead_letters().empty());
 }
 
-TEST_F(ServiceTest, AWorkerCanBeCalledWithoutAWorkflow) {
+TEST_P(ServiceTest, AWorkerCanBeCalledWithoutAWorkflow) {
     start_service();
     deploy(provision);
     const PlainWorker worker(
@@ -346,7 +378,7 @@ TEST_F(ServiceTest, AWorkerCanBeCalledWithoutAWorkflow) {
     EXPECT_THAT(silent.error().detail, HasSubstr("no worker answered 'mail.delete'"));
 }
 
-TEST_F(ServiceTest, ARestartOfTheOrchestratorGoesOnWhereItWas) {
+TEST_P(ServiceTest, ARestartOfTheOrchestratorGoesOnWhereItWas) {
     start_service();
     deploy(provision);
     std::vector<std::string> runs;
@@ -362,7 +394,8 @@ TEST_F(ServiceTest, ARestartOfTheOrchestratorGoesOnWhereItWas) {
         EXPECT_EQ(wait_until_closed(run), "completed");
 }
 
-TEST_F(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {
+TEST_P(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {
+    if (GetParam() == Way::inside) GTEST_SKIP() << "then it restarts with the orchestrator";
     start_service();
     deploy(provision);
     std::vector<std::string> runs;
@@ -380,7 +413,105 @@ TEST_F(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {
         EXPECT_EQ(wait_until_closed(run), "completed");
 }
 
-TEST_F(ServiceTest, NonsenseOnTheReportQueueDoesNoHarm) {
+// What somebody does to the queues of tasks of a broker that does not tell us.
+class LossTest : public ServiceTest {
+protected:
+    void start_runs() {
+        start_service();
+        deploy(provision);
+        for (int i = 0; i < 5; ++i) runs_.push_back(start_run("provision", fmt::format(R"({{"name":"user-{}"}})", i)));
+        EXPECT_EQ(wait_for_tasks(5), 5U);
+        // Looked at once more by the orchestrator.
+        std::this_thread::sleep_for(300ms);
+    }
+    std::uint64_t wait_for_tasks(std::uint64_t count) {
+        std::uint64_t ready = 0;
+        for (int tries = 0; tries < 200; ++tries) {
+            const auto view = broker_->overview();
+            const auto queue = std::ranges::find(view.queues, "baton.task.mail.create", &broker::core::QueueView::name);
+            ready = queue == view.queues.end() ? 0 : queue->ready;
+            if (ready >= count) break;
+            std::this_thread::sleep_for(50ms);
+        }
+        return ready;
+    }
+    // What a worker does that declares its queue before it consumes.
+    void delete_and_declare_again() {
+        test::RawClient client(port_);
+        client.log_in();
+        client.open_channel(1);
+        client.say(1, amqp::QueueDelete{.queue = contract::task_queue("mail.create")});
+        client.hear<amqp::QueueDeleteOk>();
+        for (const auto& declaration : contract::task_declarations("mail.create")) {
+            const auto* queue = std::get_if<contract::Queue>(&declaration);
+            const auto* binding = std::get_if<contract::Binding>(&declaration);
+            if (queue != nullptr) {
+                client.say(1, amqp::QueueDeclare{.queue = queue->name, .durable = true, .arguments = queue->arguments});
+                client.hear<amqp::QueueDeclareOk>();
+            }
+            if (binding != nullptr) {
+                client.say(1, amqp::QueueBind{.queue = binding->queue, .exchange = binding->exchange,
+                                              .routing_key = binding->routing_key, .arguments = {}});
+                client.hear<amqp::QueueBindOk>();
+            }
+        }
+    }
+    void expect_all_complete() {
+        const PlainWorker worker(port_, {"mail.create", "slack.invite"}, perform_well);
+        for (const std::string& run : runs_) EXPECT_EQ(wait_until_closed(run), "completed");
+    }
+    std::vector<std::string> runs_;
+};
+
+INSTANTIATE_TEST_SUITE_P(, LossTest, testing::Values(Way::socket, Way::inside), [](const auto& tested) {
+    return tested.param == Way::socket ? std::string{"BySocket"} : std::string{"Inside"};
+});
+
+TEST_P(LossTest, AQueueThatIsDeletedAndDeclaredAgainAtOnceGetsItsTasksAgain) {
+    start_runs();
+    for (int round = 0; round < 2; ++round) {
+        delete_and_declare_again();
+        EXPECT_EQ(wait_for_tasks(5), 5U) << round;
+    }
+    expect_all_complete();
+}
+
+TEST_P(LossTest, AlsoWhenNobodyLookedAtThatTime) {
+    start_runs();
+    service_.reset();
+    store_.reset();
+    delete_and_declare_again();
+
+    start_service();
+
+    EXPECT_EQ(wait_for_tasks(5), 5U);
+    expect_all_complete();
+}
+
+TEST_P(LossTest, AQueueThatIsPurgedWithoutAWorkerGetsItsTasksAgain) {
+    start_runs();
+    {
+        test::RawClient client(port_);
+        client.log_in();
+        client.open_channel(1);
+        client.say(1, amqp::QueuePurge{.queue = contract::task_queue("mail.create")});
+        EXPECT_EQ(client.hear<amqp::QueuePurgeOk>().message_count, 5U);
+    }
+    EXPECT_EQ(wait_for_tasks(5), 5U);
+    expect_all_complete();
+}
+
+TEST_P(LossTest, ARestartWithoutALossSendsNothingAgain) {
+    start_runs();
+    service_.reset();
+    store_.reset();
+    start_service();
+    std::this_thread::sleep_for(1s);
+    EXPECT_EQ(wait_for_tasks(5), 5U);
+    expect_all_complete();
+}
+
+TEST_P(ServiceTest, NonsenseOnTheReportQueueDoesNoHarm) {
     start_service();
     deploy(provision);
     const PlainWorker worker(

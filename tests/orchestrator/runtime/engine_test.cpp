@@ -18,6 +18,14 @@
 namespace baton::orchestrator::runtime {
 namespace {
 
+// All facts of a run, as they stand in the store.
+std::string history_of(const test::SimDatabase& database, const std::string& run_id) {
+    std::string all;
+    for (const HistoryRow& row : database.history)
+        if (row.run_id == run_id) all += row.events;
+    return all;
+}
+
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -558,6 +566,21 @@ TEST_F(EngineTest, AFileThatLiesThereDoesNotBringBackWhatWasTakenOutOfUse) {
     EXPECT_TRUE(database.definitions[0].is_live);
 }
 
+TEST_F(EngineTest, QueuesOfOpenRunsAreDeclaredAfterARestartThoughTheirWorkflowIsNotLive) {
+    process.deploy(two_steps);
+    process.start("ada");
+    process.engine.undeploy("two-steps", [](const Outcome<Undeployed>&) {});
+    process.work();
+    Process next(database, clock, 8);
+    next.work();
+    EXPECT_THAT(next.routes, ElementsAre("a.one", "a.two"));
+
+    bool is_refused = false;
+    next.engine.start_run({"two-steps", 0, R"({"name":"bob"})", ""}, [&](const Outcome<Started>& one) { is_refused = !one; });
+    next.work();
+    EXPECT_TRUE(is_refused) << "nothing new begins with it";
+}
+
 TEST_F(EngineTest, AStartThatIsBeingStoredCannotBeWithdrawnAndHasItsName) {
     process.deploy(two_steps);
     StartRequest request{.workflow = "two-steps", .version = 0, .input = R"({"name":"ada"})", .key = "",
@@ -671,17 +694,17 @@ TEST_F(EngineTest, NobodyIsSilentWhileNobodyCanBeHeard) {
     process.engine.hear_workers(false);
     clock.advance(10min);
     process.work();
-    EXPECT_THAT(database.runs[run].state, Not(HasSubstr("baton.timeout")));
+    EXPECT_THAT(history_of(database, run), Not(HasSubstr("baton.timeout")));
     EXPECT_EQ(process.engine.next_wake(), std::nullopt);
 
     process.engine.hear_workers(true);
     process.work();
     clock.advance(29s);
     process.work();
-    EXPECT_THAT(database.runs[run].state, Not(HasSubstr("baton.timeout")));
+    EXPECT_THAT(history_of(database, run), Not(HasSubstr("baton.timeout")));
     clock.advance(2s);
     process.work();
-    EXPECT_THAT(database.runs[run].state, HasSubstr("baton.timeout"));
+    EXPECT_THAT(history_of(database, run), HasSubstr("baton.timeout"));
 }
 
 TEST_F(EngineTest, ThatAWorkerBeganSurvivesARestart) {
@@ -700,7 +723,7 @@ TEST_F(EngineTest, ThatAWorkerBeganSurvivesARestart) {
     clock.advance(31s);
     next.work();
     EXPECT_EQ(database.runs[run].version, 3u);
-    EXPECT_THAT(database.runs[run].state, HasSubstr("baton.timeout"));
+    EXPECT_THAT(history_of(database, run), HasSubstr("baton.timeout"));
 }
 
 TEST_F(EngineTest, TasksOfALostQueueAreSentAgainUnlessSomebodyBeganThem) {
@@ -726,6 +749,23 @@ TEST_F(EngineTest, TasksOfALostQueueAreSentAgainUnlessSomebodyBeganThem) {
         EXPECT_EQ(task.ref.attempt, 1u);
         EXPECT_TRUE(again.insert(task.run_id).second);
     }
+    EXPECT_EQ(again, waiting);
+}
+
+TEST_F(EngineTest, ARunOfALostQueueThatAnotherProcessChangedMeanwhileIsNotForgotten) {
+    process.deploy(two_steps);
+    std::set<std::string> waiting;
+    for (int i = 0; i < 5; ++i) waiting.insert(process.start(fmt::format("person {}", i)));
+    process.confirm_all();
+    process.commands.clear();
+    database.runs[*waiting.begin()].version += 1;
+    database.runs[*waiting.rbegin()].version += 1;
+
+    process.engine.queue_lost({"a.one"}, {});
+    process.work();
+
+    std::set<std::string> again;
+    for (const auto& task : process.dispatched()) EXPECT_TRUE(again.insert(task.run_id).second);
     EXPECT_EQ(again, waiting);
 }
 
@@ -934,6 +974,64 @@ TEST_F(EngineTest, AnOwnerThatWasReplacedWritesNothing) {
     EXPECT_EQ(database.runs[run].version, 2u);
 }
 
+TEST_F(EngineTest, AnOwnerThatWasReplacedDoesNotAcknowledgeWhatItNeverHeardOf) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    Process next(database, clock, 8);
+    next.work(); // takes over
+    next.complete(run, "first", R"({"n":1})", 1);
+    next.work();
+
+    process.complete(run, "second", R"({"n":2})", 2); // the broker gives it to the one that was replaced
+    process.work();
+
+    EXPECT_THAT(process.settled, IsEmpty());
+    clock.advance(2s);
+    process.work(); // takes over again
+    EXPECT_THAT(process.settled, ElementsAre(2));
+    EXPECT_EQ(database.runs[run].status, RunStatus::completed);
+}
+
+TEST_F(EngineTest, AConfirmFromBeforeATakeOverDoesNotCountForWhatIsPublishedAgain) {
+    process.deploy(R"(workflow = "two-steps"
+[input]
+name = { type = "string", required = true }
+[[step]]
+id = "both"
+[[step.parallel]]
+id = "left"
+task = "a.left"
+[[step.parallel]]
+id = "right"
+task = "a.right")");
+    const std::string run = process.start("ada");
+    const auto before = process.commands;
+    ASSERT_THAT(before, SizeIs(2));
+    process.commands.clear();
+    int commits = 0;
+    process.store.on_commit = [&] {
+        return ++commits == 1 ? test::SimStore::Fault::before : test::SimStore::Fault::none;
+    };
+    process.engine.start_run({"two-steps", 0, R"({"name":"grace"})", ""}, nullptr);
+    process.work(); // the store fails, and the partition is taken over again
+    clock.advance(1s);
+    process.work();
+    ASSERT_GE(process.commands.size(), 2u);
+
+    // The broker has the one message twice, and the other one never.
+    process.engine.confirmed({before[0].place, process.commands[0].place});
+    process.work();
+    clock.advance(1s);
+    process.work();
+
+    Process next(database, clock, 8);
+    next.work();
+    const auto again = next.dispatched();
+    EXPECT_EQ(std::count_if(again.begin(), again.end(),
+                            [&](const auto& task) { return task.run_id == run && task.route == "a.right"; }),
+              1);
+}
+
 TEST_F(EngineTest, ARunKeepsTheVersionItStartedWith) {
     process.deploy(two_steps);
     const std::string run = process.start("ada");
@@ -1131,7 +1229,7 @@ TEST_F(EngineTest, TheHistoryKeepsWhoAskedForIt) {
     for (const auto& row : history) {
         const auto facts = core::facts_from_json(row.events).value();
         for (const auto& fact : facts)
-            if (!fact.actor.empty()) asked += fmt::format("{} {}\n", core::word_of(fact.kind), fact.actor);
+            if (!fact.actor.empty()) asked += fmt::format("{} {}\n", core::word_of(fact), fact.actor);
     }
     EXPECT_EQ(asked, "run_started alice\nstep_revived bob\ncancel_requested carol\n");
 }

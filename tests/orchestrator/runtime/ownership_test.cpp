@@ -213,7 +213,7 @@ TEST_F(OwnershipTest, ALoneNodeHasEverything) {
     house.settle();
     EXPECT_EQ(a.owned(), house.all());
     EXPECT_EQ(a.heard, house.all());
-    EXPECT_EQ(a.engine.metrics().owned_partitions.value(), partitions);
+    EXPECT_EQ(a.engine.metrics().partitions_owned.value(), partitions);
 }
 
 TEST_F(OwnershipTest, ANewNodeGetsItsShareWithoutAnyFenceRefusing) {

@@ -56,27 +56,76 @@ std::string since_start(Time time) {
                               : fmt::format("{}.{:03}s", millis / 1000, millis % 1000);
 }
 
-std::string line_of(const Fact& fact) {
-    std::string line{word_of(fact.kind)};
-    if (!fact.step.empty()) line += " " + fact.step + (fact.undo ? ":undo" : "");
-    if (fact.attempt != 0) line += fmt::format("#{}", fact.attempt);
-    if (fact.kind == FactKind::run_status) line += fmt::format(" {}", word_of(fact.status));
-    if (!fact.task.empty()) line += " " + fact.task;
-    if (fact.kind == FactKind::task_dispatched) {
-        line += fmt::format(" {}", fact.input.text());
-        line += fmt::format(" {}/{}", fact.attempt_of_series, fact.max_attempts);
-        if (fact.start_by) line += " start_by=" + since_start(*fact.start_by);
-        if (fact.deadline) line += " deadline=" + since_start(*fact.deadline);
-        if (fact.timeout)
-            line += fmt::format(" timeout={}s", fact.timeout->count() / 1'000'000);
-        if (!fact.progress.is_null()) line += fmt::format(" progress={}", fact.progress.text());
+std::string words_of(const AttemptRef& ref) {
+    return fmt::format("{}{}{}", ref.step, ref.undo ? ":undo" : "",
+                       ref.attempt != 0 ? fmt::format("#{}", ref.attempt) : "");
+}
+std::string value_of(const Document& document) {
+    return document.is_null() ? "" : fmt::format(" {}", document.text());
+}
+std::string error_of(const Document& document) {
+    return document.is_null() ? "" : fmt::format(" error={}", document.text());
+}
+std::string worker_of(const std::string& worker) { return worker.empty() ? "" : " worker=" + worker; }
+std::string due_of(const std::optional<Time>& time) { return time ? " due=" + since_start(*time) : ""; }
+std::string remark(const std::string& text) { return text.empty() ? "" : " (" + text + ")"; }
+
+struct Words {
+    std::string operator()(const fact::RunStarted&) const { return ""; }
+    std::string operator()(const fact::RunBecame& fact) const {
+        return fmt::format("{}{}{}", word_of(fact.status), value_of(fact.output), error_of(fact.error));
     }
-    if (!fact.output.is_null()) line += fmt::format(" {}", fact.output.text());
-    if (!fact.error.is_null()) line += fmt::format(" error={}", fact.error.text());
-    if (fact.due) line += " due=" + since_start(*fact.due);
-    if (!fact.worker.empty()) line += " worker=" + fact.worker;
-    if (!fact.text.empty()) line += " (" + fact.text + ")";
-    return line;
+    std::string operator()(const fact::TaskDispatched& fact) const {
+        const TaskOrder& order = fact.order;
+        std::string line = fmt::format("{} {} {} {}/{}", words_of(fact.ref), order.route, order.with.text(),
+                                       order.attempt_of_series, order.max_attempts);
+        if (order.start_by) line += " start_by=" + since_start(*order.start_by);
+        if (order.deadline) line += " deadline=" + since_start(*order.deadline);
+        if (order.timeout) line += fmt::format(" timeout={}s", order.timeout->count() / 1'000'000);
+        if (!order.progress.is_null()) line += fmt::format(" progress={}", order.progress.text());
+        return line;
+    }
+    std::string operator()(const fact::TaskStarted& fact) const {
+        return words_of(fact.ref) + (fact.since ? " since=" + since_start(*fact.since) : "") + worker_of(fact.worker);
+    }
+    std::string operator()(const fact::TaskCompleted& fact) const {
+        return words_of(fact.ref) + value_of(fact.output) +
+               (fact.result.is_null() ? "" : " of" + value_of(fact.result)) + worker_of(fact.worker);
+    }
+    std::string operator()(const fact::TaskFailed& fact) const {
+        return words_of(fact.ref) + error_of(fact.error) + due_of(fact.retry_at) + (fact.untried ? " untried" : "") +
+               worker_of(fact.worker);
+    }
+    std::string operator()(const fact::TaskDeferred& fact) const { return words_of(fact.ref) + due_of(fact.until); }
+    std::string operator()(const fact::TaskCancelled& fact) const { return words_of(fact.ref) + " " + fact.task; }
+    std::string operator()(const fact::LateResult& fact) const { return words_of(fact.ref) + value_of(fact.output); }
+    std::string operator()(const fact::EffectKept& fact) const {
+        return fact.step + value_of(fact.effect) +
+               (fact.undo_input.is_null() ? "" : " undo_input=" + std::string{fact.undo_input.text()});
+    }
+    std::string operator()(const fact::StepStarted& fact) const { return fact.step + due_of(fact.until); }
+    std::string operator()(const fact::StepDone& fact) const { return fact.step + value_of(fact.output); }
+    std::string operator()(const fact::StepSkipped& fact) const {
+        return fact.step + (fact.undo ? ":undo" : "") + (fact.passed ? " (its own when)" : "");
+    }
+    std::string operator()(const fact::StepCancelled& fact) const { return fact.step + error_of(fact.error); }
+    std::string operator()(const fact::ErrorCaught& fact) const { return fact.step + error_of(fact.error); }
+    std::string operator()(const fact::StepDead& fact) const {
+        return words_of({fact.step, fact.undo, fact.attempt}) + (fact.task.empty() ? "" : " " + fact.task) +
+               error_of(fact.error) + remark(fact.reason);
+    }
+    std::string operator()(const fact::StepRevived& fact) const { return fact.step + (fact.undo ? ":undo" : ""); }
+    std::string operator()(const fact::ItemsListed& fact) const { return fact.step + value_of(fact.items); }
+    std::string operator()(const fact::UndoSkipped& fact) const { return fact.step + ":undo" + remark(fact.reason); }
+    std::string operator()(const fact::RunFinished& fact) const { return fmt::format("({})", fact.reason); }
+    std::string operator()(const fact::CancelRequested& fact) const { return fmt::format("({})", fact.reason); }
+    std::string operator()(const fact::RetryRequested&) const { return ""; }
+    std::string operator()(const auto& fact) const { return fact.step; } // sent, blocked, item_started, ..
+};
+
+std::string line_of(const Fact& fact) {
+    const std::string words = std::visit(Words{}, fact.body);
+    return std::string{word_of(fact)} + (words.empty() ? "" : " ") + words;
 }
 
 class Story {
@@ -146,9 +195,9 @@ private:
         ref.undo = text.ends_with(":undo");
         if (ref.undo) text.resize(text.size() - 5);
         ref.step = text;
-        const auto found = workflow_->by_path.find(text);
-        if (ref.attempt == 0 && found != workflow_->by_path.end()) {
-            const StepState& state = run_.steps[found->second];
+        const auto found = find_place(*workflow_, run_, text);
+        if (ref.attempt == 0 && found) {
+            const StepState& state = state_of(*workflow_, run_, *found);
             ref.attempt = ref.undo ? state.undo_attempts.number : state.attempts.number;
         }
         return ref;
@@ -183,21 +232,22 @@ private:
         if (!made.refusal.empty()) told += "refused: " + made.refusal + "\n";
         if (made.ignored) told += "ignored\n";
         if (told.empty()) told = "nothing\n";
-        if (const auto next = next_deadline(*workflow_, run_))
+        if (const auto next = next_deadline(run_))
             told += "alarm at " + since_start(*next) + "\n";
         check_forms(made);
         return told;
     }
 
-    // Whatever happens, the stored forms say everything.
+    // Whatever happens, the stored forms say everything: the state, and the facts from which it follows.
     void check_forms(const Transition& made) {
-        std::string state;
-        append_state_json(state, *workflow_, run_);
+        const std::string state = state_json(run_);
         Run again = new_run(*workflow_, run_.id);
-        ASSERT_TRUE(read_state_json(state, *workflow_, again)) << state;
-        std::string second;
-        append_state_json(second, *workflow_, again);
-        EXPECT_EQ(state, second);
+        again.input = run_.input;
+        again.started_at = run_.started_at;
+        const auto was_read = read_state_json(state, *workflow_, again);
+        ASSERT_TRUE(was_read) << state << was_read.error().detail;
+        EXPECT_EQ(state, state_json(again));
+        expect_same_counters(again, "read");
 
         std::string facts;
         append_json(facts, made.facts);
@@ -206,12 +256,57 @@ private:
         std::string facts_again;
         append_json(facts_again, *read);
         EXPECT_EQ(facts, facts_again);
+
+        if (!made.facts.empty()) history_.push_back({now_, facts});
+        Run replayed = new_run(*workflow_, run_.id);
+        for (const auto& [at, written] : history_)
+            ASSERT_TRUE(replay(*workflow_, replayed, facts_from_json(written).value(), at)) << written;
+        EXPECT_EQ(state, state_json(replayed)) << "the history does not give the state";
+        expect_same_counters(replayed, "replayed");
+        EXPECT_TRUE(run_.marked.empty() || run_.status != RunStatus::running);
+    }
+
+    std::string state_json(const Run& run) const {
+        std::string json;
+        append_state_json(json, *workflow_, run, 1);
+        return json;
+    }
+
+    // What apply() kept up is what follows from the state.
+    void expect_same_counters(const Run& other, const char* how) const {
+        EXPECT_EQ(run_.begun, other.begun) << how;
+        EXPECT_EQ(run_.dead, other.dead) << how;
+        EXPECT_EQ(run_.to_undo, other.to_undo) << how;
+        EXPECT_EQ(run_.undoing, other.undoing) << how;
+        EXPECT_EQ(run_.undo_dead, other.undo_dead) << how;
+        EXPECT_EQ(run_.with_workers, other.with_workers) << how;
+        EXPECT_EQ(run_.undone, other.undone) << how;
+        EXPECT_EQ(run_.forward_clocks, other.forward_clocks) << how;
+        ASSERT_EQ(run_.scopes.size(), other.scopes.size()) << how;
+        for (const auto& [number, scope] : run_.scopes) {
+            const Scope& same = other.scope(number);
+            EXPECT_EQ(scope.open_top, same.open_top) << how;
+            EXPECT_EQ(scope.address, same.address) << how;
+            for (std::size_t slot = 0; slot < scope.steps.size(); ++slot) {
+                EXPECT_EQ(scope.steps[slot].before, same.steps[slot].before) << how << slot;
+                EXPECT_EQ(scope.steps[slot].open_senders, same.steps[slot].open_senders) << how << slot;
+                EXPECT_EQ(scope.steps[slot].open_children, same.steps[slot].open_children) << how << slot;
+            }
+            ASSERT_EQ(scope.repetitions.size(), same.repetitions.size()) << how;
+            for (const auto& [step, instances] : scope.repetitions) {
+                const Instances& others = same.repetitions.at(step);
+                EXPECT_EQ(instances.open, others.open) << how;
+                EXPECT_EQ(instances.total, others.total) << how;
+                EXPECT_EQ(instances.scopes, others.scopes) << how;
+            }
+        }
     }
 
     std::shared_ptr<const Workflow> workflow_;
     Run run_;
     Time now_ = start_of_time;
     RunLimits limits_;
+    std::vector<std::pair<Time, std::string>> history_;
 };
 
 // Plays the whole file and gives it back with the answers as they are now.

@@ -15,7 +15,7 @@ function note(name, text = "") {
 }
 
 const worker = new Worker({
-  name: "sdk-test", tasks: 4, prefetch: 8, grace: 1000 * Number(process.env.SDK_GRACE ?? 10),
+  name: "sdk-test", version: "7.1", tasks: 4, prefetch: 8, grace: 1000 * Number(process.env.SDK_GRACE ?? 10),
   memory: new FolderMemory(path.join(folder, "memory")),
 });
 

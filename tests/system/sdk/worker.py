@@ -86,7 +86,7 @@ def count(task):
 
 
 options = dict(name="sdk-test", memory=SqliteMemory(str(FOLDER / "memory.sqlite")), prefetch=8,
-               grace=float(os.environ.get("SDK_GRACE", "10")))
+               grace=float(os.environ.get("SDK_GRACE", "10")), version="7.1")
 if IS_ASYNC:
     from baton_worker.aio import Worker
     worker = Worker(tasks=4, **options)

@@ -10,21 +10,21 @@ import random
 import signal
 import threading
 import time
-from typing import Any, Awaitable, Callable, Dict, List, Optional, Set, Tuple, Union
+from typing import Any, Awaitable, Callable, Dict, List, Optional, Set, Tuple
 
 import aio_pika
 import aio_pika.exceptions
 from aio_pika.abc import AbstractIncomingMessage
+from aiormq.exceptions import ChannelAccessRefused
 
-from .contract import BackOff, Holds, Problem, Report, memory_key, read_task, report, report_of_result, temporary, turn_key
+from . import announcement
+from .base import LOOK_PAUSE, BaseWorker, Kind, log, show_logs
+from .contract import BackOff, Problem, Report, memory_key, report, report_of_result, turn_key
 from .memory import Memory, NoMemory, ProcessMemory
-from .schema import Schema, refusal
 from .task import PROGRESS_PAUSE, Task, beat_interval
-from .worker import LOOK_PAUSE, Kind, default_url, log, name_of_process, show_logs
 
 __all__ = ["Worker"]
 
-Handler = Callable[[Task], Union[Any, Awaitable[Any]]]
 #: A report that the broker does not take is sent again after so many seconds.
 REPORT_PAUSE = 0.2
 _LOST = (aio_pika.exceptions.AMQPError, ConnectionError, OSError, RuntimeError, asyncio.TimeoutError)
@@ -39,6 +39,8 @@ class _Session:
         self.lost: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
         self.consumers: Dict[str, Any] = {}  # type to (queue, tag)
         self.hears_cancels = False
+        self.announcing: Any = None          # channel; None until it is needed
+        self.announces_at = 0.0              # infinity: we may not
 
     @property
     def is_lost(self) -> bool:
@@ -74,28 +76,17 @@ class _Running:
             self.work.cancel()
 
 
-class Worker:
+class Worker(BaseWorker):
     """`tasks` handlers run at once; the rest is as in baton_worker.Worker."""
 
     def __init__(self, url: Optional[str] = None, *, name: str = "worker", tasks: int = 16, prefetch: Optional[int] = None,
-                 queue: str = "", memory: Optional[Memory] = None, grace: float = 30.0) -> None:
-        self.url, self.name, self.tasks = default_url(url), name_of_process(name), tasks
-        self.prefetch, self.queue, self.grace = prefetch or 2 * tasks, queue, grace
-        self.memory: Memory = ProcessMemory() if memory is None else memory
-        self._kinds: Dict[str, Kind] = {}
-        self._holds = Holds()
-        self._recent = ProcessMemory(1024)           # last reports by token
+                 queue: str = "", memory: Optional[Memory] = None, grace: float = 30.0, version: str = "") -> None:
+        super().__init__(url, name, queue, memory, grace, version)
+        self.tasks, self.prefetch = tasks, prefetch or 2 * tasks
         self._complained: Set[str] = set()
         self._turns: Dict[str, List[Any]] = {}       # key to [lock, how many want it]
         self._running: Set[_Running] = set()
         self._jobs: "Set[asyncio.Task[None]]" = set()
-
-    def task(self, type: str, *, parameters: Optional[Schema] = None) -> Callable[[Handler], Handler]:
-        """Decorates the handler of a task type. With `parameters`, others are refused (see baton_worker.schema)."""
-        def register(handler: Handler) -> Handler:
-            self._kinds[type] = Kind(type, handler, parameters, self.queue)
-            return handler
-        return register
 
     def stop(self) -> None:
         """As SIGTERM: from any thread, while run() runs."""
@@ -170,7 +161,36 @@ class Worker:
             is_complete = session.hears_cancels and len(session.consumers) == len(self._kinds)
             if not self._stop.is_set() and not is_complete:
                 await self._look_for_queues(session)
+            if not self._stop.is_set() and time.monotonic() >= session.announces_at:
+                await self._announce(session)
             await asyncio.wait({session.lost}, timeout=LOOK_PAUSE)
+
+    async def _announce(self, session: _Session) -> None:
+        """Who may not, or finds no such exchange yet, works all the same."""
+        session.announces_at = time.monotonic() + announcement.INTERVAL
+        try:
+            if session.announcing is None or session.announcing.is_closed:
+                session.announcing = await session.connection.channel(publisher_confirms=True)
+            exchange = await session.announcing.get_exchange(announcement.EXCHANGE, ensure=False)
+            for kind in self._kinds.values():
+                body = announcement.announcement(kind.type, kind.schema, worker=self.name, queue=kind.queue,
+                                                 concurrency=self.tasks, version=self.version)
+                await exchange.publish(aio_pika.Message(body, type=announcement.TYPE, content_type="application/json",
+                                                        expiration=3 * announcement.INTERVAL), kind.type)
+        except ChannelAccessRefused:
+            session.announces_at = float("inf")
+        except aio_pika.exceptions.AMQPError:
+            session.announcing = None
+
+    async def _say_goodbye(self, session: _Session) -> None:
+        if session.announcing is None or session.announcing.is_closed or not self._kinds:
+            return
+        try:
+            exchange = await session.announcing.get_exchange(announcement.EXCHANGE, ensure=False)
+            message = aio_pika.Message(announcement.farewell(self.name), type=announcement.GONE_TYPE, content_type="application/json")
+            await asyncio.wait_for(exchange.publish(message, next(iter(self._kinds))), 5)
+        except _LOST:
+            pass
 
     def _drop_ended_consumers(self, session: _Session) -> None:
         """The broker ends a consumer whose queue is deleted; aiormq strikes it off its list and tells nobody."""
@@ -198,6 +218,9 @@ class Worker:
                 return
             queue = await session.tasks.get_queue(kind.queue, ensure=False)
             tag = await queue.consume(self._taker(session, kind))
+            if self._stop.is_set():  # meanwhile; who stops has seen the others only
+                await self._quietly(session, queue.cancel(tag))
+                return
             session.consumers[type] = (queue, tag)
             log.info("ready for %s", type)
         if not session.hears_cancels:
@@ -226,11 +249,12 @@ class Worker:
         log.info("stopping: %d tasks", len(self._jobs))
         session = self._session
         if session is not None:
-            for queue, tag in session.consumers.values():
-                try:
-                    await asyncio.wait_for(queue.cancel(tag), 5)
-                except _LOST:
-                    pass
+            # All at once: one after the other they would take the time that handlers have.
+            cancels = [queue.cancel(tag) for queue, tag in session.consumers.values()]
+            try:
+                await asyncio.wait_for(asyncio.gather(*cancels, return_exceptions=True), 5)
+            except _LOST:
+                pass
         for one in self._running:
             if one.waiting is not None:
                 one.waiting.cancel()
@@ -243,6 +267,8 @@ class Worker:
             await asyncio.wait(self._jobs, timeout=min(5.0, self.grace))
         for job in self._jobs:
             job.cancel()
+        if self._session is not None and not self._session.is_lost:
+            await self._say_goodbye(self._session)
 
     # --- one task -----------------------------------------------------------------------------------
 
@@ -252,13 +278,7 @@ class Worker:
         return take
 
     async def _handle(self, session: _Session, kind: Kind, message: AbstractIncomingMessage) -> None:
-        try:
-            info = read_task(kind.type, body=message.body, token=message.correlation_id, reply_to=message.reply_to,
-                             headers=message.headers)
-            wrong = refusal(kind.schema, info.parameters)
-        except Problem as unreadable:
-            info = read_task(kind.type, body=b"", token=message.correlation_id, reply_to=message.reply_to, headers={})
-            wrong = unreadable
+        info, wrong = self._read(kind, message.body, message.correlation_id, message.reply_to, message.headers)
         one = _Running(Task(info, lambda task, said: self._tell(one, said)))
         self._running.add(one)
         try:
@@ -291,8 +311,8 @@ class Worker:
                     said = await self._perform(kind, one)
                     if one.lines:
                         await asyncio.wait(one.lines)
-                if said is not None and info.token:
-                    self._recent.put(info.token, said.kind.encode() + b"\n" + said.body)
+                if said is not None:
+                    self._remember(info, said)
                 return said, is_acked
         except asyncio.CancelledError:
             if one.waiting is None:
@@ -302,10 +322,9 @@ class Worker:
     async def _known_answer(self, task: Task) -> Optional[Report]:
         """What can be said without calling the handler."""
         info = task.info
-        known = self._recent.get(info.token) if info.token else None
+        known = self._recalled(info)
         if known is not None:
-            kind, _, body = known.partition(b"\n")
-            return Report(kind.decode(), body)
+            return known
         if task.cause == "cancelled":
             return report("cancelled", {})
         if memory_key(info):
@@ -315,10 +334,7 @@ class Worker:
                     return Report("completed", result)
             except Exception as error:
                 log.error("the memory cannot be read: %s", error)
-        if info.deadline is not None and time.time() > info.deadline:
-            return report("failed", temporary("baton.expired", "the task's deadline had passed before it began").as_json())
-        held = self._holds.problem(info.type, time.monotonic())
-        return report("failed", held.as_json()) if held is not None else None
+        return self._out_of_question(info)
 
     async def _ask_memory(self, ask: Callable[..., Any], *about: Any) -> Any:
         """A file is waited for on another thread."""

@@ -9,57 +9,24 @@ answered from memory if they are done."""
 from __future__ import annotations
 
 import logging
-import os
 import random
 import signal
-import socket
 import threading
 import time
 from queue import SimpleQueue
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import pika
 import pika.exceptions
 
-from .contract import BackOff, Holds, Problem, Report, memory_key, read_task, report, report_of_result, temporary, turn_key
-from .memory import Memory, ProcessMemory
-from .schema import Schema, check_schema, refusal
+from . import announcement
+from .base import LOOK_PAUSE, BaseWorker, Kind, log, show_logs
+from .contract import BackOff, Problem, Report, memory_key, report, report_of_result, turn_key
+from .memory import Memory
 from .task import PROGRESS_PAUSE, Task, beat_interval
 
-Handler = Callable[[Task], Any]
-
-log = logging.getLogger("baton_worker")
-
-#: How often a queue that is missing is looked for.
-LOOK_PAUSE = 1.0
 #: The loop wakes at least this often, for signals.
 TICK = 0.25
-
-
-def name_of_process(name: str) -> str:
-    return f"{name}@{socket.gethostname()}:{os.getpid()}"
-
-
-def default_url(url: Optional[str]) -> str:
-    return url or os.environ.get("BATON_AMQP") or "amqp://guest:guest@127.0.0.1:5672/"
-
-
-def show_logs() -> None:
-    """A program that set up no logging still says what it does."""
-    if not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-        for name in ("pika", "aiormq", "aio_pika"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-class Kind:
-    """A task type and who performs it."""
-
-    def __init__(self, type: str, handler: Callable[..., Any], schema: Optional[Schema], queue: str) -> None:
-        if schema is not None:
-            check_schema(schema)
-        self.type, self.handler, self.schema = type, handler, schema
-        self.queue = f"baton.task.{type}.{queue}" if queue else f"baton.task.{type}"
 
 
 class _Assignment:
@@ -75,18 +42,15 @@ class _Assignment:
         self.told_at = 0.0
 
 
-class Worker:
+class Worker(BaseWorker):
     """`threads` handlers run at once; `prefetch` tasks are held per type (default: twice as many). `queue="eu"`
-    consumes mail.create.eu instead of mail.create. After SIGTERM running handlers have `grace` seconds."""
+    consumes mail.create.eu instead of mail.create. After SIGTERM running handlers have `grace` seconds. `version` is
+    what `baton workers` shows."""
 
     def __init__(self, url: Optional[str] = None, *, name: str = "worker", threads: int = 4, prefetch: Optional[int] = None,
-                 queue: str = "", memory: Optional[Memory] = None, grace: float = 30.0) -> None:
-        self.url, self.name, self.threads = default_url(url), name_of_process(name), threads
-        self.prefetch, self.queue, self.grace = prefetch or 2 * threads, queue, grace
-        self.memory: Memory = ProcessMemory() if memory is None else memory
-        self._kinds: Dict[str, Kind] = {}
-        self._holds = Holds()
-        self._recent = ProcessMemory(1024)          # last reports by token
+                 queue: str = "", memory: Optional[Memory] = None, grace: float = 30.0, version: str = "") -> None:
+        super().__init__(url, name, queue, memory, grace, version)
+        self.threads, self.prefetch = threads, prefetch or 2 * threads
         self._connection: Optional[pika.BlockingConnection] = None
         self._tasks: Any = None                     # channel: consumes, acks, says what need not be safe
         self._reports: Any = None                   # channel: confirmed
@@ -94,6 +58,8 @@ class Worker:
         self._complained: Set[str] = set()
         self._consumers: Dict[str, str] = {}        # tag to type
         self._hears_cancels = False
+        self._announcing: Any = None                # channel; None until it is needed
+        self._announces_at = 0.0                    # infinity: we may not
         self._looks_at = 0.0
         self._pending: List[_Assignment] = []
         self._running: Set[_Assignment] = set()
@@ -102,13 +68,6 @@ class Worker:
         self._unsent: List[Tuple[_Assignment, Optional[Report]]] = []
         self._stop = threading.Event()
         self._stops_at: Optional[float] = None      # when the grace is over
-
-    def task(self, type: str, *, parameters: Optional[Schema] = None) -> Callable[[Handler], Handler]:
-        """Decorates the handler of a task type. With `parameters`, others are refused (see baton_worker.schema)."""
-        def register(handler: Handler) -> Handler:
-            self._kinds[type] = Kind(type, handler, parameters, self.queue)
-            return handler
-        return register
 
     def stop(self) -> None:
         """As SIGTERM: from any thread."""
@@ -149,6 +108,7 @@ class Worker:
                 self._stop.wait(seconds)
                 self._begin_stop()
                 self._watch_time(time.monotonic())
+        self._say_goodbye()
         self._forget_connection()
         log.info("stopped")
 
@@ -162,7 +122,34 @@ class Worker:
         self._reports = self._connection.channel()
         self._reports.confirm_delivery()
         self._missing, self._consumers, self._hears_cancels, self._looks_at = set(self._kinds), {}, False, 0.0
+        self._announcing, self._announces_at = None, 0.0
         log.info("connected as %s", self.name)
+
+    def _announce(self, now: float) -> None:
+        """Who may not, or finds no such exchange yet, works all the same."""
+        assert self._connection is not None
+        self._announces_at = now + announcement.INTERVAL
+        try:
+            if self._announcing is None or not self._announcing.is_open:
+                self._announcing = self._connection.channel()
+                self._announcing.confirm_delivery()  # so that a refusal is heard
+            for kind in self._kinds.values():
+                self._announcing.basic_publish(announcement.EXCHANGE, kind.type, announcement.announcement(
+                    kind.type, kind.schema, worker=self.name, queue=kind.queue, concurrency=self.threads, version=self.version),
+                    pika.BasicProperties(type=announcement.TYPE, content_type="application/json", expiration=announcement.EXPIRATION))
+        except pika.exceptions.ChannelClosedByBroker as refused:
+            if refused.reply_code == 403:
+                self._announces_at = float("inf")
+        except (pika.exceptions.ChannelWrongStateError, pika.exceptions.NackError):
+            pass  # once more at the next time
+
+    def _say_goodbye(self) -> None:
+        try:
+            if self._connection is not None and self._announcing is not None and self._announcing.is_open and self._kinds:
+                self._announcing.basic_publish(announcement.EXCHANGE, next(iter(self._kinds)), announcement.farewell(self.name),
+                                               pika.BasicProperties(type=announcement.GONE_TYPE, content_type="application/json"))
+        except (pika.exceptions.AMQPError, OSError):
+            pass
 
     def _forget_connection(self) -> None:
         self._pending.clear()  # they come again
@@ -241,6 +228,8 @@ class Worker:
         if self._stops_at is None and now >= self._looks_at and (self._missing or not self._hears_cancels):
             self._look_for_queues()
             self._looks_at = time.monotonic() + LOOK_PAUSE
+        if self._stops_at is None and now >= self._announces_at:
+            self._announce(now)
         self._watch_time(now)
         self._take_told()
         self._send_beats(now)
@@ -254,7 +243,7 @@ class Worker:
         self._stops_at = time.monotonic() + self.grace
         log.info("stopping: %d run, %d are given back", len(self._running), len(self._pending))
         if self._connection is not None and self._connection.is_open:
-            for tag in self._consumers:
+            for tag in list(self._consumers):
                 self._tasks.basic_cancel(tag)
             for one in self._pending:
                 self._tasks.basic_nack(one.tag, requeue=True)
@@ -278,13 +267,7 @@ class Worker:
     # --- one task -----------------------------------------------------------------------------------
 
     def _on_delivery(self, kind: Kind, method: Any, properties: Any, body: bytes) -> None:
-        try:
-            info = read_task(kind.type, body=body, token=properties.correlation_id, reply_to=properties.reply_to,
-                             headers=properties.headers)
-            wrong = refusal(kind.schema, info.parameters)
-        except Problem as unreadable:
-            info = read_task(kind.type, body=b"", token=properties.correlation_id, reply_to=properties.reply_to, headers={})
-            wrong = unreadable
+        info, wrong = self._read(kind, body, properties.correlation_id, properties.reply_to, properties.headers)
         one = _Assignment(kind, Task(info, self._tell), self._tasks, method.delivery_tag)
         if self._stops_at is not None:
             self._tasks.basic_nack(one.tag, requeue=True)
@@ -318,10 +301,9 @@ class Worker:
     def _known_answer(self, one: _Assignment) -> Optional[Report]:
         """What can be said without calling the handler."""
         info = one.task.info
-        known = self._recent.get(info.token) if info.token else None
+        known = self._recalled(info)
         if known is not None:
-            kind, _, body = known.partition(b"\n")
-            return Report(kind.decode(), body)
+            return known
         if one.task.is_cancelled:
             return report("cancelled", {})
         if memory_key(info):
@@ -331,10 +313,7 @@ class Worker:
                     return Report("completed", result)
             except Exception as error:
                 log.error("the memory cannot be read: %s", error)
-        if info.deadline is not None and time.time() > info.deadline:
-            return report("failed", temporary("baton.expired", "the task's deadline had passed before it began").as_json())
-        held = self._holds.problem(info.type, time.monotonic())
-        return report("failed", held.as_json()) if held is not None else None
+        return self._out_of_question(info)
 
     def _start(self, one: _Assignment) -> None:
         info, now = one.task.info, time.monotonic()
@@ -404,8 +383,7 @@ class Worker:
                 self._tasks.basic_nack(one.tag, requeue=True)
             self._running.discard(one)
             return
-        if info.token:
-            self._recent.put(info.token, said.kind.encode() + b"\n" + said.body)
+        self._remember(info, said)
         # A caller without a run waits for one answer, which comes later then.
         if not (said.kind == "deferred" and not info.run):
             self._publish(self._reports, one, said)

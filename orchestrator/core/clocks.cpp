@@ -1,0 +1,83 @@
+// Clocks, read off the state.
+#include "orchestrator/core/clocks.hpp"
+
+#include <algorithm>
+
+namespace baton::orchestrator::core {
+
+const TaskCall& call_of(const Step& step, bool undo) {
+    return undo ? step.compensate->call : std::get<TaskKind>(step.kind).call;
+}
+
+std::optional<Silence> silence_of(const TaskCall& call, const Attempts& attempts) {
+    std::optional<Silence> first;
+    const auto consider = [&first](Time due, const char* limit) {
+        if (!first || due < first->due) first = Silence{due, limit};
+    };
+    const Timeouts& limits = call.timeouts;
+    if (limits.schedule_to_close)
+        consider(attempts.series_at + *limits.schedule_to_close, "schedule_to_close");
+    if (attempts.deferred) {
+        if (attempts.due != Time{}) consider(attempts.due, "the deferral");
+        return first;
+    }
+    if (limits.schedule_to_start && !attempts.started_at)
+        consider(attempts.dispatched_at + *limits.schedule_to_start, "schedule_to_start");
+    // Waiting is not failing: until a worker says that it begins, the task may lie in its queue or in a
+    // worker's buffer, and worker or broker may be away. An attempt that nobody began cannot time out.
+    if (!attempts.started_at) return first;
+    const Time started = std::max(*attempts.started_at, attempts.clock_floor);
+    if (limits.start_to_close) consider(started + *limits.start_to_close, "start_to_close");
+    if (limits.heartbeat)
+        consider(std::max(started, attempts.seen_at.value_or(Time{})) + *limits.heartbeat,
+                 "heartbeat");
+    return first;
+}
+
+std::optional<Time> note_start_at(const TaskCall& call, const Attempts& attempts) {
+    if (!call.timeouts.start_to_close || !attempts.started_at || attempts.start_is_noted)
+        return std::nullopt;
+    return *attempts.started_at + note_start_after;
+}
+
+namespace {
+
+std::optional<Time> earlier(std::optional<Time> a, std::optional<Time> b) {
+    if (!a || !b) return a ? a : b;
+    return std::min(*a, *b);
+}
+
+std::optional<Time> clock_of_attempt(const TaskCall& call, const Attempts& attempts) {
+    const auto silence = silence_of(call, attempts);
+    return earlier(silence ? std::optional{silence->due} : std::nullopt, note_start_at(call, attempts));
+}
+
+} // namespace
+
+std::optional<Time> clock_of(const Step& step, const StepState& state) {
+    std::optional<Time> first;
+    if (state.status == StepStatus::dispatched)
+        first = clock_of_attempt(call_of(step, false), state.attempts);
+    if (state.undo == UndoStatus::backing_off) first = earlier(first, state.undo_attempts.due);
+    if (state.undo == UndoStatus::dispatched)
+        first = earlier(first, clock_of_attempt(call_of(step, true), state.undo_attempts));
+    return first;
+}
+
+std::optional<Time> forward_clock_of(const StepState& state) {
+    if (state.status == StepStatus::backing_off) return state.attempts.due;
+    const bool has_an_end = state.status == StepStatus::sleeping || state.status == StepStatus::running;
+    if (has_an_end && state.due != Time{}) return state.due;
+    return std::nullopt;
+}
+
+std::optional<Time> next_deadline(const Run& run) {
+    if (is_closed(run.status)) return std::nullopt;
+    std::optional<Time> first = run.deadline;
+    if (!run.clocks.empty()) first = earlier(first, run.clocks.begin()->first);
+    if (run.status == RunStatus::running && !run.forward_clocks.empty())
+        first = earlier(first, run.forward_clocks.begin()->first);
+    return first;
+}
+
+} // namespace baton::orchestrator::core

@@ -1,0 +1,180 @@
+// What is to become of a run; private to this folder. It reads the run and notes facts, and the note is
+// what changes it: nothing here can write to a run.
+//
+//   events.cpp   what each event means: is it about something current, what follows, go on
+//   steps.cpp    whose turn it is, beginning and ending of steps
+//   tasks.cpp    attempts: handed out, reported, lost, late
+//   failing.cpp  no more attempts: caught, or dead
+//   repeating.cpp  for_each, while, until
+//   ending.cpp   how a run ends, is undone and is opened again
+//   holding.cpp  how much a run may hold
+//
+// Whatever closes or opens a step marks those whose turn may have come by that (apply.hpp); go_on() looks
+// at them, and is the only place that begins anything new.
+#pragma once
+
+#include "orchestrator/core/advance.hpp"
+#include "orchestrator/core/apply.hpp"
+#include "orchestrator/core/clocks.hpp"
+#include "orchestrator/core/data.hpp"
+#include "orchestrator/core/decide/join.hpp"
+#include "orchestrator/core/judge.hpp"
+
+#include <utility>
+
+namespace baton::orchestrator::core {
+
+class Decider {
+public:
+    Decider(const Workflow& workflow, Recorder& recorder, Time now, const RunLimits& limits, const Judge& judge)
+        : workflow_(workflow), recorder_(recorder), now_(now), limits_(limits), judge_(judge) {}
+
+    void on(const RunStarted& event);
+    void on(const TaskCompleted& event);
+    void on(const TaskFailed& event);
+    void on(const TaskLost& event);
+    void on(const TaskStarted& event);
+    void on(const TaskHeartbeat& event);
+    void on(const TaskDeferred& event);
+    void on(const QueueLost& event);
+    void on(const AlarmRang& event);
+    void on(const CancelRequested& event);
+    void on(const RunRetried& event);
+    void on(const TaskRevived& event);
+    void on(const UndoSkipped& event);
+    void on(const RunFinished& event);
+
+    Transition take() { return std::move(made_); }
+
+private:
+    // tasks.cpp
+    struct Found {
+        Place place;
+        bool is_current = false;  // with the workers right now
+        bool is_accepted = false; // its result is the one that counts already
+    };
+    std::optional<Found> find(const AttemptRef& ref) const;
+    enum class Counting : std::uint8_t { attempt, no_attempt };
+    void attempt_failed(const AttemptRef& ref, const Problem& problem, const Document& message, Counting counting);
+    void fail_attempt(Place place, bool undo, const Problem& problem, const Document& message,
+                      Counting counting = Counting::attempt);
+    void take_late_effect(Place place, const TaskCompleted& event);
+    void note_start(Place place, bool undo);
+    enum class Sending : std::uint8_t {
+        anew,  // the next attempt
+        again, // the one that is out: its message was lost before anybody began
+    };
+    void dispatch(Place place, bool undo, Sending sending = Sending::anew);
+    Document input_of(Place place, bool undo) const;
+
+    // events.cpp
+    void ring(Place place);
+    void ring_attempt(Place place, bool undo);
+    void hurry();
+
+    // steps.cpp
+    Turn turn_of(Place place) const;
+    void go_on();
+    void look_at(Place place);
+    void start(Place place);
+    void begin(Place place);
+    void start_switch(Place place, const SwitchKind& kind);
+    void send(ScopeNumber scope, const std::vector<StepIndex>& targets);
+    void complete(Place place, const Document& raw, bool by_task);
+    void close_as_done(Place place, Document output);
+    void close_block(Place place);
+    void cancel(Place place);
+    void cancel_children(Place place);
+
+    // failing.cpp
+    struct Catch {
+        bool is_found = false;
+        Document output{};
+        std::vector<StepIndex> go{};
+        std::optional<Problem> broken{}; // the rule's output has no value
+    };
+    Catch catch_at(Place place, const Problem& problem) const;
+    Catch time_out_at(Place place, const Problem& problem) const;
+    void give_up(Place place, const Problem& problem, std::string_view reason, const Document& message);
+    void die(Place place, const Problem& problem, const Document& error, std::string_view reason,
+             const Document& message);
+    void undo_dies(Place place, const Problem& problem, const Document& message);
+
+    // repeating.cpp
+    void begin_repetition(Place whole);
+    void turn(Place whole);
+    void turn_loop(Place whole, const Loop& loop);
+    void close_instance(Place instance);
+    void close_iteration(Place instance, const Loop& loop);
+    void begin_iteration(Place whole);
+    void close_repetition(Place whole);
+
+    // ending.cpp
+    fact::RunBecame as_it_is(RunStatus status) const;
+    void fail_run(Place place, const Problem& problem);
+    void complete_run(const std::optional<expression::Template>& output, ScopeNumber scope);
+    void time_out_run();
+    void close_run(fact::RunBecame end);
+    void cancel_open_steps();
+    void cancel_one(Place place);
+    void begin_compensation(Document error, Ending ending);
+    void compensate_next();
+    void undo(Place place);
+    void end_compensation();
+    bool was_undone() const;
+    void reopen_undo();
+    void reopen();
+    void revive(Place place, bool undo);
+    void revive_followers(Place place);
+    void give_undo_up(Place place);
+
+    // holding.cpp
+    bool fits(const Document& more, std::size_t copies = 1) const;
+    Problem too_large(const Document& more) const;
+    Problem too_much_given() const;
+    Problem fitting(Problem problem) const;
+    void keep_effect(Place place, const Document& result);
+
+    const Run& run() const { return recorder_.run(); }
+    const Step& step(Place place) const { return workflow_.steps[place.step]; }
+    const StepState& state(Place place) const { return state_of(workflow_, run(), place); }
+    const Attempts& attempts(Place place, bool undo) const {
+        return undo ? state(place).undo_attempts : state(place).attempts;
+    }
+    const TaskCall& call(Place place, bool undo) const { return call_of(step(place), undo); }
+    std::string address(Place place) const { return address_of(workflow_, run(), place); }
+    AttemptRef attempt(Place place, bool undo) const {
+        return {address(place), undo, attempts(place, undo).number};
+    }
+    bool is_whole(Place place) const { return is_repeated(workflow_, run(), place); }
+    bool is_instance(Place place) const {
+        return workflow_.bodies[run().scope(place.scope).body].owner == place.step;
+    }
+    // The repeated step of which the place's scope is an instance.
+    Place whole_of(ScopeNumber scope) const {
+        const Scope& one = run().scope(scope);
+        return {one.parent, workflow_.bodies[one.body].owner};
+    }
+    // The block around it, and around an instance the step as a whole.
+    Place around(Place place) const;
+    Reading reading(Place place) const { return {workflow_, run(), place.scope}; }
+    Reading reading_of(Place place, bool undo) const {
+        Reading names = reading(place);
+        if (undo) names.undone = place.step;
+        return names;
+    }
+    void note(FactBody body) { recorder_.note(std::move(body)); }
+
+    const Workflow& workflow_;
+    Recorder& recorder_;
+    Time now_;
+    RunLimits limits_;
+    const Judge& judge_;
+    std::size_t given_ = 0; // to the tasks that began in this transition
+    Transition made_;
+};
+
+// {"type":…,…,"step":…}: the error of a run says where it came from.
+Document error_of_run(const Problem& problem, std::string_view step);
+
+} // namespace baton::orchestrator::core

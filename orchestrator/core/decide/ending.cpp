@@ -1,0 +1,262 @@
+// How a run ends: completed, failed, timed out, cancelled, undone; and how it is opened again.
+#include "orchestrator/core/decide/decider.hpp"
+
+#include <boost/json/object.hpp>
+#include <fmt/format.h>
+
+#include <set>
+#include <utility>
+
+namespace baton::orchestrator::core {
+
+Document error_of_run(const Problem& problem, std::string_view step) {
+    boost::json::object error = to_document(problem).json().as_object();
+    if (!step.empty()) error["step"] = step;
+    return Document::of(std::move(error));
+}
+
+fact::RunBecame Decider::as_it_is(RunStatus status) const {
+    return {status, run().output, run().error, run().cause, run().ending, run().by_hand};
+}
+
+// A step died. `place.step` is no_step when the run itself failed, for example its output.
+void Decider::fail_run(Place place, const Problem& problem) {
+    if (run().status != RunStatus::running && run().status != RunStatus::paused) return;
+    const bool has_step = place.step != no_step;
+    const Document error = error_of_run(problem, has_step ? address(place) : "");
+    const auto fail = [&] {
+        auto end = as_it_is(RunStatus::failed);
+        end.error = error;
+        end.ending = Ending::failure;
+        close_run(std::move(end));
+    };
+    switch (workflow_.on_failure) {
+    case OnFailure::fail:
+        cancel_open_steps();
+        fail();
+        break;
+    case OnFailure::compensate:
+        begin_compensation(error, Ending::failure);
+        break;
+    case OnFailure::pause:
+        if (!has_step) {
+            // There is no step an operator could revive; it is the workflow that is wrong.
+            cancel_open_steps();
+            fail();
+        } else if (run().status == RunStatus::running) {
+            auto paused = as_it_is(RunStatus::paused);
+            paused.error = error;
+            paused.ending = Ending::failure;
+            note(std::move(paused));
+        }
+        break;
+    case OnFailure::go_on:
+        if (!has_step) fail(); // else the others go on
+        break;
+    }
+}
+
+void Decider::complete_run(const std::optional<expression::Template>& output, ScopeNumber scope) {
+    Document result;
+    const Place itself{root_scope, no_step};
+    if (output) {
+        const auto filled = judge_.fill(*output, reading({scope, no_step}), "output");
+        if (!filled) return fail_run(itself, filled.error());
+        if (!fits(*filled)) return fail_run(itself, too_large(*filled));
+        result = *filled;
+    }
+    cancel_open_steps();
+    auto end = as_it_is(RunStatus::completed);
+    end.output = std::move(result);
+    close_run(std::move(end));
+}
+
+void Decider::time_out_run() {
+    Problem problem;
+    problem.type = timeout_type;
+    problem.title = "the run took too long";
+    problem.detail = "the timeout of the workflow has passed";
+    if (workflow_.on_failure == OnFailure::compensate)
+        return begin_compensation(to_document(problem), Ending::timeout);
+    cancel_open_steps();
+    auto end = as_it_is(RunStatus::timed_out);
+    end.error = to_document(problem);
+    end.ending = Ending::timeout;
+    close_run(std::move(end));
+}
+
+void Decider::close_run(fact::RunBecame end) {
+    if (end.status == RunStatus::completed) end.error = {};
+    note(std::move(end));
+}
+
+void Decider::cancel_one(Place place) {
+    if (state(place).status == StepStatus::dispatched)
+        note(fact::TaskCancelled{attempt(place, false), route_of(call(place, false))});
+    else
+        note(fact::StepCancelled{address(place)});
+}
+
+// Steps that wait for their turn stay as they are: they were not reached.
+void Decider::cancel_open_steps() {
+    for (const Place place : std::set(run().begun))
+        cancel_one(place);
+}
+
+// From here on nothing new is started. A task that can be undone and is with a worker just now is
+// awaited, because its effect may come after us: undone too early it would be left behind.
+void Decider::begin_compensation(Document error, Ending ending) {
+    auto undone = as_it_is(RunStatus::compensating);
+    undone.error = std::move(error);
+    undone.ending = ending;
+    note(std::move(undone));
+    for (const Place place : std::set(run().begun)) {
+        const bool is_awaited = state(place).status == StepStatus::dispatched && step(place).compensate;
+        if (!is_awaited) cancel_one(place);
+    }
+}
+
+// One undo after the other, newest first.
+void Decider::compensate_next() {
+    while (run().status == RunStatus::compensating) {
+        if (run().with_workers > 0) return; // awaited
+        if (!run().undoing.empty()) return;
+        if (run().to_undo.empty())
+            end_compensation();
+        else
+            undo(run().to_undo.rbegin()->second);
+    }
+}
+
+void Decider::undo(Place place) {
+    if (const auto& when = step(place).compensate->when) {
+        const auto wanted = judge_.holds(*when, reading_of(place, true), "compensate.when");
+        if (!wanted) return undo_dies(place, wanted.error(), {});
+        if (!*wanted) return note(fact::StepSkipped{address(place), true});
+    }
+    dispatch(place, true);
+}
+
+// Every undo that failed is named; what went wrong first stays in `cause`.
+void Decider::end_compensation() {
+    std::string undos;
+    boost::json::object failed;
+    for (const Place place : run().undo_dead) {
+        const Document error = state(place).undo_error;
+        const auto& problem = error.json().as_object();
+        const auto* type = problem.if_contains("type");
+        const auto* detail = problem.if_contains("detail");
+        const std::string where = address(place);
+        if (undos.empty()) {
+            failed = problem;
+            failed["step"] = where;
+        }
+        const auto* reason = detail != nullptr && detail->is_string() ? detail : type;
+        undos += fmt::format("{}'{}'{}", undos.empty() ? "" : "; ", where,
+                             reason != nullptr && reason->is_string()
+                                 ? ": " + std::string(reason->get_string())
+                                 : std::string());
+    }
+    if (undos.empty())
+        return close_run(
+            as_it_is(run().ending == Ending::cancel ? RunStatus::cancelled : RunStatus::compensated));
+    failed["title"] = "compensation failed: needs an operator";
+    failed["detail"] = "compensation failed, an operator is needed: undo of " + undos;
+    auto end = as_it_is(RunStatus::failed);
+    if (!end.error.is_null()) failed["cause"] = end.error.json();
+    end.cause = std::exchange(end.error, Document::of(std::move(failed)));
+    close_run(std::move(end));
+}
+
+// Whether the run was undone when it ended, so that what takes effect afterwards is undone too.
+bool Decider::was_undone() const {
+    if (!is_closed(run().status) || run().by_hand) return false;
+    return run().status == RunStatus::compensated || run().ending == Ending::cancel ||
+           (run().status == RunStatus::failed && workflow_.on_failure == OnFailure::compensate);
+}
+
+// Back to undoing, with the first cause as the run's error.
+void Decider::reopen_undo() {
+    auto again = as_it_is(RunStatus::compensating);
+    if (!again.cause.is_null()) again.error = std::exchange(again.cause, {});
+    note(std::move(again));
+}
+
+// An operator tries again: everything that failed or was cancelled by the failure goes back to
+// where it can start, with a new series of attempts.
+void Decider::reopen() {
+    const std::set<Place> dead_undos = run().undo_dead;
+    for (const Place place : dead_undos)
+        revive(place, true);
+    auto again = as_it_is(dead_undos.empty() ? RunStatus::running : RunStatus::compensating);
+    again.by_hand = false;
+    if (!dead_undos.empty()) {
+        again.error = std::exchange(again.cause, {});
+        return note(std::move(again));
+    }
+    std::vector<Place> stopped;
+    for (const auto& [number, scope] : run().scopes)
+        for (const StepIndex index : workflow_.bodies[scope.body].steps) {
+            const Place place{number, index};
+            const StepStatus status = state(place).status;
+            if (status != StepStatus::dead && status != StepStatus::cancelled && status != StepStatus::blocked)
+                continue;
+            const Place block = around(place);
+            if (block.step == no_step || state(block).status != StepStatus::done) stopped.push_back(place);
+        }
+    for (const Place place : stopped)
+        revive(place, false);
+    again.error = {};
+    again.ending = Ending::none;
+    again.output = {};
+    note(std::move(again));
+}
+
+void Decider::revive(Place place, bool undo) {
+    const std::string where = address(place);
+    if (undo)
+        made_.revived.push_back(where + ":undo");
+    else if (state(place).status == StepStatus::dead && std::holds_alternative<TaskKind>(step(place).kind) &&
+             !is_whole(place))
+        made_.revived.push_back(where);
+    note(fact::StepRevived{where, undo});
+}
+
+// In a run that goes on: the blocks around a step that is tried again are open again, and who could not
+// begin because of it may.
+void Decider::revive_followers(Place place) {
+    std::vector<Place> opened{place};
+    for (Place block = around(place); block.step != no_step; block = around(block)) {
+        if (!is_closed(state(block).status)) continue;
+        revive(block, false);
+        opened.push_back(block);
+    }
+    while (!opened.empty()) {
+        const Place one = opened.back();
+        opened.pop_back();
+        const auto open = [&](StepIndex index) {
+            const Place other{one.scope, index};
+            if (state(other).status != StepStatus::blocked) return;
+            revive(other, false);
+            opened.push_back(other);
+        };
+        if (!is_instance(one))
+            for (const StepIndex follower : step(one).followers)
+                open(follower);
+        if (!is_whole(one))
+            for (const StepIndex child : step(one).children)
+                open(child);
+    }
+}
+
+// Nobody waits for it any more.
+void Decider::give_undo_up(Place place) {
+    const UndoStatus undo = state(place).undo;
+    if (undo == UndoStatus::dead) made_.dropped.push_back(address(place) + ":undo");
+    if (undo == UndoStatus::dispatched)
+        note(fact::TaskCancelled{attempt(place, true), route_of(call(place, true))});
+    else
+        note(fact::StepSkipped{address(place), true});
+}
+
+} // namespace baton::orchestrator::core

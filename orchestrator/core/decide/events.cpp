@@ -1,0 +1,309 @@
+// What each event means, in the order: is it about something current, what follows from it, go on. Reports
+// of workers are in tasks.cpp.
+#include "orchestrator/core/decide/decider.hpp"
+
+#include <fmt/format.h>
+
+#include <set>
+#include <utility>
+
+namespace baton::orchestrator::core {
+namespace {
+
+Problem timeout_problem(const Silence& silence) {
+    Problem problem;
+    problem.type = timeout_type;
+    problem.title = "no answer in time";
+    problem.detail = fmt::format("{} has passed", silence.limit);
+    return problem;
+}
+
+// Why an undo cannot be skipped; empty: it can.
+std::string_view not_to_be_skipped(UndoStatus undo) {
+    switch (undo) {
+    case UndoStatus::dispatched:
+    case UndoStatus::backing_off:
+    case UndoStatus::dead:
+        return {};
+    case UndoStatus::none:
+        return "has not begun";
+    case UndoStatus::done:
+        return "is done already";
+    case UndoStatus::skipped:
+        return "is skipped already";
+    }
+    return {};
+}
+
+std::string no_such_step(const Workflow& workflow, const std::string& address) {
+    if (find_step(workflow, address)) return fmt::format("the run has no '{}' (any more)", address);
+    return fmt::format("the workflow has no step '{}'", address);
+}
+
+} // namespace
+
+void Decider::on(const RunStarted& event) {
+    if (run().status != RunStatus::queued) {
+        made_.ignored = true; // started already; the start came twice
+        return;
+    }
+    note(fact::RunStarted{event.input});
+    note(as_it_is(RunStatus::running));
+    go_on();
+}
+
+void Decider::on(const AlarmRang&) {
+    if (is_closed(run().status)) return;
+    if (run().deadline && *run().deadline <= now_) {
+        time_out_run();
+        return go_on();
+    }
+    std::set<Place> due;
+    for (const auto* clocks : {&run().clocks, &run().forward_clocks})
+        for (auto clock = clocks->begin(); clock != clocks->end() && clock->first <= now_; ++clock)
+            due.insert(clock->second);
+    for (const Place place : due)
+        if (!is_closed(run().status)) ring(place);
+    // Nothing may have been due: then nothing is noted and nothing is stored.
+    if (recorder_.has_noted()) go_on();
+}
+
+void Decider::ring_attempt(Place place, bool undo) {
+    const TaskCall& called = call(place, undo);
+    const Attempts& out = attempts(place, undo);
+    if (const auto silence = silence_of(called, out); silence && silence->due <= now_)
+        return fail_attempt(place, undo, timeout_problem(*silence), {});
+    if (const auto due = note_start_at(called, out); due && *due <= now_) note_start(place, undo);
+}
+
+void Decider::ring(Place place) {
+    const bool may_start = run().status == RunStatus::running;
+    const auto is_due = [this](Time due) { return due != Time{} && due <= now_; };
+    switch (state(place).status) {
+    case StepStatus::dispatched:
+        ring_attempt(place, false);
+        break;
+    case StepStatus::backing_off:
+        // What would be too much at once has its turn in the next transition.
+        if (may_start && state(place).attempts.due <= now_ && given_ <= limits_.text_bytes / 2)
+            dispatch(place, false);
+        break;
+    case StepStatus::sleeping:
+        if (!may_start || state(place).due > now_) break;
+        if (is_whole(place))
+            begin_iteration(place);
+        else
+            complete(place, {}, false);
+        break;
+    case StepStatus::running:
+        if (may_start && is_due(state(place).due)) {
+            const Time due = state(place).due;
+            cancel_children(place);
+            give_up(place, timeout_problem({due, "the block's timeout"}), "timeout", {});
+        }
+        break;
+    case StepStatus::waiting:
+    case StepStatus::done:
+    case StepStatus::dead:
+    case StepStatus::cancelled:
+    case StepStatus::skipped:
+    case StepStatus::blocked:
+        break;
+    }
+    switch (state(place).undo) {
+    case UndoStatus::dispatched:
+        ring_attempt(place, true);
+        break;
+    case UndoStatus::backing_off:
+        if (state(place).undo_attempts.due <= now_) dispatch(place, true);
+        break;
+    case UndoStatus::none:
+    case UndoStatus::done:
+    case UndoStatus::dead:
+    case UndoStatus::skipped:
+        break;
+    }
+}
+
+void Decider::on(const CancelRequested& event) {
+    if (is_closed(run().status)) {
+        made_.refusal = fmt::format("the run is {} already", word_of(run().status));
+        return;
+    }
+    if (run().status == RunStatus::compensating) {
+        made_.refusal = "the run is being compensated already";
+        return;
+    }
+    note(fact::CancelRequested{event.reason});
+    Problem problem;
+    problem.type = cancelled_type;
+    problem.title = "cancelled";
+    problem.detail = event.reason;
+    switch (workflow_.on_cancel) {
+    case OnCancel::stop: {
+        cancel_open_steps();
+        auto end = as_it_is(RunStatus::cancelled);
+        end.error = to_document(problem);
+        close_run(std::move(end));
+        break;
+    }
+    case OnCancel::compensate:
+        begin_compensation(to_document(problem), Ending::cancel);
+        break;
+    }
+    go_on();
+}
+
+void Decider::on(const RunRetried& event) {
+    const bool goes_on =
+        run().status == RunStatus::running || run().status == RunStatus::compensating;
+    if (event.now && goes_on) return hurry();
+    const bool may_be_retried = run().status == RunStatus::failed || run().status == RunStatus::timed_out ||
+                                run().status == RunStatus::paused;
+    if (event.now && may_be_retried) {
+        made_.refusal = fmt::format("the run is {}: no step of it waits for its next attempt; retry without "
+                                    "--now begins what failed again",
+                                    word_of(run().status));
+        return;
+    }
+    // Going on forwards would end it as completed with a part of it undone.
+    if (run().by_hand && run().undone > 0) {
+        made_.refusal = "the run was finished by hand while it was undone; start a new one";
+        return;
+    }
+    if (!may_be_retried) {
+        made_.refusal = fmt::format("the run is {}; only a failed, timed out or paused run can be "
+                                    "retried",
+                                    word_of(run().status));
+        return;
+    }
+    note(fact::RetryRequested{});
+    reopen();
+    go_on();
+}
+
+void Decider::hurry() {
+    bool is_noted = false;
+    const auto send_now = [&](Place place, bool undo) {
+        if (!std::exchange(is_noted, true)) note(fact::RetryRequested{});
+        dispatch(place, undo);
+    };
+    for (const Place place : std::set(run().begun)) {
+        const bool may_start = run().status == RunStatus::running; // a broken `with` ends it in between
+        const bool has_room = given_ <= limits_.text_bytes / 2; // else its pause goes on
+        if (may_start && has_room && state(place).status == StepStatus::backing_off) send_now(place, false);
+    }
+    for (const Place place : std::set(run().undoing))
+        if (state(place).undo == UndoStatus::backing_off) send_now(place, true);
+    if (!is_noted) {
+        made_.refusal = "no step of the run waits for its next attempt";
+        return;
+    }
+    go_on();
+}
+
+void Decider::on(const TaskRevived& event) {
+    const auto found = find_place(workflow_, run(), event.step);
+    if (!found) {
+        made_.refusal = no_such_step(workflow_, event.step);
+        return;
+    }
+    const Place place = *found;
+    const bool is_dead = event.undo ? state(place).undo == UndoStatus::dead
+                                    : state(place).status == StepStatus::dead;
+    if (!is_dead) {
+        made_.refusal = fmt::format("step '{}' is not dead any more", event.step);
+        return;
+    }
+    switch (run().status) {
+    case RunStatus::failed:
+    case RunStatus::timed_out:
+    case RunStatus::paused:
+        if (event.undo) {
+            revive(place, true);
+            reopen_undo();
+        } else {
+            reopen();
+        }
+        break;
+    case RunStatus::running:
+    case RunStatus::completed:
+        // on_failure = "continue": the others went on; this one and whoever waits for it follow.
+        if (run().status == RunStatus::completed) {
+            auto again = as_it_is(RunStatus::running);
+            again.output = {};
+            again.by_hand = false;
+            note(std::move(again));
+        }
+        revive(place, false);
+        revive_followers(place);
+        break;
+    case RunStatus::compensating:
+        if (event.undo) {
+            revive(place, true);
+            break;
+        }
+        [[fallthrough]];
+    case RunStatus::queued:
+    case RunStatus::cancelled:
+    case RunStatus::compensated:
+        made_.refusal = fmt::format("the run is {}: the step cannot be tried again in it; "
+                                    "start a new run, or drop the dead letter",
+                                    word_of(run().status));
+        return;
+    }
+    go_on();
+}
+
+void Decider::on(const UndoSkipped& event) {
+    const auto found = find_place(workflow_, run(), event.step);
+    if (!found) {
+        made_.refusal = no_such_step(workflow_, event.step);
+        return;
+    }
+    const Place place = *found;
+    if (const auto why = not_to_be_skipped(state(place).undo); !why.empty()) {
+        made_.refusal = fmt::format("the undo of step '{}' {}", event.step, why);
+        return;
+    }
+    const bool is_out = state(place).undo == UndoStatus::dispatched;
+    if (state(place).undo == UndoStatus::dead) made_.dropped.push_back(address(place) + ":undo");
+    note(fact::UndoSkipped{address(place), event.reason});
+    if (is_out) note(fact::TaskCancelled{attempt(place, true), route_of(call(place, true))});
+    // Nothing may be left that failed; then the run has another end.
+    if (is_closed(run().status)) reopen_undo();
+    go_on();
+}
+
+void Decider::on(const RunFinished& event) {
+    const bool may_be_open =
+        !is_closed(run().status) || run().status == RunStatus::failed || run().status == RunStatus::timed_out;
+    if (!may_be_open || !is_closed(event.status) || event.status == RunStatus::timed_out) {
+        made_.refusal =
+            may_be_open ? fmt::format("a run cannot be finished as {}", word_of(event.status))
+                        : fmt::format("the run is {} already", word_of(run().status));
+        return;
+    }
+    note(fact::RunFinished{event.reason});
+    cancel_open_steps();
+    for (const Place place : run().dead)
+        made_.dropped.push_back(address(place));
+    std::set<Place> undos = run().undoing;
+    undos.insert(run().undo_dead.begin(), run().undo_dead.end());
+    for (const Place place : undos)
+        give_undo_up(place);
+    auto end = as_it_is(event.status);
+    if (!end.cause.is_null()) end.error = std::exchange(end.cause, {});
+    if (end.error.is_null()) {
+        Problem problem;
+        problem.type = finished_type;
+        problem.title = "finished by hand";
+        problem.detail = event.reason;
+        end.error = to_document(problem);
+    }
+    end.ending = event.status == RunStatus::failed ? Ending::failure : Ending::none;
+    end.by_hand = true;
+    close_run(std::move(end));
+}
+
+} // namespace baton::orchestrator::core

@@ -1,0 +1,107 @@
+// No more attempts: somebody catches it, or the step is dead and the run's policy speaks.
+#include "orchestrator/core/decide/decider.hpp"
+#include "orchestrator/core/decide/retry.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace baton::orchestrator::core {
+
+Decider::Catch Decider::catch_at(Place place, const Problem& problem) const {
+    const auto& rules = step(place).catches;
+    const auto rule = std::find_if(rules.begin(), rules.end(), [&](const CatchRule& one) {
+        return one.error.matches(problem.type);
+    });
+    Catch found;
+    if (rule == rules.end() || is_whole(place)) return found; // an instance's rules are not its step's
+    found.is_found = true;
+    if (rule->then == CatchRule::Then::go) found.go = rule->go;
+    if (rule->then != CatchRule::Then::output) return found;
+    const Document error = to_document(problem);
+    Reading with_error = reading(place);
+    with_error.error = &error;
+    const auto filled = judge_.fill(*rule->output, with_error, "catch");
+    if (!filled) {
+        found.broken = filled.error();
+        found.broken->detail += fmt::format(" (while catching {})", problem.type);
+    } else if (!fits(*filled)) {
+        found.broken = too_large(*filled);
+    } else {
+        found.output = *filled;
+    }
+    return found;
+}
+
+Decider::Catch Decider::time_out_at(Place place, const Problem& problem) const {
+    Catch found;
+    if (is_whole(place) || (problem.type != timeout_type && problem.type != expired_type)) return found;
+    const OnTimeout& rule = step(place).on_timeout;
+    found.is_found = rule.then != OnTimeout::Then::fail;
+    if (rule.then == OnTimeout::Then::go) found.go = {rule.go};
+    return found;
+}
+
+void Decider::give_up(Place place, const Problem& problem, std::string_view reason, const Document& message) {
+    Document error = to_document(problem);
+    for (Place at = place; at.step != no_step; at = around(at)) {
+        const bool is_own = at == place;
+        Catch rule = catch_at(at, problem);
+        if (!rule.is_found && is_own) rule = time_out_at(at, problem);
+        if (!rule.is_found) continue;
+        if (rule.broken) {
+            error = to_document(*rule.broken);
+            if (is_own) continue;
+            break;
+        }
+        if (!is_own) {
+            // The block ends with this error: its other children are not needed any more.
+            note(fact::StepCancelled{address(place), error});
+            cancel_children(at);
+        }
+        note(fact::ErrorCaught{address(at), to_document(problem)});
+        close_as_done(at, std::move(rule.output));
+        send(at.scope, rule.go);
+        return;
+    }
+    die(place, problem, error, reason, message);
+}
+
+void Decider::die(Place place, const Problem& problem, const Document& error, std::string_view reason,
+                  const Document& message) {
+    const bool is_task = std::holds_alternative<TaskKind>(step(place).kind) && !is_whole(place);
+    fact::StepDead dead{address(place), false, state(place).attempts.number, {}, error, std::string{reason}};
+    if (is_task) {
+        dead.task = route_of(call(place, false));
+        DeadTask& letter = made_.dead.emplace_back();
+        letter.ref = attempt(place, false);
+        letter.reason = reason;
+        letter.task = dead.task;
+        letter.attempts = state(place).attempts.of_series();
+        letter.error_type = problem.type;
+        letter.error = error;
+        letter.message = message;
+        letter.input = input_of(place, false);
+    }
+    note(std::move(dead));
+    fail_run(place, problem);
+}
+
+// The older undos still have their turn; compensate_next() ends the run when none is left.
+void Decider::undo_dies(Place place, const Problem& problem, const Document& message) {
+    const std::string task = route_of(call(place, true));
+    const Document error = to_document(problem);
+    DeadTask& letter = made_.dead.emplace_back();
+    letter.ref = attempt(place, true);
+    letter.reason = "compensation";
+    letter.task = task;
+    letter.attempts = state(place).undo_attempts.of_series();
+    letter.error_type = problem.type;
+    letter.error = error;
+    letter.message = message;
+    letter.input = input_of(place, true);
+    note(fact::StepDead{address(place), true, letter.ref.attempt, task, error, "compensation"});
+}
+
+} // namespace baton::orchestrator::core

@@ -1,0 +1,194 @@
+// Facts to what people ask for.
+#include "orchestrator/core/run_story.hpp"
+
+#include <boost/json/array.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <tuple>
+#include <utility>
+
+namespace baton::orchestrator::core {
+
+StepStory& RunStory::entry(std::string_view step, bool undo) {
+    std::string key{step};
+    if (undo) key += ":undo";
+    const auto [place, is_new] = places_.emplace(std::move(key), steps_.size());
+    if (is_new) steps_.push_back({std::string{step}, undo});
+    return steps_[place->second];
+}
+
+// One fact, told. What says nothing of a step is left to others.
+struct Teller {
+    RunStory& story;
+    Time at;
+
+    StepStory& of(const AttemptRef& ref) const { return story.entry(ref.step, ref.undo); }
+    StepStory& of(std::string_view step, bool undo = false) const { return story.entry(step, undo); }
+
+    static AttemptStory* attempt_of(StepStory& step, std::uint32_t number) {
+        const auto found = std::find_if(step.attempts.rbegin(), step.attempts.rend(),
+                                        [&](const AttemptStory& one) { return one.number == number; });
+        return found == step.attempts.rend() ? nullptr : &*found;
+    }
+    AttemptStory& close(const AttemptRef& ref, std::string_view outcome) const {
+        StepStory& step = of(ref);
+        AttemptStory* attempt = attempt_of(step, ref.attempt);
+        if (attempt == nullptr) {
+            attempt = &step.attempts.emplace_back();
+            attempt->number = ref.attempt;
+            attempt->dispatched_at = at;
+        }
+        attempt->closed_at = at;
+        attempt->outcome = outcome;
+        return *attempt;
+    }
+
+    void operator()(const fact::TaskDispatched& fact) const {
+        StepStory& step = of(fact.ref);
+        step.task = fact.order.route;
+        step.status = "dispatched";
+        step.input = fact.order.with;
+        if (attempt_of(step, fact.ref.attempt) != nullptr) return; // its message was lost and is sent again
+        AttemptStory& attempt = step.attempts.emplace_back();
+        attempt.number = fact.ref.attempt;
+        attempt.max_attempts = fact.order.max_attempts;
+        attempt.dispatched_at = at;
+    }
+    void operator()(const fact::TaskStarted& fact) const {
+        AttemptStory* attempt = attempt_of(of(fact.ref), fact.ref.attempt);
+        if (attempt == nullptr) return;
+        attempt->started_at = fact.since.value_or(at);
+        attempt->worker = fact.worker;
+    }
+    void operator()(const fact::TaskCompleted& fact) const {
+        AttemptStory& attempt = close(fact.ref, "completed");
+        if (!fact.worker.empty()) attempt.worker = fact.worker;
+        StepStory& step = of(fact.ref);
+        step.status = "done";
+        if (!fact.ref.undo) step.output = fact.output;
+    }
+    void operator()(const fact::TaskFailed& fact) const {
+        AttemptStory& attempt = close(fact.ref, "failed");
+        if (!fact.worker.empty()) attempt.worker = fact.worker;
+        attempt.error = fact.error;
+        attempt.retry_at = fact.retry_at;
+        StepStory& step = of(fact.ref);
+        step.status = fact.retry_at ? "backing_off" : "failed";
+        step.error = fact.error;
+    }
+    void operator()(const fact::TaskDeferred& fact) const {
+        StepStory& step = of(fact.ref);
+        step.status = "deferred";
+        step.until = fact.until;
+    }
+    void operator()(const fact::TaskCancelled& fact) const {
+        close(fact.ref, "cancelled");
+        of(fact.ref).status = "cancelled";
+    }
+    void operator()(const fact::StepStarted& fact) const {
+        StepStory& step = of(fact.step);
+        // Only a wait knows when it ends.
+        step.status = fact.until ? "sleeping" : "running";
+        if (!step.started_at) step.started_at = at;
+        step.until = fact.until;
+    }
+    void operator()(const fact::StepDone& fact) const {
+        StepStory& step = of(fact.step);
+        step.status = "done";
+        step.closed_at = at;
+        if (!fact.output.is_null()) step.output = fact.output;
+    }
+    void operator()(const fact::StepSent& fact) const { of(fact.step).status = "waiting"; }
+    void operator()(const fact::StepSkipped& fact) const { of(fact.step, fact.undo).status = "skipped"; }
+    void operator()(const fact::StepBlocked& fact) const { of(fact.step).status = "blocked"; }
+    void operator()(const fact::StepCancelled& fact) const {
+        StepStory& step = of(fact.step);
+        step.status = "cancelled";
+        if (!fact.error.is_null()) step.error = fact.error;
+    }
+    void operator()(const fact::ErrorCaught& fact) const {
+        StepStory& step = of(fact.step);
+        step.caught = true;
+        step.error = fact.error;
+    }
+    void operator()(const fact::StepDead& fact) const {
+        StepStory& step = of(fact.step, fact.undo);
+        step.status = "dead";
+        step.error = fact.error;
+        step.reason = fact.reason;
+    }
+    void operator()(const fact::StepRevived& fact) const { of(fact.step, fact.undo).status = "waiting"; }
+    void operator()(const fact::ItemsListed& fact) const {
+        if (const auto* items = fact.items.json().if_array()) of(fact.step).items = items->size();
+    }
+    void operator()(const fact::ItemStarted& fact) const {
+        StepStory& step = of(fact.step);
+        if (!step.started_at) step.started_at = at;
+    }
+    void operator()(const fact::UndoSkipped& fact) const {
+        StepStory& step = of(fact.step, true);
+        step.status = "skipped";
+        step.reason = fact.reason;
+    }
+    void operator()(const auto&) const {} // of the run, or of people
+};
+
+void RunStory::add(std::span<const Fact> facts, Time at) {
+    const Teller teller{*this, at};
+    for (const Fact& fact : facts)
+        std::visit(teller, fact.body);
+}
+
+void RunStory::close() {
+    constexpr std::string_view open[] = {"waiting", "dispatched", "backing_off", "deferred", "sleeping", "running"};
+    for (StepStory& step : steps_) {
+        if (!step.attempts.empty()) step.attempts.back().retry_at.reset(); // it never came
+        if (std::find(std::begin(open), std::end(open), step.status) == std::end(open)) continue;
+        step.status = "cancelled";
+        step.until.reset();
+    }
+}
+
+namespace {
+
+// Of "people[17].send": the place of "people" in the file, 17, the place of "people.send". So whatever is
+// in one instance stands together, behind the step itself.
+std::vector<std::size_t> place_of(std::string_view address, const std::map<std::string, std::size_t, std::less<>>& order) {
+    std::vector<std::size_t> place;
+    std::string path; // without the numbers
+    while (!address.empty()) {
+        const auto open = std::min(address.find('['), address.size());
+        path += address.substr(0, open);
+        const auto found = order.find(path);
+        place.push_back(found == order.end() ? order.size() : found->second);
+        const auto close = std::min(address.find(']', open), address.size());
+        if (open < close) std::from_chars(address.data() + open + 1, address.data() + close, place.emplace_back());
+        address.remove_prefix(std::min(close + 1, address.size()));
+    }
+    return place;
+}
+
+} // namespace
+
+std::vector<StepStory> RunStory::take(std::span<const std::string> paths) {
+    places_.clear();
+    if (paths.empty()) return std::exchange(steps_, {});
+    std::map<std::string, std::size_t, std::less<>> order;
+    for (const std::string& path : paths)
+        order.emplace(path, order.size());
+    using Key = std::tuple<bool, std::vector<std::size_t>, std::size_t>; // is an undo, place, came up as
+    std::vector<Key> keys;
+    for (std::size_t i = 0; i < steps_.size(); ++i)
+        keys.emplace_back(steps_[i].undo, steps_[i].undo ? std::vector<std::size_t>{} : place_of(steps_[i].step, order), i);
+    std::sort(keys.begin(), keys.end());
+    std::vector<StepStory> sorted;
+    sorted.reserve(steps_.size());
+    for (const Key& key : keys)
+        sorted.push_back(std::move(steps_[std::get<2>(key)]));
+    steps_.clear();
+    return sorted;
+}
+
+} // namespace baton::orchestrator::core

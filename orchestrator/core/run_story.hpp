@@ -1,0 +1,70 @@
+// What became of a run's steps, for people: the one reader of facts. Page, command line and what-if tell
+// of a run by it and look at no fact themselves.
+#pragma once
+
+#include "base/clock.hpp"
+#include "orchestrator/core/document.hpp"
+#include "orchestrator/core/fact.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace baton::orchestrator::core {
+
+struct AttemptStory {
+    std::uint32_t number = 0;
+    std::uint32_t max_attempts = 0;
+    Time dispatched_at{};
+    std::optional<Time> started_at{};
+    std::optional<Time> closed_at{};
+    std::string_view outcome{}; // "completed", "failed", "cancelled"; empty: none yet
+    std::string worker{};
+    Document error{};
+    std::optional<Time> retry_at{};
+};
+
+struct StepStory {
+    std::string step; // address
+    bool undo = false;
+    std::string task{};
+    // "waiting", "dispatched", "deferred", "backing_off", "running", "sleeping", "done", "failed", "dead",
+    // "cancelled", "skipped", "blocked"
+    std::string_view status = "waiting";
+    std::optional<Document> input{};
+    std::optional<Document> output{};
+    Document error{};
+    std::string reason{};
+    bool caught = false;
+    std::optional<Time> until{}; // of a wait or a deferral
+    std::optional<Time> started_at{};
+    std::optional<Time> closed_at{};
+    std::optional<std::size_t> items{}; // of a for_each
+    std::vector<AttemptStory> attempts{};
+};
+
+class RunStory {
+public:
+    // The facts of one transition; in the order of the history.
+    void add(std::span<const Fact> facts, Time at);
+
+    // The run is over: what goes on in the last that was heard of it does not any more.
+    void close();
+
+    // In the order of the workflow's file, which `paths` gives (without the numbers of instances), instances
+    // in their order; undos behind, as they were done. Without paths: as they came up.
+    std::vector<StepStory> take(std::span<const std::string> paths);
+
+private:
+    friend struct Teller;
+    StepStory& entry(std::string_view step, bool undo);
+
+    std::vector<StepStory> steps_;
+    std::unordered_map<std::string, std::size_t> places_;
+};
+
+} // namespace baton::orchestrator::core

@@ -1,0 +1,128 @@
+// for_each, while, until and what shapes them.
+#include "orchestrator/definition/repetition_reader.hpp"
+
+#include "orchestrator/definition/words.hpp"
+
+#include <fmt/format.h>
+
+namespace baton::orchestrator::definition {
+
+namespace {
+
+// Each instance that runs has a state of its own in memory.
+constexpr std::int64_t max_parallel_max = 1000;
+// At a millisecond each, a quarter of an hour.
+constexpr std::int64_t iterations_max = 1'000'000;
+
+} // namespace
+
+void RepetitionReader::read(core::StepIndex index) {
+    const TomlNode& table = *draft_.steps[index].table;
+    const TomlEntry* entry = find(table, index);
+    if (entry == nullptr) return;
+    check_shaping(table, *entry);
+    draft_.repeated.emplace(draft_.steps[index].step.id, index);
+    if (entry->key == "for_each")
+        read_for_each(table, *entry, index);
+    else
+        read_loop(table, *entry, index);
+}
+
+const TomlEntry* RepetitionReader::find(const TomlNode& table, core::StepIndex index) {
+    const TomlEntry* found = nullptr;
+    for (const TomlEntry& entry : table.entries) {
+        if (!contains(repetition_keys.available, entry.key)) continue;
+        if (found != nullptr) {
+            values_.complaints().at_key(
+                entry, fmt::format("{} has both {} and {}", name_of(draft_.steps[index]), found->key, entry.key),
+                "a step is repeated in one way; put one of them on a do block around it");
+            return nullptr;
+        }
+        found = &entry;
+    }
+    if (found != nullptr) return found;
+    for (const TomlEntry& entry : table.entries)
+        if (const auto feature = repetition_of(entry.key); !feature.empty())
+            values_.complaints().at_key(
+                entry, fmt::format("{} has no meaning without {}", entry.key, feature));
+    return nullptr;
+}
+
+// `as` beside `until`, say.
+void RepetitionReader::check_shaping(const TomlNode& table, const TomlEntry& entry) {
+    const bool is_for_each = entry.key == "for_each";
+    for (const TomlEntry& other : table.entries) {
+        const auto feature = repetition_of(other.key);
+        if (feature.empty() || is_for_each == (feature == "for_each")) continue;
+        values_.complaints().at_key(
+            other, fmt::format("{} has no meaning beside {}, only beside {}", other.key, entry.key, feature));
+    }
+}
+
+void RepetitionReader::read_for_each(const TomlNode& table, const TomlEntry& entry,
+                                     core::StepIndex index) {
+    draft_.steps[index].repeats = Repeats::for_each;
+    read_item(table, entry, index);
+    std::optional<std::int64_t> max_parallel;
+    for (const TomlEntry& part : table.entries)
+        if (part.key == "max_parallel") max_parallel = values_.integer(part, 1, max_parallel_max);
+    auto items = expressions_.list(entry, index);
+    if (!items) return;
+    DraftStep& draft = draft_.steps[index];
+    draft.item_schema = expressions_.schema_of_items(*items);
+    core::ForEach for_each{.items = std::move(*items), .as = draft.item};
+    if (max_parallel) for_each.max_parallel = static_cast<std::uint32_t>(*max_parallel);
+    draft.step.repetition = std::move(for_each);
+}
+
+void RepetitionReader::read_item(const TomlNode& table, const TomlEntry& entry,
+                                 core::StepIndex index) {
+    DraftStep& draft = draft_.steps[index];
+    draft.item = "item";
+    draft.item_at = entry.at;
+    const TomlNode* as = nullptr;
+    for (const TomlEntry& part : table.entries) {
+        if (part.key != "as") continue;
+        const auto name = values_.text(part);
+        if (!name) return;
+        as = &part.value;
+        draft.item = *name;
+        draft.item_at = part.value.at;
+    }
+    if (const std::string complaint = complaint_about_item(draft.item); !complaint.empty())
+        return values_.complaints().at_value(*as, complaint);
+    for (core::StepIndex at = draft.parent; at != core::no_step; at = draft_.steps[at].parent) {
+        const DraftStep& outer = draft_.steps[at];
+        if (outer.repeats != Repeats::for_each || outer.item != draft.item) continue;
+        const auto message = fmt::format("'{}' is the item of {} around it already", draft.item, name_of(outer));
+        if (as != nullptr)
+            values_.complaints().at_value(*as, message, "items inside one another need names of their own");
+        else
+            values_.complaints().at_key(entry, message, "give this for_each a name of its own: as = \"..\"");
+    }
+}
+
+void RepetitionReader::read_loop(const TomlNode& table, const TomlEntry& entry,
+                                 core::StepIndex index) {
+    const bool is_while = entry.key == "while";
+    draft_.steps[index].repeats = Repeats::loop;
+    std::optional<std::int64_t> max_iterations;
+    std::optional<Duration> every;
+    for (const TomlEntry& part : table.entries) {
+        if (part.key == "max_iterations") max_iterations = values_.integer(part, 1, iterations_max);
+        if (part.key != "every") continue;
+        every = values_.duration(part);
+        if (every && every->count() == 0)
+            values_.complaints().at_value(part.value, "every must be longer than 0");
+    }
+    auto condition =
+        expressions_.condition(entry, index, is_while ? Scope::loop_while : Scope::loop_until);
+    if (!condition) return;
+    core::Loop loop{.test = is_while ? core::Loop::Test::before : core::Loop::Test::after,
+                    .condition = std::move(*condition),
+                    .every = every};
+    if (max_iterations) loop.max_iterations = static_cast<std::uint32_t>(*max_iterations);
+    draft_.steps[index].step.repetition = std::move(loop);
+}
+
+} // namespace baton::orchestrator::definition

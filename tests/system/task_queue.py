@@ -1,0 +1,37 @@
+"""The queue of one task type as a test takes it in hand: messages put there and rejected, and what waits in it."""
+import contextlib
+
+import pika
+
+
+class TaskQueue:
+    """Mixed into a test with a `server`; `queue` is its name."""
+
+    @contextlib.contextmanager
+    def channel(self):
+        connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
+        try:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            yield channel
+        finally:
+            connection.close()
+
+    def put_and_reject(self, bodies, **properties):
+        """Messages of no run, each rejected: dead letters, soon."""
+        with self.channel() as channel:
+            for body in bodies:
+                channel.basic_publish("", self.queue, body, pika.BasicProperties(**properties))
+            for _ in bodies:
+                method, _, _ = channel.basic_get(self.queue)
+                channel.basic_reject(method.delivery_tag, requeue=False)
+
+    def queued(self):
+        """Takes everything: (body, properties)."""
+        found = []
+        with self.channel() as channel:
+            while True:
+                method, properties, body = channel.basic_get(self.queue, auto_ack=True)
+                if method is None:
+                    return found
+                found.append((body, properties))
