@@ -25,6 +25,9 @@ constexpr const char* former_announce_queue = "baton.announce";
 // Announcements that wait for us. The oldest go first: they are said again.
 constexpr std::int64_t announcements_max = 10'000;
 
+// Orchestrators that share a store watch the queues together: whoever sees one lost tells the others.
+constexpr int common_watch = 0;
+
 // A coroutine of ours never throws; if one does, going on would hide a bug.
 void stop_program(std::exception_ptr stray) {
     if (stray) std::rethrow_exception(stray);
@@ -408,7 +411,7 @@ Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::st
         if (!opened) co_return opened.error();
         channel = std::move(*opened);
         // Without it no watch was ever made here, and none is missing.
-        const auto has_ground = co_await is_there(channel, contract::watch_ground(options_.partitions.front()));
+        const auto has_ground = co_await is_there(channel, contract::watch_ground(common_watch));
         if (losses_ != losses) co_return Failure{make_error_code(amqp::client::Errc::connection_lost), "the connection ended"};
         watches = has_ground && *has_ground;
     }
@@ -428,7 +431,7 @@ Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::st
         if (answer) {
             note_queue(route, answer->message_count, answer->consumer_count);
             if (!watches) continue;
-            const auto has_watch = co_await is_there(channel, contract::watch_exchange(options_.partitions.front(), route));
+            const auto has_watch = co_await is_there(channel, contract::watch_exchange(common_watch, route));
             if (losses_ != losses) co_return Failure{make_error_code(amqp::client::Errc::connection_lost), "the connection ended"};
             if (has_watch && !*has_watch) missing.insert(route);
             continue;
@@ -460,7 +463,7 @@ net::Awaitable<void> Messaging::put_watches(std::set<std::string> routes) {
     for (const std::string& route : routes) {
         if (!connection_ || !options_.finds_losses || !may_watch_) co_return;
         const auto done = co_await declare_all(*connection_, declare_channel_,
-                                               contract::watch_declarations(options_.partitions.front(), route));
+                                               contract::watch_declarations(common_watch, route));
         if (done || !connection_) continue;
         if (done.error().code == amqp::ReplyCode::access_refused) may_watch_ = false;
         log::warning("messaging", "a queue cannot be watched: when somebody deletes it and another declares it again, its tasks stay lost",
@@ -517,7 +520,8 @@ net::Awaitable<bool> Messaging::give_again(std::set<std::string> routes, std::se
     while (!*is_stored && !is_stopping_)
         co_await lost_are_stored_.wait_for(std::chrono::milliseconds(200));
     if (*is_stored && options_.is_shared) {
-        tell_others(emptied, true);
+        // What was purged at a broker that does not tell, every orchestrator finds out by itself.
+        if (!options_.finds_losses) tell_others(emptied, true);
         std::erase_if(routes, [&](const std::string& route) { return emptied.contains(route); });
         tell_others(routes, false);
     }
