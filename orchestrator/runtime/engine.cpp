@@ -167,7 +167,7 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
     switch (request.kind) {
     case Request::Kind::start: {
         StartRequest start{request.workflow, request.version, std::move(request.input), request.key,
-                           request.fallback_key, request.actor};
+                           request.fallback_key, request.actor, std::move(request.labels)};
         return StartItem{std::move(start), from_start(std::move(reply)), request.run_id};
     }
     case Request::Kind::cancel:

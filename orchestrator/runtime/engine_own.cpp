@@ -320,6 +320,7 @@ Travelling travelling(StartItem& one) {
     request.input = std::move(one.request.input);
     request.key = one.request.key;
     request.fallback_key = one.request.fallback_key;
+    request.labels = one.request.labels;
     auto reply = [reply = std::move(one.reply)](Outcome<Answer> answer) {
         if (!reply) return;
         if (!answer) return reply(std::move(answer).error());

@@ -135,6 +135,12 @@ std::string to_json(const Request& request) {
     if (request.body) out["body"] = *request.body;
     if (request.version != 0) out["version"] = request.version;
     if (request.kind == Request::Kind::start_dead_job) out["job"] = object_of(request.job);
+    if (!request.labels.empty()) {
+        json::object labels;
+        for (const auto& [name, value] : request.labels)
+            labels[name] = value;
+        out["labels"] = std::move(labels);
+    }
     if (!request.routes.empty()) {
         json::array routes;
         for (const std::string& route : request.routes)
@@ -163,6 +169,9 @@ Outcome<Request> request_from_json(std::string_view text) {
     if (from.contains("body")) request.body = text_of(from, "body");
     request.version = static_cast<std::uint32_t>(number_of(from, "version"));
     if (const auto* job = from.if_contains("job"); job != nullptr && job->is_object()) request.job = job_of(job->get_object());
+    if (const auto* labels = from.if_contains("labels"); labels != nullptr && labels->is_object())
+        for (const auto& [name, value] : labels->get_object())
+            if (value.is_string()) request.labels.emplace(std::string(name), std::string(value.get_string()));
     if (const auto* routes = from.if_contains("routes"); routes != nullptr && routes->is_array())
         for (const json::value& route : routes->get_array())
             if (route.is_string()) request.routes.emplace_back(route.get_string());

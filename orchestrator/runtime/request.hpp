@@ -4,6 +4,7 @@
 #pragma once
 
 #include "orchestrator/runtime/run_store.hpp"
+#include "orchestrator/runtime/run_tags.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -34,6 +35,7 @@ struct Request {
     std::string input;
     std::string key;
     std::string fallback_key;
+    Labels labels;
     // start_dead_job: key, actor, drops, filter, interval, stop_after and reason of it
     DeadJob job;
     // queue_lost
