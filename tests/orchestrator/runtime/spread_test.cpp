@@ -169,12 +169,14 @@ TEST(Request, ComesBackAsItWasSent) {
     sent.id = 7;
     sent.body = "{}";
     sent.routes = {"a.one", "a.two"};
+    sent.labels = {{"team", "mail"}};
     const auto got = request_from_json(to_json(sent));
     ASSERT_TRUE(got);
     EXPECT_EQ(to_json(*got), to_json(sent));
     EXPECT_EQ(got->kind, Request::Kind::redrive);
     EXPECT_EQ(got->reason, sent.reason);
     EXPECT_EQ(got->body, "{}");
+    EXPECT_EQ(got->labels, sent.labels);
     EXPECT_THAT(got->routes, ElementsAre("a.one", "a.two"));
 }
 
