@@ -251,8 +251,7 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     if (!publisher) co_return publisher.error();
     const auto consuming = co_await results_.consume_common(connection, options_.prefetch);
     if (!consuming) co_return consuming.error();
-    const auto listening = co_await requests_.consume(connection);
-    if (!listening) co_return listening.error();
+    if (const auto requests = co_await requests_.consume(connection); !requests) co_return requests.error();
     if (const auto listening = co_await listen_to_workers(connection); !listening) {
         if (!connection.is_open()) co_return listening.error();
         log::warning("messaging", "does not hear what workers announce", {{"reason", listening.error().detail}});
