@@ -751,8 +751,6 @@ void Server::Parts::stop() {
     workflows.reset();
     if (reader) reader->close();
     if (probe) probe->close();
-    backup_wishes.close();
-    backups.join();
     retention.reset();
     if (counting) counting->close();
     if (backups) {
