@@ -5,14 +5,14 @@
 //   store_commit [SECONDS] [URL...]
 #include "base/clock.hpp"
 #include "base/random.hpp"
+#include "bench/each_store.hpp"
 #include "db/open_store.hpp"
-#include "tests/support/postgres.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <sys/resource.h>
 #include <vector>
@@ -130,20 +130,12 @@ bool measure(const std::string& url, std::size_t batch_size, double seconds) {
 
 int run(int argc, char** argv) {
     const double seconds = argc > 1 ? std::atof(argv[1]) : 3;
-    std::vector<std::string> urls(argv + std::min(argc, 2), argv + argc);
-    std::unique_ptr<testing::Postgres> server;
-    std::string folder = (std::filesystem::temp_directory_path() / "baton-bench-XXXXXX").string();
-    if (mkdtemp(folder.data()) == nullptr) return 1;
-    if (urls.empty()) {
-        server = std::make_unique<testing::Postgres>(testing::Postgres::Disk::durable);
-        urls = {"sqlite:" + folder + "/baton.db", server->new_database_url()};
-    }
-    bool well = true;
-    for (const std::string& url : urls)
+    return on_each_store({argv + std::min(argc, 2), argv + argc}, [seconds](const std::string& url) {
+        bool well = true;
         for (const std::size_t batch_size : {1U, 50U, 200U, 500U})
             well = measure(url, batch_size, seconds) && well;
-    std::filesystem::remove_all(folder);
-    return well ? 0 : 1;
+        return well;
+    });
 }
 
 } // namespace

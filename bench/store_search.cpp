@@ -4,10 +4,10 @@
 // The bound is 50 ms. PostgreSQL is a throwaway server on this machine unless a URL is given:
 //   store_search [RUNS] [URL...]
 #include "base/random.hpp"
+#include "bench/each_store.hpp"
 #include "db/open_store.hpp"
 #include "db/sqlite.hpp"
 #include "orchestrator/runtime/run_query.hpp"
-#include "tests/support/postgres.hpp"
 
 #include <fmt/format.h>
 #include <pqxx/nontransaction>
@@ -16,7 +16,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -146,18 +145,7 @@ bool measure(const std::string& url, std::uint64_t runs) {
 
 int run(int argc, char** argv) {
     const std::uint64_t runs = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1'000'000;
-    std::vector<std::string> urls(argv + std::min(argc, 2), argv + argc);
-    std::unique_ptr<testing::Postgres> server;
-    std::string folder = (std::filesystem::temp_directory_path() / "baton-bench-XXXXXX").string();
-    if (mkdtemp(folder.data()) == nullptr) return 1;
-    if (urls.empty()) {
-        server = std::make_unique<testing::Postgres>(testing::Postgres::Disk::durable);
-        urls = {"sqlite:" + folder + "/baton.db", server->new_database_url()};
-    }
-    bool well = true;
-    for (const std::string& url : urls) well = measure(url, runs) && well;
-    std::filesystem::remove_all(folder);
-    return well ? 0 : 1;
+    return on_each_store({argv + std::min(argc, 2), argv + argc}, [runs](const std::string& url) { return measure(url, runs); });
 }
 
 } // namespace

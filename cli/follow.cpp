@@ -50,6 +50,12 @@ std::string request_text(const json::object& fact) {
                        : word == "retry_requested" ? "retry requested"
                        : word == "undo_skipped" ? "undo of " + member(fact, "step") + " skipped"
                        : word == "run_finished" ? "finished by hand"
+                       : word == "pause_requested" ? "paused"
+                       : word == "resume_requested" ? "resumed"
+                       : word == "skip_requested" ? member(fact, "step") + " passed over"
+                       : word == "output_given" ? member(fact, "step") + " done by hand"
+                       : word == "input_edited" ? "input of " + std::string(fact.contains("undo") ? "the undo of " : "") + member(fact, "step") + " edited"
+                       : word == "rerun_requested" ? "run again from " + member(fact, "step")
                        : word == "step_revived" ? (fact.contains("undo") ? "undo " : "") + member(fact, "step") + " redriven"
                                                 : word;
     if (const auto actor = member(fact, "actor"); !actor.empty()) text += " by " + actor;
@@ -96,7 +102,8 @@ std::string Narrator::tell_fact(const json::object& fact, std::int64_t at) {
     if (word == "step_dead") return line(Colour::red, "✗", fmt::format("gave up ({}): {}", member(fact, "reason"), detail_of(fact)));
     if (word == "late_result") return line(Colour::dim, "-", "a late result was ignored");
     if (word == "cancel_requested" || word == "retry_requested" || word == "step_revived" ||
-        word == "undo_skipped" || word == "run_finished")
+        word == "undo_skipped" || word == "run_finished" || word == "pause_requested" || word == "resume_requested" ||
+        word == "skip_requested" || word == "output_given" || word == "input_edited" || word == "rerun_requested")
         return fmt::format("  {} {}\n", paint(Colour::yellow, "!"), request_text(fact));
     if (word == "run_status" && member(fact, "status") == "compensating")
         return fmt::format("  {} undoing what was done, newest first\n", paint(Colour::blue, "↶"));
@@ -128,6 +135,16 @@ void Outage::is_over() {
     since_.reset();
 }
 
+Outcome<Answer> persistently(const Api& api, const std::function<Outcome<Answer>()>& request) {
+    Outage outage(api.url());
+    for (;;) {
+        auto answer = request();
+        if (!is_away(answer)) outage.is_over();
+        if (!is_away(answer) || !outage.goes_on(answer) || was_interrupted()) return answer;
+        std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    }
+}
+
 std::optional<json::value> look_at_task(Api& api, const std::string& task) {
     const auto answer = api.get("/api/tasks/" + encoded(task));
     if (!answer || !answer->is_good()) return std::nullopt;
@@ -152,11 +169,21 @@ std::set<std::string> tasks_sent(const json::value& entry) {
     return tasks;
 }
 
+// Whether an operator lets the run pause after this entry of its history; it was so before: `was`.
+bool pauses_by_hand(const json::value& entry, bool was) {
+    const auto* facts = entry.is_object() ? entry.get_object().if_contains("facts") : nullptr;
+    if (facts == nullptr || !facts->is_array()) return was;
+    for (const auto& fact : facts->get_array())
+        if (member(fact, "fact") == "run_status") was = !member(fact, "from").empty();
+    return was;
+}
+
 } // namespace
 
 Outcome<Followed> follow(Api& api, const std::string& run_id, Narrator* narrator) {
     std::uint64_t after = 0;
     std::set<std::string> looked_at;
+    bool is_held = false; // then it goes on some time, unlike one that waits for an operator after a failure
     Outage outage(api.url());
     for (;;) {
         // Short, so that a machine that is gone without a word is noticed soon.
@@ -178,6 +205,7 @@ Outcome<Followed> follow(Api& api, const std::string& run_id, Narrator* narrator
         const auto* history = object == nullptr ? nullptr : object->if_contains("history");
         if (history != nullptr && history->is_array()) {
             for (const auto& entry : history->as_array()) {
+                is_held = pauses_by_hand(entry, is_held);
                 if (narrator != nullptr) {
                     fmt::print("{}", narrator->tell(entry));
                     std::fflush(stdout);
@@ -191,7 +219,7 @@ Outcome<Followed> follow(Api& api, const std::string& run_id, Narrator* narrator
         }
         if (!member(answer->body, "next").empty()) continue; // there is more of the history already
         const auto status = member(answer->body, "status");
-        if (is_closed(status) || status == "paused") return Followed{answer->body, true};
+        if (is_closed(status) || (status == "paused" && !is_held)) return Followed{answer->body, true};
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -34,6 +35,8 @@ private:
 };
 // Whether an answer means that the server is away, and may be asked again.
 bool is_away(const Outcome<Answer>& answer);
+// Repeats a request while the server is away, for `patience` at most, or until Ctrl-C.
+Outcome<Answer> persistently(const Api& api, const std::function<Outcome<Answer>()>& request);
 
 // Turns the facts of a run's history into lines for people. Pure.
 class Narrator {

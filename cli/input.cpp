@@ -161,16 +161,23 @@ std::vector<std::string> hints_about_sets(const std::vector<std::string>& sets, 
     return hints;
 }
 
+Outcome<json::value> json_input(const std::string& input, std::string_view option) {
+    std::string text = input;
+    const bool is_file = input.starts_with('@');
+    if (is_file) {
+        BATON_ASSIGN(text, read_file(input.substr(1)));
+    }
+    BATON_ASSIGN(const auto clean, plain_text(text, is_file ? input.substr(1) : std::string(option)));
+    auto value = read_json(clean);
+    if (!value) return wrong(fmt::format("{} is not JSON that can be used: {}", option, value.error().detail));
+    return value;
+}
+
 Outcome<json::object> run_input(const std::string& input, const std::vector<std::string>& sets, std::string_view option) {
     json::object object;
     if (!input.empty()) {
-        std::string text = input;
-        if (input.front() == '@') {
-            BATON_ASSIGN(text, read_file(input.substr(1)));
-        }
-        BATON_ASSIGN(const auto clean, plain_text(text, input.front() == '@' ? input.substr(1) : std::string(option)));
-        auto value = read_json(clean);
-        if (!value) return wrong(fmt::format("{} is not JSON that can be used: {}", option, value.error().detail));
+        auto value = json_input(input, option);
+        if (!value) return value.error();
         if (!value->is_object()) return wrong(fmt::format("{} must be a JSON object such as '{{\"email\": \"ada@example.org\"}}'", option));
         object = std::move(value->as_object());
     }

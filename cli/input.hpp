@@ -14,6 +14,9 @@
 
 namespace baton::cli {
 
+// JSON, or @FILE that holds it; `option` names it in errors.
+Outcome<boost::json::value> json_input(const std::string& input, std::string_view option);
+
 // `input` is JSON text, "@FILE", or empty; `sets` are laid over it. `option` is what it is called on the
 // command line.
 Outcome<boost::json::object> run_input(const std::string& input, const std::vector<std::string>& sets,

@@ -1,5 +1,6 @@
 // The verbs of dead letters: dead list, groups, show, redrive, drop, jobs, cancel.
 #include "cli/api.hpp"
+#include "cli/input.hpp"
 #include "cli/output.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verbs.hpp"
@@ -44,7 +45,7 @@ struct Filter {
 
 struct Values {
     std::vector<std::string> ids;
-    std::string id, state, rate, reason, body_file;
+    std::string id, state, rate, reason, body_file, with;
     std::optional<std::string> body;
     Filter filter;
     std::uint32_t stop_after = 0;
@@ -207,6 +208,11 @@ void change_each(Session& session, const Values& values, bool drop) {
         if (!bytes) return wrong_usage(session, bytes.error().detail);
         edit["body_base64"] = base64_of(*bytes);
     }
+    if (!values.with.empty()) {
+        const auto input = json_input(values.with, "--with");
+        if (!input) return wrong_usage(session, input.error().detail);
+        edit["with"] = *input;
+    }
     Api api(session.environment);
     std::size_t done = 0;
     std::vector<std::string> refused;
@@ -245,9 +251,9 @@ void change_dead(Session& session, Values& values, bool drop) {
         return wrong_usage(session, "--rate, --stop-after and --wait are for many: say which by options, not by ids");
     if (!many && !drop && !values.reason.empty())
         return wrong_usage(session, "--reason is for many, or for what is dropped; who sends one again stands beside it anyway");
-    const bool edits = values.body || !values.body_file.empty();
-    if (edits && (values.ids.size() != 1 || (values.body && !values.body_file.empty())))
-        return wrong_usage(session, "--body or --body-file is for one message: give one ID and one of them");
+    const int edits = (values.body ? 1 : 0) + (values.body_file.empty() ? 0 : 1) + (values.with.empty() ? 0 : 1);
+    if (edits > 0 && (values.ids.size() != 1 || edits > 1))
+        return wrong_usage(session, "--with is for one task, --body or --body-file for one message: give one ID and one of them");
     if (many && drop && values.reason.empty())
         return wrong_usage(session, "say why with --reason; it is kept beside what is dropped");
     many ? start_job(session, values, drop) : change_each(session, values, drop);
@@ -347,6 +353,7 @@ void add_dead_verbs(CLI::App& app, Session& session) {
     redriving->add_option("--reason", values->reason, "Of many, why; it is kept beside them");
     redriving->add_option("--body", values->body, "Of one message, what it says this time; its headers stay");
     redriving->add_option("--body-file", values->body_file, "The same from a file, byte by byte; - is standard input");
+    redriving->add_option("--with", values->with, "Of one task, its whole input from now on, as JSON or @FILE");
     redriving->add_flag("--wait", values->wait, "Of many, show how far it is until all are sent");
     redriving->add_flag("--json", values->as_json, "Print JSON for scripts");
     redriving->callback([&session, values] { change_dead(session, *values, false); });

@@ -1,4 +1,4 @@
-// The verbs of runs: deploy, undeploy, run, runs, show, cancel, retry, call.
+// The verbs of runs: deploy, undeploy, run, runs, show, why, call.
 #include "base/json_text.hpp"
 #include "base/random.hpp"
 #include "cli/api.hpp"
@@ -18,10 +18,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <memory>
-#include <thread>
 #include <utility>
 
 namespace baton::cli {
@@ -32,17 +30,6 @@ namespace definition = orchestrator::definition;
 namespace {
 
 int exit_code_of(std::string_view status) { return status == "completed" ? exit_done : exit_failed; }
-
-// Repeats a request while the server is away, for `patience` at most.
-Outcome<Answer> persistently(const Api& api, const std::function<Outcome<Answer>()>& request) {
-    Outage outage(api.url());
-    for (;;) {
-        auto answer = request();
-        if (!is_away(answer)) outage.is_over();
-        if (!is_away(answer) || !outage.goes_on(answer) || was_interrupted()) return answer;
-        std::this_thread::sleep_for(std::chrono::milliseconds(250));
-    }
-}
 
 // ---- deploy -------------------------------------------------------------------------------------
 
@@ -508,15 +495,7 @@ void explain_run(Session& session, const std::string& run, bool as_json) {
     for (const std::string& reason : reasons) fmt::print("{}\n", reason);
 }
 
-// ---- cancel, retry, call ------------------------------------------------------------------------
-
-void change_run(Session& session, const std::string& run, const char* what, json::object body, bool as_json) {
-    Api api(session.environment);
-    const auto changed = expect(session, api.post(fmt::format("/api/runs/{}/{}", encoded(run), what), body));
-    if (!changed) return;
-    if (as_json) return print_json(*changed);
-    fmt::print("{} {}\n", member(*changed, "run"), member(*changed, "status"));
-}
+// ---- call ----------------------------------------------------------------------------------------
 
 // "5s", "500ms", "2m"; nothing if it is no duration.
 void call_task(Session& session, const std::string& task, const std::string& with, const std::string& limit_text, bool as_json) {
@@ -554,8 +533,8 @@ void add_run_verbs(CLI::App& app, Session& session) {
     struct Values {
         RunOptions run;
         std::vector<std::string> files;
-        std::string status, id, step, reason, task, with = "{}", limit_text = "5s";
-        bool as_json = false, now = false;
+        std::string id, task, with = "{}", limit_text = "5s";
+        bool as_json = false;
         ListOptions list;
     };
     auto values = std::make_shared<Values>();
@@ -643,47 +622,6 @@ void add_run_verbs(CLI::App& app, Session& session) {
     json_flag(explaining);
     explaining->footer("Example:\n  baton why 0193a5c2-7d41");
     explaining->callback([&session, values] { explain_run(session, values->id, values->as_json); });
-
-    auto* cancelling = app.add_subcommand("cancel", "Cancel a run; what was done is undone if the workflow says so");
-    cancelling->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
-    cancelling->add_option("--reason", values->reason, "Kept in the history");
-    json_flag(cancelling);
-    cancelling->footer("Example:\n  baton cancel 0193a5c2-7d41 --reason \"wrong person\"");
-    cancelling->callback([&session, values] {
-        change_run(session, values->id, "cancel", json::object{{"reason", values->reason}}, values->as_json);
-    });
-
-    auto* retrying = app.add_subcommand("retry", "Let a failed run go on from where it failed, or hurry one that waits");
-    retrying->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
-    json_flag(retrying);
-    retrying->add_flag("--now", values->now, "In a run that goes on: make the attempts that wait for their time at once");
-    retrying->footer("Examples:\n  baton retry 0193a5c2-7d41          after its cause is mended\n"
-                     "  baton retry 0193a5c2-7d41 --now    the target is back; do not wait for the next attempt");
-    retrying->callback([&session, values] {
-        change_run(session, values->id, "retry", values->now ? json::object{{"now", true}} : json::object{}, values->as_json);
-    });
-
-    auto* skipping = app.add_subcommand("skip-undo", "Give up an undo that fails; the others are still done");
-    skipping->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
-    skipping->add_option("STEP", values->step, "The step whose undo is skipped, as baton show names it")->required();
-    skipping->add_option("--reason", values->reason, "Kept in the history, with your name")->required();
-    json_flag(skipping);
-    skipping->footer("Example:\n  baton skip-undo 0193a5c2 mailbox --reason \"deleted it in the admin page\"");
-    skipping->callback([&session, values] {
-        change_run(session, values->id, "skip-undo", json::object{{"step", values->step}, {"reason", values->reason}},
-                   values->as_json);
-    });
-
-    auto* finishing = app.add_subcommand("finish", "End a run by hand: nothing of it is done or undone any more");
-    finishing->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
-    finishing->add_option("--as", values->status, "completed, failed, cancelled or compensated")->required();
-    finishing->add_option("--reason", values->reason, "Kept in the history, with your name")->required();
-    json_flag(finishing);
-    finishing->footer("Example:\n  baton finish 0193a5c2 --as completed --reason \"did the last step by hand\"");
-    finishing->callback([&session, values] {
-        change_run(session, values->id, "finish", json::object{{"status", values->status}, {"reason", values->reason}},
-                   values->as_json);
-    });
 
     auto* calling = app.add_subcommand("call", "Call one task of a worker, without a workflow");
     calling->add_option("TASK", values->task, "Task type, for example mail.send")->required();

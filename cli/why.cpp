@@ -75,12 +75,24 @@ std::string of_step(const json::value& step, const LookAtTask& look) {
     return {};
 }
 
+// Who lets the run pause and why; empty: nobody does, a step failed.
+std::string of_pause(const json::value& run) {
+    const auto* pause = run.as_object().if_contains("pause");
+    if (pause == nullptr || !pause->is_object()) return {};
+    const std::string actor = member(*pause, "actor");
+    const std::string reason = member(*pause, "reason");
+    return fmt::format("{} let it pause{} ({}); baton resume {} lets it go on", actor.empty() ? "somebody" : actor,
+                       reason.empty() ? "" : ": " + reason, local_time(member(*pause, "at")), member(run, "id"));
+}
+
 std::string of_run(const json::value& run) {
     const std::string status = member(run, "status");
     const std::string id = member(run, "id");
     if (const std::string incident = member(run, "incident"); !incident.empty()) return "the run stands still: " + incident;
-    if (status == "paused")
+    if (status == "paused") {
+        if (std::string pause = of_pause(run); !pause.empty()) return pause;
         return fmt::format("an operator is needed: baton retry {0}, baton dead list --run {0}, or baton cancel {0}", id);
+    }
     if (status == "queued") return "it waits for its turn";
     const std::string closed = member(run, "closed_at");
     if (closed.empty()) return {};

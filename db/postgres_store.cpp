@@ -80,9 +80,9 @@ std::vector<PreparedStatement> statements() {
                                       postgres_history_columns)},
         {"load", bounded_runs()},
         // run_by_status holds all but the completed runs
-        {"open_runs", fmt::format("select run_id from run where status in ({}, {}) and status <> {} and "
+        {"open_runs", fmt::format("select run_id from run where status in ({}, {}, {}) and status <> {} and "
                                   "part = $1 and run_id > $2::uuid order by run_id limit $3",
-                                  static_cast<int>(RunStatus::running),
+                                  static_cast<int>(RunStatus::running), static_cast<int>(RunStatus::paused),
                                   static_cast<int>(RunStatus::compensating),
                                   static_cast<int>(RunStatus::completed))},
         {"partition_count", "select coalesce(max(part) + 1, 0) from owner"},

@@ -138,9 +138,9 @@ Outcome<void> SqliteStore::prepare() {
         {s.history_since, fmt::format("select {} from history where run_id = ? and seq > ? order by seq",
                                       sqlite_history_columns)},
         {s.load, fmt::format("select {} from run where run_id = ?", sqlite_run_columns)},
-        {s.open_runs, fmt::format("select run_id from run where status in ({}, {}) and status <> {} and "
+        {s.open_runs, fmt::format("select run_id from run where status in ({}, {}, {}) and status <> {} and "
                                   "part = ? and run_id > ? order by run_id limit ?",
-                                  static_cast<int>(RunStatus::running),
+                                  static_cast<int>(RunStatus::running), static_cast<int>(RunStatus::paused),
                                   static_cast<int>(RunStatus::compensating),
                                   static_cast<int>(RunStatus::completed))},
         {s.partition_count, "select coalesce(max(part) + 1, 0) from owner"},

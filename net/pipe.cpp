@@ -22,15 +22,16 @@ struct PipeEnd::Shared {
     // From one side to the other.
     struct Stream {
         std::vector<std::byte> bytes;
-        std::size_t read = 0; // of them
-        bool is_ended = false;   // nothing more is written
-        bool is_unread = false;  // nobody reads it any more
+        std::size_t read = 0;   // of them
+        bool is_ended = false;  // nothing more is written
+        bool is_unread = false; // nobody reads it any more
         Handler reader;
         Handler writer;
         Wakeup readable;
         Wakeup writable;
 
-        explicit Stream(const asio::any_io_executor& executor) : readable(executor), writable(executor) {}
+        explicit Stream(const asio::any_io_executor& executor)
+            : readable(executor), writable(executor) {}
         std::size_t size() const { return bytes.size() - read; }
     };
 
@@ -39,7 +40,9 @@ struct PipeEnd::Shared {
 
     Stream& from(int side) { return streams[static_cast<std::size_t>(side)]; }
     Stream& to(int side) { return streams[static_cast<std::size_t>(1 - side)]; }
-    bool is_readable(const Stream& stream) const { return stream.size() != 0 || stream.is_ended || stream.is_unread; }
+    bool is_readable(const Stream& stream) const {
+        return stream.size() != 0 || stream.is_ended || stream.is_unread;
+    }
     bool is_writable(const Stream& stream) const {
         return stream.size() < window || stream.is_ended || stream.is_unread;
     }
@@ -56,7 +59,8 @@ struct PipeEnd::Shared {
 std::pair<std::unique_ptr<PipeEnd>, std::unique_ptr<PipeEnd>>
 PipeEnd::make_pair(const asio::any_io_executor& executor, std::size_t window) {
     auto shared = std::make_shared<Shared>(executor, std::max<std::size_t>(window, 1));
-    return {std::unique_ptr<PipeEnd>(new PipeEnd(shared, 0)), std::unique_ptr<PipeEnd>(new PipeEnd(shared, 1))};
+    return {std::unique_ptr<PipeEnd>(new PipeEnd(shared, 0)),
+            std::unique_ptr<PipeEnd>(new PipeEnd(shared, 1))};
 }
 
 const asio::any_io_executor& PipeEnd::executor() const {
@@ -72,7 +76,8 @@ std::size_t PipeEnd::read_some(std::span<std::byte> space, ErrorCode& error) {
     else if (count == 0 && !space.empty())
         error = stream.is_ended ? ErrorCode(asio::error::eof) : ErrorCode(asio::error::would_block);
     if (error) return 0;
-    std::copy_n(stream.bytes.begin() + static_cast<std::ptrdiff_t>(stream.read), count, space.begin());
+    std::copy_n(stream.bytes.begin() + static_cast<std::ptrdiff_t>(stream.read), count,
+                space.begin());
     stream.read += count;
     if (stream.size() == 0) {
         stream.bytes.clear();
@@ -86,7 +91,8 @@ std::size_t PipeEnd::read_some(std::span<std::byte> space, ErrorCode& error) {
 
 std::size_t PipeEnd::write_some(ByteView bytes, ErrorCode& error) {
     Shared::Stream& stream = shared_->from(side_);
-    const std::size_t count = std::min(bytes.size(), shared_->window - std::min(stream.size(), shared_->window));
+    const std::size_t count =
+        std::min(bytes.size(), shared_->window - std::min(stream.size(), shared_->window));
     error = {};
     if (stream.is_ended || stream.is_unread)
         error = asio::error::broken_pipe;
@@ -94,10 +100,12 @@ std::size_t PipeEnd::write_some(ByteView bytes, ErrorCode& error) {
         error = asio::error::would_block;
     if (error) return 0;
     if (stream.read > shared_->window) {
-        stream.bytes.erase(stream.bytes.begin(), stream.bytes.begin() + static_cast<std::ptrdiff_t>(stream.read));
+        stream.bytes.erase(stream.bytes.begin(),
+                           stream.bytes.begin() + static_cast<std::ptrdiff_t>(stream.read));
         stream.read = 0;
     }
-    stream.bytes.insert(stream.bytes.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count));
+    stream.bytes.insert(stream.bytes.end(), bytes.begin(),
+                        bytes.begin() + static_cast<std::ptrdiff_t>(count));
     if (count != 0) shared_->call(stream.reader);
     return count;
 }
@@ -107,7 +115,8 @@ void PipeEnd::async_wait(Way way, Handler handler) {
     Shared::Stream& stream = way == Way::reading ? shared.to(side_) : shared.from(side_);
     Handler& waiting = way == Way::reading ? stream.reader : stream.writer;
     waiting = std::move(handler);
-    if (way == Way::reading ? shared.is_readable(stream) : shared.is_writable(stream)) shared.call(waiting);
+    if (way == Way::reading ? shared.is_readable(stream) : shared.is_writable(stream))
+        shared.call(waiting);
 }
 
 Awaitable<Status> PipeEnd::wait(Way way) {

@@ -1,7 +1,8 @@
-// A stream of bytes both ways between two places of one thread: what a connection over loopback would be,
-// without the kernel. Each end behaves as a socket that does not block: what is written at one end can be
-// read at the other, no more than a window of it is on the way, and whoever would have to wait is called
-// when that is over. Never from inside a read or write: calls come from the executor, as a socket's do.
+// A stream of bytes both ways between two places of one thread: what a connection over loopback
+// would be, without the kernel. Each end behaves as a socket that does not block: what is written
+// at one end can be read at the other, no more than a window of it is on the way, and whoever would
+// have to wait is called when that is over. Never from inside a read or write: calls come from the
+// executor, as a socket's do.
 //
 // Everything belongs to the thread of the executor.
 #pragma once
@@ -34,13 +35,13 @@ public:
 
     const asio::any_io_executor& executor() const;
 
-    // At least one byte, or an error: would_block; eof, when the other end writes no more; broken_pipe, when
-    // it is gone.
+    // At least one byte, or an error: would_block; eof, when the other end writes no more;
+    // broken_pipe, when it is gone.
     std::size_t read_some(std::span<std::byte> space, ErrorCode& error);
     std::size_t write_some(ByteView bytes, ErrorCode& error);
 
-    // Calls once, when read_some() or write_some() would say something else than would_block, or with
-    // operation_aborted after cancel() or close(). One wait for each way at a time.
+    // Calls once, when read_some() or write_some() would say something else than would_block, or
+    // with operation_aborted after cancel() or close(). One wait for each way at a time.
     void async_wait(Way way, Handler handler);
     // The same for a coroutine: an error when it, or the wait, was cancelled.
     Awaitable<Status> wait(Way way);

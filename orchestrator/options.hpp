@@ -3,7 +3,7 @@
 
 #include "base/clock.hpp"
 #include "net/pipe.hpp"
-#include "orchestrator/request.hpp"
+#include "orchestrator/messaging/request.hpp"
 
 #include <cstddef>
 #include <cstdint>

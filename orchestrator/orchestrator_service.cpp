@@ -126,6 +126,8 @@ OrchestratorService::~OrchestratorService() {
     stop();
     // Nobody asks any more; what was asked last is on its way.
     if (parts_->messaging) leave(parts_->executor);
+    // Before the threads: its timers are theirs.
+    parts_->messaging.reset();
     parts_->io.reset();
 }
 

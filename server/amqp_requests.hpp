@@ -13,11 +13,13 @@
 // its end.
 #pragma once
 
-#include "orchestrator/request.hpp"
+#include "orchestrator/messaging/request.hpp"
 #include "orchestrator/runtime/engine.hpp"
 #include "web/api.hpp"
 
-#include <boost/asio/io_context.hpp>
+namespace boost::asio {
+class io_context;
+}
 
 #include <functional>
 #include <memory>

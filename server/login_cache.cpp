@@ -17,7 +17,8 @@ std::optional<web::Login> LoginCache::find(const Asked& asked, std::uint64_t ver
 void LoginCache::keep(const Asked& asked, std::uint64_t version, const web::Login& login) {
     if (version != version_) return;
     if (entries_.size() >= entries_max) entries_.clear();
-    entries_[{asked.user, asked.address}] = {hashing_.hash(asked.password), asked.is_loopback, login};
+    entries_[{asked.user, asked.address}] = {hashing_.hash(asked.password), asked.is_loopback,
+                                             login};
 }
 
 void LoginCache::forget(const Asked& asked) {

@@ -1,6 +1,7 @@
-// Log-ins of HTTP requests that were judged a moment ago: each request brings its password, and to ask the broker
-// anew means to wait for a turn of its thread. A log-in counts as long as no definition has changed, and until the
-// next wrong password for that user from that address: guessing does not get past the pauses by it. On one thread.
+// Log-ins of HTTP requests that were judged a moment ago: each request brings its password, and to
+// ask the broker anew means to wait for a turn of its thread. A log-in counts as long as no
+// definition has changed, and until the next wrong password for that user from that address:
+// guessing does not get past the pauses by it. On one thread.
 #pragma once
 
 #include "web/login.hpp"
@@ -44,7 +45,7 @@ private:
     };
 
     Hashing hashing_;
-    std::uint64_t version_ = 0; // of all entries
+    std::uint64_t version_ = 0;                                    // of all entries
     std::map<std::pair<std::string, std::string>, Entry> entries_; // by user and address
 };
 

@@ -127,8 +127,10 @@ Outcome<runtime::DeadJob> job_of(const json::object& body, std::string actor) {
 // What a message is to say instead, if somebody says so.
 Outcome<std::optional<std::string>> new_body_in(const json::object& given) {
     using Body = std::optional<std::string>;
-    BATON_TRY(check_members(given, {"body", "body_base64"}));
-    if (given.size() > 1) return bad("give 'body' or 'body_base64', not both");
+    BATON_TRY(check_members(given, {"body", "body_base64"}, {"with"}));
+    if (given.size() > 1) return bad("give one of 'body', 'body_base64' and 'with'");
+    const auto* with = given.if_contains("with");
+    if (with != nullptr && !with->is_object()) return bad("'with' must be an object: the input of the task");
     if (given.contains("body")) return Body{text_member(given, "body")};
     if (!given.contains("body_base64")) return Body{};
     auto bytes = from_base64(text_member(given, "body_base64"));
@@ -229,8 +231,10 @@ private:
         if (!given) co_return bad_request(given.error());
         const auto body = new_body_in(*given);
         if (!body) co_return bad_request(body.error());
-        const auto ask = [this, id = *id, actor, text = *body](auto callback, auto claim) {
-            parts_->engine->redrive(id, callback, actor, claim, text);
+        const auto* with = given->if_contains("with");
+        const auto input = with == nullptr ? orchestrator::core::Document{} : orchestrator::core::Document::of(*with);
+        const auto ask = [this, id = *id, actor, text = *body, input](auto callback, auto claim) {
+            parts_->engine->redrive(id, callback, actor, claim, text, input);
         };
         co_return co_await change<void>(ask, done_reply,
                                         "it is sent again when database and broker are back, and stays open until then");

@@ -9,6 +9,7 @@
 #include "web/members.hpp"
 #include "web/query.hpp"
 #include "web/replies.hpp"
+#include "web/run_operations.hpp"
 #include "web/run_view.hpp"
 
 #include <boost/json/array.hpp>
@@ -83,9 +84,6 @@ namespace {
 
 constexpr std::chrono::seconds follow_limit_max{60};
 
-// A reason stands in the run's row and in its history for ever.
-constexpr std::size_t reason_bytes_max = 4096;
-constexpr const char* too_long_a_reason = "'reason' may have 4096 bytes";
 constexpr std::chrono::milliseconds incident_limit{1'000};
 constexpr std::array<std::string_view, 9> run_statuses{"queued",    "running", "paused",    "compensating", "completed",
                                                        "failed",    "cancelled", "timed_out", "compensated"};
@@ -117,6 +115,12 @@ public:
         add("POST", "/api/runs/{run}/skip-undo", Level::operating, &RunApi::skip_undo);
         add("POST", "/api/runs/{run}/finish", Level::operating, &RunApi::finish_run);
         add("POST", "/api/runs/{run}/retry", Level::operating, &RunApi::retry_run);
+        for (const RunOperation& operation : run_operations()) {
+            const auto answer = [self, &operation](Request request, Parameters parameters) {
+                return self->operate(operation, std::move(request), std::move(parameters));
+            };
+            routes.add("POST", fmt::format("/api/runs/{{run}}/{}", operation.name), Level::operating, answer);
+        }
         add("GET", "/api/incidents", Level::viewer, &RunApi::list_incidents);
         add("GET", "/api/counts", Level::viewer, &RunApi::count_runs);
         add("GET", "/api/metrics", Level::viewer, &RunApi::metrics);
@@ -502,6 +506,25 @@ private:
         if (!id) co_return problem_of(id.error());
         const auto ask = [this, id = *id, at_once, actor](auto callback, auto claim) {
             parts_->engine->retry(id, at_once, callback, actor, claim);
+        };
+        co_return co_await change_run(ask);
+    }
+
+    awaitable<Response> operate(const RunOperation& operation, Request request, Parameters parameters) {
+        auto body = body_of(request);
+        if (!body) co_return problem(400, "bad_request", body.error().detail);
+        auto event = event_of(operation, *body);
+        if (!event) co_return problem(400, "bad_request", event.error().detail);
+        auto id = co_await full_id(parameters.at("run"));
+        if (!id) co_return problem_of(id.error());
+        const auto reason = text_member(*body, "reason");
+        const auto actor = as_utf8(request.login.user);
+        const auto ask = [this, id = *id, event = *event, reason, actor](auto callback, auto claim) {
+            const auto* end = std::get_if<orchestrator::core::RunFinished>(&event);
+            if (end != nullptr) // also of a run that cannot be read
+                parts_->engine->finish(id, end->status, reason, callback, actor, claim);
+            else
+                parts_->engine->operate(id, event, reason, callback, actor, claim);
         };
         co_return co_await change_run(ask);
     }

@@ -254,6 +254,10 @@ json::object RunTeller::tell(const RunDetails& details, std::span<const std::str
     json::array steps;
     for (const StepStory& step : parts_->story.take(paths)) steps.emplace_back(step_json(step));
     out["steps"] = std::move(steps);
+    out["pause"] = nullptr;
+    if (const auto& pause = parts_->story.pause())
+        out["pause"] = json::object{{"actor", text_or_null(pause->actor)}, {"reason", text_or_null(pause->reason)},
+                                    {"at", to_rfc3339(pause->at)}};
     out["requests"] = std::move(parts_->requests);
     out["history"] = std::move(parts_->history);
     out["history_next"] = parts_->is_cut ? json::value(parts_->shown_seq) : json::value(nullptr);

@@ -7,7 +7,8 @@
 int main(int argc, char** argv) {
     using namespace baton::bench;
     constexpr std::size_t averaged = 5;
-    fmt::print("| steps | first, µs | last, µs | ratio | first, bytes | last, bytes | all, s |\n|---|---|---|---|---|---|---|\n");
+    fmt::print("| steps | first, µs | last, µs | ratio | first, bytes | last, bytes | all, s "
+               "|\n|---|---|---|---|---|---|---|\n");
     for (const std::size_t size : sizes_from(argc, argv)) {
         DrivenRun run(chained_tasks(size));
         Cost first;
@@ -16,10 +17,14 @@ int main(int argc, char** argv) {
         for (std::size_t i = 0; run.open_tasks() != 0; ++i) {
             const Cost cost = run.complete_next();
             all += cost.micros;
-            if (i < averaged) first = {first.micros + cost.micros / averaged, first.bytes + cost.bytes / averaged};
-            if (i + averaged >= size) last = {last.micros + cost.micros / averaged, last.bytes + cost.bytes / averaged};
+            if (i < averaged)
+                first = {first.micros + cost.micros / averaged,
+                         first.bytes + cost.bytes / averaged};
+            if (i + averaged >= size)
+                last = {last.micros + cost.micros / averaged, last.bytes + cost.bytes / averaged};
         }
-        fmt::print("| {} | {:.1f} | {:.1f} | {:.1f} | {} | {} | {:.2f} |{}\n", size, first.micros, last.micros,
-                   last.micros / first.micros, first.bytes, last.bytes, all / 1e6, run.is_over() ? "" : " NOT OVER");
+        fmt::print("| {} | {:.1f} | {:.1f} | {:.1f} | {} | {} | {:.2f} |{}\n", size, first.micros,
+                   last.micros, last.micros / first.micros, first.bytes, last.bytes, all / 1e6,
+                   run.is_over() ? "" : " NOT OVER");
     }
 }

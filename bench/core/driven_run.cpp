@@ -1,5 +1,6 @@
 #include "bench/core/driven_run.hpp"
 
+#include "orchestrator/core/clocks.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/core/run_json.hpp"
 #include "orchestrator/definition/loader.hpp"
@@ -16,6 +17,9 @@ namespace baton::bench {
 namespace core = orchestrator::core;
 
 namespace {
+
+// As in orchestrator/runtime/engine_body.hpp, which nobody outside may include.
+constexpr std::size_t history_bytes_min = 8 * 1024;
 
 // Of this thread alone: what else the machine does does not count.
 double thread_micros() {
@@ -45,18 +49,24 @@ DrivenRun::DrivenRun(const std::string& workflow) {
 
 Cost DrivenRun::take(const core::Event& event) {
     now_ += std::chrono::milliseconds(1);
-    state_.clear();
+    std::string document;
     std::string events;
     const double begun = thread_micros();
     const core::Transition made = core::advance(*workflow_, run_, event, now_);
-    core::append_state_json(state_, *workflow_, run_);
     core::append_json(events, made.facts);
-    (void)core::next_deadline(*workflow_, run_);
+    history_bytes_ += events.size();
+    if (history_bytes_ > history_bytes_min + document_bytes_) {
+        core::append_state_json(document, *workflow_, run_, run_.version + 1);
+        document_bytes_ = document.size();
+        history_bytes_ = 0;
+    }
+    (void)core::next_deadline(run_);
     const double took = thread_micros() - begun;
     ++run_.version;
     for (const core::Fact& fact : made.facts)
-        if (fact.kind == core::FactKind::task_dispatched) tasks_.push_back({fact.step, fact.undo, fact.attempt});
-    const Cost cost{took, state_.size() + events.size()};
+        if (const auto* dispatched = std::get_if<core::fact::TaskDispatched>(&fact.body))
+            tasks_.push_back(dispatched->ref);
+    const Cost cost{took, document.size() + events.size()};
     history_.push_back({run_.id, run_.version, 0, run_.version, now_, std::move(events)});
     return cost;
 }
@@ -64,7 +74,8 @@ Cost DrivenRun::take(const core::Event& event) {
 Cost DrivenRun::complete_next() {
     const core::AttemptRef task = tasks_.front();
     tasks_.pop_front();
-    return take(core::TaskCompleted{task, document(R"({"ok":true,"ref":"a result of some length"})")});
+    return take(
+        core::TaskCompleted{task, document(R"({"ok":true,"ref":"a result of some length"})")});
 }
 
 bool DrivenRun::is_over() const {
@@ -72,8 +83,14 @@ bool DrivenRun::is_over() const {
 }
 
 double DrivenRun::view_micros() const {
+    orchestrator::runtime::RunDetails details;
+    details.run.run_id = run_.id;
+    details.run.status = run_.status;
+    details.run.input = "{}";
     const double begun = thread_micros();
-    const std::string text = boost::json::serialize(web::steps_json(history_, state_));
+    web::RunTeller teller;
+    teller.add(history_);
+    const std::string text = boost::json::serialize(teller.tell(details, {}));
     const double took = thread_micros() - begun;
     return text.empty() ? 0 : took;
 }
@@ -81,21 +98,25 @@ double DrivenRun::view_micros() const {
 std::string parallel_tasks(std::size_t count) {
     std::string text = "workflow = \"parallel\"\n[[step]]\nid = \"all\"\n";
     for (std::size_t i = 0; i < count; ++i)
-        text += fmt::format("[[step.parallel]]\nid = \"t{}\"\ntask = \"bench.task\"\nwith = {{ number = {} }}\n", i, i);
+        text += fmt::format(
+            "[[step.parallel]]\nid = \"t{}\"\ntask = \"bench.task\"\nwith = {{ number = {} }}\n", i,
+            i);
     return text;
 }
 
 std::string chained_tasks(std::size_t count) {
     std::string text = "workflow = \"chained\"\n";
     for (std::size_t i = 0; i < count; ++i)
-        text += fmt::format("[[step]]\nid = \"t{}\"\ntask = \"bench.task\"\nwith = {{ number = {} }}\n", i, i);
+        text += fmt::format(
+            "[[step]]\nid = \"t{}\"\ntask = \"bench.task\"\nwith = {{ number = {} }}\n", i, i);
     return text;
 }
 
 std::vector<std::size_t> sizes_from(int argc, char** argv) {
     if (argc < 2) return {10, 100, 999};
     std::vector<std::size_t> sizes;
-    for (int i = 1; i < argc; ++i) sizes.push_back(std::strtoul(argv[i], nullptr, 10));
+    for (int i = 1; i < argc; ++i)
+        sizes.push_back(std::strtoul(argv[i], nullptr, 10));
     return sizes;
 }
 

@@ -1,5 +1,5 @@
-// A run as the engine drives it, without engine, store and broker: the only place of the bench programs that
-// knows the core's functions, so that a new core needs changes here alone.
+// A run as the engine drives it, without engine, store and broker: the only place of the bench
+// programs that knows the core's functions, so that a new core needs changes here alone.
 #pragma once
 
 #include "orchestrator/core/advance.hpp"
@@ -14,8 +14,9 @@
 
 namespace baton::bench {
 
-// What one transition cost: processor time of deciding it and writing it down as text, and how much text that is
-// (the run's state and what is added to the history).
+// What one transition cost: processor time of deciding it and writing it down as text, and how much
+// text that is: what is added to the history, and the document of the run's state when the engine
+// would write it.
 struct Cost {
     double micros = 0;
     std::size_t bytes = 0;
@@ -41,7 +42,8 @@ private:
     Time now_{std::chrono::hours(24 * 365 * 50)};
     std::deque<orchestrator::core::AttemptRef> tasks_;
     std::vector<orchestrator::runtime::HistoryRow> history_;
-    std::string state_;
+    std::size_t history_bytes_ = 0; // since the document was written last
+    std::size_t document_bytes_ = 0;
 };
 
 // Workflows of n tasks.

@@ -78,7 +78,8 @@ baton::net::Awaitable<Status> Link::wait(WaitType what) {
 
 void Link::acknowledge() {
     const int on = 1;
-    if (socket_) (void)::setsockopt(socket_->native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+    if (socket_)
+        (void)::setsockopt(socket_->native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
 void Link::cancel() {

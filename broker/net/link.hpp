@@ -1,5 +1,5 @@
-// What a connection reads from and writes to: a socket, or a pipe to somebody inside this process. On the
-// I/O thread of its connection.
+// What a connection reads from and writes to: a socket, or a pipe to somebody inside this process.
+// On the I/O thread of its connection.
 #pragma once
 
 #include "base/bytes.hpp"
@@ -55,8 +55,9 @@ public:
         if (socket_)
             return socket_->async_read_some(baton::net::asio::buffer(space.data(), space.size()),
                                             std::move(handler));
-        pipe_->async_wait(baton::net::PipeEnd::Way::reading,
-                          [handler = std::move(handler)](const ErrorCode& error) { handler(error, 0); });
+        pipe_->async_wait(
+            baton::net::PipeEnd::Way::reading,
+            [handler = std::move(handler)](const ErrorCode& error) { handler(error, 0); });
     }
 
     // The kernel of the other side hears at once that what it sent is here.
@@ -76,7 +77,7 @@ private:
                                           : baton::net::PipeEnd::Way::reading;
     }
 
-    std::optional<Socket> socket_; // either this
+    std::optional<Socket> socket_;              // either this
     std::unique_ptr<baton::net::PipeEnd> pipe_; // or this
     std::string name_;
 };

@@ -11,7 +11,8 @@ namespace {
 
 template <typename List>
 void append(List& list, List&& more) {
-    list.insert(list.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    list.insert(list.end(), std::make_move_iterator(more.begin()),
+                std::make_move_iterator(more.end()));
 }
 
 } // namespace
@@ -19,7 +20,8 @@ void append(List& list, List&& more) {
 void KeptWork::add(JournalWork work) {
     // What is read back is looked for under its number.
     if (!work.loads.empty() || !work.pages_out.empty()) stored_.clear();
-    // What is urgent is written at once; and of a flood that nobody waits for little is gone within a moment.
+    // What is urgent is written at once; and of a flood that nobody waits for little is gone within
+    // a moment.
     const bool may_vanish = work.needs_sync && !work.is_urgent;
     std::size_t record = records();
     if (!all_) {
@@ -36,7 +38,8 @@ void KeptWork::add(JournalWork work) {
         append(all_->pages_gone, std::move(work.pages_gone));
     }
     if (!may_vanish && stored_.empty()) return;
-    for (; record < all_->records.size(); ++record) note(record, may_vanish);
+    for (; record < all_->records.size(); ++record)
+        note(record, may_vanish);
 }
 
 std::optional<JournalWork> KeptWork::take() {
@@ -50,11 +53,15 @@ void KeptWork::note(std::size_t record, bool may_vanish) {
                        const Place place{stored.first.queue, stored.first.position};
                        if (!may_vanish && stored.others.empty()) return (void)stored_.erase(place);
                        // Said a second time, or of several queues: such a message is left alone.
-                       if (!stored_.emplace(place, record).second || !stored.others.empty()) stored_.erase(place);
-                       for (const core::Place& other : stored.others) stored_.erase({other.queue, other.position});
+                       if (!stored_.emplace(place, record).second || !stored.others.empty())
+                           stored_.erase(place);
+                       for (const core::Place& other : stored.others)
+                           stored_.erase({other.queue, other.position});
                    },
                    [&](core::MessagesRemoved& removed) { forget(removed); },
-                   [&](const core::MessageReturned& returned) { stored_.erase({returned.queue, returned.position}); },
+                   [&](const core::MessageReturned& returned) {
+                       stored_.erase({returned.queue, returned.position});
+                   },
                    [](const auto&) {},
                },
                all_->records[record]);

@@ -1,7 +1,7 @@
-// Work for the journal that nobody is held up by, kept back for a moment and then written as one piece, which is
-// there whole after a crash or not at all. So a message that came and went in that moment (a task, its report)
-// needs no place on the disk: it would be read only to be forgotten again. Its records become empty ones, since
-// all records are numbered. Pure; on the core's thread.
+// Work for the journal that nobody is held up by, kept back for a moment and then written as one
+// piece, which is there whole after a crash or not at all. So a message that came and went in that
+// moment (a task, its report) needs no place on the disk: it would be read only to be forgotten
+// again. Its records become empty ones, since all records are numbered. Pure; on the core's thread.
 #pragma once
 
 #include "broker/runtime/core_loop.hpp"
@@ -27,7 +27,8 @@ private:
     void forget(core::MessagesRemoved& removed);
 
     std::optional<JournalWork> all_;
-    std::map<Place, std::size_t> stored_; // where the record is of a message that is in one queue only
+    std::map<Place, std::size_t>
+        stored_; // where the record is of a message that is in one queue only
 };
 
 } // namespace baton::broker::runtime

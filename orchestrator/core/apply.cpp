@@ -21,7 +21,7 @@ bool can_be_undone(const Step& step, const StepState& state, bool is_repeated) {
     if (!step.compensate || is_repeated || state.undo != UndoStatus::none) return false;
     const bool is_task = std::holds_alternative<TaskKind>(step.kind);
     const bool happened = is_task ? state.happened : state.status == StepStatus::done && state.error.is_null();
-    return happened || (step.compensate->on == Compensation::On::attempted && state.attempts.number > 0);
+    return happened || (step.compensate->on == Compensation::On::attempted && state.attempts.has_begun());
 }
 
 std::size_t text_of(const Document& document) { return document.is_null() ? 0 : document.text().size(); }
@@ -49,6 +49,7 @@ Share share_of(const Step& step, const StepState& state, bool is_repeated) {
     share.clock = clock_of(step, state);
     share.forward_clock = forward_clock_of(state);
     for (const Document* one : {&state.output, &state.effect, &state.undo_input, &state.error, &state.undo_error,
+                                &state.given, &state.input,
                                 &state.attempts.progress, &state.undo_attempts.progress}) {
         share.text += text_of(*one);
         share.memory += one->memory();
@@ -105,9 +106,14 @@ public:
         run_.ending = fact.ending;
         run_.by_hand = fact.by_hand;
         run_.closed_at = is_closed(fact.status) ? std::optional{now_} : std::nullopt;
-        run_.deadline.reset();
+        const bool goes_on_after_pause = run_.paused_from == fact.status;
+        if (goes_on_after_pause) make_up_for_pause();
+        if (!run_.paused_from && fact.from) run_.paused_at = now_;
+        if (!fact.from) run_.paused_at = {};
+        run_.paused_from = fact.from;
+        if (!goes_on_after_pause && fact.from != RunStatus::running) run_.deadline.reset();
         if (fact.status == RunStatus::running) {
-            if (workflow_.timeout) run_.deadline = now_ + *workflow_.timeout;
+            if (workflow_.timeout && !goes_on_after_pause) run_.deadline = now_ + *workflow_.timeout;
             if (!was_running) mark_all();
         } else {
             run_.marked.clear();
@@ -121,6 +127,7 @@ public:
                 Attempts next;
                 next.number = fact.ref.attempt;
                 next.before_series = attempts.before_series;
+                next.floor = attempts.floor;
                 next.series_at = attempts.series_at == Time{} ? now_ : attempts.series_at;
                 next.dispatched_at = now_;
                 next.progress = attempts.progress; // where the one after may go on
@@ -212,6 +219,11 @@ public:
         change(*place, [&](StepState& state) {
             close(state, StepStatus::done);
             state.output = fact.output;
+            if (fact.by_hand) { // as if a worker had said so
+                state.happened = std::holds_alternative<TaskKind>(workflow_.steps[place->step].kind);
+                state.error = {};
+            }
+            drop_hand(state);
         });
         if (is_repeated(workflow_, run_, *place)) forget_instances(*place);
         return true;
@@ -252,6 +264,7 @@ public:
             }
             close(state, StepStatus::dead);
             state.error = fact.error;
+            drop_hand(state);
         });
     }
     bool operator()(const fact::StepRevived& fact) {
@@ -299,6 +312,45 @@ public:
     bool operator()(const fact::RunFinished&) { return true; }
     bool operator()(const fact::CancelRequested&) { return true; }
     bool operator()(const fact::RetryRequested&) { return true; }
+    bool operator()(const fact::PauseRequested&) { return true; }
+    bool operator()(const fact::ResumeRequested&) { return true; }
+    bool operator()(const fact::SkipRequested& fact) {
+        return change(fact.step, [](StepState& state) {
+            state.by_hand = ByHand::skip;
+            state.given = {};
+        });
+    }
+    bool operator()(const fact::OutputGiven& fact) {
+        return change(fact.step, [&](StepState& state) {
+            state.by_hand = ByHand::output;
+            state.given = fact.output;
+        });
+    }
+    bool operator()(const fact::InputEdited& fact) {
+        return change(fact.step, [&](StepState& state) {
+            (fact.undo ? state.undo_input : state.input) = fact.input;
+        });
+    }
+    bool operator()(const fact::RerunRequested&) { return true; }
+    bool operator()(const fact::StepReset& fact) {
+        const auto place = find_place(workflow_, run_, fact.step);
+        if (!place) return false;
+        run_.reruns = std::max(run_.reruns, fact.rerun);
+        const bool is_whole = is_repeated(workflow_, run_, *place);
+        if (is_whole) drop_instances(*place);
+        change(*place, [&](StepState& state) {
+            StepState fresh;
+            fresh.attempts.number = state.attempts.number;
+            fresh.attempts.before_series = fresh.attempts.number;
+            fresh.attempts.floor = is_whole ? state.attempts.number : state.attempts.floor;
+            fresh.attempts.clock_floor = state.attempts.clock_floor;
+            fresh.sent = fact.is_sent;
+            fresh.rerun = fact.rerun;
+            keep_derived(state, fresh);
+            state = std::move(fresh);
+        });
+        return true;
+    }
 
     void see(const Sighting& sighting) {
         change(sighting.place, [&](StepState& state) {
@@ -384,6 +436,50 @@ private:
         });
     }
 
+    static void drop_hand(StepState& state) {
+        state.by_hand = ByHand::none;
+        state.given = {};
+    }
+
+    static void keep_derived(const StepState& from, StepState& to) {
+        to.before = from.before;
+        to.open_senders = from.open_senders;
+        to.open_children = from.open_children;
+        to.clock = from.clock;
+        to.forward_clock = from.forward_clock;
+    }
+
+    // A pause takes nothing of the time the run and its blocks may need. What ends at a moment (a wait, the
+    // pause before an attempt) ends then.
+    void make_up_for_pause() {
+        const Duration paused = now_ - run_.paused_at;
+        if (run_.deadline) *run_.deadline += paused;
+        for (const Place place : std::set(run_.begun)) {
+            if (state(place).status != StepStatus::running || state(place).due == Time{}) continue;
+            change(place, [&](StepState& state) { state.due += paused; });
+        }
+    }
+
+    // And all that is in them.
+    void drop_instances(Place whole) {
+        auto& repetitions = scope(whole.scope).repetitions;
+        const auto found = repetitions.find(whole.step);
+        if (found == repetitions.end()) return;
+        for (const auto& [index, number] : std::map(found->second.scopes)) {
+            Scope& one = scope(number);
+            std::vector<StepIndex> inner;
+            for (const auto& [step, instances] : one.repetitions)
+                inner.push_back(step);
+            for (const StepIndex step : inner)
+                drop_instances({number, step});
+            drop(one, found->second);
+        }
+        discount(found->second.items);
+        for (const auto& [index, result] : found->second.results)
+            discount(result);
+        repetitions.erase(found);
+    }
+
     void close(StepState& state, StepStatus status) {
         state.status = status;
         state.closed_order = ++run_.closed_steps;
@@ -413,6 +509,7 @@ private:
         change(place, [&](StepState& state) {
             state.status = status;
             state.passed = passed;
+            drop_hand(state);
         });
         if (is_repeated(workflow_, run_, place)) return;
         for (const StepIndex child : workflow_.steps[place.step].children)
@@ -460,6 +557,11 @@ private:
         made.body = workflow_.steps[whole.step].inner;
         made.index = index;
         made.steps.resize(workflow_.bodies[made.body].steps.size());
+        const std::uint32_t floor = state(whole).attempts.floor;
+        for (StepState& state : made.steps) {
+            for (Attempts* attempts : {&state.attempts, &state.undo_attempts})
+                attempts->number = attempts->before_series = attempts->floor = floor;
+        }
         begin_counting(made);
         change(whole, [](StepState& state) {
             state.status = StepStatus::running;
@@ -506,13 +608,16 @@ private:
     bool is_over(const Scope& one) const {
         const auto& steps = workflow_.bodies[one.body].steps;
         for (std::size_t slot = 0; slot < steps.size(); ++slot)
-            if (workflow_.steps[steps[slot]].compensate &&
-                (one.steps[slot].attempts.number > 0 || one.steps[slot].status == StepStatus::done))
+            if (workflow_.steps[steps[slot]].compensate && !is_repeated(workflow_, run_, {one.number, steps[slot]}) &&
+                (one.steps[slot].attempts.has_begun() || one.steps[slot].status == StepStatus::done))
                 return false;
         return std::all_of(one.repetitions.begin(), one.repetitions.end(),
                            [](const auto& repetition) { return repetition.second.scopes.empty(); });
     }
     void drop(Scope& one, Instances& instances) {
+        Attempts& highest = state(whole_of(one)).attempts;
+        for (const StepState& state : one.steps)
+            highest.number = std::max({highest.number, state.attempts.number, state.undo_attempts.number});
         for (const StepIndex index : workflow_.bodies[one.body].steps) {
             const Place place{one.number, index};
             count_step(place, share(place), {});

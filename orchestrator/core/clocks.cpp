@@ -58,13 +58,13 @@ std::optional<Time> clock_of(const Step& step, const StepState& state) {
     std::optional<Time> first;
     if (state.status == StepStatus::dispatched)
         first = clock_of_attempt(call_of(step, false), state.attempts);
-    if (state.undo == UndoStatus::backing_off) first = earlier(first, state.undo_attempts.due);
     if (state.undo == UndoStatus::dispatched)
         first = earlier(first, clock_of_attempt(call_of(step, true), state.undo_attempts));
     return first;
 }
 
 std::optional<Time> forward_clock_of(const StepState& state) {
+    if (state.undo == UndoStatus::backing_off) return state.undo_attempts.due;
     if (state.status == StepStatus::backing_off) return state.attempts.due;
     const bool has_an_end = state.status == StepStatus::sleeping || state.status == StepStatus::running;
     if (has_an_end && state.due != Time{}) return state.due;
@@ -73,9 +73,11 @@ std::optional<Time> forward_clock_of(const StepState& state) {
 
 std::optional<Time> next_deadline(const Run& run) {
     if (is_closed(run.status)) return std::nullopt;
-    std::optional<Time> first = run.deadline;
+    const bool goes_on = run.status == RunStatus::running || run.status == RunStatus::compensating;
+    std::optional<Time> first;
+    if (goes_on) first = run.deadline;
     if (!run.clocks.empty()) first = earlier(first, run.clocks.begin()->first);
-    if (run.status == RunStatus::running && !run.forward_clocks.empty())
+    if (goes_on && !run.forward_clocks.empty())
         first = earlier(first, run.forward_clocks.begin()->first);
     return first;
 }

@@ -24,7 +24,7 @@ std::optional<Time> note_start_at(const TaskCall& call, const Attempts& attempts
 
 // The earliest time at which something of the step is due, whatever the run's status.
 std::optional<Time> clock_of(const Step& step, const StepState& state);
-// And what is due only while the run goes forwards.
+// And what is due only while the run goes on: it stands still in a pause.
 std::optional<Time> forward_clock_of(const StepState& state);
 
 // When AlarmRang must come at the latest, if nothing else happens.

@@ -108,10 +108,43 @@ struct RunFinished {
 struct TaskRevived {
     std::string step;
     bool undo = false;
+    Document input{};          // what its tasks are given from now on; null: what they were
+    std::string reason{};      // of another input
+};
+// Nothing of the run begins any more; what is with workers is awaited and its result taken.
+struct PauseRequested {
+    std::string reason;
+};
+struct ResumeRequested {
+    std::string reason;
+};
+// A step counts as passed over, now or when its turn comes.
+struct SkipRequested {
+    std::string step;
+    std::string reason;
+};
+// A step counts as done with this result, now or when its turn comes.
+struct OutputGiven {
+    std::string step;
+    Document output;
+    std::string reason;
+};
+// What the attempts of a step (or of its undo) are given from now on.
+struct InputEdited {
+    std::string step;
+    bool undo = false;
+    Document input;
+    std::string reason;
+};
+// A run that is over runs again from a step: that one and all that follow it.
+struct RerunRequested {
+    std::string step;
+    std::string reason;
 };
 
 using Event = std::variant<RunStarted, TaskCompleted, TaskFailed, TaskLost, TaskStarted,
                            TaskHeartbeat, TaskDeferred, QueueLost, AlarmRang, CancelRequested, RunRetried,
-                           TaskRevived, UndoSkipped, RunFinished>;
+                           TaskRevived, UndoSkipped, RunFinished, PauseRequested, ResumeRequested,
+                           SkipRequested, OutputGiven, InputEdited, RerunRequested>;
 
 } // namespace baton::orchestrator::core

@@ -17,13 +17,14 @@ namespace baton::orchestrator::core {
 namespace {
 
 // In the order of FactBody.
-constexpr std::array<std::string_view, 26> fact_words = {
+constexpr std::array<std::string_view, 33> fact_words = {
     "run_started",    "run_status",   "task_dispatched", "task_started", "task_completed",
     "task_failed",    "task_deferred", "task_cancelled", "late_result",  "effect_kept",
     "step_started",   "step_done",    "step_sent",       "step_skipped", "step_blocked",
     "step_cancelled", "error_caught", "step_dead",       "step_revived", "items_listed",
     "item_started",   "item_closed",  "undo_skipped",    "run_finished", "cancel_requested",
-    "retry_requested",
+    "retry_requested", "pause_requested", "resume_requested", "skip_requested", "output_given",
+    "input_edited",   "rerun_requested", "step_reset",
 };
 static_assert(std::variant_size_v<FactBody> == fact_words.size());
 
@@ -95,6 +96,7 @@ void append(Members& out, const fact::RunBecame& fact) {
     out.json_unless_null("cause", fact.cause);
     out.text("ending", ending_words[static_cast<std::size_t>(fact.ending)]);
     out.flag("hand", fact.by_hand);
+    if (fact.from) out.text("from", word_of(*fact.from));
     out.json_unless_null("error", fact.error);
 }
 void append(Members& out, const fact::TaskDispatched& fact) {
@@ -154,6 +156,7 @@ void append(Members& out, const fact::StepStarted& fact) {
 void append(Members& out, const fact::StepDone& fact) {
     out.text("step", fact.step);
     out.json_unless_null("output", fact.output);
+    out.flag("hand", fact.by_hand);
 }
 void append(Members& out, const fact::StepSent& fact) { out.text("step", fact.step); }
 void append(Members& out, const fact::StepSkipped& fact) {
@@ -193,6 +196,31 @@ void append(Members& out, const fact::UndoSkipped& fact) {
 void append(Members& out, const fact::RunFinished& fact) { out.text("text", fact.reason); }
 void append(Members& out, const fact::CancelRequested& fact) { out.text("text", fact.reason); }
 void append(Members&, const fact::RetryRequested&) {}
+void append(Members& out, const fact::PauseRequested& fact) { out.text("text", fact.reason); }
+void append(Members& out, const fact::ResumeRequested& fact) { out.text("text", fact.reason); }
+void append(Members& out, const fact::SkipRequested& fact) {
+    out.text("step", fact.step);
+    out.text("text", fact.reason);
+}
+void append(Members& out, const fact::OutputGiven& fact) {
+    out.text("step", fact.step);
+    out.json("output", fact.output);
+    out.text("text", fact.reason);
+}
+void append(Members& out, const fact::InputEdited& fact) {
+    append(out, AttemptRef{fact.step, fact.undo, 0});
+    out.json("input", fact.input);
+    out.text("text", fact.reason);
+}
+void append(Members& out, const fact::RerunRequested& fact) {
+    out.text("step", fact.step);
+    out.text("text", fact.reason);
+}
+void append(Members& out, const fact::StepReset& fact) {
+    out.text("step", fact.step);
+    out.number("rerun", fact.rerun);
+    out.flag("sent", fact.is_sent);
+}
 
 // Reading back: tolerant, since an older or newer program may have written it.
 
@@ -268,6 +296,7 @@ void read(const boost::json::object& in, fact::RunBecame& fact) {
     fact.error = json_in(in, "error");
     fact.cause = json_in(in, "cause");
     fact.by_hand = flag_in(in, "hand");
+    fact.from = run_status_from(text_in(in, "from"));
     const std::string ending = text_in(in, "ending");
     for (std::size_t i = 0; i < ending_words.size(); ++i)
         if (ending_words[i] == ending) fact.ending = static_cast<Ending>(i);
@@ -329,6 +358,7 @@ void read(const boost::json::object& in, fact::StepStarted& fact) {
 void read(const boost::json::object& in, fact::StepDone& fact) {
     fact.step = text_in(in, "step");
     fact.output = json_in(in, "output");
+    fact.by_hand = flag_in(in, "hand");
 }
 void read(const boost::json::object& in, fact::StepSent& fact) { fact.step = text_in(in, "step"); }
 void read(const boost::json::object& in, fact::StepSkipped& fact) {
@@ -373,6 +403,32 @@ void read(const boost::json::object& in, fact::CancelRequested& fact) {
     fact.reason = text_in(in, "text");
 }
 void read(const boost::json::object&, fact::RetryRequested&) {}
+void read(const boost::json::object& in, fact::PauseRequested& fact) { fact.reason = text_in(in, "text"); }
+void read(const boost::json::object& in, fact::ResumeRequested& fact) { fact.reason = text_in(in, "text"); }
+void read(const boost::json::object& in, fact::SkipRequested& fact) {
+    fact.step = text_in(in, "step");
+    fact.reason = text_in(in, "text");
+}
+void read(const boost::json::object& in, fact::OutputGiven& fact) {
+    fact.step = text_in(in, "step");
+    fact.output = json_in(in, "output");
+    fact.reason = text_in(in, "text");
+}
+void read(const boost::json::object& in, fact::InputEdited& fact) {
+    fact.step = text_in(in, "step");
+    fact.undo = flag_in(in, "undo");
+    fact.input = json_in(in, "input");
+    fact.reason = text_in(in, "text");
+}
+void read(const boost::json::object& in, fact::RerunRequested& fact) {
+    fact.step = text_in(in, "step");
+    fact.reason = text_in(in, "text");
+}
+void read(const boost::json::object& in, fact::StepReset& fact) {
+    fact.step = text_in(in, "step");
+    fact.rerun = static_cast<std::uint32_t>(number_in(in, "rerun"));
+    fact.is_sent = flag_in(in, "sent");
+}
 
 template <std::size_t... Index>
 std::optional<FactBody> body_from(const boost::json::object& object, std::string_view word,
@@ -406,6 +462,8 @@ std::size_t bytes_of(const Fact& fact) {
             [&](const fact::StepDone& one) { return sum(one.output); },
             [&](const fact::StepDead& one) { return sum(one.error); },
             [&](const fact::ItemsListed& one) { return sum(one.items); },
+            [&](const fact::OutputGiven& one) { return sum(one.output); },
+            [&](const fact::InputEdited& one) { return sum(one.input); },
             [](const auto&) { return std::size_t{0}; },
         },
         fact.body);

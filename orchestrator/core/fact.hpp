@@ -8,7 +8,7 @@
 //
 //   fact             members
 //   run_started                                      the input stands in the run's row
-//   run_status       status, output?, error?, cause?, ending?, hand?      from now on
+//   run_status       status, output?, error?, cause?, ending?, hand?, from?      from now on
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,
 //                    start_by?, deadline?, timeout_ms?, heartbeat_ms?, progress?
 //   task_started     step, undo?, attempt, worker?, since?
@@ -19,7 +19,7 @@
 //   late_result      step, undo?, attempt, output    of an attempt that is over
 //   effect_kept      step, effect?, undo_input?      it took effect, and this is what its undo needs
 //   step_started     step, until?                    a block, a wait (with its end), a repeated step
-//   step_done        step, output?                   any other way than task_completed
+//   step_done        step, output?, hand?            any other way than task_completed
 //   step_sent        step                            a go points to it
 //   step_skipped     step, undo?, passed?            passed: by its own `when`; else nobody sent it
 //   step_blocked     step                            a predecessor failed
@@ -34,6 +34,13 @@
 //   run_finished     text                            likewise; run_status follows
 //   cancel_requested text
 //   retry_requested
+//   pause_requested  text
+//   resume_requested text
+//   skip_requested   step, text                      step_skipped follows, when its turn has come
+//   output_given     step, output, text              step_done follows, when its turn has come
+//   input_edited     step, undo?, input, text
+//   rerun_requested  step, text
+//   step_reset       step, rerun, sent?              as if it had not begun, but for the numbers of its attempts
 //
 // A step is named by its address (address.hpp). The first fact of what a person asked for also has
 // actor: the user who asked. Times are texts in RFC 3339. Readers must ignore members and facts they
@@ -71,6 +78,8 @@ struct RunBecame {
     Document cause{}; // the first error, while `error` says that an undo failed
     Ending ending = Ending::none;
     bool by_hand = false; // an operator ended it: what takes effect late stays
+    // Of paused: an operator did it, and it goes on as this. Absent: a step failed.
+    std::optional<RunStatus> from{};
 };
 struct TaskDispatched {
     AttemptRef ref;
@@ -118,6 +127,7 @@ struct StepStarted {
 struct StepDone {
     std::string step;
     Document output{};
+    bool by_hand = false; // an operator did what the step is for
 };
 struct StepSent {
     std::string step;
@@ -171,6 +181,36 @@ struct CancelRequested {
     std::string reason;
 };
 struct RetryRequested {};
+struct PauseRequested {
+    std::string reason;
+};
+struct ResumeRequested {
+    std::string reason;
+};
+struct SkipRequested {
+    std::string step;
+    std::string reason;
+};
+struct OutputGiven {
+    std::string step;
+    Document output;
+    std::string reason;
+};
+struct InputEdited {
+    std::string step;
+    bool undo = false;
+    Document input;
+    std::string reason;
+};
+struct RerunRequested {
+    std::string step;
+    std::string reason;
+};
+struct StepReset {
+    std::string step;
+    std::uint32_t rerun = 0; // 1, 2, ... of the run; makes the keys of its tasks other ones
+    bool is_sent = false;    // the go that pointed to it stays
+};
 
 } // namespace fact
 
@@ -181,7 +221,8 @@ using FactBody =
                  fact::StepSkipped, fact::StepBlocked, fact::StepCancelled, fact::ErrorCaught,
                  fact::StepDead, fact::StepRevived, fact::ItemsListed, fact::ItemStarted,
                  fact::ItemClosed, fact::UndoSkipped, fact::RunFinished, fact::CancelRequested,
-                 fact::RetryRequested>;
+                 fact::RetryRequested, fact::PauseRequested, fact::ResumeRequested, fact::SkipRequested,
+                 fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset>;
 
 struct Fact {
     FactBody body;

@@ -94,27 +94,16 @@ std::string address_of(const Workflow& workflow, const Run& run, Place place) {
     return address_of(workflow, run.scope(place.scope), place.step);
 }
 
-namespace {
-
-// "people[17].send" as it is written: "people", 17, ".send".
-struct Instance {
-    std::string_view before;
-    std::uint32_t index = 0;
-    std::string_view behind;
-};
-
-std::optional<Instance> first_instance(std::string_view address) {
+std::optional<InstanceName> first_instance(std::string_view address) {
     const auto open = address.find('[');
     const auto close = address.find(']', open);
     if (open == std::string_view::npos || close == std::string_view::npos) return std::nullopt;
-    Instance one{address.substr(0, open), 0, address.substr(close + 1)};
+    InstanceName one{address.substr(0, open), 0, address.substr(close + 1)};
     const char* end = address.data() + close;
     const auto [stop, error] = std::from_chars(address.data() + open + 1, end, one.index);
     if (error != std::errc{} || stop != end) return std::nullopt;
     return one;
 }
-
-} // namespace
 
 std::optional<Place> find_place(const Workflow& workflow, const Run& run, std::string_view address) {
     const Scope* scope = &run.root();

@@ -36,7 +36,8 @@ namespace baton::orchestrator::core {
 //   sleeping      (a wait)      done                                         cancelled
 //   sleeping      (a loop) running                                           cancelled
 //   dead, cancelled, blocked    → waiting (a block: running), when an operator retries
-//   done, skipped               final
+//   any but done                → skipped or done, by an operator
+//   done, skipped               final, but that an operator lets the run run again from a step
 enum class StepStatus : std::uint8_t {
     waiting,
     dispatched,
@@ -58,11 +59,15 @@ enum class UndoStatus : std::uint8_t { none, dispatched, backing_off, done, dead
 std::string_view word_of(StepStatus status);
 std::string_view word_of(UndoStatus status);
 
+// What an operator wants to become of a step when its turn comes, instead of doing it.
+enum class ByHand : std::uint8_t { none, skip, output };
+
 // The tries of a task. Attempt numbers never repeat within a step; a series is what the retry
 // policy counts, and an operator begins a new one.
 struct Attempts {
-    std::uint32_t number = 0;        // of the current or last attempt; 0: none yet
+    std::uint32_t number = 0; // of the last attempt, of a repeated step the highest of its instances; 0: none yet
     std::uint32_t before_series = 0; // attempts of earlier series
+    std::uint32_t floor = 0;         // numbers up to this one belong to instances that were run again
     Time series_at{};                // when the series began: schedule_to_close counts from here
     Time dispatched_at{};
     Time due{}; // of backing_off: the next attempt; of a deferral: its end
@@ -78,6 +83,7 @@ struct Attempts {
     Document progress;
 
     std::uint32_t of_series() const { return number - before_series; }
+    bool has_begun() const { return number > floor; }
 };
 
 // What has become of the steps that a step waits for.
@@ -102,6 +108,10 @@ struct StepState {
     Document effect; // what the undo reads as the step's result, where it is not `output`
     Document undo_input; // what the undo is given, where the result was too large to be kept
     Document error; // of the last failure; null: none
+    ByHand by_hand = ByHand::none;
+    Document given; // of ByHand::output: the result
+    Document input; // what the attempts are given, where an operator said so; null: what `with` says
+    std::uint32_t rerun = 0; // which rerun of the run began it last
     UndoStatus undo = UndoStatus::none;
     Attempts undo_attempts;
     Document undo_error;
@@ -110,7 +120,7 @@ struct StepState {
     std::uint32_t open_senders = 0;
     std::uint32_t open_children = 0;
     std::optional<Time> clock;         // as it stands in Run::clocks
-    std::optional<Time> forward_clock; // in Run::forward_clocks
+    std::optional<Time> forward_clock; // in Run::forward_clocks, where it stands still in a pause
 };
 
 // One execution of a body: the workflow itself, or an instance of a repeated step. It lives until it is
@@ -164,6 +174,10 @@ struct Run {
     Document cause; // the first error, while `error` says that an undo failed
     Ending ending = Ending::none;
     bool by_hand = false; // an operator ended it: what takes effect late stays
+    // Of paused: an operator did it, and the run goes on as this. Absent: a step failed.
+    std::optional<RunStatus> paused_from;
+    Time paused_at{}; // of such a pause
+    std::uint32_t reruns = 0;
     std::uint32_t closed_steps = 0; // source of closed_order
     ScopeNumber begun_scopes = 0;   // source of their numbers
     std::map<ScopeNumber, Scope> scopes; // the root is always there
@@ -178,7 +192,7 @@ struct Run {
     std::uint32_t with_workers = 0; // steps that are dispatched
     std::uint32_t undone = 0;       // steps whose undo is anything but none
     std::set<std::pair<Time, Place>> clocks;
-    std::set<std::pair<Time, Place>> forward_clocks; // count while the run is running
+    std::set<std::pair<Time, Place>> forward_clocks; // count while the run goes on, and not in a pause
     std::size_t text = 0;   // bytes of JSON that it holds, as RunLimits counts them
     std::size_t memory = 0; // about
 
@@ -203,6 +217,9 @@ const Instances* instances_of(const Run& run, Place place);
 // The block around a step within its scope; step is no_step where there is none.
 Place block_of(const Workflow& workflow, const Run& run, Place place);
 
+// What the run is about, also while an operator lets it pause.
+inline RunStatus status_beneath(const Run& run) { return run.paused_from.value_or(run.status); }
+
 Run new_run(const Workflow& workflow, std::string id);
 
 // Makes anew what is derived, for a run of which only the rest is there.
@@ -222,6 +239,14 @@ constexpr bool is_closed(StepStatus status) { return status >= StepStatus::done;
 // number of the instance: "lock.mail", "people[17].send"; "people[17]" is the instance itself.
 std::string address_of(const Workflow& workflow, const Run& run, Place place);
 std::string address_of(const Workflow& workflow, const Scope& scope, StepIndex step);
+// "people[17].send" as it is written: "people", 17, ".send".
+struct InstanceName {
+    std::string_view before;
+    std::uint32_t index = 0;
+    std::string_view behind;
+};
+// Absent: the address names no instance, or not as it should.
+std::optional<InstanceName> first_instance(std::string_view address);
 // Absent: no such step, or no such instance (any more).
 std::optional<Place> find_place(const Workflow& workflow, const Run& run, std::string_view address);
 // The step the address is of, whether there is such an instance or not.

@@ -1,8 +1,9 @@
 // The stored form of a run, format 2:
 //   {"f":2,"v":version,"s":status,"closed":µs?,"closed_steps":2,"begun_scopes":3?,"ending":1?,"hand":true?,
-//    "deadline":µs?,"output":{..}?,"error":{..}?,"cause":{..}?,
-//    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started]?,
+//    "deadline":µs?,"paused":[status,µs]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
+//    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?]?,
 //             "sent":true?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
+//             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
 //             "u":undo?,"ua":[..]?,"ue":error?,
 //             "m":{"items":[..]?,"begun":4,"ok":2?,"bad":1?,"results":{"0":..}?}?},..},
 //    "scopes":[{"n":number,"p":parent?,"of":"people","i":index,"counted":true?,"steps":{..}},..]?}
@@ -32,16 +33,19 @@ static_assert(number_of(StepStatus::waiting) == 0 && number_of(StepStatus::done)
 
 bool is_new(const StepState& state) {
     return state.status == StepStatus::waiting && !state.sent && state.attempts.number == 0 &&
-           state.undo == UndoStatus::none && state.undo_attempts.number == 0 && !state.happened;
+           state.undo == UndoStatus::none && state.undo_attempts.number == 0 && !state.happened &&
+           state.by_hand == ByHand::none && state.input.is_null() && state.rerun == 0;
 }
 
 void append_attempts(std::string& out, std::string_view name, const Attempts& attempts) {
     if (attempts.number == 0) return;
-    fmt::format_to(std::back_inserter(out), ",\"{}\":[{},{},{},{},{},{},{}]", name, attempts.number,
+    fmt::format_to(std::back_inserter(out), ",\"{}\":[{},{},{},{},{},{},{}", name, attempts.number,
                    attempts.before_series, micros_of(attempts.series_at),
                    micros_of(attempts.dispatched_at), micros_of(attempts.due),
                    attempts.deferred ? 1 : 0,
                    attempts.start_is_noted && attempts.started_at ? micros_of(*attempts.started_at) : 0);
+    if (attempts.floor != 0) fmt::format_to(std::back_inserter(out), ",{}", attempts.floor);
+    out += ']';
 }
 
 void append_json_member(std::string& out, std::string_view name, const Document& value) {
@@ -81,6 +85,11 @@ void append_step(std::string& out, const StepState& state, const Instances* inst
     append_json_member(out, "l", state.effect);
     append_json_member(out, "ui", state.undo_input);
     append_json_member(out, "e", state.error);
+    if (state.by_hand != ByHand::none)
+        fmt::format_to(std::back_inserter(out), ",\"hand\":{}", static_cast<int>(state.by_hand));
+    append_json_member(out, "given", state.given);
+    append_json_member(out, "in", state.input);
+    if (state.rerun != 0) fmt::format_to(std::back_inserter(out), ",\"rr\":{}", state.rerun);
     if (state.undo != UndoStatus::none)
         fmt::format_to(std::back_inserter(out), ",\"u\":{}", static_cast<int>(state.undo));
     append_attempts(out, "ua", state.undo_attempts);
@@ -142,7 +151,7 @@ Document document(const boost::json::value* value) {
 void read_attempts(const boost::json::value* value, Attempts& attempts) {
     if (!value || !value->is_array()) return;
     const auto& items = value->get_array();
-    std::array<std::int64_t, 7> numbers{};
+    std::array<std::int64_t, 8> numbers{};
     for (std::size_t i = 0; i < numbers.size() && i < items.size(); ++i)
         numbers[i] = integer(&items[i]);
     attempts.number = static_cast<std::uint32_t>(numbers[0]);
@@ -153,13 +162,15 @@ void read_attempts(const boost::json::value* value, Attempts& attempts) {
     attempts.deferred = numbers[5] != 0;
     if (numbers[6] != 0) attempts.started_at = time_from_micros(numbers[6]);
     attempts.start_is_noted = attempts.started_at.has_value();
+    attempts.floor = static_cast<std::uint32_t>(numbers[7]);
 }
 
 Outcome<void> read_state(const boost::json::object& object, StepState& state) {
     const auto status = integer(object.if_contains("s"));
     const auto undo = integer(object.if_contains("u"));
+    const auto hand = integer(object.if_contains("hand"));
     if (status < 0 || status > number_of(StepStatus::blocked) || undo < 0 ||
-        undo > static_cast<int>(UndoStatus::skipped))
+        undo > static_cast<int>(UndoStatus::skipped) || hand < 0 || hand > static_cast<int>(ByHand::output))
         return does_not_fit("a step has a status this program does not know");
     state.status = static_cast<StepStatus>(status);
     state.undo = static_cast<UndoStatus>(undo);
@@ -174,10 +185,11 @@ Outcome<void> read_state(const boost::json::object& object, StepState& state) {
     state.effect = document(object.if_contains("l"));
     state.undo_input = document(object.if_contains("ui"));
     state.error = document(object.if_contains("e"));
+    state.by_hand = static_cast<ByHand>(hand);
+    state.given = document(object.if_contains("given"));
+    state.input = document(object.if_contains("in"));
+    state.rerun = small(object.if_contains("rr"));
     state.undo_error = document(object.if_contains("ue"));
-    // A row of before `h` was written: done without an error is what completed then.
-    if (state.status == StepStatus::done && state.attempts.number > 0 && state.error.is_null())
-        state.happened = true;
     return {};
 }
 
@@ -212,7 +224,14 @@ Outcome<void> read_steps(const boost::json::object& object, const Workflow& work
         if (!is_here || !member.value().is_object())
             return does_not_fit(fmt::format("its workflow has no step '{}' there", path));
         const auto& step = member.value().get_object();
-        BATON_TRY(read_state(step, scope.steps[body.slot_of(workflow, found->second)]));
+        StepState& state = scope.steps[body.slot_of(workflow, found->second)];
+        BATON_TRY(read_state(step, state));
+        // A row of before `h` was written: done without an error is what completed then.
+        const Step& its = workflow.steps[found->second];
+        const bool is_whole = its.repetition && found->second != body.owner;
+        if (std::holds_alternative<TaskKind>(its.kind) && !is_whole && state.status == StepStatus::done &&
+            state.attempts.has_begun() && state.error.is_null())
+            state.happened = true;
         if (const auto* instances = step.if_contains("m"); instances && instances->is_object())
             BATON_TRY(read_instances(instances->get_object(), scope.repetitions[found->second]));
     }
@@ -262,6 +281,10 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
     if (run.by_hand) out += ",\"hand\":true";
     if (run.deadline)
         fmt::format_to(std::back_inserter(out), ",\"deadline\":{}", micros_of(*run.deadline));
+    if (run.paused_from)
+        fmt::format_to(std::back_inserter(out), ",\"paused\":[{},{}]", static_cast<int>(*run.paused_from),
+                       micros_of(run.paused_at));
+    if (run.reruns != 0) fmt::format_to(std::back_inserter(out), ",\"reruns\":{}", run.reruns);
     append_json_member(out, "output", run.output);
     append_json_member(out, "error", run.error);
     append_json_member(out, "cause", run.cause);
@@ -281,6 +304,20 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
 
 namespace {
 
+Outcome<void> read_pause(const boost::json::object& object, Run& run) {
+    run.paused_from.reset();
+    run.paused_at = {};
+    const auto* paused = object.if_contains("paused");
+    if (paused == nullptr) return {};
+    if (!paused->is_array() || paused->get_array().size() != 2) return does_not_fit("paused");
+    const auto from = integer(&paused->get_array()[0]);
+    if (from != static_cast<int>(RunStatus::running) && from != static_cast<int>(RunStatus::compensating))
+        return does_not_fit("paused");
+    run.paused_from = static_cast<RunStatus>(from);
+    run.paused_at = time_from_micros(integer(&paused->get_array()[1]));
+    return {};
+}
+
 Outcome<void> read_whole(const boost::json::object& object, std::int64_t format, const Workflow& workflow, Run& run) {
     const auto ending = integer(object.if_contains("ending"));
     if (ending < 0 || ending > static_cast<int>(Ending::cancel)) return does_not_fit("ending");
@@ -291,6 +328,8 @@ Outcome<void> read_whole(const boost::json::object& object, std::int64_t format,
     run.deadline.reset();
     if (const auto* deadline = object.if_contains("deadline"))
         run.deadline = time_from_micros(integer(deadline));
+    BATON_TRY(read_pause(object, run));
+    run.reruns = small(object.if_contains("reruns"));
     run.error = document(object.if_contains("error"));
     run.cause = document(object.if_contains("cause"));
     run.scopes.clear();

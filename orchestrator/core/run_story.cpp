@@ -1,10 +1,11 @@
 // Facts to what people ask for.
 #include "orchestrator/core/run_story.hpp"
 
+#include "orchestrator/core/run.hpp"
+
 #include <boost/json/array.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -132,13 +133,35 @@ struct Teller {
         step.status = "skipped";
         step.reason = fact.reason;
     }
+    void operator()(const fact::InputEdited& fact) const { of(fact.step, fact.undo).input = fact.input; }
+    void operator()(const fact::StepReset& fact) const {
+        StepStory& step = of(fact.step);
+        step.status = "waiting";
+        step.output.reset();
+        step.error = {};
+        step.reason.clear();
+        step.caught = false;
+        step.until.reset();
+        step.started_at.reset();
+        step.closed_at.reset();
+    }
     void operator()(const auto&) const {} // of the run, or of people
 };
 
 void RunStory::add(std::span<const Fact> facts, Time at) {
     const Teller teller{*this, at};
-    for (const Fact& fact : facts)
+    for (const Fact& fact : facts) {
         std::visit(teller, fact.body);
+        tell_pause(fact, at);
+    }
+}
+
+void RunStory::tell_pause(const Fact& fact, Time at) {
+    if (const auto* asked = std::get_if<fact::PauseRequested>(&fact.body)) last_asked_ = {fact.actor, asked->reason, at};
+    const auto* became = std::get_if<fact::RunBecame>(&fact.body);
+    if (became == nullptr) return;
+    pause_.reset();
+    if (became->from) pause_ = last_asked_;
 }
 
 void RunStory::close() {
@@ -159,13 +182,12 @@ std::vector<std::size_t> place_of(std::string_view address, const std::map<std::
     std::vector<std::size_t> place;
     std::string path; // without the numbers
     while (!address.empty()) {
-        const auto open = std::min(address.find('['), address.size());
-        path += address.substr(0, open);
+        const auto instance = first_instance(address);
+        path += instance ? instance->before : address;
         const auto found = order.find(path);
         place.push_back(found == order.end() ? order.size() : found->second);
-        const auto close = std::min(address.find(']', open), address.size());
-        if (open < close) std::from_chars(address.data() + open + 1, address.data() + close, place.emplace_back());
-        address.remove_prefix(std::min(close + 1, address.size()));
+        if (instance) place.push_back(instance->index);
+        address = instance ? instance->behind : std::string_view{};
     }
     return place;
 }

@@ -47,10 +47,20 @@ struct StepStory {
     std::vector<AttemptStory> attempts{};
 };
 
+// An operator lets the run pause.
+struct PauseStory {
+    std::string actor{};
+    std::string reason{};
+    Time at{};
+};
+
 class RunStory {
 public:
     // The facts of one transition; in the order of the history.
     void add(std::span<const Fact> facts, Time at);
+
+    // Nothing: no operator lets it pause now.
+    const std::optional<PauseStory>& pause() const { return pause_; }
 
     // The run is over: what goes on in the last that was heard of it does not any more.
     void close();
@@ -63,6 +73,10 @@ private:
     friend struct Teller;
     StepStory& entry(std::string_view step, bool undo);
 
+    void tell_pause(const Fact& fact, Time at);
+
+    PauseStory last_asked_;
+    std::optional<PauseStory> pause_;
     std::vector<StepStory> steps_;
     std::unordered_map<std::string, std::size_t> places_;
 };

@@ -147,6 +147,9 @@ void find_read_results(Workflow& workflow) {
         const bool names_a_count = workflow.steps[at].repetition && !is_read_inside && depth < reference.path.size() &&
                                    is_count(reference.path[depth].name);
         if (names_a_count) return;
+        // The undo of an item reads what that item gave, which is kept with the item.
+        const auto& repetition = workflow.steps[at].repetition;
+        if (is_read_inside && repetition && std::holds_alternative<ForEach>(*repetition)) return;
         for (StepIndex i = at; i < workflow.steps.size(); ++i) {
             if (i != at && !workflow.steps[i].path.starts_with(inside)) break;
             workflow.steps[i].results_are_read = true;

@@ -93,8 +93,10 @@ const TomlEntry* StepReader::find_kind(const TomlNode& table, DraftStep& step,
         return nullptr;
     }
     if (kind != nullptr || refused != nullptr || has_wrong_keys) return kind;
-    const std::vector<std::string_view> words(kind_keys.available.begin(),
-                                              kind_keys.available.end());
+    std::vector<std::string_view> words(kind_keys.available.begin(), kind_keys.available.end());
+    for (const TomlEntry& entry : table.entries)
+        if (contains(repetition_keys.available, entry.key))
+            std::erase_if(words, [&](std::string_view word) { return !may_have(word, entry.key); });
     values_.complaints().add(About::keys, table.at, 1,
                              fmt::format("{} does nothing", name_of(step)),
                              fmt::format("give it {}", one_of(words, "")));

@@ -33,6 +33,20 @@ void stop_program(std::exception_ptr stray) {
     if (stray) std::rethrow_exception(stray);
 }
 
+// While there is one, the broker owes an answer: since the last question.
+class Owing {
+public:
+    Owing(Gauge& since, const Clock& clock) : since_(since), clock_(clock) { ask(); }
+    Owing(const Owing&) = delete;
+    Owing& operator=(const Owing&) = delete;
+    ~Owing() { since_.set(0); }
+    void ask() { since_.set(millis_of(clock_.now())); }
+
+private:
+    Gauge& since_;
+    const Clock& clock_;
+};
+
 } // namespace
 
 Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions options,
@@ -88,12 +102,22 @@ void Messaging::stop() {
 }
 
 net::Awaitable<void> Messaging::drain(Duration limit) {
-    co_await requests_.stop();
-    co_await results_.stop();
+    const auto is_silent = std::make_shared<bool>(false);
+    net::asio::co_spawn(executor_, cancel_consumers(is_silent), stop_program);
     const Time end = clock_.now() + limit;
     // Confirms arrive by themselves; looking every few milliseconds is enough for an ending.
-    while (connected_.value() && !dispatcher_.is_idle() && clock_.now() < end)
+    while (connected_.value() && !(*is_silent && dispatcher_.is_idle()) && clock_.now() < end)
         co_await net::sleep_for(std::chrono::milliseconds(5));
+}
+
+// Of its own: a broker behind a cut network answers never, and a drain has an end.
+net::Awaitable<void> Messaging::cancel_consumers(std::shared_ptr<bool> is_silent) {
+    ++questions_;
+    co_await requests_.stop();
+    co_await results_.stop();
+    *is_silent = true;
+    --questions_;
+    answered_.set();
 }
 
 void Messaging::take_incoming() {
@@ -251,7 +275,7 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     if (!publisher) co_return publisher.error();
     const auto consuming = co_await results_.consume_common(connection, options_.prefetch);
     if (!consuming) co_return consuming.error();
-    if (const auto requests = co_await requests_.consume(connection); !requests) co_return requests.error();
+    if (const auto serving = co_await requests_.consume(connection); !serving) co_return serving.error();
     if (const auto listening = co_await listen_to_workers(connection); !listening) {
         if (!connection.is_open()) co_return listening.error();
         log::warning("messaging", "does not hear what workers announce", {{"reason", listening.error().detail}});
@@ -404,12 +428,20 @@ Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::st
     std::set<std::string> missing;
     std::shared_ptr<amqp::client::Channel> channel;
     const std::uint64_t losses = losses_; // with another number `connection` is gone
-    bool watches = options_.finds_losses && may_watch_ && !routes.empty();
+    Owing owing{silent_since_, clock_};
+    if (routes.empty()) { // still asked, so that a silent broker is noticed
+        auto opened = co_await connection.open_channel();
+        if (!opened) co_return opened.error();
+        (void)co_await (*opened)->close();
+        co_return missing;
+    }
+    bool watches = options_.finds_losses && may_watch_;
     if (watches) {
         auto opened = co_await connection.open_channel();
         if (!opened) co_return opened.error();
         channel = std::move(*opened);
         // Without it no watch was ever made here, and none is missing.
+        owing.ask();
         const auto has_ground = co_await is_there(channel, contract::watch_ground(common_watch));
         if (losses_ != losses) co_return Failure{make_error_code(amqp::client::Errc::connection_lost), "the connection ended"};
         watches = has_ground && *has_ground;
@@ -424,12 +456,12 @@ Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::st
         amqp::QueueDeclare question;
         question.queue = contract::task_queue(route);
         question.passive = true;
-        silent_since_.set(millis_of(clock_.now()));
+        owing.ask();
         const auto answer = co_await channel->call(std::move(question));
-        silent_since_.set(0);
         if (answer) {
             note_queue(route, answer->message_count, answer->consumer_count);
             if (!watches) continue;
+            owing.ask();
             const auto has_watch = co_await is_there(channel, contract::watch_exchange(common_watch, route));
             if (losses_ != losses) co_return Failure{make_error_code(amqp::client::Errc::connection_lost), "the connection ended"};
             if (has_watch && !*has_watch) missing.insert(route);

@@ -229,6 +229,7 @@ private:
     net::Awaitable<void> ask_counted(Call call);
     net::Awaitable<void> look_counted(Look look);
     net::Awaitable<Outcome<QueueLook>> look_at(std::string route);
+    net::Awaitable<void> cancel_consumers(std::shared_ptr<bool> is_silent);
     void lost();
 
     net::asio::any_io_executor executor_;

@@ -9,7 +9,7 @@
 #include "amqp/client/connection.hpp"
 #include "base/result.hpp"
 #include "net/awaitable.hpp"
-#include "orchestrator/request.hpp"
+#include "orchestrator/messaging/request.hpp"
 
 #include <memory>
 #include <string>

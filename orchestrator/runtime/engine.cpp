@@ -245,11 +245,20 @@ void Engine::finish(std::string run_id, RunStatus status, std::string reason, Re
          std::move(claim)});
 }
 
+void Engine::operate(std::string run_id, core::Event event, std::string reason, Reply<RunChanged> reply,
+                     std::string actor, std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({OperateItem{std::move(run_id), std::move(event), std::move(reply),
+                                    {std::move(actor), std::move(reason), 0}},
+                        std::move(claim)});
+}
+
 void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor,
-                     std::shared_ptr<Claim> claim, std::optional<std::string> body) {
+                     std::shared_ptr<Claim> claim, std::optional<std::string> body, core::Document input) {
     RedriveItem item{dead_letter_id, std::move(reply), {}, false, {std::move(actor), {}, 0}};
     if (body) item.closing.reason = "sent with another body";
+    if (!input.is_null()) item.closing.reason = "tried again with another input";
     item.body = std::move(body);
+    item.input = std::move(input);
     body_->mailbox.put({std::move(item), std::move(claim)});
 }
 

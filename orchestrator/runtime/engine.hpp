@@ -308,10 +308,15 @@ public:
     // Ends a run as it is, also one that cannot be read.
     void finish(std::string run_id, RunStatus status, std::string reason, Reply<RunChanged> reply,
                 std::string actor = {}, std::shared_ptr<Claim> claim = {});
+    // What else an operator may ask of a run, as an event: pause and resume, a step passed over or done by hand,
+    // another input, a rerun.
+    void operate(std::string run_id, core::Event event, std::string reason, Reply<RunChanged> reply,
+                 std::string actor = {}, std::shared_ptr<Claim> claim = {});
     // Both refuse a dead letter that is not there or not open any more.
-    // `body`: of a message, what it says this time; its properties and headers stay.
+    // `body`: of a message, what it says this time; its properties and headers stay. `input`: of a task, what its
+    // attempts are given from now on.
     void redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor = {},
-                 std::shared_ptr<Claim> claim = {}, std::optional<std::string> body = {});
+                 std::shared_ptr<Claim> claim = {}, std::optional<std::string> body = {}, core::Document input = {});
     void drop(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor = {}, std::string reason = {},
               std::shared_ptr<Claim> claim = {});
     // The same for all that fit a filter, at a rate; answered when the job is stored, and it goes on by

@@ -54,6 +54,13 @@ struct FinishItem {
     Reply<RunChanged> reply;
     std::string actor{};
 };
+// What else an operator asks of a run.
+struct OperateItem {
+    std::string run_id;
+    core::Event event;
+    Reply<RunChanged> reply;
+    Closing closing{}; // of dead letters that it settles
+};
 struct RedriveItem {
     std::uint64_t id = 0;
     Reply<void> reply;
@@ -62,6 +69,7 @@ struct RedriveItem {
     Closing closing{};
     std::optional<Failure> failure{}; // a message: the broker did not take it
     std::optional<std::string> body{}; // a message: instead of the one it had
+    core::Document input{};            // a task of a run: likewise; null: the one it had
 };
 // A letter that is published again, and not an event of a run. A report that no run could take is one, too:
 // sent again, it finds its run readable or dies anew.
@@ -141,7 +149,7 @@ struct QueueLostItem {
 };
 
 using ItemBody =
-    std::variant<ReportItem, StartItem, CancelItem, RetryItem, SkipItem, FinishItem, RedriveItem,
+    std::variant<ReportItem, StartItem, CancelItem, RetryItem, SkipItem, FinishItem, OperateItem, RedriveItem,
                  DropItem, DeadJobItem, CancelDeadJobItem, DeployItem, UndeployItem, WatchItem, ForgetItem, IncidentsItem, ConfirmItem, HearingItem,
                  QueueLostItem, PlainDeadLetter, AssignItem, ListeningItem, DefinitionsItem,
                  AnsweredItem>;
@@ -310,6 +318,7 @@ struct Engine::Body {
     void decide(Work& work, Item& item, RetryItem& retry);
     void decide(Work& work, Item& item, SkipItem& skip);
     void decide(Work& work, Item& item, FinishItem& finish);
+    void decide(Work& work, Item& item, OperateItem& asked);
     void decide(Work& work, Item& item, RedriveItem& redrive);
     void decide(Work& work, Item& item, DropItem& drop);
     void decide(Work& work, Item& item, DeadJobItem& job);

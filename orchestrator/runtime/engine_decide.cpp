@@ -292,6 +292,21 @@ void Engine::Body::decide(Work& work, Item& item, FinishItem& finish) {
     ask(work, item, finish.run_id, core::RunFinished{finish.status, finish.reason}, finish.actor);
 }
 
+// Letters of steps that nobody tries any more, or that are tried again, are closed by who asked for it.
+void Engine::Body::decide(Work& work, Item& item, OperateItem& asked) {
+    CachedRun* cached = cache.find(asked.run_id);
+    const std::size_t revived = cached ? cached->revived.size() : 0;
+    const std::size_t dropped = cached ? cached->dropped.size() : 0;
+    ask(work, item, asked.run_id, asked.event, asked.closing.by);
+    if (item.refusal || !cached) return;
+    const auto sign = [&](const std::vector<std::string>& steps, std::size_t from) {
+        for (std::size_t i = from; i < steps.size(); ++i)
+            cached->closings.try_emplace(steps[i], asked.closing);
+    };
+    sign(cached->revived, revived);
+    sign(cached->dropped, dropped);
+}
+
 namespace {
 
 // Why nothing can be done with a dead letter; nothing if something can.
@@ -317,6 +332,10 @@ void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
     if (!item.refusal) item.refusal = refusal_of(redrive.id, redrive.letter);
     if (item.refusal) return;
     const DeadLetter& letter = *redrive.letter;
+    if (is_message(letter) && !redrive.input.is_null()) {
+        item.refusal = refusal(EngineErrc::refused, "this is a message and no task of a run: it has a body and no input");
+        return;
+    }
     if (is_message(letter)) {
         // Publish, confirm, then mark: a crash in between leaves the letter open, and a second message has
         // the same id as the first.
@@ -335,7 +354,7 @@ void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
         item.refusal = refusal(EngineErrc::refused, "this is the task of a run and no message: it has no body to be changed");
         return;
     }
-    core::TaskRevived event{letter.step, false};
+    core::TaskRevived event{letter.step, false, redrive.input, redrive.closing.reason};
     if (event.step.ends_with(":undo")) {
         event.step.resize(event.step.size() - 5);
         event.undo = true;
@@ -343,7 +362,7 @@ void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
     // Opening a run again revives all of its dead steps, and their letters are closed with this one.
     CachedRun* cached = cache.find(letter.run_id);
     if (const auto found = cached ? cached->closings.find(letter.step) : std::map<std::string, Closing>::iterator{};
-        cached && found != cached->closings.end()) {
+        cached && found != cached->closings.end() && redrive.input.is_null()) {
         found->second = redrive.closing;
         item.run_id = letter.run_id;
         return;

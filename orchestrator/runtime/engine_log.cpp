@@ -30,6 +30,10 @@ void log_status(const CachedRun& cached, const core::fact::RunBecame& fact) {
         log::info("run", "is cancelled", {{"run", run}, {"workflow", workflow}, {"error", why}});
         return;
     case core::RunStatus::paused:
+        if (fact.from) {
+            log::info("run", "is paused by hand; baton resume lets it go on", {{"run", run}, {"workflow", workflow}});
+            return;
+        }
         log::error("run", "an operator is needed: the run is paused until `baton retry`, `baton dead redrive` or `baton cancel`",
                    {{"run", run}, {"workflow", workflow}, {"error", why}});
         return;

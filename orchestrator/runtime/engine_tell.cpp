@@ -200,6 +200,7 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                    [&](RetryItem& one) { answer(one.reply, one.run_id); },
                    [&](SkipItem& one) { answer(one.reply, one.run_id); },
                    [&](FinishItem& one) { answer(one.reply, one.run_id); },
+                   [&](OperateItem& one) { answer(one.reply, one.run_id); },
                    [&](RedriveItem& one) {
                        const bool is_settled = one.is_published || one.failure;
                        if (is_settled) on_their_way.erase(one.id);

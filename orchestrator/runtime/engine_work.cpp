@@ -55,6 +55,7 @@ std::string_view run_of(const Item& item) {
             [](const RetryItem& one) { return std::string_view{one.run_id}; },
             [](const SkipItem& one) { return std::string_view{one.run_id}; },
             [](const FinishItem& one) { return std::string_view{one.run_id}; },
+            [](const OperateItem& one) { return std::string_view{one.run_id}; },
             [](const WatchItem& one) { return std::string_view{one.run_id}; },
             [](const RedriveItem& one) {
                 return one.letter ? std::string_view{one.letter->run_id} : std::string_view{};

@@ -60,6 +60,13 @@ public:
     void operator()(const fact::RunFinished&) {}
     void operator()(const fact::CancelRequested&) {}
     void operator()(const fact::RetryRequested&) {}
+    void operator()(const fact::PauseRequested&) {}
+    void operator()(const fact::ResumeRequested&) {}
+    void operator()(const fact::SkipRequested&) {}
+    void operator()(const fact::OutputGiven&) {}
+    void operator()(const fact::InputEdited&) {}
+    void operator()(const fact::RerunRequested&) {}
+    void operator()(const fact::StepReset&) {}
 
 private:
     void step_became(std::string_view outcome) { metrics_.steps.of(workflow_, outcome).add(); }

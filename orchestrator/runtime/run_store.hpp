@@ -371,7 +371,7 @@ public:
     // of seq. A row that alone is damaged makes the whole call fail as refused.
     virtual Outcome<std::vector<HistoryRow>> history_since(std::span<const HistoryAsk> asks) = 0;
 
-    // Ids of runs that are running or compensating, in order, those after `after_run_id`.
+    // Ids of runs that go on or are paused, in order, those after `after_run_id`.
     virtual Outcome<std::vector<std::string>> open_runs(Partition part,
                                                         const std::string& after_run_id,
                                                         std::size_t limit) = 0;

@@ -61,14 +61,14 @@ TEST(CommitParameters, DeadLettersAreSentOnlyWhenThereAreSome) {
 
     const auto lean = commit_parameters(batch, {false, true});
     EXPECT_FALSE(lean.with_dead_letters);
-    ASSERT_EQ(lean.values.size(), 29U);
+    ASSERT_EQ(lean.values.size(), 30U);
     EXPECT_EQ(lean.values[2], "{3}");
     EXPECT_EQ(lean.values[4], R"({"a"})");
 
     batch.dropped_dead_letters = {9};
     const auto full = commit_parameters(batch, {false, false});
     EXPECT_TRUE(full.with_dead_letters);
-    EXPECT_EQ(full.values.size(), 57U);
+    EXPECT_EQ(full.values.size(), 58U);
     EXPECT_EQ(full.values[4], R"({"a","b"})");
 }
 

@@ -514,14 +514,16 @@ TEST_P(RunStoreContract, OpenRunsComeInPagesOfTheirPartition) {
     running.status = RunStatus::running;
     RunChange also_running = birth(4, 4);
     also_running.status = RunStatus::running;
-    commit(*store_, owned, {running, closed, failed, also_running, undoing});
+    RunChange paused = birth(7, 6);
+    paused.status = RunStatus::paused;
+    commit(*store_, owned, {running, closed, failed, also_running, undoing, paused});
     RunChange foreign = birth(6, 1);
     foreign.status = RunStatus::running;
     commit(*store_, other, {foreign});
 
     EXPECT_THAT(value_of(store_->open_runs(1, "", 2)), ElementsAre(run_id(1), run_id(4)));
-    EXPECT_THAT(value_of(store_->open_runs(1, run_id(4), 2)), ElementsAre(run_id(5)));
-    EXPECT_THAT(value_of(store_->open_runs(1, run_id(5), 2)), IsEmpty());
+    EXPECT_THAT(value_of(store_->open_runs(1, run_id(4), 2)), ElementsAre(run_id(5), run_id(7)));
+    EXPECT_THAT(value_of(store_->open_runs(1, run_id(7), 2)), IsEmpty());
 }
 
 TEST_P(RunStoreContract, AStoreKnowsOverHowManyPartitionsItsRunsAreSpread) {

@@ -8,7 +8,8 @@ namespace {
 
 class Logins : public testing::Test {
 protected:
-    std::optional<web::Login> find(const std::string& password, const std::string& address = "10.0.0.1",
+    std::optional<web::Login> find(const std::string& password,
+                                   const std::string& address = "10.0.0.1",
                                    bool is_loopback = false) {
         return cache.find({user, password, is_loopback, address}, version);
     }
@@ -65,9 +66,11 @@ TEST_F(Logins, AWrongPasswordEndsWhatWasKnownFromThatAddressAlone) {
 }
 
 TEST_F(Logins, ThereAreNeverMoreThanSo) {
-    for (std::size_t i = 0; i < 2 * LoginCache::entries_max + 5; ++i) keep("secret", std::to_string(i));
+    for (std::size_t i = 0; i < 2 * LoginCache::entries_max + 5; ++i)
+        keep("secret", std::to_string(i));
     std::size_t known = 0;
-    for (std::size_t i = 0; i < 2 * LoginCache::entries_max + 5; ++i) known += find("secret", std::to_string(i)) ? 1 : 0;
+    for (std::size_t i = 0; i < 2 * LoginCache::entries_max + 5; ++i)
+        known += find("secret", std::to_string(i)) ? 1 : 0;
     EXPECT_GT(known, 0u);
     EXPECT_LE(known, LoginCache::entries_max);
 }

@@ -363,6 +363,7 @@ void SimClients::declare_all() {
         if (queues_[queue].exists) continue;
         declare(client, queue);
         channel.wish = Wish::none;
+        ++channel.unasked;
     }
 }
 
@@ -511,6 +512,8 @@ void SimClients::hear_reply(Client& client, core::ChannelNumber number,
         return true;
     };
     if (std::holds_alternative<amqp::QueueDeclareOk>(method)) {
+        // An earlier one, which says nothing of what was asked since.
+        if (channel.unasked != 0) return (void)--channel.unasked;
         if (is_answer(Wish::declare) && channel.life == queue.life) queue.must_exist = true;
     } else if (std::holds_alternative<amqp::QueueDeleteOk>(method)) {
         if (!is_answer(Wish::remove)) return;

@@ -72,6 +72,7 @@ private:
         QueueIndex queue = 0;
         int number = 0; // of the clearing or the transaction
         int life = 0;   // of the queue that was declared or deleted
+        int unasked = 0; // declarations of declare_all() that are not answered yet
         Order order = 0;
         std::uint64_t next_publish = 1;
         std::map<std::uint64_t, Publish> unconfirmed;

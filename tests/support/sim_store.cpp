@@ -173,8 +173,7 @@ Outcome<std::vector<std::string>> SimStore::open_runs(Partition part,
     if (is_away) return away();
     std::vector<std::string> ids;
     for (const auto& [id, run] : database_.runs)
-        if (run.part == part && id > after_run_id && !orchestrator::core::is_closed(run.status) &&
-            run.status != runtime::RunStatus::paused)
+        if (run.part == part && id > after_run_id && !orchestrator::core::is_closed(run.status))
             ids.push_back(id);
     std::sort(ids.begin(), ids.end());
     if (ids.size() > limit) ids.resize(limit);

@@ -442,7 +442,8 @@ TEST(SchemasTest, UnknownAndMissingParametersAreNamedWithTheNearest) {
 
 std::string said_of(const json::object& schema, std::string_view with) {
     std::vector<Given> given;
-    for (const auto& member : json::parse(with).as_object()) given.push_back({std::string(member.key()), member.value()});
+    const json::value parsed = json::parse(with);
+    for (const auto& member : parsed.as_object()) given.push_back({std::string(member.key()), member.value()});
     std::string out;
     for (const Complaint& one : complaints_about("t", schema, given)) out += one.message + "\n";
     return out;

@@ -94,7 +94,7 @@ private:
     std::string database_;
 };
 
-class PostfixTablesTest : public WithSandbox, public testing::WithParamInterface<const char*> {
+class PostfixTablesTest : public WithSandbox, public ::testing::WithParamInterface<const char*> {
 protected:
     PostfixTablesTest() {
         if (GetParam() == std::string_view("PostgreSQL")) tables_ = std::make_unique<PostgresTables>();
@@ -129,8 +129,8 @@ protected:
     std::unique_ptr<Tables> tables_;
 };
 
-std::string name_of(const testing::TestParamInfo<const char*>& database) { return database.param; }
-INSTANTIATE_TEST_SUITE_P(In, PostfixTablesTest, testing::Values("PostgreSQL", "MariaDB"), name_of);
+std::string name_of(const ::testing::TestParamInfo<const char*>& database) { return database.param; }
+INSTANTIATE_TEST_SUITE_P(In, PostfixTablesTest, ::testing::Values("PostgreSQL", "MariaDB"), name_of);
 
 const std::string ada = R"({"address":"ada@example.org","name":"Ada","password":"secret","quota_mb":5})";
 const std::string ada_id = R"({"id":"ada@example.org"})";
@@ -356,7 +356,7 @@ protected:
     const std::string wish_ = R"({"address":"ada@example.org","name":"Ada","send_password_to":"ada@home.example"})";
 };
 
-INSTANTIATE_TEST_SUITE_P(In, PasswordLetterTest, testing::Values("PostgreSQL", "MariaDB"), name_of);
+INSTANTIATE_TEST_SUITE_P(In, PasswordLetterTest, ::testing::Values("PostgreSQL", "MariaDB"), name_of);
 
 TEST_P(PasswordLetterTest, PasswordReachesAPersonAndNoHistory) {
     const SmtpPeer peer;
@@ -539,7 +539,7 @@ TEST_F(MailDatabaseErrors, ADatabaseThatIsNotThere) {
 // --- MariaDB alone ------------------------------------------------------------------------------------
 
 class MariadbTest : public PostfixTablesTest {};
-INSTANTIATE_TEST_SUITE_P(In, MariadbTest, testing::Values("MariaDB"), name_of);
+INSTANTIATE_TEST_SUITE_P(In, MariadbTest, ::testing::Values("MariaDB"), name_of);
 
 TEST_P(MariadbTest, UserWhoMayMakeTablesMakesTheMarks) {
     run("drop table baton_mailbox_mark; grant all on *.* to baton_mail@'%'");

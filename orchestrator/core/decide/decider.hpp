@@ -7,6 +7,7 @@
 //   failing.cpp  no more attempts: caught, or dead
 //   repeating.cpp  for_each, while, until
 //   ending.cpp   how a run ends, is undone and is opened again
+//   operating.cpp  what else an operator asks for: pauses, steps done by hand, inputs, reruns
 //   holding.cpp  how much a run may hold
 //
 // Whatever closes or opens a step marks those whose turn may have come by that (apply.hpp); go_on() looks
@@ -20,6 +21,9 @@
 #include "orchestrator/core/decide/join.hpp"
 #include "orchestrator/core/judge.hpp"
 
+#include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace baton::orchestrator::core {
@@ -43,6 +47,12 @@ public:
     void on(const TaskRevived& event);
     void on(const UndoSkipped& event);
     void on(const RunFinished& event);
+    void on(const PauseRequested& event);
+    void on(const ResumeRequested& event);
+    void on(const SkipRequested& event);
+    void on(const OutputGiven& event);
+    void on(const InputEdited& event);
+    void on(const RerunRequested& event);
 
     Transition take() { return std::move(made_); }
 
@@ -71,6 +81,7 @@ private:
     void ring(Place place);
     void ring_attempt(Place place, bool undo);
     void hurry();
+    std::optional<Place> place_of(const std::string& step);
 
     // steps.cpp
     Turn turn_of(Place place) const;
@@ -117,7 +128,11 @@ private:
     void close_run(fact::RunBecame end);
     void cancel_open_steps();
     void cancel_one(Place place);
-    void begin_compensation(Document error, Ending ending);
+    enum class InPause : std::uint8_t {
+        waits,   // for the end of the pause
+        ends_it, // somebody asked for it
+    };
+    void begin_compensation(Document error, Ending ending, InPause in_pause = InPause::waits);
     void compensate_next();
     void undo(Place place);
     void end_compensation();
@@ -127,6 +142,21 @@ private:
     void revive(Place place, bool undo);
     void revive_followers(Place place);
     void give_undo_up(Place place);
+
+    // operating.cpp
+    bool may_be_done_by_hand(Place place);
+    void take_in_hand(Place place);
+    void close_by_hand(Place place);
+    void open_dead(Place place);
+    std::string why_no_other_input(Place place, bool undo, const Document& input) const;
+    struct RunsAgain {
+        std::set<StepIndex> reset{};
+        std::set<StepIndex> opened{}; // blocks of which only a part is
+    };
+    RunsAgain what_runs_again(StepIndex first) const;
+    bool may_run_again(Place place, const std::string& named);
+    void settle_letters_of(const RunsAgain& again);
+    std::uint32_t rerun_of(Place place) const;
 
     // holding.cpp
     bool fits(const Document& more, std::size_t copies = 1) const;
@@ -146,6 +176,8 @@ private:
     AttemptRef attempt(Place place, bool undo) const {
         return {address(place), undo, attempts(place, undo).number};
     }
+    // An operator lets the run pause.
+    bool is_held() const { return run().paused_from.has_value(); }
     bool is_whole(Place place) const { return is_repeated(workflow_, run(), place); }
     bool is_instance(Place place) const {
         return workflow_.bodies[run().scope(place.scope).body].owner == place.step;

@@ -43,7 +43,7 @@ void Decider::fail_run(Place place, const Problem& problem) {
             // There is no step an operator could revive; it is the workflow that is wrong.
             cancel_open_steps();
             fail();
-        } else if (run().status == RunStatus::running) {
+        } else if (run().status == RunStatus::running || is_held()) {
             auto paused = as_it_is(RunStatus::paused);
             paused.error = error;
             paused.ending = Ending::failure;
@@ -105,8 +105,10 @@ void Decider::cancel_open_steps() {
 
 // From here on nothing new is started. A task that can be undone and is with a worker just now is
 // awaited, because its effect may come after us: undone too early it would be left behind.
-void Decider::begin_compensation(Document error, Ending ending) {
-    auto undone = as_it_is(RunStatus::compensating);
+void Decider::begin_compensation(Document error, Ending ending, InPause in_pause) {
+    const bool waits = is_held() && in_pause == InPause::waits;
+    auto undone = as_it_is(waits ? RunStatus::paused : RunStatus::compensating);
+    if (waits) undone.from = RunStatus::compensating;
     undone.error = std::move(error);
     undone.ending = ending;
     note(std::move(undone));
@@ -201,8 +203,11 @@ void Decider::reopen() {
             const StepStatus status = state(place).status;
             if (status != StepStatus::dead && status != StepStatus::cancelled && status != StepStatus::blocked)
                 continue;
-            const Place block = around(place);
-            if (block.step == no_step || state(block).status != StepStatus::done) stopped.push_back(place);
+            // What a block that is done left behind is not wanted any more, however deep it lies.
+            bool is_over = false;
+            for (Place block = around(place); block.step != no_step && !is_over; block = around(block))
+                is_over = state(block).status == StepStatus::done;
+            if (!is_over) stopped.push_back(place);
         }
     for (const Place place : stopped)
         revive(place, false);

@@ -54,7 +54,7 @@ void Decider::on(const RunStarted& event) {
 
 void Decider::on(const AlarmRang&) {
     if (is_closed(run().status)) return;
-    if (run().deadline && *run().deadline <= now_) {
+    if (run().status != RunStatus::paused && run().deadline && *run().deadline <= now_) {
         time_out_run();
         return go_on();
     }
@@ -115,7 +115,7 @@ void Decider::ring(Place place) {
         ring_attempt(place, true);
         break;
     case UndoStatus::backing_off:
-        if (state(place).undo_attempts.due <= now_) dispatch(place, true);
+        if (run().status == RunStatus::compensating && state(place).undo_attempts.due <= now_) dispatch(place, true);
         break;
     case UndoStatus::none:
     case UndoStatus::done:
@@ -130,8 +130,9 @@ void Decider::on(const CancelRequested& event) {
         made_.refusal = fmt::format("the run is {} already", word_of(run().status));
         return;
     }
-    if (run().status == RunStatus::compensating) {
-        made_.refusal = "the run is being compensated already";
+    if (status_beneath(run()) == RunStatus::compensating) {
+        made_.refusal = is_held() ? "the run is being compensated already, and paused; resume lets it go on"
+                                  : "the run is being compensated already";
         return;
     }
     note(fact::CancelRequested{event.reason});
@@ -148,7 +149,7 @@ void Decider::on(const CancelRequested& event) {
         break;
     }
     case OnCancel::compensate:
-        begin_compensation(to_document(problem), Ending::cancel);
+        begin_compensation(to_document(problem), Ending::cancel, InPause::ends_it);
         break;
     }
     go_on();
@@ -158,6 +159,10 @@ void Decider::on(const RunRetried& event) {
     const bool goes_on =
         run().status == RunStatus::running || run().status == RunStatus::compensating;
     if (event.now && goes_on) return hurry();
+    if (is_held()) {
+        made_.refusal = "the run is paused by hand; resume lets it go on";
+        return;
+    }
     const bool may_be_retried = run().status == RunStatus::failed || run().status == RunStatus::timed_out ||
                                 run().status == RunStatus::paused;
     if (event.now && may_be_retried) {
@@ -202,12 +207,15 @@ void Decider::hurry() {
     go_on();
 }
 
+std::optional<Place> Decider::place_of(const std::string& step) {
+    const auto found = find_place(workflow_, run(), step);
+    if (!found) made_.refusal = no_such_step(workflow_, step);
+    return found;
+}
+
 void Decider::on(const TaskRevived& event) {
-    const auto found = find_place(workflow_, run(), event.step);
-    if (!found) {
-        made_.refusal = no_such_step(workflow_, event.step);
-        return;
-    }
+    const auto found = place_of(event.step);
+    if (!found) return;
     const Place place = *found;
     const bool is_dead = event.undo ? state(place).undo == UndoStatus::dead
                                     : state(place).status == StepStatus::dead;
@@ -215,17 +223,38 @@ void Decider::on(const TaskRevived& event) {
         made_.refusal = fmt::format("step '{}' is not dead any more", event.step);
         return;
     }
-    switch (run().status) {
+    if (!event.input.is_null()) {
+        made_.refusal = why_no_other_input(place, event.undo, event.input);
+        if (!made_.refusal.empty()) return;
+    }
+    const RunStatus status = status_beneath(run()); // what a pause keeps begins behind it
+    const bool may_be_tried =
+        status == RunStatus::compensating ? event.undo
+                                          : status != RunStatus::queued && status != RunStatus::cancelled &&
+                                                status != RunStatus::compensated;
+    if (!may_be_tried) {
+        made_.refusal = fmt::format("the run is {}: the step cannot be tried again in it; "
+                                    "start a new run, or drop the dead letter",
+                                    word_of(status));
+        return;
+    }
+    if (!event.input.is_null()) note(fact::InputEdited{address(place), event.undo, event.input, event.reason});
+    if (!event.undo) {
+        open_dead(place);
+    } else {
+        revive(place, true);
+        if (status != RunStatus::compensating) reopen_undo();
+    }
+    go_on();
+}
+
+// What died is tried again, with all that failed by it.
+void Decider::open_dead(Place place) {
+    switch (status_beneath(run())) {
     case RunStatus::failed:
     case RunStatus::timed_out:
     case RunStatus::paused:
-        if (event.undo) {
-            revive(place, true);
-            reopen_undo();
-        } else {
-            reopen();
-        }
-        break;
+        return reopen();
     case RunStatus::running:
     case RunStatus::completed:
         // on_failure = "continue": the others went on; this one and whoever waits for it follow.
@@ -236,31 +265,18 @@ void Decider::on(const TaskRevived& event) {
             note(std::move(again));
         }
         revive(place, false);
-        revive_followers(place);
-        break;
+        return revive_followers(place);
     case RunStatus::compensating:
-        if (event.undo) {
-            revive(place, true);
-            break;
-        }
-        [[fallthrough]];
     case RunStatus::queued:
     case RunStatus::cancelled:
     case RunStatus::compensated:
-        made_.refusal = fmt::format("the run is {}: the step cannot be tried again in it; "
-                                    "start a new run, or drop the dead letter",
-                                    word_of(run().status));
         return;
     }
-    go_on();
 }
 
 void Decider::on(const UndoSkipped& event) {
-    const auto found = find_place(workflow_, run(), event.step);
-    if (!found) {
-        made_.refusal = no_such_step(workflow_, event.step);
-        return;
-    }
+    const auto found = place_of(event.step);
+    if (!found) return;
     const Place place = *found;
     if (const auto why = not_to_be_skipped(state(place).undo); !why.empty()) {
         made_.refusal = fmt::format("the undo of step '{}' {}", event.step, why);

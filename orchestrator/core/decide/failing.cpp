@@ -71,7 +71,7 @@ void Decider::give_up(Place place, const Problem& problem, std::string_view reas
 void Decider::die(Place place, const Problem& problem, const Document& error, std::string_view reason,
                   const Document& message) {
     const bool is_task = std::holds_alternative<TaskKind>(step(place).kind) && !is_whole(place);
-    fact::StepDead dead{address(place), false, state(place).attempts.number, {}, error, std::string{reason}};
+    fact::StepDead dead{address(place), false, is_task ? state(place).attempts.number : 0, {}, error, std::string{reason}};
     if (is_task) {
         dead.task = route_of(call(place, false));
         DeadTask& letter = made_.dead.emplace_back();

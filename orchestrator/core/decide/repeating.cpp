@@ -18,9 +18,7 @@ Problem too_many_iterations(std::uint32_t max) {
     Problem problem;
     problem.type = iterations_type;
     problem.title = "too many iterations";
-    problem.detail = fmt::format("the loop has made {} iterations, as many as max_iterations allows, and its "
-                                 "condition still asks for more",
-                                 max);
+    problem.detail = fmt::format("max_iterations = {} is reached, and the condition of the loop still asks for more", max);
     problem.retryable = false;
     return problem;
 }

@@ -44,7 +44,9 @@ void Decider::look_at(Place place) {
     if (run().find(place.scope) == nullptr) return;
     const StepState& one = state(place);
     if (one.status == StepStatus::waiting) {
-        switch (turn_of(place)) {
+        const Turn turn = turn_of(place);
+        if (turn != Turn::wait && one.by_hand != ByHand::none) return close_by_hand(place);
+        switch (turn) {
         case Turn::wait:
             return;
         case Turn::start:
@@ -141,7 +143,7 @@ void Decider::send(ScopeNumber scope, const std::vector<StepIndex>& targets) {
 // The step has a raw result: reshape it if the step says so, and close.
 void Decider::complete(Place place, const Document& raw, bool by_task) {
     Document output = raw;
-    if (step(place).output) {
+    if (step(place).output && !is_whole(place)) {
         Reading with_result = reading(place);
         with_result.result = &raw;
         const auto shaped = judge_.fill(*step(place).output, with_result, "output");
@@ -167,7 +169,7 @@ void Decider::complete(Place place, const Document& raw, bool by_task) {
 }
 
 void Decider::close_as_done(Place place, Document output) {
-    note(fact::StepDone{address(place), std::move(output)});
+    note(fact::StepDone{address(place), std::move(output), state(place).by_hand == ByHand::output});
 }
 
 void Decider::close_block(Place block) {

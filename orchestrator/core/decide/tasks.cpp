@@ -22,7 +22,7 @@ std::optional<Decider::Found> Decider::find(const AttemptRef& ref) const {
 
     const StepState& one = state(*place);
     const Attempts& last = attempts(*place, ref.undo);
-    if (ref.attempt == 0 || ref.attempt > last.number) return std::nullopt;
+    if (ref.attempt <= last.floor || ref.attempt > last.number) return std::nullopt;
     const bool is_last = ref.attempt == last.number;
     const bool is_out =
         ref.undo ? one.undo == UndoStatus::dispatched : one.status == StepStatus::dispatched;
@@ -95,7 +95,7 @@ void Decider::fail_attempt(Place place, bool undo, const Problem& problem, const
     Attempts counted = attempts(place, undo);
     if (counting == Counting::no_attempt) ++counted.before_series;
     // The run is being undone; nobody needs this step any more.
-    const bool draining = !undo && run().status == RunStatus::compensating;
+    const bool draining = !undo && status_beneath(run()) == RunStatus::compensating;
     std::optional<Time> next;
     if (!draining)
         next = next_attempt(called, counted, problem,
@@ -160,7 +160,7 @@ void Decider::on(const QueueLost& event) {
                                   route_of(call(place, undo))) &&
                std::find(event.unsent.begin(), event.unsent.end(), attempt(place, undo)) == event.unsent.end();
     };
-    const bool draining = run().status == RunStatus::compensating;
+    const bool draining = status_beneath(run()) == RunStatus::compensating;
     Problem nobody_has_it;
     nobody_has_it.type = unrouted_type;
     nobody_has_it.detail = "its queue was deleted before a worker began";
@@ -182,8 +182,8 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
     const TaskCall& called = call(place, undo);
     TaskOrder order;
     order.with = Document::of(boost::json::object{});
-    if (undo && !state(place).undo_input.is_null()) {
-        order.with = state(place).undo_input;
+    if (const Document& edited = undo ? state(place).undo_input : state(place).input; !edited.is_null()) {
+        order.with = edited;
     } else if (called.with) {
         const auto filled = judge_.fill_table(*called.with, reading_of(place, undo), "with");
         if (!filled) {
@@ -202,6 +202,8 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
         }
         order.idempotency_key = std::move(*own);
     }
+    // What was done before stays done: whoever keeps keys must not take this for that.
+    if (const auto rerun = rerun_of(place); rerun != 0) order.idempotency_key += fmt::format(":rerun{}", rerun);
     // Undos go one by one, and must go.
     given_ += order.with.text().size();
     if (!undo && sending == Sending::anew && given_ > limits_.text_bytes)
@@ -231,7 +233,7 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
 // Evaluating again gives what the worker got: nothing it reads has changed.
 Document Decider::input_of(Place place, bool undo) const {
     const TaskCall& called = call(place, undo);
-    if (undo && !state(place).undo_input.is_null()) return state(place).undo_input;
+    if (const Document& edited = undo ? state(place).undo_input : state(place).input; !edited.is_null()) return edited;
     if (!called.with) return Document::of(boost::json::object{});
     const auto with = judge_.fill(*called.with, reading_of(place, undo), "with");
     return with ? *with : Document{};

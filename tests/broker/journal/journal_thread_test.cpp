@@ -185,7 +185,7 @@ TEST(JournalThread, WhatGatheredDuringASyncSharesTheNextOne) {
         story.put(turn, 1, true);
     ASSERT_TRUE(story.hears(Said::Kind::durable, 2000));
 
-    EXPECT_LT(story.thread->syncs(), 2000u);
+    EXPECT_LT(story.thread->metrics().syncs.value(), 2000u);
     TurnNumber last = 0;
     for (const Said& said : story.heard) {
         if (said.kind != Said::Kind::durable) continue;

@@ -13,7 +13,8 @@ using broker::runtime::KeptWork;
 const core::QueueId tasks{7};
 const core::QueueId reports{8};
 
-core::Record stored(core::QueueId queue, core::Position position, std::vector<core::Place> others = {}) {
+core::Record stored(core::QueueId queue, core::Position position,
+                    std::vector<core::Place> others = {}) {
     core::MessageStored record;
     record.first = {queue, position};
     record.others = std::move(others);
@@ -45,8 +46,8 @@ protected:
         std::string letters;
         if (!work) return "nothing";
         for (const core::Record& record : work->records)
-            letters += is_empty(record)                                     ? '.'
-                       : std::holds_alternative<core::MessageStored>(record) ? 'S'
+            letters += is_empty(record)                                        ? '.'
+                       : std::holds_alternative<core::MessageStored>(record)   ? 'S'
                        : std::holds_alternative<core::MessagesRemoved>(record) ? 'R'
                                                                                : '?';
         return letters;

@@ -105,7 +105,7 @@ TEST(ShippedWorkflows, ProvisionUserTakesEverythingBackNewestFirst) {
                        {"mail.delete", "{}"}});
 
     EXPECT_EQ(story.status(), "compensated");
-    EXPECT_EQ(story.inputs.at("redmine.lock_user"), R"({"id":41,"only_if_created_by":"key 1"})");
+    EXPECT_EQ(story.inputs.at("redmine.lock_user"), R"({"id":41,"only_if_created_by":"key 1","leave_groups":[]})");
     EXPECT_THAT(story.calls, ElementsAre("mail.create", "redmine.create_user", "slack.invite",
                                          "redmine.lock_user", "mail.delete"));
     EXPECT_EQ(story.inputs.at("mail.delete"), fmt::format(R"({{"id":7,"only_if_created_by":"{}/mailbox"}})", story.run.id));

@@ -515,6 +515,7 @@ TEST_F(EngineTest, WhateverWasWithdrawnNeverHappens) {
     process.engine.retry(run, true, answer, "ada", claim());
     process.engine.skip_undo(run, "first", "", answer, "ada", claim());
     process.engine.finish(run, RunStatus::completed, "", answer, "ada", claim());
+    process.engine.operate(run, core::PauseRequested{}, "", answer, "ada", claim());
     process.engine.redrive(1, answer, "ada", claim());
     process.engine.drop(1, answer, "ada", "", claim());
     process.engine.deploy(other, "test.toml", answer, claim());
@@ -522,7 +523,7 @@ TEST_F(EngineTest, WhateverWasWithdrawnNeverHappens) {
     for (const auto& one : claims) EXPECT_TRUE(one->withdraw());
     process.work();
 
-    ASSERT_THAT(answers, SizeIs(8));
+    ASSERT_THAT(answers, SizeIs(9));
     for (const std::string& one : answers) EXPECT_THAT(one, HasSubstr("withdrawn"));
     EXPECT_EQ(database.runs[run].version, version);
     EXPECT_THAT(database.definitions, SizeIs(1));
@@ -758,8 +759,14 @@ TEST_F(EngineTest, ARunOfALostQueueThatAnotherProcessChangedMeanwhileIsNotForgot
     for (int i = 0; i < 5; ++i) waiting.insert(process.start(fmt::format("person {}", i)));
     process.confirm_all();
     process.commands.clear();
-    database.runs[*waiting.begin()].version += 1;
-    database.runs[*waiting.rbegin()].version += 1;
+    for (const std::string& changed : {*waiting.begin(), *waiting.rbegin()}) {
+        HistoryRow row;
+        row.run_id = changed;
+        row.seq = database.runs[changed].version += 1;
+        row.at = clock.now();
+        row.events = "[]";
+        database.history.push_back(row);
+    }
 
     process.engine.queue_lost({"a.one"}, {});
     process.work();
@@ -1101,6 +1108,160 @@ TEST_F(EngineTest, ADeadTaskBecomesADeadLetterAndIsRedriven) {
     process.engine.redrive(77, [&](Outcome<void> one) { refusal += "|" + one.error().detail; });
     process.work();
     EXPECT_EQ(refusal, "the dead letter is settled already|there is no dead letter 77; baton dead list shows them");
+}
+
+// What an operator asks for, and whether it was refused.
+std::string operate(Process& process, const std::string& run, core::Event event) {
+    std::string answer;
+    process.engine.operate(run, std::move(event), "because", [&](Outcome<RunChanged> one) {
+        answer = one ? std::string{core::word_of(one->status)} : one.error().detail;
+    }, "ada");
+    process.work();
+    return answer;
+}
+
+TEST_F(EngineTest, APauseByHandLastsOverATakeOverAndTakesWhatWorkersReport) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    EXPECT_EQ(operate(process, run, core::PauseRequested{"moving"}), "paused");
+    EXPECT_THAT(operate(process, run, core::RunRetried{}), HasSubstr("paused by hand"));
+    EXPECT_EQ(database.runs[run].status, RunStatus::paused);
+    process.confirm_all();
+    process.work();
+    clock.advance(1s); // an idle moment: the cursor is written
+    process.work();
+    clock.advance(2h); // longer than the run may take
+
+    Process next(database, clock, 8);
+    next.work();
+    next.complete(run, "first", R"({"n":1})", 1);
+    next.work();
+    EXPECT_THAT(next.settled, ElementsAre(1));
+    EXPECT_THAT(next.dispatched(), IsEmpty());
+    EXPECT_EQ(database.runs[run].status, RunStatus::paused);
+
+    EXPECT_EQ(operate(next, run, core::ResumeRequested{}), "running");
+    const auto second = next.dispatched();
+    ASSERT_THAT(second, SizeIs(1));
+    EXPECT_EQ(second[0].route, "a.two");
+    clock.advance(59min);
+    next.complete(run, "second", R"({"n":2})", 2);
+    next.work();
+    EXPECT_EQ(database.runs[run].status, RunStatus::completed);
+}
+
+TEST_F(EngineTest, ATaskThatWaitsInALostQueueIsSentAgainInAPause) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    operate(process, run, core::PauseRequested{});
+    process.dispatched();
+    process.engine.queue_lost({"a.one"}, {});
+    process.work();
+    const auto again = process.dispatched();
+    ASSERT_THAT(again, SizeIs(1));
+    EXPECT_EQ(again[0].ref.attempt, 1u);
+}
+
+TEST_F(EngineTest, ADeadTaskIsTriedAgainWithAnotherInputAlsoByTheNextProcess) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.fail(run, "first", 1);
+    process.work();
+    clock.advance(10s);
+    process.work();
+    process.fail(run, "first", 2);
+    process.work();
+    process.dispatched();
+
+    std::string answer;
+    const auto told = [&](Outcome<void> one) { answer = one ? "done" : one.error().detail; };
+    process.engine.redrive(1, told, "ada", {}, {}, core::Document::parse("[1]").value());
+    process.work();
+    EXPECT_THAT(answer, HasSubstr("must be an object"));
+    EXPECT_EQ(database.dead_letters[0].state, DeadLetterState::open);
+    process.engine.redrive(1, told, "ada", {}, {}, core::Document::parse(R"({"name":"bob"})").value());
+    process.work();
+    EXPECT_EQ(answer, "done");
+    EXPECT_EQ(database.dead_letters[0].state, DeadLetterState::redriven);
+    EXPECT_THAT(database.dead_letters[0].close_reason, HasSubstr("another input"));
+    auto sent = process.dispatched();
+    ASSERT_THAT(sent, SizeIs(1));
+    EXPECT_EQ(sent[0].with.text(), R"({"name":"bob"})");
+    EXPECT_EQ(sent[0].idempotency_key, run + "/first");
+
+    Process next(database, clock, 8);
+    next.work();
+    next.dispatched();
+    next.fail(run, "first", 3);
+    next.work();
+    clock.advance(10s);
+    next.work();
+    sent = next.dispatched();
+    ASSERT_THAT(sent, SizeIs(1));
+    EXPECT_EQ(sent[0].with.text(), R"({"name":"bob"})");
+}
+
+TEST_F(EngineTest, AMessageHasNoInput) {
+    DeadLetter letter;
+    letter.message = R"({"body":"aGVsbG8="})";
+    process.work();
+    process.engine.add_dead_letter({letter, std::nullopt});
+    process.work();
+    std::string answer;
+    process.engine.redrive(1, [&](Outcome<void> one) { answer = one ? "done" : one.error().detail; }, "ada", {}, {},
+                           core::Document::parse("{}").value());
+    process.work();
+    EXPECT_THAT(answer, HasSubstr("no input"));
+    EXPECT_THAT(process.republished, IsEmpty());
+}
+
+TEST_F(EngineTest, AStepThatIsPassedOverClosesItsDeadLetterWithTheReason) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.fail(run, "first", 1);
+    process.work();
+    clock.advance(10s);
+    process.work();
+    process.fail(run, "first", 2);
+    process.work();
+    ASSERT_THAT(database.dead_letters, SizeIs(1));
+
+    EXPECT_EQ(operate(process, run, core::OutputGiven{"first", core::Document::parse(R"({"n":1})").value(), "because"}),
+              "running");
+
+    EXPECT_EQ(database.dead_letters[0].state, DeadLetterState::dropped);
+    EXPECT_EQ(database.dead_letters[0].closed_by, "ada");
+    EXPECT_EQ(database.dead_letters[0].close_reason, "because");
+    process.complete(run, "second", R"({"n":2})", 2);
+    process.work();
+    EXPECT_EQ(database.runs[run].status, RunStatus::completed);
+}
+
+TEST_F(EngineTest, ARunThatIsOverRunsAgainFromAStepInTheNextProcess) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    process.complete(run, "first", R"({"n":1})", 1);
+    process.work();
+    process.complete(run, "second", R"({"n":2})", 2);
+    process.work();
+    ASSERT_EQ(database.runs[run].status, RunStatus::completed);
+
+    Process next(database, clock, 8);
+    next.work();
+    next.dispatched();
+    EXPECT_EQ(operate(next, run, core::RerunRequested{"second", "wrong figures"}), "running");
+    const auto again = next.dispatched();
+    ASSERT_THAT(again, SizeIs(1));
+    EXPECT_EQ(again[0].ref.attempt, 2u);
+    EXPECT_EQ(again[0].attempt_of_series, 1u);
+    EXPECT_EQ(again[0].idempotency_key, run + "/second:rerun1");
+    EXPECT_EQ(database.runs[run].output, std::nullopt);
+    next.complete(run, "second", R"({"n":9})", 3); // of the attempt before
+    next.work();
+    EXPECT_EQ(database.runs[run].status, RunStatus::running);
+    next.complete(run, "second", R"({"n":3})", 4, 2);
+    next.work();
+    EXPECT_EQ(database.runs[run].output, R"({"n":3})");
 }
 
 TEST_F(EngineTest, AMessageOfNoRunIsMarkedWhenTheBrokerHasItAgainAndNotBefore) {

@@ -7,6 +7,8 @@
 //                            lose STEP TYPE · started STEP · heartbeat STEP [JSON] · defer STEP 1h
 //                            wait 30s · cancel WHY · retry · revive STEP
 //                            skip STEP WHY (its undo) · finish STATUS WHY
+//                            pause WHY · resume · pass STEP WHY · give STEP JSON · edit STEP JSON · rerun STEP WHY
+//                            keys (from now on the idempotency keys of tasks are told, too; no event)
 //                            limit BYTES (what the run may hold from now on; no event)
 //   ----                     then the answer, and a blank line
 //
@@ -73,7 +75,8 @@ std::string remark(const std::string& text) { return text.empty() ? "" : " (" + 
 struct Words {
     std::string operator()(const fact::RunStarted&) const { return ""; }
     std::string operator()(const fact::RunBecame& fact) const {
-        return fmt::format("{}{}{}", word_of(fact.status), value_of(fact.output), error_of(fact.error));
+        return fmt::format("{}{}{}{}", word_of(fact.status), fact.from ? fmt::format(" from={}", word_of(*fact.from)) : "",
+                           value_of(fact.output), error_of(fact.error));
     }
     std::string operator()(const fact::TaskDispatched& fact) const {
         const TaskOrder& order = fact.order;
@@ -104,7 +107,9 @@ struct Words {
                (fact.undo_input.is_null() ? "" : " undo_input=" + std::string{fact.undo_input.text()});
     }
     std::string operator()(const fact::StepStarted& fact) const { return fact.step + due_of(fact.until); }
-    std::string operator()(const fact::StepDone& fact) const { return fact.step + value_of(fact.output); }
+    std::string operator()(const fact::StepDone& fact) const {
+        return fact.step + value_of(fact.output) + (fact.by_hand ? " (by hand)" : "");
+    }
     std::string operator()(const fact::StepSkipped& fact) const {
         return fact.step + (fact.undo ? ":undo" : "") + (fact.passed ? " (its own when)" : "");
     }
@@ -120,6 +125,19 @@ struct Words {
     std::string operator()(const fact::RunFinished& fact) const { return fmt::format("({})", fact.reason); }
     std::string operator()(const fact::CancelRequested& fact) const { return fmt::format("({})", fact.reason); }
     std::string operator()(const fact::RetryRequested&) const { return ""; }
+    std::string operator()(const fact::PauseRequested& fact) const { return fmt::format("({})", fact.reason); }
+    std::string operator()(const fact::ResumeRequested&) const { return ""; }
+    std::string operator()(const fact::SkipRequested& fact) const { return fact.step + remark(fact.reason); }
+    std::string operator()(const fact::OutputGiven& fact) const {
+        return fmt::format("{} {}", fact.step, fact.output.text()) + remark(fact.reason);
+    }
+    std::string operator()(const fact::InputEdited& fact) const {
+        return words_of({fact.step, fact.undo, 0}) + value_of(fact.input) + remark(fact.reason);
+    }
+    std::string operator()(const fact::RerunRequested& fact) const { return fact.step + remark(fact.reason); }
+    std::string operator()(const fact::StepReset& fact) const {
+        return fmt::format("{} rerun={}{}", fact.step, fact.rerun, fact.is_sent ? " sent" : "");
+    }
     std::string operator()(const auto& fact) const { return fact.step; } // sent, blocked, item_started, ..
 };
 
@@ -156,6 +174,12 @@ public:
             words >> status;
             return happen(RunFinished{run_status_from(status).value(), rest_of(words)});
         }
+        if (verb == "keys") {
+            tells_keys_ = true;
+            return "";
+        }
+        if (verb == "pause") return happen(PauseRequested{rest_of(words)});
+        if (verb == "resume") return happen(ResumeRequested{rest_of(words)});
         if (verb == "cancel") return happen(CancelRequested{rest_of(words)});
         if (verb == "retry") return happen(RunRetried{rest_of(words) == "now"});
 
@@ -163,7 +187,11 @@ public:
         words >> step;
         const AttemptRef ref = ref_of(step);
         if (verb == "skip") return happen(UndoSkipped{ref.step, rest_of(words)});
-        if (verb == "revive") return happen(TaskRevived{ref.step, ref.undo});
+        if (verb == "revive") return happen(TaskRevived{ref.step, ref.undo, Document::parse(rest_of(words)).value()});
+        if (verb == "pass") return happen(SkipRequested{ref.step, rest_of(words)});
+        if (verb == "give") return happen(OutputGiven{ref.step, Document::parse(rest_of(words)).value(), "by hand"});
+        if (verb == "edit") return happen(InputEdited{ref.step, ref.undo, Document::parse(rest_of(words)).value(), "typo"});
+        if (verb == "rerun") return happen(RerunRequested{ref.step, rest_of(words)});
         if (verb == "complete")
             return happen(TaskCompleted{ref, Document::parse(rest_of(words)).value()});
         if (verb == "started") return happen(TaskStarted{ref, "worker-1"});
@@ -219,8 +247,12 @@ private:
     std::string happen(const Event& event) {
         const Transition made = advance(*workflow_, run_, event, now_, limits_);
         std::string told;
-        for (const Fact& fact : made.facts)
-            told += line_of(fact) + "\n";
+        for (const Fact& fact : made.facts) {
+            told += line_of(fact);
+            const auto* task = std::get_if<fact::TaskDispatched>(&fact.body);
+            if (task != nullptr && tells_keys_) told += " key=" + task->order.idempotency_key;
+            told += "\n";
+        }
         for (const DeadTask& dead : made.dead)
             told += fmt::format("dead letter {}{}#{} {} {} attempts={} input={}\n", dead.ref.step,
                                 dead.ref.undo ? ":undo" : "", dead.ref.attempt, dead.task,
@@ -306,6 +338,7 @@ private:
     Run run_;
     Time now_ = start_of_time;
     RunLimits limits_;
+    bool tells_keys_ = false;
     std::vector<std::pair<Time, std::string>> history_;
 };
 

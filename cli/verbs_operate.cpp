@@ -1,0 +1,298 @@
+// The verbs of operators: cancel, terminate, pause, resume, retry, skip, set-output, edit-input, rerun,
+// skip-undo, finish. Those that need no step can be done to all runs that a query finds, too: this
+// command then asks for one after the other, and repeated it goes on where it stopped.
+#include "cli/api.hpp"
+#include "cli/follow.hpp"
+#include "cli/input.hpp"
+#include "cli/output.hpp"
+#include "cli/terminal.hpp"
+#include "cli/verbs.hpp"
+
+#include <CLI/CLI.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace baton::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+void change_run(Session& session, const std::string& run, const char* what, json::object body, bool as_json) {
+    Api api(session.environment);
+    const auto changed = expect(session, api.post(fmt::format("/api/runs/{}/{}", encoded(run), what), body));
+    if (!changed) return;
+    if (as_json) return print_json(*changed);
+    fmt::print("{} {}\n", member(*changed, "run"), member(*changed, "status"));
+}
+
+struct Values {
+    std::string id, step, reason, status, value, where;
+    double rate = 10; // runs a second
+    bool as_json = false, now = false, dry_run = false;
+};
+
+// ---- many runs ----
+
+constexpr std::size_t shown_max = 20;
+
+void wrong_usage(Session& session, const std::string& why) {
+    complain(why);
+    session.exit_code = exit_wrong_usage;
+}
+
+// All that fit now; runs that start later are not touched. Nothing: the server said why not.
+std::optional<json::array> runs_where(Session& session, Api& api, const std::string& query) {
+    json::array runs;
+    std::string after;
+    do {
+        std::string path = "/api/runs?limit=1000&q=" + encoded(query);
+        if (!after.empty()) path += "&after=" + encoded(after);
+        const auto page = expect(session, api.get(path));
+        if (!page) return std::nullopt;
+        for (const auto& run : page->as_object().at("runs").as_array()) runs.push_back(run);
+        after = member(*page, "next");
+    } while (!after.empty() && !was_interrupted());
+    return runs;
+}
+
+void preview(const Values& values, const char* what, const json::array& runs) {
+    if (values.as_json) return print_json(json::object{{"would_change", runs.size()}, {"runs", runs}});
+    std::vector<std::vector<std::string>> rows{{"RUN", "WORKFLOW", "STATUS", "STARTED", "ERROR"}};
+    for (std::size_t i = 0; i < runs.size() && i < shown_max; ++i)
+        rows.push_back({member(runs[i], "id"), member(runs[i], "workflow"), member(runs[i], "status"),
+                        local_time(member(runs[i], "started_at")), member(runs[i], "error")});
+    if (rows.size() > 1) print_table(rows);
+    if (runs.size() > shown_max) fmt::print("and {} more\n", runs.size() - shown_max);
+    fmt::print("{} run(s) fit; {} was done to none of them\n", runs.size(), what);
+}
+
+struct Tally {
+    std::size_t done = 0;
+    std::vector<std::string> refused{};
+    bool stopped = false; // the server stays away, or Ctrl-C
+};
+
+Tally change_each(Session& session, Api& api, const Values& values, const char* what, const json::array& runs,
+                  const json::object& body) {
+    Tally tally;
+    ProgressBar bar(what, runs.size());
+    const std::chrono::duration<double> pause{1 / values.rate};
+    for (const auto& run : runs) {
+        const std::string id = member(run, "id");
+        const auto next = std::chrono::steady_clock::now() + pause;
+        std::size_t asked = 0;
+        const auto answer = persistently(api, [&] {
+            ++asked;
+            return api.post(fmt::format("/api/runs/{}/{}", id, what), body);
+        });
+        tally.stopped = was_interrupted();
+        if (tally.stopped) break;
+        // What was asked before may have been done, with its answer lost: then it is refused the second time.
+        const bool is_done_already = answer && answer->status == 409 && asked > 1;
+        if (is_done_already) {
+            ++tally.done;
+        } else if (answer && (answer->status == 409 || answer->status == 404)) {
+            tally.refused.push_back(fmt::format("{}: {}", id, answer->reason()));
+        } else {
+            tally.stopped = !expect(session, answer);
+            if (tally.stopped) break;
+            ++tally.done;
+        }
+        bar.show(tally.done + tally.refused.size(), "");
+        std::this_thread::sleep_until(next);
+    }
+    return tally;
+}
+
+void change_many(Session& session, const Values& values, const char* what, const json::object& body) {
+    watch_interrupts();
+    Api api(session.environment);
+    const auto runs = runs_where(session, api, values.where);
+    if (!runs) return;
+    if (values.dry_run) return preview(values, what, *runs);
+    const Tally tally = change_each(session, api, values, what, *runs, body);
+    if (!tally.refused.empty() && session.exit_code == exit_done) session.exit_code = exit_failed;
+    if (values.as_json) {
+        json::array refused(tally.refused.begin(), tally.refused.end());
+        return print_json(json::object{{"found", runs->size()}, {"done", tally.done}, {"refused", std::move(refused)}});
+    }
+    for (std::size_t i = 0; i < tally.refused.size() && i < shown_max; ++i) complain(tally.refused[i]);
+    fmt::print("{} of {} run(s) done, {} refused\n", tally.done, runs->size(), tally.refused.size());
+    if (!tally.stopped) return;
+    complain("stopped before the end; the same command goes on with the rest");
+    if (session.exit_code == exit_done) session.exit_code = exit_failed;
+}
+
+void change_one_or_many(Session& session, const Values& values, const char* what, json::object body) {
+    if (values.id.empty() == values.where.empty())
+        return wrong_usage(session, "name one RUN, or say which by --where QUERY");
+    if (values.where.empty() && values.dry_run) return wrong_usage(session, "--dry-run belongs to --where");
+    if (values.where.empty()) return change_run(session, values.id, what, std::move(body), values.as_json);
+    change_many(session, values, what, body);
+}
+
+// Nothing: it is no JSON, and was said to be none.
+std::optional<json::value> json_option(Session& session, const std::string& text, const char* option) {
+    auto value = json_input(text, option);
+    if (value) return std::move(*value);
+    complain(value.error().detail);
+    session.exit_code = exit_wrong_usage;
+    return std::nullopt;
+}
+
+void add_many(CLI::App& verb, const std::shared_ptr<Values>& values) {
+    verb.add_option("RUN", values->id, "Id of a run, or its first characters");
+    verb.add_option("--where", values->where, "Instead of RUN: all runs this query finds, as in baton runs QUERY");
+    verb.add_option("--rate", values->rate, "With --where: so many a second")->check(CLI::Range(0.01, 1000.0))->capture_default_str();
+    verb.add_flag("--dry-run", values->dry_run, "With --where: count and list them, and do nothing");
+}
+
+CLI::App* add_verb(CLI::App& app, const std::shared_ptr<Values>& values, const char* name, const char* what,
+                   bool many = false) {
+    auto* verb = app.add_subcommand(name, what);
+    if (many)
+        add_many(*verb, values);
+    else
+        verb->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
+    verb->add_flag("--json", values->as_json, "Print JSON for scripts");
+    return verb;
+}
+
+void add_step(CLI::App& verb, const std::shared_ptr<Values>& values, const char* what) {
+    verb.add_option("STEP", values->step, what)->required();
+    verb.add_option("--reason", values->reason, "Kept in the history, with your name")->required();
+}
+
+void add_ends(CLI::App& app, Session& session, const std::shared_ptr<Values>& values) {
+    const auto json_flag = [values](CLI::App* verb) { verb->add_flag("--json", values->as_json, "Print JSON for scripts"); };
+    auto* cancelling = app.add_subcommand("cancel", "Cancel a run; what was done is undone if the workflow says so");
+    add_many(*cancelling, values);
+    cancelling->add_option("--reason", values->reason, "Kept in the history");
+    json_flag(cancelling);
+    cancelling->footer("Example:\n  baton cancel 0193a5c2-7d41 --reason \"wrong person\"");
+    cancelling->callback([&session, values] {
+        change_one_or_many(session, *values, "cancel", json::object{{"reason", values->reason}});
+    });
+
+    auto* retrying = app.add_subcommand("retry", "Let a failed run go on from where it failed, or hurry one that waits");
+    add_many(*retrying, values);
+    json_flag(retrying);
+    retrying->add_flag("--now", values->now, "In a run that goes on: make the attempts that wait for their time at once");
+    retrying->footer("Examples:\n  baton retry 0193a5c2-7d41          after its cause is mended\n"
+                     "  baton retry 0193a5c2-7d41 --now    the target is back; do not wait for the next attempt");
+    retrying->callback([&session, values] {
+        change_one_or_many(session, *values, "retry", values->now ? json::object{{"now", true}} : json::object{});
+    });
+
+    auto* skipping = app.add_subcommand("skip-undo", "Give up an undo that fails; the others are still done");
+    skipping->add_option("RUN", values->id, "Id of a run, or its first characters")->required();
+    skipping->add_option("STEP", values->step, "The step whose undo is skipped, as baton show names it")->required();
+    skipping->add_option("--reason", values->reason, "Kept in the history, with your name")->required();
+    json_flag(skipping);
+    skipping->footer("Example:\n  baton skip-undo 0193a5c2 mailbox --reason \"deleted it in the admin page\"");
+    skipping->callback([&session, values] {
+        change_run(session, values->id, "skip-undo", json::object{{"step", values->step}, {"reason", values->reason}},
+                   values->as_json);
+    });
+
+    auto* finishing = app.add_subcommand("finish", "End a run by hand: nothing of it is done or undone any more");
+    add_many(*finishing, values);
+    finishing->add_option("--as", values->status, "completed, failed, cancelled or compensated")->required();
+    finishing->add_option("--reason", values->reason, "Kept in the history, with your name")->required();
+    json_flag(finishing);
+    finishing->footer("Example:\n  baton finish 0193a5c2 --as completed --reason \"did the last step by hand\"");
+    finishing->callback([&session, values] {
+        change_one_or_many(session, *values, "finish", json::object{{"status", values->status}, {"reason", values->reason}});
+    });
+
+    auto* terminating = add_verb(app, values, "terminate", "End a run at once as cancelled: nothing is undone", true);
+    terminating->add_option("--reason", values->reason, "Kept in the history, with your name")->required();
+    terminating->footer("Its workers are told to stop; what takes effect late stays, too. baton cancel undoes what was done.\n\n"
+                        "Example:\n  baton terminate 0193a5c2-7d41 --reason \"started by mistake, nothing to clean up\"");
+    terminating->callback([&session, values] {
+        change_one_or_many(session, *values, "terminate", json::object{{"reason", values->reason}});
+    });
+}
+
+void add_pauses(CLI::App& app, Session& session, const std::shared_ptr<Values>& values) {
+    auto* pausing = add_verb(app, values, "pause", "Let a run pause: nothing new of it begins", true);
+    pausing->add_option("--reason", values->reason, "Kept in the history, with your name");
+    pausing->footer("What is with workers is awaited and its result taken; their time limits run on. The time limits of the run and\n"
+                    "of its blocks stand still. baton resume lets it go on.\n\n"
+                    "Example:\n  baton pause 0193a5c2-7d41 --reason \"the mail server moves\"");
+    pausing->callback([&session, values] {
+        change_one_or_many(session, *values, "pause", json::object{{"reason", values->reason}});
+    });
+
+    auto* resuming = add_verb(app, values, "resume", "Let a paused run go on", true);
+    resuming->add_option("--reason", values->reason, "Kept in the history, with your name");
+    resuming->footer("Examples:\n  baton resume 0193a5c2-7d41\n"
+                     "  baton resume --where 'workflow:provision-* status:paused' --rate 5 --dry-run");
+    resuming->callback([&session, values] {
+        change_one_or_many(session, *values, "resume", json::object{{"reason", values->reason}});
+    });
+}
+
+void add_steps(CLI::App& app, Session& session, const std::shared_ptr<Values>& values) {
+    const auto body = [values] { return json::object{{"step", values->step}, {"reason", values->reason}}; };
+
+    auto* skipping = add_verb(app, values, "skip", "Pass a step over: it failed, hangs, waits, or has not had its turn");
+    add_step(*skipping, values, "The step, as baton show names it");
+    skipping->footer("Those that follow it go on as if its own `when` had said no. A failed run goes on.\n\n"
+                     "Example:\n  baton skip 0193a5c2 greet --reason \"they have left\"");
+    skipping->callback([&session, values, body] { change_run(session, values->id, "skip", body(), values->as_json); });
+
+    auto* giving = add_verb(app, values, "set-output", "Say that a step was done by hand, and what it gave");
+    add_step(*giving, values, "The step, as baton show names it");
+    giving->add_option("--output", values->value, "Its result as JSON, or @FILE: what a worker would have answered")->required();
+    giving->footer("Example:\n  baton set-output 0193a5c2 mailbox --output '{\"id\":17}' --reason \"made it in the admin page\"");
+    giving->callback([&session, values, body] {
+        const auto output = json_option(session, values->value, "--output");
+        if (!output) return;
+        json::object request = body();
+        request["output"] = *output;
+        change_run(session, values->id, "set-output", request, values->as_json);
+    });
+
+    auto* editing = add_verb(app, values, "edit-input", "Put right what a step's next attempts are given");
+    add_step(*editing, values, "The step, as baton show names it; STEP:undo is its undo");
+    editing->add_option("--with", values->value, "The whole input as JSON, or @FILE")->required();
+    editing->footer("For a step that backs off, failed, or has not had its turn; baton dead redrive ID --with does it with the redrive.\n\n"
+                    "Example:\n  baton edit-input 0193a5c2 mailbox --with '{\"address\":\"ada@example.org\"}' --reason typo");
+    editing->callback([&session, values, body] {
+        const auto input = json_option(session, values->value, "--with");
+        if (!input) return;
+        json::object request = body();
+        request["with"] = *input;
+        change_run(session, values->id, "edit-input", request, values->as_json);
+    });
+
+    auto* rerunning = add_verb(app, values, "rerun", "Let a run that is over run again from a step");
+    add_step(*rerunning, values, "The step: it and all that follow it run again");
+    rerunning->footer("With new attempts and new idempotency keys: what was done before stays, and is done once more.\n\n"
+                      "Example:\n  baton rerun 0193a5c2 report --reason \"the figures were wrong\"");
+    rerunning->callback([&session, values, body] { change_run(session, values->id, "rerun", body(), values->as_json); });
+}
+
+} // namespace
+
+void add_operate_verbs(CLI::App& app, Session& session) {
+    auto values = std::make_shared<Values>();
+    add_ends(app, session, values);
+    add_pauses(app, session, values);
+    add_steps(app, session, values);
+}
+
+} // namespace baton::cli
