@@ -163,6 +163,11 @@ Reply<DeadJob> from_job(Reply<Answer> reply) {
     };
 }
 
+template <class T>
+ItemBody refusing(Reply<T> reply, Failure why) {
+    return AnsweredItem{[reply = std::move(reply), why = std::move(why)] { reply(why); }};
+}
+
 ItemBody item_of(Request request, Reply<Answer> reply) {
     switch (request.kind) {
     case Request::Kind::start: {
@@ -182,6 +187,10 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
         RedriveItem item{request.id, from_nothing(std::move(reply)), {}, false, {request.actor, request.reason, 0}};
         item.body = std::move(request.body);
         item.closing.job = request.job.id;
+        if (request.input.empty()) return item;
+        auto input = core::Document::parse(request.input);
+        if (!input) return refusing(std::move(item.reply), input.error());
+        item.input = std::move(*input);
         return item;
     }
     case Request::Kind::drop:
@@ -193,6 +202,16 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
     case Request::Kind::queue_lost:
         return QueueLostItem{std::move(request.routes), {}, [reply = std::move(reply)] { reply(Answer{}); },
                              static_cast<Partition>(request.id)};
+    case Request::Kind::pause:
+    case Request::Kind::resume:
+    case Request::Kind::skip:
+    case Request::Kind::set_output:
+    case Request::Kind::edit_input:
+    case Request::Kind::rerun: {
+        auto event = event_of(request);
+        if (!event) return refusing(std::move(reply), event.error());
+        return OperateItem{request.run_id, std::move(*event), from_change(std::move(reply)), {request.actor, request.reason, 0}};
+    }
     case Request::Kind::watch:
         break;
     }

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <type_traits>
 
 namespace baton::orchestrator::runtime {
 namespace {
@@ -41,8 +42,8 @@ void Engine::Body::assign(Assignment assignment) {
     assigned = {assignment.ours.begin(), assignment.ours.end()};
     takeable = std::move(assignment.takeable);
     bool has_changed = false;
-    // Somebody who saw this process hang has taken them; the fence would say the same.
-    for (const SeenPartition& seen : assignment.elsewhere)
+    // Somebody who saw this process hang has taken them, and perhaps given back since; the fence would say the same.
+    for (const SeenPartition& seen : assignment.seen)
         if (const auto found = owned.find(seen.part); found != owned.end() && seen.epoch > found->second.epoch) {
             log::warning("engine", "another node has taken over a partition", {{"partition", seen.part}, {"node", seen.node}});
             metrics.lost_partitions.add();
@@ -350,6 +351,11 @@ Travelling travelling(FinishItem& one) {
     request.reason = one.reason;
     return {std::move(request), to_change(std::move(one.reply))};
 }
+Travelling travelling(OperateItem& one) {
+    Request request = about(Request::Kind::retry, one.run_id, one.closing.by);
+    put_event(request, one.event);
+    return {std::move(request), to_change(std::move(one.reply))};
+}
 Travelling travelling(WatchItem& one) {
     Request request = about(Request::Kind::watch, one.run_id, {});
     request.after_seq = one.after_seq;
@@ -358,6 +364,7 @@ Travelling travelling(WatchItem& one) {
 Travelling travelling(RedriveItem& one) {
     Request request = about_letter(Request::Kind::redrive, one.id, one.closing);
     request.body = one.body;
+    if (!one.input.is_null()) request.input = one.input.text();
     return {std::move(request), to_nothing(std::move(one.reply))};
 }
 Travelling travelling(DropItem& one) {
@@ -381,8 +388,13 @@ Travelling travelling(QueueLostItem& one) {
                 if (done) done();
             }};
 }
-// What is of no partition never travels.
-Travelling travelling(auto&) {
+// A report goes back to the broker instead, and what else there is is of no partition.
+template <class Body>
+    requires(std::is_same_v<Body, ReportItem> || std::is_same_v<Body, DeployItem> || std::is_same_v<Body, UndeployItem> ||
+             std::is_same_v<Body, ForgetItem> || std::is_same_v<Body, IncidentsItem> || std::is_same_v<Body, ConfirmItem> ||
+             std::is_same_v<Body, HearingItem> || std::is_same_v<Body, PlainDeadLetter> || std::is_same_v<Body, AssignItem> ||
+             std::is_same_v<Body, ListeningItem> || std::is_same_v<Body, DefinitionsItem> || std::is_same_v<Body, AnsweredItem>)
+Travelling travelling(Body&) {
     return {{}, [](const Outcome<Answer>&) {}};
 }
 

@@ -1,6 +1,7 @@
 // Requests and answers as JSON.
 #include "orchestrator/runtime/request.hpp"
 
+#include "base/overloaded.hpp"
 #include "orchestrator/core/document.hpp"
 #include "orchestrator/runtime/dead_job.hpp"
 #include "orchestrator/runtime/engine.hpp"
@@ -8,6 +9,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -19,7 +21,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<std::pair<Request::Kind, std::string_view>, 11> kinds{
+constexpr std::array<std::pair<Request::Kind, std::string_view>, 17> kinds{
     {{Request::Kind::start, "start"},
      {Request::Kind::cancel, "cancel"},
      {Request::Kind::retry, "retry"},
@@ -30,7 +32,13 @@ constexpr std::array<std::pair<Request::Kind, std::string_view>, 11> kinds{
      {Request::Kind::watch, "watch"},
      {Request::Kind::start_dead_job, "start_dead_job"},
      {Request::Kind::cancel_dead_job, "cancel_dead_job"},
-     {Request::Kind::queue_lost, "queue_lost"}}};
+     {Request::Kind::queue_lost, "queue_lost"},
+     {Request::Kind::pause, "pause"},
+     {Request::Kind::resume, "resume"},
+     {Request::Kind::skip, "skip"},
+     {Request::Kind::set_output, "set_output"},
+     {Request::Kind::edit_input, "edit_input"},
+     {Request::Kind::rerun, "rerun"}}};
 
 // Members that are plain text.
 constexpr std::array<std::pair<std::string_view, std::string Request::*>, 8> texts{
@@ -122,6 +130,61 @@ std::string_view word_of(Request::Kind kind) {
     return {};
 }
 
+void put_event(Request& request, const core::Event& event) {
+    const auto of_step = [&request](Request::Kind kind, const auto& one) {
+        request.kind = kind;
+        request.step = one.step;
+        request.reason = one.reason;
+    };
+    std::visit(Overloaded{
+                   [&](const core::PauseRequested& one) {
+                       request.kind = Request::Kind::pause;
+                       request.reason = one.reason;
+                   },
+                   [&](const core::ResumeRequested& one) {
+                       request.kind = Request::Kind::resume;
+                       request.reason = one.reason;
+                   },
+                   [&](const core::SkipRequested& one) { of_step(Request::Kind::skip, one); },
+                   [&](const core::OutputGiven& one) {
+                       of_step(Request::Kind::set_output, one);
+                       request.input = one.output.text();
+                   },
+                   [&](const core::InputEdited& one) {
+                       of_step(Request::Kind::edit_input, one);
+                       request.undo = one.undo;
+                       request.input = one.input.text();
+                   },
+                   [&](const core::RerunRequested& one) { of_step(Request::Kind::rerun, one); },
+                   [&](const core::RunRetried& one) {
+                       request.kind = Request::Kind::retry;
+                       request.now = one.now;
+                   },
+                   // Nobody asks for these by hand.
+                   [](const auto&) {},
+               },
+               event);
+}
+
+Outcome<core::Event> event_of(const Request& request) {
+    using Kind = Request::Kind;
+    core::Document given;
+    if (request.kind == Kind::set_output || request.kind == Kind::edit_input) {
+        BATON_ASSIGN(given, core::Document::parse(request.input.empty() ? "null" : request.input));
+    }
+    switch (request.kind) {
+    case Kind::pause: return core::Event{core::PauseRequested{request.reason}};
+    case Kind::resume: return core::Event{core::ResumeRequested{request.reason}};
+    case Kind::skip: return core::Event{core::SkipRequested{request.step, request.reason}};
+    case Kind::set_output: return core::Event{core::OutputGiven{request.step, std::move(given), request.reason}};
+    case Kind::edit_input:
+        return core::Event{core::InputEdited{request.step, request.undo, std::move(given), request.reason}};
+    case Kind::rerun: return core::Event{core::RerunRequested{request.step, request.reason}};
+    default:
+        return Failure{make_error_code(EngineErrc::refused), fmt::format("'{}' is no event of a run", word_of(request.kind))};
+    }
+}
+
 std::string to_json(const Request& request) {
     json::object out;
     out["kind"] = word_of(request.kind);
@@ -129,6 +192,7 @@ std::string to_json(const Request& request) {
         if (!(request.*member).empty()) out[name] = request.*member;
     if (request.hops != 0) out["hops"] = request.hops;
     if (request.now) out["now"] = true;
+    if (request.undo) out["undo"] = true;
     if (request.kind == Request::Kind::finish) out["status"] = core::word_of(request.status);
     if (request.after_seq != 0) out["after_seq"] = request.after_seq;
     if (request.id != 0) out["id"] = request.id;
@@ -163,6 +227,7 @@ Outcome<Request> request_from_json(std::string_view text) {
         request.*member = text_of(from, name);
     request.hops = static_cast<std::uint32_t>(number_of(from, "hops"));
     request.now = is_set(from, "now");
+    request.undo = is_set(from, "undo");
     if (const auto status = core::run_status_from(text_of(from, "status"))) request.status = *status;
     request.after_seq = number_of(from, "after_seq");
     request.id = number_of(from, "id");

@@ -3,6 +3,7 @@
 // versions understand each other. Pure values.
 #pragma once
 
+#include "orchestrator/core/event.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 #include "orchestrator/runtime/run_tags.hpp"
 
@@ -16,23 +17,25 @@ namespace baton::orchestrator::runtime {
 
 struct Request {
     enum class Kind : std::uint8_t {
-        start, cancel, retry, skip_undo, finish, redrive, drop, watch, start_dead_job, cancel_dead_job, queue_lost
+        start, cancel, retry, skip_undo, finish, redrive, drop, watch, start_dead_job, cancel_dead_job, queue_lost,
+        pause, resume, skip, set_output, edit_input, rerun
     };
     Kind kind = Kind::watch;
     std::uint32_t hops = 0;       // how often it was sent on
     std::string run_id;           // of a start: the one it shall have
     std::string actor;
     std::string reason;
-    std::string step;             // skip_undo
+    std::string step;             // skip_undo, skip, set_output, edit_input, rerun
+    bool undo = false;            // edit_input: of the step's undo
     bool now = false;             // retry
     RunStatus status = RunStatus::failed; // finish
     std::uint64_t after_seq = 0;  // watch
     std::uint64_t id = 0;         // of a dead letter or a bulk job
     std::optional<std::string> body; // redrive
+    std::string input;            // JSON: start, redrive, set_output, edit_input
     // start
     std::string workflow;
     std::uint32_t version = 0;
-    std::string input;
     std::string key;
     std::string fallback_key;
     Labels labels;
@@ -53,6 +56,10 @@ struct Answer {
 
 // What a request is called in its JSON, for logs.
 std::string_view word_of(Request::Kind kind);
+
+// What an operator asks of a run beside these, as its own kind of request; and back.
+void put_event(Request& request, const core::Event& event);
+Outcome<core::Event> event_of(const Request& request);
 
 std::string to_json(const Request& request);
 // The failure says what is wrong: no JSON, or a kind that this version does not know.

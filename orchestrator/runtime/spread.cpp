@@ -66,8 +66,8 @@ Assignment Neighbours::look(const Neighbourhood& around, Time now) {
         if (alive.contains(one.node) && !one.drains) serving.push_back(one.node);
     const std::vector<std::string> owners = spread(around.partitions.size(), serving);
     Assignment made;
+    made.seen = around.partitions;
     for (const SeenPartition& one : around.partitions) {
-        if (!one.node.empty() && one.node != self_) made.elsewhere.push_back(one);
         if (one.part >= owners.size() || owners[one.part] != self_) {
             waiting_.erase(one.part);
             continue;

@@ -25,7 +25,7 @@ std::vector<std::string> spread(std::size_t partition_count, const std::vector<s
 struct Assignment {
     std::vector<Partition> ours;          // that are to be this node's
     std::vector<SeenPartition> takeable;  // of these, those that nobody living holds, or that this node does
-    std::vector<SeenPartition> elsewhere; // that belong to other nodes now
+    std::vector<SeenPartition> seen;      // all, also those that nobody holds
 };
 
 // Remembers what it saw of the others: a node is dead when the session that this one saw it hold is gone, or

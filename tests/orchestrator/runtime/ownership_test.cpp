@@ -342,6 +342,35 @@ TEST_F(OwnershipTest, ANodeThatHangsLosesItsPartitionsAfterItsLeaseAndChangesNot
     EXPECT_EQ(house.database.runs[other].status, RunStatus::completed);
 }
 
+// A quiet partition, of which no commit says that it is gone.
+TEST_F(OwnershipTest, ANodeThatWakesGetsBackWhatWasTakenAndIsFreeAgain) {
+    Node& a = house.add("a");
+    Node& b = house.add("b");
+    house.settle();
+    deploy(a);
+    const std::string run = run_of(b);
+    house.clock.advance(6s);
+    ASSERT_TRUE(a.ownership.look());
+    a.work();
+    ASSERT_EQ(a.owned(), house.all());
+    // Announced again by whoever is alive, it is preferred; its engine has heard of nothing yet.
+    ASSERT_TRUE(b.session.announce({"b", "test", false, true, 5s}));
+    for (int round = 0; round < 3; ++round) {
+        ASSERT_TRUE(a.ownership.look());
+        a.work();
+        a.confirm_all();
+        a.work();
+    }
+    ASSERT_EQ(house.database.owner_names[partition_of(run, partitions)], "");
+
+    house.settle();
+    EXPECT_EQ(a.owned().size() + b.owned().size(), partitions) << "nobody's partition stands still";
+    house.clock.advance(2h);
+    b.work();
+    EXPECT_EQ(house.database.runs[run].status, RunStatus::timed_out);
+    EXPECT_EQ(b.engine.metrics().commit_failures.value(), 0u);
+}
+
 TEST_F(OwnershipTest, ARefusedFenceLosesThatPartitionAndNothingElse) {
     Node& a = house.add("a");
     house.settle();
@@ -469,6 +498,32 @@ TEST_F(OwnershipTest, WhatIsAskedAnywhereIsDoneByTheOwner) {
     ASSERT_TRUE(changed);
     EXPECT_EQ(changed->seq, cancelled->seq);
     EXPECT_THAT(a.forwarded, ElementsAre("watch", "cancel"));
+}
+
+TEST_F(OwnershipTest, ARunIsOperatedFromAnywhere) {
+    Node& a = house.add("a");
+    Node& b = house.add("b");
+    house.settle();
+    deploy(a);
+    house.settle();
+    const std::string run = run_of(b);
+    const auto ask = [&](core::Event event) {
+        std::optional<RunChanged> done;
+        a.engine.operate(run, std::move(event), "because", [&](Outcome<RunChanged> one) {
+            ASSERT_TRUE(one) << one.error().detail;
+            done = *one;
+        }, "ada");
+        a.work();
+        b.work();
+        a.work();
+        EXPECT_TRUE(done);
+        EXPECT_THAT(house.database.history.back().events, AllOf(HasSubstr("because"), HasSubstr("ada")));
+        return done ? done->status : RunStatus::queued;
+    };
+    EXPECT_EQ(ask(core::PauseRequested{"because"}), RunStatus::paused);
+    EXPECT_EQ(ask(core::ResumeRequested{"because"}), RunStatus::running);
+    EXPECT_EQ(ask(core::OutputGiven{"first", core::Document::parse("7").value(), "because"}), RunStatus::completed);
+    EXPECT_THAT(a.forwarded, ElementsAre("pause", "resume", "set_output"));
 }
 
 TEST_F(OwnershipTest, ARefusalComesBackWithItsReason) {

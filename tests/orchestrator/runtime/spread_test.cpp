@@ -89,7 +89,7 @@ TEST_F(NeighboursTest, WhatALivingNodeHoldsIsWaitedFor) {
     EXPECT_FALSE(first.ours.empty());
     EXPECT_LT(first.ours.size(), 8u);
     EXPECT_THAT(first.takeable, IsEmpty());
-    EXPECT_THAT(first.elsewhere, SizeIs(8));
+    EXPECT_THAT(first.seen, SizeIs(8));
 
     for (auto& one : around.partitions)
         one.node.clear();
@@ -154,7 +154,6 @@ TEST_F(NeighboursTest, WhatWasTakenWithoutOurKnowingIsTakenAgain) {
     for (auto& one : around.partitions)
         one.node = "a";
     EXPECT_EQ(look().takeable.size(), look().ours.size());
-    EXPECT_THAT(look().elsewhere, IsEmpty());
 }
 
 // ------------------------------------------------------------------ requests
@@ -178,6 +177,36 @@ TEST(Request, ComesBackAsItWasSent) {
     EXPECT_EQ(got->body, "{}");
     EXPECT_EQ(got->labels, sent.labels);
     EXPECT_THAT(got->routes, ElementsAre("a.one", "a.two"));
+}
+
+TEST(Request, WhatAnOperatorAsksOfARunComesBackAsTheSameEvent) {
+    const auto document = [](const char* text) { return core::Document::parse(text).value(); };
+    const std::vector<core::Event> asked{core::PauseRequested{"why"},
+                                         core::ResumeRequested{"why"},
+                                         core::SkipRequested{"mail.send", "why"},
+                                         core::OutputGiven{"mail.send", document(R"({"id":1})"), "why"},
+                                         core::OutputGiven{"mail.send", {}, "why"},
+                                         core::InputEdited{"mail.send", true, document("[1]"), "why"},
+                                         core::RerunRequested{"mail.send", "why"}};
+    for (const core::Event& event : asked) {
+        Request sent;
+        put_event(sent, event);
+        const auto got = request_from_json(to_json(sent));
+        ASSERT_TRUE(got) << to_json(sent);
+        const auto back = event_of(*got);
+        ASSERT_TRUE(back) << to_json(sent);
+        EXPECT_EQ(back->index(), event.index()) << to_json(sent);
+        Request again;
+        put_event(again, *back);
+        EXPECT_EQ(to_json(again), to_json(sent));
+        EXPECT_EQ(got->reason, "why") << to_json(sent);
+    }
+    const auto edited = event_of(request_from_json(R"({"kind":"edit_input","step":"a","undo":true,"input":"[1]"})").value());
+    ASSERT_TRUE(edited);
+    EXPECT_TRUE(std::get<core::InputEdited>(*edited).undo);
+    EXPECT_EQ(std::get<core::InputEdited>(*edited).input.text(), "[1]");
+    EXPECT_FALSE(event_of(request_from_json(R"({"kind":"set_output","step":"a","input":"{"})").value()));
+    EXPECT_FALSE(event_of(request_from_json(R"({"kind":"drop"})").value()));
 }
 
 TEST(Request, ABulkJobComesBackWithItsFilter) {
