@@ -64,7 +64,7 @@ Response problem_of(const Failure& failure) {
         case EngineErrc::stopping: status = 503, error = "stopping"; break;
         case EngineErrc::overloaded: status = 503, error = "overloaded"; break;
         case EngineErrc::moving: status = 503, error = "moving"; break;
-        case EngineErrc::unanswered: status = 503, error = "unanswered"; break;
+        case EngineErrc::unanswered: status = 504, error = "unanswered"; break;
         }
     }
     return problem(status, error, failure.detail);
@@ -218,14 +218,6 @@ private:
         co_return co_await change<runtime::Undeployed>(ask, tell, "it is taken out of use when the database is back");
     }
 
-    // Decided, and not known to be stored: it will be, unless the server itself is lost before.
-    static Response accepted_run(const std::string& run_id) {
-        json::object accepted;
-        accepted["run"] = run_id;
-        accepted["accepted"] = true;
-        return reply(202, accepted);
-    }
-
     awaitable<Response> start_run(Request request, Parameters) {
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
@@ -253,8 +245,13 @@ private:
             co_return problem(503, "unavailable",
                               "the orchestrator did not answer in time, its database may be away; nothing was "
                               "started, try again");
-        if (!done) co_return accepted_run(claim->name());
-        if (!*done && done->error().code == EngineErrc::unanswered) co_return accepted_run(claim->name());
+        if (!done) {
+            // Decided, and not known to be stored: it will be, unless the server itself is lost before.
+            json::object accepted;
+            accepted["run"] = claim->name();
+            accepted["accepted"] = true;
+            co_return reply(202, accepted);
+        }
         if (!*done) co_return problem_of(done->error());
         json::object out;
         out["run"] = (*done)->run_id;

@@ -38,8 +38,7 @@ boost::asio::awaitable<Response> change(Ask ask, Tell tell, std::string what_the
     const auto claim = std::make_shared<Claim>();
     const auto start = [&ask, claim](auto callback) { ask(callback, claim); };
     const auto done = co_await await_reply<Outcome<Answer>>(request_limit, start);
-    if (!done || (!*done && done->error().code == orchestrator::runtime::EngineErrc::unanswered))
-        co_return undecided(*claim, what_then);
+    if (!done) co_return undecided(*claim, what_then);
     if (!*done) co_return problem_of(done->error());
     co_return tell(*done);
 }

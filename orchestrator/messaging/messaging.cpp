@@ -64,8 +64,8 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
                         routes_changed_.set();
                     },
                 .pass_on =
-                    [this](amqp::client::Publication message, std::function<void(Outcome<void>)> settled) {
-                        dispatcher_.add_plain(std::move(message), std::move(settled));
+                    [this](runtime::Partition part, amqp::client::Publication message, Results::Settled settled) {
+                        net::asio::co_spawn(executor_, pass_on(part, std::move(message), std::move(settled)), stop_program);
                     },
                 .request = [this](const amqp::client::Delivery& one,
                                   runtime::DeliveryHandle handle) { serve(one, handle); }}),
@@ -135,9 +135,15 @@ void Messaging::take(std::string& secret) {
 
 void Messaging::take(runtime::Told& told) {
     results_.settle(told.settled);
-    results_.give_back(told.returned);
+    if (results_.give_back(told.returned)) partitions_changed_.set();
     results_.keep(std::move(told.stranded));
     for (const runtime::HeldTask& held : told.held) dispatcher_.announce(held);
+    if (!told.dropped.empty()) {
+        dispatcher_.forget(told.dropped);
+        std::erase_if(held_, [&told](const runtime::OutgoingCommand& one) {
+            return std::find(told.dropped.begin(), told.dropped.end(), one.place.part) != told.dropped.end();
+        });
+    }
     // While a queue is being declared, everything waits behind it: order is kept.
     if (held_.empty() && !is_restoring_ && (declared_ == routes_ || !connection_)) {
         dispatcher_.add(std::move(told.commands));
@@ -261,8 +267,8 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     // A broker may come back without what it had.
     const auto missing = co_await missing_queues(connection, routes_);
     if (!missing) co_return missing.error();
-    if (!missing->empty() && !co_await give_again(*missing, {}))
-        co_return Failure{make_error_code(amqp::client::Errc::cancelled), "stopping"};
+    if (!missing->empty() && !co_await give_again(connection, *missing, {}))
+        co_return Failure{make_error_code(amqp::client::Errc::cancelled), "stopping, or the connection ended"};
     const auto declared = co_await declare_common(connection);
     if (!declared) co_return declared.error();
     auto caller = co_await amqp::client::RpcCaller::open(connection);
@@ -516,7 +522,7 @@ net::Awaitable<bool> Messaging::restore_queues() {
         log::warning("messaging", "the queue of a task was deleted or purged; its tasks are sent again", {{"task", route}});
     is_restoring_ = true;
     const std::uint64_t losses = losses_;
-    const bool is_stored = co_await give_again(*missing, std::move(emptied));
+    const bool is_stored = co_await give_again(*connection_, *missing, std::move(emptied));
     is_restoring_ = false;
     bool is_declared = false;
     if (is_stored && losses_ == losses && connection_) { // else the next connection sees it
@@ -537,9 +543,11 @@ runtime::Unsent Messaging::unsent() const {
     return all;
 }
 
-// First the runs, then the queue: whoever dies in between leaves a queue that is still missing, and the next
-// life does it again. False: this program stops.
-net::Awaitable<bool> Messaging::give_again(std::set<std::string> routes, std::set<std::string> emptied) {
+// First the runs, here and at the other orchestrators, then the queue: whoever dies in between leaves a queue
+// that is still missing, and the next life does it again. False: this program stops, or the others could not be told.
+net::Awaitable<bool> Messaging::give_again(amqp::client::Connection& connection, std::set<std::string> routes,
+                                           std::set<std::string> emptied) {
+    const std::uint64_t losses = losses_; // with another number `connection` is gone
     // Several orchestrators see the same queue missing; one of them has told us already.
     std::erase_if(routes, [&](const std::string& route) { return !emptied.contains(route) && was_just(lost_there_, route); });
     for (const std::string& route : routes)
@@ -550,13 +558,13 @@ net::Awaitable<bool> Messaging::give_again(std::set<std::string> routes, std::se
                        [this, is_stored] { inbox_.put({LostAreStored{is_stored}}); });
     while (!*is_stored && !is_stopping_)
         co_await lost_are_stored_.wait_for(std::chrono::milliseconds(200));
-    if (*is_stored && options_.is_shared) {
-        // What was purged at a broker that does not tell, every orchestrator finds out by itself.
-        if (!options_.finds_losses) tell_others(emptied, true);
-        std::erase_if(routes, [&](const std::string& route) { return emptied.contains(route); });
-        tell_others(routes, false);
-    }
-    co_return *is_stored;
+    if (!*is_stored || !options_.is_shared) co_return *is_stored;
+    std::erase_if(routes, [&](const std::string& route) { return emptied.contains(route); });
+    // What was purged at a broker that does not tell, every orchestrator finds out by itself.
+    if (options_.finds_losses) emptied.clear();
+    for (const bool is_emptied : {true, false})
+        if (losses_ != losses || !co_await tell_others(connection, is_emptied ? emptied : routes, is_emptied)) co_return false;
+    co_return true;
 }
 
 void Messaging::take(LostAreStored& lost) {
@@ -644,6 +652,7 @@ void Messaging::lost() {
     dispatcher_.add(std::exchange(held_, {}));
     dispatcher_.use(nullptr);
     results_.lost();
+    has_queue_.clear();
     requests_.lost();
     report_channel_.reset();
     tell_listening();

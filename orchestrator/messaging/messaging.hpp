@@ -197,17 +197,18 @@ private:
     void take(Answered& answered);
     net::Awaitable<bool> follow_ownership();
     net::Awaitable<void> watch_partitions();
+    net::Awaitable<void> pass_on(runtime::Partition part, amqp::client::Publication message, Results::Settled settled);
     void tell_listening();
     std::uint16_t prefetch_of_one() const;
     amqp::client::Publication publication_of(runtime::Partition part, const runtime::Request& request) const;
     net::Awaitable<void> ask_owner(Forward forward);
     net::Awaitable<void> ask_owner_counted(Forward forward);
-    bool answer_to(Forward& forward, const Outcome<amqp::client::Delivery>& answer);
+    net::Awaitable<Outcome<runtime::Answer>> ask_once(runtime::Partition part, runtime::Request request, Duration limit);
     void serve(const amqp::client::Delivery& delivery, runtime::DeliveryHandle handle);
     void serve_lost_queue(runtime::Request request, runtime::Reply<runtime::Answer> reply);
     net::Awaitable<void> forget_later(runtime::Engine::WatchId watch);
     runtime::Unsent unsent() const;
-    void tell_others(const std::set<std::string>& routes, bool is_emptied);
+    net::Awaitable<bool> tell_others(amqp::client::Connection& connection, std::set<std::string> routes, bool is_emptied);
     bool was_just(const std::map<std::string, Time>& seen, const std::string& route) const;
 
     net::Awaitable<Outcome<void>> prepare(amqp::client::Connection& connection);
@@ -223,7 +224,8 @@ private:
     net::Awaitable<Outcome<bool>> is_there(std::shared_ptr<amqp::client::Channel> channel, std::string exchange);
     net::Awaitable<void> put_watches(std::set<std::string> routes);
     net::Awaitable<bool> restore_queues();
-    net::Awaitable<bool> give_again(std::set<std::string> routes, std::set<std::string> emptied);
+    net::Awaitable<bool> give_again(amqp::client::Connection& connection, std::set<std::string> routes,
+                                    std::set<std::string> emptied);
     net::Awaitable<void> watch_questions();
     net::Awaitable<void> ask(Call call);
     net::Awaitable<void> ask_counted(Call call);
@@ -249,6 +251,7 @@ private:
     std::vector<std::function<void()>> not_heard_;      // to be called when we listen to no others
     net::Wakeup partitions_changed_;
     std::shared_ptr<amqp::client::Channel> report_channel_; // declares their queues
+    std::set<runtime::Partition> has_queue_;            // others', that were declared on this connection
     // Routes, when their queue was seen missing: by this orchestrator, and by others who told it.
     std::map<std::string, Time> lost_here_;
     std::map<std::string, Time> lost_there_;

@@ -4,6 +4,7 @@
 //   request   message of type baton.request in the partition's report queue, with a MAC of its body
 //   answer    to the reply_to of the request, by its correlation_id
 #include "amqp/client/errors.hpp"
+#include "amqp/client/publisher.hpp"
 #include "base/log.hpp"
 #include "contract/topology.hpp"
 #include "orchestrator/messaging/declare.hpp"
@@ -25,6 +26,10 @@ using runtime::EngineErrc;
 constexpr Duration change_limit = std::chrono::seconds(28);
 // A wait is asked anew after this: whoever owned the run may not do so any more.
 constexpr Duration wait_limit = std::chrono::seconds(5);
+// A start is asked for anew after this: the request may have been lost with a broker or an owner.
+constexpr Duration start_limit = std::chrono::seconds(5);
+// So long partitions may be on their way from one owner to the next before a person hears of it.
+constexpr Duration moving_patience = std::chrono::seconds(5);
 constexpr Duration pause = std::chrono::milliseconds(200);
 // Two that see the same queue missing see it within one interval of looking, or one look behind it.
 constexpr Duration seen_together = std::chrono::seconds(3);
@@ -72,7 +77,7 @@ net::Awaitable<bool> Messaging::follow_ownership() {
     const std::uint64_t losses = losses_;
     while (connection_ && losses_ == losses) {
         const std::set<runtime::Partition> heard = results_.partitions();
-        std::vector<runtime::Partition> left, missing;
+        std::vector<runtime::Partition> left = results_.partitions_given_back(), missing;
         std::set_difference(heard.begin(), heard.end(), wanted_.begin(), wanted_.end(), std::back_inserter(left));
         std::set_difference(wanted_.begin(), wanted_.end(), heard.begin(), heard.end(), std::back_inserter(missing));
         if (!left.empty()) {
@@ -94,6 +99,21 @@ net::Awaitable<bool> Messaging::follow_ownership() {
         co_return false;
     }
     co_return false;
+}
+
+// Its owner may not have declared the queue yet.
+net::Awaitable<void> Messaging::pass_on(runtime::Partition part, amqp::client::Publication message, Results::Settled settled) {
+    ++questions_;
+    if (connection_ && !has_queue_.contains(part)) {
+        const std::uint64_t losses = losses_;
+        std::shared_ptr<amqp::client::Channel> channel;
+        const auto declared = co_await declare_all(*connection_, channel, contract::report_declarations(part));
+        if (declared && losses_ == losses) has_queue_.insert(part);
+        if (channel && channel->is_open()) (void)co_await channel->close();
+    }
+    dispatcher_.add_plain(std::move(message), std::move(settled));
+    --questions_;
+    answered_.set();
 }
 
 // ---- Asking -----------------------------------------------------------------------------------------
@@ -123,49 +143,50 @@ net::Awaitable<void> Messaging::ask_owner_counted(Forward forward) {
     answered_.set();
 }
 
+// A wait is asked for until nobody waits any more. What was not done can be asked again for a while: partitions
+// may be moving. Of what may have been done only a start is asked again, since its run has its id already.
 net::Awaitable<void> Messaging::ask_owner(Forward forward) {
-    const bool waits = forward.request.kind == runtime::Request::Kind::watch;
-    const Failure away{make_error_code(EngineErrc::moving),
-                       "another server owns this run and cannot be asked: the broker is out of reach; nothing was "
-                       "done, try again"};
+    using Kind = runtime::Request::Kind;
+    const bool waits = forward.request.kind == Kind::watch;
+    const bool is_start = forward.request.kind == Kind::start;
+    const Time begun = clock_.now();
     while (true) {
-        const auto caller = caller_;
-        if (!caller && !waits) co_return forward.reply(away);
-        if (caller) {
-            amqp::client::Publication question = publication_of(forward.part, forward.request);
-            if (waits) question.properties.expiration = std::to_string(wait_limit.count() / 1000);
-            const Duration limit = waits ? wait_limit : change_limit;
-            const auto answer = co_await caller->call(std::move(question), limit);
-            if (answer_to(forward, answer)) co_return;
+        auto told = co_await ask_once(forward.part, forward.request, waits ? wait_limit : is_start ? start_limit : change_limit);
+        const bool is_ours = !told && told.error().code.category() == runtime::engine_category();
+        const bool is_undone = is_ours && (told.error().code == EngineErrc::moving || told.error().code == EngineErrc::stopping);
+        const bool is_unknown = is_ours ? told.error().code == EngineErrc::unanswered : !told.has_value();
+        const Duration since = clock_.now() - begun;
+        const bool is_asked_again = waits       ? (is_undone || is_unknown) && !forward.asker.expired()
+                                    : is_undone ? since < moving_patience
+                                                : is_start && is_unknown && since + start_limit < change_limit;
+        if (!is_asked_again || is_stopping_) {
+            if (waits && !told && forward.asker.expired()) co_return;
+            co_return forward.reply(std::move(told));
         }
-        // Only a wait comes here: as long as somebody waits.
-        if (forward.asker.expired() || is_stopping_) co_return;
         co_await net::sleep_for(pause);
     }
 }
 
-// True: whoever asked has the answer.
-bool Messaging::answer_to(Forward& forward, const Outcome<amqp::client::Delivery>& answer) {
-    const bool waits = forward.request.kind == runtime::Request::Kind::watch;
-    if (answer) {
-        auto told = runtime::answer_from_json(answer->body.text());
-        const bool is_for_good = told || (told.error().code.category() == runtime::engine_category() &&
-                                          told.error().code != EngineErrc::moving &&
-                                          told.error().code != EngineErrc::unanswered &&
-                                          told.error().code != EngineErrc::stopping);
-        if (waits && !is_for_good) return false;
-        forward.reply(std::move(told));
-        return true;
-    }
-    if (waits) return false;
+// Failures of one's own: moving, nothing was done; unanswered, nobody knows.
+net::Awaitable<Outcome<runtime::Answer>> Messaging::ask_once(runtime::Partition part, runtime::Request request, Duration limit) {
+    const auto caller = caller_;
+    if (!caller)
+        co_return Failure{make_error_code(EngineErrc::moving),
+                          "another server owns this run and cannot be asked: the broker is out of reach; nothing was "
+                          "done, try again"};
+    amqp::client::Publication question = publication_of(part, request);
+    if (request.kind == runtime::Request::Kind::watch) question.properties.expiration = std::to_string(limit.count() / 1000);
+    const auto answer = co_await caller->call(std::move(question), limit);
+    if (answer) co_return runtime::answer_from_json(answer->body.text());
     if (answer.error().code == amqp::client::Errc::returned)
-        forward.reply(Failure{make_error_code(EngineErrc::moving),
-                              fmt::format("no server has owned partition {} yet; nothing was done, try again",
-                                          forward.part)});
-    else
-        forward.reply(Failure{make_error_code(EngineErrc::unanswered),
-                              "the server that owns this did not answer; it may have been done, and may still be"});
-    return true;
+        co_return Failure{make_error_code(EngineErrc::moving),
+                          fmt::format("no server has owned partition {} yet; nothing was done, try again", part)};
+    if (request.kind == runtime::Request::Kind::start)
+        co_return Failure{make_error_code(EngineErrc::unanswered),
+                          fmt::format("the server that owns this did not answer; it may have started run {}, and may "
+                                      "still: look for it, or try again with the same key", request.run_id)};
+    co_return Failure{make_error_code(EngineErrc::unanswered),
+                      "the server that owns this did not answer; it may have been done, and may still be"};
 }
 
 // ---- Answering --------------------------------------------------------------------------------------
@@ -225,18 +246,31 @@ bool Messaging::was_just(const std::map<std::string, Time>& seen, const std::str
     return found != seen.end() && clock_.now() - found->second < seen_together;
 }
 
-// Every queue is seen missing by one; what waited in it were tasks of all.
-void Messaging::tell_others(const std::set<std::string>& routes, bool is_emptied) {
-    if (routes.empty()) return;
+// Every queue is seen missing by one; what waited in it were tasks of all. True: the broker has it for all of them.
+net::Awaitable<bool> Messaging::tell_others(amqp::client::Connection& connection, std::set<std::string> routes,
+                                            bool is_emptied) {
+    if (routes.empty()) co_return true;
+    const std::uint64_t losses = losses_; // with another number `connection` is gone
+    auto opened = co_await connection.open_channel();
+    if (!opened) co_return false;
+    std::shared_ptr<amqp::client::Channel> declaring;
+    const auto publisher = co_await amqp::client::Publisher::open(std::move(*opened));
+    if (!publisher) co_return false;
     for (runtime::Partition part = 0; part < options_.partition_count; ++part) {
         if (wanted_.contains(part)) continue;
+        if (losses_ != losses) co_return false;
+        // Its owner may not be back yet at a broker that lost everything.
+        if (!co_await declare_all(connection, declaring, contract::report_declarations(part))) co_return false;
         runtime::Request request;
         request.kind = runtime::Request::Kind::queue_lost;
         request.id = part;
         request.routes = {routes.begin(), routes.end()};
         if (is_emptied) request.reason = "emptied";
-        dispatcher_.add_plain(publication_of(part, request), [](const Outcome<void>&) {});
+        if (!co_await (*publisher)->publish_confirmed(publication_of(part, request))) co_return false;
     }
+    if (declaring) (void)co_await declaring->close();
+    if ((*publisher)->channel().is_open()) (void)co_await (*publisher)->channel().close();
+    co_return losses_ == losses;
 }
 
 void Messaging::serve_lost_queue(runtime::Request request, runtime::Reply<runtime::Answer> reply) {

@@ -1,6 +1,7 @@
 // Taking reports in.
 #include "orchestrator/messaging/results.hpp"
 
+#include "amqp/client/errors.hpp"
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "contract/task_message.hpp"
@@ -120,7 +121,10 @@ net::Awaitable<Outcome<void>> Results::listen(amqp::client::Connection& connecti
                                               std::string queue, Take take) {
     amqp::BasicConsume method;
     method.queue = queue;
-    const auto channel = sources_.at(life)->channel;
+    const auto source = sources_.find(life);
+    if (source == sources_.end())
+        co_return Failure{make_error_code(amqp::client::Errc::connection_lost), "the connection ended"};
+    const auto channel = source->second->channel;
     auto on_delivery = [this, take, life](const Delivery& delivery) {
         if (const auto found = sources_.find(life); found != sources_.end()) (this->*take)(*found->second, delivery);
     };
@@ -207,16 +211,29 @@ void Results::settle(const std::vector<runtime::DeliveryHandle>& handles) {
         ack_settled(*source);
 }
 
-void Results::give_back(const std::vector<runtime::DeliveryHandle>& handles) {
+bool Results::give_back(const std::vector<runtime::DeliveryHandle>& handles) {
+    bool is_to_be_left = false;
     for (const runtime::DeliveryHandle handle : handles) {
         Source* source = source_of(handle);
         if (source == nullptr) continue; // closed, and given back by that
+        if (source->part) {
+            source->is_given_back = is_to_be_left = true;
+            continue;
+        }
         const std::uint64_t tag = handle & tag_mask;
         (void)source->channel->nack(tag, false, true);
         source->given_back.insert(tag);
         source->settled.insert(tag);
         ack_settled(*source);
     }
+    return is_to_be_left;
+}
+
+std::vector<runtime::Partition> Results::partitions_given_back() const {
+    std::vector<runtime::Partition> all;
+    for (const auto& [life, source] : sources_)
+        if (source->part && source->is_given_back) all.push_back(*source->part);
+    return all;
 }
 
 namespace {
@@ -365,10 +382,12 @@ void Results::take_lost(Source& source, const Delivery& delivery, const std::str
         onward.body = delivery.body;
         onward.mandatory = true;
         const auto settled = [this, handle = handle_of(source, delivery.delivery_tag)](const Outcome<void>& done) {
-            // Nobody has declared that queue yet: whoever owns the run is about to.
-            done ? settle({handle}) : give_back({handle});
+            if (done)
+                settle({handle});
+            else
+                give_back({handle});
         };
-        return sinks_.pass_on(std::move(onward), settled);
+        return sinks_.pass_on(part, std::move(onward), settled);
     }
     core::TaskLost lost;
     lost.ref = token->ref;

@@ -33,11 +33,12 @@ inline constexpr std::string_view request_mac_header = "baton-mac";
 
 class Results {
 public:
+    using Settled = std::function<void(Outcome<void>)>;
     struct Sinks {
         // Hears of tasks whose type had no queue.
         std::function<void(const std::string& route)> unrouted;
         // A message that another node is to have; tells when the broker has it for good.
-        std::function<void(amqp::client::Publication, std::function<void(Outcome<void>)> settled)> pass_on;
+        std::function<void(runtime::Partition, amqp::client::Publication, Settled settled)> pass_on;
         // A request of another node; settle() its handle when it is answered.
         std::function<void(const amqp::client::Delivery&, runtime::DeliveryHandle)> request;
     };
@@ -59,8 +60,11 @@ public:
     void lost();
 
     void settle(const std::vector<runtime::DeliveryHandle>& handles);
-    // Reports of runs that are decided elsewhere.
-    void give_back(const std::vector<runtime::DeliveryHandle>& handles);
+    // Reports of runs that are decided elsewhere. Their partition's channel is to be left, which gives them to
+    // whoever listens then: one by one they would come back here at once, again and again. True: there is one.
+    bool give_back(const std::vector<runtime::DeliveryHandle>& handles);
+    // Partitions whose channel is to be left; some may be listened to anew.
+    std::vector<runtime::Partition> partitions_given_back() const;
     // Reports that no run can take become dead letters, and are settled as those are durable.
     void keep(std::vector<runtime::Stranded> stranded);
 
@@ -74,6 +78,7 @@ private:
         std::uint64_t acked = 0;         // every tag up to here is acked or given back
         std::set<std::uint64_t> settled; // tags above
         std::set<std::uint64_t> given_back; // of these, those that must not be acked
+        bool is_given_back = false;      // all that it has
     };
     using Take = void (Results::*)(Source&, const amqp::client::Delivery&);
 

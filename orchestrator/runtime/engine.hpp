@@ -99,6 +99,8 @@ struct Told {
     std::vector<DeliveryHandle> settled;
     // Reports of runs that are decided elsewhere: the broker is to give them to whoever listens there.
     std::vector<DeliveryHandle> returned;
+    // Decided elsewhere from now on: of these nothing more is to be published that was told before.
+    std::vector<Partition> dropped{};
     // Reports that no run can take now: because it cannot be read, or is not in this store. Whoever has
     // the message makes a dead letter of it.
     std::vector<Stranded> stranded;

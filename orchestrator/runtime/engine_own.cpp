@@ -165,6 +165,10 @@ void Engine::Body::drop(Partition part) {
     }
     std::erase_if(watches_of, [&](const auto& one) { return is_of_it(one.first); });
     if (part == 0) jobs.clear();
+    if (!sinks.tell) return;
+    Told told;
+    told.dropped.push_back(part);
+    sinks.tell(std::move(told));
 }
 
 // The fence refused: nothing of the batch was written. These partitions are gone; the rest is decided again

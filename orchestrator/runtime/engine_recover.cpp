@@ -67,11 +67,11 @@ Outcome<void> Engine::Body::take_over(Time now) {
         if (!had.empty()) {
             BATON_ASSIGN(rows, store.take_over_from(had, options.node));
         }
-        const auto is_lost = [&rows](const auto& one) {
-            return std::none_of(rows.begin(), rows.end(), [&](const auto& row) { return row.part == one.first; });
-        };
-        metrics.lost_partitions.add(std::erase_if(owned, is_lost));
-        std::erase_if(leaving, [this](const auto& one) { return !owned.contains(one.first); });
+        for (const SeenPartition& one : had) {
+            if (std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.part == one.part; })) continue;
+            metrics.lost_partitions.add();
+            drop(one.part);
+        }
     } else {
         BATON_ASSIGN(rows, store.take_over(options.partitions, options.node));
         assigned.insert(options.partitions.begin(), options.partitions.end());

@@ -59,7 +59,25 @@ std::set<std::string> Neighbours::living(const Neighbourhood& around) {
     return alive;
 }
 
+void Neighbours::watch_for_strangers(const Neighbourhood& around, Time now) {
+    for (const NodeRow& one : around.nodes)
+        met_.insert(one.node);
+    for (const SeenPartition& one : around.partitions) {
+        const auto [known, is_first_look] = epochs_.try_emplace(one.part, one.epoch);
+        const bool was_taken = !is_first_look && one.epoch > known->second;
+        known->second = one.epoch;
+        if (was_taken && !one.node.empty() && one.node != self_ && !met_.contains(one.node)) strangers_[one.node] = now;
+    }
+    std::erase_if(strangers_, [now](const auto& one) { return now - one.second >= patience; });
+}
+
+bool Neighbours::is_living_stranger(const std::string& node, Time now) const {
+    const auto found = strangers_.find(node);
+    return found != strangers_.end() && now - found->second < patience;
+}
+
 Assignment Neighbours::look(const Neighbourhood& around, Time now) {
+    watch_for_strangers(around, now);
     const std::set<std::string> alive = living(around);
     std::vector<std::string> serving;
     for (const NodeRow& one : around.nodes)
@@ -73,7 +91,8 @@ Assignment Neighbours::look(const Neighbourhood& around, Time now) {
             continue;
         }
         made.ours.push_back(one.part);
-        bool is_free = one.node.empty() || one.node == self_ || !alive.contains(one.node);
+        bool is_free = one.node.empty() || one.node == self_ ||
+                       (!alive.contains(one.node) && !is_living_stranger(one.node, now));
         if (is_free) {
             waiting_.erase(one.part);
         } else {

@@ -30,7 +30,9 @@ struct Assignment {
 
 // Remembers what it saw of the others: a node is dead when the session that this one saw it hold is gone, or
 // when its lease has ended. Whoever has just come saw no session, and waits for the lease: after a restart
-// of the database nobody has one.
+// of the database nobody has one. A server from before nodes were announced takes everything whenever it likes;
+// one that does so under this one's eyes lives, and is left alone for a while: the fence is for safety, this for
+// progress.
 class Neighbours {
 public:
     // How long to wait for a living node to give back what is not its own any more.
@@ -50,11 +52,16 @@ private:
         Time since;
     };
     std::set<std::string> living(const Neighbourhood& around);
+    void watch_for_strangers(const Neighbourhood& around, Time now);
+    bool is_living_stranger(const std::string& node, Time now) const;
 
     std::string self_;
     std::set<std::string> seen_; // held a session when they were looked at
     std::vector<std::string> dead_;
     std::map<Partition, Waiting> waiting_;
+    std::set<std::string> met_; // who was ever announced
+    std::map<Partition, std::uint64_t> epochs_;
+    std::map<std::string, Time> strangers_; // when they took something last
 };
 
 } // namespace baton::orchestrator::runtime

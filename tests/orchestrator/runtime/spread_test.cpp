@@ -150,6 +150,29 @@ TEST_F(NeighboursTest, APartitionOfAProgramThatAnnouncesNothingIsTaken) {
     EXPECT_THAT(look().takeable, SizeIs(8));
 }
 
+// Such a program takes all it wants when it starts, and again a second after it was refused.
+TEST_F(NeighboursTest, AProgramThatAnnouncesNothingAndTakesPartitionsIsLeftAloneForAWhile) {
+    const auto first = look().ours;
+    for (auto& one : around.partitions)
+        one = {one.part, one.epoch + 1, "old"};
+    EXPECT_THAT(look().takeable, IsEmpty());
+    now += Neighbours::patience - 1s;
+    EXPECT_THAT(look().takeable, IsEmpty());
+    now += 1s;
+    EXPECT_THAT(look().takeable, SizeIs(first.size())) << "it may have been stopped";
+    for (auto& one : around.partitions)
+        ++one.epoch;
+    EXPECT_THAT(look().takeable, IsEmpty()) << "it has not";
+}
+
+TEST_F(NeighboursTest, ADeadNodeWhoseRowIsGoneIsNoStranger) {
+    look();
+    for (auto& one : around.partitions)
+        ++one.epoch; // it took something, and died
+    around.nodes.pop_back();
+    EXPECT_THAT(look().takeable, SizeIs(8));
+}
+
 TEST_F(NeighboursTest, WhatWasTakenWithoutOurKnowingIsTakenAgain) {
     for (auto& one : around.partitions)
         one.node = "a";
