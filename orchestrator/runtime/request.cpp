@@ -172,17 +172,15 @@ Outcome<core::Event> event_of(const Request& request) {
     if (request.kind == Kind::set_output || request.kind == Kind::edit_input) {
         BATON_ASSIGN(given, core::Document::parse(request.input.empty() ? "null" : request.input));
     }
-    switch (request.kind) {
-    case Kind::pause: return core::Event{core::PauseRequested{request.reason}};
-    case Kind::resume: return core::Event{core::ResumeRequested{request.reason}};
-    case Kind::skip: return core::Event{core::SkipRequested{request.step, request.reason}};
-    case Kind::set_output: return core::Event{core::OutputGiven{request.step, std::move(given), request.reason}};
-    case Kind::edit_input:
+    if (request.kind == Kind::pause) return core::Event{core::PauseRequested{request.reason}};
+    if (request.kind == Kind::resume) return core::Event{core::ResumeRequested{request.reason}};
+    if (request.kind == Kind::skip) return core::Event{core::SkipRequested{request.step, request.reason}};
+    if (request.kind == Kind::set_output)
+        return core::Event{core::OutputGiven{request.step, std::move(given), request.reason}};
+    if (request.kind == Kind::edit_input)
         return core::Event{core::InputEdited{request.step, request.undo, std::move(given), request.reason}};
-    case Kind::rerun: return core::Event{core::RerunRequested{request.step, request.reason}};
-    default:
-        return Failure{make_error_code(EngineErrc::refused), fmt::format("'{}' is no event of a run", word_of(request.kind))};
-    }
+    if (request.kind == Kind::rerun) return core::Event{core::RerunRequested{request.step, request.reason}};
+    return Failure{make_error_code(EngineErrc::refused), fmt::format("'{}' is no event of a run", word_of(request.kind))};
 }
 
 std::string to_json(const Request& request) {
