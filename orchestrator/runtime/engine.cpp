@@ -207,7 +207,10 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
     case Request::Kind::skip:
     case Request::Kind::set_output:
     case Request::Kind::edit_input:
-    case Request::Kind::rerun: {
+    case Request::Kind::rerun:
+    case Request::Kind::signal:
+    case Request::Kind::approve:
+    case Request::Kind::reject: {
         auto event = event_of(request);
         if (!event) return refusing(std::move(reply), event.error());
         return OperateItem{request.run_id, std::move(*event), from_change(std::move(reply)), {request.actor, request.reason, 0}};

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
 #include <utility>
 
 namespace baton::orchestrator::runtime {
@@ -21,7 +22,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<std::pair<Request::Kind, std::string_view>, 17> kinds{
+constexpr std::array<std::pair<Request::Kind, std::string_view>, 20> kinds{
     {{Request::Kind::start, "start"},
      {Request::Kind::cancel, "cancel"},
      {Request::Kind::retry, "retry"},
@@ -38,18 +39,34 @@ constexpr std::array<std::pair<Request::Kind, std::string_view>, 17> kinds{
      {Request::Kind::skip, "skip"},
      {Request::Kind::set_output, "set_output"},
      {Request::Kind::edit_input, "edit_input"},
-     {Request::Kind::rerun, "rerun"}}};
+     {Request::Kind::rerun, "rerun"},
+     {Request::Kind::signal, "signal"},
+     {Request::Kind::approve, "approve"},
+     {Request::Kind::reject, "reject"}}};
 
 // Members that are plain text.
-constexpr std::array<std::pair<std::string_view, std::string Request::*>, 8> texts{
+constexpr std::array<std::pair<std::string_view, std::string Request::*>, 9> texts{
     {{"run", &Request::run_id},
      {"actor", &Request::actor},
      {"reason", &Request::reason},
      {"step", &Request::step},
+     {"name", &Request::name},
      {"workflow", &Request::workflow},
      {"input", &Request::input},
      {"key", &Request::key},
      {"fallback_key", &Request::fallback_key}}};
+
+constexpr std::array<std::pair<std::string_view, std::vector<std::string> Request::*>, 2> lists{
+    {{"routes", &Request::routes}, {"roles", &Request::roles}}};
+
+// Events that nobody asks of a run by operating it; a new one is to be thought about.
+template <class Event, class... Known>
+inline constexpr bool is_one_of = (std::is_same_v<Event, Known> || ...);
+template <class Event>
+inline constexpr bool never_travels =
+    is_one_of<Event, core::RunStarted, core::TaskCompleted, core::TaskFailed, core::TaskLost, core::TaskStarted,
+              core::TaskHeartbeat, core::TaskDeferred, core::QueueLost, core::AlarmRang, core::CancelRequested, core::TaskRevived,
+              core::UndoSkipped, core::RunFinished>;
 
 std::string text_of(const json::object& from, std::string_view name) {
     const auto* value = from.if_contains(name);
@@ -160,18 +177,30 @@ void put_event(Request& request, const core::Event& event) {
                        request.kind = Request::Kind::retry;
                        request.now = one.now;
                    },
-                   // Nobody asks for these by hand.
-                   [](const auto&) {},
+                   [&](const core::SignalSent& one) {
+                       request.kind = Request::Kind::signal;
+                       request.name = one.name;
+                       request.key = one.id;
+                       request.input = one.data.text();
+                       request.actor = one.by;
+                   },
+                   [&](const core::ApprovalDecided& one) {
+                       request.kind = one.approves ? Request::Kind::approve : Request::Kind::reject;
+                       request.step = one.step;
+                       request.reason = one.comment;
+                       request.input = one.form.text();
+                       request.actor = one.by;
+                       request.roles = one.roles;
+                       request.may_operate = one.may_operate;
+                   },
+                   []<class Other>(const Other&) { static_assert(never_travels<Other>); },
                },
                event);
 }
 
 Outcome<core::Event> event_of(const Request& request) {
     using Kind = Request::Kind;
-    core::Document given;
-    if (request.kind == Kind::set_output || request.kind == Kind::edit_input) {
-        BATON_ASSIGN(given, core::Document::parse(request.input.empty() ? "null" : request.input));
-    }
+    BATON_ASSIGN(core::Document given, core::Document::parse(request.input.empty() ? "null" : request.input));
     if (request.kind == Kind::pause) return core::Event{core::PauseRequested{request.reason}};
     if (request.kind == Kind::resume) return core::Event{core::ResumeRequested{request.reason}};
     if (request.kind == Kind::skip) return core::Event{core::SkipRequested{request.step, request.reason}};
@@ -180,6 +209,11 @@ Outcome<core::Event> event_of(const Request& request) {
     if (request.kind == Kind::edit_input)
         return core::Event{core::InputEdited{request.step, request.undo, std::move(given), request.reason}};
     if (request.kind == Kind::rerun) return core::Event{core::RerunRequested{request.step, request.reason}};
+    if (request.kind == Kind::signal)
+        return core::Event{core::SignalSent{request.name, request.key, std::move(given), request.actor}};
+    if (request.kind == Kind::approve || request.kind == Kind::reject)
+        return core::Event{core::ApprovalDecided{request.step, request.kind == Kind::approve, request.reason, std::move(given),
+                                                 request.actor, request.roles, request.may_operate}};
     return Failure{make_error_code(EngineErrc::refused), fmt::format("'{}' is no event of a run", word_of(request.kind))};
 }
 
@@ -191,6 +225,7 @@ std::string to_json(const Request& request) {
     if (request.hops != 0) out["hops"] = request.hops;
     if (request.now) out["now"] = true;
     if (request.undo) out["undo"] = true;
+    if (request.may_operate) out["may_operate"] = true;
     if (request.kind == Request::Kind::finish) out["status"] = core::word_of(request.status);
     if (request.after_seq != 0) out["after_seq"] = request.after_seq;
     if (request.id != 0) out["id"] = request.id;
@@ -203,11 +238,11 @@ std::string to_json(const Request& request) {
             labels[name] = value;
         out["labels"] = std::move(labels);
     }
-    if (!request.routes.empty()) {
-        json::array routes;
-        for (const std::string& route : request.routes)
-            routes.emplace_back(route);
-        out["routes"] = std::move(routes);
+    for (const auto& [name, member] : lists) {
+        json::array list;
+        for (const std::string& one : request.*member)
+            list.emplace_back(one);
+        if (!list.empty()) out[name] = std::move(list);
     }
     return json::serialize(out);
 }
@@ -226,6 +261,7 @@ Outcome<Request> request_from_json(std::string_view text) {
     request.hops = static_cast<std::uint32_t>(number_of(from, "hops"));
     request.now = is_set(from, "now");
     request.undo = is_set(from, "undo");
+    request.may_operate = is_set(from, "may_operate");
     if (const auto status = core::run_status_from(text_of(from, "status"))) request.status = *status;
     request.after_seq = number_of(from, "after_seq");
     request.id = number_of(from, "id");
@@ -235,9 +271,10 @@ Outcome<Request> request_from_json(std::string_view text) {
     if (const auto* labels = from.if_contains("labels"); labels != nullptr && labels->is_object())
         for (const auto& [name, value] : labels->get_object())
             if (value.is_string()) request.labels.emplace(std::string(name), std::string(value.get_string()));
-    if (const auto* routes = from.if_contains("routes"); routes != nullptr && routes->is_array())
-        for (const json::value& route : routes->get_array())
-            if (route.is_string()) request.routes.emplace_back(route.get_string());
+    for (const auto& [name, member] : lists)
+        if (const auto* list = from.if_contains(name); list != nullptr && list->is_array())
+            for (const json::value& one : list->get_array())
+                if (one.is_string()) (request.*member).emplace_back(one.get_string());
     return request;
 }
 

@@ -210,7 +210,10 @@ TEST(Request, WhatAnOperatorAsksOfARunComesBackAsTheSameEvent) {
                                          core::OutputGiven{"mail.send", document(R"({"id":1})"), "why"},
                                          core::OutputGiven{"mail.send", {}, "why"},
                                          core::InputEdited{"mail.send", true, document("[1]"), "why"},
-                                         core::RerunRequested{"mail.send", "why"}};
+                                         core::RerunRequested{"mail.send", "why"},
+                                         core::SignalSent{"paid", "id-1", document(R"({"by":"card"})"), "ada"},
+                                         core::ApprovalDecided{"ask", true, "why", document("{}"), "ada", {"boss"}, true},
+                                         core::ApprovalDecided{"ask", false, "why", {}, "ada", {}, false}};
     for (const core::Event& event : asked) {
         Request sent;
         put_event(sent, event);
@@ -222,8 +225,16 @@ TEST(Request, WhatAnOperatorAsksOfARunComesBackAsTheSameEvent) {
         Request again;
         put_event(again, *back);
         EXPECT_EQ(to_json(again), to_json(sent));
-        EXPECT_EQ(got->reason, "why") << to_json(sent);
+        EXPECT_EQ(got->reason, std::holds_alternative<core::SignalSent>(event) ? "" : "why") << to_json(sent);
     }
+    const auto decided = std::get<core::ApprovalDecided>(
+        event_of(request_from_json(
+                     R"({"kind":"approve","step":"ask","actor":"ada","roles":["boss","it"],"may_operate":true,"reason":"ok"})").value())
+            .value());
+    EXPECT_TRUE(decided.approves && decided.may_operate);
+    EXPECT_EQ(decided.by, "ada");
+    EXPECT_EQ(decided.comment, "ok");
+    EXPECT_THAT(decided.roles, ElementsAre("boss", "it"));
     const auto edited = event_of(request_from_json(R"({"kind":"edit_input","step":"a","undo":true,"input":"[1]"})").value());
     ASSERT_TRUE(edited);
     EXPECT_TRUE(std::get<core::InputEdited>(*edited).undo);
