@@ -17,6 +17,7 @@ struct HealthFigures {
     Duration broker_silence{};           // since it has owed an answer
     std::uint64_t disk_free = 0;         // bytes, in the data folder
     std::uint64_t disk_free_limit = 0;   // below this the journal cannot grow
+    Duration folder_silence{};           // since the folder of workflows does not answer
     std::vector<std::string> queue_troubles; // of OrchestratorService::ask_queues()
 };
 

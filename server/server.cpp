@@ -23,6 +23,7 @@
 #include "server/descriptors.hpp"
 #include "server/health.hpp"
 #include "server/login_cache.hpp"
+#include "server/memory_shares.hpp"
 #include "server/node_figures.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
@@ -93,6 +94,9 @@ constexpr std::chrono::seconds deserted_patience{10};
 constexpr std::chrono::milliseconds stop_grace{3'000};
 // A copy looks this often at least whether it shall go on, unless its file system hangs.
 constexpr std::chrono::milliseconds backup_grace{2'000};
+// The same of the folder of workflows; and how long a start waits for its first look.
+constexpr std::chrono::milliseconds folder_grace{1'000};
+constexpr std::chrono::seconds folder_patience{5};
 
 std::string address_text(const std::string& host, std::uint16_t port) {
     const bool is_v6 = host.find(':') != std::string::npos;
@@ -279,7 +283,7 @@ public:
     std::unique_ptr<web::StoreReader> counting; // behind the figures
     std::unique_ptr<web::StoreFigures> store_figures;
     std::unique_ptr<Backups> backups;
-    bool left_backup_behind = false;
+    bool left_thread_behind = false;
     // Cuts off what the engine asked of a database that does not answer.
     Mailbox<int> store_watch_stop;
     Thread store_watch;
@@ -292,6 +296,7 @@ public:
     boost::asio::io_context web_io{1};
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> web_work;
     DescriptorShares descriptors;
+    MemoryShares memory;
     std::unique_ptr<broker::net::Certificates> http_certificates; // on the web's thread
     std::unique_ptr<AmqpRequests> amqp_requests; // likewise
     std::unique_ptr<web::HttpServer> http;
@@ -398,7 +403,9 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     }
     BATON_ASSIGN(options.partitions, partitions_for(*store, config));
     options.run_bytes_max = std::size_t{config.run_mib_max} << 20;
+    // What nobody chose is less where there is little.
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
+    if (config.runs_mib_max == Config{}.runs_mib_max) options.runs_memory_max = std::min(options.runs_memory_max, memory.runs);
     // Of this life alone: a process that is started again owns nothing of what the one before it owned.
     options.node = fmt::format("{}:{}:{}", host_name(), getpid(), random_name(6));
     options.version = broker::net::NetOptions{}.version;
@@ -528,7 +535,9 @@ web::BrokerPort Server::Parts::broker_port() const {
                              std::function<void(broker::core::Answer)> answer) {
         broker->administer(std::move(wish), std::move(answer));
     };
-    port.rates = std::make_shared<web::RateKeeper>([] { return SystemClock().now(); }, port.overview);
+    port.rates = std::make_shared<web::RateKeeper>(
+        [] { return SystemClock().now(); }, port.overview,
+        [this](std::function<void(broker::core::TrafficList)> reply) { broker->count_traffic(std::move(reply)); });
     port.metrics = [this](const std::function<void(const MetricList&)>& hand_out) { hand_out(broker->metrics()); };
     port.login_attempts = [this] {
         const auto amqp = broker->login_counts();
@@ -569,6 +578,7 @@ void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)
     if (!orchestrator) return reply(broker_health_parts(figures));
     figures.is_connected = orchestrator->is_connected();
     figures.broker_silence = orchestrator->broker_silence();
+    if (workflows) figures.folder_silence = workflows->silence(figures.now);
     orchestrator->ask_queues(deserted_patience, [this, figures, reply = std::move(reply)](
                                                     std::vector<std::string> troubles) mutable {
         figures.queue_troubles = std::move(troubles);
@@ -645,6 +655,7 @@ Outcome<void> Server::Parts::start_web() {
     options.host = config.http_listen.host;
     options.port = config.http_listen.port;
     options.connections_max = descriptors.http;
+    options.bodies_bytes_max = memory.http_bodies;
     if (!config.http_tls.certificate.empty()) {
         broker::net::TlsSettings settings;
         settings.files = config.http_tls;
@@ -713,6 +724,7 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     config = chosen;
     descriptors = share_descriptors(broker::raise_descriptor_limit(),
                                     config.io_threads != 0 ? config.io_threads : broker::processor_limit());
+    memory = share_memory(broker::memory_limit());
     std::error_code error;
     std::filesystem::create_directories(config.data, error);
     if (error)
@@ -725,7 +737,13 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     BATON_TRY(check());
     BATON_TRY(start_broker());
     if (config.role != Role::broker) BATON_TRY(start_orchestrator(is_stopping));
-    if (orchestrator && !config.workflows.empty()) workflows = std::make_unique<WorkflowFolder>(config.workflows, orchestrator->engine(), watch);
+    if (orchestrator && !config.workflows.empty())
+        workflows = std::make_unique<WorkflowFolder>(
+            config.workflows,
+            [this](std::string source, std::string file, WorkflowFolder::Reply reply) {
+                orchestrator->engine().deploy_found(std::move(source), std::move(file), std::move(reply));
+            },
+            watch, folder_patience);
     BATON_TRY(start_web());
     write_endpoints();
     if (broker)
@@ -748,14 +766,17 @@ void Server::Parts::stop() {
             if (metrics) metrics->stop();
         });
     web_work.reset();
-    workflows.reset();
+    if (workflows) {
+        workflows->stop(folder_grace);
+        left_thread_behind = workflows->left_one_behind();
+    }
     if (reader) reader->close();
     if (probe) probe->close();
     retention.reset();
     if (counting) counting->close();
     if (backups) {
         backups->stop(backup_grace);
-        left_backup_behind = backups->left_one_behind();
+        left_thread_behind = left_thread_behind || backups->left_one_behind();
     }
     std::optional<StopGuard> guard;
     if (store) guard.emplace(*store, neighbours.get());
@@ -795,7 +816,7 @@ Outcome<std::unique_ptr<Server>> Server::start(const Config& config, bool watch_
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Server::~Server() { stop(); }
 void Server::stop() { parts_->stop(); }
-bool Server::left_a_thread_behind() const { return parts_->left_backup_behind; }
+bool Server::left_a_thread_behind() const { return parts_->left_thread_behind; }
 
 std::vector<Address> Server::broker_addresses() const {
     std::vector<Address> addresses;
