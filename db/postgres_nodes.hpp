@@ -1,5 +1,5 @@
-// The nodes that share a PostgreSQL database: their rows, and whose session holds its lock. Private to db;
-// throws what pqxx throws, to the session that called.
+// The nodes that share a PostgreSQL database: their rows, and whose session holds its lock. Private
+// to db; throws what pqxx throws, to the session that called.
 #pragma once
 
 #include "orchestrator/runtime/run_store.hpp"
@@ -14,7 +14,8 @@ namespace baton::db {
 
 namespace runtime = orchestrator::runtime;
 
-// Takes the lock if this session does not have it, renews the lease if it is due, and reads what all say.
+// Takes the lock if this session does not have it, renews the lease if it is due, and reads what
+// all say.
 runtime::Neighbourhood announce(pqxx::connection& connection, const runtime::Announcement& said);
 // The nodes and the owners alone.
 runtime::Neighbourhood read_neighbourhood(pqxx::connection& connection);

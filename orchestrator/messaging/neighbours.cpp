@@ -1,5 +1,5 @@
-// What an orchestrator has to do with others on the same store: it listens to the partitions it owns, asks
-// the owners of others, and answers them. A part of Messaging, in a file of its own.
+// What an orchestrator has to do with others on the same store: it listens to the partitions it
+// owns, asks the owners of others, and answers them. A part of Messaging, in a file of its own.
 //
 //   request   message of type baton.request in the partition's report queue, with a MAC of its body
 //   answer    to the reply_to of the request, by its correlation_id
@@ -40,7 +40,8 @@ void stop_program(std::exception_ptr stray) {
 
 } // namespace
 
-// ---- Listening --------------------------------------------------------------------------------------
+// ---- Listening
+// --------------------------------------------------------------------------------------
 
 void Messaging::take(Listen& listen) {
     wanted_ = std::move(listen.parts);
@@ -59,7 +60,8 @@ void Messaging::tell_listening() {
 std::uint16_t Messaging::prefetch_of_one() const {
     constexpr unsigned least = 64;
     const unsigned share = 4u * options_.prefetch / options_.partition_count;
-    return static_cast<std::uint16_t>(std::min<unsigned>(options_.prefetch, std::max(least, share)));
+    return static_cast<std::uint16_t>(
+        std::min<unsigned>(options_.prefetch, std::max(least, share)));
 }
 
 net::Awaitable<void> Messaging::watch_partitions() {
@@ -71,15 +73,17 @@ net::Awaitable<void> Messaging::watch_partitions() {
     }
 }
 
-// One step after the other, each by what is wanted at that moment. False: the connection ended, or the broker
-// refused something.
+// One step after the other, each by what is wanted at that moment. False: the connection ended, or
+// the broker refused something.
 net::Awaitable<bool> Messaging::follow_ownership() {
     const std::uint64_t losses = losses_;
     while (connection_ && losses_ == losses) {
         const std::set<runtime::Partition> heard = results_.partitions();
         std::vector<runtime::Partition> left = results_.partitions_given_back(), missing;
-        std::set_difference(heard.begin(), heard.end(), wanted_.begin(), wanted_.end(), std::back_inserter(left));
-        std::set_difference(wanted_.begin(), wanted_.end(), heard.begin(), heard.end(), std::back_inserter(missing));
+        std::set_difference(heard.begin(), heard.end(), wanted_.begin(), wanted_.end(),
+                            std::back_inserter(left));
+        std::set_difference(wanted_.begin(), wanted_.end(), heard.begin(), heard.end(),
+                            std::back_inserter(missing));
         if (!left.empty()) {
             co_await results_.leave(left.front());
             tell_listening();
@@ -87,11 +91,12 @@ net::Awaitable<bool> Messaging::follow_ownership() {
         }
         tell_listening();
         if (missing.empty()) co_return true;
-        const auto declared =
-            co_await declare_all(*connection_, report_channel_, contract::report_declarations(missing.front()));
+        const auto declared = co_await declare_all(*connection_, report_channel_,
+                                                   contract::report_declarations(missing.front()));
         if (losses_ != losses || !connection_) break;
         auto listening = declared;
-        if (declared) listening = co_await results_.consume(*connection_, missing.front(), prefetch_of_one());
+        if (declared)
+            listening = co_await results_.consume(*connection_, missing.front(), prefetch_of_one());
         if (listening) continue;
         if (losses_ == losses) co_await results_.leave(missing.front());
         log::warning("messaging", "the reports of a partition cannot be listened to; trying again",
@@ -102,12 +107,14 @@ net::Awaitable<bool> Messaging::follow_ownership() {
 }
 
 // Its owner may not have declared the queue yet.
-net::Awaitable<void> Messaging::pass_on(runtime::Partition part, amqp::client::Publication message, Results::Settled settled) {
+net::Awaitable<void> Messaging::pass_on(runtime::Partition part, amqp::client::Publication message,
+                                        Results::Settled settled) {
     ++questions_;
     if (connection_ && !has_queue_.contains(part)) {
         const std::uint64_t losses = losses_;
         std::shared_ptr<amqp::client::Channel> channel;
-        const auto declared = co_await declare_all(*connection_, channel, contract::report_declarations(part));
+        const auto declared =
+            co_await declare_all(*connection_, channel, contract::report_declarations(part));
         if (declared && losses_ == losses) has_queue_.insert(part);
         if (channel && channel->is_open()) (void)co_await channel->close();
     }
@@ -116,9 +123,11 @@ net::Awaitable<void> Messaging::pass_on(runtime::Partition part, amqp::client::P
     answered_.set();
 }
 
-// ---- Asking -----------------------------------------------------------------------------------------
+// ---- Asking
+// -----------------------------------------------------------------------------------------
 
-amqp::client::Publication Messaging::publication_of(runtime::Partition part, const runtime::Request& request) const {
+amqp::client::Publication Messaging::publication_of(runtime::Partition part,
+                                                    const runtime::Request& request) const {
     const std::string body = runtime::to_json(request);
     amqp::client::Publication made;
     made.routing_key = contract::report_queue(part);
@@ -143,22 +152,29 @@ net::Awaitable<void> Messaging::ask_owner_counted(Forward forward) {
     answered_.set();
 }
 
-// A wait is asked for until nobody waits any more. What was not done can be asked again for a while: partitions
-// may be moving. Of what may have been done only a start is asked again, since its run has its id already.
+// A wait is asked for until nobody waits any more. What was not done can be asked again for a
+// while: partitions may be moving. Of what may have been done only a start is asked again, since
+// its run has its id already.
 net::Awaitable<void> Messaging::ask_owner(Forward forward) {
     using Kind = runtime::Request::Kind;
     const bool waits = forward.request.kind == Kind::watch;
     const bool is_start = forward.request.kind == Kind::start;
     const Time begun = clock_.now();
     while (true) {
-        auto told = co_await ask_once(forward.part, forward.request, waits ? wait_limit : is_start ? start_limit : change_limit);
+        auto told = co_await ask_once(forward.part, forward.request,
+                                      waits      ? wait_limit
+                                      : is_start ? start_limit
+                                                 : change_limit);
         const bool is_ours = !told && told.error().code.category() == runtime::engine_category();
-        const bool is_undone = is_ours && (told.error().code == EngineErrc::moving || told.error().code == EngineErrc::stopping);
-        const bool is_unknown = is_ours ? told.error().code == EngineErrc::unanswered : !told.has_value();
+        const bool is_undone = is_ours && (told.error().code == EngineErrc::moving ||
+                                           told.error().code == EngineErrc::stopping);
+        const bool is_unknown =
+            is_ours ? told.error().code == EngineErrc::unanswered : !told.has_value();
         const Duration since = clock_.now() - begun;
-        const bool is_asked_again = waits       ? (is_undone || is_unknown) && !forward.asker.expired()
-                                    : is_undone ? since < moving_patience
-                                                : is_start && is_unknown && since + start_limit < change_limit;
+        const bool is_asked_again =
+            waits       ? (is_undone || is_unknown) && !forward.asker.expired()
+            : is_undone ? since < moving_patience
+                        : is_start && is_unknown && since + start_limit < change_limit;
         if (!is_asked_again || is_stopping_) {
             if (waits && !told && forward.asker.expired()) co_return;
             co_return forward.reply(std::move(told));
@@ -168,40 +184,53 @@ net::Awaitable<void> Messaging::ask_owner(Forward forward) {
 }
 
 // Failures of one's own: moving, nothing was done; unanswered, nobody knows.
-net::Awaitable<Outcome<runtime::Answer>> Messaging::ask_once(runtime::Partition part, runtime::Request request, Duration limit) {
+net::Awaitable<Outcome<runtime::Answer>>
+Messaging::ask_once(runtime::Partition part, runtime::Request request, Duration limit) {
     const auto caller = caller_;
     if (!caller)
         co_return Failure{make_error_code(EngineErrc::moving),
-                          "another server owns this run and cannot be asked: the broker is out of reach; nothing was "
+                          "another server owns this run and cannot be asked: the broker is out of "
+                          "reach; nothing was "
                           "done, try again"};
     amqp::client::Publication question = publication_of(part, request);
-    if (request.kind == runtime::Request::Kind::watch) question.properties.expiration = std::to_string(limit.count() / 1000);
+    if (request.kind == runtime::Request::Kind::watch)
+        question.properties.expiration = std::to_string(limit.count() / 1000);
     const auto answer = co_await caller->call(std::move(question), limit);
     if (answer) co_return runtime::answer_from_json(answer->body.text());
     if (answer.error().code == amqp::client::Errc::returned)
-        co_return Failure{make_error_code(EngineErrc::moving),
-                          fmt::format("no server has owned partition {} yet; nothing was done, try again", part)};
+        co_return Failure{
+            make_error_code(EngineErrc::moving),
+            fmt::format("no server has owned partition {} yet; nothing was done, try again", part)};
     if (request.kind == runtime::Request::Kind::start)
-        co_return Failure{make_error_code(EngineErrc::unanswered),
-                          fmt::format("the server that owns this did not answer; it may have started run {}, and may "
-                                      "still: look for it, or try again with the same key", request.run_id)};
-    co_return Failure{make_error_code(EngineErrc::unanswered),
-                      "the server that owns this did not answer; it may have been done, and may still be"};
+        co_return Failure{
+            make_error_code(EngineErrc::unanswered),
+            fmt::format(
+                "the server that owns this did not answer; it may have started run {}, and may "
+                "still: look for it, or try again with the same key",
+                request.run_id)};
+    co_return Failure{
+        make_error_code(EngineErrc::unanswered),
+        "the server that owns this did not answer; it may have been done, and may still be"};
 }
 
-// ---- Answering --------------------------------------------------------------------------------------
+// ---- Answering
+// --------------------------------------------------------------------------------------
 
 void Messaging::serve(const amqp::client::Delivery& delivery, runtime::DeliveryHandle handle) {
     const std::string body{delivery.body.text()};
     const auto& headers = delivery.properties.headers;
     const std::string mac{headers ? headers->text(request_mac_header).value_or("") : ""};
     if (!is_mac_of(mac, body, secret_)) {
-        log::warning("messaging", "a request that none of us made, dropped", {{"bytes", body.size()}});
+        log::warning("messaging", "a request that none of us made, dropped",
+                     {{"bytes", body.size()}});
         return results_.settle({handle});
     }
     auto request = runtime::request_from_json(body);
     const bool waits = request && request->kind == runtime::Request::Kind::watch;
-    Answered to{delivery.properties.reply_to.value_or(""), delivery.properties.correlation_id.value_or(""), {}, handle};
+    Answered to{delivery.properties.reply_to.value_or(""),
+                delivery.properties.correlation_id.value_or(""),
+                {},
+                handle};
     if (waits) {
         // It may take long, and is asked again when it gets lost.
         to.delivery.reset();
@@ -213,9 +242,11 @@ void Messaging::serve(const amqp::client::Delivery& delivery, runtime::DeliveryH
         inbox_.put({std::move(answered)});
     };
     if (!request) return reply(request.error());
-    if (request->kind == runtime::Request::Kind::queue_lost) return serve_lost_queue(std::move(*request), std::move(reply));
+    if (request->kind == runtime::Request::Kind::queue_lost)
+        return serve_lost_queue(std::move(*request), std::move(reply));
     if (!waits) return engine_.ask(std::move(*request), std::move(reply));
-    net::asio::co_spawn(executor_, forget_later(engine_.watch_for(*request, std::move(reply))), stop_program);
+    net::asio::co_spawn(executor_, forget_later(engine_.watch_for(*request, std::move(reply))),
+                        stop_program);
 }
 
 net::Awaitable<void> Messaging::forget_later(runtime::Engine::WatchId watch) {
@@ -239,16 +270,18 @@ void Messaging::take(Answered& answered) {
     (void)caller_->channel().publish(answer);
 }
 
-// ---- Lost queues ------------------------------------------------------------------------------------
+// ---- Lost queues
+// ------------------------------------------------------------------------------------
 
 bool Messaging::was_just(const std::map<std::string, Time>& seen, const std::string& route) const {
     const auto found = seen.find(route);
     return found != seen.end() && clock_.now() - found->second < seen_together;
 }
 
-// Every queue is seen missing by one; what waited in it were tasks of all. True: the broker has it for all of them.
-net::Awaitable<bool> Messaging::tell_others(amqp::client::Connection& connection, std::set<std::string> routes,
-                                            bool is_emptied) {
+// Every queue is seen missing by one; what waited in it were tasks of all. True: the broker has it
+// for all of them.
+net::Awaitable<bool> Messaging::tell_others(amqp::client::Connection& connection,
+                                            std::set<std::string> routes, bool is_emptied) {
     if (routes.empty()) co_return true;
     const std::uint64_t losses = losses_; // with another number `connection` is gone
     auto opened = co_await connection.open_channel();
@@ -260,13 +293,15 @@ net::Awaitable<bool> Messaging::tell_others(amqp::client::Connection& connection
         if (wanted_.contains(part)) continue;
         if (losses_ != losses) co_return false;
         // Its owner may not be back yet at a broker that lost everything.
-        if (!co_await declare_all(connection, declaring, contract::report_declarations(part))) co_return false;
+        if (!co_await declare_all(connection, declaring, contract::report_declarations(part)))
+            co_return false;
         runtime::Request request;
         request.kind = runtime::Request::Kind::queue_lost;
         request.id = part;
         request.routes = {routes.begin(), routes.end()};
         if (is_emptied) request.reason = "emptied";
-        if (!co_await (*publisher)->publish_confirmed(publication_of(part, request))) co_return false;
+        if (!co_await (*publisher)->publish_confirmed(publication_of(part, request)))
+            co_return false;
     }
     if (declaring) (void)co_await declaring->close();
     if ((*publisher)->channel().is_open()) (void)co_await (*publisher)->channel().close();
@@ -276,13 +311,15 @@ net::Awaitable<bool> Messaging::tell_others(amqp::client::Connection& connection
 void Messaging::serve_lost_queue(runtime::Request request, runtime::Reply<runtime::Answer> reply) {
     const bool is_emptied = request.reason == "emptied";
     // What this one saw itself it has done for all of its partitions.
-    std::erase_if(request.routes,
-                  [&](const std::string& route) { return !is_emptied && was_just(lost_here_, route); });
+    std::erase_if(request.routes, [&](const std::string& route) {
+        return !is_emptied && was_just(lost_here_, route);
+    });
     if (request.routes.empty()) return reply(runtime::Answer{});
     for (const std::string& route : request.routes)
         lost_there_[route] = clock_.now();
-    engine_.queue_lost(std::move(request.routes), unsent(), [reply] { reply(runtime::Answer{}); },
-                       static_cast<runtime::Partition>(request.id));
+    engine_.queue_lost(
+        std::move(request.routes), unsent(), [reply] { reply(runtime::Answer{}); },
+        static_cast<runtime::Partition>(request.id));
 }
 
 } // namespace baton::orchestrator::messaging

@@ -5,8 +5,8 @@
 //                           │   assigned again    │
 //                           └──── fence refuses ──┴─────────────▶ not owned (lost)
 //
-// What comes for a partition that is not decided here: a report goes back to the broker, which has it for
-// whoever listens; a request goes to the owner, or waits where this node is about to be it.
+// What comes for a partition that is not decided here: a report goes back to the broker, which has
+// it for whoever listens; a request goes to the owner, or waits where this node is about to be it.
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
@@ -19,15 +19,18 @@
 namespace baton::orchestrator::runtime {
 namespace {
 
-// How long a partition that leaves waits for the broker's confirms; then the next owner publishes again.
+// How long a partition that leaves waits for the broker's confirms; then the next owner publishes
+// again.
 constexpr Duration confirm_patience = std::chrono::seconds(2);
 // Another process has taken partitions of one that shares with nobody: see whether it lives.
 constexpr Duration fenced_pause = std::chrono::seconds(1);
 // So often a request is sent on while partitions move about.
 constexpr std::uint32_t hops_max = 4;
 
-// Those of partitions that are not owned any more; once for all that left, since it looks at every alarm.
-void drop_foreign(Deadlines<std::string>& alarms, const std::map<Partition, OwnedPartition>& owned, std::uint16_t count) {
+// Those of partitions that are not owned any more; once for all that left, since it looks at every
+// alarm.
+void drop_foreign(Deadlines<std::string>& alarms, const std::map<Partition, OwnedPartition>& owned,
+                  std::uint16_t count) {
     Deadlines<std::string> kept;
     while (const auto due = owned.empty() ? std::nullopt : alarms.next())
         for (const std::string& run_id : alarms.take_due(*due))
@@ -42,10 +45,13 @@ void Engine::Body::assign(Assignment assignment) {
     assigned = {assignment.ours.begin(), assignment.ours.end()};
     takeable = std::move(assignment.takeable);
     bool has_changed = false;
-    // Somebody who saw this process hang has taken them, and perhaps given back since; the fence would say the same.
+    // Somebody who saw this process hang has taken them, and perhaps given back since; the fence
+    // would say the same.
     for (const SeenPartition& seen : assignment.seen)
-        if (const auto found = owned.find(seen.part); found != owned.end() && seen.epoch > found->second.epoch) {
-            log::warning("engine", "another node has taken over a partition", {{"partition", seen.part}, {"node", seen.node}});
+        if (const auto found = owned.find(seen.part);
+            found != owned.end() && seen.epoch > found->second.epoch) {
+            log::warning("engine", "another node has taken over a partition",
+                         {{"partition", seen.part}, {"node", seen.node}});
             metrics.lost_partitions.add();
             drop(seen.part);
             has_changed = true;
@@ -54,7 +60,8 @@ void Engine::Body::assign(Assignment assignment) {
     for (const auto& [part, row] : owned) {
         if (assigned.contains(part))
             has_changed = leaving.erase(part) > 0 || has_changed;
-        else if (leaving.try_emplace(part, Leaving{listen_turn + 1, clock.now() + confirm_patience}).second)
+        else if (leaving.try_emplace(part, Leaving{listen_turn + 1, clock.now() + confirm_patience})
+                     .second)
             has_changed = true;
     }
     if (has_changed && is_ready) tell_listeners();
@@ -152,7 +159,9 @@ void Engine::Body::drop(Partition part) {
     leaving.erase(part);
     cache.erase_partition(part);
     outbox.reset(part, 0);
-    const auto is_of_it = [&](const std::string& run_id) { return partition_of(run_id, options.partition_count) == part; };
+    const auto is_of_it = [&](const std::string& run_id) {
+        return partition_of(run_id, options.partition_count) == part;
+    };
     std::erase_if(left_alone, [&](const auto& one) { return is_of_it(one.first); });
     // Who waits for a run of it waits at its next owner.
     for (auto watch = watches.begin(); watch != watches.end();) {
@@ -160,7 +169,8 @@ void Engine::Body::drop(Partition part) {
             ++watch;
             continue;
         }
-        pending.push_back({WatchItem{watch->first, watch->second.run_id, watch->second.after_seq, std::move(watch->second.reply)}});
+        pending.push_back({WatchItem{watch->first, watch->second.run_id, watch->second.after_seq,
+                                     std::move(watch->second.reply)}});
         watch = watches.erase(watch);
     }
     std::erase_if(watches_of, [&](const auto& one) { return is_of_it(one.first); });
@@ -171,8 +181,8 @@ void Engine::Body::drop(Partition part) {
     sinks.tell(std::move(told));
 }
 
-// The fence refused: nothing of the batch was written. These partitions are gone; the rest is decided again
-// without them, from what the store has.
+// The fence refused: nothing of the batch was written. These partitions are gone; the rest is
+// decided again without them, from what the store has.
 void Engine::Body::lose(Work& work, const std::vector<Partition>& fenced) {
     take_back(work);
     for (const Partition part : fenced) {
@@ -207,7 +217,8 @@ void Engine::Body::take_back(Work& work) {
 std::optional<Partition> Engine::Body::part_of(const Item& item) const {
     const auto of_letter = [this](const auto& one) -> std::optional<Partition> {
         if (!one.letter) return std::nullopt;
-        if (!one.letter->run_id.empty()) return partition_of(one.letter->run_id, options.partition_count);
+        if (!one.letter->run_id.empty())
+            return partition_of(one.letter->run_id, options.partition_count);
         return static_cast<Partition>(one.id % options.partition_count);
     };
     return std::visit(
@@ -245,7 +256,9 @@ bool Engine::Body::send_away(Item& item, Told& told) {
     auto part = part_of(item);
     auto* start = std::get_if<StartItem>(&item.body);
     if (start != nullptr && !part) {
-        if (std::any_of(owned.begin(), owned.end(), [this](const auto& one) { return decides(one.first); })) return false;
+        if (std::any_of(owned.begin(), owned.end(),
+                        [this](const auto& one) { return decides(one.first); }))
+            return false;
         if (is_assigned && assigned.empty()) {
             start->run_id = uuid_v7(millis_of(clock.now()), random);
             part = part_of(item);
@@ -372,7 +385,8 @@ Travelling travelling(RedriveItem& one) {
     return {std::move(request), to_nothing(std::move(one.reply))};
 }
 Travelling travelling(DropItem& one) {
-    return {about_letter(Request::Kind::drop, one.id, one.closing), to_nothing(std::move(one.reply))};
+    return {about_letter(Request::Kind::drop, one.id, one.closing),
+            to_nothing(std::move(one.reply))};
 }
 Travelling travelling(DeadJobItem& one) {
     Request request = about(Request::Kind::start_dead_job, {}, one.job.actor);
@@ -394,10 +408,12 @@ Travelling travelling(QueueLostItem& one) {
 }
 // A report goes back to the broker instead, and what else there is is of no partition.
 template <class Body>
-    requires(std::is_same_v<Body, ReportItem> || std::is_same_v<Body, DeployItem> || std::is_same_v<Body, UndeployItem> ||
-             std::is_same_v<Body, ForgetItem> || std::is_same_v<Body, IncidentsItem> || std::is_same_v<Body, ConfirmItem> ||
-             std::is_same_v<Body, HearingItem> || std::is_same_v<Body, PlainDeadLetter> || std::is_same_v<Body, AssignItem> ||
-             std::is_same_v<Body, ListeningItem> || std::is_same_v<Body, DefinitionsItem> || std::is_same_v<Body, AnsweredItem>)
+    requires(std::is_same_v<Body, ReportItem> || std::is_same_v<Body, DeployItem> ||
+             std::is_same_v<Body, UndeployItem> || std::is_same_v<Body, ForgetItem> ||
+             std::is_same_v<Body, IncidentsItem> || std::is_same_v<Body, ConfirmItem> ||
+             std::is_same_v<Body, HearingItem> || std::is_same_v<Body, PlainDeadLetter> ||
+             std::is_same_v<Body, AssignItem> || std::is_same_v<Body, ListeningItem> ||
+             std::is_same_v<Body, DefinitionsItem> || std::is_same_v<Body, AnsweredItem>)
 Travelling travelling(Body&) {
     return {{}, [](const Outcome<Answer>&) {}};
 }
@@ -420,14 +436,17 @@ void Engine::Body::forward(Item& item, Partition part) {
     way.request.hops = item.hops + 1;
     if (!is_wanted) return; // who asked waits no longer
     if (!sinks.forward)
-        return way.reply(Failure{make_error_code(EngineErrc::refused),
-                                 fmt::format("this is for partition {}, which this server does not own", part)});
+        return way.reply(
+            Failure{make_error_code(EngineErrc::refused),
+                    fmt::format("this is for partition {}, which this server does not own", part)});
     if (way.request.hops > hops_max)
-        return way.reply(Failure{make_error_code(EngineErrc::moving),
-                                 "the servers are sharing out their runs anew; nothing was done, try again"});
+        return way.reply(
+            Failure{make_error_code(EngineErrc::moving),
+                    "the servers are sharing out their runs anew; nothing was done, try again"});
     sinks.forward(part, std::move(way.request), std::move(way.asker),
                   [this, reply = std::move(way.reply)](Outcome<Answer> answer) {
-                      mailbox.put({AnsweredItem{[reply, answer = std::move(answer)] { reply(answer); }}});
+                      mailbox.put(
+                          {AnsweredItem{[reply, answer = std::move(answer)] { reply(answer); }}});
                   });
 }
 

@@ -53,13 +53,15 @@ void Ownership::run() {
 
 Outcome<void> Ownership::look() {
     const Time now = clock_.now();
-    Announcement word{options_.node, options_.version, drains_, now - renewed_ >= options_.renew_interval,
-                      options_.lease};
+    Announcement word{options_.node, options_.version, drains_,
+                      now - renewed_ >= options_.renew_interval, options_.lease};
     auto around = store_.announce(word);
     if (!around) {
-        // What others see of this node meanwhile, they see; the engine goes on until the fence says no.
+        // What others see of this node meanwhile, they see; the engine goes on until the fence says
+        // no.
         if (!std::exchange(is_away_, true))
-            log::warning("ownership", "this node cannot be announced; the others may take its partitions over",
+            log::warning("ownership",
+                         "this node cannot be announced; the others may take its partitions over",
                          {{"reason", around.error().detail}});
         neighbours_.forget();
         renewed_ = {};
@@ -69,7 +71,8 @@ Outcome<void> Ownership::look() {
     if (word.renews) renewed_ = now;
     engine_.assign(neighbours_.look(*around, now));
     for (const std::string& dead : neighbours_.dead()) {
-        log::warning("ownership", "a node is dead; its partitions are taken over", {{"node", dead}});
+        log::warning("ownership", "a node is dead; its partitions are taken over",
+                     {{"node", dead}});
         (void)store_.withdraw(dead);
     }
     if (live_definitions_ != around->live_definitions) {

@@ -1,7 +1,7 @@
-// Keeps this node among the others that share the store: announces it, looks around several times a second,
-// and tells the engine which partitions are its own. One thread with a session of the store for itself, so
-// that a long commit of the engine is no silence. Whatever it gets wrong costs time and nothing else: what
-// is written is decided by the fence.
+// Keeps this node among the others that share the store: announces it, looks around several times a
+// second, and tells the engine which partitions are its own. One thread with a session of the store
+// for itself, so that a long commit of the engine is no silence. Whatever it gets wrong costs time
+// and nothing else: what is written is decided by the fence.
 //
 //   look     announce, see who lives (spread.hpp), hand the assignment to the engine
 //   drain    announce that this node wants nothing; the engine gives back what it has
@@ -40,8 +40,8 @@ public:
     Ownership(const Ownership&) = delete;
 
     void start();
-    // Any thread. `drains`: from now on this node wants no partition; or wants its share again. `done` is
-    // called on the thread here when the others can see it.
+    // Any thread. `drains`: from now on this node wants no partition; or wants its share again.
+    // `done` is called on the thread here when the others can see it.
     void drain(bool drains, std::function<void(Outcome<void>)> done = {});
     bool is_draining() const { return draining_.value() != 0; }
     // Ends the thread. May be called twice.

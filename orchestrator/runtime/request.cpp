@@ -64,13 +64,15 @@ template <class Event, class... Known>
 inline constexpr bool is_one_of = (std::is_same_v<Event, Known> || ...);
 template <class Event>
 inline constexpr bool never_travels =
-    is_one_of<Event, core::RunStarted, core::TaskCompleted, core::TaskFailed, core::TaskLost, core::TaskStarted,
-              core::TaskHeartbeat, core::TaskDeferred, core::QueueLost, core::AlarmRang, core::CancelRequested, core::TaskRevived,
-              core::UndoSkipped, core::RunFinished>;
+    is_one_of<Event, core::RunStarted, core::TaskCompleted, core::TaskFailed, core::TaskLost,
+              core::TaskStarted, core::TaskHeartbeat, core::TaskDeferred, core::QueueLost,
+              core::AlarmRang, core::CancelRequested, core::TaskRevived, core::UndoSkipped,
+              core::RunFinished>;
 
 std::string text_of(const json::object& from, std::string_view name) {
     const auto* value = from.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string{};
+    return value != nullptr && value->is_string() ? std::string(value->get_string())
+                                                  : std::string{};
 }
 
 std::uint64_t number_of(const json::object& from, std::string_view name) {
@@ -119,8 +121,10 @@ DeadJob job_of(const json::object& from) {
     job.interval = Duration(static_cast<std::int64_t>(number_of(from, "interval")));
     job.stop_after = number_of(from, "stop_after");
     job.reason = text_of(from, "reason");
-    if (const auto state = number_of(from, "state"); state >= 1 && state <= 4) job.state = static_cast<DeadJobState>(state);
-    if (const auto at = number_of(from, "closed_at"); at > 0) job.closed_at = time_from_micros(static_cast<std::int64_t>(at));
+    if (const auto state = number_of(from, "state"); state >= 1 && state <= 4)
+        job.state = static_cast<DeadJobState>(state);
+    if (const auto at = number_of(from, "closed_at"); at > 0)
+        job.closed_at = time_from_micros(static_cast<std::int64_t>(at));
     job.total = number_of(from, "total");
     job.last_id = number_of(from, "last_id");
     job.cursor = number_of(from, "cursor");
@@ -135,7 +139,8 @@ DeadJob job_of(const json::object& from) {
 Outcome<json::object> parse(std::string_view text) {
     const auto document = core::Document::parse_stored(std::string(text));
     const auto* object = document ? document->json().if_object() : nullptr;
-    if (object == nullptr) return Failure{make_error_code(EngineErrc::refused), "this is no JSON object"};
+    if (object == nullptr)
+        return Failure{make_error_code(EngineErrc::refused), "this is no JSON object"};
     return *object;
 }
 
@@ -200,21 +205,28 @@ void put_event(Request& request, const core::Event& event) {
 
 Outcome<core::Event> event_of(const Request& request) {
     using Kind = Request::Kind;
-    BATON_ASSIGN(core::Document given, core::Document::parse(request.input.empty() ? "null" : request.input));
+    BATON_ASSIGN(core::Document given,
+                 core::Document::parse(request.input.empty() ? "null" : request.input));
     if (request.kind == Kind::pause) return core::Event{core::PauseRequested{request.reason}};
     if (request.kind == Kind::resume) return core::Event{core::ResumeRequested{request.reason}};
-    if (request.kind == Kind::skip) return core::Event{core::SkipRequested{request.step, request.reason}};
+    if (request.kind == Kind::skip)
+        return core::Event{core::SkipRequested{request.step, request.reason}};
     if (request.kind == Kind::set_output)
         return core::Event{core::OutputGiven{request.step, std::move(given), request.reason}};
     if (request.kind == Kind::edit_input)
-        return core::Event{core::InputEdited{request.step, request.undo, std::move(given), request.reason}};
-    if (request.kind == Kind::rerun) return core::Event{core::RerunRequested{request.step, request.reason}};
+        return core::Event{
+            core::InputEdited{request.step, request.undo, std::move(given), request.reason}};
+    if (request.kind == Kind::rerun)
+        return core::Event{core::RerunRequested{request.step, request.reason}};
     if (request.kind == Kind::signal)
-        return core::Event{core::SignalSent{request.name, request.key, std::move(given), request.actor}};
+        return core::Event{
+            core::SignalSent{request.name, request.key, std::move(given), request.actor}};
     if (request.kind == Kind::approve || request.kind == Kind::reject)
-        return core::Event{core::ApprovalDecided{request.step, request.kind == Kind::approve, request.reason, std::move(given),
-                                                 request.actor, request.roles, request.may_operate}};
-    return Failure{make_error_code(EngineErrc::refused), fmt::format("'{}' is no event of a run", word_of(request.kind))};
+        return core::Event{core::ApprovalDecided{request.step, request.kind == Kind::approve,
+                                                 request.reason, std::move(given), request.actor,
+                                                 request.roles, request.may_operate}};
+    return Failure{make_error_code(EngineErrc::refused),
+                   fmt::format("'{}' is no event of a run", word_of(request.kind))};
 }
 
 std::string to_json(const Request& request) {
@@ -251,10 +263,12 @@ Outcome<Request> request_from_json(std::string_view text) {
     BATON_ASSIGN(const json::object from, parse(text));
     Request request;
     const std::string kind = text_of(from, "kind");
-    const auto known = std::find_if(kinds.begin(), kinds.end(), [&](const auto& one) { return one.second == kind; });
+    const auto known = std::find_if(kinds.begin(), kinds.end(),
+                                    [&](const auto& one) { return one.second == kind; });
     if (known == kinds.end())
         return Failure{make_error_code(EngineErrc::refused),
-                       "the server that owns this does not know '" + kind + "'; it may be older than the one you asked"};
+                       "the server that owns this does not know '" + kind +
+                           "'; it may be older than the one you asked"};
     request.kind = known->first;
     for (const auto& [name, member] : texts)
         request.*member = text_of(from, name);
@@ -262,15 +276,18 @@ Outcome<Request> request_from_json(std::string_view text) {
     request.now = is_set(from, "now");
     request.undo = is_set(from, "undo");
     request.may_operate = is_set(from, "may_operate");
-    if (const auto status = core::run_status_from(text_of(from, "status"))) request.status = *status;
+    if (const auto status = core::run_status_from(text_of(from, "status")))
+        request.status = *status;
     request.after_seq = number_of(from, "after_seq");
     request.id = number_of(from, "id");
     if (from.contains("body")) request.body = text_of(from, "body");
     request.version = static_cast<std::uint32_t>(number_of(from, "version"));
-    if (const auto* job = from.if_contains("job"); job != nullptr && job->is_object()) request.job = job_of(job->get_object());
+    if (const auto* job = from.if_contains("job"); job != nullptr && job->is_object())
+        request.job = job_of(job->get_object());
     if (const auto* labels = from.if_contains("labels"); labels != nullptr && labels->is_object())
         for (const auto& [name, value] : labels->get_object())
-            if (value.is_string()) request.labels.emplace(std::string(name), std::string(value.get_string()));
+            if (value.is_string())
+                request.labels.emplace(std::string(name), std::string(value.get_string()));
     for (const auto& [name, member] : lists)
         if (const auto* list = from.if_contains(name); list != nullptr && list->is_array())
             for (const json::value& one : list->get_array())
@@ -300,7 +317,8 @@ Outcome<Answer> answer_from_json(std::string_view text) {
     BATON_ASSIGN(const json::object from, parse(text));
     if (from.contains("error")) {
         const auto code = static_cast<int>(number_of(from, "code"));
-        return Failure{code != 0 ? ErrorCode{code, engine_category()} : make_error_code(StoreErrc::unavailable),
+        return Failure{code != 0 ? ErrorCode{code, engine_category()}
+                                 : make_error_code(StoreErrc::unavailable),
                        text_of(from, "error")};
     }
     Answer answer;
@@ -309,7 +327,8 @@ Outcome<Answer> answer_from_json(std::string_view text) {
     if (const auto status = core::run_status_from(text_of(from, "status"))) answer.status = *status;
     answer.is_new = is_set(from, "new");
     answer.workflow_version = static_cast<std::uint32_t>(number_of(from, "version"));
-    if (const auto* job = from.if_contains("job"); job != nullptr && job->is_object()) answer.job = job_of(job->get_object());
+    if (const auto* job = from.if_contains("job"); job != nullptr && job->is_object())
+        answer.job = job_of(job->get_object());
     return answer;
 }
 

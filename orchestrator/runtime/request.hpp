@@ -1,6 +1,6 @@
-// A request about a run as it travels to the node that owns the run, and the answer on its way back: JSON,
-// of which members that nobody here knows are ignored and missing ones are empty, so that nodes of different
-// versions understand each other. Pure values.
+// A request about a run as it travels to the node that owns the run, and the answer on its way
+// back: JSON, of which members that nobody here knows are ignored and missing ones are empty, so
+// that nodes of different versions understand each other. Pure values.
 #pragma once
 
 #include "orchestrator/core/event.hpp"
@@ -17,25 +17,43 @@ namespace baton::orchestrator::runtime {
 
 struct Request {
     enum class Kind : std::uint8_t {
-        start, cancel, retry, skip_undo, finish, redrive, drop, watch, start_dead_job, cancel_dead_job, queue_lost,
-        pause, resume, skip, set_output, edit_input, rerun, signal, approve, reject
+        start,
+        cancel,
+        retry,
+        skip_undo,
+        finish,
+        redrive,
+        drop,
+        watch,
+        start_dead_job,
+        cancel_dead_job,
+        queue_lost,
+        pause,
+        resume,
+        skip,
+        set_output,
+        edit_input,
+        rerun,
+        signal,
+        approve,
+        reject
     };
     Kind kind = Kind::watch;
-    std::uint32_t hops = 0;       // how often it was sent on
-    std::string run_id;           // of a start: the one it shall have
+    std::uint32_t hops = 0; // how often it was sent on
+    std::string run_id;     // of a start: the one it shall have
     std::string actor;
     std::string reason;
-    std::string step;             // skip_undo, skip, set_output, edit_input, rerun, approve, reject
-    std::string name;             // signal; its id is the key
-    std::vector<std::string> roles; // of the actor: approve, reject
-    bool may_operate = false;     // likewise
-    bool undo = false;            // edit_input: of the step's undo
-    bool now = false;             // retry
+    std::string step; // skip_undo, skip, set_output, edit_input, rerun, approve, reject
+    std::string name; // signal; its id is the key
+    std::vector<std::string> roles;       // of the actor: approve, reject
+    bool may_operate = false;             // likewise
+    bool undo = false;                    // edit_input: of the step's undo
+    bool now = false;                     // retry
     RunStatus status = RunStatus::failed; // finish
-    std::uint64_t after_seq = 0;  // watch
-    std::uint64_t id = 0;         // of a dead letter or a bulk job
-    std::optional<std::string> body; // redrive
-    std::string input;            // JSON: start, redrive, set_output, edit_input, signal, approve, reject
+    std::uint64_t after_seq = 0;          // watch
+    std::uint64_t id = 0;                 // of a dead letter or a bulk job
+    std::optional<std::string> body;      // redrive
+    std::string input; // JSON: start, redrive, set_output, edit_input, signal, approve, reject
     // start
     std::string workflow;
     std::uint32_t version = 0;

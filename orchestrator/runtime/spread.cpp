@@ -9,7 +9,8 @@
 namespace baton::orchestrator::runtime {
 namespace {
 
-// FNV-1a over the name and the number, then mixed, since neighbouring numbers must not win together.
+// FNV-1a over the name and the number, then mixed, since neighbouring numbers must not win
+// together.
 std::uint64_t weight(Partition part, std::string_view node) {
     std::uint64_t hash = 0xcbf29ce484222325ULL;
     const auto add = [&hash](unsigned char byte) {
@@ -27,13 +28,15 @@ std::uint64_t weight(Partition part, std::string_view node) {
 
 } // namespace
 
-std::vector<std::string> spread(std::size_t partition_count, const std::vector<std::string>& nodes) {
+std::vector<std::string> spread(std::size_t partition_count,
+                                const std::vector<std::string>& nodes) {
     std::vector<std::string> owners(partition_count);
     if (nodes.empty()) return owners;
     std::vector<std::tuple<std::uint64_t, std::string_view, Partition>> pairs;
     for (std::size_t part = 0; part < partition_count; ++part)
         for (const std::string& node : nodes)
-            pairs.emplace_back(weight(static_cast<Partition>(part), node), node, static_cast<Partition>(part));
+            pairs.emplace_back(weight(static_cast<Partition>(part), node), node,
+                               static_cast<Partition>(part));
     std::sort(pairs.begin(), pairs.end(), std::greater<>());
     const std::size_t share = (partition_count + nodes.size() - 1) / nodes.size();
     std::map<std::string_view, std::size_t> given;
@@ -66,7 +69,8 @@ void Neighbours::watch_for_strangers(const Neighbourhood& around, Time now) {
         const auto [known, is_first_look] = epochs_.try_emplace(one.part, one.epoch);
         const bool was_taken = !is_first_look && one.epoch > known->second;
         known->second = one.epoch;
-        if (was_taken && !one.node.empty() && one.node != self_ && !met_.contains(one.node)) strangers_[one.node] = now;
+        if (was_taken && !one.node.empty() && one.node != self_ && !met_.contains(one.node))
+            strangers_[one.node] = now;
     }
     std::erase_if(strangers_, [now](const auto& one) { return now - one.second >= patience; });
 }

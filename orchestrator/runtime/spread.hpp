@@ -1,11 +1,12 @@
-// Which partition belongs to which node, and what this node is to do about it. Pure functions and one
-// small memory; ownership.hpp acts on what they say.
+// Which partition belongs to which node, and what this node is to do about it. Pure functions and
+// one small memory; ownership.hpp acts on what they say.
 //
-//   Every living node that does not drain has a weight for every partition (rendezvous hashing). The heaviest
-//   pair is settled first, then the next one, and so on; a node that has its share gets no more.
+//   Every living node that does not drain has a weight for every partition (rendezvous hashing).
+//   The heaviest pair is settled first, then the next one, and so on; a node that has its share
+//   gets no more.
 //
-// So all have the same, give or take, and a node that comes or goes moves little more than its own share.
-// Nodes of different versions must agree: the weights and the order never change.
+// So all have the same, give or take, and a node that comes or goes moves little more than its own
+// share. Nodes of different versions must agree: the weights and the order never change.
 #pragma once
 
 #include "orchestrator/runtime/run_store.hpp"
@@ -23,16 +24,17 @@ std::vector<std::string> spread(std::size_t partition_count, const std::vector<s
 
 // What a node is told about itself.
 struct Assignment {
-    std::vector<Partition> ours;          // that are to be this node's
-    std::vector<SeenPartition> takeable;  // of these, those that nobody living holds, or that this node does
-    std::vector<SeenPartition> seen;      // all, also those that nobody holds
+    std::vector<Partition> ours; // that are to be this node's
+    std::vector<SeenPartition>
+        takeable; // of these, those that nobody living holds, or that this node does
+    std::vector<SeenPartition> seen; // all, also those that nobody holds
 };
 
-// Remembers what it saw of the others: a node is dead when the session that this one saw it hold is gone, or
-// when its lease has ended. Whoever has just come saw no session, and waits for the lease: after a restart
-// of the database nobody has one. A server from before nodes were announced takes everything whenever it likes;
-// one that does so under this one's eyes lives, and is left alone for a while: the fence is for safety, this for
-// progress.
+// Remembers what it saw of the others: a node is dead when the session that this one saw it hold is
+// gone, or when its lease has ended. Whoever has just come saw no session, and waits for the lease:
+// after a restart of the database nobody has one. A server from before nodes were announced takes
+// everything whenever it likes; one that does so under this one's eyes lives, and is left alone for
+// a while: the fence is for safety, this for progress.
 class Neighbours {
 public:
     // How long to wait for a living node to give back what is not its own any more.

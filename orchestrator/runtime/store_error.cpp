@@ -44,7 +44,8 @@ Outcome<Neighbourhood> RunStore::announce(const Announcement&) {
 Outcome<void> RunStore::withdraw(const std::string&) {
     return one_process_only();
 }
-Outcome<std::vector<OwnedPartition>> RunStore::take_over_from(std::span<const SeenPartition>, const std::string&) {
+Outcome<std::vector<OwnedPartition>> RunStore::take_over_from(std::span<const SeenPartition>,
+                                                              const std::string&) {
     return one_process_only();
 }
 Outcome<void> RunStore::release(std::span<const OwnedPartition>) {

@@ -1,4 +1,5 @@
-// Several processes on one PostgreSQL database: what they see of each other, and who gets a partition.
+// Several processes on one PostgreSQL database: what they see of each other, and who gets a
+// partition.
 #include "tests/db/store_kit.hpp"
 
 #include <gmock/gmock.h>
@@ -22,7 +23,9 @@ struct NodesTest : ::testing::Test {
     std::unique_ptr<RunStore> a = value_of(open_store(url));
     std::unique_ptr<RunStore> b = value_of(open_store(url));
 
-    static Announcement word(const std::string& node, Duration lease = 5s) { return {node, "test", false, true, lease}; }
+    static Announcement word(const std::string& node, Duration lease = 5s) {
+        return {node, "test", false, true, lease};
+    }
     static NodeRow row(const Neighbourhood& around, const std::string& node) {
         for (const NodeRow& one : around.nodes)
             if (one.node == node) return one;
@@ -60,7 +63,8 @@ TEST_F(NodesTest, OfTwoWhoWantTheSamePartitionOneGetsIt) {
 
 TEST_F(NodesTest, AReleasedPartitionKeepsItsCursorAndAStaleReleaseDoesNothing) {
     ASSERT_TRUE(a->make_partitions(4));
-    OwnedPartition owned = value_of(a->take_over_from(std::vector{SeenPartition{2, 0, ""}}, "a")).at(0);
+    OwnedPartition owned =
+        value_of(a->take_over_from(std::vector{SeenPartition{2, 0, ""}}, "a")).at(0);
     commit(*a, owned, {birth(1, 1), birth(2, 2)});
     owned.published = 2;
     owned.pseq = 2;
@@ -85,7 +89,8 @@ TEST_F(NodesTest, ASessionThatEndsIsSeenAtOnceAndTheRowCanBeTakenAway) {
 
     a.reset(); // the socket closes
     const auto limit = std::chrono::steady_clock::now() + 5s;
-    while (row(value_of(b->announce(word("b"))), "a").has_session && std::chrono::steady_clock::now() < limit)
+    while (row(value_of(b->announce(word("b"))), "a").has_session &&
+           std::chrono::steady_clock::now() < limit)
         std::this_thread::sleep_for(5ms);
     const auto left = row(value_of(b->announce(word("b"))), "a");
     EXPECT_FALSE(left.has_session);
@@ -112,21 +117,26 @@ TEST_F(NodesTest, ASessionThatWasCutIsANewOneAndHoldsTheLockAgain) {
     {
         pqxx::connection other(url);
         pqxx::nontransaction work(other);
-        work.exec("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()");
+        work.exec("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and "
+                  "pid <> pg_backend_pid()");
     }
-    EXPECT_FALSE(a->announce(word("a"))) << "whoever announces must know that it had lost its session";
+    EXPECT_FALSE(a->announce(word("a")))
+        << "whoever announces must know that it had lost its session";
     const auto around = value_of(a->announce(word("a")));
     EXPECT_TRUE(row(around, "a").has_session);
 }
 
 TEST_F(NodesTest, WhatIsLiveIsSeenToChange) {
     const auto first = value_of(a->announce(word("a"))).live_definitions;
-    (void)value_of(b->save_definition("one", "source", "one.toml", std::string(32, 'x'), time_at(1)));
+    (void)value_of(
+        b->save_definition("one", "source", "one.toml", std::string(32, 'x'), time_at(1)));
     const auto second = value_of(a->announce(word("a"))).live_definitions;
     EXPECT_NE(first, second);
-    (void)value_of(b->save_definition("one", "other", "one.toml", std::string(32, 'y'), time_at(2)));
+    (void)value_of(
+        b->save_definition("one", "other", "one.toml", std::string(32, 'y'), time_at(2)));
     EXPECT_NE(value_of(a->announce(word("a"))).live_definitions, second);
-    (void)value_of(b->save_definition("one", "source", "one.toml", std::string(32, 'x'), time_at(3)));
+    (void)value_of(
+        b->save_definition("one", "source", "one.toml", std::string(32, 'x'), time_at(3)));
     EXPECT_EQ(value_of(a->announce(word("a"))).live_definitions, second);
     (void)value_of(b->retire_definition("one"));
     EXPECT_EQ(value_of(a->announce(word("a"))).live_definitions, first);

@@ -1,6 +1,6 @@
-// Several engines on one store in memory: partitions are shared out, handed over in order, taken from the
-// dead and from those that hang; one partition's trouble stays its own; what is asked anywhere is done by
-// the owner.
+// Several engines on one store in memory: partitions are shared out, handed over in order, taken
+// from the dead and from those that hang; one partition's trouble stays its own; what is asked
+// anywhere is done by the owner.
 #include "base/mailbox.hpp"
 #include "orchestrator/definition/catalog.hpp"
 #include "orchestrator/definition/loader.hpp"
@@ -39,10 +39,12 @@ id = "first"
 task = "a.one"
 )";
 
-Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source, const std::string& file) {
+Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source,
+                                                 const std::string& file) {
     const auto loaded = definition::load(source, file);
     if (!loaded)
-        return Failure{make_error_code(EngineErrc::bad_definition), definition::render(loaded.diagnostics, source)};
+        return Failure{make_error_code(EngineErrc::bad_definition),
+                       definition::render(loaded.diagnostics, source)};
     return std::make_shared<core::Workflow>(*loaded.workflow);
 }
 
@@ -95,14 +97,17 @@ struct Node {
                               done();
                       },
                   .forward =
-                      [this, &house](Partition part, Request request, std::weak_ptr<const int>, Reply<Answer> reply) {
+                      [this, &house](Partition part, Request request, std::weak_ptr<const int>,
+                                     Reply<Answer> reply) {
                           forwarded.push_back(word_of(request.kind).data());
                           Node* to = house.owner(part);
-                          if (to == nullptr) return reply(Failure{make_error_code(EngineErrc::moving), "nobody"});
+                          if (to == nullptr)
+                              return reply(Failure{make_error_code(EngineErrc::moving), "nobody"});
                           // As it travels.
-                          to->engine.ask(request_from_json(to_json(request)).value(), [reply](Outcome<Answer> answer) {
-                              reply(answer_from_json(to_json(answer)));
-                          });
+                          to->engine.ask(request_from_json(to_json(request)).value(),
+                                         [reply](Outcome<Answer> answer) {
+                                             reply(answer_from_json(to_json(answer)));
+                                         });
                       }}),
           ownership({given, "test"}, session, house.clock, engine) {}
 
@@ -148,7 +153,9 @@ struct Node {
         return run_id;
     }
     void complete(const std::string& run_id, DeliveryHandle handle) {
-        engine.report({{run_id, core::TaskCompleted{{"first", false, 1}, core::Document::parse("{}").value()}, handle}});
+        engine.report(
+            {{run_id, core::TaskCompleted{{"first", false, 1}, core::Document::parse("{}").value()},
+              handle}});
     }
     std::set<Partition> owned() const {
         std::set<Partition> parts;
@@ -310,7 +317,8 @@ TEST_F(OwnershipTest, ADeadNodesPartitionsAreTakenByTheNextLook) {
     EXPECT_EQ(house.database.runs[run].status, RunStatus::completed);
 }
 
-TEST_F(OwnershipTest, ANodeThatHangsLosesItsPartitionsAfterItsLeaseAndChangesNothingWhenItComesBack) {
+TEST_F(OwnershipTest,
+       ANodeThatHangsLosesItsPartitionsAfterItsLeaseAndChangesNothingWhenItComesBack) {
     Node& a = house.add("a");
     Node& b = house.add("b");
     house.settle();
@@ -388,7 +396,9 @@ TEST_F(OwnershipTest, ARefusedFenceLosesThatPartitionAndNothingElse) {
     a.work();
 
     for (const auto& [part, run] : runs)
-        EXPECT_EQ(house.database.runs[run].status, part == 3 ? RunStatus::running : RunStatus::completed) << part;
+        EXPECT_EQ(house.database.runs[run].status,
+                  part == 3 ? RunStatus::running : RunStatus::completed)
+            << part;
     EXPECT_THAT(a.settled, SizeIs(partitions - 1));
     EXPECT_THAT(a.returned, ElementsAre(4));
     EXPECT_EQ(a.heard.count(3), 0u);
@@ -486,10 +496,13 @@ TEST_F(OwnershipTest, WhatIsAskedAnywhereIsDoneByTheOwner) {
         ASSERT_TRUE(one) << one.error().detail;
         changed = *one;
     });
-    a.engine.cancel(run, "because", [&](Outcome<RunChanged> one) {
-        ASSERT_TRUE(one) << one.error().detail;
-        cancelled = *one;
-    }, "ada");
+    a.engine.cancel(
+        run, "because",
+        [&](Outcome<RunChanged> one) {
+            ASSERT_TRUE(one) << one.error().detail;
+            cancelled = *one;
+        },
+        "ada");
     a.work();
     b.work();
     a.work();
@@ -497,7 +510,8 @@ TEST_F(OwnershipTest, WhatIsAskedAnywhereIsDoneByTheOwner) {
     ASSERT_TRUE(cancelled);
     EXPECT_EQ(cancelled->run_id, run);
     EXPECT_EQ(cancelled->status, house.database.runs[run].status);
-    EXPECT_THAT(house.database.history.back().events, AllOf(HasSubstr("because"), HasSubstr("ada")));
+    EXPECT_THAT(house.database.history.back().events,
+                AllOf(HasSubstr("because"), HasSubstr("ada")));
     ASSERT_TRUE(changed);
     EXPECT_EQ(changed->seq, cancelled->seq);
     EXPECT_THAT(a.forwarded, ElementsAre("watch", "cancel"));
@@ -512,20 +526,25 @@ TEST_F(OwnershipTest, ARunIsOperatedFromAnywhere) {
     const std::string run = run_of(b);
     const auto ask = [&](core::Event event) {
         std::optional<RunChanged> done;
-        a.engine.operate(run, std::move(event), "because", [&](Outcome<RunChanged> one) {
-            ASSERT_TRUE(one) << one.error().detail;
-            done = *one;
-        }, "ada");
+        a.engine.operate(
+            run, std::move(event), "because",
+            [&](Outcome<RunChanged> one) {
+                ASSERT_TRUE(one) << one.error().detail;
+                done = *one;
+            },
+            "ada");
         a.work();
         b.work();
         a.work();
         EXPECT_TRUE(done);
-        EXPECT_THAT(house.database.history.back().events, AllOf(HasSubstr("because"), HasSubstr("ada")));
+        EXPECT_THAT(house.database.history.back().events,
+                    AllOf(HasSubstr("because"), HasSubstr("ada")));
         return done ? done->status : RunStatus::queued;
     };
     EXPECT_EQ(ask(core::PauseRequested{"because"}), RunStatus::paused);
     EXPECT_EQ(ask(core::ResumeRequested{"because"}), RunStatus::running);
-    EXPECT_EQ(ask(core::OutputGiven{"first", core::Document::parse("7").value(), "because"}), RunStatus::completed);
+    EXPECT_EQ(ask(core::OutputGiven{"first", core::Document::parse("7").value(), "because"}),
+              RunStatus::completed);
     EXPECT_THAT(a.forwarded, ElementsAre("pause", "resume", "set_output"));
 }
 
@@ -539,7 +558,8 @@ TEST_F(OwnershipTest, ARefusalComesBackWithItsReason) {
     std::optional<Failure> refused, unknown;
     a.engine.retry(run, false, [&](Outcome<RunChanged> one) { refused = one.error(); });
     std::string nobody;
-    for (int number = 100; nobody.empty() || house.owner(partition_of(nobody, partitions)) != &b; ++number)
+    for (int number = 100; nobody.empty() || house.owner(partition_of(nobody, partitions)) != &b;
+         ++number)
         nobody = fmt::format("0198c0de-0000-7000-8000-000000000{}", number);
     a.engine.cancel(nobody, "", [&](Outcome<RunChanged> one) { unknown = one.error(); });
     a.work();

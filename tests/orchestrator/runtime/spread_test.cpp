@@ -204,16 +204,17 @@ TEST(Request, ComesBackAsItWasSent) {
 
 TEST(Request, WhatAnOperatorAsksOfARunComesBackAsTheSameEvent) {
     const auto document = [](const char* text) { return core::Document::parse(text).value(); };
-    const std::vector<core::Event> asked{core::PauseRequested{"why"},
-                                         core::ResumeRequested{"why"},
-                                         core::SkipRequested{"mail.send", "why"},
-                                         core::OutputGiven{"mail.send", document(R"({"id":1})"), "why"},
-                                         core::OutputGiven{"mail.send", {}, "why"},
-                                         core::InputEdited{"mail.send", true, document("[1]"), "why"},
-                                         core::RerunRequested{"mail.send", "why"},
-                                         core::SignalSent{"paid", "id-1", document(R"({"by":"card"})"), "ada"},
-                                         core::ApprovalDecided{"ask", true, "why", document("{}"), "ada", {"boss"}, true},
-                                         core::ApprovalDecided{"ask", false, "why", {}, "ada", {}, false}};
+    const std::vector<core::Event> asked{
+        core::PauseRequested{"why"},
+        core::ResumeRequested{"why"},
+        core::SkipRequested{"mail.send", "why"},
+        core::OutputGiven{"mail.send", document(R"({"id":1})"), "why"},
+        core::OutputGiven{"mail.send", {}, "why"},
+        core::InputEdited{"mail.send", true, document("[1]"), "why"},
+        core::RerunRequested{"mail.send", "why"},
+        core::SignalSent{"paid", "id-1", document(R"({"by":"card"})"), "ada"},
+        core::ApprovalDecided{"ask", true, "why", document("{}"), "ada", {"boss"}, true},
+        core::ApprovalDecided{"ask", false, "why", {}, "ada", {}, false}};
     for (const core::Event& event : asked) {
         Request sent;
         put_event(sent, event);
@@ -225,21 +226,26 @@ TEST(Request, WhatAnOperatorAsksOfARunComesBackAsTheSameEvent) {
         Request again;
         put_event(again, *back);
         EXPECT_EQ(to_json(again), to_json(sent));
-        EXPECT_EQ(got->reason, std::holds_alternative<core::SignalSent>(event) ? "" : "why") << to_json(sent);
+        EXPECT_EQ(got->reason, std::holds_alternative<core::SignalSent>(event) ? "" : "why")
+            << to_json(sent);
     }
     const auto decided = std::get<core::ApprovalDecided>(
-        event_of(request_from_json(
-                     R"({"kind":"approve","step":"ask","actor":"ada","roles":["boss","it"],"may_operate":true,"reason":"ok"})").value())
+        event_of(
+            request_from_json(
+                R"({"kind":"approve","step":"ask","actor":"ada","roles":["boss","it"],"may_operate":true,"reason":"ok"})")
+                .value())
             .value());
     EXPECT_TRUE(decided.approves && decided.may_operate);
     EXPECT_EQ(decided.by, "ada");
     EXPECT_EQ(decided.comment, "ok");
     EXPECT_THAT(decided.roles, ElementsAre("boss", "it"));
-    const auto edited = event_of(request_from_json(R"({"kind":"edit_input","step":"a","undo":true,"input":"[1]"})").value());
+    const auto edited = event_of(
+        request_from_json(R"({"kind":"edit_input","step":"a","undo":true,"input":"[1]"})").value());
     ASSERT_TRUE(edited);
     EXPECT_TRUE(std::get<core::InputEdited>(*edited).undo);
     EXPECT_EQ(std::get<core::InputEdited>(*edited).input.text(), "[1]");
-    EXPECT_FALSE(event_of(request_from_json(R"({"kind":"set_output","step":"a","input":"{"})").value()));
+    EXPECT_FALSE(
+        event_of(request_from_json(R"({"kind":"set_output","step":"a","input":"{"})").value()));
     EXPECT_FALSE(event_of(request_from_json(R"({"kind":"drop"})").value()));
 }
 
