@@ -203,6 +203,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"deploy/debian",
          {".env", ".service", ".conf", ".toml", ".completion", ".in", "conffiles", "copyright",
           "lintian-overrides", "postinst", "postrm", "prerm"}},
+        {"deploy/cluster", {"Dockerfile", "env", "start"}},
         {"deploy/demo", {"Dockerfile", "env", "start", ".cf", ".conf", ".sql"}},
         {"deploy/kubernetes", {".yaml"}},
         {"deploy/mail", {"archive-former-mail"}},
