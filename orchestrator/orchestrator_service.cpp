@@ -183,21 +183,25 @@ void OrchestratorService::stop() {
     parts.messaging_ended.take();
     leave(parts.executor);
     // What hangs on it stays until this object goes: others may still ask, and get no answer.
-    if (parts.ownership) parts.ownership->withdraw();
+    if (!parts.ownership) return;
+    parts.ownership->stop();
+    parts.ownership->withdraw();
 }
 
 void OrchestratorService::give_everything_back() {
     Parts& parts = *parts_;
     const auto& owned = parts.engine.metrics().partitions_owned;
-    Mailbox<int> announced;
-    parts.ownership->drain(true, [&announced](const Outcome<void>& done) { announced.put(done ? 1 : 0); });
-    const auto word = announced.take(std::chrono::seconds(1));
+    if (parts.ownership->is_away()) return parts.ownership->hurry();
+    const auto announced = std::make_shared<Mailbox<int>>(); // the answer may come late
+    parts.ownership->drain(true, [announced](const Outcome<void>& done) { announced->put(done ? 1 : 0); });
+    const auto word = announced->take(std::chrono::seconds(1));
     // What it cannot give back in time, others take when it is gone; so does what a store that is away keeps it
     // from giving back.
     const bool is_heard = !word.empty() && word.front() == 1;
     const Time end = parts.clock.now() + parts.options.drain + parts.options.drain;
-    while (is_heard && owned.value() > 0 && parts.clock.now() < end)
-        announced.take(std::chrono::milliseconds(5));
+    if (!is_heard) return parts.ownership->hurry();
+    while (owned.value() > 0 && parts.clock.now() < end)
+        announced->take(std::chrono::milliseconds(5));
     parts.ownership->stop();
 }
 

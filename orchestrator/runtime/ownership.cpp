@@ -32,8 +32,14 @@ void Ownership::stop() {
     thread_.join();
 }
 
+void Ownership::hurry() {
+    wishes_.close();
+    store_.interrupt(Duration::zero());
+    away_.set(1); // from now on it refuses
+}
+
 void Ownership::withdraw() {
-    if (!is_away_) (void)store_.withdraw(options_.node); // else its lease ends
+    if (!is_away()) (void)store_.withdraw(options_.node); // else its lease ends
 }
 
 void Ownership::run() {
@@ -59,15 +65,17 @@ Outcome<void> Ownership::look() {
     if (!around) {
         // What others see of this node meanwhile, they see; the engine goes on until the fence says
         // no.
-        if (!std::exchange(is_away_, true))
+        if (!is_away())
             log::warning("ownership",
                          "this node cannot be announced; the others may take its partitions over",
                          {{"reason", around.error().detail}});
+        away_.set(1);
         neighbours_.forget();
         renewed_ = {};
         return around.error();
     }
-    if (std::exchange(is_away_, false)) log::info("ownership", "this node is announced again");
+    if (is_away()) log::info("ownership", "this node is announced again");
+    away_.set(0);
     if (word.renews) renewed_ = now;
     engine_.assign(neighbours_.look(*around, now));
     for (const std::string& dead : neighbours_.dead()) {

@@ -46,6 +46,9 @@ public:
     bool is_draining() const { return draining_.value() != 0; }
     // Ends the thread. May be called twice.
     void stop();
+    // Any thread: the end of the thread is near; a store that does not answer is not waited for.
+    void hurry();
+    bool is_away() const { return away_.value() != 0; }
     // After stop(): the others need not wait for the lease.
     void withdraw();
 
@@ -67,8 +70,8 @@ private:
     bool drains_ = false;
     Time renewed_{};
     std::string live_definitions_;
-    bool is_away_ = false; // said once
     Gauge draining_;
+    Gauge away_; // the store does not answer; said once
     Mailbox<Wish> wishes_;
     Thread thread_;
 };
