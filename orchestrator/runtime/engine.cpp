@@ -146,6 +146,18 @@ void Engine::operate(std::string run_id, core::Event event, std::string reason, 
                         std::move(claim)});
 }
 
+void Engine::pause(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply, std::string actor,
+                   std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({PauseItem{{kind, std::move(name), std::move(actor), std::move(reason), {}, {}}, false, std::move(reply)},
+                        std::move(claim)});
+}
+
+void Engine::resume(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply, std::string actor,
+                    std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({PauseItem{{kind, std::move(name), std::move(actor), std::move(reason), {}, {}}, true, std::move(reply)},
+                        std::move(claim)});
+}
+
 void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor,
                      std::shared_ptr<Claim> claim, std::optional<std::string> body, core::Document input) {
     RedriveItem item{dead_letter_id, std::move(reply), {}, false, {std::move(actor), {}, 0}};
@@ -206,6 +218,10 @@ void Engine::on_changes(std::function<void(const std::vector<RunChanged>&)> list
 
 const EngineMetrics& Engine::metrics() const {
     return body_->metrics;
+}
+
+const Pauses& Engine::pauses() const {
+    return body_->pauses;
 }
 
 const HeldTasks& Engine::held_tasks() const {

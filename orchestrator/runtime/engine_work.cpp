@@ -146,6 +146,8 @@ bool Engine::Body::work() {
     const Time now = clock.now();
     if (!is_ready && !recover(now)) return false;
     if (!turn_jobs(now)) return true;
+    look_at_pauses(now);
+    hand_out_limited(now);
 
     Work work;
     work.now = now;
@@ -198,6 +200,9 @@ std::optional<Time> Engine::Body::next_wake() const {
     if (!pending.empty()) return clock.now();
     std::optional<Time> wake;
     if (!is_full() && !is_deaf) wake = alarms.next();
+    if (const auto due = limits.next_due()) wake = wake ? std::min(*wake, *due) : *due;
+    const bool looks_at_pauses = owned.size() < options.partition_count;
+    if (looks_at_pauses) wake = wake ? std::min(*wake, next_pause_look) : next_pause_look;
     if (const auto job = next_job()) wake = wake ? std::min(*wake, *job) : *job;
     if (cursor_moved()) {
         const Time flush = last_commit + cursor_pause;
@@ -224,7 +229,7 @@ bool Engine::Body::prepare(Work& work) {
         }
         auto done = act();
         if (!done && done.error().code.category() == store_category()) {
-            failed(work, done.error(), "keeping a bulk job");
+            failed(work, done.error(), "keeping a bulk job or a pause");
             return false;
         }
         if (const auto reply = std::exchange(asked.reply, nullptr)) reply(std::move(done));
@@ -247,6 +252,8 @@ bool Engine::Body::prepare(Work& work) {
                 failed(work, deployed.error(), "saving a definition");
                 return false;
             }
+            define_limits();
+            if (deployed) give_slots_of(deployed->name); // its limit may be another one
             answer(*one, std::move(deployed));
         } else if (auto* undone = std::get_if<UndeployItem>(&item.body)) {
             if (!take(item)) {
@@ -258,7 +265,15 @@ bool Engine::Body::prepare(Work& work) {
                 failed(work, retired.error(), "retiring a definition");
                 return false;
             }
+            define_limits();
             if (undone->reply) undone->reply(std::move(retired));
+        } else if (auto* start = std::get_if<StartItem>(&item.body)) {
+            if (const auto looked = look_at_start(item, *start, work.now); !looked) {
+                failed(work, looked.error(), "looking for the run of a key");
+                return false;
+            }
+        } else if (auto* pause = std::get_if<PauseItem>(&item.body)) {
+            if (!settle_job(item, *pause, [&] { return pause_or_resume(*pause, work.now); })) return false;
         } else if (auto* bulk = std::get_if<DeadJobItem>(&item.body)) {
             if (!settle_job(item, *bulk, [&] { return add(bulk->job, work.now); })) return false;
         } else if (auto* ended = std::get_if<CancelDeadJobItem>(&item.body)) {
@@ -270,6 +285,7 @@ bool Engine::Body::prepare(Work& work) {
                       return std::holds_alternative<DeployItem>(item.body) ||
                              std::holds_alternative<DeadJobItem>(item.body) ||
                              std::holds_alternative<CancelDeadJobItem>(item.body) ||
+                             std::holds_alternative<PauseItem>(item.body) ||
                              std::holds_alternative<UndeployItem>(item.body);
                   });
     return true;
@@ -288,6 +304,12 @@ bool Engine::Body::turn_to_page(Work& work, QueueLostItem& lost) {
 }
 
 bool Engine::Body::load(Work& work) {
+    for (const Item& item : work.items) {
+        const auto* asked = std::get_if<OperateItem>(&item.body);
+        if (asked == nullptr || !std::holds_alternative<core::RunMended>(asked->event)) continue;
+        cache.erase(asked->run_id);
+        mending.insert(asked->run_id);
+    }
     std::set<std::string, std::less<>> ids;
     const auto want = [&](std::string_view run_id) {
         if (!run_id.empty() && !cache.find(std::string{run_id})) ids.emplace(run_id);

@@ -103,6 +103,7 @@ const std::vector<Reserved>& reserved_words() {
         {"std::mutex",
          {{"base/mailbox.hpp", "the hand-over between threads"},
           {"orchestrator/runtime/held_tasks.hpp", "a list that the web reads while the engine writes it"},
+          {"orchestrator/runtime/pauses.hpp", "a list that the web reads while the engine writes it"},
           {"server/server.cpp", "the broker's thread tells the orchestrator, which begins later and ends sooner"}},
          "hand the thing over by base/mailbox.hpp; a second mutex means that a hand-over is missing"},
         {"std::shared_mutex", {}, "hand the thing over by base/mailbox.hpp"},
