@@ -371,7 +371,7 @@ struct Engine::Body {
     EngineMetrics metrics;
     HeldTasks held;
     Slots slots;
-    Limits limits;
+    Limits task_limits;
     std::uint64_t sweeps = 0; // begun over held tasks
     Pauses pauses;
     Time next_pause_look{};

@@ -58,7 +58,7 @@ core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core
     metrics.events.add();
     core::Transition made =
         core::advance(*cached.workflow, cached.run, event, work.now, options.run_limits, core::evaluating_judge(),
-                      HandOutGate(pauses, limits, *cached.workflow, cached.run, work.now));
+                      HandOutGate(pauses, task_limits, *cached.workflow, cached.run, work.now));
     note_slot(cached);
     if (!made.facts.empty()) made.facts.front().actor = actor;
     work.bytes += made.bytes;

@@ -204,7 +204,7 @@ void Engine::Body::note_slot(const CachedRun& cached) {
 }
 
 void Engine::Body::give_back(const std::string& run_id) {
-    limits.leave(run_id);
+    task_limits.leave(run_id);
     const auto key = slots.key_of(run_id);
     if (!key) return;
     slots.leave(run_id);
@@ -249,11 +249,11 @@ Outcome<void> Engine::Body::load_slots(Time now) {
     pauses.set(std::move(stored));
     next_pause_look = now + pause_look;
     define_limits();
-    limits.forget(now);
+    task_limits.forget(now);
     const bool any_limited =
         std::any_of(definitions.begin(), definitions.end(),
                     [](const auto& one) { return !one.second->limits.empty(); });
-    if (!any_limited) limits.counted();
+    if (!any_limited) task_limits.counted();
     if (any_ended || any_limited) hand_out_held();
     for (const SlotKey& key : slots.awaited({})) {
         const auto found = live.find(key.workflow);
@@ -297,13 +297,13 @@ void Engine::Body::hand_out_held() {
     // What it does not meet began later, and was counted then.
     sweep.done = [this, turn = ++sweeps] {
         if (turn == sweeps)
-            limits.counted(); // else another one has begun since, perhaps with a new count
+            task_limits.counted(); // else another one has begun since, perhaps with a new count
     };
     if (!sweep.parts.empty()) mailbox.put({std::move(sweep)});
 }
 
 void Engine::Body::release(Work& work, CachedRun& cached) {
-    if (!limits.is_counted()) note_limits(cached);
+    if (!task_limits.is_counted()) note_limits(cached);
     if (cached.run.status != RunStatus::queued) {
         advance(work, cached, core::TasksReleased{});
     } else if (!cached.workflow->concurrency) {
@@ -348,16 +348,16 @@ void Engine::Body::define_limits() {
         workflows.push_back(workflow.get());
     for (const auto& [id, workflow] : definitions)
         if (!live.contains(workflow->name)) workflows.push_back(workflow.get());
-    limits.define(workflows);
+    task_limits.define(workflows);
 }
 
 void Engine::Body::note_limits(const CachedRun& cached) {
     if (!cached.workflow->limits.empty())
-        limits.note(cached.run.id, limited_tasks_of(*cached.workflow, cached.run, pauses));
+        task_limits.note(cached.run.id, limited_tasks_of(*cached.workflow, cached.run, pauses));
 }
 
 void Engine::Body::hand_out_limited(Time now) {
-    for (std::string& run_id : limits.due(now))
+    for (std::string& run_id : task_limits.due(now))
         pending.push_back({OperateItem{std::move(run_id), core::TasksReleased{}, {}}});
 }
 

@@ -200,7 +200,7 @@ std::optional<Time> Engine::Body::next_wake() const {
     if (!pending.empty()) return clock.now();
     std::optional<Time> wake;
     if (!is_full() && !is_deaf) wake = alarms.next();
-    if (const auto due = limits.next_due()) wake = wake ? std::min(*wake, *due) : *due;
+    if (const auto due = task_limits.next_due()) wake = wake ? std::min(*wake, *due) : *due;
     const bool looks_at_pauses = owned.size() < options.partition_count;
     if (looks_at_pauses) wake = wake ? std::min(*wake, next_pause_look) : next_pause_look;
     if (const auto job = next_job()) wake = wake ? std::min(*wake, *job) : *job;
@@ -272,8 +272,8 @@ bool Engine::Body::prepare(Work& work) {
                 failed(work, looked.error(), "looking for the run of a key");
                 return false;
             }
-        } else if (auto* pause = std::get_if<PauseItem>(&item.body)) {
-            if (!settle_job(item, *pause, [&] { return pause_or_resume(*pause, work.now); })) return false;
+        } else if (auto* wished = std::get_if<PauseItem>(&item.body)) {
+            if (!settle_job(item, *wished, [&] { return pause_or_resume(*wished, work.now); })) return false;
         } else if (auto* bulk = std::get_if<DeadJobItem>(&item.body)) {
             if (!settle_job(item, *bulk, [&] { return add(bulk->job, work.now); })) return false;
         } else if (auto* ended = std::get_if<CancelDeadJobItem>(&item.body)) {
