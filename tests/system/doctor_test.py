@@ -152,10 +152,10 @@ class DoctorTest(Sick, unittest.TestCase):
         self.sql(f"delete from history where run_id = '{run}' and seq = 2")
         found = self.doctor("--stopped", "--repair", check=1)
         self.assertEqual(self.kinds(found), ["history"])
-        self.assertIn("no transition 2", found["findings"][0]["what"])
+        self.assertIn("its history ends at transition 1, the row is at 2", found["findings"][0]["what"])
 
     def test_a_server_that_works_is_examined_and_repaired_by_its_api(self):
-        self.assertIn("baton.lock", self.server.baton("doctor", "--stopped", check=2).stderr)
+        self.assertIn("in use by another server", self.server.baton("doctor", "--stopped", check=2).stderr)
         run = self.start(team="ops")
         self.waits_for(run, "first")
         self.sql(f"update run set error = 'nobody said so' where run_id = '{run}'")
