@@ -129,13 +129,13 @@ std::string Engine::Body::new_run_id(Time now, const std::optional<SlotKey>& slo
         // All runs of a concurrency key are in one partition.
         if (slot && partition_of(id, options.partition_count) != slot_partition(*slot, options.partition_count)) continue;
         // Only what this process owns: so a start never waits for another one.
-        if (owned.contains(partition_of(id, options.partition_count))) return id;
+        if (decides(partition_of(id, options.partition_count))) return id;
     }
 }
 
 void Engine::Body::decide(Work& work, Item& item, StartItem& start) {
     if (const auto claim = std::exchange(start.request.claim, nullptr)) {
-        start.run_id = new_run_id(work.now, start.slot);
+        if (start.run_id.empty()) start.run_id = new_run_id(work.now, start.slot);
         if (!claim->take(start.run_id)) {
             item.refusal = refusal(EngineErrc::refused, withdrawn_text);
             return;
@@ -265,7 +265,7 @@ bool Engine::Body::force(Work& work, Item& item, const std::string& run_id, RunS
     change.closed_at = work.now;
     change.error_type = problem.type;
     change.error = plain(problem.detail);
-    change.pseq = ++owned[row.part].pseq;
+    change.pseq = ++owned.at(row.part).pseq;
     change.at = work.now;
     core::append_json(change.events, facts);
     change.alarm = AlarmChange{};
@@ -426,6 +426,10 @@ void Engine::Body::decide(Work&, Item&, IncidentsItem&) {}
 void Engine::Body::decide(Work&, Item&, ConfirmItem&) {}
 
 void Engine::Body::decide(Work&, Item&, HearingItem&) {}
+void Engine::Body::decide(Work&, Item&, AssignItem&) {}
+void Engine::Body::decide(Work&, Item&, ListeningItem&) {}
+void Engine::Body::decide(Work&, Item&, DefinitionsItem&) {}
+void Engine::Body::decide(Work&, Item&, AnsweredItem&) {}
 
 void Engine::Body::ring(Work& work, const std::string& run_id) {
     CachedRun* cached = cache.find(run_id);

@@ -61,7 +61,7 @@ Outcome<SlotKey> Engine::Body::slot_key_of(const core::Workflow& workflow, const
 // the item's.
 Outcome<void> Engine::Body::look_at_start(Item& item, StartItem& start, Time now) {
     const auto found = live.find(start.request.workflow);
-    if (found == live.end() || !found->second->concurrency || !start.run_id.empty())
+    if (found == live.end() || !found->second->concurrency || start.slot)
         return boost::system::in_place_value;
     const core::Workflow& workflow = *found->second;
     const auto parsed =
@@ -77,7 +77,9 @@ Outcome<void> Engine::Body::look_at_start(Item& item, StartItem& start, Time now
         return boost::system::in_place_value;
     }
     const Partition part = slot_partition(*key, options.partition_count);
-    if (!owned.contains(part)) {
+    const bool is_here =
+        start.run_id.empty() ? decides(part) : partition_of(start.run_id, options.partition_count) == part;
+    if (!is_here && !options.is_shared) {
         item.refusal = refusal(
             EngineErrc::refused,
             fmt::format(
@@ -86,10 +88,18 @@ Outcome<void> Engine::Body::look_at_start(Item& item, StartItem& start, Time now
         return boost::system::in_place_value;
     }
     start.slot = std::move(*key);
+    if (!is_here) start.run_id = run_id_in(part, now); // with which it travels to who moves them
     const auto start_key = start_key_of(workflow, run, start.request);
     if (!start_key || start_key->empty()) return boost::system::in_place_value;
     BATON_ASSIGN(start.is_known, store.has_start_key(workflow.name, *start_key, now));
     return boost::system::in_place_value;
+}
+
+std::string Engine::Body::run_id_in(Partition part, Time now) {
+    while (true) {
+        std::string id = uuid_v7(millis_of(now), random);
+        if (partition_of(id, options.partition_count) == part) return id;
+    }
 }
 
 // The key of an idempotent start: that of who asks, else the workflow's, else what repeats with the
@@ -231,6 +241,7 @@ void Engine::Body::give_slots_of(const std::string& workflow) {
 
 // After a take-over: what goes on and what waits is in the store, and so are pauses.
 Outcome<void> Engine::Body::load_slots(Time now) {
+    are_slots_stale = false;
     slots.clear();
     for (const auto& [part, row] : owned) {
         BATON_ASSIGN(const auto stored, store.slots(part));
@@ -292,14 +303,12 @@ Outcome<StoredPause> Engine::Body::pause_or_resume(const PauseItem& asked, Time 
 void Engine::Body::hand_out_held() {
     QueueLostItem sweep;
     sweep.releases = true;
-    for (const auto& [part, row] : owned)
-        sweep.parts.push_back(part);
     // What it does not meet began later, and was counted then.
     sweep.done = [this, turn = ++sweeps] {
         if (turn == sweeps)
             task_limits.counted(); // else another one has begun since, perhaps with a new count
     };
-    if (!sweep.parts.empty()) mailbox.put({std::move(sweep)});
+    mailbox.put({std::move(sweep)});
 }
 
 void Engine::Body::release(Work& work, CachedRun& cached) {
@@ -317,7 +326,7 @@ void Engine::Body::release(Work& work, CachedRun& cached) {
 void Engine::Body::look_at_pauses(Time now) {
     if (now < next_pause_look) return;
     next_pause_look = now + pause_look;
-    const bool is_alone = owned.size() >= options.partition_count;
+    const bool is_alone = !options.is_shared && owned.size() >= options.partition_count;
     const auto known = pauses.all();
     const bool is_idle =
         is_alone && std::none_of(known.begin(), known.end(),
