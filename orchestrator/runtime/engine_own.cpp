@@ -344,7 +344,8 @@ Travelling travelling(StartItem& one) {
     auto reply = [reply = std::move(one.reply)](Outcome<Answer> answer) {
         if (!reply) return;
         if (!answer) return reply(std::move(answer).error());
-        reply(Started{answer->run_id, answer->is_new, answer->workflow_version, answer->is_skipped, answer->is_queued});
+        reply(Started{answer->run_id, answer->is_new, answer->workflow_version, answer->is_skipped,
+                      answer->is_queued});
     };
     return {std::move(request), std::move(reply)};
 }

@@ -77,8 +77,9 @@ Outcome<void> Engine::Body::look_at_start(Item& item, StartItem& start, Time now
         return boost::system::in_place_value;
     }
     const Partition part = slot_partition(*key, options.partition_count);
-    const bool is_here =
-        start.run_id.empty() ? decides(part) : partition_of(start.run_id, options.partition_count) == part;
+    const bool is_here = start.run_id.empty()
+                             ? decides(part)
+                             : partition_of(start.run_id, options.partition_count) == part;
     if (!is_here && !options.is_shared) {
         item.refusal = refusal(
             EngineErrc::refused,

@@ -224,7 +224,8 @@ Outcome<core::Event> event_of(const Request& request) {
             core::InputEdited{request.step, request.undo, std::move(given), request.reason}};
     if (request.kind == Kind::rerun)
         return core::Event{core::RerunRequested{request.step, request.reason}};
-    if (request.kind == Kind::mend) return core::Event{core::RunMended{request.reason, request.routes}};
+    if (request.kind == Kind::mend)
+        return core::Event{core::RunMended{request.reason, request.routes}};
     if (request.kind == Kind::signal)
         return core::Event{
             core::SignalSent{request.name, request.key, std::move(given), request.actor}};

@@ -33,7 +33,8 @@ struct Request {
         skip,
         set_output,
         edit_input,
-        rerun, mend,
+        rerun,
+        mend,
         signal,
         approve,
         reject
