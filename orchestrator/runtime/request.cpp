@@ -22,7 +22,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<std::pair<Request::Kind, std::string_view>, 20> kinds{
+constexpr std::array<std::pair<Request::Kind, std::string_view>, 21> kinds{
     {{Request::Kind::start, "start"},
      {Request::Kind::cancel, "cancel"},
      {Request::Kind::retry, "retry"},
