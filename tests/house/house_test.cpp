@@ -41,7 +41,6 @@ const std::map<std::string, Room>& rooms() {
         {"orchestrator/core", {{"orchestrator/expression", "base"}, true}},
         {"orchestrator/definition", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
         {"orchestrator/graph", {{"orchestrator/core", "orchestrator/expression", "base"}, true}},
-        {"orchestrator/schedule", {{"base"}, true}},
         {"orchestrator/rehearsal",
          {{"orchestrator/definition", "orchestrator/core", "orchestrator/expression", "base"}, true}},
         {"orchestrator/runtime", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
