@@ -144,6 +144,7 @@ const std::vector<Reserved>& reserved_words() {
         {"co_spawn(",
          {{"broker/net/listener.cpp", "one for each connection"},
           {"orchestrator/messaging/messaging.cpp", "one for each call of a worker, and for its loops"},
+          {"orchestrator/messaging/neighbours.cpp", "one for each request to another owner, and for each answer"},
           {"orchestrator/orchestrator_service.cpp", "one for each loop"},
           {"sandbox/sandbox.cpp", "one for each service"},
           {"sandbox/http_service.cpp", "one for each connection"},
