@@ -24,4 +24,7 @@ struct HealthFigures {
 std::vector<web::HealthPart> health_parts(const HealthFigures& figures,
                                           const orchestrator::runtime::EngineMetrics& engine);
 
+// Of a server that is a broker and nothing else.
+std::vector<web::HealthPart> broker_health_parts(const HealthFigures& figures);
+
 } // namespace baton::server

@@ -40,6 +40,8 @@ const std::map<std::string, Room>& rooms() {
         {"orchestrator/expression", {{"base"}, true}},
         {"orchestrator/core", {{"orchestrator/expression", "base"}, true}},
         {"orchestrator/definition", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
+        {"orchestrator/graph", {{"orchestrator/core", "orchestrator/expression", "base"}, true}},
+        {"orchestrator/schedule", {{"base"}, true}},
         {"orchestrator/rehearsal",
          {{"orchestrator/definition", "orchestrator/core", "orchestrator/expression", "base"}, true}},
         {"orchestrator/runtime", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
@@ -64,8 +66,8 @@ const std::map<std::string, Room>& rooms() {
            "orchestrator/messaging", "db", "web"},
           false}},
         {"cli",
-         {{"server", "workers", "sandbox", "orchestrator/rehearsal", "orchestrator/definition", "orchestrator/core",
-           "orchestrator/expression", "net", "base"},
+         {{"server", "workers", "sandbox", "orchestrator/graph", "orchestrator/rehearsal", "orchestrator/definition",
+           "orchestrator/core", "orchestrator/expression", "net", "base"},
           false}},
     };
     return table;
@@ -201,6 +203,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"deploy/debian",
          {".env", ".service", ".conf", ".toml", ".completion", ".in", "conffiles", "copyright",
           "lintian-overrides", "postinst", "postrm", "prerm"}},
+        {"deploy/cluster", {"Dockerfile", "env", "start"}},
         {"deploy/demo", {"Dockerfile", "env", "start", ".cf", ".conf", ".sql"}},
         {"deploy/kubernetes", {".yaml"}},
         {"deploy/mail", {"archive-former-mail"}},
