@@ -432,8 +432,8 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
         return stores;
     };
     // The same after a restart, so that its jobs go on.
-    const std::string node = fmt::format("{}:{}", host_name(), std::filesystem::absolute(config.data).string());
-    run_jobs = std::make_unique<orchestrator::RunJobKeeper>(node, open_for_jobs, orchestrator->engine(), clock);
+    const std::string job_owner = fmt::format("{}:{}", host_name(), std::filesystem::absolute(config.data).string());
+    run_jobs = std::make_unique<orchestrator::RunJobKeeper>(job_owner, open_for_jobs, orchestrator->engine(), clock);
     const std::lock_guard lock(hears_mutex);
     hears_of_queues = orchestrator.get();
     return boost::system::in_place_value;
