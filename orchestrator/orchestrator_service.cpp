@@ -23,16 +23,6 @@
 namespace baton::orchestrator {
 namespace {
 
-Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source,
-                                                 const std::string& file_name) {
-    const definition::Loaded loaded = definition::load(source, file_name);
-    if (!loaded)
-        return Failure{make_error_code(runtime::EngineErrc::bad_definition),
-                       definition::render(loaded.diagnostics, source)};
-    // The engine writes id and version into its own copy.
-    return std::make_shared<core::Workflow>(*loaded.workflow);
-}
-
 std::vector<runtime::Partition> partitions_of(const Options& options) {
     std::vector<runtime::Partition> all;
     for (runtime::Partition part = 0; part < options.partitions; ++part)
@@ -62,9 +52,18 @@ void leave(const net::asio::any_io_executor& executor) {
 
 } // namespace
 
+Outcome<std::shared_ptr<core::Workflow>> compile_definition(const std::string& source, const std::string& file_name) {
+    const definition::Loaded loaded = definition::load(source, file_name);
+    if (!loaded)
+        return Failure{make_error_code(runtime::EngineErrc::bad_definition),
+                       definition::render(loaded.diagnostics, source)};
+    // The engine writes id and version into its own copy.
+    return std::make_shared<core::Workflow>(*loaded.workflow);
+}
+
 std::vector<std::string> step_paths(const runtime::StoredDefinition& definition) {
     std::vector<std::string> paths;
-    const auto workflow = compile(definition.source, definition.file_name);
+    const auto workflow = compile_definition(definition.source, definition.file_name);
     if (!workflow) return paths;
     for (const core::Step& step : (*workflow)->steps)
         paths.push_back(step.path);
@@ -75,7 +74,7 @@ struct OrchestratorService::Parts {
     Parts(Options given, runtime::RunStore& store, const Clock& time)
         : options(std::move(given)),
           clock(time),
-          engine(engine_options(options), store, clock, compile,
+          engine(engine_options(options), store, clock, compile_definition,
                  {.ready = [this](std::string secret) { messaging->set_secret(std::move(secret)); },
                   .tell = [this](runtime::Told told) { messaging->tell(std::move(told)); },
                   .declare =
@@ -257,6 +256,7 @@ void OrchestratorService::ask_queues(Duration patience,
     std::vector<std::string> held;
     for (const runtime::HeldTask& one : engine().held_tasks().list(clock.now()))
         held.push_back(held_sentence(one, clock.now()));
+    for (const runtime::StoredPause& one : engine().pauses().list()) held.push_back(sentence_of(one));
     parts_->messaging->ask_queues(
         [patience, &clock, held = std::move(held),
          reply = std::move(reply)](const std::vector<messaging::QueueState>& queues) {
@@ -276,6 +276,7 @@ void OrchestratorService::look_at_task(std::string task, std::function<void(Outc
     std::string held;
     for (const runtime::HeldTask& one : engine().held_tasks().list(parts_->clock.now()))
         if (one.task == task) held = held_sentence(one, parts_->clock.now());
+    if (const auto pause = engine().pauses().of_task(task, task)) held = sentence_of(*pause);
     parts_->messaging->look(std::move(task), [held, reply = std::move(reply)](Outcome<messaging::QueueLook> look) {
         if (!look) return reply(std::move(look).error());
         reply(TaskLook{look->exists, look->waiting, look->consumers, held});
@@ -286,6 +287,8 @@ void OrchestratorService::ask_workers(std::function<void(std::vector<WorkerLook>
     std::map<std::string, std::string> held;
     for (const runtime::HeldTask& one : engine().held_tasks().list(parts_->clock.now()))
         held[one.task] = held_sentence(one, parts_->clock.now());
+    for (const runtime::StoredPause& one : engine().pauses().list())
+        if (one.kind == runtime::PauseKind::task) held[one.name] = sentence_of(one);
     parts_->messaging->ask_workers(
         [held = std::move(held), reply = std::move(reply)](std::vector<messaging::KnownWorker> known) {
             std::vector<WorkerLook> all;

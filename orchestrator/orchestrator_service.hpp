@@ -35,6 +35,9 @@ struct TaskLook {
     std::string held; // a sentence, if its target lets no worker try
 };
 
+// A workflow from its file; the failure is the printed report.
+Outcome<std::shared_ptr<core::Workflow>> compile_definition(const std::string& source, const std::string& file_name);
+
 // The steps of a stored workflow in the order of its file, as addresses without instances.
 std::vector<std::string> step_paths(const runtime::StoredDefinition& definition);
 

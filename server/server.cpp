@@ -16,6 +16,7 @@
 #include "net/tls.hpp"
 #include "orchestrator/orchestrator_service.hpp"
 #include "orchestrator/retention_keeper.hpp"
+#include "orchestrator/run_job_keeper.hpp"
 #include "server/amqp_requests.hpp"
 #include "server/audit_file.hpp"
 #include "server/backups.hpp"
@@ -289,6 +290,7 @@ public:
     Thread store_watch;
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
     std::unique_ptr<orchestrator::RetentionKeeper> retention;
+    std::unique_ptr<orchestrator::RunJobKeeper> run_jobs;
     // Who hears of emptied queues, told by the broker's thread; null before and after its time.
     std::mutex hears_mutex;
     orchestrator::OrchestratorService* hears_of_queues = nullptr;
@@ -423,6 +425,15 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     orchestrator::RetentionKeeper::Options keeping;
     keeping.otherwise = config.retention;
     retention = std::make_unique<orchestrator::RetentionKeeper>(keeping, [url] { return db::open_store(url); }, clock);
+    const auto open_for_jobs = [url]() -> Outcome<orchestrator::RunJobKeeper::Stores> {
+        orchestrator::RunJobKeeper::Stores stores;
+        BATON_ASSIGN(stores.store, db::open_store(url));
+        BATON_ASSIGN(stores.queries, db::open_queries(url));
+        return stores;
+    };
+    // The same after a restart, so that its jobs go on.
+    const std::string job_owner = fmt::format("{}:{}", host_name(), std::filesystem::absolute(config.data).string());
+    run_jobs = std::make_unique<orchestrator::RunJobKeeper>(job_owner, open_for_jobs, orchestrator->engine(), clock);
     const std::lock_guard lock(hears_mutex);
     hears_of_queues = orchestrator.get();
     return boost::system::in_place_value;
@@ -607,6 +618,7 @@ Outcome<void> Server::Parts::start_web() {
         return std::chrono::duration_cast<std::chrono::milliseconds>(left);
     };
     api.step_paths = orchestrator::step_paths;
+    api.compile = orchestrator::compile_definition;
     api.broker = broker_port();
     api.own_names = config.http_names;
     api.own_names.push_back(config.http_listen.host);
@@ -642,6 +654,12 @@ Outcome<void> Server::Parts::start_web() {
             }
             reply(std::move(all));
         });
+    };
+    api.start_run_job = [this](runtime::RunJob job, std::function<void(Outcome<runtime::RunJob>)> reply) {
+        run_jobs->start_job(std::move(job), std::move(reply));
+    };
+    api.cancel_run_job = [this](std::uint64_t id, std::string actor, std::function<void(Outcome<runtime::RunJob>)> reply) {
+        run_jobs->cancel_job(id, std::move(actor), std::move(reply));
     };
     start_backups();
     api.backup = [this](std::string folder, std::function<void(Outcome<std::string>)> reply) {
@@ -773,6 +791,7 @@ void Server::Parts::stop() {
     if (reader) reader->close();
     if (probe) probe->close();
     retention.reset();
+    if (run_jobs) run_jobs->stop();
     if (counting) counting->close();
     if (backups) {
         backups->stop(backup_grace);

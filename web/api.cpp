@@ -51,6 +51,9 @@ public:
             add_dead_routes(routes_, parts_);
             add_task_routes(routes_, parts_);
             add_node_routes(routes_, parts_);
+            add_doctor_routes(routes_, parts_);
+            add_pause_routes(routes_, parts_);
+            add_job_routes(routes_, parts_);
         }
         add_metrics_routes(routes_, std::make_shared<const MetricsParts>(parts_->engine, parts_->broker, parts_->figures, parts_->counted));
         add_session_routes();

@@ -18,11 +18,18 @@
 //                               signal, approve, reject: run_operations.hpp
 //   GET  /api/incidents
 //   POST /api/runs/{run}/retry
+//   POST /api/jobs               {q, action, reason?, status?, now?, step?, rate?, stop_after?, key?}: many runs, by the server
+//   GET  /api/jobs, /api/jobs/{job}   POST /api/jobs/{job}/cancel
+//   GET  /api/doctor/runs        ?before=RUN or ?run=RUN: a page of runs against their histories
+//   GET  /api/doctor/indexes     what is kept beside the runs and does not go with them
+//   POST /api/runs/{run}/mend    {reason, tasks?}: written anew from its history; tasks nobody began are sent again
 //   GET  /api/counts
 //   GET  /api/dead               ?state= &task= &run= &before= &limit=
 //   GET  /api/dead/{id}   POST /api/dead/{id}/redrive   DELETE /api/dead/{id}
 //   GET  /api/tasks/NAME         {task, queue, waiting, workers, held?}   who serves it now
 //   GET  /api/tasks              those that workers announce, with JSON Schemas
+//   POST /api/tasks/NAME/…       pause, resume {reason?}: of the task type; POST /api/workflows/NAME/…: of the workflow
+//   GET  /api/pauses             what people let pause
 //   GET  /api/workers            who announced himself and is there
 //   POST /api/call               {task, with, timeout_ms?}
 //   POST /api/backup             {folder}; from this machine only, since the folder is on it
@@ -130,6 +137,8 @@ struct ApiParts {
     BrokerPort broker;
     // The addresses of a workflow's steps in the order of its file, without instances. May be empty.
     std::function<std::vector<std::string>(const orchestrator::runtime::StoredDefinition&)> step_paths{};
+    // A workflow from its source. May be empty. Any thread.
+    std::function<Outcome<std::shared_ptr<orchestrator::core::Workflow>>(const std::string& source, const std::string& file)> compile{};
     // Sends a task to a worker without a workflow.
     std::function<void(std::string task, std::string with, std::chrono::milliseconds limit,
                        std::function<void(Outcome<CallAnswer>)> reply)>
@@ -137,6 +146,11 @@ struct ApiParts {
     std::function<void(std::string task, std::function<void(Outcome<TaskLook>)> reply)> look{};
     // The workers that announced themselves and are believed to be there.
     std::function<void(std::function<void(std::vector<WorkerLook>)> reply)> workers{};
+    // Bulk jobs over runs. May be empty.
+    std::function<void(orchestrator::runtime::RunJob job, std::function<void(Outcome<orchestrator::runtime::RunJob>)> reply)>
+        start_run_job{};
+    std::function<void(std::uint64_t id, std::string actor, std::function<void(Outcome<orchestrator::runtime::RunJob>)> reply)>
+        cancel_run_job{};
     // Copies runs and messages into a folder of this machine; the answer is JSON. Empty: not possible.
     std::function<void(std::string folder, std::function<void(Outcome<std::string>)> reply)> backup{};
     // Names of this server in a Host header, besides those of loopback and addresses; "*" is any.

@@ -190,6 +190,7 @@ public:
             (fact.ref.undo ? state.undo_error : state.error) = fact.error;
             if (!fact.retry_at) return;
             attempts.due = *fact.retry_at;
+            attempts.held = false;
             if (fact.ref.undo)
                 state.undo = UndoStatus::backing_off;
             else
@@ -403,6 +404,25 @@ public:
         });
     }
     bool operator()(const fact::RerunRequested&) { return true; }
+    bool operator()(const fact::RunMended&) { return true; }
+    bool operator()(const fact::SlotAwaited&) { return true; }
+    bool operator()(const fact::SlotGiven&) { return true; }
+    bool operator()(const fact::TaskHeld& fact) {
+        return change_attempt({fact.step, fact.undo, 0}, [&](StepState& state, Attempts& attempts) {
+            attempts.held = true;
+            attempts.due = {};
+            if (fact.undo)
+                state.undo = UndoStatus::backing_off;
+            else
+                state.status = StepStatus::backing_off;
+        });
+    }
+    bool operator()(const fact::TaskReleased& fact) {
+        return change_attempt({fact.step, fact.undo, 0}, [&](StepState&, Attempts& attempts) {
+            attempts.held = false;
+            attempts.due = now_;
+        });
+    }
     bool operator()(const fact::StepReset& fact) {
         const auto place = find_place(workflow_, run_, fact.step);
         if (!place) return false;

@@ -73,6 +73,7 @@ struct Attempts {
     Time dispatched_at{};
     Time due{}; // of backing_off: the next attempt; of a deferral: its end
     bool deferred = false;
+    bool held = false; // backs off without a time: somebody lets tasks of its type pause
     std::optional<Time> started_at; // a worker said that it begins; stored when it is noted
     bool start_is_noted = false;    // started_at is in the history
     // memory

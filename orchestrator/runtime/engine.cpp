@@ -142,6 +142,8 @@ Reply<Started> from_start(Reply<Answer> reply) {
         Answer answer;
         answer.run_id = done->run_id;
         answer.is_new = done->is_new;
+        answer.is_skipped = done->is_skipped;
+        answer.is_queued = done->is_queued;
         answer.workflow_version = done->workflow_version;
         reply(std::move(answer));
     };
@@ -208,6 +210,7 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
     case Request::Kind::set_output:
     case Request::Kind::edit_input:
     case Request::Kind::rerun:
+    case Request::Kind::mend:
     case Request::Kind::signal:
     case Request::Kind::approve:
     case Request::Kind::reject: {
@@ -274,6 +277,18 @@ void Engine::operate(std::string run_id, core::Event event, std::string reason, 
                         std::move(claim)});
 }
 
+void Engine::pause(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply, std::string actor,
+                   std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({PauseItem{{kind, std::move(name), std::move(actor), std::move(reason), {}, {}}, false, std::move(reply)},
+                        std::move(claim)});
+}
+
+void Engine::resume(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply, std::string actor,
+                    std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({PauseItem{{kind, std::move(name), std::move(actor), std::move(reason), {}, {}}, true, std::move(reply)},
+                        std::move(claim)});
+}
+
 void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor,
                      std::shared_ptr<Claim> claim, std::optional<std::string> body, core::Document input) {
     RedriveItem item{dead_letter_id, std::move(reply), {}, false, {std::move(actor), {}, 0}};
@@ -334,6 +349,10 @@ void Engine::on_changes(std::function<void(const std::vector<RunChanged>&)> list
 
 const EngineMetrics& Engine::metrics() const {
     return body_->metrics;
+}
+
+const Pauses& Engine::pauses() const {
+    return body_->pauses;
 }
 
 const HeldTasks& Engine::held_tasks() const {

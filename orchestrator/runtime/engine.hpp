@@ -30,6 +30,7 @@
 #include "orchestrator/core/event.hpp"
 #include "orchestrator/core/workflow.hpp"
 #include "orchestrator/runtime/held_tasks.hpp"
+#include "orchestrator/runtime/pauses.hpp"
 #include "orchestrator/runtime/request.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 #include "orchestrator/runtime/run_tags.hpp"
@@ -122,6 +123,8 @@ struct Started {
     std::string run_id;
     bool is_new = true;               // false: a run with this key existed and is this one
     std::uint32_t workflow_version = 0;
+    bool is_skipped = false;          // nothing was started: this run of its concurrency key goes on
+    bool is_queued = false;           // it waits for others of its concurrency key, or for the end of a pause
 };
 
 struct Deployed {
@@ -314,6 +317,12 @@ public:
     // another input, a rerun.
     void operate(std::string run_id, core::Event event, std::string reason, Reply<RunChanged> reply,
                  std::string actor = {}, std::shared_ptr<Claim> claim = {});
+    // Tasks of a type are not handed out any more; or none of a workflow's runs, and new ones wait. Who is at it goes
+    // on. Refused where it is so already.
+    void pause(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply, std::string actor = {},
+               std::shared_ptr<Claim> claim = {});
+    void resume(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply, std::string actor = {},
+                std::shared_ptr<Claim> claim = {});
     // Both refuse a dead letter that is not there or not open any more.
     // `body`: of a message, what it says this time; its properties and headers stay. `input`: of a task, what its
     // attempts are given from now on.
@@ -352,6 +361,7 @@ public:
 
     const EngineMetrics& metrics() const;
     const HeldTasks& held_tasks() const;
+    const Pauses& pauses() const;
 
 private:
     struct Body;

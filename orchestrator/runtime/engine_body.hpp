@@ -1,14 +1,16 @@
 // The inside of the engine, on the engine's thread; private to this folder. engine_work.cpp is the
 // loop, engine_decide.cpp what each item does, engine_tell.cpp what follows from a commit, engine_own.cpp
-// which partitions are decided here, engine_recover.cpp taking over and definitions, engine_jobs.cpp bulk jobs over dead letters, engine_log.cpp what the
+// which partitions are decided here, engine_recover.cpp taking over and definitions, engine_slots.cpp which runs may begin and what is held, engine_jobs.cpp bulk jobs over dead letters, engine_log.cpp what the
 // log hears.
 #pragma once
 
 #include "base/deadlines.hpp"
 #include "base/random.hpp"
 #include "orchestrator/runtime/engine.hpp"
+#include "orchestrator/runtime/limits.hpp"
 #include "orchestrator/runtime/outbox.hpp"
 #include "orchestrator/runtime/run_cache.hpp"
+#include "orchestrator/runtime/slots.hpp"
 
 #include <deque>
 #include <map>
@@ -27,6 +29,10 @@ struct StartItem {
     StartRequest request;
     Reply<Started> reply;
     std::string run_id; // chosen once, so that a second decision finds what the first one committed
+    std::optional<SlotKey> slot{}; // of a workflow with `concurrency`
+    bool is_known = false;         // a run was started with its key: that one is the answer
+    std::string instead{};         // the run that goes on, where concurrency skips
+    bool replaces = false;         // others of its key give way
 };
 struct CancelItem {
     std::string run_id;
@@ -91,6 +97,11 @@ struct CancelDeadJobItem {
     Reply<DeadJob> reply;
     std::string actor{};
 };
+struct PauseItem {
+    StoredPause pause;
+    bool ends = false; // else it begins
+    Reply<StoredPause> reply;
+};
 struct DeployItem {
     std::string source;
     std::string file_name;
@@ -146,13 +157,14 @@ struct QueueLostItem {
     std::vector<std::string> page{};
     bool has_more = false;        // behind the page
     std::vector<std::string> again{}; // runs of the page that another process changed meanwhile; the others are done
+    bool releases = false; // no queue was lost: what pauses held is handed out
 };
 
 using ItemBody =
     std::variant<ReportItem, StartItem, CancelItem, RetryItem, SkipItem, FinishItem, OperateItem, RedriveItem,
                  DropItem, DeadJobItem, CancelDeadJobItem, DeployItem, UndeployItem, WatchItem, ForgetItem, IncidentsItem, ConfirmItem, HearingItem,
                  QueueLostItem, PlainDeadLetter, AssignItem, ListeningItem, DefinitionsItem,
-                 AnsweredItem>;
+                 AnsweredItem, PauseItem>;
 
 struct Item {
     ItemBody body;
@@ -325,6 +337,7 @@ struct Engine::Body {
     void decide(Work& work, Item& item, CancelDeadJobItem& cancel);
     void decide(Work& work, Item& item, DeployItem& deploy);
     void decide(Work& work, Item& item, UndeployItem& undeploy);
+    void decide(Work& work, Item& item, PauseItem& pause);
     static bool take(Item& item);
     void decide(Work& work, Item& item, WatchItem& watch);
     void decide(Work& work, Item& item, PlainDeadLetter& letter);
@@ -346,7 +359,29 @@ struct Engine::Body {
     void ask(Work& work, Item& item, const std::string& run_id, const core::Event& event,
              const std::string& actor);
     CachedRun* find_or_refuse(Item& item, const std::string& run_id);
-    std::string new_run_id(Time now);
+    std::string run_id_in(Partition part, Time now);
+    std::string new_run_id(Time now, const std::optional<SlotKey>& slot = {});
+
+    // engine_slots.cpp
+    static Outcome<SlotKey> slot_key_of(const core::Workflow& workflow, const core::Run& run);
+    static Outcome<std::string> start_key_of(const core::Workflow& workflow, const core::Run& run, const StartRequest& request);
+    Outcome<void> look_at_start(Item& item, StartItem& start, Time now);
+    bool admit(Item& item, StartItem& start, const core::Workflow& workflow, core::RunStarted& event);
+    void replace_for(const SlotKey& key);
+    std::uint32_t limit_of(const SlotKey& key) const;
+    std::optional<Failure> why_no_slot(const CachedRun& cached, const core::Event& event);
+    void note_slot(const CachedRun& cached);
+    void give_back(const std::string& run_id);
+    void give_slots(const SlotKey& key);
+    void give_slots_of(const std::string& workflow);
+    Outcome<void> load_slots(Time now);
+    Outcome<StoredPause> pause_or_resume(const PauseItem& asked, Time now);
+    void hand_out_held();
+    void release(Work& work, CachedRun& cached);
+    void look_at_pauses(Time now);
+    void define_limits();
+    void note_limits(const CachedRun& cached);
+    void hand_out_limited(Time now);
 
     // engine_recover.cpp
     bool recover(Time now);
@@ -376,6 +411,12 @@ struct Engine::Body {
     std::function<void(const std::vector<RunChanged>&)> listener;
     EngineMetrics metrics;
     HeldTasks held;
+    Slots slots;
+    bool are_slots_stale = false; // they are more than what is owned and stored
+    Limits task_limits;
+    std::uint64_t sweeps = 0; // begun over held tasks
+    Pauses pauses;
+    Time next_pause_look{};
     // No report can reach us: then nobody is silent, and no clock runs out.
     bool is_deaf = false;
 
@@ -405,6 +446,8 @@ struct Engine::Body {
     std::map<std::string, LeftAlone, std::less<>> left_alone;
     bool force(Work& work, Item& item, const std::string& run_id, RunStatus status,
                core::Fact asked, const std::string& reason);
+    // To be read from their histories alone, since what the store says beside may be wrong.
+    std::set<std::string, std::less<>> mending;
     Outbox outbox;
     RunCache cache;
     Deadlines<std::string> alarms;

@@ -156,6 +156,7 @@ std::optional<Time> Engine::Body::next_ownership() const {
 // Forgets everything of a partition that is not this process's any more, but for its alarms.
 void Engine::Body::drop(Partition part) {
     owned.erase(part);
+    are_slots_stale = true; // those of its runs count no more
     leaving.erase(part);
     cache.erase_partition(part);
     outbox.reset(part, 0);
@@ -200,6 +201,7 @@ void Engine::Body::lose(Work& work, const std::vector<Partition>& fenced) {
 
 // What was decided in memory for a batch that was not written.
 void Engine::Body::take_back(Work& work) {
+    are_slots_stale = true;
     for (const RunChange& change : work.batch.runs)
         if (const auto found = owned.find(change.part); found != owned.end()) --found->second.pseq;
     std::vector<std::string> touched;
@@ -342,7 +344,8 @@ Travelling travelling(StartItem& one) {
     auto reply = [reply = std::move(one.reply)](Outcome<Answer> answer) {
         if (!reply) return;
         if (!answer) return reply(std::move(answer).error());
-        reply(Started{answer->run_id, answer->is_new, answer->workflow_version});
+        reply(Started{answer->run_id, answer->is_new, answer->workflow_version, answer->is_skipped,
+                      answer->is_queued});
     };
     return {std::move(request), std::move(reply)};
 }
@@ -413,7 +416,8 @@ template <class Body>
              std::is_same_v<Body, IncidentsItem> || std::is_same_v<Body, ConfirmItem> ||
              std::is_same_v<Body, HearingItem> || std::is_same_v<Body, PlainDeadLetter> ||
              std::is_same_v<Body, AssignItem> || std::is_same_v<Body, ListeningItem> ||
-             std::is_same_v<Body, DefinitionsItem> || std::is_same_v<Body, AnsweredItem>)
+             std::is_same_v<Body, DefinitionsItem> || std::is_same_v<Body, AnsweredItem> ||
+             std::is_same_v<Body, PauseItem>)
 Travelling travelling(Body&) {
     return {{}, [](const Outcome<Answer>&) {}};
 }

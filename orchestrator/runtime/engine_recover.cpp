@@ -115,6 +115,7 @@ Outcome<void> Engine::Body::take_in(const std::vector<OwnedPartition>& rows, Tim
     // Only after all alarms are known, since reading a run looks its alarm up.
     for (const OwnedPartition& row : rows)
         BATON_TRY(republish(row.part, row.published, now));
+    BATON_TRY(load_slots(now));
     metrics.takeovers.add(rows.size());
     return boost::system::in_place_value;
 }
@@ -149,7 +150,9 @@ void Engine::Body::keep_definition(std::shared_ptr<const core::Workflow> workflo
     routes.insert(workflow->task_types.begin(), workflow->task_types.end());
     if (routes.size() != before && sinks.declare) sinks.declare({routes.begin(), routes.end()});
     definitions[workflow->definition_id] = workflow;
+    const bool is_limited = !workflow->limits.empty();
     if (is_live) live[workflow->name] = std::move(workflow);
+    if (is_limited) define_limits();
 }
 
 Outcome<std::shared_ptr<const core::Workflow>> Engine::Body::definition(std::uint64_t id) {
@@ -186,10 +189,13 @@ Outcome<CachedRun> Engine::Body::read_document(const StoredRun& stored) {
     if (stored.output) {
         BATON_ASSIGN(run.output, core::Document::parse_stored(*stored.output));
     }
-    BATON_TRY(core::read_state_json(stored.state, *workflow, run));
+    const bool is_mended = mending.erase(stored.run_id) > 0;
+    std::string nothing;
+    if (is_mended) core::append_new_state_json(nothing);
+    BATON_TRY(core::read_state_json(is_mended ? nothing : stored.state, *workflow, run));
     // Older versions of the program wrote the document with every transition and no version in it: it
     // must be written anew before anything is left to the history.
-    if (run.version == stored.version) cached.history_bytes = document_is_due;
+    if (run.version == stored.version || is_mended) cached.history_bytes = document_is_due;
     return cached;
 }
 

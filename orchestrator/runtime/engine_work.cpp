@@ -150,6 +150,15 @@ bool Engine::Body::work() {
     if (!is_ready && !recover(now)) return false;
     if (!turn_ownership(now)) return true;
     if (!turn_jobs(now)) return true;
+    if (are_slots_stale)
+        if (const auto counted = load_slots(now); !counted) {
+            Work nothing;
+            nothing.now = now;
+            failed(nothing, counted.error(), "counting what goes on");
+            return true;
+        }
+    look_at_pauses(now);
+    hand_out_limited(now);
 
     Work work;
     work.now = now;
@@ -206,6 +215,9 @@ std::optional<Time> Engine::Body::next_wake() const {
     if (!pending.empty()) return clock.now();
     std::optional<Time> wake;
     if (!is_full() && !is_deaf) wake = alarms.next();
+    if (const auto due = task_limits.next_due()) wake = wake ? std::min(*wake, *due) : *due;
+    const bool looks_at_pauses = options.is_shared || owned.size() < options.partition_count;
+    if (looks_at_pauses) wake = wake ? std::min(*wake, next_pause_look) : next_pause_look;
     if (const auto job = next_job()) wake = wake ? std::min(*wake, *job) : *job;
     if (cursor_moved()) {
         const Time flush = last_commit + cursor_pause;
@@ -233,7 +245,7 @@ bool Engine::Body::prepare(Work& work) {
         }
         auto done = act();
         if (!done && done.error().code.category() == store_category()) {
-            failed(work, done.error(), "keeping a bulk job");
+            failed(work, done.error(), "keeping a bulk job or a pause");
             return false;
         }
         if (const auto reply = std::exchange(asked.reply, nullptr)) reply(std::move(done));
@@ -257,6 +269,8 @@ bool Engine::Body::prepare(Work& work) {
                 failed(work, deployed.error(), "saving a definition");
                 return false;
             }
+            define_limits();
+            if (deployed) give_slots_of(deployed->name); // its limit may be another one
             answer(*one, std::move(deployed));
         } else if (auto* undone = std::get_if<UndeployItem>(&item.body)) {
             if (!take(item)) {
@@ -268,7 +282,15 @@ bool Engine::Body::prepare(Work& work) {
                 failed(work, retired.error(), "retiring a definition");
                 return false;
             }
+            define_limits();
             if (undone->reply) undone->reply(std::move(retired));
+        } else if (auto* start = std::get_if<StartItem>(&item.body)) {
+            if (const auto looked = look_at_start(item, *start, work.now); !looked) {
+                failed(work, looked.error(), "looking for the run of a key");
+                return false;
+            }
+        } else if (auto* wished = std::get_if<PauseItem>(&item.body)) {
+            if (!settle_job(item, *wished, [&] { return pause_or_resume(*wished, work.now); })) return false;
         } else if (auto* bulk = std::get_if<DeadJobItem>(&item.body)) {
             if (!settle_job(item, *bulk, [&] { return add(bulk->job, work.now); })) return false;
         } else if (auto* ended = std::get_if<CancelDeadJobItem>(&item.body)) {
@@ -280,6 +302,7 @@ bool Engine::Body::prepare(Work& work) {
                       return std::holds_alternative<DeployItem>(item.body) ||
                              std::holds_alternative<DeadJobItem>(item.body) ||
                              std::holds_alternative<CancelDeadJobItem>(item.body) ||
+                             std::holds_alternative<PauseItem>(item.body) ||
                              std::holds_alternative<DefinitionsItem>(item.body) ||
                              std::holds_alternative<UndeployItem>(item.body);
                   });
@@ -299,6 +322,7 @@ bool Engine::Body::refresh_definitions(Work& work) {
     if (std::none_of(work.items.begin(), work.items.end(), is_asked_for)) return true;
     const auto loaded = load_definitions();
     if (!loaded) failed(work, loaded.error(), "reading definitions");
+    if (loaded) give_slots_of({}); // a limit may be another one
     return loaded.has_value();
 }
 
@@ -327,6 +351,12 @@ bool Engine::Body::turn_to_page(Work& work, QueueLostItem& lost) {
 }
 
 bool Engine::Body::load(Work& work) {
+    for (const Item& item : work.items) {
+        const auto* asked = std::get_if<OperateItem>(&item.body);
+        if (asked == nullptr || !std::holds_alternative<core::RunMended>(asked->event)) continue;
+        cache.erase(asked->run_id);
+        mending.insert(asked->run_id);
+    }
     std::set<std::string, std::less<>> ids;
     const auto want = [&](std::string_view run_id) {
         if (!run_id.empty() && !cache.find(std::string{run_id})) ids.emplace(run_id);

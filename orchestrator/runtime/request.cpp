@@ -22,7 +22,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<std::pair<Request::Kind, std::string_view>, 20> kinds{
+constexpr std::array<std::pair<Request::Kind, std::string_view>, 21> kinds{
     {{Request::Kind::start, "start"},
      {Request::Kind::cancel, "cancel"},
      {Request::Kind::retry, "retry"},
@@ -40,6 +40,7 @@ constexpr std::array<std::pair<Request::Kind, std::string_view>, 20> kinds{
      {Request::Kind::set_output, "set_output"},
      {Request::Kind::edit_input, "edit_input"},
      {Request::Kind::rerun, "rerun"},
+     {Request::Kind::mend, "mend"},
      {Request::Kind::signal, "signal"},
      {Request::Kind::approve, "approve"},
      {Request::Kind::reject, "reject"}}};
@@ -67,7 +68,7 @@ inline constexpr bool never_travels =
     is_one_of<Event, core::RunStarted, core::TaskCompleted, core::TaskFailed, core::TaskLost,
               core::TaskStarted, core::TaskHeartbeat, core::TaskDeferred, core::QueueLost,
               core::AlarmRang, core::CancelRequested, core::TaskRevived, core::UndoSkipped,
-              core::RunFinished>;
+              core::RunFinished, core::SlotGiven, core::TasksReleased>;
 
 std::string text_of(const json::object& from, std::string_view name) {
     const auto* value = from.if_contains(name);
@@ -178,6 +179,11 @@ void put_event(Request& request, const core::Event& event) {
                        request.input = one.input.text();
                    },
                    [&](const core::RerunRequested& one) { of_step(Request::Kind::rerun, one); },
+                   [&](const core::RunMended& one) {
+                       request.kind = Request::Kind::mend;
+                       request.reason = one.what;
+                       request.routes = one.routes;
+                   },
                    [&](const core::RunRetried& one) {
                        request.kind = Request::Kind::retry;
                        request.now = one.now;
@@ -218,6 +224,8 @@ Outcome<core::Event> event_of(const Request& request) {
             core::InputEdited{request.step, request.undo, std::move(given), request.reason}};
     if (request.kind == Kind::rerun)
         return core::Event{core::RerunRequested{request.step, request.reason}};
+    if (request.kind == Kind::mend)
+        return core::Event{core::RunMended{request.reason, request.routes}};
     if (request.kind == Kind::signal)
         return core::Event{
             core::SignalSent{request.name, request.key, std::move(given), request.actor}};
@@ -309,6 +317,8 @@ std::string to_json(const Outcome<Answer>& answer) {
     out["status"] = core::word_of(answer->status);
     out["new"] = answer->is_new;
     out["version"] = answer->workflow_version;
+    if (answer->is_skipped) out["skipped"] = true;
+    if (answer->is_queued) out["queued"] = true;
     if (answer->job.id != 0) out["job"] = object_of(answer->job);
     return json::serialize(out);
 }
@@ -326,6 +336,8 @@ Outcome<Answer> answer_from_json(std::string_view text) {
     answer.seq = number_of(from, "seq");
     if (const auto status = core::run_status_from(text_of(from, "status"))) answer.status = *status;
     answer.is_new = is_set(from, "new");
+    answer.is_skipped = is_set(from, "skipped");
+    answer.is_queued = is_set(from, "queued");
     answer.workflow_version = static_cast<std::uint32_t>(number_of(from, "version"));
     if (const auto* job = from.if_contains("job"); job != nullptr && job->is_object())
         answer.job = job_of(job->get_object());

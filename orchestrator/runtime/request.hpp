@@ -34,6 +34,7 @@ struct Request {
         set_output,
         edit_input,
         rerun,
+        mend,
         signal,
         approve,
         reject
@@ -71,6 +72,8 @@ struct Answer {
     std::uint64_t seq = 0;
     RunStatus status = RunStatus::running;
     bool is_new = false;
+    bool is_skipped = false; // of a start, as in Started
+    bool is_queued = false;
     std::uint32_t workflow_version = 0;
     DeadJob job;
 };

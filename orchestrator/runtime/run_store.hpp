@@ -165,6 +165,27 @@ struct DeadJob {
     std::string note;           // the last refusal, or why it has ended
 };
 
+// Many runs changed, one after the other (run_job.hpp).
+struct RunJob {
+    std::uint64_t id = 0;       // given by the store
+    std::string key;            // of who asks: asked for twice, it is there once
+    std::string node;           // the server that does it
+    Time at;
+    std::string actor;
+    std::string action;         // JSON: what is done to each
+    std::string query;          // which; as it was asked for, of the time `at`
+    Duration interval{};        // between two runs
+    std::uint64_t stop_after = 0; // runs that refuse; 0: never
+    DeadJobState state = DeadJobState::running;
+    std::optional<Time> closed_at;
+    std::uint64_t total = 0;    // runs that it found when it was asked for
+    bool total_is_exact = true; // else at least so many
+    std::string cursor;         // where the next page begins
+    std::uint64_t done = 0;
+    std::uint64_t refused = 0;
+    std::string note;           // the last refusal, or why it has ended
+};
+
 // Those of new dead letters that a job had sent again.
 struct DiedAgain {
     std::uint64_t count = 0;
@@ -325,6 +346,26 @@ struct StoredDefinition {
     Time created_at;
 };
 
+// An open run that a concurrency key of its workflow counts.
+struct StoredSlot {
+    std::string run_id;
+    std::string workflow;
+    std::string key;
+    bool is_waiting = false; // queued: it has not begun
+};
+
+enum class PauseKind : std::uint8_t { workflow = 1, task = 2 };
+// Something that people let pause.
+struct StoredPause {
+    PauseKind kind = PauseKind::task;
+    std::string name;
+    std::string actor;
+    std::string reason;
+    Time at;
+    // It goes on since then; kept a while, so that every owner of a partition hands out what was held.
+    std::optional<Time> ended_at;
+};
+
 class RunStore {
 public:
     virtual ~RunStore() = default;
@@ -371,7 +412,18 @@ public:
     // of seq. A row that alone is damaged makes the whole call fail as refused.
     virtual Outcome<std::vector<HistoryRow>> history_since(std::span<const HistoryAsk> asks) = 0;
 
-    // Ids of runs that go on or are paused, in order, those after `after_run_id`.
+    // Open runs that were started with a concurrency key, in any order.
+    virtual Outcome<std::vector<StoredSlot>> slots(Partition part) = 0;
+
+    // Whether a run was started with the key, and the key has not expired.
+    virtual Outcome<bool> has_start_key(const std::string& workflow, const std::string& key, Time now) = 0;
+
+    virtual Outcome<std::vector<StoredPause>> pauses() = 0;
+    // Instead of one of the same kind and name.
+    virtual Outcome<void> save_pause(const StoredPause& pause) = 0;
+    virtual Outcome<void> remove_pause(PauseKind kind, const std::string& name) = 0;
+
+    // Ids of runs that are not closed, in order, those after `after_run_id`.
     virtual Outcome<std::vector<std::string>> open_runs(Partition part,
                                                         const std::string& after_run_id,
                                                         std::size_t limit) = 0;
@@ -411,6 +463,13 @@ public:
         return std::size_t{0};
     }
 
+    // Puts right what RunQueries::index_faults() finds, as far as it can be. How many rows that were; dead letters of
+    // no run are dropped, with this reason. Called with nobody else at the store.
+    virtual Outcome<std::size_t> mend_indexes(const Closing& closing, Time now) {
+        (void)closing, (void)now;
+        return std::size_t{0};
+    }
+
     virtual Outcome<std::optional<DeadLetter>> dead_letter(std::uint64_t id) = 0;
     // Numbers of those that fit, the oldest first, at most filter.limit.
     virtual Outcome<std::vector<std::uint64_t>> dead_letter_ids(const DeadLetterFilter& filter) = 0;
@@ -424,6 +483,21 @@ public:
     virtual Outcome<std::vector<DeadJob>> running_dead_jobs() = 0;
     // Looks at a page of letters that are younger than `after_id`.
     virtual Outcome<DiedAgain> died_again(std::uint64_t job_id, std::uint64_t after_id) = 0;
+
+    // Adds a job and gives it back with its id; one whose key is there already is given back as it is.
+    virtual Outcome<RunJob> add_run_job(const RunJob& job) {
+        (void)job;
+        return Failure{make_error_code(StoreErrc::refused), "this store keeps no bulk jobs"};
+    }
+    // Its state, closed_at, cursor, counts and note are from now on these.
+    virtual Outcome<void> save_run_job(const RunJob& job) {
+        (void)job;
+        return boost::system::in_place_value;
+    }
+    virtual Outcome<std::vector<RunJob>> running_run_jobs(const std::string& node) {
+        (void)node;
+        return std::vector<RunJob>{};
+    }
 
     // A secret of this store, 32 bytes, made on first use and the same for ever: keys the MAC of
     // task tokens. `candidate` is kept if there is none yet.
@@ -461,6 +535,20 @@ struct HistoryPage {
 // A page has one row at least, and no further one behind so many bytes of events.
 inline constexpr std::size_t history_page_bytes_max = std::size_t{4} * 1024 * 1024;
 
+// All that a store says of one run beside its history, as it is at one moment.
+struct RunRecord {
+    StoredRun run;                          // whole
+    std::optional<Time> alarm;
+    std::vector<DeadLetter> open_letters;   // of its steps; without texts
+};
+
+// What the store keeps beside the runs so that they are found, and that does not go with them.
+struct IndexFault {
+    std::string kind;   // "label", "due_time", "start_key", "history", "dead_letter", "file"
+    std::string run_id; // may be that of no run
+    std::string what;   // a sentence
+};
+
 class RunQueries {
 public:
     virtual ~RunQueries() = default;
@@ -486,10 +574,24 @@ public:
     virtual Outcome<std::vector<DeadGroup>> dead_groups(std::optional<DeadLetterState> state, std::size_t limit) = 0;
     // Newest first, at most `limit`; with an id only that one.
     virtual Outcome<std::vector<DeadJob>> dead_jobs(std::optional<std::uint64_t> id, std::size_t limit) = 0;
+    // Newest first, at most `limit`; with an id only that one.
+    virtual Outcome<std::vector<RunJob>> run_jobs(std::optional<std::uint64_t> id, std::size_t limit) {
+        (void)id, (void)limit;
+        return std::vector<RunJob>{};
+    }
     // Live versions, by name; with `all_versions_of` set, every version of that name, newest first.
     virtual Outcome<std::vector<StoredDefinition>> definitions(
         const std::string& all_versions_of) = 0;
 
+    virtual Outcome<std::optional<RunRecord>> record(const std::string& run_id) {
+        (void)run_id;
+        return std::optional<RunRecord>{};
+    }
+    // At most about `limit` of each kind. Reads everything: slow where there are many runs.
+    virtual Outcome<std::vector<IndexFault>> index_faults(std::size_t limit) {
+        (void)limit;
+        return std::vector<IndexFault>{};
+    }
     // The nodes that share the store, and whose the partitions are; nothing of a store of one process.
     virtual Outcome<Neighbourhood> neighbourhood() { return Neighbourhood{}; }
 

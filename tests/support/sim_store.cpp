@@ -180,6 +180,40 @@ Outcome<std::vector<std::string>> SimStore::open_runs(Partition part,
     return ids;
 }
 
+Outcome<std::vector<StoredSlot>> SimStore::slots(Partition part) {
+    if (is_away) return away();
+    std::vector<StoredSlot> found;
+    for (const auto& [id, key] : database_.slot_keys) {
+        const auto run = database_.runs.find(id);
+        if (run == database_.runs.end() || run->second.part != part || orchestrator::core::is_closed(run->second.status)) continue;
+        found.push_back({id, run->second.workflow, key, run->second.status == RunStatus::queued});
+    }
+    return found;
+}
+
+Outcome<bool> SimStore::has_start_key(const std::string& workflow, const std::string& key, Time now) {
+    if (is_away) return away();
+    const auto found = database_.start_keys.find({workflow, key});
+    return found != database_.start_keys.end() && (!found->second.expires_at || *found->second.expires_at > now);
+}
+
+Outcome<std::vector<StoredPause>> SimStore::pauses() {
+    if (is_away) return away();
+    return database_.pauses;
+}
+
+Outcome<void> SimStore::save_pause(const StoredPause& pause) {
+    BATON_TRY(remove_pause(pause.kind, pause.name));
+    database_.pauses.push_back(pause);
+    return boost::system::in_place_value;
+}
+
+Outcome<void> SimStore::remove_pause(PauseKind kind, const std::string& name) {
+    if (is_away) return away();
+    std::erase_if(database_.pauses, [&](const StoredPause& one) { return one.kind == kind && one.name == name; });
+    return boost::system::in_place_value;
+}
+
 Outcome<std::uint32_t> SimStore::partition_count() {
     if (is_away) return away();
     std::uint32_t count = 0;
@@ -252,6 +286,8 @@ void SimStore::write(const RunChange& change, Committed& committed) {
     run.run_id = change.run_id;
     run.part = change.part;
     if (change.created) {
+        for (const RunTag& tag : change.created->tags)
+            if (tag.name == "slot") database_.slot_keys[change.run_id] = tag.value;
         run.definition_id = change.created->definition_id;
         run.workflow = change.created->workflow;
         run.workflow_version = change.created->workflow_version;

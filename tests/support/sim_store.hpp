@@ -27,6 +27,8 @@ struct SimDatabase {
     std::map<std::pair<std::string, std::string>, Key> start_keys;
     std::vector<runtime::DeadLetter> dead_letters;
     std::vector<runtime::DeadJob> dead_jobs;
+    std::vector<runtime::StoredPause> pauses;
+    std::map<std::string, std::string> slot_keys; // by run
     std::vector<runtime::StoredDefinition> definitions;
     std::map<std::string, std::string> definition_hashes; // name + version → sha256
     std::string secret;
@@ -88,6 +90,11 @@ public:
     Outcome<std::vector<std::string>> open_runs(runtime::Partition part,
                                                 const std::string& after_run_id,
                                                 std::size_t limit) override;
+    Outcome<std::vector<runtime::StoredSlot>> slots(runtime::Partition part) override;
+    Outcome<bool> has_start_key(const std::string& workflow, const std::string& key, Time now) override;
+    Outcome<std::vector<runtime::StoredPause>> pauses() override;
+    Outcome<void> save_pause(const runtime::StoredPause& pause) override;
+    Outcome<void> remove_pause(runtime::PauseKind kind, const std::string& name) override;
     Outcome<std::uint32_t> partition_count() override;
     Outcome<runtime::Committed> commit(const runtime::Batch& batch) override;
     Outcome<runtime::StoredDefinition>

@@ -60,6 +60,17 @@ void Decider::on(const RunStarted& event) {
         return;
     }
     note(fact::RunStarted{event.input});
+    if (!event.awaited_slot.empty()) return note(fact::SlotAwaited{event.awaited_slot});
+    note(as_it_is(RunStatus::running));
+    go_on();
+}
+
+void Decider::on(const SlotGiven&) {
+    if (run().status != RunStatus::queued) {
+        made_.ignored = true; // it was given one already, or was ended
+        return;
+    }
+    note(fact::SlotGiven{});
     note(as_it_is(RunStatus::running));
     go_on();
 }
@@ -216,10 +227,11 @@ void Decider::hurry() {
     for (const Place place : std::set(run().begun)) {
         const bool may_start = run().status == RunStatus::running; // a broken `with` ends it in between
         const bool has_room = given_ <= limits_.text_bytes / 2; // else its pause goes on
-        if (may_start && has_room && state(place).status == StepStatus::backing_off) send_now(place, false);
+        const bool waits = state(place).status == StepStatus::backing_off && !state(place).attempts.held;
+        if (may_start && has_room && waits) send_now(place, false);
     }
     for (const Place place : std::set(run().undoing))
-        if (state(place).undo == UndoStatus::backing_off) send_now(place, true);
+        if (state(place).undo == UndoStatus::backing_off && !state(place).undo_attempts.held) send_now(place, true);
     if (!is_noted) {
         made_.refusal = "no step of the run waits for its next attempt";
         return;

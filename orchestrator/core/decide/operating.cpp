@@ -15,8 +15,10 @@ namespace baton::orchestrator::core {
 void Decider::on(const PauseRequested& event) {
     const RunStatus status = run().status;
     if (status != RunStatus::running && status != RunStatus::compensating) {
-        made_.refusal = fmt::format("the run is {} already{}", word_of(status),
-                                    status == RunStatus::paused && !is_held() ? ": a step failed" : "");
+        const bool has_failed = status == RunStatus::paused && !is_held();
+        made_.refusal = fmt::format("the run is {}{}", word_of(status), status == RunStatus::queued ? ": nothing of it has begun"
+                                                                        : has_failed                ? " already: a step failed"
+                                                                                                    : " already");
         return;
     }
     note(fact::PauseRequested{event.reason});
@@ -151,6 +153,14 @@ std::string Decider::why_no_other_input(Place place, bool undo, const Document& 
     if (is_over) return fmt::format("{} is {} already", what, undo ? word_of(one.undo) : word_of(one.status));
     if (!fits(input)) return too_large(input).detail;
     return {};
+}
+
+// ---- mending ----
+
+void Decider::on(const RunMended& event) {
+    note(fact::RunMended{event.what});
+    if (!event.routes.empty() && !is_closed(run().status)) on(QueueLost{event.routes, {}});
+    made_.ignored = false;
 }
 
 // ---- rerun ----
