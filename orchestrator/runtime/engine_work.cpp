@@ -419,9 +419,9 @@ void Engine::Body::ring_in_time(const CachedRun& cached) {
 
 // The history gives the state; the document only spares reading all of it, and is written when the history
 // since has become longer than it: so a transition costs what it says, however much the run holds.
-void Engine::Body::write_document(CachedRun& cached, RunChange& change) {
+void Engine::Body::write_document(CachedRun& cached, RunChange& change) const {
     cached.history_bytes += change.events.size();
-    if (cached.history_bytes > history_bytes_min + cached.document_bytes) {
+    if (cached.history_bytes > options.history_bytes_min + cached.document_bytes) {
         core::append_state_json(change.state, *cached.workflow, cached.run, change.version);
         cached.document_bytes = change.state.size();
         cached.history_bytes = 0;
