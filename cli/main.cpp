@@ -102,6 +102,7 @@ int main(int argc, char** argv) {
     add_workers_verb(app, session);
     add_dead_verbs(app, session);
     add_check_verbs(app, session);
+    add_test_verb(app, session);
     add_backup_verbs(app, session);
     add_ctl_verb(app, session);
     app.add_subcommand("version", "Print the version")->callback([] { fmt::print("{}\n", version_line()); });

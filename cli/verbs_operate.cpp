@@ -38,7 +38,7 @@ void change_run(Session& session, const std::string& run, const char* what, json
 }
 
 struct Values {
-    std::string id, step, reason, status, value, where;
+    std::string id, step, reason, status, value, where, signal_id;
     double rate = 10; // runs a second
     bool as_json = false, now = false, dry_run = false;
 };
@@ -245,6 +245,49 @@ void add_pauses(CLI::App& app, Session& session, const std::shared_ptr<Values>& 
     });
 }
 
+// Signals, and answers to steps that ask people.
+void add_messages(CLI::App& app, Session& session, const std::shared_ptr<Values>& values) {
+    auto* signalling = add_verb(app, values, "signal", "Tell a run something that one of its steps waits for");
+    signalling->add_option("NAME", values->step, "The signal, as the workflow names it")->required();
+    signalling->add_option("--data", values->value, "What it says, as JSON or @FILE");
+    signalling->add_option("--id", values->signal_id, "Told again under the same id it counts once");
+    signalling->footer("It is kept until a step waits for it.\n\n"
+                       "Example:\n  baton signal 0193a5c2 ack --data '{\"note\":\"on my way\"}'");
+    signalling->callback([&session, values] {
+        json::object request{{"name", values->step}};
+        if (!values->signal_id.empty()) request["id"] = values->signal_id;
+        if (!values->value.empty()) {
+            const auto data = json_option(session, values->value, "--data");
+            if (!data) return;
+            request["data"] = *data;
+        }
+        change_run(session, values->id, "signal", request, values->as_json);
+    });
+
+    const auto add_decision = [&](const char* name, const char* what, const char* footer) {
+        auto* deciding = add_verb(app, values, name, what);
+        deciding->add_option("STEP", values->step, "The step that asks, as baton show names it")->required();
+        deciding->add_option("--comment", values->reason, "Kept in the history, with your name");
+        deciding->add_option("--form", values->value, "What the step asks to be filled in, as JSON or @FILE");
+        deciding->footer(footer);
+        deciding->callback([&session, values, name] {
+            json::object request{{"step", values->step}};
+            if (!values->reason.empty()) request["comment"] = values->reason;
+            if (!values->value.empty()) {
+                const auto form = json_option(session, values->value, "--form");
+                if (!form) return;
+                request["form"] = *form;
+            }
+            change_run(session, values->id, name, request, values->as_json);
+        });
+    };
+    add_decision("approve", "Agree to what a step asks people",
+                 "Only whom the step asks may: users by name, or who has the role as a tag.\n\n"
+                 "Example:\n  baton approve 0193a5c2 asked --form '{\"days\":30}'");
+    add_decision("reject", "Say no to what a step asks people",
+                 "One who says no is enough.\n\nExample:\n  baton reject 0193a5c2 asked --comment \"not for interns\"");
+}
+
 void add_steps(CLI::App& app, Session& session, const std::shared_ptr<Values>& values) {
     const auto body = [values] { return json::object{{"step", values->step}, {"reason", values->reason}}; };
 
@@ -293,6 +336,7 @@ void add_operate_verbs(CLI::App& app, Session& session) {
     add_ends(app, session, values);
     add_pauses(app, session, values);
     add_steps(app, session, values);
+    add_messages(app, session, values);
 }
 
 } // namespace baton::cli

@@ -60,12 +60,37 @@ std::string of_backing_off(const json::value& step) {
                        error_text(*attempt), local_time(member(*attempt, "retry_at")));
 }
 
+// What a step waits for that comes from outside; empty: nothing.
+std::string of_outside(const json::value& step) {
+    const auto* wait = step.as_object().if_contains("waits_for");
+    if (wait == nullptr || !wait->is_object()) return {};
+    const std::string until = member(step, "until").empty() ? "" : ", until " + local_time(member(step, "until"));
+    if (const std::string signal = member(*wait, "signal"); !signal.empty())
+        return fmt::format("it waits for the signal '{}'{}; baton signal RUN {} gives it", signal, until, signal);
+    if (const auto* approval = wait->as_object().if_contains("approval")) {
+        std::string who;
+        if (const auto* by = approval->as_object().if_contains("by"); by != nullptr && by->is_array())
+            for (const auto& one : by->get_array())
+                who += (who.empty() ? "" : ", ") + std::string(one.is_string() ? one.get_string().c_str() : "");
+        return fmt::format("it asks {}{}: {}; baton approve or baton reject RUN {}", who.empty() ? "whoever may operate" : who,
+                           until, member(*approval, "title"), member(step, "step"));
+    }
+    std::string ways;
+    if (const auto* first = wait->as_object().if_contains("first_of"); first != nullptr && first->is_array())
+        for (const auto& way : first->get_array()) {
+            const std::string signal = member(way, "signal");
+            ways += (ways.empty() ? "" : " or ") + (signal.empty() ? local_time(member(way, "at")) : "the signal '" + signal + "'");
+        }
+    return ways.empty() ? "" : "it waits for " + ways;
+}
+
 // Empty: the step is done, or never will be.
 std::string of_step(const json::value& step, const LookAtTask& look) {
     const std::string status = member(step, "status");
     if (status == "dispatched") return of_dispatched(step, look);
     if (status == "backing_off") return of_backing_off(step);
     if (status == "deferred") return "its worker reports later, until " + local_time(member(step, "until")) + " at the latest";
+    if (const std::string waits = of_outside(step); !waits.empty()) return waits;
     if (status == "sleeping") return "it waits until " + local_time(member(step, "until"));
     if (status == "dead") {
         const json::value* attempt = last_attempt(step);

@@ -14,7 +14,8 @@
 //   POST /api/runs/{run}/cancel  {reason?}
 //   POST /api/runs/{run}/skip-undo {step, reason}
 //   POST /api/runs/{run}/finish {status, reason}
-//   POST /api/runs/{run}/…       terminate, pause, resume, skip, set-output, edit-input, rerun: run_operations.hpp
+//   POST /api/runs/{run}/…       terminate, pause, resume, skip, set-output, edit-input, rerun,
+//                               signal, approve, reject: run_operations.hpp
 //   GET  /api/incidents
 //   POST /api/runs/{run}/retry
 //   GET  /api/counts

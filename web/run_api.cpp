@@ -117,7 +117,8 @@ public:
             const auto answer = [self, &operation](Request request, Parameters parameters) {
                 return self->operate(operation, std::move(request), std::move(parameters));
             };
-            routes.add("POST", fmt::format("/api/runs/{{run}}/{}", operation.name), Level::operating, answer);
+            routes.add("POST", fmt::format("/api/runs/{{run}}/{}", operation.name),
+                       operation.is_message ? Level::viewer : Level::operating, answer);
         }
         add("GET", "/api/incidents", Level::viewer, &RunApi::list_incidents);
         add("GET", "/api/counts", Level::viewer, &RunApi::count_runs);
@@ -508,7 +509,8 @@ private:
     awaitable<Response> operate(const RunOperation& operation, Request request, Parameters parameters) {
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
-        auto event = event_of(operation, *body);
+        const Asker asker{as_utf8(request.login.user), request.login.tags, reaches(request.login, Level::operating)};
+        auto event = event_of(operation, *body, asker);
         if (!event) co_return problem(400, "bad_request", event.error().detail);
         auto id = co_await full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());

@@ -16,7 +16,7 @@ namespace core = orchestrator::core;
 
 namespace {
 
-constexpr std::array<RunOperation, 7> operations{{
+constexpr std::array<RunOperation, 10> operations{{
     {"terminate"},
     {"pause", false, {}, false},
     {"resume", false, {}, false},
@@ -24,6 +24,9 @@ constexpr std::array<RunOperation, 7> operations{{
     {"set-output", true, "output"},
     {"edit-input", true, "with"},
     {"rerun", true},
+    {"signal", false, {}, false},
+    {"approve", true, {}, false, true},
+    {"reject", true, {}, false, true},
 }};
 
 Failure bad(std::string detail) {
@@ -47,9 +50,39 @@ Outcome<void> check(const RunOperation& operation, const json::object& body) {
 
 } // namespace
 
+namespace {
+
+core::Document value_in(const json::object& body, std::string_view name) {
+    const auto* value = body.if_contains(name);
+    return value == nullptr ? core::Document{} : core::Document::of(*value);
+}
+
+// Told twice under one id it counts once.
+Outcome<core::Event> signal_of(const json::object& body, const Asker& asker) {
+    BATON_TRY(check_members(body, {"name", "id"}, {"data"}));
+    core::SignalSent signal{text_member(body, "name"), text_member(body, "id"), value_in(body, "data"), asker.user};
+    if (signal.name.empty()) return bad("'name' must name the signal");
+    if (signal.id.size() > reason_bytes_max) return bad("'id' may have 4096 bytes");
+    return core::Event{std::move(signal)};
+}
+
+Outcome<core::Event> decision_of(bool approves, const json::object& body, const Asker& asker) {
+    BATON_TRY(check_members(body, {"step", "comment"}, {"form"}));
+    core::ApprovalDecided decision{text_member(body, "step"), approves,    text_member(body, "comment"),
+                                   value_in(body, "form"),    asker.user,  asker.roles,
+                                   asker.may_operate};
+    if (decision.step.empty()) return bad("'step' must name a step, as baton show does");
+    if (decision.comment.size() > reason_bytes_max) return bad("'comment' may have 4096 bytes");
+    return core::Event{std::move(decision)};
+}
+
+} // namespace
+
 std::span<const RunOperation> run_operations() { return operations; }
 
-Outcome<core::Event> event_of(const RunOperation& operation, const json::object& body) {
+Outcome<core::Event> event_of(const RunOperation& operation, const json::object& body, const Asker& asker) {
+    if (operation.name == "signal") return signal_of(body, asker);
+    if (operation.is_message) return decision_of(operation.name == "approve", body, asker);
     BATON_TRY(check(operation, body));
     std::string reason = text_member(body, "reason");
     std::string step = text_member(body, "step");

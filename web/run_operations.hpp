@@ -9,7 +9,9 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace baton::web {
 
@@ -22,10 +24,19 @@ struct RunOperation {
     bool has_step = false;
     std::string_view value{}; // the member that holds JSON: "output", "with"
     bool needs_reason = true;
+    bool is_message = false; // a signal or an answer: who may give it the run knows
 };
 std::span<const RunOperation> run_operations();
 
+// Who asks.
+struct Asker {
+    std::string user{};
+    std::vector<std::string> roles{};
+    bool may_operate = false;
+};
+
 // What the body asks for; the failure says what it lacks or has too much.
-Outcome<orchestrator::core::Event> event_of(const RunOperation& operation, const boost::json::object& body);
+Outcome<orchestrator::core::Event> event_of(const RunOperation& operation, const boost::json::object& body,
+                                            const Asker& asker = {});
 
 } // namespace baton::web

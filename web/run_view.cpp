@@ -94,6 +94,7 @@ json::object step_json(const StepStory& step) {
     if (!step.reason.empty()) out["reason"] = step.reason;
     if (step.caught) out["caught"] = true;
     if (step.until) out["until"] = to_rfc3339(*step.until);
+    if (!step.waits_for.is_null()) out["waits_for"] = json_of(step.waits_for);
     if (step.items) out["items"] = *step.items;
     if (step.started_at) out["started_at"] = to_rfc3339(*step.started_at);
     if (step.closed_at) out["closed_at"] = to_rfc3339(*step.closed_at);
@@ -258,6 +259,10 @@ json::object RunTeller::tell(const RunDetails& details, std::span<const std::str
     if (const auto& pause = parts_->story.pause())
         out["pause"] = json::object{{"actor", text_or_null(pause->actor)}, {"reason", text_or_null(pause->reason)},
                                     {"at", to_rfc3339(pause->at)}};
+    out["closing"] = nullptr;
+    if (const auto& closing = parts_->story.closing())
+        out["closing"] = json::object{{"as", orchestrator::core::word_of(closing->end)},
+                                      {"phase", orchestrator::core::word_of(closing->phase)}};
     out["requests"] = std::move(parts_->requests);
     out["history"] = std::move(parts_->history);
     out["history_next"] = parts_->is_cut ? json::value(parts_->shown_seq) : json::value(nullptr);

@@ -4,6 +4,9 @@
 #include "base/assert.hpp"
 #include "orchestrator/core/clocks.hpp"
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
 #include <algorithm>
 #include <charconv>
 
@@ -35,6 +38,7 @@ struct Share {
     std::optional<std::uint32_t> to_undo{};
     std::optional<Time> clock{};
     std::optional<Time> forward_clock{};
+    bool has_error = false;
     std::size_t text = 0;
     std::size_t memory = 0;
 };
@@ -46,10 +50,11 @@ Share share_of(const Step& step, const StepState& state, bool is_repeated) {
     share.sent = state.sent;
     share.undo = state.undo;
     if (can_be_undone(step, state, is_repeated)) share.to_undo = state.closed_order;
+    share.has_error = !state.error.is_null();
     share.clock = clock_of(step, state);
     share.forward_clock = forward_clock_of(state);
     for (const Document* one : {&state.output, &state.effect, &state.undo_input, &state.error, &state.undo_error,
-                                &state.given, &state.input,
+                                &state.given, &state.input, &state.wait,
                                 &state.attempts.progress, &state.undo_attempts.progress}) {
         share.text += text_of(*one);
         share.memory += one->memory();
@@ -111,6 +116,7 @@ public:
         if (!run_.paused_from && fact.from) run_.paused_at = now_;
         if (!fact.from) run_.paused_at = {};
         run_.paused_from = fact.from;
+        if (is_closed(fact.status) || fact.status == RunStatus::compensating) run_.closing.reset();
         if (!goes_on_after_pause && fact.from != RunStatus::running) run_.deadline.reset();
         if (fact.status == RunStatus::running) {
             if (workflow_.timeout && !goes_on_after_pause) run_.deadline = now_ + *workflow_.timeout;
@@ -118,6 +124,24 @@ public:
         } else {
             run_.marked.clear();
         }
+        return true;
+    }
+    bool operator()(const fact::RunClosing& fact) {
+        const bool waits = fact.end.from.has_value();
+        run_.status = waits ? RunStatus::paused : RunStatus::running;
+        if (!waits) run_.paused_at = {};
+        run_.paused_from = fact.end.from;
+        hold(run_.output, fact.end.output);
+        hold(run_.error, fact.end.error);
+        hold(run_.cause, fact.end.cause);
+        run_.ending = fact.end.ending;
+        run_.by_hand = fact.end.by_hand;
+        run_.closed_at.reset();
+        run_.deadline.reset(); // it was for what the run is for
+        run_.closing = Closing{fact.phase, fact.end.status};
+        run_.marked.clear();
+        for (const StepIndex step : top_of(workflow_, fact.phase))
+            mark({root_scope, step});
         return true;
     }
     bool operator()(const fact::TaskDispatched& fact) {
@@ -211,6 +235,53 @@ public:
             state.due = fact.until.value_or(Time{});
             if (!sleeps && !is_whole && step.block_timeout) state.due = now_ + *step.block_timeout;
         });
+        return true;
+    }
+    bool operator()(const fact::StepWaits& fact) {
+        const auto place = find_place(workflow_, run_, fact.step);
+        if (!place) return false;
+        change(*place, [&](StepState& state) {
+            state.status = StepStatus::running;
+            state.wait = fact.wanted;
+            state.due = fact.until.value_or(Time{});
+            remind(*place, state);
+        });
+        return true;
+    }
+    bool operator()(const fact::SignalReceived& fact) {
+        run_.signals_received = fact.number;
+        run_.signals.push_back({fact.number, fact.name, fact.by, now_, fact.data});
+        count(fact.data);
+        if (fact.id.empty()) return true;
+        if (run_.signal_ids.size() >= signals_max) run_.signal_ids.erase(run_.signal_ids.begin());
+        run_.signal_ids.push_back(fact.id);
+        return true;
+    }
+    // What it gave is said by step_done.
+    bool operator()(const fact::SignalTaken& fact) {
+        const auto found = std::find_if(run_.signals.begin(), run_.signals.end(),
+                                        [&](const Signal& one) { return one.number == fact.number; });
+        if (found == run_.signals.end()) return false;
+        discount(found->data);
+        run_.signals.erase(found);
+        return true;
+    }
+    bool operator()(const fact::ApprovalVoted& fact) {
+        return change(fact.step, [&](StepState& state) {
+            boost::json::object wait = state.wait.json().as_object();
+            auto& votes = wait["votes"];
+            if (!votes.is_array()) votes = boost::json::array{};
+            boost::json::object vote{{"by", fact.by}, {"approves", fact.approves}, {"at", to_rfc3339(now_)}};
+            if (!fact.comment.empty()) vote["comment"] = fact.comment;
+            if (!fact.form.is_null()) vote["form"] = fact.form.json();
+            votes.as_array().push_back(std::move(vote));
+            state.wait = Document::of(std::move(wait));
+        });
+    }
+    bool operator()(const fact::ApprovalReminded& fact) {
+        const auto place = find_place(workflow_, run_, fact.step);
+        if (!place) return false;
+        change(*place, [&](StepState& state) { remind(*place, state); });
         return true;
     }
     bool operator()(const fact::StepDone& fact) {
@@ -375,6 +446,7 @@ public:
         run_.marked.clear();
         run_.begun.clear();
         run_.dead.clear();
+        run_.erred.clear();
         run_.to_undo.clear();
         run_.undoing.clear();
         run_.undo_dead.clear();
@@ -386,6 +458,8 @@ public:
         run_.memory = sizeof(Run);
         for (const Document* one : {&run_.input, &run_.output, &run_.error, &run_.cause})
             count(*one);
+        for (const Signal& one : run_.signals)
+            count(one.data);
         for (auto& [number, one] : run_.scopes) {
             for (auto& [step, instances] : one.repetitions) {
                 instances.scopes.clear();
@@ -480,7 +554,18 @@ private:
         repetitions.erase(found);
     }
 
+    void remind(Place place, StepState& state) {
+        const auto* kind = std::get_if<ApprovalKind>(&workflow_.steps[place.step].kind);
+        state.remind_at = kind != nullptr && kind->remind ? now_ + *kind->remind : Time{};
+    }
+
+    void wait_no_more(StepState& state) {
+        state.wait = {};
+        state.remind_at = {};
+    }
+
     void close(StepState& state, StepStatus status) {
+        wait_no_more(state);
         state.status = status;
         state.closed_order = ++run_.closed_steps;
     }
@@ -507,6 +592,7 @@ private:
     // Others may wait for a step inside a block that never runs. Such a block has no instances.
     void close_with_children(Place place, StepStatus status, bool passed) {
         change(place, [&](StepState& state) {
+            wait_no_more(state);
             state.status = status;
             state.passed = passed;
             drop_hand(state);
@@ -652,6 +738,12 @@ private:
         return sizeof(Scope) + one.steps.capacity() * sizeof(StepState);
     }
 
+    std::uint32_t& open_of(Scope& one, StepIndex step) const {
+        const Phase phase = workflow_.steps[step].phase;
+        if (one.body != root_body || phase == Phase::main) return one.open_top;
+        return one.open_closing[phase == Phase::on_error ? 0 : 1];
+    }
+
     // A scope is entered as if nothing of it had happened yet.
     void begin_counting(Scope& one) {
         const Body& body = workflow_.bodies[one.body];
@@ -662,7 +754,10 @@ private:
             instances.scopes[one.index] = one.number;
             if (!one.is_counted) ++instances.open;
         }
-        one.open_top = static_cast<std::uint32_t>(body.top.size());
+        one.open_top = 0;
+        one.open_closing = {};
+        for (const StepIndex step : body.top)
+            ++open_of(one, step);
         for (std::size_t slot = 0; slot < one.steps.size(); ++slot) {
             const Step& step = workflow_.steps[body.steps[slot]];
             StepState& state = one.steps[slot];
@@ -718,6 +813,7 @@ private:
 
         put(run_.begun, place, is_begun(was.status), is_begun(is.status));
         put(run_.dead, place, was.status == StepStatus::dead, is.status == StepStatus::dead);
+        put(run_.erred, place, was.has_error && is_closed(was.status), is.has_error && is_closed(is.status));
         run_.with_workers += (is.status == StepStatus::dispatched) - (was.status == StepStatus::dispatched);
     }
 
@@ -736,12 +832,12 @@ private:
                                      (is_closed(is.status) && was.status != is.status);
         if (!is_counted_anew) return;
         if (is_instance) {
-            one.open_top += static_cast<std::uint32_t>(opened);
+            open_of(one, place.step) += static_cast<std::uint32_t>(opened);
             mark(whole_of(one));
             return;
         }
         if (step.parent == no_step)
-            one.open_top += static_cast<std::uint32_t>(opened);
+            open_of(one, place.step) += static_cast<std::uint32_t>(opened);
         else {
             state({place.scope, step.parent}).open_children += static_cast<std::uint32_t>(opened);
             mark({place.scope, step.parent});

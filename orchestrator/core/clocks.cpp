@@ -67,8 +67,9 @@ std::optional<Time> forward_clock_of(const StepState& state) {
     if (state.undo == UndoStatus::backing_off) return state.undo_attempts.due;
     if (state.status == StepStatus::backing_off) return state.attempts.due;
     const bool has_an_end = state.status == StepStatus::sleeping || state.status == StepStatus::running;
-    if (has_an_end && state.due != Time{}) return state.due;
-    return std::nullopt;
+    if (!has_an_end) return std::nullopt;
+    const auto given = [](Time time) { return time == Time{} ? std::nullopt : std::optional{time}; };
+    return earlier(given(state.due), given(state.remind_at));
 }
 
 std::optional<Time> next_deadline(const Run& run) {

@@ -64,6 +64,18 @@ struct AnnounceDeadTask {
     Document error;
 };
 
-using Command = std::variant<DispatchTask, CancelTask, AnnounceRun, AnnounceDeadTask>;
+// People are asked, or asked again; `approval.asked.<workflow>` and `approval.reminder.<workflow>` on
+// exchange baton.run.
+struct AnnounceApproval {
+    std::string run_id;
+    std::string workflow;
+    std::uint32_t workflow_version = 0;
+    std::string step;
+    bool is_reminder = false;
+    Document asked; // title, by, quorum
+    std::optional<Time> until;
+};
+
+using Command = std::variant<DispatchTask, CancelTask, AnnounceRun, AnnounceDeadTask, AnnounceApproval>;
 
 } // namespace baton::orchestrator::core

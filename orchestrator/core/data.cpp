@@ -85,14 +85,31 @@ Value value_of_run(const Workflow& workflow, const Run& run) {
     for (const Place place : run.dead)
         if (!died_of_a_child(workflow, run, place))
             failed.push_back(Value::text(address_of(workflow, run, place)));
-    return Value::map({
+    std::vector<MapEntry> entries{
         {Value::text(std::string_view{"id"}), Value::text(run.id)},
         {Value::text(std::string_view{"workflow"}), Value::text(workflow.name)},
         {Value::text(std::string_view{"version"}), Value::integer(workflow.version)},
         {Value::text(std::string_view{"started_at"}), timestamp_of(run.started_at)},
         {Value::text(std::string_view{"scheduled_at"}), timestamp_of(run.started_at)},
         {Value::text(std::string_view{"failed_steps"}), Value::list(std::move(failed))},
-    });
+    };
+    if (run.closing) {
+        entries.push_back({Value::text(std::string_view{"status"}), Value::text(word_of(run.closing->end))});
+        if (!run.error.is_null()) entries.push_back({Value::text(std::string_view{"error"}), value_of(run.error)});
+    }
+    return Value::map(std::move(entries));
+}
+
+// By the ids of the steps; of an instance those in it and around it.
+Value value_of_errors(const Workflow& workflow, const Run& run, ScopeNumber scope) {
+    std::vector<MapEntry> entries;
+    for (const Scope* at = &run.scope(scope);; at = &run.scope(at->parent)) {
+        const StepIndex owner = workflow.bodies[at->body].owner;
+        for (auto one = run.erred.lower_bound({at->number, 0}); one != run.erred.end() && one->scope == at->number; ++one)
+            if (one->step != owner)
+                entries.push_back({Value::text(workflow.steps[one->step].id), value_of(state_of(workflow, run, *one).error)});
+        if (at->number == root_scope) return Value::map(std::move(entries));
+    }
 }
 
 // The item of an instance, which shares its list's memory.
@@ -135,6 +152,7 @@ std::optional<Value> Reading::find(std::string_view name) const {
     if (name == "input") return value_of(run.input);
     if (name == "vars") return value_of(workflow.vars);
     if (name == "run") return value_of_run(workflow, run);
+    if (name == "errors") return value_of_errors(workflow, run, scope);
     if (name == "error" && error) return value_of(*error);
     if (name == "result" && result) return value_of(*result);
     if (name == "index" && index) return Value::integer(*index);

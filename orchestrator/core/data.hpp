@@ -16,8 +16,8 @@
 
 namespace baton::orchestrator::core {
 
-// The names: input, vars, run, every step that is done (by its id), and where they exist `error`
-// and `result`; in an instance of a repeated step its item by its name, and `index`. A step that is not
+// The names: input, vars, run, errors (of steps that are closed, by their ids), every step that is done (by
+// its id), and where they exist `error` and `result`; in an instance of a repeated step its item by its name, and `index`. A step that is not
 // done, or gave null, is no name at all: so default(step.field, x) and has(step.field) say what one
 // expects of a step that was skipped. A block shows what its children gave so far. Everything referred
 // to must outlive the Reading.

@@ -36,6 +36,7 @@ inline constexpr std::string_view cancelled_type = "baton.cancelled";
 inline constexpr std::string_view too_large_type = "baton.run_too_large";
 inline constexpr std::string_view finished_type = "baton.finished_by_hand";
 inline constexpr std::string_view iterations_type = "baton.max_iterations";
+inline constexpr std::string_view failures_type = "baton.too_many_failures";
 
 // One attempt of one task of the run. `undo` is the compensation of the step.
 struct AttemptRef {
@@ -142,9 +143,27 @@ struct RerunRequested {
     std::string reason;
 };
 
+// Somebody tells the run something. It is kept until a step waits for it.
+struct SignalSent {
+    std::string name;
+    std::string id;            // against doubles; empty: each counts
+    Document data;
+    std::string by;            // the user, for the step's result
+};
+// A person answers a step that asks.
+struct ApprovalDecided {
+    std::string step;
+    bool approves = false;
+    std::string comment;
+    Document form;
+    std::string by;            // the user
+    std::vector<std::string> roles; // their tags
+    bool may_operate = false;
+};
+
 using Event = std::variant<RunStarted, TaskCompleted, TaskFailed, TaskLost, TaskStarted,
                            TaskHeartbeat, TaskDeferred, QueueLost, AlarmRang, CancelRequested, RunRetried,
                            TaskRevived, UndoSkipped, RunFinished, PauseRequested, ResumeRequested,
-                           SkipRequested, OutputGiven, InputEdited, RerunRequested>;
+                           SkipRequested, OutputGiven, InputEdited, RerunRequested, SignalSent, ApprovalDecided>;
 
 } // namespace baton::orchestrator::core

@@ -17,14 +17,15 @@ namespace baton::orchestrator::core {
 namespace {
 
 // In the order of FactBody.
-constexpr std::array<std::string_view, 33> fact_words = {
+constexpr std::array<std::string_view, 39> fact_words = {
     "run_started",    "run_status",   "task_dispatched", "task_started", "task_completed",
     "task_failed",    "task_deferred", "task_cancelled", "late_result",  "effect_kept",
     "step_started",   "step_done",    "step_sent",       "step_skipped", "step_blocked",
     "step_cancelled", "error_caught", "step_dead",       "step_revived", "items_listed",
     "item_started",   "item_closed",  "undo_skipped",    "run_finished", "cancel_requested",
     "retry_requested", "pause_requested", "resume_requested", "skip_requested", "output_given",
-    "input_edited",   "rerun_requested", "step_reset",
+    "input_edited",   "rerun_requested", "step_reset", "run_closing",
+    "step_waits",     "signal_received", "signal_taken",   "approval_voted", "approval_reminded",
 };
 static_assert(std::variant_size_v<FactBody> == fact_words.size());
 
@@ -99,6 +100,10 @@ void append(Members& out, const fact::RunBecame& fact) {
     if (fact.from) out.text("from", word_of(*fact.from));
     out.json_unless_null("error", fact.error);
 }
+void append(Members& out, const fact::RunClosing& fact) {
+    out.text("phase", word_of(fact.phase));
+    append(out, fact.end);
+}
 void append(Members& out, const fact::TaskDispatched& fact) {
     const TaskOrder& order = fact.order;
     append(out, fact.ref);
@@ -151,6 +156,34 @@ void append(Members& out, const fact::EffectKept& fact) {
 }
 void append(Members& out, const fact::StepStarted& fact) {
     out.text("step", fact.step);
+    out.time("until", fact.until);
+}
+void append(Members& out, const fact::StepWaits& fact) {
+    out.text("step", fact.step);
+    out.json("for", fact.wanted);
+    out.time("until", fact.until);
+}
+void append(Members& out, const fact::SignalReceived& fact) {
+    out.number("number", fact.number);
+    out.text("name", fact.name);
+    out.text("id", fact.id);
+    out.json_unless_null("data", fact.data);
+    out.text("by", fact.by);
+}
+void append(Members& out, const fact::SignalTaken& fact) {
+    out.text("step", fact.step);
+    out.number("number", fact.number);
+}
+void append(Members& out, const fact::ApprovalVoted& fact) {
+    out.text("step", fact.step);
+    out.flag("approves", fact.approves);
+    out.text("by", fact.by);
+    out.text("text", fact.comment);
+    out.json_unless_null("form", fact.form);
+}
+void append(Members& out, const fact::ApprovalReminded& fact) {
+    out.text("step", fact.step);
+    out.json("for", fact.wanted);
     out.time("until", fact.until);
 }
 void append(Members& out, const fact::StepDone& fact) {
@@ -301,6 +334,10 @@ void read(const boost::json::object& in, fact::RunBecame& fact) {
     for (std::size_t i = 0; i < ending_words.size(); ++i)
         if (ending_words[i] == ending) fact.ending = static_cast<Ending>(i);
 }
+void read(const boost::json::object& in, fact::RunClosing& fact) {
+    fact.phase = text_in(in, "phase") == word_of(Phase::on_error) ? Phase::on_error : Phase::at_end;
+    read(in, fact.end);
+}
 void read(const boost::json::object& in, fact::TaskDispatched& fact) {
     fact.ref = ref_in(in);
     TaskOrder& order = fact.order;
@@ -353,6 +390,34 @@ void read(const boost::json::object& in, fact::EffectKept& fact) {
 }
 void read(const boost::json::object& in, fact::StepStarted& fact) {
     fact.step = text_in(in, "step");
+    fact.until = time_in(in, "until");
+}
+void read(const boost::json::object& in, fact::StepWaits& fact) {
+    fact.step = text_in(in, "step");
+    fact.wanted = json_in(in, "for");
+    fact.until = time_in(in, "until");
+}
+void read(const boost::json::object& in, fact::SignalReceived& fact) {
+    fact.number = static_cast<std::uint32_t>(number_in(in, "number"));
+    fact.name = text_in(in, "name");
+    fact.id = text_in(in, "id");
+    fact.data = json_in(in, "data");
+    fact.by = text_in(in, "by");
+}
+void read(const boost::json::object& in, fact::SignalTaken& fact) {
+    fact.step = text_in(in, "step");
+    fact.number = static_cast<std::uint32_t>(number_in(in, "number"));
+}
+void read(const boost::json::object& in, fact::ApprovalVoted& fact) {
+    fact.step = text_in(in, "step");
+    fact.approves = flag_in(in, "approves");
+    fact.by = text_in(in, "by");
+    fact.comment = text_in(in, "text");
+    fact.form = json_in(in, "form");
+}
+void read(const boost::json::object& in, fact::ApprovalReminded& fact) {
+    fact.step = text_in(in, "step");
+    fact.wanted = json_in(in, "for");
     fact.until = time_in(in, "until");
 }
 void read(const boost::json::object& in, fact::StepDone& fact) {
@@ -430,6 +495,13 @@ void read(const boost::json::object& in, fact::StepReset& fact) {
     fact.is_sent = flag_in(in, "sent");
 }
 
+// What a step asks people, of what it waits for.
+std::optional<Document> approval_in(const Document& wanted) {
+    const auto* object = wanted.json().if_object();
+    const auto* approval = object == nullptr ? nullptr : object->if_contains("approval");
+    return approval == nullptr ? std::nullopt : std::optional{Document::of(*approval)};
+}
+
 template <std::size_t... Index>
 std::optional<FactBody> body_from(const boost::json::object& object, std::string_view word,
                                   std::index_sequence<Index...>) {
@@ -454,6 +526,7 @@ std::size_t bytes_of(const Fact& fact) {
     return std::visit(
         Overloaded{
             [&](const fact::RunBecame& one) { return sum(one.output, one.error, one.cause); },
+            [&](const fact::RunClosing& one) { return sum(one.end.output, one.end.error, one.end.cause); },
             [&](const fact::TaskDispatched& one) { return sum(one.order.with, one.order.progress); },
             [&](const fact::TaskCompleted& one) { return sum(one.output, one.result); },
             [&](const fact::TaskFailed& one) { return sum(one.error); },
@@ -464,6 +537,10 @@ std::size_t bytes_of(const Fact& fact) {
             [&](const fact::ItemsListed& one) { return sum(one.items); },
             [&](const fact::OutputGiven& one) { return sum(one.output); },
             [&](const fact::InputEdited& one) { return sum(one.input); },
+            [&](const fact::StepWaits& one) { return sum(one.wanted); },
+            [&](const fact::SignalReceived& one) { return sum(one.data); },
+            [&](const fact::ApprovalVoted& one) { return sum(one.form) + one.comment.size(); },
+            [&](const fact::ApprovalReminded& one) { return sum(one.wanted); },
             [](const auto&) { return std::size_t{0}; },
         },
         fact.body);
@@ -515,6 +592,16 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact) {
                 if (one.status == RunStatus::running) return std::nullopt;
                 return AnnounceRun{run.run_id, run.workflow, run.workflow_version,
                                    one.status, one.output,   one.error};
+            },
+            [&](const fact::StepWaits& one) -> Made {
+                const auto asked = approval_in(one.wanted);
+                if (!asked) return std::nullopt;
+                return AnnounceApproval{run.run_id, run.workflow, run.workflow_version, one.step, false, *asked, one.until};
+            },
+            [&](const fact::ApprovalReminded& one) -> Made {
+                const auto asked = approval_in(one.wanted);
+                if (!asked) return std::nullopt;
+                return AnnounceApproval{run.run_id, run.workflow, run.workflow_version, one.step, true, *asked, one.until};
             },
             [&](const fact::StepDead& one) -> Made {
                 if (one.task.empty()) return std::nullopt;

@@ -9,6 +9,7 @@
 //   fact             members
 //   run_started                                      the input stands in the run's row
 //   run_status       status, output?, error?, cause?, ending?, hand?, from?      from now on
+//   run_closing      phase, and as run_status        it has this end, and on_error or finally steps before it
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,
 //                    start_by?, deadline?, timeout_ms?, heartbeat_ms?, progress?
 //   task_started     step, undo?, attempt, worker?, since?
@@ -19,6 +20,7 @@
 //   late_result      step, undo?, attempt, output    of an attempt that is over
 //   effect_kept      step, effect?, undo_input?      it took effect, and this is what its undo needs
 //   step_started     step, until?                    a block, a wait (with its end), a repeated step
+//   step_waits       step, for, until?               for a signal, people, the first of several; run.hpp
 //   step_done        step, output?, hand?            any other way than task_completed
 //   step_sent        step                            a go points to it
 //   step_skipped     step, undo?, passed?            passed: by its own `when`; else nobody sent it
@@ -40,6 +42,10 @@
 //   output_given     step, output, text              step_done follows, when its turn has come
 //   input_edited     step, undo?, input, text
 //   rerun_requested  step, text
+//   signal_received  number, name, id?, data?, by?   kept until a step takes it
+//   signal_taken     step, number
+//   approval_voted   step, approves?, by?, text?, form?
+//   approval_reminded step, for, until?
 //   step_reset       step, rerun, sent?              as if it had not begun, but for the numbers of its attempts
 //
 // A step is named by its address (address.hpp). The first fact of what a person asked for also has
@@ -80,6 +86,11 @@ struct RunBecame {
     bool by_hand = false; // an operator ended it: what takes effect late stays
     // Of paused: an operator did it, and it goes on as this. Absent: a step failed.
     std::optional<RunStatus> from{};
+};
+// The run has its end, and steps that run before it closes have their turn.
+struct RunClosing {
+    Phase phase{};
+    RunBecame end{}; // `from`: an operator lets it pause, and they wait for the end of that
 };
 struct TaskDispatched {
     AttemptRef ref;
@@ -122,6 +133,35 @@ struct EffectKept {
 };
 struct StepStarted {
     std::string step;
+    std::optional<Time> until{};
+};
+// It waits for what comes from outside (StepState::wait).
+struct StepWaits {
+    std::string step;
+    Document wanted;
+    std::optional<Time> until{}; // its timeout, or the moment that is one of several it waits for
+};
+struct SignalReceived {
+    std::uint32_t number = 0; // 1, 2, ... of the run
+    std::string name;
+    std::string id{};
+    Document data{};
+    std::string by{};
+};
+struct SignalTaken {
+    std::string step;
+    std::uint32_t number = 0;
+};
+struct ApprovalVoted {
+    std::string step;
+    bool approves = false;
+    std::string by{};
+    std::string comment{};
+    Document form{};
+};
+struct ApprovalReminded {
+    std::string step;
+    Document wanted;
     std::optional<Time> until{};
 };
 struct StepDone {
@@ -222,7 +262,8 @@ using FactBody =
                  fact::StepDead, fact::StepRevived, fact::ItemsListed, fact::ItemStarted,
                  fact::ItemClosed, fact::UndoSkipped, fact::RunFinished, fact::CancelRequested,
                  fact::RetryRequested, fact::PauseRequested, fact::ResumeRequested, fact::SkipRequested,
-                 fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset>;
+                 fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset, fact::RunClosing, fact::StepWaits,
+                 fact::SignalReceived, fact::SignalTaken, fact::ApprovalVoted, fact::ApprovalReminded>;
 
 struct Fact {
     FactBody body;

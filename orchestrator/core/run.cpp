@@ -60,6 +60,11 @@ bool is_repeated(const Workflow& workflow, const Run& run, Place place) {
     return step.repetition && run.scope(place.scope).body != step.inner;
 }
 
+std::uint32_t open_steps_of(const Run& run, Phase phase) {
+    const Scope& root = run.root();
+    return phase == Phase::main ? root.open_top : root.open_closing[phase == Phase::on_error ? 0 : 1];
+}
+
 const Instances* instances_of(const Run& run, Place place) {
     const auto& all = run.scope(place.scope).repetitions;
     const auto found = all.find(place.step);

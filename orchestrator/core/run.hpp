@@ -14,6 +14,7 @@
 #include "orchestrator/core/status.hpp"
 #include "orchestrator/core/workflow.hpp"
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -104,6 +105,12 @@ struct StepState {
     Attempts attempts;
     Time due{};                     // sleeping: when it ends; running block: its timeout or zero
     std::uint32_t closed_order = 0; // done is 1, 2, ... in the order of closing; undo goes back
+    // Of a step that waits for what comes from outside; null: it does not.
+    //   {"signal":"ack"}
+    //   {"approval":{"title":..,"by":[..]?,"quorum":2},"votes":[{"by":..,"approves":true,"at":..,"comment":..?,"form":..?},..]?}
+    //   {"first_of":[{"name":"ack","signal":"ack"},{"name":"late","at":"2026-.."}]}
+    Document wait;
+    Time remind_at{};               // of an approval
     Document output;
     Document effect; // what the undo reads as the step's result, where it is not `output`
     Document undo_input; // what the undo is given, where the result was too large to be kept
@@ -121,6 +128,15 @@ struct StepState {
     std::uint32_t open_children = 0;
     std::optional<Time> clock;         // as it stands in Run::clocks
     std::optional<Time> forward_clock; // in Run::forward_clocks, where it stands still in a pause
+};
+
+// A message to the run for which no step has waited yet.
+struct Signal {
+    std::uint32_t number = 0;
+    std::string name;
+    std::string by;
+    Time at{};
+    Document data;
 };
 
 // One execution of a body: the workflow itself, or an instance of a repeated step. It lives until it is
@@ -152,7 +168,8 @@ struct Scope {
     std::map<StepIndex, Instances> repetitions; // of the steps here that are repeated and began
     // derived
     std::string address; // "people[17]"; empty: the workflow
-    std::uint32_t open_top = 0; // of Body::top
+    std::uint32_t open_top = 0; // of Body::top, those of Phase::main
+    std::array<std::uint32_t, 2> open_closing{}; // of the root: those of the two other phases
 };
 
 // A step in a scope.
@@ -160,6 +177,12 @@ struct Place {
     ScopeNumber scope = root_scope;
     StepIndex step = no_step;
     friend auto operator<=>(const Place&, const Place&) = default;
+};
+
+// The run has its end, and steps that run before it closes have their turn.
+struct Closing {
+    Phase phase = Phase::at_end;
+    RunStatus end = RunStatus::failed; // what the run becomes then; its output and error are there already
 };
 
 struct Run {
@@ -178,6 +201,10 @@ struct Run {
     // Of paused: an operator did it, and the run goes on as this. Absent: a step failed.
     std::optional<RunStatus> paused_from;
     Time paused_at{}; // of such a pause
+    std::optional<Closing> closing; // the status is running, or paused from that
+    std::vector<Signal> signals;         // in the order of their coming
+    std::uint32_t signals_received = 0;  // source of their numbers
+    std::vector<std::string> signal_ids; // of the last ones that had one
     std::uint32_t reruns = 0;
     std::uint32_t closed_steps = 0; // source of closed_order
     ScopeNumber begun_scopes = 0;   // source of their numbers
@@ -187,6 +214,7 @@ struct Run {
     std::set<Place> marked;  // whose turn may have come; empty between transitions
     std::set<Place> begun;   // neither waiting nor closed
     std::set<Place> dead;
+    std::set<Place> erred; // closed, with an error: dead, caught, cancelled by it
     std::set<std::pair<std::uint32_t, Place>> to_undo; // by closed_order
     std::set<Place> undoing; // dispatched or backing off
     std::set<Place> undo_dead;
@@ -212,11 +240,19 @@ const StepState& state_of(const Workflow& workflow, const Run& run, Place place)
 
 // The place is a repeated step as a whole, not one instance of it.
 bool is_repeated(const Workflow& workflow, const Run& run, Place place);
+// Whose turn it is.
+inline Phase phase_of(const Run& run) { return run.closing ? run.closing->phase : Phase::main; }
+// Of the top level, in the phase whose turn it is.
+std::uint32_t open_steps_of(const Run& run, Phase phase);
+
 // Null: not begun.
 const Instances* instances_of(const Run& run, Place place);
 
 // The block around a step within its scope; step is no_step where there is none.
 Place block_of(const Workflow& workflow, const Run& run, Place place);
+
+// The signals a run keeps, and the ids it remembers.
+inline constexpr std::size_t signals_max = 1000;
 
 // What the run is about, also while an operator lets it pause.
 inline RunStatus status_beneath(const Run& run) { return run.paused_from.value_or(run.status); }

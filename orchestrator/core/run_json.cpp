@@ -1,8 +1,8 @@
 // The stored form of a run, format 2:
 //   {"f":2,"v":version,"s":status,"closed":µs?,"closed_steps":2,"begun_scopes":3?,"ending":1?,"hand":true?,
-//    "deadline":µs?,"paused":[status,µs]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
+//    "deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?]?,
-//             "sent":true?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
+//             "sent":true?,"wait":{..}?,"rem":µs?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
 //             "u":undo?,"ua":[..]?,"ue":error?,
 //             "m":{"items":[..]?,"begun":4,"ok":2?,"bad":1?,"results":{"0":..}?}?},..},
@@ -14,6 +14,8 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/string.hpp>
 #include <fmt/format.h>
 
 #include <array>
@@ -83,6 +85,9 @@ void append_step(std::string& out, const StepState& state, const Instances* inst
         fmt::format_to(std::back_inserter(out), ",\"due\":{}", micros_of(state.due));
     if (state.closed_order != 0)
         fmt::format_to(std::back_inserter(out), ",\"n\":{}", state.closed_order);
+    append_json_member(out, "wait", state.wait);
+    if (state.remind_at != Time{})
+        fmt::format_to(std::back_inserter(out), ",\"rem\":{}", micros_of(state.remind_at));
     append_json_member(out, "o", state.output);
     append_json_member(out, "l", state.effect);
     append_json_member(out, "ui", state.undo_input);
@@ -183,6 +188,8 @@ Outcome<void> read_state(const boost::json::object& object, StepState& state) {
     state.happened = object.contains("h");
     state.due = time_from_micros(integer(object.if_contains("due")));
     state.closed_order = small(object.if_contains("n"));
+    state.wait = document(object.if_contains("wait"));
+    state.remind_at = time_from_micros(integer(object.if_contains("rem")));
     state.output = document(object.if_contains("o"));
     state.effect = document(object.if_contains("l"));
     state.undo_input = document(object.if_contains("ui"));
@@ -270,6 +277,32 @@ Outcome<void> read_scopes(const boost::json::value& value, const Workflow& workf
 
 } // namespace
 
+namespace {
+
+void append_signals(std::string& out, const Run& run) {
+    if (run.signals_received == 0) return;
+    fmt::format_to(std::back_inserter(out), ",\"signals_received\":{}", run.signals_received);
+    if (!run.signals.empty()) {
+        out += ",\"signals\":[";
+        for (const Signal& one : run.signals) {
+            fmt::format_to(std::back_inserter(out), "{}{{\"n\":{},\"name\":{},\"at\":{}", out.back() == '[' ? "" : ",", one.number,
+                           boost::json::serialize(boost::json::string(one.name)), micros_of(one.at));
+            if (!one.by.empty())
+                fmt::format_to(std::back_inserter(out), ",\"by\":{}", boost::json::serialize(boost::json::string(one.by)));
+            append_json_member(out, "data", one.data);
+            out += '}';
+        }
+        out += ']';
+    }
+    if (run.signal_ids.empty()) return;
+    boost::json::array ids;
+    for (const std::string& id : run.signal_ids)
+        ids.emplace_back(id);
+    out += ",\"signal_ids\":" + boost::json::serialize(ids);
+}
+
+} // namespace
+
 void append_new_state_json(std::string& out) {
     fmt::format_to(std::back_inserter(out), "{{\"f\":{},\"v\":0}}", run_format);
 }
@@ -287,6 +320,10 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
     if (run.paused_from)
         fmt::format_to(std::back_inserter(out), ",\"paused\":[{},{}]", static_cast<int>(*run.paused_from),
                        micros_of(run.paused_at));
+    if (run.closing)
+        fmt::format_to(std::back_inserter(out), ",\"closing\":[{},{}]", static_cast<int>(run.closing->phase),
+                       static_cast<int>(run.closing->end));
+    append_signals(out, run);
     if (run.reruns != 0) fmt::format_to(std::back_inserter(out), ",\"reruns\":{}", run.reruns);
     append_json_member(out, "output", run.output);
     append_json_member(out, "error", run.error);
@@ -321,6 +358,46 @@ Outcome<void> read_pause(const boost::json::object& object, Run& run) {
     return {};
 }
 
+Outcome<void> read_signals(const boost::json::object& object, Run& run) {
+    run.signals.clear();
+    run.signal_ids.clear();
+    run.signals_received = small(object.if_contains("signals_received"));
+    const auto text = [](const boost::json::value* value) {
+        return value != nullptr && value->is_string() ? std::string{value->get_string().c_str(), value->get_string().size()}
+                                                      : std::string{};
+    };
+    if (const auto* signals = object.if_contains("signals")) {
+        if (!signals->is_array()) return does_not_fit("signals");
+        for (const auto& one : signals->get_array()) {
+            if (!one.is_object()) return does_not_fit("signals");
+            const auto& it = one.get_object();
+            run.signals.push_back({small(it.if_contains("n")), text(it.if_contains("name")), text(it.if_contains("by")),
+                                   time_from_micros(integer(it.if_contains("at"))), document(it.if_contains("data"))});
+        }
+    }
+    if (const auto* ids = object.if_contains("signal_ids")) {
+        if (!ids->is_array()) return does_not_fit("signal_ids");
+        for (const auto& id : ids->get_array())
+            run.signal_ids.push_back(text(&id));
+    }
+    return {};
+}
+
+Outcome<void> read_closing(const boost::json::object& object, Run& run) {
+    run.closing.reset();
+    const auto* closing = object.if_contains("closing");
+    if (closing == nullptr) return {};
+    if (!closing->is_array() || closing->get_array().size() != 2) return does_not_fit("closing");
+    const auto phase = integer(&closing->get_array()[0]);
+    const auto end = integer(&closing->get_array()[1]);
+    const bool is_known = (phase == static_cast<int>(Phase::on_error) || phase == static_cast<int>(Phase::at_end)) &&
+                          end >= 0 && end <= static_cast<int>(RunStatus::compensated) &&
+                          is_closed(static_cast<RunStatus>(end));
+    if (!is_known) return does_not_fit("closing");
+    run.closing = Closing{static_cast<Phase>(phase), static_cast<RunStatus>(end)};
+    return {};
+}
+
 Outcome<void> read_whole(const boost::json::object& object, std::int64_t format, const Workflow& workflow, Run& run) {
     const auto ending = integer(object.if_contains("ending"));
     if (ending < 0 || ending > static_cast<int>(Ending::cancel)) return does_not_fit("ending");
@@ -332,6 +409,8 @@ Outcome<void> read_whole(const boost::json::object& object, std::int64_t format,
     if (const auto* deadline = object.if_contains("deadline"))
         run.deadline = time_from_micros(integer(deadline));
     BATON_TRY(read_pause(object, run));
+    BATON_TRY(read_closing(object, run));
+    BATON_TRY(read_signals(object, run));
     run.reruns = small(object.if_contains("reruns"));
     run.error = document(object.if_contains("error"));
     run.cause = document(object.if_contains("cause"));

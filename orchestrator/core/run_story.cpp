@@ -95,8 +95,16 @@ struct Teller {
         if (!step.started_at) step.started_at = at;
         step.until = fact.until;
     }
+    void operator()(const fact::StepWaits& fact) const {
+        StepStory& step = of(fact.step);
+        step.status = "sleeping";
+        if (!step.started_at) step.started_at = at;
+        step.until = fact.until;
+        step.waits_for = fact.wanted;
+    }
     void operator()(const fact::StepDone& fact) const {
         StepStory& step = of(fact.step);
+        step.waits_for = {};
         step.status = "done";
         step.closed_at = at;
         if (!fact.output.is_null()) step.output = fact.output;
@@ -152,14 +160,17 @@ void RunStory::add(std::span<const Fact> facts, Time at) {
     const Teller teller{*this, at};
     for (const Fact& fact : facts) {
         std::visit(teller, fact.body);
-        tell_pause(fact, at);
+        tell_run(fact, at);
     }
 }
 
-void RunStory::tell_pause(const Fact& fact, Time at) {
+void RunStory::tell_run(const Fact& fact, Time at) {
     if (const auto* asked = std::get_if<fact::PauseRequested>(&fact.body)) last_asked_ = {fact.actor, asked->reason, at};
-    const auto* became = std::get_if<fact::RunBecame>(&fact.body);
+    const auto* closing = std::get_if<fact::RunClosing>(&fact.body);
+    if (closing != nullptr) closing_ = {closing->phase, closing->end.status};
+    const auto* became = closing != nullptr ? &closing->end : std::get_if<fact::RunBecame>(&fact.body);
     if (became == nullptr) return;
+    if (closing == nullptr && (is_closed(became->status) || became->status == RunStatus::compensating)) closing_.reset();
     pause_.reset();
     if (became->from) pause_ = last_asked_;
 }

@@ -41,6 +41,7 @@ struct StepStory {
     std::string reason{};
     bool caught = false;
     std::optional<Time> until{}; // of a wait or a deferral
+    Document waits_for{};        // of one that waits for what comes from outside: StepState::wait
     std::optional<Time> started_at{};
     std::optional<Time> closed_at{};
     std::optional<std::size_t> items{}; // of a for_each
@@ -54,6 +55,12 @@ struct PauseStory {
     Time at{};
 };
 
+// The run has its end, and steps that run before it closes have their turn.
+struct ClosingStory {
+    Phase phase{};
+    RunStatus end{};
+};
+
 class RunStory {
 public:
     // The facts of one transition; in the order of the history.
@@ -61,6 +68,9 @@ public:
 
     // Nothing: no operator lets it pause now.
     const std::optional<PauseStory>& pause() const { return pause_; }
+
+    // Nothing: the run goes forwards, or is closed.
+    const std::optional<ClosingStory>& closing() const { return closing_; }
 
     // The run is over: what goes on in the last that was heard of it does not any more.
     void close();
@@ -73,10 +83,11 @@ private:
     friend struct Teller;
     StepStory& entry(std::string_view step, bool undo);
 
-    void tell_pause(const Fact& fact, Time at);
+    void tell_run(const Fact& fact, Time at);
 
     PauseStory last_asked_;
     std::optional<PauseStory> pause_;
+    std::optional<ClosingStory> closing_;
     std::vector<StepStory> steps_;
     std::unordered_map<std::string, std::size_t> places_;
 };

@@ -34,4 +34,16 @@ std::optional<RunStatus> run_status_from(std::string_view word) {
     return std::nullopt;
 }
 
+std::string_view word_of(Phase phase) {
+    switch (phase) {
+    case Phase::main:
+        return "step";
+    case Phase::on_error:
+        return "on_error";
+    case Phase::at_end:
+        return "finally";
+    }
+    return "unknown";
+}
+
 } // namespace baton::orchestrator::core

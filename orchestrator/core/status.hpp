@@ -34,7 +34,17 @@ enum class RunStatus : std::uint8_t {
 // Closed runs do nothing any more unless they are retried.
 constexpr bool is_closed(RunStatus status) { return status >= RunStatus::completed; }
 
+// When a step has its turn: while the run goes forwards, or when it has its end and is not closed yet. In
+// the order of their turns.
+enum class Phase : std::uint8_t {
+    main,
+    on_error, // the end is a bad one: failed, timed out or compensated
+    at_end,   // `finally`: whatever the end
+};
+
 std::string_view word_of(RunStatus status);
+// "step", "on_error", "finally": the key of the file.
+std::string_view word_of(Phase phase);
 std::optional<RunStatus> run_status_from(std::string_view word);
 
 } // namespace baton::orchestrator::core

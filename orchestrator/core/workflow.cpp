@@ -12,7 +12,7 @@ namespace baton::orchestrator::core {
 namespace {
 
 const std::vector<StepIndex>& siblings_of(const Workflow& workflow, const Step& step) {
-    return step.parent == no_step ? workflow.top_level : workflow.steps[step.parent].children;
+    return step.parent == no_step ? top_of(workflow, step.phase) : workflow.steps[step.parent].children;
 }
 
 // The places of a step that name others as targets.
@@ -51,7 +51,9 @@ std::vector<StepIndex> implicit_predecessors(const Workflow& workflow, StepIndex
 // Which body each step belongs to, and where in it. A step's index is above its parent's.
 void fill_bodies(Workflow& workflow) {
     workflow.bodies.assign(1, {});
-    workflow.bodies[root_body].top = workflow.top_level;
+    auto& top = workflow.bodies[root_body].top;
+    for (const Phase phase : {Phase::main, Phase::on_error, Phase::at_end})
+        top.insert(top.end(), top_of(workflow, phase).begin(), top_of(workflow, phase).end());
     for (StepIndex i = 0; i < workflow.steps.size(); ++i) {
         Step& step = workflow.steps[i];
         step.body = root_body;
@@ -115,6 +117,16 @@ void for_each_reference(const Workflow& workflow, const Visitor& visitor) {
         if (const auto* kind = std::get_if<WaitUntilKind>(&step.kind)) program(kind->time);
         if (const auto* kind = std::get_if<EndKind>(&step.kind)) values(kind->output);
         if (const auto* kind = std::get_if<FailKind>(&step.kind)) values(kind->detail);
+        if (const auto* kind = std::get_if<SignalKind>(&step.kind)) values(kind->name);
+        if (const auto* kind = std::get_if<ApprovalKind>(&step.kind)) {
+            values(kind->title);
+            values(kind->by);
+        }
+        if (const auto* kind = std::get_if<FirstOfKind>(&step.kind))
+            for (const FirstOfKind::Way& way : kind->ways) {
+                if (const auto* signal = std::get_if<SignalKind>(&way.wait)) values(signal->name);
+                if (const auto* wait = std::get_if<WaitUntilKind>(&way.wait)) program(wait->time);
+            }
     }
 }
 
@@ -186,8 +198,40 @@ bool is_tag_name(std::string_view name) {
     return !name.empty() && name.size() <= bytes_max && name.find_first_not_of(letters) == std::string_view::npos;
 }
 
+std::uint32_t Quota::at_most(std::uint32_t total) const {
+    return is_percent ? static_cast<std::uint32_t>(std::uint64_t{total} * number / 100) : number;
+}
+
+std::uint32_t Quota::at_least(std::uint32_t total) const {
+    return is_percent ? static_cast<std::uint32_t>((std::uint64_t{total} * number + 99) / 100) : number;
+}
+
+const std::vector<StepIndex>& top_of(const Workflow& workflow, Phase phase) {
+    switch (phase) {
+    case Phase::main:
+        return workflow.top_level;
+    case Phase::on_error:
+        return workflow.top_on_error;
+    case Phase::at_end:
+        return workflow.top_at_end;
+    }
+    BATON_UNREACHABLE("a phase is one of three");
+}
+
+namespace {
+
+std::vector<StepIndex>& siblings_to_be(Workflow& workflow, const Step& step) {
+    if (step.parent != no_step) return workflow.steps[step.parent].children;
+    if (step.phase == Phase::on_error) return workflow.top_on_error;
+    return step.phase == Phase::at_end ? workflow.top_at_end : workflow.top_level;
+}
+
+} // namespace
+
 void link(Workflow& workflow) {
     workflow.top_level.clear();
+    workflow.top_on_error.clear();
+    workflow.top_at_end.clear();
     workflow.by_path.clear();
     workflow.by_id.clear();
     for (Step& step : workflow.steps) {
@@ -201,8 +245,8 @@ void link(Workflow& workflow) {
         Step& step = workflow.steps[i];
         BATON_ASSERT(step.parent == no_step || step.parent < i,
                      "a block comes before its children");
-        (step.parent == no_step ? workflow.top_level : workflow.steps[step.parent].children)
-            .push_back(i);
+        if (step.parent != no_step) step.phase = workflow.steps[step.parent].phase;
+        siblings_to_be(workflow, step).push_back(i);
         step.path =
             step.parent == no_step ? step.id : workflow.steps[step.parent].path + "." + step.id;
         workflow.by_path.emplace(step.path, i);
@@ -246,6 +290,9 @@ std::string_view word_of(const StepKind& kind) {
                           [](const WaitUntilKind&) { return std::string_view{"wait_until"}; },
                           [](const EndKind&) { return std::string_view{"end"}; },
                           [](const FailKind&) { return std::string_view{"fail"}; },
+                          [](const SignalKind&) { return std::string_view{"signal"}; },
+                          [](const ApprovalKind&) { return std::string_view{"approval"}; },
+                          [](const FirstOfKind&) { return std::string_view{"first_of"}; },
                       },
                       kind);
 }

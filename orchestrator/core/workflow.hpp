@@ -18,6 +18,7 @@
 
 #include "base/clock.hpp"
 #include "orchestrator/core/document.hpp"
+#include "orchestrator/core/status.hpp"
 #include "orchestrator/expression/program.hpp"
 #include "orchestrator/expression/template.hpp"
 #include "orchestrator/expression/value.hpp"
@@ -140,8 +141,25 @@ struct FailKind {                                      // the step fails with th
     std::string type = "failed";
     std::optional<expression::Template> detail;        // text
 };
+struct SignalKind { expression::Template name; };      // waits for a message to this run
+// Asks people.
+struct ApprovalKind {
+    expression::Template title;
+    std::optional<expression::Template> by{};          // a list of users and "role:TAG"; absent: whoever may operate
+    std::uint32_t quorum = 1;                          // so many must agree
+    std::vector<SchemaField> form{};                   // what they fill in
+    std::optional<Duration> remind{};                  // so often they are asked again
+};
+// Waits for the first of several.
+struct FirstOfKind {
+    struct Way {
+        std::string name;
+        std::variant<SignalKind, WaitKind, WaitUntilKind> wait;
+    };
+    std::vector<Way> ways;
+};
 using StepKind = std::variant<TaskKind, DoKind, ParallelKind, SwitchKind, SetKind, WaitKind,
-                              WaitUntilKind, EndKind, FailKind>;
+                              WaitUntilKind, EndKind, FailKind, SignalKind, ApprovalKind, FirstOfKind>;
 
 enum class Join : std::uint8_t {
     all,    // every predecessor closed; a failed one blocks, a skipped one counts as done
@@ -156,11 +174,26 @@ struct OnTimeout {
     StepIndex go = no_step;
 };
 
+// A number of items, or a part of all of them.
+struct Quota {
+    std::uint32_t number = 0;
+    bool is_percent = false;
+
+    std::uint32_t at_most(std::uint32_t total) const;  // of a part: rounded down
+    std::uint32_t at_least(std::uint32_t total) const; // rounded up
+};
+
 // One instance of the step for each item of a list.
 struct ForEach {
     expression::Program items;
     std::string as = "item";                           // the item's name in the instance
     std::uint32_t max_parallel = 10;                   // instances at once
+    std::optional<Quota> tolerate{};                   // so many may fail
+    std::optional<Quota> enough{};                     // so many are needed, the rest is cancelled
+    std::optional<bool> fail_fast{};                   // absent: as on_failure says
+
+    // The failure of an item is the item's own, and the step as a whole decides what follows from it.
+    bool keeps_failures() const { return tolerate || enough || fail_fast; }
 };
 
 // One instance of the step after the other.
@@ -190,13 +223,14 @@ struct Step {
     std::uint32_t join_count = 0;
     bool cancel_rest = false;                          // starting cancels predecessors still open
     std::optional<expression::Program> when;
-    std::optional<Duration> block_timeout;             // of a block; tasks have TaskCall::timeouts
+    std::optional<Duration> block_timeout;             // of a block, a signal, an approval; tasks have TaskCall::timeouts
     OnTimeout on_timeout;
     std::vector<CatchRule> catches;                    // the first match counts
     std::optional<Compensation> compensate;
     std::optional<expression::Template> output;        // `result` is the raw one
     std::optional<Repetition> repetition;
     std::uint32_t line = 0;                            // in the file, for people; 0 unknown
+    Phase phase = Phase::main;                         // given at the top level, in blocks as around
 
     // derived by link()
     std::string path;                                  // "lock.mail"
@@ -264,7 +298,9 @@ struct Workflow {
     std::uint32_t version = 0;
 
     // derived by link()
-    std::vector<StepIndex> top_level;
+    std::vector<StepIndex> top_level;                  // of Phase::main
+    std::vector<StepIndex> top_on_error;
+    std::vector<StepIndex> top_at_end;
     std::map<std::string, StepIndex, std::less<>> by_path;
     std::map<std::string, StepIndex, std::less<>> by_id;
     std::vector<Body> bodies;                          // the workflow's own, and one for each repeated step
@@ -279,6 +315,9 @@ inline std::uint32_t Body::slot_of(const Workflow& workflow, StepIndex step) con
 // Whether a label, or an input that runs are found by, may be called so: 1 to 64 letters, digits, _, . and -.
 bool is_tag_name(std::string_view name);
 
+// The steps of the top level that have their turn in a phase.
+const std::vector<StepIndex>& top_of(const Workflow& workflow, Phase phase);
+
 // Computes everything derived. Call once, before the workflow is shared.
 void link(Workflow& workflow);
 
@@ -287,5 +326,6 @@ std::string route_of(const TaskCall& call);
 
 // "task", "do", "parallel", "switch", ...
 std::string_view word_of(const StepKind& kind);
+
 
 } // namespace baton::orchestrator::core

@@ -45,6 +45,9 @@ bool can_fail(const core::Step& step) {
 } // namespace
 
 std::string Absence::why(StepIndex read, StepIndex reader, bool of_instance) const {
+    if (reader != no_step && workflow_.steps[read].phase != workflow_.steps[reader].phase)
+        return workflow_.steps[read].phase == core::Phase::on_error ? "it runs only when the run fails"
+                                                                    : "the run may have ended before it";
     for (StepIndex at = read; at != no_step; at = workflow_.steps[at].parent) {
         if (reader != no_step && is_inside(reader, at)) break; // who is inside runs with it
         if (auto reason = why_of(at, reader, of_instance || at != read); !reason.empty()) return reason;
@@ -60,6 +63,16 @@ std::string Absence::of_iteration(StepIndex loop) const {
     return is_caught_without_output(workflow_.steps[loop]) ? "its failure may be caught without an output" : "";
 }
 
+bool Absence::follows_a_failure(StepIndex reader, StepIndex failed) const {
+    for (StepIndex target = 0; target < workflow_.steps.size(); ++target) {
+        const core::Step& step = workflow_.steps[target];
+        if (step.senders.size() != 1 || step.senders.front() != failed) continue;
+        if (std::holds_alternative<core::SwitchKind>(workflow_.steps[failed].kind)) continue;
+        if (skipped_with(target)[reader]) return true;
+    }
+    return false;
+}
+
 std::string Absence::why_of(StepIndex read, StepIndex reader, bool of_instance) const {
     const core::Step& step = workflow_.steps[read];
     const auto runs_without = [&](const Steps& gone) { return reader == no_step || !gone[reader]; };
@@ -69,7 +82,8 @@ std::string Absence::why_of(StepIndex read, StepIndex reader, bool of_instance) 
     if (is_caught_without_output(step) && (of_instance || !step.repetition))
         return "its failure may be caught without an output";
     if (of_instance && may_have_no_iteration(step)) return "its `while` may be false at once";
-    const bool goes_on = workflow_.on_failure == core::OnFailure::go_on;
+    const bool goes_on =
+        workflow_.on_failure == core::OnFailure::go_on || step.phase != core::Phase::main;
     const bool is_tested = reader != no_step && is_inside(read, reader); // not after a failure
     if (goes_on && can_fail(step) && !is_tested && runs_without(blocked_with(read)))
         return "it may fail, and the run goes on";

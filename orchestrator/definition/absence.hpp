@@ -23,6 +23,9 @@ public:
     // Why the iteration of a loop that has just ended well may have given nothing.
     std::string of_iteration(core::StepIndex loop) const;
 
+    // Whether `reader` runs only where a failure of `failed` sent it, or one before it.
+    bool follows_a_failure(core::StepIndex reader, core::StepIndex failed) const;
+
 private:
     using Steps = std::vector<bool>;
 

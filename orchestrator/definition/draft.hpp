@@ -33,6 +33,7 @@ struct DraftStep {
     Position id_at;
     core::Step step;  // after, go and on_timeout.go are still empty; moves on to the workflow
     core::StepIndex parent = core::no_step; // as step.parent, and stays
+    core::Phase phase = core::Phase::main; // as step.phase
     std::string word; // its kind, "task"; empty when there is none
     std::optional<std::vector<NameUse>> after;
     std::vector<GoUse> goes;

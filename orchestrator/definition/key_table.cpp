@@ -16,22 +16,23 @@ constexpr std::array<std::string_view, sizeof...(Words)> words(Words... all) {
 
 constexpr auto workflow_available =
     words("workflow", "description", "timeout", "on_failure", "on_cancel", "priority", "labels",
-          "idempotency", "input", "vars", "defaults", "step", "output", "retention");
+          "idempotency", "input", "vars", "defaults", "step", "on_error", "finally", "output",
+          "retention");
 constexpr auto workflow_not_yet = words("concurrency", "on", "limits");
 
 constexpr auto kinds_available =
-    words("task", "do", "parallel", "switch", "set", "wait", "wait_until", "end", "fail");
-constexpr auto kinds_not_yet = words("workflow", "http", "signal", "event", "first_of", "approval",
-                                     "emit", "reply", "transform");
+    words("task", "do", "parallel", "switch", "set", "wait", "wait_until", "signal", "approval", "first_of",
+          "end", "fail");
+constexpr auto kinds_not_yet = words("workflow", "http", "event", "emit", "reply", "transform");
 
 constexpr auto step_available =
-    words("id", "task", "do", "parallel", "switch", "set", "wait", "wait_until", "end", "fail",
-          "with", "after", "join", "cancel_rest", "when", "retry", "timeout", "on_timeout", "catch",
+    words("id", "task", "do", "parallel", "switch", "set", "wait", "wait_until", "signal",
+          "approval", "first_of", "end", "fail", "with", "after", "join", "cancel_rest", "when", "retry", "timeout", "on_timeout", "catch",
           "compensate", "output", "priority", "queue", "idempotency_key", "for_each", "as",
-          "max_parallel", "while", "until", "max_iterations", "every");
+          "max_parallel", "tolerate", "enough", "fail_fast", "while", "until", "max_iterations",
+          "every");
 constexpr auto step_not_yet =
-    words("workflow", "http", "signal", "event", "first_of", "approval", "emit", "reply",
-          "transform", "tolerate", "enough", "fail_fast", "detached", "verify", "limit", "cache");
+    words("workflow", "http", "event", "emit", "reply", "transform", "detached", "verify", "limit", "cache");
 
 constexpr auto input_available =
     words("type", "format", "required", "default", "enum", "items", "properties",
@@ -51,17 +52,23 @@ constexpr auto compensate_not_yet = words("workflow");
 constexpr auto idempotency_available = words("key", "window", "on_duplicate");
 constexpr auto end_available = words("output");
 constexpr auto fail_available = words("error", "message");
+constexpr auto approval_available = words("title", "by", "quorum", "form", "remind");
+constexpr auto way_available = words("signal", "wait", "wait_until");
+constexpr auto way_not_yet = words("event", "approval");
 
 constexpr auto everywhere = words("id", "after", "join", "cancel_rest", "when");
 constexpr auto of_tasks = words("with", "retry", "timeout", "on_timeout", "catch", "compensate",
                                 "output", "priority", "queue", "idempotency_key");
 constexpr auto of_blocks = words("timeout", "on_timeout", "catch", "compensate", "output");
 
-constexpr auto of_approval = words("timeout", "on_timeout");
+constexpr auto of_waits = words("timeout", "on_timeout", "catch", "output");
+
+constexpr auto signal_fields = words("by", "at", "data");
+constexpr auto approval_fields = words("approved", "by", "at", "comment", "form", "votes");
 
 constexpr auto repetitions = words("for_each", "while", "until");
 constexpr auto repeated = words("task", "do", "parallel");
-constexpr auto of_for_each = words("as", "max_parallel");
+constexpr auto of_for_each = words("as", "max_parallel", "tolerate", "enough", "fail_fast");
 constexpr auto of_loops = words("max_iterations", "every");
 
 constexpr auto for_each_fields = words("total", "succeeded", "failed", "results");
@@ -83,14 +90,15 @@ const KeyTable compensate_keys{compensate_available, compensate_not_yet};
 const KeyTable idempotency_keys{idempotency_available, {}};
 const KeyTable end_keys{end_available, {}};
 const KeyTable fail_keys{fail_available, {}};
+const KeyTable approval_keys{approval_available, {}};
+const KeyTable way_keys{way_available, way_not_yet};
 
 bool contains(std::span<const std::string_view> all, std::string_view word) {
     return std::find(all.begin(), all.end(), word) != all.end();
 }
 
 bool belongs_to(std::string_view key, std::string_view feature) {
-    if (feature == "workflow") return key == "with" || key == "detached";
-    return feature == "approval" && contains(of_approval, key);
+    return feature == "workflow" && (key == "with" || key == "detached");
 }
 
 std::string_view home_of(std::string_view key, const KeyTable& found_in) {
@@ -114,12 +122,20 @@ bool may_have(std::string_view kind, std::string_view key) {
     if (contains(repetitions, key)) return contains(repeated, kind);
     if (kind == "task") return contains(of_tasks, key);
     if (kind == "do" || kind == "parallel") return contains(of_blocks, key);
+    if (kind == "signal" || kind == "approval") return contains(of_waits, key);
+    if (kind == "first_of") return key == "output";
     return false;
 }
 
 std::string_view repetition_of(std::string_view key) {
     if (contains(of_for_each, key)) return "for_each";
     return contains(of_loops, key) ? "while or until" : "";
+}
+
+std::span<const std::string_view> fields_of_kind(std::string_view kind) {
+    if (kind == "signal") return signal_fields;
+    if (kind == "approval") return approval_fields;
+    return {};
 }
 
 std::span<const std::string_view> fields_of(Repeats repeats) {

@@ -25,6 +25,8 @@ extern const KeyTable compensate_keys;
 extern const KeyTable idempotency_keys;
 extern const KeyTable end_keys;
 extern const KeyTable fail_keys;
+extern const KeyTable approval_keys;
+extern const KeyTable way_keys; // of a first_of
 
 // The kinds of a step: task, do, wait, ... and those of later versions.
 extern const KeyTable kind_keys;
@@ -49,6 +51,9 @@ bool may_have(std::string_view kind, std::string_view key);
 
 // What a key that shapes a repetition needs beside it: "for_each" for `as`; empty for other keys.
 std::string_view repetition_of(std::string_view key);
+
+// What can be read behind the name of a step of this kind; empty: anything.
+std::span<const std::string_view> fields_of_kind(std::string_view kind);
 
 // What can be read behind the name of a step that is repeated, by the steps after it.
 std::span<const std::string_view> fields_of(Repeats repeats);

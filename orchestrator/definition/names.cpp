@@ -76,7 +76,7 @@ private:
         std::vector<std::string> candidates;
         for (StepIndex i = 0; i < draft_.steps.size(); ++i) {
             if (i == from || draft_.steps[i].step.id.empty()) continue;
-            if (border_between(draft_, i, from) != no_step) continue;
+            if (border_between(draft_, i, from) != no_step || draft_.steps[i].phase != draft_.steps[from].phase) continue;
             candidates.push_back(is_in_sight(i, from) ? draft_.steps[i].step.id : paths_[i]);
         }
         complain(use, fmt::format("no step '{}'", use.name), did_you_mean(use.name, candidates));
@@ -118,7 +118,7 @@ private:
                 complain(use, fmt::format("'{}' is the block this step is in", use.name),
                          "a step begins when its block begins");
                 draft.place_is_unknown = true;
-            } else if (crosses_border(use, target, index)) {
+            } else if (crosses_phase(use, target, index) || crosses_border(use, target, index)) {
                 draft.place_is_unknown = true;
             } else if (std::find(resolved.begin(), resolved.end(), target) != resolved.end()) {
                 complain(use, fmt::format("'{}' is named twice", use.name));
@@ -127,6 +127,17 @@ private:
             }
         }
         draft.step.after = std::move(resolved);
+    }
+
+    // [[step]], [[on_error]] and [[finally]] have their turns one after the other.
+    bool crosses_phase(const NameUse& use, StepIndex target, StepIndex index) {
+        const core::Phase there = draft_.steps[target].phase;
+        const core::Phase here = draft_.steps[index].phase;
+        if (there == here) return false;
+        complain(use, fmt::format("'{}' is a [[{}]] step, and this is a [[{}]] step", use.name, core::word_of(there),
+                                  core::word_of(here)),
+                 there < here ? "it is closed before this one begins" : "it begins when all [[step]]s are closed");
+        return true;
     }
 
     // Which of its instances would be waited for? And which of them should wait?
@@ -157,6 +168,7 @@ private:
             complain(use, fmt::format("'{}' leads to itself", use.name));
             return no_step;
         }
+        if (crosses_phase(use, target, from)) return no_step;
         if (draft_.steps[target].parent == draft_.steps[from].parent) return target;
         if (draft_.steps[target].parent == no_step)
             complain(use, fmt::format("'{}' is outside the block '{}'; go stays in its block",

@@ -46,6 +46,8 @@ public:
             check_vars(use);
         } else if (root == "run") {
             check_run(use);
+        } else if (root == "errors") {
+            check_errors(use);
         } else if (contains(root_names(), root)) {
             check_place(use);
         } else {
@@ -114,7 +116,53 @@ private:
         if (use.reference.path.empty()) return;
         const std::string& name = use.reference.path.front().name;
         if (contains(run_fields(), name)) return;
+        if (contains(ending_run_fields(), name)) return check_end(use, name);
         complain(use, fmt::format("a run has no '{}'", name), did_you_mean(name, run_fields()));
+    }
+
+    // `run.status` and `run.error`, which a run has when it ends.
+    void check_end(const Use& use, const std::string& name) {
+        const core::Phase phase = use.step == no_step ? core::Phase::main : draft_.steps[use.step].phase;
+        if (phase == core::Phase::main)
+            return complain(use, fmt::format("run.{} can only be read in [[on_error]] and [[finally]]", name));
+        if (name != "error" || phase == core::Phase::on_error || use.reference.guarded || asked_.contains({use.step, "run"}))
+            return;
+        complaints_.warn_inside(About::data, *use.text, use.reference.offset, use.reference.length,
+                                "the run may have no error: [[finally]] runs whatever its end",
+                                "write default(run.error, ..), or ask with has(run.error)");
+    }
+
+    // `errors.STEP`
+    void check_errors(const Use& use) {
+        const auto& path = use.reference.path;
+        if (path.empty())
+            return complain(use, "errors are read by the names of their steps", "write errors.STEP.type, say");
+        const auto found = workflow_.by_id.find(path.front().name);
+        if (found == workflow_.by_id.end()) {
+            std::vector<std::string> names;
+            for (StepIndex i = 0; i < workflow_.steps.size() && !complaints_.is_full(); ++i)
+                if (border_between(draft_, i, use.step == no_step ? i : use.step) == no_step)
+                    names.push_back(workflow_.steps[i].id);
+            return complain(use, fmt::format("no step '{}'", path.front().name), hint_for(path.front().name, names));
+        }
+        const StepIndex target = found->second;
+        if (path.size() > 1 && !contains(error_fields(), path[1].name))
+            return complain(use, fmt::format("an error has no '{}'", path[1].name),
+                            did_you_mean(path[1].name, error_fields()));
+        const StepIndex border = use.step == no_step ? instance_around(draft_, draft_.steps[target].parent, Scope::step)
+                                                     : border_between(draft_, target, use.step);
+        if (border != no_step)
+            return complain(use, fmt::format("'{}' is inside '{}', which is repeated", workflow_.steps[target].path,
+                                             workflow_.steps[border].path));
+        if (use.step == no_step) return;
+        if (use.step == target || is_around(draft_, target, use.step))
+            return complain(use, fmt::format("'{}' is not finished before this step", workflow_.steps[target].path));
+        if (complain_unfinished(use, target) || use.reference.guarded || asked_.contains({use.step, "errors"})) return;
+        if (absence_.follows_a_failure(use.step, target)) return;
+        const std::string name = fmt::format("errors.{}", path.front().name);
+        complaints_.warn_inside(About::data, *use.text, use.reference.offset, use.reference.length,
+                                fmt::format("'{}' may have no error", workflow_.steps[target].path),
+                                fmt::format("write default({}, ..), or ask with has({})", name, name));
     }
 
     std::string hint_for(const std::string& name, const std::vector<std::string>& names) const {
@@ -224,6 +272,7 @@ private:
         if (depth == path.size()) return check_finished(use, target, of_instance);
         if (draft_.steps[target].repeats != Repeats::no && !of_instance)
             return check_field(use, target, depth);
+        if (!step.output && !is_field_of_kind(use, target, depth)) return;
         if (step.children.empty() || step.output) return check_finished(use, target, of_instance);
         std::vector<std::string> names;
         for (const StepIndex child : step.children) {
@@ -233,6 +282,24 @@ private:
         }
         complain(use, fmt::format("'{}' has no step '{}'", step.path, path[depth].name),
                  hint_for(path[depth].name, names));
+    }
+
+    // What a signal, an approval, a first_of gives. False after a complaint.
+    bool is_field_of_kind(const Use& use, StepIndex target, std::size_t depth) {
+        const std::string& word = draft_.steps[target].word;
+        const std::string& name = use.reference.path[depth].name;
+        const auto known = fields_of_kind(word);
+        std::vector<std::string> fields(known.begin(), known.end());
+        if (const auto* first = std::get_if<core::FirstOfKind>(&workflow_.steps[target].kind)) {
+            fields.emplace_back("first");
+            for (const auto& way : first->ways)
+                fields.push_back(way.name);
+        }
+        if (fields.empty() || std::find(fields.begin(), fields.end(), name) != fields.end()) return true;
+        std::string hint = hint_for(name, fields);
+        if (hint.empty()) hint = fmt::format("it gives {}", fmt::join(fields, ", "));
+        complain(use, fmt::format("'{}' has no '{}'", workflow_.steps[target].path, name), std::move(hint));
+        return false;
     }
 
     // What a repeated step gives to the steps after it.
@@ -265,14 +332,24 @@ private:
 
     void check_finished(const Use& use, StepIndex target, bool of_instance) {
         // [output] is filled in when everything is finished
+        if (use.step == no_step && workflow_.steps[target].phase != core::Phase::main)
+            return complain(use, fmt::format("'{}' runs when the output is made already", workflow_.steps[target].path));
         if (use.step == no_step || is_around(draft_, use.step, target)) return check_result(use, target, of_instance);
-        if (!flow_.is_known(use.step) || draft_.steps[target].place_is_unknown) return;
+        if (!complain_unfinished(use, target)) check_result(use, target, of_instance);
+    }
+
+    // Also true where nothing can be said.
+    bool complain_unfinished(const Use& use, StepIndex target) {
+        if (!flow_.is_known(use.step) || draft_.steps[target].place_is_unknown) return true;
+        if (workflow_.steps[target].phase < workflow_.steps[use.step].phase) return false;
         for (StepIndex at = target; at != no_step; at = workflow_.steps[at].parent)
-            if (flow_.is_finished_before(at, use.step)) return check_result(use, target, of_instance);
+            if (flow_.is_finished_before(at, use.step)) return false;
         const std::string& path = workflow_.steps[target].path;
         std::string hint;
         const StepIndex border = border_between(draft_, use.step, target);
-        if (flow_.is_finished_before(use.step, target))
+        if (workflow_.steps[target].phase != workflow_.steps[use.step].phase)
+            hint = fmt::format("it is a [[{}]] step", core::word_of(workflow_.steps[target].phase));
+        else if (flow_.is_finished_before(use.step, target))
             hint = "it begins after this step";
         else if (border != no_step)
             hint = fmt::format("name it in the after of '{}'", workflow_.steps[border].path);
@@ -281,6 +358,7 @@ private:
         else
             hint = fmt::format("add after = [\"{}\"]", path);
         complain(use, fmt::format("'{}' is not finished before this step", path), std::move(hint));
+        return true;
     }
 
     // Finished is not yet done: what was skipped, say, has no result.

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 namespace baton::orchestrator::definition {
 
 namespace {
@@ -13,6 +15,7 @@ namespace {
 constexpr std::int64_t max_parallel_max = 1000;
 // At a millisecond each, a quarter of an hour.
 constexpr std::int64_t iterations_max = 1'000'000;
+constexpr std::int64_t quota_max = 1'000'000;
 
 } // namespace
 
@@ -66,13 +69,48 @@ void RepetitionReader::read_for_each(const TomlNode& table, const TomlEntry& ent
     std::optional<std::int64_t> max_parallel;
     for (const TomlEntry& part : table.entries)
         if (part.key == "max_parallel") max_parallel = values_.integer(part, 1, max_parallel_max);
+    const Failures failures = read_failures(table);
     auto items = expressions_.list(entry, index);
     if (!items) return;
     DraftStep& draft = draft_.steps[index];
     draft.item_schema = expressions_.schema_of_items(*items);
     core::ForEach for_each{.items = std::move(*items), .as = draft.item};
+    for_each.tolerate = failures.tolerate;
+    for_each.enough = failures.enough;
+    for_each.fail_fast = failures.fail_fast;
     if (max_parallel) for_each.max_parallel = static_cast<std::uint32_t>(*max_parallel);
     draft.step.repetition = std::move(for_each);
+}
+
+RepetitionReader::Failures RepetitionReader::read_failures(const TomlNode& table) {
+    Failures failures;
+    for (const TomlEntry& part : table.entries) {
+        if (part.key == "tolerate") failures.tolerate = read_quota(part, 0);
+        if (part.key == "enough") failures.enough = read_quota(part, 1);
+        if (part.key == "fail_fast") failures.fail_fast = values_.boolean(part);
+    }
+    return failures;
+}
+
+std::optional<core::Quota> RepetitionReader::read_quota(const TomlEntry& entry, std::int64_t least) {
+    if (entry.value.is_integer()) {
+        const auto number = values_.integer(entry, least, quota_max);
+        if (!number) return std::nullopt;
+        return core::Quota{static_cast<std::uint32_t>(*number), false};
+    }
+    if (!entry.value.is_text()) {
+        values_.wrong_type(entry, "a number of items or a part of them, \"10%\"");
+        return std::nullopt;
+    }
+    const std::string_view text = entry.value.text;
+    std::uint32_t percent = 0;
+    const char* end = text.data() + text.size() - (text.ends_with('%') ? 1 : 0);
+    const auto [stop, error] = std::from_chars(text.data(), end, percent);
+    if (text.ends_with('%') && error == std::errc{} && stop == end && percent >= least && percent <= 100)
+        return core::Quota{percent, true};
+    values_.complaints().at_value(
+        entry.value, fmt::format("{} must be a number of items, or a part of them from {}% to 100%", entry.key, least));
+    return std::nullopt;
 }
 
 void RepetitionReader::read_item(const TomlNode& table, const TomlEntry& entry,

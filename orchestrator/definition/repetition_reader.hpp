@@ -19,6 +19,14 @@ private:
     const TomlEntry* find(const TomlNode& table, core::StepIndex index);
     void check_shaping(const TomlNode& table, const TomlEntry& entry);
     void read_for_each(const TomlNode& table, const TomlEntry& entry, core::StepIndex index);
+    // How many items may fail, how many are needed, and what a failure too many stops.
+    struct Failures {
+        std::optional<core::Quota> tolerate;
+        std::optional<core::Quota> enough;
+        std::optional<bool> fail_fast;
+    };
+    Failures read_failures(const TomlNode& table);
+    std::optional<core::Quota> read_quota(const TomlEntry& entry, std::int64_t least);
     void read_item(const TomlNode& table, const TomlEntry& entry, core::StepIndex index);
     void read_loop(const TomlNode& table, const TomlEntry& entry, core::StepIndex index);
 

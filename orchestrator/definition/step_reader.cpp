@@ -1,6 +1,7 @@
 // Steps of a file to steps of the draft.
 #include "orchestrator/definition/step_reader.hpp"
 
+#include "orchestrator/definition/input_reader.hpp"
 #include "orchestrator/definition/words.hpp"
 
 #include <fmt/format.h>
@@ -13,25 +14,27 @@ namespace {
 
 // More steps than people draw; the checks take time with the square of it.
 constexpr std::size_t steps_max = 1000;
+constexpr std::int64_t quorum_max = 100;
 
 } // namespace
 
-void StepReader::read_all(const TomlNode& list, core::StepIndex parent) {
+void StepReader::read_all(const TomlNode& list, core::StepIndex parent, core::Phase phase) {
     for (const TomlNode& table : list.items) {
         if (draft_.steps.size() == steps_max) {
             values_.complaints().at_value(
                 table, fmt::format("more than {} steps in one workflow", steps_max));
             return;
         }
-        if (draft_.steps.size() < steps_max) read(table, parent);
+        if (draft_.steps.size() < steps_max) read(table, parent, phase);
     }
 }
 
-void StepReader::read(const TomlNode& table, core::StepIndex parent) {
+void StepReader::read(const TomlNode& table, core::StepIndex parent, core::Phase phase) {
     const auto index = static_cast<core::StepIndex>(draft_.steps.size());
     DraftStep draft;
     draft.table = &table;
     draft.parent = draft.step.parent = parent;
+    draft.phase = draft.step.phase = phase;
     draft.step.line = table.at.line;
     const bool has_wrong_keys = values_.check_keys(table, step_keys);
     read_id(table, draft, has_wrong_keys);
@@ -165,7 +168,7 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
         if (children == nullptr) return;
         if (children->items.empty())
             values_.complaints().at_value(entry.value, fmt::format("{} has no steps", word));
-        read_all(*children, index);
+        read_all(*children, index, draft_.steps[index].phase);
     } else if (word == "switch") {
         read_switch(entry, index);
     } else if (word == "set") {
@@ -178,21 +181,117 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
         if (auto time = expressions_.moment(entry, index))
             draft_.steps[index].step.kind = core::WaitUntilKind{std::move(*time)};
     } else if (word == "end") {
-        refuse_end_of_instance(entry, index);
+        refuse_in_closing(entry, index, "the run has its end already");
         if (auto kind = read_end(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     } else if (word == "fail") {
         if (auto kind = read_fail(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
+    } else if (word == "signal") {
+        if (auto kind = read_signal(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
+    } else if (word == "approval") {
+        if (auto kind = read_approval(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
+    } else if (word == "first_of") {
+        if (auto kind = read_first_of(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     }
 }
 
-// Whether it would end the instance or the run nobody could tell from the file.
-void StepReader::refuse_end_of_instance(const TomlEntry& entry, core::StepIndex index) {
-    const auto around = instance_around(draft_, draft_.steps[index].parent, Scope::step);
-    if (around == core::no_step) return;
-    values_.complaints().at_key(
-        entry, fmt::format("{} is inside {}, which is repeated; `end` is not available there", name_of(draft_.steps[index]),
-                           name_of(draft_.steps[around])),
-        "end the run in a step after it");
+std::optional<core::SignalKind> StepReader::read_signal(const TomlEntry& entry, core::StepIndex index) {
+    const auto name = values_.text(entry);
+    if (!name) return std::nullopt;
+    if (name->empty()) {
+        values_.complaints().at_value(entry.value, "a signal needs a name");
+        return std::nullopt;
+    }
+    auto text = expressions_.values(entry.value, index, Scope::step);
+    if (!text) return std::nullopt;
+    return core::SignalKind{std::move(*text)};
+}
+
+std::optional<core::ApprovalKind> StepReader::read_approval(const TomlEntry& entry, core::StepIndex index) {
+    if (values_.table(entry, "{ title = \"Give access to ${input.system}?\", by = [\"role:it\"] }") == nullptr)
+        return std::nullopt;
+    const bool has_wrong_keys = values_.check_keys(entry.value, approval_keys);
+    std::optional<expression::Template> title;
+    std::uint32_t quorum = 1;
+    std::optional<Duration> remind;
+    std::vector<core::SchemaField> form;
+    for (const TomlEntry& part : entry.value.entries) {
+        if (part.key == "title" && values_.text(part)) title = expressions_.values(part.value, index, Scope::step);
+        if (part.key == "quorum") quorum = static_cast<std::uint32_t>(values_.integer(part, 1, quorum_max).value_or(1));
+        if (part.key == "remind") remind = values_.duration(part);
+        if (part.key == "remind" && remind && *remind < std::chrono::seconds(1))
+            values_.complaints().at_value(part.value, "remind must be a second at least");
+        if (part.key != "form") continue;
+        if (part.value.is_text())
+            values_.complaints().at_value(part.value, "a form in a file of its own is not available in this version",
+                                          "write its fields here, as in [input]: form = { days = \"integer\" }");
+        else if (values_.table(part, "{ days = \"integer\" }") != nullptr)
+            form = read_input(part.value, values_);
+    }
+    std::optional<expression::Template> by;
+    for (const TomlEntry& part : entry.value.entries)
+        if (part.key == "by") by = read_asked(part, index, quorum);
+    if (entry.value.find("title") == nullptr && !has_wrong_keys)
+        values_.complaints().at_value(entry.value, "approval has no title", "title is the question people are asked");
+    if (!title) return std::nullopt;
+    return core::ApprovalKind{std::move(*title), std::move(by), quorum, std::move(form), remind};
+}
+
+// A list of users and roles, or an expression that gives one.
+std::optional<expression::Template> StepReader::read_asked(const TomlEntry& entry, core::StepIndex index,
+                                                           std::uint32_t quorum) {
+    const bool is_expression = entry.value.is_text() && entry.value.text.starts_with("${") && entry.value.text.ends_with('}');
+    if (is_expression) return expressions_.values(entry.value, index, Scope::step);
+    const auto people = values_.texts(entry, false);
+    if (!people) return std::nullopt;
+    if (people->empty())
+        values_.complaints().at_value(entry.value, "by names nobody", "leave it out to ask whoever may operate runs");
+    const bool are_users = std::none_of(people->begin(), people->end(), [](const TomlNode* one) {
+        return one->text.starts_with("role:") || one->text.find("${") != std::string::npos;
+    });
+    if (are_users && !people->empty() && people->size() < quorum)
+        values_.complaints().at_value(entry.value, fmt::format("{} have to agree, and only {} {} asked", quorum, people->size(),
+                                                               people->size() == 1 ? "is" : "are"));
+    return expressions_.values(entry.value, index, Scope::step);
+}
+
+std::optional<core::FirstOfKind> StepReader::read_first_of(const TomlEntry& entry, core::StepIndex index) {
+    if (values_.table(entry, "{ ack = { signal = \"ack\" }, late = { wait = \"5m\" } }") == nullptr) return std::nullopt;
+    core::FirstOfKind first;
+    for (const TomlEntry& way : entry.value.entries)
+        read_way(way, index, first);
+    if (entry.value.entries.size() < 2)
+        values_.complaints().at_value(entry.value, "first_of needs two waits at least");
+    return first;
+}
+
+void StepReader::read_way(const TomlEntry& entry, core::StepIndex index, core::FirstOfKind& first) {
+    std::string complaint = complaint_about_id(entry.key);
+    if (entry.key == "first") complaint = "'first' says which of the waits it was, and cannot be one";
+    if (!complaint.empty()) return values_.complaints().at_key(entry, complaint);
+    if (values_.table(entry, "{ signal = \"ack\" }") == nullptr) return;
+    const bool has_wrong_keys = values_.check_keys(entry.value, way_keys);
+    if (entry.value.entries.size() != 1) {
+        if (!has_wrong_keys)
+            values_.complaints().at_value(entry.value, fmt::format("'{}' needs one of signal, wait or wait_until", entry.key));
+        return;
+    }
+    const TomlEntry& wait = entry.value.entries.front();
+    if (wait.key == "signal") {
+        if (auto signal = read_signal(wait, index)) first.ways.push_back({entry.key, std::move(*signal)});
+    } else if (wait.key == "wait") {
+        if (const auto duration = values_.duration(wait)) first.ways.push_back({entry.key, core::WaitKind{*duration}});
+    } else if (wait.key == "wait_until") {
+        if (auto time = expressions_.moment(wait, index))
+            first.ways.push_back({entry.key, core::WaitUntilKind{std::move(*time)}});
+    }
+}
+
+// What has no meaning once the run has its end.
+void StepReader::refuse_in_closing(const TomlEntry& entry, core::StepIndex index, std::string_view why) {
+    const core::Phase phase = draft_.steps[index].phase;
+    if (phase == core::Phase::main) return;
+    values_.complaints().at_key(entry, fmt::format("{} has no meaning in [[{}]]", entry.key, core::word_of(phase)),
+                                std::string{why});
 }
 
 std::optional<core::StepKind> StepReader::read_end(const TomlEntry& entry, core::StepIndex index) {
@@ -270,7 +369,9 @@ void StepReader::read_handling(const TomlNode& table, core::StepIndex index) {
         if (entry.key == "catch") read_catch(entry, index);
         if (entry.key == "compensate") read_compensate(entry, index);
         if (entry.key == "on_timeout") read_on_timeout(entry, draft);
-        if (entry.key == "timeout" && (draft.word == "do" || draft.word == "parallel")) {
+        const bool has_own_timeout = draft.word == "do" || draft.word == "parallel" || draft.word == "signal" ||
+                                     draft.word == "approval";
+        if (entry.key == "timeout" && has_own_timeout) {
             draft.step.block_timeout = values_.duration(entry);
             if (draft.step.block_timeout && draft.step.block_timeout->count() == 0)
                 values_.complaints().at_value(entry.value, "timeout must be longer than 0");
@@ -329,6 +430,7 @@ void StepReader::read_catch_rule(const TomlNode& table, core::StepIndex index) {
 }
 
 void StepReader::read_compensate(const TomlEntry& entry, core::StepIndex index) {
+    refuse_in_closing(entry, index, "the run has its end already, and is undone no more");
     const TomlNode* table =
         values_.table(entry, "{ task = \"mail.delete\", with = { id = \"${mailbox.id}\" } }");
     if (table == nullptr) return;

@@ -19,10 +19,10 @@ public:
           defaults_(defaults) {}
 
     // `list` is the value of `step`, `do` or `parallel`, already known to be a list of tables.
-    void read_all(const TomlNode& list, core::StepIndex parent);
+    void read_all(const TomlNode& list, core::StepIndex parent, core::Phase phase = core::Phase::main);
 
 private:
-    void read(const TomlNode& table, core::StepIndex parent);
+    void read(const TomlNode& table, core::StepIndex parent, core::Phase phase);
     void read_id(const TomlNode& table, DraftStep& step, bool has_wrong_keys);
     // The entry that says what the step does; null if none does or several do.
     const TomlEntry* find_kind(const TomlNode& table, DraftStep& step, bool has_wrong_keys);
@@ -31,9 +31,14 @@ private:
     void read_switch(const TomlEntry& entry, core::StepIndex index);
     core::SwitchCase read_case(const TomlNode& table, core::StepIndex index, std::size_t number,
                                bool is_last);
-    void refuse_end_of_instance(const TomlEntry& entry, core::StepIndex index);
+    void refuse_in_closing(const TomlEntry& entry, core::StepIndex index, std::string_view why);
     std::optional<core::StepKind> read_end(const TomlEntry& entry, core::StepIndex index);
     std::optional<core::StepKind> read_fail(const TomlEntry& entry, core::StepIndex index);
+    std::optional<core::SignalKind> read_signal(const TomlEntry& entry, core::StepIndex index);
+    std::optional<core::ApprovalKind> read_approval(const TomlEntry& entry, core::StepIndex index);
+    std::optional<expression::Template> read_asked(const TomlEntry& entry, core::StepIndex index, std::uint32_t quorum);
+    std::optional<core::FirstOfKind> read_first_of(const TomlEntry& entry, core::StepIndex index);
+    void read_way(const TomlEntry& entry, core::StepIndex index, core::FirstOfKind& first);
     void read_order(const TomlNode& table, DraftStep& step);
     void read_join(const TomlEntry& entry, DraftStep& step);
     void read_handling(const TomlNode& table, core::StepIndex index);

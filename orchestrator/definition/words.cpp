@@ -15,11 +15,15 @@ namespace {
 constexpr std::size_t id_bytes_max = 64;
 constexpr std::size_t name_bytes_max = 100;
 
-constexpr std::array<std::string_view, 9> roots{"input",  "vars",  "run",  "result", "error",
-                                                "secret", "event", "item", "index"};
+constexpr std::array<std::string_view, 10> roots{"input",  "vars",  "run",  "result", "error",
+                                                 "errors", "secret", "event", "item", "index"};
 
 constexpr std::array<std::string_view, 6> fields_of_run{
     "id", "workflow", "version", "started_at", "scheduled_at", "failed_steps"};
+
+constexpr std::array<std::string_view, 2> fields_of_ending_run{"status", "error"};
+
+constexpr std::array<std::string_view, 5> fields_of_error{"type", "title", "detail", "status", "data"};
 
 // Words of the expression language, which no name may hide.
 constexpr std::array<std::string_view, 20> expression_words{
@@ -55,6 +59,12 @@ std::span<const std::string_view> root_names() {
 }
 std::span<const std::string_view> run_fields() {
     return fields_of_run;
+}
+std::span<const std::string_view> ending_run_fields() {
+    return fields_of_ending_run;
+}
+std::span<const std::string_view> error_fields() {
+    return fields_of_error;
 }
 
 std::string complaint_about_id(std::string_view id) {

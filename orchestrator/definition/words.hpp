@@ -21,5 +21,10 @@ std::span<const std::string_view> root_names();
 
 // What can be read behind `run.`.
 std::span<const std::string_view> run_fields();
+// And in the steps of a run that has its end.
+std::span<const std::string_view> ending_run_fields();
+
+// What can be read behind `errors.STEP.`.
+std::span<const std::string_view> error_fields();
 
 } // namespace baton::orchestrator::definition

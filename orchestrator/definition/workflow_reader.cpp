@@ -132,11 +132,30 @@ private:
             if (list == nullptr) return;
             if (list->items.empty()) complaints_.at_value(entry.value, "the workflow has no steps");
             StepReader(draft_, values_, expressions_, defaults_).read_all(*list, core::no_step);
-            return;
+            return read_closing_steps();
         }
+        read_closing_steps();
         if (!has_wrong_keys)
             complaints_.add(About::keys, root_.entries.front().at, 1, "the workflow has no steps",
                             "each step begins with [[step]]");
+    }
+
+    // [[on_error]] and [[finally]], in the order of their turns.
+    void read_closing_steps() {
+        for (const core::Phase phase : {core::Phase::on_error, core::Phase::at_end})
+            for (const TomlEntry& entry : root_.entries) {
+                if (entry.key != core::word_of(phase)) continue;
+                const std::string brackets = fmt::format("[[{}]]", entry.key);
+                const TomlNode* list = nullptr;
+                if (entry.value.is_table())
+                    complaints_.at_value(entry.value, fmt::format("{} must be a list of tables", entry.key),
+                                         fmt::format("write {} with two brackets", brackets));
+                else
+                    list = values_.tables(entry, brackets);
+                if (list == nullptr) continue;
+                if (list->items.empty()) complaints_.at_value(entry.value, fmt::format("{} has no steps", entry.key));
+                StepReader(draft_, values_, expressions_, defaults_).read_all(*list, core::no_step, phase);
+            }
     }
 
     void read_expressions(const TomlEntry& entry) {

@@ -266,6 +266,19 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 return event_of(contract::run_exchange, "step.dead." + dead.route,
                                 write_json(body));
             },
+            [&](const core::AnnounceApproval& one) -> std::optional<Publication> {
+                boost::json::object body;
+                body["run"] = one.run_id;
+                body["workflow"] = one.workflow;
+                body["version"] = one.workflow_version;
+                body["step"] = one.step;
+                for (const auto& member : one.asked.json().as_object())
+                    body[member.key()] = member.value();
+                if (one.until) body["until"] = to_rfc3339(*one.until);
+                return event_of(contract::run_exchange,
+                                fmt::format("approval.{}.{}", one.is_reminder ? "reminder" : "asked", one.workflow),
+                                write_json(body));
+            },
         },
         command);
 }

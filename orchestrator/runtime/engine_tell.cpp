@@ -31,6 +31,7 @@ std::size_t memory_of(const core::Command& command) {
                               return one.output.memory() + one.error.memory();
                           },
                           [](const core::AnnounceDeadTask& one) { return one.error.memory(); },
+                          [](const core::AnnounceApproval& one) { return one.asked.memory(); },
                       },
                       command);
 }

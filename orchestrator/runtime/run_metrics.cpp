@@ -67,6 +67,12 @@ public:
     void operator()(const fact::InputEdited&) {}
     void operator()(const fact::RerunRequested&) {}
     void operator()(const fact::StepReset&) {}
+    void operator()(const fact::RunClosing&) {}
+    void operator()(const fact::StepWaits&) {}
+    void operator()(const fact::SignalReceived&) {}
+    void operator()(const fact::SignalTaken&) {}
+    void operator()(const fact::ApprovalVoted&) {}
+    void operator()(const fact::ApprovalReminded&) {}
 
 private:
     void step_became(std::string_view outcome) { metrics_.steps.of(workflow_, outcome).add(); }

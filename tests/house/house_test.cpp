@@ -40,6 +40,8 @@ const std::map<std::string, Room>& rooms() {
         {"orchestrator/expression", {{"base"}, true}},
         {"orchestrator/core", {{"orchestrator/expression", "base"}, true}},
         {"orchestrator/definition", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
+        {"orchestrator/rehearsal",
+         {{"orchestrator/definition", "orchestrator/core", "orchestrator/expression", "base"}, true}},
         {"orchestrator/runtime", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
         {"orchestrator/messaging",
          {{"orchestrator/runtime", "orchestrator/core", "contract", "amqp/client", "amqp", "net", "base"},
@@ -62,7 +64,7 @@ const std::map<std::string, Room>& rooms() {
            "orchestrator/messaging", "db", "web"},
           false}},
         {"cli",
-         {{"server", "workers", "sandbox", "orchestrator/definition", "orchestrator/core",
+         {{"server", "workers", "sandbox", "orchestrator/rehearsal", "orchestrator/definition", "orchestrator/core",
            "orchestrator/expression", "net", "base"},
           false}},
     };

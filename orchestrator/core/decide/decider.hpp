@@ -6,6 +6,7 @@
 //   tasks.cpp    attempts: handed out, reported, lost, late
 //   failing.cpp  no more attempts: caught, or dead
 //   repeating.cpp  for_each, while, until
+//   waiting.cpp  for what comes from outside: signals, approvals, the first of several
 //   ending.cpp   how a run ends, is undone and is opened again
 //   operating.cpp  what else an operator asks for: pauses, steps done by hand, inputs, reruns
 //   holding.cpp  how much a run may hold
@@ -53,6 +54,8 @@ public:
     void on(const OutputGiven& event);
     void on(const InputEdited& event);
     void on(const RerunRequested& event);
+    void on(const SignalSent& event);
+    void on(const ApprovalDecided& event);
 
     Transition take() { return std::move(made_); }
 
@@ -82,10 +85,12 @@ private:
     void ring_attempt(Place place, bool undo);
     void hurry();
     std::optional<Place> place_of(const std::string& step);
+    void open_closing_step(Place place);
 
     // steps.cpp
     Turn turn_of(Place place) const;
     void go_on();
+    void go_forwards();
     void look_at(Place place);
     void start(Place place);
     void begin(Place place);
@@ -110,15 +115,29 @@ private:
     void die(Place place, const Problem& problem, const Document& error, std::string_view reason,
              const Document& message);
     void undo_dies(Place place, const Problem& problem, const Document& message);
+    bool keeps_failures(Place instance) const;
+    std::optional<Place> keeper_of(Place place) const;
+    void fail_around(Place place, const Problem& problem);
 
     // repeating.cpp
     void begin_repetition(Place whole);
     void turn(Place whole);
+    bool is_decided(Place whole, const ForEach& each);
     void turn_loop(Place whole, const Loop& loop);
     void close_instance(Place instance);
     void close_iteration(Place instance, const Loop& loop);
     void begin_iteration(Place whole);
     void close_repetition(Place whole);
+
+    // waiting.cpp
+    void await_signal(Place place, const SignalKind& kind);
+    void ask_people(Place place, const ApprovalKind& kind);
+    void await_first(Place place, const FirstOfKind& kind);
+    void take_kept(Place place);
+    void take_signal(Place place, const Signal& signal);
+    void ring_wait(Place place);
+    std::string why_no_signal(const SignalSent& event) const;
+    std::optional<std::string> why_not_asked(Place place, const ApprovalDecided& event) const;
 
     // ending.cpp
     fact::RunBecame as_it_is(RunStatus status) const;
@@ -126,6 +145,7 @@ private:
     void complete_run(const std::optional<expression::Template>& output, ScopeNumber scope);
     void time_out_run();
     void close_run(fact::RunBecame end);
+    void begin_anew();
     void cancel_open_steps();
     void cancel_one(Place place);
     enum class InPause : std::uint8_t {
@@ -143,6 +163,8 @@ private:
     bool has_begun(Place place) const;
     void revive(Place place, bool undo);
     void revive_followers(Place place);
+    void revive_stopped(Place block);
+    std::string why_not_revived(Place place) const;
     void give_undo_up(Place place);
 
     // operating.cpp
@@ -179,6 +201,8 @@ private:
     AttemptRef attempt(Place place, bool undo) const {
         return {address(place), undo, attempts(place, undo).number};
     }
+    // A failed step ends nothing: the others go on.
+    bool goes_on_after_failure() const { return workflow_.on_failure == OnFailure::go_on || run().closing; }
     // An operator lets the run pause.
     bool is_held() const { return run().paused_from.has_value(); }
     bool is_whole(Place place) const { return is_repeated(workflow_, run(), place); }

@@ -23,12 +23,14 @@ fact::RunBecame Decider::as_it_is(RunStatus status) const {
 // A step died. `place.step` is no_step when the run itself failed, for example its output.
 void Decider::fail_run(Place place, const Problem& problem) {
     if (run().status != RunStatus::running && run().status != RunStatus::paused) return;
+    if (run().closing) return; // it keeps its end
     const bool has_step = place.step != no_step;
     const Document error = error_of_run(problem, has_step ? address(place) : "");
     const auto fail = [&] {
         auto end = as_it_is(RunStatus::failed);
         end.error = error;
         end.ending = Ending::failure;
+        if (is_held()) end.from = RunStatus::running;
         close_run(std::move(end));
     };
     switch (workflow_.on_failure) {
@@ -86,9 +88,18 @@ void Decider::time_out_run() {
     close_run(std::move(end));
 }
 
+// The steps that run before it closes have their turn once: when they are closed this is asked again.
 void Decider::close_run(fact::RunBecame end) {
     if (end.status == RunStatus::completed) end.error = {};
+    const bool is_bad = end.status == RunStatus::failed || end.status == RunStatus::timed_out ||
+                        end.status == RunStatus::compensated;
+    if (is_bad && open_steps_of(run(), Phase::on_error) > 0 && phase_of(run()) != Phase::at_end)
+        return note(fact::RunClosing{Phase::on_error, std::move(end)});
+    if (open_steps_of(run(), Phase::at_end) > 0) return note(fact::RunClosing{Phase::at_end, std::move(end)});
+    end.from.reset();
     note(std::move(end));
+    // What took effect meanwhile, late.
+    if (was_undone() && !run().to_undo.empty()) reopen_undo();
 }
 
 void Decider::cancel_one(Place place) {
@@ -197,26 +208,54 @@ void Decider::reopen() {
         again.error = std::exchange(again.cause, {});
         return note(std::move(again));
     }
+    revive_stopped({root_scope, no_step});
+    again.error = {};
+    again.ending = Ending::none;
+    again.output = {};
+    note(std::move(again));
+    begin_anew();
+}
+
+// All that failed, or did not get its turn by that: in an instance, or in the run.
+void Decider::revive_stopped(Place block) {
     std::vector<Place> stopped;
     for (const auto& [number, scope] : run().scopes)
         for (const StepIndex index : workflow_.bodies[scope.body].steps) {
             const Place place{number, index};
+            if (step(place).phase != Phase::main) continue;
+            bool is_inside = block.scope == root_scope;
+            for (ScopeNumber at = number; at != root_scope && !is_inside; at = run().scope(at).parent)
+                is_inside = at == block.scope;
+            if (!is_inside) continue;
             const StepStatus status = state(place).status;
             if (status != StepStatus::dead && status != StepStatus::cancelled && status != StepStatus::blocked)
                 continue;
             // What a block that is done left behind is not wanted any more, however deep it lies; nor is what
             // lost a race.
             bool is_over = has_lost_race(place);
-            for (Place block = around(place); block.step != no_step && !is_over; block = around(block))
-                is_over = state(block).status == StepStatus::done || has_lost_race(block);
+            for (Place outer = around(place); outer.step != no_step && !is_over; outer = around(outer))
+                is_over = state(outer).status == StepStatus::done || has_lost_race(outer);
             if (!is_over) stopped.push_back(place);
         }
     for (const Place place : stopped)
         revive(place, false);
-    again.error = {};
-    again.ending = Ending::none;
-    again.output = {};
-    note(std::move(again));
+}
+
+// The run goes forwards again, so it will end again: what runs at its end has not happened yet.
+void Decider::begin_anew() {
+    std::vector<Place> over;
+    for (const StepIndex index : workflow_.bodies[root_body].steps)
+        if (const Place place{root_scope, index};
+            step(place).phase != Phase::main && state(place).status != StepStatus::waiting)
+            over.push_back(place);
+    if (over.empty()) return;
+    for (const Place dead : run().dead) {
+        const bool has_letter = std::holds_alternative<TaskKind>(step(dead).kind) && !is_whole(dead);
+        if (has_letter && step(dead).phase != Phase::main) made_.revived.push_back(address(dead));
+    }
+    const std::uint32_t number = run().reruns + 1;
+    for (const Place place : over)
+        note(fact::StepReset{address(place), number, false});
 }
 
 // Somebody went on without it, and cancelled it.

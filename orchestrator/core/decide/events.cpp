@@ -96,7 +96,9 @@ void Decider::ring(Place place) {
             complete(place, {}, false);
         break;
     case StepStatus::running:
-        if (may_start && is_due(state(place).due)) {
+        if (may_start && !state(place).wait.is_null()) {
+            ring_wait(place);
+        } else if (may_start && is_due(state(place).due)) {
             const Time due = state(place).due;
             cancel_children(place);
             give_up(place, timeout_problem({due, "the block's timeout"}), "timeout", {});
@@ -133,6 +135,11 @@ void Decider::on(const CancelRequested& event) {
     if (status_beneath(run()) == RunStatus::compensating) {
         made_.refusal = is_held() ? "the run is being compensated already, and paused; resume lets it go on"
                                   : "the run is being compensated already";
+        return;
+    }
+    if (run().closing) {
+        made_.refusal = fmt::format("the run is {} but for its [[{}]] steps; terminate ends it at once",
+                                    word_of(run().closing->end), word_of(run().closing->phase));
         return;
     }
     note(fact::CancelRequested{event.reason});
@@ -227,6 +234,12 @@ void Decider::on(const TaskRevived& event) {
         made_.refusal = why_no_other_input(place, event.undo, event.input);
         if (!made_.refusal.empty()) return;
     }
+    if (!event.undo) made_.refusal = why_not_revived(place);
+    if (!made_.refusal.empty()) return;
+    if (step(place).phase != Phase::main) {
+        if (!event.input.is_null()) note(fact::InputEdited{address(place), false, event.input, event.reason});
+        return open_closing_step(place);
+    }
     const RunStatus status = status_beneath(run()); // what a pause keeps begins behind it
     const bool may_be_tried =
         status == RunStatus::compensating ? event.undo
@@ -248,6 +261,28 @@ void Decider::on(const TaskRevived& event) {
     go_on();
 }
 
+// Empty: what died there may be tried again, as far as its place says.
+std::string Decider::why_not_revived(Place place) const {
+    const Phase phase = step(place).phase;
+    if (run().closing && run().closing->phase != phase)
+        return fmt::format("the run is {} but for its [[{}]] steps; when it has ended, '{}' can be tried again",
+                           word_of(run().closing->end), word_of(run().closing->phase), address(place));
+    if (phase != Phase::main && !run().closing && !is_closed(run().status))
+        return fmt::format("'{}' has its turn when the run ends", address(place));
+    for (Place block = around(place); block.step != no_step; block = around(block))
+        if (state(block).status == StepStatus::done)
+            return fmt::format("'{}' is done without it; start a new run, or drop the dead letter", address(block));
+    return {};
+}
+
+// The run keeps its end, and closes again when the step is closed.
+void Decider::open_closing_step(Place place) {
+    if (!run().closing) note(fact::RunClosing{step(place).phase, as_it_is(run().status)});
+    revive(place, false);
+    revive_followers(place);
+    go_on();
+}
+
 // What died is tried again, with all that failed by it.
 void Decider::open_dead(Place place) {
     switch (status_beneath(run())) {
@@ -263,7 +298,10 @@ void Decider::open_dead(Place place) {
             again.output = {};
             again.by_hand = false;
             note(std::move(again));
+            begin_anew();
         }
+        if (const auto item = keeper_of(place); item && !goes_on_after_failure() && is_closed(state(*item).status))
+            return revive_stopped(*item); // with its failure the item ended
         revive(place, false);
         return revive_followers(place);
     case RunStatus::compensating:
@@ -319,7 +357,8 @@ void Decider::on(const RunFinished& event) {
     }
     end.ending = event.status == RunStatus::failed ? Ending::failure : Ending::none;
     end.by_hand = true;
-    close_run(std::move(end));
+    if (end.status == RunStatus::completed) end.error = {};
+    note(std::move(end)); // nothing of it runs any more, also no [[finally]]
 }
 
 } // namespace baton::orchestrator::core

@@ -49,10 +49,12 @@ void Decider::give_up(Place place, const Problem& problem, std::string_view reas
         const bool is_own = at == place;
         Catch rule = catch_at(at, problem);
         if (!rule.is_found && is_own) rule = time_out_at(at, problem);
+        const bool is_last = keeps_failures(at); // whoever is around it hears of the step as a whole
+        if (!rule.is_found && is_last) break;
         if (!rule.is_found) continue;
         if (rule.broken) {
             error = to_document(*rule.broken);
-            if (is_own) continue;
+            if (is_own && !is_last) continue;
             break;
         }
         if (!is_own) {
@@ -85,7 +87,31 @@ void Decider::die(Place place, const Problem& problem, const Document& error, st
         letter.input = input_of(place, false);
     }
     note(std::move(dead));
-    fail_run(place, problem);
+    fail_around(place, problem);
+}
+
+// Whether the place is an instance whose failure is its own.
+bool Decider::keeps_failures(Place instance) const {
+    if (instance.step == no_step || !is_instance(instance)) return false;
+    const auto* each = std::get_if<ForEach>(&*step(instance).repetition);
+    return each != nullptr && each->keeps_failures();
+}
+
+// The innermost of those around the place.
+std::optional<Place> Decider::keeper_of(Place place) const {
+    for (Place at = place; at.scope != root_scope; at = whole_of(at.scope))
+        if (const Place instance{at.scope, whole_of(at.scope).step}; keeps_failures(instance)) return instance;
+    return std::nullopt;
+}
+
+// An item that may fail without its step fails as a run would.
+void Decider::fail_around(Place place, const Problem& problem) {
+    const auto item = keeper_of(place);
+    if (!item) return fail_run(place, problem);
+    if (*item == place || goes_on_after_failure() || is_closed(state(*item).status)) return;
+    const Document error = state(place).error;
+    cancel_children(*item);
+    note(fact::StepDead{address(*item), false, 0, {}, error, "child"});
 }
 
 // The older undos still have their turn; compensate_next() ends the run when none is left.

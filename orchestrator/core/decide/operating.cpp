@@ -60,6 +60,19 @@ void Decider::on(const OutputGiven& event) {
 bool Decider::may_be_done_by_hand(Place place) {
     const StepStatus status = state(place).status;
     const RunStatus of_run = status_beneath(run());
+    const bool has_turn = run().closing && run().closing->phase == step(place).phase;
+    if (run().closing || step(place).phase != Phase::main) {
+        if (status == StepStatus::done || status == StepStatus::skipped)
+            made_.refusal = fmt::format("step '{}' is {} already", address(place), word_of(status));
+        else if (!has_turn && step(place).phase != Phase::main)
+            made_.refusal = fmt::format("'{}' has its turn when the run ends", address(place));
+        else if (!has_turn)
+            made_.refusal = fmt::format("the run is {} but for its [[{}]] steps", word_of(run().closing->end),
+                                        word_of(run().closing->phase));
+        return made_.refusal.empty();
+    }
+    if (is_closed(status) && status != StepStatus::done && status != StepStatus::skipped)
+        if (made_.refusal = why_not_revived(place); !made_.refusal.empty()) return false;
     const bool goes_back = of_run == RunStatus::compensating || of_run == RunStatus::compensated ||
                            of_run == RunStatus::cancelled || run().undone > 0;
     const bool has_failed = status == StepStatus::dead || status == StepStatus::blocked;
@@ -164,6 +177,7 @@ void Decider::on(const RerunRequested& event) {
                                    });
         note(fact::StepReset{address(there), number, state(there).sent && !is_sent_again});
     }
+    begin_anew();
     go_on();
 }
 
@@ -176,6 +190,8 @@ bool Decider::may_run_again(Place place, const std::string& named) {
                                     word_of(status));
     else if (status == RunStatus::compensated || run().undone > 0)
         made_.refusal = "what the run did was undone, or a part of it; start a new one";
+    else if (step(place).phase != Phase::main)
+        made_.refusal = fmt::format("'{}' runs when the run ends, each time it does", named);
     else if (place.scope != root_scope)
         made_.refusal = fmt::format("'{}' belongs to a repeated step, which runs again as a whole: name that one", named);
     else if (status == RunStatus::completed && would_be_blocked(place))

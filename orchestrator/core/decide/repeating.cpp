@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace baton::orchestrator::core {
@@ -19,6 +20,38 @@ Problem too_many_iterations(std::uint32_t max) {
     problem.type = iterations_type;
     problem.title = "too many iterations";
     problem.detail = fmt::format("max_iterations = {} is reached, and the condition of the loop still asks for more", max);
+    problem.retryable = false;
+    return problem;
+}
+
+// How many of the items may fail, and whether more did.
+struct Allowed {
+    std::uint32_t failures = 0;
+    std::uint32_t needed = 0; // that must end well
+    bool is_passed(const Instances& instances) const {
+        return instances.failed > failures || instances.total < needed || instances.total - needed < instances.failed;
+    }
+};
+
+Allowed allowed_by(const ForEach& each, std::uint32_t total) {
+    Allowed allowed;
+    if (each.enough) allowed.needed = each.enough->at_least(total);
+    if (each.tolerate)
+        allowed.failures = each.tolerate->at_most(total);
+    else if (each.enough)
+        allowed.failures = total - std::min(total, allowed.needed);
+    return allowed;
+}
+
+Problem too_many_failures(const Instances& instances, const Allowed& allowed) {
+    Problem problem;
+    problem.type = failures_type;
+    problem.title = "too many items failed";
+    problem.detail = fmt::format("{} of {} items failed, and {} may", instances.failed, instances.total, allowed.failures);
+    if (allowed.needed > 0)
+        problem.detail = fmt::format("{} of {} items failed, and {} are needed", instances.failed, instances.total, allowed.needed);
+    if (instances.total < allowed.needed)
+        problem.detail = fmt::format("the list has {} items, and {} are needed", instances.total, allowed.needed);
     problem.retryable = false;
     return problem;
 }
@@ -41,10 +74,29 @@ void Decider::turn(Place whole) {
     const auto* each = std::get_if<ForEach>(&*step(whole).repetition);
     if (each == nullptr) return turn_loop(whole, std::get<Loop>(*step(whole).repetition));
     const Instances& instances = *instances_of(run(), whole);
+    if (each->keeps_failures() && is_decided(whole, *each)) return;
     const std::string where = address(whole);
     while (instances.open < each->max_parallel && instances.begun < instances.total)
         note(fact::ItemStarted{instance_address(where, instances.begun)});
     if (instances.open == 0) close_repetition(whole);
+}
+
+// Nothing that is still to come could change how the step ends.
+bool Decider::is_decided(Place whole, const ForEach& each) {
+    const Instances& instances = *instances_of(run(), whole);
+    const Allowed allowed = allowed_by(each, instances.total);
+    const bool stops_early = each.fail_fast.value_or(!goes_on_after_failure());
+    const bool is_over = instances.open == 0 && instances.begun == instances.total;
+    if (allowed.is_passed(instances) && (stops_early || is_over)) {
+        const Problem problem = too_many_failures(instances, allowed);
+        cancel_children(whole);
+        give_up(whole, problem, "failed", {});
+        return true;
+    }
+    if (!each.enough || instances.succeeded < allowed.needed) return false;
+    cancel_children(whole);
+    close_repetition(whole);
+    return true;
 }
 
 void Decider::turn_loop(Place whole, const Loop& loop) {
@@ -102,7 +154,9 @@ void Decider::close_iteration(Place instance, const Loop& loop) {
 
 void Decider::close_repetition(Place whole) {
     const Instances& instances = *instances_of(run(), whole);
-    if (instances.failed > 0) {
+    const auto* each = std::get_if<ForEach>(&*step(whole).repetition);
+    const bool may_have_failures = each != nullptr && each->keeps_failures(); // they were counted
+    if (instances.failed > 0 && !may_have_failures) {
         // Only with on_failure = "continue": the instance has its dead letter already.
         Document error;
         for (const auto& [index, scope] : instances.scopes) {

@@ -17,6 +17,13 @@ Place Decider::around(Place place) const {
 
 // Begins everything whose turn has come, closes what is complete, until nothing changes any more.
 void Decider::go_on() {
+    do {
+        go_forwards();
+        if (run().status == RunStatus::compensating) compensate_next();
+    } while (run().status == RunStatus::running && !run().marked.empty()); // undone, it closes
+}
+
+void Decider::go_forwards() {
     Place from{};
     while (run().status == RunStatus::running) {
         if (const auto place = recorder_.next_marked(from)) {
@@ -24,10 +31,12 @@ void Decider::go_on() {
             look_at(*place);
             continue;
         }
-        if (run().root().open_top > 0) break;
-        complete_run(workflow_.output, root_scope);
+        if (open_steps_of(run(), phase_of(run())) > 0) break;
+        if (run().closing)
+            close_run(as_it_is(run().closing->end));
+        else
+            complete_run(workflow_.output, root_scope);
     }
-    if (run().status == RunStatus::compensating) compensate_next();
 }
 
 Turn Decider::turn_of(Place place) const {
@@ -35,6 +44,7 @@ Turn Decider::turn_of(Place place) const {
     const Place block = block_of(workflow_, run(), place);
     if (block.step != no_step && state(block).status != StepStatus::running) return Turn::wait;
     if (is_instance(place)) return Turn::start;
+    if (block.step == no_step && step(place).phase != phase_of(run())) return Turn::wait;
     if (step(place).only_by_go && !one.sent) return one.open_senders > 0 ? Turn::wait : Turn::skip;
     return turn_after(step(place), one.before);
 }
@@ -59,6 +69,7 @@ void Decider::look_at(Place place) {
     }
     if (one.status == StepStatus::running) {
         if (is_whole(place)) return turn(place);
+        if (!one.wait.is_null()) return;
         if (one.open_children == 0) return close_block(place);
         return;
     }
@@ -118,6 +129,9 @@ void Decider::begin(Place place) {
                        }
                        give_up(place, problem, "failed", {});
                    },
+                   [&](const SignalKind& kind) { await_signal(place, kind); },
+                   [&](const ApprovalKind& kind) { ask_people(place, kind); },
+                   [&](const FirstOfKind& kind) { await_first(place, kind); },
                },
                step(place).kind);
 }

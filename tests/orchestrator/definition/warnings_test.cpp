@@ -142,5 +142,35 @@ TEST(Warnings, ANumberIsADouble) {
     EXPECT_EQ(warning("input.n > 100"), "");
 }
 
+TEST(Warnings, AStepThatDidNotFailHasNoError) {
+    EXPECT_EQ(warnings_of("[[step]]\nid = \"b\"\ntask = \"t.b\"\nwith = { why = \"${errors.a.type}\" }\n"),
+              "x.toml:11:19: warning: 'a' may have no error; write default(errors.a, ..), or ask with has(errors.a)\n"
+              "   11 | with = { why = \"${errors.a.type}\" }\n"
+              "      |                   ^\n");
+    EXPECT_EQ(warnings_of("[[step]]\nid = \"b\"\ntask = \"t.b\"\nwith = { why = \"${default(errors.a.type, '')}\" }\n"), "");
+}
+
+TEST(Warnings, AStepThatOnlyAFailureSendsHasItsError) {
+    EXPECT_EQ(warnings_of("catch = [ { error = \"*\", go = \"b\" } ]\n"
+                          "[[step]]\nid = \"b\"\n"
+                          "[[step.do]]\nid = \"c\"\ntask = \"t.c\"\nwith = { why = \"${errors.a.type}\" }\n"
+                          "[[step.do]]\nid = \"d\"\ntask = \"t.d\"\nwith = { why = \"${errors.a.detail}\" }\n"),
+              "");
+}
+
+TEST(Warnings, AtItsEndARunMayHaveNoErrorAndItsStepsNoResult) {
+    EXPECT_EQ(warnings_of("[[finally]]\nid = \"b\"\ntask = \"t.b\"\nwith = { why = \"${run.error.type}\" }\n"),
+              "x.toml:11:19: warning: the run may have no error: [[finally]] runs whatever its end; write "
+              "default(run.error, ..), or ask with has(run.error)\n"
+              "   11 | with = { why = \"${run.error.type}\" }\n"
+              "      |                   ^\n");
+    EXPECT_EQ(warnings_of("[[finally]]\nid = \"b\"\ntask = \"t.b\"\nwith = { at = \"${a.id}\" }\n"),
+              "x.toml:11:18: warning: 'a' may have no result: the run may have ended before it; write default(a, ..), or "
+              "ask with has(a)\n"
+              "   11 | with = { at = \"${a.id}\" }\n"
+              "      |                  ^\n");
+    EXPECT_EQ(warnings_of("[[on_error]]\nid = \"b\"\ntask = \"t.b\"\nwith = { why = \"${run.error.type}\" }\n"), "");
+}
+
 } // namespace
 } // namespace baton::orchestrator::definition

@@ -8,7 +8,8 @@
 //                            wait 30s · cancel WHY · retry · revive STEP
 //                            skip STEP WHY (its undo) · finish STATUS WHY
 //                            pause WHY · resume · pass STEP WHY · give STEP JSON · edit STEP JSON · rerun STEP WHY
-//                            keys (from now on the idempotency keys of tasks are told, too; no event)
+//                            signal NAME [id=ID] [by=USER] [JSON] · approve STEP USER[:ROLE,..] [JSON] [(COMMENT)] · reject ..
+//                            (USER operator may operate) keys (from now on the idempotency keys of tasks are told, too; no event)
 //                            limit BYTES (what the run may hold from now on; no event)
 //   ----                     then the answer, and a blank line
 //
@@ -78,6 +79,7 @@ struct Words {
         return fmt::format("{}{}{}{}", word_of(fact.status), fact.from ? fmt::format(" from={}", word_of(*fact.from)) : "",
                            value_of(fact.output), error_of(fact.error));
     }
+    std::string operator()(const fact::RunClosing& fact) const { return fmt::format("{} as {}", word_of(fact.phase), (*this)(fact.end)); }
     std::string operator()(const fact::TaskDispatched& fact) const {
         const TaskOrder& order = fact.order;
         std::string line = fmt::format("{} {} {} {}/{}", words_of(fact.ref), order.route, order.with.text(),
@@ -107,6 +109,21 @@ struct Words {
                (fact.undo_input.is_null() ? "" : " undo_input=" + std::string{fact.undo_input.text()});
     }
     std::string operator()(const fact::StepStarted& fact) const { return fact.step + due_of(fact.until); }
+    std::string operator()(const fact::StepWaits& fact) const {
+        return fact.step + value_of(fact.wanted) + due_of(fact.until);
+    }
+    std::string operator()(const fact::SignalReceived& fact) const {
+        return fmt::format("{} {}{}{}{}", fact.number, fact.name, fact.id.empty() ? "" : " id=" + fact.id,
+                           fact.by.empty() ? "" : " by=" + fact.by, value_of(fact.data));
+    }
+    std::string operator()(const fact::SignalTaken& fact) const { return fmt::format("{} {}", fact.step, fact.number); }
+    std::string operator()(const fact::ApprovalVoted& fact) const {
+        return fmt::format("{} {} {}{}{}", fact.step, fact.by, fact.approves ? "approves" : "rejects", value_of(fact.form),
+                           remark(fact.comment));
+    }
+    std::string operator()(const fact::ApprovalReminded& fact) const {
+        return fact.step + value_of(fact.wanted) + due_of(fact.until);
+    }
     std::string operator()(const fact::StepDone& fact) const {
         return fact.step + value_of(fact.output) + (fact.by_hand ? " (by hand)" : "");
     }
@@ -183,6 +200,9 @@ public:
         if (verb == "cancel") return happen(CancelRequested{rest_of(words)});
         if (verb == "retry") return happen(RunRetried{rest_of(words) == "now"});
 
+        if (verb == "signal") return happen(signal_of(words));
+        if (verb == "approve" || verb == "reject") return happen(decision_of(verb == "approve", words));
+
         std::string step;
         words >> step;
         const AttemptRef ref = ref_of(step);
@@ -229,6 +249,42 @@ private:
             ref.attempt = ref.undo ? state.undo_attempts.number : state.attempts.number;
         }
         return ref;
+    }
+
+    static SignalSent signal_of(std::istringstream& words) {
+        SignalSent signal;
+        words >> signal.name;
+        std::string word;
+        while (words >> word) {
+            if (word.starts_with("id="))
+                signal.id = word.substr(3);
+            else if (word.starts_with("by="))
+                signal.by = word.substr(3);
+            else
+                signal.data = Document::parse(word + (words.eof() ? "" : " " + rest_of(words))).value();
+        }
+        return signal;
+    }
+
+    static ApprovalDecided decision_of(bool approves, std::istringstream& words) {
+        ApprovalDecided decision;
+        decision.approves = approves;
+        std::string word;
+        words >> decision.step >> word;
+        decision.by = word.substr(0, word.find(':'));
+        decision.may_operate = decision.by.starts_with("operator");
+        if (const auto colon = word.find(':'); colon != std::string::npos) {
+            std::istringstream roles(word.substr(colon + 1));
+            for (std::string role; std::getline(roles, role, ',');)
+                decision.roles.push_back(role);
+        }
+        std::string rest = rest_of(words);
+        if (const auto comment = rest.find('('); comment != std::string::npos) {
+            decision.comment = rest.substr(comment + 1, rest.size() - comment - 2);
+            rest.resize(comment);
+        }
+        if (rest.starts_with('{')) decision.form = Document::parse(rest).value();
+        return decision;
     }
 
     static Problem problem_of(std::istringstream& words) {
@@ -308,6 +364,7 @@ private:
     void expect_same_counters(const Run& other, const char* how) const {
         EXPECT_EQ(run_.begun, other.begun) << how;
         EXPECT_EQ(run_.dead, other.dead) << how;
+        EXPECT_EQ(run_.erred, other.erred) << how;
         EXPECT_EQ(run_.to_undo, other.to_undo) << how;
         EXPECT_EQ(run_.undoing, other.undoing) << how;
         EXPECT_EQ(run_.undo_dead, other.undo_dead) << how;
@@ -318,6 +375,7 @@ private:
         for (const auto& [number, scope] : run_.scopes) {
             const Scope& same = other.scope(number);
             EXPECT_EQ(scope.open_top, same.open_top) << how;
+            EXPECT_EQ(scope.open_closing, same.open_closing) << how;
             EXPECT_EQ(scope.address, same.address) << how;
             for (std::size_t slot = 0; slot < scope.steps.size(); ++slot) {
                 EXPECT_EQ(scope.steps[slot].before, same.steps[slot].before) << how << slot;

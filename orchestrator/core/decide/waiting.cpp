@@ -1,0 +1,326 @@
+// Steps that wait for what comes from outside: a signal to the run, people who decide, the first of several.
+// While they wait they are running steps that begin nothing; what for stands in their state (run.hpp).
+#include "orchestrator/core/decide/decider.hpp"
+#include "orchestrator/core/input.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace baton::orchestrator::core {
+namespace {
+
+constexpr std::size_t name_bytes_max = 200;
+
+std::string_view text_in(const boost::json::object& object, std::string_view name) {
+    const auto* value = object.if_contains(name);
+    if (value == nullptr || !value->is_string()) return {};
+    return {value->get_string().data(), value->get_string().size()};
+}
+
+const boost::json::value* member(const Document& wait, std::string_view name) {
+    const auto* object = wait.json().if_object();
+    return object == nullptr ? nullptr : object->if_contains(name);
+}
+
+// The way of a step's wait that a signal of this name ends: "" for the step itself. Absent: none.
+std::optional<std::string> way_of(const Document& wait, std::string_view signal) {
+    if (const auto* object = wait.json().if_object(); object != nullptr && text_in(*object, "signal") == signal && !signal.empty())
+        return std::string{};
+    const auto* ways = member(wait, "first_of");
+    if (ways == nullptr) return std::nullopt;
+    for (const auto& way : ways->as_array())
+        if (text_in(way.as_object(), "signal") == signal && !signal.empty())
+            return std::string{text_in(way.as_object(), "name")};
+    return std::nullopt;
+}
+
+Problem too_late(std::string_view what) {
+    Problem problem;
+    problem.type = timeout_type;
+    problem.title = "no answer in time";
+    problem.detail = fmt::format("the timeout of the {} has passed", what);
+    return problem;
+}
+
+Problem no_name(std::string detail) {
+    Problem problem;
+    problem.type = expression_type;
+    problem.title = "an expression has no value";
+    problem.detail = std::move(detail);
+    problem.retryable = false;
+    return problem;
+}
+
+boost::json::object result_of(const Signal& signal) {
+    boost::json::object result;
+    if (!signal.by.empty()) result["by"] = signal.by;
+    result["at"] = to_rfc3339(signal.at);
+    result["data"] = signal.data.json();
+    return result;
+}
+
+// Names are texts of a length that people can read.
+Evaluated<std::string> name_in(const Document& value, std::string_view what) {
+    const auto* text = value.json().if_string();
+    if (text == nullptr || text->empty() || text->size() > name_bytes_max)
+        return no_name(fmt::format("{}: the name must be a text of 1 to {} bytes", what, name_bytes_max));
+    return Evaluated<std::string>(boost::system::in_place_value, text->data(), text->size());
+}
+
+std::string list_of(const boost::json::value* by) {
+    std::string list;
+    if (by != nullptr)
+        for (const auto& one : by->as_array())
+            list += fmt::format("{}{}", list.empty() ? "" : ", ", std::string_view{one.as_string().data(), one.as_string().size()});
+    return list;
+}
+
+bool is_asked(const boost::json::value& by, const ApprovalDecided& event) {
+    constexpr std::string_view role = "role:";
+    return std::any_of(by.as_array().begin(), by.as_array().end(), [&](const boost::json::value& one) {
+        const std::string_view who{one.as_string().data(), one.as_string().size()};
+        if (!who.starts_with(role)) return who == event.by;
+        return std::find(event.roles.begin(), event.roles.end(), who.substr(role.size())) != event.roles.end();
+    });
+}
+
+const boost::json::object* vote_of(const Document& wait, std::string_view by) {
+    const auto* votes = member(wait, "votes");
+    if (votes == nullptr) return nullptr;
+    for (const auto& vote : votes->as_array())
+        if (text_in(vote.as_object(), "by") == by) return &vote.as_object();
+    return nullptr;
+}
+
+// What an approval gives once it is decided: what the last one said, and all votes.
+Document decision_of(const Document& wait) {
+    const auto& votes = member(wait, "votes")->as_array();
+    const auto& last = votes.back().as_object();
+    boost::json::object result{{"approved", last.at("approves")}, {"by", last.at("by")}, {"at", last.at("at")}};
+    if (const auto* comment = last.if_contains("comment")) result["comment"] = *comment;
+    boost::json::object form;
+    for (const auto& vote : votes)
+        if (const auto* filled = vote.as_object().if_contains("form"); filled != nullptr && filled->is_object())
+            for (const auto& field : filled->as_object())
+                form[field.key()] = field.value();
+    result["form"] = std::move(form);
+    result["votes"] = votes;
+    return Document::of(std::move(result));
+}
+
+} // namespace
+
+// ---- beginning to wait ----
+
+void Decider::await_signal(Place place, const SignalKind& kind) {
+    const auto filled = judge_.fill(kind.name, reading(place), "signal");
+    if (!filled) return give_up(place, filled.error(), "not_retryable", {});
+    const auto name = name_in(*filled, "signal");
+    if (!name) return give_up(place, name.error(), "not_retryable", {});
+    fact::StepWaits waits{address(place), Document::of(boost::json::object{{"signal", *name}}), {}};
+    if (step(place).block_timeout) waits.until = now_ + *step(place).block_timeout;
+    note(std::move(waits));
+    take_kept(place);
+}
+
+void Decider::ask_people(Place place, const ApprovalKind& kind) {
+    const auto title = judge_.fill(kind.title, reading(place), "approval.title");
+    if (!title) return give_up(place, title.error(), "not_retryable", {});
+    boost::json::object asked{{"title", title->json()}, {"quorum", kind.quorum}};
+    if (kind.by) {
+        const auto by = judge_.fill(*kind.by, reading(place), "approval.by");
+        if (!by) return give_up(place, by.error(), "not_retryable", {});
+        const auto* people = by->json().if_array();
+        const bool are_names = people != nullptr && !people->empty() &&
+                               std::all_of(people->begin(), people->end(), [](const boost::json::value& one) {
+                                   return one.is_string() && !one.get_string().empty();
+                               });
+        if (!are_names)
+            return give_up(place, no_name("approval.by: gives no list of users and roles"), "not_retryable", {});
+        asked["by"] = by->json();
+    }
+    fact::StepWaits waits{address(place), Document::of(boost::json::object{{"approval", std::move(asked)}}), {}};
+    if (!fits(waits.wanted)) return give_up(place, too_large(waits.wanted), "not_retryable", {});
+    if (step(place).block_timeout) waits.until = now_ + *step(place).block_timeout;
+    note(std::move(waits));
+}
+
+void Decider::await_first(Place place, const FirstOfKind& kind) {
+    boost::json::array ways;
+    std::optional<Time> first;
+    const auto until = [&](boost::json::object& way, Time at) {
+        way["at"] = to_rfc3339(at);
+        if (!first || at < *first) first = at;
+    };
+    for (const FirstOfKind::Way& one : kind.ways) {
+        boost::json::object way{{"name", one.name}};
+        if (const auto* signal = std::get_if<SignalKind>(&one.wait)) {
+            const auto filled = judge_.fill(signal->name, reading(place), "first_of");
+            if (!filled) return give_up(place, filled.error(), "not_retryable", {});
+            const auto name = name_in(*filled, "first_of");
+            if (!name) return give_up(place, name.error(), "not_retryable", {});
+            way["signal"] = *name;
+        } else if (const auto* wait = std::get_if<WaitKind>(&one.wait)) {
+            until(way, now_ + wait->duration);
+        } else {
+            const auto time = judge_.moment(std::get<WaitUntilKind>(one.wait).time, reading(place), "first_of");
+            if (!time) return give_up(place, time.error(), "not_retryable", {});
+            until(way, *time);
+        }
+        ways.push_back(std::move(way));
+    }
+    note(fact::StepWaits{address(place), Document::of(boost::json::object{{"first_of", std::move(ways)}}), first});
+    take_kept(place);
+    if (!is_closed(state(place).status) && first && *first <= now_) ring_wait(place);
+}
+
+// What came before anybody waited for it, oldest first.
+void Decider::take_kept(Place place) {
+    for (const Signal& signal : run().signals)
+        if (way_of(state(place).wait, signal.name)) return take_signal(place, Signal{signal});
+}
+
+// ---- signals ----
+
+void Decider::take_signal(Place place, const Signal& signal) {
+    const auto way = way_of(state(place).wait, signal.name);
+    note(fact::SignalTaken{address(place), signal.number});
+    boost::json::object result = result_of(signal);
+    if (way->empty()) return complete(place, Document::of(std::move(result)), false);
+    boost::json::object first{{"first", *way}};
+    first[*way] = std::move(result);
+    complete(place, Document::of(std::move(first)), false);
+}
+
+void Decider::on(const SignalSent& event) {
+    const auto& ids = run().signal_ids;
+    if (!event.id.empty() && std::find(ids.begin(), ids.end(), event.id) != ids.end()) {
+        made_.ignored = true; // it came twice
+        return;
+    }
+    made_.refusal = why_no_signal(event);
+    if (!made_.refusal.empty()) return;
+    note(fact::SignalReceived{run().signals_received + 1, event.name, event.id, event.data, event.by});
+    for (const Place place : std::set(run().begun)) {
+        if (!way_of(state(place).wait, event.name)) continue;
+        take_signal(place, Signal{run().signals.back()});
+        break;
+    }
+    go_on();
+}
+
+// Empty: it is taken.
+std::string Decider::why_no_signal(const SignalSent& event) const {
+    const RunStatus status = status_beneath(run());
+    if (is_closed(status) || status == RunStatus::compensating)
+        return fmt::format("the run is {}: none of its steps waits for a signal any more", word_of(run().status));
+    if (event.name.empty() || event.name.size() > name_bytes_max)
+        return fmt::format("the name of a signal has 1 to {} bytes", name_bytes_max);
+    std::set<std::string> names;
+    bool knows_all = true;
+    const auto look = [&](const SignalKind& kind) {
+        const auto name = kind.name.references().empty() ? judge_.fill(kind.name, reading({root_scope, no_step}), "signal")
+                                                         : Evaluated<Document>(Problem{});
+        if (name && name->json().is_string())
+            names.emplace(name->json().get_string().c_str());
+        else
+            knows_all = false;
+    };
+    for (const Step& one : workflow_.steps) {
+        if (const auto* kind = std::get_if<SignalKind>(&one.kind)) look(*kind);
+        if (const auto* kind = std::get_if<FirstOfKind>(&one.kind))
+            for (const FirstOfKind::Way& way : kind->ways)
+                if (const auto* signal = std::get_if<SignalKind>(&way.wait)) look(*signal);
+    }
+    if (knows_all && !names.contains(event.name))
+        return names.empty() ? "no step of the workflow waits for a signal"
+                             : fmt::format("no step of the workflow waits for '{}', only for: {}", event.name,
+                                           fmt::join(names, ", "));
+    if (run().signals.size() >= signals_max)
+        return fmt::format("{} signals wait to be taken by the run, as many as it keeps", signals_max);
+    if (!fits(event.data)) return too_large(event.data).detail;
+    return {};
+}
+
+// ---- approvals ----
+
+void Decider::on(const ApprovalDecided& event) {
+    const auto place = place_of(event.step);
+    if (!place) return;
+    if (auto why = why_not_asked(*place, event)) {
+        made_.refusal = std::move(*why);
+        return;
+    }
+    const StepState& one = state(*place);
+    if (const auto* vote = vote_of(one.wait, event.by)) {
+        if (vote->at("approves").as_bool() == event.approves)
+            made_.ignored = true; // asked twice, since the answer was lost
+        else
+            made_.refusal = fmt::format("{} has decided already, and otherwise", event.by);
+        return;
+    }
+    Document form = event.form;
+    const auto& kind = std::get<ApprovalKind>(step(*place).kind);
+    if (event.approves || !form.is_null()) {
+        const CheckedInput checked = check_input(kind.form, form);
+        for (const std::string& complaint : checked.complaints)
+            made_.refusal += (made_.refusal.empty() ? "form: " : "; ") +
+                             (complaint.starts_with("input.") ? complaint.substr(6) : complaint);
+        if (!made_.refusal.empty()) return;
+        form = kind.form.empty() ? Document{} : checked.input;
+    }
+    if (!fits(form, 2)) {
+        made_.refusal = too_large(form).detail;
+        return;
+    }
+    note(fact::ApprovalVoted{address(*place), event.approves, event.by, event.comment, std::move(form)});
+    std::uint32_t approvals = 0;
+    for (const auto& vote : member(state(*place).wait, "votes")->as_array())
+        if (vote.as_object().at("approves").as_bool()) ++approvals;
+    // One who says no is enough: nobody is asked to outvote them.
+    if (!event.approves || approvals >= kind.quorum) complete(*place, decision_of(state(*place).wait), false);
+    go_on();
+}
+
+// Absent: their answer counts.
+std::optional<std::string> Decider::why_not_asked(Place place, const ApprovalDecided& event) const {
+    const auto* asked = member(state(place).wait, "approval");
+    if (asked == nullptr || is_closed(run().status))
+        return std::holds_alternative<ApprovalKind>(step(place).kind)
+                   ? fmt::format("step '{}' asks nobody now: it is {}", address(place), word_of(state(place).status))
+                   : fmt::format("step '{}' is no approval", address(place));
+    const auto* by = asked->as_object().if_contains("by");
+    const bool may = by == nullptr ? event.may_operate : is_asked(*by, event);
+    if (may) return std::nullopt;
+    if (by == nullptr) return "whoever may operate runs decides this, and you may not";
+    return fmt::format("step '{}' asks {}, and you are {}", address(place), list_of(by),
+                       event.by.empty() ? "nobody it knows" : event.by);
+}
+
+// ---- time ----
+
+void Decider::ring_wait(Place place) {
+    const StepState& one = state(place);
+    const bool is_over = one.due != Time{} && one.due <= now_;
+    if (const auto* ways = member(one.wait, "first_of"); ways != nullptr && is_over) {
+        const boost::json::object* winner = nullptr;
+        for (const auto& way : ways->as_array()) {
+            const auto& it = way.as_object();
+            if (it.contains("at") && (winner == nullptr || text_in(it, "at") < text_in(*winner, "at"))) winner = &it;
+        }
+        const std::string name{text_in(*winner, "name")};
+        boost::json::object result{{"first", name}};
+        result[name] = boost::json::object{{"at", winner->at("at")}};
+        return complete(place, Document::of(std::move(result)), false);
+    }
+    if (is_over) return give_up(place, too_late(word_of(step(place).kind)), "timeout", {});
+    if (one.remind_at != Time{} && one.remind_at <= now_)
+        note(fact::ApprovalReminded{address(place), one.wait,
+                                    one.due == Time{} ? std::nullopt : std::optional{one.due}});
+}
+
+} // namespace baton::orchestrator::core

@@ -1,0 +1,289 @@
+"""What a workflow can say beside tasks, on the real server with both stores, killed in between: steps at the end
+of a run, items that may fail, signals, approvals, the first of several waits."""
+import collections
+import contextlib
+import json
+import threading
+import time
+import unittest
+
+import pika
+
+import baton
+import postgres
+
+ENDING = """
+workflow = "ending"
+on_failure = "compensate"
+[defaults]
+retry = { max_attempts = 1 }
+[[step]]
+id = "box"
+task = "lang.box"
+compensate = { task = "lang.undo", with = { id = "${box.id}" } }
+[[step]]
+id = "account"
+task = "lang.fail"
+[[on_error]]
+id = "alarm"
+task = "lang.alarm"
+with = { text = "${run.status} by ${run.error.step}: ${errors.account.type}" }
+[[finally]]
+id = "unlock"
+task = "lang.unlock"
+with = { end = "${run.status}" }
+"""
+
+ITEMS = """
+workflow = "items"
+[defaults]
+retry = { max_attempts = 1 }
+[input]
+people = { type = "array", required = true }
+[[step]]
+id = "most"
+for_each = "input.people"
+tolerate = "25%"
+max_parallel = 7
+[[step.do]]
+id = "box"
+task = "lang.odd"
+with = { n = "${item}" }
+[[step.do]]
+id = "letter"
+task = "lang.letter"
+with = { n = "${item}" }
+[[step]]
+id = "some"
+for_each = "input.people"
+enough = 30
+task = "lang.odd"
+with = { n = "${item}" }
+[output]
+most = "${[most.total, most.succeeded, most.failed]}"
+some = "${some.succeeded}"
+"""
+
+PEOPLE = """
+workflow = "people"
+[input]
+who = { type = "string", required = true }
+[[step]]
+id = "prepare"
+task = "lang.slow"
+[[step]]
+id = "ready"
+signal = "ready"
+[[step]]
+id = "asked"
+approval = { title = "Access for ${input.who}?", by = ["ada", "role:it"], quorum = 2, form = { days = { type = "integer", min = 1 } }, remind = "2s" }
+[[step]]
+id = "answer"
+first_of = { yes = { signal = "yes" }, late = { wait = "4s" } }
+[output]
+ready = "${ready.data.n}"
+approved = "${asked.approved}"
+by = "${asked.by}"
+days = "${asked.form.days}"
+first = "${answer.first}"
+"""
+
+
+class Worker(threading.Thread):
+    """Performs the tasks once per key, and comes back when the server does."""
+
+    def __init__(self, url):
+        super().__init__(daemon=True)
+        self.url, self.stopping = url, False
+        self.calls = collections.defaultdict(list)  # task: what it was given, once per key
+        self.keys, self.held = set(), {"lang.alarm", "lang.unlock", "lang.slow"}
+        self.start()
+
+    def run(self):
+        while not self.stopping:
+            try:
+                self.serve()
+            except (pika.exceptions.AMQPError, OSError):
+                time.sleep(0.05)
+
+    def serve(self):
+        with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self.url))) as connection:
+            channel = connection.channel()
+            channel.basic_qos(prefetch_count=20)
+            served = set()
+            while not self.stopping:
+                for task in ("box", "undo", "fail", "alarm", "unlock", "odd", "letter", "slow"):
+                    name = "lang." + task
+                    if name in self.held or name in served:
+                        continue
+                    served.add(name)
+                    channel.basic_consume("baton.task." + name, self.perform)
+                connection.process_data_events(0.05)
+
+    def perform(self, channel, method, task, body):
+        given, name = json.loads(body), method.routing_key
+        key = task.headers["baton-idempotency-key"]
+        if key not in self.keys:
+            self.keys.add(key)
+            self.calls[name].append(given)
+        fails = name == "lang.fail" or (name == "lang.odd" and given["n"] % 5 == 3)
+        kind, answer = ("failed", {"type": "taken"}) if fails else ("completed", {"id": 7})
+        channel.basic_publish("", task.reply_to, json.dumps(answer).encode(), pika.BasicProperties(
+            type=kind, correlation_id=task.correlation_id, delivery_mode=2))
+        channel.basic_ack(method.delivery_tag)
+
+    def stop(self):
+        self.stopping = True
+        self.join(20)
+
+
+class LanguageTest(unittest.TestCase):
+    def serve(self, is_shared):
+        env = {"BATON_BROKER_USERS": "guest:guest,ada[baton-viewer]:pw,bob[baton-viewer+it]:pw,eve[baton-operator]:pw"}
+        if is_shared:
+            database = postgres.Postgres()
+            self.addCleanup(database.close)
+            env["BATON_DB_URL"] = database.url
+        self.server = baton.Server(env=env).start()
+        self.addCleanup(self.server.close)
+        for source in (ENDING, ITEMS, PEOPLE):
+            self.server.deploy(source)
+        self.worker = Worker(self.server.env["BATON_AMQP"])
+        self.addCleanup(self.worker.stop)
+
+    def ask(self, path, body=None):
+        return self.server.http_json(self.server.http, path, body)
+
+    def begin(self, workflow, given):
+        return self.ask("/api/runs", {"workflow": workflow, "input": given})["run"]
+
+    def restart(self):
+        self.server.kill()
+        self.server.start()
+
+    def shown(self, run):
+        return self.ask("/api/runs/" + run)
+
+    def step_of(self, run, step):
+        return next((one for one in self.shown(run)["steps"] if one["step"] == step), None)
+
+    def ended(self, run):
+        def row():
+            one = self.shown(run)
+            return one["status"] not in ("running", "compensating") and one
+        return baton.wait_for(row, "the run ends", timeout=100)
+
+    def as_user(self, user, *verb):
+        own = self.server.env
+        self.server.env = dict(own, BATON_USER=user, BATON_PASSWORD="pw")
+        try:
+            return self.server.baton(*verb)
+        finally:
+            self.server.env = own
+
+    def check_ending(self):
+        run = self.begin("ending", {})
+        closing = lambda phase: baton.wait_for(lambda: (self.shown(run)["closing"] or {}).get("phase") == phase, phase)
+        closing("on_error")
+        self.restart()
+        self.assertEqual(self.shown(run)["closing"], {"as": "compensated", "phase": "on_error"})
+        self.assertEqual(self.shown(run)["status"], "running")
+        self.worker.held.discard("lang.alarm")
+        closing("finally")
+        self.restart()
+        self.worker.held.discard("lang.unlock")
+
+        row = self.ended(run)
+
+        self.assertEqual((row["status"], row["closing"]), ("compensated", None))
+        self.assertEqual(self.worker.calls["lang.alarm"], [{"text": "compensated by account: taken"}])
+        self.assertEqual(self.worker.calls["lang.unlock"], [{"end": "compensated"}])
+        self.assertEqual(self.worker.calls["lang.undo"], [{"id": 7}])
+
+    def check_items(self):
+        people = list(range(100))
+        run = self.begin("items", {"people": people})
+        for _ in range(3):
+            time.sleep(0.4)
+            self.restart()
+
+        row = self.ended(run)
+
+        self.assertEqual((row["status"], row["output"]), ("completed", {"most": [100, 80, 20], "some": 30}))
+        self.assertEqual(sorted(one["n"] for one in self.worker.calls["lang.letter"]), [n for n in people if n % 5 != 3])
+        letters = [one["step"] for one in row["dead_letters"] if one["step"].startswith("most")]
+        self.assertEqual(sorted(letters), sorted(f"most[{n}].box" for n in people if n % 5 == 3))
+
+    def check_people(self):
+        reminders = self.listen()
+        run = self.begin("people", {"who": "cy"})
+        for _ in range(2):  # early, and told twice
+            self.server.baton("signal", run, "ready", "--id", "one", "--data", '{"n":3}', check=0)
+            self.restart()
+        self.assertIn("no step of the workflow waits for 'redy'", self.server.baton("signal", run, "redy").stderr)
+        self.worker.held.discard("lang.slow")
+        baton.wait_for(lambda: (self.step_of(run, "asked") or {}).get("status") == "sleeping", "people are asked")
+        self.restart()
+
+        self.assertIn("asks ada, role:it", self.server.baton("why", run).stdout)
+        self.assertIn("you are eve", self.as_user("eve", "approve", run, "asked", "--form", '{"days":3}').stderr)
+        self.assertIn("days", self.as_user("ada", "approve", run, "asked", "--form", '{"days":0}').stderr)
+        self.assertEqual(self.as_user("ada", "approve", run, "asked", "--form", '{"days":3}').returncode, 0)
+        self.restart()
+        self.assertEqual(self.as_user("ada", "approve", run, "asked", "--form", '{"days":3}').returncode, 0)
+        self.assertEqual(self.step_of(run, "asked")["status"], "sleeping")  # ada counts once
+        self.assertEqual(self.as_user("bob", "approve", run, "asked", "--form", '{"days":5}', "--comment", "fine").returncode, 0)
+        baton.wait_for(lambda: (self.step_of(run, "answer") or {}).get("status") == "sleeping", "it waits for the first")
+        self.restart()
+
+        row = self.ended(run)
+
+        self.assertEqual((row["status"], row["output"]),
+                         ("completed", {"ready": 3, "approved": True, "by": "bob", "days": 5, "first": "late"}))
+        told = [(one["fact"], one["actor"]) for one in row["requests"]]
+        self.assertEqual(told, [("run_started", "guest"), ("signal_received", "guest"), ("approval_voted", "ada"), ("approval_voted", "bob")])
+        self.assertIn("is completed", self.server.baton("signal", run, "ready").stderr)
+        self.assertIn("asks nobody now", self.as_user("ada", "reject", run, "asked").stderr)
+        keys = self.heard(reminders)
+        self.assertEqual(keys[0], ("approval.asked.people", "Access for cy?", ["ada", "role:it"], 2))
+        self.assertIn("approval.reminder.people", [one[0] for one in keys])
+
+    def channel(self):
+        return pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
+
+    def listen(self):
+        with contextlib.closing(self.channel()) as connection:
+            channel = connection.channel()
+            channel.queue_declare("heard", durable=True)
+            channel.queue_bind("heard", "baton.run", "approval.#")
+        return "heard"
+
+    def heard(self, queue):
+        found = []
+        with contextlib.closing(self.channel()) as connection:
+            channel = connection.channel()
+            while True:
+                method, _, body = channel.basic_get(queue, auto_ack=True)
+                if method is None:
+                    return found
+                said = json.loads(body)
+                found.append((method.routing_key, said["title"], said["by"], said["quorum"]))
+
+    def check_all(self, is_shared):
+        self.serve(is_shared)
+        with self.subTest("ending"):
+            self.check_ending()
+        with self.subTest("items"):
+            self.check_items()
+        with self.subTest("people"):
+            self.check_people()
+
+    def test_sqlite(self):
+        self.check_all(False)
+
+    def test_postgres(self):
+        self.check_all(True)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,85 @@
+"""`baton test`: the tests that are shipped beside workflows pass, also with crashes, and what fails is said in each of
+its forms."""
+import json
+import pathlib
+import subprocess
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+import baton
+
+WORKFLOWS = baton.ROOT / "workflows"
+WORKFLOW = """workflow = "letter"
+[[step]]
+id = "mailbox"
+task = "mail.create"
+[[step]]
+id = "letter"
+task = "mail.send"
+"""
+
+
+class WorkflowTestsTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (self.folder / "letter.toml").write_text(WORKFLOW)
+
+    def play(self, *words):
+        return subprocess.run([baton.EXE, "test", *map(str, words)], capture_output=True, text=True, timeout=300, cwd=self.folder)
+
+    def write(self, text):
+        (self.folder / "letter.test.toml").write_text(text)
+
+    def test_what_is_shipped_passes_whatever_crashes(self):
+        done = self.play("--crash", "--coverage", WORKFLOWS)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn(" 0 failed", done.stdout)
+
+    def test_a_failure_in_each_of_its_forms(self):
+        self.write('[[test]]\nname = "<a> & b"\nmock = { "mail.create" = 1, "mail.send" = { error = "no", retryable = false } }\n'
+                   'expect = { status = "completed" }\n[[test]]\nname = "good"\nmock = { "*" = 1 }\nexpect = { status = "completed" }\n')
+        done = self.play("letter.test.toml")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the run is failed, expected completed", done.stdout)
+        self.assertIn("1 passed, 1 failed", done.stdout)
+        done = self.play("--json", "--junit", "out.xml", ".")
+        self.assertEqual(done.returncode, 1)
+        tests = json.loads(done.stdout)[0]["tests"]
+        self.assertEqual([one["passed"] for one in tests], [False, True])
+        suite = xml.etree.ElementTree.parse(self.folder / "out.xml").getroot().find("testsuite")
+        self.assertEqual((suite.get("tests"), suite.get("failures")), ("2", "1"))
+        self.assertEqual(suite.find("testcase").get("name"), "<a> & b")
+        self.assertEqual(self.play("--only", "good", ".").returncode, 0)
+        self.assertEqual(self.play("--only", "nothing", ".").returncode, 2)
+
+    def test_a_worker_that_has_an_effect_each_time_is_found(self):
+        self.write('[[test]]\nname = "x"\nmock = { "mail.create" = 1, "mail.send" = { result = 1, idempotent = false } }\n'
+                   'expect = { status = "completed" }\n')
+        self.assertEqual(self.play(".").returncode, 0)
+        done = self.play("--crash", ".")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("'mail.send' was handed to a worker twice", done.stdout)
+        self.assertIn("the server dies and starts again", done.stdout)
+
+    def test_files_that_cannot_be_used(self):
+        self.write('[[test]]\nname = "x"\nmock = { "mail.crate" = 1 }\nexpect = { status = "completed" }\n')
+        done = self.play(".")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("letter.test.toml:3:10: error:", done.stdout)
+        self.assertIn("did you mean 'mail.create'?", done.stdout)
+        for words, said in ((["letter.toml"], "is no test file"), (["absent.test.toml"], "cannot read"), (["--only", "x", "/var/empty"], "cannot read")):
+            done = self.play(*words)
+            self.assertEqual(done.returncode, 2, words)
+        empty = self.folder / "empty"
+        empty.mkdir()
+        done = self.play(empty)
+        self.assertEqual((done.returncode, done.stderr), (2, "baton: there is no *.test.toml\n"))
+        (self.folder / "letter.toml").write_text("workflow = 1\n")
+        done = self.play(".")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("letter.toml:1:", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
