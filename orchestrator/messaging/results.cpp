@@ -1,6 +1,7 @@
 // Taking reports in.
 #include "orchestrator/messaging/results.hpp"
 
+#include "base/fail_point.hpp"
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "contract/task_message.hpp"
@@ -232,10 +233,13 @@ void Results::ack_settled() {
     if (last == acked_ || !channel_) return;
     acked_ = last;
     // An error means that the channel is gone; then the broker brings them again.
+    fail_point("messaging.before_ack");
     (void)channel_->ack(last, true);
+    fail_point("messaging.acked");
 }
 
 void Results::add(runtime::Report report) {
+    fail_point("messaging.report_taken");
     gathered_.push_back(std::move(report));
     if (flush_is_posted_) return;
     flush_is_posted_ = true;

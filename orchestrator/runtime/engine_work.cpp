@@ -1,4 +1,5 @@
 // The loop: gather → load → decide → commit → tell.
+#include "base/fail_point.hpp"
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "orchestrator/core/fact.hpp"
@@ -166,9 +167,12 @@ bool Engine::Body::work() {
     }
 
     if (!prepare(work) || !load(work)) return true;
+    if (!work.rung.empty()) fail_point("engine.alarm");
     decide(work);
+    fail_point("engine.decided");
     build(work);
     commit(work);
+    fail_point("engine.done");
     metrics.waiting_items.set(static_cast<std::int64_t>(pending.size()));
     measure_memory();
     return true;
@@ -485,7 +489,9 @@ bool Engine::Body::commit(Work& work) {
         !batch.redriven_dead_letters.empty() || !batch.dropped_dead_letters.empty();
     if (has_changes) {
         const Time began = clock.now();
+        fail_point("engine.before_commit");
         auto result = store.commit(batch);
+        fail_point("engine.after_commit");
         if (!result) {
             failed(work, result.error(), "committing");
             return false;
@@ -604,7 +610,9 @@ bool Engine::Body::flush_cursor(Time now) {
             fence.published = outbox.cursor(part);
             work.batch.fences.push_back(fence);
         }
+    fail_point("engine.before_cursor");
     auto result = store.commit(work.batch);
+    fail_point("engine.after_cursor");
     if (!result) {
         failed(work, result.error(), "moving the outbox cursor");
         return true;

@@ -31,6 +31,13 @@ public:
                             1 + below(3));
         left_ = 4 + static_cast<int>(below(9));
         const Names top = steps("step", 0, {}, {}, true);
+        for (const char* table : {"on_error", "finally"})
+            if (chance(15)) {
+                is_at_end_ = true;
+                left_ = 1 + static_cast<int>(below(2));
+                (void)steps(table, 2, {}, {}, true);
+                is_at_end_ = false;
+            }
         if (chance(60) && !top.empty()) {
             const std::string& read = pick(top);
             out_ += fmt::format("[output]\ngiven = \"${{default({}, null)}}\"\nresults = \"${{default({}.results, [])}}\"\n",
@@ -130,11 +137,21 @@ private:
         if (dice < 82 && may_nest) return block(table, id, depth, around, may_send, targets);
         if (dice < 88 && may_send) return switches(around, targets);
         if (dice < 91) return line("set = { ok = true, n = \"" + value(around) + "\" }");
-        if (dice < 94) return line(fmt::format("wait = \"{}s\"", 1 + below(20)));
-        if (dice < 96) return line("wait_until = \"timestamp('2027-01-15T08:00:30Z')\"");
-        if (dice < 97 && !around.is_repeated) return line("end = { output = { why = \"enough\" } }");
-        if (dice < 99) return line("fail = { error = \"worker.soft\", message = \"as it is written\" }");
+        if (dice < 93) return line(fmt::format("wait = \"{}s\"", 1 + below(20)));
+        if (dice < 95) return line("wait_until = \"timestamp('2027-01-15T08:00:30Z')\"");
+        if (dice < 97 && !is_at_end_) return line("end = { output = { why = \"enough\" } }");
+        if (dice < 99) return waits(around);
+        if (chance(70)) return line("fail = { error = \"worker.soft\", message = \"as it is written\" }");
         task(id, around, 20, may_send, targets);
+    }
+
+    // For what comes from outside.
+    void waits(const Around& around) {
+        const std::uint64_t dice = below(3);
+        if (dice == 0) line("first_of = { ack = { signal = \"ack\" }, late = { wait = \"20s\" } }");
+        if (dice == 1 && !around.is_repeated && !is_at_end_) line("approval = { title = \"May it go on?\" }");
+        if (dice == 2 || (dice == 1 && (around.is_repeated || is_at_end_))) line("signal = \"ack\"");
+        if (dice != 0 && chance(40)) line("timeout = \"30s\"");
     }
 
     void line(const std::string& text) { out_ += text + "\n"; }
@@ -157,6 +174,9 @@ private:
             if (!around.names.empty() && chance(30)) list = "default(" + pick(around.names) + ".list, [])";
             inside.item = "i_" + id;
             out_ += fmt::format("for_each = \"{}\"\nas = \"{}\"\nmax_parallel = {}\n", list, inside.item, 1 + below(3));
+            if (chance(15)) line("tolerate = 1");
+            if (chance(12)) line("enough = \"50%\"");
+            if (chance(10)) line(std::string{"fail_fast = "} + (chance(50) ? "true" : "false"));
             return false;
         }
         if (chance(65))
@@ -181,7 +201,7 @@ private:
                                   "timeout = { schedule_to_close = \"2m\" }", "timeout = { schedule_to_start = \"1m\" }"})});
         if (chance(10)) line("on_timeout = \"continue\"");
         catches(may_send && !is_repeated, targets);
-        if (chance(45)) compensate(id, chance(40));
+        if (!is_at_end_ && chance(45)) compensate(id, chance(40));
         if (chance(10))
             line("output = { ok = \"${result.ok}\", n = \"${result.n}\", undo = \"${result.undo}\", "
                  "stop = \"${result.stop}\", list = \"${result.list}\" }");
@@ -221,7 +241,7 @@ private:
         if (chance(12)) out_ += fmt::format("timeout = \"{}s\"\n", 10 + below(60));
         if (chance(8)) line("on_timeout = \"continue\"");
         catches(may_send && !is_repeated, targets);
-        if (chance(12)) compensate(id, false);
+        if (!is_at_end_ && chance(12)) compensate(id, false);
         if (chance(6)) line("output = { ok = true, n = 4 }");
         --left_;
         steps(table + (is_row ? ".do" : ".parallel"), depth + 1, inside, first, is_row);
@@ -231,6 +251,7 @@ private:
     std::string out_;
     int ids_ = 0;
     int left_ = 0;
+    bool is_at_end_ = false; // of [[on_error]] and [[finally]]
 };
 
 } // namespace

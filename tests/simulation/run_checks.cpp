@@ -335,13 +335,17 @@ private:
                 return ((one.second == statuses) || ...);
             }));
         };
-        if (instances->open != 0) wrong("'{}' is done with {} instances open", whole, instances->open);
-        if (instances->succeeded != count(StepStatus::done, StepStatus::skipped) || instances->failed != 0)
+        const auto* each = std::get_if<ForEach>(&*workflow_.steps[place.step].repetition);
+        const bool may_fail = each != nullptr && each->keeps_failures();
+        if (instances->open != 0 && !(each != nullptr && each->enough)) wrong("'{}' is done with {} instances open", whole, instances->open);
+        const std::uint32_t failed = count(StepStatus::dead, StepStatus::blocked);
+        if (instances->succeeded != count(StepStatus::done, StepStatus::skipped) || instances->failed != failed ||
+            (failed != 0 && !may_fail))
             wrong("'{}' counts {} instances that ended well, and {} that did not; its history has {} of {}", whole,
                   instances->succeeded, instances->failed, count(StepStatus::done, StepStatus::skipped), items.closed.size());
         const Step& step = workflow_.steps[place.step];
         const auto* loop = std::get_if<Loop>(&*step.repetition);
-        if (loop == nullptr && items.closed.size() != instances->total)
+        if (each != nullptr && !each->enough && items.closed.size() != instances->total)
             wrong("'{}' is done after {} of {} items", whole, items.closed.size(), instances->total);
         if (loop != nullptr && loop->test == Loop::Test::after && items.stops == false)
             wrong("'{}' is done, and its `until` did not hold", whole);

@@ -439,7 +439,11 @@ private:
         const auto reply = [](const Outcome<runtime::RunChanged>&) {};
         const auto ask = [&](core::Event event) { engine.operate(run.run_id, std::move(event), "why", reply, "ann"); };
         const std::string step = some_step(run.run_id);
-        switch (below(14)) {
+        switch (below(16)) {
+        case 14:
+        case 15:
+            ask_people(engine, run.run_id);
+            break;
         case 0:
             engine.cancel(run.run_id, "enough", reply);
             break;
@@ -478,6 +482,15 @@ private:
             redrive();
             break;
         }
+    }
+
+    // What steps wait for that comes from outside.
+    void ask_people(runtime::Engine& engine, const std::string& run_id) {
+        const auto reply = [](const Outcome<runtime::RunChanged>&) {};
+        engine.operate(run_id, core::SignalSent{"ack", "", core::Document::parse(R"({"n":3})").value(), "ann"}, "", reply, "ann");
+        for (const core::Step& one : made_.workflow->steps)
+            if (std::holds_alternative<core::ApprovalKind>(one.kind))
+                engine.operate(run_id, core::ApprovalDecided{one.path, chance(70), "", {}, "ann", {}, true}, "", reply, "ann");
     }
 
     void redrive() {
@@ -523,8 +536,9 @@ private:
     // What is left of an operator's duties: what waits for one does not end by itself.
     void tend() {
         for (const auto& [id, run] : database_.runs) {
-            if (run.status != RunStatus::paused) continue;
             runtime::Engine& engine = owner_of(id).engine;
+            if (run.status == RunStatus::running) ask_people(engine, id);
+            if (run.status != RunStatus::paused) continue;
             const auto reply = [](const Outcome<runtime::RunChanged>&) {};
             const int tries = ++tended_[id];
             if (tries % 2 == 1)
