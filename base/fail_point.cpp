@@ -1,7 +1,7 @@
 // Any thread may pass a place.
 #include "base/fail_point.hpp"
 
-#ifdef BATON_HAS_FAIL_POINTS
+#ifdef BATON_FAIL_POINTS
 
 #include <atomic>
 #include <csignal>

@@ -258,12 +258,15 @@ void Decider::begin_anew() {
         note(fact::StepReset{address(place), number, false});
 }
 
-// Somebody went on without it, and cancelled it.
+// Somebody went on without it, and what had not come so far was cancelled.
 bool Decider::has_lost_race(Place place) const {
-    if (state(place).status != StepStatus::cancelled || is_instance(place)) return false;
+    const StepStatus status = state(place).status;
+    if ((status != StepStatus::cancelled && status != StepStatus::dead) || is_instance(place)) return false;
     const auto& followers = step(place).followers;
     return std::any_of(followers.begin(), followers.end(), [&](StepIndex index) {
-        return workflow_.steps[index].cancel_rest && has_begun({place.scope, index});
+        const Step& follower = workflow_.steps[index];
+        const bool is_race = follower.join == Join::any || follower.join == Join::count;
+        return is_race && follower.cancel_rest && has_begun({place.scope, index});
     });
 }
 
