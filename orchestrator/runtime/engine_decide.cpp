@@ -65,6 +65,12 @@ core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core
                   std::make_move_iterator(from.end()));
     };
     append(cached.facts, made.facts);
+    // A dead letter that is settled within its batch was never there: the store closes those that it has.
+    for (const auto* settled : {&made.revived, &made.dropped})
+        for (const std::string& step : *settled)
+            std::erase_if(cached.dead, [&](const core::DeadTask& dead) {
+                return dead.ref.step + (dead.ref.undo ? ":undo" : "") == step;
+            });
     append(cached.dead, made.dead);
     append(cached.revived, made.revived);
     append(cached.dropped, made.dropped);
