@@ -201,6 +201,7 @@ public:
     }
 
     void post(std::function<void(runtime::CoreLoop&)> work) { core_.post(std::move(work)); }
+    void count_traffic(core::TrafficList counted, std::size_t lane, std::function<void(core::TrafficList)> reply);
 
     std::optional<std::vector<JournalFile>> hold_journal() {
         using Files = std::vector<JournalFile>;
@@ -495,6 +496,15 @@ std::size_t BrokerService::Inside::connections() const {
     return sum;
 }
 
+// From one thread to the next, since only it knows what its connections read and wrote.
+void BrokerService::Inside::count_traffic(core::TrafficList counted, std::size_t lane, std::function<void(core::TrafficList)> reply) {
+    if (lane == lanes_.size()) return reply(std::move(counted));
+    asio::post(lanes_[lane]->connections.executor(), [this, counted = std::move(counted), lane, reply = std::move(reply)]() mutable {
+        lanes_[lane]->connections.count_traffic(counted);
+        count_traffic(std::move(counted), lane + 1, std::move(reply));
+    });
+}
+
 void BrokerService::Inside::drop_connections(bool all) {
     for (const auto& lane : lanes_)
         asio::dispatch(lane->connections.executor(),
@@ -716,14 +726,18 @@ void BrokerService::Inside::set_alarm(std::optional<Time> due) {
 // The allocator keeps what a burst has left behind for the next one. When none has come for a
 // while, the system gets it back.
 void BrokerService::Inside::watch_memory() {
-    constexpr Duration pause = std::chrono::seconds(10);
-    constexpr std::size_t unused_max = 64U << 20;
+    // Each thread has a heap of its own, so what one leaves unused another one cannot take; where there is
+    // little memory that must not wait.
+    const std::uint64_t memory = memory_limit();
+    const bool is_little = memory < std::uint64_t{2} << 30;
+    const Duration pause = is_little ? std::chrono::seconds(2) : std::chrono::seconds(10);
+    const std::size_t unused_max = std::clamp<std::uint64_t>(memory / 32, 8U << 20, 64U << 20);
     memory_timer_.expires_after(pause);
-    memory_timer_.async_wait([this](const ErrorCode& error) {
+    memory_timer_.async_wait([this, unused_max, is_little](const ErrorCode& error) {
         // A timer that had just come when it was cancelled comes without an error.
         if (error || says_goodbye_) return;
         const struct mallinfo2 heap = ::mallinfo2();
-        if (heap.fordblks > unused_max && heap.fordblks > heap.uordblks) (void)::malloc_trim(0);
+        if (heap.fordblks > unused_max && (is_little || heap.fordblks > heap.uordblks)) (void)::malloc_trim(0);
         watch_memory();
     });
 }
@@ -877,6 +891,10 @@ void BrokerService::overview(core::OverviewWish wish,
     inside_->post([wish = std::move(wish), reply = std::move(reply)](runtime::CoreLoop& core) {
         reply(core.broker().overview(wish));
     });
+}
+
+void BrokerService::count_traffic(std::function<void(core::TrafficList)> reply) const {
+    inside_->count_traffic({}, 0, std::move(reply));
 }
 
 void BrokerService::administer(core::AdministrationRequest wish,

@@ -10,6 +10,7 @@
 #include "base/metrics.hpp"
 #include "broker/core/event.hpp"
 #include "broker/core/overview.hpp"
+#include "broker/core/traffic.hpp"
 #include "broker/options.hpp"
 #include "net/pipe.hpp"
 
@@ -106,6 +107,8 @@ public:
 
     // The same without waiting. `reply` is called once, or never when the broker has stopped.
     void overview(core::OverviewWish wish, std::function<void(core::Overview)> reply) const;
+    // What each connection read and wrote; `reply` likewise on a thread of the broker's.
+    void count_traffic(std::function<void(core::TrafficList)> reply) const;
     void administer(core::AdministrationRequest wish, std::function<void(core::Answer)> reply);
 
     // For a backup: the journal as it is on the disk now. Until release_journal() none of these files is

@@ -1,4 +1,4 @@
-// The verbs that need no server: check, eval.
+// The verbs that need no server: check, eval, graph.
 #include "cli/api.hpp"
 #include "cli/output.hpp"
 #include "cli/parameters_check.hpp"
@@ -6,6 +6,10 @@
 #include "cli/verbs.hpp"
 #include "orchestrator/definition/catalog.hpp"
 #include "orchestrator/expression/typed_json.hpp"
+#include "orchestrator/graph/draw.hpp"
+#include "orchestrator/graph/graph.hpp"
+#include "orchestrator/graph/layout.hpp"
+#include "orchestrator/rehearsal/test_file.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
@@ -36,6 +40,25 @@ json::object as_json_object(const definition::Diagnostic& diagnostic) {
     return out;
 }
 
+// A file of tests is right or wrong beside its workflow; what is wrong with that is said when it is checked itself.
+void check_tests(Session& session, const std::string& file, const std::string& source, json::array* all) {
+    const std::string workflow_file = orchestrator::rehearsal::workflow_file_of(file);
+    const auto fail = [&session](const std::string& text) {
+        complain(text);
+        if (session.exit_code == exit_done) session.exit_code = exit_failed;
+    };
+    const auto workflow_source = read_file(workflow_file);
+    if (!workflow_source) return fail(fmt::format("{}: the tests have no workflow beside them: {}", file, workflow_source.error().detail));
+    const auto loaded = definition::load(*workflow_source, workflow_file);
+    if (!loaded) return fail(fmt::format("{}: the workflow of the tests has mistakes; see 'baton check {}'", file, workflow_file));
+    const auto tests = orchestrator::rehearsal::read_tests(source, file, *loaded.workflow);
+    for (const auto& diagnostic : tests.diagnostics)
+        if (all) all->emplace_back(as_json_object(diagnostic));
+    if (!all) fmt::print("{}", definition::render(tests.diagnostics, source, has_colours(stdout)));
+    if (tests.tests.empty()) return fail(fmt::format("{}: no test can be played", file));
+    if (!all) fmt::print("{}: {}, {} tests; 'baton test' plays them\n", file, paint(Colour::green, "ok"), tests.tests.size());
+}
+
 void check(Session& session, const std::vector<std::string>& files, bool ask_server, bool as_json) {
     json::array all;
     OfferedTasks offered;
@@ -52,6 +75,10 @@ void check(Session& session, const std::vector<std::string>& files, bool ask_ser
             session.exit_code = exit_wrong_usage;
             continue;
         }
+        if (!orchestrator::rehearsal::workflow_file_of(file).empty()) {
+            check_tests(session, file, *source, as_json ? &all : nullptr);
+            continue;
+        }
         auto loaded = definition::load(*source, file);
         for (auto& warning : parameter_warnings(*source, file, offered)) loaded.diagnostics.push_back(std::move(warning));
         if (as_json) {
@@ -65,6 +92,29 @@ void check(Session& session, const std::vector<std::string>& files, bool ask_ser
         if (!loaded && session.exit_code == exit_done) session.exit_code = exit_failed;
     }
     if (as_json) print_json(all);
+}
+
+void draw(Session& session, const std::string& file, const std::string& format) {
+    namespace graph = orchestrator::graph;
+    const auto source = read_file(file);
+    if (!source) {
+        complain(source.error().detail);
+        session.exit_code = exit_wrong_usage;
+        return;
+    }
+    const auto loaded = definition::load(*source, file);
+    if (!loaded) {
+        fmt::print(stderr, "{}", definition::render(loaded.diagnostics, *source, has_colours(stderr)));
+        session.exit_code = exit_failed;
+        return;
+    }
+    const graph::Graph drawn = graph::graph_of(*loaded.workflow);
+    if (format == "dot")
+        fmt::print("{}", graph::to_dot(drawn));
+    else if (format == "svg")
+        fmt::print("{}", graph::to_svg(drawn, graph::lay_out(drawn)));
+    else
+        fmt::print("{}", graph::to_mermaid(drawn));
 }
 
 // Reads standard input line by line, so that it can sit in a pipe.
@@ -105,11 +155,27 @@ void add_check_verbs(CLI::App& app, Session& session) {
                      "are warnings.\n\nExamples:\n  baton check workflows/*.toml\n  baton check --server workflows/*.toml");
     checking->callback([&session, values] { check(session, values->files, values->ask_server, values->as_json); });
 
+    struct Drawing {
+        std::string file;
+        std::string format = "mermaid";
+    };
+    auto drawing = std::make_shared<Drawing>();
+    auto* graphing = app.add_subcommand("graph", "Draw a workflow: its steps, and what follows what");
+    graphing->add_option("FILE", drawing->file, "Workflow file, or - for standard input")->required();
+    graphing->add_option("--format", drawing->format, "mermaid (for Markdown), dot (for Graphviz) or svg")
+        ->check(CLI::IsMember({"mermaid", "dot", "svg"}))
+        ->capture_default_str();
+    graphing->footer("Exit code 1 if the file has mistakes.\n\nExamples:\n  baton graph workflows/provision-user.toml\n"
+                     "  baton graph --format svg workflows/incident.toml > incident.svg\n"
+                     "  baton graph --format dot workflows/incident.toml | dot -Tpng > incident.png");
+    graphing->callback([&session, drawing] { draw(session, drawing->file, drawing->format); });
+
     auto* evaluating = app.add_subcommand("eval", "Evaluate expressions");
     evaluating->add_option("EXPRESSION", values->expression, "One expression, without bindings");
     evaluating->add_flag("--jsonl", values->json_lines,
                          "Read lines {\"expr\": ..., \"bindings\": {...}}, write lines {\"value\": ...} or {\"error\": ...}");
-    evaluating->footer("Values are typed: {\"int\": \"3\"}, {\"string\": \"a\"}, {\"list\": [...]}; docs/expressions.md has all.\n\n"
+    evaluating->footer("Values are typed: {\"int\": \"3\"}, {\"string\": \"a\"}, {\"list\": [...]}; docs/expressions.md has all. A line with\n"
+                       "\"dynamic\": true is evaluated without a check of its types and functions before.\n\n"
                        "Examples:\n  baton eval \"'ada@example.org'.split('@')[0]\"\n"
                        "  echo '{\"expr\": \"x + 1\", \"bindings\": {\"x\": {\"int\": \"2\"}}}' | baton eval --jsonl");
     evaluating->callback([&session, values] {

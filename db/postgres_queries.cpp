@@ -4,6 +4,7 @@
 #include "db/postgres_queries.hpp"
 
 #include "db/postgres_dead.hpp"
+#include "db/postgres_nodes.hpp"
 #include "db/postgres_rows.hpp"
 #include "db/postgres_select.hpp"
 #include "db/run_id.hpp"
@@ -260,6 +261,12 @@ PostgresQueries::definitions(const std::string& all_versions_of) {
         definitions = read_all(select.run(work), read_definition);
     }));
     return definitions;
+}
+
+Outcome<Neighbourhood> PostgresQueries::neighbourhood() {
+    Neighbourhood around;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) { around = read_neighbourhood(connection); }));
+    return around;
 }
 
 } // namespace baton::db

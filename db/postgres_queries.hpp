@@ -31,6 +31,7 @@ public:
     Outcome<std::vector<runtime::DeadJob>> dead_jobs(std::optional<std::uint64_t> id, std::size_t limit) override;
     Outcome<std::vector<runtime::StoredDefinition>>
     definitions(const std::string& all_versions_of) override;
+    Outcome<runtime::Neighbourhood> neighbourhood() override;
     void interrupt(Duration age) override { session_.interrupt(age); }
 
 private:

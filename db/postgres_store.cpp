@@ -6,6 +6,7 @@
 #include "db/hex.hpp"
 #include "db/postgres_commit.hpp"
 #include "db/postgres_dead.hpp"
+#include "db/postgres_nodes.hpp"
 #include "db/postgres_rows.hpp"
 #include "db/retention.hpp"
 
@@ -58,6 +59,18 @@ std::vector<PreparedStatement> statements() {
                       "select part, $2, 1 from unnest($1::smallint[]) as p(part) order by part "
                       "on conflict (part) do update set epoch = owner.epoch + 1, "
                       "node = excluded.node returning part, epoch, pseq, published"},
+        {"take_over_from", "update owner o set epoch = o.epoch + 1, node = $3 from (select owner.part from owner "
+                           "join unnest($1::smallint[], $2::bigint[]) as s(part, epoch) "
+                           "on s.part = owner.part and s.epoch = owner.epoch order by owner.part for update of owner) held "
+                           "where o.part = held.part returning o.part, o.epoch, o.pseq, o.published"},
+        {"release", "update owner o set pseq = held.pseq, published = held.published, node = '' from ("
+                    "select owner.part, s.pseq, s.published from owner "
+                    "join unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[]) as s(part, epoch, pseq, "
+                    "published) on s.part = owner.part and s.epoch = owner.epoch order by owner.part for update of owner) held "
+                    "where o.part = held.part"},
+        // All or none, also when two servers begin at the same time: the first one's number counts.
+        {"make_partitions", "insert into owner (part, node, epoch) select p, '', 0 from generate_series(0, $1::int - 1) as p "
+                            "where not exists (select 1 from owner) order by p on conflict do nothing"},
         {"alarms", "select run_id, (extract(epoch from due) * 1000000)::bigint from alarm "
                    "where part = $1"},
         {"history_above", bounded_history()},
@@ -140,6 +153,10 @@ Committed commit_in(pqxx::connection& connection, const Batch& batch) {
     Committed committed;
     if (!answer[0][0].as<bool>()) {
         committed.fenced = foreign_partitions(work, batch);
+        // Nothing was written; with nobody to blame the caller must not think otherwise.
+        if (committed.fenced.empty())
+            for (const OwnedPartition& fence : batch.fences)
+                committed.fenced.push_back(fence.part);
         return committed;
     }
     std::unordered_map<std::string_view, bool> lost;
@@ -212,6 +229,57 @@ Outcome<std::vector<OwnedPartition>> PostgresStore::take_over(std::span<const Pa
     for (const Partition part : parts)
         owned.push_back(taken[part]);
     return owned;
+}
+
+// Not repeated at once after a lost connection: who announces must know that its session is a new one.
+Outcome<Neighbourhood> PostgresStore::announce(const Announcement& said) {
+    Neighbourhood around;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) { around = db::announce(connection, said); }));
+    return around;
+}
+
+Outcome<void> PostgresStore::withdraw(const std::string& node) {
+    return session_.run([&](pqxx::connection& connection) { db::withdraw(connection, node); });
+}
+
+Outcome<std::vector<OwnedPartition>> PostgresStore::take_over_from(std::span<const SeenPartition> seen,
+                                                                   const std::string& node) {
+    ArrayText parts, epochs;
+    for (const SeenPartition& one : seen) {
+        parts.add(one.part);
+        epochs.add(one.epoch);
+    }
+    std::vector<OwnedPartition> owned;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        owned = read_all<OwnedPartition>(
+            work.exec_prepared("take_over_from", parts.text(), epochs.text(), clean_text(node)), [](const pqxx::row& row) {
+                return OwnedPartition{static_cast<Partition>(row[0].as<int>()), row[1].as<std::uint64_t>(),
+                                      row[2].as<std::uint64_t>(), row[3].as<std::uint64_t>()};
+            });
+    }));
+    return owned;
+}
+
+Outcome<void> PostgresStore::release(std::span<const OwnedPartition> parts) {
+    ArrayText numbers, epochs, pseqs, cursors;
+    for (const OwnedPartition& one : parts) {
+        numbers.add(one.part);
+        epochs.add(one.epoch);
+        pseqs.add(one.pseq);
+        cursors.add(one.published);
+    }
+    return session_.run([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        work.exec_prepared("release", numbers.text(), epochs.text(), pseqs.text(), cursors.text());
+    });
+}
+
+Outcome<void> PostgresStore::make_partitions(std::uint32_t count) {
+    return session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        work.exec_prepared("make_partitions", count);
+    });
 }
 
 Outcome<std::vector<Alarm>> PostgresStore::alarms(Partition part) {

@@ -21,6 +21,13 @@ public:
 
     Outcome<std::vector<runtime::OwnedPartition>>
     take_over(std::span<const runtime::Partition> parts, const std::string& node) override;
+    bool is_shared() const override { return true; }
+    Outcome<runtime::Neighbourhood> announce(const runtime::Announcement& said) override;
+    Outcome<void> withdraw(const std::string& node) override;
+    Outcome<std::vector<runtime::OwnedPartition>>
+    take_over_from(std::span<const runtime::SeenPartition> seen, const std::string& node) override;
+    Outcome<void> release(std::span<const runtime::OwnedPartition> parts) override;
+    Outcome<void> make_partitions(std::uint32_t count) override;
     Outcome<std::vector<runtime::Alarm>> alarms(runtime::Partition part) override;
     Outcome<std::vector<runtime::HistoryRow>>
     history_above(runtime::Partition part, std::uint64_t after, std::size_t count,

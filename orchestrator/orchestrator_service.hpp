@@ -62,7 +62,9 @@ class OrchestratorService {
 public:
     // `store` is used by the engine's thread alone from start() to stop(). `store` and `clock` must
     // outlive the service.
-    OrchestratorService(Options options, runtime::RunStore& store, const Clock& clock);
+    // `neighbours`: another session of the same store, if that is shared; used by a thread of its own.
+    OrchestratorService(Options options, runtime::RunStore& store, const Clock& clock,
+                        runtime::RunStore* neighbours = nullptr);
     ~OrchestratorService();
     OrchestratorService(const OrchestratorService&) = delete;
 
@@ -74,6 +76,11 @@ public:
     void stop();
 
     runtime::Engine& engine();
+
+    // From now on this node wants no partition, and gives back what it has; or wants its share again.
+    // Requests are answered all the while, by the owners.
+    Outcome<void> drain(bool drains);
+    bool is_draining() const;
 
     // Asks a worker for `task` and gives its answer. Failures: no queue or nobody answered within
     // `limit`, or the broker is away. `reply` is called once, on a thread of the service.
@@ -102,6 +109,7 @@ public:
     Duration broker_silence() const;
 
 private:
+    void give_everything_back();
     struct Parts;
     std::unique_ptr<Parts> parts_;
 };

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::string_view mailboxes = "mailboxes";
 constexpr std::string_view aliases = "mail_aliases";
+constexpr std::string_view filters = "mail_filters";
 
 Reply answer(std::string_view type, std::string_view verb, json::array message) {
     json::object entry{{"type", type}, {"log", json::array{"mailbox", verb, "mailbox"}}};
@@ -111,6 +112,10 @@ Reply delete_mailbox(Call& call) {
     for (const json::value& item : body.get_array()) {
         const std::string address = item.is_string() ? lower(std::string(item.get_string())) : "";
         const bool erased = call.world.erase(mailboxes, address);
+        std::vector<std::string> gone;
+        for (const auto& [id, record] : call.world.all(filters))
+            if (text_of(record, "username") == address) gone.push_back(id);
+        for (const std::string& id : gone) call.world.erase(filters, id);
         answers.push_back(erased ? json::object{{"type", "success"},
                                                 {"msg", json::array{"mailbox_removed", address}}}
                                  : json::object{{"type", "danger"}, {"msg", "access_denied"}});
@@ -136,7 +141,7 @@ Reply edit_mailbox(Call& call) {
         json::object record = *found;
         for (const auto& wish : wishes->get_object()) {
             if (wish.key() == "active")
-                record["active"] = text_of(wishes->get_object(), "active") == "0" ? 0 : 1;
+                record["active"] = text_of(wishes->get_object(), "active") == "2" ? 2 : text_of(wishes->get_object(), "active") == "0" ? 0 : 1;
             if (wish.key() == "name" || wish.key() == "tags") record[wish.key()] = wish.value();
             // Said in megabytes, told in bytes.
             if (wish.key() == "quota")
@@ -202,6 +207,84 @@ Reply delete_alias(Call& call) {
     return answer("success", "delete", {"alias_removed", "all"});
 }
 
+// One filter of a kind runs: an active one switches the others off.
+void switch_off_others(Call& call, const std::string& id) {
+    const json::object mine = *call.world.find(filters, id);
+    if (text_of(mine, "active") != "1") return;
+    std::vector<std::pair<std::string, json::object>> others;
+    for (const auto& [other, record] : call.world.all(filters))
+        if (other != id && text_of(record, "username") == text_of(mine, "username") && text_of(record, "filter_type") == text_of(mine, "filter_type"))
+            others.emplace_back(other, record);
+    for (auto& [other, record] : others) {
+        record["active"] = 0;
+        call.world.put(filters, other, std::move(record));
+    }
+}
+
+// What a real Sieve would not read: a filter must be a script with something in it.
+bool is_script(const std::string& text) { return text.find(';') != std::string::npos; }
+
+Reply add_filter(Call& call) {
+    ErrorCode code;
+    const json::value body = json::parse(call.request.body, code);
+    if (code || !body.is_object()) return bad_body();
+    const json::object& wish = body.get_object();
+    const std::string address = lower(text_of(wish, "username"));
+    if (!call.world.find(mailboxes, address)) return answer("danger", "add", {"access_denied"});
+    const std::string kind = text_of(wish, "filter_type");
+    if (kind != "prefilter" && kind != "postfilter") return answer("danger", "add", {"filter_type"});
+    if (text_of(wish, "script_desc").empty()) return answer("danger", "add", {"value_missing"});
+    if (!is_script(text_of(wish, "script_data"))) return answer("danger", "add", {"sieve_error", "no script"});
+    const std::int64_t id = call.world.next_id(filters);
+    call.world.put(filters, std::to_string(id),
+                   {{"id", id},
+                    {"username", address},
+                    {"active", text_of(wish, "active") == "0" ? 0 : 1},
+                    {"filter_type", kind},
+                    {"script_desc", text_of(wish, "script_desc")},
+                    {"script_data", text_of(wish, "script_data")}});
+    switch_off_others(call, std::to_string(id));
+    return answer("success", "add", {"mailbox_modified", address});
+}
+
+Reply get_filters(Call& call) {
+    json::array list;
+    for (const auto& [id, record] : call.world.all(filters))
+        if (text_of(record, "username") == lower(call.parameters[0])) list.push_back(record);
+    return {.status = 200, .body = list.empty() ? "{}" : json::serialize(list)};
+}
+
+Reply edit_filter(Call& call) {
+    ErrorCode code;
+    const json::value body = json::parse(call.request.body, code);
+    const json::value* items = !code && body.is_object() ? body.get_object().if_contains("items") : nullptr;
+    const json::value* wishes = items ? body.get_object().if_contains("attr") : nullptr;
+    if (!items || !items->is_array() || !wishes || !wishes->is_object()) return bad_body();
+    for (const json::value& item : items->get_array()) {
+        const std::string id = item.is_string() ? std::string(item.get_string()) : json::serialize(item);
+        const json::object* found = call.world.find(filters, id);
+        if (!found) return answer("danger", "edit", {"access_denied"});
+        json::object record = *found;
+        for (const char* name : {"script_data", "script_desc", "filter_type"})
+            if (const json::value* value = wishes->get_object().if_contains(name)) record[name] = *value;
+        if (wishes->get_object().contains("active")) record["active"] = text_of(wishes->get_object(), "active") == "0" ? 0 : 1;
+        if (!is_script(text_of(record, "script_data"))) return answer("danger", "edit", {"sieve_error", "no script"});
+        call.world.put(filters, id, std::move(record));
+        switch_off_others(call, id);
+    }
+    return answer("success", "edit", {"mailbox_modified", "all"});
+}
+
+Reply delete_filter(Call& call) {
+    ErrorCode code;
+    const json::value body = json::parse(call.request.body, code);
+    if (code || !body.is_array()) return bad_body();
+    for (const json::value& item : body.get_array())
+        if (!call.world.erase(filters, item.is_string() ? std::string(item.get_string()) : json::serialize(item)))
+            return answer("danger", "delete", {"access_denied"});
+    return answer("success", "delete", {"delete_filter", "all"});
+}
+
 std::optional<Reply> refuse_stranger(const Call& call) {
     if (call.request.header("x-api-key") == call.options.mailcow_key) return std::nullopt;
     return Reply{.status = 401, .body = R"({"type":"error","msg":"authentication failed"})"};
@@ -223,6 +306,10 @@ constexpr std::array routes = {
     Route{"GET", "/api/v1/get/alias/all", "mail.list_aliases", get_aliases},
     Route{"POST", "/api/v1/edit/alias", "mail.edit_alias", edit_alias},
     Route{"POST", "/api/v1/delete/alias", "mail.delete_alias", delete_alias},
+    Route{"POST", "/api/v1/add/filter", "mail.add_filter", add_filter},
+    Route{"GET", "/api/v1/get/filters/{}", "mail.list_filters", get_filters},
+    Route{"POST", "/api/v1/edit/filter", "mail.edit_filter", edit_filter},
+    Route{"POST", "/api/v1/delete/filter", "mail.delete_filter", delete_filter},
 };
 
 } // namespace

@@ -133,6 +133,7 @@ boost::asio::awaitable<Answer> AmqpRequests::Inside::answer_of(Request request) 
         co_return refusal(401, "unauthorized", "set the message's user_id to the user you are logged in as: the broker vouches for it");
     const auto known = find_user(request.user);
     if (!known) co_return refusal(401, "unauthorized", "this server does not know the user " + request.user);
+    if (!request.unfit.empty()) co_return refusal(400, "bad_request", request.unfit);
     auto translated = to_http(request);
     if (translated.refusal) co_return std::move(*translated.refusal);
     translated.request.login = known->login;

@@ -24,6 +24,8 @@ constexpr Duration fenced_lately = std::chrono::seconds(10);
 // As many times the journal's reserve is when an operator should hear of it.
 constexpr std::uint64_t disk_degraded_factor = 4;
 constexpr std::size_t queues_named_max = 5;
+// A look takes milliseconds; one over a slow network share a second.
+constexpr Duration folder_patience = std::chrono::seconds(10);
 
 std::uint64_t mebibytes(std::uint64_t bytes) { return bytes >> 20; }
 
@@ -68,6 +70,13 @@ HealthPart partitions(Time now, const orchestrator::runtime::EngineMetrics& engi
     return {"partitions", State::failing, "another server on the same database takes the partitions over; stop one of them"};
 }
 
+HealthPart workflows(Duration silence) {
+    if (silence < folder_patience) return {"workflows", State::ok, {}};
+    return {"workflows", State::degraded,
+            fmt::format("the folder of the workflows has not answered for {} s; what changes there is not deployed",
+                        std::chrono::duration_cast<std::chrono::seconds>(silence).count())};
+}
+
 HealthPart workers(const std::vector<std::string>& troubles) {
     if (troubles.empty()) return {"workers", State::ok, {}};
     std::string reason;
@@ -95,7 +104,11 @@ std::vector<web::HealthPart> health_parts(const HealthFigures& figures,
                   fmt::format("the broker has not answered for {} s",
                               std::chrono::duration_cast<std::chrono::seconds>(figures.broker_silence).count())};
     return {store(figures.now, engine), std::move(broker), disk(figures), outbox(figures, engine),
-            partitions(figures.now, engine), workers(figures.queue_troubles), runs(engine)};
+            partitions(figures.now, engine), workers(figures.queue_troubles), runs(engine), workflows(figures.folder_silence)};
+}
+
+std::vector<web::HealthPart> broker_health_parts(const HealthFigures& figures) {
+    return {{"broker", State::ok, {}}, disk(figures)};
 }
 
 } // namespace baton::server

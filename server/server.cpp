@@ -23,6 +23,7 @@
 #include "server/descriptors.hpp"
 #include "server/health.hpp"
 #include "server/login_cache.hpp"
+#include "server/memory_shares.hpp"
 #include "server/node_figures.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
@@ -93,6 +94,9 @@ constexpr std::chrono::seconds deserted_patience{10};
 constexpr std::chrono::milliseconds stop_grace{3'000};
 // A copy looks this often at least whether it shall go on, unless its file system hangs.
 constexpr std::chrono::milliseconds backup_grace{2'000};
+// The same of the folder of workflows; and how long a start waits for its first look.
+constexpr std::chrono::milliseconds folder_grace{1'000};
+constexpr std::chrono::seconds folder_patience{5};
 
 std::string address_text(const std::string& host, std::uint16_t port) {
     const bool is_v6 = host.find(':') != std::string::npos;
@@ -207,16 +211,19 @@ Outcome<std::unique_ptr<runtime::RunStore>> open_patiently(const std::string& ur
     }
 }
 
-// Runs are found by their partition, so a database keeps the number it began with.
+// Runs are found by their partition, so a database keeps the number it began with, whoever began it.
 Outcome<std::uint16_t> partitions_for(runtime::RunStore& store, const Config& config) {
-    constexpr std::uint16_t with_own_broker = 1;
-    constexpr std::uint16_t with_other_broker = 64;
-    BATON_ASSIGN(const std::uint32_t stored, store.partition_count());
+    constexpr std::uint16_t of_one_process = 1;
+    // Enough for a handful of servers; each one costs a queue, and a row in every commit.
+    constexpr std::uint16_t of_several = 16;
     const std::uint32_t wanted = static_cast<std::uint32_t>(config.partitions);
-    if (stored == 0)
-        return static_cast<std::uint16_t>(wanted != 0              ? wanted
-                                          : config.broker_url.empty() ? with_own_broker
-                                                                      : with_other_broker);
+    BATON_ASSIGN(std::uint32_t stored, store.partition_count());
+    if (stored == 0) {
+        const std::uint32_t first = wanted != 0 ? wanted : store.is_shared() ? of_several : of_one_process;
+        BATON_TRY(store.make_partitions(first));
+        BATON_ASSIGN(stored, store.partition_count());
+        if (stored == 0) stored = first;
+    }
     if (wanted != 0 && wanted != stored)
         return Failure{make_error_code(boost::system::errc::invalid_argument),
                        fmt::format("the runs of {} are spread over {} partitions, and BATON_PARTITIONS says {}; "
@@ -238,11 +245,12 @@ Outcome<std::unique_ptr<web::StoreReader>> open_reader(const std::string& url, s
 // under way, every call is cut off. What was not committed happens again after the next start.
 class StopGuard {
 public:
-    explicit StopGuard(runtime::RunStore& store)
-        : thread_("stop-guard", [this, &store] {
+    StopGuard(runtime::RunStore& store, runtime::RunStore* neighbours)
+        : thread_("stop-guard", [this, &store, neighbours] {
               done_.take(stop_grace);
               while (!done_.is_closed()) {
                   store.interrupt(Duration::zero());
+                  if (neighbours != nullptr) neighbours->interrupt(Duration::zero());
                   done_.take(std::chrono::milliseconds(200));
               }
           }) {}
@@ -267,13 +275,15 @@ public:
     std::string local_broker_url;
     std::unique_ptr<broker::BrokerService> broker;
     std::unique_ptr<runtime::RunStore> store;
+    std::unique_ptr<runtime::RunStore> neighbours; // a session for looking after the other servers
+    std::string node;                              // of this life; empty where the store is not shared
     std::unique_ptr<web::StoreReader> reader;
     std::unique_ptr<web::StoreReader> probe;
     web::WebMetrics web_metrics;
     std::unique_ptr<web::StoreReader> counting; // behind the figures
     std::unique_ptr<web::StoreFigures> store_figures;
     std::unique_ptr<Backups> backups;
-    bool left_backup_behind = false;
+    bool left_thread_behind = false;
     // Cuts off what the engine asked of a database that does not answer.
     Mailbox<int> store_watch_stop;
     Thread store_watch;
@@ -286,6 +296,7 @@ public:
     boost::asio::io_context web_io{1};
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> web_work;
     DescriptorShares descriptors;
+    MemoryShares memory;
     std::unique_ptr<broker::net::Certificates> http_certificates; // on the web's thread
     std::unique_ptr<AmqpRequests> amqp_requests; // likewise
     std::unique_ptr<web::HttpServer> http;
@@ -370,6 +381,9 @@ Outcome<void> Server::Parts::start_broker() {
 Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_stopping) {
     const auto url = database_url(config);
     BATON_ASSIGN(store, open_patiently(url, is_stopping));
+    if (store->is_shared()) {
+        BATON_ASSIGN(neighbours, open_patiently(url, is_stopping));
+    }
     BATON_ASSIGN(reader, open_reader(url, reader_threads, read_limit, &web_metrics.store_queries));
     BATON_ASSIGN(probe, open_reader(url, 1, probe_limit));
     BATON_ASSIGN(counting, open_reader(url, 1, counting_limit));
@@ -378,6 +392,7 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
         while (!store_watch_stop.is_closed()) {
             store_watch_stop.take(store_watch_interval);
             store->interrupt(store_call_limit);
+            if (neighbours) neighbours->interrupt(store_watch_interval);
         }
     });
     orchestrator::Options options;
@@ -388,8 +403,14 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     }
     BATON_ASSIGN(options.partitions, partitions_for(*store, config));
     options.run_bytes_max = std::size_t{config.run_mib_max} << 20;
+    // What nobody chose is less where there is little.
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
-    options.node = fmt::format("{}:{}", host_name(), getpid());
+    if (config.runs_mib_max == Config{}.runs_mib_max) options.runs_memory_max = std::min(options.runs_memory_max, memory.runs);
+    // Of this life alone: a process that is started again owns nothing of what the one before it owned.
+    options.node = fmt::format("{}:{}:{}", host_name(), getpid(), random_name(6));
+    options.version = broker::net::NetOptions{}.version;
+    options.is_shared = store->is_shared();
+    if (options.is_shared) node = options.node;
     options.is_told_of_losses = config.broker_url.empty();
     // The web's thread begins when it has somebody to ask; until then requests wait there.
     options.on_request = [this](orchestrator::Request request, std::function<void(orchestrator::Answer)> answer) {
@@ -397,7 +418,7 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
             amqp_requests->ask(std::move(request), std::move(answer));
         });
     };
-    orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock);
+    orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock, neighbours.get());
     BATON_TRY(orchestrator->start());
     orchestrator::RetentionKeeper::Options keeping;
     keeping.otherwise = config.retention;
@@ -514,7 +535,9 @@ web::BrokerPort Server::Parts::broker_port() const {
                              std::function<void(broker::core::Answer)> answer) {
         broker->administer(std::move(wish), std::move(answer));
     };
-    port.rates = std::make_shared<web::RateKeeper>([] { return SystemClock().now(); }, port.overview);
+    port.rates = std::make_shared<web::RateKeeper>(
+        [] { return SystemClock().now(); }, port.overview,
+        [this](std::function<void(broker::core::TrafficList)> reply) { broker->count_traffic(std::move(reply)); });
     port.metrics = [this](const std::function<void(const MetricList&)>& hand_out) { hand_out(broker->metrics()); };
     port.login_attempts = [this] {
         const auto amqp = broker->login_counts();
@@ -548,12 +571,14 @@ void Server::Parts::start_backups() {
 void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)> reply) const {
     HealthFigures figures;
     figures.now = clock.now();
-    figures.is_connected = orchestrator->is_connected();
-    figures.broker_silence = orchestrator->broker_silence();
     figures.disk_free_limit = broker::journal::JournalOptions{}.segment_bytes_max;
     std::error_code error;
     const auto space = std::filesystem::space(config.data, error);
     figures.disk_free = error ? 0 : space.available;
+    if (!orchestrator) return reply(broker_health_parts(figures));
+    figures.is_connected = orchestrator->is_connected();
+    figures.broker_silence = orchestrator->broker_silence();
+    if (workflows) figures.folder_silence = workflows->silence(figures.now);
     orchestrator->ask_queues(deserted_patience, [this, figures, reply = std::move(reply)](
                                                     std::vector<std::string> troubles) mutable {
         figures.queue_troubles = std::move(troubles);
@@ -563,7 +588,11 @@ void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)
 
 Outcome<void> Server::Parts::start_web() {
     web::ApiParts api;
-    api.engine = &orchestrator->engine();
+    if (orchestrator) {
+        api.engine = &orchestrator->engine();
+        api.node = node;
+        if (!node.empty()) api.drain = [this](bool drains) { return orchestrator->drain(drains); };
+    }
     api.reader = reader.get();
     api.probe = probe.get();
     api.authenticate = [this](const std::string& user, const std::string& password, bool is_loopback,
@@ -626,6 +655,7 @@ Outcome<void> Server::Parts::start_web() {
     options.host = config.http_listen.host;
     options.port = config.http_listen.port;
     options.connections_max = descriptors.http;
+    options.bodies_bytes_max = memory.http_bodies;
     if (!config.http_tls.certificate.empty()) {
         broker::net::TlsSettings settings;
         settings.files = config.http_tls;
@@ -639,7 +669,8 @@ Outcome<void> Server::Parts::start_web() {
         if (!broker && config.broker_users.empty()) return std::nullopt;
         return find_user(user, true);
     };
-    amqp_requests = std::make_unique<AmqpRequests>(web_io, std::move(ask), orchestrator->engine(), find_asker);
+    if (orchestrator)
+        amqp_requests = std::make_unique<AmqpRequests>(web_io, std::move(ask), orchestrator->engine(), find_asker);
     http = std::make_unique<web::HttpServer>(web_io, options, std::move(handler), std::move(admit));
     BATON_TRY(http->start());
     BATON_TRY(start_metrics());
@@ -656,7 +687,8 @@ Outcome<void> Server::Parts::start_metrics() {
     options.body_bytes_max = 4096;
     options.connections_max = descriptors.metrics;
     metrics = std::make_unique<web::HttpServer>(
-        web_io, options, web::make_metrics({&orchestrator->engine(), broker_port(), store_figures.get(), &web_metrics}));
+        web_io, options,
+        web::make_metrics({orchestrator ? &orchestrator->engine() : nullptr, broker_port(), store_figures.get(), &web_metrics}));
     const auto started = metrics->start();
     if (started) return boost::system::in_place_value;
     metrics.reset();
@@ -692,6 +724,7 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     config = chosen;
     descriptors = share_descriptors(broker::raise_descriptor_limit(),
                                     config.io_threads != 0 ? config.io_threads : broker::processor_limit());
+    memory = share_memory(broker::memory_limit());
     std::error_code error;
     std::filesystem::create_directories(config.data, error);
     if (error)
@@ -703,8 +736,14 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     tighten(config.data);
     BATON_TRY(check());
     BATON_TRY(start_broker());
-    BATON_TRY(start_orchestrator(is_stopping));
-    if (!config.workflows.empty()) workflows = std::make_unique<WorkflowFolder>(config.workflows, orchestrator->engine(), watch);
+    if (config.role != Role::broker) BATON_TRY(start_orchestrator(is_stopping));
+    if (orchestrator && !config.workflows.empty())
+        workflows = std::make_unique<WorkflowFolder>(
+            config.workflows,
+            [this](std::string source, std::string file, WorkflowFolder::Reply reply) {
+                orchestrator->engine().deploy_found(std::move(source), std::move(file), std::move(reply));
+            },
+            watch, folder_patience);
     BATON_TRY(start_web());
     write_endpoints();
     if (broker)
@@ -727,17 +766,20 @@ void Server::Parts::stop() {
             if (metrics) metrics->stop();
         });
     web_work.reset();
-    workflows.reset();
+    if (workflows) {
+        workflows->stop(folder_grace);
+        left_thread_behind = workflows->left_one_behind();
+    }
     if (reader) reader->close();
     if (probe) probe->close();
     retention.reset();
     if (counting) counting->close();
     if (backups) {
         backups->stop(backup_grace);
-        left_backup_behind = backups->left_one_behind();
+        left_thread_behind = left_thread_behind || backups->left_one_behind();
     }
     std::optional<StopGuard> guard;
-    if (store) guard.emplace(*store);
+    if (store) guard.emplace(*store, neighbours.get());
     {
         const std::lock_guard lock(hears_mutex);
         hears_of_queues = nullptr;
@@ -757,6 +799,7 @@ void Server::Parts::stop() {
     store_watch_stop.close();
     store_watch.join();
     store.reset();
+    neighbours.reset();
     if (broker) broker->stop();
     broker.reset();
     std::error_code ignored;
@@ -773,7 +816,7 @@ Outcome<std::unique_ptr<Server>> Server::start(const Config& config, bool watch_
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Server::~Server() { stop(); }
 void Server::stop() { parts_->stop(); }
-bool Server::left_a_thread_behind() const { return parts_->left_backup_behind; }
+bool Server::left_a_thread_behind() const { return parts_->left_thread_behind; }
 
 std::vector<Address> Server::broker_addresses() const {
     std::vector<Address> addresses;

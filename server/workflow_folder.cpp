@@ -1,11 +1,13 @@
 #include "server/workflow_folder.hpp"
 
 #include "base/log.hpp"
+#include "base/metrics.hpp"
 #include "base/named_file.hpp"
 
+#include <algorithm>
 #include <chrono>
-#include <thread>
 #include <utility>
+#include <variant>
 
 namespace baton::server {
 
@@ -14,68 +16,145 @@ namespace fs = std::filesystem;
 namespace {
 // Quick enough for somebody who saves and looks; a folder has few files, so looking is cheap.
 constexpr std::chrono::milliseconds look_pause{300};
+
+struct Found {
+    fs::path file;
+    std::string source;
+};
+struct Unreadable {
+    fs::path file;
+    std::string reason;
+};
+struct Gone {
+    fs::path file;
+};
+struct NoFolder {};
+struct Looked {};
+struct Ended {};
+using Message = std::variant<Found, Unreadable, Gone, NoFolder, Looked, Ended>;
 } // namespace
 
-WorkflowFolder::WorkflowFolder(std::string folder, orchestrator::runtime::Engine& engine, bool watch)
-    : folder_(std::move(folder)), engine_(engine) {
-    std::error_code error;
-    if (!fs::is_directory(folder_, error))
-        log::warning("workflows", "there is no such folder", {{"folder", folder_.string()}});
-    look();
-    if (!watch) return;
-    watcher_ = Thread("workflows", [this] {
-        while (!stopping_) {
-            std::this_thread::sleep_for(look_pause);
-            look();
-        }
-    });
-}
+// Between the two threads; whoever is last owns it.
+struct WorkflowFolder::Desk {
+    Mailbox<Message> found;
+    Mailbox<int> stop; // closed: the looker shall end
+    Gauge looks_since; // microseconds; 0: it does not look now
 
-WorkflowFolder::~WorkflowFolder() {
-    stopping_ = true;
-    watcher_.join();
-}
+    struct Seen {
+        fs::file_time_type changed_at;
+        std::uintmax_t size = 0;
+        bool is_missing = false; // at the last look; some editors take a file away for a moment
+        bool operator==(const Seen&) const = default;
+    };
+    std::map<fs::path, Seen> seen; // the looker's
 
-void WorkflowFolder::look() {
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(folder_, error)) {
-        const auto& path = entry.path();
-        if (path.extension() != ".toml" || path.stem().extension() == ".test") continue;
-        std::error_code unknown;
-        const Seen now{entry.last_write_time(unknown), entry.file_size(unknown)};
-        if (unknown) continue; // gone by now, or no regular file
-        const auto [found, is_new] = seen_.try_emplace(path, now);
-        if (!is_new && found->second == now) continue;
-        found->second = now;
-        deploy(path);
-    }
-    if (!error) look_for_missing();
-}
-
-void WorkflowFolder::look_for_missing() {
-    for (Named& one : named_->take_now()) workflows_[one.file] = std::move(one.workflow);
-    for (auto seen = seen_.begin(); seen != seen_.end();) {
+    // The looker's life.
+    void look_on(const fs::path& folder, bool watch) {
         std::error_code error;
-        if (fs::exists(seen->first, error) || error || !std::exchange(seen->second.is_missing, true)) {
-            ++seen;
-            continue;
-        }
-        const auto& workflow = workflows_[seen->first];
-        if (!workflow.empty())
-            log::warning("workflows", "a file is gone; its workflow stays live until `baton undeploy " + workflow + "`",
-                         {{"workflow", workflow}, {"file", seen->first.string()}});
-        workflows_.erase(seen->first);
-        seen = seen_.erase(seen);
+        looks_since.set(micros_of(SystemClock().now()));
+        if (!fs::is_directory(folder, error)) found.put(NoFolder{});
+        do {
+            looks_since.set(micros_of(SystemClock().now()));
+            look(folder);
+            looks_since.set(0);
+            found.put(Looked{});
+            if (watch) (void)stop.take(look_pause);
+        } while (watch && !stop.is_closed());
+        found.put(Ended{});
     }
+
+    void look(const fs::path& folder) {
+        std::error_code error;
+        for (const auto& entry : fs::directory_iterator(folder, error)) {
+            const auto& path = entry.path();
+            if (path.extension() != ".toml" || path.stem().extension() == ".test") continue;
+            std::error_code unknown;
+            const Seen now{entry.last_write_time(unknown), entry.file_size(unknown)};
+            if (unknown) continue; // gone by now, or no regular file
+            const auto [known, is_new] = seen.try_emplace(path, now);
+            if (!is_new && known->second == now) continue;
+            known->second = now;
+            auto source = read_named_file(path.string());
+            if (source)
+                found.put(Found{path, std::move(*source)});
+            else
+                found.put(Unreadable{path, source.error().detail});
+            if (stop.is_closed()) return;
+        }
+        if (!error) look_for_missing();
+    }
+
+    void look_for_missing() {
+        for (auto one = seen.begin(); one != seen.end();) {
+            std::error_code error;
+            if (fs::exists(one->first, error) || error || !std::exchange(one->second.is_missing, true)) {
+                ++one;
+                continue;
+            }
+            found.put(Gone{one->first});
+            one = seen.erase(one);
+        }
+    }
+};
+
+WorkflowFolder::WorkflowFolder(std::string folder, Deploy deploy, bool watch, Duration patience)
+    : folder_(std::move(folder)), deploy_(std::move(deploy)), desk_(std::make_shared<Desk>()) {
+    looker_ = Thread("workflows-look", [desk = desk_, path = folder_, watch] { desk->look_on(path, watch); });
+    thread_ = Thread("workflows", [this] { run(); });
+    if (first_.take(patience).empty())
+        log::warning("workflows", "the folder does not answer; the server starts without its workflows, and deploys them when it does",
+                     {{"folder", folder_.string()}});
 }
 
-void WorkflowFolder::deploy(const fs::path& file) {
-    auto source = read_named_file(file.string());
-    if (!source) {
-        log::error("workflows", "cannot read a file", {{"file", file.string()}, {"reason", source.error().detail}});
-        return;
+WorkflowFolder::~WorkflowFolder() { stop(Duration::zero()); }
+
+void WorkflowFolder::stop(Duration limit) {
+    if (desk_->stop.is_closed()) return;
+    desk_->stop.close();
+    if (has_ended_.take(limit).empty()) {
+        looker_.abandon();
+        left_one_behind_ = true;
+        log::warning("workflows", "the folder does not answer; who looks into it is left behind", {{"folder", folder_.string()}});
+    } else {
+        looker_.join();
     }
-    engine_.deploy_found(std::move(*source), file.string(), [name = file.string(), named = named_](const Outcome<orchestrator::runtime::Deployed>& done) {
+    desk_->found.close();
+    thread_.join();
+}
+
+Duration WorkflowFolder::silence(Time now) const {
+    const auto since = desk_->looks_since.value();
+    return since == 0 ? Duration::zero() : std::max(now - time_from_micros(since), Duration::zero());
+}
+
+void WorkflowFolder::run() {
+    while (!desk_->found.is_closed())
+        for (Message& message : desk_->found.take()) {
+            if (auto* file = std::get_if<Found>(&message))
+                deploy(std::move(file->source), file->file);
+            else if (const auto* refused = std::get_if<Unreadable>(&message))
+                log::error("workflows", "cannot read a file", {{"file", refused->file.string()}, {"reason", refused->reason}});
+            else if (const auto* gone = std::get_if<Gone>(&message))
+                say_that_it_is_gone(gone->file);
+            else if (std::holds_alternative<NoFolder>(message))
+                log::warning("workflows", "there is no such folder", {{"folder", folder_.string()}});
+            else if (std::holds_alternative<Looked>(message))
+                first_.put(1);
+            else
+                has_ended_.put(1);
+        }
+}
+
+void WorkflowFolder::say_that_it_is_gone(const fs::path& file) {
+    for (Named& one : named_->take_now()) workflows_[one.file] = std::move(one.workflow);
+    const auto workflow = workflows_.extract(file);
+    if (!workflow.empty() && !workflow.mapped().empty())
+        log::warning("workflows", "a file is gone; its workflow stays live until `baton undeploy " + workflow.mapped() + "`",
+                     {{"workflow", workflow.mapped()}, {"file", file.string()}});
+}
+
+void WorkflowFolder::deploy(std::string source, const fs::path& file) {
+    deploy_(std::move(source), file.string(), [name = file.string(), named = named_](const Outcome<orchestrator::runtime::Deployed>& done) {
         if (done) named->put({name, done->name});
         if (!done)
             log::error("workflows", "not deployed:\n" + done.error().detail, {{"file", name}});

@@ -111,7 +111,7 @@ struct KnownUser {
 // What the API asks. All members must outlive the server; the functions may be called on the web's
 // thread only, and call back on any.
 struct ApiParts {
-    orchestrator::runtime::Engine* engine = nullptr;
+    orchestrator::runtime::Engine* engine = nullptr; // null: a server that is a broker and nothing else
     StoreReader* reader = nullptr;
     // For /api/health alone, so that reads which are merely slow do not look like a store that is away.
     StoreReader* probe = nullptr;
@@ -143,6 +143,10 @@ struct ApiParts {
     std::vector<std::string> own_names{};
     // Whoever changed something or was refused, kept for ever; called on the web's thread.
     std::function<void(const Act&)> audit{};
+    // Of several servers that share the store: who this one is, and how it gives its runs to the others and
+    // takes its share again. `node` is empty where it is alone.
+    std::string node{};
+    std::function<Outcome<void>(bool drains)> drain{};
     // The parts of the server as they are now, the store's sessions apart. Calls back once, or never when
     // one hangs.
     std::function<void(std::function<void(std::vector<HealthPart>)> reply)> health{};

@@ -1,6 +1,7 @@
 // What there is: queues, exchanges, bindings, connections, channels, consumers, the overview. Users
 // see the virtual hosts they have permissions in; connections and channels of others need
 // `monitoring`.
+#include "web/await_reply.hpp"
 #include "web/broker_api.hpp"
 #include "web/broker_view.hpp"
 #include "web/list_query.hpp"
@@ -20,6 +21,9 @@ namespace json = boost::json;
 using boost::asio::awaitable;
 
 namespace {
+
+// Of the I/O threads, which never wait for anything.
+constexpr std::chrono::seconds answer_limit{5};
 
 std::optional<std::string> vhost_in(const Parameters& parameters) {
     const auto found = parameters.find("vhost");
@@ -202,13 +206,41 @@ awaitable<Response> list_bindings_into(Port port, Request request, Parameters pa
 
 // --- Connections, channels, consumers ---------------------------------------------------------------
 
+// What each connection read and wrote, and how fast; nothing where nobody counts.
+awaitable<std::optional<core::TrafficList>> look_at_traffic(Port port, const Request& request) {
+    if (!port->rates || parameter(request, "disable_stats") == "true") co_return std::nullopt;
+    auto counted = co_await await_reply<core::TrafficList>(answer_limit, [&](auto reply) { port->rates->count(std::move(reply)); });
+    if (!counted) co_return counted;
+    std::ranges::sort(*counted, {}, &core::TrafficList::value_type::first);
+    port->rates->look(co_await boost::asio::this_coro::executor, *counted);
+    co_return counted;
+}
+
+json::object with_traffic(json::object out, const Port& port, const core::TrafficList& counted, core::ConnectionId connection, const RateQuery& query) {
+    const auto found = std::ranges::lower_bound(counted, connection, {}, &core::TrafficList::value_type::first);
+    if (found == counted.end() || found->first != connection) return out; // it came a moment ago
+    const core::Traffic& traffic = found->second;
+    out["recv_oct"] = traffic.received_bytes;
+    out["recv_cnt"] = traffic.reads;
+    out["send_oct"] = traffic.sent_bytes;
+    out["send_cnt"] = traffic.writes;
+    out["send_pend"] = traffic.waiting_bytes;
+    port->rates->put_into(out, nullptr, FlowKind::connection, flow_key(connection), query);
+    return out;
+}
+
 awaitable<Response> list_connections(Port port, Request request, Parameters parameters) {
+    const auto query = rate_query(request);
+    if (!query) co_return problem(400, "bad_request", query.error().detail);
     auto wish = no_lists();
     wish.connections = true;
     const auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
     if (!seen.overview) co_return seen.refusal;
-    co_return views_reply(request, *seen.overview, seen.overview->connections,
-                         [&](const auto& connection) { return connection_json(connection, port->node); });
+    const auto counted = co_await look_at_traffic(port, request);
+    co_return views_reply(request, *seen.overview, seen.overview->connections, [&](const auto& connection) {
+        json::object out = connection_json(connection, port->node);
+        return counted ? with_traffic(std::move(out), port, *counted, connection.id, *query) : out;
+    });
 }
 
 // A connection is called by its name or by what stands in the column `pid`.
@@ -217,14 +249,20 @@ bool is_called(const core::ConnectionView& connection, const std::string& name) 
 }
 
 awaitable<Response> show_connection(Port port, Request request, Parameters parameters) {
+    const auto query = rate_query(request);
+    if (!query) co_return problem(400, "bad_request", query.error().detail);
     auto wish = no_lists();
     wish.connections = true;
     const auto seen = co_await look_for(port, request, std::nullopt, wish);
     if (!seen.overview) co_return seen.refusal;
     const Sight sight(request.login, *seen.overview);
-    for (const auto& connection : seen.overview->connections)
-        if (is_called(connection, parameters.at("name")) && is_shown(connection, request.login, sight))
-            co_return object_reply(request, connection_json(connection, port->node));
+    for (const auto& connection : seen.overview->connections) {
+        if (!is_called(connection, parameters.at("name")) || !is_shown(connection, request.login, sight)) continue;
+        json::object out = connection_json(connection, port->node);
+        if (const auto counted = co_await look_at_traffic(port, request))
+            out = with_traffic(std::move(out), port, *counted, connection.id, *query);
+        co_return object_reply(request, std::move(out));
+    }
     co_return no_such_object();
 }
 

@@ -21,6 +21,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -44,11 +45,14 @@ constexpr std::size_t goodbye_bytes_max = 256 * 1024;
 constexpr std::size_t header_bytes_max = 16 * 1024;
 // Values of our answers that repeat what a request said stay below this, or are left out.
 constexpr std::size_t header_value_max = 4096;
+// What is not counted: pages of lists, errors.
+constexpr std::size_t small_answer_bytes = 64 * 1024;
 
 struct Connection {
     Connection(tcp::socket socket, std::shared_ptr<const net::TlsContext> tls) : stream(std::move(socket), std::move(tls)) {}
     HttpStream stream;
     bool is_head = false; // the request at hand wants the head of its answer alone
+    bool only_looks = false; // it changes nothing, so another answer than the one it would get is no lie
     std::uint64_t waits_since = 0; // order of beginning to wait for a request; 0: one is being answered
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
@@ -81,6 +85,7 @@ struct HttpServer::State : std::enable_shared_from_this<State> {
     std::set<ConnectionPtr> open;
     std::uint64_t waits = 0;
     std::size_t bodies_bytes = 0; // announced by the requests that are being read or answered
+    std::size_t answers_bytes = 0; // of the large ones that are being written
 };
 
 namespace {
@@ -296,6 +301,7 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
 
     const auto& head = parser.get();
     connection.is_head = head.method() == http::verb::head;
+    connection.only_looks = connection.is_head || head.method() == http::verb::get;
     Request request;
     request.method = std::string(head.method_string());
     request.authorization = std::string(head[http::field::authorization]);
@@ -363,6 +369,14 @@ asio::awaitable<bool> HttpServer::State::refuse_busy(Connection& connection) {
 
 asio::awaitable<bool> HttpServer::State::write(Connection& connection, Response response, unsigned version,
                                                bool keep_alive) {
+    // The first is given whatever its size, so that there is none that nobody ever gets; so is one that says
+    // what was done.
+    const bool is_given = answers_bytes == 0 || !connection.only_looks;
+    Reservation reservation(answers_bytes, is_given ? std::numeric_limits<std::size_t>::max() : options.bodies_bytes_max);
+    if (response.body.size() > small_answer_bytes && !reservation.grow_to(response.body.size())) {
+        response = problem(503, "busy", "others have not read their large answers yet; try again in a moment");
+        response.headers["Retry-After"] = "1";
+    }
     auto message = to_beast(std::move(response), version, keep_alive);
     if (connection.is_head) message.body().clear(); // its length stays in the head
     connection.stream.expires_after(options.write_timeout);

@@ -69,7 +69,7 @@ struct HttpOptions {
     std::chrono::seconds write_timeout{30};
     // Beyond it the connection that has waited longest for a request is closed for a new one.
     std::size_t connections_max = 1000;
-    // Of all requests that are being read or answered together; who comes beyond it is told to try again.
+    // Of all requests that are read or answered together, and again of large answers nobody reads; beyond: try again.
     std::size_t bodies_bytes_max = 64 * 1024 * 1024;
 };
 

@@ -17,7 +17,7 @@ namespace {
 constexpr Duration interest = std::chrono::seconds(90);
 // Looking at a hundred thousand queues would keep the broker from its work for a moment each time.
 constexpr std::size_t objects_max = 20'000;
-constexpr FlowKind kinds[] = {FlowKind::overview, FlowKind::queue, FlowKind::exchange, FlowKind::channel};
+constexpr FlowKind kinds[] = {FlowKind::overview, FlowKind::queue, FlowKind::exchange, FlowKind::channel, FlowKind::connection};
 
 std::size_t place_of(FlowKind kind) { return static_cast<std::size_t>(kind); }
 
@@ -38,6 +38,7 @@ void RateKeeper::note(FlowKind kind, const Overview& seen, bool has_all) {
     case FlowKind::queue: flows = flows_of(seen.queues); break;
     case FlowKind::exchange: flows = flows_of(seen.exchanges); break;
     case FlowKind::channel: flows = flows_of(seen.channels); break;
+    case FlowKind::connection: return; // not in the overview
     }
     if (has_all) {
         is_too_much_[place_of(kind)] = flows.size() > objects_max;
@@ -48,6 +49,23 @@ void RateKeeper::note(FlowKind kind, const Overview& seen, bool has_all) {
 
 void RateKeeper::look(boost::asio::any_io_executor executor, FlowKind kind, const Overview& seen, bool has_all) {
     note(kind, seen, has_all);
+    want(kind, executor);
+}
+
+void RateKeeper::note(const core::TrafficList& counted) {
+    std::vector<std::pair<std::string, FlowValues>> flows;
+    flows.reserve(counted.size());
+    for (const auto& [connection, traffic] : counted) flows.emplace_back(flow_key(connection), values_of(traffic));
+    is_too_much_[place_of(FlowKind::connection)] = flows.size() > objects_max;
+    rates_.note(FlowKind::connection, flows, now_());
+}
+
+void RateKeeper::look(boost::asio::any_io_executor executor, const core::TrafficList& counted) {
+    note(counted);
+    want(FlowKind::connection, executor);
+}
+
+void RateKeeper::want(FlowKind kind, const boost::asio::any_io_executor& executor) {
     wanted_until_[place_of(kind)] = now_() + interest;
     begin(executor);
 }
@@ -72,6 +90,12 @@ void RateKeeper::sample() {
     wish.queues = is_wanted(FlowKind::queue);
     wish.exchanges = is_wanted(FlowKind::exchange);
     wish.channels = is_wanted(FlowKind::channel);
+    if (is_wanted(FlowKind::connection))
+        count_([weak = weak_from_this(), executor = timer_->get_executor()](core::TrafficList counted) {
+            boost::asio::post(executor, [weak, counted = std::move(counted)] {
+                if (const auto self = weak.lock()) self->note(counted);
+            });
+        });
     ask_(wish, [weak = weak_from_this(), executor = timer_->get_executor(), wish](Overview seen) {
         boost::asio::post(executor, [weak, wish, seen = std::move(seen)] {
             const auto self = weak.lock();

@@ -19,6 +19,7 @@ constexpr std::array<std::string_view, 11> flow_names{"publish", "deliver", "del
                                                       "deliver_get", "redeliver", "ack", "confirm",
                                                       "return_unroutable", "drop_unroutable"};
 constexpr std::array<std::string_view, 2> exchange_flow_names{"publish_in", "publish_out"};
+constexpr std::array<std::string_view, 2> connection_flow_names{"recv_oct", "send_oct"};
 constexpr std::array<std::string_view, 3> length_names{"messages", "messages_ready", "messages_unacknowledged"};
 
 // A timer may come a little early.
@@ -31,6 +32,7 @@ constexpr std::int64_t answered_samples_max = 1'000;
 
 std::span<const std::string_view> names_of(FlowKind kind) {
     if (kind == FlowKind::exchange) return exchange_flow_names;
+    if (kind == FlowKind::connection) return connection_flow_names;
     return flow_names;
 }
 
@@ -95,9 +97,18 @@ FlowValues values_of(const core::ExchangeView& exchange) {
 
 FlowValues values_of(const core::ChannelView& channel) { return values_of(channel.counters); }
 
+FlowValues values_of(const core::Traffic& traffic) {
+    FlowValues values;
+    values.flows[0] = traffic.received_bytes;
+    values.flows[1] = traffic.sent_bytes;
+    return values;
+}
+
 std::string flow_key(const core::QueueView& queue) { return queue.vhost + '\0' + queue.name; }
 std::string flow_key(const core::ExchangeView& exchange) { return exchange.vhost + '\0' + exchange.name; }
 std::string flow_key(const core::ChannelView& channel) { return channel_pid(channel.connection, channel.number); }
+
+std::string flow_key(core::ConnectionId connection) { return connection_pid(connection); }
 
 json::object flow_json(FlowKind kind, const FlowValues& values) {
     json::object out;
@@ -110,6 +121,7 @@ Outcome<RateQuery> rate_query(const Request& request) {
     RateQuery query;
     BATON_ASSIGN(query.flows, wish_in(request, "msg_rates"));
     BATON_ASSIGN(query.lengths, wish_in(request, "lengths"));
+    BATON_ASSIGN(query.data, wish_in(request, "data_rates"));
     return query;
 }
 
@@ -174,9 +186,10 @@ void Rates::put_into(json::object& stats, json::object* lengths, FlowKind kind, 
     };
 
     const auto names = names_of(kind);
+    const auto& flows = kind == FlowKind::connection ? query.data : query.flows;
     for (std::size_t at = 0; at < names.size(); ++at)
         stats[fmt::format("{}_details", names[at])] =
-            detail(query.flows, false, [at](const FlowValues& values) { return values.flows[at]; });
+            detail(flows, false, [at](const FlowValues& values) { return values.flows[at]; });
     if (lengths == nullptr) return;
     for (std::size_t at = 0; at < length_names.size(); ++at)
         (*lengths)[fmt::format("{}_details", length_names[at])] =

@@ -6,6 +6,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "broker/core/overview.hpp"
+#include "broker/core/traffic.hpp"
 #include "web/http_server.hpp"
 
 #include <boost/json/object.hpp>
@@ -25,10 +26,10 @@ namespace baton::web {
 // As RabbitMQ's.
 inline constexpr Duration sample_interval = std::chrono::seconds(5);
 
-enum class FlowKind : std::uint8_t { overview, queue, exchange, channel };
-constexpr std::size_t flow_kinds = 4;
+enum class FlowKind : std::uint8_t { overview, queue, exchange, channel, connection };
+constexpr std::size_t flow_kinds = 5;
 
-// In the order of the names below; an exchange has the first two only, and other names for them.
+// In the order of the names below; an exchange and a connection have the first two only, and other names for them.
 struct FlowValues {
     std::array<std::uint64_t, 11> flows{};
     std::array<std::uint64_t, 3> lengths{};
@@ -38,10 +39,12 @@ FlowValues values_of(const broker::core::Totals& totals);
 FlowValues values_of(const broker::core::QueueView& queue);
 FlowValues values_of(const broker::core::ExchangeView& exchange);
 FlowValues values_of(const broker::core::ChannelView& channel);
+FlowValues values_of(const broker::core::Traffic& traffic);
 // Who is who among the objects of a kind.
 std::string flow_key(const broker::core::QueueView& queue);
 std::string flow_key(const broker::core::ExchangeView& exchange);
 std::string flow_key(const broker::core::ChannelView& channel);
+std::string flow_key(broker::core::ConnectionId connection);
 
 // `message_stats`, without rates.
 boost::json::object flow_json(FlowKind kind, const FlowValues& values);
@@ -54,6 +57,7 @@ struct SampleWish {
 struct RateQuery {
     std::optional<SampleWish> flows;
     std::optional<SampleWish> lengths;
+    std::optional<SampleWish> data; // of connections
 };
 Outcome<RateQuery> rate_query(const Request& request);
 

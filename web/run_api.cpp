@@ -63,6 +63,8 @@ Response problem_of(const Failure& failure) {
         case EngineErrc::refused: status = 409, error = "refused"; break;
         case EngineErrc::stopping: status = 503, error = "stopping"; break;
         case EngineErrc::overloaded: status = 503, error = "overloaded"; break;
+        case EngineErrc::moving: status = 503, error = "moving"; break;
+        case EngineErrc::unanswered: status = 504, error = "unanswered"; break;
         }
     }
     return problem(status, error, failure.detail);

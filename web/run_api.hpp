@@ -1,5 +1,5 @@
 // The routes of the orchestrator: workflows and runs here and in run_api.cpp, dead letters in dead_api.cpp,
-// calls of single tasks in task_api.cpp. Who may use which is in the routes:
+// calls of single tasks in task_api.cpp, the servers that share the store in node_api.cpp. Who may use which is in the routes:
 // viewers look, operators change runs, deployers deploy (login.hpp).
 #pragma once
 
@@ -16,8 +16,9 @@ namespace baton::web {
 void add_run_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_dead_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_task_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
+void add_node_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 
-// --- For all three ---------------------------------------------------------------------------------------
+// --- For all four ---------------------------------------------------------------------------------------
 
 // Longer than any healthy commit; a store that is away keeps requests waiting until then.
 inline constexpr std::chrono::seconds request_limit{30};

@@ -101,7 +101,7 @@ json::object result_schema(const Words& names) {
 json::object type_of(std::string_view task, std::string_view name) {
     static const std::set<std::string_view> flags{
         "adopt",  "allow_admin",        "broadcast", "create_groups", "generate_password", "inherit_members",
-        "keep_copy", "must_change_passwd", "private",   "public",        "send_information"};
+        "keep_copy", "keep_unknown", "must_change_passwd", "private",   "public",        "send_information"};
     static const std::set<std::string_view> lists{"channels", "groups", "leave_groups", "members", "modules", "roles", "trackers", "users", "watchers"};
     static const std::set<std::string_view> recipients{"to", "cc", "bcc", "reply_to"};
     static const std::set<std::string_view> tables{"custom_fields", "query", "headers", "form", "pages", "invitation"};
@@ -109,7 +109,10 @@ json::object type_of(std::string_view task, std::string_view name) {
     if (flags.contains(name)) return {{"type", "boolean"}};
     if (lists.contains(name) || (task == "mail.send" && recipients.contains(name))) return texts;
     if (tables.contains(name)) return {{"type", "object"}};
-    if (name == "attachments") return {{"type", "array"}, {"items", {{"type", "object"}, {"required", {"name"}}}}};
+    if (name == "attachments")
+        return {{"type", "array"},
+                {"items", {{"type", "object"}, {"anyOf", {json::object{{"required", {"name"}}}, json::object{{"required", {"from"}}}}}}}};
+    if (task == "slack.upload" && name == "from") return {{"type", "object"}};
     if (name == "blocks") return {{"type", {"array", "object", "string"}}};
     if (name == "expect") return {{"type", {"array", "integer"}}};
     if (name == "estimated_hours") return {{"type", {"number", "string"}}};

@@ -281,15 +281,21 @@ bool is_set_up(std::string_view worker, const Settings& settings) {
 Outcome<std::vector<Handler>> handlers_of(std::string_view worker, const Settings& settings) {
     if (worker == "mail") {
         BATON_TRY(check_mail(settings.mail));
-        return mail::make_handlers(settings.mail);
+        mail::Settings mail = settings.mail;
+        mail.files = http_call::files_of(settings.http_call);
+        return mail::make_handlers(mail);
     }
     if (worker == "redmine") {
         BATON_TRY(check_redmine(settings.redmine));
-        return with_target("redmine", redmine::make_handlers(settings.redmine));
+        redmine::Settings redmine = settings.redmine;
+        redmine.files = http_call::files_of(settings.http_call);
+        return with_target("redmine", redmine::make_handlers(redmine));
     }
     if (worker == "slack") {
         BATON_TRY(check_slack(settings.slack));
-        return with_target("slack", slack::make_handlers(settings.slack));
+        slack::Settings slack = settings.slack;
+        slack.files = http_call::files_of(settings.http_call);
+        return with_target("slack", slack::make_handlers(slack));
     }
     if (worker == "http") {
         if (settings.http_call.targets.empty())

@@ -90,13 +90,19 @@ Awaitable<> Connection::say_goodbye_in_time() {
 // --- The opening ---------------------------------------------------------------------------------
 
 std::size_t Connection::read_some(std::span<std::byte> space, ErrorCode& error) {
-    if (tls_) return tls_->read_some(space, error);
-    return link_.read_some(space, error);
+    const std::size_t got = tls_ ? tls_->read_some(space, error) : link_.read_some(space, error);
+    received_bytes_ += got;
+    return got;
 }
 
 std::size_t Connection::write_some(ByteView bytes, ErrorCode& error) {
-    if (tls_) return tls_->write_some(bytes, error);
-    return link_.write_some(bytes, error);
+    const std::size_t wrote = tls_ ? tls_->write_some(bytes, error) : link_.write_some(bytes, error);
+    sent_bytes_ += wrote;
+    return wrote;
+}
+
+core::Traffic Connection::traffic() const {
+    return {received_bytes_, reads_, sent_bytes_, writes_, outbox_.size()};
 }
 
 // TLS may have to write in order to read, and the other way round.
@@ -400,6 +406,7 @@ std::span<std::byte> Connection::space_to_read() {
 void Connection::read_what_is_there(std::size_t first) {
     const std::uint64_t writes_before = writes_;
     std::size_t bytes = 0;
+    received_bytes_ += first;
     ByteView waiting(first_bytes_.data(), first);
     // When they did not fill their place, there is no more.
     bool is_all = first != 0 && first < first_bytes_.size();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "amqp/frame_reader.hpp"
+#include "broker/core/traffic.hpp"
 #include "broker/net/connections.hpp"
 #include "broker/net/content_assembler.hpp"
 #include "broker/net/handshake.hpp"
@@ -57,6 +58,7 @@ public:
     void acknowledge();
     // What it keeps in memory, about.
     std::uint64_t held_bytes() const { return held_bytes_; }
+    core::Traffic traffic() const;
     // It ends in a moment, and what it holds is free then.
     bool is_going() const { return is_lost_; }
     // Who logged in; empty: nobody yet.
@@ -148,6 +150,8 @@ private:
     std::uint64_t held_bytes_ = 0; // as noted
     std::uint64_t reads_ = 0;
     std::uint64_t writes_ = 0;
+    std::uint64_t received_bytes_ = 0;
+    std::uint64_t sent_bytes_ = 0;
     std::uint64_t reads_seen_ = 0; // by watch()
     std::uint64_t writes_seen_ = 0;
     std::uint64_t writes_acknowledged_ = 0; // at the last read that got no answer

@@ -95,6 +95,11 @@ Connection* Connections::find(core::ConnectionId id) const {
     return slots_[slot].connection;
 }
 
+void Connections::count_traffic(core::TrafficList& all) const {
+    for (const Slot& slot : slots_)
+        if (slot.connection != nullptr) all.emplace_back(slot.id, slot.connection->traffic());
+}
+
 void Connections::send(std::span<core::Command> commands) {
     core::ConnectionId id;
     Connection* connection = nullptr;

@@ -4,6 +4,7 @@
 
 #include "amqp/frame_reader.hpp"
 #include "broker/core/command.hpp"
+#include "broker/core/traffic.hpp"
 #include "broker/net/held_memory.hpp"
 #include "broker/runtime/inlet.hpp"
 #include "net/awaitable.hpp"
@@ -52,6 +53,9 @@ public:
     // Memory to read into, shared by all connections: whoever has read gives it to the next.
     amqp::FrameReader::Chunk borrow_chunk();
     void return_chunk(amqp::FrameReader::Chunk chunk);
+
+    // Adds what each connection that is logged in read and wrote.
+    void count_traffic(core::TrafficList& all) const;
 
     // Where the core's turns go.
     void send(std::span<core::Command> commands);

@@ -90,11 +90,11 @@ constexpr Column connection_columns[] = {
     {"channel_max", "channel_max"},
     {"client_properties", "client_properties"},
     {"connected_at", "connected_at"},
-    {"recv_oct", ""},
-    {"recv_cnt", ""},
-    {"send_oct", ""},
-    {"send_cnt", ""},
-    {"send_pend", ""},
+    {"recv_oct", "recv_oct"},
+    {"recv_cnt", "recv_cnt"},
+    {"send_oct", "send_oct"},
+    {"send_cnt", "send_cnt"},
+    {"send_pend", "send_pend"},
 };
 
 constexpr Column channel_columns[] = {

@@ -80,6 +80,14 @@ runtime::Unsent Dispatcher::waiting() const {
     return tasks;
 }
 
+void Dispatcher::forget(const std::vector<runtime::Partition>& parts) {
+    const auto is_theirs = [&parts](const Outgoing& one) {
+        return !one.plain && std::find(parts.begin(), parts.end(), one.command.place.part) != parts.end();
+    };
+    std::erase_if(waiting_, is_theirs);
+    std::erase_if(refused_, is_theirs);
+}
+
 void Dispatcher::use(std::shared_ptr<amqp::client::Publisher> publisher) {
     publisher_ = std::move(publisher);
     if (publisher_)

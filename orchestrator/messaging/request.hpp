@@ -12,6 +12,7 @@ struct Request {
     std::string id;   // its message_id or correlation_id: the same when it comes again; may be empty
     std::string body;
     bool waits = false; // for the end of what it begins: header baton-wait
+    std::string unfit;  // why its headers say nothing sensible; empty: they do
 };
 
 struct Answer {

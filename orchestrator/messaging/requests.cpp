@@ -6,6 +6,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include <optional>
+#include <string_view>
 #include <utility>
 
 namespace baton::orchestrator::messaging {
@@ -17,6 +19,17 @@ using amqp::client::Delivery;
 constexpr std::uint16_t under_way_max = 64;
 
 std::string text_of(const std::optional<std::string>& text) { return text.value_or(""); }
+
+// Not every client has a bool: some write 1 or "true". Nothing for what is neither yes nor no.
+std::optional<bool> yes_or_no(const std::optional<amqp::FieldTable>& headers, std::string_view name) {
+    const amqp::FieldValue* said = headers ? headers->find(name) : nullptr;
+    if (!said || said->get<amqp::Void>()) return false;
+    if (const auto* flag = said->get<bool>()) return *flag;
+    if (const auto number = said->integer(); number == 0 || number == 1) return number == 1;
+    const auto* text = said->get<std::string>();
+    if (text && (*text == "true" || *text == "false")) return *text == "true";
+    return std::nullopt;
+}
 
 } // namespace
 
@@ -65,7 +78,10 @@ void Requests::take(const Delivery& delivery) {
     request.user = text_of(said.user_id);
     request.id = text_of(said.message_id ? said.message_id : said.correlation_id);
     request.body = delivery.body.text();
-    request.waits = said.headers && said.headers->contains("baton-wait");
+    if (const auto waits = yes_or_no(said.headers, "baton-wait"))
+        request.waits = *waits;
+    else
+        request.unfit = "the header baton-wait must be true or false";
     const Asked asked{life_, delivery.delivery_tag, text_of(said.reply_to), text_of(said.correlation_id)};
     on_request_(std::move(request), [this, asked](Answer one) {
         net::asio::post(executor_, [this, asked, one = std::move(one)] { answer(asked, one); });

@@ -1,6 +1,6 @@
 // The inside of the engine, on the engine's thread; private to this folder. engine_work.cpp is the
-// loop, engine_decide.cpp what each item does, engine_tell.cpp what follows from a commit,
-// engine_recover.cpp taking over and definitions, engine_jobs.cpp bulk jobs over dead letters, engine_log.cpp what the
+// loop, engine_decide.cpp what each item does, engine_tell.cpp what follows from a commit, engine_own.cpp
+// which partitions are decided here, engine_recover.cpp taking over and definitions, engine_jobs.cpp bulk jobs over dead letters, engine_log.cpp what the
 // log hears.
 #pragma once
 
@@ -118,6 +118,18 @@ struct IncidentsItem {
 struct HearingItem {
     bool hears = true;
 };
+struct AssignItem {
+    Assignment assignment;
+};
+// Reports of no other partitions come any more than were decided here when listen() was called the nth time.
+struct ListeningItem {
+    std::uint64_t turn = 0;
+};
+struct DefinitionsItem {};
+// An answer from elsewhere, given on the engine's thread.
+struct AnsweredItem {
+    std::function<void()> act;
+};
 struct ConfirmItem {
     std::vector<OutboxPlace> places;
 };
@@ -126,8 +138,10 @@ inline constexpr std::size_t lost_page = 200;
 struct QueueLostItem {
     std::vector<std::string> routes;
     Unsent unsent;
-    std::vector<Partition> parts; // that remain, the first is the page's
     std::function<void()> done;
+    std::optional<Partition> only; // else all that are decided here
+    bool is_begun = false;
+    std::vector<Partition> parts{}; // that remain, the first is the page's
     std::string after_run_id{};   // of the page
     std::vector<std::string> page{};
     bool has_more = false;        // behind the page
@@ -137,12 +151,14 @@ struct QueueLostItem {
 using ItemBody =
     std::variant<ReportItem, StartItem, CancelItem, RetryItem, SkipItem, FinishItem, OperateItem, RedriveItem,
                  DropItem, DeadJobItem, CancelDeadJobItem, DeployItem, UndeployItem, WatchItem, ForgetItem, IncidentsItem, ConfirmItem, HearingItem,
-                 QueueLostItem, PlainDeadLetter>;
+                 QueueLostItem, PlainDeadLetter, AssignItem, ListeningItem, DefinitionsItem,
+                 AnsweredItem>;
 
 struct Item {
     ItemBody body;
     std::shared_ptr<Claim> claim{}; // of who may withdraw it; taken when it is decided
     int tries = 0;
+    std::uint32_t hops = 0; // of a request: how often it was sent on
     // of the decision at hand
     std::string run_id{};             // whose fate it shares; empty: the batch's
     std::optional<Failure> refusal{}; // answered so, whatever becomes of the batch
@@ -222,6 +238,23 @@ struct Engine::Body {
           cache(options.cached_runs_max, options.memory_max),
           random(options.seed != 0 ? options.seed : entropy_seed()) {}
 
+    // engine_own.cpp
+    bool decides(Partition part) const { return owned.contains(part) && !leaving.contains(part); }
+    void assign(Assignment assignment);
+    void tell_listeners();
+    bool turn_ownership(Time now);
+    Outcome<void> take_assigned(Time now);
+    Outcome<void> give_back(Time now);
+    void drop(Partition part);
+    void lose(Work& work, const std::vector<Partition>& fenced);
+    void take_back(Work& work);
+    std::optional<Partition> part_of(const Item& item) const;
+    void send_away(Work& work);
+    bool send_away(Item& item, Told& told);
+    void forward(Item& item, Partition part);
+    void unpark();
+    std::optional<Time> next_ownership() const;
+
     // engine_work.cpp
     bool work();
     void gather(std::vector<Item> items);
@@ -229,6 +262,7 @@ struct Engine::Body {
     void run_thread();
     std::optional<Time> next_wake() const;
     bool prepare(Work& work);
+    bool refresh_definitions(Work& work);
     bool turn_to_page(Work& work, QueueLostItem& lost);
     bool load(Work& work);
     Outcome<std::vector<StoredRun>> read_rows(const std::vector<std::string>& ids, std::size_t sum_bytes,
@@ -297,6 +331,10 @@ struct Engine::Body {
     void tell_incidents(const IncidentsItem& asked) const;
     void decide(Work& work, Item& item, ConfirmItem& confirm);
     void decide(Work& work, Item& item, HearingItem& hearing);
+    void decide(Work& work, Item& item, AssignItem& told);
+    void decide(Work& work, Item& item, ListeningItem& listening);
+    void decide(Work& work, Item& item, DefinitionsItem& changed);
+    void decide(Work& work, Item& item, AnsweredItem& answered);
     void hear(bool hears);
     void decide(Work& work, Item& item, QueueLostItem& lost);
     void ring(Work& work, const std::string& run_id);
@@ -311,6 +349,8 @@ struct Engine::Body {
     // engine_recover.cpp
     bool recover(Time now);
     Outcome<void> take_over(Time now);
+    Outcome<void> take_in(const std::vector<OwnedPartition>& rows, Time now);
+    Outcome<void> learn_secret();
     Outcome<void> load_definitions();
     Outcome<void> republish(Partition part, std::uint64_t published, Time now);
     void republish(Partition part, const HistoryRow& row, Told& told);
@@ -340,12 +380,25 @@ struct Engine::Body {
     Mailbox<Item> mailbox;
     std::deque<Item> pending;
 
-    bool is_ready = false; // owns its partitions
+    bool is_ready = false; // has read what it owns, and the store has not failed since
     Time not_before{};     // when to try again to become ready
     Duration pause{};
     std::size_t careful = 0; // so many items are to be committed one by one
     bool has_secret = false;
     std::map<Partition, OwnedPartition> owned;
+    // Of these, those that are being given back: nothing is decided in them any more.
+    struct Leaving {
+        std::uint64_t turn = 0; // of listen()
+        Time until;             // then what the broker has not confirmed is left to the next owner
+    };
+    std::map<Partition, Leaving> leaving;
+    bool is_assigned = false;            // knows which are its own
+    std::set<Partition> assigned;        // that are to be decided here, soon if not now
+    std::vector<SeenPartition> takeable;
+    std::uint64_t listen_turn = 0;
+    std::uint64_t heard_turn = 0;
+    std::optional<Time> retake_at;       // those that another process took from one that shares with nobody
+    std::vector<Item> parked;            // for partitions that are to be decided here soon
     // Runs that were asked for and cannot be decided here.
     std::map<std::string, LeftAlone, std::less<>> left_alone;
     bool force(Work& work, Item& item, const std::string& run_id, RunStatus status,

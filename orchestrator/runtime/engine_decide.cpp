@@ -127,13 +127,13 @@ std::string Engine::Body::new_run_id(Time now) {
     while (true) {
         std::string id = uuid_v7(millis_of(now), random);
         // Only what this process owns: so a start never waits for another one.
-        if (owned.contains(partition_of(id, options.partition_count))) return id;
+        if (decides(partition_of(id, options.partition_count))) return id;
     }
 }
 
 void Engine::Body::decide(Work& work, Item& item, StartItem& start) {
     if (const auto claim = std::exchange(start.request.claim, nullptr)) {
-        start.run_id = new_run_id(work.now);
+        if (start.run_id.empty()) start.run_id = new_run_id(work.now);
         if (!claim->take(start.run_id)) {
             item.refusal = refusal(EngineErrc::refused, withdrawn_text);
             return;
@@ -265,7 +265,7 @@ bool Engine::Body::force(Work& work, Item& item, const std::string& run_id, RunS
     change.closed_at = work.now;
     change.error_type = problem.type;
     change.error = plain(problem.detail);
-    change.pseq = ++owned[row.part].pseq;
+    change.pseq = ++owned.at(row.part).pseq;
     change.at = work.now;
     core::append_json(change.events, facts);
     change.alarm = AlarmChange{};
@@ -421,6 +421,10 @@ void Engine::Body::decide(Work&, Item&, IncidentsItem&) {}
 void Engine::Body::decide(Work&, Item&, ConfirmItem&) {}
 
 void Engine::Body::decide(Work&, Item&, HearingItem&) {}
+void Engine::Body::decide(Work&, Item&, AssignItem&) {}
+void Engine::Body::decide(Work&, Item&, ListeningItem&) {}
+void Engine::Body::decide(Work&, Item&, DefinitionsItem&) {}
+void Engine::Body::decide(Work&, Item&, AnsweredItem&) {}
 
 void Engine::Body::ring(Work& work, const std::string& run_id) {
     CachedRun* cached = cache.find(run_id);

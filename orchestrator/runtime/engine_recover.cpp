@@ -49,31 +49,63 @@ bool Engine::Body::recover(Time now) {
     if (pause > options.retry_pause_min) log::info("engine", "the store is back");
     pause = {};
     is_ready = true;
-    metrics.takeovers.add();
+    retake_at.reset();
+    tell_listeners();
+    unpark();
     return true;
 }
 
+// What this process had, it takes again with a new epoch: nothing that is still on its way to the store under
+// the old one counts then. What another node has taken meanwhile is left to it.
 Outcome<void> Engine::Body::take_over(Time now) {
-    owned.clear();
     cache.clear();
     alarms.clear();
-    BATON_ASSIGN(const auto rows, store.take_over(options.partitions, options.node));
-    if (!has_secret) {
-        std::string candidate;
-        Random entropy(options.seed != 0 ? options.seed : entropy_seed());
-        for (int i = 0; i < 4; ++i) {
-            const std::uint64_t part = options.seed != 0 ? entropy.next() : entropy_seed();
-            candidate.append(reinterpret_cast<const char*>(&part), sizeof part);
+    std::vector<OwnedPartition> rows;
+    if (options.is_shared) {
+        std::vector<SeenPartition> had;
+        for (const auto& [part, row] : owned)
+            had.push_back({part, row.epoch});
+        if (!had.empty()) {
+            BATON_ASSIGN(rows, store.take_over_from(had, options.node));
         }
-        BATON_ASSIGN(auto secret, store.secret(candidate));
-        BATON_TRY(load_definitions());
-        has_secret = true;
-        // Messaging begins with it, and then knows the queues that must be there: one that is missing in a
-        // broker that lost everything had tasks in it.
-        if (sinks.ready) sinks.ready(std::move(secret));
+        for (const SeenPartition& one : had) {
+            if (std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.part == one.part; })) continue;
+            metrics.lost_partitions.add();
+            drop(one.part);
+        }
     } else {
-        BATON_TRY(load_definitions());
+        BATON_ASSIGN(rows, store.take_over(options.partitions, options.node));
+        assigned.insert(options.partitions.begin(), options.partitions.end());
+        is_assigned = true;
     }
+    for (const OwnedPartition& row : rows)
+        owned[row.part] = row; // also when what follows fails: the next try knows the epoch
+    BATON_TRY(learn_secret());
+    BATON_TRY(take_in(rows, now));
+    if (decides(0)) return load_jobs();
+    jobs.clear();
+    return boost::system::in_place_value;
+}
+
+Outcome<void> Engine::Body::learn_secret() {
+    if (has_secret) return load_definitions();
+    std::string candidate;
+    Random entropy(options.seed != 0 ? options.seed : entropy_seed());
+    for (int i = 0; i < 4; ++i) {
+        const std::uint64_t part = options.seed != 0 ? entropy.next() : entropy_seed();
+        candidate.append(reinterpret_cast<const char*>(&part), sizeof part);
+    }
+    BATON_ASSIGN(auto secret, store.secret(candidate));
+    BATON_TRY(load_definitions());
+    has_secret = true;
+    // Messaging begins with it, and then knows the queues that must be there: one that is missing in a
+    // broker that lost everything had tasks in it.
+    if (sinks.ready) sinks.ready(std::move(secret));
+    return boost::system::in_place_value;
+}
+
+// Rows that were taken: their alarms, and what may not have been published.
+Outcome<void> Engine::Body::take_in(const std::vector<OwnedPartition>& rows, Time now) {
     for (const OwnedPartition& row : rows) {
         BATON_ASSIGN(const auto stored, store.alarms(row.part));
         for (const Alarm& alarm : stored)
@@ -85,11 +117,16 @@ Outcome<void> Engine::Body::take_over(Time now) {
     // Only after all alarms are known, since reading a run looks its alarm up.
     for (const OwnedPartition& row : rows)
         BATON_TRY(republish(row.part, row.published, now));
-    return load_jobs();
+    metrics.takeovers.add(rows.size());
+    return boost::system::in_place_value;
 }
 
 Outcome<void> Engine::Body::load_definitions() {
     BATON_ASSIGN(const auto stored, store.needed_definitions());
+    std::erase_if(live, [&stored](const auto& one) {
+        return std::none_of(stored.begin(), stored.end(),
+                            [&](const auto& row) { return row.is_live && row.name == one.first; });
+    });
     for (const StoredDefinition& one : stored) {
         if (definitions.contains(one.definition_id)) {
             keep_definition(definitions[one.definition_id], one.is_live);

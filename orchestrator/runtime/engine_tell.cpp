@@ -232,6 +232,10 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                    [](IncidentsItem&) {},
                    [](ConfirmItem&) {},
                    [](HearingItem&) {},
+                   [](AssignItem&) {},
+                   [](ListeningItem&) {},
+                   [](DefinitionsItem&) {},
+                   [](AnsweredItem&) {},
                    [&](QueueLostItem& one) { next_page(std::move(one)); },
                },
                item.body);

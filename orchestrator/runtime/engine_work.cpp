@@ -18,9 +18,6 @@ namespace {
 constexpr Duration cursor_pause = std::chrono::milliseconds(500);
 // Texts of runs that one batch reads; runs of the largest size come a few at a time.
 constexpr std::size_t loaded_bytes_max = std::size_t{64} * 1024 * 1024;
-// Another node has taken our partitions: before taking them back, see whether it lives.
-constexpr Duration fenced_pause = std::chrono::seconds(1);
-
 std::string text_in(const core::Document& error, std::string_view name) {
     const auto* object = error.json().if_object();
     const auto* value = object ? object->if_contains(name) : nullptr;
@@ -53,10 +50,8 @@ std::string_view run_of(const Item& item) {
     return std::visit(
         Overloaded{
             [](const ReportItem& one) { return std::string_view{one.report.run_id}; },
-            // Of a start only when it may have been committed already.
-            [&](const StartItem& one) {
-                return item.tries > 0 ? std::string_view{one.run_id} : std::string_view{};
-            },
+            // Of a start only once it has one: it may have been committed already.
+            [](const StartItem& one) { return std::string_view{one.run_id}; },
             [](const CancelItem& one) { return std::string_view{one.run_id}; },
             [](const RetryItem& one) { return std::string_view{one.run_id}; },
             [](const SkipItem& one) { return std::string_view{one.run_id}; },
@@ -94,6 +89,12 @@ void Engine::Body::gather(std::vector<Item> items) {
                 if (const auto mine = owned.find(place.part);
                     mine != owned.end() && mine->second.epoch == place.epoch)
                     outbox.confirm(place.part, place.pseq);
+        } else if (auto* told = std::get_if<AssignItem>(&item.body)) {
+            assign(std::move(told->assignment));
+        } else if (const auto* listening = std::get_if<ListeningItem>(&item.body)) {
+            heard_turn = std::max(heard_turn, listening->turn);
+        } else if (const auto* answered = std::get_if<AnsweredItem>(&item.body)) {
+            answered->act();
         } else if (const auto* hearing = std::get_if<HearingItem>(&item.body)) {
             hear(hearing->hears);
         } else if (auto* forget = std::get_if<ForgetItem>(&item.body)) {
@@ -130,10 +131,12 @@ void Engine::Body::drop_watch(const Engine::WatchId& id) {
     const auto watch = watches.find(id);
     if (watch == watches.end()) {
         // It may not have been looked at yet.
-        std::erase_if(pending, [&](const Item& item) {
+        const auto is_it = [&](const Item& item) {
             const auto* one = std::get_if<WatchItem>(&item.body);
             return one && one->id == id;
-        });
+        };
+        std::erase_if(pending, is_it);
+        std::erase_if(parked, is_it);
         return;
     }
     const auto [first, last] = watches_of.equal_range(watch->second.run_id);
@@ -146,6 +149,7 @@ bool Engine::Body::work() {
     gather(mailbox.take_now());
     const Time now = clock.now();
     if (!is_ready && !recover(now)) return false;
+    if (!turn_ownership(now)) return true;
     if (!turn_jobs(now)) return true;
 
     Work work;
@@ -166,7 +170,11 @@ bool Engine::Body::work() {
         return flush_cursor(now);
     }
 
-    if (!prepare(work) || !load(work)) return true;
+    // Once more when the letters are known that somebody asks about.
+    send_away(work);
+    if (!prepare(work)) return true;
+    send_away(work);
+    if (!load(work)) return true;
     if (!work.rung.empty()) fail_point("engine.alarm");
     decide(work);
     fail_point("engine.decided");
@@ -207,6 +215,7 @@ std::optional<Time> Engine::Body::next_wake() const {
         const Time flush = last_commit + cursor_pause;
         wake = wake ? std::min(*wake, flush) : flush;
     }
+    if (const auto other = next_ownership()) wake = wake ? std::min(*wake, *other) : *other;
     return wake;
 }
 
@@ -234,6 +243,7 @@ bool Engine::Body::prepare(Work& work) {
         if (const auto reply = std::exchange(asked.reply, nullptr)) reply(std::move(done));
         return true;
     };
+    if (!refresh_definitions(work)) return false;
     for (Item& item : work.items) {
         if (auto* redrive = std::get_if<RedriveItem>(&item.body)) {
             if (!look_at(*redrive)) return false;
@@ -274,13 +284,42 @@ bool Engine::Body::prepare(Work& work) {
                       return std::holds_alternative<DeployItem>(item.body) ||
                              std::holds_alternative<DeadJobItem>(item.body) ||
                              std::holds_alternative<CancelDeadJobItem>(item.body) ||
+                             std::holds_alternative<DefinitionsItem>(item.body) ||
                              std::holds_alternative<UndeployItem>(item.body);
                   });
     return true;
 }
 
+// Another node may have deployed what is asked for a moment ago.
+bool Engine::Body::refresh_definitions(Work& work) {
+    const auto is_asked_for = [this](const Item& item) {
+        if (std::holds_alternative<DefinitionsItem>(item.body)) return true;
+        const auto* start = std::get_if<StartItem>(&item.body);
+        if (start == nullptr || !options.is_shared || item.tries > 0) return false;
+        const auto found = live.find(start->request.workflow);
+        return found == live.end() ||
+               (start->request.version != 0 && start->request.version != found->second->version);
+    };
+    if (std::none_of(work.items.begin(), work.items.end(), is_asked_for)) return true;
+    const auto loaded = load_definitions();
+    if (!loaded) failed(work, loaded.error(), "reading definitions");
+    return loaded.has_value();
+}
+
 bool Engine::Body::turn_to_page(Work& work, QueueLostItem& lost) {
-    if (lost.parts.empty() || !lost.again.empty()) return true;
+    // Another page only when all that the one before it found has been decided.
+    if (!lost.again.empty()) return true;
+    if (!std::exchange(lost.is_begun, true))
+        for (const auto& [part, row] : owned)
+            if (!lost.only || *lost.only == part) lost.parts.push_back(part);
+    // The next owner of a partition that left meanwhile hears of it, too.
+    while (!lost.parts.empty() && !owned.contains(lost.parts.front())) {
+        lost.parts.erase(lost.parts.begin());
+        lost.after_run_id.clear();
+    }
+    lost.page.clear();
+    lost.has_more = false;
+    if (lost.parts.empty()) return true;
     auto page = store.open_runs(lost.parts.front(), lost.after_run_id, lost_page);
     if (page) {
         lost.page = std::move(*page);
@@ -408,7 +447,7 @@ void Engine::Body::build(Work& work) {
     }
     parts.insert(work.asked.begin(), work.asked.end());
     for (const Partition part : parts) {
-        OwnedPartition fence = owned[part];
+        OwnedPartition fence = owned.at(part);
         fence.published = std::max(fence.published, outbox.cursor(part));
         work.batch.fences.push_back(fence);
     }
@@ -450,7 +489,7 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
         change.error_type = plain(text_in(run.error, "type"));
         change.error = plain(line_of(run.error));
     }
-    change.pseq = ++owned[cached.part].pseq;
+    change.pseq = ++owned.at(cached.part).pseq;
     change.at = work.now;
     core::append_json(change.events, cached.facts);
     write_document(cached, change);
@@ -504,17 +543,11 @@ bool Engine::Body::commit(Work& work) {
         metrics.batches.add();
     }
     if (!committed.fenced.empty()) {
-        log::warning("engine", "another node has taken over a partition",
-                     {{"partition", committed.fenced.front()}});
-        metrics.fenced_at.set(millis_of(work.now));
-        is_ready = false;
-        not_before = work.now + fenced_pause;
-        put_back(work);
-        cache.clear();
+        lose(work, committed.fenced);
         return false;
     }
     for (const OwnedPartition& fence : batch.fences)
-        owned[fence.part].published = fence.published;
+        owned.at(fence.part).published = fence.published;
     if (careful > 0) --careful;
     settle(work, committed);
     return true;
@@ -559,8 +592,9 @@ void Engine::Body::give_up_on(Work& work, const Failure& failure) {
         log::error("engine", "the store refuses what an alarm leads to; trying again in a minute",
                    {{"run", run_id}, {"reason", failure.detail}});
         const Partition part = partition_of(run_id, options.partition_count);
+        if (!owned.contains(part)) continue;
         Batch later;
-        later.fences.push_back(owned[part]);
+        later.fences.push_back(owned.at(part));
         later.alarms.push_back({run_id, part, work.now + std::chrono::minutes(1)});
         (void)store.commit(later);
     }
@@ -588,7 +622,8 @@ void Engine::Body::bury(const Report& report, const Failure& failure, Time now) 
     problem.detail = plain(failure.detail);
     letter.error = core::to_document(problem).text();
     Batch batch;
-    batch.fences.push_back(owned[partition_of(report.run_id, options.partition_count)]);
+    const auto fence = owned.find(partition_of(report.run_id, options.partition_count));
+    if (fence != owned.end()) batch.fences.push_back(fence->second);
     batch.plain_dead_letters.push_back(std::move(letter));
     if (const auto kept = store.commit(batch); !kept)
         log::error("engine", "the dropped event has no dead letter", {{"reason", kept.error().detail}});
@@ -619,14 +654,11 @@ bool Engine::Body::flush_cursor(Time now) {
     }
     last_commit = now;
     if (!result->fenced.empty()) {
-        metrics.fenced_at.set(millis_of(now));
-        is_ready = false;
-        not_before = now + fenced_pause;
-        cache.clear();
+        lose(work, result->fenced);
         return true;
     }
     for (const OwnedPartition& fence : work.batch.fences)
-        owned[fence.part].published = fence.published;
+        owned.at(fence.part).published = fence.published;
     return true;
 }
 
@@ -634,6 +666,8 @@ bool Engine::Body::flush_cursor(Time now) {
 void Engine::Body::refuse_all() {
     gather(mailbox.take_now());
     const Failure stopping{make_error_code(EngineErrc::stopping), "the server is stopping"};
+    std::move(parked.begin(), parked.end(), std::back_inserter(pending));
+    parked.clear();
     for (Item& item : pending)
         std::visit(Overloaded{
                        [](ReportItem&) {},
@@ -642,6 +676,10 @@ void Engine::Body::refuse_all() {
                        [](ConfirmItem&) {},
                        [](HearingItem&) {},
                        [](QueueLostItem&) {},
+                       [](AssignItem&) {},
+                       [](ListeningItem&) {},
+                       [](DefinitionsItem&) {},
+                       [](AnsweredItem&) {},
                        [&](auto& one) {
                            if (one.reply) one.reply(stopping);
                        },

@@ -52,6 +52,36 @@ struct OwnedPartition {
     std::uint64_t published = 0; // effects of transitions <= this are confirmed by the broker
 };
 
+// A partition as somebody saw it: the epoch tells whether it has changed hands since.
+struct SeenPartition {
+    Partition part = 0;
+    std::uint64_t epoch = 0;
+    std::string node{}; // who owns it; empty: nobody
+};
+
+// A process that shares the store with others. It holds a session of the database as long as it lives, which
+// ends with the process at once; its lease covers a process that hangs.
+struct NodeRow {
+    std::string node;
+    std::string version;         // of the program, for people
+    bool has_session = false;
+    bool drains = false;         // wants no partition
+    Duration lease_left{};       // may be negative
+};
+struct Announcement {
+    std::string node;
+    std::string version;
+    bool drains = false;
+    bool renews = true;          // the lease begins anew
+    Duration lease{};
+};
+// Who is there and who owns what, at one moment.
+struct Neighbourhood {
+    std::vector<NodeRow> nodes;
+    std::vector<SeenPartition> partitions; // in order
+    std::string live_definitions;          // another text when other versions are live
+};
+
 // Makes a start idempotent: while the row (workflow, key) exists and has not expired, no other run
 // is inserted for it. An expired row is replaced.
 struct StartKey {
@@ -304,6 +334,23 @@ public:
     virtual Outcome<std::vector<OwnedPartition>> take_over(std::span<const Partition> parts,
                                                            const std::string& node) = 0;
 
+    // Whether several processes may work on this store at the same time. If not, nobody calls the next five.
+    virtual bool is_shared() const { return false; }
+    // Says that this process is there, and gives what all of them say. The session that announces holds the
+    // node's lock as long as it lasts.
+    virtual Outcome<Neighbourhood> announce(const Announcement& announcement);
+    // This process goes, or that one is known to be dead: its row is taken away unless a session holds it.
+    virtual Outcome<void> withdraw(const std::string& node);
+    // As take_over(), but only those that still have the epoch they were seen with; others are left out of
+    // the answer. So of two who want the same one, one gets it.
+    virtual Outcome<std::vector<OwnedPartition>> take_over_from(std::span<const SeenPartition> seen,
+                                                                const std::string& node);
+    // Writes their cursors; from then on nobody owns those that are still ours by their epoch.
+    virtual Outcome<void> release(std::span<const OwnedPartition> parts);
+
+    // Makes the rows of all partitions in a store that has none, owned by nobody.
+    virtual Outcome<void> make_partitions(std::uint32_t count);
+
     // Alarms of a partition, in any order.
     virtual Outcome<std::vector<Alarm>> alarms(Partition part) = 0;
 
@@ -442,6 +489,9 @@ public:
     // Live versions, by name; with `all_versions_of` set, every version of that name, newest first.
     virtual Outcome<std::vector<StoredDefinition>> definitions(
         const std::string& all_versions_of) = 0;
+
+    // The nodes that share the store, and whose the partitions are; nothing of a store of one process.
+    virtual Outcome<Neighbourhood> neighbourhood() { return Neighbourhood{}; }
 
     // As in RunStore.
     virtual void interrupt(Duration age) { (void)age; }

@@ -40,6 +40,8 @@ const std::map<std::string, Room>& rooms() {
         {"orchestrator/expression", {{"base"}, true}},
         {"orchestrator/core", {{"orchestrator/expression", "base"}, true}},
         {"orchestrator/definition", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
+        {"orchestrator/graph", {{"orchestrator/core", "orchestrator/expression", "base"}, true}},
+        {"orchestrator/schedule", {{"base"}, true}},
         {"orchestrator/rehearsal",
          {{"orchestrator/definition", "orchestrator/core", "orchestrator/expression", "base"}, true}},
         {"orchestrator/runtime", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
@@ -64,8 +66,8 @@ const std::map<std::string, Room>& rooms() {
            "orchestrator/messaging", "db", "web"},
           false}},
         {"cli",
-         {{"server", "workers", "sandbox", "orchestrator/rehearsal", "orchestrator/definition", "orchestrator/core",
-           "orchestrator/expression", "net", "base"},
+         {{"server", "workers", "sandbox", "orchestrator/graph", "orchestrator/rehearsal", "orchestrator/definition",
+           "orchestrator/core", "orchestrator/expression", "net", "base"},
           false}},
     };
     return table;
@@ -122,8 +124,7 @@ const std::vector<Reserved>& reserved_words() {
           {"broker/runtime/inlet.hpp", "how much waits for the core"},
           {"cli/children.hpp", "a signal handler reads the process's number"},
           {"cli/follow.cpp", "a signal handler counts"},
-          {"db/postgres_session.cpp", "the socket that another thread may cut off"},
-          {"server/workflow_folder.hpp", "the end of a loop that sleeps"}},
+          {"db/postgres_session.cpp", "the socket that another thread may cut off"}},
          "share nothing, or a single number: then add the file here with its reason"},
         {"catch (",
          {{"base/thread.cpp", "the end of a thread"},
@@ -157,7 +158,8 @@ const std::vector<Reserved>& reserved_words() {
         {"system_clock::now", {{"base/clock.cpp", "the one place"}}, "take a Clock, or the `now` of the event"},
         {"std::random_device", {}, "use base/random.hpp"},
         {".detach()", {{"base/thread.cpp", "the one place"}}, "own the thread or the coroutine and wait for it"},
-        {".abandon()", {{"server/backups.cpp", "a copy onto a file system that hangs"}}, "own the thread and wait for it"},
+        {".abandon()", {{"server/backups.cpp", "a copy onto a file system that hangs"},
+                       {"server/workflow_folder.cpp", "a look into a folder of such a one"}}, "own the thread and wait for it"},
         {"asio::detached", {}, "give co_spawn a handler that reports a stray exception"},
     };
     return words;
@@ -202,6 +204,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"deploy/debian",
          {".env", ".service", ".conf", ".toml", ".completion", ".in", "conffiles", "copyright",
           "lintian-overrides", "postinst", "postrm", "prerm"}},
+        {"deploy/cluster", {"Dockerfile", "env", "start"}},
         {"deploy/demo", {"Dockerfile", "env", "start", ".cf", ".conf", ".sql"}},
         {"deploy/kubernetes", {".yaml"}},
         {"deploy/mail", {"archive-former-mail"}},

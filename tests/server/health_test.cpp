@@ -40,7 +40,7 @@ TEST_F(HealthTest, AllPartsAreNamedAlsoWhenTheyAreWell) {
         names.push_back(one.name);
         EXPECT_EQ(one.state, State::ok) << one.name << ": " << one.reason;
     }
-    EXPECT_THAT(names, testing::ElementsAre("store", "broker", "disk", "outbox", "partitions", "workers", "runs"));
+    EXPECT_THAT(names, testing::ElementsAre("store", "broker", "disk", "outbox", "partitions", "workers", "runs", "workflows"));
 }
 
 TEST_F(HealthTest, TheStoreFailsWhenItRefusesForSomeSeconds) {
@@ -89,6 +89,14 @@ TEST_F(HealthTest, PartitionsFailWhileAnotherServerTakesThem) {
     EXPECT_EQ(part("partitions").state, State::failing);
     engine.fenced_at.set(ago(60s));
     EXPECT_EQ(part("partitions").state, State::ok);
+}
+
+TEST_F(HealthTest, AFolderThatDoesNotAnswerIsDegraded) {
+    figures.folder_silence = 9s;
+    EXPECT_EQ(part("workflows").state, State::ok);
+    figures.folder_silence = 25s;
+    EXPECT_EQ(part("workflows").state, State::degraded);
+    EXPECT_THAT(part("workflows").reason, HasSubstr("25 s"));
 }
 
 TEST_F(HealthTest, WhatKeepsSomeRunsFromGoingOnIsDegraded) {

@@ -65,10 +65,16 @@ struct Process {
         for (const auto handle : one.settled)
             unacked.erase(handle);
         for (const runtime::Stranded& stranded : one.stranded)
-            if (const auto mine = unacked.find(stranded.report.delivery.value_or(0)); mine != unacked.end()) {
-                stranded_reports.push_back(mine->second);
-                unacked.erase(mine);
-            }
+            give_back(stranded.report.delivery.value_or(0));
+        for (const auto handle : one.returned)
+            give_back(handle);
+        std::erase_if(told, [&](const runtime::OutgoingCommand& command) {
+            return std::find(one.dropped.begin(), one.dropped.end(), command.place.part) != one.dropped.end();
+        });
+    }
+    // To the broker, for whoever listens.
+    void give_back(runtime::DeliveryHandle handle) {
+        if (const auto node = unacked.extract(handle)) returned.push_back(node.mapped());
     }
 
     bool owns(runtime::Partition part) const { return std::find(parts.begin(), parts.end(), part) != parts.end(); }
@@ -78,7 +84,7 @@ struct Process {
     SimStore store;
     std::deque<runtime::OutgoingCommand> told;
     std::map<runtime::DeliveryHandle, ReportMessage> unacked;
-    std::vector<ReportMessage> stranded_reports;
+    std::vector<ReportMessage> returned;
     runtime::Engine engine;
 };
 
@@ -89,6 +95,7 @@ public:
           acts_left_(chance(50) ? 0 : static_cast<int>(below(10))) {
         failing_ = std::array<std::uint64_t, 4>{0, 5, 20, 50}[below(4)];
         says_started_ = chance(60);
+        database_.clock = &clock_;
         database_.fence_is_on = climate.fence;
         database_.history_is_read_back = climate.read_back;
         if (chance(50)) {
@@ -206,8 +213,8 @@ private:
 
     void deliver_report() {
         for (const auto& one : processes_) {
-            reports_.insert(reports_.end(), one->stranded_reports.begin(), one->stranded_reports.end());
-            one->stranded_reports.clear();
+            reports_.insert(reports_.end(), one->returned.begin(), one->returned.end());
+            one->returned.clear();
         }
         if (reports_.empty()) return;
         const auto at = reports_.begin() + static_cast<std::ptrdiff_t>(below(reports_.size()));
@@ -401,8 +408,8 @@ private:
         for (auto& [handle, message] : process.unacked)
             reports_.push_back(message);
         process.unacked.clear();
-        reports_.insert(reports_.end(), process.stranded_reports.begin(), process.stranded_reports.end());
-        process.stranded_reports.clear();
+        reports_.insert(reports_.end(), process.returned.begin(), process.returned.end());
+        process.returned.clear();
     }
 
     // All that waits in it is gone; each owner must be told until it has taken it up.
@@ -557,7 +564,7 @@ private:
     bool is_over() const {
         if (database_.runs.size() < runs_ || started_.size() < runs_ || !is_quiet()) return false;
         for (const auto& one : processes_)
-            if (!one->unacked.empty() || !one->stranded_reports.empty()) return false;
+            if (!one->unacked.empty() || !one->returned.empty()) return false;
         for (const LostQueue& lost : lost_queues_)
             if (!lost.is_done) return false;
         return std::all_of(database_.runs.begin(), database_.runs.end(),

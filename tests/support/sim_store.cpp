@@ -15,16 +15,82 @@ Failure SimStore::away() const {
 }
 
 Outcome<std::vector<OwnedPartition>> SimStore::take_over(std::span<const Partition> parts,
-                                                         const std::string&) {
+                                                         const std::string& node) {
     if (is_away) return away();
     std::vector<OwnedPartition> rows;
     for (const Partition part : parts) {
         OwnedPartition& row = database_.owners[part];
         row.part = part;
         ++row.epoch;
+        database_.owner_names[part] = node;
         rows.push_back(row);
     }
     return rows;
+}
+
+Outcome<Neighbourhood> SimStore::announce(const Announcement& said) {
+    if (is_away) return away();
+    const Time now = database_.clock->now();
+    SimDatabase::Node& own = database_.nodes[said.node];
+    own.said = said;
+    own.session = this;
+    if (said.renews) own.until = now + said.lease;
+    Neighbourhood around;
+    for (const auto& [name, node] : database_.nodes)
+        around.nodes.push_back({name, node.said.version, node.session != nullptr, node.said.drains,
+                                std::chrono::duration_cast<Duration>(node.until - now)});
+    for (const auto& [part, row] : database_.owners)
+        around.partitions.push_back({part, row.epoch, database_.owner_names[part]});
+    for (const StoredDefinition& one : database_.definitions)
+        if (one.is_live) around.live_definitions += one.name + ":" + std::to_string(one.definition_id) + " ";
+    return around;
+}
+
+Outcome<void> SimStore::withdraw(const std::string& node) {
+    if (is_away) return away();
+    const auto found = database_.nodes.find(node);
+    if (found != database_.nodes.end() && (found->second.session == nullptr || found->second.session == this))
+        database_.nodes.erase(found);
+    return boost::system::in_place_value;
+}
+
+void SimStore::end_session() {
+    for (auto& [name, node] : database_.nodes)
+        if (node.session == this) node.session = nullptr;
+}
+
+Outcome<std::vector<OwnedPartition>> SimStore::take_over_from(std::span<const SeenPartition> seen,
+                                                              const std::string& node) {
+    if (is_away) return away();
+    std::vector<OwnedPartition> rows;
+    for (const SeenPartition& one : seen) {
+        OwnedPartition& row = database_.owners[one.part];
+        row.part = one.part;
+        if (row.epoch != one.epoch) continue;
+        ++row.epoch;
+        database_.owner_names[one.part] = node;
+        rows.push_back(row);
+    }
+    return rows;
+}
+
+Outcome<void> SimStore::release(std::span<const OwnedPartition> parts) {
+    if (is_away) return away();
+    for (const OwnedPartition& one : parts) {
+        OwnedPartition& row = database_.owners[one.part];
+        if (row.epoch != one.epoch) continue;
+        row = one;
+        database_.owner_names[one.part].clear();
+    }
+    return boost::system::in_place_value;
+}
+
+Outcome<void> SimStore::make_partitions(std::uint32_t count) {
+    if (is_away) return away();
+    if (!database_.owners.empty()) return boost::system::in_place_value;
+    for (std::uint32_t part = 0; part < count; ++part)
+        database_.owners[static_cast<Partition>(part)].part = static_cast<Partition>(part);
+    return boost::system::in_place_value;
 }
 
 Outcome<std::vector<Alarm>> SimStore::alarms(Partition part) {

@@ -31,6 +31,15 @@ struct SimDatabase {
     std::map<std::string, std::string> definition_hashes; // name + version → sha256
     std::string secret;
     std::uint64_t commits = 0;
+    std::map<runtime::Partition, std::string> owner_names;
+    // Of nodes that were announced: what they said, and whose session holds their lock.
+    struct Node {
+        runtime::Announcement said;
+        Time until{};
+        const void* session = nullptr;
+    };
+    std::map<std::string, Node> nodes;
+    const Clock* clock = nullptr; // for leases
 
     // What the checkers of the simulation must find, when switched off.
     bool fence_is_on = true;
@@ -58,6 +67,15 @@ public:
 
     Outcome<std::vector<runtime::OwnedPartition>>
     take_over(std::span<const runtime::Partition> parts, const std::string& node) override;
+    bool is_shared() const override { return true; }
+    Outcome<runtime::Neighbourhood> announce(const runtime::Announcement& said) override;
+    Outcome<void> withdraw(const std::string& node) override;
+    Outcome<std::vector<runtime::OwnedPartition>>
+    take_over_from(std::span<const runtime::SeenPartition> seen, const std::string& node) override;
+    Outcome<void> release(std::span<const runtime::OwnedPartition> parts) override;
+    Outcome<void> make_partitions(std::uint32_t count) override;
+    // The session ends, as when the process dies.
+    void end_session();
     Outcome<std::vector<runtime::Alarm>> alarms(runtime::Partition part) override;
     Outcome<std::vector<runtime::HistoryRow>>
     history_above(runtime::Partition part, std::uint64_t after, std::size_t count,

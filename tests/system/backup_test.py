@@ -282,17 +282,9 @@ class BackupTest(unittest.TestCase):
         server.stop()
         return server, backup, run, late
 
-    def preloaded(self, text):
-        source = self.folder / "preloaded.c"
-        source.write_text(text)
-        library = source.with_suffix(".so")
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
-        return library
-
     def test_a_stop_does_not_wait_for_a_file_system_that_hangs(self):
         hangs = self.folder / "hangs"
-        server = self.serve({"LD_PRELOAD": str(self.preloaded(HANGER)), "HANG_UNDER": str(hangs),
-                             "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"})
+        server = self.serve(baton.preloaded(self.folder, HANGER, HANG_UNDER=str(hangs)))
         self.deploy(server)
         run = self.run_one(server, 1)
         asking = subprocess.Popen([baton.EXE, "backup", str(hangs)], env={**server.env, "LD_PRELOAD": ""},
@@ -320,7 +312,7 @@ class BackupTest(unittest.TestCase):
         folder = self.folder / "elsewhere"
         folder.mkdir()
         server, backup, run, late = self.made_backup(BATON_DB_URL=f"sqlite:{folder}/runs.sqlite")
-        killer = self.preloaded(KILLER)
+        killer = baton.preloaded(self.folder, KILLER)
         kept = self.folder / "kept"
         shutil.copytree(server.home / "data", kept / "data")
         shutil.copytree(folder, kept / "runs")
@@ -329,7 +321,7 @@ class BackupTest(unittest.TestCase):
             for what, place in (("data", server.home / "data"), ("runs", folder)):
                 shutil.rmtree(place)
                 shutil.copytree(kept / what, place)
-            env = dict(server.env, LD_PRELOAD=str(killer), KILL_AT=str(calls), ASAN_OPTIONS="verify_asan_link_order=0:detect_leaks=0")
+            env = dict(server.env, **killer, KILL_AT=str(calls))
             done = subprocess.run([baton.EXE, "restore", str(backup), "--replace"], env=env, capture_output=True, text=True, timeout=60)
             if done.returncode == 0:
                 break

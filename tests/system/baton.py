@@ -53,6 +53,15 @@ def accepts(port):
         return False
 
 
+def preloaded(folder, text, **env):
+    """The environment of a server in which these C functions stand before the C library's."""
+    source = pathlib.Path(folder) / "preloaded.c"
+    source.write_text(text)
+    library = source.with_suffix(".so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0", **env}
+
+
 class Server:
     """One `baton serve` or `baton dev` with its folder; can be killed and started again."""
 

@@ -5,7 +5,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 import unittest
 import urllib.error
 
@@ -17,9 +19,51 @@ import postgres
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "conformance"))
 import brokers  # noqa: E402 - lives beside the conformance tests
 
-PARTS = {"store", "broker", "disk", "outbox", "partitions", "workers", "runs"}
+PARTS = {"store", "broker", "disk", "outbox", "partitions", "workers", "runs", "workflows"}
 SET = 'workflow = "one"\n[[step]]\nid = "a"\nset = { x = 1 }\n'
 TASK = 'workflow = "two"\n[[step]]\nid = "a"\ntask = "health.one"\n'
+
+
+# A network share: while the marker is there, its server is away.
+SHARE = """
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+static void hang(const char* path) {
+    const char* share = getenv("SHARE");
+    int (*is_there)(const char*, int) = dlsym(RTLD_NEXT, "access");
+    while (share && path && strncmp(path, share, strlen(share)) == 0 && is_there(getenv("SHARE_IS_AWAY"), F_OK) == 0) usleep(10000);
+}
+#define FOLLOW(answer, name, parameters, given) \\
+    answer name parameters { \\
+        answer(*real) parameters = dlsym(RTLD_NEXT, #name); \\
+        hang(path); \\
+        return real given; \\
+    }
+FOLLOW(DIR*, opendir, (const char* path), (path))
+FOLLOW(int, stat, (const char* restrict path, struct stat* restrict found), (path, found))
+FOLLOW(int, lstat, (const char* restrict path, struct stat* restrict found), (path, found))
+#define OPEN(name, parameters, given) \\
+    int name parameters { \\
+        va_list rest; \\
+        va_start(rest, flags); \\
+        const mode_t mode = flags & O_CREAT ? va_arg(rest, int) : 0; \\
+        va_end(rest); \\
+        int(*real) parameters = dlsym(RTLD_NEXT, #name); \\
+        hang(path); \\
+        return real given; \\
+    }
+OPEN(open, (const char* path, int flags, ...), (path, flags, mode))
+OPEN(open64, (const char* path, int flags, ...), (path, flags, mode))
+OPEN(openat, (int at, const char* path, int flags, ...), (at, path, flags, mode))
+OPEN(openat64, (int at, const char* path, int flags, ...), (at, path, flags, mode))
+"""
 
 
 class HealthTest(unittest.TestCase):
@@ -54,6 +98,31 @@ class HealthTest(unittest.TestCase):
         self.assertEqual(set(answer["parts"]), PARTS)
         self.assertIn(words, answer["parts"][name])
         self.assertEqual({one for one, text in answer["parts"].items() if text != "ok"}, {name})
+
+    def test_a_folder_of_workflows_that_hangs_keeps_neither_start_nor_health_nor_stop(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-share-"))
+        self.addCleanup(shutil.rmtree, folder)
+        share, away = folder / "share", folder / "away"
+        share.mkdir()
+        away.write_text("")
+        (share / "one.toml").write_text(SET)
+        env = baton.preloaded(folder, SHARE, SHARE=str(share), SHARE_IS_AWAY=str(away), BATON_WORKFLOWS=str(share))
+        server = self.begin(env=env)
+        self.assertIn("the folder does not answer", server.log())
+        self.await_part("workflows", "degraded", "has not answered for")
+        server.deploy(TASK)  # everything else works
+        began = time.monotonic()
+        server.process.terminate()
+        self.assertEqual(server.process.wait(30), 0, server.log()[-2000:])
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertIn("is left behind", server.log())
+
+        # It answers late: then what lies there is deployed.
+        server.start()
+        away.unlink()
+        baton.wait_for(lambda: server.baton("run", "one").returncode == 0, "the workflow is there")
+        self.await_well()
+        self.assertEqual(server.stop(), 0)
 
     def await_well(self, timeout=45):
         baton.wait_for(lambda: self.health()[1]["status"] == "ok", "all is well", timeout)

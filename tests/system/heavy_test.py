@@ -7,6 +7,7 @@ import time
 import unittest
 
 import baton
+import memory_trial
 import raw
 
 
@@ -147,6 +148,18 @@ class HeavyTest(unittest.TestCase):
         refused.socket.settimeout(10)
         refused.read_method(10, 10)
         baton.wait_for(lambda: "connections are accepted again" in self.server.log(), "the log says so")
+
+
+@unittest.skipUnless(os.path.exists(baton.EXE), "the release build is not there")
+@unittest.skipIf(memory_trial.what_keeps_groups_away(), memory_trial.what_keeps_groups_away())
+class LittleMemoryTest(unittest.TestCase):
+    """The kernel ends whoever uses more. `scripts/campaign memory` tries more, and more kinds."""
+
+    def test_what_clients_hold_does_not_end_a_server_of_half_a_gibibyte(self):
+        kinds = memory_trial.Trial
+        trial = memory_trial.Trial(memory_trial.Group(512), scale=0.5)
+        self.assertEqual(trial.run([kinds.waiting_runs, kinds.http_bodies_of_a_user, kinds.large_answers, kinds.amqp_bodies,
+                                    kinds.open_transactions]), [])
 
 
 if __name__ == "__main__":

@@ -52,8 +52,23 @@ class MailServer:
         self.write_dovecot()
         self.write_postfix()
         self.start_dovecot()
+        self.start_postfix()
+
+    def start_postfix(self):
         self.run("postfix", "-c", self.folder / "postfix", "start")
         baton.wait_for(lambda: baton.accepts(self.smtp), "postfix starts")
+
+    def stop_postfix(self):
+        self.run("postfix", "-c", self.folder / "postfix", "stop")
+        baton.wait_for(lambda: not baton.accepts(self.smtp), "postfix stops")
+
+    def await_delivery(self):
+        """What waits in postfix's queue for dovecot is delivered."""
+        def is_empty():
+            self.run("postqueue", "-c", self.folder / "postfix", "-f")
+            self.run("postqueue", "-c", self.folder / "postfix", "-p")
+            return "queue is empty" in (self.folder / "output").read_text(errors="replace")
+        baton.wait_for(is_empty, "postfix delivers", 120, pause=1)
 
     def make_folders(self):
         os.chmod(self.folder, 0o755)

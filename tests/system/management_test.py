@@ -13,9 +13,27 @@ import urllib.request
 import pika
 
 import baton
+import raw
 
 RABBITMQADMIN = "/usr/lib/rabbitmq/lib/rabbitmq_server-3.10.8/plugins/rabbitmq_management-3.10.8/priv/www/cli/rabbitmqadmin"
 ROOT = "guest:guest"
+
+
+class Counted(raw.Client):
+    """Counts what it sends and reads."""
+
+    def __init__(self, port, **arguments):
+        super().__init__(port, **arguments)
+        self.sent = self.received = 0
+
+    def send(self, data):
+        super().send(data)
+        self.sent += len(data)
+
+    def exactly(self, count):
+        data = super().exactly(count)
+        self.received += len(data)
+        return data
 
 
 class ManagementTest(baton.ServerTest):
@@ -140,6 +158,59 @@ class ManagementTest(baton.ServerTest):
         # Without a wish for samples only the rate comes, and with disable_stats nothing of it.
         self.assertEqual(list(self.rates_of("queues/%2F/rated")["messages_details"]), ["rate"])
         self.assertNotIn("messages_details", self.rates_of("queues/%2F/rated", disable_stats="true"))
+
+    def test_the_bytes_of_a_connection_are_counted_on_every_io_thread(self):
+        for threads in ("1", "3"):
+            with self.subTest(io_threads=threads):
+                server = baton.Server(env={"BATON_BROKER_IO_THREADS": threads}).start()
+                self.addCleanup(server.close)
+                clients = [Counted(server.amqp).log_in().open_channel().declare(f"counted{at}") for at in range(4)]
+                for at, client in enumerate(clients):
+                    client.consume(f"counted{at}")
+                    for _ in range(at + 1):
+                        client.send(raw.publish(1, f"counted{at}", b"x" * 100_000))
+                        client.read_method(60, 60)
+                        for _ in range(2):  # the content's header, and what fits into one frame of its body
+                            client.read_frame()
+                for client in clients:
+                    name = urllib.parse.quote(f"127.0.0.1:{client.socket.getsockname()[1]} -> 127.0.0.1:{server.amqp}")
+                    shown = server.http_json(server.http, f"/api/connections/{name}")
+                    self.assertEqual((shown["recv_oct"], shown["send_oct"]), (client.sent, client.received))
+                    self.assertGreater(shown["recv_cnt"], 0)
+                    self.assertGreater(shown["send_cnt"], 0)
+                    self.assertEqual(shown["send_pend"], 0)
+                    self.assertEqual(shown["recv_oct_details"], {"rate": 0.0})
+                # Two samples make a rate, five seconds apart.
+                clients[0].send(raw.publish(1, "counted0", b"x" * 100_000))
+                clients[0].read_method(60, 60)
+
+                def rates():
+                    listed = server.http_json(server.http, "/api/connections?data_rates_age=30&data_rates_incr=5")
+                    found = {one["peer_port"]: one["recv_oct_details"] for one in listed if one["peer_port"]}
+                    return found if found[clients[0].socket.getsockname()[1]]["rate"] else None
+                found = baton.wait_for(rates, "a rate", 30, pause=0.5)
+                mine = found[clients[0].socket.getsockname()[1]]
+                self.assertTrue(2_000 < mine["rate"] < 25_000, mine)
+                self.assertIn("samples", mine)
+                self.assertEqual(found[clients[1].socket.getsockname()[1]]["rate"], 0.0)
+                for client in clients:
+                    client.close()
+
+    def test_what_nobody_takes_is_pending(self):
+        client = Counted(self.server.amqp, receive_buffer=4096).log_in().open_channel().declare("slow").consume("slow")
+        self.addCleanup(client.close)
+        sender = Counted(self.server.amqp).log_in().open_channel()
+        self.addCleanup(sender.close)
+        for _ in range(100):
+            sender.send(raw.publish(1, "slow", b"x" * 100_000))
+        port = client.socket.getsockname()[1]
+        baton.wait_for(lambda: [one for one in self.api("GET", "connections")[1] if one["peer_port"] == port and one["send_pend"] > 100_000],
+                       "bytes wait for a client that reads nothing")
+        # `baton ctl` shows the same.
+        said = self.server.baton("ctl", "list_connections", "peer_port", "send_oct", "send_pend", check=0).stdout
+        line = next(line.split() for line in said.splitlines() if line.split()[:1] == [str(port)])
+        self.assertGreater(int(line[1]), 0)
+        self.assertGreater(int(line[2]), 100_000)
 
     def test_rates_are_everywhere_rabbitmq_has_them(self):
         for path in ("overview", "queues/%2F/Page-01", "exchanges/%2F/amq.direct"):

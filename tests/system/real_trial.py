@@ -1,8 +1,8 @@
 """The typical jobs against real systems under faults: Redmine (two processes on PostgreSQL), postfix and dovecot with
 PostfixAdmin's tables, the sandbox's Slack. Between each of them and the workers stands a wire that drops, delays,
-cuts and lies (faulty.py); workers are killed, Redmine is stopped. When the faults are over, every person must be
-in every system once or not at all, whoever was there before untouched, every letter there once or said to be
-doubtful.
+cuts and lies (faulty.py); workers and the server are killed, and each target is stopped, killed and started again. When
+the faults are over, every person must be in every system once or not at all, whoever was there before untouched, every
+letter there once or said to be doubtful, every post once.
     python3 tests/system/real_trial.py [FAULTS] [WORKERS] [SEED]        (300, 2 of each kind, 1); as root
 Exit code 0 when nothing was found.
 """
@@ -30,8 +30,9 @@ import mail_server
 
 ROBOT = ("baton@example.org", "word-of-the-robot")
 HOME = ("home@example.org", "word-of-home")  # where first passwords and reports go
-PEOPLE, VETERANS, LEAVERS, TEAMS, INCIDENTS, REQUESTS = 40, 5, 8, 8, 9, 8
-RATES = {"redmine": 0.12, "slack": 0.12, "smtp": 0.10, "sql": 0.06}
+PEOPLE, VETERANS, LEAVERS, INCIDENTS, REQUESTS = 40, 5, 8, 9, 8
+TEAMS = (50, 50, 3, 1)  # members of each
+RATES = {"redmine": 0.15, "slack": 0.2, "smtp": 0.4, "sql": 0.06}
 
 
 class Redmine:
@@ -41,8 +42,7 @@ class Redmine:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-redmine-"))
         os.chmod(self.folder, 0o755)
         self.port = baton.free_ports(1)[0]
-        said = subprocess.run([baton.ROOT / "scripts/real-redmine", self.folder, str(self.port), "start", "cluster"], check=True,
-                              stdout=subprocess.PIPE, text=True).stdout
+        said = self.script("start", "cluster", check=True, stdout=subprocess.PIPE, text=True).stdout
         self.settings = dict(line.split("=", 1) for line in said.splitlines())
         self.key = self.settings["BATON_TEST_REDMINE_KEY"]
 
@@ -78,8 +78,16 @@ class Redmine:
         for pid in pids:
             os.kill(int(pid), signal.SIGCONT)
 
+    def script(self, *words, **options):
+        return subprocess.run([baton.ROOT / "scripts/real-redmine", self.folder, str(self.port), *words], **options)
+
+    def crash(self, seconds):
+        self.script("kill", check=True)
+        time.sleep(seconds)
+        self.script("again", "cluster", check=True)
+
     def close(self):
-        subprocess.run([baton.ROOT / "scripts/real-redmine", self.folder, str(self.port), "stop"])
+        self.script("stop")
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -88,6 +96,7 @@ class Trial:
         self.wanted, self.per_kind, self.seed = faults, workers, seed
         self.random = random.Random(seed)
         self.kills = collections.Counter()
+        self.outage, self.outages = None, 0
         self.complaints = []
         self.closing = []
 
@@ -99,7 +108,7 @@ class Trial:
         self.house = house.House(workers=())
         self.closing.append(self.house.close)
         self.wires = {"redmine": faulty.HttpWire(self.redmine.port, self.seed + 1), "slack": faulty.HttpWire(self.house.server.sandbox, self.seed + 2),
-                      "smtp": faulty.Wire(self.mail.smtp, self.seed + 3), "sql": faulty.Wire(self.mail.database.port, self.seed + 4)}
+                      "smtp": faulty.SmtpWire(self.mail.smtp, self.seed + 3, self.mail.certificate, self.mail.key, self.mail.ca), "sql": faulty.Wire(self.mail.database.port, self.seed + 4)}
         ledger = self.house.server.home / "ledger"
         ledger.mkdir()
         url = urllib.parse.urlsplit(self.mail.url)
@@ -110,11 +119,18 @@ class Trial:
             "BATON_SMTP_CA_FILE": self.mail.ca, "BATON_SMTP_FROM": ROBOT[0], "BATON_HTTP_TIMEOUT": "6",
             "BATON_REDMINE_URL": f"http://127.0.0.1:{self.wires['redmine'].port}", "BATON_REDMINE_KEY": self.redmine.key,
             "BATON_SLACK_URL": f"http://127.0.0.1:{self.wires['slack'].port}/slack/api"})
-        self.house.start()
         self.server = self.house.server
+        self.start_slack()
+        self.server.start()
         for kind in ("mail", "redmine", "slack"):
             for number in range(self.per_kind):
                 self.start_worker(kind, number)
+
+    def start_slack(self):
+        with open(self.server.home / "sandbox.log", "ab") as log:
+            self.house.sandbox = subprocess.Popen([baton.EXE, "sandbox", "--state", self.server.home / "slack.jsonl"], env=self.house.env,
+                                                  cwd=self.server.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        baton.wait_for(lambda: baton.accepts(self.server.sandbox), "the stand-in for Slack starts")
 
     def start_worker(self, kind, number):
         self.house.workers[kind, number] = self.house.spawn("worker", kind, self.house.worker_env)
@@ -161,8 +177,8 @@ class Trial:
             self.begin("provision-user", {"email": address, "first_name": "Ådä", "last_name": "O'Brien", "home_email": HOME[0]})
         for address in self.leavers():
             self.begin("offboard-user", {"email": address, "manager": HOME[0], "last_day": "2020-01-01T00:00:00Z"})
-        for i in range(TEAMS):
-            members = [{"email": f"{who}{i}@example.org", "first_name": who, "last_name": "Ad"} for who in ("lead", "second")]
+        for i, size in enumerate(TEAMS):
+            members = [{"email": f"team{i}x{who}@example.org", "first_name": f"Ad{who}", "last_name": "Ling"} for who in range(size)]
             self.begin("onboard-team", {"team": f"Team {i}", "members": members})
         for i in range(INCIDENTS):
             self.begin("incident", {"service": f"service{i}", "severity": ("critical", "major", "minor")[i % 3], "summary": "a | \"b\" " * 3})
@@ -185,9 +201,12 @@ class Trial:
             self.house.workers[kind, number].wait()
             self.kills[f"worker {kind} killed"] += 1
             self.start_worker(kind, number)
-            if self.random.random() < 0.05:
-                self.kills["redmine frozen"] += 1
-                threading.Thread(target=self.redmine.freeze, args=(self.random.uniform(2, 9),)).start()
+            if self.random.random() < 0.12 and not (self.outage and self.outage.is_alive()):
+                self.begin_outage()
+            if self.random.random() < 0.03:
+                self.kills["server killed"] += 1
+                self.server.kill()
+                self.server.start()
             if self.open_runs() == 0:  # more work, so that the faults have something to hit
                 again += 1
                 for i in range(10):
@@ -195,6 +214,44 @@ class Trial:
                                                   "home_email": HOME[0]})
         for wire in self.wires.values():
             wire.rate = 0.0
+        if self.outage:
+            self.outage.join()
+
+    OUTAGES = ("redmine frozen", "redmine killed", "postfix stopped", "dovecot stopped", "database frozen", "slack killed")
+
+    def begin_outage(self):
+        """One target is away for a while. Each kind has its turn."""
+        kind = self.OUTAGES[self.outages % len(self.OUTAGES)]
+        self.outages += 1
+        self.kills[kind] += 1
+        self.outage = threading.Thread(target=self.be_away, args=(kind, self.random.uniform(2, 9)))
+        self.outage.start()
+
+    def be_away(self, kind, seconds):
+        try:
+            if kind == "redmine frozen":
+                self.redmine.freeze(seconds)
+            elif kind == "redmine killed":
+                self.redmine.crash(seconds)
+            elif kind == "postfix stopped":
+                self.mail.stop_postfix()
+                time.sleep(seconds)
+                self.mail.start_postfix()
+            elif kind == "dovecot stopped":  # no log-in for postfix, no delivery
+                self.mail.stop_dovecot()
+                time.sleep(seconds)
+                self.mail.start_dovecot()
+            elif kind == "database frozen":
+                self.mail.database.freeze()
+                time.sleep(seconds)
+                self.mail.database.thaw()
+            else:
+                self.house.sandbox.kill()
+                self.house.sandbox.wait()
+                time.sleep(seconds)
+                self.start_slack()
+        except (AssertionError, OSError, subprocess.SubprocessError) as error:
+            self.complain(f"{kind}: {error}")
 
     def open_runs(self):
         counts = self.server.http_json(self.server.http, "/api/runs?limit=1000")
@@ -210,6 +267,7 @@ class Trial:
             time.sleep(5)
         if self.open_runs():
             self.complain(f"{self.open_runs()} runs did not end")
+        self.mail.await_delivery()
 
     def complain(self, text):
         self.complaints.append(text)
@@ -223,7 +281,10 @@ class Trial:
         self.users = self.redmine.users()
         slack = self.server.sandbox_state()
         self.members = {one["email"]: one["state"] for one in slack["slack_users"]}
-        self.posts = [json.dumps(one) for one in slack.get("slack_messages", [])]
+        for address, count in collections.Counter(one["email"] for one in slack["slack_users"]).items():
+            if count > 1:
+                self.complain(f"Slack has {count} members {address}")
+        self.posts = [one["text"] for one in slack["slack_messages"]]
         self.mailboxes = dict(line.split("|") for line in self.mail.sql("select username, active from mailbox").splitlines())
         for login, users in self.users.items():
             if len(users) != 1:
@@ -259,8 +320,9 @@ class Trial:
         elif shown["status"] in ("compensated", "failed"):
             if shown["status"] == "failed":
                 self.complain(f"{address}: not undone: {shown['error']}")
-            if address in self.mailboxes or (user is not None and user["status"] != 3):
-                self.complain(f"{address} is half there after {shown['status']}: {self.mailboxes.get(address)} {user}")
+            is_in_slack = self.members.get(address) not in (None, "deactivated")
+            if address in self.mailboxes or (user is not None and user["status"] != 3) or is_in_slack:
+                self.complain(f"{address} is half there after {shown['status']}: {self.mailboxes.get(address)} {user} {self.members.get(address)}")
 
     def can_log_in(self, address, password):
         try:
@@ -294,17 +356,49 @@ class Trial:
         if len(projects) > 1 or (is_there and not projects):
             self.complain(f"{len(projects)} projects {identifier}")
         if is_there and projects:
-            members = self.redmine.ask("GET", f"/projects/{identifier}/memberships.json")["memberships"]
-            joined = sum(step["step"].endswith(".join_project") and step["status"] == "done" for step in shown["steps"])
+            members = self.redmine.ask("GET", f"/projects/{identifier}/memberships.json?limit=100")["memberships"]
+            joined = sum(one.get("join_project") == "done" for one in self.steps_of_members(shown).values())
             # One of whom nobody knows may be in as well.
             if not joined <= len(members) <= len(given["members"]):
                 self.complain(f"{identifier} has {len(members)} members, and {joined} steps say that somebody joined")
+
+        said = self.steps_of_members(shown)
+        if len(said) != len(given["members"]):
+            self.complain(f"{identifier}: {len(said)} of {len(given['members'])} members were begun")
+        for number, steps in said.items():
+            address = given["members"][number]["email"]
+            user = (self.users.get(address.split("@")[0]) or [None])[0]
+            if steps.get("mailbox") == "done" and self.mailboxes.get(address) != "t":
+                self.complain(f"{address} of {identifier} has no mailbox: {self.mailboxes.get(address)}")
+            if steps.get("account") == "done" and (user is None or user["status"] != 1):
+                self.complain(f"{address} of {identifier} has no account: {user}")
+            if steps.get("invite") == "done" and self.members.get(address) not in ("invited", "active"):
+                self.complain(f"{address} of {identifier} is not in Slack: {self.members.get(address)}")
+        self.check_post(shown, "announce", f"of {given['team']} are in")
+
+    @staticmethod
+    def steps_of_members(shown):
+        """What became of each member's steps, by number."""
+        members = collections.defaultdict(dict)
+        for step in shown["steps"]:
+            if found := re.fullmatch(r"people\[(\d+)\]\.(\w+)", step["step"]):
+                members[int(found[1])][found[2]] = step["status"]
+        return members
+
+    def check_post(self, shown, step, words):
+        """Once; and where the step died, perhaps not."""
+        count = sum(words in text for text in self.posts)
+        status = next((one["status"] for one in shown["steps"] if one["step"] == step), "skipped")
+        if not (count == 1 if status == "done" else count <= 1):
+            self.complain(f"{words!r} was posted {count} times, and {step} is {status}")
 
     def check_incident(self, shown, given):
         mine = [one for one in self.issues if f"{given['service']}:" in one["subject"]]
         dead = any(step["step"] == "ticket" and step["status"] == "dead" for step in shown["steps"])
         if len(mine) != 1 and not (dead and not mine):
             self.complain(f"{given['service']}: {len(mine)} tickets")
+        self.check_post(shown, "page", f"{given['service']} is down")
+        self.check_post(shown, "where", f"The ticket of {given['service']}:")
 
     def check_access_request(self, shown, given):
         failed = {step["step"] for step in shown["steps"] if step["status"] == "dead"}
@@ -322,6 +416,12 @@ class Trial:
         print(f"{sum(faults.values())} faults, {self.per_kind} workers of each kind, seed {self.seed}")
         for name, count in sorted(faults.items()):
             print(f"  {count:4} {name}")
+        met = {name: {fault for fault, count in wire.faults.items() if count} for name, wire in self.wires.items()}
+        known = {name: wire.FAULTS if isinstance(wire, faulty.Wire) else wire.BEFORE + wire.AFTER for name, wire in self.wires.items()}
+        never = [f"{name}: {fault}" for name, faults in known.items() for fault in faults if fault not in met[name]]
+        never += [kind for kind in self.OUTAGES if not self.kills[kind]]
+        if never:
+            print("never met:", ", ".join(never))
         for (workflow, status), count in sorted(statuses.items()):
             print(f"{workflow}: {count} {status}")
         print(f"{len(self.letters)} letters, {sum(map(len, self.users.values()))} Redmine users, {len(self.mailboxes)} mailboxes")

@@ -92,6 +92,25 @@ class RequestsTest(baton.ServerTest):
         kind, _, closed, _ = operator.hear()
         self.assertEqual((kind, closed["run"], closed["status"]), ("closed", run, "cancelled"))
 
+    def test_only_who_says_yes_waits_for_the_end(self):
+        self.deployed()
+        operator = self.program("operator")
+        body = {"workflow": "greet", "input": {"name": "Ada"}}
+        for yes in (True, 1, "true"):
+            operator.ask("run.start", body, headers={"baton-wait": yes})
+            self.assertEqual([operator.hear()[0] for _ in range(2)], ["answer", "closed"], yes)
+        for no in (False, 0, "false", None):
+            run = operator.call("run.start", body, headers={"baton-wait": no})[1]["run"]
+            baton.wait_for(lambda: self.server.http_json(self.server.http, "/api/runs/" + run)["closed_at"], "it ends")
+            # What came for it would stand before this answer.
+            operator.ask("run.show", {"run": run})
+            self.assertEqual(operator.hear()[0], "answer", no)
+        before = len(self.runs())
+        for nonsense in ("yes", 2, [True]):
+            status, answer = operator.call("run.start", body, headers={"baton-wait": nonsense})
+            self.assertEqual((status, answer["error"]), (400, "bad_request"), nonsense)
+        self.assertEqual(len(self.runs()), before)
+
     def test_a_request_that_comes_twice_starts_one_run(self):
         self.deployed()
         operator = self.program("operator")

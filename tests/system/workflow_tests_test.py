@@ -1,5 +1,5 @@
-"""`baton test`: the tests that are shipped beside workflows pass, also with crashes, and what fails is said in each of
-its forms."""
+"""The verbs of authors that need no server. `baton test`: the tests that are shipped beside workflows pass, also with crashes, and what fails is said in each of
+its forms. `baton graph`: what is shipped is drawn in each form."""
 import json
 import pathlib
 import subprocess
@@ -79,6 +79,38 @@ class WorkflowTestsTest(unittest.TestCase):
         done = self.play(".")
         self.assertEqual(done.returncode, 2)
         self.assertIn("letter.toml:1:", done.stdout)
+
+    def test_check_looks_at_tests_as_well(self):
+        check = lambda *words: subprocess.run([baton.EXE, "check", *words], capture_output=True, text=True, timeout=60, cwd=self.folder)
+        self.write('[[test]]\nname = "x"\nmock = { "*" = 1 }\nexpect = { status = "completed" }\n')
+        done = check("letter.toml", "letter.test.toml")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("letter.test.toml: ok, 1 tests", done.stdout)
+        self.write('[[test]]\nname = "x"\nmock = { a = 1 }\nexpect = { status = "completed" }\n')
+        done = check("--json", "letter.test.toml")
+        self.assertEqual((done.returncode, json.loads(done.stdout)[0]["line"]), (1, 3))
+        (self.folder / "letter.toml").unlink()
+        done = check("letter.test.toml")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("have no workflow beside them", done.stderr)
+
+    def test_workflows_are_drawn(self):
+        for file in sorted(WORKFLOWS.glob("*.toml")):
+            if file.name.endswith(".test.toml"):
+                continue
+            with self.subTest(file.name):
+                drawn = {form: subprocess.run([baton.EXE, "graph", "--format", form, file], capture_output=True, text=True, timeout=60)
+                         for form in ("mermaid", "dot", "svg")}
+                self.assertEqual([one.returncode for one in drawn.values()], [0, 0, 0])
+                self.assertTrue(drawn["mermaid"].stdout.startswith("flowchart TD\n"))
+                self.assertTrue(drawn["dot"].stdout.startswith("digraph "))
+                image = xml.etree.ElementTree.fromstring(drawn["svg"].stdout)
+                steps = [one for one in image.iter("{http://www.w3.org/2000/svg}g") if one.get("data-step")]
+                self.assertGreater(len(steps), 1)
+        (self.folder / "bad.toml").write_text("workflow = 1\n")
+        done = subprocess.run([baton.EXE, "graph", "bad.toml"], capture_output=True, text=True, timeout=60, cwd=self.folder)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("bad.toml:1:", done.stderr)
 
 
 if __name__ == "__main__":

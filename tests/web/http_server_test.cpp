@@ -52,6 +52,8 @@ protected:
             co_return Response{.status = 201, .body = "made", .content_type = "text/plain",
                                .headers = {{"Location", value}}};
         }
+        if (request.path == "/large")
+            co_return Response{.status = 200, .body = std::string(8'000'000, 'x'), .content_type = "text/plain", .headers = {}};
         std::string text = request.method + " " + request.path;
         for (const auto& [name, value] : request.query) text += " " + name + "=" + value;
         text += request.remote_is_loopback ? " loopback " : " far ";
@@ -142,6 +144,26 @@ TEST_F(HttpServerTest, BodiesHaveOneBudgetTogether) {
     boost::asio::write(slow, boost::asio::buffer(std::string(899, 'x')));
     for (int i = 0; i < 200 && !answer.starts_with("HTTP/1.1 200"); ++i)
         answer = exchange("POST /b HTTP/1.1\r\nContent-Length: 700\r\n\r\n" + std::string(700, 'y'));
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpServerTest, LargeAnswersThatNobodyReadsHaveOneBudgetTogether) {
+    boost::asio::io_context io;
+    tcp::socket lazy(io);
+    lazy.open(tcp::v4());
+    lazy.set_option(boost::asio::socket_base::receive_buffer_size(4096));
+    lazy.connect({boost::asio::ip::address_v4::loopback(), server_->port()});
+    boost::asio::write(lazy, boost::asio::buffer(std::string("GET /large HTTP/1.1\r\n\r\n")));
+    std::string head(64, ' ');
+    boost::asio::read(lazy, boost::asio::buffer(head));
+
+    EXPECT_THAT(exchange("GET /large HTTP/1.1\r\n\r\n"), AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("Retry-After: 1")));
+    EXPECT_THAT(exchange("GET /a HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 200")) << "small ones are always given";
+    EXPECT_THAT(exchange("POST /large HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 200")) << "what was done is not denied";
+
+    lazy.close();
+    std::string answer;
+    for (int i = 0; i < 200 && !answer.starts_with("HTTP/1.1 200"); ++i) answer = exchange("GET /large HTTP/1.1\r\n\r\n");
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
 }
 

@@ -79,7 +79,7 @@ TEST(Rates, LookingAtOneOfTooManyQueuesDoesNotListThemAll) {
     boost::asio::io_context io;
     std::vector<broker::core::OverviewWish> wishes;
     const auto keeper = std::make_shared<RateKeeper>(
-        [] { return at(0); }, [&](broker::core::OverviewWish wish, auto) { wishes.push_back(std::move(wish)); });
+        [] { return at(0); }, [&](broker::core::OverviewWish wish, auto) { wishes.push_back(std::move(wish)); }, [](auto) {});
     RateKeeper::Overview all, one;
     all.queues.resize(20'001);
     one.queues.resize(1);
@@ -91,6 +91,32 @@ TEST(Rates, LookingAtOneOfTooManyQueuesDoesNotListThemAll) {
 
     ASSERT_EQ(wishes.size(), 1U);
     EXPECT_FALSE(wishes[0].queues);
+}
+
+TEST(Rates, BytesOfConnectionsAreSampledWhileSomebodyLooks) {
+    boost::asio::io_context io;
+    int seconds = 0;
+    int counts = 0;
+    const broker::core::ConnectionId one{7};
+    const auto keeper = std::make_shared<RateKeeper>(
+        [&] { return at(seconds); }, [](auto, auto) {}, [&](auto reply) {
+            ++counts;
+            reply({{one, {.received_bytes = 6000, .sent_bytes = 150}}});
+        });
+
+    keeper->look(io.get_executor(), {{one, {.received_bytes = 1000, .sent_bytes = 100}}});
+    seconds = 5;
+    io.run_for(sample_interval + std::chrono::milliseconds(500));
+
+    EXPECT_EQ(counts, 1);
+    json::object stats;
+    RateQuery query;
+    query.data = SampleWish{std::chrono::seconds(10), std::chrono::seconds(5)};
+    keeper->put_into(stats, nullptr, FlowKind::connection, flow_key(one), query);
+    EXPECT_EQ(rate_of(stats, "recv_oct_details"), 1000.0);
+    EXPECT_EQ(rate_of(stats, "send_oct_details"), 10.0);
+    EXPECT_TRUE(stats.at("recv_oct_details").as_object().contains("samples"));
+    EXPECT_FALSE(stats.contains("publish_details"));
 }
 
 TEST(Rates, WhoIsGoneIsForgotten) {

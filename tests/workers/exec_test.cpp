@@ -1,4 +1,6 @@
 // Programs as workers: what they are given, what becomes of what they say, and that limits hold.
+#include "readme_table.hpp"
+
 #include "workers/exec/exec.hpp"
 
 #include "base/json_text.hpp"
@@ -83,13 +85,16 @@ TEST_F(ExecTest, TheExitStatusSaysWhatTheFailureMeans) {
         {"echo nonsense", "bad_answer", false, true},
         {"exec /no/such/program", "program_failed", true, true},
     };
+    std::string table = "| the program, in a shell | what follows |\n|---|---|\n";
     for (const Row& row : rows) {
         const Answer answer = perform(row.script);
         ASSERT_FALSE(answer) << row.script;
+        table += std::string("| `") + row.script + "` | " + test::in_words(answer.error()) + " |\n";
         EXPECT_EQ(answer.error().type, row.type) << row.script;
         EXPECT_EQ(answer.error().retryable, row.retryable) << row.script;
         EXPECT_EQ(answer.error().is_attempt, row.is_attempt) << row.script;
     }
+    test::expect_table("exec", "endings", table);
     EXPECT_NE(perform("echo oh >&2; exit 1").error().detail.find("oh"), std::string::npos);
 }
 

@@ -1,5 +1,7 @@
 // Calls to named targets, against a small HTTP server of this file: what is sent, what an answer means,
 // that a secret goes nowhere else, and that what may have happened is not repeated.
+#include "readme_table.hpp"
+
 #include "workers/http_call/http_call.hpp"
 
 #include "base/json_text.hpp"
@@ -141,15 +143,18 @@ TEST_F(HttpCallTest, StatusesMeanWhatTheyMean) {
         {500, "unavailable", true, true}, {502, "unavailable", true, true},   {503, "unavailable", true, true},
         {504, "unavailable", true, true},
     };
+    std::string table = "| the target answers | what follows |\n|---|---|\n";
     for (const Row& row : rows) {
         Server server([&](const Request&) { return answer(row.status, R"({"message":"because"})"); });
         const Answer result = perform(server, {});
         ASSERT_FALSE(result) << row.status;
+        table += fmt::format("| {} | {} |\n", row.status, test::in_words(result.error()));
         EXPECT_EQ(result.error().type, row.type) << row.status;
         EXPECT_EQ(result.error().retryable, row.retryable) << row.status;
         EXPECT_EQ(result.error().is_attempt, row.is_attempt) << row.status;
         EXPECT_TRUE(perform(server, {{"expect", static_cast<int>(row.status)}})) << row.status;
     }
+    test::expect_table("http_call", "statuses", table);
 }
 
 TEST_F(HttpCallTest, WhatMayHaveHappenedIsNotRepeated) {
@@ -175,6 +180,55 @@ TEST_F(HttpCallTest, NothingLeadsOutOfATarget) {
               "invalid_input");
     EXPECT_EQ(type_of(perform(server, {{"method", "DELETE"}}, {{"methods", {"GET"}}})), "invalid_input");
     EXPECT_TRUE(server.requests().empty());
+}
+
+TEST_F(HttpCallTest, FilesForOtherTasksComeFromBelowATarget) {
+    Server server([](const Request& request) {
+        if (request.target() == "/api/none.pdf") return answer(404);
+        if (request.target() == "/api/secret.pdf") return answer(401);
+        if (request.target() == "/api/moved.pdf") return answer(302);
+        if (request.target() == "/api/busy.pdf") return answer(503);
+        Response response = answer(200, std::string("%PDF\0\xff", 6));
+        response.set("Content-Type", "application/pdf; version=1");
+        return response;
+    });
+    const auto settings = read_settings(
+        json::array{json::object{{"name", "documents"}, {"url", server.url()}, {"auth", "bearer"}, {"secret", "s3cret"}},
+                    json::object{{"name", "writes"}, {"url", server.url()}, {"methods", {"POST"}}}}, {});
+    ASSERT_TRUE(settings);
+    const FetchFile fetch = files_of(*settings);
+
+    const auto file = fetch({"documents", "2026/a%20b.pdf"}, 100);
+    ASSERT_TRUE(file) << file.error().detail;
+    EXPECT_EQ(file->content, std::string("%PDF\0\xff", 6));
+    EXPECT_EQ(file->type, "application/pdf; version=1");
+    EXPECT_EQ(server.requests().back().target(), "/api/2026/a%20b.pdf");
+    EXPECT_EQ(server.requests().back()["Authorization"], "Bearer s3cret");
+
+    const std::size_t before = server.requests().size();
+    for (const FileSource& wrong : {FileSource{"documents", "../x"}, FileSource{"documents", "a?b=c"}, FileSource{"writes", "x"}, FileSource{"http://elsewhere", "x"}}) {
+        const auto refused = fetch(wrong, 100);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().type, "invalid_input") << wrong.path;
+    }
+    EXPECT_EQ(server.requests().size(), before) << "nothing was asked for";
+    struct Row {
+        const char* path;
+        std::size_t most;
+        const char* type;
+        bool retryable;
+    };
+    for (const Row& row : {Row{"none.pdf", 100, "file_not_found", false}, Row{"big.pdf", 5, "file_too_large", false},
+                           Row{"secret.pdf", 100, "file_unavailable", true}, Row{"moved.pdf", 100, "file_unavailable", true},
+                           Row{"busy.pdf", 100, "file_unavailable", true}}) {
+        const auto refused = fetch({"documents", row.path}, row.most);
+        ASSERT_FALSE(refused) << row.path;
+        EXPECT_EQ(refused.error().type, row.type) << row.path;
+        EXPECT_EQ(refused.error().retryable, row.retryable) << row.path;
+        EXPECT_TRUE(refused.error().is_attempt) << row.path << ": other tasks of the target go on";
+        EXPECT_EQ(refused.error().detail.find("s3cret"), std::string::npos);
+    }
+    EXPECT_FALSE(files_of(Settings{})) << "no target, no files";
 }
 
 TEST_F(HttpCallTest, PagesAreCollected) {

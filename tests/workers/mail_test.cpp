@@ -1,8 +1,10 @@
 // Mailboxes in mailcow and mails by SMTP, against the sandbox and all its faults.
+#include "readme_table.hpp"
 #include "support.hpp"
 
 #include "base/base64.hpp"
 #include "workers/mail/letter.hpp"
+#include "workers/mail/mailcow_filter.hpp"
 
 #include <filesystem>
 #include <fstream>
@@ -78,8 +80,64 @@ TEST_F(MailTest, AliasesQuotasAndPasswordsOfMailcow) {
     EXPECT_TRUE(perform("mail.set_password", R"({"id":"ada@example.org","send_to":"ada@home.example"})", "k2"));
     EXPECT_EQ(count("mails"), 1U);
     EXPECT_EQ(perform("mail.archive", R"({"id":"ada@example.org"})")->at("archived"), true);
-    EXPECT_EQ(perform("mail.archive", R"({"id":"ada@example.org","forward_to":"b@c.de"})").error().type, "not_supported");
     EXPECT_EQ(perform("mail.unlock", R"({"id":"ada@example.org"})")->at("unlocked"), true);
+}
+
+TEST_F(MailTest, AForwardOfAMailboxOfMailcowIsAFilterOfIt) {
+    perform("mail.create", ada, "k1");
+    const auto script = [&] { return std::string(state().at("mail_filters").at(0).at("script_data").as_string()); };
+    EXPECT_EQ(perform("mail.add_forward", R"({"address":"ada@example.org","to":"bob@example.org"})", "r1/a")->at("created"), true);
+    EXPECT_EQ(perform("mail.add_forward", R"({"address":"ada@example.org","to":"bob@example.org"})", "r1/a")->at("created"), true) << "an attempt more";
+    EXPECT_EQ(perform("mail.add_forward", R"({"address":"ada@example.org","to":"bob@example.org"})", "r2/a")->at("created"), false);
+    EXPECT_EQ(perform("mail.add_forward", R"({"address":"ada@example.org","to":"eve@example.org"})", "r2/a")->at("created"), true);
+    EXPECT_EQ(count("mail_filters"), 1U);
+    EXPECT_NE(script().find("redirect :copy \"bob@example.org\";\n"), std::string::npos) << script();
+    EXPECT_EQ(json::serialize(perform("mail.find", R"({"address":"ada@example.org"})")->at("targets")), R"(["bob@example.org","eve@example.org"])");
+
+    EXPECT_TRUE(perform("mail.add_forward", R"({"address":"ada@example.org","to":"eve@example.org","keep_copy":false})", "r2/a"));
+    EXPECT_EQ(script().find(":copy"), std::string::npos) << script();
+    EXPECT_EQ(perform("mail.remove_forward", R"({"address":"ada@example.org","to":"bob@example.org","only_if_created_by":"r2/a"})")->at("kept"), true);
+    EXPECT_EQ(perform("mail.remove_forward", R"({"address":"ada@example.org","to":"bob@example.org","only_if_created_by":"r1/a"})")->at("removed"), true);
+    EXPECT_EQ(perform("mail.remove_forward", R"({"address":"ada@example.org","to":"bob@example.org"})")->at("removed"), false);
+    EXPECT_EQ(perform("mail.remove_forward", R"({"address":"ada@example.org"})")->at("removed"), true);
+    EXPECT_EQ(count("mail_filters"), 0U);
+
+    // Archived: nobody logs in, mail goes on, until the mailbox is unlocked.
+    EXPECT_EQ(perform("mail.archive", R"({"id":"ada@example.org","forward_to":"b@c.de"})")->at("archived"), true);
+    EXPECT_EQ(state().at("mailboxes").at(0).at("active"), 2);
+    EXPECT_EQ(perform("mail.find", R"({"address":"ada@example.org"})")->at("active"), false);
+    EXPECT_NE(script().find("redirect \"b@c.de\";\n"), std::string::npos) << script();
+    EXPECT_EQ(perform("mail.unlock", R"({"id":"ada@example.org"})")->at("unlocked"), true);
+    EXPECT_EQ(count("mail_filters"), 0U);
+    EXPECT_EQ(state().at("mailboxes").at(0).at("active"), 1);
+}
+
+TEST_F(MailTest, AFilterOfTheOwnerIsNotSwitchedOff) {
+    perform("mail.create", ada, "k1");
+    const http::Response made = http::perform({"POST", sandbox_.mailcow_url() + "/api/v1/add/filter", {{"X-API-Key", settings_.mail.mailcow_key}},
+        R"({"username":"ada@example.org","active":"1","filter_type":"prefilter","script_desc":"mine","script_data":"keep;"})"}, {});
+    ASSERT_EQ(made.status, 200) << made.body;
+
+    EXPECT_EQ(perform("mail.add_forward", R"({"address":"ada@example.org","to":"bob@example.org"})").error().type, "conflict");
+    EXPECT_EQ(perform("mail.archive", R"({"id":"ada@example.org","forward_to":"b@c.de"})").error().type, "conflict");
+    EXPECT_EQ(state().at("mail_filters").at(0).at("active"), 1);
+    EXPECT_EQ(state().at("mailboxes").at(0).at("active"), 1) << "not half archived";
+    EXPECT_EQ(perform("mail.remove_forward", R"({"address":"ada@example.org"})")->at("removed"), false);
+    EXPECT_TRUE(perform("mail.lock", R"({"id":"ada@example.org"})"));
+    EXPECT_TRUE(perform("mail.unlock", R"({"id":"ada@example.org"})"));
+    EXPECT_EQ(count("mail_filters"), 1U);
+}
+
+TEST(MailcowFilter, WhatWasWrittenIsReadAgain) {
+    const mail::Forwarding forwarding{{}, {"a@b.de", "o'\"brien\\@b.de"}, false, true, {{"a@b.de", {"baton-1", "baton-2"}}}};
+
+    const mail::Forwarding read = mail::forwarding_in(mail::script_of(forwarding));
+
+    EXPECT_EQ(read.targets, forwarding.targets);
+    EXPECT_EQ(read.marks, forwarding.marks);
+    EXPECT_FALSE(read.keeps_copy);
+    EXPECT_TRUE(read.is_archived);
+    EXPECT_TRUE(mail::forwarding_in("").targets.empty());
 }
 
 TEST_F(MailTest, LostAnswerOfACreateIsFoundByLookingAgain) {
@@ -108,6 +166,46 @@ TEST_F(MailTest, LockedMailboxTakesNoMail) {
     EXPECT_EQ(sent.error().type, "smtp_refused");
     EXPECT_EQ(sent.error().status, 550);
     EXPECT_FALSE(sent.error().retryable);
+}
+
+TEST_F(MailTest, EveryAnswerOfMailcowMeansWhatTheReadmeSays) {
+    struct Row {
+        const char* what;
+        const char* fault;
+    };
+    const Row rows[] = {
+        {"401", R"({"mail.*":{"status":401}})"},
+        {"403", R"({"mail.create":{"status":403}})"},
+        {"429 with `Retry-After`", R"({"mail.create":{"status":429,"retry_after":7}})"},
+        {"503 with `Retry-After`", R"({"mail.create":{"status":503,"retry_after":7}})"},
+        {"a redirect", R"({"mail.*":{"status":302}})"},
+        {"404", R"({"mail.create":{"status":404}})"},
+        {"408", R"({"mail.create":{"status":408}})"},
+        {"425", R"({"mail.create":{"status":425}})"},
+        {"500", R"({"mail.create":{"status":500}})"},
+        {"502", R"({"mail.create":{"status":502}})"},
+        {"503", R"({"mail.create":{"status":503}})"},
+        {"504", R"({"mail.create":{"status":504}})"},
+        {"nothing", R"({"mail.*":{"mode":"drop"}})"},
+        {"what is no JSON", R"({"mail.*":{"mode":"garbage"}})"},
+        {"`is_alias`", R"({"mail.create":{"error":"is_alias"}})"},
+        {"`is_spam_alias`", R"({"mail.create":{"error":"is_spam_alias"}})"},
+        {"`domain_not_found`", R"({"mail.create":{"error":"domain_not_found"}})"},
+        {"`mailbox_quota_left_exceeded`", R"({"mail.create":{"error":"mailbox_quota_left_exceeded"}})"},
+        {"`max_mailbox_exceeded`", R"({"mail.create":{"error":"max_mailbox_exceeded"}})"},
+        {"`access_denied`", R"({"mail.create":{"error":"access_denied"}})"},
+    };
+    std::string table = "| mailcow answers | what follows |\n|---|---|\n";
+    int number = 0;
+    for (const Row& row : rows) {
+        (void)http::perform({"DELETE", sandbox_.url() + "/sandbox/faults"}, {});
+        fault(row.fault);
+        const Answer answer = perform("mail.create", R"({"address":"row)" + std::to_string(++number) + R"(@example.org"})", "k");
+        ASSERT_FALSE(answer) << row.what;
+        EXPECT_FALSE(answer.error().detail.empty()) << row.what;
+        table += std::string("| ") + row.what + " | " + in_words(answer.error()) + " |\n";
+    }
+    expect_table("mail", "mailcow", table);
 }
 
 struct Case {
@@ -307,6 +405,29 @@ TEST_F(MailTest, AttachmentsAreTextOrBase64) {
     for (const std::string& expected : {base64_of("ä,b\n"), std::string("AAE="), std::string("Content-Type: text/csv"),
                                         std::string("Content-Type: application/octet-stream"), std::string("Content-Type: text/plain")})
         EXPECT_NE(text.find(expected), std::string::npos) << expected;
+}
+
+TEST_F(MailTest, AttachmentsMayLieBelowATargetOfHttp) {
+    const auto with = [](const std::string& attachments) { return R"({"to":"a@b.de","subject":"s","attachments":[)" + attachments + "]}"; };
+    const std::string state_file = R"({"from":{"target":"documents","path":"state"}})";
+    EXPECT_EQ(perform("mail.send", with(state_file)).error().type, "invalid_input") << "no target is configured";
+    settings_.http_call.targets["documents"] = {.name = "documents", .url = sandbox_.url() + "/sandbox"};
+
+    ASSERT_TRUE(perform("mail.send", with(state_file + R"(,{"name":"n.csv","type":"text/csv","from":{"target":"documents","path":"faults"}})")));
+
+    const std::string text(state().at("mails").at(0).at("text").as_string());
+    for (const char* expected : {"filename=\"state\"", "Content-Type: application/json\r\n", "n.csv", "Content-Type: text/csv\r\n"})
+        EXPECT_NE(text.find(expected), std::string::npos) << expected << "\n" << text;
+    const Answer gone = perform("mail.send", with(R"({"from":{"target":"documents","path":"none"}})"));
+    EXPECT_EQ(gone.error().type, "file_not_found");
+    settings_.http_call.targets["away"] = {.name = "away", .url = "http://127.0.0.1:9"};
+    const Answer away = perform("mail.send", with(R"({"from":{"target":"away","path":"x"}})"));
+    EXPECT_EQ(away.error().type, "file_unavailable");
+    EXPECT_EQ(away.error().data.find("may_have_been_sent"), std::string::npos) << "nothing was sent";
+    for (const char* wrong : {R"({"from":"documents"})", R"({"from":{"target":"documents"}})", R"({"from":{"target":"d","path":"x","url":"y"}})",
+                              R"({"from":{"target":"documents","path":"state"},"text":"t"})", R"({"from":{"target":"documents","path":"folder/"}})"})
+        EXPECT_EQ(perform("mail.send", with(wrong)).error().type, "invalid_input") << wrong;
+    EXPECT_EQ(state().at("mails").as_array().size(), 1U);
 }
 
 TEST_F(MailTest, SendsCopiesHtmlAndAttachments) {

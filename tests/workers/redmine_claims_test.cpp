@@ -240,7 +240,24 @@ TEST_F(RedmineClaimsTest, AVeteransAccountIsNobodysToUndo) {
     const Answer undone = perform("redmine.lock_user", R"({"login":"ada","only_if_created_by":"key run-1"})");
     ASSERT_FALSE(undone);
     EXPECT_EQ(undone.error().type, "unknown_creator");
+    const Answer kept = perform("redmine.lock_user", R"({"mail":"ada@example.org","only_if_created_by":"run-1","keep_unknown":true})");
+    ASSERT_TRUE(kept) << kept.error().detail;
+    EXPECT_EQ(kept->at("locked"), false);
     EXPECT_EQ(status_of("ada"), 1);
+}
+
+// All that a workflow knows whose step died is who it is itself.
+TEST_F(RedmineClaimsTest, AnUndoFindsWhatAnAttemptMadeThatNeverSaidSo) {
+    kill_after("POST /users.json", "redmine.create_user", ada, "run-1/account");
+    ASSERT_EQ(status_of("ada"), 1);
+
+    const Answer others = perform("redmine.lock_user", R"({"mail":"ada@example.org","only_if_created_by":"run-1/acc","keep_unknown":true})");
+    ASSERT_TRUE(others) << others.error().detail;
+    EXPECT_EQ(others->at("locked"), false);
+    const Answer undone = perform("redmine.lock_user", R"({"mail":"ada@example.org","only_if_created_by":"run-1/account","keep_unknown":true})");
+    ASSERT_TRUE(undone) << undone.error().detail;
+    EXPECT_EQ(undone->at("locked"), true);
+    EXPECT_EQ(status_of("ada"), 3);
 }
 
 TEST_F(RedmineClaimsTest, WhomARunUnlockedItsUndoLocksAgain) {

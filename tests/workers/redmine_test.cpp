@@ -320,12 +320,13 @@ TEST_F(RedmineTest, MembersBeyondAHundredAreFound) {
 
 TEST_F(RedmineTest, IssuesHaveAllThatPeoplePutIntoThem) {
     tell("/sandbox/seed", R"({"redmine_custom_fields":[{"name":"Severity","customized_type":"issue"}]})");
+    settings_.http_call.targets["documents"] = {.name = "documents", .url = sandbox_.url() + "/sandbox"};
     perform("redmine.create_user", ada);
     perform("redmine.create_project", R"({"name":"Ops","identifier":"ops"})");
 
     const Answer made = perform("redmine.create_issue", R"({"project":"ops","subject":"a|b","tracker":"support","priority":"high",
         "assignee":"ada.lovelace@example.org","watchers":["ada"],"custom_fields":{"severity":"1"},"due_date":"2027-01-31",
-        "attachments":[{"name":"a.txt","type":"text/plain","content":"aGVsbG8="}]})", "k1");
+        "attachments":[{"name":"a.txt","type":"text/plain","content":"aGVsbG8="},{"from":{"target":"documents","path":"state"}}]})", "k1");
     ASSERT_TRUE(made) << made.error().detail;
     json::value issue = state().at("redmine_issues").at(0);
     EXPECT_EQ(issue.at("tracker_id"), 3);
@@ -334,6 +335,7 @@ TEST_F(RedmineTest, IssuesHaveAllThatPeoplePutIntoThem) {
     EXPECT_EQ(issue.at("watchers"), json::array{json::value(5)});
     EXPECT_EQ(issue.at("custom_fields").at(0).at("value"), "1");
     EXPECT_EQ(issue.at("attachments").at(0).at("filename"), "a.txt");
+    EXPECT_EQ(issue.at("attachments").at(1).at("filename"), "state");
     EXPECT_EQ(issue.at("due_date"), "2027-01-31");
 
     ASSERT_TRUE(perform("redmine.update_issue", R"({"issue":1,"subject":"c","status":"in progress","text":"begun"})", "k2"));

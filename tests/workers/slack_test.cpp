@@ -438,7 +438,11 @@ TEST_F(SlackTest, FilesAreSharedOnce) {
     EXPECT_EQ(first("slack_files").at("content_base64"), json::value(base64_of("a\0b")));
     ASSERT_TRUE(perform("slack.upload", R"({"channel":"general","filename":"a.txt","content_text":"Grüße"})", "other"));
     EXPECT_EQ(state().at("slack_files").at(1).at("content_base64"), json::value(base64_of("Grüße")));
-    for (const char* wrong : {R"("content":"%")", R"("content_base64":"")", R"("title":"none")", R"("content_text":"a","content":"YQ==")"})
+    settings_.http_call.targets["documents"] = {.name = "documents", .url = sandbox_.url() + "/sandbox"};
+    ASSERT_TRUE(perform("slack.upload", R"({"channel":"general","filename":"faults.json","from":{"target":"documents","path":"faults"}})", "third"));
+    EXPECT_EQ(state().at("slack_files").at(2).at("content_base64"), json::value(base64_of("{}")));
+    EXPECT_EQ(type_of(perform("slack.upload", R"({"channel":"general","filename":"x","from":{"target":"documents","path":"none"}})")), "file_not_found");
+    for (const char* wrong : {R"("from":"documents")", R"("from":{"target":"documents","path":"faults"},"content_text":"a")", R"("content":"%")", R"("content_base64":"")", R"("title":"none")", R"("content_text":"a","content":"YQ==")"})
         EXPECT_EQ(type_of(perform("slack.upload", std::string(R"({"channel":"general","filename":"x",)") + wrong + "}")), "invalid_input") << wrong;
 }
 

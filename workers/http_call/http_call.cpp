@@ -384,6 +384,49 @@ Answer perform(const Targets& targets, const Task& task) {
     return read_body(*call, response);
 }
 
+// --- files for other tasks ----------------------------------------------------------------------------
+
+std::string names_of(const std::map<std::string, Target>& targets) {
+    std::string all;
+    for (const auto& [name, target] : targets) all += (all.empty() ? "" : ", ") + name;
+    return all;
+}
+
+contract::Problem no_file(const FileSource& source, const http::Response& response) {
+    const std::string what = fmt::format("the file '{}' of {}", source.path, source.target);
+    if (response.trouble == http::Trouble::too_large)
+        return permanent("file_too_large", what + " is larger than what all attachments together may have (20 MiB)", 413);
+    if (response.trouble == http::Trouble::none && (response.status == 404 || response.status == 410))
+        return permanent("file_not_found", what + " is not there", response.status);
+    const auto common = http::common_problem(source.target, response);
+    contract::Problem problem = temporary(
+        "file_unavailable", common ? fmt::format("{}: {}", what, common->detail)
+                                   : fmt::format("{}: its server answered with status {}", what, response.status),
+        response.retry_after);
+    problem.status = response.status;
+    return problem;
+}
+
+boost::system::result<FetchedFile, contract::Problem> get_file(const std::map<std::string, Target>& targets, const FileSource& source,
+                                                               std::size_t bytes_max) {
+    const auto found = targets.find(source.target);
+    if (found == targets.end())
+        return permanent("invalid_input", fmt::format("there is no target '{}'; known are {}", source.target, names_of(targets)));
+    const Target& target = found->second;
+    if (!target.methods.empty() && std::find(target.methods.begin(), target.methods.end(), "GET") == target.methods.end())
+        return permanent("invalid_input", fmt::format("target '{}' allows {} only", source.target, fmt::join(target.methods, ", ")));
+    const auto url = url_of(target, source.path, {});
+    if (!url) return permanent("invalid_input", fmt::format("'path' must be a plain path below the target, not '{}'", source.path));
+    http::Request request;
+    request.url = *url;
+    for (const auto& [header, value] : target.headers) request.headers.emplace_back(header, value);
+    http::Limits limits = target.limits;
+    limits.body_bytes_max = bytes_max;
+    http::Response response = http::perform(request, limits);
+    if (response.trouble != http::Trouble::none || response.status != 200) return no_file(source, response);
+    return FetchedFile{std::move(response.body), std::move(response.content_type)};
+}
+
 // --- the operator's file --------------------------------------------------------------------------------
 
 std::string base64(const std::string& text) {
@@ -490,6 +533,13 @@ std::vector<Handler> make_handlers(const Settings& settings) {
                            const json::value* target = with.if_contains("target");
                            return target && target->is_string() ? std::string(target->get_string()) : std::string();
                        }})};
+}
+
+FetchFile files_of(const Settings& settings) {
+    if (settings.targets.empty()) return {};
+    return [targets = std::make_shared<const std::map<std::string, Target>>(settings.targets)](const FileSource& source, std::size_t bytes_max) {
+        return get_file(*targets, source, bytes_max);
+    };
 }
 
 } // namespace baton::workers::http_call

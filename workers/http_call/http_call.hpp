@@ -13,6 +13,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "workers/attachments.hpp"
 #include "workers/handler.hpp"
 #include "workers/http/http_client.hpp"
 
@@ -43,5 +44,8 @@ struct Settings {
 Outcome<Settings> read_settings(const boost::json::value& targets, const http::Limits& limits);
 
 std::vector<Handler> make_handlers(const Settings& settings);
+
+// For tasks of other workers that take files: GET below one of the targets. Empty if there is none.
+FetchFile files_of(const Settings& settings);
 
 } // namespace baton::workers::http_call

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "workers/mail/mail.hpp"
+#include "workers/mail/mailcow_filter.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -69,6 +70,10 @@ public:
 private:
     http::Response send(std::string method, const std::string& path, std::string body) const;
     Reply<Changed> edit(const std::string& address, std::string_view attributes, const Only& only) const;
+    Reply<std::optional<Forwarding>> find_forwarding(const std::string& address, bool will_change) const;
+    std::optional<contract::Problem> put_forwarding(const std::string& address, const Forwarding& forwarding) const;
+    Reply<Added> add_forward(const std::string& address, const std::string& target, bool keeps_copy, const Only& marks) const;
+    Reply<Changed> remove_forward(const std::string& address, const std::string& target, const Only& only) const;
     std::optional<contract::Problem> write(const std::string& path, const std::string& body, std::string_view what) const;
 
     Settings settings_;

@@ -8,6 +8,7 @@
 // attempts, since SMTP itself knows no idempotency; a ledger on disk knows what was sent.
 #pragma once
 
+#include "workers/attachments.hpp"
 #include "workers/handler.hpp"
 #include "workers/http/http_client.hpp"
 
@@ -48,6 +49,7 @@ struct Settings {
     std::string ledger_folder;        // what was sent, across restarts; empty: not known
     SmtpPatience patience = {};
     http::Limits limits = {};
+    FetchFile files = {};            // attachments that are somewhere else; empty: none are
 };
 
 // The handlers of what is configured.

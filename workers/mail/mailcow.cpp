@@ -7,6 +7,9 @@
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 namespace baton::workers::mail {
 
@@ -140,7 +143,85 @@ Reply<std::optional<NumberedAlias>> alias_in(const http::Response& response, con
 
 } // namespace
 
+// Ours, among those of its owner. mailcow runs one filter of a kind: another one that is active would be
+// switched off by ours.
+Reply<std::optional<Forwarding>> Mailcow::find_forwarding(const std::string& address, bool will_change) const {
+    const http::Response response = send("GET", "/api/v1/get/filters/" + http::path_encoded(address), {});
+    if (auto problem = problem_of(response)) return *problem;
+    ErrorCode code;
+    const json::value value = json::parse(response.body, code);
+    // No filter at all is {}.
+    if (code || (!value.is_array() && !value.is_object())) return not_mailcow();
+    std::optional<Forwarding> found;
+    bool is_taken = false;
+    for (const json::value& item : value.is_array() ? value.get_array() : json::array{}) {
+        if (!item.is_object()) return not_mailcow();
+        const json::object& filter = item.get_object();
+        const bool is_ours = text_in(filter, "script_desc") == forwarding_description;
+        if (!is_ours) {
+            is_taken = is_taken || (text_in(filter, "active") == "1" && text_in(filter, "filter_type") == "prefilter");
+            continue;
+        }
+        found = forwarding_in(text_in(filter, "script_data"));
+        found->id = text_in(filter, "id");
+    }
+    if (is_taken && will_change && !found)
+        return permanent("conflict", fmt::format("the owner of {} has an active pre-filter, which passing mail on would switch off", address), 409);
+    return found;
+}
+
+std::optional<contract::Problem> Mailcow::put_forwarding(const std::string& address, const Forwarding& forwarding) const {
+    const std::string what = fmt::format("pass on the mail of {}", address);
+    const json::array items{json::string(forwarding.id)};
+    if (forwarding.targets.empty())
+        return forwarding.id.empty() ? std::nullopt : write("/api/v1/delete/filter", json::serialize(items), what);
+    json::object filter{{"script_data", script_of(forwarding)}, {"active", "1"}, {"filter_type", "prefilter"},
+                        {"script_desc", forwarding_description}};
+    if (!forwarding.id.empty())
+        return write("/api/v1/edit/filter", json::serialize(json::object{{"items", items}, {"attr", std::move(filter)}}), what);
+    filter["username"] = address;
+    return write("/api/v1/add/filter", json::serialize(filter), what);
+}
+
+Reply<Added> Mailcow::add_forward(const std::string& address, const std::string& target, bool keeps_copy, const Only& marks) const {
+    const auto found = find_forwarding(address, true);
+    if (!found) return found.error();
+    const Forwarding before = found->value_or(Forwarding{});
+    Forwarding after = before;
+    const bool is_there = std::ranges::find(before.targets, target) != before.targets.end();
+    const auto known = before.marks.find(target);
+    const bool is_own = is_there && !marks.empty() && known != before.marks.end() && may_touch(marks, known->second);
+    if (!is_there) {
+        after.targets.push_back(target);
+        after.marks[target] = marks;
+    }
+    after.keeps_copy = keeps_copy;
+    if (!is_there || after.keeps_copy != before.keeps_copy)
+        if (auto problem = put_forwarding(address, after)) return *problem;
+    return !is_there || is_own ? Added::created : Added::existed;
+}
+
+Reply<Changed> Mailcow::remove_forward(const std::string& address, const std::string& target, const Only& only) const {
+    const auto found = find_forwarding(address, false);
+    if (!found) return found.error();
+    if (!*found) return Changed::absent;
+    Forwarding after = **found;
+    if (!target.empty() && std::ranges::find(after.targets, target) == after.targets.end()) return Changed::absent;
+    const auto marks = after.marks.find(target);
+    if (!may_touch(only, marks == after.marks.end() ? std::vector<std::string>{} : marks->second)) return Changed::foreign;
+    std::erase_if(after.targets, [&](const std::string& one) { return target.empty() || one == target; });
+    if (auto problem = put_forwarding(address, after)) return *problem;
+    return Changed::done;
+}
+
 Reply<std::optional<Alias>> Mailcow::find_alias(const std::string& address) const {
+    const auto forwarding = find_forwarding(address, false);
+    if (!forwarding) return forwarding.error();
+    if (*forwarding && !(*forwarding)->targets.empty()) {
+        Alias alias{address, (*forwarding)->targets, true, {}};
+        if ((*forwarding)->keeps_copy) alias.targets.insert(alias.targets.begin(), address);
+        return std::optional<Alias>(std::move(alias));
+    }
     auto found = alias_in(send("GET", "/api/v1/get/alias/all", {}), address);
     if (!found) return found.error();
     if (!*found) return std::optional<Alias>{};
@@ -206,13 +287,28 @@ Reply<Changed> Mailcow::edit(const std::string& address, std::string_view attrib
 }
 
 Reply<Changed> Mailcow::set_active(const std::string& address, bool is_active, const Only& only) const {
+    if (is_active) {
+        auto forwarding = find_forwarding(address, false);
+        if (!forwarding) return forwarding.error();
+        if (*forwarding && (*forwarding)->is_archived) {
+            (*forwarding)->targets.clear();
+            if (auto problem = put_forwarding(address, **forwarding)) return *problem;
+        }
+    }
     return edit(address, json::serialize(json::object{{"active", is_active ? "1" : "0"}}), only);
 }
 
 Reply<Changed> Mailcow::archive(const std::string& address, const std::string& forward_to) const {
-    if (!forward_to.empty())
-        return permanent("not_supported", "in mailcow a forward of a mailbox is a filter of its owner; leave out 'forward_to'", 422);
-    return set_active(address, false, {});
+    if (forward_to.empty()) return set_active(address, false, {});
+    const auto mailbox = find(address);
+    if (!mailbox) return mailbox.error();
+    if (!*mailbox) return Changed::absent;
+    const auto found = find_forwarding(address, true);
+    if (!found) return found.error();
+    const Forwarding forwarding{found->value_or(Forwarding{}).id, {forward_to}, false, true, {}};
+    if (auto problem = put_forwarding(address, forwarding)) return *problem;
+    // Nobody logs in, and mail is still taken.
+    return edit(address, R"({"active":"2"})", {});
 }
 
 Reply<Changed> Mailcow::set_quota(const std::string& address, std::int64_t quota_mb) const {
@@ -233,10 +329,10 @@ Reply<Changed> Mailcow::add_mark(const std::string& address, const std::string& 
     return edit(address, json::serialize(json::object{{"tags", std::move(tags)}}), {});
 }
 
-Reply<Added> Mailcow::add_target(const std::string& address, const std::string& target, bool, const Only& marks) const {
+Reply<Added> Mailcow::add_target(const std::string& address, const std::string& target, bool keeps_copy, const Only& marks) const {
     const auto mailbox = find(address);
     if (!mailbox) return mailbox.error();
-    if (*mailbox) return permanent("not_supported", "in mailcow a forward of a mailbox is a filter of its owner", 422);
+    if (*mailbox) return add_forward(address, target, keeps_copy, marks);
     const auto found = alias_in(send("GET", "/api/v1/get/alias/all", {}), address);
     if (!found) return found.error();
     const std::string what = fmt::format("pass on the mail of {}", address);
@@ -257,6 +353,9 @@ Reply<Added> Mailcow::add_target(const std::string& address, const std::string& 
 }
 
 Reply<Changed> Mailcow::remove_target(const std::string& address, const std::string& target, const Only& only) const {
+    const auto mailbox = find(address);
+    if (!mailbox) return mailbox.error();
+    if (*mailbox) return remove_forward(address, target, only);
     const auto found = alias_in(send("GET", "/api/v1/get/alias/all", {}), address);
     if (!found) return found.error();
     if (!*found || (!target.empty() && !(*found)->alias.goes_to(target))) return Changed::absent;

@@ -166,7 +166,7 @@ std::string send_key(const json::object& with) { return "letter " + digest_of(js
 
 Answer send(const Settings& settings, const Task& task) {
     Parameters parameters(task.with);
-    const Letter letter = letter_in(settings, task, parameters);
+    Letter letter = letter_in(settings, task, parameters);
     if (parameters.is_bad()) return parameters.problem();
     const Ledger ledger(settings.ledger_folder);
     // Two different letters under one key are still two.
@@ -176,6 +176,7 @@ Answer send(const Settings& settings, const Task& task) {
         json::value answer = json::parse(*before, bad);
         if (!bad) return answer;
     }
+    if (auto problem = fetch_contents(letter.attachments, settings.files)) return *problem;
     // Without a ledger nobody knows how the attempts before this one ended.
     const bool is_doubtful = ledger.is_kept() ? ledger.begun(key) : task.may_have_begun_before();
     if (const auto noted = ledger.note_begun(key); !noted) return configuration("ledger", noted.error().detail);

@@ -58,8 +58,9 @@ struct Fields {
 
 Reply<json::array> uploaded(const Site& site, Parameters& parameters, const json::object& with) {
     json::array tokens;
-    const std::vector<Attachment> files = attachments_in(parameters, with);
+    std::vector<Attachment> files = attachments_in(parameters, with);
     if (parameters.is_bad()) return parameters.problem();
+    if (auto problem = fetch_contents(files, site.settings.files)) return *problem;
     for (const Attachment& one : files) {
         // An upload that no issue takes is removed by Redmine itself, so a repeated one does no harm.
         const Written sent = site.client.upload(one.name, one.content);

@@ -48,7 +48,7 @@ std::vector<Row> rows() {
         {"redmine.update_user", update_user,
          {"user", "id", "login", "new_login", "mail", "firstname", "first_name", "lastname", "last_name", "language",
           "password", "generate_password", "must_change_passwd", "send_information", "custom_fields"}},
-        {"redmine.lock_user", lock_user, who + Words{"only_if_created_by", "allow_admin", "leave_groups"}},
+        {"redmine.lock_user", lock_user, who + Words{"only_if_created_by", "allow_admin", "keep_unknown", "leave_groups"}},
         {"redmine.unlock_user", unlock_user, who},
         {"redmine.join_groups", join_groups, who + Words{"groups", "create_groups"}},
         {"redmine.leave_groups", leave_groups, who + Words{"groups"}},

@@ -6,6 +6,7 @@
 // that share a broker (claim.hpp).
 #pragma once
 
+#include "workers/attachments.hpp"
 #include "workers/handler.hpp"
 #include "workers/http/http_client.hpp"
 #include "workers/key_locks.hpp"
@@ -21,6 +22,7 @@ struct Settings {
     std::string key;                 // API key of an administrator
     std::string key_field;           // name of a custom field of users that keeps who made them; may be empty
     http::Limits limits = {};
+    FetchFile files = {};            // attachments that are somewhere else; empty: none are
     // Null: only this process looks and makes.
     std::shared_ptr<KeyLocks> locks = nullptr;
 };

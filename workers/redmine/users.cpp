@@ -429,11 +429,23 @@ Answer find_user(const Site& site, const Task& task) {
     return json::value(summary_of(*user));
 }
 
+namespace {
+
+// `who` is what create_user called its maker, an idempotency key, or RUN/STEP.
+bool is_work_of(std::string_view mark, const std::string& who) {
+    if (who.empty()) return false;
+    const std::string steps = fmt::format(" ; {} ; ", mark);
+    return is_same_work(mark, who) || is_same_work(mark, "key " + who) || steps.find(fmt::format(" ; step {}/", who)) != std::string::npos;
+}
+
+} // namespace
+
 Answer lock_user(const Site& site, const Task& task) {
     Parameters parameters(task.with);
     const std::string only_if_created_by = parameters.text("only_if_created_by");
     const bool is_undo = task.with.contains("only_if_created_by");
     const bool allows_admin = parameters.flag("allow_admin", false);
+    const bool keeps_unknown = parameters.flag("keep_unknown", false);
     const std::vector<std::string> group_names = parameters.texts("leave_groups");
     const auto user = user_named_in(site, parameters);
     if (!user) {
@@ -455,10 +467,9 @@ Answer lock_user(const Site& site, const Task& task) {
         const auto field = field_of_maker(site);
         if (!field) return field.error();
         const std::string maker = maker_of(*claim, *user, *field);
-        const bool is_theirs = is_same_work(maker, only_if_created_by) ||
-                               is_same_work(claim->opener_of(user->id), only_if_created_by);
+        const bool is_theirs = is_work_of(maker, only_if_created_by) || is_work_of(claim->opener_of(user->id), only_if_created_by);
         // The note is forgotten, or somebody else's broker keeps it: a person must look.
-        if (!is_theirs && maker.empty() && !only_if_created_by.empty())
+        if (!is_theirs && maker.empty() && !only_if_created_by.empty() && !keeps_unknown)
             return permanent("unknown_creator", fmt::format("nobody knows any more who made the user '{}', so it is "
                                                             "not locked", user->login), 409);
         if (!is_theirs)

@@ -307,14 +307,22 @@ Answer upload(const Workspace& workspace, const Task& task) {
     const std::string channel = parameters.required_text("channel");
     std::optional<std::string> content;
     const int given = static_cast<int>(parameters.has("content")) + static_cast<int>(parameters.has("content_base64")) +
-                      static_cast<int>(parameters.has("content_text"));
-    if (given != 1) parameters.complain("give one of 'content_base64' and 'content_text'");
+                      static_cast<int>(parameters.has("content_text")) + static_cast<int>(parameters.has("from"));
+    const auto from = file_source_in(parameters, task.with, "from");
+    if (given != 1) parameters.complain("give one of 'content_base64', 'content_text' and 'from'");
+    else if (parameters.has("from")) content.reset();
     else if (parameters.has("content_text")) content = parameters.text("content_text");
     else content = from_base64(parameters.text(parameters.has("content") ? "content" : "content_base64"));
-    if (given == 1 && !content) parameters.complain("'content_base64' must be base64");
+    if (given == 1 && !content && !parameters.has("from")) parameters.complain("'content_base64' must be base64");
     else if (content && (content->empty() || content->size() > file_bytes_max)) parameters.complain("a file must have 1 byte to 7 MiB");
     if (parameters.is_bad()) return parameters.problem();
-    file.content = *content;
+    if (from) {
+        auto fetched = fetch_file(*from, workspace.settings.files);
+        if (!fetched) return fetched.error();
+        if (fetched->content.empty()) return permanent("invalid_input", "the file is empty, and Slack takes none that is");
+        content = std::move(fetched->content);
+    }
+    file.content = std::move(*content);
     const auto id = id_of_channel(workspace, channel);
     if (!id) return id.error();
     file.channel = id->value;

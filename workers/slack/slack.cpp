@@ -60,7 +60,7 @@ std::vector<Handler> make_handlers(const Settings& settings) {
     add("slack.delete_message", delete_message, {"channel", "ts"});
     add("slack.react", react, {"channel", "ts", "emoji"});
     add("slack.unreact", unreact, {"channel", "ts", "emoji"});
-    add("slack.upload", upload, {"channel", "filename", "content_base64", "content", "content_text", "title", "text", "thread_ts"});
+    add("slack.upload", upload, {"channel", "filename", "content_base64", "content", "content_text", "from", "title", "text", "thread_ts"});
     if (!settings.webhook_url.empty()) {
         add("slack.webhook", webhook, {"text", "blocks"});
         // An address of its own: when it is wrong, the others go on.

@@ -5,6 +5,7 @@
 // deactivations by a note in the broker (claim.hpp), posts by a mark in the message's metadata.
 #pragma once
 
+#include "workers/attachments.hpp"
 #include "workers/handler.hpp"
 #include "workers/http/http_client.hpp"
 
@@ -34,6 +35,7 @@ struct Settings {
     std::string notify_channel = "#admins";
     std::string webhook_url = {};               // a secret; slack.webhook is there only with it
     http::Limits limits = {};
+    FetchFile files = {};            // attachments that are somewhere else; empty: none are
     std::shared_ptr<KeyLocks> locks = {};       // null: nothing is known of what earlier attempts made
 };
 

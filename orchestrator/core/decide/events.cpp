@@ -18,6 +18,18 @@ Problem timeout_problem(const Silence& silence) {
     return problem;
 }
 
+bool is_begun(const Attempts& out) { return out.started_at || out.deferred; }
+
+// The attempt's own: waiting for a worker has another end than waiting for its answer.
+Problem silence_problem(const Silence& silence, const TaskCall& called, const Attempts& out) {
+    Problem problem = timeout_problem(silence);
+    const auto& wait = called.timeouts.schedule_to_start;
+    if (is_begun(out) || !wait || silence.due != out.dispatched_at + *wait) return problem;
+    problem.type = expired_type;
+    problem.title = "no worker began in time";
+    return problem;
+}
+
 // Why an undo cannot be skipped; empty: it can.
 std::string_view not_to_be_skipped(UndoStatus undo) {
     switch (undo) {
@@ -72,7 +84,8 @@ void Decider::ring_attempt(Place place, bool undo) {
     const TaskCall& called = call(place, undo);
     const Attempts& out = attempts(place, undo);
     if (const auto silence = silence_of(called, out); silence && silence->due <= now_)
-        return fail_attempt(place, undo, timeout_problem(*silence), {});
+        return fail_attempt(place, undo, silence_problem(*silence, called, out), {},
+                            is_begun(out) ? Counting::attempt : Counting::no_attempt);
     if (const auto due = note_start_at(called, out); due && *due <= now_) note_start(place, undo);
 }
 

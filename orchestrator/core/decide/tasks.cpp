@@ -12,6 +12,20 @@ namespace baton::orchestrator::core {
 namespace {
 // A frame of 128 KiB holds all headers of a message.
 constexpr std::size_t progress_sent_max = 16 * 1024;
+
+// What lay with nobody until its message or its worker said that it is too late.
+bool is_untried(const Attempts& out, const Problem& problem) {
+    return problem.type == expired_type && !out.started_at && !out.deferred;
+}
+
+// The step's own bound on waiting has passed: another try would make it none. Without one, or long before it, it
+// was a bound of the queue's, or a clock that is wrong, and waiting is not failing.
+bool is_over(const TaskCall& called, const Attempts& out, Time now) {
+    // A broker counts whole milliseconds, and other machines' clocks are a little off.
+    constexpr Duration tolerance = std::chrono::seconds(1);
+    const auto bound = silence_of(called, out);
+    return bound && bound->due <= now + tolerance;
+}
 } // namespace
 
 std::optional<Decider::Found> Decider::find(const AttemptRef& ref) const {
@@ -95,11 +109,13 @@ void Decider::fail_attempt(Place place, bool undo, const Problem& problem, const
                            Counting counting) {
     const TaskCall& called = call(place, undo);
     Attempts counted = attempts(place, undo);
+    const bool is_expired = is_untried(counted, problem) && is_over(called, counted, now_);
+    if (is_untried(counted, problem)) counting = Counting::no_attempt;
     if (counting == Counting::no_attempt) ++counted.before_series;
     // The run is being undone; nobody needs this step any more.
     const bool draining = !undo && status_beneath(run()) == RunStatus::compensating;
     std::optional<Time> next;
-    if (!draining)
+    if (!draining && !is_expired)
         next = next_attempt(called, counted, problem,
                             jitter_seed(run().id, place.scope, place.step, counted.number), now_);
     note(fact::TaskFailed{attempt(place, undo), counted.worker, to_document(problem), next,
@@ -113,7 +129,7 @@ void Decider::fail_attempt(Place place, bool undo, const Problem& problem, const
         undo_dies(place, problem, message);
     } else {
         const bool patient = is_retryable(called.retry, problem);
-        give_up(place, problem, patient ? "exhausted" : "not_retryable", message);
+        give_up(place, problem, is_expired ? "expired" : patient ? "exhausted" : "not_retryable", message);
     }
 }
 
