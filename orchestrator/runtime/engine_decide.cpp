@@ -398,6 +398,8 @@ void Engine::Body::decide(Work& work, Item&, PlainDeadLetter& letter) {
 }
 
 void Engine::Body::decide(Work& work, Item&, QueueLostItem& lost) {
+    // That none of its runs has anything to send is for the owner to say: what this process remembers may be old.
+    if (!lost.parts.empty()) work.asked.insert(lost.parts.front());
     for (const std::string& run_id : lost.again.empty() ? lost.page : lost.again) {
         CachedRun* cached = cache.find(run_id);
         if (!cached) continue;

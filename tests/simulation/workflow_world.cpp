@@ -432,7 +432,7 @@ private:
             for (const runtime::OutgoingCommand& command : owner->told)
                 if (const auto* task = std::get_if<core::DispatchTask>(&command.command))
                     unsent[task->run_id].push_back(task->ref);
-            owner->engine.queue_lost({lost.route}, unsent, [&lost] { lost.is_done = true; });
+            owner->engine.queue_lost({lost.route}, unsent, [&lost] { lost.is_done = true; }, lost.part);
         }
     }
 
