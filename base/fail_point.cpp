@@ -25,7 +25,8 @@ Chosen& chosen() {
         const std::string_view words = text;
         const auto colon = words.rfind(':');
         made->name = words.substr(0, colon);
-        made->passes = colon == std::string_view::npos ? 1 : std::strtol(text + colon + 1, nullptr, 10);
+        made->passes =
+            colon == std::string_view::npos ? 1 : std::strtol(text + colon + 1, nullptr, 10);
         return made;
     }();
     return *one;

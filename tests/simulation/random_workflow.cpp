@@ -1,4 +1,5 @@
-// The maker writes what mostly holds together; the loader has the last word, and what it refuses is thrown away.
+// The maker writes what mostly holds together; the loader has the last word, and what it refuses is
+// thrown away.
 #include "tests/simulation/random_workflow.hpp"
 
 #include "orchestrator/definition/loader.hpp"
@@ -22,12 +23,15 @@ public:
 
     std::string make() {
         out_ = "workflow = \"w\"\n";
-        out_ += fmt::format("on_failure = \"{}\"\n", any({"fail", "continue", "compensate", "compensate", "pause"}));
+        out_ += fmt::format("on_failure = \"{}\"\n",
+                            any({"fail", "continue", "compensate", "compensate", "pause"}));
         if (chance(50)) out_ += "on_cancel = \"compensate\"\n";
         if (chance(15)) out_ += "timeout = \"4m\"\n";
-        out_ += "[input]\nn = \"integer\"\nyes = \"boolean\"\nno = \"boolean\"\nlist = \"array\"\nnone = \"array\"\n"
+        out_ += "[input]\nn = \"integer\"\nyes = \"boolean\"\nno = \"boolean\"\nlist = "
+                "\"array\"\nnone = \"array\"\n"
                 "maybe = \"boolean\"\n";
-        out_ += fmt::format("[defaults]\nretry = {{ max_attempts = {}, initial_interval = \"2s\", jitter = 0.2 }}\n",
+        out_ += fmt::format("[defaults]\nretry = {{ max_attempts = {}, initial_interval = \"2s\", "
+                            "jitter = 0.2 }}\n",
                             1 + below(3));
         left_ = 4 + static_cast<int>(below(9));
         const Names top = steps("step", 0, {}, {}, true);
@@ -40,7 +44,8 @@ public:
             }
         if (chance(60) && !top.empty()) {
             const std::string& read = pick(top);
-            out_ += fmt::format("[output]\ngiven = \"${{default({}, null)}}\"\nresults = \"${{default({}.results, [])}}\"\n",
+            out_ += fmt::format("[output]\ngiven = \"${{default({}, null)}}\"\nresults = "
+                                "\"${{default({}.results, [])}}\"\n",
                                 read, read);
         }
         return out_;
@@ -51,7 +56,7 @@ private:
 
     // What is around the steps of a list.
     struct Around {
-        Names names;     // that may be read
+        Names names; // that may be read
         std::string item;
         bool is_repeated = false;
         bool is_loop = false;
@@ -66,9 +71,11 @@ private:
     // A condition over what may be read; now and then one that has no value.
     std::string condition(const Around& around) {
         if (chance(4)) return "input.maybe";
-        if (around.names.empty() || chance(40)) return std::string{any({"input.yes", "input.no", "input.n > 2"})};
+        if (around.names.empty() || chance(40))
+            return std::string{any({"input.yes", "input.no", "input.n > 2"})};
         const std::string& read = pick(around.names);
-        return std::string{chance(50) ? "default(" + read + ".ok, true)" : "default(" + read + ".n, 0) > 3"};
+        return std::string{chance(50) ? "default(" + read + ".ok, true)"
+                                      : "default(" + read + ".n, 0) > 3"};
     }
 
     std::string value(const Around& around) {
@@ -80,7 +87,8 @@ private:
     }
 
     // The siblings of one list, in the order of the file; gives their names.
-    Names steps(const std::string& table, int depth, Around around, std::string first_id, bool is_row) {
+    Names steps(const std::string& table, int depth, Around around, std::string first_id,
+                bool is_row) {
         const std::size_t count = 1 + below(depth == 0 ? 5 : 3);
         Names siblings;
         bool is_in_order = is_row; // every one begins after all before it
@@ -121,7 +129,8 @@ private:
         if (chance(60)) {
             const bool counts = chance(30);
             const std::string_view join = any({"all", "any", "any", "done"});
-            text += counts ? fmt::format("join = {}\n", 1 + below(some.size())) : fmt::format("join = \"{}\"\n", join);
+            text += counts ? fmt::format("join = {}\n", 1 + below(some.size()))
+                           : fmt::format("join = \"{}\"\n", join);
             if ((counts || join == "any") && chance(60)) text += "cancel_rest = true\n";
         }
         return text;
@@ -141,7 +150,8 @@ private:
         if (dice < 95) return line("wait_until = \"timestamp('2027-01-15T08:00:30Z')\"");
         if (dice < 97 && !is_at_end_) return line("end = { output = { why = \"enough\" } }");
         if (dice < 99) return waits(around);
-        if (chance(70)) return line("fail = { error = \"worker.soft\", message = \"as it is written\" }");
+        if (chance(70))
+            return line("fail = { error = \"worker.soft\", message = \"as it is written\" }");
         task(id, around, 20, may_send, targets);
     }
 
@@ -149,8 +159,10 @@ private:
     void waits(const Around& around) {
         const std::uint64_t dice = below(3);
         if (dice == 0) line("first_of = { ack = { signal = \"ack\" }, late = { wait = \"20s\" } }");
-        if (dice == 1 && !around.is_repeated && !is_at_end_) line("approval = { title = \"May it go on?\" }");
-        if (dice == 2 || (dice == 1 && (around.is_repeated || is_at_end_))) line("signal = \"ack\"");
+        if (dice == 1 && !around.is_repeated && !is_at_end_)
+            line("approval = { title = \"May it go on?\" }");
+        if (dice == 2 || (dice == 1 && (around.is_repeated || is_at_end_)))
+            line("signal = \"ack\"");
         if (dice != 0 && chance(40)) line("timeout = \"30s\"");
     }
 
@@ -159,7 +171,8 @@ private:
     void switches(const Around& around, Names& targets) {
         targets = {new_id()};
         if (chance(50)) targets.push_back(new_id());
-        out_ += fmt::format("switch = [ {{ when = \"{}\", go = \"{}\" }}", condition(around), targets.front());
+        out_ += fmt::format("switch = [ {{ when = \"{}\", go = \"{}\" }}", condition(around),
+                            targets.front());
         if (targets.size() > 1)
             out_ += fmt::format(", {{ go = [\"{}\"{}] }}", targets[1],
                                 chance(40) ? ", \"" + targets[0] + "\"" : std::string{});
@@ -167,13 +180,16 @@ private:
     }
 
     // The lines by which it is repeated. `decides` is the step whose result ends a loop.
-    bool repetition(const std::string& id, const std::string& decides, const Around& around, Around& inside) {
+    bool repetition(const std::string& id, const std::string& decides, const Around& around,
+                    Around& inside) {
         inside.is_repeated = true;
         if (chance(60)) {
             std::string list = chance(20) ? "input.none" : "input.list";
-            if (!around.names.empty() && chance(30)) list = "default(" + pick(around.names) + ".list, [])";
+            if (!around.names.empty() && chance(30))
+                list = "default(" + pick(around.names) + ".list, [])";
             inside.item = "i_" + id;
-            out_ += fmt::format("for_each = \"{}\"\nas = \"{}\"\nmax_parallel = {}\n", list, inside.item, 1 + below(3));
+            out_ += fmt::format("for_each = \"{}\"\nas = \"{}\"\nmax_parallel = {}\n", list,
+                                inside.item, 1 + below(3));
             if (chance(15)) line("tolerate = 1");
             if (chance(12)) line("enough = \"50%\"");
             if (chance(10)) line(std::string{"fail_fast = "} + (chance(50) ? "true" : "false"));
@@ -188,23 +204,28 @@ private:
         return true;
     }
 
-    void task(const std::string& id, const Around& around, std::uint64_t repeats, bool may_send, Names& targets) {
+    void task(const std::string& id, const Around& around, std::uint64_t repeats, bool may_send,
+              Names& targets) {
         Around inside = around;
         const bool is_repeated = chance(repeats);
         if (is_repeated) (void)repetition(id, id, around, inside);
         out_ += fmt::format("task = \"t.{}\"\n", id);
         out_ += fmt::format("with = {{ n = \"{}\" }}\n", value(inside));
         if (chance(20))
-            out_ += fmt::format("retry = {{ max_attempts = {}, initial_interval = \"3s\" }}\n", 1 + below(3));
+            out_ += fmt::format("retry = {{ max_attempts = {}, initial_interval = \"3s\" }}\n",
+                                1 + below(3));
         if (chance(30))
-            line(std::string{any({"timeout = \"20s\"", "timeout = \"20s\"", "timeout = { heartbeat = \"15s\" }",
-                                  "timeout = { schedule_to_close = \"2m\" }", "timeout = { schedule_to_start = \"1m\" }"})});
+            line(std::string{
+                any({"timeout = \"20s\"", "timeout = \"20s\"", "timeout = { heartbeat = \"15s\" }",
+                     "timeout = { schedule_to_close = \"2m\" }",
+                     "timeout = { schedule_to_start = \"1m\" }"})});
         if (chance(10)) line("on_timeout = \"continue\"");
         catches(may_send && !is_repeated, targets);
         if (!is_at_end_ && chance(45)) compensate(id, chance(40));
         if (chance(10))
-            line("output = { ok = \"${result.ok}\", n = \"${result.n}\", undo = \"${result.undo}\", "
-                 "stop = \"${result.stop}\", list = \"${result.list}\" }");
+            line(
+                "output = { ok = \"${result.ok}\", n = \"${result.n}\", undo = \"${result.undo}\", "
+                "stop = \"${result.stop}\", list = \"${result.list}\" }");
         else if (chance(2))
             line("output = { n = \"${result.nothing}\" }");
     }
@@ -215,21 +236,24 @@ private:
             targets = {new_id()};
             return line("catch = [ { error = \"*\", go = \"" + targets.front() + "\" } ]");
         }
-        line(std::string{any({"catch = [ { error = \"*\", continue = true } ]",
-                              "catch = [ { error = \"worker.soft\", output = { ok = true, n = 7 } } ]",
-                              "catch = [ { error = \"baton.*\", continue = true } ]",
-                              "catch = [ { error = \"*\", output = { why = \"${error.data.nothing}\" } } ]"})});
+        line(std::string{
+            any({"catch = [ { error = \"*\", continue = true } ]",
+                 "catch = [ { error = \"worker.soft\", output = { ok = true, n = 7 } } ]",
+                 "catch = [ { error = \"baton.*\", continue = true } ]",
+                 "catch = [ { error = \"*\", output = { why = \"${error.data.nothing}\" } } ]"})});
     }
 
     void compensate(const std::string& id, bool has_when) {
-        out_ += fmt::format("compensate = {{ task = \"undo.{}\", with = {{ n = \"${{default({}.n, 0)}}\" }}", id, id);
+        out_ += fmt::format(
+            "compensate = {{ task = \"undo.{}\", with = {{ n = \"${{default({}.n, 0)}}\" }}", id,
+            id);
         if (chance(25)) out_ += ", on = \"attempted\"";
         if (has_when) out_ += fmt::format(", when = \"default({}.undo, true)\"", id);
         out_ += " }\n";
     }
 
-    void block(const std::string& table, const std::string& id, int depth, const Around& around, bool may_send,
-               Names& targets) {
+    void block(const std::string& table, const std::string& id, int depth, const Around& around,
+               bool may_send, Names& targets) {
         Around inside = around;
         const bool is_row = chance(55);
         const bool is_repeated = chance(45);

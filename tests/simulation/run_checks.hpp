@@ -1,6 +1,6 @@
-// What must be true of a run whatever happened to it, read off its history fact by fact: that the history
-// gives the state, that nothing happened twice or out of its turn, and that what had to be undone is undone.
-// Written against the language, and not with what decides.
+// What must be true of a run whatever happened to it, read off its history fact by fact: that the
+// history gives the state, that nothing happened twice or out of its turn, and that what had to be
+// undone is undone. Written against the language, and not with what decides.
 #pragma once
 
 #include "orchestrator/core/workflow.hpp"

@@ -1,5 +1,5 @@
-// A checker that finds nothing proves nothing: the same worlds over a core in which one thing is wrong. The
-// patched files are made by CMakeLists.txt, each with a question where a mistake can be.
+// A checker that finds nothing proves nothing: the same worlds over a core in which one thing is
+// wrong. The patched files are made by CMakeLists.txt, each with a question where a mistake can be.
 #include "tests/simulation/workflow_world.hpp"
 
 #include <gtest/gtest.h>
@@ -10,7 +10,9 @@ namespace baton::test {
 
 std::string_view mutant;
 
-bool is_mutant(std::string_view name) { return name == mutant; }
+bool is_mutant(std::string_view name) {
+    return name == mutant;
+}
 
 namespace {
 
@@ -28,8 +30,8 @@ TEST_P(WorkflowMutants, AreFound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, WorkflowMutants,
-                         testing::Values("counter_of_followers", "until_of_another_instance", "retry_at_forgotten",
-                                         "never_draining", "started_twice"),
+                         testing::Values("counter_of_followers", "until_of_another_instance",
+                                         "retry_at_forgotten", "never_draining", "started_twice"),
                          [](const auto& one) { return std::string{one.param}; });
 
 } // namespace

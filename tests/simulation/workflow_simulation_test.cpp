@@ -39,7 +39,9 @@ void expect_promises(Seeds usual) {
 }
 
 // In four parts, so that several cores help.
-TEST(WorkflowSimulation, RandomWorkflowsKeepTheirPromises) { expect_promises({1, 500}); }
+TEST(WorkflowSimulation, RandomWorkflowsKeepTheirPromises) {
+    expect_promises({1, 500});
+}
 TEST(WorkflowSimulation, MoreRandomWorkflowsKeepTheirPromises) {
     if (std::getenv("BATON_WORKFLOW_SEEDS") == nullptr) expect_promises({501, 1000});
 }
@@ -57,7 +59,9 @@ TEST(WorkflowSimulation, WithoutReadingTheHistoryBackPromisesBreak) {
     EXPECT_GT(broken_of({.read_back = false}, 200), 0);
 }
 
-TEST(WorkflowSimulation, WithoutTheFencePromisesBreak) { EXPECT_GT(broken_of({.fence = false}, 300), 0); }
+TEST(WorkflowSimulation, WithoutTheFencePromisesBreak) {
+    EXPECT_GT(broken_of({.fence = false}, 300), 0);
+}
 
 } // namespace
 } // namespace baton::test

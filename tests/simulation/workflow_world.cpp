@@ -1,4 +1,5 @@
-// The world of a random workflow: processes with the real engine, a broker's queues, workers, an operator.
+// The world of a random workflow: processes with the real engine, a broker's queues, workers, an
+// operator.
 #include "tests/simulation/workflow_world.hpp"
 
 #include "base/log.hpp"
@@ -37,17 +38,19 @@ struct ReportMessage {
 
 // A process with an engine. `told` is what its dispatcher still has to publish.
 struct Process {
-    Process(SimDatabase& database, const Clock& clock, std::vector<runtime::Partition> parts, std::uint64_t seed,
-            const core::Workflow& workflow)
+    Process(SimDatabase& database, const Clock& clock, std::vector<runtime::Partition> parts,
+            std::uint64_t seed, const core::Workflow& workflow)
         : parts(parts),
           store(database),
           engine(options(std::move(parts), seed), store, clock,
-                 [&workflow](const std::string&, const std::string&) -> Outcome<std::shared_ptr<core::Workflow>> {
+                 [&workflow](const std::string&,
+                             const std::string&) -> Outcome<std::shared_ptr<core::Workflow>> {
                      return std::make_shared<core::Workflow>(workflow);
                  },
                  {.tell = [this](runtime::Told one) { hear(std::move(one)); }}) {}
 
-    static runtime::EngineOptions options(std::vector<runtime::Partition> parts, std::uint64_t seed) {
+    static runtime::EngineOptions options(std::vector<runtime::Partition> parts,
+                                          std::uint64_t seed) {
         runtime::EngineOptions made;
         made.partitions = std::move(parts);
         made.partition_count = partitions;
@@ -69,7 +72,8 @@ struct Process {
         for (const auto handle : one.returned)
             give_back(handle);
         std::erase_if(told, [&](const runtime::OutgoingCommand& command) {
-            return std::find(one.dropped.begin(), one.dropped.end(), command.place.part) != one.dropped.end();
+            return std::find(one.dropped.begin(), one.dropped.end(), command.place.part) !=
+                   one.dropped.end();
         });
     }
     // To the broker, for whoever listens.
@@ -77,7 +81,9 @@ struct Process {
         if (const auto node = unacked.extract(handle)) returned.push_back(node.mapped());
     }
 
-    bool owns(runtime::Partition part) const { return std::find(parts.begin(), parts.end(), part) != parts.end(); }
+    bool owns(runtime::Partition part) const {
+        return std::find(parts.begin(), parts.end(), part) != parts.end();
+    }
 
     std::uint64_t number = 0;
     std::vector<runtime::Partition> parts;
@@ -91,7 +97,10 @@ struct Process {
 class World {
 public:
     World(std::uint64_t seed, WorkflowClimate climate)
-        : random_(seed), made_(random_workflow(random_)), runs_(1 + below(3)), faults_left_(static_cast<int>(below(3) * 12)),
+        : random_(seed),
+          made_(random_workflow(random_)),
+          runs_(1 + below(3)),
+          faults_left_(static_cast<int>(below(3) * 12)),
           acts_left_(chance(50) ? 0 : static_cast<int>(below(10))) {
         failing_ = std::array<std::uint64_t, 4>{0, 5, 20, 50}[below(4)];
         says_started_ = chance(60);
@@ -105,9 +114,10 @@ public:
             processes_.push_back(make_process({1}));
         }
         for (std::size_t n = 0; n < runs_; ++n)
-            inputs_.push_back(fmt::format(R"({{"n":{},"yes":true,"no":{},"list":[{}],"none":[]{}}})", below(6),
-                                          chance(80) ? "false" : "true", chance(50) ? "1,2,3,4" : "5,6",
-                                          chance(50) ? ",\"maybe\":true" : ""));
+            inputs_.push_back(
+                fmt::format(R"({{"n":{},"yes":true,"no":{},"list":[{}],"none":[]{}}})", below(6),
+                            chance(80) ? "false" : "true", chance(50) ? "1,2,3,4" : "5,6",
+                            chance(50) ? ",\"maybe\":true" : ""));
     }
 
     // Empty when all promises were kept.
@@ -127,9 +137,12 @@ public:
     std::string story() const {
         std::string text;
         for (const auto& row : database_.history)
-            text += fmt::format("{} {} {} {}\n", row.run_id.substr(30), row.seq,
-                                std::chrono::duration_cast<std::chrono::seconds>(row.at.time_since_epoch()).count() - 1'800'000'000,
-                                row.events);
+            text += fmt::format(
+                "{} {} {} {}\n", row.run_id.substr(30), row.seq,
+                std::chrono::duration_cast<std::chrono::seconds>(row.at.time_since_epoch())
+                        .count() -
+                    1'800'000'000,
+                row.events);
         return text;
     }
 
@@ -138,13 +151,17 @@ private:
     bool chance(std::uint64_t percent) { return below(100) < percent; }
 
     std::unique_ptr<Process> make_process(std::vector<runtime::Partition> parts) {
-        auto made = std::make_unique<Process>(database_, clock_, std::move(parts), random_.next(), *made_.workflow);
+        auto made = std::make_unique<Process>(database_, clock_, std::move(parts), random_.next(),
+                                              *made_.workflow);
         made->number = ++last_process_;
-        made->store.on_commit = [this] { return std::exchange(broken_commit_, SimStore::Fault::none); };
+        made->store.on_commit = [this] {
+            return std::exchange(broken_commit_, SimStore::Fault::none);
+        };
         made->store.refuses = [this](const runtime::Batch& batch) {
             for (const runtime::RunChange& change : batch.runs)
                 if (!change.state.empty() && change.version > 1)
-                    documents_.push_back({change.run_id, change.version, change.at, change.events, change.state});
+                    documents_.push_back(
+                        {change.run_id, change.version, change.at, change.events, change.state});
             return false;
         };
         return made;
@@ -201,14 +218,16 @@ private:
     // A request dies with the process it was asked of; who gets no answer asks again.
     void deploy() {
         for (const auto& one : processes_)
-            one->engine.deploy(made_.source, "w.toml",
-                               [this](Outcome<runtime::Deployed> done) { is_deployed_ |= done.has_value(); });
+            one->engine.deploy(made_.source, "w.toml", [this](Outcome<runtime::Deployed> done) {
+                is_deployed_ |= done.has_value();
+            });
     }
     void start() {
         const std::size_t n = below(runs_);
-        any_process().engine.start_run({"w", 0, inputs_[n], fmt::format("key-{}", n)}, [this, n](Outcome<runtime::Started> one) {
-            if (one) started_[n] = one->run_id;
-        });
+        any_process().engine.start_run({"w", 0, inputs_[n], fmt::format("key-{}", n)},
+                                       [this, n](Outcome<runtime::Started> one) {
+                                           if (one) started_[n] = one->run_id;
+                                       });
     }
 
     void deliver_report() {
@@ -231,8 +250,10 @@ private:
         if (process.told.empty()) return;
         const runtime::OutgoingCommand command = process.told.front();
         process.told.pop_front();
-        if (const auto* task = std::get_if<core::DispatchTask>(&command.command)) tasks_.push_back(*task);
-        if (const auto* cancel = std::get_if<core::CancelTask>(&command.command); cancel != nullptr && chance(60))
+        if (const auto* task = std::get_if<core::DispatchTask>(&command.command))
+            tasks_.push_back(*task);
+        if (const auto* cancel = std::get_if<core::CancelTask>(&command.command);
+            cancel != nullptr && chance(60))
             std::erase_if(tasks_, [&](const core::DispatchTask& one) { // a worker that heard of it
                 return one.run_id == cancel->run_id && one.ref == cancel->ref;
             });
@@ -243,7 +264,8 @@ private:
         process.engine.confirmed({command.place});
     }
 
-    // --- workers ----------------------------------------------------------------------------------
+    // --- workers
+    // ----------------------------------------------------------------------------------
 
     void perform() {
         if (tasks_.empty()) return finish_deferred();
@@ -256,7 +278,8 @@ private:
         tasks_.erase(at);
         if (says_started_) report(task.run_id, core::TaskStarted{task.ref, "w1"});
         if (says_started_ && chance(10))
-            report(task.run_id, core::TaskHeartbeat{task.ref, core::Document::parse(R"({"page":1})").value()});
+            report(task.run_id,
+                   core::TaskHeartbeat{task.ref, core::Document::parse(R"({"page":1})").value()});
         // Begins, and is heard of only much later.
         if (!is_calm_ && says_started_ && chance(8)) return slow_.push_back(task);
         if (!is_calm_ && chance(4)) {
@@ -297,10 +320,10 @@ private:
                 {"undo", effect->second.needs_undo},
                 {"stop", is_calm_ || chance(50)},
                 {"list", chance(50) ? boost::json::array{1, 2} : boost::json::array{7}}});
-        } else if (effect->second.address != task.ref.step || effect->second.undo != task.ref.undo ||
-                   effect->second.run_id != task.run_id) {
-            broken_ = fmt::format("the key {} was given to '{}' and to '{}'", task.idempotency_key, effect->second.address,
-                                  task.ref.step);
+        } else if (effect->second.address != task.ref.step ||
+                   effect->second.undo != task.ref.undo || effect->second.run_id != task.run_id) {
+            broken_ = fmt::format("the key {} was given to '{}' and to '{}'", task.idempotency_key,
+                                  effect->second.address, task.ref.step);
         }
         if (faults_left_ > 0 && chance(3)) { // it took effect, and nobody hears of it
             --faults_left_;
@@ -311,9 +334,12 @@ private:
         report(task.run_id, core::TaskCompleted{task.ref, results_[task.idempotency_key]});
     }
 
-    void report(const std::string& run_id, core::Event event) { reports_.push_back({run_id, std::move(event)}); }
+    void report(const std::string& run_id, core::Event event) {
+        reports_.push_back({run_id, std::move(event)});
+    }
 
-    // --- faults -----------------------------------------------------------------------------------
+    // --- faults
+    // -----------------------------------------------------------------------------------
 
     void fault() {
         --faults_left_;
@@ -375,7 +401,8 @@ private:
         }
     }
 
-    // Goes on where it stopped for a few steps; then it dies, or stays and wants its partitions back.
+    // Goes on where it stopped for a few steps; then it dies, or stays and wants its partitions
+    // back.
     void wake_a_hung_one() {
         auto process = std::move(hung_.front());
         hung_.pop_front();
@@ -432,19 +459,26 @@ private:
             for (const runtime::OutgoingCommand& command : owner->told)
                 if (const auto* task = std::get_if<core::DispatchTask>(&command.command))
                     unsent[task->run_id].push_back(task->ref);
-            owner->engine.queue_lost({lost.route}, unsent, [&lost] { lost.is_done = true; }, lost.part);
+            owner->engine.queue_lost(
+                {lost.route}, unsent, [&lost] { lost.is_done = true; }, lost.part);
         }
     }
 
-    // --- an operator --------------------------------------------------------------------------------
+    // --- an operator
+    // --------------------------------------------------------------------------------
 
     void operate() {
         --acts_left_;
         if (database_.runs.empty()) return;
-        const runtime::StoredRun& run = std::next(database_.runs.begin(), static_cast<std::ptrdiff_t>(below(database_.runs.size())))->second;
+        const runtime::StoredRun& run =
+            std::next(database_.runs.begin(),
+                      static_cast<std::ptrdiff_t>(below(database_.runs.size())))
+                ->second;
         runtime::Engine& engine = owner_of(run.run_id).engine;
         const auto reply = [](const Outcome<runtime::RunChanged>&) {};
-        const auto ask = [&](core::Event event) { engine.operate(run.run_id, std::move(event), "why", reply, "ann"); };
+        const auto ask = [&](core::Event event) {
+            engine.operate(run.run_id, std::move(event), "why", reply, "ann");
+        };
         const std::string step = some_step(run.run_id);
         switch (below(16)) {
         case 14:
@@ -468,10 +502,12 @@ private:
             ask(core::SkipRequested{step, "not needed"});
             break;
         case 6:
-            ask(core::OutputGiven{step, core::Document::parse(R"({"ok":true,"n":5})").value(), "by hand"});
+            ask(core::OutputGiven{step, core::Document::parse(R"({"ok":true,"n":5})").value(),
+                                  "by hand"});
             break;
         case 7:
-            ask(core::InputEdited{step, chance(30), core::Document::parse(R"({"n":9})").value(), "typo"});
+            ask(core::InputEdited{step, chance(30), core::Document::parse(R"({"n":9})").value(),
+                                  "typo"});
             break;
         case 8:
         case 9:
@@ -481,8 +517,10 @@ private:
             engine.skip_undo(run.run_id, step, "done by hand", reply);
             break;
         case 11:
-            engine.finish(run.run_id,
-                          std::array{RunStatus::failed, RunStatus::completed, RunStatus::cancelled}[below(3)], "enough", reply);
+            engine.finish(
+                run.run_id,
+                std::array{RunStatus::failed, RunStatus::completed, RunStatus::cancelled}[below(3)],
+                "enough", reply);
             break;
         case 12:
         case 13:
@@ -494,10 +532,14 @@ private:
     // What steps wait for that comes from outside.
     void ask_people(runtime::Engine& engine, const std::string& run_id) {
         const auto reply = [](const Outcome<runtime::RunChanged>&) {};
-        engine.operate(run_id, core::SignalSent{"ack", "", core::Document::parse(R"({"n":3})").value(), "ann"}, "", reply, "ann");
+        engine.operate(
+            run_id, core::SignalSent{"ack", "", core::Document::parse(R"({"n":3})").value(), "ann"},
+            "", reply, "ann");
         for (const core::Step& one : made_.workflow->steps)
             if (std::holds_alternative<core::ApprovalKind>(one.kind))
-                engine.operate(run_id, core::ApprovalDecided{one.path, chance(70), "", {}, "ann", {}, true}, "", reply, "ann");
+                engine.operate(run_id,
+                               core::ApprovalDecided{one.path, chance(70), "", {}, "ann", {}, true},
+                               "", reply, "ann");
     }
 
     void redrive() {
@@ -506,7 +548,8 @@ private:
             if (letter.state == runtime::DeadLetterState::open) open.push_back(letter.id);
         if (open.empty()) return;
         const std::uint64_t id = open[below(open.size())];
-        owner_of(database_.dead_letters[id - 1].run_id).engine.redrive(id, [](const Outcome<void>&) {}, "ann");
+        owner_of(database_.dead_letters[id - 1].run_id)
+            .engine.redrive(id, [](const Outcome<void>&) {}, "ann");
     }
 
     // As somebody sees it in the history.
@@ -518,11 +561,14 @@ private:
             if (effect.run_id == run_id) steps.push_back(effect.address);
         for (const runtime::DeadLetter& letter : database_.dead_letters)
             if (letter.run_id == run_id)
-                steps.push_back(letter.step.ends_with(":undo") ? letter.step.substr(0, letter.step.size() - 5) : letter.step);
+                steps.push_back(letter.step.ends_with(":undo")
+                                    ? letter.step.substr(0, letter.step.size() - 5)
+                                    : letter.step);
         return steps[below(steps.size())];
     }
 
-    // --- the end ------------------------------------------------------------------------------------
+    // --- the end
+    // ------------------------------------------------------------------------------------
 
     void calm_down() {
         is_calm_ = true;
@@ -530,7 +576,8 @@ private:
         acts_left_ = 0;
         hung_.clear();
         broken_commit_ = SimStore::Fault::none;
-        while (processes_.size() > 2 || (processes_.size() == 2 && processes_[0]->owns(0) && processes_[1]->owns(0))) {
+        while (processes_.size() > 2 ||
+               (processes_.size() == 2 && processes_[0]->owns(0) && processes_[1]->owns(0))) {
             give_back(*processes_.back());
             processes_.pop_back();
         }
@@ -559,7 +606,8 @@ private:
 
     bool is_quiet() const {
         return tasks_.empty() && reports_.empty() && slow_.empty() &&
-               std::all_of(processes_.begin(), processes_.end(), [](const auto& one) { return one->told.empty(); });
+               std::all_of(processes_.begin(), processes_.end(),
+                           [](const auto& one) { return one->told.empty(); });
     }
     bool is_over() const {
         if (database_.runs.size() < runs_ || started_.size() < runs_ || !is_quiet()) return false;
@@ -574,10 +622,11 @@ private:
     std::string verdict() const {
         if (!broken_.empty()) return broken_;
         if (database_.runs.size() != runs_)
-            return fmt::format("{} starts with different keys made {} runs", runs_, database_.runs.size());
+            return fmt::format("{} starts with different keys made {} runs", runs_,
+                               database_.runs.size());
         for (const auto& [id, run] : database_.runs)
-            if (auto complaint = complaint_about({*made_.workflow, run, database_.history, documents_,
-                                                  database_.dead_letters, effects_});
+            if (auto complaint = complaint_about({*made_.workflow, run, database_.history,
+                                                  documents_, database_.dead_letters, effects_});
                 !complaint.empty())
                 return fmt::format("run {}: {}", id.substr(30), complaint);
         if (!is_over()) return "the world does not come to rest";

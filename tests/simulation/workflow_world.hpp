@@ -1,8 +1,8 @@
-// Random workflows in a world where everything goes wrong: the real engine and the real core over a simulated
-// store, a simulated broker, simulated workers and an operator who asks for anything at any time. Two engines
-// share the store; each may crash between any two actions, hang while another takes over, and come back.
-// When the faults are over every run must end, and its history must show that all promises were kept
-// (run_checks.hpp). Everything follows from a seed.
+// Random workflows in a world where everything goes wrong: the real engine and the real core over a
+// simulated store, a simulated broker, simulated workers and an operator who asks for anything at
+// any time. Two engines share the store; each may crash between any two actions, hang while another
+// takes over, and come back. When the faults are over every run must end, and its history must show
+// that all promises were kept (run_checks.hpp). Everything follows from a seed.
 #pragma once
 
 #include <cstdint>
