@@ -433,7 +433,7 @@ public:
             StepState fresh;
             fresh.attempts.number = state.attempts.number;
             fresh.attempts.before_series = fresh.attempts.number;
-            fresh.attempts.floor = is_whole ? state.attempts.number : state.attempts.floor;
+            fresh.attempts.floor = fresh.attempts.number;
             fresh.attempts.clock_floor = state.attempts.clock_floor;
             fresh.sent = fact.is_sent;
             fresh.rerun = fact.rerun;
@@ -636,6 +636,7 @@ private:
         bool goes_on = !is_whole && !step.children.empty();
         if (const auto found = repetitions.find(place.step); is_whole && found != repetitions.end()) {
             goes_on = found->second.begun > 0;
+            found->second.before_series = found->second.begun;
             if (!goes_on) {
                 discount(found->second.items);
                 repetitions.erase(found);

@@ -36,7 +36,7 @@ static_assert(number_of(StepStatus::waiting) == 0 && number_of(StepStatus::done)
 bool is_new(const StepState& state) {
     return state.status == StepStatus::waiting && !state.sent && state.attempts.number == 0 &&
            state.undo == UndoStatus::none && state.undo_attempts.number == 0 && !state.happened &&
-           state.by_hand == ByHand::none && state.input.is_null() && state.rerun == 0;
+           state.by_hand == ByHand::none && state.input.is_null() && state.undo_input.is_null() && state.rerun == 0;
 }
 
 void append_attempts(std::string& out, std::string_view name, const Attempts& attempts) {
@@ -63,6 +63,8 @@ void append_instances(std::string& out, const Instances& instances) {
     fmt::format_to(std::back_inserter(out), ",\"m\":{{\"begun\":{}", instances.begun);
     if (instances.succeeded != 0) fmt::format_to(std::back_inserter(out), ",\"ok\":{}", instances.succeeded);
     if (instances.failed != 0) fmt::format_to(std::back_inserter(out), ",\"bad\":{}", instances.failed);
+    if (instances.before_series != 0)
+        fmt::format_to(std::back_inserter(out), ",\"before\":{}", instances.before_series);
     append_json_member(out, "items", instances.items);
     if (!instances.results.empty()) {
         out += ",\"results\":{";
@@ -207,6 +209,7 @@ Outcome<void> read_instances(const boost::json::object& object, Instances& insta
     instances.begun = small(object.if_contains("begun"));
     instances.succeeded = small(object.if_contains("ok"));
     instances.failed = small(object.if_contains("bad"));
+    instances.before_series = small(object.if_contains("before"));
     const auto* results = object.if_contains("results");
     if (results == nullptr) return {};
     if (!results->is_object()) return does_not_fit("results");

@@ -1,6 +1,7 @@
 // Publishing commands.
 #include "orchestrator/messaging/dispatcher.hpp"
 
+#include "base/fail_point.hpp"
 #include "base/json_text.hpp"
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
@@ -132,7 +133,9 @@ void Dispatcher::publish_next(amqp::client::Publisher& publisher) {
         return;
     }
     const std::uint64_t token = ++sent_;
+    fail_point("messaging.before_publish");
     const auto published = publisher.publish(*publication, token);
+    fail_point("messaging.published");
     if (published) {
         flying_.emplace(token, std::move(outgoing));
     } else if (publisher.channel().is_open()) {
@@ -205,6 +208,7 @@ void Dispatcher::confirm(const Outgoing& outgoing) {
 
 void Dispatcher::flush_confirms() {
     flush_is_posted_ = false;
+    fail_point("messaging.confirmed");
     engine_.confirmed(std::exchange(confirmed_, {}));
 }
 

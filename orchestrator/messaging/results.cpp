@@ -2,6 +2,7 @@
 #include "orchestrator/messaging/results.hpp"
 
 #include "amqp/client/errors.hpp"
+#include "base/fail_point.hpp"
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "contract/task_message.hpp"
@@ -316,10 +317,14 @@ void Results::ack_settled(Source& source) {
     }
     source.acked = last;
     // An error means that the channel is gone; then the broker brings them again.
-    if (named != 0) (void)source.channel->ack(named, true);
+    if (named == 0) return;
+    fail_point("messaging.before_ack");
+    (void)source.channel->ack(named, true);
+    fail_point("messaging.acked");
 }
 
 void Results::add(runtime::Report report) {
+    fail_point("messaging.report_taken");
     gathered_.push_back(std::move(report));
     if (flush_is_posted_) return;
     flush_is_posted_ = true;

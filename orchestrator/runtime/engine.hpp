@@ -185,6 +185,8 @@ struct EngineOptions {
     // Memory for the runs that are kept at hand and for messages the broker has not confirmed. What can
     // be read again leaves first; when the messages alone take as much, nothing new is begun.
     std::size_t memory_max = std::size_t{256} * 1024 * 1024;
+    // So much history of a run is never spared by a document; most runs end before.
+    std::size_t history_bytes_min = 8 * 1024;
     // Bounds how long a commit takes and how much is decided again after a failure.
     std::size_t batch_events_max = 500;
     // Pauses between attempts to reach the store again.

@@ -206,8 +206,6 @@ struct RunningDeadJob {
     bool is_changed = false;    // since it was saved
 };
 
-// So much history of a run is never spared by a document; most runs end before.
-inline constexpr std::size_t history_bytes_min = 8 * 1024;
 // More than any history: the next transition writes the document.
 inline constexpr std::size_t document_is_due = SIZE_MAX / 4;
 
@@ -287,7 +285,7 @@ struct Engine::Body {
     void note_trouble();
     void build(Work& work);
     RunChange change_of(CachedRun& cached, Work& work);
-    static void write_document(CachedRun& cached, RunChange& change);
+    void write_document(CachedRun& cached, RunChange& change) const;
     void ring_in_time(const CachedRun& cached);
     bool commit(Work& work);
     void put_back(Work& work);

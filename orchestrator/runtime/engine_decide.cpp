@@ -67,6 +67,12 @@ core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core
                   std::make_move_iterator(from.end()));
     };
     append(cached.facts, made.facts);
+    // A dead letter that is settled within its batch was never there: the store closes those that it has.
+    for (const auto* settled : {&made.revived, &made.dropped})
+        for (const std::string& step : *settled)
+            std::erase_if(cached.dead, [&](const core::DeadTask& dead) {
+                return dead.ref.step + (dead.ref.undo ? ":undo" : "") == step;
+            });
     append(cached.dead, made.dead);
     append(cached.revived, made.revived);
     append(cached.dropped, made.dropped);
@@ -398,6 +404,8 @@ void Engine::Body::decide(Work& work, Item&, PlainDeadLetter& letter) {
 }
 
 void Engine::Body::decide(Work& work, Item&, QueueLostItem& lost) {
+    // That none of its runs has anything to send is for the owner to say: what this process remembers may be old.
+    if (!lost.parts.empty()) work.asked.insert(lost.parts.front());
     for (const std::string& run_id : lost.again.empty() ? lost.page : lost.again) {
         CachedRun* cached = cache.find(run_id);
         if (!cached) continue;

@@ -1,5 +1,6 @@
 // Becoming the owner: fence, secret, definitions, alarms, and the effects that may not have reached
 // the broker. Also after every failure of the store, since then nobody knows what was written.
+#include "base/fail_point.hpp"
 #include "base/log.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/core/fingerprint.hpp"
@@ -112,6 +113,7 @@ Outcome<void> Engine::Body::take_in(const std::vector<OwnedPartition>& rows, Tim
         owned[row.part] = row;
         outbox.reset(row.part, row.published);
     }
+    fail_point("engine.taken_over");
     // Only after all alarms are known, since reading a run looks its alarm up.
     for (const OwnedPartition& row : rows)
         BATON_TRY(republish(row.part, row.published, now));
@@ -343,7 +345,9 @@ Outcome<void> Engine::Body::republish(Partition part, std::uint64_t published, T
             republish(part, row, told);
         }
         cache.trim(outbox.bytes());
+        fail_point("engine.before_republish");
         if (sinks.tell && !told.commands.empty()) sinks.tell(std::move(told));
+        fail_point("engine.republished");
     }
 }
 

@@ -1,5 +1,6 @@
 // Tell: after the commit, and only then. Commands to the dispatcher, settled deliveries back to the
 // broker, answers to whoever asked, changes to whoever follows.
+#include "base/fail_point.hpp"
 #include "base/overloaded.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
@@ -89,6 +90,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
     put_urgent_first(told.commands);
     if (sinks.tell && (!told.commands.empty() || !told.held.empty() || !told.settled.empty() || !told.stranded.empty()))
         sinks.tell(std::move(told));
+    fail_point("engine.told");
     for (RedriveItem& redrive : work.republished)
         publish_again(std::move(redrive));
 

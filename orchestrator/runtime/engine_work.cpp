@@ -1,4 +1,5 @@
 // The loop: gather → load → decide → commit → tell.
+#include "base/fail_point.hpp"
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "orchestrator/core/fact.hpp"
@@ -183,9 +184,12 @@ bool Engine::Body::work() {
     if (!prepare(work)) return true;
     send_away(work);
     if (!load(work)) return true;
+    if (!work.rung.empty()) fail_point("engine.alarm");
     decide(work);
+    fail_point("engine.decided");
     build(work);
     commit(work);
+    fail_point("engine.done");
     metrics.waiting_items.set(static_cast<std::int64_t>(pending.size()));
     measure_memory();
     return true;
@@ -488,9 +492,9 @@ void Engine::Body::ring_in_time(const CachedRun& cached) {
 
 // The history gives the state; the document only spares reading all of it, and is written when the history
 // since has become longer than it: so a transition costs what it says, however much the run holds.
-void Engine::Body::write_document(CachedRun& cached, RunChange& change) {
+void Engine::Body::write_document(CachedRun& cached, RunChange& change) const {
     cached.history_bytes += change.events.size();
-    if (cached.history_bytes > history_bytes_min + cached.document_bytes) {
+    if (cached.history_bytes > options.history_bytes_min + cached.document_bytes) {
         core::append_state_json(change.state, *cached.workflow, cached.run, change.version);
         cached.document_bytes = change.state.size();
         cached.history_bytes = 0;
@@ -554,7 +558,9 @@ bool Engine::Body::commit(Work& work) {
         !batch.redriven_dead_letters.empty() || !batch.dropped_dead_letters.empty();
     if (has_changes) {
         const Time began = clock.now();
+        fail_point("engine.before_commit");
         auto result = store.commit(batch);
+        fail_point("engine.after_commit");
         if (!result) {
             failed(work, result.error(), "committing");
             return false;
@@ -669,7 +675,9 @@ bool Engine::Body::flush_cursor(Time now) {
             fence.published = outbox.cursor(part);
             work.batch.fences.push_back(fence);
         }
+    fail_point("engine.before_cursor");
     auto result = store.commit(work.batch);
+    fail_point("engine.after_cursor");
     if (!result) {
         failed(work, result.error(), "moving the outbox cursor");
         return true;

@@ -112,6 +112,7 @@ const std::vector<Reserved>& reserved_words() {
          "wait with base/mailbox.hpp"},
         {"std::atomic",
          {{"base/claim.hpp", "who asked and who decides: one wins"},
+          {"base/fail_point.cpp", "how often a place is still to be passed"},
           {"base/metrics.hpp", "counters that anybody reads"},
           {"base/reference_count.hpp", "bytes that several threads hold"},
           {"broker/journal/journal_thread.hpp", "how much waits to be written, for who must slow down"},

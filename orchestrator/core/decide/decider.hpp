@@ -166,6 +166,8 @@ private:
     bool was_undone() const;
     void reopen_undo();
     void reopen();
+    bool has_lost_race(Place place) const;
+    bool has_begun(Place place) const;
     void revive(Place place, bool undo);
     void revive_followers(Place place);
     void revive_stopped(Place block);
@@ -184,6 +186,7 @@ private:
     };
     RunsAgain what_runs_again(StepIndex first) const;
     bool may_run_again(Place place, const std::string& named);
+    bool would_be_blocked(Place place) const;
     void settle_letters_of(const RunsAgain& again);
     std::uint32_t rerun_of(Place place) const;
 

@@ -294,6 +294,10 @@ std::string Decider::why_not_revived(Place place) const {
                            word_of(run().closing->end), word_of(run().closing->phase), address(place));
     if (phase != Phase::main && !run().closing && !is_closed(run().status))
         return fmt::format("'{}' has its turn when the run ends", address(place));
+    for (Place at = place; at.step != no_step; at = around(at))
+        if (has_lost_race(at))
+            return fmt::format("'{}' lost a race, and the run went on without it; start a new run, or drop the dead letter",
+                               address(at));
     for (Place block = around(place); block.step != no_step; block = around(block))
         if (state(block).status == StepStatus::done)
             return fmt::format("'{}' is done without it; start a new run, or drop the dead letter", address(block));

@@ -204,7 +204,16 @@ bool Decider::may_run_again(Place place, const std::string& named) {
         made_.refusal = fmt::format("'{}' runs when the run ends, each time it does", named);
     else if (place.scope != root_scope)
         made_.refusal = fmt::format("'{}' belongs to a repeated step, which runs again as a whole: name that one", named);
+    else if (status == RunStatus::completed && would_be_blocked(place))
+        made_.refusal = fmt::format("a step before '{}' failed, and it could not begin: let that one run again", named);
     return made_.refusal.empty();
+}
+
+// Of a run that is completed nothing else is tried again.
+bool Decider::would_be_blocked(Place place) const {
+    for (Place at = place; at.step != no_step; at = around(at))
+        if (turn_after(step(at), state(at).before) == Turn::block) return true;
+    return false;
 }
 
 // The step, what is in it, and whatever could read what it gave. A block around it goes on with the rest it

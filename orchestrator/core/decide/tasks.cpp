@@ -40,7 +40,9 @@ std::optional<Decider::Found> Decider::find(const AttemptRef& ref) const {
     const bool is_last = ref.attempt == last.number;
     const bool is_out =
         ref.undo ? one.undo == UndoStatus::dispatched : one.status == StepStatus::dispatched;
-    const bool is_done = ref.undo ? one.undo == UndoStatus::done : one.status == StepStatus::done;
+    // Done by a rule that caught its failure, a step waits for no result, and has accepted none.
+    const bool is_done =
+        ref.undo ? one.undo == UndoStatus::done : one.status == StepStatus::done && one.error.is_null();
     return Found{*place, is_last && is_out, is_last && is_done};
 }
 
