@@ -129,7 +129,8 @@ class Trial:
         while time.monotonic() < end:
             if self.server.process.poll() is None:
                 self.server.kill()
-            self.spawn(point, 1 if point in AT_START else self.random.randrange(1, 12))
+            most = 1 if point in AT_START else 3 if "cursor" in point else 12  # the cursor needs a moment of rest
+            self.spawn(point, self.random.randrange(most) + 1)
             try:
                 self.server.process.wait(5 if point in AT_START else patience / 2)
             except subprocess.TimeoutExpired:
@@ -157,8 +158,11 @@ class Trial:
             self.check_history(run, shown["history"])
             steps = FORWARD + (["account:undo"] if number % 5 == 0 else ["last"])
             expected.update({f"{run}/{step}": 1 for step in steps})
-        if dict(self.worker.effects) != expected:
-            raise AssertionError(f"effects: {set(self.worker.effects.items()) ^ set(expected.items())}")
+        # The last start may have got no answer; nobody waits for that run.
+        known = set(self.runs.values())
+        effects = {key: count for key, count in self.worker.effects.items() if key.split("/")[0] in known}
+        if effects != expected:
+            raise AssertionError(f"effects: {set(effects.items()) ^ set(expected.items())}")
         return len(self.runs)
 
     def ended(self, run):
