@@ -40,7 +40,8 @@ bool is_new(const StepState& state) {
 }
 
 void append_attempts(std::string& out, std::string_view name, const Attempts& attempts) {
-    if (attempts.number == 0 && !attempts.held) return;
+    // Of a task that was held before its first attempt and may begin, only its turn is known.
+    if (attempts.number == 0 && !attempts.held && attempts.due == Time{}) return;
     fmt::format_to(std::back_inserter(out), ",\"{}\":[{},{},{},{},{},{},{}", name, attempts.number,
                    attempts.before_series, micros_of(attempts.series_at),
                    micros_of(attempts.dispatched_at), micros_of(attempts.due),
