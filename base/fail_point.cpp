@@ -20,7 +20,7 @@ struct Chosen {
 Chosen& chosen() {
     static Chosen* const one = [] {
         auto* made = new Chosen; // never freed: threads may pass until the very end
-        const char* text = std::getenv("BATON_FAIL_POINT");
+        const char* text = std::getenv("TEST_FAIL_POINT");
         if (text == nullptr) return made;
         const std::string_view words = text;
         const auto colon = words.rfind(':');

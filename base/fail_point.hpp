@@ -1,6 +1,6 @@
 // Places at which a test may let the process die, by name: between any two steps that must not be
 // one. In a build with sanitizers, which is what tests run, and in one with -DBATON_FAIL_POINTS,
-// the variable BATON_FAIL_POINT=NAME:N kills the process with SIGKILL when the place is passed for
+// the variable TEST_FAIL_POINT=NAME:N kills the process with SIGKILL when the place is passed for
 // the Nth time. In every other build there is nothing at these places. tests/system/fail_points.py
 // knows them all.
 #pragma once

@@ -19,7 +19,7 @@ namespace {
 
 void list_nodes(Session& session, bool as_json) {
     Api api(session.environment);
-    const auto found = expect(session, api.get("/api/nodes"));
+    const auto found = expect(session, api.get("/api/orchestrators"));
     if (!found) return;
     if (as_json) return print_json(*found);
     const auto& nodes = found->as_object().at("nodes").as_array();

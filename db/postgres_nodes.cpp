@@ -37,11 +37,12 @@ Neighbourhood announce(pqxx::connection& connection, const Announcement& said) {
         // lease.
         if (said.renews)
             work.exec_params(
-                "insert into node (node, lock_key, version, drains, lease_until) values ($1, "
-                "hashtext($1) & 2147483647, $2, $3, now() + $4 * interval '1 microsecond') "
+                "insert into node (node, lock_key, version, drains, has_broker, lease_until) values ($1, "
+                "hashtext($1) & 2147483647, $2, $3, $5, now() + $4 * interval '1 microsecond') "
                 "on conflict (node) do update set drains = excluded.drains, lease_until = "
                 "excluded.lease_until",
-                clean_text(said.node), clean_text(said.version), said.drains, said.lease.count());
+                clean_text(said.node), clean_text(said.version), said.drains, said.lease.count(),
+                said.has_broker);
         // Taken once for each session, however often this is said.
         work.exec_params(fmt::format("select pg_try_advisory_lock({}, n.lock_key) from node n "
                                      "where n.node = $1 and not {}",
@@ -57,7 +58,8 @@ Neighbourhood read_neighbourhood(pqxx::connection& connection) {
     around.nodes =
         read_all<NodeRow>(work.exec(fmt::format("select node, version, drains, "
                                                 "(extract(epoch from lease_until - now()) * "
-                                                "1000000)::bigint, {} from node n order by node",
+                                                "1000000)::bigint, {}, has_broker from node n "
+                                                "order by since, node",
                                                 held_by(""))),
                           [](const pqxx::row& row) {
                               NodeRow node;
@@ -66,6 +68,7 @@ Neighbourhood read_neighbourhood(pqxx::connection& connection) {
                               node.drains = row[2].as<bool>();
                               node.lease_left = Duration(row[3].as<std::int64_t>());
                               node.has_session = row[4].as<bool>();
+                              node.has_broker = row[5].as<bool>();
                               return node;
                           });
     around.partitions = read_all<SeenPartition>(

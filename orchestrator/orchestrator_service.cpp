@@ -118,6 +118,7 @@ OrchestratorService::OrchestratorService(Options options, runtime::RunStore& sto
     runtime::OwnershipOptions own;
     own.node = parts_->options.node;
     own.version = parts_->options.version;
+    own.has_broker = static_cast<bool>(parts_->options.inside_broker.open);
     parts_->ownership = std::make_unique<runtime::Ownership>(std::move(own), *neighbours, clock, parts_->engine);
 }
 
@@ -215,6 +216,10 @@ Outcome<void> OrchestratorService::drain(bool drains) {
 
 bool OrchestratorService::is_draining() const {
     return parts_->ownership && parts_->ownership->is_draining();
+}
+
+bool OrchestratorService::is_second() const {
+    return parts_->ownership && parts_->ownership->is_second();
 }
 
 runtime::Engine& OrchestratorService::engine() {

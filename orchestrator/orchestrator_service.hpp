@@ -84,6 +84,8 @@ public:
     // Requests are answered all the while, by the owners.
     Outcome<void> drain(bool drains);
     bool is_draining() const;
+    // Another server with a broker of its own works on the database, and this one takes no runs.
+    bool is_second() const;
 
     // Asks a worker for `task` and gives its answer. Failures: no queue or nobody answered within
     // `limit`, or the broker is away. `reply` is called once, on a thread of the service.

@@ -15,6 +15,7 @@ struct HealthFigures {
     Time now;
     bool is_connected = false;           // to the broker
     Duration broker_silence{};           // since it has owed an answer
+    bool is_second = false;              // another server with a broker of its own has the database
     std::uint64_t disk_free = 0;         // bytes, in the data folder
     std::uint64_t disk_free_limit = 0;   // below this the journal cannot grow
     Duration folder_silence{};           // since the folder of workflows does not answer

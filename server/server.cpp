@@ -589,6 +589,7 @@ void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)
     if (!orchestrator) return reply(broker_health_parts(figures));
     figures.is_connected = orchestrator->is_connected();
     figures.broker_silence = orchestrator->broker_silence();
+    figures.is_second = orchestrator->is_second();
     if (workflows) figures.folder_silence = workflows->silence(figures.now);
     orchestrator->ask_queues(deserted_patience, [this, figures, reply = std::move(reply)](
                                                     std::vector<std::string> troubles) mutable {
@@ -599,6 +600,7 @@ void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)
 
 Outcome<void> Server::Parts::start_web() {
     web::ApiParts api;
+    api.has_orchestrator = orchestrator != nullptr;
     if (orchestrator) {
         api.engine = &orchestrator->engine();
         api.node = node;

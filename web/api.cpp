@@ -46,7 +46,7 @@ std::optional<Credentials> credentials_of(const Request& request) {
 class Api {
 public:
     explicit Api(ApiParts parts) : parts_(std::make_shared<const ApiParts>(std::move(parts))) {
-        if (parts_->engine != nullptr) {
+        if (parts_->has_orchestrator) {
             add_run_routes(routes_, parts_);
             add_dead_routes(routes_, parts_);
             add_task_routes(routes_, parts_);

@@ -118,7 +118,8 @@ struct KnownUser {
 // What the API asks. All members must outlive the server; the functions may be called on the web's
 // thread only, and call back on any.
 struct ApiParts {
-    orchestrator::runtime::Engine* engine = nullptr; // null: a server that is a broker and nothing else
+    bool has_orchestrator = true;                    // false: a server that is a broker and nothing else
+    orchestrator::runtime::Engine* engine = nullptr; // where there is an orchestrator
     StoreReader* reader = nullptr;
     // For /api/health alone, so that reads which are merely slow do not look like a store that is away.
     StoreReader* probe = nullptr;

@@ -95,7 +95,7 @@ private:
 
 void add_node_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts) {
     const auto self = std::make_shared<const NodeApi>(parts);
-    routes.add("GET", "/api/nodes", Level::viewer,
+    routes.add("GET", "/api/orchestrators", Level::viewer,
                [self](Request, Parameters) { return self->list(); }, {});
     routes.add("POST", "/api/drain", Level::admin,
                [self](Request request, Parameters) { return self->drain(std::move(request)); }, {});

@@ -60,7 +60,8 @@ void Ownership::run() {
 Outcome<void> Ownership::look() {
     const Time now = clock_.now();
     Announcement word{options_.node, options_.version, drains_,
-                      now - renewed_ >= options_.renew_interval, options_.lease};
+                      now - renewed_ >= options_.renew_interval, options_.lease,
+                      options_.has_broker};
     auto around = store_.announce(word);
     if (!around) {
         // What others see of this node meanwhile, they see; the engine goes on until the fence says
@@ -78,6 +79,12 @@ Outcome<void> Ownership::look() {
     away_.set(0);
     if (word.renews) renewed_ = now;
     engine_.assign(neighbours_.look(*around, now));
+    if (neighbours_.is_second() && !is_second())
+        log::error("ownership",
+                   "another server with a broker of its own works on this database; this one takes no runs. Give "
+                   "it the other's broker (broker.url), or a database of its own",
+                   {});
+    second_.set(neighbours_.is_second() ? 1 : 0);
     for (const std::string& dead : neighbours_.dead()) {
         log::warning("ownership", "a node is dead; its partitions are taken over",
                      {{"node", dead}});

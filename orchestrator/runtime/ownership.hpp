@@ -24,6 +24,7 @@ namespace baton::orchestrator::runtime {
 struct OwnershipOptions {
     std::string node;    // of this life of this process; no other one ever has it
     std::string version; // of the program, for people
+    bool has_broker = false; // inside this process
     // A dead node is seen by the next look; three of them leave time to take over within a second.
     Duration look_interval = std::chrono::milliseconds(200);
     // A node that hangs is given up after this; longer than a machine under load may stand still.
@@ -49,6 +50,8 @@ public:
     // Any thread: the end of the thread is near; a store that does not answer is not waited for.
     void hurry();
     bool is_away() const { return away_.value() != 0; }
+    // Another node with a broker of its own came first: the two would send tasks to different workers.
+    bool is_second() const { return second_.value() != 0; }
     // After stop(): the others need not wait for the lease.
     void withdraw();
 
@@ -71,6 +74,7 @@ private:
     Time renewed_{};
     std::string live_definitions_;
     Gauge draining_;
+    Gauge second_;
     Gauge away_; // the store does not answer; said once
     Mailbox<Wish> wishes_;
     Thread thread_;

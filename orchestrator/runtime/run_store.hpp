@@ -67,6 +67,7 @@ struct NodeRow {
     bool has_session = false;
     bool drains = false;         // wants no partition
     Duration lease_left{};       // may be negative
+    bool has_broker = false;     // inside it, that the others reach by its URL
 };
 struct Announcement {
     std::string node;
@@ -74,10 +75,11 @@ struct Announcement {
     bool drains = false;
     bool renews = true;          // the lease begins anew
     Duration lease{};
+    bool has_broker = false;
 };
 // Who is there and who owns what, at one moment.
 struct Neighbourhood {
-    std::vector<NodeRow> nodes;
+    std::vector<NodeRow> nodes;            // in the order they came
     std::vector<SeenPartition> partitions; // in order
     std::string live_definitions;          // another text when other versions are live
 };

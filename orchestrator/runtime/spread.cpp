@@ -5,6 +5,7 @@
 #include <functional>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 namespace baton::orchestrator::runtime {
 namespace {
@@ -84,8 +85,16 @@ Assignment Neighbours::look(const Neighbourhood& around, Time now) {
     watch_for_strangers(around, now);
     const std::set<std::string> alive = living(around);
     std::vector<std::string> serving;
-    for (const NodeRow& one : around.nodes)
-        if (alive.contains(one.node) && !one.drains) serving.push_back(one.node);
+    // Tasks of runs go to the broker of whoever decides them: of two servers with a broker each, only
+    // the one that came first may.
+    bool has_broker = false;
+    is_second_ = false;
+    for (const NodeRow& one : around.nodes) {
+        if (!alive.contains(one.node)) continue;
+        const bool is_second = one.has_broker && std::exchange(has_broker, has_broker || one.has_broker);
+        if (is_second && one.node == self_) is_second_ = true;
+        if (!one.drains && !is_second) serving.push_back(one.node);
+    }
     const std::vector<std::string> owners = spread(around.partitions.size(), serving);
     Assignment made;
     made.seen = around.partitions;

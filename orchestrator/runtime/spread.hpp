@@ -45,6 +45,8 @@ public:
     Assignment look(const Neighbourhood& around, Time now);
     // Dead by the look before; their rows may be taken away, so that everybody sees it.
     const std::vector<std::string>& dead() const { return dead_; }
+    // Another node with a broker inside came before this one, which has one, too, and gets nothing.
+    bool is_second() const { return is_second_; }
     // The session of this node was lost, and with it what it saw.
     void forget() { seen_.clear(); }
 
@@ -58,6 +60,7 @@ private:
     bool is_living_stranger(const std::string& node, Time now) const;
 
     std::string self_;
+    bool is_second_ = false;
     std::set<std::string> seen_; // held a session when they were looked at
     std::vector<std::string> dead_;
     std::map<Partition, Waiting> waiting_;

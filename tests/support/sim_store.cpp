@@ -38,7 +38,7 @@ Outcome<Neighbourhood> SimStore::announce(const Announcement& said) {
     Neighbourhood around;
     for (const auto& [name, node] : database_.nodes)
         around.nodes.push_back({name, node.said.version, node.session != nullptr, node.said.drains,
-                                std::chrono::duration_cast<Duration>(node.until - now)});
+                                std::chrono::duration_cast<Duration>(node.until - now), node.said.has_broker});
     for (const auto& [part, row] : database_.owners)
         around.partitions.push_back({part, row.epoch, database_.owner_names[part]});
     for (const StoredDefinition& one : database_.definitions)

@@ -92,7 +92,7 @@ class Cluster:
 
     def state(self, at=None):
         node = at or next(n for n in self.nodes if n.process and n.process.poll() is None)
-        return node.http_json(node.http, "/api/nodes")
+        return node.http_json(node.http, "/api/orchestrators")
 
     def shares(self, at=None):
         """How many partitions each living process owns, by pid."""

@@ -118,7 +118,7 @@ class Trial:
     def spawn(self, point=None, passes=1):
         env = dict(self.server.env)
         if point:
-            env["BATON_FAIL_POINT"] = f"{point}:{passes}"
+            env["TEST_FAIL_POINT"] = f"{point}:{passes}"
         with open(self.server.log_path, "ab") as log:
             self.server.process = subprocess.Popen([baton.EXE, "serve"], env=env, cwd=self.server.home,
                                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)

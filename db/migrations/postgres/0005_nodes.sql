@@ -5,6 +5,7 @@ create table node (
     lock_key    int not null,
     version     text not null,                -- of the program
     drains      boolean not null,             -- wants no partition
+    has_broker  boolean not null,             -- inside it: its workers are nobody else's
     lease_until timestamptz not null,
     since       timestamptz not null default now()
 ) with (fillfactor = 20, autovacuum_vacuum_threshold = 1000);

@@ -145,6 +145,20 @@ TEST_F(NeighboursTest, ANodeThatDrainsOwnsNothing) {
     EXPECT_THAT(look().ours, IsEmpty());
 }
 
+// The tasks of its runs would go to a broker where the workers of the first do not listen.
+TEST_F(NeighboursTest, OfTwoServersWithABrokerEachTheFirstHasAll) {
+    around.nodes = {{"b", "1", true, false, 5s, true}, {"a", "1", true, false, 5s, true}};
+    EXPECT_THAT(look().ours, IsEmpty());
+    EXPECT_TRUE(neighbours.is_second());
+    around.nodes[1].has_broker = false; // it uses the other's
+    EXPECT_THAT(look().ours, SizeIs(4));
+    EXPECT_FALSE(neighbours.is_second());
+    around.nodes[1].has_broker = true;
+    around.nodes[0].has_session = false; // it has died
+    EXPECT_THAT(look().ours, SizeIs(8));
+    EXPECT_FALSE(neighbours.is_second());
+}
+
 TEST_F(NeighboursTest, APartitionOfAProgramThatAnnouncesNothingIsTaken) {
     around.nodes.pop_back();
     EXPECT_THAT(look().takeable, SizeIs(8));
