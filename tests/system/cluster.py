@@ -71,6 +71,8 @@ class Cluster:
     def __init__(self, orchestrators=2, broker=None):
         """`broker`: (port, url) of one that runs; else a `baton serve --role broker`."""
         self.postgres = postgres.Postgres()
+        self.leaks = self.postgres.folder / "leaks"
+        self.leaks.write_text("leak:libpqxx\n")  # of a connection that ends in the middle of an answer
         self.broker = None
         if broker is None:
             self.broker = baton.Server(args=["--role", "broker"]).start()
@@ -82,7 +84,8 @@ class Cluster:
 
     def make(self):
         node = baton.Server(args=["--role", "orchestrator"],
-                            env={"BATON_BROKER_URL": self.broker_url, "BATON_DB_URL": self.postgres.url})
+                            env={"BATON_BROKER_URL": self.broker_url, "BATON_DB_URL": self.postgres.url,
+                                 "LSAN_OPTIONS": f"suppressions={self.leaks}"})
         node.amqp = self.broker_port
         self.nodes.append(node)
         return node

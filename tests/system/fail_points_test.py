@@ -15,11 +15,15 @@ class FailPointsTest(unittest.TestCase):
                 written.update(re.findall(r'fail_point\("([^"]+)"\)', pathlib.Path(path).read_text()))
         self.assertEqual(written, set(fail_points.POINTS))
 
+    # The cursor is written in moments of rest, which a server that is killed all the time seldom has: the campaign
+    # has the patience.
+    SHORT = [point for point in fail_points.POINTS if "cursor" not in point]
+
     def test_sqlite(self):
-        fail_points.play("sqlite", 1)
+        fail_points.play("sqlite", 1, self.SHORT)
 
     def test_postgres(self):
-        fail_points.play("postgres", 1)
+        fail_points.play("postgres", 1, self.SHORT)
 
 
 if __name__ == "__main__":
