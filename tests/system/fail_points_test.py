@@ -23,7 +23,7 @@ class FailPointsTest(unittest.TestCase):
         fail_points.play("sqlite", 1, self.SHORT)
 
     def test_postgres(self):
-        fail_points.play("postgres", 1, self.SHORT)
+        fail_points.play("postgres", 1, [point for point in self.SHORT if not point.startswith("journal.")])
 
 
 if __name__ == "__main__":
