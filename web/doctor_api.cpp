@@ -175,13 +175,7 @@ private:
                           actor = as_utf8(request.login.user)](auto callback, auto claim) {
             parts_->engine->operate(id, event, reason, callback, actor, claim);
         };
-        const auto tell = [](const Outcome<runtime::RunChanged>& done) {
-            return reply(200, json::object{{"run", done->run_id},
-                                           {"status", core::word_of(done->status)},
-                                           {"seq", done->seq}});
-        };
-        co_return co_await change<runtime::RunChanged>(ask, tell,
-                                                       "it is done when the database is back");
+        co_return co_await change_run(ask);
     }
 
     std::shared_ptr<const ApiParts> parts_;

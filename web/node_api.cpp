@@ -1,6 +1,7 @@
 // The servers that share one store: which there are, what each owns, and sending the runs of one to
 // the others before it is stopped.
 #include "orchestrator/runtime/run_store.hpp"
+#include "orchestrator/runtime/spread.hpp"
 #include "web/members.hpp"
 #include "web/replies.hpp"
 #include "web/run_api.hpp"
@@ -8,8 +9,10 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include <algorithm>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace baton::web {
 
@@ -18,6 +21,14 @@ namespace runtime = orchestrator::runtime;
 using boost::asio::awaitable;
 
 namespace {
+
+// As far as a lease tells.
+std::vector<runtime::NodeRow> living(const runtime::Neighbourhood& around) {
+    std::vector<runtime::NodeRow> alive;
+    for (const runtime::NodeRow& node : around.nodes)
+        if (node.lease_left > Duration::zero()) alive.push_back(node);
+    return alive;
+}
 
 class NodeApi {
 public:
@@ -31,6 +42,7 @@ public:
         for (const runtime::SeenPartition& one : around->partitions)
             owned[one.node].emplace_back(one.part);
         json::array list;
+        const std::vector<runtime::NodeRow> alive = living(*around);
         for (const runtime::NodeRow& node : around->nodes) {
             json::object entry;
             entry["node"] = node.node;
@@ -40,7 +52,8 @@ public:
             const bool is_late = node.lease_left <= Duration::zero();
             entry["state"] = is_late       ? (node.has_session ? "hangs" : "dead")
                              : node.drains ? "drains"
-                                           : "serves";
+                             : runtime::is_second(alive, node.node) ? "second"
+                                                                    : "serves";
             entry["partitions"] = std::move(owned[node.node]);
             owned.erase(node.node);
             list.emplace_back(std::move(entry));
@@ -71,10 +84,10 @@ public:
             const auto around = co_await parts_->reader->ask(
                 [](runtime::RunQueries& queries) { return queries.neighbourhood(); });
             if (!around) co_return problem_of(around.error());
-            bool has_heir = false;
-            for (const runtime::NodeRow& node : around->nodes)
-                has_heir = has_heir || (node.node != parts_->node && !node.drains &&
-                                        node.lease_left > Duration::zero());
+            const auto heirs = runtime::serving(living(*around));
+            const bool has_heir = std::any_of(heirs.begin(), heirs.end(), [this](const std::string& node) {
+                return node != parts_->node;
+            });
             if (!has_heir)
                 co_return problem(
                     409, "refused",

@@ -424,18 +424,6 @@ private:
         co_return reply(200, out);
     }
 
-    template <typename Ask>
-    static awaitable<Response> change_run(Ask ask) {
-        const auto tell = [](const Outcome<runtime::RunChanged>& done) {
-            json::object out;
-            out["run"] = done->run_id;
-            out["status"] = orchestrator::core::word_of(done->status);
-            out["seq"] = done->seq;
-            return reply(200, out);
-        };
-        return change<runtime::RunChanged>(std::move(ask), tell, "it is done when the database is back");
-    }
-
     awaitable<Response> cancel_run(Request request, Parameters parameters) {
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
@@ -572,6 +560,14 @@ private:
 };
 
 } // namespace
+
+Response changed(const runtime::RunChanged& run) {
+    json::object out;
+    out["run"] = run.run_id;
+    out["status"] = orchestrator::core::word_of(run.status);
+    out["seq"] = run.seq;
+    return reply(200, out);
+}
 
 void add_run_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts) {
     RunApi::add_routes(routes, std::make_shared<RunApi>(parts));

@@ -47,4 +47,13 @@ boost::asio::awaitable<Response> change(Ask ask, Tell tell, std::string what_the
     co_return tell(*done);
 }
 
+// What became of a run, for whoever changed it.
+Response changed(const orchestrator::runtime::RunChanged& run);
+
+template <typename Ask>
+boost::asio::awaitable<Response> change_run(Ask ask) {
+    const auto tell = [](const Outcome<orchestrator::runtime::RunChanged>& done) { return changed(*done); };
+    return change<orchestrator::runtime::RunChanged>(std::move(ask), tell, "it is done when the database is back");
+}
+
 } // namespace baton::web
