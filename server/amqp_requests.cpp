@@ -3,7 +3,7 @@
 #include "base/json_text.hpp"
 #include "base/log.hpp"
 #include "orchestrator/core/status.hpp"
-#include "web/replies.hpp"
+#include "web/http/replies.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
