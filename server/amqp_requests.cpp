@@ -4,7 +4,7 @@
 #include "net/awaitable.hpp"
 #include "base/log.hpp"
 #include "orchestrator/core/status.hpp"
-#include "web/replies.hpp"
+#include "web/http/replies.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
