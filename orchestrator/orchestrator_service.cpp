@@ -120,6 +120,7 @@ Outcome<void> OrchestratorService::start() {
     if (options.endpoint.connection_name.empty())
         options.endpoint.connection_name = "orchestrator " + parts.options.node;
     options.partitions = partitions_of(parts.options);
+    options.partition_count = parts.options.partitions;
     options.prefetch = parts.options.prefetch;
     options.queue_check_interval = parts.options.queue_check_interval;
     options.finds_losses = !parts.options.is_told_of_losses;

@@ -55,6 +55,7 @@ struct Teller {
         AttemptStory& attempt = step.attempts.emplace_back();
         attempt.number = fact.ref.attempt;
         attempt.max_attempts = fact.order.max_attempts;
+        attempt.run = fact.order.child_run;
         attempt.dispatched_at = at;
     }
     void operator()(const fact::TaskStarted& fact) const {
@@ -166,6 +167,7 @@ void RunStory::add(std::span<const Fact> facts, Time at) {
 
 void RunStory::tell_run(const Fact& fact, Time at) {
     if (const auto* asked = std::get_if<fact::PauseRequested>(&fact.body)) last_asked_ = {fact.actor, asked->reason, at};
+    if (const auto* started = std::get_if<fact::RunStarted>(&fact.body)) parent_ = started->parent;
     const auto* closing = std::get_if<fact::RunClosing>(&fact.body);
     if (closing != nullptr) closing_ = {closing->phase, closing->end.status};
     const auto* became = closing != nullptr ? &closing->end : std::get_if<fact::RunBecame>(&fact.body);

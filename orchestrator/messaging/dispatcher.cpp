@@ -6,6 +6,7 @@
 #include "base/overloaded.hpp"
 #include "contract/task_message.hpp"
 #include "contract/topology.hpp"
+#include "orchestrator/messaging/run_request.hpp"
 #include "orchestrator/messaging/task_token.hpp"
 
 #include <boost/asio/post.hpp>
@@ -205,6 +206,8 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
     return std::visit(
         Overloaded{
             [&](const core::DispatchTask& task) -> std::optional<Publication> {
+                if (!task.child_run.empty())
+                    return run_request_of(task, runtime::partition_of(task.child_run, partition_count_), secret_);
                 contract::TaskRequest request;
                 request.task = task.route;
                 request.with = task.with.text();
@@ -236,6 +239,8 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 return publication;
             },
             [&](const core::CancelTask& cancel) -> std::optional<Publication> {
+                if (!cancel.child_run.empty())
+                    return run_request_of(cancel, runtime::partition_of(cancel.child_run, partition_count_), secret_);
                 Publication publication =
                     event_of(contract::control_exchange, contract::cancel_key(cancel.route), "{}");
                 publication.properties.type = "cancel";
@@ -265,6 +270,26 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 body["error"] = dead.error.json();
                 return event_of(contract::run_exchange, "step.dead." + dead.route,
                                 write_json(body));
+            },
+            [&](const core::ReportToParent& one) -> std::optional<Publication> {
+                return report_to_parent(one, runtime::partition_of(one.parent.run_id, partition_count_), secret_);
+            },
+            // CloudEvents 1.0, structured: all of it is the body.
+            [&](const core::EmitEvent& one) -> std::optional<Publication> {
+                boost::json::object body{{"specversion", "1.0"},
+                                         {"id", one.id},
+                                         {"source", "/workflows/" + one.workflow},
+                                         {"type", one.type},
+                                         {"time", to_rfc3339(one.at)},
+                                         {"run", one.run_id}};
+                if (!one.subject.empty()) body["subject"] = one.subject;
+                body["datacontenttype"] = "application/json";
+                body["data"] = one.data.json();
+                Publication publication = event_of(contract::event_exchange, one.type, write_json(body));
+                publication.properties.content_type = "application/cloudevents+json";
+                publication.properties.type = one.type;
+                publication.properties.message_id = one.id;
+                return publication;
             },
             [&](const core::AnnounceApproval& one) -> std::optional<Publication> {
                 boost::json::object body;

@@ -115,6 +115,7 @@ void Messaging::take_incoming() {
 void Messaging::take(std::string& secret) {
     has_secret_ = true;
     dispatcher_.set_secret(secret);
+    dispatcher_.set_partition_count(options_.partition_count);
     results_.set_secret(std::move(secret));
     secret_known_.wake_all();
 }
@@ -122,6 +123,7 @@ void Messaging::take(std::string& secret) {
 void Messaging::take(runtime::Told& told) {
     results_.settle(told.settled);
     results_.keep(std::move(told.stranded));
+    results_.refuse(told.refused);
     for (const runtime::HeldTask& held : told.held) dispatcher_.announce(held);
     // While a queue is being declared, everything waits behind it: order is kept.
     if (held_.empty() && !is_restoring_ && (declared_ == routes_ || !connection_)) {

@@ -40,6 +40,7 @@ namespace baton::orchestrator::messaging {
 struct MessagingOptions {
     amqp::client::Endpoint endpoint;
     std::vector<runtime::Partition> partitions = {0};
+    std::uint16_t partition_count = 1; // of the whole house
     std::uint16_t prefetch = 2'000;
     std::size_t publish_window = 4'000; // messages on their way to the broker
     Duration queue_check_interval = std::chrono::seconds(5); // whether the task queues are there

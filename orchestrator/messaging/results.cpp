@@ -7,6 +7,7 @@
 #include "contract/topology.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/messaging/message_json.hpp"
+#include "orchestrator/messaging/run_request.hpp"
 #include "orchestrator/messaging/task_token.hpp"
 
 #include <boost/asio/post.hpp>
@@ -218,6 +219,20 @@ void Results::keep(std::vector<runtime::Stranded> stranded) {
     }
 }
 
+void Results::refuse(const std::vector<runtime::Stranded>& refused) {
+    for (const runtime::Stranded& one : refused) {
+        const auto report = report_of(one.report, secret_);
+        if (!report || !channel_ || !one.report.delivery) continue;
+        const contract::Message message = contract::encode(*report);
+        amqp::client::Publication told;
+        told.routing_key = contract::report_queue(one.part);
+        told.properties = message.properties;
+        told.body = SharedBytes::copy_of(message.body);
+        // On one channel in this order: who does not get the report keeps the request.
+        if (channel_->publish(told)) settle({*one.report.delivery});
+    }
+}
+
 void Results::settle_now(std::uint64_t delivery_tag) {
     settled_.insert(delivery_tag);
     ack_settled();
@@ -251,6 +266,7 @@ void Results::flush() {
 void Results::take_report(const Delivery& delivery) {
     // Bytes that are no text would make the run's row unreadable.
     const std::string body = readable(delivery.body.text());
+    if (is_run_request(delivery.properties)) return take_run_request(delivery, body);
     auto report = contract::decode_report(delivery.properties, body);
     const auto token = decode_token(report.token, secret_);
     if (!token) {
@@ -261,6 +277,16 @@ void Results::take_report(const Delivery& delivery) {
     auto event = event_of(token->ref, std::move(report.report));
     if (!event) return settle_now(delivery.delivery_tag);
     add({token->run_id, std::move(*event), handle_of(delivery.delivery_tag)});
+}
+
+// Another run begins this one as one of its steps, or needs it no more.
+void Results::take_run_request(const Delivery& delivery, const std::string& body) {
+    auto request = decode_run_request(delivery.properties, body, secret_);
+    if (!request) {
+        log::warning("messaging", "a request for a run has no token of ours, dropped", {});
+        return settle_now(delivery.delivery_tag);
+    }
+    add({std::move(request->run_id), std::move(request->event), handle_of(delivery.delivery_tag)});
 }
 
 void Results::take_dead(const Delivery& delivery) {

@@ -38,12 +38,16 @@ public:
     void settle(const std::vector<runtime::DeliveryHandle>& handles);
     // Reports that no run can take become dead letters, and are settled as those are durable.
     void keep(std::vector<runtime::Stranded> stranded);
+    // Of runs that cannot begin: their parents hear so, and what asked for them is settled behind
+    // that.
+    void refuse(const std::vector<runtime::Stranded>& refused);
 
 private:
     runtime::DeliveryHandle handle_of(std::uint64_t delivery_tag) const;
     void settle_now(std::uint64_t delivery_tag);
     void ack_settled();
     void take_report(const amqp::client::Delivery& delivery);
+    void take_run_request(const amqp::client::Delivery& delivery, const std::string& body);
     void take_dead(const amqp::client::Delivery& delivery);
     void take_unrouted(const amqp::client::Delivery& delivery);
     void answer_caller(const amqp::client::Delivery& delivery);

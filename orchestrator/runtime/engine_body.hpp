@@ -22,11 +22,13 @@ namespace baton::orchestrator::runtime {
 
 struct ReportItem {
     Report report;
+    std::optional<Failure> refusal{}; // of a run that was to be begun
 };
 struct StartItem {
     StartRequest request;
     Reply<Started> reply;
     std::string run_id; // chosen once, so that a second decision finds what the first one committed
+    std::optional<core::ParentRef> parent{};
 };
 struct CancelItem {
     std::string run_id;
@@ -266,6 +268,7 @@ struct Engine::Body {
     // engine_tell.cpp
     void settle(Work& work, const Committed& committed);
     Told tell_of(Work& work, const std::set<std::string>& gone);
+    void refuse_child(const ReportItem& asked, Told& told);
     void finish(const Work& work, Item& item, Told& told, const Committed& committed);
     void strand(Report& report, std::string& reason, Told& told) const;
     void publish_again(RedriveItem redrive);
@@ -277,6 +280,7 @@ struct Engine::Body {
     // engine_decide.cpp
     void decide(Work& work);
     void decide(Work& work, Item& item, ReportItem& report);
+    void begin_child(Work& work, Item& item, ReportItem& report, const core::RunStarted& start);
     void decide(Work& work, Item& item, StartItem& start);
     void begin_run(Work& work, Item& item, StartItem& start,
                    const std::shared_ptr<const core::Workflow>& workflow);

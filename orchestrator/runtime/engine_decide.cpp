@@ -101,8 +101,38 @@ void Engine::Body::ask(Work& work, Item& item, const std::string& run_id,
         item.refusal = refusal(EngineErrc::refused, made.refusal);
 }
 
+// A run that is a step's attempt of another one. Its id says which, so however often it is asked for it is
+// begun once.
+void Engine::Body::begin_child(Work& work, Item& item, ReportItem& report, const core::RunStarted& asked) {
+    const std::string& run_id = report.report.run_id;
+    if (cache.find(run_id) != nullptr) return;
+    if (const auto found = left_alone.find(run_id); found != left_alone.end()) {
+        if (found->second.is_foreign) item.stranded = found->second.reason;
+        return;
+    }
+    StartItem start;
+    start.run_id = run_id;
+    start.parent = asked.parent;
+    start.request.workflow = asked.workflow;
+    start.request.input = asked.input.is_null() ? "{}" : std::string{asked.input.text()};
+    start.request.actor = "run:" + asked.parent->run_id;
+    if (const auto found = live.find(asked.workflow); found != live.end())
+        begin_run(work, item, start, found->second);
+    else
+        item.refusal = refusal(EngineErrc::unknown_workflow, fmt::format("there is no workflow '{}'", asked.workflow));
+    if (!item.refusal) return;
+    item.run_id.clear();
+    report.refusal = std::exchange(item.refusal, std::nullopt);
+}
+
 void Engine::Body::decide(Work& work, Item& item, ReportItem& report) {
+    if (const auto* start = std::get_if<core::RunStarted>(&report.report.event); start != nullptr && start->parent)
+        return begin_child(work, item, report, *start);
     CachedRun* cached = cache.find(report.report.run_id);
+    // What never began needs no end.
+    if (!cached && std::holds_alternative<core::CancelRequested>(report.report.event) &&
+        !left_alone.contains(report.report.run_id))
+        return;
     if (!cached) {
         metrics.unknown_reports.add();
         const auto found = left_alone.find(report.report.run_id);
@@ -187,7 +217,7 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     fresh.workflow = workflow;
     fresh.run = core::new_run(*workflow, start.run_id);
     fresh.run.input = checked.input;
-    if (key.empty() && workflow->idempotency) {
+    if (key.empty() && workflow->idempotency && !start.parent) {
         const auto own =
             core::evaluate(workflow->idempotency->key, {*workflow, fresh.run}, "idempotency.key");
         if (!own) {
@@ -229,7 +259,7 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     fresh.created = std::move(created);
     CachedRun& cached = cache.insert(std::move(fresh));
     item.run_id = start.run_id;
-    advance(work, cached, core::RunStarted{checked.input}, start.request.actor);
+    advance(work, cached, core::RunStarted{checked.input, start.parent}, start.request.actor);
 }
 
 // A run that cannot be read is closed without being read: its row says what it is from then on, and its

@@ -87,6 +87,28 @@ void Decider::time_out_run() {
     close_run(std::move(end));
 }
 
+// Who waits for the run hears of its end; again, when it is opened and ends again.
+void Decider::close_for_good(fact::RunBecame end) {
+    note(std::move(end));
+    if (!run().parent || run().parent->is_detached) return;
+    fact::ParentTold told{*run().parent, run().output, {}};
+    if (run().status != RunStatus::completed) {
+        boost::json::object error;
+        if (const auto* own = run().error.json().if_object()) error = *own;
+        boost::json::object data{{"run", run().id}, {"status", word_of(run().status)}};
+        for (const char* member : {"step", "data"})
+            if (const auto* value = error.if_contains(member)) data[member] = *value;
+        error.erase("step");
+        if (!error.contains("type")) error["type"] = cancelled_type;
+        error["title"] = fmt::format("the run of workflow '{}' {}", workflow_.name,
+                                     run().status == RunStatus::cancelled ? "was cancelled" : "failed");
+        error["data"] = std::move(data);
+        told.output = {};
+        told.error = Document::of(std::move(error));
+    }
+    note(std::move(told));
+}
+
 // The steps that run before it closes have their turn once: when they are closed this is asked again.
 void Decider::close_run(fact::RunBecame end) {
     if (end.status == RunStatus::completed) end.error = {};
@@ -96,7 +118,7 @@ void Decider::close_run(fact::RunBecame end) {
         return note(fact::RunClosing{Phase::on_error, std::move(end)});
     if (open_steps_of(run(), Phase::at_end) > 0) return note(fact::RunClosing{Phase::at_end, std::move(end)});
     end.from.reset();
-    note(std::move(end));
+    close_for_good(std::move(end));
     // What took effect meanwhile, late.
     if (was_undone() && !run().to_undo.empty()) reopen_undo();
 }
