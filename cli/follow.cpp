@@ -55,6 +55,7 @@ std::string request_text(const json::object& fact) {
                        : word == "skip_requested" ? member(fact, "step") + " passed over"
                        : word == "output_given" ? member(fact, "step") + " done by hand"
                        : word == "input_edited" ? "input of " + std::string(fact.contains("undo") ? "the undo of " : "") + member(fact, "step") + " edited"
+                       : word == "run_mended" ? "mended"
                        : word == "rerun_requested" ? "run again from " + member(fact, "step")
                        : word == "step_revived" ? (fact.contains("undo") ? "undo " : "") + member(fact, "step") + " redriven"
                                                 : word;
@@ -95,6 +96,8 @@ std::string Narrator::tell_fact(const json::object& fact, std::int64_t at) {
         return line(Colour::yellow, "…", fmt::format("attempt {} failed: {}; again in {}", member(fact, "attempt"),
                                                      detail_of(fact), duration_text(micros_from(retry_at) - at)));
     }
+    if (word == "task_held") return line(Colour::yellow, "…", "held back: " + member(fact, "text"));
+    if (word == "slot_awaited") return fmt::format("  {} waits: {}\n", paint(Colour::yellow, "…"), member(fact, "text"));
     if (word == "step_done") return line(Colour::green, "✓", "done");
     if (word == "step_skipped") return line(Colour::dim, "-", "skipped");
     if (word == "step_cancelled" || word == "task_cancelled") return line(Colour::dim, "-", "cancelled");
@@ -103,7 +106,8 @@ std::string Narrator::tell_fact(const json::object& fact, std::int64_t at) {
     if (word == "late_result") return line(Colour::dim, "-", "a late result was ignored");
     if (word == "cancel_requested" || word == "retry_requested" || word == "step_revived" ||
         word == "undo_skipped" || word == "run_finished" || word == "pause_requested" || word == "resume_requested" ||
-        word == "skip_requested" || word == "output_given" || word == "input_edited" || word == "rerun_requested")
+        word == "skip_requested" || word == "output_given" || word == "input_edited" || word == "rerun_requested" ||
+        word == "run_mended")
         return fmt::format("  {} {}\n", paint(Colour::yellow, "!"), request_text(fact));
     if (word == "run_status" && member(fact, "status") == "compensating")
         return fmt::format("  {} undoing what was done, newest first\n", paint(Colour::blue, "↶"));

@@ -104,6 +104,8 @@ int main(int argc, char** argv) {
     add_check_verbs(app, session);
     add_test_verb(app, session);
     add_backup_verbs(app, session);
+    add_doctor_verb(app, session);
+    add_node_verbs(app, session);
     add_ctl_verb(app, session);
     app.add_subcommand("version", "Print the version")->callback([] { fmt::print("{}\n", version_line()); });
     refuse_empty_words(app);

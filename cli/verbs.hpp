@@ -19,7 +19,9 @@ struct Session {
 
 void add_server_verbs(CLI::App& app, Session& session); // dev, serve, worker, sandbox, await
 void add_backup_verbs(CLI::App& app, Session& session); // backup, restore
+void add_node_verbs(CLI::App& app, Session& session);   // nodes, drain
 void add_check_verbs(CLI::App& app, Session& session);  // check, eval, graph
+void add_doctor_verb(CLI::App& app, Session& session);  // doctor
 void add_test_verb(CLI::App& app, Session& session);    // test
 void add_run_verbs(CLI::App& app, Session& session);    // deploy, undeploy, run, runs, show, why, call
 void add_operate_verbs(CLI::App& app, Session& session); // cancel, terminate, pause, resume, retry, skip, rerun, ...

@@ -9,6 +9,7 @@
 #include "orchestrator/graph/draw.hpp"
 #include "orchestrator/graph/graph.hpp"
 #include "orchestrator/graph/layout.hpp"
+#include "orchestrator/rehearsal/test_file.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
@@ -39,6 +40,25 @@ json::object as_json_object(const definition::Diagnostic& diagnostic) {
     return out;
 }
 
+// A file of tests is right or wrong beside its workflow; what is wrong with that is said when it is checked itself.
+void check_tests(Session& session, const std::string& file, const std::string& source, json::array* all) {
+    const std::string workflow_file = orchestrator::rehearsal::workflow_file_of(file);
+    const auto fail = [&session](const std::string& text) {
+        complain(text);
+        if (session.exit_code == exit_done) session.exit_code = exit_failed;
+    };
+    const auto workflow_source = read_file(workflow_file);
+    if (!workflow_source) return fail(fmt::format("{}: the tests have no workflow beside them: {}", file, workflow_source.error().detail));
+    const auto loaded = definition::load(*workflow_source, workflow_file);
+    if (!loaded) return fail(fmt::format("{}: the workflow of the tests has mistakes; see 'baton check {}'", file, workflow_file));
+    const auto tests = orchestrator::rehearsal::read_tests(source, file, *loaded.workflow);
+    for (const auto& diagnostic : tests.diagnostics)
+        if (all) all->emplace_back(as_json_object(diagnostic));
+    if (!all) fmt::print("{}", definition::render(tests.diagnostics, source, has_colours(stdout)));
+    if (tests.tests.empty()) return fail(fmt::format("{}: no test can be played", file));
+    if (!all) fmt::print("{}: {}, {} tests; 'baton test' plays them\n", file, paint(Colour::green, "ok"), tests.tests.size());
+}
+
 void check(Session& session, const std::vector<std::string>& files, bool ask_server, bool as_json) {
     json::array all;
     OfferedTasks offered;
@@ -53,6 +73,10 @@ void check(Session& session, const std::vector<std::string>& files, bool ask_ser
         if (!source) {
             complain(source.error().detail);
             session.exit_code = exit_wrong_usage;
+            continue;
+        }
+        if (!orchestrator::rehearsal::workflow_file_of(file).empty()) {
+            check_tests(session, file, *source, as_json ? &all : nullptr);
             continue;
         }
         auto loaded = definition::load(*source, file);

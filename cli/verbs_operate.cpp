@@ -1,6 +1,7 @@
 // The verbs of operators: cancel, terminate, pause, resume, retry, skip, set-output, edit-input, rerun,
-// skip-undo, finish. Those that need no step can be done to all runs that a query finds, too: this
-// command then asks for one after the other, and repeated it goes on where it stopped.
+// skip-undo, finish. Most can be done to all runs that a query finds, too: by a job of the server, which goes on
+// whatever becomes of this command.
+#include "base/random.hpp"
 #include "cli/api.hpp"
 #include "cli/follow.hpp"
 #include "cli/input.hpp"
@@ -14,8 +15,11 @@
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,9 +42,10 @@ void change_run(Session& session, const std::string& run, const char* what, json
 }
 
 struct Values {
-    std::string id, step, reason, status, value, where, signal_id;
+    std::string id, step, reason, status, value, where, signal_id, workflow, task;
     double rate = 10; // runs a second
-    bool as_json = false, now = false, dry_run = false;
+    std::uint32_t stop_after = 0;
+    bool as_json = false, now = false, dry_run = false, lists = false, detach = false, cancels = false;
 };
 
 // ---- many runs ----
@@ -78,61 +83,84 @@ void preview(const Values& values, const char* what, const json::array& runs) {
     fmt::print("{} run(s) fit; {} was done to none of them\n", runs.size(), what);
 }
 
-struct Tally {
-    std::size_t done = 0;
-    std::vector<std::string> refused{};
-    bool stopped = false; // the server stays away, or Ctrl-C
-};
+// "10/s", "6/m": what the server takes.
+std::string rate_text(double rate) {
+    constexpr double seconds_of_hour = 3600, seconds_of_minute = 60;
+    if (rate >= 1) return fmt::format("{}/s", std::lround(rate));
+    if (rate * seconds_of_minute >= 1) return fmt::format("{}/m", std::lround(rate * seconds_of_minute));
+    return fmt::format("{}/h", std::max(1L, std::lround(rate * seconds_of_hour)));
+}
 
-Tally change_each(Session& session, Api& api, const Values& values, const char* what, const json::array& runs,
-                  const json::object& body) {
-    Tally tally;
-    ProgressBar bar(what, runs.size());
-    const std::chrono::duration<double> pause{1 / values.rate};
-    for (const auto& run : runs) {
-        const std::string id = member(run, "id");
-        const auto next = std::chrono::steady_clock::now() + pause;
-        std::size_t asked = 0;
-        const auto answer = persistently(api, [&] {
-            ++asked;
-            return api.post(fmt::format("/api/runs/{}/{}", id, what), body);
-        });
-        tally.stopped = was_interrupted();
-        if (tally.stopped) break;
-        // What was asked before may have been done, with its answer lost: then it is refused the second time.
-        const bool is_done_already = answer && answer->status == 409 && asked > 1;
-        if (is_done_already) {
-            ++tally.done;
-        } else if (answer && (answer->status == 409 || answer->status == 404)) {
-            tally.refused.push_back(fmt::format("{}: {}", id, answer->reason()));
-        } else {
-            tally.stopped = !expect(session, answer);
-            if (tally.stopped) break;
-            ++tally.done;
-        }
-        bar.show(tally.done + tally.refused.size(), "");
-        std::this_thread::sleep_until(next);
+std::size_t count_in(const json::value& job, std::string_view key) {
+    ErrorCode error;
+    const auto* value = job.as_object().if_contains(key);
+    return value == nullptr ? 0 : value->to_number<std::size_t>(error);
+}
+
+// The server's job goes on whatever becomes of this command. Nothing: it stays away, or Ctrl-C.
+std::optional<json::value> await_job(Session& session, Api& api, const std::string& id, const char* what) {
+    constexpr std::chrono::milliseconds look_pause{200};
+    std::optional<ProgressBar> bar;
+    while (!was_interrupted()) {
+        const auto job = expect(session, persistently(api, [&] { return api.get("/api/jobs/" + id); }));
+        if (!job) return std::nullopt;
+        if (!bar) bar.emplace(what, count_in(*job, "total"));
+        bar->show(count_in(*job, "done") + count_in(*job, "refused"), "");
+        if (member(*job, "state") != "running") return job;
+        std::this_thread::sleep_for(look_pause);
     }
-    return tally;
+    return std::nullopt;
+}
+
+void tell_job(Session& session, const json::value& job, bool as_json) {
+    const std::string state = member(job, "state");
+    if (count_in(job, "refused") > 0 || state != "done") session.exit_code = exit_failed;
+    if (as_json) return print_json(job);
+    if (const auto note = member(job, "note"); !note.empty()) complain(note);
+    fmt::print("{} of {} run(s) done, {} refused{}\n", member(job, "done"), member(job, "total"), member(job, "refused"),
+               state == "done" ? "" : "; the job is " + state);
 }
 
 void change_many(Session& session, const Values& values, const char* what, const json::object& body) {
     watch_interrupts();
     Api api(session.environment);
-    const auto runs = runs_where(session, api, values.where);
-    if (!runs) return;
-    if (values.dry_run) return preview(values, what, *runs);
-    const Tally tally = change_each(session, api, values, what, *runs, body);
-    if (!tally.refused.empty() && session.exit_code == exit_done) session.exit_code = exit_failed;
-    if (values.as_json) {
-        json::array refused(tally.refused.begin(), tally.refused.end());
-        return print_json(json::object{{"found", runs->size()}, {"done", tally.done}, {"refused", std::move(refused)}});
+    if (values.dry_run) {
+        if (const auto runs = runs_where(session, api, values.where)) preview(values, what, *runs);
+        return;
     }
-    for (std::size_t i = 0; i < tally.refused.size() && i < shown_max; ++i) complain(tally.refused[i]);
-    fmt::print("{} of {} run(s) done, {} refused\n", tally.done, runs->size(), tally.refused.size());
-    if (!tally.stopped) return;
-    complain("stopped before the end; the same command goes on with the rest");
+    json::object request = body;
+    request["action"] = what;
+    request["q"] = values.where;
+    request["rate"] = rate_text(values.rate);
+    if (values.stop_after > 0) request["stop_after"] = values.stop_after;
+    request["key"] = "cli-" + random_name(22); // asked for twice, because an answer was lost, it is there once
+    const auto job = expect(session, persistently(api, [&] { return api.post("/api/jobs", request); }));
+    if (!job) return;
+    const std::string id = member(*job, "id");
+    if (values.detach) {
+        if (values.as_json) return print_json(*job);
+        return fmt::print("job {}: {} run(s); baton jobs shows how far it is, baton jobs --cancel {} ends it\n", id, member(*job, "total"), id);
+    }
+    const auto ended = await_job(session, api, id, what);
+    if (ended) return tell_job(session, *ended, values.as_json);
+    complain(fmt::format("the server goes on with job {}; baton jobs shows how far it is, baton jobs --cancel {} ends it", id, id));
     if (session.exit_code == exit_done) session.exit_code = exit_failed;
+}
+
+void list_jobs(Session& session, const Values& values) {
+    Api api(session.environment);
+    const std::string path = values.id.empty() ? "/api/jobs" : "/api/jobs/" + encoded(values.id);
+    const auto list = expect(session, values.cancels ? api.post(path + "/cancel", json::object{}) : api.get(path));
+    if (!list) return;
+    if (values.as_json) return print_json(*list);
+    if (list->is_object()) return tell_job(session, *list, true);
+    std::vector<std::vector<std::string>> rows{{"JOB", "STATE", "WHAT", "RUNS", "DONE", "REFUSED", "BY", "SINCE", "NOTE"}};
+    for (const auto& one : list->as_array())
+        rows.push_back({member(one, "id"), member(one, "state"), fmt::format("{} {}", member(one, "action"), member(one, "q")),
+                        member(one, "total"), member(one, "done"), member(one, "refused"), member(one, "actor"),
+                        local_time(member(one, "at")), member(one, "note")});
+    if (rows.size() == 1) return fmt::print("no bulk jobs over runs; baton dead jobs has those over dead letters\n");
+    print_table(rows);
 }
 
 void change_one_or_many(Session& session, const Values& values, const char* what, json::object body) {
@@ -152,11 +180,17 @@ std::optional<json::value> json_option(Session& session, const std::string& text
     return std::nullopt;
 }
 
-void add_many(CLI::App& verb, const std::shared_ptr<Values>& values) {
-    verb.add_option("RUN", values->id, "Id of a run, or its first characters");
+void add_where(CLI::App& verb, const std::shared_ptr<Values>& values) {
     verb.add_option("--where", values->where, "Instead of RUN: all runs this query finds, as in baton runs QUERY");
     verb.add_option("--rate", values->rate, "With --where: so many a second")->check(CLI::Range(0.01, 1000.0))->capture_default_str();
+    verb.add_option("--stop-after", values->stop_after, "With --where: end it when so many runs have refused");
+    verb.add_flag("--detach", values->detach, "With --where: do not wait for the end");
     verb.add_flag("--dry-run", values->dry_run, "With --where: count and list them, and do nothing");
+}
+
+void add_many(CLI::App& verb, const std::shared_ptr<Values>& values) {
+    verb.add_option("RUN", values->id, "Id of a run, or its first characters");
+    add_where(verb, values);
 }
 
 CLI::App* add_verb(CLI::App& app, const std::shared_ptr<Values>& values, const char* name, const char* what,
@@ -173,6 +207,22 @@ CLI::App* add_verb(CLI::App& app, const std::shared_ptr<Values>& values, const c
 void add_step(CLI::App& verb, const std::shared_ptr<Values>& values, const char* what) {
     verb.add_option("STEP", values->step, what)->required();
     verb.add_option("--reason", values->reason, "Kept in the history, with your name")->required();
+}
+
+// RUN STEP, or STEP --where QUERY.
+void add_steps_of_many(CLI::App& verb, const std::shared_ptr<Values>& values, const char* what) {
+    verb.add_option("RUN", values->id, "Id of a run, or its first characters; left out with --where")->required();
+    verb.add_option("STEP", values->step, what);
+    add_where(verb, values);
+    verb.add_option("--reason", values->reason, "Kept in the history, with your name")->required();
+    verb.add_flag("--json", values->as_json, "Print JSON for scripts");
+}
+
+void change_steps(Session& session, Values values, const char* what) {
+    if (!values.where.empty() && values.step.empty()) values.step = std::exchange(values.id, {}); // the one name is the step's
+    if (values.step.empty() || values.id.empty() == values.where.empty())
+        return wrong_usage(session, "write RUN STEP, or STEP --where QUERY");
+    change_one_or_many(session, values, what, json::object{{"step", values.step}, {"reason", values.reason}});
 }
 
 void add_ends(CLI::App& app, Session& session, const std::shared_ptr<Values>& values) {
@@ -226,23 +276,63 @@ void add_ends(CLI::App& app, Session& session, const std::shared_ptr<Values>& va
     });
 }
 
+// ---- whole workflows and task types ----
+
+void list_pauses(Session& session, bool as_json) {
+    Api api(session.environment);
+    const auto pauses = expect(session, api.get("/api/pauses"));
+    if (!pauses) return;
+    if (as_json) return print_json(*pauses);
+    std::vector<std::vector<std::string>> rows{{"WHAT", "NAME", "BY", "SINCE", "REASON"}};
+    for (const auto& one : pauses->as_array()) {
+        const bool is_workflow = one.as_object().contains("workflow");
+        rows.push_back({is_workflow ? "workflow" : "task", member(one, is_workflow ? "workflow" : "task"), member(one, "actor"),
+                        local_time(member(one, "at")), member(one, "reason")});
+    }
+    if (rows.size() == 1) return fmt::print("nothing is paused but single runs: baton runs status:paused\n");
+    print_table(rows);
+}
+
+// A run, many, a workflow, or a task type.
+void pause_or_resume(Session& session, const Values& values, const char* what) {
+    if (values.lists) return list_pauses(session, values.as_json);
+    const int named = !values.id.empty() + !values.where.empty() + !values.workflow.empty() + !values.task.empty();
+    if (named != 1) return wrong_usage(session, "name one of: RUN, --where QUERY, --workflow NAME, --task TYPE");
+    const json::object body{{"reason", values.reason}};
+    if (values.workflow.empty() && values.task.empty()) return change_one_or_many(session, values, what, body);
+    if (values.dry_run) return wrong_usage(session, "--dry-run belongs to --where");
+    const bool is_workflow = !values.workflow.empty();
+    const std::string& name = is_workflow ? values.workflow : values.task;
+    Api api(session.environment);
+    const auto done = expect(session, api.post(fmt::format("/api/{}/{}/{}", is_workflow ? "workflows" : "tasks", encoded(name), what), body));
+    if (!done) return;
+    if (values.as_json) return print_json(*done);
+    fmt::print("{} {} {}\n", is_workflow ? "workflow" : "task type", name, member(*done, "paused") == "true" ? "is paused" : "goes on");
+}
+
+void add_named(CLI::App& verb, const std::shared_ptr<Values>& values) {
+    verb.add_option("--workflow", values->workflow, "Instead of RUN: a whole workflow, by its name");
+    verb.add_option("--task", values->task, "Instead of RUN: a task type");
+}
+
 void add_pauses(CLI::App& app, Session& session, const std::shared_ptr<Values>& values) {
-    auto* pausing = add_verb(app, values, "pause", "Let a run pause: nothing new of it begins", true);
+    auto* pausing = add_verb(app, values, "pause", "Let a run, a workflow or a task type pause: nothing new of it begins", true);
+    add_named(*pausing, values);
+    pausing->add_flag("--list", values->lists, "Print which workflows and task types are paused");
     pausing->add_option("--reason", values->reason, "Kept in the history, with your name");
     pausing->footer("What is with workers is awaited and its result taken; their time limits run on. The time limits of the run and\n"
                     "of its blocks stand still. baton resume lets it go on.\n\n"
-                    "Example:\n  baton pause 0193a5c2-7d41 --reason \"the mail server moves\"");
-    pausing->callback([&session, values] {
-        change_one_or_many(session, *values, "pause", json::object{{"reason", values->reason}});
-    });
+                    "Of a paused task type nothing is handed to workers; of a paused workflow no run's task is, and new runs wait.\n\n"
+                    "Examples:\n  baton pause 0193a5c2-7d41 --reason \"the mail server moves\"\n"
+                    "  baton pause --task mail.create --reason \"the mail server moves\"\n  baton pause --workflow provision-user");
+    pausing->callback([&session, values] { pause_or_resume(session, *values, "pause"); });
 
-    auto* resuming = add_verb(app, values, "resume", "Let a paused run go on", true);
+    auto* resuming = add_verb(app, values, "resume", "Let a paused run, workflow or task type go on", true);
+    add_named(*resuming, values);
     resuming->add_option("--reason", values->reason, "Kept in the history, with your name");
     resuming->footer("Examples:\n  baton resume 0193a5c2-7d41\n"
                      "  baton resume --where 'workflow:provision-* status:paused' --rate 5 --dry-run");
-    resuming->callback([&session, values] {
-        change_one_or_many(session, *values, "resume", json::object{{"reason", values->reason}});
-    });
+    resuming->callback([&session, values] { pause_or_resume(session, *values, "resume"); });
 }
 
 // Signals, and answers to steps that ask people.
@@ -291,11 +381,11 @@ void add_messages(CLI::App& app, Session& session, const std::shared_ptr<Values>
 void add_steps(CLI::App& app, Session& session, const std::shared_ptr<Values>& values) {
     const auto body = [values] { return json::object{{"step", values->step}, {"reason", values->reason}}; };
 
-    auto* skipping = add_verb(app, values, "skip", "Pass a step over: it failed, hangs, waits, or has not had its turn");
-    add_step(*skipping, values, "The step, as baton show names it");
+    auto* skipping = app.add_subcommand("skip", "Pass a step over: it failed, hangs, waits, or has not had its turn");
+    add_steps_of_many(*skipping, values, "The step, as baton show names it");
     skipping->footer("Those that follow it go on as if its own `when` had said no. A failed run goes on.\n\n"
                      "Example:\n  baton skip 0193a5c2 greet --reason \"they have left\"");
-    skipping->callback([&session, values, body] { change_run(session, values->id, "skip", body(), values->as_json); });
+    skipping->callback([&session, values] { change_steps(session, *values, "skip"); });
 
     auto* giving = add_verb(app, values, "set-output", "Say that a step was done by hand, and what it gave");
     add_step(*giving, values, "The step, as baton show names it");
@@ -322,11 +412,11 @@ void add_steps(CLI::App& app, Session& session, const std::shared_ptr<Values>& v
         change_run(session, values->id, "edit-input", request, values->as_json);
     });
 
-    auto* rerunning = add_verb(app, values, "rerun", "Let a run that is over run again from a step");
-    add_step(*rerunning, values, "The step: it and all that follow it run again");
+    auto* rerunning = app.add_subcommand("rerun", "Let a run that is over run again from a step");
+    add_steps_of_many(*rerunning, values, "The step: it and all that follow it run again");
     rerunning->footer("With new attempts and new idempotency keys: what was done before stays, and is done once more.\n\n"
                       "Example:\n  baton rerun 0193a5c2 report --reason \"the figures were wrong\"");
-    rerunning->callback([&session, values, body] { change_run(session, values->id, "rerun", body(), values->as_json); });
+    rerunning->callback([&session, values] { change_steps(session, *values, "rerun"); });
 }
 
 } // namespace
@@ -337,6 +427,14 @@ void add_operate_verbs(CLI::App& app, Session& session) {
     add_pauses(app, session, values);
     add_steps(app, session, values);
     add_messages(app, session, values);
+    auto* jobs = app.add_subcommand("jobs", "Bulk jobs over runs (--where): how far they are; or end one");
+    jobs->add_option("JOB", values->id, "Only this one, with all that is known of it");
+    jobs->add_flag("--cancel", values->cancels, "End it; what it did stays done");
+    jobs->add_flag("--json", values->as_json, "Print JSON for scripts");
+    jobs->callback([&session, values] {
+        if (values->cancels && values->id.empty()) return wrong_usage(session, "name the JOB to end");
+        list_jobs(session, *values);
+    });
 }
 
 } // namespace baton::cli

@@ -39,6 +39,10 @@ void deploy(Session& session, const std::vector<std::string>& files, bool as_jso
     OfferedTasks offered;
     if (const auto tasks = api.get("/api/tasks"); tasks && tasks->is_good()) offered = offered_tasks(tasks->body);
     for (const auto& file : files) {
+        if (file.ends_with(".test.toml")) { // beside workflows, and named by the same *.toml
+            fmt::print(stderr, "{}: left out, it is a test\n", file);
+            continue;
+        }
         const auto source = read_file(file);
         if (!source) {
             complain(source.error().detail);
@@ -150,9 +154,17 @@ void run_one(Session& session, const RunOptions& options) {
             fmt::print("{}\n", id);
         return;
     }
+    if (member(*started, "skipped") == "true") {
+        if (options.as_json)
+            print_json(*started);
+        else
+            fmt::print("skipped: run {} goes on, and concurrency allows no more of its key\n", id);
+        return;
+    }
     if (!options.as_json)
-        fmt::print("{} run {}{}\n", paint(Colour::bold, options.workflow), id,
-                   member(*started, "new") == "true" ? "" : " (started before under the same key)");
+        fmt::print("{} run {}{}{}\n", paint(Colour::bold, options.workflow), id,
+                   member(*started, "new") == "true" ? "" : " (started before under the same key)",
+                   member(*started, "queued") == "true" ? " waits: baton why says for what" : "");
     std::fflush(stdout);
     watch_interrupts();
     api.is_interrupted = was_interrupted;

@@ -104,7 +104,8 @@ void end_at_once_beside_a_hanging_thread(const server::Server& server) {
 
 // ---- serve --------------------------------------------------------------------------------------
 
-void serve(Session& session, const std::string& file) {
+void serve(Session& session, const std::string& file, const std::string& role) {
+    if (!role.empty()) session.environment["BATON_ROLE"] = role;
     const auto config = configuration(session, file);
     if (!config) return;
     Signals signals;
@@ -357,7 +358,7 @@ void await_server(Session& session, const std::string& limit_text) {
 
 void add_server_verbs(CLI::App& app, Session& session) {
     struct Values {
-        std::string config, folder, state_file, fault, heal, limit = "30s";
+        std::string config, role, folder, state_file, fault, heal, limit = "30s";
         std::vector<std::string> names;
         unsigned free_ports = 0;
         bool show = false, as_json = false, check = false;
@@ -372,9 +373,10 @@ void add_server_verbs(CLI::App& app, Session& session) {
 
     auto* serving = app.add_subcommand("serve", "Run broker and orchestrator");
     serving->add_option("--config", values->config, "Configuration file (default: baton.toml if it is there)");
+    serving->add_option("--role", values->role, "all (the default), orchestrator (needs BATON_BROKER_URL) or broker");
     serving->footer("docs/operating.md lists every key and variable.\n\nExamples:\n  baton serve\n"
                     "  BATON_DB_URL_FILE=/run/secrets/db BATON_BROKER_LISTEN=0.0.0.0:5672 baton serve --config /etc/baton.toml");
-    serving->callback([&session, values] { serve(session, values->config); });
+    serving->callback([&session, values] { serve(session, values->config, values->role); });
 
     auto* working = app.add_subcommand("worker", "Run workers: mail, redmine, slack, http, exec");
     working->add_option("NAME", values->names, "mail, redmine, slack, http, exec")->required();

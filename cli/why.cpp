@@ -89,6 +89,7 @@ std::string of_step(const json::value& step, const LookAtTask& look) {
     const std::string status = member(step, "status");
     if (status == "dispatched") return of_dispatched(step, look);
     if (status == "backing_off") return of_backing_off(step);
+    if (status == "held") return "it is held back: " + member(step, "reason");
     if (status == "deferred") return "its worker reports later, until " + local_time(member(step, "until")) + " at the latest";
     if (const std::string waits = of_outside(step); !waits.empty()) return waits;
     if (status == "sleeping") return "it waits until " + local_time(member(step, "until"));
@@ -118,7 +119,12 @@ std::string of_run(const json::value& run) {
         if (std::string pause = of_pause(run); !pause.empty()) return pause;
         return fmt::format("an operator is needed: baton retry {0}, baton dead list --run {0}, or baton cancel {0}", id);
     }
-    if (status == "queued") return "it waits for its turn";
+    if (status == "queued") {
+        const std::string awaits = member(run, "awaits");
+        if (awaits.starts_with("workflow ")) return "it has not begun: " + awaits + fmt::format("; baton resume --workflow {}", member(run, "workflow"));
+        return fmt::format("it waits for a slot: as many runs of its concurrency key '{}' go on as may; baton runs 'workflow:{} status:running'",
+                           awaits, member(run, "workflow"));
+    }
     const std::string closed = member(run, "closed_at");
     if (closed.empty()) return {};
     const std::string error = member(run, "error");

@@ -3,10 +3,13 @@
 // partial indexes.
 #include "db/postgres_queries.hpp"
 
+#include "db/indexes.hpp"
 #include "db/postgres_dead.hpp"
+#include "db/postgres_nodes.hpp"
 #include "db/postgres_rows.hpp"
 #include "db/postgres_select.hpp"
 #include "db/run_id.hpp"
+#include "db/run_jobs.hpp"
 #include "db/run_search.hpp"
 
 #include <fmt/format.h>
@@ -188,6 +191,54 @@ Outcome<HistoryPage> PostgresQueries::history_after(const std::string& run_id, s
     return page;
 }
 
+Outcome<std::optional<RunRecord>> PostgresQueries::record(const std::string& run_id) {
+    std::optional<RunRecord> record;
+    if (!is_run_id(run_id)) return record;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        record.reset();
+        pqxx::read_transaction work(connection);
+        work.exec("set transaction isolation level repeatable read");
+        auto found = read_one(work.exec_params(fmt::format("select {} from run where run_id = $1", postgres_run_columns), run_id), read_run);
+        if (!found) return;
+        record.emplace();
+        record->run = std::move(*found);
+        record->alarm = read_one<Time>(
+            work.exec_params("select (extract(epoch from due) * 1000000)::bigint from alarm where run_id = $1", run_id),
+            [](const pqxx::row& row) { return time_from_micros(row[0].as<std::int64_t>()); });
+        record->open_letters = read_all<DeadLetter>(
+            work.exec_params("select id, step from dead_letter where run_id = $1 and state = 1 and step <> ''", run_id),
+            [](const pqxx::row& row) {
+                DeadLetter letter;
+                letter.id = row[0].as<std::uint64_t>();
+                letter.step = row[1].as<std::string>();
+                return letter;
+            });
+    }));
+    return record;
+}
+
+Outcome<std::vector<RunJob>> PostgresQueries::run_jobs(std::optional<std::uint64_t> id, std::size_t limit) {
+    const std::string which = id ? fmt::format(" where id = {}", signed_number(*id)) : "";
+    std::vector<RunJob> jobs;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        const auto rows = asking(work)(fmt::format("{}{} order by id desc limit {}", run_job_select, which, signed_number(limit)), {});
+        jobs.clear();
+        for (const SqlRow& row : *rows) jobs.push_back(read_run_job(row));
+    }));
+    return jobs;
+}
+
+Outcome<std::vector<IndexFault>> PostgresQueries::index_faults(std::size_t limit) {
+    Outcome<std::vector<IndexFault>> faults = std::vector<IndexFault>{};
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::work work(connection);
+        work.exec("set local statement_timeout = 0"); // it reads everything
+        faults = find_index_faults(asking(work), postgres_index_checks(), limit);
+    }));
+    return faults;
+}
+
 Outcome<std::vector<RunCount>> PostgresQueries::counts() {
     std::vector<RunCount> counts;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
@@ -260,6 +311,12 @@ PostgresQueries::definitions(const std::string& all_versions_of) {
         definitions = read_all(select.run(work), read_definition);
     }));
     return definitions;
+}
+
+Outcome<Neighbourhood> PostgresQueries::neighbourhood() {
+    Neighbourhood around;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) { around = read_neighbourhood(connection); }));
+    return around;
 }
 
 } // namespace baton::db

@@ -4,10 +4,13 @@
 #include "base/mailbox.hpp"
 #include "base/thread.hpp"
 #include "db/hex.hpp"
+#include "db/indexes.hpp"
 #include "db/postgres_commit.hpp"
 #include "db/postgres_dead.hpp"
+#include "db/postgres_nodes.hpp"
 #include "db/postgres_rows.hpp"
 #include "db/retention.hpp"
+#include "db/run_jobs.hpp"
 
 #include <fmt/format.h>
 #include <pqxx/nontransaction>
@@ -58,6 +61,18 @@ std::vector<PreparedStatement> statements() {
                       "select part, $2, 1 from unnest($1::smallint[]) as p(part) order by part "
                       "on conflict (part) do update set epoch = owner.epoch + 1, "
                       "node = excluded.node returning part, epoch, pseq, published"},
+        {"take_over_from", "update owner o set epoch = o.epoch + 1, node = $3 from (select owner.part from owner "
+                           "join unnest($1::smallint[], $2::bigint[]) as s(part, epoch) "
+                           "on s.part = owner.part and s.epoch = owner.epoch order by owner.part for update of owner) held "
+                           "where o.part = held.part returning o.part, o.epoch, o.pseq, o.published"},
+        {"release", "update owner o set pseq = held.pseq, published = held.published, node = '' from ("
+                    "select owner.part, s.pseq, s.published from owner "
+                    "join unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[]) as s(part, epoch, pseq, "
+                    "published) on s.part = owner.part and s.epoch = owner.epoch order by owner.part for update of owner) held "
+                    "where o.part = held.part"},
+        // All or none, also when two servers begin at the same time: the first one's number counts.
+        {"make_partitions", "insert into owner (part, node, epoch) select p, '', 0 from generate_series(0, $1::int - 1) as p "
+                            "where not exists (select 1 from owner) order by p on conflict do nothing"},
         {"alarms", "select run_id, (extract(epoch from due) * 1000000)::bigint from alarm "
                    "where part = $1"},
         {"history_above", bounded_history()},
@@ -67,9 +82,9 @@ std::vector<PreparedStatement> statements() {
                                       postgres_history_columns)},
         {"load", bounded_runs()},
         // run_by_status holds all but the completed runs
-        {"open_runs", fmt::format("select run_id from run where status in ({}, {}, {}) and status <> {} and "
+        {"open_runs", fmt::format("select run_id from run where status in ({}, {}, {}, {}) and status <> {} and "
                                   "part = $1 and run_id > $2::uuid order by run_id limit $3",
-                                  static_cast<int>(RunStatus::running), static_cast<int>(RunStatus::paused),
+                                  static_cast<int>(RunStatus::queued), static_cast<int>(RunStatus::running), static_cast<int>(RunStatus::paused),
                                   static_cast<int>(RunStatus::compensating),
                                   static_cast<int>(RunStatus::completed))},
         {"partition_count", "select coalesce(max(part) + 1, 0) from owner"},
@@ -140,6 +155,10 @@ Committed commit_in(pqxx::connection& connection, const Batch& batch) {
     Committed committed;
     if (!answer[0][0].as<bool>()) {
         committed.fenced = foreign_partitions(work, batch);
+        // Nothing was written; with nobody to blame the caller must not think otherwise.
+        if (committed.fenced.empty())
+            for (const OwnedPartition& fence : batch.fences)
+                committed.fenced.push_back(fence.part);
         return committed;
     }
     std::unordered_map<std::string_view, bool> lost;
@@ -214,6 +233,57 @@ Outcome<std::vector<OwnedPartition>> PostgresStore::take_over(std::span<const Pa
     return owned;
 }
 
+// Not repeated at once after a lost connection: who announces must know that its session is a new one.
+Outcome<Neighbourhood> PostgresStore::announce(const Announcement& said) {
+    Neighbourhood around;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) { around = db::announce(connection, said); }));
+    return around;
+}
+
+Outcome<void> PostgresStore::withdraw(const std::string& node) {
+    return session_.run([&](pqxx::connection& connection) { db::withdraw(connection, node); });
+}
+
+Outcome<std::vector<OwnedPartition>> PostgresStore::take_over_from(std::span<const SeenPartition> seen,
+                                                                   const std::string& node) {
+    ArrayText parts, epochs;
+    for (const SeenPartition& one : seen) {
+        parts.add(one.part);
+        epochs.add(one.epoch);
+    }
+    std::vector<OwnedPartition> owned;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        owned = read_all<OwnedPartition>(
+            work.exec_prepared("take_over_from", parts.text(), epochs.text(), clean_text(node)), [](const pqxx::row& row) {
+                return OwnedPartition{static_cast<Partition>(row[0].as<int>()), row[1].as<std::uint64_t>(),
+                                      row[2].as<std::uint64_t>(), row[3].as<std::uint64_t>()};
+            });
+    }));
+    return owned;
+}
+
+Outcome<void> PostgresStore::release(std::span<const OwnedPartition> parts) {
+    ArrayText numbers, epochs, pseqs, cursors;
+    for (const OwnedPartition& one : parts) {
+        numbers.add(one.part);
+        epochs.add(one.epoch);
+        pseqs.add(one.pseq);
+        cursors.add(one.published);
+    }
+    return session_.run([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        work.exec_prepared("release", numbers.text(), epochs.text(), pseqs.text(), cursors.text());
+    });
+}
+
+Outcome<void> PostgresStore::make_partitions(std::uint32_t count) {
+    return session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        work.exec_prepared("make_partitions", count);
+    });
+}
+
 Outcome<std::vector<Alarm>> PostgresStore::alarms(Partition part) {
     std::vector<Alarm> alarms;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
@@ -279,6 +349,73 @@ Outcome<std::vector<std::string>> PostgresStore::open_runs(Partition part,
             [](const pqxx::row& row) { return row[0].as<std::string>(); });
     }));
     return ids;
+}
+
+Outcome<std::vector<StoredSlot>> PostgresStore::slots(Partition part) {
+    std::vector<StoredSlot> slots;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        const auto closed = static_cast<int>(RunStatus::completed);
+        slots = read_all<StoredSlot>(
+            work.exec_params(fmt::format("select run_id, workflow, tags::jsonb ->> 'slot', status from run where status < {0} and status <> {0} "
+                                         "and part = $1 and tags like '%\"slot\":%' and tags::jsonb ->> 'slot' is not null",
+                                         closed),
+                             part),
+            [](const pqxx::row& row) {
+                return StoredSlot{row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>(),
+                                  static_cast<RunStatus>(row[3].as<int>()) == RunStatus::queued};
+            });
+    }));
+    return slots;
+}
+
+Outcome<bool> PostgresStore::has_start_key(const std::string& workflow, const std::string& key, Time now) {
+    bool found = false;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        found = !work.exec_params("select 1 from start_key where workflow = $1 and key = $2 and (expires_at is null or "
+                                  "expires_at > $3::timestamptz)",
+                                  clean_text(workflow), clean_text(key), timestamp_text(now))
+                     .empty();
+    }));
+    return found;
+}
+
+Outcome<std::vector<StoredPause>> PostgresStore::pauses() {
+    std::vector<StoredPause> pauses;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        pauses = read_all<StoredPause>(
+            work.exec("select kind, name, actor, reason, (extract(epoch from at) * 1000000)::bigint, "
+                      "(extract(epoch from ended_at) * 1000000)::bigint from pause"),
+            [](const pqxx::row& row) {
+                StoredPause pause{static_cast<PauseKind>(row[0].as<int>()), row[1].as<std::string>(), row[2].as<std::string>(),
+                                  row[3].as<std::string>(), time_from_micros(row[4].as<std::int64_t>()), {}};
+                if (!row[5].is_null()) pause.ended_at = time_from_micros(row[5].as<std::int64_t>());
+                return pause;
+            });
+    }));
+    return pauses;
+}
+
+Outcome<void> PostgresStore::save_pause(const StoredPause& pause) {
+    return session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        std::optional<std::string> ended;
+        if (pause.ended_at) ended = timestamp_text(*pause.ended_at);
+        work.exec_params("insert into pause (kind, name, actor, reason, at, ended_at) values ($1, $2, $3, $4, $5::timestamptz, "
+                         "$6::timestamptz) on conflict (kind, name) do update set actor = excluded.actor, reason = excluded.reason, "
+                         "at = excluded.at, ended_at = excluded.ended_at",
+                         static_cast<int>(pause.kind), clean_text(pause.name), clean_text(pause.actor), clean_text(pause.reason),
+                         timestamp_text(pause.at), ended);
+    });
+}
+
+Outcome<void> PostgresStore::remove_pause(PauseKind kind, const std::string& name) {
+    return session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        work.exec_params("delete from pause where kind = $1 and name = $2", static_cast<int>(kind), clean_text(name));
+    });
 }
 
 Outcome<std::uint32_t> PostgresStore::partition_count() {
@@ -394,6 +531,74 @@ Outcome<std::size_t> PostgresStore::remove_runs(const std::string& workflow, Tim
         removed = db::remove_runs(work, workflow, ended_before, limit);
     }));
     return removed;
+}
+
+namespace {
+
+SqlRow row_of(const pqxx::row& row) {
+    SqlRow texts;
+    for (const auto& field : row) texts.push_back(field.is_null() ? std::nullopt : std::optional<std::string>(field.c_str()));
+    return texts;
+}
+
+} // namespace
+
+Outcome<RunJob> PostgresStore::add_run_job(const RunJob& job) {
+    std::optional<SqlRow> kept;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::work work(connection);
+        work.exec_params("insert into run_job (key, node, at, actor, action, query, interval, stop_after, state, total, total_is_exact, "
+                         "cursor, done, refused, note) values ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, '', 0, 0, '') "
+                         "on conflict (key) do nothing",
+                         job.key, clean_text(job.node), micros_of(job.at), clean_text(job.actor), clean_text(job.action),
+                         clean_text(job.query), job.interval.count(), signed_number(job.stop_after), signed_number(job.total),
+                         job.total_is_exact ? 1 : 0);
+        kept = read_one<SqlRow>(work.exec_params(fmt::format("{} where key = $1", run_job_select), job.key), row_of);
+        work.commit();
+    }));
+    if (!kept) return Failure{StoreErrc::refused, "a saved bulk job is not there"};
+    return read_run_job(*kept);
+}
+
+Outcome<void> PostgresStore::save_run_job(const RunJob& job) {
+    return session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        std::optional<std::int64_t> closed_at;
+        if (job.closed_at) closed_at = micros_of(*job.closed_at);
+        work.exec_params("update run_job set state = $1, closed_at = $2, cursor = $3, done = $4, refused = $5, note = $6 where id = $7",
+                         static_cast<int>(job.state), closed_at, clean_text(job.cursor), signed_number(job.done),
+                         signed_number(job.refused), clean_text(job.note), signed_number(job.id));
+    });
+}
+
+Outcome<std::vector<RunJob>> PostgresStore::running_run_jobs(const std::string& node) {
+    std::vector<RunJob> jobs;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        jobs.clear();
+        pqxx::nontransaction work(connection);
+        for (const SqlRow& row : read_all<SqlRow>(
+                 work.exec_params(fmt::format("{} where state = 1 and node = $1 order by id", run_job_select), clean_text(node)), row_of))
+            jobs.push_back(read_run_job(row));
+    }));
+    return jobs;
+}
+
+Outcome<std::size_t> PostgresStore::mend_indexes(const Closing& closing, Time now) {
+    std::size_t mended = 0;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        mended = 0;
+        pqxx::work work(connection);
+        work.exec("set local statement_timeout = 0");
+        for (const IndexCheck& check : postgres_index_checks()) {
+            const std::string sql(check.mend);
+            const auto done = check.kind == "dead_letter"
+                                  ? work.exec_params(sql, timestamp_text(now), clean_text(closing.by), clean_text(closing.reason))
+                                  : work.exec(sql);
+            mended += static_cast<std::size_t>(done.affected_rows());
+        }
+        work.commit();
+    }));
+    return mended;
 }
 
 Outcome<std::optional<DeadLetter>> PostgresStore::dead_letter(std::uint64_t id) {

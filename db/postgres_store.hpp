@@ -21,6 +21,13 @@ public:
 
     Outcome<std::vector<runtime::OwnedPartition>>
     take_over(std::span<const runtime::Partition> parts, const std::string& node) override;
+    bool is_shared() const override { return true; }
+    Outcome<runtime::Neighbourhood> announce(const runtime::Announcement& said) override;
+    Outcome<void> withdraw(const std::string& node) override;
+    Outcome<std::vector<runtime::OwnedPartition>>
+    take_over_from(std::span<const runtime::SeenPartition> seen, const std::string& node) override;
+    Outcome<void> release(std::span<const runtime::OwnedPartition> parts) override;
+    Outcome<void> make_partitions(std::uint32_t count) override;
     Outcome<std::vector<runtime::Alarm>> alarms(runtime::Partition part) override;
     Outcome<std::vector<runtime::HistoryRow>>
     history_above(runtime::Partition part, std::uint64_t after, std::size_t count,
@@ -46,6 +53,15 @@ public:
     definition(std::uint64_t definition_id) override;
     Outcome<std::vector<runtime::StoredDefinition>> newest_definitions() override;
     Outcome<std::size_t> remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) override;
+    Outcome<std::vector<runtime::StoredSlot>> slots(runtime::Partition part) override;
+    Outcome<bool> has_start_key(const std::string& workflow, const std::string& key, Time now) override;
+    Outcome<std::vector<runtime::StoredPause>> pauses() override;
+    Outcome<void> save_pause(const runtime::StoredPause& pause) override;
+    Outcome<void> remove_pause(runtime::PauseKind kind, const std::string& name) override;
+    Outcome<runtime::RunJob> add_run_job(const runtime::RunJob& job) override;
+    Outcome<void> save_run_job(const runtime::RunJob& job) override;
+    Outcome<std::vector<runtime::RunJob>> running_run_jobs(const std::string& node) override;
+    Outcome<std::size_t> mend_indexes(const runtime::Closing& closing, Time now) override;
     Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
     Outcome<std::vector<std::uint64_t>> dead_letter_ids(const runtime::DeadLetterFilter& filter) override;
     Outcome<runtime::DeadJob> add_dead_job(const runtime::DeadJob& job) override;

@@ -1,7 +1,9 @@
 // What people ask, as selects on SQLite. Conditions are added as text, values always as parameters.
 #include "db/sqlite_queries.hpp"
 
+#include "db/indexes.hpp"
 #include "db/run_id.hpp"
+#include "db/run_jobs.hpp"
 #include "db/run_search.hpp"
 #include "db/sqlite_dead.hpp"
 #include "db/sqlite_rows.hpp"
@@ -126,6 +128,48 @@ Outcome<std::optional<StoredRun>> SqliteQueries::run_row(const std::string& id_o
     BATON_ASSIGN(auto found, read_all(select.with(range->first, range->last), read_run));
     if (found.size() != 1) return std::optional<StoredRun>{};
     return std::optional<StoredRun>(std::move(found.front()));
+}
+
+Outcome<std::optional<RunRecord>> SqliteQueries::record(const std::string& run_id) {
+    BATON_TRY(database_.execute("begin"));
+    auto outcome = [&]() -> Outcome<std::optional<RunRecord>> {
+        BATON_ASSIGN(auto select, database_.prepare(fmt::format("select {} from run where run_id = ?", sqlite_run_columns)));
+        BATON_ASSIGN(auto found, read_one(select.with(run_id), read_run));
+        if (!found) return std::optional<RunRecord>{};
+        RunRecord record;
+        record.run = std::move(*found);
+        BATON_ASSIGN(auto alarm, database_.prepare("select due from alarm where run_id = ?"));
+        BATON_ASSIGN(record.alarm, read_one<Time>(alarm.with(run_id), [](const SqliteStatement& row) { return row.time(0); }));
+        BATON_ASSIGN(auto letters, database_.prepare("select id, step from dead_letter where run_id = ? and state = 1 and step <> ''"));
+        BATON_ASSIGN(record.open_letters, read_all<DeadLetter>(letters.with(run_id), [](const SqliteStatement& row) {
+                         DeadLetter letter;
+                         letter.id = static_cast<std::uint64_t>(row.number(0));
+                         letter.step = row.text(1);
+                         return letter;
+                     }));
+        return std::optional<RunRecord>(std::move(record));
+    }();
+    BATON_TRY(database_.execute("commit"));
+    return outcome;
+}
+
+Outcome<std::vector<RunJob>> SqliteQueries::run_jobs(std::optional<std::uint64_t> id, std::size_t limit) {
+    const std::string which = id ? fmt::format(" where id = {}", as_signed(*id)) : "";
+    BATON_ASSIGN(const auto rows,
+                 asking(database_)(fmt::format("{}{} order by id desc limit {}", run_job_select, which, as_signed(limit)), {}));
+    std::vector<RunJob> jobs;
+    for (const SqlRow& row : rows) jobs.push_back(read_run_job(row));
+    return jobs;
+}
+
+Outcome<std::vector<IndexFault>> SqliteQueries::index_faults(std::size_t limit) {
+    BATON_ASSIGN(auto faults, find_index_faults(asking(database_), sqlite_index_checks(), limit));
+    BATON_ASSIGN(auto check, database_.prepare(fmt::format("pragma integrity_check({})", limit)));
+    BATON_ASSIGN(const auto verdicts, read_all<std::string>(check, [](const SqliteStatement& row) { return row.text(0); }));
+    for (const std::string& verdict : verdicts)
+        if (verdict != "ok")
+            faults.push_back({"file", {}, fmt::format("{} is damaged: {}; restore a backup, or try sqlite3 {} .recover", database_.path(), verdict, database_.path())});
+    return faults;
 }
 
 Outcome<HistoryPage> SqliteQueries::history_after(const std::string& run_id, std::uint64_t after_seq, std::size_t limit) {

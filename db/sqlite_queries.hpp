@@ -22,6 +22,9 @@ public:
     Outcome<runtime::RunTotals> totals(const runtime::RunSearch& search) override;
     Outcome<std::optional<runtime::RunDetails>> run(const std::string& id_or_prefix) override;
     Outcome<std::optional<runtime::StoredRun>> run_row(const std::string& id_or_prefix) override;
+    Outcome<std::optional<runtime::RunRecord>> record(const std::string& run_id) override;
+    Outcome<std::vector<runtime::RunJob>> run_jobs(std::optional<std::uint64_t> id, std::size_t limit) override;
+    Outcome<std::vector<runtime::IndexFault>> index_faults(std::size_t limit) override;
     Outcome<runtime::HistoryPage> history_after(const std::string& run_id, std::uint64_t after_seq,
                                                 std::size_t limit) override;
     Outcome<std::vector<runtime::RunCount>> counts() override;

@@ -3,8 +3,10 @@
 #include "db/sqlite_store.hpp"
 
 #include "db/hex.hpp"
+#include "db/indexes.hpp"
 #include "db/migrate.hpp"
 #include "db/retention.hpp"
+#include "db/run_jobs.hpp"
 #include "db/run_search.hpp"
 #include "db/sqlite_dead.hpp"
 #include "db/sqlite_rows.hpp"
@@ -138,9 +140,9 @@ Outcome<void> SqliteStore::prepare() {
         {s.history_since, fmt::format("select {} from history where run_id = ? and seq > ? order by seq",
                                       sqlite_history_columns)},
         {s.load, fmt::format("select {} from run where run_id = ?", sqlite_run_columns)},
-        {s.open_runs, fmt::format("select run_id from run where status in ({}, {}, {}) and status <> {} and "
+        {s.open_runs, fmt::format("select run_id from run where status in ({}, {}, {}, {}) and status <> {} and "
                                   "part = ? and run_id > ? order by run_id limit ?",
-                                  static_cast<int>(RunStatus::running), static_cast<int>(RunStatus::paused),
+                                  static_cast<int>(RunStatus::queued), static_cast<int>(RunStatus::running), static_cast<int>(RunStatus::paused),
                                   static_cast<int>(RunStatus::compensating),
                                   static_cast<int>(RunStatus::completed))},
         {s.partition_count, "select coalesce(max(part) + 1, 0) from owner"},
@@ -288,6 +290,38 @@ Outcome<std::vector<std::string>> SqliteStore::open_runs(Partition part,
                                                          std::size_t limit) {
     return read_all<std::string>(statements_->open_runs.with(part, after_run_id, limit),
                                  [](const SqliteStatement& row) { return row.text(0); });
+}
+
+Outcome<std::vector<StoredSlot>> SqliteStore::slots(Partition part) {
+    BATON_ASSIGN(auto select, database_.prepare(fmt::format(
+                                  "select run_id, workflow, json_extract(tags, '$.slot'), status from run where status < {0} and "
+                                  "status <> {0} and part = ? and tags like '%\"slot\":%' and json_extract(tags, '$.slot') is not null",
+                                  static_cast<int>(RunStatus::completed))));
+    return read_all<StoredSlot>(select.with(part), [](const SqliteStatement& row) {
+        return StoredSlot{row.text(0), row.text(1), row.text(2), static_cast<RunStatus>(row.number(3)) == RunStatus::queued};
+    });
+}
+
+Outcome<bool> SqliteStore::has_start_key(const std::string& workflow, const std::string& key, Time now) {
+    BATON_ASSIGN(const auto found, read_one<bool>(statements_->key_holder.with(workflow, key, now), [](const SqliteStatement&) { return true; }));
+    return found.has_value();
+}
+
+Outcome<std::vector<StoredPause>> SqliteStore::pauses() {
+    BATON_ASSIGN(auto select, database_.prepare("select kind, name, actor, reason, at, ended_at from pause"));
+    return read_all<StoredPause>(select, [](const SqliteStatement& row) {
+        return StoredPause{static_cast<PauseKind>(row.number(0)), row.text(1), row.text(2), row.text(3), row.time(4), row.optional_time(5)};
+    });
+}
+
+Outcome<void> SqliteStore::save_pause(const StoredPause& pause) {
+    BATON_ASSIGN(auto save, database_.prepare("insert or replace into pause (kind, name, actor, reason, at, ended_at) values (?, ?, ?, ?, ?, ?)"));
+    return save.with(static_cast<int>(pause.kind), pause.name, pause.actor, pause.reason, pause.at, pause.ended_at).run();
+}
+
+Outcome<void> SqliteStore::remove_pause(PauseKind kind, const std::string& name) {
+    BATON_ASSIGN(auto remove, database_.prepare("delete from pause where kind = ? and name = ?"));
+    return remove.with(static_cast<int>(kind), name).run();
 }
 
 Outcome<std::uint32_t> SqliteStore::partition_count() {
@@ -540,6 +574,58 @@ Outcome<std::vector<StoredDefinition>> SqliteStore::newest_definitions() {
 
 Outcome<std::size_t> SqliteStore::remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) {
     return db::remove_runs(database_, workflow, ended_before, limit);
+}
+
+namespace {
+
+SqlRow row_of(const SqliteStatement& row) {
+    SqlRow texts;
+    for (int column = 0; column < row.columns(); ++column) texts.push_back(row.optional_text(column));
+    return texts;
+}
+
+} // namespace
+
+Outcome<RunJob> SqliteStore::add_run_job(const RunJob& job) {
+    BATON_ASSIGN(auto insert, database_.prepare("insert into run_job (key, node, at, actor, action, query, interval, stop_after, state, "
+                                                "total, total_is_exact, cursor, done, refused, note) values "
+                                                "(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, '', 0, 0, '') on conflict (key) do nothing"));
+    BATON_TRY(insert
+                  .with(job.key, job.node, job.at, job.actor, job.action, job.query, job.interval.count(), job.stop_after, job.total,
+                        job.total_is_exact ? 1 : 0)
+                  .run());
+    BATON_ASSIGN(auto select, database_.prepare(fmt::format("{} where key = ?", run_job_select)));
+    BATON_ASSIGN(const auto kept, read_one<SqlRow>(select.with(job.key), row_of));
+    if (!kept) return Failure{StoreErrc::refused, "a saved bulk job is not there"};
+    return read_run_job(*kept);
+}
+
+Outcome<void> SqliteStore::save_run_job(const RunJob& job) {
+    BATON_ASSIGN(auto update, database_.prepare("update run_job set state = ?, closed_at = ?, cursor = ?, done = ?, refused = ?, note = ? "
+                                                "where id = ?"));
+    return update.with(static_cast<int>(job.state), job.closed_at, job.cursor, job.done, job.refused, job.note, job.id).run();
+}
+
+Outcome<std::vector<RunJob>> SqliteStore::running_run_jobs(const std::string&) {
+    BATON_ASSIGN(auto select, database_.prepare(fmt::format("{} where state = 1 order by id", run_job_select)));
+    BATON_ASSIGN(const auto rows, read_all<SqlRow>(select, row_of));
+    std::vector<RunJob> jobs;
+    for (const SqlRow& row : rows) jobs.push_back(read_run_job(row));
+    return jobs;
+}
+
+Outcome<std::size_t> SqliteStore::mend_indexes(const Closing& closing, Time now) {
+    BATON_ASSIGN(SqliteTransaction transaction, SqliteTransaction::begin(database_));
+    std::int64_t mended = 0;
+    for (const IndexCheck& check : sqlite_index_checks()) {
+        BATON_ASSIGN(auto mend, database_.prepare(check.mend));
+        if (check.kind == "dead_letter") mend.with(now, closing.by, closing.reason);
+        BATON_TRY(mend.run());
+        mended += database_.changes();
+    }
+    BATON_TRY(database_.execute("reindex"));
+    BATON_TRY(transaction.commit());
+    return static_cast<std::size_t>(mended);
 }
 
 Outcome<std::optional<DeadLetter>> SqliteStore::dead_letter(std::uint64_t id) {

@@ -23,11 +23,13 @@ struct Options {
         std::function<std::unique_ptr<net::PipeEnd>()> open;
     };
     InsideBroker inside_broker{};
-    // Partitions spread runs over several orchestrators. The embedded broker serves one process.
-    // With an external broker 64 leaves room to grow; the number must never change for one store.
+    // Partitions spread runs over several orchestrators; the number never changes for one store.
     std::uint16_t partitions = 1;
-    // Name of this node in the owner table, for people.
+    // The store is shared with other orchestrators: the partitions are spread over all that live.
+    bool is_shared = false;
+    // Name of this node among them, of this life of this process alone.
     std::string node = "baton";
+    std::string version{}; // of the program, for people
     // Open runs kept in memory; a run takes a few KiB, and one that is not here costs one select.
     std::size_t cached_runs_max = 50'000;
     // What one run may hold; a step that would pass it fails. Far above what workflows hand on, far below
@@ -41,6 +43,9 @@ struct Options {
     // How long stop() waits for the broker to confirm what is on its way; what is not confirmed then
     // is published again by the next start.
     Duration drain = std::chrono::seconds(2);
+    // Where partitions are shared, unless the URL says heartbeat=…: as long as the broker believes in a consumer
+    // that hangs, nobody else gets the reports of its partitions. About the lease of a node.
+    std::uint16_t heartbeat_seconds = 5;
     // How often the task queues are looked for; see Engine::queue_lost().
     Duration queue_check_interval = std::chrono::seconds(5);
     // Somebody calls queue_emptied() for each queue that loses messages, as the embedded broker does. Else

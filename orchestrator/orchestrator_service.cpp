@@ -7,6 +7,7 @@
 #include "orchestrator/definition/catalog.hpp"
 #include "orchestrator/definition/loader.hpp"
 #include "orchestrator/messaging/messaging.hpp"
+#include "orchestrator/runtime/ownership.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -22,16 +23,6 @@
 namespace baton::orchestrator {
 namespace {
 
-Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source,
-                                                 const std::string& file_name) {
-    const definition::Loaded loaded = definition::load(source, file_name);
-    if (!loaded)
-        return Failure{make_error_code(runtime::EngineErrc::bad_definition),
-                       definition::render(loaded.diagnostics, source)};
-    // The engine writes id and version into its own copy.
-    return std::make_shared<core::Workflow>(*loaded.workflow);
-}
-
 std::vector<runtime::Partition> partitions_of(const Options& options) {
     std::vector<runtime::Partition> all;
     for (runtime::Partition part = 0; part < options.partitions; ++part)
@@ -41,7 +32,8 @@ std::vector<runtime::Partition> partitions_of(const Options& options) {
 
 runtime::EngineOptions engine_options(const Options& options) {
     runtime::EngineOptions made;
-    made.partitions = partitions_of(options);
+    made.is_shared = options.is_shared;
+    made.partitions = options.is_shared ? std::vector<runtime::Partition>{} : partitions_of(options);
     made.partition_count = options.partitions;
     made.node = options.node;
     made.cached_runs_max = options.cached_runs_max;
@@ -60,9 +52,18 @@ void leave(const net::asio::any_io_executor& executor) {
 
 } // namespace
 
+Outcome<std::shared_ptr<core::Workflow>> compile_definition(const std::string& source, const std::string& file_name) {
+    const definition::Loaded loaded = definition::load(source, file_name);
+    if (!loaded)
+        return Failure{make_error_code(runtime::EngineErrc::bad_definition),
+                       definition::render(loaded.diagnostics, source)};
+    // The engine writes id and version into its own copy.
+    return std::make_shared<core::Workflow>(*loaded.workflow);
+}
+
 std::vector<std::string> step_paths(const runtime::StoredDefinition& definition) {
     std::vector<std::string> paths;
-    const auto workflow = compile(definition.source, definition.file_name);
+    const auto workflow = compile_definition(definition.source, definition.file_name);
     if (!workflow) return paths;
     for (const core::Step& step : (*workflow)->steps)
         paths.push_back(step.path);
@@ -73,7 +74,7 @@ struct OrchestratorService::Parts {
     Parts(Options given, runtime::RunStore& store, const Clock& time)
         : options(std::move(given)),
           clock(time),
-          engine(engine_options(options), store, clock, compile,
+          engine(engine_options(options), store, clock, compile_definition,
                  {.ready = [this](std::string secret) { messaging->set_secret(std::move(secret)); },
                   .tell = [this](runtime::Told told) { messaging->tell(std::move(told)); },
                   .declare =
@@ -83,6 +84,15 @@ struct OrchestratorService::Parts {
                   .await_queues =
                       [this](std::vector<std::string> routes, std::function<void(bool)> done) {
                           messaging->await_queues(std::move(routes), std::move(done));
+                      },
+                  .listen =
+                      [this](std::vector<runtime::Partition> parts, std::function<void()> done) {
+                          messaging->listen(std::move(parts), std::move(done));
+                      },
+                  .forward =
+                      [this](runtime::Partition part, runtime::Request request, std::weak_ptr<const int> asker,
+                             runtime::Reply<runtime::Answer> reply) {
+                          messaging->forward(part, std::move(request), std::move(asker), std::move(reply));
                       },
                   .republish =
                       [this](runtime::DeadLetter letter, std::function<void(Outcome<void>)> settled) {
@@ -96,13 +106,21 @@ struct OrchestratorService::Parts {
     std::unique_ptr<net::IoThreads> io;
     net::asio::any_io_executor executor;
     std::unique_ptr<messaging::Messaging> messaging;
+    std::unique_ptr<runtime::Ownership> ownership; // only where the store is shared
     Mailbox<int> messaging_ended;
     bool is_running = false;
 };
 
-OrchestratorService::OrchestratorService(Options options, runtime::RunStore& store,
-                                         const Clock& clock)
-    : parts_(std::make_unique<Parts>(std::move(options), store, clock)) {}
+OrchestratorService::OrchestratorService(Options options, runtime::RunStore& store, const Clock& clock,
+                                         runtime::RunStore* neighbours)
+    : parts_(std::make_unique<Parts>(std::move(options), store, clock)) {
+    if (neighbours == nullptr || !parts_->options.is_shared) return;
+    runtime::OwnershipOptions own;
+    own.node = parts_->options.node;
+    own.version = parts_->options.version;
+    own.has_broker = static_cast<bool>(parts_->options.inside_broker.open);
+    parts_->ownership = std::make_unique<runtime::Ownership>(std::move(own), *neighbours, clock, parts_->engine);
+}
 
 OrchestratorService::~OrchestratorService() {
     stop();
@@ -119,8 +137,10 @@ Outcome<void> OrchestratorService::start() {
     BATON_ASSIGN(options.endpoint, amqp::client::parse_url(parts.options.broker_url));
     if (options.endpoint.connection_name.empty())
         options.endpoint.connection_name = "orchestrator " + parts.options.node;
-    options.partitions = partitions_of(parts.options);
+    if (parts.options.is_shared && parts.options.broker_url.find("heartbeat=") == std::string::npos)
+        options.endpoint.heartbeat_seconds = parts.options.heartbeat_seconds;
     options.partition_count = parts.options.partitions;
+    options.is_shared = parts.options.is_shared;
     options.prefetch = parts.options.prefetch;
     options.queue_check_interval = parts.options.queue_check_interval;
     options.finds_losses = !parts.options.is_told_of_losses;
@@ -141,6 +161,7 @@ Outcome<void> OrchestratorService::start() {
         parts.messaging_ended.put(1);
     });
     parts.engine.start();
+    if (parts.ownership) parts.ownership->start();
     parts.is_running = true;
     return Outcome<void>{boost::system::in_place_value};
 }
@@ -149,8 +170,10 @@ void OrchestratorService::stop() {
     Parts& parts = *parts_;
     if (!parts.is_running) return;
     parts.is_running = false;
-    // No more reports; what is on its way gets confirmed; the engine writes its cursor and ends;
-    // then the connection. Each step only after the one before it.
+    // The others take over what this one gives back. Then no more reports; what is on its way gets
+    // confirmed; the engine writes its cursor and ends; then the connection. Each step only after the one
+    // before it.
+    if (parts.ownership) give_everything_back();
     const auto drained = std::make_shared<Mailbox<int>>();
     net::asio::co_spawn(parts.executor, parts.messaging->drain(parts.options.drain),
                         [drained](std::exception_ptr) { drained->put(1); });
@@ -160,6 +183,43 @@ void OrchestratorService::stop() {
     parts.messaging_ended.take();
     leave(parts.executor);
     // What hangs on it stays until this object goes: others may still ask, and get no answer.
+    if (!parts.ownership) return;
+    parts.ownership->stop();
+    parts.ownership->withdraw();
+}
+
+void OrchestratorService::give_everything_back() {
+    Parts& parts = *parts_;
+    const auto& owned = parts.engine.metrics().partitions_owned;
+    if (parts.ownership->is_away()) return parts.ownership->hurry();
+    const auto announced = std::make_shared<Mailbox<int>>(); // the answer may come late
+    parts.ownership->drain(true, [announced](const Outcome<void>& done) { announced->put(done ? 1 : 0); });
+    const auto word = announced->take(std::chrono::seconds(1));
+    // What it cannot give back in time, others take when it is gone; so does what a store that is away keeps it
+    // from giving back.
+    const bool is_heard = !word.empty() && word.front() == 1;
+    const Time end = parts.clock.now() + parts.options.drain + parts.options.drain;
+    if (!is_heard) return parts.ownership->hurry();
+    while (owned.value() > 0 && parts.clock.now() < end)
+        announced->take(std::chrono::milliseconds(5));
+    parts.ownership->stop();
+}
+
+Outcome<void> OrchestratorService::drain(bool drains) {
+    Parts& parts = *parts_;
+    if (!parts.ownership)
+        return Failure{make_error_code(runtime::EngineErrc::refused),
+                       "this server is alone: its store (SQLite) serves one process, and nobody could take over"};
+    parts.ownership->drain(drains);
+    return boost::system::in_place_value;
+}
+
+bool OrchestratorService::is_draining() const {
+    return parts_->ownership && parts_->ownership->is_draining();
+}
+
+bool OrchestratorService::is_second() const {
+    return parts_->ownership && parts_->ownership->is_second();
 }
 
 runtime::Engine& OrchestratorService::engine() {
@@ -201,6 +261,7 @@ void OrchestratorService::ask_queues(Duration patience,
     std::vector<std::string> held;
     for (const runtime::HeldTask& one : engine().held_tasks().list(clock.now()))
         held.push_back(held_sentence(one, clock.now()));
+    for (const runtime::StoredPause& one : engine().pauses().list()) held.push_back(sentence_of(one));
     parts_->messaging->ask_queues(
         [patience, &clock, held = std::move(held),
          reply = std::move(reply)](const std::vector<messaging::QueueState>& queues) {
@@ -220,6 +281,7 @@ void OrchestratorService::look_at_task(std::string task, std::function<void(Outc
     std::string held;
     for (const runtime::HeldTask& one : engine().held_tasks().list(parts_->clock.now()))
         if (one.task == task) held = held_sentence(one, parts_->clock.now());
+    if (const auto pause = engine().pauses().of_task(task, task)) held = sentence_of(*pause);
     parts_->messaging->look(std::move(task), [held, reply = std::move(reply)](Outcome<messaging::QueueLook> look) {
         if (!look) return reply(std::move(look).error());
         reply(TaskLook{look->exists, look->waiting, look->consumers, held});
@@ -230,6 +292,8 @@ void OrchestratorService::ask_workers(std::function<void(std::vector<WorkerLook>
     std::map<std::string, std::string> held;
     for (const runtime::HeldTask& one : engine().held_tasks().list(parts_->clock.now()))
         held[one.task] = held_sentence(one, parts_->clock.now());
+    for (const runtime::StoredPause& one : engine().pauses().list())
+        if (one.kind == runtime::PauseKind::task) held[one.name] = sentence_of(one);
     parts_->messaging->ask_workers(
         [held = std::move(held), reply = std::move(reply)](std::vector<messaging::KnownWorker> known) {
             std::vector<WorkerLook> all;

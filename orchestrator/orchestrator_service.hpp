@@ -35,6 +35,9 @@ struct TaskLook {
     std::string held; // a sentence, if its target lets no worker try
 };
 
+// A workflow from its file; the failure is the printed report.
+Outcome<std::shared_ptr<core::Workflow>> compile_definition(const std::string& source, const std::string& file_name);
+
 // The steps of a stored workflow in the order of its file, as addresses without instances.
 std::vector<std::string> step_paths(const runtime::StoredDefinition& definition);
 
@@ -62,7 +65,9 @@ class OrchestratorService {
 public:
     // `store` is used by the engine's thread alone from start() to stop(). `store` and `clock` must
     // outlive the service.
-    OrchestratorService(Options options, runtime::RunStore& store, const Clock& clock);
+    // `neighbours`: another session of the same store, if that is shared; used by a thread of its own.
+    OrchestratorService(Options options, runtime::RunStore& store, const Clock& clock,
+                        runtime::RunStore* neighbours = nullptr);
     ~OrchestratorService();
     OrchestratorService(const OrchestratorService&) = delete;
 
@@ -74,6 +79,13 @@ public:
     void stop();
 
     runtime::Engine& engine();
+
+    // From now on this node wants no partition, and gives back what it has; or wants its share again.
+    // Requests are answered all the while, by the owners.
+    Outcome<void> drain(bool drains);
+    bool is_draining() const;
+    // Another server with a broker of its own works on the database, and this one takes no runs.
+    bool is_second() const;
 
     // Asks a worker for `task` and gives its answer. Failures: no queue or nobody answered within
     // `limit`, or the broker is away. `reply` is called once, on a thread of the service.
@@ -102,6 +114,7 @@ public:
     Duration broker_silence() const;
 
 private:
+    void give_everything_back();
     struct Parts;
     std::unique_ptr<Parts> parts_;
 };

@@ -281,8 +281,31 @@ std::optional<std::string> set_users(Config& config, const std::string& text) {
     return std::nullopt;
 }
 
+std::optional<std::string> set_role(Config& config, const std::string& text) {
+    if (text == "all")
+        config.role = Role::all;
+    else if (text == "orchestrator")
+        config.role = Role::orchestrator;
+    else if (text == "broker")
+        config.role = Role::broker;
+    else
+        return "one of all, orchestrator, broker";
+    return std::nullopt;
+}
+
+// What a role cannot do without, or has no use for.
+void check_role(const Config& config, std::vector<std::string>& complaints) {
+    if (config.role == Role::orchestrator && config.broker_url.empty())
+        complaints.push_back("error: an orchestrator without a broker of its own needs one: set broker.url or BATON_BROKER_URL, "
+                             "for example amqp://baton:secret@broker:5672/");
+    if (config.role == Role::broker && !config.broker_url.empty())
+        complaints.push_back("error: broker.url (BATON_BROKER_URL) names another broker, and the role broker makes this server one; "
+                             "leave one of them out");
+}
+
 const std::vector<Setting>& settings() {
     static const std::vector<Setting> all{
+        {"role", "BATON_ROLE", set_role},
         {"broker.listen", "BATON_BROKER_LISTEN", addresses_into(&Config::broker_listen, 5672)},
         {"broker.tls.listen", "BATON_BROKER_TLS_LISTEN", addresses_into(&Config::broker_tls_listen, 5671)},
         {"broker.tls.certificate", "BATON_BROKER_TLS_CERTIFICATE", tls_text_into(&net::TlsOptions::certificate)},
@@ -558,6 +581,7 @@ ConfigResult read_config(std::string_view text, const std::string& file,
     reader.read_environment(environment);
     complete_tls(reader.config, reader.complaints);
     check_urls(reader.config, reader.complaints);
+    check_role(reader.config, reader.complaints);
     return {std::move(reader.config), std::move(reader.complaints)};
 }
 

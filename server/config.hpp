@@ -32,7 +32,15 @@ struct BrokerUser {
     std::optional<std::vector<broker::PermissionOption>> permissions{}; // nothing: all of vhost "/"
 };
 
+// What a server is.
+enum class Role : std::uint8_t {
+    all,          // broker and orchestrator, or the orchestrator alone where broker.url names a broker
+    orchestrator, // needs broker.url
+    broker,       // for orchestrators on other machines, or for anybody
+};
+
 struct Config {
+    Role role = Role::all;
     // Empty: no plain AMQP, only TLS.
     std::vector<Address> broker_listen{{"127.0.0.1", 5672}};
     // amqps; the rest of TLS is in broker_tls.
@@ -56,7 +64,7 @@ struct Config {
     std::string data = "baton-data";
     std::string database_url; // empty: SQLite in `data`
     std::string workflows;    // folder loaded at start; empty: none
-    unsigned partitions = 0;  // 0: as many as the database has; in a new one 1 with the embedded broker, else 64
+    unsigned partitions = 0;  // 0: as many as the database has; a new SQLite file 1, a new PostgreSQL database 16
     std::optional<Duration> retention; // of runs whose workflow says nothing; absent: for ever
     unsigned run_mib_max = 16;   // what one run may hold
     unsigned runs_mib_max = 256; // memory for runs at hand and messages that wait for the broker

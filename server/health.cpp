@@ -64,7 +64,11 @@ HealthPart outbox(const HealthFigures& figures, const orchestrator::runtime::Eng
                         std::chrono::duration_cast<std::chrono::seconds>(*waiting).count())};
 }
 
-HealthPart partitions(Time now, const orchestrator::runtime::EngineMetrics& engine) {
+HealthPart partitions(Time now, bool is_second, const orchestrator::runtime::EngineMetrics& engine) {
+    if (is_second)
+        return {"partitions", State::failing,
+                "another server with a broker of its own works on this database; give this one its broker (broker.url), "
+                "or a database of its own"};
     const auto fenced = since(now, engine.fenced_at.value());
     if (!fenced || *fenced > fenced_lately) return {"partitions", State::ok, {}};
     return {"partitions", State::failing, "another server on the same database takes the partitions over; stop one of them"};
@@ -104,7 +108,11 @@ std::vector<web::HealthPart> health_parts(const HealthFigures& figures,
                   fmt::format("the broker has not answered for {} s",
                               std::chrono::duration_cast<std::chrono::seconds>(figures.broker_silence).count())};
     return {store(figures.now, engine), std::move(broker), disk(figures), outbox(figures, engine),
-            partitions(figures.now, engine), workers(figures.queue_troubles), runs(engine), workflows(figures.folder_silence)};
+            partitions(figures.now, figures.is_second, engine), workers(figures.queue_troubles), runs(engine), workflows(figures.folder_silence)};
+}
+
+std::vector<web::HealthPart> broker_health_parts(const HealthFigures& figures) {
+    return {{"broker", State::ok, {}}, disk(figures)};
 }
 
 } // namespace baton::server

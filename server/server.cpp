@@ -16,6 +16,7 @@
 #include "net/tls.hpp"
 #include "orchestrator/orchestrator_service.hpp"
 #include "orchestrator/retention_keeper.hpp"
+#include "orchestrator/run_job_keeper.hpp"
 #include "server/amqp_requests.hpp"
 #include "server/audit_file.hpp"
 #include "server/backups.hpp"
@@ -211,16 +212,19 @@ Outcome<std::unique_ptr<runtime::RunStore>> open_patiently(const std::string& ur
     }
 }
 
-// Runs are found by their partition, so a database keeps the number it began with.
+// Runs are found by their partition, so a database keeps the number it began with, whoever began it.
 Outcome<std::uint16_t> partitions_for(runtime::RunStore& store, const Config& config) {
-    constexpr std::uint16_t with_own_broker = 1;
-    constexpr std::uint16_t with_other_broker = 64;
-    BATON_ASSIGN(const std::uint32_t stored, store.partition_count());
+    constexpr std::uint16_t of_one_process = 1;
+    // Enough for a handful of servers; each one costs a queue, and a row in every commit.
+    constexpr std::uint16_t of_several = 16;
     const std::uint32_t wanted = static_cast<std::uint32_t>(config.partitions);
-    if (stored == 0)
-        return static_cast<std::uint16_t>(wanted != 0              ? wanted
-                                          : config.broker_url.empty() ? with_own_broker
-                                                                      : with_other_broker);
+    BATON_ASSIGN(std::uint32_t stored, store.partition_count());
+    if (stored == 0) {
+        const std::uint32_t first = wanted != 0 ? wanted : store.is_shared() ? of_several : of_one_process;
+        BATON_TRY(store.make_partitions(first));
+        BATON_ASSIGN(stored, store.partition_count());
+        if (stored == 0) stored = first;
+    }
     if (wanted != 0 && wanted != stored)
         return Failure{make_error_code(boost::system::errc::invalid_argument),
                        fmt::format("the runs of {} are spread over {} partitions, and BATON_PARTITIONS says {}; "
@@ -242,11 +246,12 @@ Outcome<std::unique_ptr<web::StoreReader>> open_reader(const std::string& url, s
 // under way, every call is cut off. What was not committed happens again after the next start.
 class StopGuard {
 public:
-    explicit StopGuard(runtime::RunStore& store)
-        : thread_("stop-guard", [this, &store] {
+    StopGuard(runtime::RunStore& store, runtime::RunStore* neighbours)
+        : thread_("stop-guard", [this, &store, neighbours] {
               done_.take(stop_grace);
               while (!done_.is_closed()) {
                   store.interrupt(Duration::zero());
+                  if (neighbours != nullptr) neighbours->interrupt(Duration::zero());
                   done_.take(std::chrono::milliseconds(200));
               }
           }) {}
@@ -271,6 +276,8 @@ public:
     std::string local_broker_url;
     std::unique_ptr<broker::BrokerService> broker;
     std::unique_ptr<runtime::RunStore> store;
+    std::unique_ptr<runtime::RunStore> neighbours; // a session for looking after the other servers
+    std::string node;                              // of this life; empty where the store is not shared
     std::unique_ptr<web::StoreReader> reader;
     std::unique_ptr<web::StoreReader> probe;
     web::WebMetrics web_metrics;
@@ -283,6 +290,7 @@ public:
     Thread store_watch;
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
     std::unique_ptr<orchestrator::RetentionKeeper> retention;
+    std::unique_ptr<orchestrator::RunJobKeeper> run_jobs;
     // Who hears of emptied queues, told by the broker's thread; null before and after its time.
     std::mutex hears_mutex;
     orchestrator::OrchestratorService* hears_of_queues = nullptr;
@@ -375,6 +383,9 @@ Outcome<void> Server::Parts::start_broker() {
 Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_stopping) {
     const auto url = database_url(config);
     BATON_ASSIGN(store, open_patiently(url, is_stopping));
+    if (store->is_shared()) {
+        BATON_ASSIGN(neighbours, open_patiently(url, is_stopping));
+    }
     BATON_ASSIGN(reader, open_reader(url, reader_threads, read_limit, &web_metrics.store_queries));
     BATON_ASSIGN(probe, open_reader(url, 1, probe_limit));
     BATON_ASSIGN(counting, open_reader(url, 1, counting_limit));
@@ -383,6 +394,7 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
         while (!store_watch_stop.is_closed()) {
             store_watch_stop.take(store_watch_interval);
             store->interrupt(store_call_limit);
+            if (neighbours) neighbours->interrupt(store_watch_interval);
         }
     });
     orchestrator::Options options;
@@ -396,7 +408,11 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     // What nobody chose is less where there is little.
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
     if (config.runs_mib_max == Config{}.runs_mib_max) options.runs_memory_max = std::min(options.runs_memory_max, memory.runs);
-    options.node = fmt::format("{}:{}", host_name(), getpid());
+    // Of this life alone: a process that is started again owns nothing of what the one before it owned.
+    options.node = fmt::format("{}:{}:{}", host_name(), getpid(), random_name(6));
+    options.version = broker::net::NetOptions{}.version;
+    options.is_shared = store->is_shared();
+    if (options.is_shared) node = options.node;
     options.is_told_of_losses = config.broker_url.empty();
     // The web's thread begins when it has somebody to ask; until then requests wait there.
     options.on_request = [this](orchestrator::Request request, std::function<void(orchestrator::Answer)> answer) {
@@ -404,11 +420,20 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
             amqp_requests->ask(std::move(request), std::move(answer));
         });
     };
-    orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock);
+    orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock, neighbours.get());
     BATON_TRY(orchestrator->start());
     orchestrator::RetentionKeeper::Options keeping;
     keeping.otherwise = config.retention;
     retention = std::make_unique<orchestrator::RetentionKeeper>(keeping, [url] { return db::open_store(url); }, clock);
+    const auto open_for_jobs = [url]() -> Outcome<orchestrator::RunJobKeeper::Stores> {
+        orchestrator::RunJobKeeper::Stores stores;
+        BATON_ASSIGN(stores.store, db::open_store(url));
+        BATON_ASSIGN(stores.queries, db::open_queries(url));
+        return stores;
+    };
+    // The same after a restart, so that its jobs go on.
+    const std::string job_owner = fmt::format("{}:{}", host_name(), std::filesystem::absolute(config.data).string());
+    run_jobs = std::make_unique<orchestrator::RunJobKeeper>(job_owner, open_for_jobs, orchestrator->engine(), clock);
     const std::lock_guard lock(hears_mutex);
     hears_of_queues = orchestrator.get();
     return boost::system::in_place_value;
@@ -557,12 +582,14 @@ void Server::Parts::start_backups() {
 void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)> reply) const {
     HealthFigures figures;
     figures.now = clock.now();
-    figures.is_connected = orchestrator->is_connected();
-    figures.broker_silence = orchestrator->broker_silence();
     figures.disk_free_limit = broker::journal::JournalOptions{}.segment_bytes_max;
     std::error_code error;
     const auto space = std::filesystem::space(config.data, error);
     figures.disk_free = error ? 0 : space.available;
+    if (!orchestrator) return reply(broker_health_parts(figures));
+    figures.is_connected = orchestrator->is_connected();
+    figures.broker_silence = orchestrator->broker_silence();
+    figures.is_second = orchestrator->is_second();
     if (workflows) figures.folder_silence = workflows->silence(figures.now);
     orchestrator->ask_queues(deserted_patience, [this, figures, reply = std::move(reply)](
                                                     std::vector<std::string> troubles) mutable {
@@ -573,7 +600,12 @@ void Server::Parts::tell_health(std::function<void(std::vector<web::HealthPart>)
 
 Outcome<void> Server::Parts::start_web() {
     web::ApiParts api;
-    api.engine = &orchestrator->engine();
+    api.has_orchestrator = orchestrator != nullptr;
+    if (orchestrator) {
+        api.engine = &orchestrator->engine();
+        api.node = node;
+        if (!node.empty()) api.drain = [this](bool drains) { return orchestrator->drain(drains); };
+    }
     api.reader = reader.get();
     api.probe = probe.get();
     api.authenticate = [this](const std::string& user, const std::string& password, bool is_loopback,
@@ -588,6 +620,7 @@ Outcome<void> Server::Parts::start_web() {
         return std::chrono::duration_cast<std::chrono::milliseconds>(left);
     };
     api.step_paths = orchestrator::step_paths;
+    api.compile = orchestrator::compile_definition;
     api.broker = broker_port();
     api.own_names = config.http_names;
     api.own_names.push_back(config.http_listen.host);
@@ -624,6 +657,12 @@ Outcome<void> Server::Parts::start_web() {
             reply(std::move(all));
         });
     };
+    api.start_run_job = [this](runtime::RunJob job, std::function<void(Outcome<runtime::RunJob>)> reply) {
+        run_jobs->start_job(std::move(job), std::move(reply));
+    };
+    api.cancel_run_job = [this](std::uint64_t id, std::string actor, std::function<void(Outcome<runtime::RunJob>)> reply) {
+        run_jobs->cancel_job(id, std::move(actor), std::move(reply));
+    };
     start_backups();
     api.backup = [this](std::string folder, std::function<void(Outcome<std::string>)> reply) {
         backups->ask(std::move(folder), [reply = std::move(reply)](const Outcome<BackupReport>& done) {
@@ -650,7 +689,8 @@ Outcome<void> Server::Parts::start_web() {
         if (!broker && config.broker_users.empty()) return std::nullopt;
         return find_user(user, true);
     };
-    amqp_requests = std::make_unique<AmqpRequests>(web_io, std::move(ask), orchestrator->engine(), find_asker);
+    if (orchestrator)
+        amqp_requests = std::make_unique<AmqpRequests>(web_io, std::move(ask), orchestrator->engine(), find_asker);
     http = std::make_unique<web::HttpServer>(web_io, options, std::move(handler), std::move(admit));
     BATON_TRY(http->start());
     BATON_TRY(start_metrics());
@@ -667,7 +707,8 @@ Outcome<void> Server::Parts::start_metrics() {
     options.body_bytes_max = 4096;
     options.connections_max = descriptors.metrics;
     metrics = std::make_unique<web::HttpServer>(
-        web_io, options, web::make_metrics({&orchestrator->engine(), broker_port(), store_figures.get(), &web_metrics}));
+        web_io, options,
+        web::make_metrics({orchestrator ? &orchestrator->engine() : nullptr, broker_port(), store_figures.get(), &web_metrics}));
     const auto started = metrics->start();
     if (started) return boost::system::in_place_value;
     metrics.reset();
@@ -715,8 +756,8 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     tighten(config.data);
     BATON_TRY(check());
     BATON_TRY(start_broker());
-    BATON_TRY(start_orchestrator(is_stopping));
-    if (!config.workflows.empty())
+    if (config.role != Role::broker) BATON_TRY(start_orchestrator(is_stopping));
+    if (orchestrator && !config.workflows.empty())
         workflows = std::make_unique<WorkflowFolder>(
             config.workflows,
             [this](std::string source, std::string file, WorkflowFolder::Reply reply) {
@@ -752,13 +793,14 @@ void Server::Parts::stop() {
     if (reader) reader->close();
     if (probe) probe->close();
     retention.reset();
+    if (run_jobs) run_jobs->stop();
     if (counting) counting->close();
     if (backups) {
         backups->stop(backup_grace);
         left_thread_behind = left_thread_behind || backups->left_one_behind();
     }
     std::optional<StopGuard> guard;
-    if (store) guard.emplace(*store);
+    if (store) guard.emplace(*store, neighbours.get());
     {
         const std::lock_guard lock(hears_mutex);
         hears_of_queues = nullptr;
@@ -778,6 +820,7 @@ void Server::Parts::stop() {
     store_watch_stop.close();
     store_watch.join();
     store.reset();
+    neighbours.reset();
     if (broker) broker->stop();
     broker.reset();
     std::error_code ignored;

@@ -46,9 +46,15 @@ std::optional<Credentials> credentials_of(const Request& request) {
 class Api {
 public:
     explicit Api(ApiParts parts) : parts_(std::make_shared<const ApiParts>(std::move(parts))) {
-        add_run_routes(routes_, parts_);
-        add_dead_routes(routes_, parts_);
-        add_task_routes(routes_, parts_);
+        if (parts_->has_orchestrator) {
+            add_run_routes(routes_, parts_);
+            add_dead_routes(routes_, parts_);
+            add_task_routes(routes_, parts_);
+            add_node_routes(routes_, parts_);
+            add_doctor_routes(routes_, parts_);
+            add_pause_routes(routes_, parts_);
+            add_job_routes(routes_, parts_);
+        }
         add_metrics_routes(routes_, std::make_shared<const MetricsParts>(parts_->engine, parts_->broker, parts_->figures, parts_->counted));
         add_session_routes();
         add_broker_routes(routes_, std::shared_ptr<const BrokerPort>(parts_, &parts_->broker));

@@ -18,11 +18,18 @@
 //                               signal, approve, reject: run_operations.hpp
 //   GET  /api/incidents
 //   POST /api/runs/{run}/retry
+//   POST /api/jobs               {q, action, reason?, status?, now?, step?, rate?, stop_after?, key?}: many runs, by the server
+//   GET  /api/jobs, /api/jobs/{job}   POST /api/jobs/{job}/cancel
+//   GET  /api/doctor/runs        ?before=RUN or ?run=RUN: a page of runs against their histories
+//   GET  /api/doctor/indexes     what is kept beside the runs and does not go with them
+//   POST /api/runs/{run}/mend    {reason, tasks?}: written anew from its history; tasks nobody began are sent again
 //   GET  /api/counts
 //   GET  /api/dead               ?state= &task= &run= &before= &limit=
 //   GET  /api/dead/{id}   POST /api/dead/{id}/redrive   DELETE /api/dead/{id}
 //   GET  /api/tasks/NAME         {task, queue, waiting, workers, held?}   who serves it now
 //   GET  /api/tasks              those that workers announce, with JSON Schemas
+//   POST /api/tasks/NAME/…       pause, resume {reason?}: of the task type; POST /api/workflows/NAME/…: of the workflow
+//   GET  /api/pauses             what people let pause
 //   GET  /api/workers            who announced himself and is there
 //   POST /api/call               {task, with, timeout_ms?}
 //   POST /api/backup             {folder}; from this machine only, since the folder is on it
@@ -111,7 +118,8 @@ struct KnownUser {
 // What the API asks. All members must outlive the server; the functions may be called on the web's
 // thread only, and call back on any.
 struct ApiParts {
-    orchestrator::runtime::Engine* engine = nullptr;
+    bool has_orchestrator = true;                    // false: a server that is a broker and nothing else
+    orchestrator::runtime::Engine* engine = nullptr; // where there is an orchestrator
     StoreReader* reader = nullptr;
     // For /api/health alone, so that reads which are merely slow do not look like a store that is away.
     StoreReader* probe = nullptr;
@@ -130,6 +138,8 @@ struct ApiParts {
     BrokerPort broker;
     // The addresses of a workflow's steps in the order of its file, without instances. May be empty.
     std::function<std::vector<std::string>(const orchestrator::runtime::StoredDefinition&)> step_paths{};
+    // A workflow from its source. May be empty. Any thread.
+    std::function<Outcome<std::shared_ptr<orchestrator::core::Workflow>>(const std::string& source, const std::string& file)> compile{};
     // Sends a task to a worker without a workflow.
     std::function<void(std::string task, std::string with, std::chrono::milliseconds limit,
                        std::function<void(Outcome<CallAnswer>)> reply)>
@@ -137,12 +147,21 @@ struct ApiParts {
     std::function<void(std::string task, std::function<void(Outcome<TaskLook>)> reply)> look{};
     // The workers that announced themselves and are believed to be there.
     std::function<void(std::function<void(std::vector<WorkerLook>)> reply)> workers{};
+    // Bulk jobs over runs. May be empty.
+    std::function<void(orchestrator::runtime::RunJob job, std::function<void(Outcome<orchestrator::runtime::RunJob>)> reply)>
+        start_run_job{};
+    std::function<void(std::uint64_t id, std::string actor, std::function<void(Outcome<orchestrator::runtime::RunJob>)> reply)>
+        cancel_run_job{};
     // Copies runs and messages into a folder of this machine; the answer is JSON. Empty: not possible.
     std::function<void(std::string folder, std::function<void(Outcome<std::string>)> reply)> backup{};
     // Names of this server in a Host header, besides those of loopback and addresses; "*" is any.
     std::vector<std::string> own_names{};
     // Whoever changed something or was refused, kept for ever; called on the web's thread.
     std::function<void(const Act&)> audit{};
+    // Of several servers that share the store: who this one is, and how it gives its runs to the others and
+    // takes its share again. `node` is empty where it is alone.
+    std::string node{};
+    std::function<Outcome<void>(bool drains)> drain{};
     // The parts of the server as they are now, the store's sessions apart. Calls back once, or never when
     // one hangs.
     std::function<void(std::function<void(std::vector<HealthPart>)> reply)> health{};

@@ -396,7 +396,7 @@ awaitable<Response> answer(std::shared_ptr<const MetricsParts> parts, Request re
             }
         if (parts->figures != nullptr) co_await parts->figures->refresh();
         write_all(orchestrator_metrics);
-        out.list(parts->engine->metrics().all);
+        if (parts->engine != nullptr) out.list(parts->engine->metrics().all);
         if (parts->counted != nullptr) out.list(parts->counted->all);
         if (port.metrics) port.metrics([&out](const MetricList& list) { out.list(list); });
     }

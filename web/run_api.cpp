@@ -63,6 +63,8 @@ Response problem_of(const Failure& failure) {
         case EngineErrc::refused: status = 409, error = "refused"; break;
         case EngineErrc::stopping: status = 503, error = "stopping"; break;
         case EngineErrc::overloaded: status = 503, error = "overloaded"; break;
+        case EngineErrc::moving: status = 503, error = "moving"; break;
+        case EngineErrc::unanswered: status = 504, error = "unanswered"; break;
         }
     }
     return problem(status, error, failure.detail);
@@ -255,6 +257,9 @@ private:
         json::object out;
         out["run"] = (*done)->run_id;
         out["new"] = (*done)->is_new;
+        // Others of its concurrency key go on, or its workflow is paused.
+        if ((*done)->is_skipped) out["skipped"] = true;
+        if ((*done)->is_queued) out["queued"] = true;
         // Of a run that was there already nobody looked.
         if ((*done)->workflow_version != 0) out["version"] = (*done)->workflow_version;
         co_return reply((*done)->is_new ? 201 : 200, out);

@@ -1,5 +1,6 @@
 // The routes of the orchestrator: workflows and runs here and in run_api.cpp, dead letters in dead_api.cpp,
-// calls of single tasks in task_api.cpp. Who may use which is in the routes:
+// calls of single tasks in task_api.cpp, the servers that share the store in node_api.cpp, the doctor in doctor_api.cpp,
+// pauses in pause_api.cpp, bulk jobs in job_api.cpp. Who may use which is in the routes:
 // viewers look, operators change runs, deployers deploy (login.hpp).
 #pragma once
 
@@ -15,9 +16,13 @@ namespace baton::web {
 
 void add_run_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_dead_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
+void add_doctor_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
+void add_pause_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
+void add_job_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_task_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
+void add_node_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 
-// --- For all three ---------------------------------------------------------------------------------------
+// --- For all of them ---------------------------------------------------------------------------------------
 
 // Longer than any healthy commit; a store that is away keeps requests waiting until then.
 inline constexpr std::chrono::seconds request_limit{30};

@@ -267,6 +267,7 @@ json::object RunTeller::tell(const RunDetails& details, std::span<const std::str
     if (const auto& closing = parts_->story.closing())
         out["closing"] = json::object{{"as", orchestrator::core::word_of(closing->end)},
                                       {"phase", orchestrator::core::word_of(closing->phase)}};
+    if (!parts_->story.awaits().empty()) out["awaits"] = parts_->story.awaits();
     out["requests"] = std::move(parts_->requests);
     out["history"] = std::move(parts_->history);
     out["history_next"] = parts_->is_cut ? json::value(parts_->shown_seq) : json::value(nullptr);

@@ -1,5 +1,7 @@
 #include "broker/journal/journal.hpp"
 
+#include "base/fail_point.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -93,7 +95,9 @@ Outcome<void> Journal::write() {
     for (const Piece& piece : pieces_)
         views_.emplace_back(
             piece.outside != nullptr ? piece.outside : scratch_.data() + piece.begin, piece.size);
+    fail_point("journal.before_write");
     BATON_TRY(current_.file->write_at(end_, views_));
+    fail_point("journal.written");
     end_ += batch_bytes_;
     batch_bytes_ = 0;
     pieces_.clear();
@@ -105,6 +109,7 @@ Outcome<void> Journal::commit() {
     BATON_TRY(write());
     if (synced_end_ == end_) return {};
     BATON_TRY(current_.file->sync());
+    fail_point("journal.synced");
     synced_end_ = end_;
     durable_record_ = next_record_ - 1;
     return {};

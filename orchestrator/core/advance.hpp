@@ -8,6 +8,7 @@
 #include "orchestrator/core/clocks.hpp"
 #include "orchestrator/core/event.hpp"
 #include "orchestrator/core/fact.hpp"
+#include "orchestrator/core/gate.hpp"
 #include "orchestrator/core/judge.hpp"
 #include "orchestrator/core/run.hpp"
 #include "orchestrator/core/workflow.hpp"
@@ -54,6 +55,7 @@ struct RunLimits {
 
 // `run` must have been made by new_run(workflow) or read by read_state_json(workflow), and is changed.
 Transition advance(const Workflow& workflow, Run& run, const Event& event, Time now,
-                   const RunLimits& limits = {}, const Judge& judge = evaluating_judge());
+                   const RunLimits& limits = {}, const Judge& judge = evaluating_judge(),
+                   const Gate& gate = open_gate());
 
 } // namespace baton::orchestrator::core

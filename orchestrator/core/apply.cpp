@@ -191,6 +191,7 @@ public:
             (fact.ref.undo ? state.undo_error : state.error) = fact.error;
             if (!fact.retry_at) return;
             attempts.due = *fact.retry_at;
+            attempts.held = false;
             if (fact.ref.undo)
                 state.undo = UndoStatus::backing_off;
             else
@@ -408,6 +409,25 @@ public:
         });
     }
     bool operator()(const fact::RerunRequested&) { return true; }
+    bool operator()(const fact::RunMended&) { return true; }
+    bool operator()(const fact::SlotAwaited&) { return true; }
+    bool operator()(const fact::SlotGiven&) { return true; }
+    bool operator()(const fact::TaskHeld& fact) {
+        return change_attempt({fact.step, fact.undo, 0}, [&](StepState& state, Attempts& attempts) {
+            attempts.held = true;
+            attempts.due = {};
+            if (fact.undo)
+                state.undo = UndoStatus::backing_off;
+            else
+                state.status = StepStatus::backing_off;
+        });
+    }
+    bool operator()(const fact::TaskReleased& fact) {
+        return change_attempt({fact.step, fact.undo, 0}, [&](StepState&, Attempts& attempts) {
+            attempts.held = false;
+            attempts.due = now_;
+        });
+    }
     bool operator()(const fact::StepReset& fact) {
         const auto place = find_place(workflow_, run_, fact.step);
         if (!place) return false;
@@ -418,7 +438,7 @@ public:
             StepState fresh;
             fresh.attempts.number = state.attempts.number;
             fresh.attempts.before_series = fresh.attempts.number;
-            fresh.attempts.floor = is_whole ? state.attempts.number : state.attempts.floor;
+            fresh.attempts.floor = fresh.attempts.number;
             fresh.attempts.clock_floor = state.attempts.clock_floor;
             fresh.sent = fact.is_sent;
             fresh.rerun = fact.rerun;
@@ -621,6 +641,7 @@ private:
         bool goes_on = !is_whole && !step.children.empty();
         if (const auto found = repetitions.find(place.step); is_whole && found != repetitions.end()) {
             goes_on = found->second.begun > 0;
+            found->second.before_series = found->second.begun;
             if (!goes_on) {
                 discount(found->second.items);
                 repetitions.erase(found);

@@ -64,8 +64,11 @@ std::optional<Time> clock_of(const Step& step, const StepState& state) {
 }
 
 std::optional<Time> forward_clock_of(const StepState& state) {
-    if (state.undo == UndoStatus::backing_off) return state.undo_attempts.due;
-    if (state.status == StepStatus::backing_off) return state.attempts.due;
+    const auto next_try = [](const Attempts& attempts) {
+        return attempts.held ? std::nullopt : std::optional{attempts.due};
+    };
+    if (state.undo == UndoStatus::backing_off) return next_try(state.undo_attempts);
+    if (state.status == StepStatus::backing_off) return next_try(state.attempts);
     const bool has_an_end = state.status == StepStatus::sleeping || state.status == StepStatus::running;
     if (!has_an_end) return std::nullopt;
     const auto given = [](Time time) { return time == Time{} ? std::nullopt : std::optional{time}; };

@@ -60,8 +60,15 @@ inline constexpr std::uint32_t depth_max = 20;
 
 struct RunStarted {
     Document input;            // already checked, defaults filled in
+    std::string awaited_slot{}; // the key of others that run: it waits until one of them has ended; empty: it need not
     std::optional<ParentRef> parent{};
-    std::string workflow{};    // of a run that is to be made: for the engine
+    std::string workflow{};     // of a run that is to be made: for the engine
+};
+// One of them has ended, and the run is the next.
+struct SlotGiven {};
+// Tasks of these routes (none named: of all) that were held may be handed out again.
+struct TasksReleased {
+    std::vector<std::string> routes{}; // sorted
 };
 struct TaskCompleted {
     AttemptRef ref;
@@ -156,6 +163,12 @@ struct RerunRequested {
     std::string step;
     std::string reason;
 };
+// Somebody has put right what the store said of the run (baton doctor); the row, its document and its
+// deadline are written anew. Tasks of these routes that nobody has begun are sent again.
+struct RunMended {
+    std::string what;
+    std::vector<std::string> routes{}; // sorted
+};
 
 // Somebody tells the run something. It is kept until a step waits for it.
 struct SignalSent {
@@ -178,6 +191,7 @@ struct ApprovalDecided {
 using Event = std::variant<RunStarted, TaskCompleted, TaskFailed, TaskLost, TaskStarted,
                            TaskHeartbeat, TaskDeferred, QueueLost, AlarmRang, CancelRequested, RunRetried,
                            TaskRevived, UndoSkipped, RunFinished, PauseRequested, ResumeRequested,
-                           SkipRequested, OutputGiven, InputEdited, RerunRequested, SignalSent, ApprovalDecided>;
+                           SkipRequested, OutputGiven, InputEdited, RerunRequested, SignalSent, ApprovalDecided,
+                           RunMended, SlotGiven, TasksReleased>;
 
 } // namespace baton::orchestrator::core

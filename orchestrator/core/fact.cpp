@@ -19,7 +19,7 @@ namespace baton::orchestrator::core {
 namespace {
 
 // In the order of FactBody.
-constexpr std::array<std::string_view, 42> fact_words = {
+constexpr std::array<std::string_view, 47> fact_words = {
     "run_started",    "run_status",   "task_dispatched", "task_started", "task_completed",
     "task_failed",    "task_deferred", "task_cancelled", "late_result",  "effect_kept",
     "step_started",   "step_done",    "step_sent",       "step_skipped", "step_blocked",
@@ -29,6 +29,7 @@ constexpr std::array<std::string_view, 42> fact_words = {
     "input_edited",   "rerun_requested", "step_reset", "run_closing",
     "step_waits",     "signal_received", "signal_taken",   "approval_voted", "approval_reminded",
     "parent_told",    "child_cancelled", "event_emitted",
+    "run_mended",      "slot_awaited",   "slot_given",   "task_held",       "task_released",
 };
 static_assert(std::variant_size_v<FactBody> == fact_words.size());
 
@@ -281,6 +282,19 @@ void append(Members& out, const fact::ChildCancelled& fact) {
     append(out, fact.ref);
     out.text("task", fact.task);
 }
+void append(Members& out, const fact::SlotAwaited& fact) { out.text("text", fact.key); }
+void append(Members&, const fact::SlotGiven&) {}
+void append(Members& out, const fact::TaskHeld& fact) {
+    out.text("step", fact.step);
+    out.flag("undo", fact.undo);
+    out.text("task", fact.task);
+    out.text("text", fact.reason);
+}
+void append(Members& out, const fact::TaskReleased& fact) {
+    out.text("step", fact.step);
+    out.flag("undo", fact.undo);
+}
+void append(Members& out, const fact::RunMended& fact) { out.text("text", fact.what); }
 void append(Members& out, const fact::StepReset& fact) {
     out.text("step", fact.step);
     out.number("rerun", fact.rerun);
@@ -547,6 +561,19 @@ void read(const boost::json::object& in, fact::ChildCancelled& fact) {
     fact.ref = ref_in(in);
     fact.task = text_in(in, "task");
 }
+void read(const boost::json::object& in, fact::SlotAwaited& fact) { fact.key = text_in(in, "text"); }
+void read(const boost::json::object&, fact::SlotGiven&) {}
+void read(const boost::json::object& in, fact::TaskHeld& fact) {
+    fact.step = text_in(in, "step");
+    fact.undo = flag_in(in, "undo");
+    fact.task = text_in(in, "task");
+    fact.reason = text_in(in, "text");
+}
+void read(const boost::json::object& in, fact::TaskReleased& fact) {
+    fact.step = text_in(in, "step");
+    fact.undo = flag_in(in, "undo");
+}
+void read(const boost::json::object& in, fact::RunMended& fact) { fact.what = text_in(in, "text"); }
 void read(const boost::json::object& in, fact::StepReset& fact) {
     fact.step = text_in(in, "step");
     fact.rerun = static_cast<std::uint32_t>(number_in(in, "rerun"));

@@ -50,6 +50,11 @@
 //   parent_told      run, step, undo?, attempt, output?, error?   its end, or that it began
 //   child_cancelled  step, undo?, attempt, task      a run that is an attempt whose time is up
 //   step_reset       step, rerun, sent?              as if it had not begun, but for the numbers of its attempts
+//   run_mended       text                            what was not as the history says, and is again
+//   slot_awaited     text                            so many runs of this key go on already; it waits, queued
+//   slot_given                                       run_status follows
+//   task_held        step, undo?, task, text         not handed out now, and why; it backs off without a time
+//   task_released    step, undo?                     it may go, at once or as soon as the run goes on
 //
 // A step is named by its address (address.hpp). The first fact of what a person asked for also has
 // actor: the user who asked. Times are texts in RFC 3339. Readers must ignore members and facts they
@@ -272,6 +277,24 @@ struct StepReset {
     std::uint32_t rerun = 0; // 1, 2, ... of the run; makes the keys of its tasks other ones
     bool is_sent = false;    // the go that pointed to it stays
 };
+// Changes nothing of the run: what the store said beside the history is as the history says from here on.
+struct RunMended {
+    std::string what;
+};
+struct SlotAwaited {
+    std::string key;
+};
+struct SlotGiven {};
+struct TaskHeld {
+    std::string step;
+    bool undo = false;
+    std::string task{};
+    std::string reason{};
+};
+struct TaskReleased {
+    std::string step;
+    bool undo = false;
+};
 
 } // namespace fact
 
@@ -285,7 +308,8 @@ using FactBody =
                  fact::RetryRequested, fact::PauseRequested, fact::ResumeRequested, fact::SkipRequested,
                  fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset, fact::RunClosing, fact::StepWaits,
                  fact::SignalReceived, fact::SignalTaken, fact::ApprovalVoted, fact::ApprovalReminded,
-                 fact::ParentTold, fact::ChildCancelled, fact::EventEmitted>;
+                 fact::ParentTold, fact::ChildCancelled, fact::EventEmitted,
+                 fact::RunMended, fact::SlotAwaited, fact::SlotGiven, fact::TaskHeld, fact::TaskReleased>;
 
 struct Fact {
     FactBody body;

@@ -68,11 +68,12 @@ enum class ByHand : std::uint8_t { none, skip, output };
 struct Attempts {
     std::uint32_t number = 0; // of the last attempt, of a repeated step the highest of its instances; 0: none yet
     std::uint32_t before_series = 0; // attempts of earlier series
-    std::uint32_t floor = 0;         // numbers up to this one belong to instances that were run again
+    std::uint32_t floor = 0;         // numbers up to this one are of before the run ran again
     Time series_at{};                // when the series began: schedule_to_close counts from here
     Time dispatched_at{};
     Time due{}; // of backing_off: the next attempt; of a deferral: its end
     bool deferred = false;
+    bool held = false; // backs off without a time: somebody lets tasks of its type pause
     std::optional<Time> started_at; // a worker said that it begins; stored when it is noted
     bool start_is_noted = false;    // started_at is in the history
     // memory
@@ -150,6 +151,7 @@ struct Instances {
     std::uint32_t begun = 0;        // the next one has this index
     std::uint32_t succeeded = 0;    // done, or passed over
     std::uint32_t failed = 0;
+    std::uint32_t before_series = 0; // of a loop: iterations before an operator began it anew
     std::map<std::uint32_t, Document> results; // by index, where somebody reads them; a loop: of the last
     // derived
     std::uint32_t total = 0;        // of the list

@@ -1,7 +1,7 @@
 // The stored form of a run, format 2:
 //   {"f":2,"v":version,"s":status,"closed":µs?,"closed_steps":2,"begun_scopes":3?,"ending":1?,"hand":true?,
 //    "deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
-//    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?]?,
+//    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?,held?]?,
 //             "sent":true?,"wait":{..}?,"rem":µs?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
 //             "u":undo?,"ua":[..]?,"ue":error?,
@@ -36,17 +36,19 @@ static_assert(number_of(StepStatus::waiting) == 0 && number_of(StepStatus::done)
 bool is_new(const StepState& state) {
     return state.status == StepStatus::waiting && !state.sent && state.attempts.number == 0 &&
            state.undo == UndoStatus::none && state.undo_attempts.number == 0 && !state.happened &&
-           state.by_hand == ByHand::none && state.input.is_null() && state.rerun == 0;
+           state.by_hand == ByHand::none && state.input.is_null() && state.undo_input.is_null() && state.rerun == 0;
 }
 
 void append_attempts(std::string& out, std::string_view name, const Attempts& attempts) {
-    if (attempts.number == 0) return;
+    // Of a task that was held before its first attempt and may begin, only its turn is known.
+    if (attempts.number == 0 && !attempts.held && attempts.due == Time{}) return;
     fmt::format_to(std::back_inserter(out), ",\"{}\":[{},{},{},{},{},{},{}", name, attempts.number,
                    attempts.before_series, micros_of(attempts.series_at),
                    micros_of(attempts.dispatched_at), micros_of(attempts.due),
                    attempts.deferred ? 1 : 0,
                    attempts.start_is_noted && attempts.started_at ? micros_of(*attempts.started_at) : 0);
-    if (attempts.floor != 0) fmt::format_to(std::back_inserter(out), ",{}", attempts.floor);
+    if (attempts.floor != 0 || attempts.held) fmt::format_to(std::back_inserter(out), ",{}", attempts.floor);
+    if (attempts.held) out += ",1";
     out += ']';
 }
 
@@ -62,6 +64,8 @@ void append_instances(std::string& out, const Instances& instances) {
     fmt::format_to(std::back_inserter(out), ",\"m\":{{\"begun\":{}", instances.begun);
     if (instances.succeeded != 0) fmt::format_to(std::back_inserter(out), ",\"ok\":{}", instances.succeeded);
     if (instances.failed != 0) fmt::format_to(std::back_inserter(out), ",\"bad\":{}", instances.failed);
+    if (instances.before_series != 0)
+        fmt::format_to(std::back_inserter(out), ",\"before\":{}", instances.before_series);
     append_json_member(out, "items", instances.items);
     if (!instances.results.empty()) {
         out += ",\"results\":{";
@@ -156,7 +160,7 @@ Document document(const boost::json::value* value) {
 void read_attempts(const boost::json::value* value, Attempts& attempts) {
     if (!value || !value->is_array()) return;
     const auto& items = value->get_array();
-    std::array<std::int64_t, 8> numbers{};
+    std::array<std::int64_t, 9> numbers{};
     for (std::size_t i = 0; i < numbers.size() && i < items.size(); ++i)
         numbers[i] = integer(&items[i]);
     attempts.number = static_cast<std::uint32_t>(numbers[0]);
@@ -168,6 +172,7 @@ void read_attempts(const boost::json::value* value, Attempts& attempts) {
     if (numbers[6] != 0) attempts.started_at = time_from_micros(numbers[6]);
     attempts.start_is_noted = attempts.started_at.has_value();
     attempts.floor = static_cast<std::uint32_t>(numbers[7]);
+    attempts.held = numbers[8] != 0;
 }
 
 Outcome<void> read_state(const boost::json::object& object, StepState& state) {
@@ -205,6 +210,7 @@ Outcome<void> read_instances(const boost::json::object& object, Instances& insta
     instances.begun = small(object.if_contains("begun"));
     instances.succeeded = small(object.if_contains("ok"));
     instances.failed = small(object.if_contains("bad"));
+    instances.before_series = small(object.if_contains("before"));
     const auto* results = object.if_contains("results");
     if (results == nullptr) return {};
     if (!results->is_object()) return does_not_fit("results");

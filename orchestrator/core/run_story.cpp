@@ -50,6 +50,7 @@ struct Teller {
         StepStory& step = of(fact.ref);
         step.task = fact.order.route;
         step.status = "dispatched";
+        step.reason.clear(); // why it was held
         step.input = fact.order.with;
         if (attempt_of(step, fact.ref.attempt) != nullptr) return; // its message was lost and is sent again
         AttemptStory& attempt = step.attempts.emplace_back();
@@ -85,6 +86,13 @@ struct Teller {
         step.status = "deferred";
         step.until = fact.until;
     }
+    void operator()(const fact::TaskHeld& fact) const {
+        StepStory& step = of(fact.step, fact.undo);
+        step.task = fact.task;
+        step.status = "held";
+        step.reason = fact.reason;
+    }
+    void operator()(const fact::TaskReleased& fact) const { of(fact.step, fact.undo).status = "backing_off"; }
     void operator()(const fact::TaskCancelled& fact) const {
         close(fact.ref, "cancelled");
         of(fact.ref).status = "cancelled";
@@ -168,17 +176,19 @@ void RunStory::add(std::span<const Fact> facts, Time at) {
 void RunStory::tell_run(const Fact& fact, Time at) {
     if (const auto* asked = std::get_if<fact::PauseRequested>(&fact.body)) last_asked_ = {fact.actor, asked->reason, at};
     if (const auto* started = std::get_if<fact::RunStarted>(&fact.body)) parent_ = started->parent;
+    if (const auto* waits = std::get_if<fact::SlotAwaited>(&fact.body)) awaits_ = waits->key;
     const auto* closing = std::get_if<fact::RunClosing>(&fact.body);
     if (closing != nullptr) closing_ = {closing->phase, closing->end.status};
     const auto* became = closing != nullptr ? &closing->end : std::get_if<fact::RunBecame>(&fact.body);
     if (became == nullptr) return;
+    awaits_.clear();
     if (closing == nullptr && (is_closed(became->status) || became->status == RunStatus::compensating)) closing_.reset();
     pause_.reset();
     if (became->from) pause_ = last_asked_;
 }
 
 void RunStory::close() {
-    constexpr std::string_view open[] = {"waiting", "dispatched", "backing_off", "deferred", "sleeping", "running"};
+    constexpr std::string_view open[] = {"waiting", "dispatched", "backing_off", "deferred", "held", "sleeping", "running"};
     for (StepStory& step : steps_) {
         if (!step.attempts.empty()) step.attempts.back().retry_at.reset(); // it never came
         if (std::find(std::begin(open), std::end(open), step.status) == std::end(open)) continue;

@@ -69,6 +69,8 @@ public:
 
     // Nothing: no operator lets it pause now.
     const std::optional<PauseStory>& pause() const { return pause_; }
+    // What a queued run waits for: a concurrency key, or a sentence on a pause of its workflow; empty: nothing.
+    const std::string& awaits() const { return awaits_; }
 
     // Nothing: the run goes forwards, or is closed.
     const std::optional<ClosingStory>& closing() const { return closing_; }
@@ -91,6 +93,7 @@ private:
 
     PauseStory last_asked_;
     std::optional<PauseStory> pause_;
+    std::string awaits_;
     std::optional<ClosingStory> closing_;
     std::optional<ParentRef> parent_;
     std::vector<StepStory> steps_;

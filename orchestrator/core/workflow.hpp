@@ -103,6 +103,7 @@ struct TaskCall {
     std::string queue;                                 // own queue of the type, empty for the common
     std::optional<expression::Template> with;          // absent: {}
     std::uint8_t priority = 4;                         // 0 to 9
+    std::string limit;                                 // of Workflow::limits; empty: none
     RetryPolicy retry;
     Timeouts timeouts;
     std::optional<expression::Program> idempotency_key; // absent: run/step
@@ -276,13 +277,20 @@ struct Idempotency {
     OnDuplicate on_duplicate = OnDuplicate::return_existing;
 };
 
-// Parsed and checked now, enforced by a later version.
+// How many runs with the same key go on at once, and what becomes of one more.
 struct Concurrency {
     enum class OnLimit : std::uint8_t { queue, skip, refuse, replace };
 
-    expression::Program key;
+    expression::Program key;                           // reads `input`; text or anything plain
     std::uint32_t limit = 1;
     OnLimit on_limit = OnLimit::queue;
+};
+
+// How many tasks that name it are handed out at once, and how fast. Workflows that name a limit alike share it, and
+// the smallest of what they say counts.
+struct Limit {
+    std::optional<Duration> interval;                  // between two tasks: 50 ms is "20/s"
+    std::optional<std::uint32_t> max_concurrent;       // with workers, or on their way to them
 };
 
 struct Workflow {
@@ -297,6 +305,7 @@ struct Workflow {
     std::map<std::string, expression::Template, std::less<>> labels; // of its runs; they read `input`
     std::optional<Idempotency> idempotency;
     std::optional<Concurrency> concurrency;
+    std::map<std::string, Limit, std::less<>> limits;
     std::vector<SchemaField> input;                    // [input]; what is not listed is refused
     Document vars;                                     // object or null
     std::vector<Step> steps;

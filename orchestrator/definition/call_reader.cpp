@@ -42,8 +42,9 @@ bool is_error_pattern(std::string_view text) {
 
 } // namespace
 
-CallDefaults CallReader::defaults(const TomlNode& table) {
+CallDefaults CallReader::defaults(const TomlNode& table, std::uint8_t priority) {
     CallDefaults defaults;
+    defaults.priority = priority;
     values_.check_keys(table, defaults_keys);
     for (const TomlEntry& entry : table.entries) {
         if (entry.key == "priority")
@@ -79,6 +80,7 @@ core::TaskCall CallReader::call(const TomlNode& table, core::StepIndex step, Sco
             call.with = expressions_.table(entry, "{ address = \"${input.email}\" }", step, scope);
         if (key == "priority")
             call.priority = static_cast<std::uint8_t>(values_.integer(entry, 0, 9).value_or(4));
+        if (key == "limit") call.limit = limit_word(entry, defaults);
         if (key == "retry") call.retry = retry(entry, defaults.retry, defaults);
         if (key == "timeout") call.timeouts = timeouts(entry, defaults.timeouts);
         if (key == "idempotency_key")
@@ -117,6 +119,16 @@ std::string CallReader::workflow_name(const TomlEntry& entry) {
                                     "workflow is a plain name; ${} has no meaning in it");
     else if (const std::string complaint = complaint_about_name(*text); !complaint.empty())
         values_.complaints().at_value(entry.value, complaint);
+    return *text;
+}
+
+std::string CallReader::limit_word(const TomlEntry& entry, const CallDefaults& defaults) {
+    const auto text = values_.text(entry);
+    if (!text) return {};
+    if (!defaults.limits.contains(*text))
+        values_.complaints().at_value(
+            entry.value, fmt::format("no limit is called \"{}\"", *text),
+            fmt::format("[limits.{}] says its rate and max_concurrent", *text));
     return *text;
 }
 

@@ -6,6 +6,7 @@
 #include "orchestrator/definition/values.hpp"
 
 #include <map>
+#include <set>
 #include <string>
 
 namespace baton::orchestrator::definition {
@@ -17,6 +18,7 @@ struct CallDefaults {
     std::uint8_t priority = 4;
     std::map<std::string, core::RetryPolicy, std::less<>> presets; // [defaults.retries]
     bool presets_are_known = true;
+    std::set<std::string, std::less<>> limits; // names of [limits.NAME]
 };
 
 class CallReader {
@@ -24,7 +26,8 @@ public:
     CallReader(ValueReader& values, ExpressionReader& expressions)
         : values_(values), expressions_(expressions) {}
 
-    CallDefaults defaults(const TomlNode& table);
+    // `priority`: of the workflow, where the table names none.
+    CallDefaults defaults(const TomlNode& table, std::uint8_t priority);
 
     // The parts of a call that lie in `table`; other keys are left to the caller.
     core::TaskCall call(const TomlNode& table, core::StepIndex step, Scope scope,
@@ -42,6 +45,7 @@ public:
 
     // The name of a task type or queue: what can stand in a routing key.
     std::string route_word(const TomlEntry& entry);
+    std::string limit_word(const TomlEntry& entry, const CallDefaults& defaults);
 
     // The type of an error, a prefix of types, or all of them.
     std::string error_pattern(const TomlEntry& entry);

@@ -16,9 +16,9 @@ constexpr std::array<std::string_view, sizeof...(Words)> words(Words... all) {
 
 constexpr auto workflow_available =
     words("workflow", "description", "timeout", "on_failure", "on_cancel", "priority", "labels",
-          "idempotency", "input", "vars", "defaults", "step", "on_error", "finally", "output",
+          "idempotency", "concurrency", "limits", "input", "vars", "defaults", "step", "on_error", "finally", "output",
           "retention");
-constexpr auto workflow_not_yet = words("concurrency", "on", "limits");
+constexpr auto workflow_not_yet = words("on");
 
 constexpr auto kinds_available =
     words("task", "workflow", "do", "parallel", "switch", "set", "wait", "wait_until", "signal", "approval",
@@ -30,9 +30,9 @@ constexpr auto step_available =
           "approval", "first_of", "emit", "end", "fail", "with", "after", "join", "cancel_rest", "when", "retry", "timeout", "on_timeout", "catch",
           "compensate", "output", "priority", "queue", "idempotency_key", "for_each", "as",
           "max_parallel", "tolerate", "enough", "fail_fast", "while", "until", "max_iterations",
-          "every");
+          "every", "limit");
 constexpr auto step_not_yet =
-    words("http", "event", "reply", "transform", "verify", "limit", "cache");
+    words("http", "event", "reply", "transform", "verify", "cache");
 
 constexpr auto input_available =
     words("type", "format", "required", "default", "enum", "items", "properties",
@@ -47,8 +47,10 @@ constexpr auto timeout_available =
 constexpr auto switch_case_available = words("when", "go");
 constexpr auto catch_available = words("error", "output", "go", "continue");
 constexpr auto compensate_available =
-    words("task", "workflow", "with", "on", "when", "retry", "timeout", "priority", "queue", "idempotency_key");
+    words("task", "workflow", "with", "on", "when", "retry", "timeout", "priority", "queue", "idempotency_key", "limit");
 constexpr auto idempotency_available = words("key", "window", "on_duplicate");
+constexpr auto limit_available = words("rate", "max_concurrent");
+constexpr auto concurrency_available = words("key", "limit", "on_limit");
 constexpr auto end_available = words("output");
 constexpr auto fail_available = words("error", "message");
 constexpr auto approval_available = words("title", "by", "quorum", "form", "remind");
@@ -58,7 +60,7 @@ constexpr auto way_not_yet = words("event", "approval");
 
 constexpr auto everywhere = words("id", "after", "join", "cancel_rest", "when");
 constexpr auto of_tasks = words("with", "retry", "timeout", "on_timeout", "catch", "compensate",
-                                "output", "priority", "queue", "idempotency_key");
+                                "output", "priority", "queue", "idempotency_key", "limit");
 constexpr auto of_blocks = words("timeout", "on_timeout", "catch", "compensate", "output");
 
 constexpr auto of_waits = words("timeout", "on_timeout", "catch", "output");
@@ -92,6 +94,8 @@ const KeyTable switch_case_keys{switch_case_available, {}};
 const KeyTable catch_keys{catch_available, {}};
 const KeyTable compensate_keys{compensate_available, {}};
 const KeyTable idempotency_keys{idempotency_available, {}};
+const KeyTable limit_keys{limit_available, {}};
+const KeyTable concurrency_keys{concurrency_available, {}};
 const KeyTable end_keys{end_available, {}};
 const KeyTable fail_keys{fail_available, {}};
 const KeyTable approval_keys{approval_available, {}};
@@ -109,12 +113,13 @@ bool belongs_to(std::string_view key, std::string_view feature) {
 std::string_view home_of(std::string_view key, const KeyTable& found_in) {
     // TOML gives what is written behind a [[step]] to the step: the commonest way to go astray.
     constexpr std::string_view top = "at the top of the file, before the first [table]";
-    const std::array<std::pair<const KeyTable*, std::string_view>, 5> homes{{
+    const std::array<std::pair<const KeyTable*, std::string_view>, 6> homes{{
         {&workflow_keys, top},
         {&step_keys, "in a [[step]]"},
         {&retry_keys, "in retry = { .. }"},
         {&timeout_keys, "in timeout = { .. }"},
         {&idempotency_keys, "in idempotency = { .. }"},
+        {&concurrency_keys, "in concurrency = { .. }"},
     }};
     for (const auto& [keys, place] : homes)
         if (keys != &found_in && (contains(keys->available, key) || contains(keys->not_yet, key)))

@@ -23,6 +23,8 @@ extern const KeyTable switch_case_keys;
 extern const KeyTable catch_keys;
 extern const KeyTable compensate_keys;
 extern const KeyTable idempotency_keys;
+extern const KeyTable concurrency_keys;
+extern const KeyTable limit_keys;
 extern const KeyTable end_keys;
 extern const KeyTable fail_keys;
 extern const KeyTable approval_keys;

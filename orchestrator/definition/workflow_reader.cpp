@@ -11,6 +11,9 @@
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
+#include <charconv>
+#include <chrono>
+
 namespace baton::orchestrator::definition {
 
 namespace {
@@ -33,10 +36,12 @@ public:
         read_name(has_wrong_keys);
         for (const TomlEntry& entry : root_.entries)
             read_setting(entry);
+        defaults_.priority = draft_.workflow.priority;
         // In this order whatever the order of the file: expressions are checked against the input,
         // and calls begin with the defaults.
         for (const TomlEntry& entry : root_.entries)
             read_data(entry);
+        for (const auto& [name, limit] : draft_.workflow.limits) defaults_.limits.insert(name);
         read_steps(has_wrong_keys);
         for (const TomlEntry& entry : root_.entries)
             read_expressions(entry);
@@ -96,6 +101,7 @@ private:
                 draft_.workflow.input = read_input(entry.value, values_);
             draft_.input_is_known = entry.value.is_table();
         }
+        if (entry.key == "limits") read_limits(entry);
         if (entry.key == "vars") {
             draft_.vars_are_known = values_.table(entry, "{ page_size = 200 }") != nullptr;
             if (draft_.vars_are_known) {
@@ -104,7 +110,45 @@ private:
             }
         }
         if (entry.key == "defaults" && values_.table(entry, "{ timeout = \"30s\" }") != nullptr)
-            defaults_ = CallReader(values_, expressions_).defaults(entry.value);
+            defaults_ = CallReader(values_, expressions_).defaults(entry.value, draft_.workflow.priority);
+    }
+
+    void read_limits(const TomlEntry& entry) {
+        if (values_.table(entry, "{ redmine = { rate = \"20/s\", max_concurrent = 10 } }") == nullptr) return;
+        for (const TomlEntry& one : entry.value.entries) {
+            core::Limit limit;
+            const TomlNode* table = values_.table(one, "{ rate = \"20/s\", max_concurrent = 10 }");
+            if (table != nullptr && values_.check_keys(*table, limit_keys)) table = nullptr;
+            if (!core::is_tag_name(one.key))
+                complaints_.at_key(one, fmt::format("'{}' cannot name a limit", one.key), "letters, digits, _, . and -, at most 64");
+            for (const TomlEntry& part : table != nullptr ? table->entries : std::vector<TomlEntry>{}) {
+                if (part.key == "rate") limit.interval = read_rate(part);
+                if (part.key == "max_concurrent")
+                    limit.max_concurrent = static_cast<std::uint32_t>(values_.integer(part, 1, 1'000'000).value_or(1));
+            }
+            if (table != nullptr && table->entries.empty())
+                complaints_.at_value(one.value, "the limit says nothing", "rate = \"20/s\", max_concurrent = 10, or both");
+            draft_.workflow.limits.emplace(one.key, limit); // also a wrong one: steps that name it are right
+        }
+    }
+
+    // "20/s", "30/m", "100/h": the time between two.
+    std::optional<Duration> read_rate(const TomlEntry& entry) {
+        const auto text = values_.text(entry);
+        if (!text) return std::nullopt;
+        std::uint32_t count = 0;
+        const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), count);
+        const std::string_view unit(end, static_cast<std::size_t>(text->data() + text->size() - end));
+        const Duration time = unit == "/s"   ? Duration(std::chrono::seconds(1))
+                              : unit == "/m" ? Duration(std::chrono::minutes(1))
+                              : unit == "/h" ? Duration(std::chrono::hours(1))
+                                             : Duration::zero();
+        constexpr std::uint32_t most = 10'000;
+        if (error == std::errc{} && time > Duration::zero() && count > 0 && time / count >= std::chrono::seconds(1) / most)
+            return time / count;
+        complaints_.at_value(entry.value, fmt::format("\"{}\" is no rate", *text),
+                             fmt::format("a whole number from 1 with /s, /m or /h, at most {}/s: \"20/s\"", most));
+        return std::nullopt;
     }
 
     void check_constant(const TomlNode& node) {
@@ -163,6 +207,7 @@ private:
             draft_.workflow.output =
                 expressions_.values(entry.value, core::no_step, Scope::run_output);
         if (entry.key == "idempotency") read_idempotency(entry);
+        if (entry.key == "concurrency") read_concurrency(entry);
         if (entry.key == "labels") read_labels(entry);
     }
 
@@ -201,6 +246,30 @@ private:
                                  "key = \"input.email\"");
         if (key)
             draft_.workflow.idempotency = core::Idempotency{std::move(*key), window, on_duplicate};
+    }
+
+    void read_concurrency(const TomlEntry& entry) {
+        const TomlNode* table = values_.table(entry, "{ key = \"input.email\", limit = 1 }");
+        if (table == nullptr) return;
+        const bool has_wrong_keys = values_.check_keys(*table, concurrency_keys);
+        std::optional<expression::Program> key;
+        std::uint32_t limit = 1;
+        auto on_limit = core::Concurrency::OnLimit::queue;
+        for (const TomlEntry& part : table->entries) {
+            if (part.key == "key") key = expressions_.program(part, core::no_step, Scope::run_key);
+            if (part.key == "limit")
+                limit = static_cast<std::uint32_t>(values_.integer(part, 1, 1'000'000).value_or(1));
+            if (part.key != "on_limit") continue;
+            const auto word = values_.word(part, {"queue", "skip", "refuse", "replace"});
+            if (word && *word == "skip") on_limit = core::Concurrency::OnLimit::skip;
+            if (word && *word == "refuse") on_limit = core::Concurrency::OnLimit::refuse;
+            if (word && *word == "replace") on_limit = core::Concurrency::OnLimit::replace;
+        }
+        if (table->find("key") == nullptr && !has_wrong_keys)
+            complaints_.at_value(*table, "concurrency has no key",
+                                 "an expression over the input, such as key = \"input.email\"; key = \"'all'\" counts all "
+                                 "runs of the workflow together");
+        if (key) draft_.workflow.concurrency.emplace(core::Concurrency{std::move(*key), limit, on_limit});
     }
 
     const TomlNode& root_;

@@ -1,6 +1,7 @@
 // Publishing commands.
 #include "orchestrator/messaging/dispatcher.hpp"
 
+#include "base/fail_point.hpp"
 #include "base/json_text.hpp"
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
@@ -80,6 +81,14 @@ runtime::Unsent Dispatcher::waiting() const {
     return tasks;
 }
 
+void Dispatcher::forget(const std::vector<runtime::Partition>& parts) {
+    const auto is_theirs = [&parts](const Outgoing& one) {
+        return !one.plain && std::find(parts.begin(), parts.end(), one.command.place.part) != parts.end();
+    };
+    std::erase_if(waiting_, is_theirs);
+    std::erase_if(refused_, is_theirs);
+}
+
 void Dispatcher::use(std::shared_ptr<amqp::client::Publisher> publisher) {
     publisher_ = std::move(publisher);
     if (publisher_)
@@ -125,7 +134,9 @@ void Dispatcher::publish_next(amqp::client::Publisher& publisher) {
         return;
     }
     const std::uint64_t token = ++sent_;
+    fail_point("messaging.before_publish");
     const auto published = publisher.publish(*publication, token);
+    fail_point("messaging.published");
     if (published) {
         flying_.emplace(token, std::move(outgoing));
     } else if (publisher.channel().is_open()) {
@@ -198,6 +209,7 @@ void Dispatcher::confirm(const Outgoing& outgoing) {
 
 void Dispatcher::flush_confirms() {
     flush_is_posted_ = false;
+    fail_point("messaging.confirmed");
     engine_.confirmed(std::exchange(confirmed_, {}));
 }
 

@@ -31,6 +31,8 @@ public:
     void add_plain(amqp::client::Publication publication, std::function<void(Outcome<void>)> settled);
     // Tasks that are still to be published.
     runtime::Unsent waiting() const;
+    // Not published any more: these partitions are decided elsewhere, and their next owner publishes what they have.
+    void forget(const std::vector<runtime::Partition>& parts);
     // May be null: there is no connection now.
     void use(std::shared_ptr<amqp::client::Publisher> publisher);
 

@@ -25,6 +25,9 @@ constexpr const char* former_announce_queue = "baton.announce";
 // Announcements that wait for us. The oldest go first: they are said again.
 constexpr std::int64_t announcements_max = 10'000;
 
+// Orchestrators that share a store watch the queues together: whoever sees one lost tells the others.
+constexpr int common_watch = 0;
+
 // A coroutine of ours never throws; if one does, going on would hide a bug.
 void stop_program(std::exception_ptr stray) {
     if (stray) std::rethrow_exception(stray);
@@ -54,16 +57,24 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
       engine_(engine),
       inbox_([this] { net::asio::post(executor_, [this] { take_incoming(); }); }),
       dispatcher_(executor, clock, engine),
-      results_(executor, engine,
-               [this](const std::string& route) {
-                   declared_.erase(route);
-                   routes_changed_.set();
-               }),
+      results_(executor, engine, options_.partition_count,
+               {.unrouted =
+                    [this](const std::string& route) {
+                        declared_.erase(route);
+                        routes_changed_.set();
+                    },
+                .pass_on =
+                    [this](runtime::Partition part, amqp::client::Publication message, Results::Settled settled) {
+                        net::asio::co_spawn(executor_, pass_on(part, std::move(message), std::move(settled)), stop_program);
+                    },
+                .request = [this](const amqp::client::Delivery& one,
+                                  runtime::DeliveryHandle handle) { serve(one, handle); }}),
       requests_(executor, options_.on_request),
       reconnect_(executor,
                  {.endpoint = options_.endpoint,
                   .on_connected = [this](amqp::client::Connection& one) { return prepare(one); },
                   .on_lost = [this](const Failure&) { lost(); }}),
+      partitions_changed_(executor),
       secret_known_(executor),
       routes_changed_(executor),
       queue_check_wanted_(executor),
@@ -72,13 +83,15 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
 
 net::Awaitable<void> Messaging::run() {
     using namespace net::asio::experimental::awaitable_operators;
-    co_await (reconnect_.run() && dispatcher_.run() && watch_routes() && watch_queues() && watch_questions());
+    co_await (reconnect_.run() && dispatcher_.run() && watch_routes() && watch_queues() && watch_questions() &&
+              watch_partitions());
 }
 
 void Messaging::stop() {
     is_stopping_ = true;
     dispatcher_.stop();
     routes_changed_.set();
+    partitions_changed_.set();
     queue_check_wanted_.set();
     lost_are_stored_.set();
     answered_.set();
@@ -114,6 +127,7 @@ void Messaging::take_incoming() {
 
 void Messaging::take(std::string& secret) {
     has_secret_ = true;
+    secret_ = secret;
     dispatcher_.set_secret(secret);
     dispatcher_.set_partition_count(options_.partition_count);
     results_.set_secret(std::move(secret));
@@ -122,9 +136,16 @@ void Messaging::take(std::string& secret) {
 
 void Messaging::take(runtime::Told& told) {
     results_.settle(told.settled);
+    if (results_.give_back(told.returned)) partitions_changed_.set();
     results_.keep(std::move(told.stranded));
     results_.refuse(told.refused);
     for (const runtime::HeldTask& held : told.held) dispatcher_.announce(held);
+    if (!told.dropped.empty()) {
+        dispatcher_.forget(told.dropped);
+        std::erase_if(held_, [&told](const runtime::OutgoingCommand& one) {
+            return std::find(told.dropped.begin(), told.dropped.end(), one.place.part) != told.dropped.end();
+        });
+    }
     // While a queue is being declared, everything waits behind it: order is kept.
     if (held_.empty() && !is_restoring_ && (declared_ == routes_ || !connection_)) {
         dispatcher_.add(std::move(told.commands));
@@ -248,8 +269,8 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     // A broker may come back without what it had.
     const auto missing = co_await missing_queues(connection, routes_);
     if (!missing) co_return missing.error();
-    if (!missing->empty() && !co_await give_again(*missing))
-        co_return Failure{make_error_code(amqp::client::Errc::cancelled), "stopping"};
+    if (!missing->empty() && !co_await give_again(connection, *missing, {}))
+        co_return Failure{make_error_code(amqp::client::Errc::cancelled), "stopping, or the connection ended"};
     const auto declared = co_await declare_common(connection);
     if (!declared) co_return declared.error();
     auto caller = co_await amqp::client::RpcCaller::open(connection);
@@ -260,8 +281,7 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     auto publisher =
         co_await amqp::client::Publisher::open(std::move(*channel), options_.publish_window);
     if (!publisher) co_return publisher.error();
-    const auto consuming =
-        co_await results_.consume(connection, options_.partitions, options_.prefetch);
+    const auto consuming = co_await results_.consume_common(connection, options_.prefetch);
     if (!consuming) co_return consuming.error();
     if (const auto serving = co_await requests_.consume(connection); !serving) co_return serving.error();
     if (const auto listening = co_await listen_to_workers(connection); !listening) {
@@ -275,11 +295,15 @@ net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& conne
     if (!co_await declare_new())
         co_return Failure{make_error_code(amqp::client::Errc::connection_lost),
                           "the connection ended while queues were declared"};
+    if (!co_await follow_ownership())
+        co_return Failure{make_error_code(amqp::client::Errc::connection_lost),
+                          "the connection ended while the partitions' queues were opened"};
     dispatcher_.use(std::move(*publisher));
     connected_.set(1);
     engine_.hear_workers(true);
     log::info("messaging", "connected", {{"broker", amqp::client::to_text(options_.endpoint)}});
     routes_changed_.set();
+    partitions_changed_.set();
     co_return Outcome<void>{boost::system::in_place_value};
 }
 
@@ -353,8 +377,6 @@ net::Awaitable<Outcome<void>> Messaging::declare_common(amqp::client::Connection
         all.insert(all.end(), std::make_move_iterator(more.begin()),
                    std::make_move_iterator(more.end()));
     };
-    for (const runtime::Partition part : options_.partitions)
-        append(contract::report_declarations(part));
     const std::set<std::string> routes = routes_;
     for (const std::string& route : routes)
         append(contract::task_declarations(route));
@@ -428,7 +450,7 @@ Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::st
         channel = std::move(*opened);
         // Without it no watch was ever made here, and none is missing.
         owing.ask();
-        const auto has_ground = co_await is_there(channel, contract::watch_ground(options_.partitions.front()));
+        const auto has_ground = co_await is_there(channel, contract::watch_ground(common_watch));
         if (losses_ != losses) co_return Failure{make_error_code(amqp::client::Errc::connection_lost), "the connection ended"};
         watches = has_ground && *has_ground;
     }
@@ -448,7 +470,7 @@ Messaging::missing_queues(amqp::client::Connection& connection, std::set<std::st
             note_queue(route, answer->message_count, answer->consumer_count);
             if (!watches) continue;
             owing.ask();
-            const auto has_watch = co_await is_there(channel, contract::watch_exchange(options_.partitions.front(), route));
+            const auto has_watch = co_await is_there(channel, contract::watch_exchange(common_watch, route));
             if (losses_ != losses) co_return Failure{make_error_code(amqp::client::Errc::connection_lost), "the connection ended"};
             if (has_watch && !*has_watch) missing.insert(route);
             continue;
@@ -480,7 +502,7 @@ net::Awaitable<void> Messaging::put_watches(std::set<std::string> routes) {
     for (const std::string& route : routes) {
         if (!connection_ || !options_.finds_losses || !may_watch_) co_return;
         const auto done = co_await declare_all(*connection_, declare_channel_,
-                                               contract::watch_declarations(options_.partitions.front(), route));
+                                               contract::watch_declarations(common_watch, route));
         if (done || !connection_) continue;
         if (done.error().code == amqp::ReplyCode::access_refused) may_watch_ = false;
         log::warning("messaging", "a queue cannot be watched: when somebody deletes it and another declares it again, its tasks stay lost",
@@ -493,14 +515,16 @@ net::Awaitable<bool> Messaging::restore_queues() {
     auto missing = co_await missing_queues(*connection_, declared_);
     if (!missing || !connection_) co_return false;
     find_purged();
+    std::set<std::string> emptied;
     for (const std::string& route : std::exchange(emptied_, {}))
-        if (declared_.contains(route)) missing->insert(route);
+        if (declared_.contains(route)) emptied.insert(route);
+    missing->insert(emptied.begin(), emptied.end());
     if (missing->empty()) co_return false;
     for (const std::string& route : *missing)
         log::warning("messaging", "the queue of a task was deleted or purged; its tasks are sent again", {{"task", route}});
     is_restoring_ = true;
     const std::uint64_t losses = losses_;
-    const bool is_stored = co_await give_again(*missing);
+    const bool is_stored = co_await give_again(*connection_, *missing, std::move(emptied));
     is_restoring_ = false;
     bool is_declared = false;
     if (is_stored && losses_ == losses && connection_) { // else the next connection sees it
@@ -512,19 +536,37 @@ net::Awaitable<bool> Messaging::restore_queues() {
     co_return is_declared;
 }
 
-// First the runs, then the queue: whoever dies in between leaves a queue that is still missing, and the next
-// life does it again. False: this program stops.
-net::Awaitable<bool> Messaging::give_again(std::set<std::string> routes) {
-    runtime::Unsent unsent = dispatcher_.waiting();
+// What is still to be published, also what waits for its queue.
+runtime::Unsent Messaging::unsent() const {
+    runtime::Unsent all = dispatcher_.waiting();
     for (const runtime::OutgoingCommand& one : held_)
         if (const auto* task = std::get_if<core::DispatchTask>(&one.command))
-            unsent[task->run_id].push_back(task->ref);
+            all[task->run_id].push_back(task->ref);
+    return all;
+}
+
+// First the runs, here and at the other orchestrators, then the queue: whoever dies in between leaves a queue
+// that is still missing, and the next life does it again. False: this program stops, or the others could not be told.
+net::Awaitable<bool> Messaging::give_again(amqp::client::Connection& connection, std::set<std::string> routes,
+                                           std::set<std::string> emptied) {
+    const std::uint64_t losses = losses_; // with another number `connection` is gone
+    // Several orchestrators see the same queue missing; one of them has told us already.
+    std::erase_if(routes, [&](const std::string& route) { return !emptied.contains(route) && was_just(lost_there_, route); });
+    for (const std::string& route : routes)
+        lost_here_[route] = clock_.now();
+    if (routes.empty()) co_return !is_stopping_;
     const auto is_stored = std::make_shared<bool>(false);
-    engine_.queue_lost({routes.begin(), routes.end()}, std::move(unsent),
+    engine_.queue_lost({routes.begin(), routes.end()}, unsent(),
                        [this, is_stored] { inbox_.put({LostAreStored{is_stored}}); });
     while (!*is_stored && !is_stopping_)
         co_await lost_are_stored_.wait_for(std::chrono::milliseconds(200));
-    co_return *is_stored;
+    if (!*is_stored || !options_.is_shared) co_return *is_stored;
+    std::erase_if(routes, [&](const std::string& route) { return emptied.contains(route); });
+    // What was purged at a broker that does not tell, every orchestrator finds out by itself.
+    if (options_.finds_losses) emptied.clear();
+    for (const bool is_emptied : {true, false})
+        if (losses_ != losses || !co_await tell_others(connection, is_emptied ? emptied : routes, is_emptied)) co_return false;
+    co_return true;
 }
 
 void Messaging::take(LostAreStored& lost) {
@@ -612,7 +654,10 @@ void Messaging::lost() {
     dispatcher_.add(std::exchange(held_, {}));
     dispatcher_.use(nullptr);
     results_.lost();
+    has_queue_.clear();
     requests_.lost();
+    report_channel_.reset();
+    tell_listening();
     caller_.reset();
     declare_channel_.reset();
     declared_.clear();

@@ -1,5 +1,6 @@
 // One connection to the broker and everything the orchestrator does with it: declaring,
-// dispatching, taking reports, measuring queues, calling workers. Everything but the functions
+// dispatching, taking reports, measuring queues, calling workers, asking other orchestrators and
+// answering them. It listens to the partitions that the engine decides, as they come and go. Everything but the functions
 // marked "any thread" belongs to the executor.
 //
 // Order of things on each new connection: declare, then consume, then publish; and before any of it
@@ -39,9 +40,9 @@ namespace baton::orchestrator::messaging {
 
 struct MessagingOptions {
     amqp::client::Endpoint endpoint;
-    std::vector<runtime::Partition> partitions = {0};
     std::uint16_t partition_count = 1; // of the whole house
-    std::uint16_t prefetch = 2'000;
+    bool is_shared = false;            // there may be other orchestrators
+    std::uint16_t prefetch = 2'000;    // of all partitions, if they are equally busy
     std::size_t publish_window = 4'000; // messages on their way to the broker
     Duration queue_check_interval = std::chrono::seconds(5); // whether the task queues are there
     bool finds_losses = true;
@@ -100,6 +101,15 @@ public:
     }
     // The queue lost what waited in it, and may be there again. Only those of tasks matter.
     void queue_emptied(std::string queue) { inbox_.put({Emptied{std::move(queue)}}); }
+    // Only reports of these are taken from now on; `done` is called when no others come any more.
+    void listen(std::vector<runtime::Partition> parts, std::function<void()> done) {
+        inbox_.put({Listen{{parts.begin(), parts.end()}, std::move(done)}});
+    }
+    // As EngineSinks::forward.
+    void forward(runtime::Partition part, runtime::Request request, std::weak_ptr<const int> asker,
+                 runtime::Reply<runtime::Answer> reply) {
+        inbox_.put({Forward{part, std::move(request), std::move(asker), std::move(reply)}});
+    }
     void republish(Again again) { inbox_.put({std::move(again)}); }
     void call(Call call) { inbox_.put({std::move(call)}); }
     bool is_connected() const { return connected_.value() != 0; }
@@ -146,7 +156,25 @@ private:
     struct WorkersAsked {
         std::function<void(std::vector<KnownWorker>)> reply;
     };
-    using Incoming = std::variant<Emptied, Look, LostAreStored, QueuesAsked, WorkersAsked, std::string, runtime::Told, Routes, Awaited, Again, Call>;
+    struct Listen {
+        std::set<runtime::Partition> parts;
+        std::function<void()> done;
+    };
+    struct Forward {
+        runtime::Partition part = 0;
+        runtime::Request request;
+        std::weak_ptr<const int> asker;
+        runtime::Reply<runtime::Answer> reply;
+    };
+    // To a request of another orchestrator.
+    struct Answered {
+        std::string reply_to;
+        std::string correlation_id;
+        std::string body;
+        std::optional<runtime::DeliveryHandle> delivery;
+    };
+    using Incoming = std::variant<Emptied, Look, LostAreStored, QueuesAsked, WorkersAsked, std::string, runtime::Told, Routes, Awaited, Again, Call,
+                                  Listen, Forward, Answered>;
 
     void take_incoming();
     void take(std::string& secret);
@@ -164,6 +192,24 @@ private:
     void take(Emptied& emptied);
     void take(Look& look);
     void take(Call& call);
+    void take(Listen& listen);
+    void take(Forward& forward);
+    void take(Answered& answered);
+    net::Awaitable<bool> follow_ownership();
+    net::Awaitable<void> watch_partitions();
+    net::Awaitable<void> pass_on(runtime::Partition part, amqp::client::Publication message, Results::Settled settled);
+    void tell_listening();
+    std::uint16_t prefetch_of_one() const;
+    amqp::client::Publication publication_of(runtime::Partition part, const runtime::Request& request) const;
+    net::Awaitable<void> ask_owner(Forward forward);
+    net::Awaitable<void> ask_owner_counted(Forward forward);
+    net::Awaitable<Outcome<runtime::Answer>> ask_once(runtime::Partition part, runtime::Request request, Duration limit);
+    void serve(const amqp::client::Delivery& delivery, runtime::DeliveryHandle handle);
+    void serve_lost_queue(runtime::Request request, runtime::Reply<runtime::Answer> reply);
+    net::Awaitable<void> forget_later(runtime::Engine::WatchId watch);
+    runtime::Unsent unsent() const;
+    net::Awaitable<bool> tell_others(amqp::client::Connection& connection, std::set<std::string> routes, bool is_emptied);
+    bool was_just(const std::map<std::string, Time>& seen, const std::string& route) const;
 
     net::Awaitable<Outcome<void>> prepare(amqp::client::Connection& connection);
     net::Awaitable<Outcome<void>> declare_common(amqp::client::Connection& connection);
@@ -178,7 +224,8 @@ private:
     net::Awaitable<Outcome<bool>> is_there(std::shared_ptr<amqp::client::Channel> channel, std::string exchange);
     net::Awaitable<void> put_watches(std::set<std::string> routes);
     net::Awaitable<bool> restore_queues();
-    net::Awaitable<bool> give_again(std::set<std::string> routes);
+    net::Awaitable<bool> give_again(amqp::client::Connection& connection, std::set<std::string> routes,
+                                    std::set<std::string> emptied);
     net::Awaitable<void> watch_questions();
     net::Awaitable<void> ask(Call call);
     net::Awaitable<void> ask_counted(Call call);
@@ -199,6 +246,15 @@ private:
     amqp::client::Connection* connection_ = nullptr; // while it lives and is being used
     std::uint64_t losses_ = 0;                       // of connections
     bool has_secret_ = false;
+    std::string secret_;
+    std::set<runtime::Partition> wanted_;               // to listen to
+    std::vector<std::function<void()>> not_heard_;      // to be called when we listen to no others
+    net::Wakeup partitions_changed_;
+    std::shared_ptr<amqp::client::Channel> report_channel_; // declares their queues
+    std::set<runtime::Partition> has_queue_;            // others', that were declared on this connection
+    // Routes, when their queue was seen missing: by this orchestrator, and by others who told it.
+    std::map<std::string, Time> lost_here_;
+    std::map<std::string, Time> lost_there_;
     net::Broadcast secret_known_;
     std::set<std::string> routes_;               // that need a queue
     std::map<std::string, QueueState> queues_;   // by route

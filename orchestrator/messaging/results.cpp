@@ -1,6 +1,8 @@
 // Taking reports in.
 #include "orchestrator/messaging/results.hpp"
 
+#include "amqp/client/errors.hpp"
+#include "base/fail_point.hpp"
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "contract/task_message.hpp"
@@ -19,6 +21,8 @@ namespace {
 using amqp::client::Delivery;
 
 constexpr int life_shift = 48; // a handle is the channel's number above the delivery tag
+constexpr std::uint64_t tag_mask = (std::uint64_t{1} << life_shift) - 1;
+constexpr std::uint64_t life_mask = 0xffff;
 
 core::Problem problem_of(const contract::Problem& from) {
     core::Problem problem;
@@ -85,74 +89,153 @@ core::Problem lost_problem(const std::string& reason) {
 
 } // namespace
 
-Results::Results(net::asio::any_io_executor executor, runtime::Engine& engine,
-                 std::function<void(const std::string&)> on_unrouted)
-    : executor_(executor), engine_(engine), on_unrouted_(std::move(on_unrouted)) {}
+// What a message says that another node passed on: why it is here, and where it was first.
+constexpr std::string_view lost_header = "baton-lost";
+constexpr std::string_view lost_exchange_header = "baton-lost-exchange";
+constexpr std::string_view lost_key_header = "baton-lost-key";
+constexpr std::string_view unrouted_reason = "unrouted";
 
-net::Awaitable<Outcome<void>> Results::consume(amqp::client::Connection& connection,
-                                               std::vector<runtime::Partition> partitions,
-                                               std::uint16_t prefetch) {
+Results::Results(net::asio::any_io_executor executor, runtime::Engine& engine, std::uint16_t partition_count,
+                 Sinks sinks)
+    : executor_(executor), engine_(engine), partition_count_(partition_count), sinks_(std::move(sinks)) {}
+
+net::Awaitable<Outcome<Results::Source*>> Results::open(amqp::client::Connection& connection,
+                                                        std::optional<runtime::Partition> part,
+                                                        std::uint16_t prefetch) {
     auto opened = co_await connection.open_channel();
     if (!opened) co_return opened.error();
-    channel_ = std::move(*opened);
-    ++life_;
-    acked_ = 0;
-    settled_.clear();
-    consumer_tags_.clear();
     amqp::BasicQos qos;
     qos.prefetch_count = prefetch;
-    const auto limited = co_await channel_->call(qos);
+    const auto limited = co_await (*opened)->call(qos);
     if (!limited) co_return limited.error();
+    do {
+        lives_ = (lives_ + 1) & life_mask;
+    } while (lives_ == 0 || sources_.contains(lives_));
+    auto& source = sources_[lives_];
+    source = std::make_unique<Source>();
+    source->life = lives_;
+    source->part = part;
+    source->channel = std::move(*opened);
+    co_return source.get();
+}
 
-    struct Source {
-        std::string queue;
-        void (Results::*take)(const Delivery&);
+net::Awaitable<Outcome<void>> Results::listen(amqp::client::Connection& connection, std::uint64_t life,
+                                              std::string queue, Take take) {
+    amqp::BasicConsume method;
+    method.queue = queue;
+    const auto source = sources_.find(life);
+    if (source == sources_.end())
+        co_return Failure{make_error_code(amqp::client::Errc::connection_lost), "the connection ended"};
+    const auto channel = source->second->channel;
+    auto on_delivery = [this, take, life](const Delivery& delivery) {
+        if (const auto found = sources_.find(life); found != sources_.end()) (this->*take)(*found->second, delivery);
     };
-    std::vector<Source> sources;
-    for (const runtime::Partition part : partitions)
-        sources.push_back({contract::report_queue(part), &Results::take_report});
-    sources.push_back({std::string{contract::dead_queue}, &Results::take_dead});
-    sources.push_back({std::string{contract::unrouted_queue}, &Results::take_unrouted});
-    for (const Source& source : sources) {
-        amqp::BasicConsume method;
-        method.queue = source.queue;
-        const auto take = source.take;
-        auto consumer = co_await channel_->consume(
-            std::move(method), [this, take](Delivery delivery) { (this->*take)(delivery); },
-            [&connection, queue = source.queue](const std::string&) {
-                // Somebody deleted it: what workers report would vanish. A new connection declares it
-                // again and listens to it.
-                log::error("messaging", "a queue of the orchestrator was deleted; connecting anew",
-                           {{"queue", queue}});
-                connection.close();
-            });
-        if (!consumer) co_return consumer.error();
-        consumer_tags_.push_back(std::move(*consumer));
-    }
+    auto on_cancelled = [&connection, queue](const std::string&) {
+        // Somebody deleted it: what workers report would vanish. A new connection declares it
+        // again and listens to it.
+        log::error("messaging", "a queue of the orchestrator was deleted; connecting anew", {{"queue", queue}});
+        connection.close();
+    };
+    auto consumer = co_await channel->consume(std::move(method), std::move(on_delivery), std::move(on_cancelled));
+    if (!consumer) co_return consumer.error();
+    if (const auto found = sources_.find(life); found != sources_.end())
+        found->second->consumer_tags.push_back(std::move(*consumer));
     co_return Outcome<void>{boost::system::in_place_value};
 }
 
+net::Awaitable<Outcome<void>> Results::consume_common(amqp::client::Connection& connection, std::uint16_t prefetch) {
+    const auto opened = co_await open(connection, std::nullopt, prefetch);
+    if (!opened) co_return opened.error();
+    const std::uint64_t life = (*opened)->life;
+    const auto dead = co_await listen(connection, life, std::string{contract::dead_queue}, &Results::take_dead);
+    if (!dead) co_return dead.error();
+    co_return co_await listen(connection, life, std::string{contract::unrouted_queue}, &Results::take_unrouted);
+}
+
+net::Awaitable<Outcome<void>> Results::consume(amqp::client::Connection& connection, runtime::Partition part,
+                                               std::uint16_t prefetch) {
+    const auto opened = co_await open(connection, part, prefetch);
+    if (!opened) co_return opened.error();
+    co_return co_await listen(connection, (*opened)->life, contract::report_queue(part), &Results::take_report);
+}
+
+std::set<runtime::Partition> Results::partitions() const {
+    std::set<runtime::Partition> all;
+    for (const auto& [life, source] : sources_)
+        if (source->part) all.insert(*source->part);
+    return all;
+}
+
+net::Awaitable<void> Results::leave(runtime::Partition part) {
+    std::vector<std::shared_ptr<amqp::client::Channel>> left;
+    for (auto at = sources_.begin(); at != sources_.end();) {
+        if (at->second->part == part) {
+            left.push_back(at->second->channel);
+            at = sources_.erase(at);
+        } else {
+            ++at;
+        }
+    }
+    for (const auto& channel : left)
+        if (channel->is_open()) (void)co_await channel->close();
+}
+
 net::Awaitable<void> Results::stop() {
-    const auto channel = channel_;
-    for (const std::string& tag : std::exchange(consumer_tags_, {}))
-        if (channel && channel->is_open()) co_await channel->cancel(tag);
+    std::vector<std::pair<std::shared_ptr<amqp::client::Channel>, std::string>> consumers;
+    for (const auto& [life, source] : sources_)
+        for (const std::string& tag : std::exchange(source->consumer_tags, {}))
+            consumers.emplace_back(source->channel, tag);
+    for (const auto& [channel, tag] : consumers)
+        if (channel->is_open()) co_await channel->cancel(tag);
 }
 
 void Results::lost() {
-    channel_.reset();
-    settled_.clear();
-    consumer_tags_.clear();
+    sources_.clear();
 }
 
-runtime::DeliveryHandle Results::handle_of(std::uint64_t delivery_tag) const {
-    return life_ << life_shift | delivery_tag;
+runtime::DeliveryHandle Results::handle_of(const Source& source, std::uint64_t delivery_tag) {
+    return source.life << life_shift | delivery_tag;
+}
+
+Results::Source* Results::source_of(runtime::DeliveryHandle handle) {
+    const auto found = sources_.find(handle >> life_shift);
+    return found == sources_.end() ? nullptr : found->second.get();
 }
 
 void Results::settle(const std::vector<runtime::DeliveryHandle>& handles) {
+    std::set<Source*> touched;
     for (const runtime::DeliveryHandle handle : handles)
-        if (handle >> life_shift == life_)
-            settled_.insert(handle & ((std::uint64_t{1} << life_shift) - 1));
-    ack_settled();
+        if (Source* source = source_of(handle)) {
+            source->settled.insert(handle & tag_mask);
+            touched.insert(source);
+        }
+    for (Source* source : touched)
+        ack_settled(*source);
+}
+
+bool Results::give_back(const std::vector<runtime::DeliveryHandle>& handles) {
+    bool is_to_be_left = false;
+    for (const runtime::DeliveryHandle handle : handles) {
+        Source* source = source_of(handle);
+        if (source == nullptr) continue; // closed, and given back by that
+        if (source->part) {
+            source->is_given_back = is_to_be_left = true;
+            continue;
+        }
+        const std::uint64_t tag = handle & tag_mask;
+        (void)source->channel->nack(tag, false, true);
+        source->given_back.insert(tag);
+        source->settled.insert(tag);
+        ack_settled(*source);
+    }
+    return is_to_be_left;
+}
+
+std::vector<runtime::Partition> Results::partitions_given_back() const {
+    std::vector<runtime::Partition> all;
+    for (const auto& [life, source] : sources_)
+        if (source->part && source->is_given_back) all.push_back(*source->part);
+    return all;
 }
 
 namespace {
@@ -222,35 +305,48 @@ void Results::keep(std::vector<runtime::Stranded> stranded) {
 void Results::refuse(const std::vector<runtime::Stranded>& refused) {
     for (const runtime::Stranded& one : refused) {
         const auto report = report_of(one.report, secret_);
-        if (!report || !channel_ || !one.report.delivery) continue;
+        if (!report || !one.report.delivery) continue;
         const contract::Message message = contract::encode(*report);
         amqp::client::Publication told;
         told.routing_key = contract::report_queue(one.part);
         told.properties = message.properties;
         told.body = SharedBytes::copy_of(message.body);
-        // On one channel in this order: who does not get the report keeps the request.
-        if (channel_->publish(told)) settle({*one.report.delivery});
+        told.mandatory = true;
+        // What asked for the run is kept until the report is.
+        const auto settled = [this, handle = *one.report.delivery](const Outcome<void>& done) {
+            if (done)
+                settle({handle});
+            else
+                give_back({handle});
+        };
+        sinks_.pass_on(one.part, std::move(told), settled);
     }
 }
 
-void Results::settle_now(std::uint64_t delivery_tag) {
-    settled_.insert(delivery_tag);
-    ack_settled();
+void Results::settle_now(Source& source, std::uint64_t delivery_tag) {
+    source.settled.insert(delivery_tag);
+    ack_settled(source);
 }
 
-void Results::ack_settled() {
-    std::uint64_t last = acked_;
-    while (!settled_.empty() && *settled_.begin() == last + 1) {
+// One ack for all up to the last one; a tag that was given back is no one's to name any more.
+void Results::ack_settled(Source& source) {
+    std::uint64_t last = source.acked;
+    std::uint64_t named = 0;
+    while (!source.settled.empty() && *source.settled.begin() == last + 1) {
         ++last;
-        settled_.erase(settled_.begin());
+        source.settled.erase(source.settled.begin());
+        if (source.given_back.erase(last) == 0) named = last;
     }
-    if (last == acked_ || !channel_) return;
-    acked_ = last;
+    source.acked = last;
     // An error means that the channel is gone; then the broker brings them again.
-    (void)channel_->ack(last, true);
+    if (named == 0) return;
+    fail_point("messaging.before_ack");
+    (void)source.channel->ack(named, true);
+    fail_point("messaging.acked");
 }
 
 void Results::add(runtime::Report report) {
+    fail_point("messaging.report_taken");
     gathered_.push_back(std::move(report));
     if (flush_is_posted_) return;
     flush_is_posted_ = true;
@@ -263,62 +359,109 @@ void Results::flush() {
     engine_.report(std::exchange(gathered_, {}));
 }
 
-void Results::take_report(const Delivery& delivery) {
+void Results::take_report(Source& source, const Delivery& delivery) {
+    if (delivery.properties.type == request_type)
+        return sinks_.request(delivery, handle_of(source, delivery.delivery_tag));
+    if (delivery.properties.headers && delivery.properties.headers->contains(lost_header))
+        return take_passed_on(source, delivery);
     // Bytes that are no text would make the run's row unreadable.
     const std::string body = readable(delivery.body.text());
-    if (is_run_request(delivery.properties)) return take_run_request(delivery, body);
+    if (is_run_request(delivery.properties)) return take_run_request(source, delivery, body);
     auto report = contract::decode_report(delivery.properties, body);
     const auto token = decode_token(report.token, secret_);
     if (!token) {
         log::warning("messaging", "a report has no token of ours, dropped",
                      {{"correlation_id", report.token}});
-        return settle_now(delivery.delivery_tag);
+        return settle_now(source, delivery.delivery_tag);
     }
     auto event = event_of(token->ref, std::move(report.report));
-    if (!event) return settle_now(delivery.delivery_tag);
-    add({token->run_id, std::move(*event), handle_of(delivery.delivery_tag)});
+    if (!event) return settle_now(source, delivery.delivery_tag);
+    add({token->run_id, std::move(*event), handle_of(source, delivery.delivery_tag)});
 }
 
 // Another run begins this one as one of its steps, or needs it no more.
-void Results::take_run_request(const Delivery& delivery, const std::string& body) {
+void Results::take_run_request(Source& source, const Delivery& delivery, const std::string& body) {
     auto request = decode_run_request(delivery.properties, body, secret_);
     if (!request) {
         log::warning("messaging", "a request for a run has no token of ours, dropped", {});
-        return settle_now(delivery.delivery_tag);
+        return settle_now(source, delivery.delivery_tag);
     }
-    add({std::move(request->run_id), std::move(request->event), handle_of(delivery.delivery_tag)});
+    add({std::move(request->run_id), std::move(request->event), handle_of(source, delivery.delivery_tag)});
 }
 
-void Results::take_dead(const Delivery& delivery) {
-    const std::string reason = death_reason(delivery.properties);
-    if (const auto token = decode_token(text_of(delivery.properties.correlation_id), secret_)) {
-        core::TaskLost lost{token->ref, lost_problem(reason), to_document(delivery)};
-        return add({token->run_id, std::move(lost), handle_of(delivery.delivery_tag)});
+// As it was when the other node got it.
+void Results::take_passed_on(Source& source, const Delivery& delivery) {
+    Delivery first = delivery;
+    auto& headers = *first.properties.headers;
+    const auto text = [&headers](std::string_view name) { return std::string(headers.text(name).value_or("")); };
+    const std::string reason = text(lost_header);
+    first.exchange = text(lost_exchange_header);
+    first.routing_key = text(lost_key_header);
+    for (const std::string_view name : {lost_header, lost_exchange_header, lost_key_header})
+        headers.erase(name);
+    if (!decode_token(text_of(first.properties.correlation_id), secret_)) return settle_now(source, first.delivery_tag);
+    take_lost(source, first, reason);
+}
+
+// A task that came back, by its token.
+void Results::take_lost(Source& source, const Delivery& delivery, const std::string& reason) {
+    const auto token = decode_token(text_of(delivery.properties.correlation_id), secret_);
+    const runtime::Partition part = runtime::partition_of(token->run_id, partition_count_);
+    if (!source.part && !partitions().contains(part)) {
+        amqp::client::Publication onward;
+        onward.routing_key = contract::report_queue(part);
+        onward.properties = delivery.properties;
+        onward.properties.delivery_mode = std::uint8_t{2};
+        onward.properties.expiration.reset();
+        if (!onward.properties.headers) onward.properties.headers.emplace();
+        onward.properties.headers->set(lost_header, reason);
+        onward.properties.headers->set(lost_exchange_header, delivery.exchange);
+        onward.properties.headers->set(lost_key_header, delivery.routing_key);
+        onward.body = delivery.body;
+        onward.mandatory = true;
+        const auto settled = [this, handle = handle_of(source, delivery.delivery_tag)](const Outcome<void>& done) {
+            if (done)
+                settle({handle});
+            else
+                give_back({handle});
+        };
+        return sinks_.pass_on(part, std::move(onward), settled);
     }
+    core::TaskLost lost;
+    lost.ref = token->ref;
+    if (reason == unrouted_reason) {
+        lost.problem.type = core::unrouted_type;
+        lost.problem.detail = fmt::format("there was no queue for '{}'", readable(delivery.routing_key));
+    } else {
+        lost.problem = lost_problem(reason);
+    }
+    lost.message = to_document(delivery);
+    add({token->run_id, std::move(lost), handle_of(source, delivery.delivery_tag)});
+}
+
+void Results::take_dead(Source& source, const Delivery& delivery) {
+    const std::string reason = death_reason(delivery.properties);
+    if (decode_token(text_of(delivery.properties.correlation_id), secret_)) return take_lost(source, delivery, reason);
     // A call whose caller has stopped waiting is nobody's concern any more.
     const auto& headers = delivery.properties.headers;
-    if (headers && headers->contains("baton-call")) return settle_now(delivery.delivery_tag);
-    keep_plain(delivery, reason.empty() ? "dead" : reason);
+    if (headers && headers->contains("baton-call")) return settle_now(source, delivery.delivery_tag);
+    keep_plain(source, delivery, reason.empty() ? "dead" : reason);
 }
 
-void Results::take_unrouted(const Delivery& delivery) {
-    if (const auto token = decode_token(text_of(delivery.properties.correlation_id), secret_)) {
-        on_unrouted_(delivery.routing_key);
-        core::Problem problem;
-        problem.type = core::unrouted_type;
-        problem.detail = fmt::format("there was no queue for '{}'", readable(delivery.routing_key));
-        core::TaskLost lost{token->ref, std::move(problem), to_document(delivery)};
-        return add({token->run_id, std::move(lost), handle_of(delivery.delivery_tag)});
+void Results::take_unrouted(Source& source, const Delivery& delivery) {
+    if (decode_token(text_of(delivery.properties.correlation_id), secret_)) {
+        sinks_.unrouted(delivery.routing_key);
+        return take_lost(source, delivery, std::string(unrouted_reason));
     }
     if (delivery.properties.reply_to) {
-        answer_caller(delivery);
-        return settle_now(delivery.delivery_tag);
+        answer_caller(source, delivery);
+        return settle_now(source, delivery.delivery_tag);
     }
-    keep_plain(delivery, "unrouted");
+    keep_plain(source, delivery, std::string(unrouted_reason));
 }
 
 // Somebody asked for a task that no worker has ever offered, and waits for the answer.
-void Results::answer_caller(const Delivery& delivery) {
+void Results::answer_caller(Source& source, const Delivery& delivery) {
     contract::Problem problem;
     problem.type = core::unrouted_type;
     problem.detail = fmt::format("no worker has offered '{}' yet", readable(delivery.routing_key));
@@ -329,16 +472,16 @@ void Results::answer_caller(const Delivery& delivery) {
     answer.routing_key = text_of(delivery.properties.reply_to);
     answer.properties = message.properties;
     answer.body = SharedBytes::copy_of(message.body);
-    if (channel_) (void)channel_->publish(answer);
+    (void)source.channel->publish(answer);
 }
 
-void Results::keep_plain(const Delivery& delivery, const std::string& reason) {
+void Results::keep_plain(const Source& source, const Delivery& delivery, const std::string& reason) {
     runtime::PlainDeadLetter plain;
     plain.letter.reason = readable(reason);
     plain.letter.task = readable(delivery.routing_key);
     plain.letter.message = to_document(delivery).text();
     plain.letter.again_of = again_of(delivery.properties);
-    plain.delivery = handle_of(delivery.delivery_tag);
+    plain.delivery = handle_of(source, delivery.delivery_tag);
     engine_.add_dead_letter(std::move(plain));
 }
 

@@ -13,10 +13,6 @@ namespace {
 constexpr std::size_t mac_digits = 20; // 80 bits: a guess a second takes longer than the sun has
 constexpr std::string_view undo_mark = ":undo";
 
-std::string mac_of(std::string_view text, std::string_view secret) {
-    return core::to_hex(core::hmac_sha256(secret, text)).substr(0, mac_digits);
-}
-
 // Takes the same time wherever the first difference is.
 bool equal(std::string_view a, std::string_view b) {
     if (a.size() != b.size()) return false;
@@ -28,6 +24,14 @@ bool equal(std::string_view a, std::string_view b) {
 }
 
 } // namespace
+
+std::string mac_of(std::string_view text, std::string_view secret) {
+    return core::to_hex(core::hmac_sha256(secret, text)).substr(0, mac_digits);
+}
+
+bool is_mac_of(std::string_view mac, std::string_view text, std::string_view secret) {
+    return equal(mac_of(text, secret), mac);
+}
 
 std::string encode_token(const TaskToken& token, std::string_view secret) {
     std::string text = fmt::format("{}/{}{}#{}", token.run_id, token.ref.step,

@@ -20,4 +20,8 @@ std::string encode_token(const TaskToken& token, std::string_view secret);
 // Nothing when it is none of ours.
 std::optional<TaskToken> decode_token(std::string_view text, std::string_view secret);
 
+// The same kind of MAC for other texts of ours.
+std::string mac_of(std::string_view text, std::string_view secret);
+bool is_mac_of(std::string_view mac, std::string_view text, std::string_view secret);
+
 } // namespace baton::orchestrator::messaging

@@ -33,6 +33,10 @@ public:
             return "stopping";
         case EngineErrc::overloaded:
             return "overloaded";
+        case EngineErrc::moving:
+            return "moving";
+        case EngineErrc::unanswered:
+            return "unanswered";
         }
         return "unknown engine error";
     }
@@ -104,10 +108,137 @@ void Engine::hear_workers(bool hears) {
     body_->mailbox.put({HearingItem{hears}});
 }
 
-void Engine::queue_lost(std::vector<std::string> routes, Unsent unsent, std::function<void()> done) {
+void Engine::queue_lost(std::vector<std::string> routes, Unsent unsent, std::function<void()> done,
+                        std::optional<Partition> only) {
     std::sort(routes.begin(), routes.end());
-    body_->mailbox.put(
-        {QueueLostItem{std::move(routes), std::move(unsent), body_->options.partitions, std::move(done)}});
+    body_->mailbox.put({QueueLostItem{std::move(routes), std::move(unsent), std::move(done), only}});
+}
+
+void Engine::assign(Assignment assignment) {
+    body_->mailbox.put({AssignItem{std::move(assignment)}});
+}
+
+void Engine::definitions_changed() {
+    body_->mailbox.put({DefinitionsItem{}});
+}
+
+namespace {
+
+// From the answer that a part of the engine gives to the one that travels.
+Reply<RunChanged> from_change(Reply<Answer> reply) {
+    return [reply = std::move(reply)](Outcome<RunChanged> done) {
+        if (!done) return reply(std::move(done).error());
+        Answer answer;
+        answer.run_id = done->run_id;
+        answer.seq = done->seq;
+        answer.status = done->status;
+        reply(std::move(answer));
+    };
+}
+
+Reply<Started> from_start(Reply<Answer> reply) {
+    return [reply = std::move(reply)](Outcome<Started> done) {
+        if (!done) return reply(std::move(done).error());
+        Answer answer;
+        answer.run_id = done->run_id;
+        answer.is_new = done->is_new;
+        answer.is_skipped = done->is_skipped;
+        answer.is_queued = done->is_queued;
+        answer.workflow_version = done->workflow_version;
+        reply(std::move(answer));
+    };
+}
+
+Reply<void> from_nothing(Reply<Answer> reply) {
+    return [reply = std::move(reply)](const Outcome<void>& done) {
+        if (!done) return reply(done.error());
+        reply(Answer{});
+    };
+}
+
+Reply<DeadJob> from_job(Reply<Answer> reply) {
+    return [reply = std::move(reply)](Outcome<DeadJob> done) {
+        if (!done) return reply(std::move(done).error());
+        Answer answer;
+        answer.job = std::move(*done);
+        reply(std::move(answer));
+    };
+}
+
+template <class T>
+ItemBody refusing(Reply<T> reply, Failure why) {
+    return AnsweredItem{[reply = std::move(reply), why = std::move(why)] { reply(why); }};
+}
+
+ItemBody item_of(Request request, Reply<Answer> reply) {
+    switch (request.kind) {
+    case Request::Kind::start: {
+        StartRequest start{request.workflow, request.version, std::move(request.input), request.key,
+                           request.fallback_key, request.actor, std::move(request.labels)};
+        return StartItem{std::move(start), from_start(std::move(reply)), request.run_id};
+    }
+    case Request::Kind::cancel:
+        return CancelItem{request.run_id, request.reason, from_change(std::move(reply)), request.actor};
+    case Request::Kind::retry:
+        return RetryItem{request.run_id, request.now, from_change(std::move(reply)), request.actor};
+    case Request::Kind::skip_undo:
+        return SkipItem{request.run_id, request.step, request.reason, from_change(std::move(reply)), request.actor};
+    case Request::Kind::finish:
+        return FinishItem{request.run_id, request.status, request.reason, from_change(std::move(reply)), request.actor};
+    case Request::Kind::redrive: {
+        RedriveItem item{request.id, from_nothing(std::move(reply)), {}, false, {request.actor, request.reason, 0}};
+        item.body = std::move(request.body);
+        item.closing.job = request.job.id;
+        if (request.input.empty()) return item;
+        auto input = core::Document::parse(request.input);
+        if (!input) return refusing(std::move(item.reply), input.error());
+        item.input = std::move(*input);
+        return item;
+    }
+    case Request::Kind::drop:
+        return DropItem{request.id, from_nothing(std::move(reply)), {}, {request.actor, request.reason, request.job.id}};
+    case Request::Kind::start_dead_job:
+        return DeadJobItem{std::move(request.job), from_job(std::move(reply))};
+    case Request::Kind::cancel_dead_job:
+        return CancelDeadJobItem{request.id, from_job(std::move(reply)), request.actor};
+    case Request::Kind::queue_lost:
+        return QueueLostItem{std::move(request.routes), {}, [reply = std::move(reply)] { reply(Answer{}); },
+                             static_cast<Partition>(request.id)};
+    case Request::Kind::pause:
+    case Request::Kind::resume:
+    case Request::Kind::skip:
+    case Request::Kind::set_output:
+    case Request::Kind::edit_input:
+    case Request::Kind::rerun:
+    case Request::Kind::mend:
+    case Request::Kind::signal:
+    case Request::Kind::approve:
+    case Request::Kind::reject: {
+        auto event = event_of(request);
+        if (!event) return refusing(std::move(reply), event.error());
+        return OperateItem{request.run_id, std::move(*event), from_change(std::move(reply)), {request.actor, request.reason, 0}};
+    }
+    case Request::Kind::watch:
+        break;
+    }
+    return WatchItem{std::make_shared<const int>(0), request.run_id, request.after_seq, from_change(std::move(reply))};
+}
+
+} // namespace
+
+void Engine::ask(Request request, Reply<Answer> reply) {
+    const std::uint32_t hops = request.hops;
+    Item item{item_of(std::move(request), std::move(reply))};
+    item.hops = hops;
+    body_->mailbox.put(std::move(item));
+}
+
+Engine::WatchId Engine::watch_for(const Request& request, Reply<Answer> reply) {
+    auto id = std::make_shared<const int>(0);
+    Item item{WatchItem{id, request.run_id, request.after_seq, from_change(std::move(reply))}};
+    item.hops = request.hops;
+    body_->mailbox.put(std::move(item));
+    return id;
 }
 
 void Engine::start_run(StartRequest request, Reply<Started> reply) {
@@ -143,6 +274,18 @@ void Engine::operate(std::string run_id, core::Event event, std::string reason, 
                      std::string actor, std::shared_ptr<Claim> claim) {
     body_->mailbox.put({OperateItem{std::move(run_id), std::move(event), std::move(reply),
                                     {std::move(actor), std::move(reason), 0}},
+                        std::move(claim)});
+}
+
+void Engine::pause(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply, std::string actor,
+                   std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({PauseItem{{kind, std::move(name), std::move(actor), std::move(reason), {}, {}}, false, std::move(reply)},
+                        std::move(claim)});
+}
+
+void Engine::resume(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply, std::string actor,
+                    std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({PauseItem{{kind, std::move(name), std::move(actor), std::move(reason), {}, {}}, true, std::move(reply)},
                         std::move(claim)});
 }
 
@@ -206,6 +349,10 @@ void Engine::on_changes(std::function<void(const std::vector<RunChanged>&)> list
 
 const EngineMetrics& Engine::metrics() const {
     return body_->metrics;
+}
+
+const Pauses& Engine::pauses() const {
+    return body_->pauses;
 }
 
 const HeldTasks& Engine::held_tasks() const {

@@ -1,5 +1,5 @@
-// The engine: gather → load → decide → commit → tell. One thread, one store, one mailbox; it owns
-// the partitions of this process, so no run is ever decided in two places. Everything that happens
+// The engine: gather → load → decide → commit → tell. One thread, one store, one mailbox; it decides
+// the runs of the partitions this process owns, so no run is ever decided in two places. Everything that happens
 // to runs goes through here as an item in the mailbox; nothing else writes to the store.
 //
 //   gather  all waiting items and due alarms, at most batch_events_max
@@ -11,6 +11,9 @@
 // When the store fails, nothing was told; the engine forgets what it held in memory, takes its
 // partitions over again with growing pauses, and decides the same items again. Items it had
 // committed without knowing it are recognised as duplicates then.
+//
+// Partitions come and go one by one (engine_own.cpp). What is asked about a run of a partition that is not
+// owned here goes to its owner; a partition whose fence refuses is lost, and nothing else with it.
 //
 // All public functions may be called from any thread. Callbacks run on the engine's thread: they
 // must be quick and must not call back into work(); posting new items is fine.
@@ -27,8 +30,11 @@
 #include "orchestrator/core/event.hpp"
 #include "orchestrator/core/workflow.hpp"
 #include "orchestrator/runtime/held_tasks.hpp"
+#include "orchestrator/runtime/pauses.hpp"
+#include "orchestrator/runtime/request.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 #include "orchestrator/runtime/run_tags.hpp"
+#include "orchestrator/runtime/spread.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -52,6 +58,8 @@ enum class EngineErrc {
     settled,          // the dead letter is not open any more, or is being sent already
     stopping,         // the engine stops; ask again after the restart
     overloaded,       // as much waits for the broker as memory may hold; ask again later
+    moving,           // the run's partition changes hands just now; nothing was done, ask again
+    unanswered,       // the server that owns the run was asked, and nobody knows whether it did it
 };
 const boost::system::error_category& engine_category();
 ErrorCode make_error_code(EngineErrc errc);
@@ -90,6 +98,10 @@ struct Stranded {
 struct Told {
     std::vector<OutgoingCommand> commands;
     std::vector<DeliveryHandle> settled;
+    // Reports of runs that are decided elsewhere: the broker is to give them to whoever listens there.
+    std::vector<DeliveryHandle> returned;
+    // Decided elsewhere from now on: of these nothing more is to be published that was told before.
+    std::vector<Partition> dropped{};
     // Reports that no run can take now: because it cannot be read, or is not in this store. Whoever has
     // the message makes a dead letter of it.
     std::vector<Stranded> stranded;
@@ -114,6 +126,8 @@ struct Started {
     std::string run_id;
     bool is_new = true;               // false: a run with this key existed and is this one
     std::uint32_t workflow_version = 0;
+    bool is_skipped = false;          // nothing was started: this run of its concurrency key goes on
+    bool is_queued = false;           // it waits for others of its concurrency key, or for the end of a pause
 };
 
 struct Deployed {
@@ -160,7 +174,10 @@ using Compile = std::function<Outcome<std::shared_ptr<core::Workflow>>(
     const std::string& source, const std::string& file_name)>;
 
 struct EngineOptions {
-    std::vector<Partition> partitions = {0}; // owned by this process
+    // Owned by this process, which takes them whoever has them. Empty where it shares the store with others:
+    // then assign() says which.
+    std::vector<Partition> partitions = {0};
+    bool is_shared = false;
     std::uint16_t partition_count = 1;       // of the whole house; never changes for one store
     std::string node = "baton";
     // Seed of run ids; 0: from the operating system. A simulation gives its own.
@@ -171,6 +188,8 @@ struct EngineOptions {
     // Memory for the runs that are kept at hand and for messages the broker has not confirmed. What can
     // be read again leaves first; when the messages alone take as much, nothing new is begun.
     std::size_t memory_max = std::size_t{256} * 1024 * 1024;
+    // So much history of a run is never spared by a document; most runs end before.
+    std::size_t history_bytes_min = 8 * 1024;
     // Bounds how long a commit takes and how much is decided again after a failure.
     std::size_t batch_events_max = 500;
     // Pauses between attempts to reach the store again.
@@ -189,6 +208,14 @@ struct EngineSinks {
     std::function<void(std::vector<std::string> routes)> declare{};
     // Calls back, on any thread, when these have their queue, or at once when that is not to be soon.
     std::function<void(std::vector<std::string> routes, std::function<void(bool)> done)> await_queues{};
+    // The partitions decided here, whenever these change: their reports are wanted, and no others. `done` is to
+    // be called, on any thread, when no others come any more.
+    std::function<void(std::vector<Partition> parts, std::function<void()> done)> listen{};
+    // A request about a partition that is decided elsewhere. `reply` is to be called once, on any thread:
+    // with `unanswered` when nobody knows whether it was carried out. `asker`, of a wait: gone when nobody
+    // waits any more, and then the reply may be left out.
+    std::function<void(Partition part, Request request, std::weak_ptr<const int> asker, Reply<Answer> reply)>
+        forward{};
     // Where dead letters without a run go when they are redriven: to be published again as they were.
     // `settled` is to be called, on any thread, when the broker has the message for good, or will not.
     std::function<void(DeadLetter, std::function<void(Outcome<void>)> settled)> republish{};
@@ -207,7 +234,8 @@ struct EngineMetrics {
     Counter ignored_reports{all, "baton_ignored_reports_total", "Reports of attempts that are over"};
     Counter unknown_reports{all, "baton_unknown_reports_total", "Reports of runs the store does not know"};
     Counter lost_runs{all, "baton_lost_runs_total", "Changes that another process was faster with"};
-    Counter takeovers{all, "baton_takeovers_total", "Times the partitions were taken over"};
+    Counter takeovers{all, "baton_takeovers_total", "Partitions taken over"};
+    Counter lost_partitions{all, "baton_lost_partitions_total", "Partitions that another server had taken"};
     Gauge partitions_owned{all, "baton_partitions_owned", "Partitions whose runs this process moves"};
     Gauge workers_heard{all, "baton_workers_heard", "1: the broker is there, so workers' reports arrive"};
     Gauge cached_runs{all, "baton_cached_runs", "Runs in memory"};
@@ -259,7 +287,17 @@ public:
     // The queues of these routes are gone, with all that waited in them: what nobody has begun is sent
     // again, except what is still `unsent`.
     // `done` is called when that is in the store, on the engine's thread; not if the engine stops before.
-    void queue_lost(std::vector<std::string> routes, Unsent unsent, std::function<void()> done = {});
+    // Only runs of partitions decided here are looked at, or of the one that another orchestrator means.
+    void queue_lost(std::vector<std::string> routes, Unsent unsent, std::function<void()> done = {},
+                    std::optional<Partition> only = {});
+
+    // Which partitions this process is to have, where it shares the store. Said again and again; those it has
+    // and is not to have are given back: its batch is finished, its messages are confirmed, nobody listens.
+    void assign(Assignment assignment);
+    // Other versions of workflows are live in the store.
+    void definitions_changed();
+    // A request that came from another node.
+    void ask(Request request, Reply<Answer> reply);
 
     // Whether reports of workers can reach us, which is so until said otherwise. While they cannot,
     // nothing times out and no wait ends: what workers do meanwhile cannot be heard.
@@ -284,6 +322,12 @@ public:
     // another input, a rerun.
     void operate(std::string run_id, core::Event event, std::string reason, Reply<RunChanged> reply,
                  std::string actor = {}, std::shared_ptr<Claim> claim = {});
+    // Tasks of a type are not handed out any more; or none of a workflow's runs, and new ones wait. Who is at it goes
+    // on. Refused where it is so already.
+    void pause(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply, std::string actor = {},
+               std::shared_ptr<Claim> claim = {});
+    void resume(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply, std::string actor = {},
+                std::shared_ptr<Claim> claim = {});
     // Both refuse a dead letter that is not there or not open any more.
     // `body`: of a message, what it says this time; its properties and headers stay. `input`: of a task, what its
     // attempts are given from now on.
@@ -313,6 +357,8 @@ public:
     using WatchId = std::shared_ptr<const int>;
     WatchId wait_for_change(std::string run_id, std::uint64_t after_seq, Reply<RunChanged> reply);
     void forget(WatchId watch);
+    // The same for another node, which asks again: the wait ends after a while by forget().
+    WatchId watch_for(const Request& request, Reply<Answer> reply);
 
     // Called with every batch of committed changes, for pages that show everything. Set before
     // start().
@@ -320,6 +366,7 @@ public:
 
     const EngineMetrics& metrics() const;
     const HeldTasks& held_tasks() const;
+    const Pauses& pauses() const;
 
 private:
     struct Body;

@@ -1,14 +1,16 @@
 // The inside of the engine, on the engine's thread; private to this folder. engine_work.cpp is the
-// loop, engine_decide.cpp what each item does, engine_tell.cpp what follows from a commit,
-// engine_recover.cpp taking over and definitions, engine_jobs.cpp bulk jobs over dead letters, engine_log.cpp what the
+// loop, engine_decide.cpp what each item does, engine_tell.cpp what follows from a commit, engine_own.cpp
+// which partitions are decided here, engine_recover.cpp taking over and definitions, engine_slots.cpp which runs may begin and what is held, engine_jobs.cpp bulk jobs over dead letters, engine_log.cpp what the
 // log hears.
 #pragma once
 
 #include "base/deadlines.hpp"
 #include "base/random.hpp"
 #include "orchestrator/runtime/engine.hpp"
+#include "orchestrator/runtime/limits.hpp"
 #include "orchestrator/runtime/outbox.hpp"
 #include "orchestrator/runtime/run_cache.hpp"
+#include "orchestrator/runtime/slots.hpp"
 
 #include <deque>
 #include <map>
@@ -28,6 +30,10 @@ struct StartItem {
     StartRequest request;
     Reply<Started> reply;
     std::string run_id; // chosen once, so that a second decision finds what the first one committed
+    std::optional<SlotKey> slot{}; // of a workflow with `concurrency`
+    bool is_known = false;         // a run was started with its key: that one is the answer
+    std::string instead{};         // the run that goes on, where concurrency skips
+    bool replaces = false;         // others of its key give way
     std::optional<core::ParentRef> parent{};
 };
 struct CancelItem {
@@ -93,6 +99,11 @@ struct CancelDeadJobItem {
     Reply<DeadJob> reply;
     std::string actor{};
 };
+struct PauseItem {
+    StoredPause pause;
+    bool ends = false; // else it begins
+    Reply<StoredPause> reply;
+};
 struct DeployItem {
     std::string source;
     std::string file_name;
@@ -120,6 +131,18 @@ struct IncidentsItem {
 struct HearingItem {
     bool hears = true;
 };
+struct AssignItem {
+    Assignment assignment;
+};
+// Reports of no other partitions come any more than were decided here when listen() was called the nth time.
+struct ListeningItem {
+    std::uint64_t turn = 0;
+};
+struct DefinitionsItem {};
+// An answer from elsewhere, given on the engine's thread.
+struct AnsweredItem {
+    std::function<void()> act;
+};
 struct ConfirmItem {
     std::vector<OutboxPlace> places;
 };
@@ -128,23 +151,28 @@ inline constexpr std::size_t lost_page = 200;
 struct QueueLostItem {
     std::vector<std::string> routes;
     Unsent unsent;
-    std::vector<Partition> parts; // that remain, the first is the page's
     std::function<void()> done;
+    std::optional<Partition> only; // else all that are decided here
+    bool is_begun = false;
+    std::vector<Partition> parts{}; // that remain, the first is the page's
     std::string after_run_id{};   // of the page
     std::vector<std::string> page{};
     bool has_more = false;        // behind the page
     std::vector<std::string> again{}; // runs of the page that another process changed meanwhile; the others are done
+    bool releases = false; // no queue was lost: what pauses held is handed out
 };
 
 using ItemBody =
     std::variant<ReportItem, StartItem, CancelItem, RetryItem, SkipItem, FinishItem, OperateItem, RedriveItem,
                  DropItem, DeadJobItem, CancelDeadJobItem, DeployItem, UndeployItem, WatchItem, ForgetItem, IncidentsItem, ConfirmItem, HearingItem,
-                 QueueLostItem, PlainDeadLetter>;
+                 QueueLostItem, PlainDeadLetter, AssignItem, ListeningItem, DefinitionsItem,
+                 AnsweredItem, PauseItem>;
 
 struct Item {
     ItemBody body;
     std::shared_ptr<Claim> claim{}; // of who may withdraw it; taken when it is decided
     int tries = 0;
+    std::uint32_t hops = 0; // of a request: how often it was sent on
     // of the decision at hand
     std::string run_id{};             // whose fate it shares; empty: the batch's
     std::optional<Failure> refusal{}; // answered so, whatever becomes of the batch
@@ -180,8 +208,6 @@ struct RunningDeadJob {
     bool is_changed = false;    // since it was saved
 };
 
-// So much history of a run is never spared by a document; most runs end before.
-inline constexpr std::size_t history_bytes_min = 8 * 1024;
 // More than any history: the next transition writes the document.
 inline constexpr std::size_t document_is_due = SIZE_MAX / 4;
 
@@ -226,6 +252,23 @@ struct Engine::Body {
           cache(options.cached_runs_max, options.memory_max),
           random(options.seed != 0 ? options.seed : entropy_seed()) {}
 
+    // engine_own.cpp
+    bool decides(Partition part) const { return owned.contains(part) && !leaving.contains(part); }
+    void assign(Assignment assignment);
+    void tell_listeners();
+    bool turn_ownership(Time now);
+    Outcome<void> take_assigned(Time now);
+    Outcome<void> give_back(Time now);
+    void drop(Partition part);
+    void lose(Work& work, const std::vector<Partition>& fenced);
+    void take_back(Work& work);
+    std::optional<Partition> part_of(const Item& item) const;
+    void send_away(Work& work);
+    bool send_away(Item& item, Told& told);
+    void forward(Item& item, Partition part);
+    void unpark();
+    std::optional<Time> next_ownership() const;
+
     // engine_work.cpp
     bool work();
     void gather(std::vector<Item> items);
@@ -233,6 +276,7 @@ struct Engine::Body {
     void run_thread();
     std::optional<Time> next_wake() const;
     bool prepare(Work& work);
+    bool refresh_definitions(Work& work);
     bool turn_to_page(Work& work, QueueLostItem& lost);
     bool load(Work& work);
     Outcome<std::vector<StoredRun>> read_rows(const std::vector<std::string>& ids, std::size_t sum_bytes,
@@ -243,7 +287,7 @@ struct Engine::Body {
     void note_trouble();
     void build(Work& work);
     RunChange change_of(CachedRun& cached, Work& work);
-    static void write_document(CachedRun& cached, RunChange& change);
+    void write_document(CachedRun& cached, RunChange& change) const;
     void ring_in_time(const CachedRun& cached);
     bool commit(Work& work);
     void put_back(Work& work);
@@ -295,6 +339,7 @@ struct Engine::Body {
     void decide(Work& work, Item& item, CancelDeadJobItem& cancel);
     void decide(Work& work, Item& item, DeployItem& deploy);
     void decide(Work& work, Item& item, UndeployItem& undeploy);
+    void decide(Work& work, Item& item, PauseItem& pause);
     static bool take(Item& item);
     void decide(Work& work, Item& item, WatchItem& watch);
     void decide(Work& work, Item& item, PlainDeadLetter& letter);
@@ -303,6 +348,10 @@ struct Engine::Body {
     void tell_incidents(const IncidentsItem& asked) const;
     void decide(Work& work, Item& item, ConfirmItem& confirm);
     void decide(Work& work, Item& item, HearingItem& hearing);
+    void decide(Work& work, Item& item, AssignItem& told);
+    void decide(Work& work, Item& item, ListeningItem& listening);
+    void decide(Work& work, Item& item, DefinitionsItem& changed);
+    void decide(Work& work, Item& item, AnsweredItem& answered);
     void hear(bool hears);
     void decide(Work& work, Item& item, QueueLostItem& lost);
     void ring(Work& work, const std::string& run_id);
@@ -312,11 +361,35 @@ struct Engine::Body {
     void ask(Work& work, Item& item, const std::string& run_id, const core::Event& event,
              const std::string& actor);
     CachedRun* find_or_refuse(Item& item, const std::string& run_id);
-    std::string new_run_id(Time now);
+    std::string run_id_in(Partition part, Time now);
+    std::string new_run_id(Time now, const std::optional<SlotKey>& slot = {});
+
+    // engine_slots.cpp
+    static Outcome<SlotKey> slot_key_of(const core::Workflow& workflow, const core::Run& run);
+    static Outcome<std::string> start_key_of(const core::Workflow& workflow, const core::Run& run, const StartRequest& request);
+    Outcome<void> look_at_start(Item& item, StartItem& start, Time now);
+    bool admit(Item& item, StartItem& start, const core::Workflow& workflow, core::RunStarted& event);
+    void replace_for(const SlotKey& key);
+    std::uint32_t limit_of(const SlotKey& key) const;
+    std::optional<Failure> why_no_slot(const CachedRun& cached, const core::Event& event);
+    void note_slot(const CachedRun& cached);
+    void give_back(const std::string& run_id);
+    void give_slots(const SlotKey& key);
+    void give_slots_of(const std::string& workflow);
+    Outcome<void> load_slots(Time now);
+    Outcome<StoredPause> pause_or_resume(const PauseItem& asked, Time now);
+    void hand_out_held();
+    void release(Work& work, CachedRun& cached);
+    void look_at_pauses(Time now);
+    void define_limits();
+    void note_limits(const CachedRun& cached);
+    void hand_out_limited(Time now);
 
     // engine_recover.cpp
     bool recover(Time now);
     Outcome<void> take_over(Time now);
+    Outcome<void> take_in(const std::vector<OwnedPartition>& rows, Time now);
+    Outcome<void> learn_secret();
     Outcome<void> load_definitions();
     Outcome<void> republish(Partition part, std::uint64_t published, Time now);
     void republish(Partition part, const HistoryRow& row, Told& told);
@@ -340,22 +413,43 @@ struct Engine::Body {
     std::function<void(const std::vector<RunChanged>&)> listener;
     EngineMetrics metrics;
     HeldTasks held;
+    Slots slots;
+    bool are_slots_stale = false; // they are more than what is owned and stored
+    Limits task_limits;
+    std::uint64_t sweeps = 0; // begun over held tasks
+    Pauses pauses;
+    Time next_pause_look{};
     // No report can reach us: then nobody is silent, and no clock runs out.
     bool is_deaf = false;
 
     Mailbox<Item> mailbox;
     std::deque<Item> pending;
 
-    bool is_ready = false; // owns its partitions
+    bool is_ready = false; // has read what it owns, and the store has not failed since
     Time not_before{};     // when to try again to become ready
     Duration pause{};
     std::size_t careful = 0; // so many items are to be committed one by one
     bool has_secret = false;
     std::map<Partition, OwnedPartition> owned;
+    // Of these, those that are being given back: nothing is decided in them any more.
+    struct Leaving {
+        std::uint64_t turn = 0; // of listen()
+        Time until;             // then what the broker has not confirmed is left to the next owner
+    };
+    std::map<Partition, Leaving> leaving;
+    bool is_assigned = false;            // knows which are its own
+    std::set<Partition> assigned;        // that are to be decided here, soon if not now
+    std::vector<SeenPartition> takeable;
+    std::uint64_t listen_turn = 0;
+    std::uint64_t heard_turn = 0;
+    std::optional<Time> retake_at;       // those that another process took from one that shares with nobody
+    std::vector<Item> parked;            // for partitions that are to be decided here soon
     // Runs that were asked for and cannot be decided here.
     std::map<std::string, LeftAlone, std::less<>> left_alone;
     bool force(Work& work, Item& item, const std::string& run_id, RunStatus status,
                core::Fact asked, const std::string& reason);
+    // To be read from their histories alone, since what the store says beside may be wrong.
+    std::set<std::string, std::less<>> mending;
     Outbox outbox;
     RunCache cache;
     Deadlines<std::string> alarms;

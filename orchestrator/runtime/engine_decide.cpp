@@ -44,7 +44,7 @@ void Engine::Body::decide(Work& work) {
     }
     for (Item& item : work.items) {
         if (work.bytes >= batch_bytes_max) item.put_off = true; // so that each run keeps its order
-        if (!item.put_off && take(item)) std::visit([&](auto& body) { decide(work, item, body); }, item.body);
+        if (!item.put_off && !item.refusal && take(item)) std::visit([&](auto& body) { decide(work, item, body); }, item.body);
     }
 }
 
@@ -57,7 +57,9 @@ core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core
     }
     metrics.events.add();
     core::Transition made =
-        core::advance(*cached.workflow, cached.run, event, work.now, options.run_limits);
+        core::advance(*cached.workflow, cached.run, event, work.now, options.run_limits, core::evaluating_judge(),
+                      HandOutGate(pauses, task_limits, *cached.workflow, cached.run, work.now));
+    note_slot(cached);
     if (!made.facts.empty()) made.facts.front().actor = actor;
     work.bytes += made.bytes;
     const auto append = [](auto& to, auto& from) {
@@ -65,6 +67,12 @@ core::Transition Engine::Body::advance(Work& work, CachedRun& cached, const core
                   std::make_move_iterator(from.end()));
     };
     append(cached.facts, made.facts);
+    // A dead letter that is settled within its batch was never there: the store closes those that it has.
+    for (const auto* settled : {&made.revived, &made.dropped})
+        for (const std::string& step : *settled)
+            std::erase_if(cached.dead, [&](const core::DeadTask& dead) {
+                return dead.ref.step + (dead.ref.undo ? ":undo" : "") == step;
+            });
     append(cached.dead, made.dead);
     append(cached.revived, made.revived);
     append(cached.dropped, made.dropped);
@@ -94,6 +102,10 @@ void Engine::Body::ask(Work& work, Item& item, const std::string& run_id,
                        const core::Event& event, const std::string& actor) {
     CachedRun* cached = find_or_refuse(item, run_id);
     if (!cached) return;
+    if (auto no_slot = why_no_slot(*cached, event)) {
+        item.refusal = std::move(*no_slot);
+        return;
+    }
     const core::Transition made = advance(work, *cached, event, actor);
     if (made.refusal.empty())
         item.run_id = run_id;
@@ -147,17 +159,19 @@ void Engine::Body::decide(Work& work, Item& item, ReportItem& report) {
     if (is_worth_keeping(report.report.event)) work.asked.insert(cached->part);
 }
 
-std::string Engine::Body::new_run_id(Time now) {
+std::string Engine::Body::new_run_id(Time now, const std::optional<SlotKey>& slot) {
     while (true) {
         std::string id = uuid_v7(millis_of(now), random);
+        // All runs of a concurrency key are in one partition.
+        if (slot && partition_of(id, options.partition_count) != slot_partition(*slot, options.partition_count)) continue;
         // Only what this process owns: so a start never waits for another one.
-        if (owned.contains(partition_of(id, options.partition_count))) return id;
+        if (decides(partition_of(id, options.partition_count))) return id;
     }
 }
 
 void Engine::Body::decide(Work& work, Item& item, StartItem& start) {
     if (const auto claim = std::exchange(start.request.claim, nullptr)) {
-        start.run_id = new_run_id(work.now);
+        if (start.run_id.empty()) start.run_id = new_run_id(work.now, start.slot);
         if (!claim->take(start.run_id)) {
             item.refusal = refusal(EngineErrc::refused, withdrawn_text);
             return;
@@ -211,27 +225,22 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
         return;
     }
 
-    std::string key = start.request.key;
-    if (start.run_id.empty()) start.run_id = new_run_id(work.now);
+    if (start.run_id.empty()) start.run_id = new_run_id(work.now, start.slot);
     CachedRun fresh;
     fresh.workflow = workflow;
     fresh.run = core::new_run(*workflow, start.run_id);
     fresh.run.input = checked.input;
-    if (key.empty() && workflow->idempotency && !start.parent) {
-        const auto own =
-            core::evaluate(workflow->idempotency->key, {*workflow, fresh.run}, "idempotency.key");
-        if (!own) {
-            item.refusal = refusal(EngineErrc::bad_input, own.error().detail);
-            return;
-        }
-        key = expression::to_plain_text(*own);
+    const auto start_key = start_key_of(*workflow, fresh.run, start.request);
+    if (!start_key) {
+        item.refusal = start_key.error();
+        return;
     }
+    const std::string& key = *start_key;
     auto tags = tags_of(*workflow, fresh.run, start.request.labels);
     if (!tags) {
         item.refusal = refusal(EngineErrc::bad_input, tags.error().detail);
         return;
     }
-    if (key.empty()) key = start.request.fallback_key;
     if (key.find('\0') != std::string::npos || key.size() > key_bytes_max) {
         item.refusal = refusal(
             EngineErrc::bad_input,
@@ -243,7 +252,10 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
         return;
     }
 
+    core::RunStarted event{checked.input};
+    if (!admit(item, start, *workflow, event)) return;
     fresh.part = partition_of(start.run_id, options.partition_count);
+    if (start.slot) tags->push_back({std::string(slot_tag), start.slot->key});
     NewRun created;
     created.definition_id = workflow->definition_id;
     created.workflow = workflow->name;
@@ -259,7 +271,7 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     fresh.created = std::move(created);
     CachedRun& cached = cache.insert(std::move(fresh));
     item.run_id = start.run_id;
-    advance(work, cached, core::RunStarted{checked.input, start.parent}, start.request.actor);
+    advance(work, cached, event, start.request.actor);
 }
 
 // A run that cannot be read is closed without being read: its row says what it is from then on, and its
@@ -289,7 +301,7 @@ bool Engine::Body::force(Work& work, Item& item, const std::string& run_id, RunS
     change.closed_at = work.now;
     change.error_type = problem.type;
     change.error = plain(problem.detail);
-    change.pseq = ++owned[row.part].pseq;
+    change.pseq = ++owned.at(row.part).pseq;
     change.at = work.now;
     core::append_json(change.events, facts);
     change.alarm = AlarmChange{};
@@ -422,9 +434,15 @@ void Engine::Body::decide(Work& work, Item&, PlainDeadLetter& letter) {
 }
 
 void Engine::Body::decide(Work& work, Item&, QueueLostItem& lost) {
+    // That none of its runs has anything to send is for the owner to say: what this process remembers may be old.
+    if (!lost.parts.empty()) work.asked.insert(lost.parts.front());
     for (const std::string& run_id : lost.again.empty() ? lost.page : lost.again) {
         CachedRun* cached = cache.find(run_id);
         if (!cached) continue;
+        if (lost.releases) {
+            release(work, *cached);
+            continue;
+        }
         const auto unsent = lost.unsent.find(run_id);
         const core::Transition made =
             advance(work, *cached,
@@ -440,11 +458,16 @@ void Engine::Body::decide(Work&, Item&, DeadJobItem&) {}
 void Engine::Body::decide(Work&, Item&, CancelDeadJobItem&) {}
 void Engine::Body::decide(Work&, Item&, DeployItem&) {}
 void Engine::Body::decide(Work&, Item&, UndeployItem&) {}
+void Engine::Body::decide(Work&, Item&, PauseItem&) {}
 void Engine::Body::decide(Work&, Item&, ForgetItem&) {}
 void Engine::Body::decide(Work&, Item&, IncidentsItem&) {}
 void Engine::Body::decide(Work&, Item&, ConfirmItem&) {}
 
 void Engine::Body::decide(Work&, Item&, HearingItem&) {}
+void Engine::Body::decide(Work&, Item&, AssignItem&) {}
+void Engine::Body::decide(Work&, Item&, ListeningItem&) {}
+void Engine::Body::decide(Work&, Item&, DefinitionsItem&) {}
+void Engine::Body::decide(Work&, Item&, AnsweredItem&) {}
 
 void Engine::Body::ring(Work& work, const std::string& run_id) {
     CachedRun* cached = cache.find(run_id);

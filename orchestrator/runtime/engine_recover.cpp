@@ -1,5 +1,6 @@
 // Becoming the owner: fence, secret, definitions, alarms, and the effects that may not have reached
 // the broker. Also after every failure of the store, since then nobody knows what was written.
+#include "base/fail_point.hpp"
 #include "base/log.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/core/fingerprint.hpp"
@@ -48,31 +49,63 @@ bool Engine::Body::recover(Time now) {
     if (pause > options.retry_pause_min) log::info("engine", "the store is back");
     pause = {};
     is_ready = true;
-    metrics.takeovers.add();
+    retake_at.reset();
+    tell_listeners();
+    unpark();
     return true;
 }
 
+// What this process had, it takes again with a new epoch: nothing that is still on its way to the store under
+// the old one counts then. What another node has taken meanwhile is left to it.
 Outcome<void> Engine::Body::take_over(Time now) {
-    owned.clear();
     cache.clear();
     alarms.clear();
-    BATON_ASSIGN(const auto rows, store.take_over(options.partitions, options.node));
-    if (!has_secret) {
-        std::string candidate;
-        Random entropy(options.seed != 0 ? options.seed : entropy_seed());
-        for (int i = 0; i < 4; ++i) {
-            const std::uint64_t part = options.seed != 0 ? entropy.next() : entropy_seed();
-            candidate.append(reinterpret_cast<const char*>(&part), sizeof part);
+    std::vector<OwnedPartition> rows;
+    if (options.is_shared) {
+        std::vector<SeenPartition> had;
+        for (const auto& [part, row] : owned)
+            had.push_back({part, row.epoch});
+        if (!had.empty()) {
+            BATON_ASSIGN(rows, store.take_over_from(had, options.node));
         }
-        BATON_ASSIGN(auto secret, store.secret(candidate));
-        BATON_TRY(load_definitions());
-        has_secret = true;
-        // Messaging begins with it, and then knows the queues that must be there: one that is missing in a
-        // broker that lost everything had tasks in it.
-        if (sinks.ready) sinks.ready(std::move(secret));
+        for (const SeenPartition& one : had) {
+            if (std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.part == one.part; })) continue;
+            metrics.lost_partitions.add();
+            drop(one.part);
+        }
     } else {
-        BATON_TRY(load_definitions());
+        BATON_ASSIGN(rows, store.take_over(options.partitions, options.node));
+        assigned.insert(options.partitions.begin(), options.partitions.end());
+        is_assigned = true;
     }
+    for (const OwnedPartition& row : rows)
+        owned[row.part] = row; // also when what follows fails: the next try knows the epoch
+    BATON_TRY(learn_secret());
+    BATON_TRY(take_in(rows, now));
+    if (decides(0)) return load_jobs();
+    jobs.clear();
+    return boost::system::in_place_value;
+}
+
+Outcome<void> Engine::Body::learn_secret() {
+    if (has_secret) return load_definitions();
+    std::string candidate;
+    Random entropy(options.seed != 0 ? options.seed : entropy_seed());
+    for (int i = 0; i < 4; ++i) {
+        const std::uint64_t part = options.seed != 0 ? entropy.next() : entropy_seed();
+        candidate.append(reinterpret_cast<const char*>(&part), sizeof part);
+    }
+    BATON_ASSIGN(auto secret, store.secret(candidate));
+    BATON_TRY(load_definitions());
+    has_secret = true;
+    // Messaging begins with it, and then knows the queues that must be there: one that is missing in a
+    // broker that lost everything had tasks in it.
+    if (sinks.ready) sinks.ready(std::move(secret));
+    return boost::system::in_place_value;
+}
+
+// Rows that were taken: their alarms, and what may not have been published.
+Outcome<void> Engine::Body::take_in(const std::vector<OwnedPartition>& rows, Time now) {
     for (const OwnedPartition& row : rows) {
         BATON_ASSIGN(const auto stored, store.alarms(row.part));
         for (const Alarm& alarm : stored)
@@ -80,14 +113,21 @@ Outcome<void> Engine::Body::take_over(Time now) {
         owned[row.part] = row;
         outbox.reset(row.part, row.published);
     }
+    fail_point("engine.taken_over");
     // Only after all alarms are known, since reading a run looks its alarm up.
     for (const OwnedPartition& row : rows)
         BATON_TRY(republish(row.part, row.published, now));
-    return load_jobs();
+    BATON_TRY(load_slots(now));
+    metrics.takeovers.add(rows.size());
+    return boost::system::in_place_value;
 }
 
 Outcome<void> Engine::Body::load_definitions() {
     BATON_ASSIGN(const auto stored, store.needed_definitions());
+    std::erase_if(live, [&stored](const auto& one) {
+        return std::none_of(stored.begin(), stored.end(),
+                            [&](const auto& row) { return row.is_live && row.name == one.first; });
+    });
     for (const StoredDefinition& one : stored) {
         if (definitions.contains(one.definition_id)) {
             keep_definition(definitions[one.definition_id], one.is_live);
@@ -112,7 +152,9 @@ void Engine::Body::keep_definition(std::shared_ptr<const core::Workflow> workflo
     routes.insert(workflow->task_types.begin(), workflow->task_types.end());
     if (routes.size() != before && sinks.declare) sinks.declare({routes.begin(), routes.end()});
     definitions[workflow->definition_id] = workflow;
+    const bool is_limited = !workflow->limits.empty();
     if (is_live) live[workflow->name] = std::move(workflow);
+    if (is_limited) define_limits();
 }
 
 Outcome<std::shared_ptr<const core::Workflow>> Engine::Body::definition(std::uint64_t id) {
@@ -149,10 +191,13 @@ Outcome<CachedRun> Engine::Body::read_document(const StoredRun& stored) {
     if (stored.output) {
         BATON_ASSIGN(run.output, core::Document::parse_stored(*stored.output));
     }
-    BATON_TRY(core::read_state_json(stored.state, *workflow, run));
+    const bool is_mended = mending.erase(stored.run_id) > 0;
+    std::string nothing;
+    if (is_mended) core::append_new_state_json(nothing);
+    BATON_TRY(core::read_state_json(is_mended ? nothing : stored.state, *workflow, run));
     // Older versions of the program wrote the document with every transition and no version in it: it
     // must be written anew before anything is left to the history.
-    if (run.version == stored.version) cached.history_bytes = document_is_due;
+    if (run.version == stored.version || is_mended) cached.history_bytes = document_is_due;
     return cached;
 }
 
@@ -300,7 +345,9 @@ Outcome<void> Engine::Body::republish(Partition part, std::uint64_t published, T
             republish(part, row, told);
         }
         cache.trim(outbox.bytes());
+        fail_point("engine.before_republish");
         if (sinks.tell && !told.commands.empty()) sinks.tell(std::move(told));
+        fail_point("engine.republished");
     }
 }
 

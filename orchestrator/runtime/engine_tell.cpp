@@ -1,5 +1,6 @@
 // Tell: after the commit, and only then. Commands to the dispatcher, settled deliveries back to the
 // broker, answers to whoever asked, changes to whoever follows.
+#include "base/fail_point.hpp"
 #include "base/overloaded.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
@@ -8,12 +9,30 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 
 namespace baton::orchestrator::runtime {
 namespace {
 
 // An item that is decided again this often is not unlucky any more.
 constexpr int tries_max = 5;
+
+// Of tasks that are handed out together the more urgent ones come first. Where something is taken back, too, all stays
+// in its order: a task must not come behind its own end.
+void put_urgent_first(std::vector<OutgoingCommand>& commands) {
+    const auto is_task = [](const OutgoingCommand& one) { return std::holds_alternative<core::DispatchTask>(one.command); };
+    const auto takes_back = [](const OutgoingCommand& one) { return std::holds_alternative<core::CancelTask>(one.command); };
+    if (std::any_of(commands.begin(), commands.end(), takes_back)) return;
+    std::map<int, std::vector<OutgoingCommand>, std::greater<>> by_priority;
+    for (OutgoingCommand& one : commands)
+        if (is_task(one)) by_priority[std::get<core::DispatchTask>(one.command).priority].push_back(std::move(one));
+    std::vector<OutgoingCommand> tasks;
+    for (auto& [priority, some] : by_priority) std::move(some.begin(), some.end(), std::back_inserter(tasks));
+    auto next = tasks.begin();
+    for (OutgoingCommand& one : commands) // what was moved from is a task still
+        if (is_task(one)) one = std::move(*next++);
+}
 
 } // namespace
 
@@ -70,9 +89,11 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
             alarms.set(run_id, work.now);
     for (const CachedRun* cached : work.touched)
         if (!gone.contains(cached->run.id)) learn_held(*cached, work.now, held, told.held);
+    put_urgent_first(told.commands);
     const bool says_something = !told.commands.empty() || !told.held.empty() || !told.settled.empty() ||
                                 !told.stranded.empty() || !told.refused.empty();
     if (sinks.tell && says_something) sinks.tell(std::move(told));
+    fail_point("engine.told");
     for (RedriveItem& redrive : work.republished)
         publish_again(std::move(redrive));
 
@@ -81,6 +102,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
         const bool changed = !cached->facts.empty() && !gone.contains(cached->run.id);
         if (changed) changes.push_back({cached->run.id, cached->run.version, cached->run.status});
         if (changed) log_facts(*cached);
+        note_limits(*cached);
         cached->facts.clear();
         cached->dead.clear();
         cached->revived.clear();
@@ -99,9 +121,14 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
     if (listener && !changes.empty()) listener(changes);
     // Ids by value: erasing frees the run they are in.
     for (const RunChanged& change : changes)
-        if (core::is_closed(change.status)) cache.erase(std::string{change.run_id});
+        if (core::is_closed(change.status)) {
+            cache.erase(std::string{change.run_id});
+            give_back(change.run_id);
+        }
     for (const std::string& run_id : gone)
         cache.erase(run_id);
+    for (const DuplicateStart& one : committed.duplicates)
+        give_back(one.run_id);
     // A closed run that somebody only looked at is not worth its place.
     for (const std::string& run_id : work.loaded)
         if (const CachedRun* cached = cache.find(run_id);
@@ -212,10 +239,13 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                                         });
                        if (!item.refusal && duplicate != committed.duplicates.end())
                            return duplicate_start(one, *duplicate);
+                       if (one.replaces && !item.refusal) replace_for(*one.slot);
                        if (!one.reply) return;
                        if (item.refusal) return one.reply(*item.refusal);
+                       if (!one.instead.empty()) return one.reply(Started{one.instead, false, 0, true});
                        const CachedRun* cached = cache.find(one.run_id);
-                       one.reply(Started{one.run_id, true, cached ? cached->workflow->version : 0});
+                       one.reply(Started{one.run_id, true, cached ? cached->workflow->version : 0, false,
+                                         cached && cached->run.status == RunStatus::queued});
                    },
                    [&](CancelItem& one) { answer(one.reply, one.run_id); },
                    [&](RetryItem& one) { answer(one.reply, one.run_id); },
@@ -246,10 +276,15 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                    [](CancelDeadJobItem&) {},
                    [](DeployItem&) {},
                    [](UndeployItem&) {},
+                   [](PauseItem&) {},
                    [](ForgetItem&) {},
                    [](IncidentsItem&) {},
                    [](ConfirmItem&) {},
                    [](HearingItem&) {},
+                   [](AssignItem&) {},
+                   [](ListeningItem&) {},
+                   [](DefinitionsItem&) {},
+                   [](AnsweredItem&) {},
                    [&](QueueLostItem& one) { next_page(std::move(one)); },
                },
                item.body);

@@ -1,4 +1,5 @@
 // The loop: gather → load → decide → commit → tell.
+#include "base/fail_point.hpp"
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "orchestrator/core/fact.hpp"
@@ -17,9 +18,6 @@ namespace {
 constexpr Duration cursor_pause = std::chrono::milliseconds(500);
 // Texts of runs that one batch reads; runs of the largest size come a few at a time.
 constexpr std::size_t loaded_bytes_max = std::size_t{64} * 1024 * 1024;
-// Another node has taken our partitions: before taking them back, see whether it lives.
-constexpr Duration fenced_pause = std::chrono::seconds(1);
-
 std::string text_in(const core::Document& error, std::string_view name) {
     const auto* object = error.json().if_object();
     const auto* value = object ? object->if_contains(name) : nullptr;
@@ -52,10 +50,8 @@ std::string_view run_of(const Item& item) {
     return std::visit(
         Overloaded{
             [](const ReportItem& one) { return std::string_view{one.report.run_id}; },
-            // Of a start only when it may have been committed already.
-            [&](const StartItem& one) {
-                return item.tries > 0 ? std::string_view{one.run_id} : std::string_view{};
-            },
+            // Of a start only once it has one: it may have been committed already.
+            [](const StartItem& one) { return std::string_view{one.run_id}; },
             [](const CancelItem& one) { return std::string_view{one.run_id}; },
             [](const RetryItem& one) { return std::string_view{one.run_id}; },
             [](const SkipItem& one) { return std::string_view{one.run_id}; },
@@ -93,6 +89,12 @@ void Engine::Body::gather(std::vector<Item> items) {
                 if (const auto mine = owned.find(place.part);
                     mine != owned.end() && mine->second.epoch == place.epoch)
                     outbox.confirm(place.part, place.pseq);
+        } else if (auto* told = std::get_if<AssignItem>(&item.body)) {
+            assign(std::move(told->assignment));
+        } else if (const auto* listening = std::get_if<ListeningItem>(&item.body)) {
+            heard_turn = std::max(heard_turn, listening->turn);
+        } else if (const auto* answered = std::get_if<AnsweredItem>(&item.body)) {
+            answered->act();
         } else if (const auto* hearing = std::get_if<HearingItem>(&item.body)) {
             hear(hearing->hears);
         } else if (auto* forget = std::get_if<ForgetItem>(&item.body)) {
@@ -129,10 +131,12 @@ void Engine::Body::drop_watch(const Engine::WatchId& id) {
     const auto watch = watches.find(id);
     if (watch == watches.end()) {
         // It may not have been looked at yet.
-        std::erase_if(pending, [&](const Item& item) {
+        const auto is_it = [&](const Item& item) {
             const auto* one = std::get_if<WatchItem>(&item.body);
             return one && one->id == id;
-        });
+        };
+        std::erase_if(pending, is_it);
+        std::erase_if(parked, is_it);
         return;
     }
     const auto [first, last] = watches_of.equal_range(watch->second.run_id);
@@ -145,7 +149,17 @@ bool Engine::Body::work() {
     gather(mailbox.take_now());
     const Time now = clock.now();
     if (!is_ready && !recover(now)) return false;
+    if (!turn_ownership(now)) return true;
     if (!turn_jobs(now)) return true;
+    if (are_slots_stale)
+        if (const auto counted = load_slots(now); !counted) {
+            Work nothing;
+            nothing.now = now;
+            failed(nothing, counted.error(), "counting what goes on");
+            return true;
+        }
+    look_at_pauses(now);
+    hand_out_limited(now);
 
     Work work;
     work.now = now;
@@ -165,10 +179,17 @@ bool Engine::Body::work() {
         return flush_cursor(now);
     }
 
-    if (!prepare(work) || !load(work)) return true;
+    // Once more when the letters are known that somebody asks about.
+    send_away(work);
+    if (!prepare(work)) return true;
+    send_away(work);
+    if (!load(work)) return true;
+    if (!work.rung.empty()) fail_point("engine.alarm");
     decide(work);
+    fail_point("engine.decided");
     build(work);
     commit(work);
+    fail_point("engine.done");
     metrics.waiting_items.set(static_cast<std::int64_t>(pending.size()));
     measure_memory();
     return true;
@@ -198,11 +219,15 @@ std::optional<Time> Engine::Body::next_wake() const {
     if (!pending.empty()) return clock.now();
     std::optional<Time> wake;
     if (!is_full() && !is_deaf) wake = alarms.next();
+    if (const auto due = task_limits.next_due()) wake = wake ? std::min(*wake, *due) : *due;
+    const bool looks_at_pauses = options.is_shared || owned.size() < options.partition_count;
+    if (looks_at_pauses) wake = wake ? std::min(*wake, next_pause_look) : next_pause_look;
     if (const auto job = next_job()) wake = wake ? std::min(*wake, *job) : *job;
     if (cursor_moved()) {
         const Time flush = last_commit + cursor_pause;
         wake = wake ? std::min(*wake, flush) : flush;
     }
+    if (const auto other = next_ownership()) wake = wake ? std::min(*wake, *other) : *other;
     return wake;
 }
 
@@ -224,12 +249,13 @@ bool Engine::Body::prepare(Work& work) {
         }
         auto done = act();
         if (!done && done.error().code.category() == store_category()) {
-            failed(work, done.error(), "keeping a bulk job");
+            failed(work, done.error(), "keeping a bulk job or a pause");
             return false;
         }
         if (const auto reply = std::exchange(asked.reply, nullptr)) reply(std::move(done));
         return true;
     };
+    if (!refresh_definitions(work)) return false;
     for (Item& item : work.items) {
         if (auto* redrive = std::get_if<RedriveItem>(&item.body)) {
             if (!look_at(*redrive)) return false;
@@ -247,6 +273,8 @@ bool Engine::Body::prepare(Work& work) {
                 failed(work, deployed.error(), "saving a definition");
                 return false;
             }
+            define_limits();
+            if (deployed) give_slots_of(deployed->name); // its limit may be another one
             answer(*one, std::move(deployed));
         } else if (auto* undone = std::get_if<UndeployItem>(&item.body)) {
             if (!take(item)) {
@@ -258,7 +286,15 @@ bool Engine::Body::prepare(Work& work) {
                 failed(work, retired.error(), "retiring a definition");
                 return false;
             }
+            define_limits();
             if (undone->reply) undone->reply(std::move(retired));
+        } else if (auto* start = std::get_if<StartItem>(&item.body)) {
+            if (const auto looked = look_at_start(item, *start, work.now); !looked) {
+                failed(work, looked.error(), "looking for the run of a key");
+                return false;
+            }
+        } else if (auto* wished = std::get_if<PauseItem>(&item.body)) {
+            if (!settle_job(item, *wished, [&] { return pause_or_resume(*wished, work.now); })) return false;
         } else if (auto* bulk = std::get_if<DeadJobItem>(&item.body)) {
             if (!settle_job(item, *bulk, [&] { return add(bulk->job, work.now); })) return false;
         } else if (auto* ended = std::get_if<CancelDeadJobItem>(&item.body)) {
@@ -270,13 +306,44 @@ bool Engine::Body::prepare(Work& work) {
                       return std::holds_alternative<DeployItem>(item.body) ||
                              std::holds_alternative<DeadJobItem>(item.body) ||
                              std::holds_alternative<CancelDeadJobItem>(item.body) ||
+                             std::holds_alternative<PauseItem>(item.body) ||
+                             std::holds_alternative<DefinitionsItem>(item.body) ||
                              std::holds_alternative<UndeployItem>(item.body);
                   });
     return true;
 }
 
+// Another node may have deployed what is asked for a moment ago.
+bool Engine::Body::refresh_definitions(Work& work) {
+    const auto is_asked_for = [this](const Item& item) {
+        if (std::holds_alternative<DefinitionsItem>(item.body)) return true;
+        const auto* start = std::get_if<StartItem>(&item.body);
+        if (start == nullptr || !options.is_shared || item.tries > 0) return false;
+        const auto found = live.find(start->request.workflow);
+        return found == live.end() ||
+               (start->request.version != 0 && start->request.version != found->second->version);
+    };
+    if (std::none_of(work.items.begin(), work.items.end(), is_asked_for)) return true;
+    const auto loaded = load_definitions();
+    if (!loaded) failed(work, loaded.error(), "reading definitions");
+    if (loaded) give_slots_of({}); // a limit may be another one
+    return loaded.has_value();
+}
+
 bool Engine::Body::turn_to_page(Work& work, QueueLostItem& lost) {
-    if (lost.parts.empty() || !lost.again.empty()) return true;
+    // Another page only when all that the one before it found has been decided.
+    if (!lost.again.empty()) return true;
+    if (!std::exchange(lost.is_begun, true))
+        for (const auto& [part, row] : owned)
+            if (!lost.only || *lost.only == part) lost.parts.push_back(part);
+    // The next owner of a partition that left meanwhile hears of it, too.
+    while (!lost.parts.empty() && !owned.contains(lost.parts.front())) {
+        lost.parts.erase(lost.parts.begin());
+        lost.after_run_id.clear();
+    }
+    lost.page.clear();
+    lost.has_more = false;
+    if (lost.parts.empty()) return true;
     auto page = store.open_runs(lost.parts.front(), lost.after_run_id, lost_page);
     if (page) {
         lost.page = std::move(*page);
@@ -288,6 +355,12 @@ bool Engine::Body::turn_to_page(Work& work, QueueLostItem& lost) {
 }
 
 bool Engine::Body::load(Work& work) {
+    for (const Item& item : work.items) {
+        const auto* asked = std::get_if<OperateItem>(&item.body);
+        if (asked == nullptr || !std::holds_alternative<core::RunMended>(asked->event)) continue;
+        cache.erase(asked->run_id);
+        mending.insert(asked->run_id);
+    }
     std::set<std::string, std::less<>> ids;
     const auto want = [&](std::string_view run_id) {
         if (!run_id.empty() && !cache.find(std::string{run_id})) ids.emplace(run_id);
@@ -404,7 +477,7 @@ void Engine::Body::build(Work& work) {
     }
     parts.insert(work.asked.begin(), work.asked.end());
     for (const Partition part : parts) {
-        OwnedPartition fence = owned[part];
+        OwnedPartition fence = owned.at(part);
         fence.published = std::max(fence.published, outbox.cursor(part));
         work.batch.fences.push_back(fence);
     }
@@ -419,9 +492,9 @@ void Engine::Body::ring_in_time(const CachedRun& cached) {
 
 // The history gives the state; the document only spares reading all of it, and is written when the history
 // since has become longer than it: so a transition costs what it says, however much the run holds.
-void Engine::Body::write_document(CachedRun& cached, RunChange& change) {
+void Engine::Body::write_document(CachedRun& cached, RunChange& change) const {
     cached.history_bytes += change.events.size();
-    if (cached.history_bytes > history_bytes_min + cached.document_bytes) {
+    if (cached.history_bytes > options.history_bytes_min + cached.document_bytes) {
         core::append_state_json(change.state, *cached.workflow, cached.run, change.version);
         cached.document_bytes = change.state.size();
         cached.history_bytes = 0;
@@ -446,7 +519,7 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
         change.error_type = plain(text_in(run.error, "type"));
         change.error = plain(line_of(run.error));
     }
-    change.pseq = ++owned[cached.part].pseq;
+    change.pseq = ++owned.at(cached.part).pseq;
     change.at = work.now;
     core::append_json(change.events, cached.facts);
     write_document(cached, change);
@@ -485,7 +558,9 @@ bool Engine::Body::commit(Work& work) {
         !batch.redriven_dead_letters.empty() || !batch.dropped_dead_letters.empty();
     if (has_changes) {
         const Time began = clock.now();
+        fail_point("engine.before_commit");
         auto result = store.commit(batch);
+        fail_point("engine.after_commit");
         if (!result) {
             failed(work, result.error(), "committing");
             return false;
@@ -498,17 +573,11 @@ bool Engine::Body::commit(Work& work) {
         metrics.batches.add();
     }
     if (!committed.fenced.empty()) {
-        log::warning("engine", "another node has taken over a partition",
-                     {{"partition", committed.fenced.front()}});
-        metrics.fenced_at.set(millis_of(work.now));
-        is_ready = false;
-        not_before = work.now + fenced_pause;
-        put_back(work);
-        cache.clear();
+        lose(work, committed.fenced);
         return false;
     }
     for (const OwnedPartition& fence : batch.fences)
-        owned[fence.part].published = fence.published;
+        owned.at(fence.part).published = fence.published;
     if (careful > 0) --careful;
     settle(work, committed);
     return true;
@@ -553,8 +622,9 @@ void Engine::Body::give_up_on(Work& work, const Failure& failure) {
         log::error("engine", "the store refuses what an alarm leads to; trying again in a minute",
                    {{"run", run_id}, {"reason", failure.detail}});
         const Partition part = partition_of(run_id, options.partition_count);
+        if (!owned.contains(part)) continue;
         Batch later;
-        later.fences.push_back(owned[part]);
+        later.fences.push_back(owned.at(part));
         later.alarms.push_back({run_id, part, work.now + std::chrono::minutes(1)});
         (void)store.commit(later);
     }
@@ -582,7 +652,8 @@ void Engine::Body::bury(const Report& report, const Failure& failure, Time now) 
     problem.detail = plain(failure.detail);
     letter.error = core::to_document(problem).text();
     Batch batch;
-    batch.fences.push_back(owned[partition_of(report.run_id, options.partition_count)]);
+    const auto fence = owned.find(partition_of(report.run_id, options.partition_count));
+    if (fence != owned.end()) batch.fences.push_back(fence->second);
     batch.plain_dead_letters.push_back(std::move(letter));
     if (const auto kept = store.commit(batch); !kept)
         log::error("engine", "the dropped event has no dead letter", {{"reason", kept.error().detail}});
@@ -604,21 +675,20 @@ bool Engine::Body::flush_cursor(Time now) {
             fence.published = outbox.cursor(part);
             work.batch.fences.push_back(fence);
         }
+    fail_point("engine.before_cursor");
     auto result = store.commit(work.batch);
+    fail_point("engine.after_cursor");
     if (!result) {
         failed(work, result.error(), "moving the outbox cursor");
         return true;
     }
     last_commit = now;
     if (!result->fenced.empty()) {
-        metrics.fenced_at.set(millis_of(now));
-        is_ready = false;
-        not_before = now + fenced_pause;
-        cache.clear();
+        lose(work, result->fenced);
         return true;
     }
     for (const OwnedPartition& fence : work.batch.fences)
-        owned[fence.part].published = fence.published;
+        owned.at(fence.part).published = fence.published;
     return true;
 }
 
@@ -626,6 +696,8 @@ bool Engine::Body::flush_cursor(Time now) {
 void Engine::Body::refuse_all() {
     gather(mailbox.take_now());
     const Failure stopping{make_error_code(EngineErrc::stopping), "the server is stopping"};
+    std::move(parked.begin(), parked.end(), std::back_inserter(pending));
+    parked.clear();
     for (Item& item : pending)
         std::visit(Overloaded{
                        [](ReportItem&) {},
@@ -634,6 +706,10 @@ void Engine::Body::refuse_all() {
                        [](ConfirmItem&) {},
                        [](HearingItem&) {},
                        [](QueueLostItem&) {},
+                       [](AssignItem&) {},
+                       [](ListeningItem&) {},
+                       [](DefinitionsItem&) {},
+                       [](AnsweredItem&) {},
                        [&](auto& one) {
                            if (one.reply) one.reply(stopping);
                        },

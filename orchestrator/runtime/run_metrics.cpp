@@ -67,6 +67,11 @@ public:
     void operator()(const fact::InputEdited&) {}
     void operator()(const fact::RerunRequested&) {}
     void operator()(const fact::StepReset&) {}
+    void operator()(const fact::RunMended&) {}
+    void operator()(const fact::SlotAwaited&) {}
+    void operator()(const fact::SlotGiven&) {}
+    void operator()(const fact::TaskHeld&) {}
+    void operator()(const fact::TaskReleased&) {}
     void operator()(const fact::RunClosing&) {}
     void operator()(const fact::StepWaits&) {}
     void operator()(const fact::SignalReceived&) {}

@@ -52,6 +52,38 @@ struct OwnedPartition {
     std::uint64_t published = 0; // effects of transitions <= this are confirmed by the broker
 };
 
+// A partition as somebody saw it: the epoch tells whether it has changed hands since.
+struct SeenPartition {
+    Partition part = 0;
+    std::uint64_t epoch = 0;
+    std::string node{}; // who owns it; empty: nobody
+};
+
+// A process that shares the store with others. It holds a session of the database as long as it lives, which
+// ends with the process at once; its lease covers a process that hangs.
+struct NodeRow {
+    std::string node;
+    std::string version;         // of the program, for people
+    bool has_session = false;
+    bool drains = false;         // wants no partition
+    Duration lease_left{};       // may be negative
+    bool has_broker = false;     // inside it, that the others reach by its URL
+};
+struct Announcement {
+    std::string node;
+    std::string version;
+    bool drains = false;
+    bool renews = true;          // the lease begins anew
+    Duration lease{};
+    bool has_broker = false;
+};
+// Who is there and who owns what, at one moment.
+struct Neighbourhood {
+    std::vector<NodeRow> nodes;            // in the order they came
+    std::vector<SeenPartition> partitions; // in order
+    std::string live_definitions;          // another text when other versions are live
+};
+
 // Makes a start idempotent: while the row (workflow, key) exists and has not expired, no other run
 // is inserted for it. An expired row is replaced.
 struct StartKey {
@@ -132,6 +164,27 @@ struct DeadJob {
     std::uint64_t refused = 0;  // could not be sent or dropped, and stay as they are
     std::uint64_t failures = 0; // were sent again, and are dead again
     std::uint64_t seen_id = 0;  // letters up to this one were looked at for such
+    std::string note;           // the last refusal, or why it has ended
+};
+
+// Many runs changed, one after the other (run_job.hpp).
+struct RunJob {
+    std::uint64_t id = 0;       // given by the store
+    std::string key;            // of who asks: asked for twice, it is there once
+    std::string node;           // the server that does it
+    Time at;
+    std::string actor;
+    std::string action;         // JSON: what is done to each
+    std::string query;          // which; as it was asked for, of the time `at`
+    Duration interval{};        // between two runs
+    std::uint64_t stop_after = 0; // runs that refuse; 0: never
+    DeadJobState state = DeadJobState::running;
+    std::optional<Time> closed_at;
+    std::uint64_t total = 0;    // runs that it found when it was asked for
+    bool total_is_exact = true; // else at least so many
+    std::string cursor;         // where the next page begins
+    std::uint64_t done = 0;
+    std::uint64_t refused = 0;
     std::string note;           // the last refusal, or why it has ended
 };
 
@@ -295,6 +348,26 @@ struct StoredDefinition {
     Time created_at;
 };
 
+// An open run that a concurrency key of its workflow counts.
+struct StoredSlot {
+    std::string run_id;
+    std::string workflow;
+    std::string key;
+    bool is_waiting = false; // queued: it has not begun
+};
+
+enum class PauseKind : std::uint8_t { workflow = 1, task = 2 };
+// Something that people let pause.
+struct StoredPause {
+    PauseKind kind = PauseKind::task;
+    std::string name;
+    std::string actor;
+    std::string reason;
+    Time at;
+    // It goes on since then; kept a while, so that every owner of a partition hands out what was held.
+    std::optional<Time> ended_at;
+};
+
 class RunStore {
 public:
     virtual ~RunStore() = default;
@@ -303,6 +376,23 @@ public:
     // commit of the former owner that is under way. Rows come back in the order asked.
     virtual Outcome<std::vector<OwnedPartition>> take_over(std::span<const Partition> parts,
                                                            const std::string& node) = 0;
+
+    // Whether several processes may work on this store at the same time. If not, nobody calls the next five.
+    virtual bool is_shared() const { return false; }
+    // Says that this process is there, and gives what all of them say. The session that announces holds the
+    // node's lock as long as it lasts.
+    virtual Outcome<Neighbourhood> announce(const Announcement& announcement);
+    // This process goes, or that one is known to be dead: its row is taken away unless a session holds it.
+    virtual Outcome<void> withdraw(const std::string& node);
+    // As take_over(), but only those that still have the epoch they were seen with; others are left out of
+    // the answer. So of two who want the same one, one gets it.
+    virtual Outcome<std::vector<OwnedPartition>> take_over_from(std::span<const SeenPartition> seen,
+                                                                const std::string& node);
+    // Writes their cursors; from then on nobody owns those that are still ours by their epoch.
+    virtual Outcome<void> release(std::span<const OwnedPartition> parts);
+
+    // Makes the rows of all partitions in a store that has none, owned by nobody.
+    virtual Outcome<void> make_partitions(std::uint32_t count);
 
     // Alarms of a partition, in any order.
     virtual Outcome<std::vector<Alarm>> alarms(Partition part) = 0;
@@ -324,7 +414,18 @@ public:
     // of seq. A row that alone is damaged makes the whole call fail as refused.
     virtual Outcome<std::vector<HistoryRow>> history_since(std::span<const HistoryAsk> asks) = 0;
 
-    // Ids of runs that go on or are paused, in order, those after `after_run_id`.
+    // Open runs that were started with a concurrency key, in any order.
+    virtual Outcome<std::vector<StoredSlot>> slots(Partition part) = 0;
+
+    // Whether a run was started with the key, and the key has not expired.
+    virtual Outcome<bool> has_start_key(const std::string& workflow, const std::string& key, Time now) = 0;
+
+    virtual Outcome<std::vector<StoredPause>> pauses() = 0;
+    // Instead of one of the same kind and name.
+    virtual Outcome<void> save_pause(const StoredPause& pause) = 0;
+    virtual Outcome<void> remove_pause(PauseKind kind, const std::string& name) = 0;
+
+    // Ids of runs that are not closed, in order, those after `after_run_id`.
     virtual Outcome<std::vector<std::string>> open_runs(Partition part,
                                                         const std::string& after_run_id,
                                                         std::size_t limit) = 0;
@@ -364,6 +465,13 @@ public:
         return std::size_t{0};
     }
 
+    // Puts right what RunQueries::index_faults() finds, as far as it can be. How many rows that were; dead letters of
+    // no run are dropped, with this reason. Called with nobody else at the store.
+    virtual Outcome<std::size_t> mend_indexes(const Closing& closing, Time now) {
+        (void)closing, (void)now;
+        return std::size_t{0};
+    }
+
     virtual Outcome<std::optional<DeadLetter>> dead_letter(std::uint64_t id) = 0;
     // Numbers of those that fit, the oldest first, at most filter.limit.
     virtual Outcome<std::vector<std::uint64_t>> dead_letter_ids(const DeadLetterFilter& filter) = 0;
@@ -377,6 +485,21 @@ public:
     virtual Outcome<std::vector<DeadJob>> running_dead_jobs() = 0;
     // Looks at a page of letters that are younger than `after_id`.
     virtual Outcome<DiedAgain> died_again(std::uint64_t job_id, std::uint64_t after_id) = 0;
+
+    // Adds a job and gives it back with its id; one whose key is there already is given back as it is.
+    virtual Outcome<RunJob> add_run_job(const RunJob& job) {
+        (void)job;
+        return Failure{make_error_code(StoreErrc::refused), "this store keeps no bulk jobs"};
+    }
+    // Its state, closed_at, cursor, counts and note are from now on these.
+    virtual Outcome<void> save_run_job(const RunJob& job) {
+        (void)job;
+        return boost::system::in_place_value;
+    }
+    virtual Outcome<std::vector<RunJob>> running_run_jobs(const std::string& node) {
+        (void)node;
+        return std::vector<RunJob>{};
+    }
 
     // A secret of this store, 32 bytes, made on first use and the same for ever: keys the MAC of
     // task tokens. `candidate` is kept if there is none yet.
@@ -414,6 +537,20 @@ struct HistoryPage {
 // A page has one row at least, and no further one behind so many bytes of events.
 inline constexpr std::size_t history_page_bytes_max = std::size_t{4} * 1024 * 1024;
 
+// All that a store says of one run beside its history, as it is at one moment.
+struct RunRecord {
+    StoredRun run;                          // whole
+    std::optional<Time> alarm;
+    std::vector<DeadLetter> open_letters;   // of its steps; without texts
+};
+
+// What the store keeps beside the runs so that they are found, and that does not go with them.
+struct IndexFault {
+    std::string kind;   // "label", "due_time", "start_key", "history", "dead_letter", "file"
+    std::string run_id; // may be that of no run
+    std::string what;   // a sentence
+};
+
 class RunQueries {
 public:
     virtual ~RunQueries() = default;
@@ -439,9 +576,26 @@ public:
     virtual Outcome<std::vector<DeadGroup>> dead_groups(std::optional<DeadLetterState> state, std::size_t limit) = 0;
     // Newest first, at most `limit`; with an id only that one.
     virtual Outcome<std::vector<DeadJob>> dead_jobs(std::optional<std::uint64_t> id, std::size_t limit) = 0;
+    // Newest first, at most `limit`; with an id only that one.
+    virtual Outcome<std::vector<RunJob>> run_jobs(std::optional<std::uint64_t> id, std::size_t limit) {
+        (void)id, (void)limit;
+        return std::vector<RunJob>{};
+    }
     // Live versions, by name; with `all_versions_of` set, every version of that name, newest first.
     virtual Outcome<std::vector<StoredDefinition>> definitions(
         const std::string& all_versions_of) = 0;
+
+    virtual Outcome<std::optional<RunRecord>> record(const std::string& run_id) {
+        (void)run_id;
+        return std::optional<RunRecord>{};
+    }
+    // At most about `limit` of each kind. Reads everything: slow where there are many runs.
+    virtual Outcome<std::vector<IndexFault>> index_faults(std::size_t limit) {
+        (void)limit;
+        return std::vector<IndexFault>{};
+    }
+    // The nodes that share the store, and whose the partitions are; nothing of a store of one process.
+    virtual Outcome<Neighbourhood> neighbourhood() { return Neighbourhood{}; }
 
     // As in RunStore.
     virtual void interrupt(Duration age) { (void)age; }

@@ -1,4 +1,4 @@
-// The error category of stores.
+// The error category of stores, and what a store of one process says to questions about others.
 #include "orchestrator/runtime/run_store.hpp"
 
 namespace baton::orchestrator::runtime {
@@ -22,6 +22,10 @@ public:
     }
 };
 
+Failure one_process_only() {
+    return {make_error_code(StoreErrc::refused), "this store serves one process"};
+}
+
 } // namespace
 
 const boost::system::error_category& store_category() {
@@ -31,6 +35,25 @@ const boost::system::error_category& store_category() {
 
 ErrorCode make_error_code(StoreErrc errc) {
     return {static_cast<int>(errc), store_category()};
+}
+
+// A store of one process; whoever is asked this has not looked at is_shared().
+Outcome<Neighbourhood> RunStore::announce(const Announcement&) {
+    return one_process_only();
+}
+Outcome<void> RunStore::withdraw(const std::string&) {
+    return one_process_only();
+}
+Outcome<std::vector<OwnedPartition>> RunStore::take_over_from(std::span<const SeenPartition>,
+                                                              const std::string&) {
+    return one_process_only();
+}
+Outcome<void> RunStore::release(std::span<const OwnedPartition>) {
+    return one_process_only();
+}
+// They come with the first take-over.
+Outcome<void> RunStore::make_partitions(std::uint32_t) {
+    return boost::system::in_place_value;
 }
 
 } // namespace baton::orchestrator::runtime

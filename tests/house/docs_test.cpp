@@ -65,9 +65,10 @@ void read_words(const std::string& text, House& house) {
         if (!is_option && at > begin) house.words.insert(text.substr(begin, at - begin));
         if (at == begin) ++at;
     }
-    for (const std::string before : {"add_subcommand(\"", "{\""})
+    for (const std::string before : {"add_subcommand(", "{\""})
         for (auto at = text.find(before); at != std::string::npos; at = text.find(before, at + 1)) {
-            const auto begin = at + before.size();
+            auto begin = at + before.size();
+            if (before.back() == '(') begin = std::min(text.find_first_not_of(" \n\"", begin), text.size());
             const auto end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz-", begin);
             if (end != std::string::npos && end > begin && text[end] == '"') house.verbs.insert(text.substr(begin, end - begin));
         }

@@ -108,6 +108,7 @@ struct Process {
                          told.push_back(std::move(command));
                      for (const auto handle : one.settled)
                          unacked.erase(handle);
+                     returned.insert(returned.end(), one.returned.begin(), one.returned.end());
                  }}) {}
 
     static runtime::EngineOptions options(std::uint64_t seed) {
@@ -121,6 +122,7 @@ struct Process {
     SimStore store;
     std::deque<runtime::OutgoingCommand> told;
     std::map<runtime::DeliveryHandle, ReportMessage> unacked;
+    std::vector<runtime::DeliveryHandle> returned; // to the broker, for whoever listens
     runtime::Engine engine;
 };
 
@@ -210,7 +212,11 @@ private:
             if (!started_.contains(n) && chance(2)) start(n);
     }
 
-    void work(Process& process) { process.engine.work(); }
+    void work(Process& process) {
+        process.engine.work();
+        for (const auto handle : std::exchange(process.returned, {}))
+            if (const auto node = process.unacked.extract(handle)) reports_.push_back(node.mapped());
+    }
 
     void deliver_report() {
         if (reports_.empty()) return;

@@ -15,16 +15,82 @@ Failure SimStore::away() const {
 }
 
 Outcome<std::vector<OwnedPartition>> SimStore::take_over(std::span<const Partition> parts,
-                                                         const std::string&) {
+                                                         const std::string& node) {
     if (is_away) return away();
     std::vector<OwnedPartition> rows;
     for (const Partition part : parts) {
         OwnedPartition& row = database_.owners[part];
         row.part = part;
         ++row.epoch;
+        database_.owner_names[part] = node;
         rows.push_back(row);
     }
     return rows;
+}
+
+Outcome<Neighbourhood> SimStore::announce(const Announcement& said) {
+    if (is_away) return away();
+    const Time now = database_.clock->now();
+    SimDatabase::Node& own = database_.nodes[said.node];
+    own.said = said;
+    own.session = this;
+    if (said.renews) own.until = now + said.lease;
+    Neighbourhood around;
+    for (const auto& [name, node] : database_.nodes)
+        around.nodes.push_back({name, node.said.version, node.session != nullptr, node.said.drains,
+                                std::chrono::duration_cast<Duration>(node.until - now), node.said.has_broker});
+    for (const auto& [part, row] : database_.owners)
+        around.partitions.push_back({part, row.epoch, database_.owner_names[part]});
+    for (const StoredDefinition& one : database_.definitions)
+        if (one.is_live) around.live_definitions += one.name + ":" + std::to_string(one.definition_id) + " ";
+    return around;
+}
+
+Outcome<void> SimStore::withdraw(const std::string& node) {
+    if (is_away) return away();
+    const auto found = database_.nodes.find(node);
+    if (found != database_.nodes.end() && (found->second.session == nullptr || found->second.session == this))
+        database_.nodes.erase(found);
+    return boost::system::in_place_value;
+}
+
+void SimStore::end_session() {
+    for (auto& [name, node] : database_.nodes)
+        if (node.session == this) node.session = nullptr;
+}
+
+Outcome<std::vector<OwnedPartition>> SimStore::take_over_from(std::span<const SeenPartition> seen,
+                                                              const std::string& node) {
+    if (is_away) return away();
+    std::vector<OwnedPartition> rows;
+    for (const SeenPartition& one : seen) {
+        OwnedPartition& row = database_.owners[one.part];
+        row.part = one.part;
+        if (row.epoch != one.epoch) continue;
+        ++row.epoch;
+        database_.owner_names[one.part] = node;
+        rows.push_back(row);
+    }
+    return rows;
+}
+
+Outcome<void> SimStore::release(std::span<const OwnedPartition> parts) {
+    if (is_away) return away();
+    for (const OwnedPartition& one : parts) {
+        OwnedPartition& row = database_.owners[one.part];
+        if (row.epoch != one.epoch) continue;
+        row = one;
+        database_.owner_names[one.part].clear();
+    }
+    return boost::system::in_place_value;
+}
+
+Outcome<void> SimStore::make_partitions(std::uint32_t count) {
+    if (is_away) return away();
+    if (!database_.owners.empty()) return boost::system::in_place_value;
+    for (std::uint32_t part = 0; part < count; ++part)
+        database_.owners[static_cast<Partition>(part)].part = static_cast<Partition>(part);
+    return boost::system::in_place_value;
 }
 
 Outcome<std::vector<Alarm>> SimStore::alarms(Partition part) {
@@ -114,6 +180,40 @@ Outcome<std::vector<std::string>> SimStore::open_runs(Partition part,
     return ids;
 }
 
+Outcome<std::vector<StoredSlot>> SimStore::slots(Partition part) {
+    if (is_away) return away();
+    std::vector<StoredSlot> found;
+    for (const auto& [id, key] : database_.slot_keys) {
+        const auto run = database_.runs.find(id);
+        if (run == database_.runs.end() || run->second.part != part || orchestrator::core::is_closed(run->second.status)) continue;
+        found.push_back({id, run->second.workflow, key, run->second.status == RunStatus::queued});
+    }
+    return found;
+}
+
+Outcome<bool> SimStore::has_start_key(const std::string& workflow, const std::string& key, Time now) {
+    if (is_away) return away();
+    const auto found = database_.start_keys.find({workflow, key});
+    return found != database_.start_keys.end() && (!found->second.expires_at || *found->second.expires_at > now);
+}
+
+Outcome<std::vector<StoredPause>> SimStore::pauses() {
+    if (is_away) return away();
+    return database_.pauses;
+}
+
+Outcome<void> SimStore::save_pause(const StoredPause& pause) {
+    BATON_TRY(remove_pause(pause.kind, pause.name));
+    database_.pauses.push_back(pause);
+    return boost::system::in_place_value;
+}
+
+Outcome<void> SimStore::remove_pause(PauseKind kind, const std::string& name) {
+    if (is_away) return away();
+    std::erase_if(database_.pauses, [&](const StoredPause& one) { return one.kind == kind && one.name == name; });
+    return boost::system::in_place_value;
+}
+
 Outcome<std::uint32_t> SimStore::partition_count() {
     if (is_away) return away();
     std::uint32_t count = 0;
@@ -186,6 +286,8 @@ void SimStore::write(const RunChange& change, Committed& committed) {
     run.run_id = change.run_id;
     run.part = change.part;
     if (change.created) {
+        for (const RunTag& tag : change.created->tags)
+            if (tag.name == "slot") database_.slot_keys[change.run_id] = tag.value;
         run.definition_id = change.created->definition_id;
         run.workflow = change.created->workflow;
         run.workflow_version = change.created->workflow_version;

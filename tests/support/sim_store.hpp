@@ -27,10 +27,21 @@ struct SimDatabase {
     std::map<std::pair<std::string, std::string>, Key> start_keys;
     std::vector<runtime::DeadLetter> dead_letters;
     std::vector<runtime::DeadJob> dead_jobs;
+    std::vector<runtime::StoredPause> pauses;
+    std::map<std::string, std::string> slot_keys; // by run
     std::vector<runtime::StoredDefinition> definitions;
     std::map<std::string, std::string> definition_hashes; // name + version → sha256
     std::string secret;
     std::uint64_t commits = 0;
+    std::map<runtime::Partition, std::string> owner_names;
+    // Of nodes that were announced: what they said, and whose session holds their lock.
+    struct Node {
+        runtime::Announcement said;
+        Time until{};
+        const void* session = nullptr;
+    };
+    std::map<std::string, Node> nodes;
+    const Clock* clock = nullptr; // for leases
 
     // What the checkers of the simulation must find, when switched off.
     bool fence_is_on = true;
@@ -58,6 +69,15 @@ public:
 
     Outcome<std::vector<runtime::OwnedPartition>>
     take_over(std::span<const runtime::Partition> parts, const std::string& node) override;
+    bool is_shared() const override { return true; }
+    Outcome<runtime::Neighbourhood> announce(const runtime::Announcement& said) override;
+    Outcome<void> withdraw(const std::string& node) override;
+    Outcome<std::vector<runtime::OwnedPartition>>
+    take_over_from(std::span<const runtime::SeenPartition> seen, const std::string& node) override;
+    Outcome<void> release(std::span<const runtime::OwnedPartition> parts) override;
+    Outcome<void> make_partitions(std::uint32_t count) override;
+    // The session ends, as when the process dies.
+    void end_session();
     Outcome<std::vector<runtime::Alarm>> alarms(runtime::Partition part) override;
     Outcome<std::vector<runtime::HistoryRow>>
     history_above(runtime::Partition part, std::uint64_t after, std::size_t count,
@@ -70,6 +90,11 @@ public:
     Outcome<std::vector<std::string>> open_runs(runtime::Partition part,
                                                 const std::string& after_run_id,
                                                 std::size_t limit) override;
+    Outcome<std::vector<runtime::StoredSlot>> slots(runtime::Partition part) override;
+    Outcome<bool> has_start_key(const std::string& workflow, const std::string& key, Time now) override;
+    Outcome<std::vector<runtime::StoredPause>> pauses() override;
+    Outcome<void> save_pause(const runtime::StoredPause& pause) override;
+    Outcome<void> remove_pause(runtime::PauseKind kind, const std::string& name) override;
     Outcome<std::uint32_t> partition_count() override;
     Outcome<runtime::Committed> commit(const runtime::Batch& batch) override;
     Outcome<runtime::StoredDefinition>

@@ -220,8 +220,10 @@ class HealthTest(unittest.TestCase):
         self.deploy(SET)
         other = baton.Server(env=env).start()
         self.addCleanup(other.close)
-        self.start("one")  # stored after all, by whoever owns the partition then
-        self.await_part("partitions", "failing", "another server")
+        # Tasks would go to two brokers: the second one takes no run, and says so.
+        self.await_part("partitions", "failing", "another server with a broker", server=other)
+        self.start("one")
+        self.await_well()
 
     def test_a_rabbitmq_that_has_stopped_is_failing_until_it_is_back(self):
         with brokers.start("rabbitmq") as node:

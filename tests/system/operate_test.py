@@ -9,6 +9,7 @@ import urllib.error
 import pika
 
 import baton
+import postgres
 
 TWO = """workflow = "two"
 [defaults]
@@ -29,10 +30,12 @@ n = "${second}"
 """
 
 
-class OperateTest(unittest.TestCase):
+class Operated:
+    environment = {}
+
     def setUp(self):
         users = "guest:guest,looker[baton-viewer]:looks"
-        self.server = baton.Server(env={"BATON_BROKER_USERS": users}).start()
+        self.server = baton.Server(env={"BATON_BROKER_USERS": users, **self.environment}).start()
         self.addCleanup(self.server.close)
         self.ask("/api/workflows", {"source": TWO, "file": "w.toml"})
 
@@ -71,6 +74,8 @@ class OperateTest(unittest.TestCase):
     def steps(self, run):
         return {one["step"]: one for one in self.ask("/api/runs/" + run)["steps"]}
 
+
+class OperateTest(Operated, unittest.TestCase):
     def test_a_paused_run_takes_results_and_begins_nothing_over_a_crash(self):
         run = self.start()
         first, _ = self.task("two.a")
@@ -173,9 +178,12 @@ class OperateTest(unittest.TestCase):
         paused = lambda: [run for run in runs if self.ask("/api/runs/" + run)["status"] == "paused"]
         baton.wait_for(lambda: len(paused()) >= 3, "some are paused")
         self.restart()
-        out, _ = pausing.communicate(timeout=60)
-        self.assertEqual((pausing.returncode, len(paused())), (0, 12), out)
-        self.assertIn("12 of 12 run(s) done", out)
+        pausing.kill()
+        pausing.communicate()
+        [job] = baton.wait_for(lambda: [one for one in self.ask("/api/jobs") if one["state"] == "done"], "the job goes on without both")
+        self.assertEqual((len(paused()), job["total"], job["refused"], job["actor"]), (12, 12, 0, "guest"))
+        self.assertGreaterEqual(job["done"], 11, "what was done when the server died may not be counted")
+        self.assertIn("pause workflow:two status:running", self.server.baton("jobs", check=0).stdout)
 
         self.ask(f"/api/runs/{runs[0]}/terminate", {"reason": "x"})
         self.assertEqual(self.server.json("resume", "--where", "workflow:two status:paused", "--rate", "100")["done"], 11)
@@ -184,6 +192,22 @@ class OperateTest(unittest.TestCase):
         refused = self.server.baton("resume", "--where", "workflow:two")
         self.assertEqual(refused.returncode, 1)
         self.assertIn("12 refused", refused.stdout)
+        self.assertEqual(self.server.baton("resume", "--where", "workflow:two", "--stop-after", "3").returncode, 1)
+        self.assertEqual([self.ask("/api/jobs")[0][key] for key in ("state", "refused")], ["stopped", 3])
+
+        slow = self.server.json("skip", "first", "--where", "workflow:two status:running", "--reason", "by hand", "--rate", "0.5", "--detach")
+        self.assertEqual((slow["total"], slow["step"]), (11, "first"))
+        self.assertEqual(self.server.json("jobs", str(slow["id"]), "--cancel")["state"], "cancelled")
+        self.assertEqual(self.server.baton("jobs", str(slow["id"]), "--cancel").returncode, 2, "it is not running")
+        self.server.baton("skip", "first", "--where", "workflow:two status:running", "--reason", "by hand", "--rate", "1000")
+        skipped = [run for run in runs if self.steps(run).get("first", {}).get("status") == "skipped"]
+        self.assertEqual(len(skipped), 11)
+        for wrong in ({"q": "status:open"}, {"q": "", "action": "pause"}, {"q": "nonsense:1", "action": "pause"},
+                      {"q": "status:open", "action": "skip", "reason": "x"}, {"q": "status:open", "action": "pause", "now": True},
+                      {"q": "status:open", "action": "pause", "rate": "fast"}, {"q": "status:open", "action": "terminate"}):
+            with self.subTest(wrong), self.assertRaises(urllib.error.HTTPError) as refusal:
+                self.ask("/api/jobs", wrong)
+            self.assertEqual(refusal.exception.code, 400)
 
     def test_who_may_only_look_may_not_and_bodies_are_checked(self):
         run = self.start()
@@ -205,6 +229,19 @@ class OperateTest(unittest.TestCase):
         with self.assertRaises(urllib.error.HTTPError) as refusal:
             self.ask(f"/api/runs/{run}/rerun", {"step": "first", "reason": "x"})
         self.assertEqual(refusal.exception.code, 409)
+
+
+class OperateOnPostgresTest(Operated, unittest.TestCase):
+    def setUp(self):
+        self.store = postgres.Postgres()
+        self.addCleanup(self.store.close)
+        suppressions = self.store.folder / "leaks"
+        suppressions.write_text("leak:libpqxx\n")
+        self.environment = {"BATON_DB_URL": self.store.url, "LSAN_OPTIONS": f"suppressions={suppressions}"}
+        super().setUp()
+
+    def test_many_runs(self):
+        OperateTest.test_many_runs_are_found_by_a_query_shown_and_changed_over_a_crash(self)
 
 
 if __name__ == "__main__":

@@ -35,14 +35,29 @@ class Postgres:
         self.run("initdb", "-D", self.data, "-U", "baton", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
                  "--no-sync")
         [self.port] = baton.free_ports(1)
-        with open(self.folder / "log", "wb") as log:
+        self.is_frozen = False
+        self.start()
+        self.url = f"postgresql://baton@127.0.0.1:{self.port}/postgres"
+
+    def start(self):
+        with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.data, "-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}",
                  "-c", f"unix_socket_directories={self.folder}", "-c", "fsync=off"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", **self.account)
-        self.is_frozen = False
         baton.wait_for(self.is_ready, "PostgreSQL starts")
-        self.url = f"postgresql://baton@127.0.0.1:{self.port}/postgres"
+
+    def restart(self, is_hard=False):
+        """An orderly restart, or one after every process of it was killed."""
+        if is_hard:
+            for pid in self.everybody():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        else:
+            self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        self.start()
 
     def run(self, program, *args):
         done = subprocess.run([self.programs / program, *args], capture_output=True, text=True, timeout=60, cwd="/",

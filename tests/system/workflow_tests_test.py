@@ -80,6 +80,20 @@ class WorkflowTestsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("letter.toml:1:", done.stdout)
 
+    def test_check_looks_at_tests_as_well(self):
+        check = lambda *words: subprocess.run([baton.EXE, "check", *words], capture_output=True, text=True, timeout=60, cwd=self.folder)
+        self.write('[[test]]\nname = "x"\nmock = { "*" = 1 }\nexpect = { status = "completed" }\n')
+        done = check("letter.toml", "letter.test.toml")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("letter.test.toml: ok, 1 tests", done.stdout)
+        self.write('[[test]]\nname = "x"\nmock = { a = 1 }\nexpect = { status = "completed" }\n')
+        done = check("--json", "letter.test.toml")
+        self.assertEqual((done.returncode, json.loads(done.stdout)[0]["line"]), (1, 3))
+        (self.folder / "letter.toml").unlink()
+        done = check("letter.test.toml")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("have no workflow beside them", done.stderr)
+
     def test_workflows_are_drawn(self):
         for file in sorted(WORKFLOWS.glob("*.toml")):
             if file.name.endswith(".test.toml"):

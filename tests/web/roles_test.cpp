@@ -30,6 +30,18 @@ const std::map<std::string, Level> own_routes{
     {"POST /api/runs/{run}/resume", Level::operating}, {"POST /api/runs/{run}/skip", Level::operating},
     {"POST /api/runs/{run}/set-output", Level::operating}, {"POST /api/runs/{run}/edit-input", Level::operating},
     {"POST /api/runs/{run}/rerun", Level::operating},
+    {"POST /api/runs/{run}/mend", Level::operating},
+    {"POST /api/workflows/{workflow}/pause", Level::operating}, {"POST /api/workflows/{workflow}/resume", Level::operating},
+    {"POST /api/tasks/{task}/pause", Level::operating}, {"POST /api/tasks/{task}/resume", Level::operating},
+    {"GET /api/pauses", Level::viewer},
+    {"GET /api/orchestrators", Level::viewer},       {"POST /api/drain", Level::admin},
+    {"POST /api/runs/{run}/signal", Level::operating},
+    // Whether somebody is asked, the step says.
+    {"POST /api/runs/{run}/approve", Level::viewer},
+    {"POST /api/runs/{run}/reject", Level::viewer},
+    {"GET /api/jobs", Level::viewer},                {"POST /api/jobs", Level::operating},
+    {"GET /api/jobs/{job}", Level::viewer},          {"POST /api/jobs/{job}/cancel", Level::operating},
+    {"GET /api/doctor/runs", Level::operating},      {"GET /api/doctor/indexes", Level::operating},
     {"GET /api/dead", Level::viewer},               {"GET /api/dead/{id}", Level::viewer},
     {"POST /api/dead/{id}/redrive", Level::operating}, {"DELETE /api/dead/{id}", Level::operating},
     {"GET /api/tasks", Level::viewer},
@@ -98,6 +110,10 @@ TEST(Roles, EveryRouteOfOursAsksForTheTagThatTheTableSays) {
     add_run_routes(routes, parts);
     add_dead_routes(routes, parts);
     add_task_routes(routes, parts);
+    add_node_routes(routes, parts);
+    add_doctor_routes(routes, parts);
+    add_pause_routes(routes, parts);
+    add_job_routes(routes, parts);
 
     for (const auto& route : routes.all()) {
         const auto expected = own_routes.find(route.method + " " + route.pattern);

@@ -416,7 +416,7 @@ TEST_F(MailTest, AttachmentsMayLieBelowATargetOfHttp) {
     ASSERT_TRUE(perform("mail.send", with(state_file + R"(,{"name":"n.csv","type":"text/csv","from":{"target":"documents","path":"faults"}})")));
 
     const std::string text(state().at("mails").at(0).at("text").as_string());
-    for (const char* expected : {"filename=\"state\"", "Content-Type: application/json\r\n", "n.csv", "Content-Type: text/csv\r\n"})
+    for (const char* expected : {"filename*=UTF-8''state", "Content-Type: application/json\r\n", "n.csv", "Content-Type: text/csv\r\n"})
         EXPECT_NE(text.find(expected), std::string::npos) << expected << "\n" << text;
     const Answer gone = perform("mail.send", with(R"({"from":{"target":"documents","path":"none"}})"));
     EXPECT_EQ(gone.error().type, "file_not_found");

@@ -20,6 +20,7 @@
 #include "orchestrator/core/clocks.hpp"
 #include "orchestrator/core/data.hpp"
 #include "orchestrator/core/decide/join.hpp"
+#include "orchestrator/core/gate.hpp"
 #include "orchestrator/core/judge.hpp"
 
 #include <optional>
@@ -31,8 +32,9 @@ namespace baton::orchestrator::core {
 
 class Decider {
 public:
-    Decider(const Workflow& workflow, Recorder& recorder, Time now, const RunLimits& limits, const Judge& judge)
-        : workflow_(workflow), recorder_(recorder), now_(now), limits_(limits), judge_(judge) {}
+    Decider(const Workflow& workflow, Recorder& recorder, Time now, const RunLimits& limits, const Judge& judge,
+            const Gate& gate)
+        : workflow_(workflow), recorder_(recorder), now_(now), limits_(limits), judge_(judge), gate_(gate) {}
 
     void on(const RunStarted& event);
     void on(const TaskCompleted& event);
@@ -54,6 +56,9 @@ public:
     void on(const OutputGiven& event);
     void on(const InputEdited& event);
     void on(const RerunRequested& event);
+    void on(const RunMended& event);
+    void on(const SlotGiven& event);
+    void on(const TasksReleased& event);
     void on(const SignalSent& event);
     void on(const ApprovalDecided& event);
 
@@ -77,6 +82,8 @@ private:
         anew,  // the next attempt
         again, // the one that is out: its message was lost before anybody began
     };
+    bool holds_back(Place place, bool undo);
+    void release(Place place, bool undo);
     void dispatch(Place place, bool undo, Sending sending = Sending::anew);
     Document input_of(Place place, bool undo) const;
 
@@ -161,6 +168,8 @@ private:
     bool was_undone() const;
     void reopen_undo();
     void reopen();
+    bool has_lost_race(Place place) const;
+    bool has_begun(Place place) const;
     void revive(Place place, bool undo);
     void revive_followers(Place place);
     void revive_stopped(Place block);
@@ -179,6 +188,7 @@ private:
     };
     RunsAgain what_runs_again(StepIndex first) const;
     bool may_run_again(Place place, const std::string& named);
+    bool would_be_blocked(Place place) const;
     void settle_letters_of(const RunsAgain& again);
     std::uint32_t rerun_of(Place place) const;
 
@@ -228,6 +238,7 @@ private:
     Time now_;
     RunLimits limits_;
     const Judge& judge_;
+    const Gate& gate_;
     std::size_t given_ = 0; // to the tasks that began in this transition
     Transition made_;
 };

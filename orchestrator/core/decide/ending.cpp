@@ -4,6 +4,7 @@
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -251,10 +252,11 @@ void Decider::revive_stopped(Place block) {
             const StepStatus status = state(place).status;
             if (status != StepStatus::dead && status != StepStatus::cancelled && status != StepStatus::blocked)
                 continue;
-            // What a block that is done left behind is not wanted any more, however deep it lies.
-            bool is_over = false;
+            // What a block that is done left behind is not wanted any more, however deep it lies; nor is what
+            // lost a race.
+            bool is_over = has_lost_race(place);
             for (Place outer = around(place); outer.step != no_step && !is_over; outer = around(outer))
-                is_over = state(outer).status == StepStatus::done;
+                is_over = state(outer).status == StepStatus::done || has_lost_race(outer);
             if (!is_over) stopped.push_back(place);
         }
     for (const Place place : stopped)
@@ -276,6 +278,42 @@ void Decider::begin_anew() {
     const std::uint32_t number = run().reruns + 1;
     for (const Place place : over)
         note(fact::StepReset{address(place), number, false});
+}
+
+// Somebody went on without it, and what had not come so far was cancelled.
+bool Decider::has_lost_race(Place place) const {
+    const StepStatus status = state(place).status;
+    if ((status != StepStatus::cancelled && status != StepStatus::dead) || is_instance(place)) return false;
+    const auto& followers = step(place).followers;
+    return std::any_of(followers.begin(), followers.end(), [&](StepIndex index) {
+        const Step& follower = workflow_.steps[index];
+        const bool is_race = follower.join == Join::any || follower.join == Join::count;
+        return is_race && follower.cancel_rest && has_begun({place.scope, index});
+    });
+}
+
+bool Decider::has_begun(Place place) const {
+    const StepState& one = state(place);
+    switch (one.status) {
+    case StepStatus::dispatched:
+    case StepStatus::backing_off:
+    case StepStatus::running:
+    case StepStatus::sleeping:
+    case StepStatus::done:
+        return true;
+    case StepStatus::dead:
+    case StepStatus::cancelled:
+        // It may not have come so far: its `when` had no value, or nobody waited for it any more.
+        return one.attempts.has_begun() || (is_whole(place) && instances_of(run(), place) != nullptr) ||
+               std::any_of(step(place).children.begin(), step(place).children.end(), [&](StepIndex child) {
+                   return !is_whole(place) && state({place.scope, child}).status != StepStatus::waiting;
+               });
+    case StepStatus::waiting:
+    case StepStatus::skipped:
+    case StepStatus::blocked:
+        return false;
+    }
+    return false;
 }
 
 void Decider::revive(Place place, bool undo) {

@@ -63,6 +63,17 @@ void Decider::on(const RunStarted& event) {
     note(fact::RunStarted{event.input, event.parent});
     if (event.parent && event.parent->is_detached)
         note(fact::ParentTold{*event.parent, Document::of(boost::json::object{{"run", run().id}}), {}});
+    if (!event.awaited_slot.empty()) return note(fact::SlotAwaited{event.awaited_slot});
+    note(as_it_is(RunStatus::running));
+    go_on();
+}
+
+void Decider::on(const SlotGiven&) {
+    if (run().status != RunStatus::queued) {
+        made_.ignored = true; // it was given one already, or was ended
+        return;
+    }
+    note(fact::SlotGiven{});
     note(as_it_is(RunStatus::running));
     go_on();
 }
@@ -222,10 +233,11 @@ void Decider::hurry() {
     for (const Place place : std::set(run().begun)) {
         const bool may_start = run().status == RunStatus::running; // a broken `with` ends it in between
         const bool has_room = given_ <= limits_.text_bytes / 2; // else its pause goes on
-        if (may_start && has_room && state(place).status == StepStatus::backing_off) send_now(place, false);
+        const bool waits = state(place).status == StepStatus::backing_off && !state(place).attempts.held;
+        if (may_start && has_room && waits) send_now(place, false);
     }
     for (const Place place : std::set(run().undoing))
-        if (state(place).undo == UndoStatus::backing_off) send_now(place, true);
+        if (state(place).undo == UndoStatus::backing_off && !state(place).undo_attempts.held) send_now(place, true);
     if (!is_noted) {
         made_.refusal = "no step of the run waits for its next attempt";
         return;
@@ -288,6 +300,10 @@ std::string Decider::why_not_revived(Place place) const {
                            word_of(run().closing->end), word_of(run().closing->phase), address(place));
     if (phase != Phase::main && !run().closing && !is_closed(run().status))
         return fmt::format("'{}' has its turn when the run ends", address(place));
+    for (Place at = place; at.step != no_step; at = around(at))
+        if (has_lost_race(at))
+            return fmt::format("'{}' lost a race, and the run went on without it; start a new run, or drop the dead letter",
+                               address(at));
     for (Place block = around(place); block.step != no_step; block = around(block))
         if (state(block).status == StepStatus::done)
             return fmt::format("'{}' is done without it; start a new run, or drop the dead letter", address(block));

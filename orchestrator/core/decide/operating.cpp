@@ -15,8 +15,10 @@ namespace baton::orchestrator::core {
 void Decider::on(const PauseRequested& event) {
     const RunStatus status = run().status;
     if (status != RunStatus::running && status != RunStatus::compensating) {
-        made_.refusal = fmt::format("the run is {} already{}", word_of(status),
-                                    status == RunStatus::paused && !is_held() ? ": a step failed" : "");
+        const bool has_failed = status == RunStatus::paused && !is_held();
+        made_.refusal = fmt::format("the run is {}{}", word_of(status), status == RunStatus::queued ? ": nothing of it has begun"
+                                                                        : has_failed                ? " already: a step failed"
+                                                                                                    : " already");
         return;
     }
     note(fact::PauseRequested{event.reason});
@@ -153,6 +155,14 @@ std::string Decider::why_no_other_input(Place place, bool undo, const Document& 
     return {};
 }
 
+// ---- mending ----
+
+void Decider::on(const RunMended& event) {
+    note(fact::RunMended{event.what});
+    if (!event.routes.empty() && !is_closed(run().status)) on(QueueLost{event.routes, {}});
+    made_.ignored = false;
+}
+
 // ---- rerun ----
 
 void Decider::on(const RerunRequested& event) {
@@ -194,7 +204,16 @@ bool Decider::may_run_again(Place place, const std::string& named) {
         made_.refusal = fmt::format("'{}' runs when the run ends, each time it does", named);
     else if (place.scope != root_scope)
         made_.refusal = fmt::format("'{}' belongs to a repeated step, which runs again as a whole: name that one", named);
+    else if (status == RunStatus::completed && would_be_blocked(place))
+        made_.refusal = fmt::format("a step before '{}' failed, and it could not begin: let that one run again", named);
     return made_.refusal.empty();
+}
+
+// Of a run that is completed nothing else is tried again.
+bool Decider::would_be_blocked(Place place) const {
+    for (Place at = place; at.step != no_step; at = around(at))
+        if (turn_after(step(at), state(at).before) == Turn::block) return true;
+    return false;
 }
 
 // The step, what is in it, and whatever could read what it gave. A block around it goes on with the rest it

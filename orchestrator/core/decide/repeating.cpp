@@ -116,7 +116,7 @@ void Decider::turn_loop(Place whole, const Loop& loop) {
     const auto goes_on = judge_.holds(loop.condition, names, "while");
     if (!goes_on) return give_up(whole, goes_on.error(), "not_retryable", {});
     if (!*goes_on) return close_repetition(whole);
-    if (instances.begun >= loop.max_iterations)
+    if (instances.begun - instances.before_series >= loop.max_iterations)
         return give_up(whole, too_many_iterations(loop.max_iterations), "not_retryable", {});
     if (loop.every && instances.begun > 0) return note(fact::StepStarted{address(whole), now_ + *loop.every});
     begin_iteration(whole);
@@ -143,8 +143,8 @@ void Decider::close_iteration(Place instance, const Loop& loop) {
     if (loop.test == Loop::Test::before || !is_good) return note(fact::ItemClosed{address(instance)});
     const auto is_enough = judge_.holds(loop.condition, reading(instance), "until");
     if (!is_enough) return give_up(whole, is_enough.error(), "not_retryable", {});
-    const std::uint32_t begun = instances_of(run(), whole)->begun;
-    if (!*is_enough && begun >= loop.max_iterations)
+    const Instances& instances = *instances_of(run(), whole);
+    if (!*is_enough && instances.begun - instances.before_series >= loop.max_iterations)
         return give_up(whole, too_many_iterations(loop.max_iterations), "not_retryable", {});
     note(fact::ItemClosed{address(instance)});
     if (*is_enough) return close_repetition(whole);

@@ -50,7 +50,9 @@ std::optional<Decider::Found> Decider::find(const AttemptRef& ref) const {
     const bool is_last = ref.attempt == last.number;
     const bool is_out =
         ref.undo ? one.undo == UndoStatus::dispatched : one.status == StepStatus::dispatched;
-    const bool is_done = ref.undo ? one.undo == UndoStatus::done : one.status == StepStatus::done;
+    // Done by a rule that caught its failure, a step waits for no result, and has accepted none.
+    const bool is_done =
+        ref.undo ? one.undo == UndoStatus::done : one.status == StepStatus::done && one.error.is_null();
     return Found{*place, is_last && is_out, is_last && is_done};
 }
 
@@ -204,8 +206,41 @@ void Decider::on(const QueueLost& event) {
     if (!made_.ignored) go_on();
 }
 
+// What is held is told once, and stays until it is released.
+bool Decider::holds_back(Place place, bool undo) {
+    const TaskCall& called = call(place, undo);
+    const std::string route = route_of(called);
+    std::string reason = gate_.why_held(called, route);
+    if (reason.empty()) return false;
+    const bool backs_off = undo ? state(place).undo == UndoStatus::backing_off : state(place).status == StepStatus::backing_off;
+    if (!backs_off || !attempts(place, undo).held) note(fact::TaskHeld{address(place), undo, route, std::move(reason)});
+    return true;
+}
+
+void Decider::on(const TasksReleased& event) {
+    const auto is_meant = [&](Place place, bool undo) {
+        return attempts(place, undo).held &&
+               (event.routes.empty() ||
+                std::binary_search(event.routes.begin(), event.routes.end(), route_of(call(place, undo))));
+    };
+    for (const Place place : std::set(run().begun))
+        if (state(place).status == StepStatus::backing_off && is_meant(place, false)) release(place, false);
+    for (const Place place : std::set(run().undoing))
+        if (state(place).undo == UndoStatus::backing_off && is_meant(place, true)) release(place, true);
+    made_.ignored = !recorder_.has_noted();
+    if (!made_.ignored) go_on();
+}
+
+// In a pause of the run, or where too much would begin at once, it has its turn later.
+void Decider::release(Place place, bool undo) {
+    const bool goes_on = run().status == (undo ? RunStatus::compensating : RunStatus::running);
+    if (!goes_on || given_ > limits_.text_bytes / 2) return note(fact::TaskReleased{address(place), undo});
+    dispatch(place, undo);
+}
+
 void Decider::dispatch(Place place, bool undo, Sending sending) {
     const TaskCall& called = call(place, undo);
+    if (sending == Sending::anew && holds_back(place, undo)) return;
     TaskOrder order;
     order.with = Document::of(boost::json::object{});
     if (const Document& edited = undo ? state(place).undo_input : state(place).input; !edited.is_null()) {

@@ -416,6 +416,22 @@ TEST_F(DeadJobs, DroppingKeepsTheReason) {
     EXPECT_EQ(database.dead_jobs[0].state, DeadJobState::done);
 }
 
+// Both came to the engine before it could write either.
+TEST_F(DeadJobs, AStepThatDiesAndIsTriedAgainAtOnceLeavesNoLetter) {
+    make_dead(0);
+    process.engine.start_run({"one", 0, R"({"name":"n"})", ""}, [&](const Outcome<Started>& one) { runs.push_back(one->run_id); });
+    process.work();
+    core::Problem problem;
+    problem.type = "unknown_user";
+    process.engine.report({{runs[0], core::TaskFailed{{"a", false, 1}, problem}, 1}});
+    process.engine.retry(runs[0], false, [](const Outcome<RunChanged>& one) { EXPECT_TRUE(one); });
+    process.work();
+    EXPECT_EQ(count(DeadLetterState::open), 0u);
+
+    die(process, runs[0], 2, "once more");
+    EXPECT_EQ(count(DeadLetterState::open), 1u);
+}
+
 TEST_F(DeadJobs, LettersThatCameLaterAreNotItsOwn) {
     make_dead(3);
     DeadJob job;

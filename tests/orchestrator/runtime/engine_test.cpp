@@ -76,6 +76,8 @@ struct Process {
                               commands.push_back(std::move(command));
                           for (const auto handle : one.settled)
                               settled.push_back(handle);
+                          for (const auto handle : one.returned)
+                              returned.push_back(handle);
                           for (auto& report : one.stranded)
                               stranded.push_back(std::move(report));
                       },
@@ -147,6 +149,7 @@ struct Process {
     test::SimStore store;
     std::vector<OutgoingCommand> commands;
     std::vector<DeliveryHandle> settled;
+    std::vector<DeliveryHandle> returned;
     std::vector<Stranded> stranded;
     std::vector<std::string> routes;
     std::vector<Republished> republished;
@@ -968,10 +971,13 @@ TEST_F(EngineTest, AnOwnerThatWasReplacedWritesNothing) {
     EXPECT_EQ(database.history.size(), history);
     EXPECT_THAT(process.settled, IsEmpty());
     EXPECT_THAT(process.dispatched(), IsEmpty());
-    // When it takes over again, the same report is recognised as old.
+    EXPECT_THAT(process.returned, ElementsAre(2)) << "the broker has it for the owner";
+    // When it takes over again and the broker brings it again, the same report is recognised as old.
     clock.advance(2s);
     process.work();
-    EXPECT_THAT(process.settled, ElementsAre(2));
+    process.complete(run, "first", R"({"n":99})", 3);
+    process.work();
+    EXPECT_THAT(process.settled, ElementsAre(3));
     EXPECT_EQ(database.runs[run].version, 2u);
 }
 
@@ -987,9 +993,12 @@ TEST_F(EngineTest, AnOwnerThatWasReplacedDoesNotAcknowledgeWhatItNeverHeardOf) {
     process.work();
 
     EXPECT_THAT(process.settled, IsEmpty());
+    EXPECT_THAT(process.returned, ElementsAre(2)) << "the broker has it for the owner";
     clock.advance(2s);
     process.work(); // takes over again
-    EXPECT_THAT(process.settled, ElementsAre(2));
+    process.complete(run, "second", R"({"n":2})", 3);
+    process.work();
+    EXPECT_THAT(process.settled, ElementsAre(3));
     EXPECT_EQ(database.runs[run].status, RunStatus::completed);
 }
 

@@ -28,6 +28,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 namespace baton::orchestrator::core {
@@ -169,6 +170,13 @@ struct Words {
     std::string operator()(const fact::StepReset& fact) const {
         return fmt::format("{} rerun={}{}", fact.step, fact.rerun, fact.is_sent ? " sent" : "");
     }
+    std::string operator()(const fact::SlotAwaited& fact) const { return fmt::format("({})", fact.key); }
+    std::string operator()(const fact::SlotGiven&) const { return ""; }
+    std::string operator()(const fact::TaskHeld& fact) const {
+        return fmt::format("{} {} ({})", words_of({fact.step, fact.undo, 0}), fact.task, fact.reason);
+    }
+    std::string operator()(const fact::TaskReleased& fact) const { return words_of({fact.step, fact.undo, 0}); }
+    std::string operator()(const fact::RunMended& fact) const { return fmt::format("({})", fact.what); }
     std::string operator()(const auto& fact) const { return fact.step; } // sent, blocked, item_started, ..
 };
 
@@ -176,6 +184,14 @@ std::string line_of(const Fact& fact) {
     const std::string words = std::visit(Words{}, fact.body);
     return std::string{word_of(fact)} + (words.empty() ? "" : " ") + words;
 }
+
+// Holds what a story says.
+struct Holding final : Gate {
+    std::set<std::string> held;
+    std::string why_held(const TaskCall&, std::string_view route) const override {
+        return held.contains(std::string(route)) ? "its type is paused" : "";
+    }
+};
 
 class Story {
 public:
@@ -220,6 +236,27 @@ public:
         if (verb == "pause") return happen(PauseRequested{rest_of(words)});
         if (verb == "resume") return happen(ResumeRequested{rest_of(words)});
         if (verb == "cancel") return happen(CancelRequested{rest_of(words)});
+        if (verb == "start_queued") {
+            const std::string key = "ada";
+            return happen(RunStarted{Document::parse(rest_of(words)).value(), key});
+        }
+        if (verb == "slot") return happen(SlotGiven{});
+        if (verb == "hold") {
+            std::string route;
+            while (words >> route) gate_.held.insert(route);
+            return "";
+        }
+        if (verb == "release") {
+            std::set<std::string> routes;
+            std::string route;
+            while (words >> route) routes.insert(route), gate_.held.erase(route);
+            return happen(TasksReleased{{routes.begin(), routes.end()}});
+        }
+        if (verb == "mend") {
+            std::string route;
+            words >> route;
+            return happen(RunMended{rest_of(words), {route}});
+        }
         if (verb == "retry") return happen(RunRetried{rest_of(words) == "now"});
 
         if (verb == "signal") return happen(signal_of(words));
@@ -323,7 +360,7 @@ private:
     }
 
     std::string happen(const Event& event) {
-        const Transition made = advance(*workflow_, run_, event, now_, limits_);
+        const Transition made = advance(*workflow_, run_, event, now_, limits_, evaluating_judge(), gate_);
         std::string told;
         for (const Fact& fact : made.facts) {
             told += line_of(fact);
@@ -418,6 +455,7 @@ private:
     Run run_;
     Time now_ = start_of_time;
     RunLimits limits_;
+    Holding gate_;
     bool tells_keys_ = false;
     std::optional<ParentRef> parent_;
     std::vector<std::pair<Time, std::string>> history_;

@@ -1,0 +1,214 @@
+// What a store keeps beside runs: slots of concurrency keys, pauses, bulk jobs; and the look at all
+// that does not go with the runs, which finds each kind of damage and puts it right. Every store.
+#include "db/sqlite.hpp"
+#include "tests/db/store_kit.hpp"
+
+#include <gmock/gmock.h>
+#include <pqxx/connection>
+#include <pqxx/nontransaction>
+
+#include <algorithm>
+#include <set>
+
+namespace baton::db::testing {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+class BesideRuns : public ::testing::TestWithParam<Place::Kind> {
+protected:
+    Place place_{GetParam()};
+    std::unique_ptr<RunStore> store_ = place_.store();
+};
+class BesideRunsOnDisk : public BesideRuns {
+protected:
+    void damage(const std::string& sql) {
+        if (GetParam() == Place::Kind::postgres) {
+            pqxx::connection connection(place_.url());
+            pqxx::nontransaction(connection).exec(sql);
+            return;
+        }
+        Sqlite database = value_of(Sqlite::open(place_.url().substr(std::string("sqlite:").size()),
+                                                Sqlite::Access::write));
+        ASSERT_TRUE(database.execute(sql));
+    }
+    std::vector<std::string> kinds() {
+        std::vector<std::string> found;
+        for (const IndexFault& one : value_of(queries_->index_faults(100)))
+            found.push_back(one.kind);
+        return found;
+    }
+
+    std::unique_ptr<RunQueries> queries_ = place_.queries();
+};
+
+std::string kind_name(const ::testing::TestParamInfo<Place::Kind>& info) {
+    return info.param == Place::Kind::sqlite     ? "Sqlite"
+           : info.param == Place::Kind::postgres ? "Postgres"
+                                                 : "Simulated";
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, BesideRuns,
+                         ::testing::Values(Place::Kind::sqlite, Place::Kind::postgres,
+                                           Place::Kind::simulated),
+                         kind_name);
+INSTANTIATE_TEST_SUITE_P(Stores, BesideRunsOnDisk,
+                         ::testing::Values(Place::Kind::sqlite, Place::Kind::postgres), kind_name);
+
+RunChange slotted(int run, std::uint64_t pseq, RunStatus status, const std::string& key) {
+    RunChange change = birth(run, pseq);
+    change.status = status;
+    change.created->tags = {{"label.team", "slot\":"}, {"slot", key}};
+    return change;
+}
+
+TEST_P(BesideRuns, SlotsAreThoseOfOpenRunsOfThePartition) {
+    OwnedPartition owned = take(*store_, 1), other = take(*store_, 2);
+    RunChange without = birth(5, 5);
+    without.status = RunStatus::running;
+    without.created->tags = {{"label.team", "\"slot\":"}};
+    RunChange closed = slotted(3, 3, RunStatus::completed, "ada");
+    closed.closed_at = time_at(9);
+    commit(*store_, owned,
+           {slotted(1, 1, RunStatus::running, "ada \"a\""), slotted(2, 2, RunStatus::queued, "bob"),
+            closed, slotted(4, 4, RunStatus::paused, "eve"), without});
+    commit(*store_, other, {slotted(6, 1, RunStatus::running, "ada")});
+
+    std::vector<std::string> found;
+    for (const StoredSlot& one : value_of(store_->slots(1)))
+        found.push_back(one.run_id.substr(9, 4) + one.workflow + one.key +
+                        (one.is_waiting ? " waits" : ""));
+    const auto tail = [](int run) { return run_id(run).substr(9, 4); };
+    EXPECT_THAT(found, UnorderedElementsAre(tail(1) + "greetada \"a\"", tail(2) + "greetbob waits",
+                                            tail(4) + "greeteve"));
+    EXPECT_THAT(value_of(store_->open_runs(1, "", 9)),
+                ElementsAre(run_id(1), run_id(2), run_id(4), run_id(5)));
+}
+
+TEST_P(BesideRuns, AStartKeyIsKnownUntilItExpires) {
+    OwnedPartition owned = take(*store_, 1);
+    RunChange change = birth(1, 1);
+    change.created->start_key = StartKey{"order", std::string(32, 'x'), time_at(50)};
+    commit(*store_, owned, {change});
+    EXPECT_TRUE(value_of(store_->has_start_key("greet", "order", time_at(49))));
+    EXPECT_FALSE(value_of(store_->has_start_key("greet", "order", time_at(50))));
+    EXPECT_FALSE(value_of(store_->has_start_key("other", "order", time_at(49))));
+}
+
+TEST_P(BesideRuns, APauseIsKeptReplacedAndRemoved) {
+    ASSERT_TRUE(
+        store_->save_pause({PauseKind::task, "mail.create", "ada", "it's moving", time_at(1), {}}));
+    ASSERT_TRUE(
+        store_->save_pause({PauseKind::workflow, "mail.create", "bob", "", time_at(2), {}}));
+    ASSERT_TRUE(store_->save_pause(
+        {PauseKind::task, "mail.create", "ada", "it's moving", time_at(1), time_at(3)}));
+    auto pauses = value_of(store_->pauses());
+    ASSERT_THAT(pauses, SizeIs(2));
+    std::sort(pauses.begin(), pauses.end(),
+              [](const auto& a, const auto& b) { return a.kind < b.kind; });
+    EXPECT_EQ(pauses[0].actor, "bob");
+    EXPECT_EQ(pauses[0].ended_at, std::nullopt);
+    EXPECT_EQ(pauses[1].reason, "it's moving");
+    EXPECT_EQ(pauses[1].at, time_at(1));
+    EXPECT_EQ(pauses[1].ended_at, time_at(3));
+    ASSERT_TRUE(store_->remove_pause(PauseKind::task, "mail.create"));
+    EXPECT_THAT(value_of(store_->pauses()), SizeIs(1));
+}
+
+TEST_P(BesideRunsOnDisk, AJobIsThereOnceAndGoesOnFromWhereItWas) {
+    RunJob job;
+    job.key = "k";
+    job.node = "here";
+    job.at = time_at(1);
+    job.actor = "ada";
+    job.action = R"({"action":"pause"})";
+    job.query = "status:running";
+    job.interval = std::chrono::milliseconds(250);
+    job.stop_after = 3;
+    job.total = 12;
+    job.total_is_exact = false;
+    RunJob kept = value_of(store_->add_run_job(job));
+    EXPECT_EQ(value_of(store_->add_run_job(job)).id, kept.id);
+    kept.cursor = "place";
+    kept.done = 4;
+    kept.refused = 1;
+    kept.note = "run x: no";
+    ASSERT_TRUE(store_->save_run_job(kept));
+    const auto running = value_of(store_->running_run_jobs("here"));
+    ASSERT_THAT(running, SizeIs(1));
+    EXPECT_EQ(running[0].cursor, "place");
+    EXPECT_EQ(running[0].interval, std::chrono::milliseconds(250));
+    EXPECT_EQ(running[0].query, "status:running");
+    kept.state = DeadJobState::stopped;
+    kept.closed_at = time_at(7);
+    ASSERT_TRUE(store_->save_run_job(kept));
+    EXPECT_THAT(value_of(store_->running_run_jobs("here")), IsEmpty());
+    const auto seen = value_of(queries_->run_jobs(kept.id, 1));
+    ASSERT_THAT(seen, SizeIs(1));
+    EXPECT_EQ(seen[0].closed_at, time_at(7));
+    EXPECT_EQ(seen[0].at, time_at(1));
+    EXPECT_EQ(seen[0].total, 12U);
+    EXPECT_FALSE(seen[0].total_is_exact);
+    EXPECT_THAT(value_of(queries_->run_jobs(std::nullopt, 9)), SizeIs(1));
+    EXPECT_THAT(value_of(queries_->run_jobs(kept.id + 1, 9)), IsEmpty());
+}
+
+TEST_P(BesideRunsOnDisk, ARecordIsAllThatIsSaidOfARun) {
+    OwnedPartition owned = take(*store_, 1);
+    RunChange change = birth(1, 1);
+    change.status = RunStatus::running;
+    change.alarm = AlarmChange{time_at(30)};
+    change.dead_letters = {letter(1, "mailbox"), letter(1, "")};
+    commit(*store_, owned, {change});
+    const auto record = value_of(queries_->record(run_id(1)));
+    ASSERT_TRUE(record);
+    EXPECT_EQ(record->run.state, change.state);
+    EXPECT_EQ(record->run.input, R"({"name":"Ada"})");
+    EXPECT_EQ(record->alarm, time_at(30));
+    ASSERT_THAT(record->open_letters, SizeIs(1));
+    EXPECT_EQ(record->open_letters[0].step, "mailbox");
+    EXPECT_FALSE(value_of(queries_->record(run_id(2))));
+}
+
+TEST_P(BesideRunsOnDisk, WhatDoesNotGoWithTheRunsIsFoundAndPutRight) {
+    OwnedPartition owned = take(*store_, 1);
+    RunChange change = birth(1, 1);
+    change.status = RunStatus::running;
+    change.created->tags = {{"input.who", "Ada's"}, {"label.team", "ops"}};
+    change.created->start_key = StartKey{"order", std::string(32, 'x'), {}};
+    change.alarm = AlarmChange{time_at(30)};
+    RunChange doomed = birth(2, 2);
+    doomed.status = RunStatus::failed;
+    doomed.closed_at = time_at(9);
+    doomed.created->tags = {{"label.team", "hr"}};
+    doomed.created->start_key = StartKey{"other", std::string(32, 'x'), {}};
+    doomed.dead_letters = {letter(2, "mailbox"), letter(2, "")};
+    commit(*store_, owned, {change, doomed});
+    owned.published = owned.pseq;
+    commit(*store_, owned, {});
+    EXPECT_THAT(kinds(), IsEmpty());
+
+    damage("delete from run_tag where name = 'input.who'");
+    EXPECT_THAT(kinds(), ElementsAre("label"));
+    damage("delete from run where run_id = '" + run_id(2) + "'");
+    damage("update run set status = 6, closed_at = started_at where run_id = '" + run_id(1) + "'");
+    const auto found = kinds();
+    EXPECT_THAT(std::multiset<std::string>(found.begin(), found.end()),
+                ElementsAre("dead_letter", "due_time", "history", "label", "label", "start_key"));
+    EXPECT_THAT(value_of(queries_->index_faults(100))[0].what, HasSubstr("label.team"));
+
+    EXPECT_EQ(value_of(store_->mend_indexes({"ada", "of no run", 0}, time_at(99))), 6U);
+    EXPECT_THAT(kinds(), IsEmpty());
+    DeadLetterFilter dropped;
+    dropped.state = DeadLetterState::dropped;
+    const auto letters = value_of(queries_->dead_letters(dropped));
+    ASSERT_THAT(letters, SizeIs(1));
+    EXPECT_EQ(letters[0].close_reason, "of no run");
+    EXPECT_EQ(letters[0].closed_at, time_at(99));
+    EXPECT_EQ(value_of(store_->mend_indexes({"ada", "of no run", 0}, time_at(99))), 0U) << "once";
+}
+
+} // namespace baton::db::testing

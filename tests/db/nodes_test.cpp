@@ -1,0 +1,163 @@
+// Several processes on one PostgreSQL database: what they see of each other, and who gets a
+// partition.
+#include "tests/db/store_kit.hpp"
+
+#include <gmock/gmock.h>
+#include <pqxx/connection>
+#include <pqxx/nontransaction>
+
+#include <chrono>
+#include <thread>
+
+namespace baton::db::testing {
+
+using namespace std::chrono_literals;
+using baton::testing::Postgres;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+namespace {
+
+struct NodesTest : ::testing::Test {
+    std::string url = Postgres::shared().new_database_url();
+    std::unique_ptr<RunStore> a = value_of(open_store(url));
+    std::unique_ptr<RunStore> b = value_of(open_store(url));
+
+    static Announcement word(const std::string& node, Duration lease = 5s) {
+        return {node, "test", false, true, lease};
+    }
+    static NodeRow row(const Neighbourhood& around, const std::string& node) {
+        for (const NodeRow& one : around.nodes)
+            if (one.node == node) return one;
+        ADD_FAILURE() << "no node " << node;
+        return {};
+    }
+};
+
+TEST_F(NodesTest, ThePartitionsOfANewDatabaseAreMadeOnceAndBelongToNobody) {
+    EXPECT_TRUE(a->is_shared());
+    EXPECT_EQ(value_of(a->partition_count()), 0U);
+    ASSERT_TRUE(a->make_partitions(16));
+    ASSERT_TRUE(b->make_partitions(64));
+    EXPECT_EQ(value_of(b->partition_count()), 16U);
+    const auto around = value_of(a->announce(word("a")));
+    ASSERT_THAT(around.partitions, SizeIs(16));
+    for (Partition part = 0; part < 16; ++part) {
+        EXPECT_EQ(around.partitions[part].part, part);
+        EXPECT_EQ(around.partitions[part].node, "");
+        EXPECT_EQ(around.partitions[part].epoch, 0U);
+    }
+}
+
+TEST_F(NodesTest, OfTwoWhoWantTheSamePartitionOneGetsIt) {
+    ASSERT_TRUE(a->make_partitions(4));
+    const std::vector<SeenPartition> seen{{1, 0, ""}, {3, 0, ""}};
+    const auto first = value_of(a->take_over_from(seen, "a"));
+    ASSERT_THAT(first, SizeIs(2));
+    EXPECT_EQ(first[0].epoch, 1U);
+    EXPECT_THAT(value_of(b->take_over_from(seen, "b")), IsEmpty());
+    const auto around = value_of(b->announce(word("b")));
+    EXPECT_EQ(around.partitions[3].node, "a");
+    EXPECT_THAT(value_of(b->take_over_from(std::vector{around.partitions[3]}, "b")), SizeIs(1));
+}
+
+TEST_F(NodesTest, AReleasedPartitionKeepsItsCursorAndAStaleReleaseDoesNothing) {
+    ASSERT_TRUE(a->make_partitions(4));
+    OwnedPartition owned =
+        value_of(a->take_over_from(std::vector{SeenPartition{2, 0, ""}}, "a")).at(0);
+    commit(*a, owned, {birth(1, 1), birth(2, 2)});
+    owned.published = 2;
+    owned.pseq = 2;
+    ASSERT_TRUE(a->release(std::vector{owned}));
+    const auto seen = value_of(b->announce(word("b"))).partitions[2];
+    EXPECT_EQ(seen.node, "");
+    const auto next = value_of(b->take_over_from(std::vector{seen}, "b")).at(0);
+    EXPECT_EQ(next.pseq, 2U);
+    EXPECT_EQ(next.published, 2U);
+    EXPECT_GT(next.epoch, owned.epoch);
+
+    ASSERT_TRUE(a->release(std::vector{owned}));
+    EXPECT_EQ(value_of(b->announce(word("b"))).partitions[2].node, "b");
+}
+
+TEST_F(NodesTest, ASessionThatEndsIsSeenAtOnceAndTheRowCanBeTakenAway) {
+    (void)value_of(a->announce(word("a")));
+    (void)value_of(a->announce(word("a"))); // takes the lock once
+    EXPECT_TRUE(row(value_of(b->announce(word("b"))), "a").has_session);
+    ASSERT_TRUE(b->withdraw("a"));
+    EXPECT_THAT(value_of(b->announce(word("b"))).nodes, SizeIs(2)) << "it lives";
+
+    a.reset(); // the socket closes
+    const auto limit = std::chrono::steady_clock::now() + 5s;
+    while (row(value_of(b->announce(word("b"))), "a").has_session &&
+           std::chrono::steady_clock::now() < limit)
+        std::this_thread::sleep_for(5ms);
+    const auto left = row(value_of(b->announce(word("b"))), "a");
+    EXPECT_FALSE(left.has_session);
+    EXPECT_GT(left.lease_left, Duration(0)) << "long before its lease ends";
+    ASSERT_TRUE(b->withdraw("a"));
+    EXPECT_THAT(value_of(b->announce(word("b"))).nodes, SizeIs(1));
+}
+
+TEST_F(NodesTest, AnnouncingWithoutRenewingLetsTheLeaseRunOut) {
+    (void)value_of(a->announce(word("a", 1ms)));
+    Announcement quiet = word("a", 1h);
+    quiet.renews = false;
+    std::this_thread::sleep_for(5ms);
+    (void)value_of(a->announce(quiet));
+    EXPECT_LT(row(value_of(b->announce(word("b"))), "a").lease_left, Duration(0));
+    (void)value_of(a->announce(word("a", 1h)));
+    const auto seen = row(value_of(b->announce(word("b"))), "a");
+    EXPECT_GT(seen.lease_left, Duration(59min));
+    EXPECT_EQ(seen.version, "test");
+}
+
+TEST_F(NodesTest, ASessionThatWasCutIsANewOneAndHoldsTheLockAgain) {
+    (void)value_of(a->announce(word("a")));
+    {
+        pqxx::connection other(url);
+        pqxx::nontransaction work(other);
+        work.exec("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and "
+                  "pid <> pg_backend_pid()");
+    }
+    EXPECT_FALSE(a->announce(word("a")))
+        << "whoever announces must know that it had lost its session";
+    const auto around = value_of(a->announce(word("a")));
+    EXPECT_TRUE(row(around, "a").has_session);
+}
+
+TEST_F(NodesTest, WhatIsLiveIsSeenToChange) {
+    const auto first = value_of(a->announce(word("a"))).live_definitions;
+    (void)value_of(
+        b->save_definition("one", "source", "one.toml", std::string(32, 'x'), time_at(1)));
+    const auto second = value_of(a->announce(word("a"))).live_definitions;
+    EXPECT_NE(first, second);
+    (void)value_of(
+        b->save_definition("one", "other", "one.toml", std::string(32, 'y'), time_at(2)));
+    EXPECT_NE(value_of(a->announce(word("a"))).live_definitions, second);
+    (void)value_of(
+        b->save_definition("one", "source", "one.toml", std::string(32, 'x'), time_at(3)));
+    EXPECT_EQ(value_of(a->announce(word("a"))).live_definitions, second);
+    (void)value_of(b->retire_definition("one"));
+    EXPECT_EQ(value_of(a->announce(word("a"))).live_definitions, first);
+}
+
+TEST_F(NodesTest, PeopleSeeTheNodesToo) {
+    ASSERT_TRUE(a->make_partitions(2));
+    (void)value_of(a->announce(word("a")));
+    const auto queries = value_of(open_queries(url));
+    const auto around = value_of(queries->neighbourhood());
+    EXPECT_TRUE(row(around, "a").has_session);
+    EXPECT_THAT(around.partitions, SizeIs(2));
+}
+
+TEST(SqliteNodes, AFileServesOneProcess) {
+    TemporaryFolder folder;
+    const auto store = value_of(open_store("sqlite:" + folder.file("runs.db")));
+    EXPECT_FALSE(store->is_shared());
+    EXPECT_FALSE(store->announce({}));
+    EXPECT_TRUE(store->make_partitions(4)) << "they come with the first take-over";
+}
+
+} // namespace
+} // namespace baton::db::testing
