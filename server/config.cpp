@@ -9,7 +9,7 @@
 #include "db/database_url.hpp"
 #include "orchestrator/definition/complaints.hpp"
 #include "orchestrator/definition/toml_document.hpp"
-#include "web/login.hpp"
+#include "web/access/login.hpp"
 
 #include <fmt/format.h>
 

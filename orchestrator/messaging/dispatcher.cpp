@@ -35,6 +35,12 @@ Publication event_of(std::string_view exchange, std::string key, std::string bod
     return publication;
 }
 
+bool is_for_a_run(const core::Command& command) {
+    if (const auto* task = std::get_if<core::DispatchTask>(&command)) return !task->child_run.empty();
+    if (const auto* cancel = std::get_if<core::CancelTask>(&command)) return !cancel->child_run.empty();
+    return std::holds_alternative<core::ReportToParent>(command);
+}
+
 std::string path_of(const core::AttemptRef& ref) {
     return ref.step + (ref.undo ? ":undo" : "");
 }
@@ -156,6 +162,12 @@ void Dispatcher::settled(const amqp::client::Settled& one) {
     case Settlement::returned:
         if (outgoing.plain) {
             refuse_plain(outgoing, "no queue takes it any more; it stays a dead letter");
+            break;
+        }
+        // Who owns the other run's partition has not declared its queue yet.
+        if (is_for_a_run(outgoing.command.command)) {
+            refused_.push_back(std::move(outgoing));
+            wakeup_.set();
             break;
         }
         confirm(outgoing);

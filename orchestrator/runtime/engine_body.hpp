@@ -24,7 +24,8 @@ namespace baton::orchestrator::runtime {
 
 struct ReportItem {
     Report report;
-    std::optional<Failure> refusal{}; // of a run that was to be begun
+    std::optional<Failure> refusal{};  // of a run that was to be begun
+    std::optional<SlotKey> replaced{}; // others of its key give way to it
 };
 struct StartItem {
     StartRequest request;
@@ -369,6 +370,7 @@ struct Engine::Body {
     static Outcome<std::string> start_key_of(const core::Workflow& workflow, const core::Run& run, const StartRequest& request);
     Outcome<void> look_at_start(Item& item, StartItem& start, Time now);
     bool admit(Item& item, StartItem& start, const core::Workflow& workflow, core::RunStarted& event);
+    bool take_child_slot(Item& item, StartItem& start, const core::Workflow& workflow) const;
     void replace_for(const SlotKey& key);
     std::uint32_t limit_of(const SlotKey& key) const;
     std::optional<Failure> why_no_slot(const CachedRun& cached, const core::Event& event);

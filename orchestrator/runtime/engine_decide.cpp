@@ -128,10 +128,14 @@ void Engine::Body::begin_child(Work& work, Item& item, ReportItem& report, const
     start.request.workflow = asked.workflow;
     start.request.input = asked.input.is_null() ? "{}" : std::string{asked.input.text()};
     start.request.actor = "run:" + asked.parent->run_id;
-    if (const auto found = live.find(asked.workflow); found != live.end())
-        begin_run(work, item, start, found->second);
-    else
+    if (const auto found = live.find(asked.workflow); found == live.end())
         item.refusal = refusal(EngineErrc::unknown_workflow, fmt::format("there is no workflow '{}'", asked.workflow));
+    else if (take_child_slot(item, start, *found->second))
+        begin_run(work, item, start, found->second);
+    if (!item.refusal && !start.instead.empty())
+        item.refusal = refusal(EngineErrc::refused,
+                               fmt::format("run {} of its concurrency key '{}' goes on", start.instead, start.slot->key));
+    if (start.replaces && !item.refusal) report.replaced = start.slot;
     if (!item.refusal) return;
     item.run_id.clear();
     report.refusal = std::exchange(item.refusal, std::nullopt);
@@ -230,7 +234,8 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     fresh.workflow = workflow;
     fresh.run = core::new_run(*workflow, start.run_id);
     fresh.run.input = checked.input;
-    const auto start_key = start_key_of(*workflow, fresh.run, start.request);
+    // A run of another one has its key already: the attempt that it is.
+    const auto start_key = start.parent ? Outcome<std::string>{std::string{}} : start_key_of(*workflow, fresh.run, start.request);
     if (!start_key) {
         item.refusal = start_key.error();
         return;
@@ -253,6 +258,7 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     }
 
     core::RunStarted event{checked.input};
+    event.parent = start.parent;
     if (!admit(item, start, *workflow, event)) return;
     fresh.part = partition_of(start.run_id, options.partition_count);
     if (start.slot) tags->push_back({std::string(slot_tag), start.slot->key});

@@ -193,7 +193,8 @@ void Engine::Body::refuse_child(const ReportItem& asked, Told& told) {
     const auto& start = std::get<core::RunStarted>(asked.report.event);
     core::Problem problem;
     problem.type = asked.refusal->code == make_error_code(EngineErrc::unknown_workflow) ? "baton.unknown_workflow"
-                                                                                      : "baton.bad_input";
+                   : asked.refusal->code == make_error_code(EngineErrc::refused)        ? "baton.refused"
+                                                                                        : "baton.bad_input";
     problem.title = fmt::format("the run of workflow '{}' cannot begin", start.workflow);
     problem.detail = asked.refusal->detail;
     problem.retryable = false;
@@ -224,6 +225,7 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
     };
     std::visit(Overloaded{
                    [&](ReportItem& one) {
+                       if (one.replaced) replace_for(*one.replaced);
                        if (one.refusal)
                            refuse_child(one, told);
                        else if (!item.stranded.empty() && is_worth_keeping(one.report.event))

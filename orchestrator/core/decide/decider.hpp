@@ -166,6 +166,9 @@ private:
     void undo(Place place);
     void end_compensation();
     bool was_undone() const;
+    // What takes effect late in a run with this end is undone.
+    bool undoes(const fact::RunBecame& end) const;
+    static fact::RunBecame undoing(fact::RunBecame end);
     void reopen_undo();
     void reopen();
     bool has_lost_race(Place place) const;

@@ -119,9 +119,9 @@ void Decider::close_run(fact::RunBecame end) {
         return note(fact::RunClosing{Phase::on_error, std::move(end)});
     if (open_steps_of(run(), Phase::at_end) > 0) return note(fact::RunClosing{Phase::at_end, std::move(end)});
     end.from.reset();
+    // What took effect meanwhile, late, is undone before it is over.
+    if (undoes(end) && !run().to_undo.empty()) return note(undoing(std::move(end)));
     close_for_good(std::move(end));
-    // What took effect meanwhile, late.
-    if (was_undone() && !run().to_undo.empty()) reopen_undo();
 }
 
 void Decider::cancel_one(Place place) {
@@ -206,16 +206,24 @@ void Decider::end_compensation() {
 
 // Whether the run was undone when it ended, so that what takes effect afterwards is undone too.
 bool Decider::was_undone() const {
-    if (!is_closed(run().status) || run().by_hand) return false;
-    return run().status == RunStatus::compensated || run().ending == Ending::cancel ||
-           (run().status == RunStatus::failed && workflow_.on_failure == OnFailure::compensate);
+    return is_closed(run().status) && undoes(as_it_is(run().status));
 }
 
-// Back to undoing, with the first cause as the run's error.
+bool Decider::undoes(const fact::RunBecame& end) const {
+    if (end.by_hand) return false;
+    return end.status == RunStatus::compensated || end.ending == Ending::cancel ||
+           (end.status == RunStatus::failed && workflow_.on_failure == OnFailure::compensate);
+}
+
+// With the first cause as the run's error.
+fact::RunBecame Decider::undoing(fact::RunBecame end) {
+    end.status = RunStatus::compensating;
+    if (!end.cause.is_null()) end.error = std::exchange(end.cause, {});
+    return end;
+}
+
 void Decider::reopen_undo() {
-    auto again = as_it_is(RunStatus::compensating);
-    if (!again.cause.is_null()) again.error = std::exchange(again.cause, {});
-    note(std::move(again));
+    note(undoing(as_it_is(run().status)));
 }
 
 // An operator tries again: everything that failed or was cancelled by the failure goes back to

@@ -206,7 +206,7 @@ public:
             const CheckedInput input =
                 check_input(workflow_->input, Document::parse(rest_of(words)).value());
             if (!input.complaints.empty()) return "complaint " + input.complaints[0] + "\n";
-            return happen(RunStarted{input.input, parent_});
+            return happen(RunStarted{input.input, {}, parent_});
         }
         if (verb == "wait") {
             now_ += duration_from(rest_of(words));
