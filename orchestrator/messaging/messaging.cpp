@@ -121,6 +121,7 @@ void Messaging::take(std::string& secret) {
     has_secret_ = true;
     secret_ = secret;
     dispatcher_.set_secret(secret);
+    dispatcher_.set_partition_count(options_.partition_count);
     results_.set_secret(std::move(secret));
     secret_known_.wake_all();
 }
@@ -129,6 +130,7 @@ void Messaging::take(runtime::Told& told) {
     results_.settle(told.settled);
     if (results_.give_back(told.returned)) partitions_changed_.set();
     results_.keep(std::move(told.stranded));
+    results_.refuse(told.refused);
     for (const runtime::HeldTask& held : told.held) dispatcher_.announce(held);
     if (!told.dropped.empty()) {
         dispatcher_.forget(told.dropped);

@@ -105,6 +105,9 @@ struct Told {
     // Reports that no run can take now: because it cannot be read, or is not in this store. Whoever has
     // the message makes a dead letter of it.
     std::vector<Stranded> stranded;
+    // Runs that were to be begun and cannot be: the report for who waits for them; its delivery is settled when
+    // the broker has it.
+    std::vector<Stranded> refused{};
     // Tasks whose target lets no worker try; the workers are to hear of it.
     std::vector<HeldTask> held;
 };

@@ -74,6 +74,7 @@ json::object attempt_json(const AttemptStory& attempt) {
     out["outcome"] = text_or_null(attempt.outcome);
     if (attempt.started_at) out["started_at"] = to_rfc3339(*attempt.started_at);
     if (!attempt.worker.empty()) out["worker"] = attempt.worker;
+    if (!attempt.run.empty()) out["run"] = attempt.run;
     if (!attempt.error.is_null()) out["error"] = json_of(attempt.error);
     if (attempt.retry_at) out["retry_at"] = to_rfc3339(*attempt.retry_at);
     return out;
@@ -259,6 +260,9 @@ json::object RunTeller::tell(const RunDetails& details, std::span<const std::str
     if (const auto& pause = parts_->story.pause())
         out["pause"] = json::object{{"actor", text_or_null(pause->actor)}, {"reason", text_or_null(pause->reason)},
                                     {"at", to_rfc3339(pause->at)}};
+    out["parent"] = nullptr;
+    if (const auto& parent = parts_->story.parent())
+        out["parent"] = json::object{{"run", parent->run_id}, {"step", parent->ref.step}, {"detached", parent->is_detached}};
     out["closing"] = nullptr;
     if (const auto& closing = parts_->story.closing())
         out["closing"] = json::object{{"as", orchestrator::core::word_of(closing->end)},

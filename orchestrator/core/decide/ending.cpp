@@ -88,6 +88,28 @@ void Decider::time_out_run() {
     close_run(std::move(end));
 }
 
+// Who waits for the run hears of its end; again, when it is opened and ends again.
+void Decider::close_for_good(fact::RunBecame end) {
+    note(std::move(end));
+    if (!run().parent || run().parent->is_detached) return;
+    fact::ParentTold told{*run().parent, run().output, {}};
+    if (run().status != RunStatus::completed) {
+        boost::json::object error;
+        if (const auto* own = run().error.json().if_object()) error = *own;
+        boost::json::object data{{"run", run().id}, {"status", word_of(run().status)}};
+        for (const char* member : {"step", "data"})
+            if (const auto* value = error.if_contains(member)) data[member] = *value;
+        error.erase("step");
+        if (!error.contains("type")) error["type"] = cancelled_type;
+        error["title"] = fmt::format("the run of workflow '{}' {}", workflow_.name,
+                                     run().status == RunStatus::cancelled ? "was cancelled" : "failed");
+        error["data"] = std::move(data);
+        told.output = {};
+        told.error = Document::of(std::move(error));
+    }
+    note(std::move(told));
+}
+
 // The steps that run before it closes have their turn once: when they are closed this is asked again.
 void Decider::close_run(fact::RunBecame end) {
     if (end.status == RunStatus::completed) end.error = {};
@@ -99,7 +121,7 @@ void Decider::close_run(fact::RunBecame end) {
     end.from.reset();
     // What took effect meanwhile, late, is undone before it is over.
     if (undoes(end) && !run().to_undo.empty()) return note(undoing(std::move(end)));
-    note(std::move(end));
+    close_for_good(std::move(end));
 }
 
 void Decider::cancel_one(Place place) {
