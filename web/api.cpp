@@ -67,7 +67,9 @@ public:
         const bool is_question = request.method == "OPTIONS";
         auto refusal = is_question ? std::optional(done(200)) : admit(request);
         if (!is_question && (!refusal || refusal->status != 405)) return refusal;
-        const std::string methods = request.path == "/api/health" ? "GET, HEAD, OPTIONS" : routes_.methods_of(request.path);
+        const std::string methods = request.path == "/api/health"       ? "GET, HEAD, OPTIONS"
+                                    : HookApi::is_hook(request.path) ? "OPTIONS, POST"
+                                                                     : routes_.methods_of(request.path);
         if (methods.empty()) return problem(404, "not_found", "nothing lives at " + request.path);
         refusal->headers["Allow"] = methods;
         return refusal;
