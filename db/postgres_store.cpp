@@ -8,6 +8,7 @@
 #include "db/postgres_commit.hpp"
 #include "db/postgres_dead.hpp"
 #include "db/postgres_nodes.hpp"
+#include "db/postgres_limits.hpp"
 #include "db/postgres_rows.hpp"
 #include "db/retention.hpp"
 #include "db/run_jobs.hpp"
@@ -444,6 +445,17 @@ Outcome<StoredDefinition> PostgresStore::save_definition(const std::string& name
         const std::string clean_name = clean_text(name);
         const std::string sha = to_hex(sha256);
         // Two programs may save at the same time: one version number each.
+// Not repeated at once: the answer of a call whose answer was lost may have given turns of a rate.
+Outcome<std::vector<runtime::LimitAnswer>> PostgresStore::share_limits(const std::string& node,
+                                                                       std::span<const runtime::LimitAsk> asks,
+                                                                       bool adopts) {
+    std::vector<runtime::LimitAnswer> answers;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        answers = db::share_limits(connection, clean_text(node), asks, adopts);
+    }));
+    return answers;
+}
+
         work.exec("lock table definition in share row exclusive mode");
         work.exec_params("insert into definition (name, version, source, file_name, sha256, "
                          "created_at) select $1, 1 + coalesce(max(version), 0), $2, $3, "

@@ -59,6 +59,8 @@ public:
     Outcome<void> save_pause(const runtime::StoredPause& pause) override;
     Outcome<void> remove_pause(runtime::PauseKind kind, const std::string& name) override;
     Outcome<runtime::RunJob> add_run_job(const runtime::RunJob& job) override;
+    Outcome<std::vector<runtime::LimitAnswer>> share_limits(const std::string& node, std::span<const runtime::LimitAsk> asks,
+                                                            bool adopts) override;
     Outcome<void> save_run_job(const runtime::RunJob& job) override;
     Outcome<std::vector<runtime::RunJob>> running_run_jobs(const std::string& node) override;
     Outcome<std::size_t> mend_indexes(const runtime::Closing& closing, Time now) override;

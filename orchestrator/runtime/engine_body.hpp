@@ -248,7 +248,9 @@ struct Engine::Body {
           compile(std::move(compiler)),
           sinks(std::move(where)),
           cache(options.cached_runs_max, options.memory_max),
-          random(options.seed != 0 ? options.seed : entropy_seed()) {}
+          random(options.seed != 0 ? options.seed : entropy_seed()) {
+        if (options.is_shared) task_limits.share(options.partition_count);
+    }
 
     // engine_own.cpp
     bool decides(Partition part) const { return owned.contains(part) && !leaving.contains(part); }
@@ -379,7 +381,9 @@ struct Engine::Body {
     void look_at_pauses(Time now);
     void define_limits();
     void note_limits(const CachedRun& cached);
-    void hand_out_limited(Time now);
+    Outcome<void> share_limits(std::span<const LimitAsk> asks, Time now);
+    std::map<Partition, std::uint64_t> epochs() const;
+    bool hand_out_limited(Time now);
 
     // engine_recover.cpp
     bool recover(Time now);
