@@ -5,8 +5,10 @@
 #include "base/thread.hpp"
 #include "db/hex.hpp"
 #include "db/indexes.hpp"
+#include "db/postgres_blobs.hpp"
 #include "db/postgres_commit.hpp"
 #include "db/postgres_dead.hpp"
+#include "db/postgres_limits.hpp"
 #include "db/postgres_nodes.hpp"
 #include "db/postgres_rows.hpp"
 #include "db/retention.hpp"
@@ -144,10 +146,9 @@ void explain_loss(pqxx::transaction_base& work, const RunChange& change, Committ
     if (found.empty()) committed.lost.push_back(change.run_id);
 }
 
-Committed commit_in(pqxx::connection& connection, const Batch& batch) {
+Committed write(pqxx::transaction_base& work, const Batch& batch) {
     const std::vector<bool> left_out = doubled_keys(batch);
     const CommitParameters parameters = commit_parameters(batch, left_out);
-    pqxx::nontransaction work(connection); // the statement is the transaction
     const pqxx::result answer =
         work.exec_prepared(parameters.with_dead_letters ? "commit_with_dead_letters" : "commit",
                            pqxx::prepare::make_dynamic_params(parameters.values));
@@ -167,6 +168,23 @@ Committed commit_in(pqxx::connection& connection, const Batch& batch) {
     for (std::size_t index = 0; index < batch.runs.size(); ++index)
         if (left_out[index] || lost.contains(batch.runs[index].run_id))
             explain_loss(work, batch.runs[index], committed);
+    return committed;
+}
+
+Committed commit_in(pqxx::connection& connection, const Batch& batch, RecentBlobs& recent) {
+    auto folded = fold(batch, recent);
+    if (!folded) {
+        pqxx::nontransaction work(connection); // the statement is the transaction
+        return write(work, batch);
+    }
+    pqxx::work work(connection);
+    Committed committed = write(work, folded->batch);
+    const std::vector<BlobUse> uses = written(std::move(folded->uses), committed);
+    if (committed.fenced.empty()) write_blobs(work, uses);
+    work.commit();
+    if (committed.fenced.empty())
+        for (const BlobUse& use : uses)
+            recent.add(use.run_id, use.blob.sha256);
     return committed;
 }
 
@@ -299,12 +317,15 @@ Outcome<std::vector<HistoryRow>> PostgresStore::history_above(Partition part, st
                                                               std::size_t count,
                                                               const ReadLimits& limits) {
     std::vector<HistoryRow> rows;
+    Outcome<void> well = boost::system::in_place_value;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
         rows = read_all(work.exec_prepared("history_above", part, after, count, limits.row_bytes,
                                            limits.sum_bytes),
                         read_history);
+        well = unfold(rows, limits, reading_blobs(work));
     }));
+    BATON_TRY(well);
     return rows;
 }
 
@@ -315,10 +336,13 @@ Outcome<std::vector<HistoryRow>> PostgresStore::history_since(std::span<const ru
         seqs.add(std::to_string(ask.after_seq));
     }
     std::vector<HistoryRow> rows;
+    Outcome<void> well = boost::system::in_place_value;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
         rows = read_all(work.exec_prepared("history_since", ids.text(), seqs.text()), read_history);
+        well = unfold(rows, {}, reading_blobs(work));
     }));
+    BATON_TRY(well);
     return rows;
 }
 
@@ -328,11 +352,14 @@ Outcome<std::vector<StoredRun>> PostgresStore::load(std::span<const std::string>
     for (const std::string& run_id : run_ids)
         ids.add(run_id);
     std::vector<StoredRun> runs;
+    Outcome<void> well = boost::system::in_place_value;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
         runs = read_all(
             work.exec_prepared("load", ids.text(), limits.row_bytes, limits.sum_bytes), read_run);
+        well = unfold(runs, limits, reading_blobs(work));
     }));
+    BATON_TRY(well);
     return runs;
 }
 
@@ -418,6 +445,17 @@ Outcome<void> PostgresStore::remove_pause(PauseKind kind, const std::string& nam
     });
 }
 
+// Not repeated at once: the answer of a call whose answer was lost may have given turns of a rate.
+Outcome<std::vector<runtime::LimitAnswer>> PostgresStore::share_limits(const std::string& node,
+                                                                       std::span<const runtime::LimitAsk> asks,
+                                                                       bool adopts) {
+    std::vector<runtime::LimitAnswer> answers;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        answers = db::share_limits(connection, clean_text(node), asks, adopts);
+    }));
+    return answers;
+}
+
 Outcome<std::uint32_t> PostgresStore::partition_count() {
     std::uint32_t count = 0;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
@@ -430,7 +468,7 @@ Outcome<std::uint32_t> PostgresStore::partition_count() {
 Outcome<Committed> PostgresStore::commit(const Batch& batch) {
     Committed committed;
     BATON_TRY(session_.run(
-        [&](pqxx::connection& connection) { committed = commit_in(connection, batch); }));
+        [&](pqxx::connection& connection) { committed = commit_in(connection, batch, recent_); }));
     return committed;
 }
 
@@ -527,8 +565,9 @@ Outcome<std::vector<StoredDefinition>> PostgresStore::newest_definitions() {
 Outcome<std::size_t> PostgresStore::remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) {
     std::size_t removed = 0;
     BATON_TRY(session_.run([&](pqxx::connection& connection) {
-        pqxx::nontransaction work(connection);
+        pqxx::work work(connection);
         removed = db::remove_runs(work, workflow, ended_before, limit);
+        work.commit();
     }));
     return removed;
 }

@@ -3,6 +3,7 @@
 // opens.
 #pragma once
 
+#include "db/blobs.hpp"
 #include "db/sqlite.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 
@@ -72,6 +73,8 @@ private:
     Outcome<std::optional<runtime::StoredRun>> load_one(const std::string& run_id, std::size_t bytes_max);
     Outcome<std::vector<runtime::Partition>>
     move_fences(std::span<const runtime::OwnedPartition> fences);
+    Outcome<runtime::Committed> write(const runtime::Batch& batch, std::vector<BlobUse> uses);
+    BlobReader blob_reader();
     Outcome<void> write_run(const runtime::RunChange& change, runtime::Committed& committed);
     Outcome<bool> insert_run(const runtime::RunChange& change);
     Outcome<bool> update_run(const runtime::RunChange& change);
@@ -86,6 +89,7 @@ private:
 
     Sqlite database_;
     std::unique_ptr<Statements> statements_;
+    RecentBlobs recent_;
 };
 
 } // namespace baton::db

@@ -252,6 +252,7 @@ struct Engine::Body {
           sinks(std::move(where)),
           cache(options.cached_runs_max, options.memory_max),
           random(options.seed != 0 ? options.seed : entropy_seed()) {
+        if (options.is_shared) task_limits.share(options.partition_count);
         metrics.partitions.set(options.partition_count);
     }
 
@@ -387,7 +388,9 @@ struct Engine::Body {
     void look_at_pauses(Time now);
     void define_limits();
     void note_limits(const CachedRun& cached);
-    void hand_out_limited(Time now);
+    Outcome<void> share_limits(std::span<const LimitAsk> asks, Time now);
+    std::map<Partition, std::uint64_t> epochs() const;
+    bool hand_out_limited(Time now);
 
     // engine_recover.cpp
     bool recover(Time now);

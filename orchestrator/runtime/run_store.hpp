@@ -18,6 +18,8 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "orchestrator/core/status.hpp"
+#include "orchestrator/runtime/limit_shares.hpp"
+#include "orchestrator/runtime/partition.hpp"
 #include "orchestrator/runtime/run_search.hpp"
 
 #include <cstdint>
@@ -30,7 +32,6 @@
 namespace baton::orchestrator::runtime {
 
 using core::RunStatus;
-using Partition = std::uint16_t;
 
 // What a Failure of a store means; the detail is for people.
 enum class StoreErrc {
@@ -432,6 +433,12 @@ public:
     // Instead of one of the same kind and name.
     virtual Outcome<void> save_pause(const StoredPause& pause) = 0;
     virtual Outcome<void> remove_pause(PauseKind kind, const std::string& name) = 0;
+
+    // Shares named limits with the other nodes (limit_shares.hpp), in the order asked. Need not be durable
+    // when it returns, but is before any later commit is. `adopts`: the first time since partitions were
+    // taken; then what these have of other limits is nobody's. Only of a shared store.
+    virtual Outcome<std::vector<LimitAnswer>> share_limits(const std::string& node, std::span<const LimitAsk> asks,
+                                                           bool adopts);
 
     // Ids of runs that are not closed, in order, those after `after_run_id`.
     virtual Outcome<std::vector<std::string>> open_runs(Partition part,

@@ -29,6 +29,8 @@ struct SimDatabase {
     std::vector<runtime::DeadJob> dead_jobs;
     std::vector<runtime::StoredPause> pauses;
     std::map<std::string, std::string> slot_keys; // by run
+    std::map<std::string, std::vector<runtime::LimitShare>> limit_shares;
+    std::map<std::string, Time> next_turns; // by limit
     std::vector<runtime::StoredDefinition> definitions;
     std::map<std::string, std::string> definition_hashes; // name + version → sha256
     std::string secret;
@@ -95,6 +97,8 @@ public:
     Outcome<std::vector<runtime::StoredPause>> pauses() override;
     Outcome<void> save_pause(const runtime::StoredPause& pause) override;
     Outcome<void> remove_pause(runtime::PauseKind kind, const std::string& name) override;
+    Outcome<std::vector<runtime::LimitAnswer>> share_limits(const std::string& node,
+                                                            std::span<const runtime::LimitAsk> asks, bool adopts) override;
     Outcome<std::uint32_t> partition_count() override;
     Outcome<runtime::Committed> commit(const runtime::Batch& batch) override;
     Outcome<runtime::StoredDefinition>
