@@ -49,6 +49,7 @@
 #include "web/act.hpp"
 #include "web/broker_port.hpp"
 #include "web/http_server.hpp"
+#include "web/page.hpp"
 #include "web/store_figures.hpp"
 #include "web/store_reader.hpp"
 #include "web/web_metrics.hpp"
@@ -152,6 +153,8 @@ struct ApiParts {
         start_run_job{};
     std::function<void(std::uint64_t id, std::string actor, std::function<void(Outcome<orchestrator::runtime::RunJob>)> reply)>
         cancel_run_job{};
+    // What browsers are shown; may be null.
+    std::shared_ptr<const Page> page{};
     // Copies runs and messages into a folder of this machine; the answer is JSON. Empty: not possible.
     std::function<void(std::string folder, std::function<void(Outcome<std::string>)> reply)> backup{};
     // Names of this server in a Host header, besides those of loopback and addresses; "*" is any.
