@@ -125,7 +125,13 @@ function Example({ letter, count, group, reload }: { letter: Letter; count: numb
         await new Promise((done) => setTimeout(done, 250));
         const steps = letter.run ? (await get<{ steps: { step: string; status: string }[] }>("/api/runs/" + letter.run)).steps : [];
         const status = steps.find((step) => step.step === letter.step)?.status;
-        if (status === "done") return <>It went through: the step is done. {changes.length ? "The same can be done to the others." : ""}</>;
+        if (status === "done")
+          return (
+            <>
+              <p>It went through: the step is done.</p>
+              {changes.length && count > 1 ? <p><button type="button" class="primary" onClick={() => void askRepairAll(changes, group, letter, count, reload).catch((error: unknown) => (failure.value = error))}>Do the same to the other {many(count - 1)}</button></p> : null}
+            </>
+          );
         if (status === "dead" || status === "failed") return <>It failed again. <a href={"/runs/" + letter.run}>The run</a></>;
       }
       return <>It was sent again. <a href={"/runs/" + letter.run}>The run</a></>;
