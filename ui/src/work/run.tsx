@@ -62,9 +62,9 @@ function Whole({ run, graph, looks, reload }: { run: WholeRun; graph: Graph | un
   const choose = (path: string): void => setQuery({ step: path, tab: null });
   const errors = run.steps.reduce((sum, step) => sum + step.attempts.filter((attempt) => attempt.outcome === "failed").length, 0);
   return (
-    <Page title={<><span>{run.workflow}</span> <code class="id">{run.id.slice(0, 18)}</code></>}
+    <Page title={<><span>{run.workflow}</span> <code class="id">{run.id}</code></>}
       of={<><a href="/runs">Runs</a> / <a href={"/workflows/" + enc(run.workflow)}>{run.workflow} v{run.version}</a></>}
-      state={<State of={state} word={word} />} acts={<Acts run={run} reload={reload} />}>
+      state={<><CopyButton text={run.id} label="Copy id" /><State of={state} word={word} /></>} acts={<Acts run={run} reload={reload} />}>
       <section class="why" aria-label="Why">
         <h2>Why</h2>
         <ul>{reasons.slice(0, 8).map((reason, i) => <WhyLine key={i} reason={reason} run={run} reload={reload} />)}</ul>
@@ -73,7 +73,6 @@ function Whole({ run, graph, looks, reload }: { run: WholeRun; graph: Graph | un
       <Facts of={[
         ["started", <Time key="s" at={run.started_at} />], [is_closed(run) ? "took" : "so far", duration(((run.closed_at ? new Date(run.closed_at).getTime() : clock.value) - new Date(run.started_at).getTime()) / 1000)],
         ["by", run.requests.find((one) => one.fact === "run_started")?.actor ?? ""], ["key", run.key], ["labels", Object.entries(run.labels ?? {}).map(([name, value]) => `${name}=${value}`).join(", ")],
-        ["id", <span key="i"><code>{run.id}</code> <CopyButton text={run.id} /></span>],
       ]} />
       <div class="run-view">
         {graph ? <Panel title="Graph"><GraphView graph={graph} statusOf={(path) => statusOf(run.steps, path)} chosen={chosen?.step} choose={choose} /></Panel> : null}
