@@ -95,8 +95,8 @@ const channelColumns: Column<ChannelTold>[] = [
   { title: "Publishes", show: (one) => rate(rateOf(one.message_stats, "publish")), number: true, wide: true },
   { title: "Gets", show: (one) => rate(rateOf(one.message_stats, "deliver_get")), number: true, wide: true },
 ];
-function ChannelTable({ rows, empty }: { rows: ChannelTold[]; empty: string }): JSX.Element {
-  return <Table label="Channels" rows={rows} keyOf={(one) => one.name} linkOf={(one) => "/broker/channels/" + enc(one.name)} empty={empty} columns={channelColumns} />;
+function ChannelTable({ rows, empty, isSorted = false }: { rows: ChannelTold[]; empty: string; isSorted?: boolean }): JSX.Element {
+  return <Table label="Channels" rows={rows} keyOf={(one) => one.name} linkOf={(one) => "/broker/channels/" + enc(one.name)} empty={empty} columns={isSorted ? channelColumns : channelColumns.map(({ sort: _, ...column }) => column)} />;
 }
 
 export function Channels(): JSX.Element {
@@ -105,7 +105,7 @@ export function Channels(): JSX.Element {
     <Page title="Channels">
       <Panel>
         <Finder label="Name contains"><VhostChoice /></Finder>
-        <Loaded from={page}>{(found) => <><ChannelTable rows={found.items} empty="No channel fits." /><Pager of={found} /></>}</Loaded>
+        <Loaded from={page}>{(found) => <><ChannelTable rows={found.items} empty="No channel fits." isSorted /><Pager of={found} /></>}</Loaded>
       </Panel>
     </Page>
   );

@@ -29,7 +29,7 @@ export function segmentsOf(step: Step, end: number): Segment[] {
   return all;
 }
 
-const row_height = 22;
+const row_height = 24;
 const seen_height = 330;
 
 export function TimeLine({ run, chosen }: { run: WholeRun; chosen: string }): JSX.Element {
