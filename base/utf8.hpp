@@ -22,4 +22,7 @@ inline bool is_utf8(std::string_view text) {
 // Each byte that belongs to no character becomes U+FFFD.
 std::string as_utf8(std::string_view text);
 
+// As it is, or its first characters, at most `bytes_max` bytes, with an ellipsis behind them.
+std::string shortened(std::string_view text, std::size_t bytes_max);
+
 } // namespace baton

@@ -1,4 +1,5 @@
 // baton test: plays the tests beside workflows, without a server.
+#include "base/xml_text.hpp"
 #include "cli/output.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verbs.hpp"
@@ -73,25 +74,6 @@ std::vector<std::string> test_files(const std::vector<std::string>& given) {
     return files;
 }
 
-std::string xml(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        if (c == '<')
-            out += "&lt;";
-        else if (c == '>')
-            out += "&gt;";
-        else if (c == '&')
-            out += "&amp;";
-        else if (c == '"')
-            out += "&quot;";
-        else if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t')
-            out += '?';
-        else
-            out += c;
-    }
-    return out;
-}
-
 std::string said_of(const Outcome& test) {
     std::string text;
     for (const std::string& one : test.differences)
@@ -108,20 +90,20 @@ std::string junit_of(const std::vector<FileOutcome>& all) {
         const auto failed = std::ranges::count_if(
             file.tests, [](const Outcome& one) { return !one.differences.empty(); });
         out += fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\">\n",
-                           xml(file.file), file.tests.size(), failed, file.is_broken ? 1 : 0);
+                           xml_text(file.file), file.tests.size(), failed, file.is_broken ? 1 : 0);
         for (const Outcome& test : file.tests) {
             out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"",
-                               xml(file.file), xml(test.name), test.seconds);
+                               xml_text(file.file), xml_text(test.name), test.seconds);
             if (test.differences.empty())
                 out += "/>\n";
             else
                 out += fmt::format("><failure message=\"{}\">{}</failure></testcase>\n",
-                                   xml(test.differences.front()), xml(said_of(test)));
+                                   xml_text(test.differences.front()), xml_text(said_of(test)));
         }
         if (file.is_broken)
             out += fmt::format("    <testcase classname=\"{}\" name=\"reads\"><error message=\"the "
                                "file cannot be used\"/></testcase>\n",
-                               xml(file.file));
+                               xml_text(file.file));
         out += "  </testsuite>\n";
     }
     return out + "</testsuites>\n";

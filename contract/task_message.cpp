@@ -3,6 +3,7 @@
 #include "contract/task_message.hpp"
 
 #include "base/json_text.hpp"
+#include "base/utf8.hpp"
 #include "base/overloaded.hpp"
 
 #include <boost/json.hpp>
@@ -32,11 +33,7 @@ std::optional<json::value> parse(std::string_view text) {
 }
 
 std::string cut(std::string_view text) {
-    if (text.size() <= problem_text_bytes_max) return std::string(text);
-    std::size_t end = problem_text_bytes_max;
-    // Not in the middle of a UTF-8 character.
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-    return std::string(text.substr(0, end)) + "…";
+    return shortened(text, problem_text_bytes_max);
 }
 
 const json::value* member(const json::object& object, std::string_view name) {

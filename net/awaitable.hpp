@@ -16,6 +16,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <exception>
 #include <utility>
 
 namespace baton::net {
@@ -24,6 +25,11 @@ namespace asio = boost::asio;
 
 template <typename T = void>
 using Awaitable = asio::awaitable<T>;
+
+// For co_spawn: a coroutine of ours never throws; if one does, going on would hide a bug.
+inline void stop_program(const std::exception_ptr& stray) {
+    if (stray) std::rethrow_exception(stray);
+}
 
 // A cancellation reaches only the operation a coroutine waits in at that moment. A loop whose
 // operation had just completed never hears of it, so before it waits again it asks:

@@ -1,9 +1,10 @@
 #include "server/amqp_requests.hpp"
 
 #include "base/json_text.hpp"
+#include "net/awaitable.hpp"
 #include "base/log.hpp"
 #include "orchestrator/core/status.hpp"
-#include "web/replies.hpp"
+#include "web/http/replies.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -110,21 +111,13 @@ struct AmqpRequests::Inside : std::enable_shared_from_this<Inside> {
     std::size_t waiting = 0;
 };
 
-namespace {
-
-void stop_program(const std::exception_ptr& stray) {
-    if (stray) std::rethrow_exception(stray);
-}
-
-} // namespace
-
 AmqpRequests::AmqpRequests(boost::asio::io_context& web, web::Handler handler, orchestrator::runtime::Engine& engine, FindUser find_user)
     : inside_(std::make_shared<Inside>(web, std::move(handler), engine, std::move(find_user))) {}
 
 AmqpRequests::~AmqpRequests() = default;
 
 void AmqpRequests::ask(Request request, std::function<void(Answer)> answer) {
-    boost::asio::co_spawn(inside_->web, inside_->answer(std::move(request), std::move(answer)), stop_program);
+    boost::asio::co_spawn(inside_->web, inside_->answer(std::move(request), std::move(answer)), net::stop_program);
 }
 
 boost::asio::awaitable<Answer> AmqpRequests::Inside::answer_of(Request request) {
@@ -169,7 +162,7 @@ void AmqpRequests::Inside::follow(std::string run, std::uint64_t seq, std::strin
     auto hear = [self = shared_from_this(), run, user, reply = std::move(reply)](const Outcome<orchestrator::runtime::RunChanged>& changed) mutable {
         if (changed && !orchestrator::core::is_closed(changed->status))
             return self->follow(run, changed->seq, user, std::move(reply));
-        boost::asio::co_spawn(self->web, self->tell_end(run, user, std::move(reply)), stop_program);
+        boost::asio::co_spawn(self->web, self->tell_end(run, user, std::move(reply)), net::stop_program);
     };
     engine.wait_for_change(run, seq, std::move(hear));
 }

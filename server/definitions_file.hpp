@@ -4,8 +4,8 @@
 
 #include "base/result.hpp"
 #include "broker/broker_service.hpp"
-#include "web/broker_port.hpp"
-#include "web/definitions.hpp"
+#include "web/broker/broker_port.hpp"
+#include "web/broker/definitions.hpp"
 
 #include <string>
 #include <vector>

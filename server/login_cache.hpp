@@ -4,7 +4,7 @@
 // guessing does not get past the pauses by it. On one thread.
 #pragma once
 
-#include "web/login.hpp"
+#include "web/access/login.hpp"
 
 #include <cstdint>
 #include <functional>

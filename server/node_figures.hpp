@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/clock.hpp"
-#include "web/broker_port.hpp"
+#include "web/broker/broker_port.hpp"
 
 #include <optional>
 #include <string>

@@ -28,12 +28,12 @@
 #include "server/node_figures.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
-#include "web/http_server.hpp"
-#include "web/metrics.hpp"
-#include "web/rate_keeper.hpp"
-#include "web/store_figures.hpp"
-#include "web/store_reader.hpp"
-#include "web/web_metrics.hpp"
+#include "web/http/http_server.hpp"
+#include "web/metrics/metrics.hpp"
+#include "web/broker/rate_keeper.hpp"
+#include "web/metrics/store_figures.hpp"
+#include "web/runs/store_reader.hpp"
+#include "web/metrics/web_metrics.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>

@@ -2,14 +2,14 @@
 
 #include "base/base64.hpp"
 #include "base/log.hpp"
-#include "web/broker_api.hpp"
-#include "web/metrics.hpp"
-#include "web/query.hpp"
-#include "web/replies.hpp"
-#include "web/routes.hpp"
-#include "web/run_api.hpp"
-#include "web/same_site.hpp"
-#include "web/sessions.hpp"
+#include "web/broker/broker_api.hpp"
+#include "web/metrics/metrics.hpp"
+#include "web/http/query.hpp"
+#include "web/http/replies.hpp"
+#include "web/http/routes.hpp"
+#include "web/runs/run_api.hpp"
+#include "web/http/same_site.hpp"
+#include "web/access/sessions.hpp"
 
 #include <boost/json/object.hpp>
 #include <fmt/format.h>

@@ -46,13 +46,13 @@
 #include "base/result.hpp"
 #include "orchestrator/runtime/engine.hpp"
 #include "orchestrator/runtime/run_store.hpp"
-#include "web/act.hpp"
-#include "web/broker_port.hpp"
-#include "web/http_server.hpp"
-#include "web/page.hpp"
-#include "web/store_figures.hpp"
-#include "web/store_reader.hpp"
-#include "web/web_metrics.hpp"
+#include "web/access/act.hpp"
+#include "web/broker/broker_port.hpp"
+#include "web/http/http_server.hpp"
+#include "web/http/page.hpp"
+#include "web/metrics/store_figures.hpp"
+#include "web/runs/store_reader.hpp"
+#include "web/metrics/web_metrics.hpp"
 
 #include <chrono>
 #include <cstdint>

@@ -4,7 +4,7 @@
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/core/run_json.hpp"
 #include "orchestrator/definition/loader.hpp"
-#include "web/run_view.hpp"
+#include "web/runs/run_view.hpp"
 
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>

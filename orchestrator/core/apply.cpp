@@ -100,6 +100,7 @@ public:
     bool operator()(const fact::RunStarted& fact) {
         if (!fact.input.is_null()) hold(run_.input, fact.input); // else it stands there already
         run_.started_at = now_;
+        run_.parent = fact.parent;
         return true;
     }
     bool operator()(const fact::RunBecame& fact) {
@@ -378,6 +379,10 @@ public:
         count_instance(*place);
         return true;
     }
+    // These are for others.
+    bool operator()(const fact::ParentTold&) { return true; }
+    bool operator()(const fact::ChildCancelled&) { return true; }
+    bool operator()(const fact::EventEmitted&) { return true; }
     bool operator()(const fact::UndoSkipped& fact) {
         return change(fact.step, [](StepState& state) { state.undo = UndoStatus::skipped; });
     }

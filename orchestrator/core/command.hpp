@@ -28,6 +28,9 @@ struct TaskOrder {
     std::optional<Duration> timeout;     // of one attempt, from the moment a worker begins
     std::optional<Duration> heartbeat;
     Document progress;                   // what the attempt before said last, to go on from there; or null
+    std::string child_run;               // of a workflow: the run that this attempt is
+    std::uint32_t depth = 0;
+    bool is_detached = false;
 };
 
 // Hands one attempt to the workers.
@@ -43,6 +46,26 @@ struct CancelTask {
     std::string run_id;
     AttemptRef ref;
     std::string route;
+    std::string child_run; // of a workflow
+};
+
+// An event of a workflow's own, for whoever listens on exchange baton.event.
+struct EmitEvent {
+    std::string run_id;
+    std::string workflow;
+    std::string id; // the same however often it is published
+    std::string type;
+    std::string subject;
+    Document data;
+    Time at{};
+};
+
+// What became of a run that is a step's attempt of another one.
+struct ReportToParent {
+    std::string run_id;
+    ParentRef parent;
+    Document output;
+    Document error; // not null: it failed
 };
 
 // The life of a run, for whoever listens on exchange baton.run.
@@ -76,6 +99,7 @@ struct AnnounceApproval {
     std::optional<Time> until;
 };
 
-using Command = std::variant<DispatchTask, CancelTask, AnnounceRun, AnnounceDeadTask, AnnounceApproval>;
+using Command = std::variant<DispatchTask, CancelTask, AnnounceRun, AnnounceDeadTask, AnnounceApproval,
+                             ReportToParent, EmitEvent>;
 
 } // namespace baton::orchestrator::core

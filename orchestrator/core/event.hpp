@@ -36,6 +36,7 @@ inline constexpr std::string_view cancelled_type = "baton.cancelled";
 inline constexpr std::string_view too_large_type = "baton.run_too_large";
 inline constexpr std::string_view finished_type = "baton.finished_by_hand";
 inline constexpr std::string_view iterations_type = "baton.max_iterations";
+inline constexpr std::string_view depth_type = "baton.too_deep";
 inline constexpr std::string_view failures_type = "baton.too_many_failures";
 
 // One attempt of one task of the run. `undo` is the compensation of the step.
@@ -46,9 +47,22 @@ struct AttemptRef {
     friend bool operator==(const AttemptRef&, const AttemptRef&) = default;
 };
 
+// The attempt, of a step of another run, that a run is.
+struct ParentRef {
+    std::string run_id;
+    AttemptRef ref;
+    std::uint32_t depth = 1;   // 1: that run has no parent itself
+    bool is_detached = false;  // nobody waits for the end
+    friend bool operator==(const ParentRef&, const ParentRef&) = default;
+};
+// So deep may runs begin runs: a workflow that calls itself without end stops somewhere.
+inline constexpr std::uint32_t depth_max = 20;
+
 struct RunStarted {
     Document input;            // already checked, defaults filled in
     std::string awaited_slot{}; // the key of others that run: it waits until one of them has ended; empty: it need not
+    std::optional<ParentRef> parent{};
+    std::string workflow{};     // of a run that is to be made: for the engine
 };
 // One of them has ended, and the run is the next.
 struct SlotGiven {};

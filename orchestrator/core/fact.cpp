@@ -2,6 +2,8 @@
 #include "orchestrator/core/fact.hpp"
 
 #include "base/overloaded.hpp"
+#include "orchestrator/core/fingerprint.hpp"
+#include "orchestrator/core/workflow.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -17,7 +19,7 @@ namespace baton::orchestrator::core {
 namespace {
 
 // In the order of FactBody.
-constexpr std::array<std::string_view, 44> fact_words = {
+constexpr std::array<std::string_view, 47> fact_words = {
     "run_started",    "run_status",   "task_dispatched", "task_started", "task_completed",
     "task_failed",    "task_deferred", "task_cancelled", "late_result",  "effect_kept",
     "step_started",   "step_done",    "step_sent",       "step_skipped", "step_blocked",
@@ -26,6 +28,7 @@ constexpr std::array<std::string_view, 44> fact_words = {
     "retry_requested", "pause_requested", "resume_requested", "skip_requested", "output_given",
     "input_edited",   "rerun_requested", "step_reset", "run_closing",
     "step_waits",     "signal_received", "signal_taken",   "approval_voted", "approval_reminded",
+    "parent_told",    "child_cancelled", "event_emitted",
     "run_mended",      "slot_awaited",   "slot_given",   "task_held",       "task_released",
 };
 static_assert(std::variant_size_v<FactBody> == fact_words.size());
@@ -91,7 +94,16 @@ void append(Members& out, const AttemptRef& ref) {
     if (ref.attempt != 0) out.number("attempt", ref.attempt);
 }
 
-void append(Members&, const fact::RunStarted&) {}
+void append(Members& out, const ParentRef& parent) {
+    out.text("run", parent.run_id);
+    append(out, parent.ref);
+    out.number("depth", parent.depth);
+    out.flag("detached", parent.is_detached);
+}
+
+void append(Members& out, const fact::RunStarted& fact) {
+    if (fact.parent) append(out, *fact.parent);
+}
 void append(Members& out, const fact::RunBecame& fact) {
     out.text("status", word_of(fact.status));
     out.json_unless_null("output", fact.output);
@@ -118,6 +130,9 @@ void append(Members& out, const fact::TaskDispatched& fact) {
     if (order.timeout) out.number("timeout_ms", order.timeout->count() / 1000);
     if (order.heartbeat) out.number("heartbeat_ms", order.heartbeat->count() / 1000);
     out.json_unless_null("progress", order.progress);
+    out.text("run", order.child_run);
+    if (order.depth != 0) out.number("depth", order.depth);
+    out.flag("detached", order.is_detached);
     out.text("task", order.route);
 }
 void append(Members& out, const fact::TaskStarted& fact) {
@@ -250,6 +265,23 @@ void append(Members& out, const fact::RerunRequested& fact) {
     out.text("step", fact.step);
     out.text("text", fact.reason);
 }
+void append(Members& out, const fact::ParentTold& fact) {
+    append(out, fact.parent);
+    out.json_unless_null("output", fact.output);
+    out.json_unless_null("error", fact.error);
+}
+void append(Members& out, const fact::EventEmitted& fact) {
+    out.text("step", fact.step);
+    out.text("id", fact.id);
+    out.text("type", fact.type);
+    out.text("subject", fact.subject);
+    out.json_unless_null("data", fact.data);
+    out.time("at", fact.at);
+}
+void append(Members& out, const fact::ChildCancelled& fact) {
+    append(out, fact.ref);
+    out.text("task", fact.task);
+}
 void append(Members& out, const fact::SlotAwaited& fact) { out.text("text", fact.key); }
 void append(Members&, const fact::SlotGiven&) {}
 void append(Members& out, const fact::TaskHeld& fact) {
@@ -336,7 +368,13 @@ std::optional<Duration> millis_in(const boost::json::object& object, std::string
     return std::chrono::milliseconds(millis);
 }
 
-void read(const boost::json::object&, fact::RunStarted&) {}
+ParentRef parent_in(const boost::json::object& in) {
+    return {text_in(in, "run"), ref_in(in), static_cast<std::uint32_t>(number_in(in, "depth", 1)), flag_in(in, "detached")};
+}
+
+void read(const boost::json::object& in, fact::RunStarted& fact) {
+    if (in.contains("run")) fact.parent = parent_in(in);
+}
 void read(const boost::json::object& in, fact::RunBecame& fact) {
     if (const auto status = run_status_from(text_in(in, "status"))) fact.status = *status;
     fact.output = json_in(in, "output");
@@ -366,6 +404,9 @@ void read(const boost::json::object& in, fact::TaskDispatched& fact) {
     order.timeout = millis_in(in, "timeout_ms");
     order.heartbeat = millis_in(in, "heartbeat_ms");
     order.progress = json_in(in, "progress");
+    order.child_run = text_in(in, "run");
+    order.depth = static_cast<std::uint32_t>(number_in(in, "depth"));
+    order.is_detached = flag_in(in, "detached");
 }
 void read(const boost::json::object& in, fact::TaskStarted& fact) {
     fact.ref = ref_in(in);
@@ -503,6 +544,23 @@ void read(const boost::json::object& in, fact::RerunRequested& fact) {
     fact.step = text_in(in, "step");
     fact.reason = text_in(in, "text");
 }
+void read(const boost::json::object& in, fact::ParentTold& fact) {
+    fact.parent = parent_in(in);
+    fact.output = json_in(in, "output");
+    fact.error = json_in(in, "error");
+}
+void read(const boost::json::object& in, fact::EventEmitted& fact) {
+    fact.step = text_in(in, "step");
+    fact.id = text_in(in, "id");
+    fact.type = text_in(in, "type");
+    fact.subject = text_in(in, "subject");
+    fact.data = json_in(in, "data");
+    fact.at = time_in(in, "at").value_or(Time{});
+}
+void read(const boost::json::object& in, fact::ChildCancelled& fact) {
+    fact.ref = ref_in(in);
+    fact.task = text_in(in, "task");
+}
 void read(const boost::json::object& in, fact::SlotAwaited& fact) { fact.key = text_in(in, "text"); }
 void read(const boost::json::object&, fact::SlotGiven&) {}
 void read(const boost::json::object& in, fact::TaskHeld& fact) {
@@ -520,6 +578,11 @@ void read(const boost::json::object& in, fact::StepReset& fact) {
     fact.step = text_in(in, "step");
     fact.rerun = static_cast<std::uint32_t>(number_in(in, "rerun"));
     fact.is_sent = flag_in(in, "sent");
+}
+
+CancelTask cancel_of(const std::string& run_id, const AttemptRef& ref, const std::string& route) {
+    const bool is_run = route.starts_with(workflow_route);
+    return {run_id, ref, route, is_run ? child_run_id(run_id, ref) : std::string{}};
 }
 
 // What a step asks people, of what it waits for.
@@ -568,6 +631,8 @@ std::size_t bytes_of(const Fact& fact) {
             [&](const fact::SignalReceived& one) { return sum(one.data); },
             [&](const fact::ApprovalVoted& one) { return sum(one.form) + one.comment.size(); },
             [&](const fact::ApprovalReminded& one) { return sum(one.wanted); },
+            [&](const fact::ParentTold& one) { return sum(one.output, one.error); },
+            [&](const fact::EventEmitted& one) { return sum(one.data); },
             [](const auto&) { return std::size_t{0}; },
         },
         fact.body);
@@ -612,7 +677,16 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact) {
                 return DispatchTask{{one.order}, run.run_id, run.workflow, run.workflow_version, one.ref};
             },
             [&](const fact::TaskCancelled& one) -> Made {
-                return CancelTask{run.run_id, one.ref, one.task};
+                return cancel_of(run.run_id, one.ref, one.task);
+            },
+            [&](const fact::ChildCancelled& one) -> Made {
+                return cancel_of(run.run_id, one.ref, one.task);
+            },
+            [&](const fact::EventEmitted& one) -> Made {
+                return EmitEvent{run.run_id, run.workflow, one.id, one.type, one.subject, one.data, one.at};
+            },
+            [&](const fact::ParentTold& one) -> Made {
+                return ReportToParent{run.run_id, one.parent, one.output, one.error};
             },
             [&](const fact::RunBecame& one) -> Made {
                 // That it runs is no news: nobody would subscribe to it, and every run would pay for it.

@@ -7,11 +7,11 @@
 // other members that say something:
 //
 //   fact             members
-//   run_started                                      the input stands in the run's row
+//   run_started      run?, step?, attempt?, depth?, detached?   the input stands in the run's row; of a child: its parent
 //   run_status       status, output?, error?, cause?, ending?, hand?, from?      from now on
 //   run_closing      phase, and as run_status        it has this end, and on_error or finally steps before it
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,
-//                    start_by?, deadline?, timeout_ms?, heartbeat_ms?, progress?
+//                    start_by?, deadline?, timeout_ms?, heartbeat_ms?, progress?; of a workflow run, depth, detached?
 //   task_started     step, undo?, attempt, worker?, since?
 //   task_completed   step, undo?, attempt, worker?, output, result?       an undo has neither
 //   task_failed      step, undo?, attempt, worker?, error, retry_at?, untried?
@@ -46,6 +46,9 @@
 //   signal_taken     step, number
 //   approval_voted   step, approves?, by?, text?, form?
 //   approval_reminded step, for, until?
+//   event_emitted    step, id, type, subject?, data?, at
+//   parent_told      run, step, undo?, attempt, output?, error?   its end, or that it began
+//   child_cancelled  step, undo?, attempt, task      a run that is an attempt whose time is up
 //   step_reset       step, rerun, sent?              as if it had not begun, but for the numbers of its attempts
 //   run_mended       text                            what was not as the history says, and is again
 //   slot_awaited     text                            so many runs of this key go on already; it waits, queued
@@ -80,6 +83,7 @@ namespace fact {
 
 struct RunStarted {
     Document input; // of the run's row: not written with the fact
+    std::optional<ParentRef> parent{};
 };
 // All that is said of the run as a whole.
 struct RunBecame {
@@ -251,6 +255,23 @@ struct RerunRequested {
     std::string step;
     std::string reason;
 };
+struct EventEmitted {
+    std::string step;
+    std::string id;
+    std::string type;
+    std::string subject{};
+    Document data{};
+    Time at{};
+};
+struct ParentTold {
+    ParentRef parent;
+    Document output{};
+    Document error{};
+};
+struct ChildCancelled {
+    AttemptRef ref;
+    std::string task;
+};
 struct StepReset {
     std::string step;
     std::uint32_t rerun = 0; // 1, 2, ... of the run; makes the keys of its tasks other ones
@@ -287,6 +308,7 @@ using FactBody =
                  fact::RetryRequested, fact::PauseRequested, fact::ResumeRequested, fact::SkipRequested,
                  fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset, fact::RunClosing, fact::StepWaits,
                  fact::SignalReceived, fact::SignalTaken, fact::ApprovalVoted, fact::ApprovalReminded,
+                 fact::ParentTold, fact::ChildCancelled, fact::EventEmitted,
                  fact::RunMended, fact::SlotAwaited, fact::SlotGiven, fact::TaskHeld, fact::TaskReleased>;
 
 struct Fact {

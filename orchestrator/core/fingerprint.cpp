@@ -35,4 +35,19 @@ std::string to_hex(std::string_view bytes) {
     return text;
 }
 
+// A UUID of version 8: the time of the parent's, and bits of the hash.
+std::string child_run_id(std::string_view parent, const AttemptRef& attempt) {
+    std::string name{parent};
+    name += '/' + attempt.step + (attempt.undo ? ":undo#" : "#") + std::to_string(attempt.attempt);
+    const std::string hash = to_hex(sha256(name));
+    constexpr std::size_t time_digits = 13; // "0193a5c2-7d41"
+    const bool has_time = parent.size() == 36 && parent[8] == '-' && parent[13] == '-';
+    const std::string time = has_time ? std::string{parent.substr(0, time_digits)}
+                                      : hash.substr(0, 8) + '-' + hash.substr(8, 4);
+    constexpr std::string_view variants = "89ab";
+    return time + "-8" + hash.substr(12, 3) + '-' +
+           variants[static_cast<std::size_t>(hash[15]) % 4] + hash.substr(16, 3) + '-' +
+           hash.substr(19, 12);
+}
+
 } // namespace baton::orchestrator::core

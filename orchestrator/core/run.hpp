@@ -203,6 +203,7 @@ struct Run {
     std::optional<RunStatus> paused_from;
     Time paused_at{}; // of such a pause
     std::optional<Closing> closing; // the status is running, or paused from that
+    std::optional<ParentRef> parent;     // of a run that is a step of another one
     std::vector<Signal> signals;         // in the order of their coming
     std::uint32_t signals_received = 0;  // source of their numbers
     std::vector<std::string> signal_ids; // of the last ones that had one

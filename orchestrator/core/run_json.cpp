@@ -1,6 +1,6 @@
 // The stored form of a run, format 2:
 //   {"f":2,"v":version,"s":status,"closed":µs?,"closed_steps":2,"begun_scopes":3?,"ending":1?,"hand":true?,
-//    "deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
+//    "deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?,held?]?,
 //             "sent":true?,"wait":{..}?,"rem":µs?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
@@ -326,6 +326,10 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
     if (run.closing)
         fmt::format_to(std::back_inserter(out), ",\"closing\":[{},{}]", static_cast<int>(run.closing->phase),
                        static_cast<int>(run.closing->end));
+    if (run.parent)
+        out += ",\"parent\":" + boost::json::serialize(boost::json::array{run.parent->run_id, run.parent->ref.step, run.parent->ref.undo,
+                                                                          run.parent->ref.attempt, run.parent->depth,
+                                                                          run.parent->is_detached});
     append_signals(out, run);
     if (run.reruns != 0) fmt::format_to(std::back_inserter(out), ",\"reruns\":{}", run.reruns);
     append_json_member(out, "output", run.output);
@@ -386,6 +390,23 @@ Outcome<void> read_signals(const boost::json::object& object, Run& run) {
     return {};
 }
 
+Outcome<void> read_parent(const boost::json::object& object, Run& run) {
+    run.parent.reset();
+    const auto* parent = object.if_contains("parent");
+    if (parent == nullptr) return {};
+    const auto* parts = parent->if_array();
+    if (parts == nullptr || parts->size() != 6 || !(*parts)[0].is_string() || !(*parts)[1].is_string() ||
+        !(*parts)[2].is_bool() || !(*parts)[5].is_bool())
+        return does_not_fit("parent");
+    const auto text = [](const boost::json::string& one) { return std::string{one.data(), one.size()}; };
+    ParentRef& made = run.parent.emplace();
+    made.run_id = text((*parts)[0].get_string());
+    made.ref = {text((*parts)[1].get_string()), (*parts)[2].get_bool(), small(&(*parts)[3])};
+    made.depth = small(&(*parts)[4]);
+    made.is_detached = (*parts)[5].get_bool();
+    return {};
+}
+
 Outcome<void> read_closing(const boost::json::object& object, Run& run) {
     run.closing.reset();
     const auto* closing = object.if_contains("closing");
@@ -414,6 +435,7 @@ Outcome<void> read_whole(const boost::json::object& object, std::int64_t format,
     BATON_TRY(read_pause(object, run));
     BATON_TRY(read_closing(object, run));
     BATON_TRY(read_signals(object, run));
+    BATON_TRY(read_parent(object, run));
     run.reruns = small(object.if_contains("reruns"));
     run.error = document(object.if_contains("error"));
     run.cause = document(object.if_contains("cause"));

@@ -56,6 +56,7 @@ struct Teller {
         AttemptStory& attempt = step.attempts.emplace_back();
         attempt.number = fact.ref.attempt;
         attempt.max_attempts = fact.order.max_attempts;
+        attempt.run = fact.order.child_run;
         attempt.dispatched_at = at;
     }
     void operator()(const fact::TaskStarted& fact) const {
@@ -174,6 +175,7 @@ void RunStory::add(std::span<const Fact> facts, Time at) {
 
 void RunStory::tell_run(const Fact& fact, Time at) {
     if (const auto* asked = std::get_if<fact::PauseRequested>(&fact.body)) last_asked_ = {fact.actor, asked->reason, at};
+    if (const auto* started = std::get_if<fact::RunStarted>(&fact.body)) parent_ = started->parent;
     if (const auto* waits = std::get_if<fact::SlotAwaited>(&fact.body)) awaits_ = waits->key;
     const auto* closing = std::get_if<fact::RunClosing>(&fact.body);
     if (closing != nullptr) closing_ = {closing->phase, closing->end.status};

@@ -26,6 +26,7 @@ struct AttemptStory {
     std::string worker{};
     Document error{};
     std::optional<Time> retry_at{};
+    std::string run{}; // of a workflow: the run it is
 };
 
 struct StepStory {
@@ -74,6 +75,9 @@ public:
     // Nothing: the run goes forwards, or is closed.
     const std::optional<ClosingStory>& closing() const { return closing_; }
 
+    // Nothing: it is no step of another run.
+    const std::optional<ParentRef>& parent() const { return parent_; }
+
     // The run is over: what goes on in the last that was heard of it does not any more.
     void close();
 
@@ -91,6 +95,7 @@ private:
     std::optional<PauseStory> pause_;
     std::string awaits_;
     std::optional<ClosingStory> closing_;
+    std::optional<ParentRef> parent_;
     std::vector<StepStory> steps_;
     std::unordered_map<std::string, std::size_t> places_;
 };

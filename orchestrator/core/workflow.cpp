@@ -122,6 +122,11 @@ void for_each_reference(const Workflow& workflow, const Visitor& visitor) {
             values(kind->title);
             values(kind->by);
         }
+        if (const auto* kind = std::get_if<EmitKind>(&step.kind)) {
+            values(kind->type);
+            values(kind->subject);
+            values(kind->data);
+        }
         if (const auto* kind = std::get_if<FirstOfKind>(&step.kind))
             for (const FirstOfKind::Way& way : kind->ways) {
                 if (const auto* signal = std::get_if<SignalKind>(&way.wait)) values(signal->name);
@@ -171,9 +176,9 @@ void find_read_results(Workflow& workflow) {
 
 void collect_routes(const Workflow& workflow, std::set<std::string>& routes) {
     for (const Step& step : workflow.steps) {
-        if (const auto* kind = std::get_if<TaskKind>(&step.kind))
+        if (const auto* kind = std::get_if<TaskKind>(&step.kind); kind != nullptr && !kind->call.is_workflow)
             routes.insert(route_of(kind->call));
-        if (step.compensate) routes.insert(route_of(step.compensate->call));
+        if (step.compensate && !step.compensate->call.is_workflow) routes.insert(route_of(step.compensate->call));
     }
 }
 
@@ -276,6 +281,7 @@ void link(Workflow& workflow) {
 }
 
 std::string route_of(const TaskCall& call) {
+    if (call.is_workflow) return std::string{workflow_route} + call.task;
     return call.queue.empty() ? call.task : call.task + "." + call.queue;
 }
 
@@ -293,6 +299,7 @@ std::string_view word_of(const StepKind& kind) {
                           [](const SignalKind&) { return std::string_view{"signal"}; },
                           [](const ApprovalKind&) { return std::string_view{"approval"}; },
                           [](const FirstOfKind&) { return std::string_view{"first_of"}; },
+                          [](const EmitKind&) { return std::string_view{"emit"}; },
                       },
                       kind);
 }

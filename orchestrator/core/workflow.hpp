@@ -95,9 +95,11 @@ struct Timeouts {
     std::optional<Duration> schedule_to_close;
 };
 
-// A call of a worker: the same for a step and for its undo.
+// A call of a worker, or of another workflow whose run is the task: the same for a step and for its undo.
 struct TaskCall {
-    std::string task;                                  // type: "mail.create"
+    std::string task;                                  // type: "mail.create"; of a workflow: its name
+    bool is_workflow = false;
+    bool is_detached = false;                          // of a workflow: done when its run has begun
     std::string queue;                                 // own queue of the type, empty for the common
     std::optional<expression::Template> with;          // absent: {}
     std::uint8_t priority = 4;                         // 0 to 9
@@ -151,6 +153,12 @@ struct ApprovalKind {
     std::vector<SchemaField> form{};                   // what they fill in
     std::optional<Duration> remind{};                  // so often they are asked again
 };
+// Says something to whoever listens.
+struct EmitKind {
+    expression::Template type;                         // text
+    std::optional<expression::Template> subject{};     // text
+    std::optional<expression::Template> data{};        // absent: null
+};
 // Waits for the first of several.
 struct FirstOfKind {
     struct Way {
@@ -160,7 +168,8 @@ struct FirstOfKind {
     std::vector<Way> ways;
 };
 using StepKind = std::variant<TaskKind, DoKind, ParallelKind, SwitchKind, SetKind, WaitKind,
-                              WaitUntilKind, EndKind, FailKind, SignalKind, ApprovalKind, FirstOfKind>;
+                              WaitUntilKind, EndKind, FailKind, SignalKind, ApprovalKind, FirstOfKind,
+                              EmitKind>;
 
 enum class Join : std::uint8_t {
     all,    // every predecessor closed; a failed one blocks, a skipped one counts as done
@@ -330,8 +339,10 @@ const std::vector<StepIndex>& top_of(const Workflow& workflow, Phase phase);
 // Computes everything derived. Call once, before the workflow is shared.
 void link(Workflow& workflow);
 
-// The routing key and queue suffix of a call: its type, and the queue's name if it has one.
+// The routing key and queue suffix of a call: its type, and the queue's name if it has one; of a workflow
+// "workflow:" and its name, which no task type can be.
 std::string route_of(const TaskCall& call);
+inline constexpr std::string_view workflow_route = "workflow:";
 
 // "task", "do", "parallel", "switch", ...
 std::string_view word_of(const StepKind& kind);

@@ -2,6 +2,7 @@
 #include "orchestrator/definition/call_reader.hpp"
 
 #include "base/duration_text.hpp"
+#include "orchestrator/definition/words.hpp"
 
 #include <fmt/format.h>
 
@@ -87,6 +88,38 @@ core::TaskCall CallReader::call(const TomlNode& table, core::StepIndex step, Sco
                 expressions_.program(entry, step, scope == Scope::with ? Scope::step : scope);
     }
     return call;
+}
+
+core::TaskCall CallReader::workflow_call(const TomlNode& table, core::StepIndex step, Scope scope,
+                                         const CallDefaults& defaults) {
+    core::TaskCall call;
+    call.is_workflow = true;
+    call.retry.max_attempts = 1;
+    call.timeouts.start_to_close.reset();
+    for (const TomlEntry& entry : table.entries) {
+        const std::string& key = entry.key;
+        if (key == "workflow") call.task = workflow_name(entry);
+        if (key == "detached") call.is_detached = values_.boolean(entry).value_or(false);
+        if (key == "with")
+            call.with = expressions_.table(entry, "{ email = \"${input.email}\" }", step, scope);
+        if (key == "retry") call.retry = retry(entry, core::RetryPolicy{}, defaults);
+        if (key != "timeout") continue;
+        call.timeouts.schedule_to_close = values_.duration(entry);
+        if (call.timeouts.schedule_to_close && call.timeouts.schedule_to_close->count() == 0)
+            values_.complaints().at_value(entry.value, "timeout must be longer than 0");
+    }
+    return call;
+}
+
+std::string CallReader::workflow_name(const TomlEntry& entry) {
+    const auto text = values_.text(entry);
+    if (!text) return {};
+    if (const std::size_t dollar = text->find("${"); dollar != std::string::npos)
+        values_.complaints().inside(About::keys, entry.value, dollar, 2,
+                                    "workflow is a plain name; ${} has no meaning in it");
+    else if (const std::string complaint = complaint_about_name(*text); !complaint.empty())
+        values_.complaints().at_value(entry.value, complaint);
+    return *text;
 }
 
 std::string CallReader::limit_word(const TomlEntry& entry, const CallDefaults& defaults) {

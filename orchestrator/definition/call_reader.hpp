@@ -33,6 +33,11 @@ public:
     core::TaskCall call(const TomlNode& table, core::StepIndex step, Scope scope,
                         const CallDefaults& defaults);
 
+    // The same of a workflow that is called: its own steps have retries and timeouts, so [defaults]
+    // say nothing of it.
+    core::TaskCall workflow_call(const TomlNode& table, core::StepIndex step, Scope scope,
+                                 const CallDefaults& defaults);
+
     // What a table leaves out is taken from `base`.
     core::RetryPolicy retry(const TomlEntry& entry, const core::RetryPolicy& base,
                             const CallDefaults& defaults);
@@ -46,6 +51,7 @@ public:
     std::string error_pattern(const TomlEntry& entry);
 
 private:
+    std::string workflow_name(const TomlEntry& entry);
     void check_error_pattern(const TomlNode& text);
     core::RetryPolicy retry_table(const TomlNode& table, const core::RetryPolicy& base);
 

@@ -21,18 +21,18 @@ constexpr auto workflow_available =
 constexpr auto workflow_not_yet = words("on");
 
 constexpr auto kinds_available =
-    words("task", "do", "parallel", "switch", "set", "wait", "wait_until", "signal", "approval", "first_of",
-          "end", "fail");
-constexpr auto kinds_not_yet = words("workflow", "http", "event", "emit", "reply", "transform");
+    words("task", "workflow", "do", "parallel", "switch", "set", "wait", "wait_until", "signal", "approval",
+          "first_of", "emit", "end", "fail");
+constexpr auto kinds_not_yet = words("http", "event", "reply", "transform");
 
 constexpr auto step_available =
-    words("id", "task", "do", "parallel", "switch", "set", "wait", "wait_until", "signal",
-          "approval", "first_of", "end", "fail", "with", "after", "join", "cancel_rest", "when", "retry", "timeout", "on_timeout", "catch",
+    words("id", "task", "workflow", "detached", "do", "parallel", "switch", "set", "wait", "wait_until", "signal",
+          "approval", "first_of", "emit", "end", "fail", "with", "after", "join", "cancel_rest", "when", "retry", "timeout", "on_timeout", "catch",
           "compensate", "output", "priority", "queue", "idempotency_key", "for_each", "as",
           "max_parallel", "tolerate", "enough", "fail_fast", "while", "until", "max_iterations",
           "every", "limit");
 constexpr auto step_not_yet =
-    words("workflow", "http", "event", "emit", "reply", "transform", "detached", "verify", "cache");
+    words("http", "event", "reply", "transform", "verify", "cache");
 
 constexpr auto input_available =
     words("type", "format", "required", "default", "enum", "items", "properties",
@@ -47,14 +47,14 @@ constexpr auto timeout_available =
 constexpr auto switch_case_available = words("when", "go");
 constexpr auto catch_available = words("error", "output", "go", "continue");
 constexpr auto compensate_available =
-    words("task", "with", "on", "when", "retry", "timeout", "priority", "queue", "idempotency_key", "limit");
-constexpr auto compensate_not_yet = words("workflow");
+    words("task", "workflow", "with", "on", "when", "retry", "timeout", "priority", "queue", "idempotency_key", "limit");
 constexpr auto idempotency_available = words("key", "window", "on_duplicate");
 constexpr auto limit_available = words("rate", "max_concurrent");
 constexpr auto concurrency_available = words("key", "limit", "on_limit");
 constexpr auto end_available = words("output");
 constexpr auto fail_available = words("error", "message");
 constexpr auto approval_available = words("title", "by", "quorum", "form", "remind");
+constexpr auto emit_available = words("type", "subject", "data");
 constexpr auto way_available = words("signal", "wait", "wait_until");
 constexpr auto way_not_yet = words("event", "approval");
 
@@ -65,11 +65,15 @@ constexpr auto of_blocks = words("timeout", "on_timeout", "catch", "compensate",
 
 constexpr auto of_waits = words("timeout", "on_timeout", "catch", "output");
 
+constexpr auto emit_fields = words("id", "type");
 constexpr auto signal_fields = words("by", "at", "data");
 constexpr auto approval_fields = words("approved", "by", "at", "comment", "form", "votes");
 
 constexpr auto repetitions = words("for_each", "while", "until");
-constexpr auto repeated = words("task", "do", "parallel");
+constexpr auto repeated = words("task", "workflow", "do", "parallel");
+constexpr auto of_workflows = words("with", "detached", "retry", "timeout", "on_timeout", "catch", "compensate",
+                                    "output");
+constexpr auto of_undos_by_workflow = words("workflow", "with", "on", "when", "retry", "timeout");
 constexpr auto of_for_each = words("as", "max_parallel", "tolerate", "enough", "fail_fast");
 constexpr auto of_loops = words("max_iterations", "every");
 
@@ -88,7 +92,7 @@ const KeyTable retry_keys{retry_available, {}};
 const KeyTable timeout_keys{timeout_available, {}};
 const KeyTable switch_case_keys{switch_case_available, {}};
 const KeyTable catch_keys{catch_available, {}};
-const KeyTable compensate_keys{compensate_available, compensate_not_yet};
+const KeyTable compensate_keys{compensate_available, {}};
 const KeyTable idempotency_keys{idempotency_available, {}};
 const KeyTable limit_keys{limit_available, {}};
 const KeyTable concurrency_keys{concurrency_available, {}};
@@ -96,13 +100,14 @@ const KeyTable end_keys{end_available, {}};
 const KeyTable fail_keys{fail_available, {}};
 const KeyTable approval_keys{approval_available, {}};
 const KeyTable way_keys{way_available, way_not_yet};
+const KeyTable emit_keys{emit_available, {}};
 
 bool contains(std::span<const std::string_view> all, std::string_view word) {
     return std::find(all.begin(), all.end(), word) != all.end();
 }
 
 bool belongs_to(std::string_view key, std::string_view feature) {
-    return feature == "workflow" && (key == "with" || key == "detached");
+    return (feature == "http" || feature == "transform") && key == "with";
 }
 
 std::string_view home_of(std::string_view key, const KeyTable& found_in) {
@@ -126,6 +131,7 @@ bool may_have(std::string_view kind, std::string_view key) {
     if (key == kind || contains(everywhere, key)) return true;
     if (contains(repetitions, key)) return contains(repeated, kind);
     if (kind == "task") return contains(of_tasks, key);
+    if (kind == "workflow") return contains(of_workflows, key);
     if (kind == "do" || kind == "parallel") return contains(of_blocks, key);
     if (kind == "signal" || kind == "approval") return contains(of_waits, key);
     if (kind == "first_of") return key == "output";
@@ -137,7 +143,12 @@ std::string_view repetition_of(std::string_view key) {
     return contains(of_loops, key) ? "while or until" : "";
 }
 
+bool undo_may_have(std::string_view kind, std::string_view key) {
+    return kind != "workflow" || contains(of_undos_by_workflow, key);
+}
+
 std::span<const std::string_view> fields_of_kind(std::string_view kind) {
+    if (kind == "emit") return emit_fields;
     if (kind == "signal") return signal_fields;
     if (kind == "approval") return approval_fields;
     return {};

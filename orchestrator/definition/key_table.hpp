@@ -29,6 +29,7 @@ extern const KeyTable end_keys;
 extern const KeyTable fail_keys;
 extern const KeyTable approval_keys;
 extern const KeyTable way_keys; // of a first_of
+extern const KeyTable emit_keys;
 
 // The kinds of a step: task, do, wait, ... and those of later versions.
 extern const KeyTable kind_keys;
@@ -50,6 +51,9 @@ std::string_view home_of(std::string_view key, const KeyTable& found_in);
 
 // True if a step of this kind may have this key besides the kind itself.
 bool may_have(std::string_view kind, std::string_view key);
+
+// The same for a compensate, by what undoes.
+bool undo_may_have(std::string_view kind, std::string_view key);
 
 // What a key that shapes a repetition needs beside it: "for_each" for `as`; empty for other keys.
 std::string_view repetition_of(std::string_view key);

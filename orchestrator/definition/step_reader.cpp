@@ -161,6 +161,8 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
     DraftStep& draft = draft_.steps[index];
     if (word == "task") {
         draft.step.kind = core::TaskKind{calls_.call(*draft.table, index, Scope::with, defaults_)};
+    } else if (word == "workflow") {
+        draft.step.kind = core::TaskKind{calls_.workflow_call(*draft.table, index, Scope::with, defaults_)};
     } else if (word == "do" || word == "parallel") {
         if (word == "parallel") draft.step.kind = core::ParallelKind{};
         const TomlNode* children =
@@ -189,6 +191,8 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
         if (auto kind = read_signal(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     } else if (word == "approval") {
         if (auto kind = read_approval(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
+    } else if (word == "emit") {
+        if (auto kind = read_emit(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     } else if (word == "first_of") {
         if (auto kind = read_first_of(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     }
@@ -252,6 +256,26 @@ std::optional<expression::Template> StepReader::read_asked(const TomlEntry& entr
         values_.complaints().at_value(entry.value, fmt::format("{} have to agree, and only {} {} asked", quorum, people->size(),
                                                                people->size() == 1 ? "is" : "are"));
     return expressions_.values(entry.value, index, Scope::step);
+}
+
+std::optional<core::EmitKind> StepReader::read_emit(const TomlEntry& entry, core::StepIndex index) {
+    if (values_.table(entry, "{ type = \"invoice.paid\", data = { id = \"${input.id}\" } }") == nullptr) return std::nullopt;
+    const bool has_wrong_keys = values_.check_keys(entry.value, emit_keys);
+    std::optional<expression::Template> type;
+    std::optional<expression::Template> subject;
+    std::optional<expression::Template> data;
+    for (const TomlEntry& part : entry.value.entries) {
+        if (part.key == "type" && values_.text(part)) {
+            if (part.value.text.empty()) values_.complaints().at_value(part.value, "an event needs a type");
+            type = expressions_.values(part.value, index, Scope::step);
+        }
+        if (part.key == "subject" && values_.text(part)) subject = expressions_.values(part.value, index, Scope::step);
+        if (part.key == "data") data = expressions_.values(part.value, index, Scope::step);
+    }
+    if (entry.value.find("type") == nullptr && !has_wrong_keys)
+        values_.complaints().at_value(entry.value, "emit has no type", "what listeners ask for, such as type = \"invoice.paid\"");
+    if (!type) return std::nullopt;
+    return core::EmitKind{std::move(*type), std::move(subject), std::move(data)};
 }
 
 std::optional<core::FirstOfKind> StepReader::read_first_of(const TomlEntry& entry, core::StepIndex index) {
@@ -436,15 +460,23 @@ void StepReader::read_compensate(const TomlEntry& entry, core::StepIndex index) 
     if (table == nullptr) return;
     core::Compensation undo;
     const bool has_wrong_keys = values_.check_keys(*table, compensate_keys);
-    undo.call = calls_.call(*table, index, Scope::compensate, defaults_);
+    const TomlNode* workflow = table->find("workflow");
+    undo.call = workflow != nullptr ? calls_.workflow_call(*table, index, Scope::compensate, defaults_)
+                                    : calls_.call(*table, index, Scope::compensate, defaults_);
+    for (const TomlEntry& part : table->entries)
+        if (workflow != nullptr && part.key != "task" && contains(compensate_keys.available, part.key) &&
+            !undo_may_have("workflow", part.key))
+            values_.complaints().at_key(part, fmt::format("{} has no meaning for an undo by a workflow", part.key));
     for (const TomlEntry& part : table->entries) {
         if (part.key == "when") undo.when = expressions_.condition(part, index, Scope::compensate);
         if (part.key != "on") continue;
         const auto word = values_.word(part, {"completed", "attempted"});
         if (word && *word == "attempted") undo.on = core::Compensation::On::attempted;
     }
-    if (table->find("task") == nullptr && !has_wrong_keys)
-        values_.complaints().at_value(*table, "compensate has no task");
+    if (table->find("task") != nullptr && workflow != nullptr)
+        values_.complaints().at_value(*table, "compensate has both a task and a workflow", "an undo does one thing");
+    if (table->find("task") == nullptr && workflow == nullptr && !has_wrong_keys)
+        values_.complaints().at_value(*table, "compensate has no task", "or it names a workflow");
     draft_.steps[index].step.compensate = std::move(undo);
 }
 

@@ -37,6 +37,7 @@ private:
     std::optional<core::SignalKind> read_signal(const TomlEntry& entry, core::StepIndex index);
     std::optional<core::ApprovalKind> read_approval(const TomlEntry& entry, core::StepIndex index);
     std::optional<expression::Template> read_asked(const TomlEntry& entry, core::StepIndex index, std::uint32_t quorum);
+    std::optional<core::EmitKind> read_emit(const TomlEntry& entry, core::StepIndex index);
     std::optional<core::FirstOfKind> read_first_of(const TomlEntry& entry, core::StepIndex index);
     void read_way(const TomlEntry& entry, core::StepIndex index, core::FirstOfKind& first);
     void read_order(const TomlNode& table, DraftStep& step);

@@ -1,5 +1,7 @@
 #include "orchestrator/graph/draw.hpp"
 
+#include "base/xml_text.hpp"
+
 #include <fmt/format.h>
 
 #include <cmath>
@@ -96,29 +98,6 @@ std::size_t last_inside(const Graph& graph, std::size_t at) {
     while (graph.nodes[at].is_block())
         at = graph.nodes[at].children.back();
     return at;
-}
-
-std::string xml_text(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-        case '<':
-            out += "&lt;";
-            break;
-        case '>':
-            out += "&gt;";
-            break;
-        case '&':
-            out += "&amp;";
-            break;
-        case '"':
-            out += "&quot;";
-            break;
-        default:
-            out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-        }
-    }
-    return out;
 }
 
 std::string_view class_of(Edge::Kind kind) {

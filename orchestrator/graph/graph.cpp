@@ -2,6 +2,7 @@
 
 #include "base/duration_text.hpp"
 #include "base/overloaded.hpp"
+#include "base/utf8.hpp"
 
 #include <fmt/format.h>
 
@@ -37,11 +38,7 @@ std::string text_of(const expression::Program& program) {
     constexpr std::size_t shown_max = 60;
     std::string text(program.source());
     std::replace(text.begin(), text.end(), '\n', ' ');
-    if (text.size() <= shown_max) return text;
-    std::size_t end = shown_max;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
-        --end;
-    return text.substr(0, end) + "…";
+    return shortened(text, shown_max);
 }
 
 std::string note_of(const core::Repetition& repetition) {

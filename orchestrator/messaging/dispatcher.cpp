@@ -7,6 +7,7 @@
 #include "base/overloaded.hpp"
 #include "contract/task_message.hpp"
 #include "contract/topology.hpp"
+#include "orchestrator/messaging/run_request.hpp"
 #include "orchestrator/messaging/task_token.hpp"
 
 #include <boost/asio/post.hpp>
@@ -32,6 +33,12 @@ Publication event_of(std::string_view exchange, std::string key, std::string bod
     publication.properties.delivery_mode = std::uint8_t{2};
     publication.body = SharedBytes::copy_of(body);
     return publication;
+}
+
+bool is_for_a_run(const core::Command& command) {
+    if (const auto* task = std::get_if<core::DispatchTask>(&command)) return !task->child_run.empty();
+    if (const auto* cancel = std::get_if<core::CancelTask>(&command)) return !cancel->child_run.empty();
+    return std::holds_alternative<core::ReportToParent>(command);
 }
 
 std::string path_of(const core::AttemptRef& ref) {
@@ -157,6 +164,12 @@ void Dispatcher::settled(const amqp::client::Settled& one) {
             refuse_plain(outgoing, "no queue takes it any more; it stays a dead letter");
             break;
         }
+        // Who owns the other run's partition has not declared its queue yet.
+        if (is_for_a_run(outgoing.command.command)) {
+            refused_.push_back(std::move(outgoing));
+            wakeup_.set();
+            break;
+        }
         confirm(outgoing);
         break;
     case Settlement::confirmed:
@@ -217,6 +230,8 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
     return std::visit(
         Overloaded{
             [&](const core::DispatchTask& task) -> std::optional<Publication> {
+                if (!task.child_run.empty())
+                    return run_request_of(task, runtime::partition_of(task.child_run, partition_count_), secret_);
                 contract::TaskRequest request;
                 request.task = task.route;
                 request.with = task.with.text();
@@ -248,6 +263,8 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 return publication;
             },
             [&](const core::CancelTask& cancel) -> std::optional<Publication> {
+                if (!cancel.child_run.empty())
+                    return run_request_of(cancel, runtime::partition_of(cancel.child_run, partition_count_), secret_);
                 Publication publication =
                     event_of(contract::control_exchange, contract::cancel_key(cancel.route), "{}");
                 publication.properties.type = "cancel";
@@ -277,6 +294,26 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 body["error"] = dead.error.json();
                 return event_of(contract::run_exchange, "step.dead." + dead.route,
                                 write_json(body));
+            },
+            [&](const core::ReportToParent& one) -> std::optional<Publication> {
+                return report_to_parent(one, runtime::partition_of(one.parent.run_id, partition_count_), secret_);
+            },
+            // CloudEvents 1.0, structured: all of it is the body.
+            [&](const core::EmitEvent& one) -> std::optional<Publication> {
+                boost::json::object body{{"specversion", "1.0"},
+                                         {"id", one.id},
+                                         {"source", "/workflows/" + one.workflow},
+                                         {"type", one.type},
+                                         {"time", to_rfc3339(one.at)},
+                                         {"run", one.run_id}};
+                if (!one.subject.empty()) body["subject"] = one.subject;
+                body["datacontenttype"] = "application/json";
+                body["data"] = one.data.json();
+                Publication publication = event_of(contract::event_exchange, one.type, write_json(body));
+                publication.properties.content_type = "application/cloudevents+json";
+                publication.properties.type = one.type;
+                publication.properties.message_id = one.id;
+                return publication;
             },
             [&](const core::AnnounceApproval& one) -> std::optional<Publication> {
                 boost::json::object body;

@@ -25,6 +25,7 @@ public:
     Dispatcher(net::asio::any_io_executor executor, const Clock& clock, runtime::Engine& engine);
 
     void set_secret(std::string secret) { secret_ = std::move(secret); }
+    void set_partition_count(std::uint16_t count) { partition_count_ = count; }
     void add(std::vector<runtime::OutgoingCommand> commands);
     // A dead letter without a run, as it was; tells when the broker has it, or will not take it.
     void add_plain(amqp::client::Publication publication, std::function<void(Outcome<void>)> settled);
@@ -65,6 +66,7 @@ private:
     const Clock& clock_;
     runtime::Engine& engine_;
     std::string secret_;
+    std::uint16_t partition_count_ = 1; // of the whole house
     std::shared_ptr<amqp::client::Publisher> publisher_;
     std::deque<Outgoing> waiting_;
     std::unordered_map<std::uint64_t, Outgoing> flying_; // by the token given to the publisher

@@ -28,11 +28,6 @@ constexpr std::int64_t announcements_max = 10'000;
 // Orchestrators that share a store watch the queues together: whoever sees one lost tells the others.
 constexpr int common_watch = 0;
 
-// A coroutine of ours never throws; if one does, going on would hide a bug.
-void stop_program(std::exception_ptr stray) {
-    if (stray) std::rethrow_exception(stray);
-}
-
 // While there is one, the broker owes an answer: since the last question.
 class Owing {
 public:
@@ -65,7 +60,7 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
                     },
                 .pass_on =
                     [this](runtime::Partition part, amqp::client::Publication message, Results::Settled settled) {
-                        net::asio::co_spawn(executor_, pass_on(part, std::move(message), std::move(settled)), stop_program);
+                        net::asio::co_spawn(executor_, counted(pass_on(part, std::move(message), std::move(settled))), net::stop_program);
                     },
                 .request = [this](const amqp::client::Delivery& one,
                                   runtime::DeliveryHandle handle) { serve(one, handle); }}),
@@ -103,7 +98,7 @@ void Messaging::stop() {
 
 net::Awaitable<void> Messaging::drain(Duration limit) {
     const auto is_silent = std::make_shared<bool>(false);
-    net::asio::co_spawn(executor_, cancel_consumers(is_silent), stop_program);
+    net::asio::co_spawn(executor_, counted(cancel_consumers(is_silent)), net::stop_program);
     const Time end = clock_.now() + limit;
     // Confirms arrive by themselves; looking every few milliseconds is enough for an ending.
     while (connected_.value() && !(*is_silent && dispatcher_.is_idle()) && clock_.now() < end)
@@ -112,12 +107,9 @@ net::Awaitable<void> Messaging::drain(Duration limit) {
 
 // Of its own: a broker behind a cut network answers never, and a drain has an end.
 net::Awaitable<void> Messaging::cancel_consumers(std::shared_ptr<bool> is_silent) {
-    ++questions_;
     co_await requests_.stop();
     co_await results_.stop();
     *is_silent = true;
-    --questions_;
-    answered_.set();
 }
 
 void Messaging::take_incoming() {
@@ -129,6 +121,7 @@ void Messaging::take(std::string& secret) {
     has_secret_ = true;
     secret_ = secret;
     dispatcher_.set_secret(secret);
+    dispatcher_.set_partition_count(options_.partition_count);
     results_.set_secret(std::move(secret));
     secret_known_.wake_all();
 }
@@ -137,6 +130,7 @@ void Messaging::take(runtime::Told& told) {
     results_.settle(told.settled);
     if (results_.give_back(told.returned)) partitions_changed_.set();
     results_.keep(std::move(told.stranded));
+    results_.refuse(told.refused);
     for (const runtime::HeldTask& held : told.held) dispatcher_.announce(held);
     if (!told.dropped.empty()) {
         dispatcher_.forget(told.dropped);
@@ -238,7 +232,7 @@ void Messaging::take(Again& again) {
 }
 
 void Messaging::take(Call& call) {
-    net::asio::co_spawn(executor_, ask_counted(std::move(call)), stop_program);
+    net::asio::co_spawn(executor_, counted(ask(std::move(call))), net::stop_program);
 }
 
 // run() ends after them: they end with the connection, soon after stop().
@@ -246,18 +240,15 @@ net::Awaitable<void> Messaging::watch_questions() {
     while (!is_stopping_ || questions_ != 0) co_await answered_.wait();
 }
 
-net::Awaitable<void> Messaging::ask_counted(Call call) {
+net::Awaitable<void> Messaging::counted(net::Awaitable<void> question) {
     ++questions_;
-    co_await ask(std::move(call));
+    co_await std::move(question);
     --questions_;
     answered_.set();
 }
 
-net::Awaitable<void> Messaging::look_counted(Look look) {
-    ++questions_;
+net::Awaitable<void> Messaging::answer_look(Look look) {
     look.reply(co_await look_at(std::move(look.route)));
-    --questions_;
-    answered_.set();
 }
 
 net::Awaitable<Outcome<void>> Messaging::prepare(amqp::client::Connection& connection) {
@@ -580,7 +571,7 @@ void Messaging::take(Emptied& emptied) {
 }
 
 void Messaging::take(Look& look) {
-    net::asio::co_spawn(executor_, look_counted(std::move(look)), stop_program);
+    net::asio::co_spawn(executor_, counted(answer_look(std::move(look))), net::stop_program);
 }
 
 net::Awaitable<Outcome<QueueLook>> Messaging::look_at(std::string route) {

@@ -202,7 +202,6 @@ private:
     std::uint16_t prefetch_of_one() const;
     amqp::client::Publication publication_of(runtime::Partition part, const runtime::Request& request) const;
     net::Awaitable<void> ask_owner(Forward forward);
-    net::Awaitable<void> ask_owner_counted(Forward forward);
     net::Awaitable<Outcome<runtime::Answer>> ask_once(runtime::Partition part, runtime::Request request, Duration limit);
     void serve(const amqp::client::Delivery& delivery, runtime::DeliveryHandle handle);
     void serve_lost_queue(runtime::Request request, runtime::Reply<runtime::Answer> reply);
@@ -228,8 +227,9 @@ private:
                                     std::set<std::string> emptied);
     net::Awaitable<void> watch_questions();
     net::Awaitable<void> ask(Call call);
-    net::Awaitable<void> ask_counted(Call call);
-    net::Awaitable<void> look_counted(Look look);
+    net::Awaitable<void> answer_look(Look look);
+    // run() ends behind it.
+    net::Awaitable<void> counted(net::Awaitable<void> question);
     net::Awaitable<Outcome<QueueLook>> look_at(std::string route);
     net::Awaitable<void> cancel_consumers(std::shared_ptr<bool> is_silent);
     void lost();

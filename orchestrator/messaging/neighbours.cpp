@@ -34,14 +34,9 @@ constexpr Duration pause = std::chrono::milliseconds(200);
 // Two that see the same queue missing see it within one interval of looking, or one look behind it.
 constexpr Duration seen_together = std::chrono::seconds(3);
 
-void stop_program(std::exception_ptr stray) {
-    if (stray) std::rethrow_exception(stray);
-}
-
 } // namespace
 
-// ---- Listening
-// --------------------------------------------------------------------------------------
+// ---- Listening ----
 
 void Messaging::take(Listen& listen) {
     wanted_ = std::move(listen.parts);
@@ -109,7 +104,6 @@ net::Awaitable<bool> Messaging::follow_ownership() {
 // Its owner may not have declared the queue yet.
 net::Awaitable<void> Messaging::pass_on(runtime::Partition part, amqp::client::Publication message,
                                         Results::Settled settled) {
-    ++questions_;
     if (connection_ && !has_queue_.contains(part)) {
         const std::uint64_t losses = losses_;
         std::shared_ptr<amqp::client::Channel> channel;
@@ -119,12 +113,9 @@ net::Awaitable<void> Messaging::pass_on(runtime::Partition part, amqp::client::P
         if (channel && channel->is_open()) (void)co_await channel->close();
     }
     dispatcher_.add_plain(std::move(message), std::move(settled));
-    --questions_;
-    answered_.set();
 }
 
-// ---- Asking
-// -----------------------------------------------------------------------------------------
+// ---- Asking ----
 
 amqp::client::Publication Messaging::publication_of(runtime::Partition part,
                                                     const runtime::Request& request) const {
@@ -142,14 +133,7 @@ amqp::client::Publication Messaging::publication_of(runtime::Partition part,
 }
 
 void Messaging::take(Forward& forward) {
-    net::asio::co_spawn(executor_, ask_owner_counted(std::move(forward)), stop_program);
-}
-
-net::Awaitable<void> Messaging::ask_owner_counted(Forward forward) {
-    ++questions_;
-    co_await ask_owner(std::move(forward));
-    --questions_;
-    answered_.set();
+    net::asio::co_spawn(executor_, counted(ask_owner(std::move(forward))), net::stop_program);
 }
 
 // A wait is asked for until nobody waits any more. What was not done can be asked again for a
@@ -213,8 +197,7 @@ Messaging::ask_once(runtime::Partition part, runtime::Request request, Duration 
         "the server that owns this did not answer; it may have been done, and may still be"};
 }
 
-// ---- Answering
-// --------------------------------------------------------------------------------------
+// ---- Answering ----
 
 void Messaging::serve(const amqp::client::Delivery& delivery, runtime::DeliveryHandle handle) {
     const std::string body{delivery.body.text()};
@@ -245,18 +228,15 @@ void Messaging::serve(const amqp::client::Delivery& delivery, runtime::DeliveryH
     if (request->kind == runtime::Request::Kind::queue_lost)
         return serve_lost_queue(std::move(*request), std::move(reply));
     if (!waits) return engine_.ask(std::move(*request), std::move(reply));
-    net::asio::co_spawn(executor_, forget_later(engine_.watch_for(*request, std::move(reply))),
-                        stop_program);
+    net::asio::co_spawn(executor_, counted(forget_later(engine_.watch_for(*request, std::move(reply)))),
+                        net::stop_program);
 }
 
 net::Awaitable<void> Messaging::forget_later(runtime::Engine::WatchId watch) {
-    ++questions_;
     const Time end = clock_.now() + wait_limit;
     while (!is_stopping_ && clock_.now() < end)
         co_await net::sleep_for(pause);
     engine_.forget(std::move(watch));
-    --questions_;
-    answered_.set();
 }
 
 void Messaging::take(Answered& answered) {
@@ -270,8 +250,7 @@ void Messaging::take(Answered& answered) {
     (void)caller_->channel().publish(answer);
 }
 
-// ---- Lost queues
-// ------------------------------------------------------------------------------------
+// ---- Lost queues ----
 
 bool Messaging::was_just(const std::map<std::string, Time>& seen, const std::string& route) const {
     const auto found = seen.find(route);

@@ -9,6 +9,7 @@
 #include "contract/topology.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/messaging/message_json.hpp"
+#include "orchestrator/messaging/run_request.hpp"
 #include "orchestrator/messaging/task_token.hpp"
 
 #include <boost/asio/post.hpp>
@@ -38,7 +39,7 @@ core::Problem problem_of(const contract::Problem& from) {
 }
 
 // Nothing: the report changes no run.
-std::optional<core::Event> event_of(const core::AttemptRef& ref, contract::Report report) {
+std::optional<core::Event> event_of(const std::string& run_id, const core::AttemptRef& ref, contract::Report report) {
     using Event = std::optional<core::Event>;
     return std::visit(
         Overloaded{
@@ -61,7 +62,7 @@ std::optional<core::Event> event_of(const core::AttemptRef& ref, contract::Repor
             [&](contract::Deferred& one) -> Event { return core::TaskDeferred{ref, one.until}; },
             [](contract::Cancelled&) -> Event { return std::nullopt; },
             [&](contract::LogLine& one) -> Event {
-                log::info("worker", one.text, {{"step", ref.step}, {"level", one.level}});
+                log::info("worker", one.text, {{"run", run_id}, {"step", ref.step}, {"attempt", ref.attempt}, {"level", one.level}});
                 return std::nullopt;
             },
         },
@@ -301,6 +302,27 @@ void Results::keep(std::vector<runtime::Stranded> stranded) {
     }
 }
 
+void Results::refuse(const std::vector<runtime::Stranded>& refused) {
+    for (const runtime::Stranded& one : refused) {
+        const auto report = report_of(one.report, secret_);
+        if (!report || !one.report.delivery) continue;
+        const contract::Message message = contract::encode(*report);
+        amqp::client::Publication told;
+        told.routing_key = contract::report_queue(one.part);
+        told.properties = message.properties;
+        told.body = SharedBytes::copy_of(message.body);
+        told.mandatory = true;
+        // What asked for the run is kept until the report is.
+        const auto settled = [this, handle = *one.report.delivery](const Outcome<void>& done) {
+            if (done)
+                settle({handle});
+            else
+                give_back({handle});
+        };
+        sinks_.pass_on(one.part, std::move(told), settled);
+    }
+}
+
 void Results::settle_now(Source& source, std::uint64_t delivery_tag) {
     source.settled.insert(delivery_tag);
     ack_settled(source);
@@ -344,6 +366,7 @@ void Results::take_report(Source& source, const Delivery& delivery) {
         return take_passed_on(source, delivery);
     // Bytes that are no text would make the run's row unreadable.
     const std::string body = readable(delivery.body.text());
+    if (is_run_request(delivery.properties)) return take_run_request(source, delivery, body);
     auto report = contract::decode_report(delivery.properties, body);
     const auto token = decode_token(report.token, secret_);
     if (!token) {
@@ -351,9 +374,19 @@ void Results::take_report(Source& source, const Delivery& delivery) {
                      {{"correlation_id", report.token}});
         return settle_now(source, delivery.delivery_tag);
     }
-    auto event = event_of(token->ref, std::move(report.report));
+    auto event = event_of(token->run_id, token->ref, std::move(report.report));
     if (!event) return settle_now(source, delivery.delivery_tag);
     add({token->run_id, std::move(*event), handle_of(source, delivery.delivery_tag)});
+}
+
+// Another run begins this one as one of its steps, or needs it no more.
+void Results::take_run_request(Source& source, const Delivery& delivery, const std::string& body) {
+    auto request = decode_run_request(delivery.properties, body, secret_);
+    if (!request) {
+        log::warning("messaging", "a request for a run has no token of ours, dropped", {});
+        return settle_now(source, delivery.delivery_tag);
+    }
+    add({std::move(request->run_id), std::move(request->event), handle_of(source, delivery.delivery_tag)});
 }
 
 // As it was when the other node got it.

@@ -71,6 +71,9 @@ public:
     std::vector<runtime::Partition> partitions_given_back() const;
     // Reports that no run can take become dead letters, and are settled as those are durable.
     void keep(std::vector<runtime::Stranded> stranded);
+    // Of runs that cannot begin: their parents hear so, and what asked for them is settled behind
+    // that.
+    void refuse(const std::vector<runtime::Stranded>& refused);
 
 private:
     // One channel and what it brought.
@@ -96,6 +99,8 @@ private:
     static void settle_now(Source& source, std::uint64_t delivery_tag);
     static void ack_settled(Source& source);
     void take_report(Source& source, const amqp::client::Delivery& delivery);
+    void take_run_request(Source& source, const amqp::client::Delivery& delivery,
+                          const std::string& body);
     void take_dead(Source& source, const amqp::client::Delivery& delivery);
     void take_unrouted(Source& source, const amqp::client::Delivery& delivery);
     void take_passed_on(Source& source, const amqp::client::Delivery& delivery);

@@ -2,6 +2,7 @@
 
 #include "base/duration_text.hpp"
 #include "base/rfc3339.hpp"
+#include "base/utf8.hpp"
 #include "orchestrator/core/advance.hpp"
 #include "orchestrator/core/input.hpp"
 
@@ -64,7 +65,8 @@ private:
     void take(const core::Event& event, const std::string& text);
     void carry_out(std::span<const core::Fact> facts, bool is_again);
     void hand_out(const core::DispatchTask& task, bool is_again);
-    const Answer* answer_for(const core::DispatchTask& task, const std::string*& mock);
+    void complain_of_second_effect(const core::DispatchTask& task);
+    const Answer* answer_for(const core::DispatchTask& task);
     void report(const core::DispatchTask& task, const Answer& answer);
     void begin_work(const core::AttemptRef& ref);
     void forget(const core::AttemptRef& ref);
@@ -88,6 +90,7 @@ private:
     Queue coming_;
     std::vector<std::pair<Time, std::string>> history_; // as the store has it
     std::map<AttemptKey, const Answer*> given_;         // a call that comes twice is answered alike
+    std::set<std::string, std::less<>> effects_; // idempotency keys under which there was one
     std::map<std::string, std::size_t, std::less<>> answered_; // calls that a mock has answered
     std::set<AttemptKey> at_work_;
     core::Document input_;
@@ -177,14 +180,15 @@ void Stage::hand_out(const core::DispatchTask& task, bool is_again) {
     const auto known = given_.find(key);
     const Answer* answer = known == given_.end() ? nullptr : known->second;
     if (!answer) {
-        const std::string* mock = nullptr;
-        answer = answer_for(task, mock);
+        answer = answer_for(task);
         if (!answer) return;
         given_.emplace(key, answer);
+        // Whoever says nothing may have done it all the same, and nobody hears of it.
+        const bool has_effect = answer->kind != Answer::Kind::error && !answer->is_idempotent;
+        if (has_effect && !effects_.insert(task.idempotency_key).second)
+            complain_of_second_effect(task);
     } else if (!answer->is_idempotent) {
-        complain(fmt::format("'{}' was handed to a worker twice with the key {}, and its mock says "
-                             "that each time has an effect",
-                             task.route, task.idempotency_key));
+        complain_of_second_effect(task);
     }
     if (!is_again)
         out_.calls.push_back({task.ref.step, task.ref.undo, task.route, task.with,
@@ -194,8 +198,15 @@ void Stage::hand_out(const core::DispatchTask& task, bool is_again) {
     report(task, *answer);
 }
 
+void Stage::complain_of_second_effect(const core::DispatchTask& task) {
+    complain(fmt::format("'{}' was handed to a worker twice with the key {}, and its mock says "
+                         "that each time has an effect",
+                         task.route, task.idempotency_key));
+}
+
 // The mock of the step, by its address or without its numbers, else of its task, else of all.
-const Answer* Stage::answer_for(const core::DispatchTask& task, const std::string*& mock) {
+const Answer* Stage::answer_for(const core::DispatchTask& task) {
+    const std::string* mock = nullptr;
     const auto find = [&](std::string_view name) {
         const auto found = test_.mocks.find(name);
         if (found != test_.mocks.end()) mock = &found->first;
@@ -262,10 +273,8 @@ void Stage::crash(const core::Event& event, const std::string& text,
     for (const auto& [step, undo, attempt] : at_work_)
         begin_work({step, undo, attempt});
     carry_out(facts, true);
-    if (!std::holds_alternative<core::RunStarted>(event) &&
-        !std::holds_alternative<core::AlarmRang>(event) &&
-        (std::holds_alternative<core::TaskCompleted>(event) ||
-         std::holds_alternative<core::TaskFailed>(event)))
+    if (std::holds_alternative<core::TaskCompleted>(event) ||
+        std::holds_alternative<core::TaskFailed>(event))
         coming_.emplace(now_, Coming{event, text + " (again)", false});
 }
 
@@ -278,20 +287,11 @@ void Stage::finish() {
     out_.took = out_.run.closed_at.value_or(now_) - begun_;
 }
 
-// --- What was expected
-// -----------------------------------------------------------------------------------------
+// --- What was expected ---
 
 std::string short_text(const json::value& value) {
     constexpr std::size_t shown_max = 200;
-    std::string text = json::serialize(value);
-    if (text.size() > shown_max) {
-        std::size_t end = shown_max;
-        while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
-            --end;
-        text.resize(end);
-        text += "…";
-    }
-    return text;
+    return shortened(json::serialize(value), shown_max);
 }
 
 bool is_same_number(const json::value& expected, const json::value& found) {

@@ -105,6 +105,9 @@ struct Told {
     // Reports that no run can take now: because it cannot be read, or is not in this store. Whoever has
     // the message makes a dead letter of it.
     std::vector<Stranded> stranded;
+    // Runs that were to be begun and cannot be: the report for who waits for them; its delivery is settled when
+    // the broker has it.
+    std::vector<Stranded> refused{};
     // Tasks whose target lets no worker try; the workers are to hear of it.
     std::vector<HeldTask> held;
 };
@@ -233,6 +236,7 @@ struct EngineMetrics {
     Counter lost_runs{all, "baton_lost_runs_total", "Changes that another process was faster with"};
     Counter takeovers{all, "baton_takeovers_total", "Partitions taken over"};
     Counter lost_partitions{all, "baton_lost_partitions_total", "Partitions that another server had taken"};
+    Gauge partitions{all, "baton_partitions", "Partitions of the store, of all servers together"};
     Gauge partitions_owned{all, "baton_partitions_owned", "Partitions whose runs this process moves"};
     Gauge workers_heard{all, "baton_workers_heard", "1: the broker is there, so workers' reports arrive"};
     Gauge cached_runs{all, "baton_cached_runs", "Runs in memory"};

@@ -24,6 +24,8 @@ namespace baton::orchestrator::runtime {
 
 struct ReportItem {
     Report report;
+    std::optional<Failure> refusal{};  // of a run that was to be begun
+    std::optional<SlotKey> replaced{}; // others of its key give way to it
 };
 struct StartItem {
     StartRequest request;
@@ -33,6 +35,7 @@ struct StartItem {
     bool is_known = false;         // a run was started with its key: that one is the answer
     std::string instead{};         // the run that goes on, where concurrency skips
     bool replaces = false;         // others of its key give way
+    std::optional<core::ParentRef> parent{};
 };
 struct CancelItem {
     std::string run_id;
@@ -248,7 +251,9 @@ struct Engine::Body {
           compile(std::move(compiler)),
           sinks(std::move(where)),
           cache(options.cached_runs_max, options.memory_max),
-          random(options.seed != 0 ? options.seed : entropy_seed()) {}
+          random(options.seed != 0 ? options.seed : entropy_seed()) {
+        metrics.partitions.set(options.partition_count);
+    }
 
     // engine_own.cpp
     bool decides(Partition part) const { return owned.contains(part) && !leaving.contains(part); }
@@ -310,6 +315,7 @@ struct Engine::Body {
     // engine_tell.cpp
     void settle(Work& work, const Committed& committed);
     Told tell_of(Work& work, const std::set<std::string>& gone);
+    void refuse_child(const ReportItem& asked, Told& told);
     void finish(const Work& work, Item& item, Told& told, const Committed& committed);
     void strand(Report& report, std::string& reason, Told& told) const;
     void publish_again(RedriveItem redrive);
@@ -321,6 +327,7 @@ struct Engine::Body {
     // engine_decide.cpp
     void decide(Work& work);
     void decide(Work& work, Item& item, ReportItem& report);
+    void begin_child(Work& work, Item& item, ReportItem& report, const core::RunStarted& start);
     void decide(Work& work, Item& item, StartItem& start);
     void begin_run(Work& work, Item& item, StartItem& start,
                    const std::shared_ptr<const core::Workflow>& workflow);
@@ -365,6 +372,7 @@ struct Engine::Body {
     static Outcome<std::string> start_key_of(const core::Workflow& workflow, const core::Run& run, const StartRequest& request);
     Outcome<void> look_at_start(Item& item, StartItem& start, Time now);
     bool admit(Item& item, StartItem& start, const core::Workflow& workflow, core::RunStarted& event);
+    bool take_child_slot(Item& item, StartItem& start, const core::Workflow& workflow) const;
     void replace_for(const SlotKey& key);
     std::uint32_t limit_of(const SlotKey& key) const;
     std::optional<Failure> why_no_slot(const CachedRun& cached, const core::Event& event);

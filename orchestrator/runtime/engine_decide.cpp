@@ -113,8 +113,42 @@ void Engine::Body::ask(Work& work, Item& item, const std::string& run_id,
         item.refusal = refusal(EngineErrc::refused, made.refusal);
 }
 
+// A run that is a step's attempt of another one. Its id says which, so however often it is asked for it is
+// begun once.
+void Engine::Body::begin_child(Work& work, Item& item, ReportItem& report, const core::RunStarted& asked) {
+    const std::string& run_id = report.report.run_id;
+    if (cache.find(run_id) != nullptr) return;
+    if (const auto found = left_alone.find(run_id); found != left_alone.end()) {
+        if (found->second.is_foreign) item.stranded = found->second.reason;
+        return;
+    }
+    StartItem start;
+    start.run_id = run_id;
+    start.parent = asked.parent;
+    start.request.workflow = asked.workflow;
+    start.request.input = asked.input.is_null() ? "{}" : std::string{asked.input.text()};
+    start.request.actor = "run:" + asked.parent->run_id;
+    if (const auto found = live.find(asked.workflow); found == live.end())
+        item.refusal = refusal(EngineErrc::unknown_workflow, fmt::format("there is no workflow '{}'", asked.workflow));
+    else if (take_child_slot(item, start, *found->second))
+        begin_run(work, item, start, found->second);
+    if (!item.refusal && !start.instead.empty())
+        item.refusal = refusal(EngineErrc::refused,
+                               fmt::format("run {} of its concurrency key '{}' goes on", start.instead, start.slot->key));
+    if (start.replaces && !item.refusal) report.replaced = start.slot;
+    if (!item.refusal) return;
+    item.run_id.clear();
+    report.refusal = std::exchange(item.refusal, std::nullopt);
+}
+
 void Engine::Body::decide(Work& work, Item& item, ReportItem& report) {
+    if (const auto* start = std::get_if<core::RunStarted>(&report.report.event); start != nullptr && start->parent)
+        return begin_child(work, item, report, *start);
     CachedRun* cached = cache.find(report.report.run_id);
+    // What never began needs no end.
+    if (!cached && std::holds_alternative<core::CancelRequested>(report.report.event) &&
+        !left_alone.contains(report.report.run_id))
+        return;
     if (!cached) {
         metrics.unknown_reports.add();
         const auto found = left_alone.find(report.report.run_id);
@@ -200,7 +234,8 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     fresh.workflow = workflow;
     fresh.run = core::new_run(*workflow, start.run_id);
     fresh.run.input = checked.input;
-    const auto start_key = start_key_of(*workflow, fresh.run, start.request);
+    // A run of another one has its key already: the attempt that it is.
+    const auto start_key = start.parent ? Outcome<std::string>{std::string{}} : start_key_of(*workflow, fresh.run, start.request);
     if (!start_key) {
         item.refusal = start_key.error();
         return;
@@ -223,6 +258,7 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     }
 
     core::RunStarted event{checked.input};
+    event.parent = start.parent;
     if (!admit(item, start, *workflow, event)) return;
     fresh.part = partition_of(start.run_id, options.partition_count);
     if (start.slot) tags->push_back({std::string(slot_tag), start.slot->key});

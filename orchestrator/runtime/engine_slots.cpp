@@ -96,6 +96,34 @@ Outcome<void> Engine::Body::look_at_start(Item& item, StartItem& start, Time now
     return boost::system::in_place_value;
 }
 
+// A run of another one has its id, and so its partition, before anybody knows its key. False: the
+// item says why it does not begin.
+bool Engine::Body::take_child_slot(Item& item, StartItem& start,
+                                   const core::Workflow& workflow) const {
+    if (!workflow.concurrency) return true;
+    if (options.partition_count > 1) {
+        item.refusal = refusal(
+            EngineErrc::refused,
+            fmt::format("workflow '{}' has concurrency, and runs of one key are moved in one "
+                        "partition, of which this store has {}: it can be started by itself only",
+                        workflow.name, options.partition_count));
+        return false;
+    }
+    const auto parsed = core::Document::parse(start.request.input);
+    if (!parsed) return true; // it is told when it is decided
+    const core::CheckedInput checked = core::check_input(workflow.input, *parsed);
+    if (!checked.complaints.empty()) return true;
+    core::Run run = core::new_run(workflow, "");
+    run.input = checked.input;
+    auto key = slot_key_of(workflow, run);
+    if (!key) {
+        item.refusal = key.error();
+        return false;
+    }
+    start.slot = std::move(*key);
+    return true;
+}
+
 std::string Engine::Body::run_id_in(Partition part, Time now) {
     while (true) {
         std::string id = uuid_v7(millis_of(now), random);

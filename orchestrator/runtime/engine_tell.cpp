@@ -51,6 +51,8 @@ std::size_t memory_of(const core::Command& command) {
                           },
                           [](const core::AnnounceDeadTask& one) { return one.error.memory(); },
                           [](const core::AnnounceApproval& one) { return one.asked.memory(); },
+                          [](const core::EmitEvent& one) { return one.data.memory(); },
+                          [](const core::ReportToParent& one) { return one.output.memory() + one.error.memory(); },
                       },
                       command);
 }
@@ -88,8 +90,9 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
     for (const CachedRun* cached : work.touched)
         if (!gone.contains(cached->run.id)) learn_held(*cached, work.now, held, told.held);
     put_urgent_first(told.commands);
-    if (sinks.tell && (!told.commands.empty() || !told.held.empty() || !told.settled.empty() || !told.stranded.empty()))
-        sinks.tell(std::move(told));
+    const bool says_something = !told.commands.empty() || !told.held.empty() || !told.settled.empty() ||
+                                !told.stranded.empty() || !told.refused.empty();
+    if (sinks.tell && says_something) sinks.tell(std::move(told));
     fail_point("engine.told");
     for (RedriveItem& redrive : work.republished)
         publish_again(std::move(redrive));
@@ -185,6 +188,22 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
     return told;
 }
 
+// Who waits for the run hears that it does not begin.
+void Engine::Body::refuse_child(const ReportItem& asked, Told& told) {
+    const auto& start = std::get<core::RunStarted>(asked.report.event);
+    core::Problem problem;
+    problem.type = asked.refusal->code == make_error_code(EngineErrc::unknown_workflow) ? "baton.unknown_workflow"
+                   : asked.refusal->code == make_error_code(EngineErrc::refused)        ? "baton.refused"
+                                                                                        : "baton.bad_input";
+    problem.title = fmt::format("the run of workflow '{}' cannot begin", start.workflow);
+    problem.detail = asked.refusal->detail;
+    problem.retryable = false;
+    const core::ParentRef& parent = *start.parent;
+    told.refused.push_back({{parent.run_id, core::TaskFailed{parent.ref, std::move(problem)}, asked.report.delivery},
+                            partition_of(parent.run_id, options.partition_count),
+                            {}});
+}
+
 void Engine::Body::finish(const Work& work, Item& item, Told& told, const Committed& committed) {
     const auto answer = [&](auto& reply, const std::string& run_id) {
         if (!reply) return;
@@ -206,7 +225,10 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
     };
     std::visit(Overloaded{
                    [&](ReportItem& one) {
-                       if (!item.stranded.empty() && is_worth_keeping(one.report.event))
+                       if (one.replaced) replace_for(*one.replaced);
+                       if (one.refusal)
+                           refuse_child(one, told);
+                       else if (!item.stranded.empty() && is_worth_keeping(one.report.event))
                            strand(one.report, item.stranded, told);
                        else if (one.report.delivery)
                            told.settled.push_back(*one.report.delivery);

@@ -317,8 +317,13 @@ bool Engine::Body::prepare(Work& work) {
 bool Engine::Body::refresh_definitions(Work& work) {
     const auto is_asked_for = [this](const Item& item) {
         if (std::holds_alternative<DefinitionsItem>(item.body)) return true;
+        if (!options.is_shared || item.tries > 0) return false;
+        if (const auto* report = std::get_if<ReportItem>(&item.body)) {
+            const auto* child = std::get_if<core::RunStarted>(&report->report.event);
+            return child != nullptr && !live.contains(child->workflow);
+        }
         const auto* start = std::get_if<StartItem>(&item.body);
-        if (start == nullptr || !options.is_shared || item.tries > 0) return false;
+        if (start == nullptr) return false;
         const auto found = live.find(start->request.workflow);
         return found == live.end() ||
                (start->request.version != 0 && start->request.version != found->second->version);

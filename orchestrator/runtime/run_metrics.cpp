@@ -78,6 +78,9 @@ public:
     void operator()(const fact::SignalTaken&) {}
     void operator()(const fact::ApprovalVoted&) {}
     void operator()(const fact::ApprovalReminded&) {}
+    void operator()(const fact::ParentTold&) {}
+    void operator()(const fact::ChildCancelled&) {}
+    void operator()(const fact::EventEmitted&) {}
 
 private:
     void step_became(std::string_view outcome) { metrics_.steps.of(workflow_, outcome).add(); }

@@ -5,7 +5,6 @@
 #include <functional>
 #include <string_view>
 #include <tuple>
-#include <utility>
 
 namespace baton::orchestrator::runtime {
 namespace {
@@ -49,6 +48,26 @@ std::vector<std::string> spread(std::size_t partition_count,
     return owners;
 }
 
+const NodeRow* keeper_of_the_broker(std::span<const NodeRow> living) {
+    const auto first = std::find_if(living.begin(), living.end(), [](const NodeRow& one) { return one.has_broker; });
+    return first == living.end() ? nullptr : &*first;
+}
+
+bool is_second(std::span<const NodeRow> living, std::string_view node) {
+    const NodeRow* keeper = keeper_of_the_broker(living);
+    return std::any_of(living.begin(), living.end(), [&](const NodeRow& one) {
+        return one.node == node && one.has_broker && &one != keeper;
+    });
+}
+
+std::vector<std::string> serving(std::span<const NodeRow> living) {
+    const NodeRow* keeper = keeper_of_the_broker(living);
+    std::vector<std::string> nodes;
+    for (const NodeRow& one : living)
+        if (!one.drains && (!one.has_broker || &one == keeper)) nodes.push_back(one.node);
+    return nodes;
+}
+
 std::set<std::string> Neighbours::living(const Neighbourhood& around) {
     std::set<std::string> alive;
     dead_.clear();
@@ -84,18 +103,11 @@ bool Neighbours::is_living_stranger(const std::string& node, Time now) const {
 Assignment Neighbours::look(const Neighbourhood& around, Time now) {
     watch_for_strangers(around, now);
     const std::set<std::string> alive = living(around);
-    std::vector<std::string> serving;
-    // Tasks of runs go to the broker of whoever decides them: of two servers with a broker each, only
-    // the one that came first may.
-    bool has_broker = false;
-    is_second_ = false;
-    for (const NodeRow& one : around.nodes) {
-        if (!alive.contains(one.node)) continue;
-        const bool is_second = one.has_broker && std::exchange(has_broker, has_broker || one.has_broker);
-        if (is_second && one.node == self_) is_second_ = true;
-        if (!one.drains && !is_second) serving.push_back(one.node);
-    }
-    const std::vector<std::string> owners = spread(around.partitions.size(), serving);
+    std::vector<NodeRow> rows;
+    for (const NodeRow& one : around.nodes)
+        if (alive.contains(one.node)) rows.push_back(one);
+    is_second_ = runtime::is_second(rows, self_);
+    const std::vector<std::string> owners = spread(around.partitions.size(), serving(rows));
     Assignment made;
     made.seen = around.partitions;
     for (const SeenPartition& one : around.partitions) {

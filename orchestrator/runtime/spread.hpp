@@ -14,7 +14,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace baton::orchestrator::runtime {
@@ -29,6 +31,14 @@ struct Assignment {
         takeable; // of these, those that nobody living holds, or that this node does
     std::vector<SeenPartition> seen; // all, also those that nobody holds
 };
+
+// Of several living nodes with a broker inside only the first may own partitions: tasks of runs go to the
+// broker of whoever decides them, and its workers are nobody else's. Null: no node has one.
+const NodeRow* keeper_of_the_broker(std::span<const NodeRow> living);
+// Another node keeps the broker, though this one has one, too.
+bool is_second(std::span<const NodeRow> living, std::string_view node);
+// Who of the living may own partitions.
+std::vector<std::string> serving(std::span<const NodeRow> living);
 
 // Remembers what it saw of the others: a node is dead when the session that this one saw it hold is
 // gone, or when its lease has ended. Whoever has just come saw no session, and waits for the lease:

@@ -8,8 +8,8 @@
 #include "base/log.hpp"
 #include "server/server.hpp"
 #include "web/api.hpp"
-#include "web/broker_api.hpp"
-#include "web/run_api.hpp"
+#include "web/broker/broker_api.hpp"
+#include "web/runs/run_api.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>

@@ -258,6 +258,7 @@ private:
         };
         if (const auto place = find_place(workflow_, run_, fact.step))
             floors_[fact.step] = state_of(workflow_, run_, *place).attempts.number;
+        std::erase_if(key_of_, [&](const auto& one) { return is_within(one.first, fact.step); });
         forget(did_);
         forget(attempted_);
         forget(excused_);

@@ -576,11 +576,19 @@ private:
         acts_left_ = 0;
         hung_.clear();
         broken_commit_ = SimStore::Fault::none;
-        while (processes_.size() > 2 ||
-               (processes_.size() == 2 && processes_[0]->owns(0) && processes_[1]->owns(0))) {
+        const auto is_double = [this] {
+            return processes_.size() > 2 ||
+                   (processes_.size() == 2 && processes_[0]->owns(0) && processes_[1]->owns(0));
+        };
+        // Who stays may own partitions that one of the others had last. Neighbours would tell it; here it begins
+        // anew.
+        const bool was_double = is_double();
+        while (is_double()) {
             give_back(*processes_.back());
             processes_.pop_back();
         }
+        for (std::size_t n = 0; was_double && n < processes_.size(); ++n)
+            replace(n, false);
         hear_again();
         for (const core::DispatchTask& task : slow_)
             do_it(task);

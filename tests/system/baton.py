@@ -6,6 +6,7 @@ by their own id. BATON_EXE names the executable (default: the release build).
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -22,11 +23,17 @@ EXE = os.environ.get("BATON_EXE", str(ROOT / "build" / "release" / "baton"))
 
 
 def free_ports(count):
-    """Ports nobody listens on just now. Held open together so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
+    """Ports nobody listens on just now. Held open together so that they differ; below those that the system gives
+    to outgoing connections, since a server that is killed and started again would find its own taken by one."""
+    sockets = []
+    while len(sockets) < count:
+        s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind(("127.0.0.1", 0))
+        try:
+            s.bind(("127.0.0.1", random.randrange(17000, 32000)))
+            sockets.append(s)
+        except OSError:
+            s.close()
     ports = [s.getsockname()[1] for s in sockets]
     for s in sockets:
         s.close()
@@ -85,19 +92,20 @@ class Server:
         self.env.update(env or {})
         self.log_path = self.home / "log"
 
-    def start(self, timeout=60.0):
+    def start(self, timeout=60.0, healthy=True):
+        """Waits until it works; with healthy=False, until it answers."""
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen([*self.wrap, EXE, self.verb, *self.args], env=self.env, cwd=self.home,
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
-        self.await_ready(timeout)
+        self.await_ready(timeout, healthy)
         return self
 
-    def await_ready(self, timeout=60.0):
+    def await_ready(self, timeout=60.0, healthy=True):
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"baton {self.verb} ended with {self.process.returncode}:\n{self.log()[-4000:]}")
-            return accepts(self.amqp) and accepts(self.http) and self.is_healthy()
+            return accepts(self.amqp) and accepts(self.http) and (not healthy or self.is_healthy())
         wait_for(ready, "the server starts", timeout)
 
     def is_healthy(self):

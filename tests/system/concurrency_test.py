@@ -1,13 +1,11 @@
 """Concurrency keys, and pauses of task types and workflows, with the real server killed in between, on both stores."""
-import contextlib
 import json
 import unittest
 import urllib.error
 
-import pika
-
 import baton
 import postgres
+import task_queue
 
 ONE = """workflow = "one"
 concurrency = {{ key = "input.who", limit = {limit}, on_limit = "{on_limit}" }}
@@ -22,7 +20,7 @@ task = "one.b"
 """
 
 
-class Keyed:
+class Keyed(task_queue.TaskQueue):
     environment = {}
 
     def setUp(self):
@@ -41,16 +39,6 @@ class Keyed:
     def status(self, run):
         return self.ask("/api/runs/" + run)["status"]
 
-    @contextlib.contextmanager
-    def channel(self):
-        connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
-        try:
-            channel = connection.channel()
-            channel.confirm_delivery()
-            yield channel
-        finally:
-            connection.close()
-
     def take(self, task):
         """All that waits of a task: [(run id, properties)]."""
         found = []
@@ -60,11 +48,6 @@ class Keyed:
                 if method is None:
                     return found
                 found.append(properties)
-
-    def complete(self, properties):
-        with self.channel() as channel:
-            channel.basic_publish("", properties.reply_to, b"{}", pika.BasicProperties(
-                type="completed", correlation_id=properties.correlation_id, delivery_mode=2))
 
     def restart(self):
         self.server.kill()

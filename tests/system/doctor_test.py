@@ -5,10 +5,9 @@ import json
 import sqlite3
 import unittest
 
-import pika
-
 import baton
 import postgres
+import task_queue
 
 SICK = """workflow = "sick"
 labels = { team = "${input.team}" }
@@ -35,7 +34,7 @@ wait = "1h"
 """
 
 
-class Sick:
+class Sick(task_queue.TaskQueue):
     def setUp(self):
         self.server = baton.Server(env=self.environment).start()
         self.addCleanup(self.server.close)
@@ -48,16 +47,6 @@ class Sick:
     def start(self, workflow="sick", **given):
         return self.ask("/api/runs", {"workflow": workflow, "input": given})["run"]
 
-    @contextlib.contextmanager
-    def channel(self):
-        connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
-        try:
-            channel = connection.channel()
-            channel.confirm_delivery()
-            yield channel
-        finally:
-            connection.close()
-
     def take(self, task):
         """The next task, acknowledged: from now on nobody but the test knows of it."""
         def taken():
@@ -65,11 +54,6 @@ class Sick:
                 method, properties, _ = channel.basic_get("baton.task." + task, auto_ack=True)
                 return properties if method else None
         return baton.wait_for(taken, task)
-
-    def complete(self, properties, result):
-        with self.channel() as channel:
-            channel.basic_publish("", properties.reply_to, json.dumps(result).encode(), pika.BasicProperties(
-                type="completed", correlation_id=properties.correlation_id, delivery_mode=2))
 
     def doctor(self, *args, check):
         return json.loads(self.server.baton("doctor", "--json", *args, check=check).stdout)

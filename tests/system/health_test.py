@@ -218,7 +218,7 @@ class HealthTest(unittest.TestCase):
         env = {"BATON_DB_URL": store.url, "LSAN_OPTIONS": f"suppressions={suppressions}"}
         self.begin(env)
         self.deploy(SET)
-        other = baton.Server(env=env).start()
+        other = baton.Server(env=env).start(healthy=False)
         self.addCleanup(other.close)
         # Tasks would go to two brokers: the second one takes no run, and says so.
         self.await_part("partitions", "failing", "another server with a broker", server=other)

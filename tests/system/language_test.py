@@ -80,12 +80,74 @@ approval = { title = "Access for ${input.who}?", by = ["ada", "role:it"], quorum
 [[step]]
 id = "answer"
 first_of = { yes = { signal = "yes" }, late = { wait = "4s" } }
+[[step]]
+id = "told"
+emit = { type = "access.granted", subject = "${input.who}", data = { days = "${asked.form.days}" } }
 [output]
 ready = "${ready.data.n}"
 approved = "${asked.approved}"
 by = "${asked.by}"
 days = "${asked.form.days}"
 first = "${answer.first}"
+"""
+
+
+CHILD = """
+workflow = "child"
+on_cancel = "compensate"
+[defaults]
+retry = { max_attempts = 1 }
+[input]
+n = { type = "integer", required = true }
+[[step]]
+id = "odd"
+task = "lang.odd"
+with = { n = "${input.n}" }
+compensate = { task = "lang.undo", with = { n = "${input.n}" } }
+[[step]]
+id = "wait"
+when = "input.n >= 1000"
+signal = "never"
+[output]
+n = "${input.n}"
+"""
+
+PARENT = """
+workflow = "parent"
+[[step]]
+id = "many"
+for_each = "range(0, 40)"
+workflow = "child"
+with = { n = "${item}" }
+catch = [ { error = "taken", output = { n = -1, at = "${error.data.step}" } } ]
+[[step]]
+id = "alone"
+workflow = "child"
+with = { n = 1 }
+detached = true
+[[step]]
+id = "wrong"
+workflow = "child"
+with = { n = "seven" }
+catch = [ { error = "baton.bad_input", output = "${error.detail}" } ]
+[[step]]
+id = "gone"
+workflow = "nobody"
+catch = [ { error = "baton.unknown_workflow", output = "gone" } ]
+[output]
+total = "${many.total}"
+failed = "${size(many.results.filter(one, one.n == -1))}"
+alone = "${alone.run}"
+wrong = "${wrong}"
+gone = "${gone}"
+"""
+
+CANCELLED = """
+workflow = "cancelled"
+[[step]]
+id = "child"
+workflow = "child"
+with = { n = 1001 }
 """
 
 
@@ -146,7 +208,7 @@ class LanguageTest(unittest.TestCase):
             env["BATON_DB_URL"] = database.url
         self.server = baton.Server(env=env).start()
         self.addCleanup(self.server.close)
-        for source in (ENDING, ITEMS, PEOPLE):
+        for source in (ENDING, ITEMS, PEOPLE, CHILD, PARENT, CANCELLED):
             self.server.deploy(source)
         self.worker = Worker(self.server.env["BATON_AMQP"])
         self.addCleanup(self.worker.stop)
@@ -247,6 +309,56 @@ class LanguageTest(unittest.TestCase):
         keys = self.heard(reminders)
         self.assertEqual(keys[0], ("approval.asked.people", "Access for cy?", ["ada", "role:it"], 2))
         self.assertIn("approval.reminder.people", [one[0] for one in keys])
+        with contextlib.closing(self.channel()) as connection:
+            method, properties, body = connection.channel().basic_get("events", auto_ack=True)
+        told = json.loads(body)
+        self.assertEqual((method.routing_key, properties.content_type, properties.message_id),
+                         ("access.granted", "application/cloudevents+json", run + "/told"))
+        self.assertEqual((told["specversion"], told["source"], told["subject"], told["data"]),
+                         ("1.0", "/workflows/people", "cy", {"days": 5}))
+
+    def check_parent(self):
+        run = self.begin("parent", {})
+        for _ in range(3):
+            time.sleep(0.4)
+            self.restart()
+
+        row = self.ended(run)
+
+        self.assertEqual(row["status"], "completed", row)
+        self.assertEqual((row["output"]["total"], row["output"]["failed"], row["output"]["gone"]), (40, 8, "gone"))
+        self.assertIn("input.n", row["output"]["wrong"])
+        children = {one["step"]: one["attempts"][0]["run"] for one in row["steps"] if one["step"].startswith("many[")}
+        self.assertEqual(len(set(children.values())), 40)
+        for n in (3, 4):
+            child = self.shown(children[f"many[{n}]"])
+            self.assertEqual((child["parent"], child["input"], child["status"]),
+                             ({"run": run, "step": f"many[{n}]", "detached": False}, {"n": n}, "failed" if n == 3 else "completed"))
+        self.assertEqual(self.ended(row["output"]["alone"])["output"], {"n": 1})
+        counts = collections.Counter(one["n"] for one in self.worker.calls["lang.odd"])
+        self.assertEqual(self.ask("/api/runs?workflow=child&limit=1000")["runs"].__len__(), 41)
+        self.assertGreaterEqual(counts[39], 1)
+
+    def check_cancelled(self):
+        run = self.begin("cancelled", {})
+        child = baton.wait_for(lambda: (self.step_of(run, "child") or {"attempts": []})["attempts"], "it is called")[0]["run"]
+        waits = lambda: (self.step_of(child, "wait") or {}).get("status") == "sleeping"
+        baton.wait_for(lambda: self.is_there(child) and waits(), "it waits")
+        self.restart()
+        self.worker.calls["lang.undo"].clear()
+
+        self.server.baton("cancel", run, "--reason", "enough", check=0)
+        self.restart()
+
+        self.assertEqual(self.ended(run)["status"], "cancelled")
+        self.assertEqual(self.ended(child)["status"], "cancelled")
+        self.assertEqual(self.worker.calls["lang.undo"], [{"n": 1001}])
+
+    def is_there(self, run):
+        try:
+            return self.shown(run)
+        except OSError:
+            return None
 
     def channel(self):
         return pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
@@ -256,6 +368,8 @@ class LanguageTest(unittest.TestCase):
             channel = connection.channel()
             channel.queue_declare("heard", durable=True)
             channel.queue_bind("heard", "baton.run", "approval.#")
+            channel.queue_declare("events", durable=True)
+            channel.queue_bind("events", "baton.event", "access.*")
         return "heard"
 
     def heard(self, queue):
@@ -277,6 +391,10 @@ class LanguageTest(unittest.TestCase):
             self.check_items()
         with self.subTest("people"):
             self.check_people()
+        with self.subTest("parent"):
+            self.check_parent()
+        with self.subTest("cancelled"):
+            self.check_cancelled()
 
     def test_sqlite(self):
         self.check_all(False)

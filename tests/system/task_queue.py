@@ -1,5 +1,6 @@
 """The queue of one task type as a test takes it in hand: messages put there and rejected, and what waits in it."""
 import contextlib
+import json
 
 import pika
 
@@ -35,3 +36,9 @@ class TaskQueue:
                 if method is None:
                     return found
                 found.append((body, properties))
+
+    def complete(self, properties, result=None):
+        """As the worker of a task, by what came with it."""
+        with self.channel() as channel:
+            channel.basic_publish("", properties.reply_to, json.dumps({} if result is None else result).encode(), pika.BasicProperties(
+                type="completed", correlation_id=properties.correlation_id, delivery_mode=2))

@@ -1,10 +1,10 @@
 // Definitions from JSON to wishes and from views to JSON, without a broker.
-#include "web/definitions.hpp"
+#include "web/broker/definitions.hpp"
 
-#include "web/broker_port.hpp"
-#include "web/broker_view.hpp"
-#include "web/field_json.hpp"
-#include "web/replies.hpp"
+#include "web/broker/broker_port.hpp"
+#include "web/broker/broker_view.hpp"
+#include "web/broker/field_json.hpp"
+#include "web/http/replies.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>

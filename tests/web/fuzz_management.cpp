@@ -7,8 +7,8 @@
 #include "broker/journal/record_codec.hpp"
 #include "tests/broker/scenarios/story.hpp"
 #include "tests/support/fuzz_bytes.hpp"
-#include "web/broker_port.hpp"
-#include "web/definitions.hpp"
+#include "web/broker/broker_port.hpp"
+#include "web/broker/definitions.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>

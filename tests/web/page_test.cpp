@@ -1,6 +1,6 @@
 // The page's files by themselves: which paths it answers, with what.
-#include "web/page.hpp"
 #include "ui/files.hpp"
+#include "web/http/page.hpp"
 
 #include <gtest/gtest.h>
 
@@ -21,9 +21,11 @@ Request asked(std::string path, bool accepts_gzip = true) {
 }
 
 TEST(Page, ItsRouterHasThesePathsAndTheApiTheOthers) {
-    for (const char* path : {"/", "/runs", "/runs/01a2", "/broker/queues/%2F/q", "/admin/users", "/workflows/x"})
+    for (const char* path :
+         {"/", "/runs", "/runs/01a2", "/broker/queues/%2F/q", "/admin/users", "/workflows/x"})
         EXPECT_TRUE(is_page_path(path)) << path;
-    for (const char* path : {"/api/runs", "/metrics", "/baton/v1/runs", "/run", "/runsx", "/index.html", "/favicon.ico"})
+    for (const char* path : {"/api/runs", "/metrics", "/baton/v1/runs", "/run", "/runsx",
+                             "/index.html", "/favicon.ico"})
         EXPECT_FALSE(is_page_path(path)) << path;
 }
 
@@ -35,7 +37,9 @@ TEST(Page, EachFileIsThereAndCanBeUnpacked) {
         // The tail of a gzip file: the length of what is in it.
         std::uint32_t length = 0;
         for (int at = 0; at < 4; ++at)
-            length |= std::uint32_t{static_cast<unsigned char>(file.gzip[file.gzip.size() - 4 + static_cast<std::size_t>(at)])} << (8 * at);
+            length |= std::uint32_t{static_cast<unsigned char>(
+                          file.gzip[file.gzip.size() - 4 + static_cast<std::size_t>(at)])}
+                      << (8 * at);
         EXPECT_EQ(plain->size(), length) << file.path;
     }
 }
@@ -54,7 +58,8 @@ TEST(Page, TheIndexMayNotBeKeptAndMayLoadNothingForeign) {
     EXPECT_EQ(answer->status, 200U);
     EXPECT_EQ(answer->headers.at("Content-Encoding"), "gzip");
     EXPECT_EQ(answer->headers.at("Cache-Control"), "no-cache");
-    EXPECT_NE(answer->headers.at("Content-Security-Policy").find("default-src 'none'"), std::string::npos);
+    EXPECT_NE(answer->headers.at("Content-Security-Policy").find("default-src 'none'"),
+              std::string::npos);
 }
 
 TEST(Page, ClientsThatReadNoGzipGetItPlain) {
@@ -76,7 +81,8 @@ TEST(Page, WhatTheBrowserHasIsNotSentAgain) {
 }
 
 TEST(Page, AFolderIsServedInsteadAndNothingBesideIt) {
-    const auto folder = std::filesystem::temp_directory_path() / ("baton-page-" + std::to_string(getpid()));
+    const auto folder =
+        std::filesystem::temp_directory_path() / ("baton-page-" + std::to_string(getpid()));
     std::filesystem::create_directories(folder / "assets");
     std::ofstream(folder / "index.html") << "<!doctype html>mine";
     std::ofstream(folder / "assets" / "a.js") << "1";

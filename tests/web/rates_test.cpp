@@ -1,5 +1,5 @@
-#include "web/rate_keeper.hpp"
-#include "web/rates.hpp"
+#include "web/broker/rate_keeper.hpp"
+#include "web/broker/rates.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/json/serialize.hpp>

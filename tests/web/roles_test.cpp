@@ -1,9 +1,9 @@
 // Each route of Baton's own asks for a tag, and what another web site sends is refused.
 #include "web/api.hpp"
-#include "web/login.hpp"
-#include "web/routes.hpp"
-#include "web/run_api.hpp"
-#include "web/same_site.hpp"
+#include "web/access/login.hpp"
+#include "web/http/routes.hpp"
+#include "web/runs/run_api.hpp"
+#include "web/http/same_site.hpp"
 
 #include "base/base64.hpp"
 

@@ -1,4 +1,4 @@
-#include "web/routes.hpp"
+#include "web/http/routes.hpp"
 
 #include <gtest/gtest.h>
 

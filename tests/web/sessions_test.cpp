@@ -1,5 +1,5 @@
 // Sessions of browsers: their store, and what the API does with the cookie.
-#include "web/sessions.hpp"
+#include "web/access/sessions.hpp"
 
 #include "base/base64.hpp"
 #include "web/api.hpp"

@@ -1,4 +1,4 @@
-#include "web/store_reader.hpp"
+#include "web/runs/store_reader.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>

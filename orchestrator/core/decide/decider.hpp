@@ -6,7 +6,7 @@
 //   tasks.cpp    attempts: handed out, reported, lost, late
 //   failing.cpp  no more attempts: caught, or dead
 //   repeating.cpp  for_each, while, until
-//   waiting.cpp  for what comes from outside: signals, approvals, the first of several
+//   waiting.cpp  for what comes from outside: signals, approvals, the first of several; and what is told there
 //   ending.cpp   how a run ends, is undone and is opened again
 //   operating.cpp  what else an operator asks for: pauses, steps done by hand, inputs, reruns
 //   holding.cpp  how much a run may hold
@@ -139,6 +139,7 @@ private:
     // waiting.cpp
     void await_signal(Place place, const SignalKind& kind);
     void ask_people(Place place, const ApprovalKind& kind);
+    void emit(Place place, const EmitKind& kind);
     void await_first(Place place, const FirstOfKind& kind);
     void take_kept(Place place);
     void take_signal(Place place, const Signal& signal);
@@ -152,6 +153,7 @@ private:
     void complete_run(const std::optional<expression::Template>& output, ScopeNumber scope);
     void time_out_run();
     void close_run(fact::RunBecame end);
+    void close_for_good(fact::RunBecame end);
     void begin_anew();
     void cancel_open_steps();
     void cancel_one(Place place);
@@ -164,6 +166,9 @@ private:
     void undo(Place place);
     void end_compensation();
     bool was_undone() const;
+    // What takes effect late in a run with this end is undone.
+    bool undoes(const fact::RunBecame& end) const;
+    static fact::RunBecame undoing(fact::RunBecame end);
     void reopen_undo();
     void reopen();
     bool has_lost_race(Place place) const;

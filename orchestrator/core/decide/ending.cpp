@@ -88,6 +88,28 @@ void Decider::time_out_run() {
     close_run(std::move(end));
 }
 
+// Who waits for the run hears of its end; again, when it is opened and ends again.
+void Decider::close_for_good(fact::RunBecame end) {
+    note(std::move(end));
+    if (!run().parent || run().parent->is_detached) return;
+    fact::ParentTold told{*run().parent, run().output, {}};
+    if (run().status != RunStatus::completed) {
+        boost::json::object error;
+        if (const auto* own = run().error.json().if_object()) error = *own;
+        boost::json::object data{{"run", run().id}, {"status", word_of(run().status)}};
+        for (const char* member : {"step", "data"})
+            if (const auto* value = error.if_contains(member)) data[member] = *value;
+        error.erase("step");
+        if (!error.contains("type")) error["type"] = cancelled_type;
+        error["title"] = fmt::format("the run of workflow '{}' {}", workflow_.name,
+                                     run().status == RunStatus::cancelled ? "was cancelled" : "failed");
+        error["data"] = std::move(data);
+        told.output = {};
+        told.error = Document::of(std::move(error));
+    }
+    note(std::move(told));
+}
+
 // The steps that run before it closes have their turn once: when they are closed this is asked again.
 void Decider::close_run(fact::RunBecame end) {
     if (end.status == RunStatus::completed) end.error = {};
@@ -97,9 +119,9 @@ void Decider::close_run(fact::RunBecame end) {
         return note(fact::RunClosing{Phase::on_error, std::move(end)});
     if (open_steps_of(run(), Phase::at_end) > 0) return note(fact::RunClosing{Phase::at_end, std::move(end)});
     end.from.reset();
-    note(std::move(end));
-    // What took effect meanwhile, late.
-    if (was_undone() && !run().to_undo.empty()) reopen_undo();
+    // What took effect meanwhile, late, is undone before it is over.
+    if (undoes(end) && !run().to_undo.empty()) return note(undoing(std::move(end)));
+    close_for_good(std::move(end));
 }
 
 void Decider::cancel_one(Place place) {
@@ -184,16 +206,24 @@ void Decider::end_compensation() {
 
 // Whether the run was undone when it ended, so that what takes effect afterwards is undone too.
 bool Decider::was_undone() const {
-    if (!is_closed(run().status) || run().by_hand) return false;
-    return run().status == RunStatus::compensated || run().ending == Ending::cancel ||
-           (run().status == RunStatus::failed && workflow_.on_failure == OnFailure::compensate);
+    return is_closed(run().status) && undoes(as_it_is(run().status));
 }
 
-// Back to undoing, with the first cause as the run's error.
+bool Decider::undoes(const fact::RunBecame& end) const {
+    if (end.by_hand) return false;
+    return end.status == RunStatus::compensated || end.ending == Ending::cancel ||
+           (end.status == RunStatus::failed && workflow_.on_failure == OnFailure::compensate);
+}
+
+// With the first cause as the run's error.
+fact::RunBecame Decider::undoing(fact::RunBecame end) {
+    end.status = RunStatus::compensating;
+    if (!end.cause.is_null()) end.error = std::exchange(end.cause, {});
+    return end;
+}
+
 void Decider::reopen_undo() {
-    auto again = as_it_is(RunStatus::compensating);
-    if (!again.cause.is_null()) again.error = std::exchange(again.cause, {});
-    note(std::move(again));
+    note(undoing(as_it_is(run().status)));
 }
 
 // An operator tries again: everything that failed or was cancelled by the failure goes back to

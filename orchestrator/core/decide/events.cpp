@@ -2,6 +2,7 @@
 // of workers are in tasks.cpp.
 #include "orchestrator/core/decide/decider.hpp"
 
+#include <boost/json/object.hpp>
 #include <fmt/format.h>
 
 #include <set>
@@ -59,7 +60,9 @@ void Decider::on(const RunStarted& event) {
         made_.ignored = true; // started already; the start came twice
         return;
     }
-    note(fact::RunStarted{event.input});
+    note(fact::RunStarted{event.input, event.parent});
+    if (event.parent && event.parent->is_detached)
+        note(fact::ParentTold{*event.parent, Document::of(boost::json::object{{"run", run().id}}), {}});
     if (!event.awaited_slot.empty()) return note(fact::SlotAwaited{event.awaited_slot});
     note(as_it_is(RunStatus::running));
     go_on();
@@ -94,9 +97,12 @@ void Decider::on(const AlarmRang&) {
 void Decider::ring_attempt(Place place, bool undo) {
     const TaskCall& called = call(place, undo);
     const Attempts& out = attempts(place, undo);
-    if (const auto silence = silence_of(called, out); silence && silence->due <= now_)
+    const auto silence = silence_of(called, out);
+    const bool is_too_late = silence && silence->due <= now_;
+    if (is_too_late && called.is_workflow) note(fact::ChildCancelled{attempt(place, undo), route_of(called)});
+    if (is_too_late)
         return fail_attempt(place, undo, silence_problem(*silence, called, out), {},
-                            is_begun(out) ? Counting::attempt : Counting::no_attempt);
+                            is_begun(out) || called.is_workflow ? Counting::attempt : Counting::no_attempt);
     if (const auto due = note_start_at(called, out); due && *due <= now_) note_start(place, undo);
 }
 
@@ -387,7 +393,7 @@ void Decider::on(const RunFinished& event) {
     end.ending = event.status == RunStatus::failed ? Ending::failure : Ending::none;
     end.by_hand = true;
     if (end.status == RunStatus::completed) end.error = {};
-    note(std::move(end)); // nothing of it runs any more, also no [[finally]]
+    close_for_good(std::move(end)); // nothing of it runs any more, also no [[finally]]
 }
 
 } // namespace baton::orchestrator::core

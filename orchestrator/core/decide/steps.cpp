@@ -132,6 +132,7 @@ void Decider::begin(Place place) {
                    [&](const SignalKind& kind) { await_signal(place, kind); },
                    [&](const ApprovalKind& kind) { ask_people(place, kind); },
                    [&](const FirstOfKind& kind) { await_first(place, kind); },
+                   [&](const EmitKind& kind) { emit(place, kind); },
                },
                step(place).kind);
 }

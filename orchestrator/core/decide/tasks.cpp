@@ -1,6 +1,7 @@
 // Attempts: handed out, reported, failed, lost, late.
 #include "orchestrator/core/decide/decider.hpp"
 #include "orchestrator/core/decide/retry.hpp"
+#include "orchestrator/core/fingerprint.hpp"
 
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
@@ -12,6 +13,15 @@ namespace baton::orchestrator::core {
 namespace {
 // A frame of 128 KiB holds all headers of a message.
 constexpr std::size_t progress_sent_max = 16 * 1024;
+
+Problem too_deep() {
+    Problem problem;
+    problem.type = depth_type;
+    problem.title = "too many runs inside one another";
+    problem.detail = fmt::format("a run may be {} deep: does the workflow call itself without end?", depth_max);
+    problem.retryable = false;
+    return problem;
+}
 
 // What lay with nobody until its message or its worker said that it is too late.
 bool is_untried(const Attempts& out, const Problem& problem) {
@@ -276,6 +286,15 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
     if (called.timeouts.schedule_to_close)
         order.deadline = series_at + *called.timeouts.schedule_to_close;
     order.timeout = called.timeouts.start_to_close;
+    if (called.is_workflow) {
+        order.depth = (run().parent ? run().parent->depth : 0) + 1;
+        order.is_detached = called.is_detached;
+        order.child_run = child_run_id(run().id, {where, undo, number});
+        if (order.depth > depth_max) {
+            const Problem problem = too_deep();
+            return undo ? undo_dies(place, problem, {}) : give_up(place, problem, "not_retryable", {});
+        }
+    }
     // It travels in a header.
     if (last.progress.text().size() <= progress_sent_max) order.progress = last.progress;
     note(fact::TaskDispatched{{where, undo, number}, std::move(order)});

@@ -184,6 +184,34 @@ void Decider::take_kept(Place place) {
         if (way_of(state(place).wait, signal.name)) return take_signal(place, Signal{signal});
 }
 
+// ---- events ----
+
+// The step is done with that; the outbox brings the event to the broker, once or more often under one id.
+void Decider::emit(Place place, const EmitKind& kind) {
+    const auto type = judge_.fill(kind.type, reading(place), "emit.type");
+    if (!type) return give_up(place, type.error(), "not_retryable", {});
+    const auto name = name_in(*type, "emit.type");
+    if (!name) return give_up(place, name.error(), "not_retryable", {});
+    fact::EventEmitted emitted{address(place), fmt::format("{}/{}", run().id, address(place)), *name};
+    if (const auto rerun = rerun_of(place); rerun != 0) emitted.id += fmt::format(":rerun{}", rerun);
+    emitted.at = now_;
+    if (kind.subject) {
+        const auto subject = judge_.fill(*kind.subject, reading(place), "emit.subject");
+        if (!subject) return give_up(place, subject.error(), "not_retryable", {});
+        const auto* text = subject->json().if_string();
+        emitted.subject = text != nullptr ? std::string{text->data(), text->size()} : std::string{subject->text()};
+    }
+    if (kind.data) {
+        const auto data = judge_.fill(*kind.data, reading(place), "emit.data");
+        if (!data) return give_up(place, data.error(), "not_retryable", {});
+        if (!fits(*data)) return give_up(place, too_large(*data), "not_retryable", {});
+        emitted.data = *data;
+    }
+    const Document result = Document::of(boost::json::object{{"id", emitted.id}, {"type", emitted.type}});
+    note(std::move(emitted));
+    complete(place, result, false);
+}
+
 // ---- signals ----
 
 void Decider::take_signal(Place place, const Signal& signal) {

@@ -7,6 +7,8 @@
 #include "contract/topology.hpp"
 #include "db/open_store.hpp"
 #include "net/io_threads.hpp"
+#include "orchestrator/core/fingerprint.hpp"
+#include "orchestrator/messaging/run_request.hpp"
 #include "orchestrator/orchestrator_service.hpp"
 #include "tests/integration/raw_client.hpp"
 
@@ -178,6 +180,7 @@ protected:
         }
         options.queue_check_interval = 100ms;
         options.unseen_patience = 500ms;
+        options.partitions = partitions_;
         service_ = std::make_unique<OrchestratorService>(options, *store_, clock_);
         ASSERT_TRUE(service_->start());
     }
@@ -239,6 +242,7 @@ protected:
     TemporaryFolder folder_;
     SystemClock clock_;
     std::uint16_t port_ = 0;
+    std::uint16_t partitions_ = 1;
     std::unique_ptr<broker::BrokerService> broker_;
     std::unique_ptr<runtime::RunStore> store_;
     std::unique_ptr<OrchestratorService> service_;
@@ -392,6 +396,88 @@ TEST_P(ServiceTest, ARestartOfTheOrchestratorGoesOnWhereItWas) {
 
     for (const std::string& run : runs)
         EXPECT_EQ(wait_until_closed(run), "completed");
+}
+
+const std::string team = R"(
+workflow = "team"
+[[step]]
+id = "people"
+for_each = "['ada', 'bob', 'cy', 'dan', 'eve', 'fay', 'gus', 'hal']"
+workflow = "provision"
+with = { name = "${item}" }
+catch = [ { error = "taken", output = { mailbox = "none", run = "${error.data.run}" } } ]
+[[step]]
+id = "wrong"
+workflow = "provision"
+with = { name = 7 }
+catch = [ { error = "baton.bad_input", output = "${error.detail}" } ]
+[[step]]
+id = "gone"
+workflow = "nobody"
+catch = [ { error = "baton.unknown_workflow", output = "gone" } ]
+[[step]]
+id = "alone"
+workflow = "provision"
+detached = true
+with = { name = "zoe" }
+[output]
+mailboxes = "${people.results.map(one, one.mailbox)}"
+wrong = "${wrong}"
+gone = "${gone}"
+alone = "${alone.run}"
+)";
+
+// Parents and children lie in different partitions, and speak by messages only.
+TEST_P(ServiceTest, ARunOfAnotherWorkflowIsAStepAndARestartLosesNeither) {
+    partitions_ = 4;
+    start_service();
+    deploy(provision);
+    deploy(team);
+    const std::string run = start_run("team", "{}");
+    service_.reset();
+    store_.reset();
+    start_service();
+    std::atomic<int> made = 0;
+    const PlainWorker worker(port_, {"mail.create", "mail.delete", "slack.invite"},
+                             [&](const contract::TaskRequest& task) -> std::optional<contract::Report> {
+                                 if (task.task == "mail.create" && task.with.find("cy") != std::string::npos) return failed("taken");
+                                 if (task.task == "mail.create") ++made;
+                                 return perform_well(task);
+                             });
+
+    EXPECT_EQ(wait_until_closed(run), "completed");
+
+    const auto output = stored(run).output.value_or("");
+    EXPECT_THAT(output, HasSubstr(R"("mailboxes":[7,7,"none",7,7,7,7,7])"));
+    EXPECT_THAT(output, HasSubstr("input.name"));
+    EXPECT_THAT(output, HasSubstr(R"("gone":"gone")"));
+    const auto alone = output.substr(output.rfind(R"("alone":")") + 9, 36);
+    EXPECT_EQ(wait_until_closed(alone), "completed");
+    EXPECT_EQ(made, 8);
+}
+
+TEST_P(ServiceTest, ARunThatIsNeededNoMoreIsCancelledWithItsParent) {
+    partitions_ = 4;
+    start_service();
+    deploy("workflow = \"child\"\n[[step]]\nid = \"wait\"\nsignal = \"never\"\n");
+    deploy("workflow = \"parent\"\n[[step]]\nid = \"child\"\nworkflow = \"child\"\n");
+    const std::string run = start_run("parent", "{}");
+    const std::string child = core::child_run_id(run, {"child", false, 1});
+    std::string waits;
+    for (int i = 0; i < 600 && waits != "running"; ++i) {
+        std::this_thread::sleep_for(100ms);
+        auto queries = db::open_queries("sqlite:" + (folder_.path / "runs.sqlite").string());
+        const auto details = (*queries)->run(child);
+        if (details && *details) waits = core::word_of((*details)->run.status);
+    }
+    ASSERT_EQ(waits, "running");
+
+    const auto cancelled = answer<runtime::RunChanged>(
+        [&](auto reply) { service_->engine().cancel(run, "enough", reply); });
+
+    EXPECT_TRUE(cancelled);
+    EXPECT_EQ(wait_until_closed(child), "cancelled");
+    EXPECT_EQ(wait_until_closed(run), "cancelled");
 }
 
 TEST_P(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {

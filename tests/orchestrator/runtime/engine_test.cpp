@@ -4,6 +4,7 @@
 #include "orchestrator/definition/loader.hpp"
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/runtime/engine.hpp"
+#include "tests/support/compile.hpp"
 #include "tests/support/sim_clock.hpp"
 #include "tests/support/sim_store.hpp"
 
@@ -54,14 +55,7 @@ with = { n = "${first.n}" }
 n = "${second.n}"
 )";
 
-Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source,
-                                                 const std::string& file) {
-    const auto loaded = definition::load(source, file);
-    if (!loaded)
-        return Failure{make_error_code(EngineErrc::bad_definition),
-                       definition::render(loaded.diagnostics, source)};
-    return std::make_shared<core::Workflow>(*loaded.workflow);
-}
+using test::compile;
 
 // One process: an engine, what it told, and a place for answers.
 struct Process {

@@ -6,6 +6,7 @@
 #include "orchestrator/definition/loader.hpp"
 #include "orchestrator/runtime/engine.hpp"
 #include "orchestrator/runtime/ownership.hpp"
+#include "tests/support/compile.hpp"
 #include "tests/support/sim_clock.hpp"
 #include "tests/support/sim_store.hpp"
 
@@ -39,14 +40,7 @@ id = "first"
 task = "a.one"
 )";
 
-Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source,
-                                                 const std::string& file) {
-    const auto loaded = definition::load(source, file);
-    if (!loaded)
-        return Failure{make_error_code(EngineErrc::bad_definition),
-                       definition::render(loaded.diagnostics, source)};
-    return std::make_shared<core::Workflow>(*loaded.workflow);
-}
+using test::compile;
 
 struct Node;
 

@@ -4,6 +4,7 @@
 #include "orchestrator/definition/loader.hpp"
 #include "orchestrator/runtime/engine.hpp"
 #include "orchestrator/runtime/slots.hpp"
+#include "tests/support/compile.hpp"
 #include "tests/support/sim_clock.hpp"
 #include "tests/support/sim_store.hpp"
 
@@ -33,14 +34,7 @@ std::string workflow(const std::string& concurrency, const std::string& more = "
            "\"t.a\"\nretry = { max_attempts = 1 }\n";
 }
 
-Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source,
-                                                 const std::string& file) {
-    const auto loaded = definition::load(source, file);
-    if (!loaded)
-        return Failure{make_error_code(EngineErrc::bad_definition),
-                       definition::render(loaded.diagnostics, source)};
-    return std::make_shared<core::Workflow>(*loaded.workflow);
-}
+using test::compile;
 
 EngineOptions options(std::uint64_t seed, std::vector<Partition> parts, std::uint16_t count) {
     EngineOptions made;

@@ -9,7 +9,8 @@
 //                            skip STEP WHY (its undo) · finish STATUS WHY
 //                            pause WHY · resume · pass STEP WHY · give STEP JSON · edit STEP JSON · rerun STEP WHY
 //                            signal NAME [id=ID] [by=USER] [JSON] · approve STEP USER[:ROLE,..] [JSON] [(COMMENT)] · reject ..
-//                            (USER operator may operate) keys (from now on the idempotency keys of tasks are told, too; no event)
+//                            (USER operator may operate) · parent RUN STEP DEPTH [detached] (whose step the run is; no
+//                            event) · keys (from now on the idempotency keys of tasks are told, too; no event)
 //                            limit BYTES (what the run may hold from now on; no event)
 //   ----                     then the answer, and a blank line
 //
@@ -75,7 +76,19 @@ std::string due_of(const std::optional<Time>& time) { return time ? " due=" + si
 std::string remark(const std::string& text) { return text.empty() ? "" : " (" + text + ")"; }
 
 struct Words {
-    std::string operator()(const fact::RunStarted&) const { return ""; }
+    std::string operator()(const fact::RunStarted& fact) const {
+        if (!fact.parent) return "";
+        return fmt::format("by {} {} depth={}{}", fact.parent->run_id, words_of(fact.parent->ref), fact.parent->depth,
+                           fact.parent->is_detached ? " detached" : "");
+    }
+    std::string operator()(const fact::ParentTold& fact) const {
+        return fmt::format("{} {}{}{}", fact.parent.run_id, words_of(fact.parent.ref), value_of(fact.output), error_of(fact.error));
+    }
+    std::string operator()(const fact::EventEmitted& fact) const {
+        return fmt::format("{} {} {}{}{}", fact.step, fact.id, fact.type, fact.subject.empty() ? "" : " about " + fact.subject,
+                           value_of(fact.data));
+    }
+    std::string operator()(const fact::ChildCancelled& fact) const { return words_of(fact.ref) + " " + fact.task; }
     std::string operator()(const fact::RunBecame& fact) const {
         return fmt::format("{}{}{}{}", word_of(fact.status), fact.from ? fmt::format(" from={}", word_of(*fact.from)) : "",
                            value_of(fact.output), error_of(fact.error));
@@ -88,6 +101,7 @@ struct Words {
         if (order.start_by) line += " start_by=" + since_start(*order.start_by);
         if (order.deadline) line += " deadline=" + since_start(*order.deadline);
         if (order.timeout) line += fmt::format(" timeout={}s", order.timeout->count() / 1'000'000);
+        if (!order.child_run.empty()) line += fmt::format(" depth={}{}", order.depth, order.is_detached ? " detached" : "");
         if (!order.progress.is_null()) line += fmt::format(" progress={}", order.progress.text());
         return line;
     }
@@ -192,7 +206,7 @@ public:
             const CheckedInput input =
                 check_input(workflow_->input, Document::parse(rest_of(words)).value());
             if (!input.complaints.empty()) return "complaint " + input.complaints[0] + "\n";
-            return happen(RunStarted{input.input});
+            return happen(RunStarted{input.input, {}, parent_});
         }
         if (verb == "wait") {
             now_ += duration_from(rest_of(words));
@@ -200,6 +214,14 @@ public:
         }
         if (verb == "limit") {
             words >> limits_.text_bytes;
+            return "";
+        }
+        if (verb == "parent") {
+            ParentRef& parent = parent_.emplace();
+            std::string word;
+            words >> parent.run_id >> parent.ref.step >> parent.depth >> word;
+            parent.ref.attempt = 1;
+            parent.is_detached = word == "detached";
             return "";
         }
         if (verb == "finish") {
@@ -435,6 +457,7 @@ private:
     RunLimits limits_;
     Holding gate_;
     bool tells_keys_ = false;
+    std::optional<ParentRef> parent_;
     std::vector<std::pair<Time, std::string>> history_;
 };
 

@@ -1,0 +1,62 @@
+#include "web/broker/broker_port.hpp"
+
+#include "amqp/spec.hpp"
+#include "web/http/await_reply.hpp"
+#include "web/http/replies.hpp"
+
+#include <fmt/format.h>
+
+namespace baton::web {
+
+namespace core = broker::core;
+using boost::asio::awaitable;
+
+namespace {
+
+// Longer than any healthy sync; a full disk keeps changes waiting until then.
+constexpr std::chrono::seconds answer_limit{30};
+
+// "NOT_FOUND - no queue …" without the word in front, which the status says already.
+std::string_view without_code(const core::Answer& answer) {
+    std::string_view text = answer.text;
+    const auto word = fmt::format("{} - ", amqp::name_of(answer.code));
+    if (text.starts_with(word)) text.remove_prefix(word.size());
+    return text;
+}
+
+} // namespace
+
+core::OverviewWish no_lists() {
+    core::OverviewWish wish;
+    wish.queues = wish.exchanges = wish.bindings = wish.connections = wish.channels = wish.consumers = false;
+    wish.users = wish.policies = false;
+    return wish;
+}
+
+awaitable<std::optional<core::Overview>> look(const BrokerPort& port, core::OverviewWish wish) {
+    co_return co_await await_reply<core::Overview>(
+        answer_limit, [&port, wish](auto callback) { port.overview(wish, std::move(callback)); });
+}
+
+awaitable<std::optional<core::Answer>> change(const BrokerPort& port, core::AdministrationRequest wish) {
+    co_return co_await await_reply<core::Answer>(answer_limit, [&port, wish](auto callback) {
+        port.administer(wish, std::move(callback));
+    });
+}
+
+Response broker_is_silent() {
+    return problem(503, "unavailable", "the broker did not answer in time; its disk may be full, see the server's log");
+}
+
+Response answered(const std::optional<core::Answer>& answer, unsigned good) {
+    if (!answer) return broker_is_silent();
+    const auto text = without_code(*answer);
+    using enum amqp::ReplyCode;
+    if (answer->code == success) return done(good);
+    if (answer->code == not_found) return problem(404, "not_found", text);
+    if (answer->code == access_refused) return problem(401, "not_authorised", text);
+    if (answer->code == connection_forced) return problem(503, "unavailable", "the broker is stopping");
+    return problem(400, "bad_request", text);
+}
+
+} // namespace baton::web

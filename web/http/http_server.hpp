@@ -1,0 +1,97 @@
+// The HTTP server behind the command line and, later, the page. Boost.Beast reads requests and
+// writes responses; one coroutine per connection on the io_context it was given. Knows nothing of
+// workflows or queues: it hands a Request to a Handler and sends the Response back.
+#pragma once
+
+#include "base/result.hpp"
+#include "net/tls.hpp"
+#include "web/access/login.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace baton::web {
+
+struct Request {
+    std::string method;                       // "GET"
+    std::string path;                         // percent-decoded segments are made by Routes
+    std::map<std::string, std::string> query; // decoded; of several with one name the last
+    std::string repeated;                     // a name that is there twice, empty: none
+    std::string authorization;                // the header's value, empty if absent
+    std::string cookies;                      // likewise
+    std::string content_type;
+    std::string host;   // the header's value
+    std::string origin; // "https://baton.example", "null"; empty: not sent
+    // What a browser says of the request: "same-origin", "cross-site", …; empty: not sent.
+    std::string fetch_site;
+    std::string fetch_mode;
+    std::string if_none_match; // the header's value
+    bool accepts_gzip = false;
+    std::string remote_address; // without the port
+    std::string reason; // X-Reason: why a connection is closed, for its owner
+    bool has_body = false;
+    std::string body;
+    Login login; // filled by the API when it knows who asks
+    bool remote_is_loopback = false;
+    bool has_tls = false;
+};
+
+struct Response {
+    unsigned status = 200;
+    std::string body;
+    std::string content_type = "application/json";
+    std::map<std::string, std::string> headers;
+};
+
+// Runs on the server's io_context. May suspend; must not throw (a thrown exception becomes a 500
+// and a line in the log).
+using Handler = std::function<boost::asio::awaitable<Response>(Request)>;
+
+// Asked when the head of a request is there and before its body is read: fills in the login, or says
+// with what the request is turned away. Must not suspend; what it throws becomes a 500.
+using Admission = std::function<std::optional<Response>(Request&)>;
+
+struct HttpOptions {
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 15672; // 0: the kernel chooses
+    // Asked for each connection, so that renewed certificates are used. Empty: plain HTTP.
+    std::function<std::shared_ptr<const net::TlsContext>()> tls{};
+    // A workflow's file and a run's input travel in bodies; nothing legitimate is near this.
+    std::size_t body_bytes_max = 16 * 1024 * 1024;
+    // Covers a slow sender; a handler may take longer (a call waits for a worker).
+    std::chrono::seconds read_timeout{30};
+    std::chrono::seconds write_timeout{30};
+    // Beyond it the connection that has waited longest for a request is closed for a new one.
+    std::size_t connections_max = 1000;
+    // Of all requests that are read or answered together, and again of large answers nobody reads; beyond: try again.
+    std::size_t bodies_bytes_max = 64 * 1024 * 1024;
+};
+
+class HttpServer {
+public:
+    HttpServer(boost::asio::io_context& io, HttpOptions options, Handler handler, Admission admit = {});
+    ~HttpServer();
+    HttpServer(const HttpServer&) = delete;
+    HttpServer& operator=(const HttpServer&) = delete;
+
+    // Binds and starts to accept. The failure names the address and what to do.
+    Outcome<void> start();
+    // The bound port, after start().
+    std::uint16_t port() const;
+    // Stops accepting and closes connections; on the io_context's thread, or after it has ended.
+    void stop();
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+} // namespace baton::web

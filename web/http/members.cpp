@@ -1,0 +1,32 @@
+#include "web/http/members.hpp"
+
+#include "base/suggest.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace baton::web {
+
+Outcome<void> check_members(const boost::json::object& body, std::initializer_list<std::string_view> texts,
+                            std::initializer_list<std::string_view> others) {
+    const auto bad = [](std::string detail) {
+        return Failure{make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
+    };
+    std::vector<std::string_view> known(texts);
+    known.insert(known.end(), others);
+    for (const auto& member : body) {
+        const std::string_view name = member.key();
+        if (std::find(known.begin(), known.end(), name) == known.end()) {
+            const auto hint = did_you_mean(name, known);
+            return bad(fmt::format("unknown member '{}'{}", name,
+                                   hint.empty() ? fmt::format("; known are {}", fmt::join(known, ", ")) : hint));
+        }
+        const bool is_text = std::find(texts.begin(), texts.end(), name) != texts.end();
+        if (is_text && !member.value().is_string()) return bad(fmt::format("'{}' must be text", name));
+    }
+    return boost::system::in_place_value;
+}
+
+} // namespace baton::web

@@ -1,0 +1,54 @@
+#include "web/http/query.hpp"
+
+#include "base/suggest.hpp"
+#include "web/http/replies.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace baton::web {
+
+namespace {
+
+Failure bad(std::string detail) {
+    return Failure{make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
+}
+
+std::string unknown(std::string_view name, std::span<const std::string> known) {
+    if (known.empty()) return fmt::format("unknown parameter '{}'; there are none here", name);
+    const std::vector<std::string_view> names(known.begin(), known.end());
+    const auto hint = did_you_mean(name, names);
+    return fmt::format("unknown parameter '{}'{} known are {}", name, hint.empty() ? ";" : hint, fmt::join(names, ", "));
+}
+
+} // namespace
+
+Outcome<void> check_query(const Request& request, std::span<const std::string> known) {
+    for (const auto& [name, value] : request.query) {
+        if (std::ranges::find(known, name) == known.end()) return bad(unknown(name, known));
+        // A query without a condition asks for everything; any other empty value is a slip.
+        if (value.empty() && name != "q") return bad(fmt::format("the parameter '{}' is empty; leave it out or give it a value", name));
+    }
+    if (!request.repeated.empty()) return bad(fmt::format("the parameter '{}' is there twice", request.repeated));
+    return boost::system::in_place_value;
+}
+
+Outcome<std::uint64_t> number_in(const Request& request, const std::string& key, const NumberRange& range) {
+    const auto found = request.query.find(key);
+    if (found == request.query.end()) return range.otherwise;
+    const auto number = number_from<std::uint64_t>(found->second);
+    if (number && *number >= range.min && *number <= range.max) return *number;
+    return bad(range.max == UINT64_MAX
+                   ? fmt::format("'{}' must be a whole number from {}, not '{}'", key, range.min, found->second)
+                   : fmt::format("'{}' must be a whole number from {} to {}, not '{}'", key, range.min, range.max, found->second));
+}
+
+std::string no_such_word(std::string_view key, std::string_view given, std::span<const std::string_view> known) {
+    const auto hint = did_you_mean(given, known);
+    return fmt::format("'{}' cannot be '{}'{} it is one of {}", key, given, hint.empty() ? ";" : hint, fmt::join(known, ", "));
+}
+
+} // namespace baton::web

@@ -1,0 +1,60 @@
+// Which function answers which method and path. Patterns are written as paths whose parameters are
+// in braces: "/api/runs/{run}/cancel". Every route says what it asks of its user. Built once at start, read-only afterwards.
+#pragma once
+
+#include "web/http/http_server.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace baton::web {
+
+using Parameters = std::map<std::string, std::string>;
+using RouteHandler = std::function<boost::asio::awaitable<Response>(Request, Parameters)>;
+
+class Routes {
+public:
+    // `query`: the parameters that it reads, for routes that refuse others (Baton's own).
+    void add(std::string method, std::string_view pattern, Level level, RouteHandler handler,
+             std::vector<std::string> query = {});
+
+    struct Match {
+        const RouteHandler* handler = nullptr; // null: nothing fits
+        Parameters parameters;
+        Level level = Level::administrator;
+        std::string_view pattern; // lives as long as the routes, like `query`
+        std::span<const std::string> query;
+        bool path_exists = false; // true with a null handler: the method is wrong (405)
+    };
+    // `path` is percent-encoded; parameters come out decoded.
+    Match find(std::string_view method, std::string_view path) const;
+    // "GET, HEAD, OPTIONS"; empty: nothing fits.
+    std::string methods_of(std::string_view path) const;
+
+    // Every route, for tests and lists.
+    struct Entry {
+        std::string method;
+        std::string pattern;
+        Level level;
+    };
+    std::vector<Entry> all() const;
+
+private:
+    struct Route {
+        std::string method;
+        std::string pattern;
+        std::vector<std::string> segments;
+        Level level;
+        RouteHandler handler;
+        std::vector<std::string> query;
+    };
+    std::vector<Route> routes_;
+};
+
+} // namespace baton::web
