@@ -50,10 +50,11 @@ public:
 
     // What a path can be asked is no secret: OPTIONS needs no log-in, as in RabbitMQ's API.
     std::optional<Response> admit_or_tell_methods(Request& request) {
-        // Senders of webhooks know no dialect of ours.
-        if (HookApi::is_hook(request.path) && request.method != "OPTIONS") return hooks_.admit(request);
+        const bool is_question = request.method == "OPTIONS";
+        if (parts_->page && !is_question && !request.has_body)
+            if (auto shown = parts_->page->answer(request)) return shown;
         auto refusal = told(request);
-        if (refusal && is_v1(request.path)) refusal = finished(std::move(*refusal), request);
+        if (refusal && is_v1(request.path) && !HookApi::is_hook(request.path)) refusal = finished(std::move(*refusal), request);
         return refusal;
     }
 
@@ -95,13 +96,16 @@ private:
         const bool is_question = request.method == "OPTIONS";
         auto refusal = is_question ? std::optional(done(200)) : admit(request);
         if (!is_question && (!refusal || refusal->status != 405)) return refusal;
-        const std::string methods = routes_.methods_of(request.path);
+        const std::string methods =
+            HookApi::is_hook(request.path) ? "OPTIONS, POST" : routes_.methods_of(request.path);
         if (methods.empty()) return problem(404, "not_found", "nothing lives at " + request.path);
         refusal->headers["Allow"] = methods;
         return refusal;
     }
 
     std::optional<Response> admit(Request& request) {
+        // Senders of webhooks know no dialect of ours.
+        if (HookApi::is_hook(request.path)) return hooks_.admit(request);
         const auto match = routes_.find(request.method, request.path);
         auto refusal = doorkeeper_->refusal_of(request, match);
         if (!refusal) refusal = refuses_key(request, match.pattern);
