@@ -65,7 +65,7 @@ std::string other_protocol(CURLcode code, const std::string& url, std::string_vi
 
 std::string Answer::reason() const {
     if (const auto* object = body.if_object()) {
-        for (const char* key : {"reason", "error"})
+        for (const char* key : {"detail", "reason", "error"})
             if (const auto* text = object->if_contains(key); text != nullptr && text->is_string())
                 return std::string(text->as_string());
     }

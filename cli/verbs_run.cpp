@@ -496,15 +496,10 @@ void show_run(Session& session, const std::string& run, bool as_json) {
 
 void explain_run(Session& session, const std::string& run, bool as_json) {
     Api api(session.environment);
-    const auto details = expect(session, api.get("/api/runs/" + encoded(run)));
-    if (!details) return;
-    const auto reasons = reasons_of(*details, [&api](const std::string& task) { return look_at_task(api, task); });
-    if (as_json) {
-        json::object out{{"run", member(*details, "id")}, {"status", member(*details, "status")}};
-        out["reasons"] = json::array(reasons.begin(), reasons.end());
-        return print_json(out);
-    }
-    for (const std::string& reason : reasons) fmt::print("{}\n", reason);
+    const auto told = expect(session, api.get("/baton/v1/runs/" + encoded(run) + "/why"));
+    if (!told) return;
+    if (as_json) return print_json(*told);
+    for (const auto& reason : told->as_object().at("reasons").as_array()) fmt::print("{}\n", line_of(reason));
 }
 
 // ---- call ----------------------------------------------------------------------------------------

@@ -7,7 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
+#include <optional>
+#include <string_view>
+#include <system_error>
 
 namespace baton::server {
 namespace {
@@ -69,6 +74,74 @@ void AuditFile::make_room() const {
     for (unsigned number = old_max_; number > 1; --number)
         (void)std::rename(old(number - 1).c_str(), old(number).c_str());
     (void)std::rename(path_.c_str(), old(1).c_str());
+}
+
+namespace {
+
+// Longer than any line: a request has 16 KiB of head at most.
+constexpr off_t piece_bytes = 32 * 1024;
+
+struct Place {
+    unsigned number = 0;        // of the file: 0 is the one that is written
+    std::optional<off_t> end{}; // nothing: the file's end
+};
+
+std::optional<Place> place_of(const std::string& from) {
+    Place place;
+    if (from.empty()) return place;
+    const auto dash = from.find('-');
+    if (dash == std::string::npos) return std::nullopt;
+    const auto number = [](std::string_view text, auto& into) {
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), into);
+        return error == std::errc{} && end == text.data() + text.size();
+    };
+    const std::string_view text = from;
+    if (!number(text.substr(0, dash), place.number)) return std::nullopt;
+    if (dash + 1 == text.size()) return place;
+    std::int64_t end = 0;
+    if (!number(text.substr(dash + 1), end) || end < 0) return std::nullopt;
+    place.end = end;
+    return place;
+}
+
+std::string file_of(const std::string& path, unsigned number) {
+    return number == 0 ? path : fmt::format("{}.{}", path, number);
+}
+
+} // namespace
+
+Outcome<AuditPiece> read_audit_back(const std::string& path, unsigned old_max, const std::string& from) {
+    const auto place = place_of(from);
+    if (!place || place->number > old_max)
+        return Failure{make_error_code(boost::system::errc::invalid_argument),
+                       "'after' must be the 'next' of a page, not '" + from + "'"};
+    AuditPiece piece;
+    const int descriptor = ::open(file_of(path, place->number).c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat found {};
+    if (descriptor < 0 || ::fstat(descriptor, &found) != 0) {
+        if (descriptor >= 0) ::close(descriptor);
+        return piece; // nobody has done anything yet, or what was older is gone
+    }
+    const off_t end = std::min(place->end.value_or(found.st_size), found.st_size);
+    const off_t begin = std::max<off_t>(0, end - piece_bytes);
+    std::string text(static_cast<std::size_t>(end - begin), '\0');
+    const ssize_t got = ::pread(descriptor, text.data(), text.size(), begin);
+    ::close(descriptor);
+    text.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
+    // A line that began before this piece belongs to the next one.
+    const std::size_t first = begin == 0 ? 0 : std::min(text.find('\n'), text.size() - 1) + 1;
+    for (std::size_t at = first; at < text.size();) {
+        const std::size_t stop = std::min(text.find('\n', at), text.size());
+        if (stop > at) piece.lines.push_back(text.substr(at, stop - at));
+        at = stop + 1;
+    }
+    std::ranges::reverse(piece.lines);
+    const bool has_older = ::access(file_of(path, place->number + 1).c_str(), R_OK) == 0;
+    if (begin > 0)
+        piece.next = fmt::format("{}-{}", place->number, begin + static_cast<off_t>(first < text.size() ? first : 0));
+    else if (place->number < old_max && has_older)
+        piece.next = fmt::format("{}-", place->number + 1);
+    return piece;
 }
 
 } // namespace baton::server

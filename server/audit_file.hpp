@@ -2,11 +2,14 @@
 // a new one, and only so many old ones stay: audit.jsonl, audit.jsonl.1 (the newest old one), … One thread.
 #pragma once
 
+#include "base/result.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <sys/types.h>
 #include <utility>
+#include <vector>
 
 namespace baton::server {
 
@@ -35,5 +38,13 @@ private:
     dev_t device_ = 0;
     ino_t inode_ = 0;
 };
+
+// Lines of an audit log from its end backwards, the newest first, the older files behind. `from` is where a piece
+// before ended (its `next`), or empty. Any thread; a file that makes room meanwhile shifts what comes next.
+struct AuditPiece {
+    std::vector<std::string> lines;
+    std::string next; // empty: that was all
+};
+Outcome<AuditPiece> read_audit_back(const std::string& path, unsigned old_max, const std::string& from);
 
 } // namespace baton::server

@@ -28,6 +28,7 @@
 #include "server/login_cache.hpp"
 #include "server/memory_shares.hpp"
 #include "server/node_figures.hpp"
+#include "server/token_file.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
 #include "web/http/http_server.hpp"
@@ -283,6 +284,7 @@ public:
     std::unique_ptr<web::StoreReader> reader;
     std::unique_ptr<web::StoreReader> probe;
     web::WebMetrics web_metrics;
+    web::ChangeFeed run_changes;
     std::unique_ptr<web::StoreReader> counting; // behind the figures
     std::unique_ptr<web::StoreFigures> store_figures;
     std::unique_ptr<Backups> backups;
@@ -431,6 +433,8 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
         triggers->live(std::move(live));
     };
     orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock, neighbours.get());
+    orchestrator->engine().on_changes(
+        [this](const std::vector<runtime::RunChanged>& changed) { run_changes.put(changed); });
     BATON_TRY(orchestrator->start());
     orchestrator::RetentionKeeper::Options keeping;
     keeping.otherwise = config.retention;
@@ -633,6 +637,7 @@ Outcome<void> Server::Parts::start_web() {
     api.find_user = [this](const std::string& user, bool is_loopback) { return find_user(user, is_loopback); };
     api.figures = store_figures.get();
     api.counted = &web_metrics;
+    if (orchestrator) api.changes = &run_changes;
     api.login_pause = [this](const std::string& user, const std::string& address) {
         const auto left = broker ? broker->login_pause(user, address) : guesses.pause_left(user, address, clock.now());
         return std::chrono::duration_cast<std::chrono::milliseconds>(left);
@@ -650,6 +655,14 @@ Outcome<void> Server::Parts::start_web() {
     };
     api.audit = [this, acts = audit_file("audit.jsonl", audit_old_max), refused = audit_file("audit-refused.jsonl", 1)](
                     const web::Act& act) { (act.is_known ? acts : refused)->append(web::audit_line(act, clock.now())); };
+    api.read_audit = [path = (std::filesystem::path(config.data) / "audit.jsonl").string()](
+                         const std::string& from) -> Outcome<web::AuditPage> {
+        BATON_ASSIGN(auto piece, read_audit_back(path, audit_old_max, from));
+        return web::AuditPage{std::move(piece.lines), std::move(piece.next)};
+    };
+    const std::string token_path = (std::filesystem::path(config.data) / "tokens.json").string();
+    BATON_ASSIGN(api.tokens, read_tokens(token_path));
+    api.keep_tokens = [token_path](const std::vector<web::StoredToken>& tokens) { return write_tokens(token_path, tokens); };
     api.call = [this](std::string task, std::string with, std::chrono::milliseconds limit,
                       std::function<void(Outcome<web::CallAnswer>)> reply) {
         orchestrator->call(std::move(task), std::move(with), limit,

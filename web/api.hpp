@@ -41,7 +41,8 @@
 //   GET  /api/metrics            counters of the engine
 //   GET  /metrics[/per-object|/detailed]   for Prometheus: metrics.hpp
 //
-// The routes of the broker are RabbitMQ's: broker_api.hpp lists them.
+// The routes of the broker are RabbitMQ's: broker_api.hpp lists them. Baton's own dialect is /baton/v1, which
+// openapi.yaml lists; its routes above stay as they are for one release.
 #pragma once
 
 #include "base/clock.hpp"
@@ -51,11 +52,13 @@
 #include "orchestrator/runtime/run_store.hpp"
 #include "orchestrator/runtime/schedule_ask.hpp"
 #include "web/access/act.hpp"
+#include "web/access/stored_token.hpp"
 #include "web/broker/broker_port.hpp"
 #include "web/http/http_server.hpp"
 #include "web/http/page.hpp"
 #include "web/metrics/store_figures.hpp"
 #include "web/runs/store_reader.hpp"
+#include "web/v1/change_feed.hpp"
 #include "web/metrics/web_metrics.hpp"
 
 #include <chrono>
@@ -114,6 +117,12 @@ struct HealthPart {
     std::string reason; // for people who need not be logged in: no addresses
 };
 
+// Lines of the audit log, the newest first.
+struct AuditPage {
+    std::vector<std::string> lines;
+    std::string next; // where the older ones are; empty: there are none
+};
+
 // A user as the broker knows him now, without asking for the password. `mark` changes with the password.
 struct KnownUser {
     Login login;
@@ -131,6 +140,8 @@ struct ApiParts {
     // For metrics alone; may be null, like what the web counts of itself.
     StoreFigures* figures = nullptr;
     WebMetrics* counted = nullptr;
+    // What the engine puts its changes into. Null: nobody can follow them.
+    ChangeFeed* changes = nullptr;
     // Nothing: the user is unknown, the password wrong, or the user may not come from there.
     std::function<std::optional<Login>(const std::string& user, const std::string& password,
                                        bool remote_is_loopback, const std::string& address)>
@@ -169,6 +180,11 @@ struct ApiParts {
     std::vector<std::string> own_names{};
     // Whoever changed something or was refused, kept for ever; called on the web's thread.
     std::function<void(const Act&)> audit{};
+    // A piece of that, the newest line first. May be empty; any thread.
+    std::function<Outcome<AuditPage>(const std::string& from)> read_audit{};
+    // The tokens that were kept, and where they are kept. May be empty; `keep_tokens` is called on the web's thread.
+    std::vector<StoredToken> tokens{};
+    std::function<Outcome<void>(const std::vector<StoredToken>&)> keep_tokens{};
     // Of several servers that share the store: who this one is, and how it gives its runs to the others and
     // takes its share again. `node` is empty where it is alone.
     std::string node{};

@@ -130,5 +130,32 @@ TEST(AuditFile, AFullDiskCostsTheLinesThatFoundItFull) {
     ::umount(folder.path.c_str());
 }
 
+TEST(AuditFile, IsReadBackPieceByPieceOverAllItsFilesEachLineOnce) {
+    const Folder folder;
+    const std::string path = (folder.path / "audit.jsonl").string();
+    EXPECT_TRUE(read_audit_back(path, 7, "")->lines.empty()) << "nobody has done anything yet";
+    AuditFile file(path, 400'000, 7);
+    constexpr int count = 9'000;
+    for (int i = 0; i < count; ++i)
+        file.append(std::to_string(i) + std::string(90, 'x') + "\n");
+    ASSERT_TRUE(std::filesystem::exists(folder.path / "audit.jsonl.2"));
+
+    int expected = count;
+    std::string from;
+    int pieces = 0;
+    do {
+        const auto piece = read_audit_back(path, 7, from);
+        ASSERT_TRUE(piece);
+        for (const std::string& line : piece->lines)
+            ASSERT_EQ(std::stoi(line), --expected);
+        from = piece->next;
+        ++pieces;
+    } while (!from.empty());
+    EXPECT_EQ(expected, 0);
+    EXPECT_GT(pieces, 3);
+    for (const char* wrong : {"x", "1", "-", "9-", "0-x", "0--1"})
+        EXPECT_FALSE(read_audit_back(path, 7, wrong)) << wrong;
+}
+
 } // namespace
 } // namespace baton::server

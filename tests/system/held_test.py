@@ -74,14 +74,14 @@ class HeldTest(unittest.TestCase):
         self.assertLessEqual(self.heard[0]["retry_after"], 2)
         self.assertIn("no worker can try these tasks", self.server.log())
 
-        self.assertIn("its target lets no worker try (unauthorized: the key is wrong); tried again at",
+        self.assertIn("its target lets no worker try (unauthorized: the key is wrong), since",
                       self.server.baton("why", run["id"], check=0).stdout)
 
         self.lets_in = True
         baton.wait_for(lambda: self.server.http_json(self.server.http, "/api/runs")[0]["status"] == "completed",
                        "it goes on by itself")
         self.assertNotIn("held back", self.workers())
-        self.assertIn("the run is completed since", self.server.baton("why", run["id"], check=0).stdout)
+        self.assertIn("the run is completed, since", self.server.baton("why", run["id"], check=0).stdout)
         self.assertEqual(self.server.http_json(self.server.http, "/api/tasks/held.x"),
                          {"task": "held.x", "queue": True, "waiting": 0, "workers": 1})
 
@@ -104,7 +104,8 @@ class UnservedTest(unittest.TestCase):
         run = self.server.baton("run", "w", "--detach", check=0).stdout.strip()
         reasons = self.server.json("why", run)["reasons"]
         self.assertEqual(len(reasons), 1)
-        self.assertIn("a: no worker serves held.x just now (1 tasks wait)", reasons[0])
+        self.assertIn("a: no worker serves held.x just now (1 tasks wait)", reasons[0]["step"] + ": " + reasons[0]["sentence"])
+        self.assertEqual(reasons[0]["code"], "no_consumer")
 
         following = subprocess.Popen([baton.EXE, "run", "w"], env=self.server.env, text=True,
                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)

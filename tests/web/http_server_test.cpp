@@ -44,6 +44,13 @@ protected:
         thread_.join();
     }
 
+    // From the end; empty: there is none left.
+    static boost::asio::awaitable<std::string> next_of(std::vector<std::string>& pieces) {
+        std::string piece = std::move(pieces.back());
+        pieces.pop_back();
+        co_return piece;
+    }
+
     static boost::asio::awaitable<Response> echo(Request request) {
         if (request.path == "/throw") throw std::runtime_error("on purpose");
         if (request.path == "/header") {
@@ -51,6 +58,15 @@ protected:
                                                                      : std::string(70'000, 'x');
             co_return Response{.status = 201, .body = "made", .content_type = "text/plain",
                                .headers = {{"Location", value}}};
+        }
+        if (request.path == "/stream") {
+            Response response;
+            response.content_type = "text/event-stream";
+            response.body = "first ";
+            response.more = [pieces = std::vector<std::string>{"", "second ", "third "}]() mutable {
+                return next_of(pieces);
+            };
+            co_return response;
         }
         if (request.path == "/large")
             co_return Response{.status = 200, .body = std::string(8'000'000, 'x'), .content_type = "text/plain", .headers = {}};
@@ -200,6 +216,17 @@ TEST_F(HttpServerTest, HalfRequestsKeepNobodyOut) {
         boost::asio::write(half, boost::asio::buffer(std::string("GET /a HT")));
     }
     EXPECT_THAT(exchange("GET /a HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpServerTest, ABodyWithoutAnEndComesInChunksAndToAnOldClientUntilTheConnectionEnds) {
+    const std::string told = exchange("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_THAT(told, AllOf(HasSubstr("Transfer-Encoding: chunked"), HasSubstr("Content-Type: text/event-stream"),
+                            HasSubstr("\r\n\r\n6\r\nfirst \r\n6\r\nthird \r\n7\r\nsecond \r\n0\r\n\r\n")));
+    EXPECT_THAT(told, ::testing::Not(HasSubstr("Content-Length")));
+    const std::string old = exchange("GET /stream HTTP/1.0\r\nHost: x\r\n\r\n");
+    EXPECT_THAT(old, AllOf(::testing::EndsWith("first third second "), ::testing::Not(HasSubstr("chunked"))));
+    const std::string head = exchange("HEAD /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(head, AllOf(StartsWith("HTTP/1.1 200"), ::testing::Not(HasSubstr("third"))));
 }
 
 } // namespace

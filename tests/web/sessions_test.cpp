@@ -1,5 +1,6 @@
 // Sessions of browsers: their store, and what the API does with the cookie.
 #include "web/access/sessions.hpp"
+#include "web/access/tokens.hpp"
 
 #include "base/base64.hpp"
 #include "web/api.hpp"
@@ -34,6 +35,83 @@ TEST(Sessions, EndWithTheirTimeAndByHand) {
     EXPECT_EQ(sessions.find(*ada, now + Sessions::length), nullptr);
 }
 
+TEST(Tokens, AreShownOnceKeptAsAHashAndEndWithTheirTime) {
+    std::vector<StoredToken> kept;
+    const auto keep = [&](const std::vector<StoredToken>& all) -> Outcome<void> {
+        kept = all;
+        return boost::system::in_place_value;
+    };
+    Tokens tokens({}, keep);
+    const Time end = now + std::chrono::hours(24);
+    const auto made = tokens.make("deploys", "ada", "deployer", end, now);
+    ASSERT_TRUE(made) << made.error().detail;
+    EXPECT_TRUE(is_token(made->token));
+    std::string misread = made->token;
+    misread[10] = misread[10] == 'x' ? 'y' : 'x';
+    EXPECT_FALSE(is_token(misread)) << "its checksum says so";
+    ASSERT_EQ(kept.size(), 1u);
+    EXPECT_EQ(kept[0].hash.find(made->token), std::string::npos);
+    EXPECT_NE(kept[0].hash, made->token);
+
+    Tokens later(kept, keep); // the server was started again
+    ASSERT_NE(later.find(made->token, now), nullptr);
+    EXPECT_EQ(later.find(made->token, now)->user, "ada");
+    EXPECT_EQ(kept[0].used_at, now);
+    EXPECT_EQ(later.find(misread, now), nullptr);
+    EXPECT_EQ(later.find(made->token, end), nullptr);
+    EXPECT_TRUE(later.list("ada", end).empty());
+    EXPECT_TRUE(later.end(made->stored.id));
+    EXPECT_EQ(later.find(made->token, now), nullptr);
+    EXPECT_TRUE(kept.empty());
+
+    EXPECT_FALSE(tokens.make("x", "ada", "king", end, now));
+    EXPECT_FALSE(tokens.make("x", "ada", "viewer", now, now));
+    EXPECT_FALSE(tokens.make("x", "ada", "viewer", now + Tokens::length_max + std::chrono::hours(1), now));
+}
+
+TEST(Tokens, OneThatCannotBeKeptIsNoneAndOneThatCannotBeEndedGoesOn) {
+    bool is_full = true;
+    Tokens tokens({}, [&](const std::vector<StoredToken>&) -> Outcome<void> {
+        if (is_full) return Failure{make_error_code(boost::system::errc::no_space_on_device), "full"};
+        return boost::system::in_place_value;
+    });
+    EXPECT_FALSE(tokens.make("x", "ada", "viewer", now + std::chrono::hours(1), now));
+    EXPECT_TRUE(tokens.list("", now).empty());
+    is_full = false;
+    const auto made = tokens.make("x", "ada", "viewer", now + std::chrono::hours(1), now);
+    ASSERT_TRUE(made);
+    is_full = true;
+    EXPECT_FALSE(tokens.end(made->stored.id));
+    EXPECT_NE(tokens.find(made->token, now), nullptr);
+}
+
+TEST(Tokens, AreNeverMoreThanTheirOwnerAndNeverMoreThanTheyAre) {
+    const Login admin{"ada", {"administrator"}}, viewer{"ada", {"baton-viewer"}};
+    EXPECT_TRUE(reaches(*narrowed(admin, "operator"), Level::operating));
+    EXPECT_FALSE(reaches(*narrowed(admin, "operator"), Level::deploying));
+    EXPECT_FALSE(reaches(*narrowed(admin, "admin"), Level::management)) << "the broker is not a token's";
+    EXPECT_FALSE(narrowed(viewer, "operator")) << "the tag was taken away since";
+    EXPECT_TRUE(is_by_token(*narrowed(viewer, "viewer")));
+    EXPECT_NE(tag_trouble("baton-token"), "") << "nobody can be given it";
+}
+
+TEST(Sessions, EndWhenNobodyUsesThem) {
+    Sessions sessions;
+    const auto ada = sessions.begin("ada", "mark", now);
+    Time at = now;
+    for (int i = 0; i < 3; ++i) {
+        at += Sessions::idle - std::chrono::seconds(1);
+        EXPECT_NE(sessions.find(*ada, at), nullptr) << "each use lets it last";
+    }
+    EXPECT_EQ(sessions.find(*ada, at + Sessions::idle), nullptr);
+    EXPECT_EQ(sessions.find(*ada, at), nullptr) << "it does not come back";
+
+    const auto bob = sessions.begin("bob", "mark", now);
+    for (at = now; at < now + Sessions::length; at += std::chrono::minutes(20))
+        EXPECT_NE(sessions.find(*bob, at), nullptr);
+    EXPECT_EQ(sessions.find(*bob, now + Sessions::length), nullptr) << "however often it is used";
+}
+
 TEST(Sessions, WhoBeginsManyEndsTheOwnOldestOnly) {
     Sessions sessions;
     const auto bob = sessions.begin("bob", "mark", now);
@@ -53,6 +131,8 @@ TEST(Sessions, AreFoundAmongOtherCookies) {
     EXPECT_EQ(session_in("baton-session=x"), "x");
     EXPECT_EQ(session_in("a=1; baton-session=x;b=2"), "x");
     EXPECT_EQ(session_in("not-baton-session=x; baton-sessions=y"), "");
+    EXPECT_EQ(session_in("a=1; __Host-baton-session=x"), "x");
+    EXPECT_TRUE(session_cookie("x", true).starts_with("__Host-baton-session=x; Path=/;"));
     EXPECT_THAT(session_cookie("x", true), HasSubstr("HttpOnly; SameSite=Strict; Secure"));
     EXPECT_THAT(session_cookie("x", false), Not(HasSubstr("Secure")));
     EXPECT_THAT(session_cookie("", false), HasSubstr("Max-Age=0;"));

@@ -27,6 +27,7 @@ bool reaches(const Login& login, Level level) {
     case Level::deploying: return login.has_tag("baton-deployer") || reaches(login, Level::admin);
     case Level::admin: return login.has_tag("baton-admin");
     case Level::anybody: return reaches(login, Level::viewer) || reaches(login, Level::management);
+    case Level::open: return true;
     }
     return false;
 }
@@ -45,6 +46,7 @@ std::string refusal(Level level) {
     case Level::deploying: return "this needs one of the tags baton-deployer, baton-admin, administrator";
     case Level::admin: return "this needs the tag baton-admin or administrator";
     case Level::anybody: return "this needs any of the tags that let a user do something over HTTP";
+    case Level::open: return {};
     }
     return {};
 }
@@ -59,7 +61,8 @@ bool is_own(Level level) {
     case Level::operating:
     case Level::deploying:
     case Level::admin:
-    case Level::anybody: return true;
+    case Level::anybody:
+    case Level::open: return true;
     }
     return true;
 }

@@ -22,8 +22,8 @@ struct Login {
 };
 
 // What a route asks of its user: the first four are routes of the broker, the others Baton's own,
-// `anybody` with any of these tags.
-enum class Level { management, policymaker, monitoring, administrator, viewer, operating, deploying, admin, anybody };
+// `anybody` with any of these tags, `open` without a log-in.
+enum class Level { management, policymaker, monitoring, administrator, viewer, operating, deploying, admin, anybody, open };
 
 bool reaches(const Login& login, Level level);
 // Baton's own, which says 403 where RabbitMQ says 401, and refuses parameters it does not know.

@@ -1,6 +1,7 @@
 #include "web/access/sessions.hpp"
 
 #include "base/random.hpp"
+#include "orchestrator/core/fingerprint.hpp"
 
 #include <fmt/format.h>
 
@@ -12,6 +13,8 @@ namespace baton::web {
 namespace {
 
 constexpr std::string_view cookie_name = "baton-session";
+// A browser takes a cookie of such a name from this very host alone, and under TLS alone.
+constexpr std::string_view host_prefix = "__Host-";
 constexpr std::size_t name_length = 43; // 256 bits
 
 } // namespace
@@ -21,24 +24,28 @@ std::optional<std::string> Sessions::begin(std::string user, std::string mark, T
     make_room_for(user);
     if (all_.size() >= all_max) return std::nullopt;
     std::string name = random_name(name_length);
-    all_[name] = {std::move(user), std::move(mark), now + length, next_number_++};
+    all_[orchestrator::core::sha256(name)] = {std::move(user), std::move(mark), now + length, now + idle, next_number_++};
     return name;
 }
 
 const Session* Sessions::find(std::string_view name, Time now) {
-    const auto found = all_.find(name);
+    const auto found = all_.find(orchestrator::core::sha256(name));
     if (found == all_.end()) return nullptr;
-    if (found->second.ends > now) return &found->second;
+    Session& session = found->second;
+    if (session.ends > now && session.idle_ends > now) {
+        session.idle_ends = now + idle;
+        return &session;
+    }
     all_.erase(found);
     return nullptr;
 }
 
 void Sessions::end(std::string_view name) {
-    if (const auto found = all_.find(name); found != all_.end()) all_.erase(found);
+    if (const auto found = all_.find(orchestrator::core::sha256(name)); found != all_.end()) all_.erase(found);
 }
 
 void Sessions::drop_ended(Time now) {
-    std::erase_if(all_, [now](const auto& one) { return one.second.ends <= now; });
+    std::erase_if(all_, [now](const auto& one) { return one.second.ends <= now || one.second.idle_ends <= now; });
 }
 
 void Sessions::make_room_for(const std::string& user) {
@@ -58,6 +65,7 @@ std::string_view session_in(std::string_view cookies) {
         std::string_view one = cookies.substr(0, end);
         cookies.remove_prefix(std::min(end + 1, cookies.size()));
         one.remove_prefix(std::min(one.find_first_not_of(' '), one.size()));
+        if (one.starts_with(host_prefix)) one.remove_prefix(host_prefix.size());
         if (one.starts_with(cookie_name) && one.substr(cookie_name.size()).starts_with('='))
             return one.substr(cookie_name.size() + 1);
     }
@@ -66,8 +74,8 @@ std::string_view session_in(std::string_view cookies) {
 
 std::string session_cookie(std::string_view name, bool has_tls) {
     const auto seconds = name.empty() ? std::chrono::seconds(0) : std::chrono::seconds(Sessions::length);
-    return fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}", cookie_name, name, seconds.count(),
-                       has_tls ? "; Secure" : "");
+    return fmt::format("{}{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}", has_tls ? host_prefix : "", cookie_name,
+                       name, seconds.count(), has_tls ? "; Secure" : "");
 }
 
 } // namespace baton::web

@@ -1,7 +1,7 @@
 // Log-ins of browsers: who showed a password once has a cookie for a while, so that a page need not keep
 // the password. The cookie is a random name that says nothing; what it stands for is here, in memory, and
-// gone with the process. A session ends with its time, by hand, and with the user or the password it was
-// begun with. On the web's thread.
+// gone with the process; the name itself is not, only its hash. A session ends when nobody used it for a
+// while, with its time, by hand, and with the user or the password it was begun with. On the web's thread.
 #pragma once
 
 #include "base/clock.hpp"
@@ -18,13 +18,15 @@ namespace baton::web {
 struct Session {
     std::string user;
     std::string mark; // of the password that was shown; see KnownUser
-    Time ends{};
+    Time ends{};      // at the latest
+    Time idle_ends{}; // unless it is used before
     std::uint64_t number = 0; // in the order of their beginning
 };
 
 class Sessions {
 public:
     static constexpr std::chrono::hours length{12};
+    static constexpr std::chrono::minutes idle{30};
     // The oldest of a user ends for a new one, so that a program that logs in for each request fills
     // nothing but its own share.
     static constexpr std::size_t of_one_user_max = 50;
@@ -32,7 +34,7 @@ public:
 
     // The session's name, for the cookie; nothing: too many have one.
     std::optional<std::string> begin(std::string user, std::string mark, Time now);
-    // Valid until the next call.
+    // Using it lets it last. Valid until the next call.
     const Session* find(std::string_view name, Time now);
     void end(std::string_view name);
 
@@ -40,11 +42,11 @@ private:
     void drop_ended(Time now);
     void make_room_for(const std::string& user);
 
-    std::map<std::string, Session, std::less<>> all_;
+    std::map<std::string, Session, std::less<>> all_; // by the hash of their names
     std::uint64_t next_number_ = 1;
 };
 
-// Of "a=1; baton-session=NAME"; empty: there is none.
+// Of "a=1; baton-session=NAME", or under TLS "__Host-baton-session=NAME"; empty: there is none.
 std::string_view session_in(std::string_view cookies);
 // What sets or, with an empty name, takes away the cookie: for this site alone, and no script reads it.
 std::string session_cookie(std::string_view name, bool has_tls);

@@ -8,11 +8,13 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
+#include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/url/parse.hpp>
@@ -70,6 +72,7 @@ struct HttpServer::State : std::enable_shared_from_this<State> {
     asio::awaitable<bool> serve_one(Connection& connection, beast::flat_buffer& buffer);
     asio::awaitable<Response> respond_to(Request request);
     asio::awaitable<bool> write(Connection& connection, Response response, unsigned version, bool keep_alive);
+    asio::awaitable<void> write_stream(Connection& connection, Response response, unsigned version);
     asio::awaitable<bool> refuse(Connection& connection, Response response);
     asio::awaitable<bool> refuse_busy(Connection& connection);
     asio::awaitable<void> say_goodbye(Connection& connection);
@@ -328,13 +331,18 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     request.host = std::string(head[http::field::host]);
     request.fetch_site = std::string(head["Sec-Fetch-Site"]);
     request.fetch_mode = std::string(head["Sec-Fetch-Mode"]);
+    request.if_match = std::string(head[http::field::if_match]);
     request.if_none_match = std::string(head[http::field::if_none_match]);
+    request.idempotency_key = std::string(head["Idempotency-Key"]);
+    request.last_event_id = std::string(head["Last-Event-ID"]);
+    request.request_id = std::string(head["X-Request-Id"]);
     request.accepts_gzip = head[http::field::accept_encoding].find("gzip") != beast::string_view::npos;
     request.remote_address = remote.address().to_string();
     request.remote_is_loopback = remote.address().is_loopback();
     // A chunked body says nothing of its size: what it needs is reserved as it comes.
     const auto announced = static_cast<std::size_t>(parser.content_length().value_or(0));
     request.has_body = head.chunked() || announced > 0;
+    request.body_bytes = head.chunked() ? UINT64_MAX : announced;
     if (!read_target(head.target(), request))
         co_return co_await refuse(connection, problem(400, "bad_request", "the request's target is not a valid path"));
     if (auto refusal = refusal_of(request)) {
@@ -375,6 +383,10 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     request.body = std::move(message.body());
     connection.stream.expires_never();
     auto response = co_await respond_to(std::move(request));
+    if (response.more && !connection.is_head) {
+        co_await write_stream(connection, std::move(response), message.version());
+        co_return false;
+    }
     co_return co_await write(connection, std::move(response), message.version(), message.keep_alive()) &&
         message.keep_alive();
 }
@@ -407,6 +419,42 @@ asio::awaitable<bool> HttpServer::State::write(Connection& connection, Response 
     ErrorCode error;
     co_await http::async_write(connection.stream, message, asio::redirect_error(asio::use_awaitable, error));
     co_return !error;
+}
+
+// A body without an end known beforehand: in chunks, or to a client of HTTP/1.0 until the connection closes.
+// Who does not take a piece within the time limit is not listening.
+asio::awaitable<void> HttpServer::State::write_stream(Connection& connection, Response response, unsigned version) {
+    const bool is_chunked = version >= 11;
+    std::string first = std::move(response.body);
+    response.body.clear();
+    const BodySource more = std::move(response.more);
+    const std::string content_type = response.content_type;
+    auto message = to_beast(std::move(response), version, false);
+    message.set(http::field::content_type, content_type);
+    message.erase(http::field::content_length);
+    message.chunked(is_chunked);
+    http::response_serializer<http::string_body> serializer{message};
+    ErrorCode error;
+    connection.stream.expires_after(options.write_timeout);
+    co_await http::async_write_header(connection.stream, serializer, asio::redirect_error(asio::use_awaitable, error));
+    for (std::string piece = std::move(first); !error;) {
+        if (!piece.empty()) {
+            const std::string head = is_chunked ? fmt::format("{:x}\r\n", piece.size()) : std::string{};
+            const std::string tail = is_chunked ? "\r\n" : "";
+            const std::array<asio::const_buffer, 3> pieces{asio::buffer(head), asio::buffer(piece), asio::buffer(tail)};
+            connection.stream.expires_after(options.write_timeout);
+            co_await asio::async_write(connection.stream, pieces, asio::redirect_error(asio::use_awaitable, error));
+            if (error) break;
+        }
+        connection.stream.expires_never();
+        piece = co_await more();
+        if (!acceptor.is_open()) break; // the server stops
+        if (!piece.empty()) continue;
+        const std::string end = is_chunked ? "0\r\n\r\n" : "";
+        connection.stream.expires_after(options.write_timeout);
+        co_await asio::async_write(connection.stream, asio::buffer(end), asio::redirect_error(asio::use_awaitable, error));
+        break;
+    }
 }
 
 // What the client still sends is read and thrown away for a moment: closing with bytes unread would be

@@ -33,11 +33,16 @@ struct Request {
     // What a browser says of the request: "same-origin", "cross-site", …; empty: not sent.
     std::string fetch_site;
     std::string fetch_mode;
-    std::string if_none_match; // the header's value
     bool accepts_gzip = false;
     std::string remote_address; // without the port
     std::string reason; // X-Reason: why a connection is closed, for its owner
+    std::string if_match;      // the headers' values, empty: not sent
+    std::string if_none_match;
+    std::string idempotency_key;
+    std::string last_event_id;
+    std::string request_id; // X-Request-Id; /baton/v1 gives one to a request without
     bool has_body = false;
+    std::uint64_t body_bytes = 0; // as announced; of one that says nothing of its size the largest number
     std::string body;
     Login login; // filled by the API when it knows who asks
     // Set by the admission: nobody knows who asks before the body is read. Then `headers` has all of them, by names
@@ -48,11 +53,16 @@ struct Request {
     bool has_tls = false;
 };
 
+// What follows of a body that has no end known beforehand: each call gives the next bytes, as soon as there
+// are some; an empty text is the end. Dropped as soon as nobody listens any more.
+using BodySource = std::function<boost::asio::awaitable<std::string>()>;
+
 struct Response {
     unsigned status = 200;
     std::string body;
     std::string content_type = "application/json";
     std::map<std::string, std::string> headers;
+    BodySource more{}; // behind `body`
 };
 
 // Runs on the server's io_context. May suspend; must not throw (a thrown exception becomes a 500

@@ -63,6 +63,12 @@ std::vector<Routes::Entry> Routes::all() const {
     return entries;
 }
 
+RouteHandler Routes::handler_of(std::string_view method, std::string_view pattern) const {
+    for (const Route& route : routes_)
+        if (route.method == method && route.pattern == pattern) return route.handler;
+    return {};
+}
+
 Routes::Match Routes::find(std::string_view method, std::string_view path) const {
     auto segments = split_path(path);
     for (auto& segment : segments) {

@@ -37,6 +37,9 @@ public:
     // "GET, HEAD, OPTIONS"; empty: nothing fits.
     std::string methods_of(std::string_view path) const;
 
+    // The function of a route, named by its pattern; null: there is none. For a second way to it.
+    RouteHandler handler_of(std::string_view method, std::string_view pattern) const;
+
     // Every route, for tests and lists.
     struct Entry {
         std::string method;

@@ -35,13 +35,20 @@ std::string authority_in(std::string_view origin) {
     return scheme == std::string_view::npos ? std::string{} : lower(origin.substr(scheme + 3));
 }
 
-bool is_json(std::string_view content_type) {
+std::string type_in(std::string_view content_type) {
     auto type = lower(content_type.substr(0, content_type.find(';')));
     while (type.ends_with(' ') || type.ends_with('\t')) type.pop_back();
+    return type;
+}
+
+bool is_json(std::string_view content_type) {
+    const auto type = type_in(content_type);
     return type == "application/json" || (type.starts_with("application/") && type.ends_with("+json"));
 }
 
 } // namespace
+
+bool is_toml(std::string_view content_type) { return type_in(content_type) == "application/toml"; }
 
 bool is_unsafe(std::string_view method) { return method != "GET" && method != "HEAD" && method != "OPTIONS"; }
 
@@ -73,7 +80,10 @@ std::optional<Response> refuses_foreign(const Request& request, const std::vecto
     if (is_foreign_site || (!request.origin.empty() && authority_in(request.origin) != lower(request.host)))
         return problem(403, "forbidden", "the request comes from another web site");
     if (!changes) return std::nullopt;
-    if ((request.has_body || !request.body.empty()) && !is_json(request.content_type))
+    // A form of another site can send neither JSON nor TOML.
+    const bool may_be_toml = request.path.starts_with("/baton/v1/workflows/");
+    if ((request.has_body || !request.body.empty()) && !is_json(request.content_type) &&
+        !(may_be_toml && is_toml(request.content_type)))
         return problem(415, "unsupported_media_type", "a body needs the header 'Content-Type: application/json'");
     return std::nullopt;
 }

@@ -17,6 +17,9 @@ namespace baton::web {
 // Does it change anything? GET, HEAD and OPTIONS do not.
 bool is_unsafe(std::string_view method);
 
+// Of a workflow's text.
+bool is_toml(std::string_view content_type);
+
 // Browsers say so with every request that a page makes them send, and with links that are followed.
 bool is_from_browser(const Request& request);
 

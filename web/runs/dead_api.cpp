@@ -9,6 +9,7 @@
 #include "web/http/members.hpp"
 #include "web/http/query.hpp"
 #include "web/http/replies.hpp"
+#include "web/runs/dead_filter.hpp"
 #include "web/runs/run_view.hpp"
 
 #include <boost/json/array.hpp>
@@ -29,9 +30,7 @@ using boost::asio::awaitable;
 
 namespace {
 
-constexpr std::array<std::string_view, 4> dead_states{"open", "redriven", "dropped", "all"};
 constexpr std::array<std::string_view, 2> job_actions{"redrive", "drop"};
-constexpr std::size_t condition_bytes_max = 1000;
 // A reason stands beside the letter for ever.
 constexpr std::size_t reason_bytes_max = 4096;
 
@@ -43,54 +42,9 @@ Response bad_request(const Failure& failure) {
     return problem(400, "bad_request", failure.detail);
 }
 
-// Nothing: a sentence somebody can keep.
-std::optional<Failure> fault_in(std::string_view name, std::string_view text, std::size_t bytes_max) {
-    if (text.size() > bytes_max) return bad(fmt::format("'{}' may have {} bytes", name, bytes_max));
-    if (!is_utf8(text) || text.find('\0') != std::string_view::npos)
-        return bad(fmt::format("'{}' must be UTF-8 without zero bytes", name));
-    return std::nullopt;
-}
+} // namespace
 
-// `value_of` gives the text of a condition by its name, empty where there is none.
-template <typename ValueOf>
-Outcome<runtime::DeadLetterFilter> filter_of(const ValueOf& value_of) {
-    runtime::DeadLetterFilter filter;
-    const std::array<std::pair<const char*, std::string*>, 5> texts{{{"task", &filter.task},
-                                                                     {"error_type", &filter.error_type},
-                                                                     {"workflow", &filter.workflow},
-                                                                     {"run", &filter.run_id},
-                                                                     {"group", &filter.cause}}};
-    for (const auto& [name, member] : texts) {
-        *member = value_of(name);
-        if (const auto fault = fault_in(name, *member, condition_bytes_max)) return *fault;
-    }
-    if (!filter.run_id.empty() && !is_run_id(filter.run_id))
-        return bad("'run' must be the whole id of a run, not '" + filter.run_id + "'");
-    const std::array<std::pair<const char*, std::optional<Time>*>, 2> times{{{"since", &filter.since},
-                                                                             {"until", &filter.until}}};
-    for (const auto& [name, member] : times) {
-        const std::string given = value_of(name);
-        if (given.empty()) continue;
-        *member = from_rfc3339(given);
-        if (!*member)
-            return bad(fmt::format("'{}' must be a time as 2026-01-31T12:00:00Z, not '{}'", name, as_utf8(given)));
-    }
-    if (filter.since && filter.until && *filter.since >= *filter.until) return bad("'since' must be before 'until'");
-    return filter;
-}
-
-Outcome<std::optional<runtime::DeadLetterState>> state_of(const Request& request) {
-    using State = std::optional<runtime::DeadLetterState>;
-    const auto state = parameter(request, "state");
-    if (state.empty() || state == "open") return State{runtime::DeadLetterState::open};
-    if (state == "redriven") return State{runtime::DeadLetterState::redriven};
-    if (state == "dropped") return State{runtime::DeadLetterState::dropped};
-    if (state == "all") return State{};
-    return bad(no_such_word("state", state, dead_states));
-}
-
-// What a job is to do, as somebody wrote it.
-Outcome<runtime::DeadJob> job_of(const json::object& body, std::string actor) {
+Outcome<runtime::DeadJob> dead_job_of(const json::object& body, std::string actor) {
     BATON_TRY(check_members(body, {"action", "task", "error_type", "workflow", "run", "group", "since", "until", "rate", "reason"},
                             {"stop_after", "all"}));
     for (const auto& member : body)
@@ -101,7 +55,7 @@ Outcome<runtime::DeadJob> job_of(const json::object& body, std::string actor) {
     const auto action = text_member(body, "action");
     if (std::ranges::find(job_actions, action) == job_actions.end()) return bad(no_such_word("action", action, job_actions));
     job.drops = action == "drop";
-    BATON_ASSIGN(job.filter, filter_of([&](const char* name) { return text_member(body, name); }));
+    BATON_ASSIGN(job.filter, dead_filter_of([&](const char* name) { return text_member(body, name); }));
     const auto* all = body.if_contains("all");
     if (all != nullptr && !all->is_bool()) return bad("'all' must be true or false");
     if (runtime::is_empty(job.filter) && (all == nullptr || !all->get_bool()))
@@ -123,6 +77,8 @@ Outcome<runtime::DeadJob> job_of(const json::object& body, std::string actor) {
     if (job.drops && job.reason.empty()) return bad("'reason' must say why they are dropped; it is kept beside them");
     return job;
 }
+
+namespace {
 
 // What a message is to say instead, if somebody says so.
 Outcome<std::optional<std::string>> new_body_in(const json::object& given) {
@@ -166,13 +122,13 @@ private:
     using Answering = awaitable<Response> (DeadApi::*)(Request, Parameters);
 
     awaitable<Response> list(Request request, Parameters) {
-        auto filter = filter_of([&](const char* name) { return parameter(request, name); });
+        auto filter = dead_filter_of([&](const char* name) { return parameter(request, name); });
         if (!filter) co_return bad_request(filter.error());
         const auto limit = number_in(request, "limit", {100, 1, list_limit_max});
         if (!limit) co_return bad_request(limit.error());
         const auto before = number_in(request, "before", {UINT64_MAX, 0, UINT64_MAX});
         if (!before) co_return bad_request(before.error());
-        const auto state = state_of(request);
+        const auto state = dead_state_of(request);
         if (!state) co_return bad_request(state.error());
         filter->limit = *limit;
         filter->before_id = *before;
@@ -188,7 +144,7 @@ private:
     awaitable<Response> groups(Request request, Parameters) {
         const auto limit = number_in(request, "limit", {100, 1, list_limit_max});
         if (!limit) co_return bad_request(limit.error());
-        const auto state = state_of(request);
+        const auto state = dead_state_of(request);
         if (!state) co_return bad_request(state.error());
         const auto question = [state = *state, limit = *limit](runtime::RunQueries& queries) {
             return queries.dead_groups(state, limit);
@@ -257,7 +213,7 @@ private:
     awaitable<Response> start_job(Request request, Parameters) {
         auto body = body_of(request);
         if (!body) co_return bad_request(body.error());
-        auto asked = job_of(*body, as_utf8(request.login.user));
+        auto asked = dead_job_of(*body, as_utf8(request.login.user));
         if (!asked) co_return bad_request(asked.error());
         const auto ask = [this, job = *asked](auto callback, auto claim) {
             parts_->engine->start_dead_job(job, callback, claim);

@@ -35,7 +35,13 @@ namespace {
 constexpr std::size_t key_bytes_max = 255;
 constexpr std::size_t query_bytes_max = 8192;
 
-json::object job_json(const RunJob& job) {
+Failure bad(std::string detail) {
+    return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
+}
+
+} // namespace
+
+json::object run_job_json(const RunJob& job) {
     json::object out{{"id", job.id},
                      {"state", runtime::word_of(job.state)},
                      {"q", job.query},
@@ -57,11 +63,7 @@ json::object job_json(const RunJob& job) {
     return out;
 }
 
-Failure bad(std::string detail) {
-    return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
-}
-
-Outcome<RunJob> job_of(const json::object& body, std::string actor) {
+Outcome<RunJob> run_job_of(const json::object& body, std::string actor) {
     BATON_TRY(check_members(body, {"q", "action", "reason", "status", "step", "rate", "key"},
                             {"now", "stop_after"}));
     RunJob job;
@@ -97,6 +99,8 @@ Outcome<RunJob> job_of(const json::object& body, std::string actor) {
     return job;
 }
 
+namespace {
+
 class JobApi {
 public:
     explicit JobApi(std::shared_ptr<const ApiParts> parts) : parts_(std::move(parts)) {}
@@ -126,7 +130,7 @@ private:
     awaitable<Response> start(Request request, Parameters) {
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
-        auto job = job_of(*body, as_utf8(request.login.user));
+        auto job = run_job_of(*body, as_utf8(request.login.user));
         if (!job) co_return problem(400, "bad_request", job.error().detail);
         if (!parts_->start_run_job)
             co_return problem(404, "not_found", "this server does no bulk jobs");
@@ -151,7 +155,7 @@ private:
     static Response answer(const std::optional<Outcome<RunJob>>& job) {
         if (!job) return no_answer();
         if (!*job) return problem_of(job->error());
-        return reply(200, job_json(**job));
+        return reply(200, run_job_json(**job));
     }
 
     awaitable<Response> list(Request request, Parameters) {
@@ -163,7 +167,7 @@ private:
         if (!found) co_return problem_of(found.error());
         json::array all;
         for (const RunJob& one : *found)
-            all.push_back(job_json(one));
+            all.push_back(run_job_json(one));
         co_return reply(200, all);
     }
 
@@ -174,7 +178,7 @@ private:
             [id = *id](RunQueries& queries) { return queries.run_jobs(id, 1); });
         if (!found) co_return problem_of(found.error());
         if (found->empty()) co_return no_job(parameters.at("job"));
-        co_return reply(200, job_json(found->front()));
+        co_return reply(200, run_job_json(found->front()));
     }
 
     std::shared_ptr<const ApiParts> parts_;

@@ -9,6 +9,7 @@
 #include "web/http/members.hpp"
 #include "web/http/query.hpp"
 #include "web/http/replies.hpp"
+#include "web/runs/run_look.hpp"
 #include "web/runs/run_operations.hpp"
 #include "web/runs/run_view.hpp"
 
@@ -18,10 +19,10 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -83,18 +84,14 @@ bool is_run_id(std::string_view text) {
 namespace {
 
 constexpr std::chrono::seconds follow_limit_max{60};
-
-constexpr std::chrono::milliseconds incident_limit{1'000};
 constexpr std::array<std::string_view, 9> run_statuses{"queued",    "running", "paused",    "compensating", "completed",
                                                        "failed",    "cancelled", "timed_out", "compensated"};
 // What an operator may call a run that ends by hand.
 constexpr std::array<std::string_view, 4> final_statuses{"completed", "failed", "cancelled", "compensated"};
-// Shorter ones mean many runs; the store looks for none.
-constexpr std::size_t id_prefix_min = 6;
 
 class RunApi {
 public:
-    explicit RunApi(std::shared_ptr<const ApiParts> parts) : parts_(std::move(parts)) {}
+    explicit RunApi(std::shared_ptr<const ApiParts> parts) : parts_(parts), looker_(std::move(parts)) {}
 
     static void add_routes(Routes& routes, const std::shared_ptr<RunApi>& self) {
         const auto add = [&](const char* method, const char* pattern, Level level, Answering member,
@@ -133,38 +130,6 @@ private:
     template <typename Question>
     auto read(Question question) {
         return parts_->reader->ask(std::move(question));
-    }
-
-    // The full id for an id or its unambiguous beginning; the response says why there is none.
-    awaitable<Outcome<std::string>> full_id(std::string given) {
-        if (is_run_id(given)) co_return given;
-        auto found = co_await read([given](RunQueries& queries) { return queries.run_row(given); });
-        if (!found) co_return found.error();
-        if (!*found) co_return co_await which_run(given);
-        co_return (*found)->run_id;
-    }
-
-    // Why an id or a beginning of one means no run.
-    awaitable<Failure> which_run(std::string given) {
-        constexpr std::size_t named_max = 10;
-        runtime::RunFilter filter;
-        filter.id_prefix = given;
-        filter.limit = named_max + 1;
-        auto found = co_await read([filter](RunQueries& queries) { return queries.runs(filter); });
-        if (!found) co_return found.error();
-        if (given.size() < id_prefix_min)
-            co_return Failure{make_error_code(EngineErrc::unknown_run),
-                              fmt::format("'{}' is too short for the beginning of an id; give at least {} characters", given, id_prefix_min)};
-        if (found->size() < 2)
-            co_return Failure{make_error_code(EngineErrc::unknown_run), "no run '" + given + "'; baton runs lists them"};
-        std::string all;
-        for (std::size_t i = 0; i < found->size() && i < named_max; ++i) {
-            const auto& run = (*found)[i];
-            all += fmt::format("\n  {}  {} {}, started {}", run.run_id, run.workflow,
-                               orchestrator::core::word_of(run.status), to_rfc3339(run.started_at));
-        }
-        if (found->size() > named_max) all += "\n  and more";
-        co_return Failure{make_error_code(EngineErrc::unknown_run), fmt::format("several runs begin with '{}':{}", given, all)};
     }
 
     awaitable<Response> list_workflows(Request request, Parameters) {
@@ -340,44 +305,13 @@ private:
         const auto given = parameters.at("run");
         auto found = co_await read([given](RunQueries& queries) { return queries.run(given); });
         if (!found) co_return problem_of(found.error());
-        if (!*found) co_return problem_of(co_await which_run(given));
+        if (!*found) co_return problem_of(co_await looker_.which_run(given));
         RunTeller teller;
-        // The row was read first, and the history goes on: what it says of later is left out.
-        for (std::uint64_t after = 0, last = (*found)->run.version; after < last;) {
-            const auto page = co_await read([id = (*found)->run.run_id, after, last](RunQueries& queries) {
-                return queries.history_after(id, after, std::min<std::uint64_t>(list_limit_max, last - after));
-            });
-            if (!page) co_return problem_of(page.error());
-            if (page->rows.empty()) break;
-            teller.add(page->rows);
-            after = page->rows.back().seq;
-        }
-        auto out = teller.tell(**found, co_await paths_of((*found)->run));
-        if (const auto reason = co_await incident_of((*found)->run.run_id); !reason.empty()) out["incident"] = reason;
+        const auto heard = co_await looker_.read_history((*found)->run, [&](std::span<const runtime::HistoryRow> rows) { teller.add(rows); });
+        if (!heard) co_return problem_of(heard.error());
+        auto out = teller.tell(**found, co_await looker_.paths_of((*found)->run));
+        if (const auto reason = co_await looker_.incident_of((*found)->run.run_id); !reason.empty()) out["incident"] = reason;
         co_return reply(200, out);
-    }
-
-    // The steps of the run's workflow, in the order of its file.
-    awaitable<std::vector<std::string>> paths_of(const runtime::StoredRun& run) {
-        if (!parts_->step_paths) co_return std::vector<std::string>{};
-        if (const auto known = paths_.find(run.definition_id); known != paths_.end()) co_return known->second;
-        const auto id = run.definition_id;
-        const auto versions = co_await read([name = run.workflow](RunQueries& queries) { return queries.definitions(name); });
-        std::vector<std::string> paths;
-        if (versions)
-            for (const auto& one : *versions)
-                if (one.definition_id == id) paths = parts_->step_paths(one);
-        if (paths_.size() >= known_paths_max) paths_.clear();
-        co_return paths_[id] = std::move(paths);
-    }
-
-    // Why the run stands still and cannot be read; empty: it can. An engine that waits for its store says
-    // nothing, and the page is shown without.
-    awaitable<std::string> incident_of(std::string run_id) {
-        const auto found = co_await await_reply<Outcome<std::vector<runtime::Incident>>>(
-            incident_limit, [this, &run_id](auto callback) { parts_->engine->incidents(run_id, callback); });
-        const bool is_told = found && *found && !(*found)->empty();
-        co_return is_told ? (*found)->front().reason : std::string{};
     }
 
     awaitable<Response> list_incidents(Request, Parameters) {
@@ -399,7 +333,7 @@ private:
         if (!limit) co_return problem(400, "bad_request", limit.error().detail);
         const auto after = *given_after;
         const std::chrono::seconds wait{static_cast<std::int64_t>(*given_wait)};
-        auto id = co_await full_id(parameters.at("run"));
+        auto id = co_await looker_.full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         if (wait.count() > 0) {
             std::optional<runtime::Engine::WatchId> watch;
@@ -429,7 +363,7 @@ private:
         if (!body) co_return problem(400, "bad_request", body.error().detail);
         if (const auto known = check_members(*body, {"reason"}); !known)
             co_return problem(400, "bad_request", known.error().detail);
-        auto id = co_await full_id(parameters.at("run"));
+        auto id = co_await looker_.full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         const auto reason = text_member(*body, "reason");
         if (reason.size() > reason_bytes_max) co_return problem(400, "bad_request", too_long_a_reason);
@@ -455,7 +389,7 @@ private:
         if (auto refusal = refuses(*body, {"step", "reason"})) co_return std::move(*refusal);
         const auto step = text_member(*body, "step");
         if (step.empty()) co_return problem(400, "bad_request", "'step' must name the step whose undo is skipped");
-        auto id = co_await full_id(parameters.at("run"));
+        auto id = co_await looker_.full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         const auto reason = text_member(*body, "reason");
         const auto actor = as_utf8(request.login.user);
@@ -472,7 +406,7 @@ private:
         const auto status = orchestrator::core::run_status_from(text_member(*body, "status"));
         if (!status)
             co_return problem(400, "bad_request", no_such_word("status", text_member(*body, "status"), final_statuses));
-        auto id = co_await full_id(parameters.at("run"));
+        auto id = co_await looker_.full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         const auto reason = text_member(*body, "reason");
         const auto actor = as_utf8(request.login.user);
@@ -491,7 +425,7 @@ private:
         if (now != nullptr && !now->is_bool()) co_return problem(400, "bad_request", "'now' must be true or false");
         const bool at_once = now != nullptr && now->get_bool();
         const auto actor = as_utf8(request.login.user);
-        auto id = co_await full_id(parameters.at("run"));
+        auto id = co_await looker_.full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         const auto ask = [this, id = *id, at_once, actor](auto callback, auto claim) {
             parts_->engine->retry(id, at_once, callback, actor, claim);
@@ -505,7 +439,7 @@ private:
         const Asker asker{as_utf8(request.login.user), request.login.tags, reaches(request.login, Level::operating)};
         auto event = event_of(operation, *body, asker);
         if (!event) co_return problem(400, "bad_request", event.error().detail);
-        auto id = co_await full_id(parameters.at("run"));
+        auto id = co_await looker_.full_id(parameters.at("run"));
         if (!id) co_return problem_of(id.error());
         const auto reason = text_member(*body, "reason");
         const auto actor = as_utf8(request.login.user);
@@ -553,10 +487,8 @@ private:
         co_return reply(200, out);
     }
 
-    static constexpr std::size_t known_paths_max = 1000;
-
     std::shared_ptr<const ApiParts> parts_;
-    std::map<std::uint64_t, std::vector<std::string>> paths_; // by definition
+    RunLooker looker_;
 };
 
 } // namespace

@@ -9,7 +9,10 @@
 #include "web/http/await_reply.hpp"
 #include "web/http/routes.hpp"
 
+#include <boost/json/object.hpp>
+
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace baton::web {
@@ -36,6 +39,11 @@ Response problem_of(const Failure& failure);
 // Of a change that the engine did not answer in time: 503 if it was withdrawn by the claim and does not
 // happen any more, 202 if it was decided and happens as soon as store and broker take it.
 Response undecided(Claim& claim, std::string_view what_then);
+
+// Bulk jobs as requests ask for them and as answers tell of them; the failure says what a request lacks.
+Outcome<orchestrator::runtime::RunJob> run_job_of(const boost::json::object& body, std::string actor);
+boost::json::object run_job_json(const orchestrator::runtime::RunJob& job);
+Outcome<orchestrator::runtime::DeadJob> dead_job_of(const boost::json::object& body, std::string actor);
 
 // Asks the engine for a change: `ask` hands callback and claim on, `tell` makes the answer of what was done.
 template <typename Answer, typename Ask, typename Tell>

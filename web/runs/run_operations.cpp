@@ -101,4 +101,35 @@ Outcome<core::Event> event_of(const RunOperation& operation, const json::object&
     return core::Event{core::InputEdited{std::move(step), is_undo, std::move(value), std::move(reason)}};
 }
 
+Outcome<std::optional<core::Event>> act_event(std::string_view act, const json::object& body, const Asker& asker) {
+    using Found = std::optional<core::Event>;
+    for (const RunOperation& operation : operations)
+        if (operation.name == act) {
+            BATON_ASSIGN(auto event, event_of(operation, body, asker));
+            return Found{std::move(event)};
+        }
+    std::string reason = text_member(body, "reason");
+    std::string step = text_member(body, "step");
+    if (act == "cancel") {
+        BATON_TRY(check_members(body, {"reason"}));
+        return Found{core::CancelRequested{std::move(reason)}};
+    }
+    if (act == "retry") {
+        BATON_TRY(check_members(body, {}, {"now"}));
+        const auto* now = body.if_contains("now");
+        if (now != nullptr && !now->is_bool()) return bad("'now' must be true or false");
+        return Found{core::RunRetried{now != nullptr && now->get_bool()}};
+    }
+    if (act == "skip-undo") {
+        BATON_TRY(check_members(body, {"step", "reason"}));
+        if (step.empty()) return bad("'step' must name the step whose undo is skipped");
+        return Found{core::UndoSkipped{std::move(step), std::move(reason)}};
+    }
+    if (act != "finish") return Found{};
+    BATON_TRY(check_members(body, {"status", "reason"}));
+    const auto status = core::run_status_from(text_member(body, "status"));
+    if (!status) return bad("'status' must be completed, failed, cancelled or compensated");
+    return Found{core::RunFinished{*status, std::move(reason)}};
+}
+
 } // namespace baton::web

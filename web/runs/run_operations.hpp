@@ -8,6 +8,7 @@
 #include <boost/json/object.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,5 +39,10 @@ struct Asker {
 // What the body asks for; the failure says what it lacks or has too much.
 Outcome<orchestrator::core::Event> event_of(const RunOperation& operation, const boost::json::object& body,
                                             const Asker& asker = {});
+
+// The same for any act on a run, by its word: those of run_operations(), and cancel, retry, skip-undo, finish.
+// Absent: there is no such act.
+Outcome<std::optional<orchestrator::core::Event>> act_event(std::string_view act, const boost::json::object& body,
+                                                            const Asker& asker);
 
 } // namespace baton::web

@@ -80,6 +80,8 @@ json::object attempt_json(const AttemptStory& attempt) {
     return out;
 }
 
+} // namespace
+
 json::object step_json(const StepStory& step) {
     json::object out;
     out["step"] = step.step;
@@ -101,8 +103,6 @@ json::object step_json(const StepStory& step) {
     if (step.closed_at) out["closed_at"] = to_rfc3339(*step.closed_at);
     return out;
 }
-
-} // namespace
 
 json::value from_text(std::string_view text) {
     if (text.empty()) return nullptr;

@@ -2,6 +2,7 @@
 // and times. Pure functions from rows to JSON.
 #pragma once
 
+#include "orchestrator/core/run_story.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 
 #include <boost/json/value.hpp>
@@ -34,6 +35,8 @@ private:
     struct Parts;
     std::unique_ptr<Parts> parts_;
 };
+
+boost::json::object step_json(const orchestrator::core::StepStory& step);
 
 // [{"seq", "at", "facts": [...]}], as in orchestrator/core/fact.hpp.
 boost::json::array history_json(std::span<const orchestrator::runtime::HistoryRow> rows);

@@ -5,6 +5,7 @@
 #include "web/http/members.hpp"
 #include "web/http/replies.hpp"
 #include "web/runs/run_view.hpp"
+#include "web/runs/worker_view.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -90,26 +91,11 @@ private:
         co_return reply(200, out);
     }
 
-    static json::object as_json(const WorkerLook& worker) {
-        json::object out{{"worker", worker.worker}, {"version", worker.version}, {"host", worker.host}};
-        out["concurrency"] = worker.concurrency == 0 ? json::value(nullptr) : json::value(worker.concurrency);
-        out["first_heard"] = to_rfc3339(worker.first_heard);
-        out["last_heard"] = to_rfc3339(worker.last_heard);
-        json::array tasks;
-        for (const OfferedTask& task : worker.tasks) {
-            json::object one{{"task", task.task}, {"queue", task.queue}};
-            if (!task.held.empty()) one["held"] = task.held;
-            tasks.push_back(std::move(one));
-        }
-        out["tasks"] = std::move(tasks);
-        return out;
-    }
-
     awaitable<Response> list_workers(Request, Parameters) {
         const auto workers = co_await ask_workers();
         if (!workers) co_return no_word_of_workers();
         json::array all;
-        for (const WorkerLook& worker : *workers) all.push_back(as_json(worker));
+        for (const WorkerLook& worker : *workers) all.push_back(worker_json(worker));
         co_return reply(200, all);
     }
 

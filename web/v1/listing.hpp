@@ -1,0 +1,75 @@
+// What the routes of /baton/v1 have in common: pages of lists, conditional requests, members of a
+// class as handlers. Functions over values.
+#pragma once
+
+#include "base/result.hpp"
+#include "web/http/http_server.hpp"
+#include "web/http/routes.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace baton::web {
+
+inline constexpr std::size_t page_size = 50;
+inline constexpr std::size_t page_size_max = 500;
+
+// What a list is asked for: ?limit=, ?after=, ?count=.
+struct PageWish {
+    std::size_t limit = page_size;
+    std::string after; // a page's `next`; empty: from the beginning
+    bool counts = true;
+};
+Outcome<PageWish> page_wish(const Request& request);
+
+struct Counted {
+    std::uint64_t count = 0;
+    bool is_exact = true;
+};
+// {items, next, count, count_is_exact}
+boost::json::object page_json(boost::json::array items, const std::optional<std::string>& next,
+                              const std::optional<Counted>& counted);
+// A list that is there as a whole: its page, `after` being the number of the last one seen.
+Response page_of(const PageWish& wish, boost::json::array all);
+
+// The answer with this ETag (without quotes), or 304 where the asker has it.
+Response tagged(const Request& request, Response response, std::string_view tag);
+// Does If-Match ask for something else than this? Nothing was asked, or "*": no.
+bool is_stale(const Request& request, std::string_view tag);
+
+// Idempotency-Key as the member of the body that makes the request harmless to repeat. Nothing: it
+// is, or there is no such header.
+std::optional<Response> take_key(Request& request, std::string_view member);
+
+// Adds members of an object as handlers.
+template <typename Object>
+class RouteAdder {
+public:
+    using Member = boost::asio::awaitable<Response> (Object::*)(Request, Parameters);
+
+    RouteAdder(Routes& routes, std::shared_ptr<Object> object)
+        : routes_(routes), object_(std::move(object)) {}
+
+    void operator()(const char* method, std::string_view pattern, Level level, Member member,
+                    std::vector<std::string> query = {}) const {
+        const auto answer = [object = object_, member](Request request, Parameters parameters) {
+            return (object.get()->*member)(std::move(request), std::move(parameters));
+        };
+        routes_.add(method, pattern, level, answer, std::move(query));
+    }
+
+private:
+    Routes& routes_;
+    std::shared_ptr<Object> object_;
+};
+
+} // namespace baton::web
