@@ -60,6 +60,23 @@ std::string of_backing_off(const json::value& step) {
                        error_text(*attempt), local_time(member(*attempt, "retry_at")));
 }
 
+std::string of_event(const json::value& event) {
+    std::string text = fmt::format("an event '{}'", member(event, "type"));
+    if (const auto* match = event.as_object().if_contains("match"); match != nullptr && match->is_object())
+        for (const auto& one : match->get_object())
+            text += fmt::format(" with {} = {}", std::string_view{one.key().data(), one.key().size()}, json::serialize(one.value()));
+    return text;
+}
+
+// One of the waits of a first_of.
+std::string of_way(const json::value& way, const std::string& step) {
+    if (const std::string signal = member(way, "signal"); !signal.empty()) return "the signal '" + signal + "'";
+    if (const auto* event = way.as_object().if_contains("event")) return of_event(*event);
+    if (const auto* approval = way.as_object().if_contains("approval"))
+        return fmt::format("an answer to '{}' (baton approve or baton reject RUN {})", member(*approval, "title"), step);
+    return local_time(member(way, "at"));
+}
+
 // What a step waits for that comes from outside; empty: nothing.
 std::string of_outside(const json::value& step) {
     const auto* wait = step.as_object().if_contains("waits_for");
@@ -75,11 +92,12 @@ std::string of_outside(const json::value& step) {
         return fmt::format("it asks {}{}: {}; baton approve or baton reject RUN {}", who.empty() ? "whoever may operate" : who,
                            until, member(*approval, "title"), member(step, "step"));
     }
+    if (const auto* event = wait->as_object().if_contains("event"))
+        return fmt::format("it waits for {}{}", of_event(*event), until);
     std::string ways;
     if (const auto* first = wait->as_object().if_contains("first_of"); first != nullptr && first->is_array())
         for (const auto& way : first->get_array()) {
-            const std::string signal = member(way, "signal");
-            ways += (ways.empty() ? "" : " or ") + (signal.empty() ? local_time(member(way, "at")) : "the signal '" + signal + "'");
+            ways += (ways.empty() ? "" : " or ") + of_way(way, member(step, "step"));
         }
     return ways.empty() ? "" : "it waits for " + ways;
 }

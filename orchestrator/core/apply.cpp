@@ -268,6 +268,11 @@ public:
         run_.signals.erase(found);
         return true;
     }
+    bool operator()(const fact::EventTaken& fact) {
+        if (run_.event_ids.size() >= signals_max) run_.event_ids.erase(run_.event_ids.begin());
+        run_.event_ids.push_back(fact.id);
+        return true;
+    }
     bool operator()(const fact::ApprovalVoted& fact) {
         return change(fact.step, [&](StepState& state) {
             boost::json::object wait = state.wait.json().as_object();
@@ -580,7 +585,7 @@ private:
     }
 
     void remind(Place place, StepState& state) {
-        const auto* kind = std::get_if<ApprovalKind>(&workflow_.steps[place.step].kind);
+        const auto* kind = approval_of(workflow_.steps[place.step].kind);
         state.remind_at = kind != nullptr && kind->remind ? now_ + *kind->remind : Time{};
     }
 

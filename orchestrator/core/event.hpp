@@ -64,6 +64,13 @@ struct RunStarted {
     std::optional<ParentRef> parent{};
     std::string workflow{};     // of a run that is to be made: for the engine
 };
+// An event that was told to everybody; the run is one of those that may wait for it.
+struct EventArrived {
+    std::string key;           // event_key.hpp
+    std::string id;            // the same however often it comes
+    Time at{};                 // when it came first
+    Document event;            // id, source, type, subject, time, data
+};
 // One of them has ended, and the run is the next.
 struct SlotGiven {};
 // Tasks of these routes (none named: of all) that were held may be handed out again.
@@ -192,6 +199,6 @@ using Event = std::variant<RunStarted, TaskCompleted, TaskFailed, TaskLost, Task
                            TaskHeartbeat, TaskDeferred, QueueLost, AlarmRang, CancelRequested, RunRetried,
                            TaskRevived, UndoSkipped, RunFinished, PauseRequested, ResumeRequested,
                            SkipRequested, OutputGiven, InputEdited, RerunRequested, SignalSent, ApprovalDecided,
-                           RunMended, SlotGiven, TasksReleased>;
+                           RunMended, SlotGiven, TasksReleased, EventArrived>;
 
 } // namespace baton::orchestrator::core

@@ -19,7 +19,7 @@ namespace baton::orchestrator::core {
 namespace {
 
 // In the order of FactBody.
-constexpr std::array<std::string_view, 47> fact_words = {
+constexpr std::array<std::string_view, 48> fact_words = {
     "run_started",    "run_status",   "task_dispatched", "task_started", "task_completed",
     "task_failed",    "task_deferred", "task_cancelled", "late_result",  "effect_kept",
     "step_started",   "step_done",    "step_sent",       "step_skipped", "step_blocked",
@@ -28,7 +28,7 @@ constexpr std::array<std::string_view, 47> fact_words = {
     "retry_requested", "pause_requested", "resume_requested", "skip_requested", "output_given",
     "input_edited",   "rerun_requested", "step_reset", "run_closing",
     "step_waits",     "signal_received", "signal_taken",   "approval_voted", "approval_reminded",
-    "parent_told",    "child_cancelled", "event_emitted",
+    "parent_told",    "child_cancelled", "event_emitted", "event_taken",
     "run_mended",      "slot_awaited",   "slot_given",   "task_held",       "task_released",
 };
 static_assert(std::variant_size_v<FactBody> == fact_words.size());
@@ -189,6 +189,11 @@ void append(Members& out, const fact::SignalReceived& fact) {
 void append(Members& out, const fact::SignalTaken& fact) {
     out.text("step", fact.step);
     out.number("number", fact.number);
+}
+void append(Members& out, const fact::EventTaken& fact) {
+    out.text("step", fact.step);
+    out.text("key", fact.key);
+    out.text("id", fact.id);
 }
 void append(Members& out, const fact::ApprovalVoted& fact) {
     out.text("step", fact.step);
@@ -463,6 +468,11 @@ void read(const boost::json::object& in, fact::SignalTaken& fact) {
     fact.step = text_in(in, "step");
     fact.number = static_cast<std::uint32_t>(number_in(in, "number"));
 }
+void read(const boost::json::object& in, fact::EventTaken& fact) {
+    fact.step = text_in(in, "step");
+    fact.key = text_in(in, "key");
+    fact.id = text_in(in, "id");
+}
 void read(const boost::json::object& in, fact::ApprovalVoted& fact) {
     fact.step = text_in(in, "step");
     fact.approves = flag_in(in, "approves");
@@ -589,6 +599,10 @@ CancelTask cancel_of(const std::string& run_id, const AttemptRef& ref, const std
 std::optional<Document> approval_in(const Document& wanted) {
     const auto* object = wanted.json().if_object();
     const auto* approval = object == nullptr ? nullptr : object->if_contains("approval");
+    const auto* ways = object == nullptr ? nullptr : object->if_contains("first_of");
+    if (ways != nullptr && ways->is_array())
+        for (const auto& way : ways->get_array())
+            if (const auto* one = way.is_object() ? way.get_object().if_contains("approval") : nullptr) approval = one;
     return approval == nullptr ? std::nullopt : std::optional{Document::of(*approval)};
 }
 

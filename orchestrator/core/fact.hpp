@@ -44,6 +44,7 @@
 //   rerun_requested  step, text
 //   signal_received  number, name, id?, data?, by?   kept until a step takes it
 //   signal_taken     step, number
+//   event_taken      step, key, id                   what it gave is said by step_done
 //   approval_voted   step, approves?, by?, text?, form?
 //   approval_reminded step, for, until?
 //   event_emitted    step, id, type, subject?, data?, at
@@ -160,6 +161,11 @@ struct SignalReceived {
 struct SignalTaken {
     std::string step;
     std::uint32_t number = 0;
+};
+struct EventTaken {
+    std::string step;
+    std::string key;
+    std::string id;
 };
 struct ApprovalVoted {
     std::string step;
@@ -308,7 +314,7 @@ using FactBody =
                  fact::RetryRequested, fact::PauseRequested, fact::ResumeRequested, fact::SkipRequested,
                  fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset, fact::RunClosing, fact::StepWaits,
                  fact::SignalReceived, fact::SignalTaken, fact::ApprovalVoted, fact::ApprovalReminded,
-                 fact::ParentTold, fact::ChildCancelled, fact::EventEmitted,
+                 fact::ParentTold, fact::ChildCancelled, fact::EventEmitted, fact::EventTaken,
                  fact::RunMended, fact::SlotAwaited, fact::SlotGiven, fact::TaskHeld, fact::TaskReleased>;
 
 struct Fact {

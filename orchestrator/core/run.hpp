@@ -109,7 +109,9 @@ struct StepState {
     // Of a step that waits for what comes from outside; null: it does not.
     //   {"signal":"ack"}
     //   {"approval":{"title":..,"by":[..]?,"quorum":2},"votes":[{"by":..,"approves":true,"at":..,"comment":..?,"form":..?},..]?}
-    //   {"first_of":[{"name":"ack","signal":"ack"},{"name":"late","at":"2026-.."}]}
+    //   {"event":{"type":"paid","match":{"data.order":17}?,"key":..,"since":"2026-.."}}
+    //   {"first_of":[{"name":"ack","signal":"ack"},{"name":"late","at":"2026-.."},{"name":"paid","event":{..}},
+    //                {"name":"ok","approval":{..}}],"votes":[..]?}
     Document wait;
     Time remind_at{};               // of an approval
     Document output;
@@ -207,6 +209,7 @@ struct Run {
     std::vector<Signal> signals;         // in the order of their coming
     std::uint32_t signals_received = 0;  // source of their numbers
     std::vector<std::string> signal_ids; // of the last ones that had one
+    std::vector<std::string> event_ids;  // of the last events that its steps took
     std::uint32_t reruns = 0;
     std::uint32_t closed_steps = 0; // source of closed_order
     ScopeNumber begun_scopes = 0;   // source of their numbers

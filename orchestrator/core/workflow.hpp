@@ -18,6 +18,7 @@
 
 #include "base/clock.hpp"
 #include "orchestrator/core/document.hpp"
+#include "orchestrator/core/event_key.hpp"
 #include "orchestrator/core/status.hpp"
 #include "orchestrator/expression/program.hpp"
 #include "orchestrator/expression/template.hpp"
@@ -159,17 +160,27 @@ struct EmitKind {
     std::optional<expression::Template> subject{};     // text
     std::optional<expression::Template> data{};        // absent: null
 };
+// Waits for an event that is told to everybody, and not to this run.
+struct EventKind {
+    struct Match {
+        std::string path;                              // "data.order", in the event
+        expression::Template value;                    // what must stand there
+    };
+    std::string type;
+    std::vector<Match> match{};                        // sorted by path; all of them
+    Duration keep = std::chrono::days(1);              // so long before the wait it may have come
+};
 // Waits for the first of several.
 struct FirstOfKind {
     struct Way {
         std::string name;
-        std::variant<SignalKind, WaitKind, WaitUntilKind> wait;
+        std::variant<SignalKind, WaitKind, WaitUntilKind, EventKind, ApprovalKind> wait; // one approval at most
     };
     std::vector<Way> ways;
 };
 using StepKind = std::variant<TaskKind, DoKind, ParallelKind, SwitchKind, SetKind, WaitKind,
                               WaitUntilKind, EndKind, FailKind, SignalKind, ApprovalKind, FirstOfKind,
-                              EmitKind>;
+                              EmitKind, EventKind>;
 
 enum class Join : std::uint8_t {
     all,    // every predecessor closed; a failed one blocks, a skipped one counts as done
@@ -322,6 +333,7 @@ struct Workflow {
     std::map<std::string, StepIndex, std::less<>> by_path;
     std::map<std::string, StepIndex, std::less<>> by_id;
     std::vector<Body> bodies;                          // the workflow's own, and one for each repeated step
+    std::vector<EventShape> event_shapes;              // of its waits for events, each type and paths once
     std::vector<std::string> task_types;               // "mail.create" or "mail.create.eu"; sorted,
                                                        // undos included: what needs a queue
 };
@@ -346,6 +358,9 @@ inline constexpr std::string_view workflow_route = "workflow:";
 
 // "task", "do", "parallel", "switch", ...
 std::string_view word_of(const StepKind& kind);
+
+// What a step asks people, alone or as one of several waits; null: it asks nobody.
+const ApprovalKind* approval_of(const StepKind& kind);
 
 
 } // namespace baton::orchestrator::core

@@ -30,6 +30,7 @@ extern const KeyTable fail_keys;
 extern const KeyTable approval_keys;
 extern const KeyTable way_keys; // of a first_of
 extern const KeyTable emit_keys;
+extern const KeyTable event_keys;
 
 // The kinds of a step: task, do, wait, ... and those of later versions.
 extern const KeyTable kind_keys;

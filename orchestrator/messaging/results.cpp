@@ -8,6 +8,7 @@
 #include "contract/task_message.hpp"
 #include "contract/topology.hpp"
 #include "orchestrator/core/fact.hpp"
+#include "orchestrator/messaging/cloud_event.hpp"
 #include "orchestrator/messaging/message_json.hpp"
 #include "orchestrator/messaging/run_request.hpp"
 #include "orchestrator/messaging/task_token.hpp"
@@ -149,7 +150,10 @@ net::Awaitable<Outcome<void>> Results::consume_common(amqp::client::Connection& 
     const std::uint64_t life = (*opened)->life;
     const auto dead = co_await listen(connection, life, std::string{contract::dead_queue}, &Results::take_dead);
     if (!dead) co_return dead.error();
-    co_return co_await listen(connection, life, std::string{contract::unrouted_queue}, &Results::take_unrouted);
+    const auto unrouted =
+        co_await listen(connection, life, std::string{contract::unrouted_queue}, &Results::take_unrouted);
+    if (!unrouted) co_return unrouted.error();
+    co_return co_await listen(connection, life, std::string{contract::event_queue}, &Results::take_event);
 }
 
 net::Awaitable<Outcome<void>> Results::consume(amqp::client::Connection& connection, runtime::Partition part,
@@ -377,6 +381,13 @@ void Results::take_report(Source& source, const Delivery& delivery) {
     auto event = event_of(token->ref, std::move(report.report));
     if (!event) return settle_now(source, delivery.delivery_tag);
     add({token->run_id, std::move(*event), handle_of(source, delivery.delivery_tag)});
+}
+
+void Results::take_event(Source& source, const Delivery& delivery) {
+    if (auto event = incoming_event(delivery)) return engine_.event(std::move(*event), handle_of(source, delivery.delivery_tag));
+    log::warning("messaging", "an event is larger than events may be, dropped",
+                 {{"key", readable(delivery.routing_key)}, {"bytes", delivery.body.text().size()}});
+    settle_now(source, delivery.delivery_tag);
 }
 
 // Another run begins this one as one of its steps, or needs it no more.

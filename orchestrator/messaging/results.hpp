@@ -99,6 +99,7 @@ private:
     static void settle_now(Source& source, std::uint64_t delivery_tag);
     static void ack_settled(Source& source);
     void take_report(Source& source, const amqp::client::Delivery& delivery);
+    void take_event(Source& source, const amqp::client::Delivery& delivery);
     void take_run_request(Source& source, const amqp::client::Delivery& delivery, const std::string& body);
     void take_dead(Source& source, const amqp::client::Delivery& delivery);
     void take_unrouted(Source& source, const amqp::client::Delivery& delivery);

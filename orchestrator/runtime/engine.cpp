@@ -104,6 +104,10 @@ void Engine::add_dead_letter(PlainDeadLetter letter) {
     body_->mailbox.put({std::move(letter)});
 }
 
+void Engine::event(IncomingEvent event, std::optional<DeliveryHandle> delivery) {
+    body_->mailbox.put({EventItem{std::move(event), delivery}});
+}
+
 void Engine::hear_workers(bool hears) {
     body_->mailbox.put({HearingItem{hears}});
 }
@@ -212,6 +216,7 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
     case Request::Kind::rerun:
     case Request::Kind::mend:
     case Request::Kind::signal:
+    case Request::Kind::event:
     case Request::Kind::approve:
     case Request::Kind::reject: {
         auto event = event_of(request);

@@ -417,7 +417,8 @@ template <class Body>
              std::is_same_v<Body, HearingItem> || std::is_same_v<Body, PlainDeadLetter> ||
              std::is_same_v<Body, AssignItem> || std::is_same_v<Body, ListeningItem> ||
              std::is_same_v<Body, DefinitionsItem> || std::is_same_v<Body, AnsweredItem> ||
-             std::is_same_v<Body, PauseItem>)
+             std::is_same_v<Body, PauseItem> || std::is_same_v<Body, EventItem> ||
+             std::is_same_v<Body, EventLookItem>)
 Travelling travelling(Body&) {
     return {{}, [](const Outcome<Answer>&) {}};
 }

@@ -102,6 +102,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
         const bool changed = !cached->facts.empty() && !gone.contains(cached->run.id);
         if (changed) changes.push_back({cached->run.id, cached->run.version, cached->run.status});
         if (changed) log_facts(*cached);
+        if (changed && !cached->workflow->event_shapes.empty()) follow_waits(*cached);
         note_limits(*cached);
         cached->facts.clear();
         cached->dead.clear();
@@ -287,6 +288,8 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                    [](ListeningItem&) {},
                    [](DefinitionsItem&) {},
                    [](AnsweredItem&) {},
+                   [](EventItem&) {},
+                   [](EventLookItem&) {},
                    [&](QueueLostItem& one) { next_page(std::move(one)); },
                },
                item.body);

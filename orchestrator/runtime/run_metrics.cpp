@@ -81,6 +81,7 @@ public:
     void operator()(const fact::ParentTold&) {}
     void operator()(const fact::ChildCancelled&) {}
     void operator()(const fact::EventEmitted&) {}
+    void operator()(const fact::EventTaken&) {}
 
 private:
     void step_became(std::string_view outcome) { metrics_.steps.of(workflow_, outcome).add(); }

@@ -211,6 +211,24 @@ protected:
         return started ? started->run_id : "";
     }
 
+    // A message that is no CloudEvent: its key is the type, its body the data.
+    void tell_event(const std::string& type, const std::string& data) {
+        test::RawClient client(port_);
+        client.log_in();
+        client.open_channel(1);
+        client.say(1, amqp::ConfirmSelect{});
+        client.hear<amqp::ConfirmSelectOk>();
+        amqp::BasicPublish publish;
+        publish.exchange = contract::event_exchange;
+        publish.routing_key = type;
+        client.say(1, publish);
+        amqp::Buffer out;
+        amqp::append_content_header(out, 1, data.size(), as_bytes(std::string_view("\0\0", 2)));
+        amqp::append_body(out, 1, as_bytes(data), 131'072);
+        client.send(out.text());
+        client.hear<amqp::BasicAck>();
+    }
+
     std::string wait_until_closed(const std::string& run_id) {
         std::uint64_t seq = 0;
         while (true) {
@@ -478,6 +496,56 @@ TEST_P(ServiceTest, ARunThatIsNeededNoMoreIsCancelledWithItsParent) {
     EXPECT_TRUE(cancelled);
     EXPECT_EQ(wait_until_closed(child), "cancelled");
     EXPECT_EQ(wait_until_closed(run), "cancelled");
+}
+
+const std::string order = R"(
+workflow = "order"
+[input]
+order = { type = "integer", required = true }
+[[step]]
+id = "paid"
+event = { type = "invoice.paid", match = { "data.order" = "${input.order}" } }
+[[step]]
+id = "told"
+emit = { type = "order.done", data = { order = "${input.order}" } }
+[output]
+by = "${paid.data.by}"
+)";
+const std::string watcher = R"(
+workflow = "watcher"
+[[step]]
+id = "done"
+event = { type = "order.done", match = { "data.order" = 3 } }
+[output]
+of = "${done.source}"
+)";
+
+// Runs in four partitions; some wait already, some begin after the event, and the server is restarted between.
+TEST_P(ServiceTest, AnEventFindsTheRunsThatWaitForItAndThoseThatWaitLater) {
+    partitions_ = 4;
+    start_service();
+    deploy(order);
+    deploy(watcher);
+    std::vector<std::string> runs{start_run("watcher", "{}")};
+    for (int i = 0; i < 8; ++i)
+        runs.push_back(start_run("order", fmt::format("{{\"order\":{}}}", i)));
+    const auto tell = [&](int order, const std::string& by) {
+        tell_event("invoice.paid", fmt::format("{{\"order\":{},\"by\":\"{}\"}}", order, by));
+    };
+    for (int i = 0; i < 12; ++i)
+        tell(i, fmt::format("payer{}", i));
+    service_.reset();
+    store_.reset();
+    start_service();
+    for (int i = 8; i < 12; ++i)
+        runs.push_back(start_run("order", fmt::format("{{\"order\":{}}}", i)));
+
+    for (const std::string& run : runs)
+        EXPECT_EQ(wait_until_closed(run), "completed");
+
+    EXPECT_EQ(stored(runs[0]).output, R"({"of":"/workflows/order"})");
+    for (int i = 0; i < 12; ++i)
+        EXPECT_EQ(stored(runs[static_cast<std::size_t>(i) + 1]).output, fmt::format("{{\"by\":\"payer{}\"}}", i));
 }
 
 TEST_P(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {

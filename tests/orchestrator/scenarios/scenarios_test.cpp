@@ -9,6 +9,7 @@
 //                            skip STEP WHY (its undo) · finish STATUS WHY
 //                            pause WHY · resume · pass STEP WHY · give STEP JSON · edit STEP JSON · rerun STEP WHY
 //                            signal NAME [id=ID] [by=USER] [JSON] · approve STEP USER[:ROLE,..] [JSON] [(COMMENT)] · reject ..
+//                            event TYPE ID [ago=30s] DATA
 //                            (USER operator may operate) · parent RUN STEP DEPTH [detached] (whose step the run is; no
 //                            event) · keys (from now on the idempotency keys of tasks are told, too; no event)
 //                            limit BYTES (what the run may hold from now on; no event)
@@ -132,6 +133,7 @@ struct Words {
                            fact.by.empty() ? "" : " by=" + fact.by, value_of(fact.data));
     }
     std::string operator()(const fact::SignalTaken& fact) const { return fmt::format("{} {}", fact.step, fact.number); }
+    std::string operator()(const fact::EventTaken& fact) const { return fmt::format("{} {}", fact.step, fact.id); }
     std::string operator()(const fact::ApprovalVoted& fact) const {
         return fmt::format("{} {} {}{}{}", fact.step, fact.by, fact.approves ? "approves" : "rejects", value_of(fact.form),
                            remark(fact.comment));
@@ -260,6 +262,7 @@ public:
         if (verb == "retry") return happen(RunRetried{rest_of(words) == "now"});
 
         if (verb == "signal") return happen(signal_of(words));
+        if (verb == "event") return tell_event(words);
         if (verb == "approve" || verb == "reject") return happen(decision_of(verb == "approve", words));
 
         std::string step;
@@ -308,6 +311,24 @@ private:
             ref.attempt = ref.undo ? state.undo_attempts.number : state.attempts.number;
         }
         return ref;
+    }
+
+    // As the engine finds out which keys it has.
+    std::string tell_event(std::istringstream& words) {
+        std::string type, id, ago;
+        words >> type >> id >> ago;
+        Time at = now_;
+        if (ago.starts_with("ago="))
+            at -= duration_from(ago.substr(4));
+        else
+            words = std::istringstream(ago + rest_of(words));
+        boost::json::object event{{"id", id}, {"source", "test"}, {"type", type}};
+        event["data"] = Document::parse(rest_of(words)).value().json();
+        const Document whole = Document::of(event);
+        std::string told;
+        for (const EventShape& shape : workflow_->event_shapes)
+            if (const auto key = key_of(shape, type, whole.json())) told += happen(EventArrived{*key, id, at, whole});
+        return told.empty() ? "nobody waits for such\n" : told;
     }
 
     static SignalSent signal_of(std::istringstream& words) {
