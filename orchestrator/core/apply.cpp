@@ -155,6 +155,7 @@ public:
                 next.floor = attempts.floor;
                 next.series_at = attempts.series_at == Time{} ? now_ : attempts.series_at;
                 next.dispatched_at = now_;
+                next.failures = attempts.failures;
                 next.progress = attempts.progress; // where the one after may go on
                 attempts = std::move(next);
             }
@@ -186,8 +187,13 @@ public:
         });
     }
     bool operator()(const fact::TaskFailed& fact) {
+        const auto place = find_place(workflow_, run_, fact.ref.step);
+        if (!place) return false;
         return change_attempt(fact.ref, [&](StepState& state, Attempts& attempts) {
-            if (fact.untried) ++attempts.before_series;
+            if (fact.untried)
+                ++attempts.before_series;
+            else
+                count_failure(call_of(workflow_.steps[place->step], fact.ref.undo), type_of(fact.error), attempts);
             (fact.ref.undo ? state.undo_error : state.error) = fact.error;
             if (!fact.retry_at) return;
             attempts.due = *fact.retry_at;
@@ -600,8 +606,15 @@ private:
         state.closed_order = ++run_.closed_steps;
     }
 
+    static std::string_view type_of(const Document& error) {
+        const auto* object = error.json().if_object();
+        const auto* type = object == nullptr ? nullptr : object->if_contains("type");
+        return type != nullptr && type->is_string() ? std::string_view{type->get_string()} : std::string_view{};
+    }
+
     static void begin_series(Attempts& attempts) {
         attempts.before_series = attempts.number;
+        attempts.failures.clear();
         attempts.series_at = {};
     }
 

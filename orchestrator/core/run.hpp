@@ -73,6 +73,8 @@ struct Attempts {
     Time dispatched_at{};
     Time due{}; // of backing_off: the next attempt; of a deferral: its end
     bool deferred = false;
+    // Of a call with retry rules: the failures of the series by rule, those that no rule is for behind them.
+    std::vector<std::uint32_t> failures;
     bool held = false; // backs off without a time: somebody lets tasks of its type pause
     std::optional<Time> started_at; // a worker said that it begins; stored when it is noted
     bool start_is_noted = false;    // started_at is in the history
@@ -239,6 +241,9 @@ struct Run {
         return number == root_scope ? root() : scopes.find(number)->second;
     }
 };
+
+// A failure that is an attempt's, where failures are counted by rule.
+void count_failure(const TaskCall& call, std::string_view error_type, Attempts& attempts);
 
 // The state of a step; the place must be there.
 const StepState& state_of(const Workflow& workflow, const Run& run, Place place);

@@ -1,7 +1,7 @@
 // The stored form of a run, format 2:
 //   {"f":2,"v":version,"s":status,"closed":µs?,"closed_steps":2,"begun_scopes":3?,"ending":1?,"hand":true?,
 //    "deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"event_ids":[..]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
-//    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?,held?]?,
+//    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?,held?,[failures]?]?,
 //             "sent":true?,"wait":{..}?,"rem":µs?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
 //             "u":undo?,"ua":[..]?,"ue":error?,
@@ -47,8 +47,11 @@ void append_attempts(std::string& out, std::string_view name, const Attempts& at
                    micros_of(attempts.dispatched_at), micros_of(attempts.due),
                    attempts.deferred ? 1 : 0,
                    attempts.start_is_noted && attempts.started_at ? micros_of(*attempts.started_at) : 0);
-    if (attempts.floor != 0 || attempts.held) fmt::format_to(std::back_inserter(out), ",{}", attempts.floor);
-    if (attempts.held) out += ",1";
+    const bool has_failures = !attempts.failures.empty();
+    if (attempts.floor != 0 || attempts.held || has_failures)
+        fmt::format_to(std::back_inserter(out), ",{}", attempts.floor);
+    if (attempts.held || has_failures) out += attempts.held ? ",1" : ",0";
+    if (has_failures) fmt::format_to(std::back_inserter(out), ",[{}]", fmt::join(attempts.failures, ","));
     out += ']';
 }
 
@@ -173,6 +176,10 @@ void read_attempts(const boost::json::value* value, Attempts& attempts) {
     attempts.start_is_noted = attempts.started_at.has_value();
     attempts.floor = static_cast<std::uint32_t>(numbers[7]);
     attempts.held = numbers[8] != 0;
+    attempts.failures.clear();
+    if (items.size() > numbers.size() && items[numbers.size()].is_array())
+        for (const auto& one : items[numbers.size()].get_array())
+            attempts.failures.push_back(small(&one));
 }
 
 Outcome<void> read_state(const boost::json::object& object, StepState& state) {

@@ -317,6 +317,12 @@ const ApprovalKind* approval_of(const StepKind& kind) {
     return nullptr;
 }
 
+std::size_t rule_of(const TaskCall& call, std::string_view error_type) {
+    const auto found = std::find_if(call.retry_rules.begin(), call.retry_rules.end(),
+                                    [&](const RetryRule& rule) { return rule.error.matches(error_type); });
+    return static_cast<std::size_t>(found - call.retry_rules.begin());
+}
+
 std::string route_of(const TaskCall& call) {
     if (call.is_workflow) return std::string{workflow_route} + call.task;
     return call.queue.empty() ? call.task : call.task + "." + call.queue;

@@ -87,6 +87,12 @@ struct RetryPolicy {
     std::vector<ErrorPattern> non_retryable;
 };
 
+// A policy for errors of some types. It counts the failures that it is for, and no others.
+struct RetryRule {
+    ErrorPattern error;
+    RetryPolicy policy;
+};
+
 // Limits of an attempt; absent means none. All begin when the message is handed out, start_to_close
 // and heartbeat begin again when the worker says `started`; schedule_to_close spans all attempts.
 struct Timeouts {
@@ -105,7 +111,8 @@ struct TaskCall {
     std::optional<expression::Template> with;          // absent: {}
     std::uint8_t priority = 4;                         // 0 to 9
     std::string limit;                                 // of Workflow::limits; empty: none
-    RetryPolicy retry;
+    RetryPolicy retry;                                 // of what no rule is for
+    std::vector<RetryRule> retry_rules;                // the first whose error fits counts
     Timeouts timeouts;
     std::optional<expression::Program> idempotency_key; // absent: run/step
 };
@@ -350,6 +357,9 @@ const std::vector<StepIndex>& top_of(const Workflow& workflow, Phase phase);
 
 // Computes everything derived. Call once, before the workflow is shared.
 void link(Workflow& workflow);
+
+// Which of the call's retry rules is for the error; as many as there are: none.
+std::size_t rule_of(const TaskCall& call, std::string_view error_type);
 
 // The routing key and queue suffix of a call: its type, and the queue's name if it has one; of a workflow
 // "workflow:" and its name, which no task type can be.

@@ -42,6 +42,8 @@ constexpr auto input_not_yet = words("schema", "pattern");
 constexpr auto defaults_available = words("timeout", "retry", "retries", "priority");
 constexpr auto retry_available =
     words("max_attempts", "initial_interval", "backoff", "max_interval", "jitter", "non_retryable");
+constexpr auto retry_rule_available =
+    words("error", "preset", "max_attempts", "initial_interval", "backoff", "max_interval", "jitter");
 constexpr auto timeout_available =
     words("schedule_to_start", "start_to_close", "heartbeat", "schedule_to_close");
 constexpr auto switch_case_available = words("when", "go");
@@ -90,6 +92,7 @@ const KeyTable repetition_keys{repetitions, {}};
 const KeyTable input_field_keys{input_available, input_not_yet};
 const KeyTable defaults_keys{defaults_available, {}};
 const KeyTable retry_keys{retry_available, {}};
+const KeyTable retry_rule_keys{retry_rule_available, {}};
 const KeyTable timeout_keys{timeout_available, {}};
 const KeyTable switch_case_keys{switch_case_available, {}};
 const KeyTable catch_keys{catch_available, {}};

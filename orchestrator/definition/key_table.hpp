@@ -18,6 +18,7 @@ extern const KeyTable step_keys;
 extern const KeyTable input_field_keys;
 extern const KeyTable defaults_keys;
 extern const KeyTable retry_keys;
+extern const KeyTable retry_rule_keys; // of a list of them
 extern const KeyTable timeout_keys;
 extern const KeyTable switch_case_keys;
 extern const KeyTable catch_keys;

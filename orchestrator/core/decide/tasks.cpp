@@ -121,7 +121,10 @@ void Decider::fail_attempt(Place place, bool undo, const Problem& problem, const
     Attempts counted = attempts(place, undo);
     const bool is_expired = is_untried(counted, problem) && is_over(called, counted, now_);
     if (is_untried(counted, problem)) counting = Counting::no_attempt;
-    if (counting == Counting::no_attempt) ++counted.before_series;
+    if (counting == Counting::no_attempt)
+        ++counted.before_series;
+    else
+        count_failure(called, problem.type, counted);
     // The run is being undone; nobody needs this step any more.
     const bool draining = !undo && status_beneath(run()) == RunStatus::compensating;
     std::optional<Time> next;
@@ -138,7 +141,7 @@ void Decider::fail_attempt(Place place, bool undo, const Problem& problem, const
     } else if (undo) {
         undo_dies(place, problem, message);
     } else {
-        const bool patient = is_retryable(called.retry, problem);
+        const bool patient = is_retryable(policy_for(called, counted, problem.type).policy, problem);
         give_up(place, problem, is_expired ? "expired" : patient ? "exhausted" : "not_retryable", message);
     }
 }
@@ -276,7 +279,7 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
     const Time dispatched_at = is_anew ? now_ : last.dispatched_at;
     const Time series_at = is_anew && last.series_at == Time{} ? now_ : last.series_at;
     order.attempt_of_series = number - last.before_series;
-    order.max_attempts = called.retry.max_attempts;
+    order.max_attempts = attempts_at_most(called);
     order.route = route_of(called);
     order.priority = called.priority;
     order.heartbeat = called.timeouts.heartbeat;
