@@ -369,6 +369,7 @@ public:
         if (!place || !is_repeated(workflow_, run_, *place)) return false;
         Instances& instances = scope(place->scope).repetitions[place->step];
         hold(instances.items, fact.items);
+        instances.parallel = fact.parallel;
         instances.total = static_cast<std::uint32_t>(fact.items.json().as_array().size());
         mark(*place);
         return true;

@@ -215,6 +215,17 @@ Evaluated<bool> decide(const expression::Program& program, const Reading& readin
     return value.as_boolean();
 }
 
+Evaluated<std::uint32_t> count(const expression::Program& program, const Reading& reading, std::string_view what,
+                               std::uint32_t most) {
+    BATON_ASSIGN(const Value value, evaluate(program, reading, what));
+    const bool is_number = value.kind() == expression::Kind::integer;
+    if (is_number && value.as_integer() >= 1 && value.as_integer() <= std::int64_t{most})
+        return static_cast<std::uint32_t>(value.as_integer());
+    const std::string given = is_number ? std::to_string(value.as_integer())
+                                        : fmt::format("a value of type {}", expression::plain_name(value.kind()));
+    return expression_problem(what, "", fmt::format("gives {}, not a whole number from 1 to {}", given, most));
+}
+
 Evaluated<Document> list(const expression::Program& program, const Reading& reading,
                          std::string_view what) {
     BATON_ASSIGN(const Value value, evaluate(program, reading, what));

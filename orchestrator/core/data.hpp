@@ -56,6 +56,9 @@ Evaluated<expression::Value> evaluate(const expression::Program& program, const 
 // The value must be a boolean.
 Evaluated<bool> decide(const expression::Program& program, const Reading& reading,
                        std::string_view what);
+// The value must be a whole number from 1 to `most`.
+Evaluated<std::uint32_t> count(const expression::Program& program, const Reading& reading, std::string_view what,
+                               std::uint32_t most);
 // The value must be a list.
 Evaluated<Document> list(const expression::Program& program, const Reading& reading,
                          std::string_view what);

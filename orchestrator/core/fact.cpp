@@ -240,6 +240,7 @@ void append(Members& out, const fact::StepRevived& fact) {
 void append(Members& out, const fact::ItemsListed& fact) {
     out.text("step", fact.step);
     out.json("items", fact.items);
+    if (fact.parallel != 0) out.number("parallel", fact.parallel);
 }
 void append(Members& out, const fact::ItemStarted& fact) { out.text("step", fact.step); }
 void append(Members& out, const fact::ItemClosed& fact) { out.text("step", fact.step); }
@@ -521,6 +522,7 @@ void read(const boost::json::object& in, fact::StepRevived& fact) {
 void read(const boost::json::object& in, fact::ItemsListed& fact) {
     fact.step = text_in(in, "step");
     fact.items = json_in(in, "items");
+    fact.parallel = static_cast<std::uint32_t>(number_in(in, "parallel"));
 }
 void read(const boost::json::object& in, fact::ItemStarted& fact) { fact.step = text_in(in, "step"); }
 void read(const boost::json::object& in, fact::ItemClosed& fact) { fact.step = text_in(in, "step"); }

@@ -29,7 +29,7 @@
 //   error_caught     step, error                     by `catch` or on_timeout
 //   step_dead        step, undo?, attempt?, task?, error, reason
 //   step_revived     step, undo?                     by an operator
-//   items_listed     step, items                     of a for_each
+//   items_listed     step, items, parallel?          of a for_each
 //   item_started     step                            "people[17]": the instance
 //   item_closed      step                            its state says how
 //   undo_skipped     step, undo, text                by an operator, who says why
@@ -218,6 +218,7 @@ struct StepRevived {
 struct ItemsListed {
     std::string step;
     Document items;
+    std::uint32_t parallel = 0; // so many at once; 0: as the workflow says
 };
 struct ItemStarted {
     std::string step;

@@ -152,6 +152,7 @@ inline constexpr ScopeNumber root_scope = 0;
 // What a repeated step knows of its instances.
 struct Instances {
     Document items;                 // of a for_each: the list
+    std::uint32_t parallel = 0;     // likewise: so many at once, where an expression said it; else 0
     std::uint32_t begun = 0;        // the next one has this index
     std::uint32_t succeeded = 0;    // done, or passed over
     std::uint32_t failed = 0;

@@ -5,7 +5,7 @@
 //             "sent":true?,"wait":{..}?,"rem":µs?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
 //             "u":undo?,"ua":[..]?,"ue":error?,
-//             "m":{"items":[..]?,"begun":4,"ok":2?,"bad":1?,"results":{"0":..}?}?},..},
+//             "m":{"items":[..]?,"par":3?,"begun":4,"ok":2?,"bad":1?,"results":{"0":..}?}?},..},
 //    "scopes":[{"n":number,"p":parent?,"of":"people","i":index,"counted":true?,"steps":{..}},..]?}
 // "v":0 is a run of which nothing but its row is there. Format 1, which earlier versions wrote with every
 // transition, had no "v", "s", "closed", "output" and no repeated steps: they stood in the row.
@@ -70,6 +70,7 @@ void append_instances(std::string& out, const Instances& instances) {
     if (instances.before_series != 0)
         fmt::format_to(std::back_inserter(out), ",\"before\":{}", instances.before_series);
     append_json_member(out, "items", instances.items);
+    if (instances.parallel != 0) fmt::format_to(std::back_inserter(out), ",\"par\":{}", instances.parallel);
     if (!instances.results.empty()) {
         out += ",\"results\":{";
         for (const auto& [index, result] : instances.results)
@@ -214,6 +215,7 @@ Outcome<void> read_state(const boost::json::object& object, StepState& state) {
 
 Outcome<void> read_instances(const boost::json::object& object, Instances& instances) {
     instances.items = document(object.if_contains("items"));
+    instances.parallel = small(object.if_contains("par"));
     instances.begun = small(object.if_contains("begun"));
     instances.succeeded = small(object.if_contains("ok"));
     instances.failed = small(object.if_contains("bad"));

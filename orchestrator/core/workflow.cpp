@@ -106,7 +106,10 @@ void for_each_reference(const Workflow& workflow, const Visitor& visitor) {
             program(step.compensate->when);
         }
         if (step.repetition)
-            std::visit(Overloaded{[&](const ForEach& one) { program(one.items); },
+            std::visit(Overloaded{[&](const ForEach& one) {
+                                      program(one.items);
+                                      program(one.parallel);
+                                  },
                                   [&](const Loop& one) { program(one.condition); }},
                        *step.repetition);
         if (const auto* kind = std::get_if<TaskKind>(&step.kind)) call(kind->call);

@@ -20,6 +20,7 @@
 #include "orchestrator/core/document.hpp"
 #include "orchestrator/core/event_key.hpp"
 #include "orchestrator/core/status.hpp"
+#include "orchestrator/expression/pattern.hpp"
 #include "orchestrator/expression/program.hpp"
 #include "orchestrator/expression/template.hpp"
 #include "orchestrator/expression/value.hpp"
@@ -53,6 +54,7 @@ struct Schema {
     Type type = Type::any;
     bool nullable = false;
     std::string format;                   // "email", "date-time", "date", "uri", "uuid"; else no check
+    expression::Pattern pattern;          // of a text
     std::vector<Document> allowed;        // enum
     std::shared_ptr<const Schema> items;  // of an array
     std::vector<SchemaField> fields;      // of an object, in the order of the file
@@ -211,11 +213,15 @@ struct Quota {
     std::uint32_t at_least(std::uint32_t total) const; // rounded up
 };
 
+// More instances are at work at once in no step.
+inline constexpr std::uint32_t parallel_max = 1000;
+
 // One instance of the step for each item of a list.
 struct ForEach {
     expression::Program items;
     std::string as = "item";                           // the item's name in the instance
     std::uint32_t max_parallel = 10;                   // instances at once
+    std::optional<expression::Program> parallel{};     // says it when the step begins
     std::optional<Quota> tolerate{};                   // so many may fail
     std::optional<Quota> enough{};                     // so many are needed, the rest is cancelled
     std::optional<bool> fail_fast{};                   // absent: as on_failure says

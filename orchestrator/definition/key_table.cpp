@@ -35,9 +35,9 @@ constexpr auto step_not_yet =
     words("http", "reply", "transform", "verify", "cache");
 
 constexpr auto input_available =
-    words("type", "format", "required", "default", "enum", "items", "properties",
+    words("type", "format", "pattern", "required", "default", "enum", "items", "properties",
           "other_properties", "nullable", "min", "max", "description", "index");
-constexpr auto input_not_yet = words("schema", "pattern");
+constexpr auto input_not_yet = words("schema");
 
 constexpr auto defaults_available = words("timeout", "retry", "retries", "priority");
 constexpr auto retry_available =
