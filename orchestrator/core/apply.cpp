@@ -101,6 +101,7 @@ public:
         if (!fact.input.is_null()) hold(run_.input, fact.input); // else it stands there already
         run_.started_at = now_;
         run_.parent = fact.parent;
+        hold(run_.caller, fact.caller);
         return true;
     }
     bool operator()(const fact::RunBecame& fact) {
@@ -392,6 +393,10 @@ public:
         return true;
     }
     // These are for others.
+    bool operator()(const fact::CallerAnswered&) {
+        hold(run_.caller, {});
+        return true;
+    }
     bool operator()(const fact::ParentTold&) { return true; }
     bool operator()(const fact::ChildCancelled&) { return true; }
     bool operator()(const fact::EventEmitted&) { return true; }
@@ -493,7 +498,7 @@ public:
         run_.forward_clocks.clear();
         run_.text = 0;
         run_.memory = sizeof(Run);
-        for (const Document* one : {&run_.input, &run_.output, &run_.error, &run_.cause})
+        for (const Document* one : {&run_.input, &run_.output, &run_.error, &run_.cause, &run_.caller})
             count(*one);
         for (const Signal& one : run_.signals)
             count(one.data);

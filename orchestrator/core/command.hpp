@@ -68,6 +68,14 @@ struct ReportToParent {
     Document error; // not null: it failed
 };
 
+// The answer to who began the run by a call and waits.
+struct AnswerCaller {
+    std::string run_id;
+    Document caller; // reply_to, correlation_id
+    Document output;
+    Document error;  // not null: it failed
+};
+
 // The life of a run, for whoever listens on exchange baton.run.
 struct AnnounceRun {
     std::string run_id;
@@ -100,6 +108,6 @@ struct AnnounceApproval {
 };
 
 using Command = std::variant<DispatchTask, CancelTask, AnnounceRun, AnnounceDeadTask, AnnounceApproval,
-                             ReportToParent, EmitEvent>;
+                             ReportToParent, EmitEvent, AnswerCaller>;
 
 } // namespace baton::orchestrator::core

@@ -63,6 +63,7 @@ struct RunStarted {
     std::string awaited_slot{}; // the key of others that run: it waits until one of them has ended; empty: it need not
     std::optional<ParentRef> parent{};
     std::string workflow{};     // of a run that is to be made: for the engine
+    Document caller{};          // who asked by a call and waits for an answer: reply_to, correlation_id; null: nobody
 };
 // An event that was told to everybody; the run is one of those that may wait for it.
 struct EventArrived {

@@ -19,7 +19,7 @@ namespace baton::orchestrator::core {
 namespace {
 
 // In the order of FactBody.
-constexpr std::array<std::string_view, 48> fact_words = {
+constexpr std::array<std::string_view, 49> fact_words = {
     "run_started",    "run_status",   "task_dispatched", "task_started", "task_completed",
     "task_failed",    "task_deferred", "task_cancelled", "late_result",  "effect_kept",
     "step_started",   "step_done",    "step_sent",       "step_skipped", "step_blocked",
@@ -28,7 +28,7 @@ constexpr std::array<std::string_view, 48> fact_words = {
     "retry_requested", "pause_requested", "resume_requested", "skip_requested", "output_given",
     "input_edited",   "rerun_requested", "step_reset", "run_closing",
     "step_waits",     "signal_received", "signal_taken",   "approval_voted", "approval_reminded",
-    "parent_told",    "child_cancelled", "event_emitted", "event_taken",
+    "parent_told",    "child_cancelled", "event_emitted", "event_taken", "caller_answered",
     "run_mended",      "slot_awaited",   "slot_given",   "task_held",       "task_released",
 };
 static_assert(std::variant_size_v<FactBody> == fact_words.size());
@@ -103,6 +103,7 @@ void append(Members& out, const ParentRef& parent) {
 
 void append(Members& out, const fact::RunStarted& fact) {
     if (fact.parent) append(out, *fact.parent);
+    out.json_unless_null("caller", fact.caller);
 }
 void append(Members& out, const fact::RunBecame& fact) {
     out.text("status", word_of(fact.status));
@@ -194,6 +195,12 @@ void append(Members& out, const fact::EventTaken& fact) {
     out.text("step", fact.step);
     out.text("key", fact.key);
     out.text("id", fact.id);
+}
+void append(Members& out, const fact::CallerAnswered& fact) {
+    out.text("step", fact.step);
+    out.json("caller", fact.caller);
+    out.json_unless_null("output", fact.output);
+    out.json_unless_null("error", fact.error);
 }
 void append(Members& out, const fact::ApprovalVoted& fact) {
     out.text("step", fact.step);
@@ -380,6 +387,7 @@ ParentRef parent_in(const boost::json::object& in) {
 
 void read(const boost::json::object& in, fact::RunStarted& fact) {
     if (in.contains("run")) fact.parent = parent_in(in);
+    fact.caller = json_in(in, "caller");
 }
 void read(const boost::json::object& in, fact::RunBecame& fact) {
     if (const auto status = run_status_from(text_in(in, "status"))) fact.status = *status;
@@ -473,6 +481,12 @@ void read(const boost::json::object& in, fact::EventTaken& fact) {
     fact.step = text_in(in, "step");
     fact.key = text_in(in, "key");
     fact.id = text_in(in, "id");
+}
+void read(const boost::json::object& in, fact::CallerAnswered& fact) {
+    fact.step = text_in(in, "step");
+    fact.caller = json_in(in, "caller");
+    fact.output = json_in(in, "output");
+    fact.error = json_in(in, "error");
 }
 void read(const boost::json::object& in, fact::ApprovalVoted& fact) {
     fact.step = text_in(in, "step");
@@ -649,6 +663,7 @@ std::size_t bytes_of(const Fact& fact) {
             [&](const fact::ApprovalReminded& one) { return sum(one.wanted); },
             [&](const fact::ParentTold& one) { return sum(one.output, one.error); },
             [&](const fact::EventEmitted& one) { return sum(one.data); },
+            [&](const fact::CallerAnswered& one) { return sum(one.output, one.error); },
             [](const auto&) { return std::size_t{0}; },
         },
         fact.body);
@@ -700,6 +715,9 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact) {
             },
             [&](const fact::EventEmitted& one) -> Made {
                 return EmitEvent{run.run_id, run.workflow, one.id, one.type, one.subject, one.data, one.at};
+            },
+            [&](const fact::CallerAnswered& one) -> Made {
+                return AnswerCaller{run.run_id, one.caller, one.output, one.error};
             },
             [&](const fact::ParentTold& one) -> Made {
                 return ReportToParent{run.run_id, one.parent, one.output, one.error};

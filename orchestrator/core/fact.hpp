@@ -7,7 +7,7 @@
 // other members that say something:
 //
 //   fact             members
-//   run_started      run?, step?, attempt?, depth?, detached?   the input stands in the run's row; of a child: its parent
+//   run_started      run?, step?, attempt?, depth?, detached?, caller?   the input stands in the run's row; of a child: its parent
 //   run_status       status, output?, error?, cause?, ending?, hand?, from?      from now on
 //   run_closing      phase, and as run_status        it has this end, and on_error or finally steps before it
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,
@@ -45,6 +45,7 @@
 //   signal_received  number, name, id?, data?, by?   kept until a step takes it
 //   signal_taken     step, number
 //   event_taken      step, key, id                   what it gave is said by step_done
+//   caller_answered  step?, caller, output?, error?  without a step: by its end
 //   approval_voted   step, approves?, by?, text?, form?
 //   approval_reminded step, for, until?
 //   event_emitted    step, id, type, subject?, data?, at
@@ -85,6 +86,7 @@ namespace fact {
 struct RunStarted {
     Document input; // of the run's row: not written with the fact
     std::optional<ParentRef> parent{};
+    Document caller{};
 };
 // All that is said of the run as a whole.
 struct RunBecame {
@@ -166,6 +168,12 @@ struct EventTaken {
     std::string step;
     std::string key;
     std::string id;
+};
+struct CallerAnswered {
+    std::string step{};
+    Document caller;
+    Document output{};
+    Document error{};
 };
 struct ApprovalVoted {
     std::string step;
@@ -315,7 +323,7 @@ using FactBody =
                  fact::RetryRequested, fact::PauseRequested, fact::ResumeRequested, fact::SkipRequested,
                  fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset, fact::RunClosing, fact::StepWaits,
                  fact::SignalReceived, fact::SignalTaken, fact::ApprovalVoted, fact::ApprovalReminded,
-                 fact::ParentTold, fact::ChildCancelled, fact::EventEmitted, fact::EventTaken,
+                 fact::ParentTold, fact::ChildCancelled, fact::EventEmitted, fact::EventTaken, fact::CallerAnswered,
                  fact::RunMended, fact::SlotAwaited, fact::SlotGiven, fact::TaskHeld, fact::TaskReleased>;
 
 struct Fact {

@@ -1,6 +1,6 @@
 // The stored form of a run, format 2:
 //   {"f":2,"v":version,"s":status,"closed":µs?,"closed_steps":2,"begun_scopes":3?,"ending":1?,"hand":true?,
-//    "deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"event_ids":[..]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
+//    "deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"event_ids":[..]?,"caller":{..}?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?,held?,[failures]?]?,
 //             "sent":true?,"wait":{..}?,"rem":µs?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
@@ -340,6 +340,7 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
                                                                           run.parent->ref.attempt, run.parent->depth,
                                                                           run.parent->is_detached});
     append_signals(out, run);
+    append_json_member(out, "caller", run.caller);
     if (!run.event_ids.empty()) {
         boost::json::array ids;
         for (const std::string& id : run.event_ids)
@@ -450,6 +451,7 @@ Outcome<void> read_whole(const boost::json::object& object, std::int64_t format,
     BATON_TRY(read_pause(object, run));
     BATON_TRY(read_closing(object, run));
     BATON_TRY(read_signals(object, run));
+    run.caller = document(object.if_contains("caller"));
     run.event_ids.clear();
     if (const auto* ids = object.if_contains("event_ids")) {
         if (!ids->is_array()) return does_not_fit("event_ids");

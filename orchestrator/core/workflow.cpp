@@ -131,6 +131,7 @@ void for_each_reference(const Workflow& workflow, const Visitor& visitor) {
         if (const auto* kind = std::get_if<SignalKind>(&step.kind)) values(kind->name);
         if (const auto* kind = std::get_if<ApprovalKind>(&step.kind)) approval(*kind);
         if (const auto* kind = std::get_if<EventKind>(&step.kind)) event(*kind);
+        if (const auto* kind = std::get_if<ReplyKind>(&step.kind)) values(kind->value);
         if (const auto* kind = std::get_if<EmitKind>(&step.kind)) {
             values(kind->type);
             values(kind->subject);
@@ -344,6 +345,7 @@ std::string_view word_of(const StepKind& kind) {
                           [](const FailKind&) { return std::string_view{"fail"}; },
                           [](const SignalKind&) { return std::string_view{"signal"}; },
                           [](const EventKind&) { return std::string_view{"event"}; },
+                          [](const ReplyKind&) { return std::string_view{"reply"}; },
                           [](const ApprovalKind&) { return std::string_view{"approval"}; },
                           [](const FirstOfKind&) { return std::string_view{"first_of"}; },
                           [](const EmitKind&) { return std::string_view{"emit"}; },

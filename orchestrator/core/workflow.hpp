@@ -169,6 +169,8 @@ struct EmitKind {
     std::optional<expression::Template> subject{};     // text
     std::optional<expression::Template> data{};        // absent: null
 };
+// Answers who began the run by a call, and goes on.
+struct ReplyKind { expression::Template value; };
 // Waits for an event that is told to everybody, and not to this run.
 struct EventKind {
     struct Match {
@@ -189,7 +191,7 @@ struct FirstOfKind {
 };
 using StepKind = std::variant<TaskKind, DoKind, ParallelKind, SwitchKind, SetKind, WaitKind,
                               WaitUntilKind, EndKind, FailKind, SignalKind, ApprovalKind, FirstOfKind,
-                              EmitKind, EventKind>;
+                              EmitKind, EventKind, ReplyKind>;
 
 enum class Join : std::uint8_t {
     all,    // every predecessor closed; a failed one blocks, a skipped one counts as done

@@ -22,17 +22,17 @@ constexpr auto workflow_not_yet = words("on");
 
 constexpr auto kinds_available =
     words("task", "workflow", "do", "parallel", "switch", "set", "wait", "wait_until", "signal", "event",
-          "approval", "first_of", "emit", "end", "fail");
-constexpr auto kinds_not_yet = words("http", "reply", "transform");
+          "approval", "first_of", "emit", "reply", "end", "fail");
+constexpr auto kinds_not_yet = words("http", "transform");
 
 constexpr auto step_available =
     words("id", "task", "workflow", "detached", "do", "parallel", "switch", "set", "wait", "wait_until", "signal",
-          "event", "approval", "first_of", "emit", "end", "fail", "with", "after", "join", "cancel_rest", "when", "retry", "timeout", "on_timeout", "catch",
+          "event", "approval", "first_of", "emit", "reply", "end", "fail", "with", "after", "join", "cancel_rest", "when", "retry", "timeout", "on_timeout", "catch",
           "compensate", "output", "priority", "queue", "idempotency_key", "for_each", "as",
           "max_parallel", "tolerate", "enough", "fail_fast", "while", "until", "max_iterations",
           "every", "limit");
 constexpr auto step_not_yet =
-    words("http", "reply", "transform", "verify", "cache");
+    words("http", "transform", "verify", "cache");
 
 constexpr auto input_available =
     words("type", "format", "pattern", "required", "default", "enum", "items", "properties",

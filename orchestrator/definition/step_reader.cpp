@@ -198,6 +198,9 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
         if (auto kind = read_approval(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     } else if (word == "emit") {
         if (auto kind = read_emit(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
+    } else if (word == "reply") {
+        if (auto value = expressions_.values(entry.value, index, Scope::step))
+            draft_.steps[index].step.kind = core::ReplyKind{std::move(*value)};
     } else if (word == "first_of") {
         if (auto kind = read_first_of(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     }

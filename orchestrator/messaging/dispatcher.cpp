@@ -295,6 +295,7 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 return event_of(contract::run_exchange, "step.dead." + dead.route,
                                 write_json(body));
             },
+            [&](const core::AnswerCaller& one) -> std::optional<Publication> { return answer_to_caller(one); },
             [&](const core::ReportToParent& one) -> std::optional<Publication> {
                 return report_to_parent(one, runtime::partition_of(one.parent.run_id, partition_count_), secret_);
             },

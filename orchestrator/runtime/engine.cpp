@@ -179,6 +179,8 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
     case Request::Kind::start: {
         StartRequest start{request.workflow, request.version, std::move(request.input), request.key,
                            request.fallback_key, request.actor, std::move(request.labels)};
+        if (auto caller = core::Document::parse(request.caller); caller && !request.caller.empty())
+            start.caller = std::move(*caller);
         return StartItem{std::move(start), from_start(std::move(reply)), request.run_id};
     }
     case Request::Kind::cancel:

@@ -128,6 +128,7 @@ struct StartRequest {
     std::string actor{};              // the user who asks, for the history
     Labels labels{};                  // what the run can be found by, beside those of its workflow
     std::shared_ptr<Claim> claim{};   // of who asks and may withdraw; named by the run's id. None: never
+    core::Document caller{};          // who began it by a call, for its answer: reply_to, correlation_id
 };
 struct Started {
     std::string run_id;

@@ -341,6 +341,7 @@ Travelling travelling(StartItem& one) {
     request.key = one.request.key;
     request.fallback_key = one.request.fallback_key;
     request.labels = one.request.labels;
+    if (!one.request.caller.is_null()) request.caller = one.request.caller.text();
     auto reply = [reply = std::move(one.reply)](Outcome<Answer> answer) {
         if (!reply) return;
         if (!answer) return reply(std::move(answer).error());

@@ -52,6 +52,7 @@ std::size_t memory_of(const core::Command& command) {
                           [](const core::AnnounceDeadTask& one) { return one.error.memory(); },
                           [](const core::AnnounceApproval& one) { return one.asked.memory(); },
                           [](const core::EmitEvent& one) { return one.data.memory(); },
+                          [](const core::AnswerCaller& one) { return one.output.memory() + one.error.memory(); },
                           [](const core::ReportToParent& one) { return one.output.memory() + one.error.memory(); },
                       },
                       command);

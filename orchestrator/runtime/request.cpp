@@ -47,7 +47,7 @@ constexpr std::array<std::pair<Request::Kind, std::string_view>, 22> kinds{
      {Request::Kind::reject, "reject"}}};
 
 // Members that are plain text.
-constexpr std::array<std::pair<std::string_view, std::string Request::*>, 9> texts{
+constexpr std::array<std::pair<std::string_view, std::string Request::*>, 10> texts{
     {{"run", &Request::run_id},
      {"actor", &Request::actor},
      {"reason", &Request::reason},
@@ -56,7 +56,8 @@ constexpr std::array<std::pair<std::string_view, std::string Request::*>, 9> tex
      {"workflow", &Request::workflow},
      {"input", &Request::input},
      {"key", &Request::key},
-     {"fallback_key", &Request::fallback_key}}};
+     {"fallback_key", &Request::fallback_key},
+     {"caller", &Request::caller}}};
 
 constexpr std::array<std::pair<std::string_view, std::vector<std::string> Request::*>, 2> lists{
     {{"routes", &Request::routes}, {"roles", &Request::roles}}};

@@ -61,6 +61,7 @@ struct Request {
     std::uint32_t version = 0;
     std::string key;
     std::string fallback_key;
+    std::string caller; // JSON
     Labels labels;
     // start_dead_job: key, actor, drops, filter, interval, stop_after and reason of it
     DeadJob job;

@@ -82,6 +82,7 @@ public:
     void operator()(const fact::ChildCancelled&) {}
     void operator()(const fact::EventEmitted&) {}
     void operator()(const fact::EventTaken&) {}
+    void operator()(const fact::CallerAnswered&) {}
 
 private:
     void step_became(std::string_view outcome) { metrics_.steps.of(workflow_, outcome).add(); }

@@ -148,6 +148,7 @@ private:
     Evaluated<boost::json::object> event_wanted(Place place, const EventKind& kind) const;
     Evaluated<boost::json::object> way_wanted(Place place, const FirstOfKind::Way& way, std::optional<Time>& first) const;
     void emit(Place place, const EmitKind& kind);
+    void reply(Place place, const ReplyKind& kind);
     void await_first(Place place, const FirstOfKind& kind);
     void take_kept(Place place);
     void take_signal(Place place, const Signal& signal);
@@ -162,6 +163,7 @@ private:
     void time_out_run();
     void close_run(fact::RunBecame end);
     void close_for_good(fact::RunBecame end);
+    Document end_as_error() const;
     void begin_anew();
     void cancel_open_steps();
     void cancel_one(Place place);

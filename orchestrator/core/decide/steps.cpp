@@ -134,6 +134,7 @@ void Decider::begin(Place place) {
                    [&](const FirstOfKind& kind) { await_first(place, kind); },
                    [&](const EmitKind& kind) { emit(place, kind); },
                    [&](const EventKind& kind) { await_event(place, kind); },
+                   [&](const ReplyKind& kind) { reply(place, kind); },
                },
                step(place).kind);
 }

@@ -290,6 +290,15 @@ void Decider::emit(Place place, const EmitKind& kind) {
     complete(place, result, false);
 }
 
+// The first answer counts; where nobody waits for one it is the step's result all the same.
+void Decider::reply(Place place, const ReplyKind& kind) {
+    const auto value = judge_.fill(kind.value, reading(place), "reply");
+    if (!value) return give_up(place, value.error(), "not_retryable", {});
+    if (!fits(*value, 2)) return give_up(place, too_large(*value), "not_retryable", {});
+    if (!run().caller.is_null()) note(fact::CallerAnswered{address(place), run().caller, *value, {}});
+    complete(place, *value, false);
+}
+
 // Of the steps that wait for it the one in front in the file has it, and none has it twice.
 void Decider::on(const EventArrived& event) {
     const auto& taken = run().event_ids;

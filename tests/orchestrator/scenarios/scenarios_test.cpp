@@ -9,6 +9,7 @@
 //                            skip STEP WHY (its undo) · finish STATUS WHY
 //                            pause WHY · resume · pass STEP WHY · give STEP JSON · edit STEP JSON · rerun STEP WHY
 //                            signal NAME [id=ID] [by=USER] [JSON] · approve STEP USER[:ROLE,..] [JSON] [(COMMENT)] · reject ..
+//                            caller JSON (who waits for an answer; no event)
 //                            event TYPE ID [ago=30s] DATA
 //                            (USER operator may operate) · parent RUN STEP DEPTH [detached] (whose step the run is; no
 //                            event) · keys (from now on the idempotency keys of tasks are told, too; no event)
@@ -133,6 +134,10 @@ struct Words {
                            fact.by.empty() ? "" : " by=" + fact.by, value_of(fact.data));
     }
     std::string operator()(const fact::SignalTaken& fact) const { return fmt::format("{} {}", fact.step, fact.number); }
+    std::string operator()(const fact::CallerAnswered& fact) const {
+        return fmt::format("{}{}{}{}", fact.caller.text(), fact.step.empty() ? "" : " by " + fact.step, value_of(fact.output),
+                           error_of(fact.error));
+    }
     std::string operator()(const fact::EventTaken& fact) const { return fmt::format("{} {}", fact.step, fact.id); }
     std::string operator()(const fact::ApprovalVoted& fact) const {
         return fmt::format("{} {} {}{}{}", fact.step, fact.by, fact.approves ? "approves" : "rejects", value_of(fact.form),
@@ -208,7 +213,9 @@ public:
             const CheckedInput input =
                 check_input(workflow_->input, Document::parse(rest_of(words)).value());
             if (!input.complaints.empty()) return "complaint " + input.complaints[0] + "\n";
-            return happen(RunStarted{input.input, {}, parent_});
+            RunStarted begins{input.input, {}, parent_};
+            begins.caller = caller_;
+            return happen(begins);
         }
         if (verb == "wait") {
             now_ += duration_from(rest_of(words));
@@ -216,6 +223,10 @@ public:
         }
         if (verb == "limit") {
             words >> limits_.text_bytes;
+            return "";
+        }
+        if (verb == "caller") {
+            caller_ = Document::parse(rest_of(words)).value();
             return "";
         }
         if (verb == "parent") {
@@ -479,6 +490,7 @@ private:
     Holding gate_;
     bool tells_keys_ = false;
     std::optional<ParentRef> parent_;
+    Document caller_;
     std::vector<std::pair<Time, std::string>> history_;
 };
 
