@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "net/pipe.hpp"
 #include "orchestrator/messaging/request.hpp"
+#include "orchestrator/messaging/secrets.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -55,6 +56,8 @@ struct Options {
     Duration unseen_patience = std::chrono::seconds(30);
     // Who decides what is asked over AMQP; empty: the requests stay with the broker.
     OnRequest on_request{};
+    // Where `secret.NAME` of workflows is found.
+    messaging::SecretSource secrets{};
 };
 
 } // namespace baton::orchestrator

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace baton::orchestrator::core {
 
@@ -19,6 +20,7 @@ namespace baton::orchestrator::core {
 struct TaskOrder {
     std::string route;                   // task type, with its queue: "mail.create", "mail.create.eu"
     Document with;
+    std::vector<std::string> secrets;    // where in it secrets belong (JSON pointers): texts with ${secret.NAME}
     std::uint32_t attempt_of_series = 1; // what the worker is told: 1 again after a redrive
     std::uint32_t max_attempts = 0;
     std::uint8_t priority = 4;

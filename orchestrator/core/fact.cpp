@@ -118,12 +118,20 @@ void append(Members& out, const fact::RunClosing& fact) {
     out.text("phase", word_of(fact.phase));
     append(out, fact.end);
 }
+Document to_list(const std::vector<std::string>& texts) {
+    boost::json::array list;
+    for (const std::string& text : texts)
+        list.emplace_back(text);
+    return Document::of(std::move(list));
+}
+
 void append(Members& out, const fact::TaskDispatched& fact) {
     const TaskOrder& order = fact.order;
     append(out, fact.ref);
     if (order.attempt_of_series != fact.ref.attempt) out.number("of_series", order.attempt_of_series);
     out.number("max_attempts", order.max_attempts);
     out.json("input", order.with);
+    if (!order.secrets.empty()) out.json("secrets", to_list(order.secrets));
     out.text("key", order.idempotency_key);
     if (order.priority != 4) out.number("priority", order.priority);
     out.time("start_by", order.start_by);
@@ -409,6 +417,9 @@ void read(const boost::json::object& in, fact::TaskDispatched& fact) {
     TaskOrder& order = fact.order;
     order.route = text_in(in, "task");
     order.with = json_in(in, "input");
+    if (const auto* secrets = in.if_contains("secrets"); secrets != nullptr && secrets->is_array())
+        for (const auto& pointer : secrets->get_array())
+            if (pointer.is_string()) order.secrets.emplace_back(pointer.get_string());
     order.attempt_of_series = static_cast<std::uint32_t>(number_in(in, "of_series", fact.ref.attempt));
     order.max_attempts = static_cast<std::uint32_t>(number_in(in, "max_attempts"));
     order.priority = static_cast<std::uint8_t>(number_in(in, "priority", 4));

@@ -311,6 +311,11 @@ void link(Workflow& workflow) {
     collect_routes(workflow, routes);
     workflow.task_types.assign(routes.begin(), routes.end());
     collect_shapes(workflow);
+    std::set<std::string> secrets;
+    for_each_reference(workflow, [&](const expression::Reference& reference, StepIndex) {
+        if (reference.root == "secret" && !reference.path.empty()) secrets.insert(reference.path.front().name);
+    });
+    workflow.secrets.assign(secrets.begin(), secrets.end());
 }
 
 const ApprovalKind* approval_of(const StepKind& kind) {

@@ -348,6 +348,7 @@ struct Workflow {
     std::map<std::string, StepIndex, std::less<>> by_path;
     std::map<std::string, StepIndex, std::less<>> by_id;
     std::vector<Body> bodies;                          // the workflow's own, and one for each repeated step
+    std::vector<std::string> secrets;                  // that its calls read; sorted
     std::vector<EventShape> event_shapes;              // of its waits for events, each type and paths once
     std::vector<std::string> task_types;               // "mail.create" or "mail.create.eu"; sorted,
                                                        // undos included: what needs a queue

@@ -97,8 +97,12 @@ constexpr std::string_view lost_key_header = "baton-lost-key";
 constexpr std::string_view unrouted_reason = "unrouted";
 
 Results::Results(net::asio::any_io_executor executor, runtime::Engine& engine, std::uint16_t partition_count,
-                 Sinks sinks)
-    : executor_(executor), engine_(engine), partition_count_(partition_count), sinks_(std::move(sinks)) {}
+                 const Secrets& secrets, Sinks sinks)
+    : executor_(executor),
+      engine_(engine),
+      partition_count_(partition_count),
+      secrets_(secrets),
+      sinks_(std::move(sinks)) {}
 
 net::Awaitable<Outcome<Results::Source*>> Results::open(amqp::client::Connection& connection,
                                                         std::optional<runtime::Partition> part,
@@ -369,8 +373,9 @@ void Results::take_report(Source& source, const Delivery& delivery) {
     if (delivery.properties.headers && delivery.properties.headers->contains(lost_header))
         return take_passed_on(source, delivery);
     // Bytes that are no text would make the run's row unreadable.
-    const std::string body = readable(delivery.body.text());
+    std::string body = readable(delivery.body.text());
     if (is_run_request(delivery.properties)) return take_run_request(source, delivery, body);
+    body = secrets_.masked(std::move(body)); // workers quote what they were given
     auto report = contract::decode_report(delivery.properties, body);
     const auto token = decode_token(report.token, secret_);
     if (!token) {
@@ -447,6 +452,8 @@ void Results::take_lost(Source& source, const Delivery& delivery, const std::str
         lost.problem = lost_problem(reason);
     }
     lost.message = to_document(delivery);
+    if (const std::string text{lost.message.text()}, masked = secrets_.masked(text); masked != text)
+        if (auto document = core::Document::parse_stored(masked)) lost.message = std::move(*document);
     add({token->run_id, std::move(lost), handle_of(source, delivery.delivery_tag)});
 }
 

@@ -248,6 +248,9 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
     order.with = Document::of(boost::json::object{});
     if (const Document& edited = undo ? state(place).undo_input : state(place).input; !edited.is_null()) {
         order.with = edited;
+        // Its secrets stay where they were, as far as the places are there.
+        if (called.with)
+            if (auto secrets = places_of_secrets(*called.with, edited, "with")) order.secrets = std::move(*secrets);
     } else if (called.with) {
         const auto filled = judge_.fill_table(*called.with, reading_of(place, undo), "with");
         if (!filled) {
@@ -255,6 +258,12 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
             return give_up(place, filled.error(), "not_retryable", {});
         }
         order.with = *filled;
+        auto secrets = places_of_secrets(*called.with, *filled, "with");
+        if (!secrets) {
+            if (undo) return undo_dies(place, secrets.error(), {});
+            return give_up(place, secrets.error(), "not_retryable", {});
+        }
+        order.secrets = std::move(*secrets);
     }
     const std::string where = address(place);
     order.idempotency_key = fmt::format("{}/{}{}", run().id, where, undo ? ":undo" : "");

@@ -181,6 +181,7 @@ protected:
         options.queue_check_interval = 100ms;
         options.unseen_patience = 500ms;
         options.partitions = partitions_;
+        options.secrets = secrets_;
         service_ = std::make_unique<OrchestratorService>(options, *store_, clock_);
         ASSERT_TRUE(service_->start());
     }
@@ -261,6 +262,7 @@ protected:
     SystemClock clock_;
     std::uint16_t port_ = 0;
     std::uint16_t partitions_ = 1;
+    messaging::SecretSource secrets_{};
     std::unique_ptr<broker::BrokerService> broker_;
     std::unique_ptr<runtime::RunStore> store_;
     std::unique_ptr<OrchestratorService> service_;
@@ -546,6 +548,35 @@ TEST_P(ServiceTest, AnEventFindsTheRunsThatWaitForItAndThoseThatWaitLater) {
     EXPECT_EQ(stored(runs[0]).output, R"({"of":"/workflows/order"})");
     for (int i = 0; i < 12; ++i)
         EXPECT_EQ(stored(runs[static_cast<std::size_t>(i) + 1]).output, fmt::format("{{\"by\":\"payer{}\"}}", i));
+}
+
+TEST_P(ServiceTest, ASecretGoesToTheWorkerAndNowhereElse) {
+    auto value = std::make_shared<std::atomic<bool>>(false);
+    secrets_.find = [value](const std::string& name) {
+        return *value && name == "token" ? std::optional<std::string>("s3cr3t") : std::nullopt;
+    };
+    start_service();
+    deploy("workflow = \"fetch\"\n[[step]]\nid = \"one\"\ntask = \"fetch\"\n"
+           "with = { auth = \"Bearer ${secret.token}\" }\n[output]\nsaid = \"${one.said}\"\n");
+    const std::string run = start_run("fetch", "{}");
+    std::string given;
+    const PlainWorker worker(port_, {"fetch"}, [&](const contract::TaskRequest& task) -> std::optional<contract::Report> {
+        given = task.with;
+        return completed(R"({"said":"you gave me s3cr3t"})");
+    });
+    std::this_thread::sleep_for(500ms); // it is not there yet, and nothing was sent
+    *value = true;
+    answer<runtime::RunChanged>([&](auto reply) { service_->engine().retry(run, true, reply); });
+
+    EXPECT_EQ(wait_until_closed(run), "completed");
+
+    EXPECT_EQ(given, R"({"auth":"Bearer s3cr3t"})");
+    EXPECT_EQ(stored(run).output, R"({"said":"you gave me ***"})");
+    auto queries = db::open_queries("sqlite:" + (folder_.path / "runs.sqlite").string());
+    const auto history = (*queries)->history_after(run, 0, 100);
+    ASSERT_TRUE(history);
+    for (const runtime::HistoryRow& row : history->rows)
+        EXPECT_THAT(row.events, testing::Not(HasSubstr("s3cr3t")));
 }
 
 TEST_P(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {

@@ -103,6 +103,8 @@ struct Words {
         if (order.start_by) line += " start_by=" + since_start(*order.start_by);
         if (order.deadline) line += " deadline=" + since_start(*order.deadline);
         if (order.timeout) line += fmt::format(" timeout={}s", order.timeout->count() / 1'000'000);
+        for (const std::string& pointer : order.secrets)
+            line += " secret=" + pointer;
         if (!order.child_run.empty()) line += fmt::format(" depth={}{}", order.depth, order.is_detached ? " detached" : "");
         if (!order.progress.is_null()) line += fmt::format(" progress={}", order.progress.text());
         return line;
