@@ -68,7 +68,7 @@ constexpr auto of_blocks = words("timeout", "on_timeout", "catch", "compensate",
 constexpr auto of_waits = words("timeout", "on_timeout", "catch", "output");
 
 constexpr auto emit_fields = words("id", "type");
-constexpr auto event_fields = words("id", "source", "type", "subject", "time", "data");
+constexpr auto event_fields = words("id", "source", "type", "subject", "time", "run", "data");
 constexpr auto signal_fields = words("by", "at", "data");
 constexpr auto approval_fields = words("approved", "by", "at", "comment", "form", "votes");
 

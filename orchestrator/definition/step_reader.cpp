@@ -264,7 +264,7 @@ bool StepReader::read_match(const TomlEntry& entry, core::StepIndex index, core:
         const std::string_view root = std::string_view{part.key}.substr(0, part.key.find('.'));
         const bool is_path = part.key.find("..") == std::string::npos && !part.key.ends_with('.');
         if (!is_path || std::find(event_members.begin(), event_members.end(), root) == event_members.end()) {
-            values_.complaints().at_key(entry, fmt::format("an event has no '{}' to be compared", part.key),
+            values_.complaints().at_key(part, fmt::format("an event has no '{}' to be compared", part.key),
                                         "write \"data.id\", \"subject\", \"source\" or \"id\", each in quotes");
             is_whole = false;
             continue;
