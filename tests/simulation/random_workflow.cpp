@@ -158,9 +158,7 @@ private:
     // For what comes from outside.
     void waits(const Around& around) {
         const std::uint64_t dice = below(3);
-        if (dice == 0)
-            line(chance(50) ? "first_of = { ack = { signal = \"ack\" }, late = { wait = \"20s\" } }"
-                            : "first_of = { told = { event = { type = \"told\" } }, late = { wait = \"20s\" } }");
+        if (dice == 0) line("first_of = { ack = { signal = \"ack\" }, late = { wait = \"20s\" } }");
         if (dice == 1 && !around.is_repeated && !is_at_end_)
             line("approval = { title = \"May it go on?\" }");
         if (dice == 2 || (dice == 1 && (around.is_repeated || is_at_end_)))
