@@ -1,5 +1,6 @@
-// The log: lines for humans on standard error, one per happening, logfmt after the message.
+// The log, on standard error, one line per happening: for people, with logfmt behind the message, or for collectors.
 //   2026-01-31T12:04:10.123Z info  broker  listening address=127.0.0.1:5672
+//   {"ts":"2026-01-31T12:04:10.123Z","level":"info","area":"broker","msg":"listening","address":"127.0.0.1:5672"}
 // Thread safe. Nothing is both logged and returned: an error is logged where it stops travelling.
 #pragma once
 
@@ -26,8 +27,13 @@ struct Field {
 
 using Fields = std::initializer_list<Field>;
 
-// Process-wide; info at the start. Call before threads start or at any time after.
+enum class Format { text, json };
+
+// Process-wide; info and text at the start. Call before threads start or at any time after.
 void set_level(Level level);
+void set_format(Format format);
+// The line as it would be written, without its end.
+std::string line_of(Format format, Level level, std::string_view area, std::string_view message, Fields fields);
 bool is_enabled(Level level);
 
 void write(Level level, std::string_view area, std::string_view message, Fields fields);

@@ -82,12 +82,26 @@ std::optional<server::Config> configuration(Session& session, const std::string&
         return std::nullopt;
     }
     log::set_level(config.log_level);
+    log::set_format(config.log_format);
     for (const auto& [name, hint] : unknown_variables(session.environment)) {
         log::warning("config", "nobody reads this variable", {{"variable", name}, {"hint", hint}});
         // The workers that `dev` starts need not say it again. No other thread runs yet.
         unsetenv(name.c_str());
     }
     return config;
+}
+
+// The log of programs that have no configuration but variables. False after having printed a complaint.
+bool set_log(Session& session) {
+    server::Environment variables;
+    for (const auto& [name, value] : session.environment)
+        if (name.starts_with("BATON_LOG_")) variables.emplace(name, value);
+    const auto [config, complaints] = server::read_config("", "", variables);
+    for (const auto& complaint : complaints) fmt::print(stderr, "{}\n", complaint);
+    log::set_level(config.log_level);
+    log::set_format(config.log_format);
+    if (!complaints.empty()) session.exit_code = exit_wrong_usage;
+    return complaints.empty();
 }
 
 bool fail(Session& session, const Failure& failure) {
@@ -387,6 +401,7 @@ void add_server_verbs(CLI::App& app, Session& session) {
                     "  BATON_REDMINE_URL=https://redmine.example.org BATON_REDMINE_KEY_FILE=/run/secrets/redmine baton worker redmine\n"
                     "  BATON_WORKER_FILE=/etc/baton/workers.toml baton worker http exec");
     working->callback([&session, values] {
+        if (!set_log(session)) return;
         values->check ? check_workers(session, values->names, values->as_json) : work(session, values->names);
     });
 
@@ -405,7 +420,7 @@ void add_server_verbs(CLI::App& app, Session& session) {
         if (values->free_ports > 0) return print_free_ports(session, values->free_ports);
         if (values->show) return show_sandbox(session, values->as_json);
         if (!values->fault.empty() || !values->heal.empty()) return set_sandbox_fault(session, values->fault, values->heal);
-        serve_sandbox(session, values->state_file);
+        if (set_log(session)) serve_sandbox(session, values->state_file);
     });
 
     auto* awaiting = app.add_subcommand("await", "Wait until the server works");

@@ -229,6 +229,12 @@ std::optional<std::string> set_log_level(Config& config, const std::string& text
     return std::nullopt;
 }
 
+std::optional<std::string> set_log_format(Config& config, const std::string& text) {
+    if (text != "text" && text != "json") return "one of text, json";
+    config.log_format = text == "json" ? log::Format::json : log::Format::text;
+    return std::nullopt;
+}
+
 // What workers need and no more, as in deploy/baton.toml, which explains it.
 broker::PermissionOption worker_permissions() {
     return {.vhost = "/",
@@ -339,6 +345,7 @@ const std::vector<Setting>& settings() {
         {"orchestrator.secrets", "BATON_SECRETS", text_into(&Config::secrets)},
         {"orchestrator.runs_mib_max", "BATON_RUNS_MIB_MAX", number_into(&Config::runs_mib_max, 16, 1024 * 1024)},
         {"log.level", "BATON_LOG_LEVEL", set_log_level},
+        {"log.format", "BATON_LOG_FORMAT", set_log_format},
     };
     return all;
 }

@@ -72,6 +72,7 @@ struct Config {
     unsigned io_threads = 0;  // 0: by the number of processors
     unsigned memory_high_mib = 0; // 0: by the memory of the machine or container
     log::Level log_level = log::Level::info;
+    log::Format log_format = log::Format::text;
 };
 
 // As configured, or the file in the data folder.

@@ -40,7 +40,7 @@ core::Problem problem_of(const contract::Problem& from) {
 }
 
 // Nothing: the report changes no run.
-std::optional<core::Event> event_of(const core::AttemptRef& ref, contract::Report report) {
+std::optional<core::Event> event_of(const std::string& run_id, const core::AttemptRef& ref, contract::Report report) {
     using Event = std::optional<core::Event>;
     return std::visit(
         Overloaded{
@@ -63,7 +63,7 @@ std::optional<core::Event> event_of(const core::AttemptRef& ref, contract::Repor
             [&](contract::Deferred& one) -> Event { return core::TaskDeferred{ref, one.until}; },
             [](contract::Cancelled&) -> Event { return std::nullopt; },
             [&](contract::LogLine& one) -> Event {
-                log::info("worker", one.text, {{"step", ref.step}, {"level", one.level}});
+                log::info("worker", one.text, {{"run", run_id}, {"step", ref.step}, {"attempt", ref.attempt}, {"level", one.level}});
                 return std::nullopt;
             },
         },
@@ -383,7 +383,7 @@ void Results::take_report(Source& source, const Delivery& delivery) {
                      {{"correlation_id", report.token}});
         return settle_now(source, delivery.delivery_tag);
     }
-    auto event = event_of(token->ref, std::move(report.report));
+    auto event = event_of(token->run_id, token->ref, std::move(report.report));
     if (!event) return settle_now(source, delivery.delivery_tag);
     add({token->run_id, std::move(*event), handle_of(source, delivery.delivery_tag)});
 }

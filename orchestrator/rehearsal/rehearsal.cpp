@@ -67,6 +67,7 @@ private:
     void offer_events();
     void carry_out(std::span<const core::Fact> facts, bool is_again);
     void hand_out(const core::DispatchTask& task, bool is_again);
+    void complain_of_second_effect(const core::DispatchTask& task);
     const Answer* answer_for(const core::DispatchTask& task);
     void report(const core::DispatchTask& task, const Answer& answer);
     void begin_work(const core::AttemptRef& ref);
@@ -91,6 +92,7 @@ private:
     Queue coming_;
     std::vector<std::pair<Time, std::string>> history_; // as the store has it
     std::map<AttemptKey, const Answer*> given_;         // a call that comes twice is answered alike
+    std::set<std::string, std::less<>> effects_; // idempotency keys under which there was one
     std::map<std::string, std::size_t, std::less<>> answered_; // calls that a mock has answered
     std::set<AttemptKey> at_work_;
     std::vector<core::EventArrived> told_; // to everybody, and kept for who waits later
@@ -218,10 +220,12 @@ void Stage::hand_out(const core::DispatchTask& task, bool is_again) {
         answer = answer_for(task);
         if (!answer) return;
         given_.emplace(key, answer);
+        // Whoever says nothing may have done it all the same, and nobody hears of it.
+        const bool has_effect = answer->kind != Answer::Kind::error && !answer->is_idempotent;
+        if (has_effect && !effects_.insert(task.idempotency_key).second)
+            complain_of_second_effect(task);
     } else if (!answer->is_idempotent) {
-        complain(fmt::format("'{}' was handed to a worker twice with the key {}, and its mock says "
-                             "that each time has an effect",
-                             task.route, task.idempotency_key));
+        complain_of_second_effect(task);
     }
     if (!is_again)
         out_.calls.push_back({task.ref.step, task.ref.undo, task.route, task.with,
@@ -229,6 +233,12 @@ void Stage::hand_out(const core::DispatchTask& task, bool is_again) {
     at_work_.insert(key);
     begin_work(task.ref);
     report(task, *answer);
+}
+
+void Stage::complain_of_second_effect(const core::DispatchTask& task) {
+    complain(fmt::format("'{}' was handed to a worker twice with the key {}, and its mock says "
+                         "that each time has an effect",
+                         task.route, task.idempotency_key));
 }
 
 // The mock of the step, by its address or without its numbers, else of its task, else of all.

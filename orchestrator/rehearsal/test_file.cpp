@@ -115,6 +115,7 @@ private:
     void read_expected(const TomlEntry& entry, Expectation& expect);
     void read_calls(const TomlEntry& entry, Expectation& expect);
     void read_steps(const TomlEntry& entry, Expectation& expect);
+    bool is_step(std::string_view name) const;
     bool know_step(const TomlEntry& entry);
     bool know_step(const TomlNode& text);
 
@@ -184,7 +185,7 @@ void Reader::read_mocks(const TomlEntry& entry, TestCase& test) {
     const TomlNode* table = values_.table(entry, "mock = { \"mail.create\" = { id = 7 } }");
     if (!table) return;
     for (const TomlEntry& mock : table->entries) {
-        if (mock.key != "*" && !names_.has_step(mock.key) && !names_.has_task(mock.key)) {
+        if (mock.key != "*" && !is_step(mock.key) && !names_.has_task(mock.key)) {
             std::vector<std::string> all = names_.tasks;
             all.insert(all.end(), names_.steps.begin(), names_.steps.end());
             complaints_.at_key(
@@ -426,16 +427,26 @@ void Reader::read_steps(const TomlEntry& entry, Expectation& expect) {
     }
 }
 
-// "people[17].send" as well as "people.send".
+// "people[17].send" as well as "people.send", where `people` is repeated.
+bool Reader::is_step(std::string_view name) const {
+    if (!core::find_step(workflow_, name)) return false;
+    for (std::size_t at = name.find('['); at != std::string_view::npos;
+         at = name.find('[', at + 1)) {
+        const auto repeated = core::find_step(workflow_, name.substr(0, at));
+        if (!repeated || !workflow_.steps[*repeated].repetition) return false;
+    }
+    return true;
+}
+
 bool Reader::know_step(const TomlEntry& entry) {
-    if (core::find_step(workflow_, entry.key) || names_.has_step(entry.key)) return true;
+    if (is_step(entry.key)) return true;
     complaints_.at_key(entry, fmt::format("no step '{}'", entry.key),
                        definition::did_you_mean(entry.key, names_.steps));
     return false;
 }
 
 bool Reader::know_step(const TomlNode& text) {
-    if (core::find_step(workflow_, text.text) || names_.has_step(text.text)) return true;
+    if (is_step(text.text)) return true;
     complaints_.at_value(text, fmt::format("no step '{}'", text.text),
                          definition::did_you_mean(text.text, names_.steps));
     return false;

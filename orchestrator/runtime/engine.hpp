@@ -244,6 +244,7 @@ struct EngineMetrics {
     Counter lost_runs{all, "baton_lost_runs_total", "Changes that another process was faster with"};
     Counter takeovers{all, "baton_takeovers_total", "Partitions taken over"};
     Counter lost_partitions{all, "baton_lost_partitions_total", "Partitions that another server had taken"};
+    Gauge partitions{all, "baton_partitions", "Partitions of the store, of all servers together"};
     Gauge partitions_owned{all, "baton_partitions_owned", "Partitions whose runs this process moves"};
     Gauge workers_heard{all, "baton_workers_heard", "1: the broker is there, so workers' reports arrive"};
     Gauge cached_runs{all, "baton_cached_runs", "Runs in memory"};

@@ -266,7 +266,9 @@ struct Engine::Body {
           compile(std::move(compiler)),
           sinks(std::move(where)),
           cache(options.cached_runs_max, options.memory_max),
-          random(options.seed != 0 ? options.seed : entropy_seed()) {}
+          random(options.seed != 0 ? options.seed : entropy_seed()) {
+        metrics.partitions.set(options.partition_count);
+    }
 
     // engine_own.cpp
     bool decides(Partition part) const { return owned.contains(part) && !leaving.contains(part); }

@@ -238,6 +238,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"tests/orchestrator/expression/cel", {".jsonl", "NOTICE"}},
         {"tests/orchestrator/scenarios", with({".txt"})},
         {"tests/kubernetes", with({".json", ".mjs", ".py"})},
+        {"tests/patterns", {".toml"}},
         {"tests/system", with({".py"})},
         {"tests/system/definitions", {".json"}},
         {"tests/system/node", {".json", ".mjs"}},

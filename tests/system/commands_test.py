@@ -144,6 +144,22 @@ class OfflineTest(unittest.TestCase):
         self.assertEqual(server.log().count("nobody reads this variable"), 1, server.log())
         self.assertRegex(server.log(), "variable=BATON_WORKFLOWZ hint=.*did you mean 'BATON_WORKFLOWS'")
 
+    def test_the_log_is_for_people_or_for_collectors(self):
+        for verb in (("worker", "mail"), ("serve",), ("sandbox",)):
+            done = subprocess.run([baton.EXE, *verb], env={**os.environ, "BATON_LOG_FORMAT": "xml"}, capture_output=True, text=True, timeout=30)
+            self.assertEqual(done.returncode, 2, verb)
+            self.assertIn("BATON_LOG_FORMAT", done.stderr)
+            self.assertIn("one of text, json", done.stderr)
+        server = baton.Server(env={"BATON_LOG_FORMAT": "json"})
+        self.addCleanup(server.close)
+        server.start()
+        server.stop()
+        lines = [json.loads(line) for line in server.log().splitlines()]
+        self.assertGreater(len(lines), 3)
+        for line in lines:
+            self.assertLessEqual({"ts", "level", "area", "msg"}, line.keys())
+        self.assertIn("listening", [line["msg"] for line in lines])
+
     def test_a_server_out_of_reach_is_exit_code_three(self):
         port, = baton.free_ports(1)
         for args in (("runs",), ("run", "x"), ("dead", "list"), ("call", "a.b"), ("show", "abcdefgh")):

@@ -2,6 +2,7 @@
 its forms. `baton graph`: what is shipped is drawn in each form."""
 import json
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
@@ -35,6 +36,19 @@ class WorkflowTestsTest(unittest.TestCase):
         done = self.play("--crash", "--coverage", WORKFLOWS)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn(" 0 failed", done.stdout)
+
+    def test_every_pattern_passes_whatever_crashes(self):
+        done = self.play("--crash", baton.ROOT / "tests" / "patterns")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn(" 0 failed", done.stdout)
+
+    def test_the_page_of_patterns_has_all_of_them(self):
+        page = (baton.ROOT / "docs" / "patterns.md").read_text()
+        rows = re.findall(r"^\| (\d+) \|.*\| (none yet|\[.*\]\(\.\./tests/patterns/(.*)\)) \|$", page, re.M)
+        self.assertEqual([int(row[0]) for row in rows], list(range(1, 44)))
+        there = {file.name for file in (baton.ROOT / "tests" / "patterns").glob("*.toml") if not file.name.endswith(".test.toml")}
+        self.assertEqual({row[2] for row in rows if row[2]}, there)
+        self.assertEqual([row for row in rows if row[2] and int(row[2][:2]) != int(row[0])], [])
 
     def test_a_failure_in_each_of_its_forms(self):
         self.write('[[test]]\nname = "<a> & b"\nmock = { "mail.create" = 1, "mail.send" = { error = "no", retryable = false } }\n'

@@ -136,9 +136,22 @@ TEST(Rehearsal, MocksAreFoundByStepThenTaskThenStar) {
     EXPECT_THAT(outcome(each, "[[test]]\nname = 'x'\nmock = { '*' = 5 }\nexpect = { output = { all "
                               "= [5, 5, 5] }, with = { e = { n = 1 } } }\n"),
                 IsEmpty());
+    EXPECT_THAT(outcome(each, "[[test]]\nname = 'x'\nmock = { t = 'no', 'e[1]' = 20 }\nexpect "
+                              "= { output = { all = ['no', 20, 'no'] } }\n"),
+                IsEmpty());
     EXPECT_THAT(outcome(each, "[[test]]\nname = 'x'\nexpect = { status = 'completed' }\n"),
                 ElementsAre(HasSubstr("called 't' and there is no mock for it"),
                             HasSubstr("no mock"), HasSubstr("no mock")));
+}
+
+TEST(Rehearsal, AMockOfAnItemNeedsARepeatedStep) {
+    const auto workflow = workflow_of(two_steps);
+    const auto file = read_tests(
+        "[[test]]\nname = 'x'\nmock = { 'a[1]' = 1 }\nexpect = { steps = { 'b[0]' = 'done' } }\n",
+        "w.test.toml", *workflow);
+    ASSERT_THAT(file.diagnostics, testing::SizeIs(2));
+    EXPECT_THAT(file.diagnostics[0].message, HasSubstr("no task and no step 'a[1]'"));
+    EXPECT_EQ(file.diagnostics[1].message, "no step 'b[0]'");
 }
 
 TEST(Rehearsal, WhatPeopleDoMeanwhile) {
@@ -276,6 +289,51 @@ TEST(Crashes, AWorkerThatIsNotIdempotentIsNamedWithTheShortestStory) {
     EXPECT_THAT(crashes.broken->events,
                 ElementsAre(HasSubstr("the run starts"), HasSubstr("a is done"),
                             "the server dies and starts again"));
+}
+
+// The server need not die: who did it and said nothing is asked again.
+TEST(Crashes, AWorkerThatWasSilentMayHaveHadItsEffect) {
+    const auto again = [](std::string_view answers) {
+        return outcome(two_steps,
+                       case_of(fmt::format("{{ 't.a' = {{ id = 7 }}, 't.b' = {} }}", answers),
+                               "{ status = 'completed' }"));
+    };
+    EXPECT_THAT(
+        again("[ { timeout = true, idempotent = false }, { result = {}, idempotent = false } ]"),
+        ElementsAre(HasSubstr("'t.b' was handed to a worker twice with the key")));
+    EXPECT_THAT(again("[ { result = {}, after = '5m', idempotent = false }, { result = {}, "
+                      "idempotent = false } ]"),
+                ElementsAre(HasSubstr("twice")));
+    EXPECT_THAT(again("[ { timeout = true }, {} ]"), IsEmpty());
+    EXPECT_THAT(
+        again("[ { error = 'e', idempotent = false }, { result = {}, idempotent = false } ]"),
+        IsEmpty());
+}
+
+TEST(Crashes, AnUndoAndAnItemAreAskedAsWell) {
+    const auto undone =
+        workflow_of("workflow = 'w'\non_failure = 'compensate'\n"
+                    "[[step]]\nid = 'a'\ntask = 't.a'\ncompensate = { task = 't.undo' }\n"
+                    "[[step]]\nid = 'b'\ntask = 't.b'\n");
+    const auto undo = test_of(
+        "[[test]]\nname = 'x'\nexpect = { status = 'compensated' }\n[test.mock]\n't.a' = {}\n"
+        "'t.b' = { error = 'e', retryable = false }\n't.undo' = { result = {}, idempotent = false "
+        "}\n",
+        *undone);
+    const Crashes of_undo = crash_everywhere(*undone, undo);
+    ASSERT_TRUE(of_undo.broken);
+    EXPECT_THAT(of_undo.broken->differences,
+                ElementsAre(HasSubstr("'t.undo' was handed to a worker twice")));
+
+    const auto each =
+        workflow_of("workflow = 'w'\n[[step]]\nid = 'e'\nfor_each = '[1, 2, 3]'\ntask = 't'\n");
+    const auto item =
+        test_of("[[test]]\nname = 'x'\nexpect = { status = 'completed' }\n[test.mock]\nt = {}\n"
+                "'e[1]' = { result = {}, idempotent = false }\n",
+                *each);
+    const Crashes of_item = crash_everywhere(*each, item);
+    ASSERT_TRUE(of_item.broken);
+    EXPECT_THAT(of_item.broken->differences, ElementsAre(HasSubstr("/e[1]")));
 }
 
 TEST(Crashes, AnOrderThatMattersIsFound) {
