@@ -456,7 +456,7 @@ Outcome<void> read_whole(const boost::json::object& object, std::int64_t format,
     if (const auto* ids = object.if_contains("event_ids")) {
         if (!ids->is_array()) return does_not_fit("event_ids");
         for (const auto& id : ids->get_array())
-            run.event_ids.push_back(text(&id));
+            if (id.is_string()) run.event_ids.emplace_back(id.get_string());
     }
     BATON_TRY(read_parent(object, run));
     run.reruns = small(object.if_contains("reruns"));

@@ -56,7 +56,7 @@ CallDefaults CallReader::defaults(const TomlNode& table, std::uint8_t priority) 
         if (presets == nullptr) continue;
         for (const TomlEntry& preset : presets->entries)
             if (const TomlNode* policy = values_.table(preset, "{ max_attempts = 20 }"))
-                defaults.presets[preset.key] = retry_table(*policy, {});
+                defaults.presets[preset.key] = retry_table(*policy, {}, retry_keys);
             else
                 defaults.presets[preset.key] = {};
     }

@@ -22,7 +22,7 @@ CountedPolicy policy_for(const TaskCall& call, const Attempts& attempts, std::st
 std::uint32_t attempts_at_most(const TaskCall& call) {
     std::uint32_t most = call.retry.max_attempts;
     for (const RetryRule& rule : call.retry_rules)
-        most = std::max(most, rule.policy.max_attempts);
+        most += rule.policy.max_attempts - 1;
     return most;
 }
 

@@ -331,12 +331,15 @@ private:
         std::string type, id, ago;
         words >> type >> id >> ago;
         Time at = now_;
-        if (ago.starts_with("ago="))
+        std::string data = ago;
+        if (ago.starts_with("ago=")) {
             at -= duration_from(ago.substr(4));
-        else
-            words = std::istringstream(ago + rest_of(words));
+            data = rest_of(words);
+        } else if (!words.eof()) {
+            data += " " + rest_of(words);
+        }
         boost::json::object event{{"id", id}, {"source", "test"}, {"type", type}};
-        event["data"] = Document::parse(rest_of(words)).value().json();
+        event["data"] = Document::parse(data).value().json();
         const Document whole = Document::of(event);
         std::string told;
         for (const EventShape& shape : workflow_->event_shapes)
