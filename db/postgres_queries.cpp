@@ -4,6 +4,7 @@
 #include "db/postgres_queries.hpp"
 
 #include "db/indexes.hpp"
+#include "db/postgres_blobs.hpp"
 #include "db/postgres_dead.hpp"
 #include "db/postgres_nodes.hpp"
 #include "db/postgres_rows.hpp"
@@ -141,6 +142,7 @@ Outcome<RunTotals> PostgresQueries::totals(const RunSearch& search) {
 
 Outcome<std::optional<RunDetails>> PostgresQueries::run(const std::string& id_or_prefix) {
     std::optional<RunDetails> details;
+    Outcome<void> well = boost::system::in_place_value;
     const auto range = run_ids_like(id_or_prefix);
     if (!range) return details;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
@@ -158,12 +160,15 @@ Outcome<std::optional<RunDetails>> PostgresQueries::run(const std::string& id_or
         letters.run_id = details->run.run_id;
         letters.limit = 1000;
         details->dead_letters = read_all(dead_letter_select(letters).run(work), read_dead_letter);
+        well = unfold(details->run, reading_blobs(work));
     }));
+    BATON_TRY(well);
     return details;
 }
 
 Outcome<std::optional<StoredRun>> PostgresQueries::run_row(const std::string& id_or_prefix) {
     std::optional<StoredRun> run;
+    Outcome<void> well = boost::system::in_place_value;
     const auto range = run_ids_like(id_or_prefix);
     if (!range) return run;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
@@ -171,13 +176,17 @@ Outcome<std::optional<StoredRun>> PostgresQueries::run_row(const std::string& id
         const pqxx::result found = work.exec_params(
             fmt::format("select {} from run where run_id between $1 and $2 limit 2", list_columns),
             range->first, range->last);
-        if (found.size() == 1) run = read_run(found[0]);
+        if (found.size() != 1) return;
+        run = read_run(found[0]);
+        well = unfold(*run, reading_blobs(work));
     }));
+    BATON_TRY(well);
     return run;
 }
 
 Outcome<HistoryPage> PostgresQueries::history_after(const std::string& run_id, std::uint64_t after_seq, std::size_t limit) {
     HistoryPage page;
+    Outcome<void> well = boost::system::in_place_value;
     if (!is_run_id(run_id)) return page;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         page = {};
@@ -187,12 +196,15 @@ Outcome<HistoryPage> PostgresQueries::history_after(const std::string& run_id, s
             if (page.has_more) break;
             page.rows.push_back(read_history(row));
         }
+        well = unfold(page, reading_blobs(work));
     }));
+    BATON_TRY(well);
     return page;
 }
 
 Outcome<std::optional<RunRecord>> PostgresQueries::record(const std::string& run_id) {
     std::optional<RunRecord> record;
+    Outcome<void> well = boost::system::in_place_value;
     if (!is_run_id(run_id)) return record;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         record.reset();
@@ -213,7 +225,9 @@ Outcome<std::optional<RunRecord>> PostgresQueries::record(const std::string& run
                 letter.step = row[1].as<std::string>();
                 return letter;
             });
+        well = unfold(record->run, reading_blobs(work));
     }));
+    BATON_TRY(well);
     return record;
 }
 

@@ -5,8 +5,10 @@
 #include "base/thread.hpp"
 #include "db/hex.hpp"
 #include "db/indexes.hpp"
+#include "db/postgres_blobs.hpp"
 #include "db/postgres_commit.hpp"
 #include "db/postgres_dead.hpp"
+#include "db/postgres_limits.hpp"
 #include "db/postgres_nodes.hpp"
 #include "db/postgres_rows.hpp"
 #include "db/retention.hpp"
@@ -144,10 +146,9 @@ void explain_loss(pqxx::transaction_base& work, const RunChange& change, Committ
     if (found.empty()) committed.lost.push_back(change.run_id);
 }
 
-Committed commit_in(pqxx::connection& connection, const Batch& batch) {
+Committed write(pqxx::transaction_base& work, const Batch& batch) {
     const std::vector<bool> left_out = doubled_keys(batch);
     const CommitParameters parameters = commit_parameters(batch, left_out);
-    pqxx::nontransaction work(connection); // the statement is the transaction
     const pqxx::result answer =
         work.exec_prepared(parameters.with_dead_letters ? "commit_with_dead_letters" : "commit",
                            pqxx::prepare::make_dynamic_params(parameters.values));
@@ -167,6 +168,23 @@ Committed commit_in(pqxx::connection& connection, const Batch& batch) {
     for (std::size_t index = 0; index < batch.runs.size(); ++index)
         if (left_out[index] || lost.contains(batch.runs[index].run_id))
             explain_loss(work, batch.runs[index], committed);
+    return committed;
+}
+
+Committed commit_in(pqxx::connection& connection, const Batch& batch, RecentBlobs& recent) {
+    auto folded = fold(batch, recent);
+    if (!folded) {
+        pqxx::nontransaction work(connection); // the statement is the transaction
+        return write(work, batch);
+    }
+    pqxx::work work(connection);
+    Committed committed = write(work, folded->batch);
+    const std::vector<BlobUse> uses = written(std::move(folded->uses), committed);
+    if (committed.fenced.empty()) write_blobs(work, uses);
+    work.commit();
+    if (committed.fenced.empty())
+        for (const BlobUse& use : uses)
+            recent.add(use.run_id, use.blob.sha256);
     return committed;
 }
 
@@ -299,12 +317,15 @@ Outcome<std::vector<HistoryRow>> PostgresStore::history_above(Partition part, st
                                                               std::size_t count,
                                                               const ReadLimits& limits) {
     std::vector<HistoryRow> rows;
+    Outcome<void> well = boost::system::in_place_value;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
         rows = read_all(work.exec_prepared("history_above", part, after, count, limits.row_bytes,
                                            limits.sum_bytes),
                         read_history);
+        well = unfold(rows, limits, reading_blobs(work));
     }));
+    BATON_TRY(well);
     return rows;
 }
 
@@ -315,10 +336,13 @@ Outcome<std::vector<HistoryRow>> PostgresStore::history_since(std::span<const ru
         seqs.add(std::to_string(ask.after_seq));
     }
     std::vector<HistoryRow> rows;
+    Outcome<void> well = boost::system::in_place_value;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
         rows = read_all(work.exec_prepared("history_since", ids.text(), seqs.text()), read_history);
+        well = unfold(rows, {}, reading_blobs(work));
     }));
+    BATON_TRY(well);
     return rows;
 }
 
@@ -328,11 +352,14 @@ Outcome<std::vector<StoredRun>> PostgresStore::load(std::span<const std::string>
     for (const std::string& run_id : run_ids)
         ids.add(run_id);
     std::vector<StoredRun> runs;
+    Outcome<void> well = boost::system::in_place_value;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
         runs = read_all(
             work.exec_prepared("load", ids.text(), limits.row_bytes, limits.sum_bytes), read_run);
+        well = unfold(runs, limits, reading_blobs(work));
     }));
+    BATON_TRY(well);
     return runs;
 }
 
@@ -418,6 +445,17 @@ Outcome<void> PostgresStore::remove_pause(PauseKind kind, const std::string& nam
     });
 }
 
+// Not repeated at once: the answer of a call whose answer was lost may have given turns of a rate.
+Outcome<std::vector<runtime::LimitAnswer>> PostgresStore::share_limits(const std::string& node,
+                                                                       std::span<const runtime::LimitAsk> asks,
+                                                                       bool adopts) {
+    std::vector<runtime::LimitAnswer> answers;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        answers = db::share_limits(connection, clean_text(node), asks, adopts);
+    }));
+    return answers;
+}
+
 Outcome<std::uint32_t> PostgresStore::partition_count() {
     std::uint32_t count = 0;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
@@ -430,7 +468,7 @@ Outcome<std::uint32_t> PostgresStore::partition_count() {
 Outcome<Committed> PostgresStore::commit(const Batch& batch) {
     Committed committed;
     BATON_TRY(session_.run(
-        [&](pqxx::connection& connection) { committed = commit_in(connection, batch); }));
+        [&](pqxx::connection& connection) { committed = commit_in(connection, batch, recent_); }));
     return committed;
 }
 
@@ -527,8 +565,9 @@ Outcome<std::vector<StoredDefinition>> PostgresStore::newest_definitions() {
 Outcome<std::size_t> PostgresStore::remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) {
     std::size_t removed = 0;
     BATON_TRY(session_.run([&](pqxx::connection& connection) {
-        pqxx::nontransaction work(connection);
+        pqxx::work work(connection);
         removed = db::remove_runs(work, workflow, ended_before, limit);
+        work.commit();
     }));
     return removed;
 }
@@ -581,6 +620,42 @@ Outcome<std::vector<RunJob>> PostgresStore::running_run_jobs(const std::string& 
             jobs.push_back(read_run_job(row));
     }));
     return jobs;
+}
+
+Outcome<std::vector<TriggerRow>> PostgresStore::triggers() {
+    std::vector<TriggerRow> triggers;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        triggers = read_all<TriggerRow>(
+            work.exec("select workflow, name, version, state from trigger_state order by workflow, name"), [](const pqxx::row& row) {
+                return TriggerRow{row[0].c_str(), row[1].c_str(), static_cast<std::uint64_t>(row[2].as<std::int64_t>()), row[3].c_str()};
+            });
+    }));
+    return triggers;
+}
+
+// Never repeated by itself: the second time every row would look like somebody else's.
+Outcome<std::vector<std::size_t>> PostgresStore::save_triggers(std::span<const TriggerRow> rows) {
+    std::vector<std::size_t> lost;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        lost.clear();
+        pqxx::work work(connection);
+        for (std::size_t at = 0; at < rows.size(); ++at) {
+            const TriggerRow& row = rows[at];
+            const auto done =
+                row.version == 1
+                    ? work.exec_params("insert into trigger_state (workflow, name, version, state) values ($1, $2, 1, $3) "
+                                       "on conflict do nothing",
+                                       clean_text(row.workflow), clean_text(row.trigger), clean_text(row.state))
+                    : work.exec_params("update trigger_state set version = version + 1, state = $1 "
+                                       "where workflow = $2 and name = $3 and version = $4",
+                                       clean_text(row.state), clean_text(row.workflow), clean_text(row.trigger),
+                                       signed_number(row.version - 1));
+            if (done.affected_rows() == 0) lost.push_back(at);
+        }
+        work.commit();
+    }));
+    return lost;
 }
 
 Outcome<std::size_t> PostgresStore::mend_indexes(const Closing& closing, Time now) {

@@ -3,6 +3,7 @@
 // the connection is lost the call says unavailable, and the next one connects again.
 #pragma once
 
+#include "db/blobs.hpp"
 #include "db/postgres_session.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 
@@ -68,9 +69,13 @@ public:
     Outcome<std::vector<runtime::StoredPause>> pauses() override;
     Outcome<void> save_pause(const runtime::StoredPause& pause) override;
     Outcome<void> remove_pause(runtime::PauseKind kind, const std::string& name) override;
+    Outcome<std::vector<runtime::LimitAnswer>> share_limits(const std::string& node, std::span<const runtime::LimitAsk> asks,
+                                                            bool adopts) override;
     Outcome<runtime::RunJob> add_run_job(const runtime::RunJob& job) override;
     Outcome<void> save_run_job(const runtime::RunJob& job) override;
     Outcome<std::vector<runtime::RunJob>> running_run_jobs(const std::string& node) override;
+    Outcome<std::vector<runtime::TriggerRow>> triggers() override;
+    Outcome<std::vector<std::size_t>> save_triggers(std::span<const runtime::TriggerRow> rows) override;
     Outcome<std::size_t> mend_indexes(const runtime::Closing& closing, Time now) override;
     Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
     Outcome<std::vector<std::uint64_t>> dead_letter_ids(const runtime::DeadLetterFilter& filter) override;
@@ -85,6 +90,7 @@ private:
     explicit PostgresStore(PostgresSession session) : session_(std::move(session)) {}
 
     PostgresSession session_;
+    RecentBlobs recent_;
 };
 
 } // namespace baton::db

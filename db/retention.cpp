@@ -1,7 +1,8 @@
-// A run that was asked for before the moment may have ended before it; one asked for later cannot have. So the
-// search begins at the oldest id and ends at that of the moment.
+// A run that was asked for before the moment may have ended before it; one asked for later cannot
+// have. So the search begins at the oldest id and ends at that of the moment.
 #include "db/retention.hpp"
 
+#include "db/postgres_blobs.hpp"
 #include "db/postgres_rows.hpp"
 #include "db/run_id.hpp"
 #include "db/sqlite_rows.hpp"
@@ -13,19 +14,24 @@ namespace baton::db {
 namespace {
 
 // What has to be told to the broker is read from the history, so that stays until it is told.
-constexpr const char* is_told = "coalesce((select max(h.pseq) from history h where h.run_id = r.run_id), 0) <= "
-                                "(select o.published from owner o where o.part = r.part)";
+constexpr const char* is_told =
+    "coalesce((select max(h.pseq) from history h where h.run_id = r.run_id), 0) <= "
+    "(select o.published from owner o where o.part = r.part)";
 
-Outcome<std::vector<std::string>> old_runs(Sqlite& database, const std::string& workflow, Time ended_before, std::size_t limit) {
-    BATON_ASSIGN(auto select, database.prepare(fmt::format("select run_id from run r where workflow = ? and status = ? and run_id < ? "
-                                                           "and closed_at < ? and {} order by run_id limit ?",
-                                                           is_told)));
+Outcome<std::vector<std::string>> old_runs(Sqlite& database, const std::string& workflow,
+                                           Time ended_before, std::size_t limit) {
+    BATON_ASSIGN(auto select,
+                 database.prepare(fmt::format(
+                     "select run_id from run r where workflow = ? and status = ? and run_id < ? "
+                     "and closed_at < ? and {} order by run_id limit ?",
+                     is_told)));
     std::vector<std::string> all;
     const std::string last = first_run_id_at(ended_before);
     for (const auto status : closed_statuses) {
         if (all.size() >= limit) break;
         BATON_ASSIGN(const auto found,
-                     read_all<std::string>(select.with(workflow, static_cast<int>(status), last, ended_before, limit - all.size()),
+                     read_all<std::string>(select.with(workflow, static_cast<int>(status), last,
+                                                       ended_before, limit - all.size()),
                                            [](const SqliteStatement& row) { return row.text(0); }));
         all.insert(all.end(), found.begin(), found.end());
     }
@@ -34,21 +40,29 @@ Outcome<std::vector<std::string>> old_runs(Sqlite& database, const std::string& 
 
 } // namespace
 
-Outcome<std::size_t> remove_runs(Sqlite& database, const std::string& workflow, Time ended_before, std::size_t limit) {
+Outcome<std::size_t> remove_runs(Sqlite& database, const std::string& workflow, Time ended_before,
+                                 std::size_t limit) {
     // Looked for without the lock; whether they are still closed is asked again under it.
     BATON_ASSIGN(const auto run_ids, old_runs(database, workflow, ended_before, limit));
     if (run_ids.empty()) return std::size_t{0};
     const char* statements[] = {
-        "delete from run_tag where (name, value, run_id) in (select j.key, j.value, ?1 from run r, json_each(nullif(r.tags, '')) j "
+        "delete from run_tag where (name, value, run_id) in (select j.key, j.value, ?1 from run r, "
+        "json_each(nullif(r.tags, '')) j "
         "where r.run_id = ?1)",
-        "delete from start_key where run_id = ?1 and workflow = (select r.workflow from run r where r.run_id = ?1) and key = "
+        "delete from start_key where run_id = ?1 and workflow = (select r.workflow from run r "
+        "where r.run_id = ?1) and key = "
         "(select json_extract(nullif(r.tags, ''), '$.key') from run r where r.run_id = ?1)",
         "delete from history where run_id = ?1",
         "delete from dead_letter where run_id = ?1",
         "delete from alarm where run_id = ?1",
+        "delete from blob where sha256 in (select u.sha256 from blob_use u where u.run_id = ?1 and "
+        "not exists "
+        "(select 1 from blob_use o where o.sha256 = u.sha256 and o.run_id <> ?1))",
+        "delete from blob_use where run_id = ?1",
         "delete from run where run_id = ?1",
     };
-    BATON_ASSIGN(auto is_old, database.prepare("select 1 from run where run_id = ? and closed_at < ?"));
+    BATON_ASSIGN(auto is_old,
+                 database.prepare("select 1 from run where run_id = ? and closed_at < ?"));
     std::vector<SqliteStatement> removals;
     for (const char* statement : statements) {
         BATON_ASSIGN(auto prepared, database.prepare(statement));
@@ -57,17 +71,19 @@ Outcome<std::size_t> remove_runs(Sqlite& database, const std::string& workflow, 
     BATON_ASSIGN(SqliteTransaction transaction, SqliteTransaction::begin(database));
     std::size_t removed = 0;
     for (const std::string& run_id : run_ids) {
-        BATON_ASSIGN(const auto found,
-                     read_one<bool>(is_old.with(run_id, ended_before), [](const SqliteStatement&) { return true; }));
+        BATON_ASSIGN(const auto found, read_one<bool>(is_old.with(run_id, ended_before),
+                                                      [](const SqliteStatement&) { return true; }));
         if (!found) continue;
-        for (SqliteStatement& removal : removals) BATON_TRY(removal.with(run_id).run());
+        for (SqliteStatement& removal : removals)
+            BATON_TRY(removal.with(run_id).run());
         ++removed;
     }
     BATON_TRY(transaction.commit());
     return removed;
 }
 
-std::size_t remove_runs(pqxx::transaction_base& work, const std::string& workflow, Time ended_before, std::size_t limit) {
+std::size_t remove_runs(pqxx::transaction_base& work, const std::string& workflow,
+                        Time ended_before, std::size_t limit) {
     const std::string statement = fmt::format(R"sql(
 with gone as materialized (
     select run_id, workflow, tags from run r
@@ -82,16 +98,19 @@ unkeyed as (
 forgotten as (delete from history h using gone where h.run_id = gone.run_id),
 buried as (delete from dead_letter d using gone where d.run_id = gone.run_id),
 hushed as (delete from alarm a using gone where a.run_id = gone.run_id),
+unused as (delete from blob_use u using gone where u.run_id = gone.run_id returning u.sha256),
 removed as (delete from run r using gone where r.run_id = gone.run_id returning 1)
-select count(*) from removed)sql",
+select (select count(*) from removed), (select array_agg(distinct sha256) from unused))sql",
                                               is_told);
     std::size_t removed = 0;
     for (const auto status : closed_statuses) {
         if (removed >= limit) break;
         const pqxx::result result =
-            work.exec_params(statement, clean_text(workflow), static_cast<int>(status), first_run_id_at(ended_before),
-                             timestamp_text(ended_before), static_cast<std::int64_t>(limit - removed));
+            work.exec_params(statement, clean_text(workflow), static_cast<int>(status),
+                             first_run_id_at(ended_before), timestamp_text(ended_before),
+                             static_cast<std::int64_t>(limit - removed));
         removed += result[0][0].as<std::size_t>();
+        if (!result[0][1].is_null()) drop_unused_blobs(work, result[0][1].c_str());
     }
     return removed;
 }

@@ -60,6 +60,10 @@ std::int64_t as_signed(std::uint64_t number) {
         std::min<std::uint64_t>(number, static_cast<std::uint64_t>(INT64_MAX)));
 }
 
+BlobReader reading_blobs(Sqlite& database) {
+    return [&database](const std::set<std::string>& hashes) { return read_blobs(database, hashes); };
+}
+
 } // namespace
 
 Outcome<std::unique_ptr<SqliteQueries>> SqliteQueries::open(const std::string& path) {
@@ -108,6 +112,7 @@ Outcome<std::optional<RunDetails>> SqliteQueries::run(const std::string& id_or_p
         if (found.size() != 1) return std::optional<RunDetails>{};
         RunDetails details;
         details.run = std::move(found.front());
+        BATON_TRY(unfold(details.run, reading_blobs(database_)));
         DeadLetterFilter letters;
         letters.state.reset();
         letters.run_id = details.run.run_id;
@@ -127,6 +132,7 @@ Outcome<std::optional<StoredRun>> SqliteQueries::run_row(const std::string& id_o
                      "select {} from run where run_id between ? and ? limit 2", list_columns)));
     BATON_ASSIGN(auto found, read_all(select.with(range->first, range->last), read_run));
     if (found.size() != 1) return std::optional<StoredRun>{};
+    BATON_TRY(unfold(found.front(), reading_blobs(database_)));
     return std::optional<StoredRun>(std::move(found.front()));
 }
 
@@ -138,6 +144,7 @@ Outcome<std::optional<RunRecord>> SqliteQueries::record(const std::string& run_i
         if (!found) return std::optional<RunRecord>{};
         RunRecord record;
         record.run = std::move(*found);
+        BATON_TRY(unfold(record.run, reading_blobs(database_)));
         BATON_ASSIGN(auto alarm, database_.prepare("select due from alarm where run_id = ?"));
         BATON_ASSIGN(record.alarm, read_one<Time>(alarm.with(run_id), [](const SqliteStatement& row) { return row.time(0); }));
         BATON_ASSIGN(auto letters, database_.prepare("select id, step from dead_letter where run_id = ? and state = 1 and step <> ''"));
@@ -179,14 +186,15 @@ Outcome<HistoryPage> SqliteQueries::history_after(const std::string& run_id, std
                                  sqlite_history_columns)));
     select.with(run_id, as_signed(after_seq), as_signed(limit) + 1);
     HistoryPage page;
-    for (std::size_t sum = 0;; sum += page.rows.back().events.size()) {
+    for (std::size_t sum = 0;; sum += unfolded_size(page.rows.back().events)) {
         BATON_ASSIGN(const bool has_row, select.step());
-        if (!has_row) return page;
+        if (!has_row) break;
         page.has_more = page.rows.size() == limit || sum >= history_page_bytes_max;
         if (page.has_more) break;
         page.rows.push_back(read_history(select));
     }
     select.reset();
+    BATON_TRY(unfold(page, reading_blobs(database_)));
     return page;
 }
 

@@ -90,4 +90,25 @@ StoredDefinition read_definition(const SqliteStatement& row) {
     return definition;
 }
 
+Outcome<void> write_blobs(Sqlite& database, const std::vector<BlobUse>& uses) {
+    if (uses.empty()) return {};
+    BATON_ASSIGN(auto keep, database.prepare("insert into blob (sha256, text) values (?, ?) on conflict (sha256) do nothing"));
+    BATON_ASSIGN(auto use, database.prepare("insert or ignore into blob_use (run_id, sha256) values (?, ?)"));
+    for (const BlobUse& one : uses) {
+        BATON_TRY(keep.with(one.blob.sha256, one.blob.text).run());
+        BATON_TRY(use.with(one.run_id, one.blob.sha256).run());
+    }
+    return {};
+}
+
+Outcome<BlobTexts> read_blobs(Sqlite& database, const std::set<std::string>& hashes) {
+    BATON_ASSIGN(auto select, database.prepare("select text from blob where sha256 = ?"));
+    BlobTexts texts;
+    for (const std::string& sha256 : hashes) {
+        BATON_ASSIGN(auto text, read_one<std::string>(select.with(sha256), [](const SqliteStatement& row) { return row.text(0); }));
+        if (text) texts.emplace(sha256, std::move(*text));
+    }
+    return texts;
+}
+
 } // namespace baton::db

@@ -2,6 +2,7 @@
 // above it; a select that begins with that list can be read by it.
 #pragma once
 
+#include "db/blobs.hpp"
 #include "db/sqlite.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 
@@ -36,6 +37,10 @@ inline constexpr const char* sqlite_definition_select =
     "select d.definition_id, d.name, d.version, d.source, d.file_name, l.name is not null, "
     "d.created_at from definition d left join live l on l.definition_id = d.definition_id ";
 runtime::StoredDefinition read_definition(const SqliteStatement& row);
+
+// Large values (blobs.hpp), within a transaction of the caller's.
+Outcome<void> write_blobs(Sqlite& database, const std::vector<BlobUse>& uses);
+Outcome<BlobTexts> read_blobs(Sqlite& database, const std::set<std::string>& hashes);
 
 // Steps to the end and reads every row.
 template <typename Row>

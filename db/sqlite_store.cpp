@@ -240,18 +240,19 @@ Outcome<std::vector<HistoryRow>> SqliteStore::history_above(Partition part, std:
     const TextLimit limit(database_, std::max(limits.row_bytes, smallest_text_limit));
     std::vector<HistoryRow> rows;
     SqliteStatement& select = statements_->history_above.with(part, after, count);
-    for (std::size_t sum = 0; sum < limits.sum_bytes; sum += rows.back().events.size()) {
+    for (std::size_t sum = 0; sum < limits.sum_bytes; sum += unfolded_size(rows.back().events)) {
         auto has_row = select.step();
         if (!has_row && is_too_large(has_row.error())) {
             // Found again as the first one of the next call.
-            if (!rows.empty()) return rows;
+            if (!rows.empty()) break;
             return read_all(statements_->history_row_above.with(part, after), read_history);
         }
         if (!has_row) return std::move(has_row).error();
-        if (!*has_row) return rows;
+        if (!*has_row) break;
         rows.push_back(read_history(select));
     }
     select.reset();
+    BATON_TRY(unfold(rows, limits, blob_reader()));
     return rows;
 }
 
@@ -261,6 +262,7 @@ Outcome<std::vector<HistoryRow>> SqliteStore::history_since(std::span<const runt
         BATON_ASSIGN(auto more, read_all(statements_->history_since.with(ask.run_id, ask.after_seq), read_history));
         std::move(more.begin(), more.end(), std::back_inserter(rows));
     }
+    BATON_TRY(unfold(rows, {}, blob_reader()));
     return rows;
 }
 
@@ -280,8 +282,9 @@ Outcome<std::vector<StoredRun>> SqliteStore::load(std::span<const std::string> r
             continue;
         }
         run = std::move(*read);
-        sum += run.state.size() + run.input.size() + (run.output ? run.output->size() : 0);
+        sum += unfolded_size(run.state) + unfolded_size(run.input) + (run.output ? unfolded_size(*run.output) : 0);
     }
+    BATON_TRY(unfold(runs, limits, blob_reader()));
     return runs;
 }
 
@@ -343,7 +346,16 @@ Outcome<std::optional<StoredRun>> SqliteStore::load_one(const std::string& run_i
     return row;
 }
 
+BlobReader SqliteStore::blob_reader() {
+    return [this](const std::set<std::string>& hashes) { return read_blobs(database_, hashes); };
+}
+
 Outcome<Committed> SqliteStore::commit(const Batch& batch) {
+    auto folded = fold(batch, recent_);
+    return folded ? write(folded->batch, std::move(folded->uses)) : write(batch, {});
+}
+
+Outcome<Committed> SqliteStore::write(const Batch& batch, std::vector<BlobUse> uses) {
     BATON_ASSIGN(SqliteTransaction transaction, SqliteTransaction::begin(database_));
     Committed committed;
     BATON_ASSIGN(committed.fenced, move_fences(batch.fences));
@@ -356,7 +368,11 @@ Outcome<Committed> SqliteStore::commit(const Batch& batch) {
         BATON_TRY(insert_dead_letter(letter));
     BATON_TRY(close_dead_letters(batch, batch.redriven_dead_letters, DeadLetterState::redriven));
     BATON_TRY(close_dead_letters(batch, batch.dropped_dead_letters, DeadLetterState::dropped));
+    uses = written(std::move(uses), committed);
+    BATON_TRY(write_blobs(database_, uses));
     BATON_TRY(transaction.commit());
+    for (const BlobUse& use : uses)
+        recent_.add(use.run_id, use.blob.sha256);
     return committed;
 }
 
@@ -612,6 +628,32 @@ Outcome<std::vector<RunJob>> SqliteStore::running_run_jobs(const std::string&) {
     std::vector<RunJob> jobs;
     for (const SqlRow& row : rows) jobs.push_back(read_run_job(row));
     return jobs;
+}
+
+Outcome<std::vector<TriggerRow>> SqliteStore::triggers() {
+    BATON_ASSIGN(auto select, database_.prepare("select workflow, name, version, state from trigger_state order by workflow, name"));
+    return read_all<TriggerRow>(select, [](const SqliteStatement& row) {
+        return TriggerRow{row.text(0), row.text(1), static_cast<std::uint64_t>(row.number(2)), row.text(3)};
+    });
+}
+
+Outcome<std::vector<std::size_t>> SqliteStore::save_triggers(std::span<const TriggerRow> rows) {
+    std::vector<std::size_t> lost;
+    BATON_ASSIGN(SqliteTransaction transaction, SqliteTransaction::begin(database_));
+    BATON_ASSIGN(auto insert, database_.prepare("insert into trigger_state (workflow, name, version, state) values (?, ?, 1, ?) "
+                                                "on conflict do nothing"));
+    BATON_ASSIGN(auto update, database_.prepare("update trigger_state set version = version + 1, state = ? "
+                                                "where workflow = ? and name = ? and version = ?"));
+    for (std::size_t at = 0; at < rows.size(); ++at) {
+        const TriggerRow& row = rows[at];
+        if (row.version == 1)
+            BATON_TRY(insert.with(row.workflow, row.trigger, row.state).run());
+        else
+            BATON_TRY(update.with(row.state, row.workflow, row.trigger, row.version - 1).run());
+        if (database_.changes() == 0) lost.push_back(at);
+    }
+    BATON_TRY(transaction.commit());
+    return lost;
 }
 
 Outcome<std::size_t> SqliteStore::mend_indexes(const Closing& closing, Time now) {

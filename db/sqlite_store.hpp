@@ -3,6 +3,7 @@
 // opens.
 #pragma once
 
+#include "db/blobs.hpp"
 #include "db/sqlite.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 
@@ -63,6 +64,8 @@ public:
     Outcome<runtime::RunJob> add_run_job(const runtime::RunJob& job) override;
     Outcome<void> save_run_job(const runtime::RunJob& job) override;
     Outcome<std::vector<runtime::RunJob>> running_run_jobs(const std::string& node) override;
+    Outcome<std::vector<runtime::TriggerRow>> triggers() override;
+    Outcome<std::vector<std::size_t>> save_triggers(std::span<const runtime::TriggerRow> rows) override;
     Outcome<std::size_t> mend_indexes(const runtime::Closing& closing, Time now) override;
     Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
     Outcome<std::vector<std::uint64_t>> dead_letter_ids(const runtime::DeadLetterFilter& filter) override;
@@ -80,6 +83,8 @@ private:
     Outcome<std::optional<runtime::StoredRun>> load_one(const std::string& run_id, std::size_t bytes_max);
     Outcome<std::vector<runtime::Partition>>
     move_fences(std::span<const runtime::OwnedPartition> fences);
+    Outcome<runtime::Committed> write(const runtime::Batch& batch, std::vector<BlobUse> uses);
+    BlobReader blob_reader();
     Outcome<void> write_run(const runtime::RunChange& change, runtime::Committed& committed);
     Outcome<bool> insert_run(const runtime::RunChange& change);
     Outcome<bool> update_run(const runtime::RunChange& change);
@@ -94,6 +99,7 @@ private:
 
     Sqlite database_;
     std::unique_ptr<Statements> statements_;
+    RecentBlobs recent_;
 };
 
 } // namespace baton::db

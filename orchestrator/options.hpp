@@ -3,6 +3,7 @@
 
 #include "base/clock.hpp"
 #include "net/pipe.hpp"
+#include "orchestrator/core/workflow.hpp"
 #include "orchestrator/messaging/request.hpp"
 #include "orchestrator/messaging/secrets.hpp"
 
@@ -11,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace baton::orchestrator {
 
@@ -58,6 +60,8 @@ struct Options {
     OnRequest on_request{};
     // Where `secret.NAME` of workflows is found.
     messaging::SecretSource secrets{};
+    // Hears which workflows are live, whenever that has changed; on the engine's thread.
+    std::function<void(std::vector<std::shared_ptr<const core::Workflow>> live)> on_live{};
 };
 
 } // namespace baton::orchestrator

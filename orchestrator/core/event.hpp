@@ -64,6 +64,7 @@ struct RunStarted {
     std::optional<ParentRef> parent{};
     std::string workflow{};     // of a run that is to be made: for the engine
     Document caller{};          // who asked by a call and waits for an answer: reply_to, correlation_id; null: nobody
+    std::optional<Time> scheduled_at{}; // when a trigger meant it to begin; absent: nothing but now
 };
 // An event that was told to everybody; the run is one of those that may wait for it.
 struct EventArrived {

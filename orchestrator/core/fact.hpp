@@ -87,6 +87,7 @@ struct RunStarted {
     Document input; // of the run's row: not written with the fact
     std::optional<ParentRef> parent{};
     Document caller{};
+    std::optional<Time> scheduled_at{}; // when a trigger meant it to begin
 };
 // All that is said of the run as a whole.
 struct RunBecame {

@@ -101,7 +101,8 @@ private:
     static void ack_settled(Source& source);
     void take_report(Source& source, const amqp::client::Delivery& delivery);
     void take_event(Source& source, const amqp::client::Delivery& delivery);
-    void take_run_request(Source& source, const amqp::client::Delivery& delivery, const std::string& body);
+    void take_run_request(Source& source, const amqp::client::Delivery& delivery,
+                          const std::string& body);
     void take_dead(Source& source, const amqp::client::Delivery& delivery);
     void take_unrouted(Source& source, const amqp::client::Delivery& delivery);
     void take_passed_on(Source& source, const amqp::client::Delivery& delivery);

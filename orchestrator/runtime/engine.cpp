@@ -181,6 +181,7 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
                            request.fallback_key, request.actor, std::move(request.labels)};
         if (auto caller = core::Document::parse(request.caller); caller && !request.caller.empty())
             start.caller = std::move(*caller);
+        start.scheduled_at = request.scheduled_at;
         return StartItem{std::move(start), from_start(std::move(reply)), request.run_id};
     }
     case Request::Kind::cancel:

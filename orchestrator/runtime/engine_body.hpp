@@ -267,6 +267,7 @@ struct Engine::Body {
           sinks(std::move(where)),
           cache(options.cached_runs_max, options.memory_max),
           random(options.seed != 0 ? options.seed : entropy_seed()) {
+        if (options.is_shared) task_limits.share(options.partition_count);
         metrics.partitions.set(options.partition_count);
     }
 
@@ -402,7 +403,9 @@ struct Engine::Body {
     void look_at_pauses(Time now);
     void define_limits();
     void note_limits(const CachedRun& cached);
-    void hand_out_limited(Time now);
+    Outcome<void> share_limits(std::span<const LimitAsk> asks, Time now);
+    std::map<Partition, std::uint64_t> epochs() const;
+    bool hand_out_limited(Time now);
 
     // engine_events.cpp
     struct EventTurn;
@@ -423,6 +426,7 @@ struct Engine::Body {
     Outcome<void> take_in(const std::vector<OwnedPartition>& rows, Time now);
     Outcome<void> learn_secret();
     Outcome<void> load_definitions();
+    void tell_live();
     Outcome<void> republish(Partition part, std::uint64_t published, Time now);
     void republish(Partition part, const HistoryRow& row, Told& told);
     Outcome<std::shared_ptr<const core::Workflow>> definition(std::uint64_t id);

@@ -96,15 +96,17 @@ Outcome<void> Engine::Body::look_at_start(Item& item, StartItem& start, Time now
     return boost::system::in_place_value;
 }
 
-// A run of another one has its id, and so its partition, before anybody knows its key. False: the item says why it
-// does not begin.
-bool Engine::Body::take_child_slot(Item& item, StartItem& start, const core::Workflow& workflow) const {
+// A run of another one has its id, and so its partition, before anybody knows its key. False: the
+// item says why it does not begin.
+bool Engine::Body::take_child_slot(Item& item, StartItem& start,
+                                   const core::Workflow& workflow) const {
     if (!workflow.concurrency) return true;
     if (options.partition_count > 1) {
-        item.refusal = refusal(EngineErrc::refused,
-                               fmt::format("workflow '{}' has concurrency, and runs of one key are moved in one "
-                                           "partition, of which this store has {}: it can be started by itself only",
-                                           workflow.name, options.partition_count));
+        item.refusal = refusal(
+            EngineErrc::refused,
+            fmt::format("workflow '{}' has concurrency, and runs of one key are moved in one "
+                        "partition, of which this store has {}: it can be started by itself only",
+                        workflow.name, options.partition_count));
         return false;
     }
     const auto parsed = core::Document::parse(start.request.input);
@@ -392,9 +394,33 @@ void Engine::Body::note_limits(const CachedRun& cached) {
         task_limits.note(cached.run.id, limited_tasks_of(*cached.workflow, cached.run, pauses));
 }
 
-void Engine::Body::hand_out_limited(Time now) {
+std::map<Partition, std::uint64_t> Engine::Body::epochs() const {
+    std::map<Partition, std::uint64_t> epochs;
+    for (const auto& [part, row] : owned)
+        epochs[part] = row.epoch;
+    return epochs;
+}
+
+Outcome<void> Engine::Body::share_limits(std::span<const LimitAsk> asks, Time now) {
+    if (asks.empty()) return boost::system::in_place_value;
+    BATON_ASSIGN(const auto answers,
+                 store.share_limits(options.node, asks, !task_limits.has_asked()));
+    task_limits.answered(answers, now);
+    return boost::system::in_place_value;
+}
+
+// False: the store failed, and everything begins anew.
+bool Engine::Body::hand_out_limited(Time now) {
+    if (task_limits.is_shared())
+        if (const auto shared = share_limits(task_limits.asks(now, epochs()), now); !shared) {
+            Work nothing;
+            nothing.now = now;
+            failed(nothing, shared.error(), "sharing limits");
+            return false;
+        }
     for (std::string& run_id : task_limits.due(now))
         pending.push_back({OperateItem{std::move(run_id), core::TasksReleased{}, {}}});
+    return true;
 }
 
 } // namespace baton::orchestrator::runtime

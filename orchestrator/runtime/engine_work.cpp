@@ -159,7 +159,7 @@ bool Engine::Body::work() {
             return true;
         }
     look_at_pauses(now);
-    hand_out_limited(now);
+    if (!hand_out_limited(now)) return true;
     forget_events(now);
 
     Work work;
@@ -576,6 +576,12 @@ bool Engine::Body::commit(Work& work) {
         !work.asked.empty() || !batch.runs.empty() || !batch.alarms.empty() || !batch.plain_dead_letters.empty() ||
         !batch.redriven_dead_letters.empty() || !batch.dropped_dead_letters.empty();
     if (has_changes) {
+        // Before any task is told that the store does not count yet.
+        if (task_limits.is_shared())
+            if (const auto moved = share_limits(task_limits.moves(epochs()), work.now); !moved) {
+                failed(work, moved.error(), "sharing limits");
+                return false;
+            }
         const Time began = clock.now();
         fail_point("engine.before_commit");
         auto result = store.commit(batch);

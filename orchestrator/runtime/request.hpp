@@ -63,6 +63,7 @@ struct Request {
     std::string fallback_key;
     std::string caller; // JSON
     Labels labels;
+    std::optional<Time> scheduled_at;
     // start_dead_job: key, actor, drops, filter, interval, stop_after and reason of it
     DeadJob job;
     // queue_lost

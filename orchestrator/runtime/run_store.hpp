@@ -18,6 +18,8 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "orchestrator/core/status.hpp"
+#include "orchestrator/runtime/limit_shares.hpp"
+#include "orchestrator/runtime/partition.hpp"
 #include "orchestrator/runtime/run_search.hpp"
 
 #include <cstdint>
@@ -30,7 +32,6 @@
 namespace baton::orchestrator::runtime {
 
 using core::RunStatus;
-using Partition = std::uint16_t;
 
 // What a Failure of a store means; the detail is for people.
 enum class StoreErrc {
@@ -380,6 +381,14 @@ struct EventOffer {
     KeptEvent event;
 };
 
+// What is remembered of a trigger of a workflow. The state is opaque here.
+struct TriggerRow {
+    std::string workflow;
+    std::string trigger;
+    std::uint64_t version = 0; // counts its changes; 0: it is not stored yet
+    std::string state;         // JSON
+};
+
 enum class PauseKind : std::uint8_t { workflow = 1, task = 2 };
 // Something that people let pause.
 struct StoredPause {
@@ -466,6 +475,12 @@ public:
     virtual Outcome<void> save_pause(const StoredPause& pause) = 0;
     virtual Outcome<void> remove_pause(PauseKind kind, const std::string& name) = 0;
 
+    // Shares named limits with the other nodes (limit_shares.hpp), in the order asked. Need not be durable
+    // when it returns, but is before any later commit is. `adopts`: the first time since partitions were
+    // taken; then what these have of other limits is nobody's. Only of a shared store.
+    virtual Outcome<std::vector<LimitAnswer>> share_limits(const std::string& node, std::span<const LimitAsk> asks,
+                                                           bool adopts);
+
     // Ids of runs that are not closed, in order, those after `after_run_id`.
     virtual Outcome<std::vector<std::string>> open_runs(Partition part,
                                                         const std::string& after_run_id,
@@ -540,6 +555,15 @@ public:
     virtual Outcome<std::vector<RunJob>> running_run_jobs(const std::string& node) {
         (void)node;
         return std::vector<RunJob>{};
+    }
+
+    // All of them, by workflow and name.
+    virtual Outcome<std::vector<TriggerRow>> triggers() { return std::vector<TriggerRow>{}; }
+    // Each row that is stored with the version before `version` becomes this one; version 1 is a new row. Gives
+    // the places of those that somebody else has changed meanwhile, and of which nothing was written.
+    virtual Outcome<std::vector<std::size_t>> save_triggers(std::span<const TriggerRow> rows) {
+        (void)rows;
+        return Failure{make_error_code(StoreErrc::refused), "this store keeps no triggers"};
     }
 
     // A secret of this store, 32 bytes, made on first use and the same for ever: keys the MAC of

@@ -51,6 +51,10 @@ Outcome<std::vector<OwnedPartition>> RunStore::take_over_from(std::span<const Se
 Outcome<void> RunStore::release(std::span<const OwnedPartition>) {
     return one_process_only();
 }
+Outcome<std::vector<LimitAnswer>> RunStore::share_limits(const std::string&,
+                                                         std::span<const LimitAsk>, bool) {
+    return one_process_only();
+}
 // They come with the first take-over.
 Outcome<void> RunStore::make_partitions(std::uint32_t) {
     return boost::system::in_place_value;

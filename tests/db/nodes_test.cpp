@@ -6,6 +6,7 @@
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -157,6 +158,87 @@ TEST(SqliteNodes, AFileServesOneProcess) {
     EXPECT_FALSE(store->is_shared());
     EXPECT_FALSE(store->announce({}));
     EXPECT_TRUE(store->make_partitions(4)) << "they come with the first take-over";
+}
+
+// Two sessions that ask at the same time, again and again; what is out is what was granted.
+TEST_F(NodesTest, ALimitIsNeverGrantedTwiceHoweverManyAskAtOnce) {
+    ASSERT_TRUE(a->make_partitions(4));
+    const auto ask = [](Partition part, std::uint32_t used, std::uint32_t wanted) {
+        LimitAsk one;
+        one.limit = "crm 'api'";
+        one.max_concurrent = 7;
+        one.parts = {{part, 1, used}, {static_cast<Partition>(part + 2), 1, 0}};
+        one.wanted = wanted;
+        return std::vector{one};
+    };
+    const auto granted = [](const std::vector<LimitAnswer>& answers, Partition part) {
+        return answers.at(0).granted.at(part);
+    };
+    std::atomic<std::uint32_t> out{0};
+    std::atomic<std::uint32_t> most{0};
+    std::atomic<int> rounds_with{0};
+    const auto work = [&](RunStore& store, Partition part, const std::string& node) {
+        std::uint32_t used = 0;
+        for (std::uint32_t round = 0; round < 60; ++round) {
+            const auto answers = value_of(store.share_limits(node, ask(part, used, round % 9), round == 0));
+            const std::uint32_t now = granted(answers, part);
+            ASSERT_GE(now, used);
+            out += now - used;
+            used = now;
+            std::uint32_t seen = most;
+            while (out > seen && !most.compare_exchange_weak(seen, out)) {
+            }
+            if (used > 0) ++rounds_with;
+            const std::uint32_t ended = round % 3 == 0 ? used : used / 2;
+            out -= ended; // before the store hears of it
+            used -= ended;
+        }
+        out -= used;
+        value_of(store.share_limits(node, ask(part, 0, 0), false));
+    };
+    std::thread other([&] { work(*b, 1, "b"); });
+    work(*a, 0, "a");
+    other.join();
+    EXPECT_LE(most, 7U);
+    EXPECT_GT(rounds_with, 30);
+    const auto all = value_of(a->share_limits("a", ask(0, 0, 7), false));
+    EXPECT_EQ(granted(all, 0) + granted(all, 2), 7U) << "what was used is given back";
+}
+
+TEST_F(NodesTest, TurnsOfARateFollowTheClockOfTheDatabase) {
+    LimitAsk ask;
+    ask.limit = "slow";
+    ask.interval = 200ms;
+    ask.parts = {{0, 1, 0}};
+    ask.wanted = 5;
+    const auto first = value_of(a->share_limits("a", std::vector{ask}, true)).at(0);
+    EXPECT_EQ(first.turns, 1U);
+    ask.parts = {{1, 1, 0}};
+    const auto second = value_of(b->share_limits("b", std::vector{ask}, true)).at(0);
+    EXPECT_LE(second.turns, 1U) << "a slow machine may be at the next one";
+    ASSERT_TRUE(second.next_turn);
+    EXPECT_LE(*second.next_turn, 200ms);
+}
+
+// The next owner of a partition has what it had; of limits that it does not know nothing stays.
+TEST_F(NodesTest, AnOwnerThatCameLaterIsNotWrittenOver) {
+    LimitAsk ask;
+    ask.limit = "crm";
+    ask.max_concurrent = 4;
+    ask.parts = {{0, 1, 3}};
+    value_of(a->share_limits("a", std::vector{ask}, true));
+    LimitAsk gone = ask;
+    gone.limit = "gone";
+    value_of(a->share_limits("a", std::vector{gone}, false));
+
+    ask.parts = {{0, 2, 2}};
+    EXPECT_EQ(value_of(b->share_limits("b", std::vector{ask}, true)).at(0).granted.at(0), 3U) << "two, and half of what is free";
+    ask.parts = {{0, 1, 0}};
+    ask.wanted = 4;
+    EXPECT_TRUE(value_of(a->share_limits("a", std::vector{ask}, false)).at(0).granted.empty());
+    gone.parts = {{1, 1, 0}};
+    gone.wanted = 4;
+    EXPECT_EQ(value_of(a->share_limits("a", std::vector{gone}, false)).at(0).unmet, 0U);
 }
 
 } // namespace

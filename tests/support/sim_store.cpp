@@ -289,6 +289,32 @@ Outcome<void> SimStore::remove_pause(PauseKind kind, const std::string& name) {
     return boost::system::in_place_value;
 }
 
+Outcome<std::vector<LimitAnswer>> SimStore::share_limits(const std::string& node, std::span<const LimitAsk> asks,
+                                                         bool adopts) {
+    if (is_away) return away();
+    const auto is_asked = [&](const std::string& limit) {
+        return std::any_of(asks.begin(), asks.end(), [&](const LimitAsk& ask) { return ask.limit == limit; });
+    };
+    if (adopts && !asks.empty())
+        for (auto& [limit, rows] : database_.limit_shares)
+            if (!is_asked(limit))
+                for (const LimitAsk::Part& part : asks.front().parts)
+                    std::erase_if(rows, [&](const LimitShare& row) { return row.part == part.part && row.epoch < part.epoch; });
+    std::vector<LimitAnswer> answers;
+    for (const LimitAsk& ask : asks) {
+        std::vector<LimitShare>& rows = database_.limit_shares[ask.limit];
+        Time& next_turn = database_.next_turns[ask.limit];
+        SharedOut out = share_out(ask, node, rows, next_turn, database_.clock != nullptr ? database_.clock->now() : Time{});
+        next_turn = out.next_turn;
+        for (const LimitShare& written : out.written) {
+            std::erase_if(rows, [&](const LimitShare& row) { return row.part == written.part; });
+            rows.push_back(written);
+        }
+        answers.push_back(std::move(out.answer));
+    }
+    return answers;
+}
+
 Outcome<std::uint32_t> SimStore::partition_count() {
     if (is_away) return away();
     std::uint32_t count = 0;

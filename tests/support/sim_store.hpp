@@ -32,6 +32,8 @@ struct SimDatabase {
     std::map<std::pair<std::string, std::string>, runtime::StoredShape> event_shapes; // by type and paths
     std::map<std::pair<std::string, std::string>, runtime::EventWait> event_waits;    // by key and run
     std::map<std::pair<std::string, std::string>, runtime::KeptEvent> events;         // by key and id
+    std::map<std::string, std::vector<runtime::LimitShare>> limit_shares;
+    std::map<std::string, Time> next_turns; // by limit
     std::vector<runtime::StoredDefinition> definitions;
     std::map<std::string, std::string> definition_hashes; // name + version → sha256
     std::string secret;
@@ -108,6 +110,8 @@ public:
     Outcome<std::vector<runtime::StoredPause>> pauses() override;
     Outcome<void> save_pause(const runtime::StoredPause& pause) override;
     Outcome<void> remove_pause(runtime::PauseKind kind, const std::string& name) override;
+    Outcome<std::vector<runtime::LimitAnswer>> share_limits(const std::string& node,
+                                                            std::span<const runtime::LimitAsk> asks, bool adopts) override;
     Outcome<std::uint32_t> partition_count() override;
     Outcome<runtime::Committed> commit(const runtime::Batch& batch) override;
     Outcome<runtime::StoredDefinition>

@@ -136,13 +136,14 @@ class AlertsTest(task_queue.TaskQueue, unittest.TestCase):
     def fires(self, name, **options):
         self.prometheus.await_alert(name, **options)
 
-    def fail_all(self):
-        """As a worker that can do none of the tasks that wait."""
+    def take(self, channel):
+        return baton.wait_for(lambda: (lambda got: got[0] and got)(channel.basic_get(self.queue)), "a task waits")
+
+    def fail(self, count):
+        """As a worker that can do none of them."""
         with self.channel() as channel:
-            while True:
-                method, properties, _ = channel.basic_get(self.queue)
-                if method is None:
-                    return
+            for _ in range(count):
+                method, properties, _ = self.take(channel)
                 channel.basic_publish("", properties.reply_to, json.dumps({"type": "worker.broken"}).encode(), pika.BasicProperties(
                     type="failed", correlation_id=properties.correlation_id, delivery_mode=2))
                 channel.basic_ack(method.delivery_tag)
@@ -161,9 +162,10 @@ class AlertsTest(task_queue.TaskQueue, unittest.TestCase):
         self.begin(workflows=[WORKFLOW.format(on_failure="fail")])
         self.start("watched")
         self.fires("BatonTaskWithoutWorker", task="watched.a")
+        self.fail(1)
         for _ in range(20):
             self.start("watched", 2)
-            self.fail_all()
+            self.fail(2)
             time.sleep(0.5)
             if "BatonRunsFail" in self.prometheus.firing():
                 break
@@ -174,7 +176,7 @@ class AlertsTest(task_queue.TaskQueue, unittest.TestCase):
     def test_runs_that_wait_for_somebody(self):
         self.begin(workflows=[WORKFLOW.format(on_failure="pause")])
         self.start("watched")
-        self.fail_all()
+        self.fail(1)
         self.fires("BatonRunsPaused", workflow="watched")
 
     def test_tasks_that_pile_up(self):
@@ -289,7 +291,7 @@ class AlertsTest(task_queue.TaskQueue, unittest.TestCase):
             self.start("set")
             self.start("watched")
             with self.channel() as channel:
-                method, properties, _ = channel.basic_get(self.queue)
+                method, properties, _ = self.take(channel)
                 for kind in ("started", "completed"):
                     channel.basic_publish("", properties.reply_to, b"{}", pika.BasicProperties(
                         type=kind, correlation_id=properties.correlation_id, delivery_mode=2))
@@ -299,7 +301,7 @@ class AlertsTest(task_queue.TaskQueue, unittest.TestCase):
             asked = lambda text: self.prometheus.ask("query", query=text.replace("$__rate_interval", "10s"))["result"]
             return {one for one in expressions if not asked(one)}
         self.start("watched", 2)
-        self.fail_all()
+        self.fail(2)
         try:
             baton.wait_for(lambda: not missing(), "every panel", 60, pause=1)
         except AssertionError:

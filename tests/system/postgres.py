@@ -23,8 +23,9 @@ def programs():
 
 
 class Postgres:
-    def __init__(self):
+    def __init__(self, is_durable=False):
         self.programs = programs()
+        self.fsync = "on" if is_durable else "off"
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-postgres-test-"))
         self.account = {}
         if os.geteuid() == 0:
@@ -43,7 +44,7 @@ class Postgres:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.data, "-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}",
-                 "-c", f"unix_socket_directories={self.folder}", "-c", "fsync=off"],
+                 "-c", f"unix_socket_directories={self.folder}", "-c", f"fsync={self.fsync}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", **self.account)
         baton.wait_for(self.is_ready, "PostgreSQL starts")
 
