@@ -136,6 +136,7 @@ private:
         if (key == "format" && needs(part, schema, Schema::Type::string, "string"))
             schema.format =
                 values_.word(part, {"email", "date-time", "date", "uri", "uuid"}).value_or("");
+        if (key == "pattern" && needs(part, schema, Schema::Type::string, "string")) read_pattern(part, schema);
         if (key == "nullable") schema.nullable = values_.boolean(part).value_or(false);
         if (key == "description") schema.description = values_.text(part).value_or("");
         if (key == "enum") read_enum(part, schema);
@@ -158,6 +159,15 @@ private:
             values_.complaints().at_key(part,
                                         fmt::format("{} needs type = \"{}\"", part.key, word));
         return false;
+    }
+
+    void read_pattern(const TomlEntry& part, Schema& schema) {
+        const auto text = values_.text(part);
+        if (!text) return;
+        std::string problem;
+        schema.pattern = expression::Pattern::compile(*text, problem);
+        if (!problem.empty())
+            values_.complaints().at_value(part.value, problem, "in '..' a backslash is written once: '^[A-Z]{2}\\d+$'");
     }
 
     void read_enum(const TomlEntry& part, Schema& schema) {

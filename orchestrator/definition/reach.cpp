@@ -209,8 +209,8 @@ private:
         } else if (root == "error") {
             if (use.scope != Scope::catch_output)
                 complain(use, "error can only be read in the output of a catch rule");
-        } else if (root == "secret" && use.scope != Scope::with && use.scope != Scope::compensate) {
-            complain(use, "secret can only be read inside with");
+        } else if (root == "secret") {
+            check_secret(use);
         } else if (root == "index") {
             if (instance_around(draft_, use.step, use.scope) == no_step) check_index(use);
         } else if (root == "item") {
@@ -218,6 +218,30 @@ private:
         } else {
             complain(use, not_available(root));
         }
+    }
+
+    // A secret goes to a worker and nowhere else: it is filled in when the task is on its way, so nothing can be
+    // computed of it, and no result, key or input of a run may hold it.
+    void check_secret(const Use& use) {
+        if (use.scope != Scope::with && use.scope != Scope::compensate)
+            return complain(use, "secret can only be read inside with");
+        const auto& reference = use.reference;
+        const core::Step& step = workflow_.steps[use.step];
+        const auto* task = std::get_if<core::TaskKind>(&step.kind);
+        const bool is_of_run = use.scope == Scope::with ? task != nullptr && task->call.is_workflow
+                                                        : step.compensate && step.compensate->call.is_workflow;
+        if (is_of_run)
+            return complain(use, "a secret cannot be the input of a run, which is kept",
+                            "let the task in that workflow read it");
+        if (reference.path.size() != 1)
+            return complain(use, "a secret is read by its name: secret.hr_token");
+        const std::string_view text = use.text->text;
+        const std::size_t end = reference.path.back().offset + reference.path.back().length;
+        const bool is_alone = reference.offset >= 2 && text.substr(reference.offset - 2, 2) == "${" &&
+                              end < text.size() && text[end] == '}';
+        if (!is_alone)
+            complain(use, "nothing can be computed of a secret",
+                     fmt::format("write ${{secret.{}}} where the worker needs it", reference.path.front().name));
     }
 
     bool is_of_whole(const Use& use) const {
