@@ -125,10 +125,11 @@ std::string CallReader::workflow_name(const TomlEntry& entry) {
 std::string CallReader::limit_word(const TomlEntry& entry, const CallDefaults& defaults) {
     const auto text = values_.text(entry);
     if (!text) return {};
-    if (!defaults.limits.contains(*text))
-        values_.complaints().at_value(
-            entry.value, fmt::format("no limit is called \"{}\"", *text),
-            fmt::format("[limits.{}] says its rate and max_concurrent", *text));
+    if (!defaults.limits.contains(*text)) {
+        std::string hint = did_you_mean(*text, std::vector<std::string>(defaults.limits.begin(), defaults.limits.end()));
+        if (hint.empty()) hint = fmt::format("[limits.{}] says its rate and max_concurrent", *text);
+        values_.complaints().at_value(entry.value, fmt::format("no limit is called \"{}\"", *text), std::move(hint));
+    }
     return *text;
 }
 

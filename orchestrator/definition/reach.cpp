@@ -8,6 +8,7 @@
 
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <set>
@@ -328,6 +329,7 @@ private:
         if (draft_.steps[target].repeats != Repeats::no && !of_instance)
             return check_field(use, target, depth);
         if (!step.output && !is_field_of_kind(use, target, depth)) return;
+        warn_of_unknown_field(use, step, depth);
         if (step.children.empty() || step.output) return check_finished(use, target, of_instance);
         std::vector<std::string> names;
         for (const StepIndex child : step.children) {
@@ -337,6 +339,21 @@ private:
         }
         complain(use, fmt::format("'{}' has no step '{}'", step.path, path[depth].name),
                  hint_for(path[depth].name, names));
+    }
+
+    // A worker may give more than it says, but who reads what it does not say has probably misspelt it.
+    void warn_of_unknown_field(const Use& use, const core::Step& step, std::size_t depth) {
+        const ResultFields* known = known_fields(draft_, step);
+        const auto& part = use.reference.path[depth];
+        if (known == nullptr || known->contains(part.name)) return;
+        std::vector<std::string> names;
+        for (const auto& [name, kind] : *known)
+            names.push_back(name);
+        std::string hint = hint_for(part.name, names);
+        if (hint.empty()) hint = fmt::format("it gives {}", fmt::join(names, ", "));
+        const auto& task = std::get<core::TaskKind>(step.kind).call.task;
+        complaints_.warn_inside(About::data, *use.text, part.offset, part.length,
+                                fmt::format("{} says of no '{}' that it gives it", task, part.name), std::move(hint));
     }
 
     // What a signal, an approval, a first_of gives. False after a complaint.

@@ -51,6 +51,8 @@ constexpr std::uint32_t times_max = 1'000'000;
 
 constexpr std::array<std::string_view, 9> act_verbs{"cancel", "pause", "resume",  "retry", "skip",
                                                     "signal", "event", "approve", "reject"};
+// Who acts when the test does not say it: a server always knows.
+constexpr std::string_view somebody = "somebody";
 constexpr std::array<std::string_view, 1> of_skip{"skip"};
 constexpr std::array<std::string_view, 1> of_event{"event"};
 constexpr std::array<std::string_view, 2> of_messages{"signal", "event"};
@@ -84,6 +86,13 @@ Names names_of(const core::Workflow& workflow) {
     for (const core::Step& step : workflow.steps)
         names.steps.push_back(step.path);
     names.tasks = workflow.task_types;
+    const auto add_workflow = [&names](const core::TaskCall& call) {
+        if (call.is_workflow) names.tasks.push_back(call.task);
+    };
+    for (const core::Step& step : workflow.steps) {
+        if (const auto* kind = std::get_if<core::TaskKind>(&step.kind)) add_workflow(kind->call);
+        if (step.compensate) add_workflow(step.compensate->call);
+    }
     return names;
 }
 
@@ -321,6 +330,7 @@ core::Event Reader::event_of(const TomlNode& table, const TomlEntry& verb,
         signal.name = text;
         signal.data = detail("data");
         signal.by = words("by");
+        if (signal.by.empty()) signal.by = somebody;
         return signal;
     }
     if (verb.key == "event") {
@@ -342,6 +352,7 @@ core::Event Reader::event_of(const TomlNode& table, const TomlEntry& verb,
     decided.form = detail("form");
     decided.by = words("by");
     decided.may_operate = decided.by.empty();
+    if (decided.by.empty()) decided.by = somebody;
     if (const TomlNode* roles = table.find("roles"); roles && roles->is_list())
         for (const TomlNode& one : roles->items)
             decided.roles.push_back(one.text);

@@ -249,6 +249,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"tests/orchestrator/expression/cel", {".jsonl", "NOTICE"}},
         {"tests/orchestrator/scenarios", with({".txt"})},
         {"tests/kubernetes", with({".json", ".mjs", ".py"})},
+        {"tests/check", {".toml", ".txt"}},
         {"tests/page", {".json", ".mjs", ".ts", "CMakeLists.txt"}},
         {"tests/patterns", {".toml"}},
         {"tests/system", with({".py"})},
