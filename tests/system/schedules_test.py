@@ -206,11 +206,11 @@ class TwoServersTest(unittest.TestCase):
         names = [f"m{number}" for number in range(12)]
         for name in names:
             a.deploy(MINUTELY.replace('"minutely"', f'"{name}"'))
-        house.await_shared_out(house.nodes)
+        house.await_shared_out(house.nodes, timeout=60)
 
         def know_all():
             return all(len(node.http_json(node.http, "/api/schedules")["schedules"]) == len(names) for node in house.nodes)
-        baton.wait_for(know_all, "both know the schedules", 30)
+        baton.wait_for(know_all, "both know the schedules", 60)
         began = datetime.datetime.now(datetime.timezone.utc)
         first = began.replace(second=0, microsecond=0) + datetime.timedelta(minutes=1 if began.second < 50 else 2)
         at_b = "/api/schedules/m0/backfill"
