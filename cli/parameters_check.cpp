@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 
@@ -27,12 +28,24 @@ public:
             if (entry.key != "with" && entry.key != "set" && entry.key != "output" && entry.key != "input" && entry.key != "vars")
                 steps_in(entry.value);
         const definition::TomlNode* task = node.find("task");
-        if (task != nullptr && task->is_text()) call(*task, node.find("with"));
+        if (task == nullptr || !task->is_text()) return;
+        note(*task, node.find("queue"));
+        call(*task, node.find("with"));
     }
 
     std::vector<definition::Diagnostic> warnings;
+    std::vector<CallPlace> calls;
 
 private:
+    void note(const definition::TomlNode& task, const definition::TomlNode* queue) {
+        CallPlace one;
+        one.route = queue != nullptr && queue->is_text() ? task.text + "." + queue->text : task.text;
+        one.at.file = file_;
+        one.at.severity = definition::Severity::warning;
+        place(one.at, {}, task, nullptr);
+        calls.push_back(std::move(one));
+    }
+
     void call(const definition::TomlNode& task, const definition::TomlNode* with) {
         // Anything but a table is a mistake that the loader names.
         if (with != nullptr && !with->is_table()) return;
@@ -95,6 +108,72 @@ OfferedTasks offered_tasks(const boost::json::value& answer) {
             all.emplace(std::string(task->get_string()), parameters->get_object());
     }
     return all;
+}
+
+namespace {
+
+std::optional<orchestrator::expression::Kind> kind_of(const boost::json::value& schema) {
+    using orchestrator::expression::Kind;
+    const auto* type = schema.is_object() ? schema.get_object().if_contains("type") : nullptr;
+    if (type == nullptr || !type->is_string()) return std::nullopt;
+    const std::string_view word(type->get_string());
+    if (word == "string") return Kind::text;
+    if (word == "integer") return Kind::integer;
+    if (word == "boolean") return Kind::boolean;
+    if (word == "array") return Kind::list;
+    if (word == "object") return Kind::map;
+    return std::nullopt;
+}
+
+// Null unless the schema says which members there are, and leaves it at them.
+const boost::json::object* members_of(const boost::json::object& schema) {
+    const auto* more = schema.if_contains("additionalProperties");
+    if (more != nullptr && (more->is_object() || *more == boost::json::value(true))) return nullptr;
+    const auto* properties = schema.if_contains("properties");
+    return properties != nullptr && properties->is_object() && !properties->get_object().empty() ? &properties->get_object() : nullptr;
+}
+
+// Of workers that differ, what any of them gives, with the kinds they agree on.
+void add_fields(definition::ResultFields& fields, const boost::json::object& members) {
+    for (const auto& member : members) {
+        const auto kind = kind_of(member.value());
+        const auto [known, is_new] = fields.emplace(member.key(), kind);
+        if (!is_new && known->second != kind) known->second = std::nullopt;
+    }
+}
+
+} // namespace
+
+definition::TaskResults known_results(const boost::json::value& answer) {
+    definition::TaskResults results;
+    for (const workers::TaskSchema& own : workers::task_schemas())
+        if (const auto* members = members_of(own.result)) add_fields(results[own.task], *members);
+    std::set<std::string> said, open;
+    for (const auto& one : answer.is_array() ? answer.get_array() : boost::json::array{}) {
+        const auto* offer = one.if_object();
+        const auto* task = offer ? offer->if_contains("task") : nullptr;
+        if (!task || !task->is_string()) continue;
+        const std::string name(task->get_string());
+        if (said.insert(name).second) results.erase(name);
+        const auto* result = offer->if_contains("result");
+        const auto* members = result && result->is_object() ? members_of(result->get_object()) : nullptr;
+        if (members == nullptr)
+            open.insert(name);
+        else
+            add_fields(results[name], *members);
+    }
+    for (const std::string& name : open)
+        results.erase(name);
+    return results;
+}
+
+std::vector<CallPlace> calls_in(std::string_view source, std::string_view file) {
+    const auto document = definition::parse_toml(source, file);
+    if (!document.diagnostics.empty()) return {};
+    const OfferedTasks nothing;
+    Search search(file, nothing);
+    search.steps_in(document.root);
+    return std::move(search.calls);
 }
 
 std::vector<definition::Diagnostic> parameter_warnings(std::string_view source, std::string_view file, const OfferedTasks& offered) {

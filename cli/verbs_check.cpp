@@ -1,10 +1,13 @@
-// The verbs that need no server: check, eval, graph.
+// The verbs that need no server: check, schema, graph, eval.
 #include "cli/api.hpp"
 #include "cli/output.hpp"
 #include "cli/parameters_check.hpp"
+#include "cli/sarif.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verbs.hpp"
 #include "orchestrator/definition/catalog.hpp"
+#include "orchestrator/definition/complaints.hpp"
+#include "orchestrator/definition/json_schema.hpp"
 #include "orchestrator/expression/typed_json.hpp"
 #include "orchestrator/graph/draw.hpp"
 #include "orchestrator/graph/graph.hpp"
@@ -18,8 +21,11 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace baton::cli {
 
@@ -40,59 +46,126 @@ json::object as_json_object(const definition::Diagnostic& diagnostic) {
     return out;
 }
 
-// A file of tests is right or wrong beside its workflow; what is wrong with that is said when it is checked itself.
-void check_tests(Session& session, const std::string& file, const std::string& source, json::array* all) {
-    const std::string workflow_file = orchestrator::rehearsal::workflow_file_of(file);
-    const auto fail = [&session](const std::string& text) {
-        complain(text);
-        if (session.exit_code == exit_done) session.exit_code = exit_failed;
-    };
-    const auto workflow_source = read_file(workflow_file);
-    if (!workflow_source) return fail(fmt::format("{}: the tests have no workflow beside them: {}", file, workflow_source.error().detail));
-    const auto loaded = definition::load(*workflow_source, workflow_file);
-    if (!loaded) return fail(fmt::format("{}: the workflow of the tests has mistakes; see 'baton check {}'", file, workflow_file));
-    const auto tests = orchestrator::rehearsal::read_tests(source, file, *loaded.workflow);
-    for (const auto& diagnostic : tests.diagnostics)
-        if (all) all->emplace_back(as_json_object(diagnostic));
-    if (!all) fmt::print("{}", definition::render(tests.diagnostics, source, has_colours(stdout)));
-    if (tests.tests.empty()) return fail(fmt::format("{}: no test can be played", file));
-    if (!all) fmt::print("{}: {}, {} tests; 'baton test' plays them\n", file, paint(Colour::green, "ok"), tests.tests.size());
-}
+struct CheckWishes {
+    std::vector<std::string> files;
+    bool ask_server = false;
+    bool as_json = false;
+    bool as_sarif = false;
+    bool is_for_people() const { return !as_json && !as_sarif; }
+};
 
-void check(Session& session, const std::vector<std::string>& files, bool ask_server, bool as_json) {
-    json::array all;
-    OfferedTasks offered;
-    if (ask_server) {
-        Api api(session.environment);
-        const auto tasks = expect(session, api.get("/api/tasks"));
-        if (!tasks) return;
-        offered = offered_tasks(*tasks);
+// What a server knows, if one is asked.
+struct ServerSays {
+    OfferedTasks offered{};
+    definition::TaskResults results = known_results();
+    std::vector<std::string> tasks{};              // that are announced
+    std::map<std::string, bool> is_served{};       // by route, those asked for so far
+};
+
+class Check {
+public:
+    Check(Session& session, const CheckWishes& wishes) : session_(session), wishes_(wishes), api_(session.environment) {}
+
+    void run() {
+        if (wishes_.ask_server && !ask_for_tasks()) return;
+        for (const std::string& file : wishes_.files)
+            look_at(file);
+        if (wishes_.as_sarif) return print_json(as_sarif(all_, BATON_VERSION));
+        if (!wishes_.as_json) return;
+        json::array all;
+        for (const auto& diagnostic : all_)
+            all.emplace_back(as_json_object(diagnostic));
+        print_json(all);
     }
-    for (const auto& file : files) {
+
+private:
+    bool ask_for_tasks() {
+        const auto tasks = expect(session_, api_.get("/api/tasks"));
+        if (!tasks) return false;
+        server_.offered = offered_tasks(*tasks);
+        server_.results = known_results(*tasks);
+        for (const auto& one : tasks->is_array() ? tasks->get_array() : json::array{})
+            if (const auto* task = one.is_object() ? one.get_object().if_contains("task") : nullptr; task && task->is_string())
+                server_.tasks.emplace_back(task->get_string());
+        return true;
+    }
+
+    void fail() {
+        if (session_.exit_code == exit_done) session_.exit_code = exit_failed;
+    }
+    void fail(const std::string& text) {
+        complain(text);
+        fail();
+    }
+
+    void show(const std::vector<definition::Diagnostic>& diagnostics, const std::string& source) {
+        all_.insert(all_.end(), diagnostics.begin(), diagnostics.end());
+        if (wishes_.is_for_people()) fmt::print("{}", definition::render(diagnostics, source, has_colours(stdout)));
+    }
+
+    void look_at(const std::string& file) {
         const auto source = read_file(file);
         if (!source) {
             complain(source.error().detail);
-            session.exit_code = exit_wrong_usage;
-            continue;
+            session_.exit_code = exit_wrong_usage;
+            return;
         }
-        if (!orchestrator::rehearsal::workflow_file_of(file).empty()) {
-            check_tests(session, file, *source, as_json ? &all : nullptr);
-            continue;
-        }
-        auto loaded = definition::load(*source, file);
-        for (auto& warning : parameter_warnings(*source, file, offered)) loaded.diagnostics.push_back(std::move(warning));
-        if (as_json) {
-            for (const auto& diagnostic : loaded.diagnostics) all.emplace_back(as_json_object(diagnostic));
-        } else {
-            fmt::print("{}", definition::render(loaded.diagnostics, *source, has_colours(stdout)));
-            if (loaded)
-                fmt::print("{}: {}, workflow '{}' with {} steps\n", file, paint(Colour::green, "ok"),
-                           loaded.workflow->name, loaded.workflow->steps.size());
-        }
-        if (!loaded && session.exit_code == exit_done) session.exit_code = exit_failed;
+        if (!orchestrator::rehearsal::workflow_file_of(file).empty()) return look_at_tests(file, *source);
+        definition::LoadOptions options;
+        options.results = &server_.results;
+        auto loaded = definition::load(*source, file, options);
+        // Who has mistakes to mend wants to hear of nothing else.
+        if (loaded)
+            for (auto& warning : parameter_warnings(*source, file, server_.offered))
+                loaded.diagnostics.push_back(std::move(warning));
+        if (loaded && wishes_.ask_server) warn_of_unserved(*source, file, loaded.diagnostics);
+        show(loaded.diagnostics, *source);
+        if (!loaded) return fail();
+        if (wishes_.is_for_people())
+            fmt::print("{}: {}, workflow '{}' with {} steps\n", file, paint(Colour::green, "ok"), loaded.workflow->name,
+                       loaded.workflow->steps.size());
     }
-    if (as_json) print_json(all);
-}
+
+    // A file of tests is right or wrong beside its workflow; what is wrong with that is said when it is checked itself.
+    void look_at_tests(const std::string& file, const std::string& source) {
+        const std::string workflow_file = orchestrator::rehearsal::workflow_file_of(file);
+        const auto workflow_source = read_file(workflow_file);
+        if (!workflow_source) return fail(fmt::format("{}: the tests have no workflow beside them: {}", file, workflow_source.error().detail));
+        const auto loaded = definition::load(*workflow_source, workflow_file);
+        if (!loaded) return fail(fmt::format("{}: the workflow of the tests has mistakes; see 'baton check {}'", file, workflow_file));
+        const auto tests = orchestrator::rehearsal::read_tests(source, file, *loaded.workflow);
+        show(tests.diagnostics, source);
+        if (tests.tests.empty()) return fail(fmt::format("{}: no test can be played", file));
+        if (wishes_.is_for_people())
+            fmt::print("{}: {}, {} tests; 'baton test' plays them\n", file, paint(Colour::green, "ok"), tests.tests.size());
+    }
+
+    // A worker need not announce what it serves; who listens to the queue counts.
+    bool is_served(const std::string& route) {
+        const auto known = server_.is_served.find(route);
+        if (known != server_.is_served.end()) return known->second;
+        const auto look = expect(session_, api_.get("/api/tasks/" + route));
+        const auto* workers = look && look->is_object() ? look->get_object().if_contains("workers") : nullptr;
+        const bool is_there = workers == nullptr || !workers->is_number() || workers->to_number<double>() > 0;
+        return server_.is_served[route] = is_there;
+    }
+
+    void warn_of_unserved(const std::string& source, const std::string& file, std::vector<definition::Diagnostic>& out) {
+        std::set<std::string> said;
+        for (CallPlace& call : calls_in(source, file)) {
+            if (!said.insert(call.route).second || is_served(call.route)) continue;
+            call.at.message = fmt::format("nobody serves '{}' on this server just now", call.route);
+            call.at.hint = definition::did_you_mean(call.route, server_.tasks);
+            out.push_back(std::move(call.at));
+        }
+    }
+
+    Session& session_;
+    const CheckWishes& wishes_;
+    Api api_;
+    ServerSays server_;
+    std::vector<definition::Diagnostic> all_;
+};
 
 void draw(Session& session, const std::string& file, const std::string& format) {
     namespace graph = orchestrator::graph;
@@ -138,22 +211,31 @@ void evaluate_lines() {
 
 void add_check_verbs(CLI::App& app, Session& session) {
     struct Values {
-        std::vector<std::string> files;
-        bool ask_server = false;
-        bool as_json = false;
+        CheckWishes check;
         bool json_lines = false;
         std::string expression;
     };
     auto values = std::make_shared<Values>();
 
     auto* checking = app.add_subcommand("check", "Find the mistakes in workflow files, without a server unless asked to");
-    checking->add_option("FILE", values->files, "Workflow files")->required();
-    checking->add_flag("--server", values->ask_server, "Ask the server of BATON_URL what parameters its workers' tasks take");
-    checking->add_flag("--json", values->as_json, "Print JSON for scripts and editors");
-    checking->footer("Exit code 1 if there are mistakes. Parameters of tasks that Baton's own workers serve, and with --server of\n"
-                     "all that its workers announce, are looked at, too: unknown ones, missing ones and values of another type\n"
-                     "are warnings.\n\nExamples:\n  baton check workflows/*.toml\n  baton check --server workflows/*.toml");
-    checking->callback([&session, values] { check(session, values->files, values->ask_server, values->as_json); });
+    checking->add_option("FILE", values->check.files, "Workflow files")->required();
+    checking->add_flag("--server", values->check.ask_server,
+                       "Ask the server of BATON_URL which tasks are served, what they take and what they give");
+    auto* as_json = checking->add_flag("--json", values->check.as_json, "Print JSON for scripts and editors");
+    checking->add_flag("--sarif", values->check.as_sarif, "Print SARIF 2.1.0, which code hosts show beside the lines of a change")
+        ->excludes(as_json);
+    checking->footer("Exit code 1 if there are mistakes. What tasks of Baton's own workers take and give, and with --server of all that\n"
+                     "its workers announce, is looked at, too: unknown, missing and ill-typed parameters, and fields that no result has\n"
+                     "are warnings; so are with --server tasks that nobody serves.\n\n"
+                     "Examples:\n  baton check workflows/*.toml\n  baton check --server workflows/*.toml\n"
+                     "  baton check --sarif workflows/*.toml > baton.sarif");
+    checking->callback([&session, values] { Check(session, values->check).run(); });
+
+    auto* schema = app.add_subcommand("schema", "Print a JSON Schema of workflow files, for editors");
+    schema->footer("An editor that knows TOML and JSON Schema (taplo, Even Better TOML of VS Code) completes keys and underlines wrong\n"
+                   "ones: write it to a file, and begin a workflow with the line   #:schema ./workflow.schema.json\n\n"
+                   "Example:\n  baton schema > workflow.schema.json");
+    schema->callback([] { print_json(definition::json_schema()); });
 
     struct Drawing {
         std::string file;

@@ -56,6 +56,16 @@ public:
     Outcome<std::size_t> remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) override;
     Outcome<std::vector<runtime::StoredSlot>> slots(runtime::Partition part) override;
     Outcome<bool> has_start_key(const std::string& workflow, const std::string& key, Time now) override;
+    Outcome<void> add_event_shapes(std::span<const runtime::StoredShape> shapes) override;
+    Outcome<std::vector<runtime::StoredShape>> event_shapes(const std::string& type) override;
+    Outcome<void> add_event_waits(std::span<const runtime::EventWait> waits) override;
+    Outcome<void> remove_event_waits(std::span<const runtime::EventWait> waits) override;
+    Outcome<std::vector<runtime::EventWait>> event_waits(const std::string& key, const std::string& after_run_id,
+                                                         std::size_t limit) override;
+    Outcome<void> keep_events(std::span<const runtime::KeptEvent> events) override;
+    Outcome<std::vector<runtime::KeptEvent>> kept_events(std::span<const std::string> keys, Time now) override;
+    Outcome<std::vector<runtime::EventOffer>> event_offers(runtime::Partition part, Time now) override;
+    Outcome<void> forget_events(Time now) override;
     Outcome<std::vector<runtime::StoredPause>> pauses() override;
     Outcome<void> save_pause(const runtime::StoredPause& pause) override;
     Outcome<void> remove_pause(runtime::PauseKind kind, const std::string& name) override;

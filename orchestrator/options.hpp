@@ -5,6 +5,7 @@
 #include "net/pipe.hpp"
 #include "orchestrator/core/workflow.hpp"
 #include "orchestrator/messaging/request.hpp"
+#include "orchestrator/messaging/secrets.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -57,6 +58,8 @@ struct Options {
     Duration unseen_patience = std::chrono::seconds(30);
     // Who decides what is asked over AMQP; empty: the requests stay with the broker.
     OnRequest on_request{};
+    // Where `secret.NAME` of workflows is found.
+    messaging::SecretSource secrets{};
     // Hears which workflows are live, whenever that has changed; on the engine's thread.
     std::function<void(std::vector<std::shared_ptr<const core::Workflow>> live)> on_live{};
 };

@@ -150,6 +150,7 @@ Outcome<void> OrchestratorService::start() {
     options.finds_losses = !parts.options.is_told_of_losses;
     options.unseen_patience = parts.options.unseen_patience;
     options.on_request = parts.options.on_request;
+    options.secrets = parts.options.secrets;
     if (parts.options.inside_broker.open) {
         options.endpoint.open_inside = parts.options.inside_broker.open;
         parts.executor = parts.options.inside_broker.executor;

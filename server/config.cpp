@@ -343,6 +343,7 @@ const std::vector<Setting>& settings() {
         {"orchestrator.partitions", "BATON_PARTITIONS", number_into(&Config::partitions, 1, 1024)},
         {"orchestrator.run_mib_max", "BATON_RUN_MIB_MAX", number_into(&Config::run_mib_max, 1, 256)},
         {"orchestrator.retention", "BATON_RETENTION", set_retention},
+        {"orchestrator.secrets", "BATON_SECRETS", text_into(&Config::secrets)},
         {"orchestrator.runs_mib_max", "BATON_RUNS_MIB_MAX", number_into(&Config::runs_mib_max, 16, 1024 * 1024)},
         {"log.level", "BATON_LOG_LEVEL", set_log_level},
         {"log.format", "BATON_LOG_FORMAT", set_log_format},

@@ -65,6 +65,7 @@ struct Config {
     std::string ui_folder;
     std::string data = "baton-data";
     std::string database_url; // empty: SQLite in `data`
+    std::string secrets;      // folder whose files workflows read as secrets; empty: none
     std::string workflows;    // folder loaded at start; empty: none
     unsigned partitions = 0;  // 0: as many as the database has; a new SQLite file 1, a new PostgreSQL database 16
     std::optional<Duration> retention; // of runs whose workflow says nothing; absent: for ever

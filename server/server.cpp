@@ -28,6 +28,7 @@
 #include "server/login_cache.hpp"
 #include "server/memory_shares.hpp"
 #include "server/node_figures.hpp"
+#include "server/secret_files.hpp"
 #include "server/token_file.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
@@ -420,6 +421,7 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     options.is_shared = store->is_shared();
     if (options.is_shared) node = options.node;
     options.is_told_of_losses = config.broker_url.empty();
+    options.secrets = secret_files(config.secrets);
     // The web's thread begins when it has somebody to ask; until then requests wait there.
     options.on_request = [this](orchestrator::Request request, std::function<void(orchestrator::Answer)> answer) {
         boost::asio::post(web_io, [this, request = std::move(request), answer = std::move(answer)]() mutable {

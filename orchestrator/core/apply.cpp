@@ -102,6 +102,7 @@ public:
         run_.started_at = now_;
         run_.scheduled_at = fact.scheduled_at;
         run_.parent = fact.parent;
+        hold(run_.caller, fact.caller);
         return true;
     }
     bool operator()(const fact::RunBecame& fact) {
@@ -156,6 +157,7 @@ public:
                 next.floor = attempts.floor;
                 next.series_at = attempts.series_at == Time{} ? now_ : attempts.series_at;
                 next.dispatched_at = now_;
+                next.failures = attempts.failures;
                 next.progress = attempts.progress; // where the one after may go on
                 attempts = std::move(next);
             }
@@ -187,8 +189,13 @@ public:
         });
     }
     bool operator()(const fact::TaskFailed& fact) {
+        const auto place = find_place(workflow_, run_, fact.ref.step);
+        if (!place) return false;
         return change_attempt(fact.ref, [&](StepState& state, Attempts& attempts) {
-            if (fact.untried) ++attempts.before_series;
+            if (fact.untried)
+                ++attempts.before_series;
+            else
+                count_failure(call_of(workflow_.steps[place->step], fact.ref.undo), type_of(fact.error), attempts);
             (fact.ref.undo ? state.undo_error : state.error) = fact.error;
             if (!fact.retry_at) return;
             attempts.due = *fact.retry_at;
@@ -267,6 +274,11 @@ public:
         if (found == run_.signals.end()) return false;
         discount(found->data);
         run_.signals.erase(found);
+        return true;
+    }
+    bool operator()(const fact::EventTaken& fact) {
+        if (run_.event_ids.size() >= signals_max) run_.event_ids.erase(run_.event_ids.begin());
+        run_.event_ids.push_back(fact.id);
         return true;
     }
     bool operator()(const fact::ApprovalVoted& fact) {
@@ -359,6 +371,7 @@ public:
         if (!place || !is_repeated(workflow_, run_, *place)) return false;
         Instances& instances = scope(place->scope).repetitions[place->step];
         hold(instances.items, fact.items);
+        instances.parallel = fact.parallel;
         instances.total = static_cast<std::uint32_t>(fact.items.json().as_array().size());
         mark(*place);
         return true;
@@ -381,6 +394,10 @@ public:
         return true;
     }
     // These are for others.
+    bool operator()(const fact::CallerAnswered&) {
+        hold(run_.caller, {});
+        return true;
+    }
     bool operator()(const fact::ParentTold&) { return true; }
     bool operator()(const fact::ChildCancelled&) { return true; }
     bool operator()(const fact::EventEmitted&) { return true; }
@@ -482,7 +499,7 @@ public:
         run_.forward_clocks.clear();
         run_.text = 0;
         run_.memory = sizeof(Run);
-        for (const Document* one : {&run_.input, &run_.output, &run_.error, &run_.cause})
+        for (const Document* one : {&run_.input, &run_.output, &run_.error, &run_.cause, &run_.caller})
             count(*one);
         for (const Signal& one : run_.signals)
             count(one.data);
@@ -581,7 +598,7 @@ private:
     }
 
     void remind(Place place, StepState& state) {
-        const auto* kind = std::get_if<ApprovalKind>(&workflow_.steps[place.step].kind);
+        const auto* kind = approval_of(workflow_.steps[place.step].kind);
         state.remind_at = kind != nullptr && kind->remind ? now_ + *kind->remind : Time{};
     }
 
@@ -596,8 +613,15 @@ private:
         state.closed_order = ++run_.closed_steps;
     }
 
+    static std::string_view type_of(const Document& error) {
+        const auto* object = error.json().if_object();
+        const auto* type = object == nullptr ? nullptr : object->if_contains("type");
+        return type != nullptr && type->is_string() ? std::string_view{type->get_string()} : std::string_view{};
+    }
+
     static void begin_series(Attempts& attempts) {
         attempts.before_series = attempts.number;
+        attempts.failures.clear();
         attempts.series_at = {};
     }
 

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace baton::orchestrator::core {
 
@@ -19,6 +20,7 @@ namespace baton::orchestrator::core {
 struct TaskOrder {
     std::string route;                   // task type, with its queue: "mail.create", "mail.create.eu"
     Document with;
+    std::vector<std::string> secrets;    // where in it secrets belong (JSON pointers): texts with ${secret.NAME}
     std::uint32_t attempt_of_series = 1; // what the worker is told: 1 again after a redrive
     std::uint32_t max_attempts = 0;
     std::uint8_t priority = 4;
@@ -68,6 +70,14 @@ struct ReportToParent {
     Document error; // not null: it failed
 };
 
+// The answer to who began the run by a call and waits.
+struct AnswerCaller {
+    std::string run_id;
+    Document caller; // reply_to, correlation_id
+    Document output;
+    Document error;  // not null: it failed
+};
+
 // The life of a run, for whoever listens on exchange baton.run.
 struct AnnounceRun {
     std::string run_id;
@@ -100,6 +110,6 @@ struct AnnounceApproval {
 };
 
 using Command = std::variant<DispatchTask, CancelTask, AnnounceRun, AnnounceDeadTask, AnnounceApproval,
-                             ReportToParent, EmitEvent>;
+                             ReportToParent, EmitEvent, AnswerCaller>;
 
 } // namespace baton::orchestrator::core

@@ -100,6 +100,14 @@ Value value_of_run(const Workflow& workflow, const Run& run) {
     return Value::map(std::move(entries));
 }
 
+// Nothing here knows a secret: what is to have one says its name, and gets it on its way to the worker.
+Value marks_of_secrets(const Workflow& workflow) {
+    std::vector<MapEntry> entries;
+    for (const std::string& name : workflow.secrets)
+        entries.push_back({Value::text(name), Value::text(secret_mark(name))});
+    return Value::map(std::move(entries));
+}
+
 // By the ids of the steps; of an instance those in it and around it.
 Value value_of_errors(const Workflow& workflow, const Run& run, ScopeNumber scope) {
     std::vector<MapEntry> entries;
@@ -156,6 +164,7 @@ std::optional<Value> Reading::find(std::string_view name) const {
     if (name == "error" && error) return value_of(*error);
     if (name == "result" && result) return value_of(*result);
     if (name == "index" && index) return Value::integer(*index);
+    if (name == "secret") return marks_of_secrets(workflow);
     const auto found = workflow.by_id.find(name);
     for (const Scope* at = &run.scope(scope);; at = &run.scope(at->parent)) {
         const Body& body = workflow.bodies[at->body];
@@ -215,6 +224,17 @@ Evaluated<bool> decide(const expression::Program& program, const Reading& readin
     return value.as_boolean();
 }
 
+Evaluated<std::uint32_t> count(const expression::Program& program, const Reading& reading, std::string_view what,
+                               std::uint32_t most) {
+    BATON_ASSIGN(const Value value, evaluate(program, reading, what));
+    const bool is_number = value.kind() == expression::Kind::integer;
+    if (is_number && value.as_integer() >= 1 && value.as_integer() <= std::int64_t{most})
+        return static_cast<std::uint32_t>(value.as_integer());
+    const std::string given = is_number ? std::to_string(value.as_integer())
+                                        : fmt::format("a value of type {}", expression::plain_name(value.kind()));
+    return expression_problem(what, "", fmt::format("gives {}, not a whole number from 1 to {}", given, most));
+}
+
 Evaluated<Document> list(const expression::Program& program, const Reading& reading,
                          std::string_view what) {
     BATON_ASSIGN(const Value value, evaluate(program, reading, what));
@@ -239,6 +259,31 @@ Evaluated<Time> moment(const expression::Program& program, const Reading& readin
         if (const auto time = parse_moment(value.as_text())) return *time;
     return expression_problem(what, "",
                               "is neither a timestamp nor text such as 2026-01-31T12:00:00Z");
+}
+
+std::string secret_mark(std::string_view name) {
+    return fmt::format("{}{}}}", secret_mark_begin, name);
+}
+
+Evaluated<std::vector<std::string>> places_of_secrets(const expression::Template& source, const Document& filled,
+                                                      std::string_view what) {
+    std::map<std::string, std::size_t> marks;
+    for (const expression::TemplateReference& one : source.references())
+        if (one.reference.root == "secret") ++marks[one.pointer];
+    std::vector<std::string> places;
+    for (const auto& [pointer, count] : marks) {
+        boost::system::error_code missing;
+        const auto* value = filled.json().find_pointer(pointer, missing);
+        if (value == nullptr || !value->is_string()) return expression_problem(what, pointer, "a secret must be part of a text");
+        const std::string_view text = value->get_string();
+        std::size_t found = 0;
+        for (std::size_t at = text.find(secret_mark_begin); at != std::string_view::npos; at = text.find(secret_mark_begin, at + 1))
+            ++found;
+        if (found != count)
+            return expression_problem(what, pointer, fmt::format("data beside a secret has '{}' in it", secret_mark_begin));
+        places.push_back(pointer);
+    }
+    return places;
 }
 
 Document block_output(const Workflow& workflow, const Run& run, Place block) {

@@ -56,12 +56,23 @@ Evaluated<expression::Value> evaluate(const expression::Program& program, const 
 // The value must be a boolean.
 Evaluated<bool> decide(const expression::Program& program, const Reading& reading,
                        std::string_view what);
+// The value must be a whole number from 1 to `most`.
+Evaluated<std::uint32_t> count(const expression::Program& program, const Reading& reading, std::string_view what,
+                               std::uint32_t most);
 // The value must be a list.
 Evaluated<Document> list(const expression::Program& program, const Reading& reading,
                          std::string_view what);
 // A timestamp, or text that is one.
 Evaluated<Time> moment(const expression::Program& program, const Reading& reading,
                        std::string_view what);
+
+// How a secret stands in what a call is given, in the history and everywhere else: "${secret.hr_token}".
+inline constexpr std::string_view secret_mark_begin = "${secret.";
+std::string secret_mark(std::string_view name);
+// The places of the template that read secrets, as JSON pointers. Each must hold as many marks as the template has
+// there: one more came in with data, and would be filled in for whoever sent it.
+Evaluated<std::vector<std::string>> places_of_secrets(const expression::Template& source, const Document& filled,
+                                                      std::string_view what);
 
 // What a block gave: an object with the outputs of its children that are done.
 Document block_output(const Workflow& workflow, const Run& run, Place block);

@@ -63,7 +63,15 @@ struct RunStarted {
     std::string awaited_slot{}; // the key of others that run: it waits until one of them has ended; empty: it need not
     std::optional<ParentRef> parent{};
     std::string workflow{};     // of a run that is to be made: for the engine
+    Document caller{};          // who asked by a call and waits for an answer: reply_to, correlation_id; null: nobody
     std::optional<Time> scheduled_at{}; // when a trigger meant it to begin; absent: nothing but now
+};
+// An event that was told to everybody; the run is one of those that may wait for it.
+struct EventArrived {
+    std::string key;           // event_key.hpp
+    std::string id;            // the same however often it comes
+    Time at{};                 // when it came first
+    Document event;            // id, source, type, subject, time, data
 };
 // One of them has ended, and the run is the next.
 struct SlotGiven {};
@@ -193,6 +201,6 @@ using Event = std::variant<RunStarted, TaskCompleted, TaskFailed, TaskLost, Task
                            TaskHeartbeat, TaskDeferred, QueueLost, AlarmRang, CancelRequested, RunRetried,
                            TaskRevived, UndoSkipped, RunFinished, PauseRequested, ResumeRequested,
                            SkipRequested, OutputGiven, InputEdited, RerunRequested, SignalSent, ApprovalDecided,
-                           RunMended, SlotGiven, TasksReleased>;
+                           RunMended, SlotGiven, TasksReleased, EventArrived>;
 
 } // namespace baton::orchestrator::core

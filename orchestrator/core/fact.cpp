@@ -19,7 +19,7 @@ namespace baton::orchestrator::core {
 namespace {
 
 // In the order of FactBody.
-constexpr std::array<std::string_view, 47> fact_words = {
+constexpr std::array<std::string_view, 49> fact_words = {
     "run_started",    "run_status",   "task_dispatched", "task_started", "task_completed",
     "task_failed",    "task_deferred", "task_cancelled", "late_result",  "effect_kept",
     "step_started",   "step_done",    "step_sent",       "step_skipped", "step_blocked",
@@ -28,7 +28,7 @@ constexpr std::array<std::string_view, 47> fact_words = {
     "retry_requested", "pause_requested", "resume_requested", "skip_requested", "output_given",
     "input_edited",   "rerun_requested", "step_reset", "run_closing",
     "step_waits",     "signal_received", "signal_taken",   "approval_voted", "approval_reminded",
-    "parent_told",    "child_cancelled", "event_emitted",
+    "parent_told",    "child_cancelled", "event_emitted", "event_taken", "caller_answered",
     "run_mended",      "slot_awaited",   "slot_given",   "task_held",       "task_released",
 };
 static_assert(std::variant_size_v<FactBody> == fact_words.size());
@@ -103,6 +103,7 @@ void append(Members& out, const ParentRef& parent) {
 
 void append(Members& out, const fact::RunStarted& fact) {
     if (fact.parent) append(out, *fact.parent);
+    out.json_unless_null("caller", fact.caller);
     out.time("scheduled_at", fact.scheduled_at);
 }
 void append(Members& out, const fact::RunBecame& fact) {
@@ -118,12 +119,20 @@ void append(Members& out, const fact::RunClosing& fact) {
     out.text("phase", word_of(fact.phase));
     append(out, fact.end);
 }
+Document to_list(const std::vector<std::string>& texts) {
+    boost::json::array list;
+    for (const std::string& text : texts)
+        list.emplace_back(text);
+    return Document::of(std::move(list));
+}
+
 void append(Members& out, const fact::TaskDispatched& fact) {
     const TaskOrder& order = fact.order;
     append(out, fact.ref);
     if (order.attempt_of_series != fact.ref.attempt) out.number("of_series", order.attempt_of_series);
     out.number("max_attempts", order.max_attempts);
     out.json("input", order.with);
+    if (!order.secrets.empty()) out.json("secrets", to_list(order.secrets));
     out.text("key", order.idempotency_key);
     if (order.priority != 4) out.number("priority", order.priority);
     out.time("start_by", order.start_by);
@@ -191,6 +200,17 @@ void append(Members& out, const fact::SignalTaken& fact) {
     out.text("step", fact.step);
     out.number("number", fact.number);
 }
+void append(Members& out, const fact::EventTaken& fact) {
+    out.text("step", fact.step);
+    out.text("key", fact.key);
+    out.text("id", fact.id);
+}
+void append(Members& out, const fact::CallerAnswered& fact) {
+    out.text("step", fact.step);
+    out.json("caller", fact.caller);
+    out.json_unless_null("output", fact.output);
+    out.json_unless_null("error", fact.error);
+}
 void append(Members& out, const fact::ApprovalVoted& fact) {
     out.text("step", fact.step);
     out.flag("approves", fact.approves);
@@ -236,6 +256,7 @@ void append(Members& out, const fact::StepRevived& fact) {
 void append(Members& out, const fact::ItemsListed& fact) {
     out.text("step", fact.step);
     out.json("items", fact.items);
+    if (fact.parallel != 0) out.number("parallel", fact.parallel);
 }
 void append(Members& out, const fact::ItemStarted& fact) { out.text("step", fact.step); }
 void append(Members& out, const fact::ItemClosed& fact) { out.text("step", fact.step); }
@@ -375,6 +396,7 @@ ParentRef parent_in(const boost::json::object& in) {
 
 void read(const boost::json::object& in, fact::RunStarted& fact) {
     if (in.contains("run")) fact.parent = parent_in(in);
+    fact.caller = json_in(in, "caller");
     fact.scheduled_at = time_in(in, "scheduled_at");
 }
 void read(const boost::json::object& in, fact::RunBecame& fact) {
@@ -397,6 +419,9 @@ void read(const boost::json::object& in, fact::TaskDispatched& fact) {
     TaskOrder& order = fact.order;
     order.route = text_in(in, "task");
     order.with = json_in(in, "input");
+    if (const auto* secrets = in.if_contains("secrets"); secrets != nullptr && secrets->is_array())
+        for (const auto& pointer : secrets->get_array())
+            if (pointer.is_string()) order.secrets.emplace_back(pointer.get_string());
     order.attempt_of_series = static_cast<std::uint32_t>(number_in(in, "of_series", fact.ref.attempt));
     order.max_attempts = static_cast<std::uint32_t>(number_in(in, "max_attempts"));
     order.priority = static_cast<std::uint8_t>(number_in(in, "priority", 4));
@@ -465,6 +490,17 @@ void read(const boost::json::object& in, fact::SignalTaken& fact) {
     fact.step = text_in(in, "step");
     fact.number = static_cast<std::uint32_t>(number_in(in, "number"));
 }
+void read(const boost::json::object& in, fact::EventTaken& fact) {
+    fact.step = text_in(in, "step");
+    fact.key = text_in(in, "key");
+    fact.id = text_in(in, "id");
+}
+void read(const boost::json::object& in, fact::CallerAnswered& fact) {
+    fact.step = text_in(in, "step");
+    fact.caller = json_in(in, "caller");
+    fact.output = json_in(in, "output");
+    fact.error = json_in(in, "error");
+}
 void read(const boost::json::object& in, fact::ApprovalVoted& fact) {
     fact.step = text_in(in, "step");
     fact.approves = flag_in(in, "approves");
@@ -513,6 +549,7 @@ void read(const boost::json::object& in, fact::StepRevived& fact) {
 void read(const boost::json::object& in, fact::ItemsListed& fact) {
     fact.step = text_in(in, "step");
     fact.items = json_in(in, "items");
+    fact.parallel = static_cast<std::uint32_t>(number_in(in, "parallel"));
 }
 void read(const boost::json::object& in, fact::ItemStarted& fact) { fact.step = text_in(in, "step"); }
 void read(const boost::json::object& in, fact::ItemClosed& fact) { fact.step = text_in(in, "step"); }
@@ -591,6 +628,10 @@ CancelTask cancel_of(const std::string& run_id, const AttemptRef& ref, const std
 std::optional<Document> approval_in(const Document& wanted) {
     const auto* object = wanted.json().if_object();
     const auto* approval = object == nullptr ? nullptr : object->if_contains("approval");
+    const auto* ways = object == nullptr ? nullptr : object->if_contains("first_of");
+    if (ways != nullptr && ways->is_array())
+        for (const auto& way : ways->get_array())
+            if (const auto* one = way.is_object() ? way.get_object().if_contains("approval") : nullptr) approval = one;
     return approval == nullptr ? std::nullopt : std::optional{Document::of(*approval)};
 }
 
@@ -635,6 +676,7 @@ std::size_t bytes_of(const Fact& fact) {
             [&](const fact::ApprovalReminded& one) { return sum(one.wanted); },
             [&](const fact::ParentTold& one) { return sum(one.output, one.error); },
             [&](const fact::EventEmitted& one) { return sum(one.data); },
+            [&](const fact::CallerAnswered& one) { return sum(one.output, one.error); },
             [](const auto&) { return std::size_t{0}; },
         },
         fact.body);
@@ -686,6 +728,9 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact) {
             },
             [&](const fact::EventEmitted& one) -> Made {
                 return EmitEvent{run.run_id, run.workflow, one.id, one.type, one.subject, one.data, one.at};
+            },
+            [&](const fact::CallerAnswered& one) -> Made {
+                return AnswerCaller{run.run_id, one.caller, one.output, one.error};
             },
             [&](const fact::ParentTold& one) -> Made {
                 return ReportToParent{run.run_id, one.parent, one.output, one.error};

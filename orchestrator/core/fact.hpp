@@ -7,7 +7,7 @@
 // other members that say something:
 //
 //   fact             members
-//   run_started      run?, step?, attempt?, depth?, detached?   the input stands in the run's row; of a child: its parent
+//   run_started      run?, step?, attempt?, depth?, detached?, caller?   the input stands in the run's row; of a child: its parent
 //   run_status       status, output?, error?, cause?, ending?, hand?, from?      from now on
 //   run_closing      phase, and as run_status        it has this end, and on_error or finally steps before it
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,
@@ -29,7 +29,7 @@
 //   error_caught     step, error                     by `catch` or on_timeout
 //   step_dead        step, undo?, attempt?, task?, error, reason
 //   step_revived     step, undo?                     by an operator
-//   items_listed     step, items                     of a for_each
+//   items_listed     step, items, parallel?          of a for_each
 //   item_started     step                            "people[17]": the instance
 //   item_closed      step                            its state says how
 //   undo_skipped     step, undo, text                by an operator, who says why
@@ -44,6 +44,8 @@
 //   rerun_requested  step, text
 //   signal_received  number, name, id?, data?, by?   kept until a step takes it
 //   signal_taken     step, number
+//   event_taken      step, key, id                   what it gave is said by step_done
+//   caller_answered  step?, caller, output?, error?  without a step: by its end
 //   approval_voted   step, approves?, by?, text?, form?
 //   approval_reminded step, for, until?
 //   event_emitted    step, id, type, subject?, data?, at
@@ -84,6 +86,7 @@ namespace fact {
 struct RunStarted {
     Document input; // of the run's row: not written with the fact
     std::optional<ParentRef> parent{};
+    Document caller{};
     std::optional<Time> scheduled_at{}; // when a trigger meant it to begin
 };
 // All that is said of the run as a whole.
@@ -162,6 +165,17 @@ struct SignalTaken {
     std::string step;
     std::uint32_t number = 0;
 };
+struct EventTaken {
+    std::string step;
+    std::string key;
+    std::string id;
+};
+struct CallerAnswered {
+    std::string step{};
+    Document caller;
+    Document output{};
+    Document error{};
+};
 struct ApprovalVoted {
     std::string step;
     bool approves = false;
@@ -213,6 +227,7 @@ struct StepRevived {
 struct ItemsListed {
     std::string step;
     Document items;
+    std::uint32_t parallel = 0; // so many at once; 0: as the workflow says
 };
 struct ItemStarted {
     std::string step;
@@ -309,7 +324,7 @@ using FactBody =
                  fact::RetryRequested, fact::PauseRequested, fact::ResumeRequested, fact::SkipRequested,
                  fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset, fact::RunClosing, fact::StepWaits,
                  fact::SignalReceived, fact::SignalTaken, fact::ApprovalVoted, fact::ApprovalReminded,
-                 fact::ParentTold, fact::ChildCancelled, fact::EventEmitted,
+                 fact::ParentTold, fact::ChildCancelled, fact::EventEmitted, fact::EventTaken, fact::CallerAnswered,
                  fact::RunMended, fact::SlotAwaited, fact::SlotGiven, fact::TaskHeld, fact::TaskReleased>;
 
 struct Fact {

@@ -256,6 +256,9 @@ void check_value(const Schema& schema, const json::value& value, const std::stri
         if (!has_format(text, schema.format))
             complaints.push_back(
                 fmt::format("{}: '{}' is no {}", where, shortened(text), schema.format));
+        if (!schema.pattern.is_in(text))
+            complaints.push_back(
+                fmt::format("{}: '{}' does not match {}", where, shortened(text), schema.pattern.text()));
     }
     if (value.is_array()) check_size(schema, value.get_array().size(), "items", where, complaints);
     if (value.is_number()) {

@@ -22,6 +22,10 @@ class Evaluator final : public Judge {
         BATON_ASSIGN(const auto value, core::evaluate(program, reading, what));
         return Evaluated<std::string>(boost::system::in_place_value, expression::to_plain_text(value));
     }
+    Evaluated<std::uint32_t> count(const expression::Program& program, const Reading& reading, std::string_view what,
+                                   std::uint32_t most) const override {
+        return core::count(program, reading, what, most);
+    }
     Evaluated<bool> holds(const expression::Program& program, const Reading& reading,
                           std::string_view what) const override {
         return core::decide(program, reading, what);

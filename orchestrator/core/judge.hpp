@@ -28,6 +28,9 @@ public:
                                      std::string_view what) const = 0;
     virtual Evaluated<std::string> text(const expression::Program& program, const Reading& reading,
                                         std::string_view what) const = 0;
+    // What gives anything but a whole number from 1 to `most` is a problem.
+    virtual Evaluated<std::uint32_t> count(const expression::Program& program, const Reading& reading,
+                                           std::string_view what, std::uint32_t most) const = 0;
     virtual Evaluated<bool> holds(const expression::Program& program, const Reading& reading,
                                   std::string_view what) const = 0;
     virtual Evaluated<Time> moment(const expression::Program& program, const Reading& reading,

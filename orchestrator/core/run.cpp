@@ -50,6 +50,12 @@ std::string_view word_of(UndoStatus status) {
     return "unknown";
 }
 
+void count_failure(const TaskCall& call, std::string_view error_type, Attempts& attempts) {
+    if (call.retry_rules.empty()) return;
+    attempts.failures.resize(call.retry_rules.size() + 1);
+    ++attempts.failures[rule_of(call, error_type)];
+}
+
 const StepState& state_of(const Workflow& workflow, const Run& run, Place place) {
     const Scope& scope = run.scope(place.scope);
     return scope.steps[workflow.bodies[scope.body].slot_of(workflow, place.step)];

@@ -73,6 +73,8 @@ struct Attempts {
     Time dispatched_at{};
     Time due{}; // of backing_off: the next attempt; of a deferral: its end
     bool deferred = false;
+    // Of a call with retry rules: the failures of the series by rule, those that no rule is for behind them.
+    std::vector<std::uint32_t> failures;
     bool held = false; // backs off without a time: somebody lets tasks of its type pause
     std::optional<Time> started_at; // a worker said that it begins; stored when it is noted
     bool start_is_noted = false;    // started_at is in the history
@@ -109,7 +111,9 @@ struct StepState {
     // Of a step that waits for what comes from outside; null: it does not.
     //   {"signal":"ack"}
     //   {"approval":{"title":..,"by":[..]?,"quorum":2},"votes":[{"by":..,"approves":true,"at":..,"comment":..?,"form":..?},..]?}
-    //   {"first_of":[{"name":"ack","signal":"ack"},{"name":"late","at":"2026-.."}]}
+    //   {"event":{"type":"paid","match":{"data.order":17}?,"key":..,"since":"2026-.."}}
+    //   {"first_of":[{"name":"ack","signal":"ack"},{"name":"late","at":"2026-.."},{"name":"paid","event":{..}},
+    //                {"name":"ok","approval":{..}}],"votes":[..]?}
     Document wait;
     Time remind_at{};               // of an approval
     Document output;
@@ -148,6 +152,7 @@ inline constexpr ScopeNumber root_scope = 0;
 // What a repeated step knows of its instances.
 struct Instances {
     Document items;                 // of a for_each: the list
+    std::uint32_t parallel = 0;     // likewise: so many at once, where an expression said it; else 0
     std::uint32_t begun = 0;        // the next one has this index
     std::uint32_t succeeded = 0;    // done, or passed over
     std::uint32_t failed = 0;
@@ -205,9 +210,11 @@ struct Run {
     Time paused_at{}; // of such a pause
     std::optional<Closing> closing; // the status is running, or paused from that
     std::optional<ParentRef> parent;     // of a run that is a step of another one
+    Document caller;                     // who waits for an answer (command.hpp); null: nobody, or it is given
     std::vector<Signal> signals;         // in the order of their coming
     std::uint32_t signals_received = 0;  // source of their numbers
     std::vector<std::string> signal_ids; // of the last ones that had one
+    std::vector<std::string> event_ids;  // of the last events that its steps took
     std::uint32_t reruns = 0;
     std::uint32_t closed_steps = 0; // source of closed_order
     ScopeNumber begun_scopes = 0;   // source of their numbers
@@ -237,6 +244,9 @@ struct Run {
         return number == root_scope ? root() : scopes.find(number)->second;
     }
 };
+
+// A failure that is an attempt's, where failures are counted by rule.
+void count_failure(const TaskCall& call, std::string_view error_type, Attempts& attempts);
 
 // The state of a step; the place must be there.
 const StepState& state_of(const Workflow& workflow, const Run& run, Place place);

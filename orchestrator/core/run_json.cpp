@@ -1,11 +1,11 @@
 // The stored form of a run, format 2:
 //   {"f":2,"v":version,"s":status,"closed":µs?,"closed_steps":2,"begun_scopes":3?,"ending":1?,"hand":true?,
-//    "scheduled":µs?,"deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
-//    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?,held?]?,
+//    "scheduled":µs?,"deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"event_ids":[..]?,"caller":{..}?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
+//    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?,held?,[failures]?]?,
 //             "sent":true?,"wait":{..}?,"rem":µs?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
 //             "u":undo?,"ua":[..]?,"ue":error?,
-//             "m":{"items":[..]?,"begun":4,"ok":2?,"bad":1?,"results":{"0":..}?}?},..},
+//             "m":{"items":[..]?,"par":3?,"begun":4,"ok":2?,"bad":1?,"results":{"0":..}?}?},..},
 //    "scopes":[{"n":number,"p":parent?,"of":"people","i":index,"counted":true?,"steps":{..}},..]?}
 // "v":0 is a run of which nothing but its row is there. Format 1, which earlier versions wrote with every
 // transition, had no "v", "s", "closed", "output" and no repeated steps: they stood in the row.
@@ -47,8 +47,11 @@ void append_attempts(std::string& out, std::string_view name, const Attempts& at
                    micros_of(attempts.dispatched_at), micros_of(attempts.due),
                    attempts.deferred ? 1 : 0,
                    attempts.start_is_noted && attempts.started_at ? micros_of(*attempts.started_at) : 0);
-    if (attempts.floor != 0 || attempts.held) fmt::format_to(std::back_inserter(out), ",{}", attempts.floor);
-    if (attempts.held) out += ",1";
+    const bool has_failures = !attempts.failures.empty();
+    if (attempts.floor != 0 || attempts.held || has_failures)
+        fmt::format_to(std::back_inserter(out), ",{}", attempts.floor);
+    if (attempts.held || has_failures) out += attempts.held ? ",1" : ",0";
+    if (has_failures) fmt::format_to(std::back_inserter(out), ",[{}]", fmt::join(attempts.failures, ","));
     out += ']';
 }
 
@@ -67,6 +70,7 @@ void append_instances(std::string& out, const Instances& instances) {
     if (instances.before_series != 0)
         fmt::format_to(std::back_inserter(out), ",\"before\":{}", instances.before_series);
     append_json_member(out, "items", instances.items);
+    if (instances.parallel != 0) fmt::format_to(std::back_inserter(out), ",\"par\":{}", instances.parallel);
     if (!instances.results.empty()) {
         out += ",\"results\":{";
         for (const auto& [index, result] : instances.results)
@@ -173,6 +177,10 @@ void read_attempts(const boost::json::value* value, Attempts& attempts) {
     attempts.start_is_noted = attempts.started_at.has_value();
     attempts.floor = static_cast<std::uint32_t>(numbers[7]);
     attempts.held = numbers[8] != 0;
+    attempts.failures.clear();
+    if (items.size() > numbers.size() && items[numbers.size()].is_array())
+        for (const auto& one : items[numbers.size()].get_array())
+            attempts.failures.push_back(small(&one));
 }
 
 Outcome<void> read_state(const boost::json::object& object, StepState& state) {
@@ -207,6 +215,7 @@ Outcome<void> read_state(const boost::json::object& object, StepState& state) {
 
 Outcome<void> read_instances(const boost::json::object& object, Instances& instances) {
     instances.items = document(object.if_contains("items"));
+    instances.parallel = small(object.if_contains("par"));
     instances.begun = small(object.if_contains("begun"));
     instances.succeeded = small(object.if_contains("ok"));
     instances.failed = small(object.if_contains("bad"));
@@ -333,6 +342,13 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
                                                                           run.parent->ref.attempt, run.parent->depth,
                                                                           run.parent->is_detached});
     append_signals(out, run);
+    append_json_member(out, "caller", run.caller);
+    if (!run.event_ids.empty()) {
+        boost::json::array ids;
+        for (const std::string& id : run.event_ids)
+            ids.emplace_back(id);
+        out += ",\"event_ids\":" + boost::json::serialize(ids);
+    }
     if (run.reruns != 0) fmt::format_to(std::back_inserter(out), ",\"reruns\":{}", run.reruns);
     append_json_member(out, "output", run.output);
     append_json_member(out, "error", run.error);
@@ -440,6 +456,13 @@ Outcome<void> read_whole(const boost::json::object& object, std::int64_t format,
     BATON_TRY(read_pause(object, run));
     BATON_TRY(read_closing(object, run));
     BATON_TRY(read_signals(object, run));
+    run.caller = document(object.if_contains("caller"));
+    run.event_ids.clear();
+    if (const auto* ids = object.if_contains("event_ids")) {
+        if (!ids->is_array()) return does_not_fit("event_ids");
+        for (const auto& id : ids->get_array())
+            if (id.is_string()) run.event_ids.emplace_back(id.get_string());
+    }
     BATON_TRY(read_parent(object, run));
     run.reruns = small(object.if_contains("reruns"));
     run.error = document(object.if_contains("error"));

@@ -106,7 +106,10 @@ void for_each_reference(const Workflow& workflow, const Visitor& visitor) {
             program(step.compensate->when);
         }
         if (step.repetition)
-            std::visit(Overloaded{[&](const ForEach& one) { program(one.items); },
+            std::visit(Overloaded{[&](const ForEach& one) {
+                                      program(one.items);
+                                      program(one.parallel);
+                                  },
                                   [&](const Loop& one) { program(one.condition); }},
                        *step.repetition);
         if (const auto* kind = std::get_if<TaskKind>(&step.kind)) call(kind->call);
@@ -117,11 +120,18 @@ void for_each_reference(const Workflow& workflow, const Visitor& visitor) {
         if (const auto* kind = std::get_if<WaitUntilKind>(&step.kind)) program(kind->time);
         if (const auto* kind = std::get_if<EndKind>(&step.kind)) values(kind->output);
         if (const auto* kind = std::get_if<FailKind>(&step.kind)) values(kind->detail);
+        const auto approval = [&](const ApprovalKind& one) {
+            values(one.title);
+            values(one.by);
+        };
+        const auto event = [&](const EventKind& one) {
+            for (const EventKind::Match& match : one.match)
+                values(match.value);
+        };
         if (const auto* kind = std::get_if<SignalKind>(&step.kind)) values(kind->name);
-        if (const auto* kind = std::get_if<ApprovalKind>(&step.kind)) {
-            values(kind->title);
-            values(kind->by);
-        }
+        if (const auto* kind = std::get_if<ApprovalKind>(&step.kind)) approval(*kind);
+        if (const auto* kind = std::get_if<EventKind>(&step.kind)) event(*kind);
+        if (const auto* kind = std::get_if<ReplyKind>(&step.kind)) values(kind->value);
         if (const auto* kind = std::get_if<EmitKind>(&step.kind)) {
             values(kind->type);
             values(kind->subject);
@@ -131,6 +141,8 @@ void for_each_reference(const Workflow& workflow, const Visitor& visitor) {
             for (const FirstOfKind::Way& way : kind->ways) {
                 if (const auto* signal = std::get_if<SignalKind>(&way.wait)) values(signal->name);
                 if (const auto* wait = std::get_if<WaitUntilKind>(&way.wait)) program(wait->time);
+                if (const auto* one = std::get_if<EventKind>(&way.wait)) event(*one);
+                if (const auto* one = std::get_if<ApprovalKind>(&way.wait)) approval(*one);
             }
     }
 }
@@ -180,6 +192,26 @@ void collect_routes(const Workflow& workflow, std::set<std::string>& routes) {
             routes.insert(route_of(kind->call));
         if (step.compensate && !step.compensate->call.is_workflow) routes.insert(route_of(step.compensate->call));
     }
+}
+
+void collect_shapes(Workflow& workflow) {
+    std::map<std::pair<std::string, std::vector<std::string>>, Duration> kept;
+    const auto add = [&kept](const EventKind& kind) {
+        std::vector<std::string> paths;
+        for (const EventKind::Match& match : kind.match)
+            paths.push_back(match.path);
+        Duration& keep = kept[{kind.type, std::move(paths)}];
+        keep = std::max(keep, kind.keep);
+    };
+    for (const Step& step : workflow.steps) {
+        if (const auto* kind = std::get_if<EventKind>(&step.kind)) add(*kind);
+        if (const auto* kind = std::get_if<FirstOfKind>(&step.kind))
+            for (const FirstOfKind::Way& way : kind->ways)
+                if (const auto* event = std::get_if<EventKind>(&way.wait)) add(*event);
+    }
+    workflow.event_shapes.clear();
+    for (const auto& [what, keep] : kept)
+        workflow.event_shapes.push_back({what.first, what.second, keep});
 }
 
 } // namespace
@@ -308,6 +340,26 @@ void link(Workflow& workflow) {
     std::set<std::string> routes;
     collect_routes(workflow, routes);
     workflow.task_types.assign(routes.begin(), routes.end());
+    collect_shapes(workflow);
+    std::set<std::string> secrets;
+    for_each_reference(workflow, [&](const expression::Reference& reference, StepIndex) {
+        if (reference.root == "secret" && !reference.path.empty()) secrets.insert(reference.path.front().name);
+    });
+    workflow.secrets.assign(secrets.begin(), secrets.end());
+}
+
+const ApprovalKind* approval_of(const StepKind& kind) {
+    if (const auto* alone = std::get_if<ApprovalKind>(&kind)) return alone;
+    if (const auto* first = std::get_if<FirstOfKind>(&kind))
+        for (const FirstOfKind::Way& way : first->ways)
+            if (const auto* one = std::get_if<ApprovalKind>(&way.wait)) return one;
+    return nullptr;
+}
+
+std::size_t rule_of(const TaskCall& call, std::string_view error_type) {
+    const auto found = std::find_if(call.retry_rules.begin(), call.retry_rules.end(),
+                                    [&](const RetryRule& rule) { return rule.error.matches(error_type); });
+    return static_cast<std::size_t>(found - call.retry_rules.begin());
 }
 
 std::string route_of(const TaskCall& call) {
@@ -327,6 +379,8 @@ std::string_view word_of(const StepKind& kind) {
                           [](const EndKind&) { return std::string_view{"end"}; },
                           [](const FailKind&) { return std::string_view{"fail"}; },
                           [](const SignalKind&) { return std::string_view{"signal"}; },
+                          [](const EventKind&) { return std::string_view{"event"}; },
+                          [](const ReplyKind&) { return std::string_view{"reply"}; },
                           [](const ApprovalKind&) { return std::string_view{"approval"}; },
                           [](const FirstOfKind&) { return std::string_view{"first_of"}; },
                           [](const EmitKind&) { return std::string_view{"emit"}; },

@@ -18,7 +18,9 @@
 
 #include "base/clock.hpp"
 #include "orchestrator/core/document.hpp"
+#include "orchestrator/core/event_key.hpp"
 #include "orchestrator/core/status.hpp"
+#include "orchestrator/expression/pattern.hpp"
 #include "orchestrator/expression/program.hpp"
 #include "orchestrator/expression/template.hpp"
 #include "orchestrator/expression/value.hpp"
@@ -52,6 +54,7 @@ struct Schema {
     Type type = Type::any;
     bool nullable = false;
     std::string format;                   // "email", "date-time", "date", "uri", "uuid"; else no check
+    expression::Pattern pattern;          // of a text
     std::vector<Document> allowed;        // enum
     std::shared_ptr<const Schema> items;  // of an array
     std::vector<SchemaField> fields;      // of an object, in the order of the file
@@ -86,6 +89,12 @@ struct RetryPolicy {
     std::vector<ErrorPattern> non_retryable;
 };
 
+// A policy for errors of some types. It counts the failures that it is for, and no others.
+struct RetryRule {
+    ErrorPattern error;
+    RetryPolicy policy;
+};
+
 // Limits of an attempt; absent means none. All begin when the message is handed out, start_to_close
 // and heartbeat begin again when the worker says `started`; schedule_to_close spans all attempts.
 struct Timeouts {
@@ -104,7 +113,8 @@ struct TaskCall {
     std::optional<expression::Template> with;          // absent: {}
     std::uint8_t priority = 4;                         // 0 to 9
     std::string limit;                                 // of Workflow::limits; empty: none
-    RetryPolicy retry;
+    RetryPolicy retry;                                 // of what no rule is for
+    std::vector<RetryRule> retry_rules;                // the first whose error fits counts
     Timeouts timeouts;
     std::optional<expression::Program> idempotency_key; // absent: run/step
 };
@@ -159,17 +169,29 @@ struct EmitKind {
     std::optional<expression::Template> subject{};     // text
     std::optional<expression::Template> data{};        // absent: null
 };
+// Answers who began the run by a call, and goes on.
+struct ReplyKind { expression::Template value; };
+// Waits for an event that is told to everybody, and not to this run.
+struct EventKind {
+    struct Match {
+        std::string path;                              // "data.order", in the event
+        expression::Template value;                    // what must stand there
+    };
+    std::string type;
+    std::vector<Match> match{};                        // sorted by path; all of them
+    Duration keep = std::chrono::days(1);              // so long before the wait it may have come
+};
 // Waits for the first of several.
 struct FirstOfKind {
     struct Way {
         std::string name;
-        std::variant<SignalKind, WaitKind, WaitUntilKind> wait;
+        std::variant<SignalKind, WaitKind, WaitUntilKind, EventKind, ApprovalKind> wait; // one approval at most
     };
     std::vector<Way> ways;
 };
 using StepKind = std::variant<TaskKind, DoKind, ParallelKind, SwitchKind, SetKind, WaitKind,
                               WaitUntilKind, EndKind, FailKind, SignalKind, ApprovalKind, FirstOfKind,
-                              EmitKind>;
+                              EmitKind, EventKind, ReplyKind>;
 
 enum class Join : std::uint8_t {
     all,    // every predecessor closed; a failed one blocks, a skipped one counts as done
@@ -193,11 +215,15 @@ struct Quota {
     std::uint32_t at_least(std::uint32_t total) const; // rounded up
 };
 
+// More instances are at work at once in no step.
+inline constexpr std::uint32_t parallel_max = 1000;
+
 // One instance of the step for each item of a list.
 struct ForEach {
     expression::Program items;
     std::string as = "item";                           // the item's name in the instance
     std::uint32_t max_parallel = 10;                   // instances at once
+    std::optional<expression::Program> parallel{};     // says it when the step begins
     std::optional<Quota> tolerate{};                   // so many may fail
     std::optional<Quota> enough{};                     // so many are needed, the rest is cancelled
     std::optional<bool> fail_fast{};                   // absent: as on_failure says
@@ -392,6 +418,8 @@ struct Workflow {
     std::map<std::string, StepIndex, std::less<>> by_path;
     std::map<std::string, StepIndex, std::less<>> by_id;
     std::vector<Body> bodies;                          // the workflow's own, and one for each repeated step
+    std::vector<std::string> secrets;                  // that its calls read; sorted
+    std::vector<EventShape> event_shapes;              // of its waits for events, each type and paths once
     std::vector<std::string> task_types;               // "mail.create" or "mail.create.eu"; sorted,
                                                        // undos included: what needs a queue
 };
@@ -409,6 +437,9 @@ const std::vector<StepIndex>& top_of(const Workflow& workflow, Phase phase);
 // Computes everything derived. Call once, before the workflow is shared.
 void link(Workflow& workflow);
 
+// Which of the call's retry rules is for the error; as many as there are: none.
+std::size_t rule_of(const TaskCall& call, std::string_view error_type);
+
 // The routing key and queue suffix of a call: its type, and the queue's name if it has one; of a workflow
 // "workflow:" and its name, which no task type can be.
 std::string route_of(const TaskCall& call);
@@ -416,6 +447,9 @@ inline constexpr std::string_view workflow_route = "workflow:";
 
 // "task", "do", "parallel", "switch", ...
 std::string_view word_of(const StepKind& kind);
+
+// What a step asks people, alone or as one of several waits; null: it asks nobody.
+const ApprovalKind* approval_of(const StepKind& kind);
 
 
 } // namespace baton::orchestrator::core

@@ -56,7 +56,7 @@ CallDefaults CallReader::defaults(const TomlNode& table, std::uint8_t priority) 
         if (presets == nullptr) continue;
         for (const TomlEntry& preset : presets->entries)
             if (const TomlNode* policy = values_.table(preset, "{ max_attempts = 20 }"))
-                defaults.presets[preset.key] = retry_table(*policy, {});
+                defaults.presets[preset.key] = retry_table(*policy, {}, retry_keys);
             else
                 defaults.presets[preset.key] = {};
     }
@@ -81,7 +81,7 @@ core::TaskCall CallReader::call(const TomlNode& table, core::StepIndex step, Sco
         if (key == "priority")
             call.priority = static_cast<std::uint8_t>(values_.integer(entry, 0, 9).value_or(4));
         if (key == "limit") call.limit = limit_word(entry, defaults);
-        if (key == "retry") call.retry = retry(entry, defaults.retry, defaults);
+        if (key == "retry") retry_of(entry, defaults.retry, defaults, call);
         if (key == "timeout") call.timeouts = timeouts(entry, defaults.timeouts);
         if (key == "idempotency_key")
             call.idempotency_key =
@@ -102,7 +102,7 @@ core::TaskCall CallReader::workflow_call(const TomlNode& table, core::StepIndex 
         if (key == "detached") call.is_detached = values_.boolean(entry).value_or(false);
         if (key == "with")
             call.with = expressions_.table(entry, "{ email = \"${input.email}\" }", step, scope);
-        if (key == "retry") call.retry = retry(entry, core::RetryPolicy{}, defaults);
+        if (key == "retry") retry_of(entry, core::RetryPolicy{}, defaults, call);
         if (key != "timeout") continue;
         call.timeouts.schedule_to_close = values_.duration(entry);
         if (call.timeouts.schedule_to_close && call.timeouts.schedule_to_close->count() == 0)
@@ -125,10 +125,11 @@ std::string CallReader::workflow_name(const TomlEntry& entry) {
 std::string CallReader::limit_word(const TomlEntry& entry, const CallDefaults& defaults) {
     const auto text = values_.text(entry);
     if (!text) return {};
-    if (!defaults.limits.contains(*text))
-        values_.complaints().at_value(
-            entry.value, fmt::format("no limit is called \"{}\"", *text),
-            fmt::format("[limits.{}] says its rate and max_concurrent", *text));
+    if (!defaults.limits.contains(*text)) {
+        std::string hint = did_you_mean(*text, std::vector<std::string>(defaults.limits.begin(), defaults.limits.end()));
+        if (hint.empty()) hint = fmt::format("[limits.{}] says its rate and max_concurrent", *text);
+        values_.complaints().at_value(entry.value, fmt::format("no limit is called \"{}\"", *text), std::move(hint));
+    }
     return *text;
 }
 
@@ -166,7 +167,7 @@ void CallReader::check_error_pattern(const TomlNode& text) {
 
 core::RetryPolicy CallReader::retry(const TomlEntry& entry, const core::RetryPolicy& base,
                                     const CallDefaults& defaults) {
-    if (entry.value.is_table()) return retry_table(entry.value, base);
+    if (entry.value.is_table()) return retry_table(entry.value, base, retry_keys);
     if (!entry.value.is_text()) {
         values_.wrong_type(entry, "a table such as { max_attempts = 5 }, or the name of a preset");
         return base;
@@ -183,9 +184,49 @@ core::RetryPolicy CallReader::retry(const TomlEntry& entry, const core::RetryPol
     return base;
 }
 
-core::RetryPolicy CallReader::retry_table(const TomlNode& table, const core::RetryPolicy& base) {
+void CallReader::retry_of(const TomlEntry& entry, const core::RetryPolicy& base, const CallDefaults& defaults,
+                          core::TaskCall& call) {
+    if (!entry.value.is_list()) {
+        call.retry = retry(entry, base, defaults);
+        return;
+    }
+    const TomlNode* rules = values_.tables(entry, "[ { error = \"http.*\", max_attempts = 8 } ]");
+    if (rules == nullptr) return;
+    if (rules->items.empty()) values_.complaints().at_value(entry.value, "retry has no rules");
+    for (const TomlNode& table : rules->items) {
+        const bool is_hidden = std::any_of(call.retry_rules.begin(), call.retry_rules.end(),
+                                           [](const core::RetryRule& one) { return one.error.text == "*"; });
+        auto rule = retry_rule(table, base, defaults);
+        if (!rule) continue;
+        if (is_hidden)
+            values_.complaints().at_value(table, "no error comes to this rule: the \"*\" before it is for all");
+        call.retry_rules.push_back(std::move(*rule));
+    }
+}
+
+std::optional<core::RetryRule> CallReader::retry_rule(const TomlNode& table, const core::RetryPolicy& base,
+                                                      const CallDefaults& defaults) {
+    core::RetryRule rule{{}, retry_table(table, base, retry_rule_keys)};
+    for (const TomlEntry& entry : table.entries) {
+        if (entry.key == "error") rule.error.text = error_pattern(entry);
+        if (entry.key != "preset") continue;
+        if (table.entries.size() > 2)
+            values_.complaints().at_key(entry, "a rule has a preset or says all itself");
+        else if (values_.text(entry))
+            rule.policy = retry(entry, base, defaults);
+    }
+    if (table.find("error") == nullptr) {
+        values_.complaints().at_value(table, "this rule says no error",
+                                      "add error = \"http.*\", or error = \"*\" for any");
+        return std::nullopt;
+    }
+    return rule;
+}
+
+core::RetryPolicy CallReader::retry_table(const TomlNode& table, const core::RetryPolicy& base,
+                                          const KeyTable& keys) {
     core::RetryPolicy policy = base;
-    values_.check_keys(table, retry_keys);
+    values_.check_keys(table, keys);
     bool has_initial = false;
     const TomlEntry* longest = nullptr;
     for (const TomlEntry& entry : table.entries) {

@@ -38,6 +38,9 @@ public:
     core::TaskCall workflow_call(const TomlNode& table, core::StepIndex step, Scope scope,
                                  const CallDefaults& defaults);
 
+    // A table, the name of a preset, or a list of tables that are for some errors each.
+    void retry_of(const TomlEntry& entry, const core::RetryPolicy& base, const CallDefaults& defaults,
+                  core::TaskCall& call);
     // What a table leaves out is taken from `base`.
     core::RetryPolicy retry(const TomlEntry& entry, const core::RetryPolicy& base,
                             const CallDefaults& defaults);
@@ -53,7 +56,9 @@ public:
 private:
     std::string workflow_name(const TomlEntry& entry);
     void check_error_pattern(const TomlNode& text);
-    core::RetryPolicy retry_table(const TomlNode& table, const core::RetryPolicy& base);
+    core::RetryPolicy retry_table(const TomlNode& table, const core::RetryPolicy& base, const KeyTable& keys);
+    std::optional<core::RetryRule> retry_rule(const TomlNode& table, const core::RetryPolicy& base,
+                                              const CallDefaults& defaults);
 
     ValueReader& values_;
     ExpressionReader& expressions_;

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace baton::orchestrator::definition {
 
 using core::no_step;
@@ -10,6 +12,16 @@ using core::StepIndex;
 
 std::string name_of(const DraftStep& step) {
     return step.step.id.empty() ? "this step" : fmt::format("'{}'", step.step.id);
+}
+
+const ResultFields* known_fields(const Draft& draft, const core::Step& step) {
+    const auto* task = std::get_if<core::TaskKind>(&step.kind);
+    if (draft.results == nullptr || task == nullptr || task->call.is_workflow || step.output) return nullptr;
+    const auto gives = [](const core::CatchRule& rule) { return rule.then == core::CatchRule::Then::output; };
+    if (std::ranges::any_of(step.catches, gives)) return nullptr;
+    const std::string& queue = task->call.queue;
+    const auto found = draft.results->find(queue.empty() ? task->call.task : task->call.task + "." + queue);
+    return found == draft.results->end() ? nullptr : &found->second;
 }
 
 StepIndex instance_around(const Draft& draft, StepIndex step, Scope scope) {

@@ -4,6 +4,7 @@
 
 #include "orchestrator/core/workflow.hpp"
 #include "orchestrator/definition/key_table.hpp"
+#include "orchestrator/definition/task_results.hpp"
 #include "orchestrator/definition/toml_document.hpp"
 
 #include <map>
@@ -78,9 +79,13 @@ struct Draft {
     std::vector<DraftStep> steps; // in the order of the file, children directly after their block
     std::vector<Use> uses;
     std::map<std::string, core::StepIndex, std::less<>> repeated; // by id, those read so far
+    const TaskResults* results = nullptr; // what tasks give, where that is known
     bool input_is_known = true; // false: [input] has mistakes of its own
     bool vars_are_known = true;
 };
+
+// What a step gives to those that read it by its name; null: nobody knows, or it may be something else.
+const ResultFields* known_fields(const Draft& draft, const core::Step& step);
 
 // "'mailbox'", or "this step"; while the file is read.
 std::string name_of(const DraftStep& step);

@@ -63,6 +63,8 @@ const expression::Reference* only_path(const expression::Program& program) {
 constexpr const char* number_hint =
     "an input of type number is always a double: write 2.0 for 2, or declare an integer";
 
+constexpr const char* result_hint = "that is what the worker says of its result";
+
 // The inside of a value that is nothing but ${..}.
 std::optional<std::string_view> unwrapped(std::string_view text) {
     if (!text.starts_with("${") || !text.ends_with('}')) return std::nullopt;
@@ -83,6 +85,32 @@ expression::CompileOptions ExpressionReader::options(core::StepIndex step, Scope
         return kind_in(draft_.workflow.input, path.subspan(1), numbers);
     };
     return options;
+}
+
+expression::CompileOptions ExpressionReader::options_with_results(core::StepIndex step, Scope scope) const {
+    auto with_results = options(step, scope);
+    with_results.kind_of_path = [this, known = with_results.kind_of_path](
+                                    std::span<const std::string_view> path) -> std::optional<expression::Kind> {
+        if (const auto kind = known(path); kind || path.size() != 2) return kind;
+        for (const DraftStep& one : draft_.steps) {
+            if (one.step.id != path.front() || one.repeats != Repeats::no) continue;
+            const ResultFields* fields = known_fields(draft_, one.step);
+            const auto field = fields == nullptr ? ResultFields::const_iterator{} : fields->find(path.back());
+            return fields == nullptr || field == fields->end() ? std::nullopt : field->second;
+        }
+        return std::nullopt;
+    };
+    return with_results;
+}
+
+// Called for what compiles without them.
+void ExpressionReader::warn_about_results(const TomlNode& node, core::StepIndex step, Scope scope) {
+    if (draft_.results == nullptr) return;
+    const auto strict = expression::Template::compile(to_json(node), options_with_results(step, scope));
+    if (strict) return;
+    for (const expression::TemplateDiagnostic& found : strict.error().all)
+        complaints_.warn_inside(About::data, node_at(node, found.pointer), found.diagnostic.offset,
+                                found.diagnostic.length, found.diagnostic.message, result_hint);
 }
 
 // Of an item, of `index`, and of what repeated steps give.
@@ -172,6 +200,11 @@ std::optional<expression::Program> ExpressionReader::program(const TomlEntry& en
         for (const expression::Diagnostic& diagnostic : strict.error().all)
             complaints_.warn_inside(About::data, node, diagnostic.offset, diagnostic.length,
                                     diagnostic.message, number_hint);
+    if (draft_.results != nullptr)
+        if (const auto strict = expression::compile(node.text, options_with_results(step, scope)); !strict)
+            for (const expression::Diagnostic& diagnostic : strict.error().all)
+                complaints_.warn_inside(About::data, node, diagnostic.offset, diagnostic.length,
+                                        diagnostic.message, result_hint);
     return std::move(*compiled);
 }
 
@@ -240,6 +273,7 @@ std::optional<expression::Template> ExpressionReader::values(const TomlNode& nod
             complaints_.warn_inside(About::data, node_at(node, found.pointer),
                                     found.diagnostic.offset, found.diagnostic.length,
                                     found.diagnostic.message, number_hint);
+    warn_about_results(node, step, scope);
     warn_about_plain_text(node);
     return std::move(*compiled);
 }

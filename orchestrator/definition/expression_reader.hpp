@@ -49,6 +49,9 @@ private:
     // is always a double, what does not fit one fails; it is only a warning, for files that are live
     // already.
     expression::CompileOptions options(core::StepIndex step, Scope scope, bool numbers = false) const;
+    // `options` and what workers say of results; only for warnings, since nobody holds them to it.
+    expression::CompileOptions options_with_results(core::StepIndex step, Scope scope) const;
+    void warn_about_results(const TomlNode& node, core::StepIndex step, Scope scope);
     std::optional<expression::Kind> kind_of_repeated(std::span<const std::string_view> path, core::StepIndex step,
                                                      Scope scope, bool numbers) const;
 

@@ -7,6 +7,8 @@
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <limits>
 #include <memory>
 #include <span>
@@ -136,6 +138,7 @@ private:
         if (key == "format" && needs(part, schema, Schema::Type::string, "string"))
             schema.format =
                 values_.word(part, {"email", "date-time", "date", "uri", "uuid"}).value_or("");
+        if (key == "pattern" && needs(part, schema, Schema::Type::string, "string")) read_pattern(part, schema);
         if (key == "nullable") schema.nullable = values_.boolean(part).value_or(false);
         if (key == "description") schema.description = values_.text(part).value_or("");
         if (key == "enum") read_enum(part, schema);
@@ -160,11 +163,19 @@ private:
         return false;
     }
 
+    void read_pattern(const TomlEntry& part, Schema& schema) {
+        const auto text = values_.text(part);
+        if (!text) return;
+        std::string problem;
+        schema.pattern = expression::Pattern::compile(*text, problem);
+        if (!problem.empty())
+            values_.complaints().at_value(part.value, problem, "in '..' a backslash is written once: '^[A-Z]{2}\\d+$'");
+    }
+
     void read_enum(const TomlEntry& part, Schema& schema) {
-        if (!part.value.is_list() || part.value.items.empty()) {
-            values_.wrong_type(part, "a list of the allowed values");
-            return;
-        }
+        if (!part.value.is_list()) return values_.wrong_type(part, "a list of the allowed values");
+        if (part.value.items.empty())
+            return values_.complaints().at_value(part.value, "enum names no value, so none would be allowed");
         Schema without_enum = schema;
         without_enum.allowed.clear();
         for (const TomlNode& item : part.value.items) {
@@ -196,6 +207,7 @@ private:
         case Schema::Type::integer:
         case Schema::Type::number: {
             constexpr double most = std::numeric_limits<double>::max();
+            if (!part.value.is_number()) return values_.wrong_type(part, "a number");
             if (!values_.number(part, -most, most)) return;
             (is_min ? schema.minimum : schema.maximum) =
                 part.value.is_integer() ? expression::Value::integer(part.value.integer)
@@ -219,7 +231,24 @@ private:
                 part, fmt::format("{} needs a type of number, integer, string or array", part.key));
     }
 
+    // Whoever comes from another language knows the types by its words.
+    static std::string_view ours_for(std::string_view type) {
+        constexpr std::array<std::pair<std::string_view, std::string_view>, 14> words{{
+            {"int", "integer"}, {"long", "integer"}, {"bool", "boolean"}, {"float", "number"}, {"double", "number"},
+            {"decimal", "number"}, {"str", "string"}, {"text", "string"}, {"list", "array"}, {"map", "object"},
+            {"dict", "object"}, {"table", "object"}, {"struct", "object"}, {"json", "any"},
+        }};
+        const auto found = std::ranges::find(words, type, &std::pair<std::string_view, std::string_view>::first);
+        return found == words.end() ? std::string_view{} : found->second;
+    }
+
     std::optional<Schema::Type> type(const TomlEntry& entry) {
+        if (const auto ours = entry.value.is_text() ? ours_for(entry.value.text) : std::string_view{}; !ours.empty()) {
+            values_.complaints().at_value(entry.value, fmt::format("there is no type '{}'", entry.value.text),
+                                          fmt::format("write \"{}\"", ours));
+            type_is_broken_ = true;
+            return std::nullopt;
+        }
         const auto word = values_.word(
             entry, {"string", "integer", "number", "boolean", "array", "object", "any"});
         type_is_broken_ = !word;

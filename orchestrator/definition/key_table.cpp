@@ -31,27 +31,29 @@ constexpr auto of_cron = words("timezone", "overlap", "catch_up", "jitter");
 constexpr auto catch_up_available = words("within", "most");
 
 constexpr auto kinds_available =
-    words("task", "workflow", "do", "parallel", "switch", "set", "wait", "wait_until", "signal", "approval",
-          "first_of", "emit", "end", "fail");
-constexpr auto kinds_not_yet = words("http", "event", "reply", "transform");
+    words("task", "workflow", "do", "parallel", "switch", "set", "wait", "wait_until", "signal", "event",
+          "approval", "first_of", "emit", "reply", "end", "fail");
+constexpr auto kinds_not_yet = words("http", "transform");
 
 constexpr auto step_available =
     words("id", "task", "workflow", "detached", "do", "parallel", "switch", "set", "wait", "wait_until", "signal",
-          "approval", "first_of", "emit", "end", "fail", "with", "after", "join", "cancel_rest", "when", "retry", "timeout", "on_timeout", "catch",
+          "event", "approval", "first_of", "emit", "reply", "end", "fail", "with", "after", "join", "cancel_rest", "when", "retry", "timeout", "on_timeout", "catch",
           "compensate", "output", "priority", "queue", "idempotency_key", "for_each", "as",
           "max_parallel", "tolerate", "enough", "fail_fast", "while", "until", "max_iterations",
           "every", "limit");
 constexpr auto step_not_yet =
-    words("http", "event", "reply", "transform", "verify", "cache");
+    words("http", "transform", "verify", "cache");
 
 constexpr auto input_available =
-    words("type", "format", "required", "default", "enum", "items", "properties",
+    words("type", "format", "pattern", "required", "default", "enum", "items", "properties",
           "other_properties", "nullable", "min", "max", "description", "index");
-constexpr auto input_not_yet = words("schema", "pattern");
+constexpr auto input_not_yet = words("schema");
 
 constexpr auto defaults_available = words("timeout", "retry", "retries", "priority");
 constexpr auto retry_available =
     words("max_attempts", "initial_interval", "backoff", "max_interval", "jitter", "non_retryable");
+constexpr auto retry_rule_available =
+    words("error", "preset", "max_attempts", "initial_interval", "backoff", "max_interval", "jitter");
 constexpr auto timeout_available =
     words("schedule_to_start", "start_to_close", "heartbeat", "schedule_to_close");
 constexpr auto switch_case_available = words("when", "go");
@@ -65,8 +67,8 @@ constexpr auto end_available = words("output");
 constexpr auto fail_available = words("error", "message");
 constexpr auto approval_available = words("title", "by", "quorum", "form", "remind");
 constexpr auto emit_available = words("type", "subject", "data");
-constexpr auto way_available = words("signal", "wait", "wait_until");
-constexpr auto way_not_yet = words("event", "approval");
+constexpr auto way_available = words("signal", "event", "approval", "wait", "wait_until");
+constexpr auto event_available = words("type", "match", "keep");
 
 constexpr auto everywhere = words("id", "after", "join", "cancel_rest", "when");
 constexpr auto of_tasks = words("with", "retry", "timeout", "on_timeout", "catch", "compensate",
@@ -76,6 +78,7 @@ constexpr auto of_blocks = words("timeout", "on_timeout", "catch", "compensate",
 constexpr auto of_waits = words("timeout", "on_timeout", "catch", "output");
 
 constexpr auto emit_fields = words("id", "type");
+constexpr auto event_fields = words("id", "source", "type", "subject", "time", "run", "data");
 constexpr auto signal_fields = words("by", "at", "data");
 constexpr auto approval_fields = words("approved", "by", "at", "comment", "form", "votes");
 
@@ -104,6 +107,7 @@ const KeyTable repetition_keys{repetitions, {}};
 const KeyTable input_field_keys{input_available, input_not_yet};
 const KeyTable defaults_keys{defaults_available, {}};
 const KeyTable retry_keys{retry_available, {}};
+const KeyTable retry_rule_keys{retry_rule_available, {}};
 const KeyTable timeout_keys{timeout_available, {}};
 const KeyTable switch_case_keys{switch_case_available, {}};
 const KeyTable catch_keys{catch_available, {}};
@@ -114,7 +118,8 @@ const KeyTable concurrency_keys{concurrency_available, {}};
 const KeyTable end_keys{end_available, {}};
 const KeyTable fail_keys{fail_available, {}};
 const KeyTable approval_keys{approval_available, {}};
-const KeyTable way_keys{way_available, way_not_yet};
+const KeyTable way_keys{way_available, {}};
+const KeyTable event_keys{event_available, {}};
 const KeyTable emit_keys{emit_available, {}};
 
 bool contains(std::span<const std::string_view> all, std::string_view word) {
@@ -151,7 +156,7 @@ bool may_have(std::string_view kind, std::string_view key) {
     if (kind == "task") return contains(of_tasks, key);
     if (kind == "workflow") return contains(of_workflows, key);
     if (kind == "do" || kind == "parallel") return contains(of_blocks, key);
-    if (kind == "signal" || kind == "approval") return contains(of_waits, key);
+    if (kind == "signal" || kind == "event" || kind == "approval") return contains(of_waits, key);
     if (kind == "first_of") return key == "output";
     return false;
 }
@@ -172,6 +177,7 @@ bool undo_may_have(std::string_view kind, std::string_view key) {
 std::span<const std::string_view> fields_of_kind(std::string_view kind) {
     if (kind == "emit") return emit_fields;
     if (kind == "signal") return signal_fields;
+    if (kind == "event") return event_fields;
     if (kind == "approval") return approval_fields;
     return {};
 }

@@ -22,6 +22,7 @@ extern const KeyTable step_keys;
 extern const KeyTable input_field_keys;
 extern const KeyTable defaults_keys;
 extern const KeyTable retry_keys;
+extern const KeyTable retry_rule_keys; // of a list of them
 extern const KeyTable timeout_keys;
 extern const KeyTable switch_case_keys;
 extern const KeyTable catch_keys;
@@ -34,6 +35,7 @@ extern const KeyTable fail_keys;
 extern const KeyTable approval_keys;
 extern const KeyTable way_keys; // of a first_of
 extern const KeyTable emit_keys;
+extern const KeyTable event_keys;
 
 // The kinds of a step: task, do, wait, ... and those of later versions.
 extern const KeyTable kind_keys;

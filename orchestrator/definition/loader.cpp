@@ -2,6 +2,7 @@
 #include "orchestrator/definition/loader.hpp"
 
 #include "orchestrator/definition/complaints.hpp"
+#include "orchestrator/definition/dead_paths.hpp"
 #include "orchestrator/definition/flow.hpp"
 #include "orchestrator/definition/names.hpp"
 #include "orchestrator/definition/reach.hpp"
@@ -17,10 +18,11 @@ Loaded load(std::string_view source, std::string_view file, const LoadOptions& o
     if (!document.diagnostics.empty()) return {nullptr, std::move(document.diagnostics)};
 
     Complaints complaints(source, file);
-    Draft draft = read_workflow(document.root, complaints);
+    Draft draft = read_workflow(document.root, complaints, options.results);
     connect_steps(draft, complaints);
     const Flow flow(draft, complaints);
     check_reach(draft, flow, complaints);
+    warn_of_dead_paths(draft, complaints);
 
     Loaded loaded;
     if (!complaints.has_errors()) {

@@ -4,6 +4,7 @@
 
 #include "orchestrator/core/workflow.hpp"
 #include "orchestrator/definition/diagnostic.hpp"
+#include "orchestrator/definition/task_results.hpp"
 
 #include <memory>
 #include <string_view>
@@ -24,6 +25,8 @@ struct LoadOptions {
     // What the store knows about the definition; 0 before it is deployed.
     std::uint64_t definition_id = 0;
     std::uint32_t version = 0;
+    // What tasks are known to give, by the names they are called by; else their results may be anything. Outlives the call.
+    const TaskResults* results = nullptr;
 };
 
 // `file` is the name diagnostics begin with.

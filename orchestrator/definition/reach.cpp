@@ -8,6 +8,7 @@
 
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <set>
@@ -209,8 +210,8 @@ private:
         } else if (root == "error") {
             if (use.scope != Scope::catch_output)
                 complain(use, "error can only be read in the output of a catch rule");
-        } else if (root == "secret" && use.scope != Scope::with && use.scope != Scope::compensate) {
-            complain(use, "secret can only be read inside with");
+        } else if (root == "secret") {
+            check_secret(use);
         } else if (root == "index") {
             if (instance_around(draft_, use.step, use.scope) == no_step) check_index(use);
         } else if (root == "item") {
@@ -218,6 +219,30 @@ private:
         } else {
             complain(use, not_available(root));
         }
+    }
+
+    // A secret goes to a worker and nowhere else: it is filled in when the task is on its way, so nothing can be
+    // computed of it, and no result, key or input of a run may hold it.
+    void check_secret(const Use& use) {
+        if (use.scope != Scope::with && use.scope != Scope::compensate)
+            return complain(use, "secret can only be read inside with");
+        const auto& reference = use.reference;
+        const core::Step& step = workflow_.steps[use.step];
+        const auto* task = std::get_if<core::TaskKind>(&step.kind);
+        const bool is_of_run = use.scope == Scope::with ? task != nullptr && task->call.is_workflow
+                                                        : step.compensate && step.compensate->call.is_workflow;
+        if (is_of_run)
+            return complain(use, "a secret cannot be the input of a run, which is kept",
+                            "let the task in that workflow read it");
+        if (reference.path.size() != 1)
+            return complain(use, "a secret is read by its name: secret.hr_token");
+        const std::string_view text = use.text->text;
+        const std::size_t end = reference.path.back().offset + reference.path.back().length;
+        const bool is_alone = reference.offset >= 2 && text.substr(reference.offset - 2, 2) == "${" &&
+                              end < text.size() && text[end] == '}';
+        if (!is_alone)
+            complain(use, "nothing can be computed of a secret",
+                     fmt::format("write ${{secret.{}}} where the worker needs it", reference.path.front().name));
     }
 
     bool is_of_whole(const Use& use) const {
@@ -304,6 +329,7 @@ private:
         if (draft_.steps[target].repeats != Repeats::no && !of_instance)
             return check_field(use, target, depth);
         if (!step.output && !is_field_of_kind(use, target, depth)) return;
+        warn_of_unknown_field(use, step, depth);
         if (step.children.empty() || step.output) return check_finished(use, target, of_instance);
         std::vector<std::string> names;
         for (const StepIndex child : step.children) {
@@ -313,6 +339,21 @@ private:
         }
         complain(use, fmt::format("'{}' has no step '{}'", step.path, path[depth].name),
                  hint_for(path[depth].name, names));
+    }
+
+    // A worker may give more than it says, but who reads what it does not say has probably misspelt it.
+    void warn_of_unknown_field(const Use& use, const core::Step& step, std::size_t depth) {
+        const ResultFields* known = known_fields(draft_, step);
+        const auto& part = use.reference.path[depth];
+        if (known == nullptr || known->contains(part.name)) return;
+        std::vector<std::string> names;
+        for (const auto& [name, kind] : *known)
+            names.push_back(name);
+        std::string hint = hint_for(part.name, names);
+        if (hint.empty()) hint = fmt::format("it gives {}", fmt::join(names, ", "));
+        const auto& task = std::get<core::TaskKind>(step.kind).call.task;
+        complaints_.warn_inside(About::data, *use.text, part.offset, part.length,
+                                fmt::format("{} says of no '{}' that it gives it", task, part.name), std::move(hint));
     }
 
     // What a signal, an approval, a first_of gives. False after a complaint.

@@ -12,7 +12,6 @@ namespace baton::orchestrator::definition {
 namespace {
 
 // Each instance that runs has a state of its own in memory.
-constexpr std::int64_t max_parallel_max = 1000;
 // At a millisecond each, a quarter of an hour.
 constexpr std::int64_t iterations_max = 1'000'000;
 constexpr std::int64_t quota_max = 1'000'000;
@@ -67,8 +66,13 @@ void RepetitionReader::read_for_each(const TomlNode& table, const TomlEntry& ent
     draft_.steps[index].repeats = Repeats::for_each;
     read_item(table, entry, index);
     std::optional<std::int64_t> max_parallel;
-    for (const TomlEntry& part : table.entries)
-        if (part.key == "max_parallel") max_parallel = values_.integer(part, 1, max_parallel_max);
+    std::optional<expression::Program> parallel;
+    for (const TomlEntry& part : table.entries) {
+        if (part.key == "max_parallel" && part.value.is_text())
+            parallel = read_parallel(part, index);
+        else if (part.key == "max_parallel")
+            max_parallel = values_.integer(part, 1, core::parallel_max);
+    }
     const Failures failures = read_failures(table);
     auto items = expressions_.list(entry, index);
     if (!items) return;
@@ -79,7 +83,20 @@ void RepetitionReader::read_for_each(const TomlNode& table, const TomlEntry& ent
     for_each.enough = failures.enough;
     for_each.fail_fast = failures.fail_fast;
     if (max_parallel) for_each.max_parallel = static_cast<std::uint32_t>(*max_parallel);
+    for_each.parallel = std::move(parallel);
     draft.step.repetition = std::move(for_each);
+}
+
+// Decided once, with the list.
+std::optional<expression::Program> RepetitionReader::read_parallel(const TomlEntry& entry, core::StepIndex index) {
+    auto parallel = expressions_.program(entry, index, Scope::whole);
+    if (!parallel) return std::nullopt;
+    const auto kind = parallel->static_kind();
+    if (kind && *kind != expression::Kind::integer)
+        values_.complaints().inside(About::data, entry.value, 0, entry.value.text.size(),
+                                    fmt::format("max_parallel must give a whole number; this gives a value of type {}",
+                                                expression::plain_name(*kind)));
+    return parallel;
 }
 
 RepetitionReader::Failures RepetitionReader::read_failures(const TomlNode& table) {

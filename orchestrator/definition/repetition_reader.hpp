@@ -25,6 +25,7 @@ private:
         std::optional<core::Quota> enough;
         std::optional<bool> fail_fast;
     };
+    std::optional<expression::Program> read_parallel(const TomlEntry& entry, core::StepIndex index);
     Failures read_failures(const TomlNode& table);
     std::optional<core::Quota> read_quota(const TomlEntry& entry, std::int64_t least);
     void read_item(const TomlNode& table, const TomlEntry& entry, core::StepIndex index);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace baton::orchestrator::definition {
 
@@ -15,6 +16,8 @@ namespace {
 // More steps than people draw; the checks take time with the square of it.
 constexpr std::size_t steps_max = 1000;
 constexpr std::int64_t quorum_max = 100;
+constexpr Duration keep_max = std::chrono::days(30);
+constexpr std::array<std::string_view, 4> event_members{"data", "subject", "source", "id"};
 
 } // namespace
 
@@ -189,10 +192,15 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
         if (auto kind = read_fail(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     } else if (word == "signal") {
         if (auto kind = read_signal(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
+    } else if (word == "event") {
+        if (auto kind = read_event(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     } else if (word == "approval") {
         if (auto kind = read_approval(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     } else if (word == "emit") {
         if (auto kind = read_emit(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
+    } else if (word == "reply") {
+        if (auto value = expressions_.values(entry.value, index, Scope::step))
+            draft_.steps[index].step.kind = core::ReplyKind{std::move(*value)};
     } else if (word == "first_of") {
         if (auto kind = read_first_of(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     }
@@ -208,6 +216,73 @@ std::optional<core::SignalKind> StepReader::read_signal(const TomlEntry& entry, 
     auto text = expressions_.values(entry.value, index, Scope::step);
     if (!text) return std::nullopt;
     return core::SignalKind{std::move(*text)};
+}
+
+std::optional<core::EventKind> StepReader::read_event(const TomlEntry& entry, core::StepIndex index) {
+    constexpr std::string_view example = "{ type = \"invoice.paid\", match = { \"data.id\" = \"${input.id}\" } }";
+    if (values_.table(entry, example) == nullptr) return std::nullopt;
+    const bool has_wrong_keys = values_.check_keys(entry.value, event_keys);
+    core::EventKind event;
+    bool is_whole = true;
+    for (const TomlEntry& part : entry.value.entries) {
+        if (part.key == "type") event.type = event_type(part);
+        if (part.key == "keep") {
+            const auto keep = values_.duration(part);
+            if (keep && *keep > keep_max)
+                values_.complaints().at_value(part.value, "keep must be at most 30d",
+                                              "an event that old is known to somebody: ask a task");
+            event.keep = keep.value_or(event.keep);
+        }
+        if (part.key == "match") is_whole = read_match(part, index, event);
+    }
+    if (entry.value.find("type") == nullptr && !has_wrong_keys)
+        values_.complaints().at_value(entry.value, "event has no type", "which one to wait for, such as type = \"invoice.paid\"");
+    if (event.type.empty() || !is_whole) return std::nullopt;
+    return event;
+}
+
+// What waits are found by stands in the file, and not in what a run computes.
+std::string StepReader::event_type(const TomlEntry& entry) {
+    const auto text = values_.text(entry);
+    if (!text) return {};
+    if (text->empty()) values_.complaints().at_value(entry.value, "an event needs a type");
+    const std::size_t dollar = text->find("${");
+    if (dollar == std::string::npos) return *text;
+    values_.complaints().inside(About::keys, entry.value, dollar, 2, "the type is a plain text; ${} has no meaning in it",
+                                "compare what the event says with match = { subject = \"${..}\" }");
+    return {};
+}
+
+bool StepReader::read_match(const TomlEntry& entry, core::StepIndex index, core::EventKind& event) {
+    if (values_.table(entry, "{ \"data.id\" = \"${input.id}\" }") == nullptr || !entry.value.is_table()) {
+        if (entry.value.is_text())
+            values_.complaints().at_value(entry.value, "match must be a table of what stands where in the event");
+        return false;
+    }
+    bool is_whole = true;
+    for (const TomlEntry& part : entry.value.entries) {
+        const std::string_view root = std::string_view{part.key}.substr(0, part.key.find('.'));
+        const bool is_path = part.key.find("..") == std::string::npos && !part.key.ends_with('.');
+        if (!is_path || std::find(event_members.begin(), event_members.end(), root) == event_members.end()) {
+            values_.complaints().at_key(part, fmt::format("an event has no '{}' to be compared", part.key),
+                                        "write \"data.id\", \"subject\", \"source\" or \"id\", each in quotes");
+            is_whole = false;
+            continue;
+        }
+        if (part.value.is_table()) {
+            values_.complaints().at_value(part.value, fmt::format("'{}' is compared with one value, and this is a table", part.key),
+                                          fmt::format("write the path in quotes: \"{}.NAME\" = ..", part.key));
+            is_whole = false;
+            continue;
+        }
+        auto value = expressions_.values(part.value, index, Scope::step);
+        if (value)
+            event.match.push_back({part.key, std::move(*value)});
+        else
+            is_whole = false;
+    }
+    std::sort(event.match.begin(), event.match.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
+    return is_whole;
 }
 
 std::optional<core::ApprovalKind> StepReader::read_approval(const TomlEntry& entry, core::StepIndex index) {
@@ -296,10 +371,22 @@ void StepReader::read_way(const TomlEntry& entry, core::StepIndex index, core::F
     const bool has_wrong_keys = values_.check_keys(entry.value, way_keys);
     if (entry.value.entries.size() != 1) {
         if (!has_wrong_keys)
-            values_.complaints().at_value(entry.value, fmt::format("'{}' needs one of signal, wait or wait_until", entry.key));
+            values_.complaints().at_value(
+                entry.value, fmt::format("'{}' needs one of signal, event, approval, wait or wait_until", entry.key));
         return;
     }
     const TomlEntry& wait = entry.value.entries.front();
+    const bool asks_already = std::any_of(first.ways.begin(), first.ways.end(), [](const auto& way) {
+        return std::holds_alternative<core::ApprovalKind>(way.wait);
+    });
+    if (wait.key == "approval" && asks_already)
+        values_.complaints().at_key(entry, "a first_of asks people once", "ask everybody in one approval, with quorum = 1");
+    if (wait.key == "event") {
+        if (auto event = read_event(wait, index)) first.ways.push_back({entry.key, std::move(*event)});
+    }
+    if (wait.key == "approval" && !asks_already) {
+        if (auto approval = read_approval(wait, index)) first.ways.push_back({entry.key, std::move(*approval)});
+    }
     if (wait.key == "signal") {
         if (auto signal = read_signal(wait, index)) first.ways.push_back({entry.key, std::move(*signal)});
     } else if (wait.key == "wait") {
@@ -394,7 +481,7 @@ void StepReader::read_handling(const TomlNode& table, core::StepIndex index) {
         if (entry.key == "compensate") read_compensate(entry, index);
         if (entry.key == "on_timeout") read_on_timeout(entry, draft);
         const bool has_own_timeout = draft.word == "do" || draft.word == "parallel" || draft.word == "signal" ||
-                                     draft.word == "approval";
+                                     draft.word == "event" || draft.word == "approval";
         if (entry.key == "timeout" && has_own_timeout) {
             draft.step.block_timeout = values_.duration(entry);
             if (draft.step.block_timeout && draft.step.block_timeout->count() == 0)

@@ -35,6 +35,9 @@ private:
     std::optional<core::StepKind> read_end(const TomlEntry& entry, core::StepIndex index);
     std::optional<core::StepKind> read_fail(const TomlEntry& entry, core::StepIndex index);
     std::optional<core::SignalKind> read_signal(const TomlEntry& entry, core::StepIndex index);
+    std::optional<core::EventKind> read_event(const TomlEntry& entry, core::StepIndex index);
+    std::string event_type(const TomlEntry& entry);
+    bool read_match(const TomlEntry& entry, core::StepIndex index, core::EventKind& event);
     std::optional<core::ApprovalKind> read_approval(const TomlEntry& entry, core::StepIndex index);
     std::optional<expression::Template> read_asked(const TomlEntry& entry, core::StepIndex index, std::uint32_t quorum);
     std::optional<core::EmitKind> read_emit(const TomlEntry& entry, core::StepIndex index);

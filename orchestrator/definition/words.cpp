@@ -47,6 +47,8 @@ std::string complaint_about(std::string_view name, std::string_view what) {
     const bool is_name =
         !name.empty() && is_letter(name.front()) &&
         std::all_of(name.begin(), name.end(), [](char c) { return is_letter(c) || is_digit(c); });
+    if (!is_name && name.size() > 1 && is_digit(name.front()) && complaint_about(name.substr(1), what).empty())
+        return fmt::format("'{}' cannot be {}, which begins with no digit", name, what);
     if (!is_name)
         return fmt::format("'{}' cannot be {}, which is letters, digits and _", name, what);
     if (name.size() > id_bytes_max)

@@ -19,13 +19,18 @@ namespace baton::orchestrator::definition {
 
 namespace {
 
+// More are refused where a run starts.
+constexpr std::size_t labels_max = 16;
+
 class WorkflowReader {
 public:
-    WorkflowReader(const TomlNode& root, Complaints& complaints)
+    WorkflowReader(const TomlNode& root, Complaints& complaints, const TaskResults* results)
         : root_(root),
           complaints_(complaints),
           values_(complaints),
-          expressions_(draft_, complaints) {}
+          expressions_(draft_, complaints) {
+        draft_.results = results;
+    }
 
     Draft read() {
         if (root_.entries.empty()) {
@@ -221,6 +226,9 @@ private:
 
     void read_labels(const TomlEntry& entry) {
         if (values_.table(entry, "{ team = \"platform\" }") == nullptr) return;
+        if (entry.value.entries.size() > labels_max)
+            complaints_.at_key(entry.value.entries[labels_max], fmt::format("a run may have {} labels, here are {}", labels_max,
+                                                                            entry.value.entries.size()));
         for (const TomlEntry& label : entry.value.entries) {
             if (!values_.text(label)) continue;
             if (!core::is_tag_name(label.key))
@@ -290,8 +298,8 @@ private:
 
 } // namespace
 
-Draft read_workflow(const TomlNode& root, Complaints& complaints) {
-    return WorkflowReader(root, complaints).read();
+Draft read_workflow(const TomlNode& root, Complaints& complaints, const TaskResults* results) {
+    return WorkflowReader(root, complaints, results).read();
 }
 
 } // namespace baton::orchestrator::definition

@@ -6,7 +6,7 @@
 
 namespace baton::orchestrator::definition {
 
-// `root` must outlive the draft.
-Draft read_workflow(const TomlNode& root, Complaints& complaints);
+// `root` and `results` must outlive the draft; `results` may be null.
+Draft read_workflow(const TomlNode& root, Complaints& complaints, const TaskResults* results);
 
 } // namespace baton::orchestrator::definition

@@ -41,6 +41,12 @@ bool is_for_a_run(const core::Command& command) {
     return std::holds_alternative<core::ReportToParent>(command);
 }
 
+std::string upper(std::string text) {
+    for (char& c : text)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    return text;
+}
+
 std::string path_of(const core::AttemptRef& ref) {
     return ref.step + (ref.undo ? ":undo" : "");
 }
@@ -48,8 +54,8 @@ std::string path_of(const core::AttemptRef& ref) {
 } // namespace
 
 Dispatcher::Dispatcher(net::asio::any_io_executor executor, const Clock& clock,
-                       runtime::Engine& engine)
-    : executor_(executor), clock_(clock), engine_(engine), wakeup_(executor) {}
+                       runtime::Engine& engine, Secrets& secrets)
+    : executor_(executor), clock_(clock), engine_(engine), secrets_(secrets), wakeup_(executor) {}
 
 void Dispatcher::add(std::vector<runtime::OutgoingCommand> commands) {
     for (auto& command : commands)
@@ -225,6 +231,20 @@ void Dispatcher::flush_confirms() {
     engine_.confirmed(std::exchange(confirmed_, {}));
 }
 
+// It is no attempt: whoever keeps the secrets can put it there, and then the task goes on by itself.
+void Dispatcher::report_missing(const core::DispatchTask& task, const std::string& name) const {
+    log::warning("messaging", "a task needs a secret that is not there",
+                 {{"run", task.run_id}, {"step", path_of(task.ref)}, {"secret", name}});
+    core::Problem problem;
+    problem.type = "baton.no_secret";
+    problem.title = "a secret is missing";
+    problem.detail = fmt::format("there is no secret '{}' on the server: a file of this name in orchestrator.secrets, "
+                                 "BATON_SECRET_{}, or a systemd credential; it is looked for again",
+                                 name, upper(name));
+    problem.is_attempt = false;
+    engine_.report({{task.run_id, core::TaskFailed{task.ref, std::move(problem)}, std::nullopt}});
+}
+
 std::optional<Publication> Dispatcher::publication_of(const core::Command& command,
                                                       runtime::Partition part) const {
     return std::visit(
@@ -235,6 +255,14 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 contract::TaskRequest request;
                 request.task = task.route;
                 request.with = task.with.text();
+                if (!task.secrets.empty()) {
+                    Secrets::Filled filled = secrets_.fill(task);
+                    if (!filled.missing.empty()) {
+                        report_missing(task, filled.missing);
+                        return std::nullopt;
+                    }
+                    request.with = std::move(filled.with);
+                }
                 request.token = encode_token({task.run_id, task.ref}, secret_);
                 request.reply_to = contract::report_queue(part);
                 request.priority = task.priority;
@@ -295,6 +323,7 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 return event_of(contract::run_exchange, "step.dead." + dead.route,
                                 write_json(body));
             },
+            [&](const core::AnswerCaller& one) -> std::optional<Publication> { return answer_to_caller(one); },
             [&](const core::ReportToParent& one) -> std::optional<Publication> {
                 return report_to_parent(one, runtime::partition_of(one.parent.run_id, partition_count_), secret_);
             },

@@ -10,6 +10,7 @@
 #include "base/clock.hpp"
 #include "net/awaitable.hpp"
 #include "net/wakeup.hpp"
+#include "orchestrator/messaging/secrets.hpp"
 #include "orchestrator/runtime/engine.hpp"
 
 #include <deque>
@@ -22,7 +23,7 @@ namespace baton::orchestrator::messaging {
 
 class Dispatcher {
 public:
-    Dispatcher(net::asio::any_io_executor executor, const Clock& clock, runtime::Engine& engine);
+    Dispatcher(net::asio::any_io_executor executor, const Clock& clock, runtime::Engine& engine, Secrets& secrets);
 
     void set_secret(std::string secret) { secret_ = std::move(secret); }
     void set_partition_count(std::uint16_t count) { partition_count_ = count; }
@@ -55,6 +56,7 @@ private:
 
     void publish_next(amqp::client::Publisher& publisher);
     void settled(const amqp::client::Settled& settled);
+    void report_missing(const core::DispatchTask& task, const std::string& name) const;
     void cannot_be_sent(const Outgoing& outgoing, const std::string& why);
     void refuse_plain(const Outgoing& outgoing, const std::string& why);
     void confirm(const Outgoing& outgoing);
@@ -65,6 +67,7 @@ private:
     net::asio::any_io_executor executor_;
     const Clock& clock_;
     runtime::Engine& engine_;
+    Secrets& secrets_;
     std::string secret_;
     std::uint16_t partition_count_ = 1; // of the whole house
     std::shared_ptr<amqp::client::Publisher> publisher_;

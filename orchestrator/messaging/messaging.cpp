@@ -51,8 +51,9 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
       clock_(clock),
       engine_(engine),
       inbox_([this] { net::asio::post(executor_, [this] { take_incoming(); }); }),
-      dispatcher_(executor, clock, engine),
-      results_(executor, engine, options_.partition_count,
+      secrets_(options_.secrets),
+      dispatcher_(executor, clock, engine, secrets_),
+      results_(executor, engine, options_.partition_count, secrets_,
                {.unrouted =
                     [this](const std::string& route) {
                         declared_.erase(route);

@@ -24,6 +24,7 @@
 #include "orchestrator/messaging/dispatcher.hpp"
 #include "orchestrator/messaging/requests.hpp"
 #include "orchestrator/messaging/results.hpp"
+#include "orchestrator/messaging/secrets.hpp"
 #include "orchestrator/messaging/roster.hpp"
 #include "orchestrator/runtime/engine.hpp"
 
@@ -48,6 +49,7 @@ struct MessagingOptions {
     bool finds_losses = true;
     Duration unseen_patience = std::chrono::seconds(30);
     OnRequest on_request{};
+    SecretSource secrets{};
 };
 
 // A question to a worker without a workflow.
@@ -239,6 +241,7 @@ private:
     const Clock& clock_;
     runtime::Engine& engine_;
     Mailbox<Incoming> inbox_;
+    Secrets secrets_;
     Dispatcher dispatcher_;
     Results results_;
     Requests requests_;

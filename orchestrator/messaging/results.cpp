@@ -8,6 +8,7 @@
 #include "contract/task_message.hpp"
 #include "contract/topology.hpp"
 #include "orchestrator/core/fact.hpp"
+#include "orchestrator/messaging/cloud_event.hpp"
 #include "orchestrator/messaging/message_json.hpp"
 #include "orchestrator/messaging/run_request.hpp"
 #include "orchestrator/messaging/task_token.hpp"
@@ -96,8 +97,12 @@ constexpr std::string_view lost_key_header = "baton-lost-key";
 constexpr std::string_view unrouted_reason = "unrouted";
 
 Results::Results(net::asio::any_io_executor executor, runtime::Engine& engine, std::uint16_t partition_count,
-                 Sinks sinks)
-    : executor_(executor), engine_(engine), partition_count_(partition_count), sinks_(std::move(sinks)) {}
+                 const Secrets& secrets, Sinks sinks)
+    : executor_(executor),
+      engine_(engine),
+      partition_count_(partition_count),
+      secrets_(secrets),
+      sinks_(std::move(sinks)) {}
 
 net::Awaitable<Outcome<Results::Source*>> Results::open(amqp::client::Connection& connection,
                                                         std::optional<runtime::Partition> part,
@@ -149,7 +154,10 @@ net::Awaitable<Outcome<void>> Results::consume_common(amqp::client::Connection& 
     const std::uint64_t life = (*opened)->life;
     const auto dead = co_await listen(connection, life, std::string{contract::dead_queue}, &Results::take_dead);
     if (!dead) co_return dead.error();
-    co_return co_await listen(connection, life, std::string{contract::unrouted_queue}, &Results::take_unrouted);
+    const auto unrouted =
+        co_await listen(connection, life, std::string{contract::unrouted_queue}, &Results::take_unrouted);
+    if (!unrouted) co_return unrouted.error();
+    co_return co_await listen(connection, life, std::string{contract::event_queue}, &Results::take_event);
 }
 
 net::Awaitable<Outcome<void>> Results::consume(amqp::client::Connection& connection, runtime::Partition part,
@@ -365,8 +373,9 @@ void Results::take_report(Source& source, const Delivery& delivery) {
     if (delivery.properties.headers && delivery.properties.headers->contains(lost_header))
         return take_passed_on(source, delivery);
     // Bytes that are no text would make the run's row unreadable.
-    const std::string body = readable(delivery.body.text());
+    std::string body = readable(delivery.body.text());
     if (is_run_request(delivery.properties)) return take_run_request(source, delivery, body);
+    body = secrets_.masked(std::move(body)); // workers quote what they were given
     auto report = contract::decode_report(delivery.properties, body);
     const auto token = decode_token(report.token, secret_);
     if (!token) {
@@ -377,6 +386,13 @@ void Results::take_report(Source& source, const Delivery& delivery) {
     auto event = event_of(token->run_id, token->ref, std::move(report.report));
     if (!event) return settle_now(source, delivery.delivery_tag);
     add({token->run_id, std::move(*event), handle_of(source, delivery.delivery_tag)});
+}
+
+void Results::take_event(Source& source, const Delivery& delivery) {
+    if (auto event = incoming_event(delivery)) return engine_.event(std::move(*event), handle_of(source, delivery.delivery_tag));
+    log::warning("messaging", "an event is larger than events may be, dropped",
+                 {{"key", readable(delivery.routing_key)}, {"bytes", delivery.body.text().size()}});
+    settle_now(source, delivery.delivery_tag);
 }
 
 // Another run begins this one as one of its steps, or needs it no more.
@@ -436,6 +452,8 @@ void Results::take_lost(Source& source, const Delivery& delivery, const std::str
         lost.problem = lost_problem(reason);
     }
     lost.message = to_document(delivery);
+    if (const std::string text{lost.message.text()}, masked = secrets_.masked(text); masked != text)
+        if (auto document = core::Document::parse_stored(masked)) lost.message = std::move(*document);
     add({token->run_id, std::move(lost), handle_of(source, delivery.delivery_tag)});
 }
 

@@ -13,6 +13,7 @@
 #include "amqp/client/connection.hpp"
 #include "base/result.hpp"
 #include "net/awaitable.hpp"
+#include "orchestrator/messaging/secrets.hpp"
 #include "orchestrator/runtime/engine.hpp"
 
 #include <functional>
@@ -44,7 +45,7 @@ public:
         std::function<void(const amqp::client::Delivery&, runtime::DeliveryHandle)> request;
     };
     Results(net::asio::any_io_executor executor, runtime::Engine& engine,
-            std::uint16_t partition_count, Sinks sinks);
+            std::uint16_t partition_count, const Secrets& secrets, Sinks sinks);
 
     void set_secret(std::string secret) { secret_ = std::move(secret); }
 
@@ -99,6 +100,7 @@ private:
     static void settle_now(Source& source, std::uint64_t delivery_tag);
     static void ack_settled(Source& source);
     void take_report(Source& source, const amqp::client::Delivery& delivery);
+    void take_event(Source& source, const amqp::client::Delivery& delivery);
     void take_run_request(Source& source, const amqp::client::Delivery& delivery,
                           const std::string& body);
     void take_dead(Source& source, const amqp::client::Delivery& delivery);
@@ -115,6 +117,7 @@ private:
     net::asio::any_io_executor executor_;
     runtime::Engine& engine_;
     std::uint16_t partition_count_;
+    const Secrets& secrets_;
     Sinks sinks_;
     std::string secret_;
     std::map<std::uint64_t, std::unique_ptr<Source>> sources_; // by life

@@ -68,28 +68,48 @@ Publication run_request_of(const core::CancelTask& cancel, runtime::Partition to
                    secret);
 }
 
-Publication report_to_parent(const core::ReportToParent& report, runtime::Partition to,
-                             std::string_view secret) {
-    contract::Report kind;
-    if (report.error.is_null()) {
-        kind = contract::Completed{std::string{report.output.text()}};
-    } else {
-        const auto& error = report.error.json().as_object();
-        contract::Problem problem;
-        problem.type = text_in(error, "type");
-        problem.title = text_in(error, "title");
-        problem.detail = text_in(error, "detail");
-        if (const auto* data = error.if_contains("data")) problem.data = write_json(*data);
-        problem.retryable = problem.type != core::cancelled_type;
-        kind = contract::Failed{std::move(problem)};
-    }
-    const contract::Message message = contract::encode(contract::TaskReport{
-        encode_token({report.parent.run_id, report.parent.ref}, secret), std::move(kind)});
+namespace {
+
+contract::Report report_of(const core::Document& output, const core::Document& problem) {
+    if (problem.is_null()) return contract::Completed{std::string{output.text()}};
+    const auto& error = problem.json().as_object();
+    contract::Problem made;
+    made.type = text_in(error, "type");
+    made.title = text_in(error, "title");
+    made.detail = text_in(error, "detail");
+    if (const auto* data = error.if_contains("data")) made.data = write_json(*data);
+    made.retryable = made.type != core::cancelled_type;
+    return contract::Failed{std::move(made)};
+}
+
+Publication publication_of(std::string key, const std::string& token, contract::Report report) {
+    const contract::Message message = contract::encode(contract::TaskReport{token, std::move(report)});
     Publication made;
-    made.routing_key = contract::report_queue(to);
+    made.routing_key = std::move(key);
     made.properties = message.properties;
     made.body = SharedBytes::copy_of(message.body);
+    return made;
+}
+
+} // namespace
+
+Publication report_to_parent(const core::ReportToParent& report, runtime::Partition to,
+                             std::string_view secret) {
+    Publication made = publication_of(contract::report_queue(to),
+                                      encode_token({report.parent.run_id, report.parent.ref}, secret),
+                                      report_of(report.output, report.error));
     made.mandatory = true;
+    return made;
+}
+
+// Who called may wait no longer: then nobody takes it, and that is well.
+std::optional<Publication> answer_to_caller(const core::AnswerCaller& answer) {
+    const auto* caller = answer.caller.json().if_object();
+    if (caller == nullptr || text_in(*caller, "reply_to").empty()) return std::nullopt;
+    Publication made = publication_of(text_in(*caller, "reply_to"), text_in(*caller, "correlation_id"),
+                                      report_of(answer.output, answer.error));
+    made.properties.headers.emplace();
+    made.properties.headers->set("baton-run", answer.run_id);
     return made;
 }
 

@@ -22,6 +22,9 @@ amqp::client::Publication run_request_of(const core::CancelTask& cancel, runtime
 amqp::client::Publication report_to_parent(const core::ReportToParent& report,
                                            runtime::Partition to, std::string_view secret);
 
+// Nothing: it does not say whom. A step of another run is answered as this is, by a report.
+std::optional<amqp::client::Publication> answer_to_caller(const core::AnswerCaller& answer);
+
 struct RunRequest {
     std::string run_id;
     core::Event event;

@@ -31,6 +31,10 @@ public:
                                 std::string_view what) const override {
         return core::evaluating_judge().text(program, reading, what);
     }
+    Evaluated<std::uint32_t> count(const Program& program, const Reading& reading, std::string_view what,
+                                   std::uint32_t most) const override {
+        return core::evaluating_judge().count(program, reading, what, most);
+    }
     Evaluated<bool> holds(const Program& program, const Reading& reading,
                           std::string_view what) const override {
         auto answer = core::evaluating_judge().holds(program, reading, what);

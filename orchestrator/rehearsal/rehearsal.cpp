@@ -36,6 +36,15 @@ std::string name_of(const core::AttemptRef& ref) {
     return ref.undo ? "the undo of " + ref.step : ref.step;
 }
 
+// A workflow that is a step is called by its name, as a task is by its type; each of its runs has
+// an id of its own.
+core::DispatchTask by_name(core::DispatchTask task) {
+    if (!task.route.starts_with(core::workflow_route)) return task;
+    task.route.erase(0, core::workflow_route.size());
+    task.idempotency_key = task.child_run;
+    return task;
+}
+
 class Stage {
 public:
     Stage(const core::Workflow& workflow, const TestCase& test, const core::Judge& judge,
@@ -63,6 +72,8 @@ private:
     using Queue = std::multimap<Time, Coming>;
 
     void take(const core::Event& event, const std::string& text);
+    void tell(core::EventArrived event);
+    void offer_events();
     void carry_out(std::span<const core::Fact> facts, bool is_again);
     void hand_out(const core::DispatchTask& task, bool is_again);
     void complain_of_second_effect(const core::DispatchTask& task);
@@ -93,6 +104,8 @@ private:
     std::set<std::string, std::less<>> effects_; // idempotency keys under which there was one
     std::map<std::string, std::size_t, std::less<>> answered_; // calls that a mock has answered
     std::set<AttemptKey> at_work_;
+    std::vector<core::EventArrived> told_; // to everybody, and kept for who waits later
+    bool waits_began_ = false;
     core::Document input_;
     core::RunStory story_;
     Played out_;
@@ -134,6 +147,7 @@ bool Stage::go_on() {
         if (!alarm) return false;
         now_ = std::max(now_, *alarm);
         take(core::AlarmRang{}, "time passes");
+        while (std::exchange(waits_began_, false)) offer_events();
         return true;
     }
     const auto due = next_due();
@@ -141,8 +155,37 @@ bool Stage::go_on() {
     Coming one = std::move(due->second);
     coming_.erase(due);
     if (one.is_report) ++out_.reports;
+    if (auto* event = std::get_if<core::EventArrived>(&one.event)) {
+        tell(std::move(*event));
+        return true;
+    }
     take(one.event, one.text);
+    while (std::exchange(waits_began_, false)) offer_events();
     return true;
+}
+
+void Stage::tell(core::EventArrived event) {
+    event.id = fmt::format("event-{}", told_.size() + 1);
+    event.at = now_;
+    json::object whole = event.event.json().as_object();
+    whole["id"] = event.id;
+    whole["time"] = to_rfc3339(now_);
+    event.event = core::Document::of(std::move(whole));
+    told_.push_back(std::move(event));
+    do
+        offer_events();
+    while (std::exchange(waits_began_, false));
+}
+
+// As the engine does: by keys, and what nobody waits for now is offered again.
+void Stage::offer_events() {
+    for (core::EventArrived event : told_)
+        for (const core::EventShape& shape : workflow_.event_shapes)
+            if (const auto key = core::key_of(shape, shape.type, event.event.json());
+                key && event.event.json().at("type").as_string() == shape.type && event.at + shape.keep >= now_) {
+                event.key = *key;
+                take(event, "an event comes");
+            }
 }
 
 void Stage::take(const core::Event& event, const std::string& text) {
@@ -157,6 +200,9 @@ void Stage::take(const core::Event& event, const std::string& text) {
     story_.add(made.facts, now_);
     out_.events.push_back(fmt::format("{} after {}", text, to_text(now_ - begun_)));
     carry_out(made.facts, false);
+    waits_began_ = waits_began_ || std::ranges::any_of(made.facts, [](const core::Fact& fact) {
+                       return std::holds_alternative<core::fact::StepWaits>(fact.body);
+                   });
     if (disturbance_.crash_after && *disturbance_.crash_after == out_.transitions) {
         disturbance_.crash_after.reset();
         crash(event, text, made.facts);
@@ -169,7 +215,7 @@ void Stage::carry_out(std::span<const core::Fact> facts, bool is_again) {
         const auto command = core::command_of(name, fact);
         if (!command) continue;
         if (const auto* task = std::get_if<core::DispatchTask>(&*command))
-            hand_out(*task, is_again);
+            hand_out(by_name(*task), is_again);
         if (const auto* cancelled = std::get_if<core::CancelTask>(&*command))
             forget(cancelled->ref);
     }
@@ -219,6 +265,13 @@ const Answer* Stage::answer_for(const core::DispatchTask& task) {
     }
     if (!answers) answers = find(task.route);
     if (!answers) answers = find("*");
+    // Nobody waits for it: that it has begun is its result.
+    static const Answer begun = [] {
+        Answer one;
+        one.result = core::Document::of(json::object{{"run", "another run"}});
+        return one;
+    }();
+    if (!answers && task.is_detached) return &begun;
     if (!answers || answers->empty()) {
         complain(fmt::format(
             "{} called '{}' and there is no mock for it; say mock = {{ \"{}\" = {{ … }} }}",

@@ -7,6 +7,7 @@
 #include "orchestrator/definition/toml_document.hpp"
 #include "orchestrator/definition/values.hpp"
 
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
@@ -33,8 +34,8 @@ constexpr std::array<std::string_view, 12> answer_words{
     "title",  "detail", "status",  "data",  "retryable", "retry_after"};
 constexpr std::array<std::string_view, 8> expect_words{"status", "output", "error", "calls",
                                                        "called", "with",   "steps", "within"};
-constexpr std::array<std::string_view, 15> act_words{
-    "roles",  "after", "cancel",  "pause",  "resume", "retry", "skip",   "output",
+constexpr std::array<std::string_view, 18> act_words{
+    "event",  "subject", "source", "roles",  "after", "cancel",  "pause",  "resume", "retry", "skip",   "output",
     "signal", "data",  "approve", "reject", "by",     "form",  "comment"};
 constexpr std::array<std::string_view, 12> step_words{
     "waiting", "dispatched", "deferred", "backing_off", "running", "sleeping",
@@ -48,16 +49,21 @@ constexpr KeyTable act_keys{act_words, {}};
 
 constexpr std::uint32_t times_max = 1'000'000;
 
-constexpr std::array<std::string_view, 8> act_verbs{"cancel", "pause",  "resume",  "retry",
-                                                    "skip",   "signal", "approve", "reject"};
+constexpr std::array<std::string_view, 9> act_verbs{"cancel", "pause", "resume",  "retry", "skip",
+                                                    "signal", "event", "approve", "reject"};
+// Who acts when the test does not say it: a server always knows.
+constexpr std::string_view somebody = "somebody";
 constexpr std::array<std::string_view, 1> of_skip{"skip"};
-constexpr std::array<std::string_view, 1> of_signal{"signal"};
+constexpr std::array<std::string_view, 1> of_event{"event"};
+constexpr std::array<std::string_view, 2> of_messages{"signal", "event"};
 constexpr std::array<std::string_view, 2> of_approval{"approve", "reject"};
 constexpr std::array<std::string_view, 3> of_somebody{"signal", "approve", "reject"};
 // Words beside a verb, and the verbs they say more about.
-constexpr std::array<std::pair<std::string_view, std::span<const std::string_view>>, 6> act_details{
+constexpr std::array<std::pair<std::string_view, std::span<const std::string_view>>, 8> act_details{
     {{"output", of_skip},
-     {"data", of_signal},
+     {"data", of_messages},
+     {"subject", of_event},
+     {"source", of_event},
      {"by", of_somebody},
      {"form", of_approval},
      {"comment", of_approval},
@@ -80,6 +86,13 @@ Names names_of(const core::Workflow& workflow) {
     for (const core::Step& step : workflow.steps)
         names.steps.push_back(step.path);
     names.tasks = workflow.task_types;
+    const auto add_workflow = [&names](const core::TaskCall& call) {
+        if (call.is_workflow) names.tasks.push_back(call.task);
+    };
+    for (const core::Step& step : workflow.steps) {
+        if (const auto* kind = std::get_if<core::TaskKind>(&step.kind)) add_workflow(kind->call);
+        if (step.compensate) add_workflow(step.compensate->call);
+    }
     return names;
 }
 
@@ -278,7 +291,7 @@ std::optional<Act> Reader::read_act(const TomlNode& table) {
     if (said != 1) {
         complaints_.add(
             definition::About::keys, table.at, 1,
-            "an act is one of cancel, pause, resume, retry, skip, signal, approve or reject",
+            "an act is one of cancel, pause, resume, retry, skip, signal, event, approve or reject",
             "as in { after = \"5m\", cancel = \"not needed\" }");
         return std::nullopt;
     }
@@ -317,7 +330,16 @@ core::Event Reader::event_of(const TomlNode& table, const TomlEntry& verb,
         signal.name = text;
         signal.data = detail("data");
         signal.by = words("by");
+        if (signal.by.empty()) signal.by = somebody;
         return signal;
+    }
+    if (verb.key == "event") {
+        boost::json::object event{{"source", words("source")}, {"type", text}};
+        if (const std::string subject = words("subject"); !subject.empty()) event["subject"] = subject;
+        event["data"] = detail("data").json();
+        core::EventArrived arrived; // its id and keys follow when it is told
+        arrived.event = core::Document::of(std::move(event));
+        return arrived;
     }
     know_step(verb.value);
     if (verb.key == "skip" && table.find("output"))
@@ -330,6 +352,7 @@ core::Event Reader::event_of(const TomlNode& table, const TomlEntry& verb,
     decided.form = detail("form");
     decided.by = words("by");
     decided.may_operate = decided.by.empty();
+    if (decided.by.empty()) decided.by = somebody;
     if (const TomlNode* roles = table.find("roles"); roles && roles->is_list())
         for (const TomlNode& one : roles->items)
             decided.roles.push_back(one.text);

@@ -104,6 +104,10 @@ void Engine::add_dead_letter(PlainDeadLetter letter) {
     body_->mailbox.put({std::move(letter)});
 }
 
+void Engine::event(IncomingEvent event, std::optional<DeliveryHandle> delivery) {
+    body_->mailbox.put({EventItem{std::move(event), delivery}});
+}
+
 void Engine::hear_workers(bool hears) {
     body_->mailbox.put({HearingItem{hears}});
 }
@@ -175,6 +179,8 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
     case Request::Kind::start: {
         StartRequest start{request.workflow, request.version, std::move(request.input), request.key,
                            request.fallback_key, request.actor, std::move(request.labels)};
+        if (auto caller = core::Document::parse(request.caller); caller && !request.caller.empty())
+            start.caller = std::move(*caller);
         start.scheduled_at = request.scheduled_at;
         start.is_by_trigger = request.is_by_trigger;
         return StartItem{std::move(start), from_start(std::move(reply)), request.run_id};
@@ -214,6 +220,7 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
     case Request::Kind::rerun:
     case Request::Kind::mend:
     case Request::Kind::signal:
+    case Request::Kind::event:
     case Request::Kind::approve:
     case Request::Kind::reject: {
         auto event = event_of(request);

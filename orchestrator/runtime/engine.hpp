@@ -112,6 +112,13 @@ struct Told {
     std::vector<HeldTask> held;
 };
 
+// Something that was told to everybody: a message of exchange baton.event.
+struct IncomingEvent {
+    std::string id;       // the same however often it comes
+    std::string type;
+    core::Document event; // id, source, type, subject, time, data
+};
+
 struct StartRequest {
     std::string workflow;
     std::uint32_t version = 0;        // 0: the live one
@@ -125,6 +132,7 @@ struct StartRequest {
     // The key names an occasion: whichever run has it is the one, whatever its input, and for ever. What the
     // workflow says of duplicates is about requests of people and programs.
     bool is_by_trigger = false;
+    core::Document caller{};          // who began it by a call, for its answer: reply_to, correlation_id
 };
 struct Started {
     std::string run_id;
@@ -291,6 +299,9 @@ public:
     void report(std::vector<Report> reports);
     void confirmed(std::vector<OutboxPlace> places);
     void add_dead_letter(PlainDeadLetter letter);
+    // Runs that wait for it get it, and those that begin to wait while it is kept. The delivery is settled when all
+    // of them have it.
+    void event(IncomingEvent event, std::optional<DeliveryHandle> delivery);
     // The queues of these routes are gone, with all that waited in them: what nobody has begun is sent
     // again, except what is still `unsent`.
     // `done` is called when that is in the store, on the engine's thread; not if the engine stops before.

@@ -1,6 +1,6 @@
 // The inside of the engine, on the engine's thread; private to this folder. engine_work.cpp is the
 // loop, engine_decide.cpp what each item does, engine_tell.cpp what follows from a commit, engine_own.cpp
-// which partitions are decided here, engine_recover.cpp taking over and definitions, engine_slots.cpp which runs may begin and what is held, engine_jobs.cpp bulk jobs over dead letters, engine_log.cpp what the
+// which partitions are decided here, engine_recover.cpp taking over and definitions, engine_events.cpp events from outside, engine_slots.cpp which runs may begin and what is held, engine_jobs.cpp bulk jobs over dead letters, engine_log.cpp what the
 // log hears.
 #pragma once
 
@@ -144,6 +144,21 @@ struct DefinitionsItem {};
 struct AnsweredItem {
     std::function<void()> act;
 };
+struct EventItem {
+    IncomingEvent event;
+    std::optional<DeliveryHandle> delivery;
+    Time at{};                     // when it came
+    bool is_kept = false;
+    bool is_turned = false;        // the page at hand was given out
+    std::vector<std::string> keys{}; // that are still to be looked for
+    std::string after_run_id{};    // of the last one
+};
+// A run began to wait for events of these keys, which may have come before.
+struct EventLookItem {
+    std::string run_id;
+    std::vector<std::string> keys;
+    bool is_turned = false;
+};
 struct ConfirmItem {
     std::vector<OutboxPlace> places;
 };
@@ -167,7 +182,7 @@ using ItemBody =
     std::variant<ReportItem, StartItem, CancelItem, RetryItem, SkipItem, FinishItem, OperateItem, RedriveItem,
                  DropItem, DeadJobItem, CancelDeadJobItem, DeployItem, UndeployItem, WatchItem, ForgetItem, IncidentsItem, ConfirmItem, HearingItem,
                  QueueLostItem, PlainDeadLetter, AssignItem, ListeningItem, DefinitionsItem,
-                 AnsweredItem, PauseItem>;
+                 AnsweredItem, PauseItem, EventItem, EventLookItem>;
 
 struct Item {
     ItemBody body;
@@ -392,6 +407,19 @@ struct Engine::Body {
     std::map<Partition, std::uint64_t> epochs() const;
     bool hand_out_limited(Time now);
 
+    // engine_events.cpp
+    struct EventTurn;
+    Outcome<void> turn_event(EventItem& one, Time now);
+    Outcome<void> keep_event(EventItem& one, Time now);
+    void end_turn(EventTurn& turn);
+    Outcome<void> look_for_events(EventLookItem& look, Time now);
+    bool note_waits(Work& work);
+    void follow_waits(const CachedRun& cached);
+    Outcome<void> offer_kept_events(Partition part, Time now);
+    void forget_events(Time now);
+    void decide(Work& work, Item& item, EventItem& event);
+    void decide(Work& work, Item& item, EventLookItem& look);
+
     // engine_recover.cpp
     bool recover(Time now);
     Outcome<void> take_over(Time now);
@@ -427,6 +455,7 @@ struct Engine::Body {
     std::uint64_t sweeps = 0; // begun over held tasks
     Pauses pauses;
     Time next_pause_look{};
+    Time next_event_sweep{};
     // No report can reach us: then nobody is silent, and no clock runs out.
     bool is_deaf = false;
 

@@ -260,6 +260,7 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     core::RunStarted event{checked.input};
     event.scheduled_at = start.request.scheduled_at;
     event.parent = start.parent;
+    event.caller = start.request.caller;
     if (!admit(item, start, *workflow, event)) return;
     fresh.part = partition_of(start.run_id, options.partition_count);
     if (start.slot) tags->push_back({std::string(slot_tag), start.slot->key});

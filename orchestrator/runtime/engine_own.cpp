@@ -341,6 +341,7 @@ Travelling travelling(StartItem& one) {
     request.key = one.request.key;
     request.fallback_key = one.request.fallback_key;
     request.labels = one.request.labels;
+    if (!one.request.caller.is_null()) request.caller = one.request.caller.text();
     request.scheduled_at = one.request.scheduled_at;
     request.is_by_trigger = one.request.is_by_trigger;
     auto reply = [reply = std::move(one.reply)](Outcome<Answer> answer) {
@@ -419,7 +420,8 @@ template <class Body>
              std::is_same_v<Body, HearingItem> || std::is_same_v<Body, PlainDeadLetter> ||
              std::is_same_v<Body, AssignItem> || std::is_same_v<Body, ListeningItem> ||
              std::is_same_v<Body, DefinitionsItem> || std::is_same_v<Body, AnsweredItem> ||
-             std::is_same_v<Body, PauseItem>)
+             std::is_same_v<Body, PauseItem> || std::is_same_v<Body, EventItem> ||
+             std::is_same_v<Body, EventLookItem>)
 Travelling travelling(Body&) {
     return {{}, [](const Outcome<Answer>&) {}};
 }

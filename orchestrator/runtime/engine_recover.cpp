@@ -7,6 +7,8 @@
 #include "orchestrator/core/run_json.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
 
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -117,6 +119,8 @@ Outcome<void> Engine::Body::take_in(const std::vector<OwnedPartition>& rows, Tim
     // Only after all alarms are known, since reading a run looks its alarm up.
     for (const OwnedPartition& row : rows)
         BATON_TRY(republish(row.part, row.published, now));
+    for (const OwnedPartition& row : rows)
+        BATON_TRY(offer_kept_events(row.part, now));
     BATON_TRY(load_slots(now));
     metrics.takeovers.add(rows.size());
     return boost::system::in_place_value;
@@ -396,6 +400,17 @@ void Engine::Body::republish(Partition part, const HistoryRow& row, Told& told) 
     outbox.add(part, row.pseq, commands, bytes, clock.now());
 }
 
+namespace {
+
+std::string json_of(const std::vector<std::string>& paths) {
+    boost::json::array list;
+    for (const std::string& path : paths)
+        list.emplace_back(path);
+    return boost::json::serialize(list);
+}
+
+} // namespace
+
 Outcome<Deployed> Engine::Body::deploy(const DeployItem& item, Time now) {
     auto compiled = compile(item.source, item.file_name);
     if (!compiled)
@@ -405,6 +420,10 @@ Outcome<Deployed> Engine::Body::deploy(const DeployItem& item, Time now) {
         BATON_ASSIGN(const bool is_retired, store.is_retired(name, core::sha256(item.source)));
         if (is_retired) return Deployed{name, 0, false, true, true};
     }
+    std::vector<StoredShape> shapes;
+    for (const core::EventShape& shape : (*compiled)->event_shapes)
+        shapes.push_back({shape.type, json_of(shape.paths), shape.keep});
+    if (!shapes.empty()) BATON_TRY(store.add_event_shapes(shapes)); // before a run of it can wait
     const auto before = live.find(name);
     const std::uint64_t former = before == live.end() ? 0 : before->second->definition_id;
     BATON_ASSIGN(const auto stored, store.save_definition(name, item.source, item.file_name,

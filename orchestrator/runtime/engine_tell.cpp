@@ -52,6 +52,7 @@ std::size_t memory_of(const core::Command& command) {
                           [](const core::AnnounceDeadTask& one) { return one.error.memory(); },
                           [](const core::AnnounceApproval& one) { return one.asked.memory(); },
                           [](const core::EmitEvent& one) { return one.data.memory(); },
+                          [](const core::AnswerCaller& one) { return one.output.memory() + one.error.memory(); },
                           [](const core::ReportToParent& one) { return one.output.memory() + one.error.memory(); },
                       },
                       command);
@@ -102,6 +103,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
         const bool changed = !cached->facts.empty() && !gone.contains(cached->run.id);
         if (changed) changes.push_back({cached->run.id, cached->run.version, cached->run.status});
         if (changed) log_facts(*cached);
+        if (changed && !cached->workflow->event_shapes.empty()) follow_waits(*cached);
         note_limits(*cached);
         cached->facts.clear();
         cached->dead.clear();
@@ -287,6 +289,8 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                    [](ListeningItem&) {},
                    [](DefinitionsItem&) {},
                    [](AnsweredItem&) {},
+                   [](EventItem&) {},
+                   [](EventLookItem&) {},
                    [&](QueueLostItem& one) { next_page(std::move(one)); },
                },
                item.body);

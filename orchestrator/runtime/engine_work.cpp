@@ -160,6 +160,7 @@ bool Engine::Body::work() {
         }
     look_at_pauses(now);
     if (!hand_out_limited(now)) return true;
+    forget_events(now);
 
     Work work;
     work.now = now;
@@ -188,6 +189,7 @@ bool Engine::Body::work() {
     decide(work);
     fail_point("engine.decided");
     build(work);
+    if (!note_waits(work)) return true;
     commit(work);
     fail_point("engine.done");
     metrics.waiting_items.set(static_cast<std::int64_t>(pending.size()));
@@ -293,6 +295,16 @@ bool Engine::Body::prepare(Work& work) {
                 failed(work, looked.error(), "looking for the run of a key");
                 return false;
             }
+        } else if (auto* event = std::get_if<EventItem>(&item.body)) {
+            if (const auto turned = turn_event(*event, work.now); !turned) {
+                failed(work, turned.error(), "looking for who waits for an event");
+                return false;
+            }
+        } else if (auto* look = std::get_if<EventLookItem>(&item.body)) {
+            if (const auto looked = look_for_events(*look, work.now); !looked) {
+                failed(work, looked.error(), "looking for events that came early");
+                return false;
+            }
         } else if (auto* wished = std::get_if<PauseItem>(&item.body)) {
             if (!settle_job(item, *wished, [&] { return pause_or_resume(*wished, work.now); })) return false;
         } else if (auto* bulk = std::get_if<DeadJobItem>(&item.body)) {
@@ -307,6 +319,8 @@ bool Engine::Body::prepare(Work& work) {
                              std::holds_alternative<DeadJobItem>(item.body) ||
                              std::holds_alternative<CancelDeadJobItem>(item.body) ||
                              std::holds_alternative<PauseItem>(item.body) ||
+                             std::holds_alternative<EventItem>(item.body) ||
+                             std::holds_alternative<EventLookItem>(item.body) ||
                              std::holds_alternative<DefinitionsItem>(item.body) ||
                              std::holds_alternative<UndeployItem>(item.body);
                   });
@@ -721,6 +735,8 @@ void Engine::Body::refuse_all() {
                        [](ListeningItem&) {},
                        [](DefinitionsItem&) {},
                        [](AnsweredItem&) {},
+                       [](EventItem&) {},
+                       [](EventLookItem&) {},
                        [&](auto& one) {
                            if (one.reply) one.reply(stopping);
                        },

@@ -22,7 +22,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<std::pair<Request::Kind, std::string_view>, 21> kinds{
+constexpr std::array<std::pair<Request::Kind, std::string_view>, 22> kinds{
     {{Request::Kind::start, "start"},
      {Request::Kind::cancel, "cancel"},
      {Request::Kind::retry, "retry"},
@@ -42,11 +42,12 @@ constexpr std::array<std::pair<Request::Kind, std::string_view>, 21> kinds{
      {Request::Kind::rerun, "rerun"},
      {Request::Kind::mend, "mend"},
      {Request::Kind::signal, "signal"},
+     {Request::Kind::event, "event"},
      {Request::Kind::approve, "approve"},
      {Request::Kind::reject, "reject"}}};
 
 // Members that are plain text.
-constexpr std::array<std::pair<std::string_view, std::string Request::*>, 9> texts{
+constexpr std::array<std::pair<std::string_view, std::string Request::*>, 10> texts{
     {{"run", &Request::run_id},
      {"actor", &Request::actor},
      {"reason", &Request::reason},
@@ -55,7 +56,8 @@ constexpr std::array<std::pair<std::string_view, std::string Request::*>, 9> tex
      {"workflow", &Request::workflow},
      {"input", &Request::input},
      {"key", &Request::key},
-     {"fallback_key", &Request::fallback_key}}};
+     {"fallback_key", &Request::fallback_key},
+     {"caller", &Request::caller}}};
 
 constexpr std::array<std::pair<std::string_view, std::vector<std::string> Request::*>, 2> lists{
     {{"routes", &Request::routes}, {"roles", &Request::roles}}};
@@ -195,6 +197,13 @@ void put_event(Request& request, const core::Event& event) {
                        request.input = one.data.text();
                        request.actor = one.by;
                    },
+                   [&](const core::EventArrived& one) {
+                       request.kind = Request::Kind::event;
+                       request.name = one.id;
+                       request.key = one.key;
+                       request.id = static_cast<std::uint64_t>(micros_of(one.at));
+                       request.input = one.event.text();
+                   },
                    [&](const core::ApprovalDecided& one) {
                        request.kind = one.approves ? Request::Kind::approve : Request::Kind::reject;
                        request.step = one.step;
@@ -229,6 +238,9 @@ Outcome<core::Event> event_of(const Request& request) {
     if (request.kind == Kind::signal)
         return core::Event{
             core::SignalSent{request.name, request.key, std::move(given), request.actor}};
+    if (request.kind == Kind::event)
+        return core::Event{core::EventArrived{request.key, request.name,
+                                              time_from_micros(static_cast<std::int64_t>(request.id)), std::move(given)}};
     if (request.kind == Kind::approve || request.kind == Kind::reject)
         return core::Event{core::ApprovalDecided{request.step, request.kind == Kind::approve,
                                                  request.reason, std::move(given), request.actor,

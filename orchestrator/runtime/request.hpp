@@ -36,6 +36,7 @@ struct Request {
         rerun,
         mend,
         signal,
+        event,
         approve,
         reject
     };
@@ -45,14 +46,14 @@ struct Request {
     std::string actor;
     std::string reason;
     std::string step; // skip_undo, skip, set_output, edit_input, rerun, approve, reject
-    std::string name; // signal; its id is the key
+    std::string name; // signal, whose id is the key; event: its id, and what it is found by is the key
     std::vector<std::string> roles;       // of the actor: approve, reject
     bool may_operate = false;             // likewise
     bool undo = false;                    // edit_input: of the step's undo
     bool now = false;                     // retry
     RunStatus status = RunStatus::failed; // finish
     std::uint64_t after_seq = 0;          // watch
-    std::uint64_t id = 0;                 // of a dead letter or a bulk job
+    std::uint64_t id = 0;                 // of a dead letter or a bulk job; event: when it came, in microseconds
     std::optional<std::string> body;      // redrive
     std::string input; // JSON: start, redrive, set_output, edit_input, signal, approve, reject
     // start
@@ -60,6 +61,7 @@ struct Request {
     std::uint32_t version = 0;
     std::string key;
     std::string fallback_key;
+    std::string caller; // JSON
     Labels labels;
     std::optional<Time> scheduled_at;
     bool is_by_trigger = false;

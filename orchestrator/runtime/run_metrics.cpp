@@ -81,6 +81,8 @@ public:
     void operator()(const fact::ParentTold&) {}
     void operator()(const fact::ChildCancelled&) {}
     void operator()(const fact::EventEmitted&) {}
+    void operator()(const fact::EventTaken&) {}
+    void operator()(const fact::CallerAnswered&) {}
 
 private:
     void step_became(std::string_view outcome) { metrics_.steps.of(workflow_, outcome).add(); }

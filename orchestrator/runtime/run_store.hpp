@@ -357,6 +357,30 @@ struct StoredSlot {
     bool is_waiting = false; // queued: it has not begun
 };
 
+// What waits for events of a type compare (event_key.hpp of the core), of any version of any workflow.
+struct StoredShape {
+    std::string type;
+    std::string paths; // JSON: a list of texts
+    Duration keep{};   // events are kept so long for waits that begin later
+};
+// A run waits for an event of this key, or has done so a moment ago.
+struct EventWait {
+    std::string key;
+    std::string run_id;
+    Partition part = 0;
+};
+struct KeptEvent {
+    std::string key;
+    std::string id;
+    Time at;
+    Time expires_at;
+    std::string event; // JSON
+};
+struct EventOffer {
+    std::string run_id;
+    KeptEvent event;
+};
+
 // What is remembered of a trigger of a workflow. The state is opaque here.
 struct TriggerRow {
     std::string workflow;
@@ -428,6 +452,23 @@ public:
 
     // Whether a run was started with the key, and the key has not expired.
     virtual Outcome<bool> has_start_key(const std::string& workflow, const std::string& key, Time now) = 0;
+
+    // Events and who waits for them. These calls stand by themselves, beside the commits: a wait is written before
+    // the transition that begins it and an event before anybody is looked for, so that of two at the same moment at
+    // least one sees the other. A wait that is there too long costs a look at its run, and nothing else.
+    virtual Outcome<void> add_event_shapes(std::span<const StoredShape> shapes) = 0; // the longest `keep` counts
+    virtual Outcome<std::vector<StoredShape>> event_shapes(const std::string& type) = 0;
+    virtual Outcome<void> add_event_waits(std::span<const EventWait> waits) = 0;
+    virtual Outcome<void> remove_event_waits(std::span<const EventWait> waits) = 0; // no key: all of the run
+    // By run, those after `after_run_id`.
+    virtual Outcome<std::vector<EventWait>> event_waits(const std::string& key, const std::string& after_run_id,
+                                                        std::size_t limit) = 0;
+    virtual Outcome<void> keep_events(std::span<const KeptEvent> events) = 0; // what is there stays
+    // Those that have not expired, the oldest first.
+    virtual Outcome<std::vector<KeptEvent>> kept_events(std::span<const std::string> keys, Time now) = 0;
+    // Kept events of waits in the partition: whoever began to wait may not have been told of them.
+    virtual Outcome<std::vector<EventOffer>> event_offers(Partition part, Time now) = 0;
+    virtual Outcome<void> forget_events(Time now) = 0;
 
     virtual Outcome<std::vector<StoredPause>> pauses() = 0;
     // Instead of one of the same kind and name.

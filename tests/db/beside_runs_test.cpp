@@ -3,6 +3,7 @@
 #include "db/sqlite.hpp"
 #include "tests/db/store_kit.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
@@ -96,6 +97,73 @@ TEST_P(BesideRuns, AStartKeyIsKnownUntilItExpires) {
     EXPECT_TRUE(value_of(store_->has_start_key("greet", "order", time_at(49))));
     EXPECT_FALSE(value_of(store_->has_start_key("greet", "order", time_at(50))));
     EXPECT_FALSE(value_of(store_->has_start_key("other", "order", time_at(49))));
+}
+
+std::vector<std::string> runs_of(const std::vector<EventWait>& waits) {
+    std::vector<std::string> runs;
+    for (const EventWait& one : waits)
+        runs.push_back(one.run_id);
+    return runs;
+}
+
+TEST_P(BesideRuns, WaitsForEventsAreFoundByTheirKey) {
+    const std::vector<EventWait> waits{{"a", run_id(1), 1}, {"b", run_id(1), 1}, {"a", run_id(2), 2}, {"a", run_id(3), 1}};
+    ASSERT_TRUE(store_->add_event_waits(waits));
+    ASSERT_TRUE(store_->add_event_waits(waits)); // told twice, they are there once
+    EXPECT_THAT(runs_of(value_of(store_->event_waits("a", "", 9))), ElementsAre(run_id(1), run_id(2), run_id(3)));
+    EXPECT_THAT(runs_of(value_of(store_->event_waits("a", run_id(1), 1))), ElementsAre(run_id(2)));
+    ASSERT_TRUE(store_->remove_event_waits(std::vector<EventWait>{{"a", run_id(1), 1}, {"", run_id(3), 1}}));
+    EXPECT_THAT(runs_of(value_of(store_->event_waits("a", "", 9))), ElementsAre(run_id(2)));
+    EXPECT_THAT(runs_of(value_of(store_->event_waits("b", "", 9))), ElementsAre(run_id(1)));
+}
+
+TEST_P(BesideRuns, OneOfAHundredThousandWaitsIsFoundAtOnce) {
+    std::vector<EventWait> waits;
+    for (int i = 0; i < 100'000; ++i)
+        waits.push_back({fmt::format("{:032}", i), run_id(i), static_cast<Partition>(i % 16)});
+    ASSERT_TRUE(store_->add_event_waits(waits));
+    Duration fastest = std::chrono::seconds(9);
+    for (int i = 0; i < 50; ++i) {
+        const Time began = SystemClock{}.now();
+        const auto found = value_of(store_->event_waits(fmt::format("{:032}", 77'777 + i), "", 500));
+        fastest = std::min(fastest, SystemClock{}.now() - began);
+        ASSERT_THAT(runs_of(found), ElementsAre(run_id(77'777 + i)));
+    }
+    EXPECT_LT(fastest, std::chrono::milliseconds(1));
+}
+
+TEST_P(BesideRuns, EventsAreKeptAWhileAndOfferedToWhoBeganToWait) {
+    const KeptEvent first{"a", "one", time_at(1), time_at(9), "{\"id\":\"one\"}"};
+    const KeptEvent second{"a", "two", time_at(2), time_at(5), "{}"};
+    ASSERT_TRUE(store_->keep_events(std::vector<KeptEvent>{second, first}));
+    KeptEvent again = first;
+    again.at = time_at(4);
+    ASSERT_TRUE(store_->keep_events(std::vector<KeptEvent>{again})); // what is there stays
+    const std::vector<std::string> keys{"a", "b"};
+    const auto kept = value_of(store_->kept_events(keys, time_at(3)));
+    ASSERT_THAT(kept, SizeIs(2));
+    EXPECT_EQ(kept[0].id + kept[0].event, first.id + first.event);
+    EXPECT_EQ(kept[0].at, first.at);
+    EXPECT_EQ(kept[1].id, "two");
+    EXPECT_THAT(value_of(store_->kept_events(keys, time_at(5))), SizeIs(1));
+
+    ASSERT_TRUE(store_->add_event_waits(std::vector<EventWait>{{"a", run_id(1), 1}, {"b", run_id(2), 1}, {"a", run_id(3), 2}}));
+    const auto offers = value_of(store_->event_offers(1, time_at(5)));
+    ASSERT_THAT(offers, SizeIs(1));
+    EXPECT_EQ(offers[0].run_id + offers[0].event.id, run_id(1) + "one");
+    ASSERT_TRUE(store_->forget_events(time_at(9)));
+    EXPECT_THAT(value_of(store_->kept_events(keys, time_at(0))), IsEmpty());
+}
+
+TEST_P(BesideRuns, ShapesOfEventsStayWithTheLongestKeeping) {
+    ASSERT_TRUE(store_->add_event_shapes(std::vector<StoredShape>{{"paid", "[]", std::chrono::hours(2)}, {"paid", "[\"data.id\"]", {}}}));
+    ASSERT_TRUE(store_->add_event_shapes(std::vector<StoredShape>{{"paid", "[]", std::chrono::hours(1)}}));
+    auto shapes = value_of(store_->event_shapes("paid"));
+    ASSERT_THAT(shapes, SizeIs(2));
+    std::sort(shapes.begin(), shapes.end(), [](const auto& a, const auto& b) { return a.paths < b.paths; });
+    EXPECT_EQ(shapes[1].paths, "[]");
+    EXPECT_EQ(shapes[1].keep, Duration(std::chrono::hours(2)));
+    EXPECT_THAT(value_of(store_->event_shapes("sent")), IsEmpty());
 }
 
 TEST_P(BesideRuns, APauseIsKeptReplacedAndRemoved) {

@@ -5,6 +5,7 @@
 #include "orchestrator/runtime/dead_cause.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace baton::test {
 
@@ -195,6 +196,80 @@ Outcome<bool> SimStore::has_start_key(const std::string& workflow, const std::st
     if (is_away) return away();
     const auto found = database_.start_keys.find({workflow, key});
     return found != database_.start_keys.end() && (!found->second.expires_at || *found->second.expires_at > now);
+}
+
+Outcome<void> SimStore::add_event_shapes(std::span<const StoredShape> shapes) {
+    if (is_away) return away();
+    for (const StoredShape& one : shapes) {
+        StoredShape& there = database_.event_shapes.try_emplace({one.type, one.paths}, one).first->second;
+        there.keep = std::max(there.keep, one.keep);
+    }
+    return boost::system::in_place_value;
+}
+
+Outcome<std::vector<StoredShape>> SimStore::event_shapes(const std::string& type) {
+    if (is_away) return away();
+    std::vector<StoredShape> found;
+    for (const auto& [key, one] : database_.event_shapes)
+        if (one.type == type) found.push_back(one);
+    return found;
+}
+
+Outcome<void> SimStore::add_event_waits(std::span<const EventWait> waits) {
+    if (is_away) return away();
+    for (const EventWait& one : waits)
+        database_.event_waits.try_emplace({one.key, one.run_id}, one);
+    return boost::system::in_place_value;
+}
+
+Outcome<void> SimStore::remove_event_waits(std::span<const EventWait> waits) {
+    if (is_away) return away();
+    for (const EventWait& one : waits)
+        std::erase_if(database_.event_waits, [&](const auto& there) {
+            return there.second.run_id == one.run_id && (one.key.empty() || one.key == there.second.key);
+        });
+    return boost::system::in_place_value;
+}
+
+Outcome<std::vector<EventWait>> SimStore::event_waits(const std::string& key, const std::string& after_run_id,
+                                                      std::size_t limit) {
+    if (is_away) return away();
+    std::vector<EventWait> found;
+    for (auto at = database_.event_waits.upper_bound({key, after_run_id});
+         at != database_.event_waits.end() && at->first.first == key && found.size() < limit; ++at)
+        found.push_back(at->second);
+    return found;
+}
+
+Outcome<void> SimStore::keep_events(std::span<const KeptEvent> events) {
+    if (is_away) return away();
+    for (const KeptEvent& one : events)
+        database_.events.try_emplace({one.key, one.id}, one);
+    return boost::system::in_place_value;
+}
+
+Outcome<std::vector<KeptEvent>> SimStore::kept_events(std::span<const std::string> keys, Time now) {
+    if (is_away) return away();
+    std::vector<KeptEvent> found;
+    for (const auto& [key, one] : database_.events)
+        if (std::find(keys.begin(), keys.end(), one.key) != keys.end() && one.expires_at > now) found.push_back(one);
+    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return std::tie(a.at, a.id) < std::tie(b.at, b.id); });
+    return found;
+}
+
+Outcome<std::vector<EventOffer>> SimStore::event_offers(Partition part, Time now) {
+    if (is_away) return away();
+    std::vector<EventOffer> found;
+    for (const auto& [key, wait] : database_.event_waits)
+        for (const auto& [id, one] : database_.events)
+            if (wait.part == part && wait.key == one.key && one.expires_at > now) found.push_back({wait.run_id, one});
+    return found;
+}
+
+Outcome<void> SimStore::forget_events(Time now) {
+    if (is_away) return away();
+    std::erase_if(database_.events, [now](const auto& one) { return one.second.expires_at <= now; });
+    return boost::system::in_place_value;
 }
 
 Outcome<std::vector<StoredPause>> SimStore::pauses() {

@@ -1,5 +1,5 @@
 """What a workflow can say beside tasks, on the real server with both stores, killed in between: steps at the end
-of a run, items that may fail, signals, approvals, the first of several waits."""
+of a run, items that may fail, signals, approvals, the first of several waits, other workflows, events."""
 import collections
 import contextlib
 import json
@@ -151,6 +151,38 @@ with = { n = 1001 }
 """
 
 
+ORDER = """
+workflow = "order"
+[input]
+order = { type = "integer", required = true }
+[[step]]
+id = "paid"
+event = { type = "invoice.paid", match = { "data.order" = "${input.order}" } }
+[[step]]
+id = "shipped"
+first_of = { sent = { event = { type = "parcel.sent", match = { subject = "${string(input.order)}" } } }, lost = { signal = "lost" } }
+[[step]]
+id = "answer"
+reply = { order = "${input.order}" }
+[[step]]
+id = "told"
+emit = { type = "order.done", subject = "${string(input.order)}" }
+[output]
+by = "${paid.data.by}"
+first = "${shipped.first}"
+parcel = "${shipped.sent.id}"
+"""
+
+CLOSING = """
+workflow = "closing"
+[[step]]
+id = "done"
+event = { type = "order.done", match = { subject = "2" } }
+[output]
+source = "${done.source}"
+"""
+
+
 class Worker(threading.Thread):
     """Performs the tasks once per key, and comes back when the server does."""
 
@@ -208,7 +240,7 @@ class LanguageTest(unittest.TestCase):
             env["BATON_DB_URL"] = database.url
         self.server = baton.Server(env=env).start()
         self.addCleanup(self.server.close)
-        for source in (ENDING, ITEMS, PEOPLE, CHILD, PARENT, CANCELLED):
+        for source in (ENDING, ITEMS, PEOPLE, CHILD, PARENT, CANCELLED, ORDER, CLOSING):
             self.server.deploy(source)
         self.worker = Worker(self.server.env["BATON_AMQP"])
         self.addCleanup(self.worker.stop)
@@ -354,6 +386,39 @@ class LanguageTest(unittest.TestCase):
         self.assertEqual(self.ended(child)["status"], "cancelled")
         self.assertEqual(self.worker.calls["lang.undo"], [{"n": 1001}])
 
+    def tell(self, key, data, message_id, **properties):
+        with contextlib.closing(self.channel()) as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            channel.basic_publish("baton.event", key, json.dumps(data).encode(),
+                                  pika.BasicProperties(message_id=message_id, delivery_mode=2, **properties))
+
+    def check_events(self):
+        closing = self.begin("closing", {})
+        waiting = self.begin("order", {"order": 1})
+        others = [self.begin("order", {"order": n}) for n in range(100, 140)]
+        baton.wait_for(lambda: (self.step_of(waiting, "paid") or {}).get("status") == "sleeping", "it waits")
+        self.restart()
+        for n in (1, 2, 3):
+            self.tell("invoice.paid", {"order": n, "by": f"payer {n}"}, f"paid-{n}")
+        self.restart()  # what was told a moment ago is not lost
+        late = self.begin("order", {"order": 2})
+        for _ in range(2):  # told twice, it counts once
+            self.tell("parcel.sent", {}, "parcel-2", headers={"cloudEvents:subject": "2"})
+        self.tell("parcel.sent", {}, "parcel-1", headers={"cloudEvents:subject": "1"})
+        self.restart()
+
+        self.assertEqual(self.ended(waiting)["output"], {"by": "payer 1", "first": "sent", "parcel": "parcel-1"})
+        self.assertEqual(self.ended(late)["output"], {"by": "payer 2", "first": "sent", "parcel": "parcel-2"})
+        self.assertEqual(self.ended(closing)["output"], {"source": "/workflows/order"})
+        self.assertIn("an event 'invoice.paid' with data.order = 100", self.server.baton("why", others[0]).stdout)
+        for run in others:
+            self.assertEqual(self.shown(run)["status"], "running")
+        for n in range(100, 140):
+            self.tell("invoice.paid", {"order": n, "by": "all"}, f"paid-{n}")
+        for run in others:
+            baton.wait_for(lambda: (self.step_of(run, "shipped") or {}).get("status") == "sleeping", "it was paid", timeout=60)
+
     def is_there(self, run):
         try:
             return self.shown(run)
@@ -395,6 +460,8 @@ class LanguageTest(unittest.TestCase):
             self.check_parent()
         with self.subTest("cancelled"):
             self.check_cancelled()
+        with self.subTest("events"):
+            self.check_events()
 
     def test_sqlite(self):
         self.check_all(False)

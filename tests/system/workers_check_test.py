@@ -60,6 +60,49 @@ class WorkersCheckTest(unittest.TestCase):
         self.assertIn("locked", lock["result"]["properties"])
 
 
+    def test_check_asks_a_server_who_serves_what_and_what_it_gives(self):
+        self.house.start()
+        server = self.house.server
+        connection = pika.BlockingConnection(pika.URLParameters(self.house.env["BATON_AMQP"]))
+        self.addCleanup(connection.close)
+        channel = connection.channel()
+        channel.queue_declare("baton.task.plain.task", durable=True)
+        channel.basic_consume("baton.task.plain.task", lambda *_: None)  # serves it, and announces nothing
+        channel.queue_declare("baton.task.count.all", durable=True)
+        channel.basic_consume("baton.task.count.all", lambda *_: None)
+        result = {"type": "object", "properties": {"sum": {"type": "integer"}, "unit": {"type": "string"}}}
+        channel.basic_publish("baton.announce", "count.all", json.dumps(
+            {"task": "count.all", "worker": "counter", "queue": "baton.task.count.all", "result": result}).encode())
+        file = server.home / "asked.toml"
+        file.write_text("""workflow = "asked"
+[[step]]
+id = "box"
+task = "mail.crate"
+[[step]]
+id = "own"
+task = "plain.task"
+[[step]]
+id = "account"
+task = "redmine.create_user"
+with = { mail = "ada@example.org" }
+[[step]]
+id = "count"
+task = "count.all"
+[[step]]
+id = "note"
+task = "plain.task"
+with = { id = "${account.idd}", sum = "${count.sum + 'x'}", unit = "${count.unit.lower()}" }
+""")
+        # A worker is known when its announcement has come.
+        told = lambda: {one["task"] for one in server.http_json(server.http, "/api/tasks")}
+        baton.wait_for(lambda: {"redmine.create_user", "mail.create", "count.all"} <= told(), "they are announced")
+        said = json.loads(server.baton("check", "--server", "--json", str(file), check=0).stdout)
+        found = sorted((one["line"], one["message"], one["hint"]) for one in said)
+        self.assertEqual(found[0], (4, "nobody serves 'mail.crate' on this server just now", "did you mean 'mail.create'?"))
+        self.assertEqual(found[1], (17, "no such overload: int + string; convert with string(..)", "that is what the worker says of its result"))
+        self.assertEqual(found[2], (17, "redmine.create_user says of no 'idd' that it gives it", "did you mean 'id'?"))
+        self.assertEqual(len(found), 3, found)
+
     def test_the_workers_of_a_file_are_run_by_the_executable(self):
         self.house.server.start()
         file = self.house.server.home / "workers.toml"

@@ -5,8 +5,11 @@ import pathlib
 import re
 import subprocess
 import tempfile
+import tomllib
 import unittest
 import xml.etree.ElementTree
+
+import jsonschema
 
 import baton
 
@@ -107,6 +110,104 @@ class WorkflowTestsTest(unittest.TestCase):
         done = check("letter.test.toml")
         self.assertEqual(done.returncode, 1)
         self.assertIn("have no workflow beside them", done.stderr)
+
+    def schema(self):
+        done = subprocess.run([baton.EXE, "schema"], capture_output=True, text=True, timeout=60, check=True)
+        schema = json.loads(done.stdout)
+        jsonschema.Draft7Validator.check_schema(schema)
+        return jsonschema.Draft7Validator(schema)
+
+    def test_the_schema_for_editors_accepts_what_is_right_and_sees_what_a_schema_can_see(self):
+        validator = self.schema()
+        right = [file for folder in (WORKFLOWS, baton.ROOT / "tests" / "patterns") for file in folder.glob("*.toml") if not file.name.endswith(".test.toml")]
+        self.assertGreater(len(right), 40)
+        for file in right:
+            with self.subTest(file.name):
+                self.assertEqual([error.message for error in validator.iter_errors(tomllib.loads(file.read_text()))], [])
+        wrong = [file for word in ("type_of", "misspelt_top") for file in (baton.ROOT / "tests" / "check").glob(word + "_*.toml")]
+        self.assertGreater(len(wrong), 100)
+        for file in wrong:
+            with self.subTest(file.name):
+                self.assertFalse(validator.is_valid(tomllib.loads(file.read_text())))
+
+    def examples(self):
+        """The TOML of the pages: (page and line, workflow, tests or None). A comment above a block, not shown to readers, says
+        what stands around it: `<!-- around` TOML in front, a line `...`, TOML behind `-->`."""
+        found = []
+        for name in ("workflows.md", "cookbook.md"):
+            text = (baton.ROOT / "docs" / name).read_text()
+            for block in re.finditer(r"(?:<!-- around\n(.*?)\n?-->\n)?^```toml\n(.*?)^```", text, re.M | re.S):
+                around, source = block.groups()
+                if source.startswith("[[test]]"):
+                    found[-1][2] = source
+                    continue
+                front, _, behind = (around or "...").partition("...")
+                source = front + source + behind
+                if "workflow" not in tomllib.loads(source):
+                    source = 'workflow = "example"\n' + source
+                if "[[step]]" not in source:
+                    source += '\n[[step]]\nid = "only_step"\ntask = "t"\n'
+                found.append([f"{name}:{text[:block.start(2)].count(chr(10)) + 1}", source, None])
+        return found
+
+    def test_every_example_of_the_pages_is_right_and_its_tests_pass(self):
+        all_examples = self.examples()
+        self.assertGreater(len(all_examples), 25)
+        self.assertGreater(len([one for one in all_examples if one[2]]), 10)
+        for place, source, tests in all_examples:
+            with self.subTest(place):
+                (self.folder / "letter.toml").write_text(source)
+                done = subprocess.run([baton.EXE, "check", "letter.toml"], capture_output=True, text=True, timeout=60, cwd=self.folder)
+                self.assertEqual(done.returncode, 0, done.stdout)
+                self.assertNotIn("warning", done.stdout)
+                if tests:
+                    self.write(tests)
+                    done = self.play("--crash", ".")
+                    self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_every_key_of_the_language_is_in_an_example(self):
+        schema = self.schema().schema
+        used = set()
+
+        def walk(value, schema_of_it, name):
+            if "$ref" in schema_of_it:
+                name = schema_of_it["$ref"].split("/")[-1]
+                schema_of_it = schema["definitions"][name]
+            for one in schema_of_it.get("anyOf", []):
+                walk(value, one, name)
+            if isinstance(value, list):
+                for item in value:
+                    walk(item, schema_of_it.get("items", {}), name)
+            if isinstance(value, dict):
+                for key, inside in value.items():
+                    if key in schema_of_it.get("properties", {}):
+                        used.add((name, key))
+                        walk(inside, schema_of_it["properties"][key], name)
+                    elif isinstance(schema_of_it.get("additionalProperties"), dict):
+                        walk(inside, schema_of_it["additionalProperties"], name)
+        for _, source, _ in self.examples():
+            walk(tomllib.loads(source), schema, "workflow file")
+        there = {("workflow file", key) for key in schema["properties"]}
+        for name, one in schema["definitions"].items():
+            there |= {(name, key) for key in one.get("properties", {})}
+        self.assertGreater(len(there), 100)
+        self.assertEqual(sorted(there - used), [])
+
+    def test_findings_as_sarif(self):
+        (self.folder / "a b.toml").write_text('workflow = "x"\n[[step]]\nid = "ä"\ntask = "t"\n')
+        done = subprocess.run([baton.EXE, "check", "--sarif", "a b.toml", "letter.toml"], capture_output=True, text=True, timeout=60, cwd=self.folder)
+        self.assertEqual(done.returncode, 1)
+        report = json.loads(done.stdout)
+        [run] = report["runs"]
+        [finding] = run["results"]
+        self.assertEqual((report["version"], finding["level"], finding["ruleId"]), ("2.1.0", "error", "mistake"))
+        self.assertIn("cannot be an id", finding["message"]["text"])
+        place = finding["locations"][0]["physicalLocation"]
+        self.assertEqual(place["artifactLocation"]["uri"], "a%20b.toml")
+        self.assertEqual((place["region"]["startLine"], place["region"]["startColumn"]), (3, 6))
+        self.assertIn(finding["ruleId"], [rule["id"] for rule in run["tool"]["driver"]["rules"]])
+        both = subprocess.run([baton.EXE, "check", "--sarif", "--json", "letter.toml"], capture_output=True, text=True, timeout=60, cwd=self.folder)
+        self.assertEqual(both.returncode, 2)
 
     def test_workflows_are_drawn(self):
         for file in sorted(WORKFLOWS.glob("*.toml")):

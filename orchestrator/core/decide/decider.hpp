@@ -23,6 +23,8 @@
 #include "orchestrator/core/gate.hpp"
 #include "orchestrator/core/judge.hpp"
 
+#include <boost/json/object.hpp>
+
 #include <optional>
 #include <set>
 #include <string>
@@ -61,6 +63,7 @@ public:
     void on(const TasksReleased& event);
     void on(const SignalSent& event);
     void on(const ApprovalDecided& event);
+    void on(const EventArrived& event);
 
     Transition take() { return std::move(made_); }
 
@@ -139,7 +142,13 @@ private:
     // waiting.cpp
     void await_signal(Place place, const SignalKind& kind);
     void ask_people(Place place, const ApprovalKind& kind);
+    void await_event(Place place, const EventKind& kind);
+    Evaluated<std::string> signal_wanted(Place place, const SignalKind& kind, std::string_view what) const;
+    Evaluated<boost::json::object> question(Place place, const ApprovalKind& kind) const;
+    Evaluated<boost::json::object> event_wanted(Place place, const EventKind& kind) const;
+    Evaluated<boost::json::object> way_wanted(Place place, const FirstOfKind::Way& way, std::optional<Time>& first) const;
     void emit(Place place, const EmitKind& kind);
+    void reply(Place place, const ReplyKind& kind);
     void await_first(Place place, const FirstOfKind& kind);
     void take_kept(Place place);
     void take_signal(Place place, const Signal& signal);
@@ -154,6 +163,7 @@ private:
     void time_out_run();
     void close_run(fact::RunBecame end);
     void close_for_good(fact::RunBecame end);
+    Document end_as_error() const;
     void begin_anew();
     void cancel_open_steps();
     void cancel_one(Place place);

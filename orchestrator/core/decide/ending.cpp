@@ -88,24 +88,37 @@ void Decider::time_out_run() {
     close_run(std::move(end));
 }
 
+// The end of a run that did not complete, as who waits for it hears it.
+Document Decider::end_as_error() const {
+    boost::json::object error;
+    if (const auto* own = run().error.json().if_object()) error = *own;
+    boost::json::object data{{"run", run().id}, {"status", word_of(run().status)}};
+    for (const char* member : {"step", "data"})
+        if (const auto* value = error.if_contains(member)) data[member] = *value;
+    error.erase("step");
+    if (!error.contains("type")) error["type"] = cancelled_type;
+    error["title"] = fmt::format("the run of workflow '{}' {}", workflow_.name,
+                                 run().status == RunStatus::cancelled ? "was cancelled" : "failed");
+    error["data"] = std::move(data);
+    return Document::of(std::move(error));
+}
+
 // Who waits for the run hears of its end; again, when it is opened and ends again.
 void Decider::close_for_good(fact::RunBecame end) {
     note(std::move(end));
+    if (!run().caller.is_null()) {
+        fact::CallerAnswered answered{{}, run().caller, run().output, {}};
+        if (run().status != RunStatus::completed) {
+            answered.output = {};
+            answered.error = end_as_error();
+        }
+        note(std::move(answered));
+    }
     if (!run().parent || run().parent->is_detached) return;
     fact::ParentTold told{*run().parent, run().output, {}};
     if (run().status != RunStatus::completed) {
-        boost::json::object error;
-        if (const auto* own = run().error.json().if_object()) error = *own;
-        boost::json::object data{{"run", run().id}, {"status", word_of(run().status)}};
-        for (const char* member : {"step", "data"})
-            if (const auto* value = error.if_contains(member)) data[member] = *value;
-        error.erase("step");
-        if (!error.contains("type")) error["type"] = cancelled_type;
-        error["title"] = fmt::format("the run of workflow '{}' {}", workflow_.name,
-                                     run().status == RunStatus::cancelled ? "was cancelled" : "failed");
-        error["data"] = std::move(data);
         told.output = {};
-        told.error = Document::of(std::move(error));
+        told.error = end_as_error();
     }
     note(std::move(told));
 }

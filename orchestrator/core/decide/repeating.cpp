@@ -65,8 +65,14 @@ void Decider::begin_repetition(Place whole) {
     const auto items = judge_.list(each->items, reading(whole), "for_each");
     if (!items) return give_up(whole, items.error(), "not_retryable", {});
     if (!fits(*items)) return give_up(whole, too_large(*items), "not_retryable", {});
+    std::uint32_t parallel = 0;
+    if (each->parallel) {
+        const auto number = judge_.count(*each->parallel, reading(whole), "max_parallel", parallel_max);
+        if (!number) return give_up(whole, number.error(), "not_retryable", {});
+        parallel = *number;
+    }
     note(fact::StepStarted{where});
-    note(fact::ItemsListed{where, *items});
+    note(fact::ItemsListed{where, *items, parallel});
 }
 
 // Looked at when it begins and whenever one of its instances was counted.
@@ -76,7 +82,8 @@ void Decider::turn(Place whole) {
     const Instances& instances = *instances_of(run(), whole);
     if (each->keeps_failures() && is_decided(whole, *each)) return;
     const std::string where = address(whole);
-    while (instances.open < each->max_parallel && instances.begun < instances.total)
+    const std::uint32_t parallel = instances.parallel != 0 ? instances.parallel : each->max_parallel;
+    while (instances.open < parallel && instances.begun < instances.total)
         note(fact::ItemStarted{instance_address(where, instances.begun)});
     if (instances.open == 0) close_repetition(whole);
 }

@@ -12,6 +12,20 @@ namespace {
 constexpr Duration pause_of_refused = std::chrono::seconds(30);
 } // namespace
 
+CountedPolicy policy_for(const TaskCall& call, const Attempts& attempts, std::string_view error_type) {
+    if (call.retry_rules.empty()) return {call.retry, attempts.of_series()};
+    const std::size_t rule = rule_of(call, error_type);
+    return {rule < call.retry_rules.size() ? call.retry_rules[rule].policy : call.retry,
+            rule < attempts.failures.size() ? attempts.failures[rule] : 0};
+}
+
+std::uint32_t attempts_at_most(const TaskCall& call) {
+    std::uint32_t most = call.retry.max_attempts;
+    for (const RetryRule& rule : call.retry_rules)
+        most += rule.policy.max_attempts - 1;
+    return most;
+}
+
 Duration pause_after(const RetryPolicy& policy, std::uint32_t failed_attempts) {
     const std::int64_t cap = std::max<std::int64_t>(policy.max_interval.count(), 0);
     std::int64_t pause = std::clamp<std::int64_t>(policy.initial_interval.count(), 0, cap);
@@ -57,10 +71,10 @@ std::optional<Time> next_attempt(const TaskCall& call, const Attempts& attempts,
                                  const Problem& problem, std::uint64_t seed, Time now) {
     Duration pause = pause_of_refused;
     if (problem.is_attempt) {
-        if (!is_retryable(call.retry, problem)) return std::nullopt;
-        if (attempts.of_series() >= call.retry.max_attempts) return std::nullopt;
-        pause = with_jitter(pause_after(call.retry, attempts.of_series()), call.retry.jitter_percent,
-                            seed);
+        const auto [policy, failures] = policy_for(call, attempts, problem.type);
+        if (!is_retryable(policy, problem)) return std::nullopt;
+        if (failures >= policy.max_attempts) return std::nullopt;
+        pause = with_jitter(pause_after(policy, failures), policy.jitter_percent, seed);
         // The worker knows when its target is ready again; earlier makes no sense.
         if (problem.retry_after) pause = std::max(pause, *problem.retry_after);
     } else if (problem.retry_after) {

@@ -12,6 +12,16 @@
 
 namespace baton::orchestrator::core {
 
+// The policy for an error, and how many failures of this series it counts, with the one at hand if that counts.
+struct CountedPolicy {
+    const RetryPolicy& policy;
+    std::uint32_t failures = 0;
+};
+CountedPolicy policy_for(const TaskCall& call, const Attempts& attempts, std::string_view error_type);
+
+// So many attempts there can be at most, as far as it can be said before any failed.
+std::uint32_t attempts_at_most(const TaskCall& call);
+
 // The pause after the `failed_attempts`th failure of a series, without jitter: initial_interval
 // times backoff for each earlier failure, at most max_interval.
 Duration pause_after(const RetryPolicy& policy, std::uint32_t failed_attempts);

@@ -133,6 +133,8 @@ void Decider::begin(Place place) {
                    [&](const ApprovalKind& kind) { ask_people(place, kind); },
                    [&](const FirstOfKind& kind) { await_first(place, kind); },
                    [&](const EmitKind& kind) { emit(place, kind); },
+                   [&](const EventKind& kind) { await_event(place, kind); },
+                   [&](const ReplyKind& kind) { reply(place, kind); },
                },
                step(place).kind);
 }

@@ -121,7 +121,10 @@ void Decider::fail_attempt(Place place, bool undo, const Problem& problem, const
     Attempts counted = attempts(place, undo);
     const bool is_expired = is_untried(counted, problem) && is_over(called, counted, now_);
     if (is_untried(counted, problem)) counting = Counting::no_attempt;
-    if (counting == Counting::no_attempt) ++counted.before_series;
+    if (counting == Counting::no_attempt)
+        ++counted.before_series;
+    else
+        count_failure(called, problem.type, counted);
     // The run is being undone; nobody needs this step any more.
     const bool draining = !undo && status_beneath(run()) == RunStatus::compensating;
     std::optional<Time> next;
@@ -138,7 +141,7 @@ void Decider::fail_attempt(Place place, bool undo, const Problem& problem, const
     } else if (undo) {
         undo_dies(place, problem, message);
     } else {
-        const bool patient = is_retryable(called.retry, problem);
+        const bool patient = is_retryable(policy_for(called, counted, problem.type).policy, problem);
         give_up(place, problem, is_expired ? "expired" : patient ? "exhausted" : "not_retryable", message);
     }
 }
@@ -245,6 +248,9 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
     order.with = Document::of(boost::json::object{});
     if (const Document& edited = undo ? state(place).undo_input : state(place).input; !edited.is_null()) {
         order.with = edited;
+        // Its secrets stay where they were, as far as the places are there.
+        if (called.with)
+            if (auto secrets = places_of_secrets(*called.with, edited, "with")) order.secrets = std::move(*secrets);
     } else if (called.with) {
         const auto filled = judge_.fill_table(*called.with, reading_of(place, undo), "with");
         if (!filled) {
@@ -252,6 +258,12 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
             return give_up(place, filled.error(), "not_retryable", {});
         }
         order.with = *filled;
+        auto secrets = places_of_secrets(*called.with, *filled, "with");
+        if (!secrets) {
+            if (undo) return undo_dies(place, secrets.error(), {});
+            return give_up(place, secrets.error(), "not_retryable", {});
+        }
+        order.secrets = std::move(*secrets);
     }
     const std::string where = address(place);
     order.idempotency_key = fmt::format("{}/{}{}", run().id, where, undo ? ":undo" : "");
@@ -276,7 +288,7 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
     const Time dispatched_at = is_anew ? now_ : last.dispatched_at;
     const Time series_at = is_anew && last.series_at == Time{} ? now_ : last.series_at;
     order.attempt_of_series = number - last.before_series;
-    order.max_attempts = called.retry.max_attempts;
+    order.max_attempts = attempts_at_most(called);
     order.route = route_of(called);
     order.priority = called.priority;
     order.heartbeat = called.timeouts.heartbeat;

@@ -1,6 +1,8 @@
 // Steps that wait for what comes from outside: a signal to the run, people who decide, the first of several.
 // While they wait they are running steps that begin nothing; what for stands in their state (run.hpp).
+#include "base/overloaded.hpp"
 #include "orchestrator/core/decide/decider.hpp"
+#include "orchestrator/core/event_key.hpp"
 #include "orchestrator/core/input.hpp"
 
 #include <boost/json/array.hpp>
@@ -96,6 +98,27 @@ const boost::json::object* vote_of(const Document& wait, std::string_view by) {
     return nullptr;
 }
 
+// What a first_of gives.
+Document first_of(const std::string& way, boost::json::value result) {
+    boost::json::object first{{"first", way}};
+    first[way] = std::move(result);
+    return Document::of(std::move(first));
+}
+
+// What people are asked, alone or as one of several waits, and the name of that.
+struct Asked {
+    const boost::json::value* approval = nullptr;
+    std::string way{};
+};
+Asked asked_in(const Document& wait) {
+    if (const auto* alone = member(wait, "approval")) return {alone};
+    if (const auto* ways = member(wait, "first_of"))
+        for (const auto& way : ways->as_array())
+            if (const auto* one = way.as_object().if_contains("approval"))
+                return {one, std::string{text_in(way.as_object(), "name")}};
+    return {};
+}
+
 // What an approval gives once it is decided: what the last one said, and all votes.
 Document decision_of(const Document& wait) {
     const auto& votes = member(wait, "votes")->as_array();
@@ -116,10 +139,14 @@ Document decision_of(const Document& wait) {
 
 // ---- beginning to wait ----
 
+Evaluated<std::string> Decider::signal_wanted(Place place, const SignalKind& kind, std::string_view what) const {
+    const auto filled = judge_.fill(kind.name, reading(place), what);
+    if (!filled) return filled.error();
+    return name_in(*filled, what);
+}
+
 void Decider::await_signal(Place place, const SignalKind& kind) {
-    const auto filled = judge_.fill(kind.name, reading(place), "signal");
-    if (!filled) return give_up(place, filled.error(), "not_retryable", {});
-    const auto name = name_in(*filled, "signal");
+    const auto name = signal_wanted(place, kind, "signal");
     if (!name) return give_up(place, name.error(), "not_retryable", {});
     fact::StepWaits waits{address(place), Document::of(boost::json::object{{"signal", *name}}), {}};
     if (step(place).block_timeout) waits.until = now_ + *step(place).block_timeout;
@@ -127,53 +154,104 @@ void Decider::await_signal(Place place, const SignalKind& kind) {
     take_kept(place);
 }
 
-void Decider::ask_people(Place place, const ApprovalKind& kind) {
+Evaluated<boost::json::object> Decider::question(Place place, const ApprovalKind& kind) const {
     const auto title = judge_.fill(kind.title, reading(place), "approval.title");
-    if (!title) return give_up(place, title.error(), "not_retryable", {});
+    if (!title) return title.error();
     boost::json::object asked{{"title", title->json()}, {"quorum", kind.quorum}};
-    if (kind.by) {
-        const auto by = judge_.fill(*kind.by, reading(place), "approval.by");
-        if (!by) return give_up(place, by.error(), "not_retryable", {});
-        const auto* people = by->json().if_array();
-        const bool are_names = people != nullptr && !people->empty() &&
-                               std::all_of(people->begin(), people->end(), [](const boost::json::value& one) {
-                                   return one.is_string() && !one.get_string().empty();
-                               });
-        if (!are_names)
-            return give_up(place, no_name("approval.by: gives no list of users and roles"), "not_retryable", {});
-        asked["by"] = by->json();
-    }
-    fact::StepWaits waits{address(place), Document::of(boost::json::object{{"approval", std::move(asked)}}), {}};
+    if (!kind.by) return asked;
+    const auto by = judge_.fill(*kind.by, reading(place), "approval.by");
+    if (!by) return by.error();
+    const auto* people = by->json().if_array();
+    const bool are_names = people != nullptr && !people->empty() &&
+                           std::all_of(people->begin(), people->end(), [](const boost::json::value& one) {
+                               return one.is_string() && !one.get_string().empty();
+                           });
+    if (!are_names) return no_name("approval.by: gives no list of users and roles");
+    asked["by"] = by->json();
+    return asked;
+}
+
+void Decider::ask_people(Place place, const ApprovalKind& kind) {
+    auto asked = question(place, kind);
+    if (!asked) return give_up(place, asked.error(), "not_retryable", {});
+    fact::StepWaits waits{address(place), Document::of(boost::json::object{{"approval", std::move(*asked)}}), {}};
     if (!fits(waits.wanted)) return give_up(place, too_large(waits.wanted), "not_retryable", {});
     if (step(place).block_timeout) waits.until = now_ + *step(place).block_timeout;
     note(std::move(waits));
 }
 
+// An event that nothing in it ties to this run may not be older than the run.
+Evaluated<boost::json::object> Decider::event_wanted(Place place, const EventKind& kind) const {
+    std::vector<std::pair<std::string, Document>> wanted;
+    boost::json::object match;
+    for (const EventKind::Match& one : kind.match) {
+        const auto value = judge_.fill(one.value, reading(place), "event.match");
+        if (!value) return value.error();
+        match[one.path] = value->json();
+        wanted.emplace_back(one.path, *value);
+    }
+    Time since = now_ - kind.keep;
+    if (match.empty()) since = std::max(since, run().started_at);
+    boost::json::object event{{"type", kind.type}};
+    if (!match.empty()) event["match"] = std::move(match);
+    event["key"] = event_key(kind.type, wanted);
+    event["since"] = to_rfc3339(since);
+    return event;
+}
+
+void Decider::await_event(Place place, const EventKind& kind) {
+    auto event = event_wanted(place, kind);
+    if (!event) return give_up(place, event.error(), "not_retryable", {});
+    fact::StepWaits waits{address(place), Document::of(boost::json::object{{"event", std::move(*event)}}), {}};
+    if (!fits(waits.wanted)) return give_up(place, too_large(waits.wanted), "not_retryable", {});
+    if (step(place).block_timeout) waits.until = now_ + *step(place).block_timeout;
+    note(std::move(waits));
+}
+
+// `first`: the earliest moment that is one of the ways.
+Evaluated<boost::json::object> Decider::way_wanted(Place place, const FirstOfKind::Way& way,
+                                                   std::optional<Time>& first) const {
+    boost::json::object wanted{{"name", way.name}};
+    const auto until = [&](Time at) {
+        wanted["at"] = to_rfc3339(at);
+        if (!first || at < *first) first = at;
+    };
+    std::optional<Problem> problem;
+    const auto put = [&](std::string_view as, auto made) {
+        if (made)
+            wanted[as] = std::move(*made);
+        else
+            problem = made.error();
+    };
+    std::visit(Overloaded{
+                   [&](const SignalKind& one) { put("signal", signal_wanted(place, one, "first_of")); },
+                   [&](const EventKind& one) { put("event", event_wanted(place, one)); },
+                   [&](const ApprovalKind& one) { put("approval", question(place, one)); },
+                   [&](const WaitKind& one) { until(now_ + one.duration); },
+                   [&](const WaitUntilKind& one) {
+                       const auto time = judge_.moment(one.time, reading(place), "first_of");
+                       if (time)
+                           until(*time);
+                       else
+                           problem = time.error();
+                   },
+               },
+               way.wait);
+    if (problem) return *problem;
+    return wanted;
+}
+
 void Decider::await_first(Place place, const FirstOfKind& kind) {
     boost::json::array ways;
     std::optional<Time> first;
-    const auto until = [&](boost::json::object& way, Time at) {
-        way["at"] = to_rfc3339(at);
-        if (!first || at < *first) first = at;
-    };
     for (const FirstOfKind::Way& one : kind.ways) {
-        boost::json::object way{{"name", one.name}};
-        if (const auto* signal = std::get_if<SignalKind>(&one.wait)) {
-            const auto filled = judge_.fill(signal->name, reading(place), "first_of");
-            if (!filled) return give_up(place, filled.error(), "not_retryable", {});
-            const auto name = name_in(*filled, "first_of");
-            if (!name) return give_up(place, name.error(), "not_retryable", {});
-            way["signal"] = *name;
-        } else if (const auto* wait = std::get_if<WaitKind>(&one.wait)) {
-            until(way, now_ + wait->duration);
-        } else {
-            const auto time = judge_.moment(std::get<WaitUntilKind>(one.wait).time, reading(place), "first_of");
-            if (!time) return give_up(place, time.error(), "not_retryable", {});
-            until(way, *time);
-        }
-        ways.push_back(std::move(way));
+        auto way = way_wanted(place, one, first);
+        if (!way) return give_up(place, way.error(), "not_retryable", {});
+        ways.push_back(std::move(*way));
     }
-    note(fact::StepWaits{address(place), Document::of(boost::json::object{{"first_of", std::move(ways)}}), first});
+    fact::StepWaits waits{address(place), Document::of(boost::json::object{{"first_of", std::move(ways)}}), first};
+    if (!fits(waits.wanted)) return give_up(place, too_large(waits.wanted), "not_retryable", {});
+    note(std::move(waits));
     take_kept(place);
     if (!is_closed(state(place).status) && first && *first <= now_) ring_wait(place);
 }
@@ -212,6 +290,34 @@ void Decider::emit(Place place, const EmitKind& kind) {
     complete(place, result, false);
 }
 
+// The first answer counts; where nobody waits for one it is the step's result all the same.
+void Decider::reply(Place place, const ReplyKind& kind) {
+    const auto value = judge_.fill(kind.value, reading(place), "reply");
+    if (!value) return give_up(place, value.error(), "not_retryable", {});
+    if (!fits(*value, 2)) return give_up(place, too_large(*value), "not_retryable", {});
+    if (!run().caller.is_null()) note(fact::CallerAnswered{address(place), run().caller, *value, {}});
+    complete(place, *value, false);
+}
+
+// Of the steps that wait for it the one in front in the file has it, and none has it twice.
+void Decider::on(const EventArrived& event) {
+    const auto& taken = run().event_ids;
+    made_.ignored = true;
+    if (is_closed(run().status) || std::find(taken.begin(), taken.end(), event.id) != taken.end()) return;
+    for (const Place place : std::set(run().begun)) {
+        for (const AwaitedEvent& one : awaited_events(state(place).wait)) {
+            if (one.key != event.key || event.at < one.since) continue;
+            made_.ignored = false;
+            note(fact::EventTaken{address(place), event.key, event.id});
+            if (!fits(event.event, 2))
+                give_up(place, too_large(event.event), "not_retryable", {});
+            else
+                complete(place, one.way.empty() ? event.event : first_of(one.way, event.event.json()), false);
+            return go_on();
+        }
+    }
+}
+
 // ---- signals ----
 
 void Decider::take_signal(Place place, const Signal& signal) {
@@ -219,9 +325,7 @@ void Decider::take_signal(Place place, const Signal& signal) {
     note(fact::SignalTaken{address(place), signal.number});
     boost::json::object result = result_of(signal);
     if (way->empty()) return complete(place, Document::of(std::move(result)), false);
-    boost::json::object first{{"first", *way}};
-    first[*way] = std::move(result);
-    complete(place, Document::of(std::move(first)), false);
+    complete(place, first_of(*way, std::move(result)), false);
 }
 
 void Decider::on(const SignalSent& event) {
@@ -292,7 +396,8 @@ void Decider::on(const ApprovalDecided& event) {
         return;
     }
     Document form = event.form;
-    const auto& kind = std::get<ApprovalKind>(step(*place).kind);
+    const ApprovalKind& kind = *approval_of(step(*place).kind);
+    const std::string way = asked_in(one.wait).way;
     if (event.approves || !form.is_null()) {
         const CheckedInput checked = check_input(kind.form, form);
         for (const std::string& complaint : checked.complaints)
@@ -310,15 +415,18 @@ void Decider::on(const ApprovalDecided& event) {
     for (const auto& vote : member(state(*place).wait, "votes")->as_array())
         if (vote.as_object().at("approves").as_bool()) ++approvals;
     // One who says no is enough: nobody is asked to outvote them.
-    if (!event.approves || approvals >= kind.quorum) complete(*place, decision_of(state(*place).wait), false);
+    if (!event.approves || approvals >= kind.quorum) {
+        const Document decision = decision_of(state(*place).wait);
+        complete(*place, way.empty() ? decision : first_of(way, decision.json()), false);
+    }
     go_on();
 }
 
 // Absent: their answer counts.
 std::optional<std::string> Decider::why_not_asked(Place place, const ApprovalDecided& event) const {
-    const auto* asked = member(state(place).wait, "approval");
+    const auto* asked = asked_in(state(place).wait).approval;
     if (asked == nullptr || is_closed(run().status))
-        return std::holds_alternative<ApprovalKind>(step(place).kind)
+        return approval_of(step(place).kind) != nullptr
                    ? fmt::format("step '{}' asks nobody now: it is {}", address(place), word_of(state(place).status))
                    : fmt::format("step '{}' is no approval", address(place));
     const auto* by = asked->as_object().if_contains("by");
@@ -341,9 +449,7 @@ void Decider::ring_wait(Place place) {
             if (it.contains("at") && (winner == nullptr || text_in(it, "at") < text_in(*winner, "at"))) winner = &it;
         }
         const std::string name{text_in(*winner, "name")};
-        boost::json::object result{{"first", name}};
-        result[name] = boost::json::object{{"at", winner->at("at")}};
-        return complete(place, Document::of(std::move(result)), false);
+        return complete(place, first_of(name, boost::json::object{{"at", winner->at("at")}}), false);
     }
     if (is_over) return give_up(place, too_late(word_of(step(place).kind)), "timeout", {});
     if (one.remind_at != Time{} && one.remind_at <= now_)

@@ -49,6 +49,23 @@ TEST(Input, SaysEverythingThatIsWrongAtOnce) {
                             "input.count: at least 1", "input.colour: not known to this workflow"));
 }
 
+TEST(Input, LooksForPatternsAnywhereInATextUnlessTheySayWhere) {
+    const auto complaints = [](const std::string& pattern, const std::string& text) {
+        SchemaField code = field("code", Schema::Type::string);
+        std::string problem;
+        code.schema.pattern = expression::Pattern::compile(pattern, problem);
+        EXPECT_EQ(problem, "");
+        return check_input(std::vector{code}, json("{\"code\":\"" + text + "\"}")).complaints;
+    };
+    EXPECT_THAT(complaints("^[A-Z]{2}[0-9]+$", "AB12"), IsEmpty());
+    EXPECT_THAT(complaints("^[A-Z]{2}[0-9]+$", "xAB12"), ElementsAre("input.code: 'xAB12' does not match ^[A-Z]{2}[0-9]+$"));
+    EXPECT_THAT(complaints("[0-9]", "a1b"), IsEmpty());
+    EXPECT_THAT(complaints("(a+)+$", std::string(50'000, 'a') + "b"), testing::SizeIs(1)); // linear, or it never ends
+    std::string problem;
+    expression::Pattern::compile("(", problem);
+    EXPECT_NE(problem, "");
+}
+
 TEST(Input, LooksIntoListsAndObjects) {
     SchemaField people = field("people", Schema::Type::array);
     Schema person;

@@ -181,6 +181,7 @@ protected:
         options.queue_check_interval = 100ms;
         options.unseen_patience = 500ms;
         options.partitions = partitions_;
+        options.secrets = secrets_;
         service_ = std::make_unique<OrchestratorService>(options, *store_, clock_);
         ASSERT_TRUE(service_->start());
     }
@@ -209,6 +210,24 @@ protected:
             [&](auto reply) { service_->engine().start_run({workflow, 0, input, ""}, reply); });
         EXPECT_TRUE(started) << started.error().detail;
         return started ? started->run_id : "";
+    }
+
+    // A message that is no CloudEvent: its key is the type, its body the data.
+    void tell_event(const std::string& type, const std::string& data) {
+        test::RawClient client(port_);
+        client.log_in();
+        client.open_channel(1);
+        client.say(1, amqp::ConfirmSelect{});
+        client.hear<amqp::ConfirmSelectOk>();
+        amqp::BasicPublish publish;
+        publish.exchange = contract::event_exchange;
+        publish.routing_key = type;
+        client.say(1, publish);
+        amqp::Buffer out;
+        amqp::append_content_header(out, 1, data.size(), as_bytes(std::string_view("\0\0", 2)));
+        amqp::append_body(out, 1, as_bytes(data), 131'072);
+        client.send(out.text());
+        client.hear<amqp::BasicAck>();
     }
 
     std::string wait_until_closed(const std::string& run_id) {
@@ -243,6 +262,7 @@ protected:
     SystemClock clock_;
     std::uint16_t port_ = 0;
     std::uint16_t partitions_ = 1;
+    messaging::SecretSource secrets_{};
     std::unique_ptr<broker::BrokerService> broker_;
     std::unique_ptr<runtime::RunStore> store_;
     std::unique_ptr<OrchestratorService> service_;
@@ -478,6 +498,85 @@ TEST_P(ServiceTest, ARunThatIsNeededNoMoreIsCancelledWithItsParent) {
     EXPECT_TRUE(cancelled);
     EXPECT_EQ(wait_until_closed(child), "cancelled");
     EXPECT_EQ(wait_until_closed(run), "cancelled");
+}
+
+const std::string order = R"(
+workflow = "order"
+[input]
+order = { type = "integer", required = true }
+[[step]]
+id = "paid"
+event = { type = "invoice.paid", match = { "data.order" = "${input.order}" } }
+[[step]]
+id = "told"
+emit = { type = "order.done", data = { order = "${input.order}" } }
+[output]
+by = "${paid.data.by}"
+)";
+const std::string watcher = R"(
+workflow = "watcher"
+[[step]]
+id = "done"
+event = { type = "order.done", match = { "data.order" = 3 } }
+[output]
+of = "${done.source}"
+)";
+
+// Runs in four partitions; some wait already, some begin after the event, and the server is restarted between.
+TEST_P(ServiceTest, AnEventFindsTheRunsThatWaitForItAndThoseThatWaitLater) {
+    partitions_ = 4;
+    start_service();
+    deploy(order);
+    deploy(watcher);
+    std::vector<std::string> runs{start_run("watcher", "{}")};
+    for (int i = 0; i < 8; ++i)
+        runs.push_back(start_run("order", fmt::format("{{\"order\":{}}}", i)));
+    const auto tell = [&](int order, const std::string& by) {
+        tell_event("invoice.paid", fmt::format("{{\"order\":{},\"by\":\"{}\"}}", order, by));
+    };
+    for (int i = 0; i < 12; ++i)
+        tell(i, fmt::format("payer{}", i));
+    service_.reset();
+    store_.reset();
+    start_service();
+    for (int i = 8; i < 12; ++i)
+        runs.push_back(start_run("order", fmt::format("{{\"order\":{}}}", i)));
+
+    for (const std::string& run : runs)
+        EXPECT_EQ(wait_until_closed(run), "completed");
+
+    EXPECT_EQ(stored(runs[0]).output, R"({"of":"/workflows/order"})");
+    for (int i = 0; i < 12; ++i)
+        EXPECT_EQ(stored(runs[static_cast<std::size_t>(i) + 1]).output, fmt::format("{{\"by\":\"payer{}\"}}", i));
+}
+
+TEST_P(ServiceTest, ASecretGoesToTheWorkerAndNowhereElse) {
+    auto value = std::make_shared<std::atomic<bool>>(false);
+    secrets_.find = [value](const std::string& name) {
+        return *value && name == "token" ? std::optional<std::string>("s3cr3t") : std::nullopt;
+    };
+    start_service();
+    deploy("workflow = \"fetch\"\n[[step]]\nid = \"one\"\ntask = \"fetch\"\n"
+           "with = { auth = \"Bearer ${secret.token}\" }\n[output]\nsaid = \"${one.said}\"\n");
+    const std::string run = start_run("fetch", "{}");
+    std::string given;
+    const PlainWorker worker(port_, {"fetch"}, [&](const contract::TaskRequest& task) -> std::optional<contract::Report> {
+        given = task.with;
+        return completed(R"({"said":"you gave me s3cr3t"})");
+    });
+    std::this_thread::sleep_for(500ms); // it is not there yet, and nothing was sent
+    *value = true;
+    answer<runtime::RunChanged>([&](auto reply) { service_->engine().retry(run, true, reply); });
+
+    EXPECT_EQ(wait_until_closed(run), "completed");
+
+    EXPECT_EQ(given, R"({"auth":"Bearer s3cr3t"})");
+    EXPECT_EQ(stored(run).output, R"({"said":"you gave me ***"})");
+    auto queries = db::open_queries("sqlite:" + (folder_.path / "runs.sqlite").string());
+    const auto history = (*queries)->history_after(run, 0, 100);
+    ASSERT_TRUE(history);
+    for (const runtime::HistoryRow& row : history->rows)
+        EXPECT_THAT(row.events, testing::Not(HasSubstr("s3cr3t")));
 }
 
 TEST_P(ServiceTest, ARestartOfTheBrokerGoesOnWhereItWas) {

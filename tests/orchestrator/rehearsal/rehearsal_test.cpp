@@ -213,6 +213,39 @@ by = "${asked.by}"
         ElementsAre(HasSubstr("the run is running, expected completed; ready is sleeping")));
 }
 
+TEST(Rehearsal, EventsComeEarlyOrLateAndOnlyThoseThatAreMeant) {
+    constexpr std::string_view asks = R"(
+workflow = "asks"
+[[step]]
+id = "wait"
+wait = "1h"
+[[step]]
+id = "paid"
+event = { type = "paid", match = { "data.id" = 7 } }
+[[step]]
+id = "sent"
+event = { type = "sent", match = { subject = "7" } }
+[output]
+by = "${paid.data.by}"
+at = "${sent.time}"
+)";
+    const auto acted = [&](std::string_view acts, std::string_view expect) {
+        return outcome(asks,
+                       fmt::format("[[test]]\nname = 'x'\nact = {}\nexpect = {}\n", acts, expect));
+    };
+    constexpr std::string_view paid = "{ after = '1m', event = 'paid', data = { id = 8 } }, "
+                                      "{ after = '2m', event = 'paid', data = { id = 7, by = 'ada' } }";
+    EXPECT_THAT(acted(fmt::format("[ {}, {{ after = '2h', event = 'sent', subject = '7' }} ]", paid),
+                      "{ status = 'completed', output = { by = 'ada' } }"),
+                IsEmpty());
+    EXPECT_THAT(acted(fmt::format("[ {}, {{ after = '3m', event = 'sent', subject = '7' }} ]", paid),
+                      "{ status = 'completed' }"),
+                IsEmpty());
+    EXPECT_THAT(acted(fmt::format("[ {}, {{ after = '2h', event = 'sent', subject = '8' }} ]", paid),
+                      "{ status = 'completed' }"),
+                ElementsAre(HasSubstr("the run is running, expected completed; sent is sleeping")));
+}
+
 TEST(Rehearsal, AnInputThatIsRefusedIsSaid) {
     const auto workflow = workflow_of(two_steps);
     const auto test =
@@ -429,8 +462,8 @@ INSTANTIATE_TEST_SUITE_P(
               {"3:18: a list of answers must not be empty; to answer with a list say { result = [] "
                "}"}},
         Wrong{"[[test]]\nname = 'x'\nact = [ { after = '1m' } ]\nexpect = { status = 'failed' }\n",
-              {"3:9: an act is one of cancel, pause, resume, retry, skip, signal, approve or "
-               "reject; as in { after = "
+              {"3:9: an act is one of cancel, pause, resume, retry, skip, signal, event, approve "
+               "or reject; as in { after = "
                "\"5m\", cancel = \"not needed\" }"}},
         Wrong{"[[test]]\nname = 'x'\nact = [ { after = '1m', skip = 'c' } ]\nexpect = { status = "
               "'failed' }\n",

@@ -9,6 +9,8 @@
 //                            skip STEP WHY (its undo) · finish STATUS WHY
 //                            pause WHY · resume · pass STEP WHY · give STEP JSON · edit STEP JSON · rerun STEP WHY
 //                            signal NAME [id=ID] [by=USER] [JSON] · approve STEP USER[:ROLE,..] [JSON] [(COMMENT)] · reject ..
+//                            caller JSON (who waits for an answer; no event)
+//                            event TYPE ID [ago=30s] DATA
 //                            (USER operator may operate) · parent RUN STEP DEPTH [detached] (whose step the run is; no
 //                            event) · keys (from now on the idempotency keys of tasks are told, too; no event)
 //                            limit BYTES (what the run may hold from now on; no event)
@@ -101,6 +103,8 @@ struct Words {
         if (order.start_by) line += " start_by=" + since_start(*order.start_by);
         if (order.deadline) line += " deadline=" + since_start(*order.deadline);
         if (order.timeout) line += fmt::format(" timeout={}s", order.timeout->count() / 1'000'000);
+        for (const std::string& pointer : order.secrets)
+            line += " secret=" + pointer;
         if (!order.child_run.empty()) line += fmt::format(" depth={}{}", order.depth, order.is_detached ? " detached" : "");
         if (!order.progress.is_null()) line += fmt::format(" progress={}", order.progress.text());
         return line;
@@ -132,6 +136,11 @@ struct Words {
                            fact.by.empty() ? "" : " by=" + fact.by, value_of(fact.data));
     }
     std::string operator()(const fact::SignalTaken& fact) const { return fmt::format("{} {}", fact.step, fact.number); }
+    std::string operator()(const fact::CallerAnswered& fact) const {
+        return fmt::format("{}{}{}{}", fact.caller.text(), fact.step.empty() ? "" : " by " + fact.step, value_of(fact.output),
+                           error_of(fact.error));
+    }
+    std::string operator()(const fact::EventTaken& fact) const { return fmt::format("{} {}", fact.step, fact.id); }
     std::string operator()(const fact::ApprovalVoted& fact) const {
         return fmt::format("{} {} {}{}{}", fact.step, fact.by, fact.approves ? "approves" : "rejects", value_of(fact.form),
                            remark(fact.comment));
@@ -206,7 +215,9 @@ public:
             const CheckedInput input =
                 check_input(workflow_->input, Document::parse(rest_of(words)).value());
             if (!input.complaints.empty()) return "complaint " + input.complaints[0] + "\n";
-            return happen(RunStarted{input.input, {}, parent_});
+            RunStarted begins{input.input, {}, parent_};
+            begins.caller = caller_;
+            return happen(begins);
         }
         if (verb == "wait") {
             now_ += duration_from(rest_of(words));
@@ -214,6 +225,10 @@ public:
         }
         if (verb == "limit") {
             words >> limits_.text_bytes;
+            return "";
+        }
+        if (verb == "caller") {
+            caller_ = Document::parse(rest_of(words)).value();
             return "";
         }
         if (verb == "parent") {
@@ -260,6 +275,7 @@ public:
         if (verb == "retry") return happen(RunRetried{rest_of(words) == "now"});
 
         if (verb == "signal") return happen(signal_of(words));
+        if (verb == "event") return tell_event(words);
         if (verb == "approve" || verb == "reject") return happen(decision_of(verb == "approve", words));
 
         std::string step;
@@ -308,6 +324,27 @@ private:
             ref.attempt = ref.undo ? state.undo_attempts.number : state.attempts.number;
         }
         return ref;
+    }
+
+    // As the engine finds out which keys it has.
+    std::string tell_event(std::istringstream& words) {
+        std::string type, id, ago;
+        words >> type >> id >> ago;
+        Time at = now_;
+        std::string data = ago;
+        if (ago.starts_with("ago=")) {
+            at -= duration_from(ago.substr(4));
+            data = rest_of(words);
+        } else if (!words.eof()) {
+            data += " " + rest_of(words);
+        }
+        boost::json::object event{{"id", id}, {"source", "test"}, {"type", type}};
+        event["data"] = Document::parse(data).value().json();
+        const Document whole = Document::of(event);
+        std::string told;
+        for (const EventShape& shape : workflow_->event_shapes)
+            if (const auto key = key_of(shape, type, whole.json())) told += happen(EventArrived{*key, id, at, whole});
+        return told.empty() ? "nobody waits for such\n" : told;
     }
 
     static SignalSent signal_of(std::istringstream& words) {
@@ -458,6 +495,7 @@ private:
     Holding gate_;
     bool tells_keys_ = false;
     std::optional<ParentRef> parent_;
+    Document caller_;
     std::vector<std::pair<Time, std::string>> history_;
 };
 
