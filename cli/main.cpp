@@ -99,6 +99,7 @@ int main(int argc, char** argv) {
     add_server_verbs(app, session);
     add_run_verbs(app, session);
     add_operate_verbs(app, session);
+    add_schedule_verbs(app, session);
     add_workers_verb(app, session);
     add_dead_verbs(app, session);
     add_check_verbs(app, session);

@@ -622,6 +622,42 @@ Outcome<std::vector<RunJob>> PostgresStore::running_run_jobs(const std::string& 
     return jobs;
 }
 
+Outcome<std::vector<TriggerRow>> PostgresStore::triggers() {
+    std::vector<TriggerRow> triggers;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        triggers = read_all<TriggerRow>(
+            work.exec("select workflow, name, version, state from trigger_state order by workflow, name"), [](const pqxx::row& row) {
+                return TriggerRow{row[0].c_str(), row[1].c_str(), static_cast<std::uint64_t>(row[2].as<std::int64_t>()), row[3].c_str()};
+            });
+    }));
+    return triggers;
+}
+
+// Never repeated by itself: the second time every row would look like somebody else's.
+Outcome<std::vector<std::size_t>> PostgresStore::save_triggers(std::span<const TriggerRow> rows) {
+    std::vector<std::size_t> lost;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        lost.clear();
+        pqxx::work work(connection);
+        for (std::size_t at = 0; at < rows.size(); ++at) {
+            const TriggerRow& row = rows[at];
+            const auto done =
+                row.version == 1
+                    ? work.exec_params("insert into trigger_state (workflow, name, version, state) values ($1, $2, 1, $3) "
+                                       "on conflict do nothing",
+                                       clean_text(row.workflow), clean_text(row.trigger), clean_text(row.state))
+                    : work.exec_params("update trigger_state set version = version + 1, state = $1 "
+                                       "where workflow = $2 and name = $3 and version = $4",
+                                       clean_text(row.state), clean_text(row.workflow), clean_text(row.trigger),
+                                       signed_number(row.version - 1));
+            if (done.affected_rows() == 0) lost.push_back(at);
+        }
+        work.commit();
+    }));
+    return lost;
+}
+
 Outcome<std::size_t> PostgresStore::mend_indexes(const Closing& closing, Time now) {
     std::size_t mended = 0;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {

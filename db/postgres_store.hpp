@@ -64,6 +64,8 @@ public:
     Outcome<runtime::RunJob> add_run_job(const runtime::RunJob& job) override;
     Outcome<void> save_run_job(const runtime::RunJob& job) override;
     Outcome<std::vector<runtime::RunJob>> running_run_jobs(const std::string& node) override;
+    Outcome<std::vector<runtime::TriggerRow>> triggers() override;
+    Outcome<std::vector<std::size_t>> save_triggers(std::span<const runtime::TriggerRow> rows) override;
     Outcome<std::size_t> mend_indexes(const runtime::Closing& closing, Time now) override;
     Outcome<std::optional<runtime::DeadLetter>> dead_letter(std::uint64_t id) override;
     Outcome<std::vector<std::uint64_t>> dead_letter_ids(const runtime::DeadLetterFilter& filter) override;

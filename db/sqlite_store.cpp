@@ -630,6 +630,32 @@ Outcome<std::vector<RunJob>> SqliteStore::running_run_jobs(const std::string&) {
     return jobs;
 }
 
+Outcome<std::vector<TriggerRow>> SqliteStore::triggers() {
+    BATON_ASSIGN(auto select, database_.prepare("select workflow, name, version, state from trigger_state order by workflow, name"));
+    return read_all<TriggerRow>(select, [](const SqliteStatement& row) {
+        return TriggerRow{row.text(0), row.text(1), static_cast<std::uint64_t>(row.number(2)), row.text(3)};
+    });
+}
+
+Outcome<std::vector<std::size_t>> SqliteStore::save_triggers(std::span<const TriggerRow> rows) {
+    std::vector<std::size_t> lost;
+    BATON_ASSIGN(SqliteTransaction transaction, SqliteTransaction::begin(database_));
+    BATON_ASSIGN(auto insert, database_.prepare("insert into trigger_state (workflow, name, version, state) values (?, ?, 1, ?) "
+                                                "on conflict do nothing"));
+    BATON_ASSIGN(auto update, database_.prepare("update trigger_state set version = version + 1, state = ? "
+                                                "where workflow = ? and name = ? and version = ?"));
+    for (std::size_t at = 0; at < rows.size(); ++at) {
+        const TriggerRow& row = rows[at];
+        if (row.version == 1)
+            BATON_TRY(insert.with(row.workflow, row.trigger, row.state).run());
+        else
+            BATON_TRY(update.with(row.state, row.workflow, row.trigger, row.version - 1).run());
+        if (database_.changes() == 0) lost.push_back(at);
+    }
+    BATON_TRY(transaction.commit());
+    return lost;
+}
+
 Outcome<std::size_t> SqliteStore::mend_indexes(const Closing& closing, Time now) {
     BATON_ASSIGN(SqliteTransaction transaction, SqliteTransaction::begin(database_));
     std::int64_t mended = 0;

@@ -3,6 +3,7 @@
 
 #include "base/clock.hpp"
 #include "net/pipe.hpp"
+#include "orchestrator/core/workflow.hpp"
 #include "orchestrator/messaging/request.hpp"
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace baton::orchestrator {
 
@@ -55,6 +57,8 @@ struct Options {
     Duration unseen_patience = std::chrono::seconds(30);
     // Who decides what is asked over AMQP; empty: the requests stay with the broker.
     OnRequest on_request{};
+    // Hears which workflows are live, whenever that has changed; on the engine's thread.
+    std::function<void(std::vector<std::shared_ptr<const core::Workflow>> live)> on_live{};
 };
 
 } // namespace baton::orchestrator

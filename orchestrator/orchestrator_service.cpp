@@ -85,6 +85,10 @@ struct OrchestratorService::Parts {
                       [this](std::vector<std::string> routes, std::function<void(bool)> done) {
                           messaging->await_queues(std::move(routes), std::move(done));
                       },
+                  .live =
+                      [this](std::vector<std::shared_ptr<const core::Workflow>> live) {
+                          if (options.on_live) options.on_live(std::move(live));
+                      },
                   .listen =
                       [this](std::vector<runtime::Partition> parts, std::function<void()> done) {
                           messaging->listen(std::move(parts), std::move(done));

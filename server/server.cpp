@@ -14,9 +14,11 @@
 #include "broker/net/passwords.hpp"
 #include "db/open_store.hpp"
 #include "net/tls.hpp"
+#include "orchestrator/hook_keeper.hpp"
 #include "orchestrator/orchestrator_service.hpp"
 #include "orchestrator/retention_keeper.hpp"
 #include "orchestrator/run_job_keeper.hpp"
+#include "orchestrator/trigger_keeper.hpp"
 #include "server/amqp_requests.hpp"
 #include "server/audit_file.hpp"
 #include "server/backups.hpp"
@@ -291,6 +293,8 @@ public:
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
     std::unique_ptr<orchestrator::RetentionKeeper> retention;
     std::unique_ptr<orchestrator::RunJobKeeper> run_jobs;
+    std::unique_ptr<orchestrator::TriggerKeeper> triggers;
+    std::unique_ptr<orchestrator::HookKeeper> hooks;
     // Who hears of emptied queues, told by the broker's thread; null before and after its time.
     std::mutex hears_mutex;
     orchestrator::OrchestratorService* hears_of_queues = nullptr;
@@ -420,6 +424,12 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
             amqp_requests->ask(std::move(request), std::move(answer));
         });
     };
+    triggers = std::make_unique<orchestrator::TriggerKeeper>(options.node, clock);
+    hooks = std::make_unique<orchestrator::HookKeeper>(clock);
+    options.on_live = [this](orchestrator::TriggerKeeper::Live live) {
+        hooks->live(live);
+        triggers->live(std::move(live));
+    };
     orchestrator = std::make_unique<orchestrator::OrchestratorService>(std::move(options), *store, clock, neighbours.get());
     BATON_TRY(orchestrator->start());
     orchestrator::RetentionKeeper::Options keeping;
@@ -434,6 +444,13 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     // The same after a restart, so that its jobs go on.
     const std::string job_owner = fmt::format("{}:{}", host_name(), std::filesystem::absolute(config.data).string());
     run_jobs = std::make_unique<orchestrator::RunJobKeeper>(job_owner, open_for_jobs, orchestrator->engine(), clock);
+    hooks->start(orchestrator->engine());
+    triggers->start(orchestrator->engine(), [url]() -> Outcome<orchestrator::TriggerKeeper::Stores> {
+        orchestrator::TriggerKeeper::Stores stores;
+        BATON_ASSIGN(stores.store, db::open_store(url));
+        BATON_ASSIGN(stores.queries, db::open_queries(url));
+        return stores;
+    });
     const std::lock_guard lock(hears_mutex);
     hears_of_queues = orchestrator.get();
     return boost::system::in_place_value;
@@ -663,6 +680,11 @@ Outcome<void> Server::Parts::start_web() {
     api.cancel_run_job = [this](std::uint64_t id, std::string actor, std::function<void(Outcome<runtime::RunJob>)> reply) {
         run_jobs->cancel_job(id, std::move(actor), std::move(reply));
     };
+    api.schedules = [this](runtime::ScheduleAsk ask, std::function<void(Outcome<std::string>)> reply) {
+        triggers->ask(std::move(ask), std::move(reply));
+    };
+    if (hooks)
+        api.hook = [this](runtime::HookCall call, runtime::HookReply reply) { hooks->call(std::move(call), std::move(reply)); };
     start_backups();
     api.backup = [this](std::string folder, std::function<void(Outcome<std::string>)> reply) {
         backups->ask(std::move(folder), [reply = std::move(reply)](const Outcome<BackupReport>& done) {
@@ -794,6 +816,8 @@ void Server::Parts::stop() {
     if (probe) probe->close();
     retention.reset();
     if (run_jobs) run_jobs->stop();
+    if (triggers) triggers->stop();
+    if (hooks) hooks->stop();
     if (counting) counting->close();
     if (backups) {
         backups->stop(backup_grace);

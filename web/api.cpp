@@ -7,6 +7,7 @@
 #include "web/http/query.hpp"
 #include "web/http/replies.hpp"
 #include "web/http/routes.hpp"
+#include "web/runs/hook_api.hpp"
 #include "web/runs/run_api.hpp"
 #include "web/http/same_site.hpp"
 #include "web/access/sessions.hpp"
@@ -45,7 +46,7 @@ std::optional<Credentials> credentials_of(const Request& request) {
 
 class Api {
 public:
-    explicit Api(ApiParts parts) : parts_(std::make_shared<const ApiParts>(std::move(parts))) {
+    explicit Api(ApiParts parts) : parts_(std::make_shared<const ApiParts>(std::move(parts))), hooks_(parts_) {
         if (parts_->has_orchestrator) {
             add_run_routes(routes_, parts_);
             add_dead_routes(routes_, parts_);
@@ -54,6 +55,7 @@ public:
             add_doctor_routes(routes_, parts_);
             add_pause_routes(routes_, parts_);
             add_job_routes(routes_, parts_);
+            add_schedule_routes(routes_, parts_);
         }
         add_metrics_routes(routes_, std::make_shared<const MetricsParts>(parts_->engine, parts_->broker, parts_->figures, parts_->counted));
         add_session_routes();
@@ -82,6 +84,7 @@ public:
                 if (auto refusal = refuses_foreign(request, parts_->own_names)) return refusal;
             return refuses_query(request, {});
         }
+        if (HookApi::is_hook(request.path)) return hooks_.admit(request);
         const auto match = routes_.find(request.method, request.path);
         auto refusal = refusal_of(request, match);
         // What nobody tried to log in for, or what does not exist, is no act of anybody.
@@ -94,6 +97,7 @@ public:
 
     awaitable<Response> answer(Request request) {
         if (request.path == "/api/health") co_return co_await health();
+        if (HookApi::is_hook(request.path)) co_return co_await hooks_.answer(std::move(request));
         const auto match = routes_.find(request.method, request.path);
         const auto began = std::chrono::steady_clock::now();
         std::optional<Act> act;
@@ -307,6 +311,7 @@ private:
     static constexpr std::chrono::milliseconds parts_limit{400}; // all of it within two seconds
 
     std::shared_ptr<const ApiParts> parts_;
+    HookApi hooks_;
     std::chrono::steady_clock::time_point store_known_until_{};
     std::string store_trouble_; // the last verdict
     std::string store_failure_; // why, as it stands in the log

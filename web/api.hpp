@@ -20,6 +20,8 @@
 //   POST /api/runs/{run}/retry
 //   POST /api/jobs               {q, action, reason?, status?, now?, step?, rate?, stop_after?, key?}: many runs, by the server
 //   GET  /api/jobs, /api/jobs/{job}   POST /api/jobs/{job}/cancel
+//   GET  /api/schedules          ?schedule= &next=   what starts by the clock: schedule_ask.hpp
+//   POST /api/schedules/{schedule}/…  pause {reason?}, resume, run {beside?}, backfill {from, until?, dry_run?}
 //   GET  /api/doctor/runs        ?before=RUN or ?run=RUN: a page of runs against their histories
 //   GET  /api/doctor/indexes     what is kept beside the runs and does not go with them
 //   POST /api/runs/{run}/mend    {reason, tasks?}: written anew from its history; tasks nobody began are sent again
@@ -45,7 +47,9 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "orchestrator/runtime/engine.hpp"
+#include "orchestrator/runtime/hook_call.hpp"
 #include "orchestrator/runtime/run_store.hpp"
+#include "orchestrator/runtime/schedule_ask.hpp"
 #include "web/access/act.hpp"
 #include "web/broker/broker_port.hpp"
 #include "web/http/http_server.hpp"
@@ -152,6 +156,10 @@ struct ApiParts {
         start_run_job{};
     std::function<void(std::uint64_t id, std::string actor, std::function<void(Outcome<orchestrator::runtime::RunJob>)> reply)>
         cancel_run_job{};
+    // The schedules of workflows; the answer is JSON. May be empty.
+    std::function<void(orchestrator::runtime::ScheduleAsk ask, std::function<void(Outcome<std::string>)> reply)> schedules{};
+    // Webhooks: judges who sent it, and starts what it is to start. May be empty.
+    std::function<void(orchestrator::runtime::HookCall call, orchestrator::runtime::HookReply reply)> hook{};
     // Copies runs and messages into a folder of this machine; the answer is JSON. Empty: not possible.
     std::function<void(std::string folder, std::function<void(Outcome<std::string>)> reply)> backup{};
     // Names of this server in a Host header, besides those of loopback and addresses; "*" is any.

@@ -100,6 +100,7 @@ public:
     bool operator()(const fact::RunStarted& fact) {
         if (!fact.input.is_null()) hold(run_.input, fact.input); // else it stands there already
         run_.started_at = now_;
+        run_.scheduled_at = fact.scheduled_at;
         run_.parent = fact.parent;
         return true;
     }

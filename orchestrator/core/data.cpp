@@ -90,7 +90,7 @@ Value value_of_run(const Workflow& workflow, const Run& run) {
         {Value::text(std::string_view{"workflow"}), Value::text(workflow.name)},
         {Value::text(std::string_view{"version"}), Value::integer(workflow.version)},
         {Value::text(std::string_view{"started_at"}), timestamp_of(run.started_at)},
-        {Value::text(std::string_view{"scheduled_at"}), timestamp_of(run.started_at)},
+        {Value::text(std::string_view{"scheduled_at"}), timestamp_of(run.scheduled_at.value_or(run.started_at))},
         {Value::text(std::string_view{"failed_steps"}), Value::list(std::move(failed))},
     };
     if (run.closing) {

@@ -63,6 +63,7 @@ struct RunStarted {
     std::string awaited_slot{}; // the key of others that run: it waits until one of them has ended; empty: it need not
     std::optional<ParentRef> parent{};
     std::string workflow{};     // of a run that is to be made: for the engine
+    std::optional<Time> scheduled_at{}; // when a trigger meant it to begin; absent: nothing but now
 };
 // One of them has ended, and the run is the next.
 struct SlotGiven {};

@@ -103,6 +103,7 @@ void append(Members& out, const ParentRef& parent) {
 
 void append(Members& out, const fact::RunStarted& fact) {
     if (fact.parent) append(out, *fact.parent);
+    out.time("scheduled_at", fact.scheduled_at);
 }
 void append(Members& out, const fact::RunBecame& fact) {
     out.text("status", word_of(fact.status));
@@ -374,6 +375,7 @@ ParentRef parent_in(const boost::json::object& in) {
 
 void read(const boost::json::object& in, fact::RunStarted& fact) {
     if (in.contains("run")) fact.parent = parent_in(in);
+    fact.scheduled_at = time_in(in, "scheduled_at");
 }
 void read(const boost::json::object& in, fact::RunBecame& fact) {
     if (const auto status = run_status_from(text_in(in, "status"))) fact.status = *status;

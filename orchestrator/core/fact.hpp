@@ -84,6 +84,7 @@ namespace fact {
 struct RunStarted {
     Document input; // of the run's row: not written with the fact
     std::optional<ParentRef> parent{};
+    std::optional<Time> scheduled_at{}; // when a trigger meant it to begin
 };
 // All that is said of the run as a whole.
 struct RunBecame {

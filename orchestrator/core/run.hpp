@@ -191,6 +191,7 @@ struct Run {
     std::uint64_t version = 0; // transitions committed; changed by the engine alone
     RunStatus status = RunStatus::queued;
     Time started_at{};
+    std::optional<Time> scheduled_at; // when a trigger meant it to begin; absent: when it did
     std::optional<Time> deadline; // of the whole run
     std::optional<Time> closed_at;
     Document input;

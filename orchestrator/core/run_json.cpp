@@ -1,6 +1,6 @@
 // The stored form of a run, format 2:
 //   {"f":2,"v":version,"s":status,"closed":µs?,"closed_steps":2,"begun_scopes":3?,"ending":1?,"hand":true?,
-//    "deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
+//    "scheduled":µs?,"deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?,held?]?,
 //             "sent":true?,"wait":{..}?,"rem":µs?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
@@ -318,6 +318,8 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
     if (run.ending != Ending::none)
         fmt::format_to(std::back_inserter(out), ",\"ending\":{}", static_cast<int>(run.ending));
     if (run.by_hand) out += ",\"hand\":true";
+    if (run.scheduled_at)
+        fmt::format_to(std::back_inserter(out), ",\"scheduled\":{}", micros_of(*run.scheduled_at));
     if (run.deadline)
         fmt::format_to(std::back_inserter(out), ",\"deadline\":{}", micros_of(*run.deadline));
     if (run.paused_from)
@@ -429,6 +431,9 @@ Outcome<void> read_whole(const boost::json::object& object, std::int64_t format,
     run.by_hand = object.contains("hand");
     run.closed_steps = small(object.if_contains("closed_steps"));
     run.begun_scopes = small(object.if_contains("begun_scopes"));
+    run.scheduled_at.reset();
+    if (const auto* scheduled = object.if_contains("scheduled"))
+        run.scheduled_at = time_from_micros(integer(scheduled));
     run.deadline.reset();
     if (const auto* deadline = object.if_contains("deadline"))
         run.deadline = time_from_micros(integer(deadline));

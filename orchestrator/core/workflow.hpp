@@ -293,6 +293,75 @@ struct Limit {
     std::optional<std::uint32_t> max_concurrent;       // with workers, or on their way to them
 };
 
+// Starts runs by the clock; orchestrator/schedule decides when.
+struct CronTrigger {
+    enum class Overlap : std::uint8_t {
+        skip,   // while the run before goes on, nothing is started
+        queue,  // it waits until the run before has ended
+        cancel, // the run before is cancelled, and then it is started
+        allow,  // it is started beside it
+    };
+
+    std::string cron;
+    std::string timezone = "UTC";
+    Overlap overlap = Overlap::skip;
+    Duration catch_up = std::chrono::hours(1);         // what was missed by less is made up for
+    std::uint32_t catch_up_most = 100;                 // and at most so many, the youngest
+    Duration jitter{};                                 // each start is put off by less than this
+};
+
+// Starts a run for each HTTP request that shows the secret.
+struct WebhookTrigger {
+    // How a request shows that its sender knows the secret.
+    enum class Scheme : std::uint8_t {
+        hmac,   // hex HMAC-SHA256 of the body in a header: GitHub, and most others
+        slack,  // v0:TIMESTAMP:BODY in X-Slack-Signature, with X-Slack-Request-Timestamp
+        stripe, // TIMESTAMP.BODY in Stripe-Signature: t=..,v1=..
+        bearer, // the secret itself in Authorization
+        none,
+    };
+    // Where the secret is; it is read at each request, so that it can be changed.
+    struct Secret {
+        std::string file;        // a path
+        std::string environment; // or the name of a variable
+    };
+
+    std::string path;                                  // POST /baton/v1/hooks/PATH
+    Scheme scheme = Scheme::hmac;
+    std::vector<Secret> secrets;                       // any of them, so that they can be changed in turn
+    std::string header;                                // of the signature
+    std::string prefix;                                // before the hex digits in it: "sha256="
+    std::optional<expression::Program> id;             // of the delivery, from `event`: twice the same is one run
+    Duration tolerance = std::chrono::minutes(5);      // between its timestamp and now
+    std::uint64_t body_bytes_max = 1024 * 1024;
+};
+
+// Starts a run for each event of these types on the exchange baton.event.
+struct EventTrigger {
+    std::string type;                                  // "hr.employee.terminated", or "hr.*"
+    std::string source;                                // empty: any
+};
+
+// Starts a run for each request to the exchange baton.rpc with this routing key.
+struct RpcTrigger {
+    std::string name;
+    std::optional<Duration> timeout;                   // the caller is told when nothing answered until then
+};
+
+// What starts runs by itself: an [[on]] of the file.
+struct Trigger {
+    std::string name;                                  // unique in the file
+    std::variant<CronTrigger, WebhookTrigger, EventTrigger, RpcTrigger> kind;
+    std::optional<expression::Program> when;           // reads `event`; false: nothing is started
+    std::optional<expression::Template> input;         // reads `event`; absent: {}
+    std::uint32_t line = 0;                            // in the file, for people; 0 unknown
+};
+
+// "skip"
+std::string_view word_of(CronTrigger::Overlap overlap);
+// "hmac"
+std::string_view word_of(WebhookTrigger::Scheme scheme);
+
 struct Workflow {
     // given
     std::string name;
@@ -307,6 +376,7 @@ struct Workflow {
     std::optional<Concurrency> concurrency;
     std::map<std::string, Limit, std::less<>> limits;
     std::vector<SchemaField> input;                    // [input]; what is not listed is refused
+    std::vector<Trigger> triggers;                     // in the order of the file
     Document vars;                                     // object or null
     std::vector<Step> steps;
     std::optional<expression::Template> output;        // absent: null

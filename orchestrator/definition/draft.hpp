@@ -61,6 +61,8 @@ enum class Scope : std::uint8_t {
     catch_output, // also `error`
     run_output,   // [output]: every step of the top level
     run_key,      // idempotency: only `input`, there is no run yet
+    cron,         // input of a trigger by cron: only `event` and `vars`
+    webhook,      // likewise, of one by webhook
 };
 
 // One name an expression reads.

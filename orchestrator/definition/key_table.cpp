@@ -17,8 +17,18 @@ constexpr std::array<std::string_view, sizeof...(Words)> words(Words... all) {
 constexpr auto workflow_available =
     words("workflow", "description", "timeout", "on_failure", "on_cancel", "priority", "labels",
           "idempotency", "concurrency", "limits", "input", "vars", "defaults", "step", "on_error", "finally", "output",
-          "retention");
-constexpr auto workflow_not_yet = words("on");
+          "retention", "on");
+
+constexpr auto trigger_kinds_available = words("cron", "webhook");
+constexpr auto trigger_kinds_not_yet = words("event", "rpc");
+constexpr auto trigger_available = words("cron", "webhook", "name", "input", "timezone", "overlap", "catch_up", "jitter",
+                                         "when", "auth", "id");
+constexpr auto trigger_not_yet = words("event", "rpc", "timeout");
+constexpr auto of_webhook = words("when", "auth", "id");
+constexpr auto auth_available = words("scheme", "secret", "header", "prefix", "tolerance");
+constexpr auto secret_available = words("file", "environment");
+constexpr auto of_cron = words("timezone", "overlap", "catch_up", "jitter");
+constexpr auto catch_up_available = words("within", "most");
 
 constexpr auto kinds_available =
     words("task", "workflow", "do", "parallel", "switch", "set", "wait", "wait_until", "signal", "approval",
@@ -82,7 +92,12 @@ constexpr auto loop_fields = words("iterations", "last");
 
 } // namespace
 
-const KeyTable workflow_keys{workflow_available, workflow_not_yet};
+const KeyTable workflow_keys{workflow_available, {}};
+const KeyTable trigger_keys{trigger_available, trigger_not_yet};
+const KeyTable trigger_kind_keys{trigger_kinds_available, trigger_kinds_not_yet};
+const KeyTable catch_up_keys{catch_up_available, {}};
+const KeyTable auth_keys{auth_available, {}};
+const KeyTable secret_keys{secret_available, {}};
 const KeyTable step_keys{step_available, step_not_yet};
 const KeyTable kind_keys{kinds_available, kinds_not_yet};
 const KeyTable repetition_keys{repetitions, {}};
@@ -107,19 +122,22 @@ bool contains(std::span<const std::string_view> all, std::string_view word) {
 }
 
 bool belongs_to(std::string_view key, std::string_view feature) {
+    if (feature == "event") return key == "when";
+    if (feature == "rpc") return key == "timeout";
     return (feature == "http" || feature == "transform") && key == "with";
 }
 
 std::string_view home_of(std::string_view key, const KeyTable& found_in) {
     // TOML gives what is written behind a [[step]] to the step: the commonest way to go astray.
     constexpr std::string_view top = "at the top of the file, before the first [table]";
-    const std::array<std::pair<const KeyTable*, std::string_view>, 6> homes{{
+    const std::array<std::pair<const KeyTable*, std::string_view>, 7> homes{{
         {&workflow_keys, top},
         {&step_keys, "in a [[step]]"},
         {&retry_keys, "in retry = { .. }"},
         {&timeout_keys, "in timeout = { .. }"},
         {&idempotency_keys, "in idempotency = { .. }"},
         {&concurrency_keys, "in concurrency = { .. }"},
+        {&trigger_keys, "in an [[on]]"},
     }};
     for (const auto& [keys, place] : homes)
         if (keys != &found_in && (contains(keys->available, key) || contains(keys->not_yet, key)))
@@ -136,6 +154,10 @@ bool may_have(std::string_view kind, std::string_view key) {
     if (kind == "signal" || kind == "approval") return contains(of_waits, key);
     if (kind == "first_of") return key == "output";
     return false;
+}
+
+bool trigger_may_have(std::string_view kind, std::string_view key) {
+    return contains(kind == "cron" ? std::span<const std::string_view>(of_cron) : of_webhook, key);
 }
 
 std::string_view repetition_of(std::string_view key) {

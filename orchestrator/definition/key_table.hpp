@@ -14,6 +14,10 @@ struct KeyTable {
 };
 
 extern const KeyTable workflow_keys;
+extern const KeyTable trigger_keys;
+extern const KeyTable catch_up_keys;
+extern const KeyTable auth_keys;
+extern const KeyTable secret_keys;
 extern const KeyTable step_keys;
 extern const KeyTable input_field_keys;
 extern const KeyTable defaults_keys;
@@ -34,6 +38,9 @@ extern const KeyTable emit_keys;
 // The kinds of a step: task, do, wait, ... and those of later versions.
 extern const KeyTable kind_keys;
 
+// The kinds of a trigger: cron, webhook, and those of later versions.
+extern const KeyTable trigger_kind_keys;
+
 // What makes a step run more than once: for_each, while, until.
 extern const KeyTable repetition_keys;
 
@@ -52,6 +59,8 @@ std::string_view home_of(std::string_view key, const KeyTable& found_in);
 // True if a step of this kind may have this key besides the kind itself.
 bool may_have(std::string_view kind, std::string_view key);
 
+// True if a trigger of this kind may have this key besides `name`, `input` and the kind itself.
+bool trigger_may_have(std::string_view kind, std::string_view key);
 // The same for a compensate, by what undoes.
 bool undo_may_have(std::string_view kind, std::string_view key);
 

@@ -37,6 +37,7 @@ public:
     void check(const Use& use) {
         const std::string& root = use.reference.root;
         if (is_item(use)) return;
+        if (use.scope == Scope::cron || use.scope == Scope::webhook) return check_trigger(use);
         // In a run key there is nothing but the input yet.
         if (use.scope == Scope::run_key && root != "input") {
             complain(use, "only input can be read here, because there is no run yet");
@@ -76,6 +77,36 @@ private:
             return !found;
         });
         return found;
+    }
+
+    // Before there is a run: what started it, and constants.
+    void check_trigger(const Use& use) {
+        const std::string& root = use.reference.root;
+        if (root == "vars") return check_vars(use);
+        if (root != "event")
+            return complain(use, fmt::format("'{}' cannot be read in [[on]], because there is no run yet", root),
+                            root == "run" && use.scope == Scope::cron ? "write event.scheduled_at" : "event and vars can");
+        if (use.reference.path.empty()) return;
+        const std::string& name = use.reference.path.front().name;
+        const auto fields = use.scope == Scope::cron ? cron_event_fields() : webhook_event_fields();
+        if (!contains(fields, name))
+            return complain(use,
+                            fmt::format("the event of a {} trigger has no '{}'",
+                                        use.scope == Scope::cron ? "cron" : "webhook", name),
+                            did_you_mean(name, fields));
+        check_header(use);
+    }
+
+    // Senders write them as they like; here they are all in small letters.
+    void check_header(const Use& use) {
+        const auto& path = use.reference.path;
+        if (path.front().name != "headers" || path.size() < 2) return;
+        std::string small = path[1].name;
+        std::transform(small.begin(), small.end(), small.begin(),
+                       [](char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c); });
+        if (small != path[1].name)
+            complain(use, fmt::format("headers are named in small letters, and none is called '{}'", path[1].name),
+                     fmt::format("write event.headers['{}']", small));
     }
 
     void check_input(const Use& use) {

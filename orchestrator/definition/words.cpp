@@ -25,6 +25,10 @@ constexpr std::array<std::string_view, 2> fields_of_ending_run{"status", "error"
 
 constexpr std::array<std::string_view, 5> fields_of_error{"type", "title", "detail", "status", "data"};
 
+constexpr std::array<std::string_view, 2> fields_of_cron_event{"scheduled_at", "trigger"};
+
+constexpr std::array<std::string_view, 4> fields_of_webhook_event{"trigger", "headers", "query", "body"};
+
 // Words of the expression language, which no name may hide.
 constexpr std::array<std::string_view, 20> expression_words{
     "true",     "false",   "null",      "in",       "as",  "break",  "const",
@@ -65,6 +69,14 @@ std::span<const std::string_view> ending_run_fields() {
 }
 std::span<const std::string_view> error_fields() {
     return fields_of_error;
+}
+
+std::span<const std::string_view> cron_event_fields() {
+    return fields_of_cron_event;
+}
+
+std::span<const std::string_view> webhook_event_fields() {
+    return fields_of_webhook_event;
 }
 
 std::string complaint_about_id(std::string_view id) {

@@ -27,4 +27,9 @@ std::span<const std::string_view> ending_run_fields();
 // What can be read behind `errors.STEP.`.
 std::span<const std::string_view> error_fields();
 
+// What can be read behind `event.` in the input of a trigger by cron.
+std::span<const std::string_view> cron_event_fields();
+// The same by webhook.
+std::span<const std::string_view> webhook_event_fields();
+
 } // namespace baton::orchestrator::definition

@@ -5,6 +5,7 @@
 #include "orchestrator/definition/expression_reader.hpp"
 #include "orchestrator/definition/input_reader.hpp"
 #include "orchestrator/definition/step_reader.hpp"
+#include "orchestrator/definition/trigger_reader.hpp"
 #include "orchestrator/definition/values.hpp"
 #include "orchestrator/definition/words.hpp"
 
@@ -209,6 +210,13 @@ private:
         if (entry.key == "idempotency") read_idempotency(entry);
         if (entry.key == "concurrency") read_concurrency(entry);
         if (entry.key == "labels") read_labels(entry);
+        if (entry.key == "on") read_on(entry);
+    }
+
+    void read_on(const TomlEntry& entry) {
+        if (entry.value.is_table())
+            return complaints_.at_value(entry.value, "on must be a list of tables", "write [[on]] with two brackets");
+        if (const TomlNode* list = values_.tables(entry, "[[on]]")) read_triggers(*list, draft_, values_, expressions_);
     }
 
     void read_labels(const TomlEntry& entry) {

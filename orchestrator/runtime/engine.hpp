@@ -121,6 +121,7 @@ struct StartRequest {
     std::string actor{};              // the user who asks, for the history
     Labels labels{};                  // what the run can be found by, beside those of its workflow
     std::shared_ptr<Claim> claim{};   // of who asks and may withdraw; named by the run's id. None: never
+    std::optional<Time> scheduled_at{}; // when a trigger meant it to begin: run.scheduled_at
 };
 struct Started {
     std::string run_id;
@@ -208,6 +209,8 @@ struct EngineSinks {
     std::function<void(std::vector<std::string> routes)> declare{};
     // Calls back, on any thread, when these have their queue, or at once when that is not to be soon.
     std::function<void(std::vector<std::string> routes, std::function<void(bool)> done)> await_queues{};
+    // The workflows that are live, whenever that has changed, and first when they are known at all.
+    std::function<void(std::vector<std::shared_ptr<const core::Workflow>> live)> live{};
     // The partitions decided here, whenever these change: their reports are wanted, and no others. `done` is to
     // be called, on any thread, when no others come any more.
     std::function<void(std::vector<Partition> parts, std::function<void()> done)> listen{};

@@ -398,6 +398,7 @@ struct Engine::Body {
     Outcome<void> take_in(const std::vector<OwnedPartition>& rows, Time now);
     Outcome<void> learn_secret();
     Outcome<void> load_definitions();
+    void tell_live();
     Outcome<void> republish(Partition part, std::uint64_t published, Time now);
     void republish(Partition part, const HistoryRow& row, Told& told);
     Outcome<std::shared_ptr<const core::Workflow>> definition(std::uint64_t id);

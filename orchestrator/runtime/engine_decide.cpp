@@ -258,6 +258,7 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     }
 
     core::RunStarted event{checked.input};
+    event.scheduled_at = start.request.scheduled_at;
     event.parent = start.parent;
     if (!admit(item, start, *workflow, event)) return;
     fresh.part = partition_of(start.run_id, options.partition_count);

@@ -341,6 +341,7 @@ Travelling travelling(StartItem& one) {
     request.key = one.request.key;
     request.fallback_key = one.request.fallback_key;
     request.labels = one.request.labels;
+    request.scheduled_at = one.request.scheduled_at;
     auto reply = [reply = std::move(one.reply)](Outcome<Answer> answer) {
         if (!reply) return;
         if (!answer) return reply(std::move(answer).error());

@@ -144,7 +144,16 @@ Outcome<void> Engine::Body::load_definitions() {
         core::link(**compiled);
         keep_definition(std::move(*compiled), one.is_live);
     }
+    tell_live();
     return {};
+}
+
+void Engine::Body::tell_live() {
+    if (!sinks.live) return;
+    std::vector<std::shared_ptr<const core::Workflow>> all;
+    for (const auto& [name, workflow] : live)
+        all.push_back(workflow);
+    sinks.live(std::move(all));
 }
 
 void Engine::Body::keep_definition(std::shared_ptr<const core::Workflow> workflow, bool is_live) {
@@ -404,6 +413,7 @@ Outcome<Deployed> Engine::Body::deploy(const DeployItem& item, Time now) {
     (*compiled)->version = stored.version;
     core::link(**compiled);
     keep_definition(std::move(*compiled), true);
+    tell_live();
     return Deployed{name, stored.version, stored.definition_id != former};
 }
 
@@ -428,6 +438,7 @@ Outcome<Undeployed> Engine::Body::undeploy(const std::string& workflow) {
                        fmt::format("there is no workflow '{}'", workflow)};
     Undeployed undeployed{workflow, found == live.end() ? 0 : found->second->version};
     if (found != live.end()) live.erase(found);
+    tell_live();
     return undeployed;
 }
 

@@ -251,6 +251,7 @@ std::string to_json(const Request& request) {
     if (request.id != 0) out["id"] = request.id;
     if (request.body) out["body"] = *request.body;
     if (request.version != 0) out["version"] = request.version;
+    if (request.scheduled_at) out["scheduled_at"] = micros_of(*request.scheduled_at);
     if (request.kind == Request::Kind::start_dead_job) out["job"] = object_of(request.job);
     if (!request.labels.empty()) {
         json::object labels;
@@ -290,6 +291,9 @@ Outcome<Request> request_from_json(std::string_view text) {
     request.id = number_of(from, "id");
     if (from.contains("body")) request.body = text_of(from, "body");
     request.version = static_cast<std::uint32_t>(number_of(from, "version"));
+    if (from.contains("scheduled_at"))
+        request.scheduled_at =
+            time_from_micros(static_cast<std::int64_t>(number_of(from, "scheduled_at")));
     if (const auto* job = from.if_contains("job"); job != nullptr && job->is_object())
         request.job = job_of(job->get_object());
     if (const auto* labels = from.if_contains("labels"); labels != nullptr && labels->is_object())

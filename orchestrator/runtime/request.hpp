@@ -61,6 +61,7 @@ struct Request {
     std::string key;
     std::string fallback_key;
     Labels labels;
+    std::optional<Time> scheduled_at;
     // start_dead_job: key, actor, drops, filter, interval, stop_after and reason of it
     DeadJob job;
     // queue_lost

@@ -357,6 +357,14 @@ struct StoredSlot {
     bool is_waiting = false; // queued: it has not begun
 };
 
+// What is remembered of a trigger of a workflow. The state is opaque here.
+struct TriggerRow {
+    std::string workflow;
+    std::string trigger;
+    std::uint64_t version = 0; // counts its changes; 0: it is not stored yet
+    std::string state;         // JSON
+};
+
 enum class PauseKind : std::uint8_t { workflow = 1, task = 2 };
 // Something that people let pause.
 struct StoredPause {
@@ -506,6 +514,15 @@ public:
     virtual Outcome<std::vector<RunJob>> running_run_jobs(const std::string& node) {
         (void)node;
         return std::vector<RunJob>{};
+    }
+
+    // All of them, by workflow and name.
+    virtual Outcome<std::vector<TriggerRow>> triggers() { return std::vector<TriggerRow>{}; }
+    // Each row that is stored with the version before `version` becomes this one; version 1 is a new row. Gives
+    // the places of those that somebody else has changed meanwhile, and of which nothing was written.
+    virtual Outcome<std::vector<std::size_t>> save_triggers(std::span<const TriggerRow> rows) {
+        (void)rows;
+        return Failure{make_error_code(StoreErrc::refused), "this store keeps no triggers"};
     }
 
     // A secret of this store, 32 bytes, made on first use and the same for ever: keys the MAC of

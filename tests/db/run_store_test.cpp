@@ -1034,4 +1034,28 @@ TEST_P(QueriedStoreContract, NoBytesCanMakeABatchFail) {
     }
 }
 
+TEST_P(QueriedStoreContract, TheRowOfATriggerIsChangedByWhoReadItsLastVersion) {
+    EXPECT_THAT(value_of(store_->triggers()), IsEmpty());
+    const TriggerRow first{"nightly", "cron", 1, R"({"cursor":1})"};
+    const TriggerRow other{"nightly", "evening", 1, "{}"};
+    const std::vector<TriggerRow> both{first, other};
+    EXPECT_THAT(value_of(store_->save_triggers(both)), IsEmpty());
+    EXPECT_THAT(value_of(store_->save_triggers(std::vector{first})), ElementsAre(0)) << "it is there already";
+
+    TriggerRow next{"nightly", "cron", 2, R"({"cursor":2})"};
+    EXPECT_THAT(value_of(store_->save_triggers(std::vector{next})), IsEmpty());
+    next.state = R"({"cursor":3})";
+    const TriggerRow unknown{"none", "cron", 7, "{}"};
+    EXPECT_THAT(value_of(store_->save_triggers(std::vector{next, TriggerRow{"nightly", "evening", 2, "[]"}, unknown})),
+                ElementsAre(0, 2))
+        << "somebody else was faster; the others are written";
+
+    const auto rows = value_of(store_->triggers());
+    ASSERT_THAT(rows, SizeIs(2));
+    EXPECT_EQ(rows[0].state, R"({"cursor":2})");
+    EXPECT_EQ(rows[0].version, 2U);
+    EXPECT_EQ(rows[1].trigger, "evening");
+    EXPECT_EQ(rows[1].state, "[]");
+}
+
 } // namespace baton::db::testing

@@ -13,6 +13,8 @@ class FailPointsTest(unittest.TestCase):
         for room in ("orchestrator", "broker"):
             for path in (baton.ROOT / room).rglob("*.cpp"):
                 written.update(re.findall(r'fail_point\("([^"]+)"\)', pathlib.Path(path).read_text()))
+        # Those of triggers are met in schedules_test.
+        written = {point for point in written if not point.startswith("triggers.")}
         self.assertEqual(written, set(fail_points.POINTS))
 
     # The cursor is written in moments of rest, which a server that is killed all the time seldom has: the campaign

@@ -39,6 +39,9 @@ const std::map<std::string, Level> own_routes{
     // Whether somebody is asked, the step says.
     {"POST /api/runs/{run}/approve", Level::viewer},
     {"POST /api/runs/{run}/reject", Level::viewer},
+    {"GET /api/schedules", Level::viewer},
+    {"POST /api/schedules/{schedule}/pause", Level::operating}, {"POST /api/schedules/{schedule}/resume", Level::operating},
+    {"POST /api/schedules/{schedule}/run", Level::operating}, {"POST /api/schedules/{schedule}/backfill", Level::operating},
     {"GET /api/jobs", Level::viewer},                {"POST /api/jobs", Level::operating},
     {"GET /api/jobs/{job}", Level::viewer},          {"POST /api/jobs/{job}/cancel", Level::operating},
     {"GET /api/doctor/runs", Level::operating},      {"GET /api/doctor/indexes", Level::operating},

@@ -85,6 +85,7 @@ struct HttpServer::State : std::enable_shared_from_this<State> {
     std::set<ConnectionPtr> open;
     std::uint64_t waits = 0;
     std::size_t bodies_bytes = 0; // announced by the requests that are being read or answered
+    std::size_t stranger_bytes = 0; // likewise, of strangers
     std::size_t answers_bytes = 0; // of the large ones that are being written
 };
 
@@ -139,6 +140,20 @@ private:
     const std::size_t most_;
     std::size_t bytes_ = 0;
 };
+
+// Of several with one name all, with commas, as HTTP means them.
+std::map<std::string, std::string> headers_of(const http::request_header<>& head) {
+    std::map<std::string, std::string> headers;
+    for (const auto& field : head) {
+        std::string name(field.name_string());
+        std::transform(name.begin(), name.end(), name.begin(),
+                       [](char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c); });
+        std::string& value = headers[std::move(name)];
+        if (!value.empty()) value += ", ";
+        value += std::string_view(field.value());
+    }
+    return headers;
+}
 
 // Splits the target into path and query. False: the target is no URL.
 bool read_target(std::string_view target, Request& request) {
@@ -327,7 +342,14 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
         co_return co_await write(connection, std::move(*refusal), head.version(), keep_alive) && keep_alive;
     }
 
-    Reservation reservation(bodies_bytes, options.bodies_bytes_max);
+    if (request.is_of_stranger) {
+        parser.body_limit(options.stranger_body_bytes_max);
+        if (announced > options.stranger_body_bytes_max)
+            co_return co_await refuse(connection, problem(413, "too_large", "the body is larger than the server takes"));
+        request.headers = headers_of(head);
+    }
+    Reservation reservation(request.is_of_stranger ? stranger_bytes : bodies_bytes,
+                            request.is_of_stranger ? options.stranger_bodies_bytes_max : options.bodies_bytes_max);
     if (!reservation.grow_to(announced)) co_return co_await refuse_busy(connection);
     if (beast::iequals(head[http::field::expect], "100-continue")) {
         http::response<http::empty_body> go_on{http::status::continue_, head.version()};

@@ -38,6 +38,10 @@ struct Request {
     bool has_body = false;
     std::string body;
     Login login; // filled by the API when it knows who asks
+    // Set by the admission: nobody knows who asks before the body is read. Then `headers` has all of them, by names
+    // in small letters, and the body is one of few and small.
+    bool is_of_stranger = false;
+    std::map<std::string, std::string> headers;
     bool remote_is_loopback = false;
     bool has_tls = false;
 };
@@ -71,6 +75,9 @@ struct HttpOptions {
     std::size_t connections_max = 1000;
     // Of all requests that are read or answered together, and again of large answers nobody reads; beyond: try again.
     std::size_t bodies_bytes_max = 64 * 1024 * 1024;
+    // The same of strangers, who can so keep out nobody but each other.
+    std::size_t stranger_body_bytes_max = 1024 * 1024;
+    std::size_t stranger_bodies_bytes_max = 8 * 1024 * 1024;
 };
 
 class HttpServer {

@@ -1,6 +1,6 @@
 // The routes of the orchestrator: workflows and runs here and in run_api.cpp, dead letters in dead_api.cpp,
 // calls of single tasks in task_api.cpp, the servers that share the store in node_api.cpp, the doctor in doctor_api.cpp,
-// pauses in pause_api.cpp, bulk jobs in job_api.cpp. Who may use which is in the routes:
+// pauses in pause_api.cpp, bulk jobs in job_api.cpp, schedules in schedule_api.cpp. Who may use which is in the routes:
 // viewers look, operators change runs, deployers deploy (login.hpp).
 #pragma once
 
@@ -19,6 +19,7 @@ void add_dead_routes(Routes& routes, const std::shared_ptr<const ApiParts>& part
 void add_doctor_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_pause_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_job_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
+void add_schedule_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_task_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_node_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 
