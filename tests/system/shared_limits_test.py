@@ -99,7 +99,6 @@ class SharedLimitsTest(unittest.TestCase):
         house, worker = self.make("max_concurrent = 5", 0.15)
         a, b, c = house.nodes
         runs = [self.start(node, name, f"{node.http}-{number}") for number in range(6) for node in house.nodes for name in ("one", "two")]
-        self.assertEqual(sorted(house.shares(a).values()), [5, 5, 6], "all three hand tasks out")
         baton.wait_for(lambda: len(worker.done) > 20, "tasks are worked on", 60)
         self.assertEqual(worker.most, 5)
         b.kill()
