@@ -20,6 +20,7 @@ COPY orchestrator orchestrator
 COPY db db
 COPY workers workers
 COPY sandbox sandbox
+COPY ui ui
 COPY web web
 COPY server server
 COPY cli cli

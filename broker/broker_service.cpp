@@ -155,6 +155,7 @@ public:
         const Time now = SystemClock{}.now();
         if (!guesses_.may_try(login.user, login.from, now)) return net::LoginVerdict::paused;
         const auto found = core_.broker().find_user(login.user);
+        if (found && login.password && takes_pass(login.user, *login.password, is_loopback, now)) return net::LoginVerdict::welcome;
         // An unknown user costs the same time as a wrong password.
         const bool matches =
             !login.password ||
@@ -170,6 +171,23 @@ public:
         guesses_.succeeded(login.user, login.from);
         if (!may_come(login.user, is_loopback)) return net::LoginVerdict::only_from_loopback;
         return net::LoginVerdict::welcome;
+    }
+
+    // On the core's thread, like the passes.
+    std::string make_pass(const std::string& user) {
+        const Time now = SystemClock{}.now();
+        std::erase_if(passes_, [now](const Pass& pass) { return pass.until <= now; });
+        passes_.push_back({user, random_name(pass_length), now + pass_lasts});
+        return passes_.back().word;
+    }
+
+    bool takes_pass(const std::string& user, const std::string& word, bool is_loopback, Time now) {
+        const auto found = std::ranges::find_if(passes_, [&](const Pass& pass) {
+            return pass.user == user && pass.word == word && pass.until > now;
+        });
+        if (!is_loopback || found == passes_.end()) return false;
+        passes_.erase(found);
+        return true;
     }
 
     bool may_come(const std::string& user, bool is_loopback) const {
@@ -393,6 +411,14 @@ private:
     bool says_goodbye_ = false;
     std::atomic<bool> takes_nobody_{false}; // says_goodbye_, for other threads
     GuessThrottle guesses_; // on the core's thread
+    struct Pass {
+        std::string user;
+        std::string word;
+        Time until;
+    };
+    static constexpr std::size_t pass_length = 32;
+    static constexpr std::chrono::seconds pass_lasts{20}; // longer than a connection of this machine takes to log in
+    std::vector<Pass> passes_; // on the core's thread
     bool says_shortage_ = false;          // its end is to be said, too
     Time said_shortage_ = Time::min();
     std::unique_ptr<net::Certificates> certificates_;
@@ -854,6 +880,11 @@ std::optional<KnownIdentity> BrokerService::identify(const std::string& user, bo
             return KnownIdentity{{found->name, found->tags}, found->password_hash};
         });
     return answer.value_or(std::nullopt);
+}
+
+std::string BrokerService::pass_for(const std::string& user) {
+    const auto answer = inside_->ask_core<std::string>([this, &user](runtime::CoreLoop&) { return inside_->make_pass(user); });
+    return answer.value_or(std::string{});
 }
 
 const MetricList& BrokerService::metrics() const {

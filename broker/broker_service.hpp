@@ -94,6 +94,10 @@ public:
     // Nothing: there is no such user, or not from there. Blocks for the time of one turn.
     std::optional<KnownIdentity> identify(const std::string& user, bool remote_is_loopback) const;
 
+    // A password that lets this user in once, within seconds and from this machine only: for who has shown elsewhere
+    // that he is this user. Blocks for the time of one turn.
+    std::string pass_for(const std::string& user);
+
     // Any thread.
     LoginCounts login_counts() const;
     // What the broker counts of its own work; after open(), until the end.

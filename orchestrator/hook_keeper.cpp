@@ -171,6 +171,7 @@ bool HookKeeper::ask(std::uint64_t number, const Hook& hook, const runtime::Hook
     request.workflow = workflow.name;
     request.input = std::string(input->text());
     request.key = key->value_or("");
+    request.is_by_trigger = key->has_value();
     request.actor = fmt::format("webhook {}", trigger.path);
     engine_->start_run(std::move(request),
                        [this, number, name = workflow.name](Outcome<runtime::Started> started) {

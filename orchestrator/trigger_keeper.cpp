@@ -353,6 +353,7 @@ std::shared_ptr<TriggerKeeper::Answers> TriggerKeeper::ask_for(const Known& know
     request.actor =
         fire.actor.empty() ? schedule_actor(known.rule.workflow, known.rule.trigger) : fire.actor;
     request.scheduled_at = fire.nominal;
+    request.is_by_trigger = true;
     engine_->start_run(std::move(request),
                        [answers](Outcome<Started> started) { answers->put(std::move(started)); });
     return answers;

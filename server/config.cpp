@@ -336,6 +336,7 @@ const std::vector<Setting>& settings() {
         {"http.tls.version_min", "BATON_HTTP_TLS_VERSION_MIN", set_http_tls_version_min},
         {"metrics.listen", "BATON_METRICS_LISTEN", set_metrics_listen},
         {"http.names", "BATON_HTTP_NAMES", set_http_names},
+        {"http.ui_folder", "BATON_UI_DIR", text_into(&Config::ui_folder)},
         {"data", "BATON_DATA", text_into(&Config::data)},
         {"database.url", "BATON_DB_URL", text_into(&Config::database_url)},
         {"workflows", "BATON_WORKFLOWS", text_into(&Config::workflows)},

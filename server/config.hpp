@@ -61,6 +61,8 @@ struct Config {
     // Names of this server that browsers and scripts may use; loopback's, addresses and the machine's
     // own name are known without.
     std::vector<std::string> http_names;
+    // The built page, for who works on it; empty: the one in the executable.
+    std::string ui_folder;
     std::string data = "baton-data";
     std::string database_url; // empty: SQLite in `data`
     std::string workflows;    // folder loaded at start; empty: none

@@ -582,6 +582,7 @@ web::BrokerPort Server::Parts::broker_port() const {
         const bool any_address = first.host == "0.0.0.0" || first.host == "::";
         port.local_host = any_address ? "127.0.0.1" : first.host;
         port.local_port = first.port;
+        port.pass_for = [this](const std::string& user) { return broker->pass_for(user); };
     }
     return port;
 }
@@ -642,6 +643,7 @@ Outcome<void> Server::Parts::start_web() {
     api.own_names = config.http_names;
     api.own_names.push_back(config.http_listen.host);
     api.own_names.push_back(host_name());
+    api.page = std::make_shared<const web::Page>(config.ui_folder);
     // What strangers do has files of its own: however often they try, the others' acts stay.
     const auto audit_file = [this](const char* name, unsigned old_max) {
         return std::make_shared<AuditFile>((std::filesystem::path(config.data) / name).string(), audit_bytes_max, old_max);

@@ -65,9 +65,13 @@ public:
     // What a path can be asked is no secret: OPTIONS needs no log-in, as in RabbitMQ's API.
     std::optional<Response> admit_or_tell_methods(Request& request) const {
         const bool is_question = request.method == "OPTIONS";
+        if (parts_->page && !is_question && !request.has_body)
+            if (auto shown = parts_->page->answer(request)) return shown;
         auto refusal = is_question ? std::optional(done(200)) : admit(request);
         if (!is_question && (!refusal || refusal->status != 405)) return refusal;
-        const std::string methods = request.path == "/api/health" ? "GET, HEAD, OPTIONS" : routes_.methods_of(request.path);
+        const std::string methods = request.path == "/api/health"       ? "GET, HEAD, OPTIONS"
+                                    : HookApi::is_hook(request.path) ? "OPTIONS, POST"
+                                                                     : routes_.methods_of(request.path);
         if (methods.empty()) return problem(404, "not_found", "nothing lives at " + request.path);
         refusal->headers["Allow"] = methods;
         return refusal;

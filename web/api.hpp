@@ -53,6 +53,7 @@
 #include "web/access/act.hpp"
 #include "web/broker/broker_port.hpp"
 #include "web/http/http_server.hpp"
+#include "web/http/page.hpp"
 #include "web/metrics/store_figures.hpp"
 #include "web/runs/store_reader.hpp"
 #include "web/metrics/web_metrics.hpp"
@@ -156,6 +157,8 @@ struct ApiParts {
         start_run_job{};
     std::function<void(std::uint64_t id, std::string actor, std::function<void(Outcome<orchestrator::runtime::RunJob>)> reply)>
         cancel_run_job{};
+    // What browsers are shown; may be null.
+    std::shared_ptr<const Page> page{};
     // The schedules of workflows; the answer is JSON. May be empty.
     std::function<void(orchestrator::runtime::ScheduleAsk ask, std::function<void(Outcome<std::string>)> reply)> schedules{};
     // Webhooks: judges who sent it, and starts what it is to start. May be empty.

@@ -176,6 +176,7 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
         StartRequest start{request.workflow, request.version, std::move(request.input), request.key,
                            request.fallback_key, request.actor, std::move(request.labels)};
         start.scheduled_at = request.scheduled_at;
+        start.is_by_trigger = request.is_by_trigger;
         return StartItem{std::move(start), from_start(std::move(reply)), request.run_id};
     }
     case Request::Kind::cancel:

@@ -122,6 +122,9 @@ struct StartRequest {
     Labels labels{};                  // what the run can be found by, beside those of its workflow
     std::shared_ptr<Claim> claim{};   // of who asks and may withdraw; named by the run's id. None: never
     std::optional<Time> scheduled_at{}; // when a trigger meant it to begin: run.scheduled_at
+    // The key names an occasion: whichever run has it is the one, whatever its input, and for ever. What the
+    // workflow says of duplicates is about requests of people and programs.
+    bool is_by_trigger = false;
 };
 struct Started {
     std::string run_id;

@@ -272,7 +272,7 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     created.tags = std::move(*tags);
     if (!key.empty()) {
         created.start_key = StartKey{key, core::sha256(checked.input.text()), {}};
-        if (workflow->idempotency && workflow->idempotency->window)
+        if (!start.request.is_by_trigger && workflow->idempotency && workflow->idempotency->window)
             created.start_key->expires_at = work.now + *workflow->idempotency->window;
     }
     fresh.created = std::move(created);

@@ -342,6 +342,7 @@ Travelling travelling(StartItem& one) {
     request.fallback_key = one.request.fallback_key;
     request.labels = one.request.labels;
     request.scheduled_at = one.request.scheduled_at;
+    request.is_by_trigger = one.request.is_by_trigger;
     auto reply = [reply = std::move(one.reply)](Outcome<Answer> answer) {
         if (!reply) return;
         if (!answer) return reply(std::move(answer).error());

@@ -342,6 +342,7 @@ void Engine::Body::duplicate_start(StartItem& start, const DuplicateStart& dupli
         has_policy ? found->second->idempotency->on_duplicate : OnDuplicate::return_existing;
     const std::string existing = duplicate.existing_run_id;
     if (!start.reply) return;
+    if (start.request.is_by_trigger) return start.reply(Started{existing, false, 0});
     // Who gives a key and other input with it would be told of a run that does something else. A
     // workflow's own key is different: it says which inputs count as one.
     if (!duplicate.same_input && !start.request.key.empty() && policy != OnDuplicate::refuse) {

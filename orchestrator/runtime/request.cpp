@@ -244,6 +244,7 @@ std::string to_json(const Request& request) {
         if (!(request.*member).empty()) out[name] = request.*member;
     if (request.hops != 0) out["hops"] = request.hops;
     if (request.now) out["now"] = true;
+    if (request.is_by_trigger) out["by_trigger"] = true;
     if (request.undo) out["undo"] = true;
     if (request.may_operate) out["may_operate"] = true;
     if (request.kind == Request::Kind::finish) out["status"] = core::word_of(request.status);
@@ -283,6 +284,7 @@ Outcome<Request> request_from_json(std::string_view text) {
         request.*member = text_of(from, name);
     request.hops = static_cast<std::uint32_t>(number_of(from, "hops"));
     request.now = is_set(from, "now");
+    request.is_by_trigger = is_set(from, "by_trigger");
     request.undo = is_set(from, "undo");
     request.may_operate = is_set(from, "may_operate");
     if (const auto status = core::run_status_from(text_of(from, "status")))

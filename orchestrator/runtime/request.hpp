@@ -62,6 +62,7 @@ struct Request {
     std::string fallback_key;
     Labels labels;
     std::optional<Time> scheduled_at;
+    bool is_by_trigger = false;
     // start_dead_job: key, actor, drops, filter, interval, stop_after and reason of it
     DeadJob job;
     // queue_lost

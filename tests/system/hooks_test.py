@@ -140,7 +140,10 @@ class HooksTest(baton.ServerTest):
         self.assertEqual(self.slack(b"text=" + b"x" * 100, now)[0], 422)
 
     def test_a_large_or_endless_body_is_not_taken(self):
-        self.assertEqual(self.post("github", b"x" * (2 << 20))[0], 413)
+        try:
+            self.assertEqual(self.post("github", b"x" * (2 << 20))[0], 413)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it is closed before all is sent
         connection = http.client.HTTPConnection("127.0.0.1", self.server.http, timeout=60)
         self.addCleanup(connection.close)
         try:

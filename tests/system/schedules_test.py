@@ -2,8 +2,6 @@
 servers on one PostgreSQL of which one is killed."""
 import collections
 import datetime
-import json
-import os
 import subprocess
 import time
 import unittest
@@ -47,7 +45,7 @@ def scheduled(node, workflow="minutely"):
     """By nominal time, how many runs there are; each ended with what its trigger gave."""
     found = collections.Counter()
     for run in runs_of(node, workflow):
-        shown = node.http_json(node.http, "/api/runs/" + run["run"])
+        shown = node.http_json(node.http, "/api/runs/" + run["id"])
         if shown["status"] != "completed":
             continue
         assert shown["output"]["at"] == shown["output"]["scheduled"], shown
@@ -79,7 +77,13 @@ class Schedules:
         return self.server.http_json(self.server.http, path, body)
 
     def schedule(self, name):
-        return self.ask("/api/schedules?schedule=" + name)["schedules"][0]
+        """As it is as soon as the server knows its workflows."""
+        def shown():
+            try:
+                return self.ask("/api/schedules?schedule=" + name)["schedules"][0]
+            except urllib.error.HTTPError as error:
+                self.assertEqual(error.code, 503)
+        return baton.wait_for(shown, "the schedule is known")
 
     @staticmethod
     def plain(counted):
@@ -101,13 +105,14 @@ class SqliteSchedulesTest(Schedules, unittest.TestCase):
             self.server.kill()
             start_with(self.server, point)
             try:  # it dies while it answers, or a moment later
-                baton.wait_for(self.server.is_healthy, "the server is there", 60)
+                baton.wait_for(lambda: self.server.process.poll() is not None or self.server.is_healthy(), "the server is there", 60)
                 self.ask("/api/schedules/minutely/backfill", {"from": text_of(begin), "until": text_of(end)})
             except (OSError, AssertionError, ValueError):
                 pass
             self.server.process.wait(60)
             self.assertEqual(self.server.process.returncode, -9, point)
             self.server.start()
+            self.schedule("minutely")
             self.ask("/api/schedules/minutely/backfill", {"from": text_of(begin), "until": text_of(end)})
         baton.wait_for(lambda: wanted <= set(self.plain(scheduled(self.server))), "all have run", 60)
         counted = self.plain(scheduled(self.server))
@@ -117,7 +122,7 @@ class SqliteSchedulesTest(Schedules, unittest.TestCase):
 
     def test_a_real_minute_is_started_once_though_the_server_is_killed_around_it(self):
         self.server.deploy(MINUTELY)
-        baton.wait_for(lambda: self.schedule("minutely"), "the schedule is known")
+        self.schedule("minutely")
         now = datetime.datetime.now(datetime.timezone.utc)
         minute = now.replace(second=0, microsecond=0) + datetime.timedelta(minutes=1 if now.second < 50 else 2)
         time.sleep(max(0, (minute - datetime.datetime.now(datetime.timezone.utc)).total_seconds() - 0.05))

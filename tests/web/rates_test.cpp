@@ -75,6 +75,21 @@ TEST(Rates, SamplesAreAtWholeMultiplesTheNewestFirst) {
     EXPECT_FALSE(answer.lengths.at("messages_details").as_object().contains("samples"));
 }
 
+TEST(Rates, WhatHappenedWhileNobodyLookedIsNoPeakAtTheEnd) {
+    Rates rates;
+    rates.note_one(FlowKind::queue, "q", published(0), at(0));
+    rates.note_one(FlowKind::queue, "q", published(400), at(40));
+
+    RateQuery query;
+    query.flows = SampleWish{std::chrono::seconds(40), std::chrono::seconds(10)};
+    const auto answer = answer_of(rates, query, at(40));
+
+    EXPECT_EQ(json::serialize(answer.stats.at("publish_details").at("samples")),
+              R"([{"sample":400,"timestamp":1000040000},{"sample":300,"timestamp":1000030000},)"
+              R"({"sample":200,"timestamp":1000020000},{"sample":100,"timestamp":1000010000},)"
+              R"({"sample":0,"timestamp":1000000000}])");
+}
+
 TEST(Rates, LookingAtOneOfTooManyQueuesDoesNotListThemAll) {
     boost::asio::io_context io;
     std::vector<broker::core::OverviewWish> wishes;

@@ -10,7 +10,7 @@
 //        protocol-listener/PROTOCOL,certificate-expiration/N/UNIT,ready-to-serve-clients,is-in-service,
 //        node-is-quorum-critical,node-is-mirror-sync-critical}
 //   GET  /api/healthchecks/node[/NODE]  /api/aliveness-test/VHOST   POST /api/rebalance/queues
-//   POST /api/exchanges/VHOST/EXCHANGE/publish   POST /api/queues/VHOST/QUEUE/{get,actions}
+//   POST /api/exchanges/VHOST/EXCHANGE/publish   POST /api/queues/VHOST/QUEUE/{get,move,actions}
 //   GET  /api/queues[/VHOST[/QUEUE[/bindings]]]        PUT, DELETE /api/queues/VHOST/QUEUE
 //   DELETE /api/queues/VHOST/QUEUE/contents
 //   GET  /api/exchanges[/VHOST[/EXCHANGE[/bindings/{source,destination}]]]

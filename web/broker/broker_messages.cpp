@@ -98,7 +98,8 @@ awaitable<Response> with_channel(Port port, const Request& request, const std::s
     client::Endpoint endpoint;
     endpoint.hosts = {{port->local_host, port->local_port}};
     endpoint.user = request.login.user;
-    endpoint.password = amqp::SecretString(password_of(request));
+    const bool has_password = !request.authorization.empty() || !port->pass_for;
+    endpoint.password = amqp::SecretString(has_password ? password_of(request) : port->pass_for(request.login.user));
     endpoint.virtual_host = vhost;
     endpoint.connection_name = "HTTP";
     const auto result = co_await net::within<json::value>(limit, connect_and_work(std::move(endpoint), std::move(work)));
@@ -297,6 +298,67 @@ awaitable<Response> get(Port port, Request request, Parameters parameters) {
         [wish = std::move(*wish)](std::shared_ptr<client::Channel> channel) { return get_on(std::move(channel), wish); });
 }
 
+// --- Move ---------------------------------------------------------------------------------------------
+
+// Below `limit`, so that what was moved until then can be told; whoever wants all of a long queue asks again.
+constexpr std::chrono::seconds move_limit{8};
+
+struct MoveWish {
+    std::string from;
+    std::string to;
+    std::uint64_t count = UINT64_MAX;
+};
+
+// A message is acknowledged once the other queue has confirmed it: whatever breaks in between, it is there at
+// least once.
+awaitable<Outcome<json::value>> move_on(std::shared_ptr<client::Channel> channel, MoveWish wish) {
+    amqp::QueueDeclare look{.queue = wish.to, .passive = true};
+    if (const auto there = co_await channel->call(std::move(look)); !there) co_return there.error();
+    auto publisher = co_await client::Publisher::open(channel);
+    if (!publisher) co_return publisher.error();
+    const auto until = std::chrono::steady_clock::now() + move_limit;
+    std::uint64_t moved = 0;
+    while (moved < wish.count && std::chrono::steady_clock::now() < until) {
+        auto gotten = co_await channel->get(wish.from, false);
+        if (!gotten) co_return gotten.error();
+        if (!*gotten) break;
+        client::Publication publication;
+        publication.routing_key = wish.to;
+        publication.properties = (*gotten)->properties;
+        publication.properties.user_id.reset(); // of who published it; this connection is another user's
+        publication.body = (*gotten)->body;
+        publication.mandatory = true;
+        const auto taken = co_await (*publisher)->publish_confirmed(std::move(publication));
+        if (!taken) {
+            (void)channel->nack((*gotten)->delivery_tag, false, true);
+            co_return taken.error();
+        }
+        if (const auto settled = channel->ack((*gotten)->delivery_tag, false); !settled)
+            co_return Failure{settled.error(), "the channel has ended"};
+        ++moved;
+    }
+    amqp::QueueDeclare ask_length{.queue = wish.from, .passive = true};
+    const auto length = co_await channel->call(std::move(ask_length));
+    if (!length) co_return length.error();
+    json::object out;
+    out["moved"] = moved;
+    out["left"] = length->message_count;
+    co_return json::value(std::move(out));
+}
+
+awaitable<Response> move(Port port, Request request, Parameters parameters) {
+    const auto body = body_of(request);
+    if (!body) co_return refused(body.error());
+    MoveWish wish{parameters.at("queue"), text_member(*body, "to")};
+    if (wish.to.empty()) co_return refused(wrong("'to' must name the queue that the messages go to"));
+    if (wish.to == wish.from) co_return refused(wrong("'to' is the same queue"));
+    const auto count = number_in(*body, "count", UINT32_MAX);
+    if (!count) co_return refused(count.error());
+    if (*count) wish.count = **count;
+    co_return co_await with_channel(port, request, parameters.at("vhost"),
+                                    [wish](std::shared_ptr<client::Channel> channel) { return move_on(std::move(channel), wish); });
+}
+
 // --- Others -------------------------------------------------------------------------------------------
 
 // A message goes through a queue and comes back.
@@ -343,6 +405,7 @@ void add_message_routes(BrokerRoutes& routes) {
     constexpr Level anyone = Level::management;
     routes.add("POST", "/api/exchanges/{vhost}/{exchange}/publish", anyone, publish);
     routes.add("POST", "/api/queues/{vhost}/{queue}/get", anyone, get);
+    routes.add("POST", "/api/queues/{vhost}/{queue}/move", anyone, move);
     routes.add("POST", "/api/queues/{vhost}/{queue}/actions", Level::administrator, act_on_queue);
     routes.add("GET", "/api/aliveness-test/{vhost}", anyone, test_aliveness);
 }

@@ -79,6 +79,8 @@ struct BrokerPort {
     std::function<void(const std::function<void(const MetricList&)>&)> metrics{};
     // Where the broker itself takes plain AMQP of this machine.
     std::string local_host;
+    // Lets a user of a session in there, once and soon; the password itself is not kept.
+    std::function<std::string(const std::string& user)> pass_for{};
     std::uint16_t local_port = 0;
 
     // False: this server uses a broker elsewhere, and there is nothing to administer.

@@ -24,6 +24,8 @@ constexpr std::array<std::string_view, 3> length_names{"messages", "messages_rea
 
 // A timer may come a little early.
 constexpr Duration sample_interval_min = sample_interval - std::chrono::milliseconds(500);
+// Samples further apart than this: nobody looked in between.
+constexpr Duration gap_min = 2 * sample_interval;
 constexpr std::size_t samples_max = 122; // ten minutes of them
 // 25 MB of all objects of a kind together.
 constexpr std::size_t samples_of_all_max = 200'000;
@@ -55,6 +57,12 @@ FlowValues values_of(const core::MessageCounters& counted) {
 double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 // Counters begin anew with an object of the same name.
+// On the straight line between two samples, `part` of `whole` behind the first.
+std::uint64_t between(std::uint64_t from, std::uint64_t to, std::int64_t whole, std::int64_t part) {
+    const double grown = (static_cast<double>(to) - static_cast<double>(from)) * static_cast<double>(part) / static_cast<double>(whole);
+    return static_cast<std::uint64_t>(std::max(0.0, static_cast<double>(from) + grown));
+}
+
 double growth(std::uint64_t from, std::uint64_t to, Duration time, bool may_shrink) {
     if (time <= Duration::zero() || (to < from && !may_shrink)) return 0.0;
     return (static_cast<double>(to) - static_cast<double>(from)) / seconds_of(time);
@@ -174,6 +182,10 @@ void Rates::put_into(json::object& stats, json::object* lengths, FlowKind kind, 
             const auto behind = std::ranges::upper_bound(series, time_from_micros(at), {}, &Sample::at);
             if (behind == series.begin()) break;
             first = value_of((behind - 1)->values);
+            // Nobody looked for a while: what happened meanwhile was not at its end all at once.
+            if (behind != series.end() && behind->at - (behind - 1)->at > gap_min)
+                first = between(first, value_of(behind->values), micros_of(behind->at) - micros_of((behind - 1)->at),
+                                at - micros_of((behind - 1)->at));
             if (samples.empty()) last = first;
             sum += static_cast<double>(first);
             samples.emplace_back(json::object{{"sample", first}, {"timestamp", at / 1000}});

@@ -328,6 +328,8 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     request.host = std::string(head[http::field::host]);
     request.fetch_site = std::string(head["Sec-Fetch-Site"]);
     request.fetch_mode = std::string(head["Sec-Fetch-Mode"]);
+    request.if_none_match = std::string(head[http::field::if_none_match]);
+    request.accepts_gzip = head[http::field::accept_encoding].find("gzip") != beast::string_view::npos;
     request.remote_address = remote.address().to_string();
     request.remote_is_loopback = remote.address().is_loopback();
     // A chunked body says nothing of its size: what it needs is reserved as it comes.

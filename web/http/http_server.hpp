@@ -33,6 +33,8 @@ struct Request {
     // What a browser says of the request: "same-origin", "cross-site", …; empty: not sent.
     std::string fetch_site;
     std::string fetch_mode;
+    std::string if_none_match; // the header's value
+    bool accepts_gzip = false;
     std::string remote_address; // without the port
     std::string reason; // X-Reason: why a connection is closed, for its owner
     bool has_body = false;

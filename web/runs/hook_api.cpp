@@ -59,12 +59,8 @@ bool HookApi::is_hook(std::string_view path) {
 }
 
 std::optional<Response> HookApi::admit(Request& request) const {
-    if (request.method != "POST") {
-        Response response =
-            problem(405, "method_not_allowed", request.method + " is not possible here");
-        response.headers["Allow"] = "POST";
-        return response;
-    }
+    if (request.method != "POST")
+        return problem(405, "method_not_allowed", request.method + " is not possible here");
     // A page of another site may not send what needs no secret.
     if (is_from_browser(request))
         if (auto refusal = refuses_foreign(request, parts_->own_names)) return refusal;

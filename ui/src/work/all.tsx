@@ -1,0 +1,8 @@
+// The pages of work: runs, what failed of them, who works, what is deployed.
+export { Runs } from "./runs";
+export { Run } from "./run";
+export { Approvals } from "./approvals";
+export { Dead, DeadGroup } from "./dead";
+export { Operations } from "./operations";
+export { Workflows, Workflow } from "./workflows";
+export { Tasks, Task, Workers } from "./tasks";
