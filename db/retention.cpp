@@ -15,17 +15,18 @@ namespace {
 
 // What has to be told to the broker is read from the history, so that stays until it is told.
 // Its last row has the highest pseq.
-constexpr const char* is_told =
-    "coalesce((select h.pseq from history h where h.run_id = r.run_id order by h.seq desc limit 1), 0) <= "
-    "(select o.published from owner o where o.part = r.part)";
+constexpr const char* is_told = "coalesce((select h.pseq from history h where h.run_id = r.run_id "
+                                "order by h.seq desc limit 1), 0) <= "
+                                "(select o.published from owner o where o.part = r.part)";
 
-// So much history goes at once. A loop of a hundred thousand turns goes in as many slices as it takes, the oldest
-// transitions first, and the run with the last of them.
+// So much history goes at once. A loop of a hundred thousand turns goes in as many slices as it
+// takes, the oldest transitions first, and the run with the last of them.
 constexpr std::int64_t rows_max = 4000;
 
 // How many transitions of a run are there; none are missing between the first and its version.
-constexpr const char* rows_of = "r.version - coalesce((select h.seq from history h where h.run_id = r.run_id "
-                                "order by h.seq limit 1), r.version) + 1";
+constexpr const char* rows_of =
+    "r.version - coalesce((select h.seq from history h where h.run_id = r.run_id "
+    "order by h.seq limit 1), r.version) + 1";
 
 Outcome<std::vector<std::string>> old_runs(Sqlite& database, const std::string& workflow,
                                            Time ended_before, std::size_t limit) {
@@ -70,8 +71,9 @@ Outcome<std::size_t> remove_runs(Sqlite& database, const std::string& workflow, 
         "delete from blob_use where run_id = ?1",
         "delete from run where run_id = ?1",
     };
-    BATON_ASSIGN(auto rows_of_old, database.prepare(fmt::format(
-                                       "select {} from run r where run_id = ? and closed_at < ?", rows_of)));
+    BATON_ASSIGN(auto rows_of_old,
+                 database.prepare(fmt::format(
+                     "select {} from run r where run_id = ? and closed_at < ?", rows_of)));
     BATON_ASSIGN(auto shorten,
                  database.prepare("delete from history where run_id = ?1 and seq < ?2 + "
                                   "(select min(seq) from history where run_id = ?1)"));
@@ -85,7 +87,9 @@ Outcome<std::size_t> remove_runs(Sqlite& database, const std::string& workflow, 
     std::int64_t sum = 0;
     for (const std::string& run_id : run_ids) {
         BATON_ASSIGN(const auto rows, read_one<std::int64_t>(rows_of_old.with(run_id, ended_before),
-                                                             [](const SqliteStatement& row) { return row.number(0); }));
+                                                             [](const SqliteStatement& row) {
+                                                                 return row.number(0);
+                                                             }));
         if (!rows) continue;
         if (sum + *rows > rows_max) {
             if (removed > 0) break;

@@ -22,7 +22,8 @@ protected:
             pqxx::nontransaction(connection).exec(sql);
             return;
         }
-        Sqlite database = value_of(Sqlite::open(place_.url().substr(std::string("sqlite:").size()), Sqlite::Access::write));
+        Sqlite database = value_of(Sqlite::open(place_.url().substr(std::string("sqlite:").size()),
+                                                Sqlite::Access::write));
         ASSERT_TRUE(database.execute(sql));
     }
     std::int64_t number(const std::string& sql) {
@@ -134,11 +135,13 @@ TEST_P(LargeValues, ARunWithALongHistoryGoesInSlices) {
     commit(*store_, owned, {birth(3, 7)});
     owned.published = owned.pseq;
     commit(*store_, owned, {step(3, 2, 8)}); // moves the cursor
-    const std::string series = GetParam() == Place::Kind::postgres
-                                   ? "select '{0}'::uuid, n, 1, 1, now(), '[]' from generate_series(4, 10000) n"
-                                   : "with recursive s(n) as (select 4 union all select n + 1 from s where n < 10000) "
-                                     "select '{0}', n, 1, 1, 0, '[]' from s";
-    change("insert into history (run_id, seq, part, pseq, at, events) " + fmt::format(fmt::runtime(series), run_id(1)));
+    const std::string series =
+        GetParam() == Place::Kind::postgres
+            ? "select '{0}'::uuid, n, 1, 1, now(), '[]' from generate_series(4, 10000) n"
+            : "with recursive s(n) as (select 4 union all select n + 1 from s where n < 10000) "
+              "select '{0}', n, 1, 1, 0, '[]' from s";
+    change("insert into history (run_id, seq, part, pseq, at, events) " +
+           fmt::format(fmt::runtime(series), run_id(1)));
     change(fmt::format("update run set version = 10000 where run_id = '{}'", run_id(1)));
 
     std::vector<std::int64_t> left;
@@ -147,7 +150,8 @@ TEST_P(LargeValues, ARunWithALongHistoryGoesInSlices) {
         ASSERT_LT(left.size(), 20U);
     }
 
-    EXPECT_THAT(left, ::testing::ElementsAre(6005, 2005, 2)) << "the third takes the second run along";
+    EXPECT_THAT(left, ::testing::ElementsAre(6005, 2005, 2))
+        << "the third takes the second run along";
     EXPECT_EQ(number("select count(*) from run"), 1);
     EXPECT_EQ(number("select count(*) from blob"), 0);
 }
