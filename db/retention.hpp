@@ -23,6 +23,7 @@ inline constexpr const char* of_newest_definitions =
     "where l.name is not null or (not exists (select 1 from live v where v.name = d.name) and "
     "d.version = (select max(n.version) from definition n where n.name = d.name)) order by d.name";
 
+// How many; a run that only lost a part of its history is one. 0: there is nothing left to remove.
 Outcome<std::size_t> remove_runs(Sqlite& database, const std::string& workflow, Time ended_before, std::size_t limit);
 std::size_t remove_runs(pqxx::transaction_base& work, const std::string& workflow, Time ended_before, std::size_t limit);
 

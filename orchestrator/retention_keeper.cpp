@@ -80,7 +80,7 @@ bool RetentionKeeper::remove(const std::string& workflow, Time ended_before) {
         }
         const auto took = std::chrono::duration_cast<Duration>(steady_clock::now() - begin);
         all += *removed;
-        if (*removed < batch_) break;
+        if (*removed == 0) break; // fewer than asked for have the most history that goes at once
         if (took < options_.removal_time / 2) batch_ = std::min(batch_max, batch_ * 2);
         if (took > options_.removal_time * 2) batch_ = std::max(batch_min, batch_ / 2);
         goes_on = wait(std::max(options_.removal_time, 3 * took));

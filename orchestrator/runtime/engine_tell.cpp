@@ -34,6 +34,16 @@ void put_urgent_first(std::vector<OutgoingCommand>& commands) {
         if (is_task(one)) one = std::move(*next++);
 }
 
+// By itself nothing happens to it for a while, and whoever comes reads it again: so a hundred thousand
+// runs that wait cost their alarms alone.
+constexpr Duration short_sleep = std::chrono::seconds(10);
+bool sleeps(const CachedRun& cached, Time now) {
+    const core::Run& run = cached.run;
+    if (run.with_workers > 0 || !run.undoing.empty() || !cached.workflow->limits.empty()) return false;
+    const auto due = core::next_deadline(run);
+    return !due || *due > now + short_sleep;
+}
+
 } // namespace
 
 bool is_worth_keeping(const core::Event& event) {
@@ -99,6 +109,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
         publish_again(std::move(redrive));
 
     std::vector<RunChanged> changes;
+    std::vector<std::string> asleep;
     for (CachedRun* cached : work.touched) {
         const bool changed = !cached->facts.empty() && !gone.contains(cached->run.id);
         if (changed) changes.push_back({cached->run.id, cached->run.version, cached->run.status});
@@ -113,6 +124,7 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
         cached->is_touched = false;
         cached->rang = false;
         cache.weigh(*cached);
+        if (sleeps(*cached, work.now)) asleep.push_back(cached->run.id);
     }
     for (const auto& [run_id, facts] : work.forced) {
         if (gone.contains(run_id)) continue;
@@ -131,6 +143,8 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
         cache.erase(run_id);
     for (const DuplicateStart& one : committed.duplicates)
         give_back(one.run_id);
+    for (const std::string& run_id : asleep)
+        cache.erase(run_id);
     // A closed run that somebody only looked at is not worth its place.
     for (const std::string& run_id : work.loaded)
         if (const CachedRun* cached = cache.find(run_id);

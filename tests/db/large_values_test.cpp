@@ -4,6 +4,7 @@
 #include "db/sqlite_rows.hpp"
 #include "tests/db/store_kit.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <pqxx/connection>
 #include <pqxx/nontransaction>
@@ -15,6 +16,16 @@ using ::testing::IsEmpty;
 
 class LargeValues : public ::testing::TestWithParam<Place::Kind> {
 protected:
+    void change(const std::string& sql) {
+        if (GetParam() == Place::Kind::postgres) {
+            pqxx::connection connection(place_.url());
+            pqxx::nontransaction(connection).exec(sql);
+            return;
+        }
+        Sqlite database = value_of(Sqlite::open(place_.url().substr(std::string("sqlite:").size()),
+                                                Sqlite::Access::write));
+        ASSERT_TRUE(database.execute(sql));
+    }
     std::int64_t number(const std::string& sql) {
         if (GetParam() == Place::Kind::postgres) {
             pqxx::connection connection(place_.url());
@@ -113,6 +124,36 @@ TEST_P(LargeValues, GoWithTheLastRunThatRefersToThem) {
     // And is written anew for the next one.
     live(*store_, owned, 4, 9);
     EXPECT_EQ(load_one(*store_, 4)->output, R"({"v":)" + megabyte + "}");
+}
+
+// However long it went on, no removal deletes more than some thousand rows.
+TEST_P(LargeValues, ARunWithALongHistoryGoesInSlices) {
+    OwnedPartition owned = take(*store_, 1);
+    live(*store_, owned, 1, 1);
+    live(*store_, owned, 2, 4);
+    owned.published = owned.pseq;
+    commit(*store_, owned, {birth(3, 7)});
+    owned.published = owned.pseq;
+    commit(*store_, owned, {step(3, 2, 8)}); // moves the cursor
+    const std::string series =
+        GetParam() == Place::Kind::postgres
+            ? "select '{0}'::uuid, n, 1, 1, now(), '[]' from generate_series(4, 10000) n"
+            : "with recursive s(n) as (select 4 union all select n + 1 from s where n < 10000) "
+              "select '{0}', n, 1, 1, 0, '[]' from s";
+    change("insert into history (run_id, seq, part, pseq, at, events) " +
+           fmt::format(fmt::runtime(series), run_id(1)));
+    change(fmt::format("update run set version = 10000 where run_id = '{}'", run_id(1)));
+
+    std::vector<std::int64_t> left;
+    while (value_of(store_->remove_runs("greet", time_at(1000), 10)) > 0) {
+        left.push_back(number("select count(*) from history"));
+        ASSERT_LT(left.size(), 20U);
+    }
+
+    EXPECT_THAT(left, ::testing::ElementsAre(6005, 2005, 2))
+        << "the third takes the second run along";
+    EXPECT_EQ(number("select count(*) from run"), 1);
+    EXPECT_EQ(number("select count(*) from blob"), 0);
 }
 
 TEST_P(LargeValues, OfARunThatWasNotWrittenStayNobodys) {

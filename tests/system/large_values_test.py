@@ -58,14 +58,15 @@ class Reading:
         for _ in runs:
             properties, _ = self.take(channel, "large.make")
             self.complete(channel, properties, {"data": DATA})
-        for turn in range(3):
-            for _ in runs:
-                properties, given = self.take(channel, "large.read")
-                self.assertEqual((given["data"] == DATA, given["n"]), (True, turn))
-                self.complete(channel, properties, {"length": len(given["data"])})
-            if turn == 1:
+        answered = set()
+        while len(answered) < 6:
+            properties, given = self.take(channel, "large.read")
+            self.assertTrue(given["data"] == DATA, "whole, whoever has read it from the store")
+            self.complete(channel, properties, {"length": len(given["data"])})
+            answered.add(properties.headers["baton-idempotency-key"])
+            if len(answered) == 3:
                 connection.close()
-                self.server.kill()  # the next step's input comes from what was stored
+                self.server.kill()  # what comes next is read from what was stored; a task may come twice
                 self.server.start()
                 connection, channel = self.channel()
         for run in runs:

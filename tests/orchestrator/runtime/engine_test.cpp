@@ -1392,6 +1392,22 @@ TEST_F(EngineTest, TheHistoryKeepsWhoAskedForIt) {
     EXPECT_EQ(asked, "run_started alice\nstep_revived bob\ncancel_requested carol\n");
 }
 
+TEST_F(EngineTest, ARunThatOnlyWaitsLeavesMemoryAndGoesOnInItsTime) {
+    process.deploy("workflow = \"waits\"\n[[step]]\nid = \"a\"\nwait = \"1h\"\n[[step]]\nid = \"b\"\ntask = \"t.b\"\n");
+    std::string run;
+    process.engine.start_run({"waits", 0, "{}", ""}, [&](const Outcome<Started>& one) { run = one->run_id; });
+    process.work();
+    EXPECT_EQ(process.engine.metrics().cached_runs.value(), 0);
+
+    clock.advance(59min);
+    process.work();
+    EXPECT_THAT(process.dispatched(), IsEmpty());
+    clock.advance(1min);
+    process.work();
+    EXPECT_THAT(process.dispatched(), SizeIs(1));
+    EXPECT_EQ(process.engine.metrics().cached_runs.value(), 1) << "it is with a worker now";
+}
+
 TEST_F(EngineTest, WhoeverWaitsWhenItStopsIsTold) {
     std::string refusal;
     process.store.is_away = true;
