@@ -28,7 +28,7 @@ constexpr std::string_view common = R"json({
   "error_pattern": {"type": "string", "pattern": "^([^*\\s]+([.][*])?|[*])$"},
   "part": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+([.][0-9]+)?%$"}]},
   "go": {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]},
-  "retry_or_name": {"anyOf": [{"type": "string"}, {"$ref": "#/definitions/retry"}]},
+  "retry_or_name": {"anyOf": [{"type": "string"}, {"$ref": "#/definitions/retry"}, {"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/retry_rule"}}]},
   "timeout_or_table": {"anyOf": [{"$ref": "#/definitions/duration"}, {"$ref": "#/definitions/timeout"}]},
   "steps": {"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/step"}},
   "input_type": {"enum": ["string", "integer", "number", "boolean", "array", "object", "any"]},
@@ -103,6 +103,8 @@ constexpr std::string_view step_text = R"json({
   "wait": {"$ref": "#/definitions/duration"},
   "wait_until": {"$ref": "#/definitions/expression", "description": "A time."},
   "signal": {"type": "string", "minLength": 1, "description": "Waits for a signal to this run."},
+  "event": {"$ref": "#/definitions/event", "description": "Waits for an event that is told to everybody."},
+  "reply": {"$ref": "#/definitions/values", "description": "Answers who began the run by a call, and goes on."},
   "approval": {"$ref": "#/definitions/approval", "description": "Asks people."},
   "first_of": {"type": "object", "minProperties": 2, "additionalProperties": {"$ref": "#/definitions/way"}, "description": "The first of several waits."},
   "end": {"anyOf": [{"const": true}, {"$ref": "#/definitions/end"}], "description": "Completes the run at once."},
@@ -137,6 +139,7 @@ constexpr std::string_view step_text = R"json({
 constexpr std::string_view input_field_text = R"json({
   "type": {"$ref": "#/definitions/input_type"},
   "format": {"enum": ["email", "date-time", "date", "uri", "uuid"]},
+  "pattern": {"type": "string", "description": "A regular expression that must be found in the text."},
   "required": {"type": "boolean"},
   "enum": {"type": "array", "minItems": 1},
   "items": {"$ref": "#/definitions/input_field_or_type"},
@@ -163,6 +166,22 @@ constexpr std::string_view retry_text = R"json({
   "max_interval": {"$ref": "#/definitions/duration"},
   "jitter": {"type": "number", "minimum": 0, "maximum": 1},
   "non_retryable": {"type": "array", "items": {"$ref": "#/definitions/error_pattern"}}
+})json";
+
+constexpr std::string_view retry_rule_text = R"json({
+  "error": {"$ref": "#/definitions/error_pattern"},
+  "preset": {"type": "string", "description": "A policy of [defaults.retries]."},
+  "max_attempts": {"type": "integer", "minimum": 1, "maximum": 1000},
+  "initial_interval": {"$ref": "#/definitions/duration"},
+  "backoff": {"type": "number", "minimum": 1, "maximum": 100},
+  "max_interval": {"$ref": "#/definitions/duration"},
+  "jitter": {"type": "number", "minimum": 0, "maximum": 1}
+})json";
+
+constexpr std::string_view event_text = R"json({
+  "type": {"type": "string", "minLength": 1},
+  "match": {"type": "object", "description": "What must stand where in the event."},
+  "keep": {"$ref": "#/definitions/duration", "description": "So long before the wait begins it may have come."}
 })json";
 
 constexpr std::string_view timeout_text = R"json({
@@ -238,6 +257,8 @@ constexpr std::string_view emit_text = R"json({
 
 constexpr std::string_view way_text = R"json({
   "signal": {"type": "string", "minLength": 1},
+  "event": {"$ref": "#/definitions/event"},
+  "approval": {"$ref": "#/definitions/approval"},
   "wait": {"$ref": "#/definitions/duration"},
   "wait_until": {"$ref": "#/definitions/expression"}
 })json";
@@ -274,6 +295,8 @@ json::object json_schema() {
     definitions["input_field"] = table(input_field_keys, input_field_text);
     definitions["defaults"] = table(defaults_keys, defaults_text);
     definitions["retry"] = table(retry_keys, retry_text);
+    definitions["retry_rule"] = table(retry_rule_keys, retry_rule_text, {"error"});
+    definitions["event"] = table(event_keys, event_text, {"type"});
     definitions["timeout"] = table(timeout_keys, timeout_text);
     definitions["switch_case"] = table(switch_case_keys, switch_case_text, {"go"});
     definitions["catch_rule"] = table(catch_keys, catch_text, {"error"});

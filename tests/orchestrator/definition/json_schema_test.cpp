@@ -32,6 +32,8 @@ TEST(JsonSchema, EveryTableHasTheKeysOfTheKeyTable) {
     expect_same_keys(table("input_field"), input_field_keys);
     expect_same_keys(table("defaults"), defaults_keys);
     expect_same_keys(table("retry"), retry_keys);
+    expect_same_keys(table("retry_rule"), retry_rule_keys);
+    expect_same_keys(table("event"), event_keys);
     expect_same_keys(table("timeout"), timeout_keys);
     expect_same_keys(table("switch_case"), switch_case_keys);
     expect_same_keys(table("catch_rule"), catch_keys);
