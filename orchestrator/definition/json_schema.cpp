@@ -126,7 +126,7 @@ constexpr std::string_view step_text = R"json({
   "idempotency_key": {"$ref": "#/definitions/expression", "description": "The key the worker is given."},
   "for_each": {"$ref": "#/definitions/expression", "description": "A list: one instance for each item."},
   "as": {"$ref": "#/definitions/id", "description": "What instances call their item."},
-  "max_parallel": {"description": "How many instances run at once."},
+  "max_parallel": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 1000}, {"$ref": "#/definitions/expression"}], "description": "How many instances run at once."},
   "tolerate": {"$ref": "#/definitions/part", "description": "How many items may fail."},
   "enough": {"$ref": "#/definitions/part", "description": "How many must end well."},
   "fail_fast": {"type": "boolean"},
