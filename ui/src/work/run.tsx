@@ -200,6 +200,8 @@ export function askDecision(run: { id: string; workflow: string; status: string 
     fields: [
       ...form.map(([name, field]) => ({ name: "form." + name, label: name, required: field.required ?? false, value: field.default === undefined ? "" : String(field.default), hint: field.description,
         kind: field.enum ? ("choice" as const) : field.type === "integer" || field.type === "number" ? ("number" as const) : field.type === "boolean" ? ("check" as const) : ("text" as const), choices: field.enum?.map(String) })),
+      // The run tells who is asked, and not always what: then whoever answers writes it as JSON.
+      ...(approves && form.length === 0 ? [{ name: "form", label: "Form", kind: "json" as const, hint: "JSON, where the step asks for more than a yes" }] : []),
       { name: "comment", label: "Comment" },
     ],
     verb: approves ? "Approve" : "Reject", isDanger: !approves, after,
@@ -208,7 +210,7 @@ export function askDecision(run: { id: string; workflow: string; status: string 
         const text = values["form." + name] ?? "";
         return [name, field.type === "integer" || field.type === "number" ? Number(text) : field.type === "boolean" ? text === "true" : text];
       }));
-      await post(`/api/runs/${run.id}/${approves ? "approve" : "reject"}`, { step: step.step, ...(form.length ? { form: given } : {}), ...(values.comment ? { comment: values.comment } : {}) });
+      await post(`/api/runs/${run.id}/${approves ? "approve" : "reject"}`, { step: step.step, ...(form.length ? { form: given } : values.form ? { form: jsonIn(values, "form") } : {}), ...(values.comment ? { comment: values.comment } : {}) });
       const now = await get<WholeRun>("/api/runs/" + run.id);
       return <>{approves ? "Approved" : "Rejected"}. The run is {now.status}; the step is {now.steps.find((one) => one.step === step.step)?.status ?? "done"}.</>;
     },
@@ -276,7 +278,7 @@ function Tab({ run }: { run: WholeRun }): JSX.Element {
       return (
         <Panel>
           <Table label="What people asked for" rows={run.requests} keyOf={(one) => one.at + one.fact + (one.step ?? "")} empty="Nobody has asked for anything."
-            columns={[{ title: "What", show: (one) => one.fact.replaceAll("_", " ") }, { title: "Step", show: (one) => one.step ?? "" }, { title: "By", show: (one) => one.actor ?? "" }, { title: "Reason", show: (one) => one.reason ?? "" }, { title: "When", show: (one) => <Time at={one.at} />, number: true }]} />
+            columns={[{ title: "What", show: (one) => one.fact.replaceAll("_", " ") }, { title: "Step", show: (one) => one.step ?? "" }, { title: "By", show: (one) => one.actor ?? "" }, { title: "Reason", show: (one) => one.reason ?? one.text ?? "" }, { title: "When", show: (one) => <Time at={one.at} />, number: true }]} />
         </Panel>
       );
     case "related": return <Related run={run} />;
@@ -308,7 +310,7 @@ function History({ run }: { run: WholeRun }): JSX.Element {
             <div>
               {entry.facts.map((fact, i) => (
                 <details key={i}>
-                  <summary><b>{fact.fact.replaceAll("_", " ")}</b> {fact.step ? <code>{fact.step}</code> : null} {fact.actor ? <>by {fact.actor}</> : null} {fact.reason ? `“${fact.reason}”` : null} {typeof fact.status === "string" ? fact.status : null}</summary>
+                  <summary><b>{fact.fact.replaceAll("_", " ")}</b> {fact.step ? <code>{fact.step}</code> : null} {fact.actor ? <>by {fact.actor}</> : null} {(fact.reason ?? fact.text) ? `“${fact.reason ?? fact.text}”` : null} {typeof fact.status === "string" ? fact.status : null}</summary>
                   <pre>{asJson(fact)}</pre>
                 </details>
               ))}

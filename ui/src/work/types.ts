@@ -10,7 +10,7 @@ export interface Step {
   step: string; undo: boolean; task: string | null; status: string; attempts: Attempt[]; input?: unknown; output?: unknown; error?: Problem; reason?: string; caught?: boolean; until?: string; waits_for?: Wait; items?: number;
   started_at?: string; closed_at?: string;
 }
-export interface Fact { fact: string; step?: string; actor?: string; reason?: string; [other: string]: unknown }
+export interface Fact { fact: string; step?: string; actor?: string; reason?: string; text?: string; [other: string]: unknown }
 export interface Entry { seq: number; at: string; facts: Fact[] }
 export interface Letter {
   id: number; state: string; at: string; closed_at: string | null; closed_by: string | null; close_reason: string | null; job: number | null; again_of: number | null; group: string; reason: string; task: string; run: string | null;
