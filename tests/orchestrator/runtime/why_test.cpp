@@ -162,7 +162,9 @@ TEST(Why, WhatComesFromOutside) {
     const std::vector<std::pair<std::string, WhyCode>> waits{
         {R"({"signal":"ack"})", WhyCode::signal},
         {R"({"approval":{"title":"May she?","by":["owner"]}})", WhyCode::approval},
-        {R"({"event":"order.paid"})", WhyCode::event},
+        {R"({"event":{"type":"order.paid","match":{"data.order":7}}})", WhyCode::event},
+        {R"({"first_of":[{"name":"left","event":{"type":"hr.left"}},{"name":"late","at":"2026-12-01T00:00:00Z"}]})",
+         WhyCode::event},
         {R"({"run":"0193a5c2-7d41-7000-8000-000000000002"})", WhyCode::child_run},
         {R"({"first_of":[{"name":"ack","signal":"ack"},{"name":"late","at":"2026-12-01T00:00:00Z"}]})",
          WhyCode::signal},
@@ -173,6 +175,9 @@ TEST(Why, WhatComesFromOutside) {
         step.waits_for = document(text);
         EXPECT_EQ(story.code(), code) << text;
     }
+    Story paid;
+    paid.step("sleeping").waits_for = document(R"({"event":{"type":"order.paid","match":{"data.order":7,"source":"shop"}}})");
+    EXPECT_EQ(paid.tell().front().sentence, R"(it waits for an event 'order.paid' with data.order = 7 and source = "shop")");
     Story story;
     story.step("sleeping").until = now;
     EXPECT_EQ(story.code(), WhyCode::timer);
