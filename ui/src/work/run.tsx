@@ -127,7 +127,7 @@ interface RunAct { title: string; preview: ComponentChildren; verb: string; isDa
 const retry: RunAct = { title: "Retry", preview: <p>The run goes on where it failed: steps that gave up get a new series of attempts. What is done stays done.</p>, verb: "Retry", isReasonless: true };
 const resume: RunAct = { title: "Resume", preview: <p>What was kept from beginning begins now.</p>, verb: "Resume" };
 
-interface Preview { allowed: boolean; detail: string | null; before: string; after: string; sends: { step: string; undo: boolean; task: string }[]; steps: { step: string; undo: boolean; before: string; after: string }[] }
+interface Preview { allowed: boolean; detail: string | null; before: string; after: string; sends: { step: string; undo: boolean; task: string }[] }
 
 /** Asks for one act on the run, with the server's own preview where it gives one, and tells what became of it. */
 function askAct(run: WholeRun, name: string, act: RunAct, after: () => void): void {
@@ -158,7 +158,6 @@ function PreviewView({ of }: { of: Preview }): JSX.Element {
   return (
     <ul>
       <li>The run: {of.before} → {of.after}</li>
-      {of.steps.slice(0, 10).map((step) => <li key={nameOf(step)}>{nameOf(step)}: {step.before} → {step.after}</li>)}
       {of.sends.slice(0, 10).map((one) => <li key={nameOf(one)}>sent to workers: {one.task} for {nameOf(one)}</li>)}
     </ul>
   );

@@ -101,6 +101,16 @@ function facet(q: string, status: string): string {
   return [...q.split(/\s+/).filter((word) => word && !/^status[:=]/.test(word)), "status:" + status].join(" ");
 }
 
+/** The job when it has ended, or as it is after some seconds. */
+async function endOf(job: Job): Promise<Job> {
+  let now = job;
+  for (let tries = 0; tries < 20 && now.state === "running"; ++tries) {
+    now = await get<Job>("/api/jobs/" + job.id);
+    if (now.state === "running") await new Promise((done) => setTimeout(done, 250));
+  }
+  return now;
+}
+
 const needs_reason = new Set(["terminate", "skip", "finish"]);
 export function askBulk(action: string, q: string, count: number, isExact: boolean, which: string, after: () => void): void {
   ask({
@@ -112,13 +122,21 @@ export function askBulk(action: string, q: string, count: number, isExact: boole
     ],
     verb: action[0]!.toUpperCase() + action.slice(1), isDanger: action === "cancel" || action === "terminate", after,
     run: async (values) => {
-      const job = await post<Job>("/api/jobs", { q, action, ...(values.reason ? { reason: values.reason } : {}), ...(values.rate ? { rate: values.rate } : {}), ...(values.stop_after ? { stop_after: Number(values.stop_after) } : {}), key: crypto.randomUUID() });
-      for (let tries = 0; tries < 20; ++tries) {
-        const now = await get<Job>("/api/jobs/" + job.id);
-        if (now.state !== "running") return <>{now.state}: {many(now.done)} done, {many(now.refused)} refused{now.note ? ` (${now.note})` : ""}. <a href="/operations">All operations</a></>;
-        await new Promise((done) => setTimeout(done, 250));
+      // A query has one run; those that are ticked are as many queries, and few.
+      const queries = /^run:\S+( run:\S+)+$/.test(q) ? q.split(" ") : [q];
+      let done = 0, refused = 0;
+      const notes: string[] = [], going: string[] = [];
+      for (const one of queries) {
+        const job = await post<Job>("/api/jobs", { q: one, action, ...(values.reason ? { reason: values.reason } : {}), ...(values.rate ? { rate: values.rate } : {}), ...(values.stop_after ? { stop_after: Number(values.stop_after) } : {}), key: crypto.randomUUID() });
+        const now = await endOf(job);
+        done += now.done;
+        refused += now.refused;
+        if (now.note) notes.push(now.note);
+        if (now.state === "running") going.push(String(now.id));
       }
-      return <>It goes on as operation {job.id}. <a href="/operations">All operations</a></>;
+      const all = <a href="/operations">All operations</a>;
+      if (going.length > 0) return <>It goes on as operation {going.join(", ")}: {many(done)} done, {many(refused)} refused until now. {all}</>;
+      return <>Done: {many(done)} done, {many(refused)} refused{notes.length > 0 ? ` (${notes.join("; ")})` : ""}. {all}</>;
     },
   });
 }
