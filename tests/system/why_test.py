@@ -2,6 +2,7 @@
 Busy is never called "no consumer", and nobody is called busy who has room."""
 import contextlib
 import json
+import re
 import unittest
 
 import pika
@@ -42,7 +43,9 @@ class Why(baton.ServerTest, task_queue.TaskQueue):
         except AssertionError:
             self.fail(f"{code} instead of {self.client.get(f'/runs/{run}/why')}")
         self.assertEqual(self.server.json("why", run)["code"], code)
-        self.assertIn(told["sentence"], self.server.baton("why", run, check=0).stdout)
+        # Asked a moment later, so how many tasks wait may differ.
+        uncounted = lambda text: re.sub(r"\d+ tasks wait", "some tasks wait", text)
+        self.assertIn(uncounted(told["sentence"]), uncounted(self.server.baton("why", run, check=0).stdout))
         reason = told["reasons"][0]
         if step:
             self.assertEqual(reason["step"], step)
@@ -142,7 +145,7 @@ class Why(baton.ServerTest, task_queue.TaskQueue):
         self.begin("limited", ("a", TASK.format(name="limited") + '\nlimit = "api"'), more='[limits.api]\nmax_concurrent = 1\n')
         self.why(self.again("limited"), "limit_full", "a")
 
-        self.begin("rated", ("a", TASK.format(name="rated") + '\nlimit = "api"'), more='[limits.api]\nrate = "1/h"\n')
+        self.begin("rated", ("a", TASK.format(name="rated") + '\nlimit = "calls"'), more='[limits.calls]\nrate = "1/h"\n')
         self.why(self.again("rated"), "rate_limited", "a")
 
     # ---- from outside -----------------------------------------------------------------------------
@@ -199,8 +202,10 @@ class BrokerAway(unittest.TestCase):
     def test_a_broker_that_is_away_is_named_before_anything_else(self):
         broker = baton.BrokerAlone()
         self.addCleanup(broker.close)
-        server = baton.Server(env={"BATON_BROKER_URL": broker.url}).start()
+        server = baton.Server(env={"BATON_BROKER_URL": broker.url})
+        server.amqp = broker.port
         self.addCleanup(server.close)
+        server.start()
         client = v1.Client(server)
         client.ask("PUT", "/workflows/far", workflow("far", ("a", TASK.format(name="far"))), 201, Content_Type="application/toml")
         run = client.post("/runs", {"workflow": "far"}, 201)["run"]

@@ -99,8 +99,8 @@ with = { id = "${account.idd}", sum = "${count.sum + 'x'}", unit = "${count.unit
         said = json.loads(server.baton("check", "--server", "--json", str(file), check=0).stdout)
         found = sorted((one["line"], one["message"], one["hint"]) for one in said)
         self.assertEqual(found[0], (4, "nobody serves 'mail.crate' on this server just now", "did you mean 'mail.create'?"))
-        self.assertEqual(found[1], (17, "no such overload: int + string; convert with string(..)", "that is what the worker says of its result"))
-        self.assertEqual(found[2], (17, "redmine.create_user says of no 'idd' that it gives it", "did you mean 'id'?"))
+        self.assertEqual(found[1], (18, "no such overload: int + string; convert with string(..)", "that is what the worker says of its result"))
+        self.assertEqual(found[2], (18, "redmine.create_user says of no 'idd' that it gives it", "did you mean 'id'?"))
         self.assertEqual(len(found), 3, found)
 
     def test_the_workers_of_a_file_are_run_by_the_executable(self):

@@ -28,6 +28,7 @@ std::string unknown(std::string_view name, std::span<const std::string> known) {
 
 Outcome<void> check_query(const Request& request, std::span<const std::string> known) {
     for (const auto& [name, value] : request.query) {
+        if (name.empty() && value.empty()) continue; // "?" alone, or "&" at an end
         if (std::ranges::find(known, name) == known.end()) return bad(unknown(name, known));
         // A query without a condition asks for everything; any other empty value is a slip.
         if (value.empty() && name != "q") return bad(fmt::format("the parameter '{}' is empty; leave it out or give it a value", name));
