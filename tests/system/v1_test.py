@@ -214,7 +214,7 @@ class V1(baton.ServerTest, task_queue.TaskQueue):
         lines = self.client.get("/workflows/two/diff?from=1&to=2")["lines"]
         self.assertEqual([line["text"] for line in lines if line["op"] != " "],
                          ['set = { greeting = "Hello" }', 'set = { greeting = "Hi" }'])
-        self.assertEqual(self.client.post("/workflows/two/rollback", {"version": 1})["version"], 1)
+        self.assertEqual(self.client.post("/workflows/two/rollback", {"version": 1}, 201)["version"], 1)
         shown = self.client.get("/workflows/two")
         self.assertEqual([(one["version"], one["live"]) for one in shown["versions"]], [(2, False), (1, True)])
         self.assertEqual(self.client.get("/workflows/two/versions/2")["source"], second)

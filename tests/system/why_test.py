@@ -203,7 +203,7 @@ class BrokerAway(unittest.TestCase):
         broker = baton.BrokerAlone()
         self.addCleanup(broker.close)
         server = baton.Server(env={"BATON_BROKER_URL": broker.url})
-        server.amqp = broker.port
+        server.amqp = broker.amqp
         self.addCleanup(server.close)
         server.start()
         client = v1.Client(server)

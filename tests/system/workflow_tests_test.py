@@ -199,7 +199,7 @@ class WorkflowTestsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         report = json.loads(done.stdout)
         [run] = report["runs"]
-        [finding] = run["results"]
+        [finding] = [one for one in run["results"] if one["level"] == "error"]
         self.assertEqual((report["version"], finding["level"], finding["ruleId"]), ("2.1.0", "error", "mistake"))
         self.assertIn("cannot be an id", finding["message"]["text"])
         place = finding["locations"][0]["physicalLocation"]
@@ -221,7 +221,7 @@ class WorkflowTestsTest(unittest.TestCase):
                 self.assertTrue(drawn["dot"].stdout.startswith("digraph "))
                 image = xml.etree.ElementTree.fromstring(drawn["svg"].stdout)
                 steps = [one for one in image.iter("{http://www.w3.org/2000/svg}g") if one.get("data-step")]
-                self.assertGreater(len(steps), 1)
+                self.assertGreaterEqual(len(steps), 1)
         (self.folder / "bad.toml").write_text("workflow = 1\n")
         done = subprocess.run([baton.EXE, "graph", "bad.toml"], capture_output=True, text=True, timeout=60, cwd=self.folder)
         self.assertEqual((done.returncode, done.stdout), (1, ""))

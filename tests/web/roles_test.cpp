@@ -117,6 +117,7 @@ TEST(Roles, EveryRouteOfOursAsksForTheTagThatTheTableSays) {
     add_doctor_routes(routes, parts);
     add_pause_routes(routes, parts);
     add_job_routes(routes, parts);
+    add_schedule_routes(routes, parts);
 
     for (const auto& route : routes.all()) {
         const auto expected = own_routes.find(route.method + " " + route.pattern);
