@@ -41,7 +41,7 @@ std::unique_ptr<RunQueries> Place::queries() const {
 }
 
 std::string run_id(int number) {
-    return fmt::format("01890000-{:04x}-7000-8000-0000000000aa", number);
+    return fmt::format("01890000-{:04x}-7000-8{:03x}-0000000000aa", number & 0xffff, number >> 16);
 }
 
 Time time_at(int second) {
