@@ -359,32 +359,42 @@ private:
     // "an event 'invoice.paid' with data.order = 7"
     static std::string event_text(const json::value& event) {
         const auto* object = event.if_object();
-        if (object == nullptr) return event.is_string() ? fmt::format("an event '{}'", std::string_view(event.get_string())) : "an event";
+        if (object == nullptr)
+            return event.is_string()
+                       ? fmt::format("an event '{}'", std::string_view(event.get_string()))
+                       : "an event";
         const auto* type = object->if_contains("type");
         std::string text = "an event";
-        if (type != nullptr && type->is_string()) text += fmt::format(" '{}'", std::string_view(type->get_string()));
+        if (type != nullptr && type->is_string())
+            text += fmt::format(" '{}'", std::string_view(type->get_string()));
         const auto* match = object->if_contains("match");
         if (match == nullptr || !match->is_object()) return text;
         for (const auto& [key, value] : match->get_object())
-            text += fmt::format("{} {} = {}", text.find(" with ") == std::string::npos ? " with" : " and",
+            text += fmt::format("{} {} = {}",
+                                text.find(" with ") == std::string::npos ? " with" : " and",
                                 std::string_view(key), json::serialize(value));
         return text;
     }
 
     // One of those of a first_of, and what kind of thing from outside it is.
     static std::pair<WhyCode, std::string> way_text(const json::object& way) {
-        if (const auto* signal = way.if_contains("signal"); signal != nullptr && signal->is_string())
-            return {WhyCode::signal, fmt::format("the signal '{}'", std::string_view(signal->get_string()))};
-        if (const auto* event = way.if_contains("event")) return {WhyCode::event, event_text(*event)};
+        if (const auto* signal = way.if_contains("signal");
+            signal != nullptr && signal->is_string())
+            return {WhyCode::signal,
+                    fmt::format("the signal '{}'", std::string_view(signal->get_string()))};
+        if (const auto* event = way.if_contains("event"))
+            return {WhyCode::event, event_text(*event)};
         if (const auto* approval = way.if_contains("approval")) {
             const auto* object = approval->if_object();
             const auto* title = object == nullptr ? nullptr : object->if_contains("title");
-            return {WhyCode::approval, title != nullptr && title->is_string()
-                                           ? fmt::format("an answer to '{}'", std::string_view(title->get_string()))
-                                           : std::string("an answer")};
+            return {WhyCode::approval,
+                    title != nullptr && title->is_string()
+                        ? fmt::format("an answer to '{}'", std::string_view(title->get_string()))
+                        : std::string("an answer")};
         }
         const auto* at = way.if_contains("at");
-        return {WhyCode::timer, at != nullptr && at->is_string() ? std::string(at->get_string()) : std::string("its time")};
+        return {WhyCode::timer, at != nullptr && at->is_string() ? std::string(at->get_string())
+                                                                 : std::string("its time")};
     }
 
     void tell_first(const StepStory& step, const json::array& ways) {

@@ -176,8 +176,10 @@ TEST(Why, WhatComesFromOutside) {
         EXPECT_EQ(story.code(), code) << text;
     }
     Story paid;
-    paid.step("sleeping").waits_for = document(R"({"event":{"type":"order.paid","match":{"data.order":7,"source":"shop"}}})");
-    EXPECT_EQ(paid.tell().front().sentence, R"(it waits for an event 'order.paid' with data.order = 7 and source = "shop")");
+    paid.step("sleeping").waits_for =
+        document(R"({"event":{"type":"order.paid","match":{"data.order":7,"source":"shop"}}})");
+    EXPECT_EQ(paid.tell().front().sentence,
+              R"(it waits for an event 'order.paid' with data.order = 7 and source = "shop")");
     Story story;
     story.step("sleeping").until = now;
     EXPECT_EQ(story.code(), WhyCode::timer);
