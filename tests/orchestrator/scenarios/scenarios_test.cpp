@@ -512,9 +512,11 @@ std::string play(const std::string& text, const std::string& file) {
             played += line + "\n";
             if (in_workflow) continue;
             const auto loaded = definition::load(source, file);
-            for (const auto& one : loaded.diagnostics)
-                played += "complaint " + one.message + "\n";
-            if (!loaded) return played;
+            if (!loaded) { // warnings are the checker's business
+                for (const auto& one : loaded.diagnostics)
+                    played += "complaint " + one.message + "\n";
+                return played;
+            }
             story = std::make_unique<Story>(loaded.workflow);
         } else if (in_workflow) {
             source += line + "\n";
