@@ -5,7 +5,7 @@ import { defineConfig } from "vite";
 const server = process.env.BATON_URL ?? "http://127.0.0.1:15672";
 
 export default defineConfig({
-  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  esbuild: { jsx: "automatic", jsxImportSource: "preact" },
   build: {
     target: "es2022",
     cssTarget: ["chrome123", "firefox121", "safari17.5"],
