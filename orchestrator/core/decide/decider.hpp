@@ -141,6 +141,9 @@ private:
 
     // waiting.cpp
     void await_signal(Place place, const SignalKind& kind);
+    std::optional<Time> until_block_timeout(Place place) const;
+    // False: what is waited for is too large to be kept, and the step gave up.
+    bool begin_wait(Place place, boost::json::object wanted, std::optional<Time> until);
     void ask_people(Place place, const ApprovalKind& kind);
     void await_event(Place place, const EventKind& kind);
     Evaluated<std::string> signal_wanted(Place place, const SignalKind& kind, std::string_view what) const;

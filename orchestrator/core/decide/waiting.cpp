@@ -139,6 +139,21 @@ Document decision_of(const Document& wait) {
 
 // ---- beginning to wait ----
 
+std::optional<Time> Decider::until_block_timeout(Place place) const {
+    const auto& timeout = step(place).block_timeout;
+    return timeout ? std::optional(now_ + *timeout) : std::nullopt;
+}
+
+bool Decider::begin_wait(Place place, boost::json::object wanted, std::optional<Time> until) {
+    fact::StepWaits waits{address(place), Document::of(std::move(wanted)), until};
+    const bool is_noted = fits(waits.wanted);
+    if (is_noted)
+        note(std::move(waits));
+    else
+        give_up(place, too_large(waits.wanted), "not_retryable", {});
+    return is_noted;
+}
+
 Evaluated<std::string> Decider::signal_wanted(Place place, const SignalKind& kind, std::string_view what) const {
     const auto filled = judge_.fill(kind.name, reading(place), what);
     if (!filled) return filled.error();
@@ -148,10 +163,7 @@ Evaluated<std::string> Decider::signal_wanted(Place place, const SignalKind& kin
 void Decider::await_signal(Place place, const SignalKind& kind) {
     const auto name = signal_wanted(place, kind, "signal");
     if (!name) return give_up(place, name.error(), "not_retryable", {});
-    fact::StepWaits waits{address(place), Document::of(boost::json::object{{"signal", *name}}), {}};
-    if (step(place).block_timeout) waits.until = now_ + *step(place).block_timeout;
-    note(std::move(waits));
-    take_kept(place);
+    if (begin_wait(place, {{"signal", *name}}, until_block_timeout(place))) take_kept(place);
 }
 
 Evaluated<boost::json::object> Decider::question(Place place, const ApprovalKind& kind) const {
@@ -174,10 +186,7 @@ Evaluated<boost::json::object> Decider::question(Place place, const ApprovalKind
 void Decider::ask_people(Place place, const ApprovalKind& kind) {
     auto asked = question(place, kind);
     if (!asked) return give_up(place, asked.error(), "not_retryable", {});
-    fact::StepWaits waits{address(place), Document::of(boost::json::object{{"approval", std::move(*asked)}}), {}};
-    if (!fits(waits.wanted)) return give_up(place, too_large(waits.wanted), "not_retryable", {});
-    if (step(place).block_timeout) waits.until = now_ + *step(place).block_timeout;
-    note(std::move(waits));
+    begin_wait(place, {{"approval", std::move(*asked)}}, until_block_timeout(place));
 }
 
 // An event that nothing in it ties to this run may not be older than the run.
@@ -202,10 +211,7 @@ Evaluated<boost::json::object> Decider::event_wanted(Place place, const EventKin
 void Decider::await_event(Place place, const EventKind& kind) {
     auto event = event_wanted(place, kind);
     if (!event) return give_up(place, event.error(), "not_retryable", {});
-    fact::StepWaits waits{address(place), Document::of(boost::json::object{{"event", std::move(*event)}}), {}};
-    if (!fits(waits.wanted)) return give_up(place, too_large(waits.wanted), "not_retryable", {});
-    if (step(place).block_timeout) waits.until = now_ + *step(place).block_timeout;
-    note(std::move(waits));
+    begin_wait(place, {{"event", std::move(*event)}}, until_block_timeout(place));
 }
 
 // `first`: the earliest moment that is one of the ways.
@@ -249,9 +255,7 @@ void Decider::await_first(Place place, const FirstOfKind& kind) {
         if (!way) return give_up(place, way.error(), "not_retryable", {});
         ways.push_back(std::move(*way));
     }
-    fact::StepWaits waits{address(place), Document::of(boost::json::object{{"first_of", std::move(ways)}}), first};
-    if (!fits(waits.wanted)) return give_up(place, too_large(waits.wanted), "not_retryable", {});
-    note(std::move(waits));
+    if (!begin_wait(place, {{"first_of", std::move(ways)}}, first)) return;
     take_kept(place);
     if (!is_closed(state(place).status) && first && *first <= now_) ring_wait(place);
 }
