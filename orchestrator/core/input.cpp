@@ -18,26 +18,6 @@ namespace {
 namespace json = boost::json;
 using expression::Value;
 
-std::string_view word_of_type(Schema::Type type) {
-    switch (type) {
-    case Schema::Type::any:
-        return "any";
-    case Schema::Type::string:
-        return "string";
-    case Schema::Type::integer:
-        return "integer";
-    case Schema::Type::number:
-        return "number";
-    case Schema::Type::boolean:
-        return "boolean";
-    case Schema::Type::array:
-        return "array";
-    case Schema::Type::object:
-        return "object";
-    }
-    return "any";
-}
-
 std::string_view word_of_value(const json::value& value) {
     switch (value.kind()) {
     case json::kind::null:
@@ -237,7 +217,7 @@ void check_value(const Schema& schema, const json::value& value, const std::stri
     if (value.is_null() && schema.nullable) return;
     if (!has_type(value, schema.type)) {
         complaints.push_back(fmt::format("{}: {} expected, got {}", where,
-                                         word_of_type(schema.type), word_of_value(value)));
+                                         word_of(schema.type), word_of_value(value)));
         return;
     }
     if (!schema.allowed.empty() &&

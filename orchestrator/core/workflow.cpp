@@ -229,6 +229,26 @@ bool ErrorPattern::matches(std::string_view error_type) const {
     return error_type == text;
 }
 
+std::string_view word_of(Schema::Type type) {
+    switch (type) {
+    case Schema::Type::any:
+        return "any";
+    case Schema::Type::string:
+        return "string";
+    case Schema::Type::integer:
+        return "integer";
+    case Schema::Type::number:
+        return "number";
+    case Schema::Type::boolean:
+        return "boolean";
+    case Schema::Type::array:
+        return "array";
+    case Schema::Type::object:
+        return "object";
+    }
+    return "any";
+}
+
 std::string_view word_of(CronTrigger::Overlap overlap) {
     switch (overlap) {
     case CronTrigger::Overlap::skip:

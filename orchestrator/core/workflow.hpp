@@ -63,6 +63,8 @@ struct Schema {
     std::optional<std::uint64_t> size_min, size_max;  // bytes of a text, items of an array
     std::string description;
 };
+// As the workflow file writes it.
+std::string_view word_of(Schema::Type type);
 
 struct SchemaField {
     std::string name;

@@ -16,26 +16,6 @@ using orchestrator::core::SchemaField;
 
 namespace {
 
-std::string_view word_of(Schema::Type type) {
-    switch (type) {
-    case Schema::Type::any:
-        return {};
-    case Schema::Type::string:
-        return "string";
-    case Schema::Type::integer:
-        return "integer";
-    case Schema::Type::number:
-        return "number";
-    case Schema::Type::boolean:
-        return "boolean";
-    case Schema::Type::array:
-        return "array";
-    case Schema::Type::object:
-        return "object";
-    }
-    return {};
-}
-
 json::object schema_of(const Schema& schema);
 
 void put_fields(json::object& out, std::span<const SchemaField> fields) {
@@ -53,7 +33,7 @@ void put_fields(json::object& out, std::span<const SchemaField> fields) {
 
 json::object schema_of(const Schema& schema) {
     json::object out;
-    if (const auto word = word_of(schema.type); !word.empty())
+    if (const auto word = word_of(schema.type); schema.type != Schema::Type::any)
         out["type"] = schema.nullable ? json::value(json::array{json::value(word), "null"})
                                       : json::value(word);
     if (!schema.description.empty()) out["description"] = schema.description;
