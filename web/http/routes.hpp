@@ -8,9 +8,11 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace baton::web {
@@ -58,6 +60,28 @@ private:
         std::vector<std::string> query;
     };
     std::vector<Route> routes_;
+};
+
+// Adds members of an object as handlers.
+template <typename Object>
+class RouteAdder {
+public:
+    using Member = boost::asio::awaitable<Response> (Object::*)(Request, Parameters);
+
+    RouteAdder(Routes& routes, std::shared_ptr<Object> object)
+        : routes_(routes), object_(std::move(object)) {}
+
+    void operator()(const char* method, std::string_view pattern, Level level, Member member,
+                    std::vector<std::string> query = {}) const {
+        const auto answer = [object = object_, member](Request request, Parameters parameters) {
+            return (object.get()->*member)(std::move(request), std::move(parameters));
+        };
+        routes_.add(method, pattern, level, answer, std::move(query));
+    }
+
+private:
+    Routes& routes_;
+    std::shared_ptr<Object> object_;
 };
 
 } // namespace baton::web

@@ -99,13 +99,7 @@ public:
     explicit DeadApi(std::shared_ptr<const ApiParts> parts) : parts_(std::move(parts)) {}
 
     static void add_routes(Routes& routes, const std::shared_ptr<DeadApi>& self) {
-        const auto add = [&](const char* method, const char* pattern, Level level, Answering member,
-                             std::vector<std::string> query = {}) {
-            const auto answer = [self, member](Request request, Parameters parameters) {
-                return (self.get()->*member)(std::move(request), std::move(parameters));
-            };
-            routes.add(method, pattern, level, answer, std::move(query));
-        };
+        const RouteAdder<DeadApi> add(routes, self);
         add("GET", "/api/dead", Level::viewer, &DeadApi::list,
             {"state", "task", "run", "workflow", "error_type", "group", "since", "until", "before", "limit"});
         add("GET", "/api/dead/groups", Level::viewer, &DeadApi::groups, {"state", "limit"});
@@ -119,8 +113,6 @@ public:
     }
 
 private:
-    using Answering = awaitable<Response> (DeadApi::*)(Request, Parameters);
-
     awaitable<Response> list(Request request, Parameters) {
         auto filter = dead_filter_of([&](const char* name) { return parameter(request, name); });
         if (!filter) co_return bad_request(filter.error());

@@ -105,21 +105,14 @@ public:
     explicit DoctorApi(std::shared_ptr<const ApiParts> parts) : parts_(std::move(parts)) {}
 
     static void add_routes(Routes& routes, const std::shared_ptr<DoctorApi>& self) {
-        const auto add = [&](const char* method, const char* pattern, Answering member,
-                             std::vector<std::string> query = {}) {
-            const auto answer = [self, member](Request request, Parameters parameters) {
-                return (self.get()->*member)(std::move(request), std::move(parameters));
-            };
-            routes.add(method, pattern, Level::operating, answer, std::move(query));
-        };
-        add("GET", "/api/doctor/runs", &DoctorApi::examine_runs, {"before", "run"});
-        add("GET", "/api/doctor/indexes", &DoctorApi::examine_indexes);
-        add("POST", "/api/runs/{run}/mend", &DoctorApi::mend);
+        const RouteAdder<DoctorApi> add(routes, self);
+        add("GET", "/api/doctor/runs", Level::operating, &DoctorApi::examine_runs,
+            {"before", "run"});
+        add("GET", "/api/doctor/indexes", Level::operating, &DoctorApi::examine_indexes);
+        add("POST", "/api/runs/{run}/mend", Level::operating, &DoctorApi::mend);
     }
 
 private:
-    using Answering = awaitable<Response> (DoctorApi::*)(Request, Parameters);
-
     awaitable<Response> examine_runs(Request request, Parameters) {
         const auto before = parameter(request, "before"), run = parameter(request, "run");
         for (const auto& id : {before, run})

@@ -106,13 +106,7 @@ public:
     explicit JobApi(std::shared_ptr<const ApiParts> parts) : parts_(std::move(parts)) {}
 
     static void add_routes(Routes& routes, const std::shared_ptr<JobApi>& self) {
-        const auto add = [&](const char* method, const char* pattern, Level level, Answering member,
-                             std::vector<std::string> query = {}) {
-            const auto answer = [self, member](Request request, Parameters parameters) {
-                return (self.get()->*member)(std::move(request), std::move(parameters));
-            };
-            routes.add(method, pattern, level, answer, std::move(query));
-        };
+        const RouteAdder<JobApi> add(routes, self);
         add("GET", "/api/jobs", Level::viewer, &JobApi::list, {"limit"});
         add("POST", "/api/jobs", Level::operating, &JobApi::start);
         add("GET", "/api/jobs/{job}", Level::viewer, &JobApi::show);
@@ -120,8 +114,6 @@ public:
     }
 
 private:
-    using Answering = awaitable<Response> (JobApi::*)(Request, Parameters);
-
     static Response no_job(const std::string& id) {
         return problem(404, "not_found",
                        "no bulk job '" + as_utf8(id) + "'; baton jobs shows them");

@@ -94,13 +94,7 @@ public:
     explicit RunApi(std::shared_ptr<const ApiParts> parts) : parts_(parts), looker_(std::move(parts)) {}
 
     static void add_routes(Routes& routes, const std::shared_ptr<RunApi>& self) {
-        const auto add = [&](const char* method, const char* pattern, Level level, Answering member,
-                             std::vector<std::string> query = {}) {
-            const auto answer = [self, member](Request request, Parameters parameters) {
-                return (self.get()->*member)(std::move(request), std::move(parameters));
-            };
-            routes.add(method, pattern, level, answer, std::move(query));
-        };
+        const RouteAdder<RunApi> add(routes, self);
         add("GET", "/api/workflows", Level::viewer, &RunApi::list_workflows, {"name"});
         add("POST", "/api/workflows", Level::deploying, &RunApi::deploy);
         add("DELETE", "/api/workflows/{workflow}", Level::deploying, &RunApi::undeploy);
@@ -125,8 +119,6 @@ public:
     }
 
 private:
-    using Answering = awaitable<Response> (RunApi::*)(Request, Parameters);
-
     template <typename Question>
     auto read(Question question) {
         return parts_->reader->ask(std::move(question));

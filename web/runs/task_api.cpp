@@ -30,13 +30,7 @@ public:
     explicit TaskApi(std::shared_ptr<const ApiParts> parts) : parts_(std::move(parts)) {}
 
     static void add_routes(Routes& routes, const std::shared_ptr<TaskApi>& self) {
-        const auto add = [&](const char* method, const char* pattern, Level level, Answering member,
-                             std::vector<std::string> query = {}) {
-            const auto answer = [self, member](Request request, Parameters parameters) {
-                return (self.get()->*member)(std::move(request), std::move(parameters));
-            };
-            routes.add(method, pattern, level, answer, std::move(query));
-        };
+        const RouteAdder<TaskApi> add(routes, self);
         add("GET", "/api/tasks/{task}", Level::viewer, &TaskApi::show_task);
         add("GET", "/api/tasks", Level::viewer, &TaskApi::list_tasks);
         add("GET", "/api/workers", Level::viewer, &TaskApi::list_workers);
@@ -45,8 +39,6 @@ public:
     }
 
 private:
-    using Answering = awaitable<Response> (TaskApi::*)(Request, Parameters);
-
     awaitable<Response> call_task(Request request, Parameters) {
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);

@@ -1,5 +1,5 @@
-// What the routes of /baton/v1 have in common: pages of lists, conditional requests, members of a
-// class as handlers. Functions over values.
+// What the routes of /baton/v1 have in common: pages of lists and conditional requests. Functions
+// over values.
 #pragma once
 
 #include "base/result.hpp"
@@ -49,27 +49,5 @@ bool is_stale(const Request& request, std::string_view tag);
 // Idempotency-Key as the member of the body that makes the request harmless to repeat. Nothing: it
 // is, or there is no such header.
 std::optional<Response> take_key(Request& request, std::string_view member);
-
-// Adds members of an object as handlers.
-template <typename Object>
-class RouteAdder {
-public:
-    using Member = boost::asio::awaitable<Response> (Object::*)(Request, Parameters);
-
-    RouteAdder(Routes& routes, std::shared_ptr<Object> object)
-        : routes_(routes), object_(std::move(object)) {}
-
-    void operator()(const char* method, std::string_view pattern, Level level, Member member,
-                    std::vector<std::string> query = {}) const {
-        const auto answer = [object = object_, member](Request request, Parameters parameters) {
-            return (object.get()->*member)(std::move(request), std::move(parameters));
-        };
-        routes_.add(method, pattern, level, answer, std::move(query));
-    }
-
-private:
-    Routes& routes_;
-    std::shared_ptr<Object> object_;
-};
 
 } // namespace baton::web
