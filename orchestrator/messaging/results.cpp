@@ -40,7 +40,8 @@ core::Problem problem_of(const contract::Problem& from) {
 }
 
 // Nothing: the report changes no run.
-std::optional<core::Event> event_of(const std::string& run_id, const core::AttemptRef& ref, contract::Report report) {
+std::optional<core::Event> event_of(const std::string& run_id, const core::AttemptRef& ref,
+                                    contract::Report report) {
     using Event = std::optional<core::Event>;
     return std::visit(
         Overloaded{
@@ -63,7 +64,11 @@ std::optional<core::Event> event_of(const std::string& run_id, const core::Attem
             [&](contract::Deferred& one) -> Event { return core::TaskDeferred{ref, one.until}; },
             [](contract::Cancelled&) -> Event { return std::nullopt; },
             [&](contract::LogLine& one) -> Event {
-                log::info("worker", one.text, {{"run", run_id}, {"step", ref.step}, {"attempt", ref.attempt}, {"level", one.level}});
+                log::info("worker", one.text,
+                          {{"run", run_id},
+                           {"step", ref.step},
+                           {"attempt", ref.attempt},
+                           {"level", one.level}});
                 return std::nullopt;
             },
         },
@@ -96,8 +101,8 @@ constexpr std::string_view lost_exchange_header = "baton-lost-exchange";
 constexpr std::string_view lost_key_header = "baton-lost-key";
 constexpr std::string_view unrouted_reason = "unrouted";
 
-Results::Results(net::asio::any_io_executor executor, runtime::Engine& engine, std::uint16_t partition_count,
-                 const Secrets& secrets, Sinks sinks)
+Results::Results(net::asio::any_io_executor executor, runtime::Engine& engine,
+                 std::uint16_t partition_count, const Secrets& secrets, Sinks sinks)
     : executor_(executor),
       engine_(engine),
       partition_count_(partition_count),
@@ -124,47 +129,55 @@ net::Awaitable<Outcome<Results::Source*>> Results::open(amqp::client::Connection
     co_return source.get();
 }
 
-net::Awaitable<Outcome<void>> Results::listen(amqp::client::Connection& connection, std::uint64_t life,
-                                              std::string queue, Take take) {
+net::Awaitable<Outcome<void>> Results::listen(amqp::client::Connection& connection,
+                                              std::uint64_t life, std::string queue, Take take) {
     amqp::BasicConsume method;
     method.queue = queue;
     const auto source = sources_.find(life);
     if (source == sources_.end())
-        co_return Failure{make_error_code(amqp::client::Errc::connection_lost), "the connection ended"};
+        co_return Failure{make_error_code(amqp::client::Errc::connection_lost),
+                          "the connection ended"};
     const auto channel = source->second->channel;
     auto on_delivery = [this, take, life](const Delivery& delivery) {
-        if (const auto found = sources_.find(life); found != sources_.end()) (this->*take)(*found->second, delivery);
+        if (const auto found = sources_.find(life); found != sources_.end())
+            (this->*take)(*found->second, delivery);
     };
     auto on_cancelled = [&connection, queue](const std::string&) {
         // Somebody deleted it: what workers report would vanish. A new connection declares it
         // again and listens to it.
-        log::error("messaging", "a queue of the orchestrator was deleted; connecting anew", {{"queue", queue}});
+        log::error("messaging", "a queue of the orchestrator was deleted; connecting anew",
+                   {{"queue", queue}});
         connection.close();
     };
-    auto consumer = co_await channel->consume(std::move(method), std::move(on_delivery), std::move(on_cancelled));
+    auto consumer = co_await channel->consume(std::move(method), std::move(on_delivery),
+                                              std::move(on_cancelled));
     if (!consumer) co_return consumer.error();
     if (const auto found = sources_.find(life); found != sources_.end())
         found->second->consumer_tags.push_back(std::move(*consumer));
     co_return Outcome<void>{boost::system::in_place_value};
 }
 
-net::Awaitable<Outcome<void>> Results::consume_common(amqp::client::Connection& connection, std::uint16_t prefetch) {
+net::Awaitable<Outcome<void>> Results::consume_common(amqp::client::Connection& connection,
+                                                      std::uint16_t prefetch) {
     const auto opened = co_await open(connection, std::nullopt, prefetch);
     if (!opened) co_return opened.error();
     const std::uint64_t life = (*opened)->life;
-    const auto dead = co_await listen(connection, life, std::string{contract::dead_queue}, &Results::take_dead);
+    const auto dead =
+        co_await listen(connection, life, std::string{contract::dead_queue}, &Results::take_dead);
     if (!dead) co_return dead.error();
-    const auto unrouted =
-        co_await listen(connection, life, std::string{contract::unrouted_queue}, &Results::take_unrouted);
+    const auto unrouted = co_await listen(connection, life, std::string{contract::unrouted_queue},
+                                          &Results::take_unrouted);
     if (!unrouted) co_return unrouted.error();
-    co_return co_await listen(connection, life, std::string{contract::event_queue}, &Results::take_event);
+    co_return co_await listen(connection, life, std::string{contract::event_queue},
+                              &Results::take_event);
 }
 
-net::Awaitable<Outcome<void>> Results::consume(amqp::client::Connection& connection, runtime::Partition part,
-                                               std::uint16_t prefetch) {
+net::Awaitable<Outcome<void>> Results::consume(amqp::client::Connection& connection,
+                                               runtime::Partition part, std::uint16_t prefetch) {
     const auto opened = co_await open(connection, part, prefetch);
     if (!opened) co_return opened.error();
-    co_return co_await listen(connection, (*opened)->life, contract::report_queue(part), &Results::take_report);
+    co_return co_await listen(connection, (*opened)->life, contract::report_queue(part),
+                              &Results::take_report);
 }
 
 std::set<runtime::Partition> Results::partitions() const {
@@ -262,23 +275,26 @@ contract::Problem problem_of(const core::Problem& from) {
 }
 
 // The report as a worker says it; nothing: it is none, or says nothing that must be kept.
-std::optional<contract::TaskReport> report_of(const runtime::Report& report, std::string_view secret) {
+std::optional<contract::TaskReport> report_of(const runtime::Report& report,
+                                              std::string_view secret) {
     using Made = std::optional<contract::TaskReport>;
     const auto made = [&](const core::AttemptRef& ref, contract::Report kind) -> Made {
         return contract::TaskReport{encode_token({report.run_id, ref}, secret), std::move(kind)};
     };
-    return std::visit(
-        Overloaded{
-            [&](const core::TaskCompleted& one) {
-                return made(one.ref, contract::Completed{std::string{one.result.text()}});
-            },
-            [&](const core::TaskFailed& one) {
-                return made(one.ref, contract::Failed{problem_of(one.problem)});
-            },
-            [&](const core::TaskDeferred& one) { return made(one.ref, contract::Deferred{one.until}); },
-            [](const auto&) -> Made { return std::nullopt; },
-        },
-        report.event);
+    return std::visit(Overloaded{
+                          [&](const core::TaskCompleted& one) {
+                              return made(one.ref,
+                                          contract::Completed{std::string{one.result.text()}});
+                          },
+                          [&](const core::TaskFailed& one) {
+                              return made(one.ref, contract::Failed{problem_of(one.problem)});
+                          },
+                          [&](const core::TaskDeferred& one) {
+                              return made(one.ref, contract::Deferred{one.until});
+                          },
+                          [](const auto&) -> Made { return std::nullopt; },
+                      },
+                      report.event);
 }
 
 } // namespace
@@ -389,7 +405,8 @@ void Results::take_report(Source& source, const Delivery& delivery) {
 }
 
 void Results::take_event(Source& source, const Delivery& delivery) {
-    if (auto event = incoming_event(delivery)) return engine_.event(std::move(*event), handle_of(source, delivery.delivery_tag));
+    if (auto event = incoming_event(delivery))
+        return engine_.event(std::move(*event), handle_of(source, delivery.delivery_tag));
     log::warning("messaging", "an event is larger than events may be, dropped",
                  {{"key", readable(delivery.routing_key)}, {"bytes", delivery.body.text().size()}});
     settle_now(source, delivery.delivery_tag);
@@ -402,20 +419,24 @@ void Results::take_run_request(Source& source, const Delivery& delivery, const s
         log::warning("messaging", "a request for a run has no token of ours, dropped", {});
         return settle_now(source, delivery.delivery_tag);
     }
-    add({std::move(request->run_id), std::move(request->event), handle_of(source, delivery.delivery_tag)});
+    add({std::move(request->run_id), std::move(request->event),
+         handle_of(source, delivery.delivery_tag)});
 }
 
 // As it was when the other node got it.
 void Results::take_passed_on(Source& source, const Delivery& delivery) {
     Delivery first = delivery;
     auto& headers = *first.properties.headers;
-    const auto text = [&headers](std::string_view name) { return std::string(headers.text(name).value_or("")); };
+    const auto text = [&headers](std::string_view name) {
+        return std::string(headers.text(name).value_or(""));
+    };
     const std::string reason = text(lost_header);
     first.exchange = text(lost_exchange_header);
     first.routing_key = text(lost_key_header);
     for (const std::string_view name : {lost_header, lost_exchange_header, lost_key_header})
         headers.erase(name);
-    if (!decode_token(text_of(first.properties.correlation_id), secret_)) return settle_now(source, first.delivery_tag);
+    if (!decode_token(text_of(first.properties.correlation_id), secret_))
+        return settle_now(source, first.delivery_tag);
     take_lost(source, first, reason);
 }
 
@@ -435,34 +456,36 @@ void Results::take_lost(Source& source, const Delivery& delivery, const std::str
         onward.properties.headers->set(lost_key_header, delivery.routing_key);
         onward.body = delivery.body;
         onward.mandatory = true;
-        const auto settled = [this, handle = handle_of(source, delivery.delivery_tag)](const Outcome<void>& done) {
-            if (done)
-                settle({handle});
-            else
-                give_back({handle});
-        };
+        const auto settled =
+            [this, handle = handle_of(source, delivery.delivery_tag)](const Outcome<void>& done) {
+                if (done)
+                    settle({handle});
+                else
+                    give_back({handle});
+            };
         return sinks_.pass_on(part, std::move(onward), settled);
     }
     core::TaskLost lost;
     lost.ref = token->ref;
     if (reason == unrouted_reason) {
         lost.problem.type = core::unrouted_type;
-        lost.problem.detail = fmt::format("there was no queue for '{}'", readable(delivery.routing_key));
+        lost.problem.detail =
+            fmt::format("there was no queue for '{}'", readable(delivery.routing_key));
     } else {
         lost.problem = lost_problem(reason);
     }
-    lost.message = to_document(delivery);
-    if (const std::string text{lost.message.text()}, masked = secrets_.masked(text); masked != text)
-        if (auto document = core::Document::parse_stored(masked)) lost.message = std::move(*document);
+    lost.message = secrets_.masked(to_document(delivery));
     add({token->run_id, std::move(lost), handle_of(source, delivery.delivery_tag)});
 }
 
 void Results::take_dead(Source& source, const Delivery& delivery) {
     const std::string reason = death_reason(delivery.properties);
-    if (decode_token(text_of(delivery.properties.correlation_id), secret_)) return take_lost(source, delivery, reason);
+    if (decode_token(text_of(delivery.properties.correlation_id), secret_))
+        return take_lost(source, delivery, reason);
     // A call whose caller has stopped waiting is nobody's concern any more.
     const auto& headers = delivery.properties.headers;
-    if (headers && headers->contains("baton-call")) return settle_now(source, delivery.delivery_tag);
+    if (headers && headers->contains("baton-call"))
+        return settle_now(source, delivery.delivery_tag);
     keep_plain(source, delivery, reason.empty() ? "dead" : reason);
 }
 
@@ -493,7 +516,8 @@ void Results::answer_caller(Source& source, const Delivery& delivery) {
     (void)source.channel->publish(answer);
 }
 
-void Results::keep_plain(const Source& source, const Delivery& delivery, const std::string& reason) {
+void Results::keep_plain(const Source& source, const Delivery& delivery,
+                         const std::string& reason) {
     runtime::PlainDeadLetter plain;
     plain.letter.reason = readable(reason);
     plain.letter.task = readable(delivery.routing_key);
