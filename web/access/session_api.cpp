@@ -80,16 +80,10 @@ public:
             credentials = {text_member(*body, "user"), text_member(*body, "password")};
         }
         auto login = doorkeeper_->log_in(*credentials, request);
-        if (!login) co_return std::move(login).error();
-        if (auto refusal = Doorkeeper::refuses(*login, Level::anybody))
-            co_return std::move(*refusal);
-        auto name = doorkeeper_->begin_session(*login, request);
-        if (!name) co_return std::move(name).error();
-        auto body = object_of(*login);
-        body["roles"] = roles_of(*login);
-        body["expires_at"] = to_rfc3339(SystemClock().now() + Sessions::length);
-        body["idle_seconds"] = std::chrono::seconds(Sessions::idle).count();
-        co_return with_cookie(reply(200, body), *name, request);
+        SignIn sign_in{login ? *login : Login{credentials->user, {}}, login.has_value()};
+        auto response = login ? begin_known(*login, request) : std::move(login).error();
+        response.sign_in = std::move(sign_in);
+        co_return response;
     }
 
     awaitable<Response> me(Request request) {
@@ -103,6 +97,17 @@ public:
     }
 
 private:
+    Response begin_known(const Login& login, const Request& request) {
+        if (auto refusal = Doorkeeper::refuses(login, Level::anybody)) return std::move(*refusal);
+        auto name = doorkeeper_->begin_session(login, request);
+        if (!name) return std::move(name).error();
+        auto body = object_of(login);
+        body["roles"] = roles_of(login);
+        body["expires_at"] = to_rfc3339(SystemClock().now() + Sessions::length);
+        body["idle_seconds"] = std::chrono::seconds(Sessions::idle).count();
+        return with_cookie(reply(200, body), *name, request);
+    }
+
     std::shared_ptr<Doorkeeper> doorkeeper_;
 };
 
