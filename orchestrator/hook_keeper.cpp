@@ -25,6 +25,8 @@ namespace {
 constexpr std::size_t secret_bytes_max = 4096;
 // Strangers cannot fill the log.
 constexpr Duration refusal_log_pause = std::chrono::seconds(1);
+// Nor have files read for each of their requests; a new secret is taken so soon.
+constexpr Duration secrets_kept_for = std::chrono::seconds(1);
 
 // As a file ends that an editor wrote.
 std::string without_line_end(std::string text) {
@@ -34,7 +36,7 @@ std::string without_line_end(std::string text) {
 }
 
 // Those that can be read now; an empty one would let everybody in and is none.
-std::vector<std::string> secrets_of(const core::WebhookTrigger& trigger) {
+std::vector<std::string> read_secrets(const core::WebhookTrigger& trigger) {
     std::vector<std::string> secrets;
     for (const core::WebhookTrigger::Secret& one : trigger.secrets) {
         std::string secret;
@@ -55,12 +57,6 @@ std::vector<std::string> secrets_of(const core::WebhookTrigger& trigger) {
             secrets.push_back(std::move(secret));
     }
     return secrets;
-}
-
-bool is_passing(const Failure& failure) {
-    return failure.code.category() != runtime::engine_category() ||
-           failure.code == EngineErrc::stopping || failure.code == EngineErrc::overloaded ||
-           failure.code == EngineErrc::moving || failure.code == EngineErrc::unanswered;
 }
 
 void refuse_input(HookAnswer& answer, const std::string& why) {
@@ -121,7 +117,16 @@ void HookKeeper::learn(const Live& workflows) {
     for (const auto& workflow : workflows)
         for (const core::Trigger& trigger : workflow->triggers)
             if (const auto* hook = std::get_if<core::WebhookTrigger>(&trigger.kind))
-                hooks_.emplace(hook->path, Hook{workflow, &trigger});
+                hooks_.emplace(hook->path, Hook{workflow, &trigger, {}, {}});
+}
+
+const std::vector<std::string>& HookKeeper::secrets_of(Hook& hook, Time now) {
+    if (hook.secrets_read_at && now >= *hook.secrets_read_at &&
+        now < *hook.secrets_read_at + secrets_kept_for)
+        return hook.secrets;
+    hook.secrets = read_secrets(std::get<core::WebhookTrigger>(hook.trigger->kind));
+    hook.secrets_read_at = now;
+    return hook.secrets;
 }
 
 void HookKeeper::take(Asked asked) {
@@ -135,8 +140,8 @@ void HookKeeper::take(Asked asked) {
         const auto& trigger = std::get<core::WebhookTrigger>(at->second.trigger->kind);
         why = asked.call.body.size() > trigger.body_bytes_max
                   ? "its body is too large"
-                  : hook::complaint_about_sender(trigger, secrets_of(trigger), asked.call.headers,
-                                                 asked.call.body, clock_.now());
+                  : hook::complaint_about_sender(trigger, secrets_of(at->second, clock_.now()),
+                                                 asked.call.headers, asked.call.body, clock_.now());
         if (!why.empty()) continue;
         if (waiting.answer.kind == Kind::refused) waiting.answer.kind = Kind::ignored;
         waiting.tells_why =
@@ -189,7 +194,7 @@ void HookKeeper::hear(Started started) {
         if (answer.kind != Kind::busy) answer.kind = Kind::started;
         answer.runs.push_back({started.started->run_id, started.workflow,
                                started.started->is_new && !started.started->is_skipped});
-    } else if (is_passing(started.started.error())) {
+    } else if (runtime::is_passing(started.started.error())) {
         answer.kind = Kind::busy; // what was started has its name, and is found when it comes again
         answer.reason = "the server cannot take it now; send it again in a moment";
     } else {

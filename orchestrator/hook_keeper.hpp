@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -44,6 +45,8 @@ private:
     struct Hook {
         std::shared_ptr<const core::Workflow> workflow;
         const core::Trigger* trigger = nullptr; // of it
+        std::vector<std::string> secrets;       // as they were a moment ago
+        std::optional<Time> secrets_read_at;
     };
     struct Asked {
         runtime::HookCall call;
@@ -66,6 +69,7 @@ private:
     void run();
     void learn(const Live& workflows);
     void take(Asked asked);
+    static const std::vector<std::string>& secrets_of(Hook& hook, Time now);
     // False: nothing is asked of the engine for it.
     bool ask(std::uint64_t number, const Hook& hook, const runtime::HookCall& call,
              Waiting& waiting);
