@@ -56,8 +56,8 @@ std::string no_such_step(const Workflow& workflow, const std::string& address) {
 } // namespace
 
 void Decider::on(const RunStarted& event) {
-    if (run().status != RunStatus::queued) {
-        made_.ignored = true; // started already; the start came twice
+    if (run().status != RunStatus::queued || run().version != 0) {
+        made_.ignored = true; // started already, and waits for its slot perhaps; the start came twice
         return;
     }
     note(fact::RunStarted{event.input, event.parent, event.caller, event.scheduled_at});
@@ -177,6 +177,11 @@ void Decider::on(const CancelRequested& event) {
     problem.type = cancelled_type;
     problem.title = "cancelled";
     problem.detail = event.reason;
+    if (run().status == RunStatus::queued) { // it has not begun, so nothing of it ends or is undone
+        auto end = as_it_is(RunStatus::cancelled);
+        end.error = to_document(problem);
+        return close_for_good(std::move(end));
+    }
     switch (workflow_.on_cancel) {
     case OnCancel::stop: {
         cancel_open_steps();
