@@ -93,7 +93,7 @@ private:
             }
         }
         std::erase_if(seen_, [&](const auto& one) { return !open.contains(one.first); });
-        co_return page_of(*wish, std::move(all));
+        co_return page_of(*wish, std::move(all), runs->size() < looked_at_max);
     }
 
     // Those of workflows of which any version says the word.
