@@ -148,6 +148,7 @@ test("what is sent: policy, caching, packed or plain, and nothing for strangers'
 
 test("the server goes away and comes back, and the page says so", async ({ page, house }) => {
   await signIn(page, house, "/broker");
+  await expect(page.getByRole("heading", { name: "Broker", level: 1 })).toBeVisible();
   await page.route("**/api/**", (route) => route.abort());
   await expect(page.getByText("The server does not answer. What you see is what it said last.")).toBeVisible();
   await expect(page.getByRole("heading", { name: "Broker", level: 1 })).toBeVisible();
