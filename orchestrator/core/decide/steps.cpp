@@ -45,7 +45,8 @@ Turn Decider::turn_of(Place place) const {
     if (block.step != no_step && state(block).status != StepStatus::running) return Turn::wait;
     // An instance whose step was cancelled before its turn came stays as it is.
     if (is_instance(place))
-        return state(whole_of(place.scope)).status == StepStatus::running ? Turn::start : Turn::wait;
+        return state(whole_of(place.scope)).status == StepStatus::running ? Turn::start
+                                                                          : Turn::wait;
     if (block.step == no_step && step(place).phase != phase_of(run())) return Turn::wait;
     if (step(place).only_by_go && !one.sent) return one.open_senders > 0 ? Turn::wait : Turn::skip;
     return turn_after(step(place), one.before);
