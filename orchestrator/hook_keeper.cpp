@@ -25,8 +25,8 @@ namespace {
 constexpr std::size_t secret_bytes_max = 4096;
 // Strangers cannot fill the log.
 constexpr Duration refusal_log_pause = std::chrono::seconds(1);
-// Nor have files read for each of their requests; a new secret is taken so soon.
-constexpr Duration secrets_kept_for = std::chrono::seconds(1);
+// Nor by what each of their requests finds wrong with our own files.
+constexpr Duration secret_log_pause = std::chrono::seconds(1);
 
 // As a file ends that an editor wrote.
 std::string without_line_end(std::string text) {
@@ -35,24 +35,23 @@ std::string without_line_end(std::string text) {
     return text;
 }
 
-// Those that can be read now; an empty one would let everybody in and is none.
-std::vector<std::string> read_secrets(const core::WebhookTrigger& trigger) {
+// Those that can be read now; an empty one would let everybody in and is none. `trouble`: of one
+// that is none.
+std::vector<std::string> read_secrets(const core::WebhookTrigger& trigger, std::string& trouble) {
     std::vector<std::string> secrets;
     for (const core::WebhookTrigger::Secret& one : trigger.secrets) {
         std::string secret;
         if (!one.file.empty()) {
             auto bytes = read_named_file(one.file, secret_bytes_max);
-            if (!bytes)
-                log::error(
-                    "webhooks", "a secret cannot be read",
-                    {{"hook", trigger.path}, {"file", one.file}, {"reason", bytes.error().detail}});
-            if (bytes) secret = without_line_end(std::move(*bytes));
+            if (!bytes) trouble = fmt::format("{}: {}", one.file, bytes.error().detail);
+            if (!bytes) continue;
+            secret = without_line_end(std::move(*bytes));
         } else if (const char* value = std::getenv(one.environment.c_str()); value != nullptr) {
             secret = value;
         }
         if (secret.empty())
-            log::error("webhooks", "a secret is empty, and fits nothing",
-                       {{"hook", trigger.path}, {"file", one.file}, {"variable", one.environment}});
+            trouble = fmt::format("{} is empty, and fits nothing",
+                                  one.file.empty() ? one.environment : one.file);
         else
             secrets.push_back(std::move(secret));
     }
@@ -117,16 +116,19 @@ void HookKeeper::learn(const Live& workflows) {
     for (const auto& workflow : workflows)
         for (const core::Trigger& trigger : workflow->triggers)
             if (const auto* hook = std::get_if<core::WebhookTrigger>(&trigger.kind))
-                hooks_.emplace(hook->path, Hook{workflow, &trigger, {}, {}});
+                hooks_.emplace(hook->path, Hook{workflow, &trigger, {}});
 }
 
-const std::vector<std::string>& HookKeeper::secrets_of(Hook& hook, Time now) {
-    if (hook.secrets_read_at && now >= *hook.secrets_read_at &&
-        now < *hook.secrets_read_at + secrets_kept_for)
-        return hook.secrets;
-    hook.secrets = read_secrets(std::get<core::WebhookTrigger>(hook.trigger->kind));
-    hook.secrets_read_at = now;
-    return hook.secrets;
+std::vector<std::string> HookKeeper::secrets_of(Hook& hook, Time now) {
+    std::string trouble;
+    auto secrets = read_secrets(std::get<core::WebhookTrigger>(hook.trigger->kind), trouble);
+    const bool may_log = now < hook.logged_at || now >= hook.logged_at + secret_log_pause;
+    if (trouble.empty() || !may_log) return secrets;
+    hook.logged_at = now;
+    log::error(
+        "webhooks", "a secret cannot be used",
+        {{"hook", std::get<core::WebhookTrigger>(hook.trigger->kind).path}, {"reason", trouble}});
+    return secrets;
 }
 
 void HookKeeper::take(Asked asked) {

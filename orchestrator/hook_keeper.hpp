@@ -15,7 +15,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -45,8 +44,7 @@ private:
     struct Hook {
         std::shared_ptr<const core::Workflow> workflow;
         const core::Trigger* trigger = nullptr; // of it
-        std::vector<std::string> secrets;       // as they were a moment ago
-        std::optional<Time> secrets_read_at;
+        Time logged_at{};                       // when its secrets could not be used
     };
     struct Asked {
         runtime::HookCall call;
@@ -69,7 +67,7 @@ private:
     void run();
     void learn(const Live& workflows);
     void take(Asked asked);
-    static const std::vector<std::string>& secrets_of(Hook& hook, Time now);
+    static std::vector<std::string> secrets_of(Hook& hook, Time now);
     // False: nothing is asked of the engine for it.
     bool ask(std::uint64_t number, const Hook& hook, const runtime::HookCall& call,
              Waiting& waiting);
