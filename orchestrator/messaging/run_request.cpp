@@ -77,6 +77,8 @@ contract::Report report_of(const core::Document& output, const core::Document& p
     made.type = text_in(error, "type");
     made.title = text_in(error, "title");
     made.detail = text_in(error, "detail");
+    if (const auto* status = error.if_contains("status"); status != nullptr && status->is_int64())
+        made.status = static_cast<int>(status->get_int64());
     if (const auto* data = error.if_contains("data")) made.data = write_json(*data);
     made.retryable = made.type != core::cancelled_type;
     return contract::Failed{std::move(made)};
@@ -108,8 +110,8 @@ std::optional<Publication> answer_to_caller(const core::AnswerCaller& answer) {
     if (caller == nullptr || text_in(*caller, "reply_to").empty()) return std::nullopt;
     Publication made = publication_of(text_in(*caller, "reply_to"), text_in(*caller, "correlation_id"),
                                       report_of(answer.output, answer.error));
-    made.properties.headers.emplace();
-    made.properties.headers->set("baton-run", answer.run_id);
+    if (!answer.run_id.empty()) made.properties.headers.emplace().set("baton-run", answer.run_id);
+    if (!answer.error.is_null()) made.properties.content_type = "application/problem+json"; // RFC 9457
     return made;
 }
 
