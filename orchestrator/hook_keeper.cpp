@@ -167,7 +167,7 @@ bool HookKeeper::ask(std::uint64_t number, const Hook& hook, const runtime::Hook
     const auto event = hook::event_of(
         *hook.trigger, {hook::public_headers(trigger, call.headers), call.query, call.body});
     if (!event) return refuse(event.error());
-    const auto is_meant = hook::is_meant(workflow, *hook.trigger, *event);
+    const auto is_meant = core::is_meant(workflow, *hook.trigger, *event);
     if (!is_meant) return refuse(is_meant.error());
     if (!*is_meant) return false;
     const auto key = hook::start_key(workflow, *hook.trigger, *event, call.body);

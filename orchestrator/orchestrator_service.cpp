@@ -78,6 +78,7 @@ struct OrchestratorService::Parts {
                       },
                   .live =
                       [this](std::vector<std::shared_ptr<const core::Workflow>> live) {
+                          messaging->live(live);
                           if (options.on_live) options.on_live(std::move(live));
                       },
                   .listen =

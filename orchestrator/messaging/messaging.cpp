@@ -65,7 +65,7 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
                     },
                 .request = [this](const amqp::client::Delivery& one,
                                   runtime::DeliveryHandle handle) { serve(one, handle); }}),
-      requests_(executor, options_.on_request),
+      requests_(executor, clock, engine, options_.on_request),
       reconnect_(executor,
                  {.endpoint = options_.endpoint,
                   .on_connected = [this](amqp::client::Connection& one) { return prepare(one); },
@@ -125,6 +125,11 @@ void Messaging::take(std::string& secret) {
     dispatcher_.set_partition_count(options_.partition_count);
     results_.set_secret(std::move(secret));
     secret_known_.wake_all();
+}
+
+void Messaging::take(Live& live) {
+    results_.live(live.workflows);
+    requests_.live(std::move(live.workflows));
 }
 
 void Messaging::take(runtime::Told& told) {

@@ -212,6 +212,7 @@ net::Awaitable<void> Results::stop() {
 
 void Results::lost() {
     sources_.clear();
+    late_.clear();
 }
 
 runtime::DeliveryHandle Results::handle_of(const Source& source, std::uint64_t delivery_tag) {
@@ -404,12 +405,90 @@ void Results::take_report(Source& source, const Delivery& delivery) {
     add({token->run_id, std::move(*event), handle_of(source, delivery.delivery_tag)});
 }
 
+// An event that is taken: first what it starts, then those that wait for it, and only then it is
+// settled.
+struct Results::EventTurn {
+    runtime::IncomingEvent event;
+    Delivery delivery;
+    runtime::DeliveryHandle handle = 0;
+    std::size_t left = 0; // starts of which nothing was heard
+    bool has_failed = false;
+    std::vector<std::string> complaints;
+};
+
 void Results::take_event(Source& source, const Delivery& delivery) {
-    if (auto event = incoming_event(delivery))
-        return engine_.event(std::move(*event), handle_of(source, delivery.delivery_tag));
+    if (auto event = incoming_event(delivery)) {
+        EventStarts begun = starts_of(live_, *event);
+        const auto turn = std::make_shared<EventTurn>(
+            EventTurn{std::move(*event), delivery, handle_of(source, delivery.delivery_tag),
+                      begun.starts.size(), false, std::move(begun.complaints)});
+        if (turn->left == 0) return end_turn(*turn);
+        for (runtime::StartRequest& start : begun.starts) {
+            const std::string workflow = start.workflow;
+            engine_.start_run(std::move(start),
+                              [this, turn, workflow](const Outcome<runtime::Started>& started) {
+                                  net::asio::post(executor_, [this, turn, workflow, started] {
+                                      heard(turn, workflow, started);
+                                  });
+                              });
+        }
+        return;
+    }
     log::warning("messaging", "an event is larger than events may be, dropped",
                  {{"key", readable(delivery.routing_key)}, {"bytes", delivery.body.text().size()}});
     settle_now(source, delivery.delivery_tag);
+}
+
+void Results::heard(const std::shared_ptr<EventTurn>& turn, const std::string& workflow,
+                    const Outcome<runtime::Started>& started) {
+    using runtime::EngineErrc;
+    if (!started) {
+        const ErrorCode code = started.error().code;
+        // Of a version that is not live any more: another one says anew whether it wants it.
+        const bool is_refused = code == runtime::StoreErrc::unfit ||
+                                code == EngineErrc::bad_input || code == EngineErrc::refused ||
+                                code == EngineErrc::duplicate;
+        if (is_refused)
+            turn->complaints.push_back(fmt::format("{}: {}", workflow, started.error().detail));
+        else
+            turn->has_failed = true;
+    }
+    if (--turn->left == 0) end_turn(*turn);
+}
+
+void Results::end_turn(EventTurn& turn) {
+    // It comes again, and what has begun is found.
+    if (turn.has_failed) return give_back_later(turn.handle);
+    if (turn.complaints.empty()) return engine_.event(std::move(turn.event), turn.handle);
+    engine_.event(std::move(turn.event), std::nullopt); // for those that wait
+    runtime::PlainDeadLetter plain;
+    core::Problem problem;
+    problem.type = plain.letter.error_type = "baton.unfit_event";
+    problem.title = "the event cannot start what it is to start";
+    for (const std::string& one : turn.complaints) {
+        problem.detail += (problem.detail.empty() ? "" : "\n") + readable(one);
+        log::warning("messaging", "an event started nothing",
+                     {{"key", readable(turn.delivery.routing_key)}, {"reason", readable(one)}});
+    }
+    plain.letter.reason = "unfit_event";
+    plain.letter.task = std::string(contract::event_queue);
+    plain.letter.error = core::to_document(problem).text();
+    plain.letter.message = to_document(turn.delivery).text();
+    plain.letter.again_of = again_of(turn.delivery.properties);
+    plain.delivery = turn.handle;
+    engine_.add_dead_letter(std::move(plain));
+}
+
+// At once it would go in circles.
+void Results::give_back_later(runtime::DeliveryHandle handle) {
+    constexpr auto pause = std::chrono::seconds(1);
+    auto& timer = late_.try_emplace(handle, executor_).first->second;
+    timer.expires_after(pause);
+    timer.async_wait([this, handle](const boost::system::error_code& cut) {
+        if (cut) return;
+        late_.erase(handle);
+        give_back({handle});
+    });
 }
 
 // Another run begins this one as one of its steps, or needs it no more.

@@ -14,7 +14,10 @@
 #include "base/result.hpp"
 #include "net/awaitable.hpp"
 #include "orchestrator/messaging/secrets.hpp"
+#include "orchestrator/messaging/starts.hpp"
 #include "orchestrator/runtime/engine.hpp"
+
+#include <boost/asio/steady_timer.hpp>
 
 #include <functional>
 #include <map>
@@ -47,6 +50,8 @@ public:
     Results(net::asio::any_io_executor executor, runtime::Engine& engine,
             std::uint16_t partition_count, const Secrets& secrets, Sinks sinks);
 
+    // Which workflows events may start from now on.
+    void live(LiveWorkflows workflows) { live_ = std::move(workflows); }
     void set_secret(std::string secret) { secret_ = std::move(secret); }
 
     // Begins to consume what is not of one partition, or a partition. The secret must be known.
@@ -101,6 +106,11 @@ private:
     static void ack_settled(Source& source);
     void take_report(Source& source, const amqp::client::Delivery& delivery);
     void take_event(Source& source, const amqp::client::Delivery& delivery);
+    struct EventTurn;
+    void heard(const std::shared_ptr<EventTurn>& turn, const std::string& workflow,
+               const Outcome<runtime::Started>& started);
+    void end_turn(EventTurn& turn);
+    void give_back_later(runtime::DeliveryHandle handle);
     void take_run_request(Source& source, const amqp::client::Delivery& delivery,
                           const std::string& body);
     void take_dead(Source& source, const amqp::client::Delivery& delivery);
@@ -120,7 +130,9 @@ private:
     const Secrets& secrets_;
     Sinks sinks_;
     std::string secret_;
-    std::map<std::uint64_t, std::unique_ptr<Source>> sources_; // by life
+    LiveWorkflows live_;
+    std::map<runtime::DeliveryHandle, net::asio::steady_timer> late_; // to be given back
+    std::map<std::uint64_t, std::unique_ptr<Source>> sources_;        // by life
     std::uint64_t lives_ = 0;
     std::vector<runtime::Report> gathered_;
     bool flush_is_posted_ = false;

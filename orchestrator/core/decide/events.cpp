@@ -1,5 +1,6 @@
 // What each event means, in the order: is it about something current, what follows from it, go on. Reports
 // of workers are in tasks.cpp.
+#include "orchestrator/core/caller.hpp"
 #include "orchestrator/core/decide/decider.hpp"
 
 #include <boost/json/object.hpp>
@@ -53,6 +54,17 @@ std::string no_such_step(const Workflow& workflow, const std::string& address) {
     return fmt::format("the workflow has no step '{}'", address);
 }
 
+// What a caller is told who has waited long enough.
+Document no_answer(const std::string& run_id) {
+    constexpr int gateway_timeout = 504;
+    Problem problem;
+    problem.type = "baton.no_answer_in_time";
+    problem.title = "the run goes on and has not answered in time";
+    problem.status = gateway_timeout;
+    problem.data = Document::of(boost::json::object{{"run", run_id}});
+    return to_document(problem);
+}
+
 } // namespace
 
 void Decider::on(const RunStarted& event) {
@@ -80,6 +92,9 @@ void Decider::on(const SlotGiven&) {
 
 void Decider::on(const AlarmRang&) {
     if (is_closed(run().status)) return;
+    // It goes on, and its answer comes to nobody.
+    if (const auto due = answer_due(run()); due && *due <= now_)
+        note(fact::CallerAnswered{{}, run().caller, {}, no_answer(run().id)});
     if (run().status != RunStatus::paused && run().deadline && *run().deadline <= now_) {
         time_out_run();
         return go_on();
