@@ -43,7 +43,10 @@ Turn Decider::turn_of(Place place) const {
     const StepState& one = state(place);
     const Place block = block_of(workflow_, run(), place);
     if (block.step != no_step && state(block).status != StepStatus::running) return Turn::wait;
-    if (is_instance(place)) return Turn::start;
+    // An instance whose step was cancelled before its turn came stays as it is.
+    if (is_instance(place))
+        return state(whole_of(place.scope)).status == StepStatus::running ? Turn::start
+                                                                          : Turn::wait;
     if (block.step == no_step && step(place).phase != phase_of(run())) return Turn::wait;
     if (step(place).only_by_go && !one.sent) return one.open_senders > 0 ? Turn::wait : Turn::skip;
     return turn_after(step(place), one.before);
