@@ -417,8 +417,9 @@ struct Results::EventTurn {
 };
 
 void Results::take_event(Source& source, const Delivery& delivery) {
+    if (!live_) return give_back_later(handle_of(source, delivery.delivery_tag));
     if (auto event = incoming_event(delivery)) {
-        EventStarts begun = starts_of(live_, *event);
+        EventStarts begun = starts_of(*live_, *event);
         const auto turn = std::make_shared<EventTurn>(
             EventTurn{std::move(*event), delivery, handle_of(source, delivery.delivery_tag),
                       begun.starts.size(), false, std::move(begun.complaints)});

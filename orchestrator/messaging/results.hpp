@@ -130,7 +130,7 @@ private:
     const Secrets& secrets_;
     Sinks sinks_;
     std::string secret_;
-    LiveWorkflows live_;
+    std::optional<LiveWorkflows> live_; // nothing: nobody knows yet what an event starts
     std::map<runtime::DeliveryHandle, net::asio::steady_timer> late_; // to be given back
     std::map<std::uint64_t, std::unique_ptr<Source>> sources_;        // by life
     std::uint64_t lives_ = 0;
