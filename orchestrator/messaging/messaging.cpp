@@ -3,6 +3,7 @@
 
 #include "amqp/client/errors.hpp"
 #include "base/log.hpp"
+#include "base/utf8.hpp"
 #include "contract/announcement.hpp"
 #include "contract/task_message.hpp"
 #include "contract/topology.hpp"
@@ -581,6 +582,7 @@ void Messaging::take(Look& look) {
 }
 
 net::Awaitable<Outcome<QueueLook>> Messaging::look_at(std::string route) {
+    if (!contract::is_task_name(route)) co_return QueueLook{};
     const Failure away{make_error_code(amqp::client::Errc::connection_lost), "the broker cannot be reached just now"};
     if (!connection_) co_return away;
     auto channel = co_await connection_->open_channel();
@@ -598,6 +600,11 @@ net::Awaitable<Outcome<QueueLook>> Messaging::look_at(std::string route) {
 }
 
 net::Awaitable<void> Messaging::ask(Call call) {
+    if (!contract::is_task_name(call.task)) {
+        call.reply(Failure{make_error_code(boost::system::errc::invalid_argument),
+                           fmt::format("'{}' is no name of a task type, for example \"mail.send\"", as_utf8(call.task))});
+        co_return;
+    }
     const auto caller = caller_;
     if (!caller) {
         call.reply(Failure{make_error_code(amqp::client::Errc::connection_lost),
