@@ -27,7 +27,7 @@ export const setQuery = (change: Record<string, string | number | null | undefin
   go(withQuery(change), replace);
 
 /** RabbitMQ's page has its paths behind "#": its links and bookmarks lead to ours. */
-export function pathOfRabbit(hash: string): string | null {
+function pathOfRabbit(hash: string): string | null {
   const parts = hash.replace(/^#\/?/, "").split("?")[0]!.split("/").filter((part) => part !== "");
   const known: Record<string, string> = {
     connections: "/broker/connections", channels: "/broker/channels", exchanges: "/broker/exchanges", queues: "/broker/queues",

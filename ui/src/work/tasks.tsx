@@ -1,11 +1,12 @@
 // Task types: who serves them, what waits, what is held; and the workers themselves.
 import type { JSX } from "preact";
-import { get, may, post, usePolled } from "../api";
+import { may, post, usePolled } from "../api";
 import { asJson, many, plural, rate } from "../format";
 import { rateOf } from "../chart";
 import type { Queue } from "../broker/types";
 import type { Props } from "../pages";
-import { ask, Data, Facts, Figure, Finder, jsonIn, Loaded, Page, Panel, State, Table, Time, type ServerPage } from "../parts";
+import { ListPage } from "../lists";
+import { ask, Data, Figure, Finder, jsonIn, Loaded, Page, Panel, State, Table, Time, type ServerPage } from "../parts";
 import { enc, query } from "../router";
 import { fieldsOf, valuesOf, type Schema } from "./start";
 import type { Cause, Pause, TaskLook } from "./types";
@@ -52,7 +53,7 @@ export function Task({ at }: Props): JSX.Element {
   const look = usePolled<TaskLook>(() => "/api/tasks/" + enc(task), 3);
   const offered = usePolled<Offered[]>(() => "/api/tasks", 10);
   const pauses = usePolled<Pause[]>(() => "/api/pauses", 3);
-  const dead = usePolled<Cause[]>(() => "/api/dead/groups?limit=200", 10);
+  const dead = usePolled<Cause[]>(() => "/api/dead/groups?limit=200", 10, { topics: ["dead"] });
   const pause = pauses.data.value?.find((one) => one.task === task);
   const mine = (offered.data.value ?? []).filter((one) => one.task === task);
   const schema = mine.find((one) => one.parameters)?.parameters ?? null;
@@ -96,23 +97,13 @@ export function Task({ at }: Props): JSX.Element {
 }
 
 export function Workers(): JSX.Element {
-  const workers = usePolled<Worker[]>(() => "/api/workers", 5);
   return (
-    <Page title="Workers">
-      <Panel>
-        <Loaded from={workers}>
-          {(found) => (
-            <Table label="Workers" rows={found} keyOf={(one) => one.worker} empty="No worker has announced itself. Workers that do not announce are seen as consumers of the task queues."
-              columns={[
-                { title: "Worker", show: (one) => one.worker }, { title: "Host", show: (one) => one.host, wide: true }, { title: "Version", show: (one) => one.version, wide: true }, { title: "At once", show: (one) => one.concurrency || "", number: true, wide: true },
-                { title: "Tasks", show: (one) => <>{one.tasks.slice(0, 8).map((task) => <a key={task.task} class="tag" href={"/tasks/" + enc(task.task)}>{task.task}</a>)}{one.tasks.length > 8 ? <details class="inline"><summary>{many(one.tasks.length - 8)} more</summary>{one.tasks.slice(8).map((task) => <a key={task.task} class="tag" href={"/tasks/" + enc(task.task)}>{task.task}</a>)}</details> : null}</> },
-                { title: "Held", show: (one) => one.tasks.filter((task) => task.held).map((task) => task.held).join("; ") }, { title: "Heard", show: (one) => <Time at={one.last_heard} />, number: true },
-              ]} />
-          )}
-        </Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Workers" finder="Name or task contains" textOf={(one) => [one.worker, one.host, ...one.tasks.map((task) => task.task)].join(" ")} from={usePolled<Worker[]>(() => "/api/workers", 5, { topics: ["workers"] })}
+      keyOf={(one) => one.worker} empty="No worker has announced itself. Workers that do not announce are seen as consumers of the task queues."
+      columns={[
+        { title: "Worker", show: (one) => one.worker }, { title: "Host", show: (one) => one.host, wide: true }, { title: "Version", show: (one) => one.version, wide: true }, { title: "At once", show: (one) => one.concurrency || "", number: true, wide: true },
+        { title: "Tasks", show: (one) => <>{one.tasks.slice(0, 8).map((task) => <a key={task.task} class="tag" href={"/tasks/" + enc(task.task)}>{task.task}</a>)}{one.tasks.length > 8 ? <details class="inline"><summary>{many(one.tasks.length - 8)} more</summary>{one.tasks.slice(8).map((task) => <a key={task.task} class="tag" href={"/tasks/" + enc(task.task)}>{task.task}</a>)}</details> : null}</> },
+        { title: "Held", show: (one) => one.tasks.filter((task) => task.held).map((task) => task.held).join("; ") }, { title: "Heard", show: (one) => <Time at={one.last_heard} />, number: true },
+      ]} />
   );
 }
-
-export { Facts, get };
