@@ -3,6 +3,7 @@
 import { expect, test } from "@playwright/test";
 import { readFileSync } from "node:fs";
 import { eventsIn, topicsOf } from "../../ui/src/stream";
+import { pathOfRabbit } from "../../ui/src/rabbit";
 import { changesOf, mended, Tally, told } from "../../ui/src/work/repair";
 import { sentenceOf, shownAs, stateOf, type Reason } from "../../ui/src/work/why";
 
@@ -82,6 +83,14 @@ test("stream: what comes in pieces is put together, comments and numbers are und
     expect(heard).toBeGreaterThan(0);
   }
 });
+
+for (const [link, path] of [
+  ["#/queues/%2F/q", "/broker/queues/%2F/q"], ["#/queues/%2F/a%2Fb", "/broker/queues/%2F/a%2Fb"], ["#/queues/shop/q?page=2", "/broker/queues/shop/q"], ["#/queues/%2F", "/broker/queues"], ["#/queues?name=x", "/broker/queues"],
+  ["#/exchanges/%2F/amq.default", "/broker/exchanges/%2F/amq.default"], ["#/connections/127.0.0.1%3A1%20-%3E%20127.0.0.1%3A2", "/broker/connections/127.0.0.1%3A1%20-%3E%20127.0.0.1%3A2"], ["#/channels/x%20(1)", "/broker/channels/x%20(1)"],
+  ["#/users/guest", "/admin/users/guest"], ["#/vhosts/%2F", "/admin/vhosts/%2F"], ["#/policies/%2F/short", "/admin/policies"], ["#/operator-policies/%2F/short", "/admin/policies"], ["#/limits", "/admin/limits"],
+  ["#/nodes/rabbit%40host", "/broker"], ["#/feature-flags", "/broker"], ["#/", "/broker"], ["#", null], ["", null], ["#top", null],
+] as const)
+  test(`RabbitMQ's link ${link} is ${path}`, () => expect(pathOfRabbit(link)).toBe(path));
 
 test("stream: topics of many tabs are one list, and too many runs are all runs", () => {
   expect(topicsOf(["runs", "dead", "runs", "run:1"])).toBe("dead,runs");
