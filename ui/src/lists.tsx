@@ -1,5 +1,6 @@
 // A page that is one list: what finds rows, the rows, and the way to more of them. Lists that the server filters, sorts and
 // cuts have pages by number (RabbitMQ's dialect) or by cursor (ours); those that come whole are filtered here.
+import { useComputed } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useRef } from "preact/hooks";
 import type { Polled } from "./api";
@@ -69,6 +70,12 @@ function CursorPager({ of }: { of: CursorPage<unknown> }): JSX.Element | null {
       {of.next !== null ? <a href={withQuery({ after: of.next })} rel="next">next ›</a> : null}
     </p>
   );
+}
+
+/** Rows made of what was asked for, and of whatever else `rowsOf` looks at. */
+export function useRows<T, Row>(from: Polled<T>, rowsOf: (told: T) => Row[]): Polled<Row[]> {
+  const data = useComputed(() => (from.data.value === undefined ? undefined : rowsOf(from.data.value)));
+  return { data, error: from.error, reload: from.reload };
 }
 
 /** The part of an address of /baton/v1 that asks for a page of a list. */

@@ -5,9 +5,9 @@ import { asJson, many, plural, rate } from "../format";
 import { rateOf } from "../chart";
 import type { Queue } from "../broker/types";
 import type { Props } from "../pages";
-import { ListPage } from "../lists";
-import { ask, Data, Figure, Finder, jsonIn, Loaded, Page, Panel, State, Table, Time, type ServerPage } from "../parts";
-import { enc, query } from "../router";
+import { ListPage, useRows } from "../lists";
+import { ask, Data, Figure, jsonIn, Loaded, Page, Panel, State, Table, Time, type ServerPage } from "../parts";
+import { enc } from "../router";
 import { fieldsOf, valuesOf, type Schema } from "./start";
 import type { Cause, Pause, TaskLook } from "./types";
 
@@ -21,30 +21,20 @@ export function Tasks(): JSX.Element {
   const offered = usePolled<Offered[]>(() => "/api/tasks", 5);
   const queues = usePolled<ServerPage<Queue>>(() => (may.broker() ? "/api/queues/%2F?page=1&page_size=500&name=baton.task." : null), 5);
   const pauses = usePolled<Pause[]>(() => "/api/pauses", 5);
+  const rows = useRows(offered, (found): Row[] => {
+    const names = new Set([...found.map((one) => one.task), ...(queues.data.value?.items ?? []).map((one) => one.name.slice(prefix.length)), ...(pauses.data.value ?? []).flatMap((one) => (one.task ? [one.task] : []))]);
+    return [...names].sort().map((task) => {
+      const queue = queues.data.value?.items.find((one) => one.name === prefix + task);
+      return { task, workers: queue?.consumers ?? found.filter((one) => one.task === task).reduce((sum, one) => sum + one.workers.length, 0), waiting: queue?.messages_ready ?? 0, unacked: queue?.messages_unacknowledged ?? 0, out: rateOf(queue?.message_stats, "deliver_get"), pause: pauses.data.value?.find((one) => one.task === task) };
+    });
+  });
   return (
-    <Page title="Tasks">
-      <Panel>
-        <Finder label="Name contains" />
-        <Loaded from={offered}>
-          {(found) => {
-            const names = new Set([...found.map((one) => one.task), ...(queues.data.value?.items ?? []).map((one) => one.name.slice(prefix.length)), ...(pauses.data.value ?? []).flatMap((one) => (one.task ? [one.task] : []))]);
-            const text = (query.value.get("name") ?? "").toLowerCase();
-            const rows = [...names].filter((name) => name.toLowerCase().includes(text)).sort().map((task): Row => {
-              const queue = queues.data.value?.items.find((one) => one.name === prefix + task);
-              return { task, workers: queue?.consumers ?? found.filter((one) => one.task === task).reduce((sum, one) => sum + one.workers.length, 0), waiting: queue?.messages_ready ?? 0, unacked: queue?.messages_unacknowledged ?? 0, out: rateOf(queue?.message_stats, "deliver_get"), pause: pauses.data.value?.find((one) => one.task === task) };
-            });
-            return (
-              <Table label="Tasks" rows={rows} keyOf={(one) => one.task} linkOf={(one) => "/tasks/" + enc(one.task)} empty="No workflow and no worker has named a task."
-                columns={[
-                  { title: "Task", show: (one) => one.task },
-                  { title: "State", show: (one) => (one.pause ? <State of="paused" word={`paused by ${one.pause.actor}`} /> : one.workers === 0 ? <State of={one.waiting ? "failing" : "idle"} word={one.waiting ? "no worker" : "nobody serves it"} /> : <State of="ok" word="served" />) },
-                  { title: "Waiting", show: (one) => many(one.waiting), number: true }, { title: "With workers", show: (one) => many(one.unacked), number: true, wide: true }, { title: "Workers", show: (one) => many(one.workers), number: true }, { title: "Handed out", show: (one) => rate(one.out), number: true, wide: true },
-                ]} />
-            );
-          }}
-        </Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Tasks" finder="Name contains" textOf={(one) => one.task} from={rows} keyOf={(one) => one.task} linkOf={(one) => "/tasks/" + enc(one.task)} empty="No workflow and no worker has named a task."
+      columns={[
+        { title: "Task", show: (one) => one.task },
+        { title: "State", show: (one) => (one.pause ? <State of="paused" word={`paused by ${one.pause.actor}`} /> : one.workers === 0 ? <State of={one.waiting ? "failing" : "idle"} word={one.waiting ? "no worker" : "nobody serves it"} /> : <State of="ok" word="served" />) },
+        { title: "Waiting", show: (one) => many(one.waiting), number: true }, { title: "With workers", show: (one) => many(one.unacked), number: true, wide: true }, { title: "Workers", show: (one) => many(one.workers), number: true }, { title: "Handed out", show: (one) => rate(one.out), number: true, wide: true },
+      ]} />
   );
 }
 
