@@ -6,6 +6,7 @@
 #include "orchestrator/core/workflow.hpp"
 #include "orchestrator/messaging/request.hpp"
 #include "orchestrator/messaging/secrets.hpp"
+#include "orchestrator/runtime/span.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -60,6 +61,9 @@ struct Options {
     OnRequest on_request{};
     // Where `secret.NAME` of workflows is found.
     messaging::SecretSource secrets{};
+    // What is done about traces, and who hears of spans; see runtime/run_spans.hpp.
+    trace::Policy trace{};
+    runtime::SpanSink span{};
     // Hears which workflows are live, whenever that has changed; on the engine's thread.
     std::function<void(std::vector<std::shared_ptr<const core::Workflow>> live)> on_live{};
 };

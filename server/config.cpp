@@ -217,6 +217,32 @@ std::optional<std::string> set_http_names(Config& config, const std::string& tex
     return std::nullopt;
 }
 
+std::optional<std::string> set_trace_endpoint(Config& config, const std::string& text) {
+    if (!text.empty() && !text.starts_with("http://") && !text.starts_with("https://"))
+        return "the address of a collector that takes OTLP over HTTP, for example \"http://127.0.0.1:4318\", or empty for none";
+    config.trace_endpoint = text;
+    return std::nullopt;
+}
+
+std::optional<std::string> set_trace_headers(Config& config, const std::string& text) {
+    config.trace_headers.clear();
+    for (const auto& part : split(text, ',')) {
+        const auto equals = part.find('=');
+        if (equals == std::string::npos || equals == 0 || part.find_first_of("\r\n") != std::string::npos)
+            return "name=value, with commas between several";
+        config.trace_headers.push_back(part.substr(0, equals) + ": " + part.substr(equals + 1));
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> set_trace_ratio(Config& config, const std::string& text) {
+    double ratio = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ratio);
+    if (error != std::errc{} || end != text.data() + text.size() || !(ratio >= 0 && ratio <= 1)) return "a number from 0 to 1";
+    config.trace_ratio = ratio;
+    return std::nullopt;
+}
+
 std::optional<std::string> set_log_level(Config& config, const std::string& text) {
     static const std::map<std::string, log::Level> levels{{"debug", log::Level::debug},
                                                           {"info", log::Level::info},
@@ -345,6 +371,10 @@ const std::vector<Setting>& settings() {
         {"orchestrator.retention", "BATON_RETENTION", set_retention},
         {"orchestrator.secrets", "BATON_SECRETS", text_into(&Config::secrets)},
         {"orchestrator.runs_mib_max", "BATON_RUNS_MIB_MAX", number_into(&Config::runs_mib_max, 16, 1024 * 1024)},
+        {"trace.endpoint", "BATON_TRACE_ENDPOINT", set_trace_endpoint},
+        {"trace.headers", "BATON_TRACE_HEADERS", set_trace_headers},
+        {"trace.service", "BATON_TRACE_SERVICE", text_into(&Config::trace_service)},
+        {"trace.ratio", "BATON_TRACE_RATIO", set_trace_ratio},
         {"log.level", "BATON_LOG_LEVEL", set_log_level},
         {"log.format", "BATON_LOG_FORMAT", set_log_format},
     };
@@ -354,7 +384,7 @@ const std::vector<Setting>& settings() {
 // Keys whose value is read from the file they name: broker.url_file, BATON_DB_URL_FILE, ...
 bool may_come_from_file(std::string_view key) {
     return key == "broker.url" || key == "database.url" || key == "broker.tls.key_password" ||
-           key == "http.tls.key_password";
+           key == "http.tls.key_password" || key == "trace.headers";
 }
 
 // For "did you mean": every key of the file but those inside a [[broker.user]].
@@ -394,7 +424,7 @@ struct Reader {
             for (const TomlNode& item : node.items) joined += (joined.empty() ? "" : ",") + item.text;
             return joined;
         }
-        case TomlNode::Kind::real:
+        case TomlNode::Kind::real: return fmt::format("{}", node.real);
         case TomlNode::Kind::date_time:
         case TomlNode::Kind::table: break;
         }

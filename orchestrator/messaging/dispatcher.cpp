@@ -54,17 +54,18 @@ std::string path_of(const core::AttemptRef& ref) {
 } // namespace
 
 Dispatcher::Dispatcher(net::asio::any_io_executor executor, const Clock& clock,
-                       runtime::Engine& engine, Secrets& secrets)
-    : executor_(executor), clock_(clock), engine_(engine), secrets_(secrets), wakeup_(executor) {}
+                       runtime::Engine& engine, Secrets& secrets, Tracing tracing)
+    : executor_(executor), clock_(clock), engine_(engine), secrets_(secrets), tracing_(std::move(tracing)),
+      wakeup_(executor) {}
 
 void Dispatcher::add(std::vector<runtime::OutgoingCommand> commands) {
     for (auto& command : commands)
-        waiting_.push_back({std::move(command), std::nullopt, {}});
+        waiting_.push_back({std::move(command), std::nullopt, {}, {}});
     wakeup_.set();
 }
 
 void Dispatcher::add_plain(Publication publication, std::function<void(Outcome<void>)> settled) {
-    waiting_.push_back({{}, std::move(publication), std::move(settled)});
+    waiting_.push_back({{}, std::move(publication), std::move(settled), {}});
     wakeup_.set();
 }
 
@@ -146,6 +147,7 @@ void Dispatcher::publish_next(amqp::client::Publisher& publisher) {
         return;
     }
     const std::uint64_t token = ++sent_;
+    if (tracing_.sink) outgoing.published_at = clock_.now();
     fail_point("messaging.before_publish");
     const auto published = publisher.publish(*publication, token);
     fail_point("messaging.published");
@@ -179,6 +181,7 @@ void Dispatcher::settled(const amqp::client::Settled& one) {
         confirm(outgoing);
         break;
     case Settlement::confirmed:
+        if (tracing_.sink) tell_span(outgoing);
         confirm(outgoing);
         break; // the unrouted queue has its own consumer
     case Settlement::nacked:
@@ -225,6 +228,37 @@ void Dispatcher::confirm(const Outgoing& outgoing) {
     net::asio::post(executor_, [this] { flush_confirms(); });
 }
 
+// The message of an attempt, from its publishing to the broker's confirm; whoever takes it is its child.
+void Dispatcher::tell_span(const Outgoing& outgoing) const {
+    const auto* task = std::get_if<core::DispatchTask>(&outgoing.command.command);
+    if (task == nullptr || outgoing.plain || !task->child_run.empty()) return;
+    const trace::Context context = trace::context_of(task->run_id, task->trace, tracing_.policy);
+    if (!context.is_sampled) return;
+    const core::AttemptRef& ref = task->ref;
+    runtime::Span span;
+    span.trace = context.trace;
+    span.id = trace::message_span(task->run_id, ref.step, ref.undo, ref.attempt);
+    span.parent = trace::attempt_span(task->run_id, ref.step, ref.undo, ref.attempt);
+    span.state = task->trace.state;
+    const std::string destination = fmt::format("{}:{}", contract::task_exchange, task->route);
+    span.name = "publish " + destination;
+    span.kind = runtime::Span::Kind::producer;
+    span.started = outgoing.published_at;
+    span.ended = clock_.now();
+    const std::string token = encode_token({task->run_id, ref}, secret_);
+    span.attributes = {{"messaging.system", "rabbitmq"},
+                       {"messaging.operation.name", "publish"},
+                       {"messaging.operation.type", "send"},
+                       {"messaging.destination.name", destination},
+                       {"messaging.rabbitmq.destination.routing_key", task->route},
+                       {"messaging.message.id", token},
+                       {"messaging.message.conversation_id", token},
+                       {"baton.run.id", task->run_id},
+                       {"baton.step", ref.step},
+                       {"baton.attempt", std::int64_t{ref.attempt}}};
+    tracing_.sink(std::move(span));
+}
+
 void Dispatcher::flush_confirms() {
     flush_is_posted_ = false;
     fail_point("messaging.confirmed");
@@ -250,8 +284,11 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
     return std::visit(
         Overloaded{
             [&](const core::DispatchTask& task) -> std::optional<Publication> {
+                const core::AttemptRef& ref = task.ref;
                 if (!task.child_run.empty())
-                    return run_request_of(task, runtime::partition_of(task.child_run, partition_count_), secret_);
+                    return run_request_of(task, runtime::partition_of(task.child_run, partition_count_), secret_,
+                                          trace::onward(task.run_id, task.trace, tracing_.policy,
+                                                        trace::attempt_span(task.run_id, ref.step, ref.undo, ref.attempt)));
                 contract::TaskRequest request;
                 request.task = task.route;
                 request.with = task.with.text();
@@ -281,6 +318,10 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 request.timeout = task.timeout;
                 request.heartbeat = task.heartbeat;
                 if (!task.progress.is_null()) request.last_progress = task.progress.text();
+                auto trace = trace::onward(task.run_id, task.trace, tracing_.policy,
+                                           trace::message_span(task.run_id, ref.step, ref.undo, ref.attempt));
+                request.traceparent = std::move(trace.parent);
+                request.tracestate = std::move(trace.state);
                 contract::Message message = contract::encode(request);
                 Publication publication;
                 publication.exchange = contract::task_exchange;

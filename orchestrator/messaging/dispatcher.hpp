@@ -23,7 +23,12 @@ namespace baton::orchestrator::messaging {
 
 class Dispatcher {
 public:
-    Dispatcher(net::asio::any_io_executor executor, const Clock& clock, runtime::Engine& engine, Secrets& secrets);
+    struct Tracing {
+        trace::Policy policy;
+        runtime::SpanSink sink; // empty: nobody records any
+    };
+    Dispatcher(net::asio::any_io_executor executor, const Clock& clock, runtime::Engine& engine, Secrets& secrets,
+               Tracing tracing);
 
     void set_secret(std::string secret) { secret_ = std::move(secret); }
     void set_partition_count(std::uint16_t count) { partition_count_ = count; }
@@ -52,6 +57,7 @@ private:
         runtime::OutgoingCommand command;
         std::optional<amqp::client::Publication> plain;
         std::function<void(Outcome<void>)> plain_settled;
+        Time published_at{}; // the last time
     };
 
     void publish_next(amqp::client::Publisher& publisher);
@@ -60,6 +66,7 @@ private:
     void cannot_be_sent(const Outgoing& outgoing, const std::string& why);
     void refuse_plain(const Outgoing& outgoing, const std::string& why);
     void confirm(const Outgoing& outgoing);
+    void tell_span(const Outgoing& outgoing) const;
     void flush_confirms();
     std::optional<amqp::client::Publication> publication_of(const core::Command& command,
                                                             runtime::Partition part) const;
@@ -68,6 +75,7 @@ private:
     const Clock& clock_;
     runtime::Engine& engine_;
     Secrets& secrets_;
+    Tracing tracing_;
     std::string secret_;
     std::uint16_t partition_count_ = 1; // of the whole house
     std::shared_ptr<amqp::client::Publisher> publisher_;

@@ -52,7 +52,7 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
       engine_(engine),
       inbox_([this] { net::asio::post(executor_, [this] { take_incoming(); }); }),
       secrets_(options_.secrets),
-      dispatcher_(executor, clock, engine, secrets_),
+      dispatcher_(executor, clock, engine, secrets_, options_.trace),
       results_(executor, engine, options_.partition_count, secrets_,
                {.unrouted =
                     [this](const std::string& route) {
@@ -603,6 +603,8 @@ net::Awaitable<void> Messaging::ask(Call call) {
     request.task = call.task;
     request.with = call.with;
     request.starts_within = call.limit;
+    request.traceparent = call.trace.parent;
+    request.tracestate = call.trace.state;
     contract::Message message = contract::encode(request);
     amqp::client::Publication publication;
     publication.exchange = contract::task_exchange;

@@ -50,6 +50,7 @@ struct MessagingOptions {
     Duration unseen_patience = std::chrono::seconds(30);
     OnRequest on_request{};
     SecretSource secrets{};
+    Dispatcher::Tracing trace{};
 };
 
 // A question to a worker without a workflow.
@@ -57,6 +58,7 @@ struct Call {
     std::string task;
     std::string with; // JSON
     Duration limit{};
+    trace::Given trace{}; // that who asks is in
     // (completed, body as JSON) or why there is no answer. Called on the executor.
     std::function<void(Outcome<std::pair<bool, std::string>>)> reply;
 };
