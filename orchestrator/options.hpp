@@ -6,6 +6,7 @@
 #include "orchestrator/core/workflow.hpp"
 #include "orchestrator/messaging/request.hpp"
 #include "orchestrator/messaging/secrets.hpp"
+#include "orchestrator/runtime/run_log.hpp"
 #include "orchestrator/runtime/span.hpp"
 
 #include <cstddef>
@@ -61,6 +62,8 @@ struct Options {
     OnRequest on_request{};
     // Where `secret.NAME` of workflows is found.
     messaging::SecretSource secrets{};
+    // Who keeps the lines that workers say of their runs; see messaging.hpp.
+    std::function<void(runtime::RunLogLine line, std::function<void()> done)> keep_line{};
     // What is done about traces, and who hears of spans; see runtime/run_spans.hpp.
     trace::Policy trace{};
     runtime::SpanSink span{};

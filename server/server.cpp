@@ -18,6 +18,7 @@
 #include "orchestrator/orchestrator_service.hpp"
 #include "orchestrator/retention_keeper.hpp"
 #include "orchestrator/run_job_keeper.hpp"
+#include "orchestrator/run_log_keeper.hpp"
 #include "orchestrator/trigger_keeper.hpp"
 #include "server/amqp_requests.hpp"
 #include "server/audit_file.hpp"
@@ -295,6 +296,7 @@ public:
     Mailbox<int> store_watch_stop;
     Thread store_watch;
     std::unique_ptr<SpanExporter> spans; // told by the orchestrator
+    std::unique_ptr<orchestrator::RunLogKeeper> run_log; // likewise
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
     std::unique_ptr<orchestrator::RetentionKeeper> retention;
     std::unique_ptr<orchestrator::RunJobKeeper> run_jobs;
@@ -426,6 +428,10 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     options.is_told_of_losses = config.broker_url.empty();
     options.secrets = secret_files(config.secrets);
     start_traces(options);
+    run_log = std::make_unique<orchestrator::RunLogKeeper>(
+        orchestrator::RunLogKeeper::Options{}, [url] { return db::open_store(url); },
+        orchestrator::RunLogKeeper::Counters{web_metrics.log_lines_kept, web_metrics.log_lines_dropped});
+    options.keep_line = [this](runtime::RunLogLine line, std::function<void()> done) { run_log->add(std::move(line), std::move(done)); };
     // The web's thread begins when it has somebody to ask; until then requests wait there.
     options.on_request = [this](orchestrator::Request request, std::function<void(orchestrator::Answer)> answer) {
         boost::asio::post(web_io, [this, request = std::move(request), answer = std::move(answer)]() mutable {
@@ -863,6 +869,7 @@ void Server::Parts::stop() {
         hears_of_queues = nullptr;
     }
     if (orchestrator) orchestrator->stop();
+    if (run_log) run_log->stop();
     // Requests that waited for the orchestrator have their answers now.
     web_io.stop();
     web_thread.join();
@@ -874,6 +881,7 @@ void Server::Parts::stop() {
     metrics.reset();
     orchestrator.reset();
     spans.reset();
+    run_log.reset();
     guard.reset();
     store_watch_stop.close();
     store_watch.join();

@@ -63,6 +63,7 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
                     [this](runtime::Partition part, amqp::client::Publication message, Results::Settled settled) {
                         net::asio::co_spawn(executor_, counted(pass_on(part, std::move(message), std::move(settled))), net::stop_program);
                     },
+                .log = [this](runtime::RunLogLine line, runtime::DeliveryHandle handle) { keep_line(std::move(line), handle); },
                 .request = [this](const amqp::client::Delivery& one,
                                   runtime::DeliveryHandle handle) { serve(one, handle); }}),
       requests_(executor, options_.on_request),
@@ -76,6 +77,13 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
       queue_check_wanted_(executor),
       lost_are_stored_(executor),
       answered_(executor) {}
+
+void Messaging::keep_line(runtime::RunLogLine line, runtime::DeliveryHandle handle) {
+    const auto settle = [this, handle] { net::asio::post(executor_, [this, handle] { results_.settle({handle}); }); };
+    if (!options_.keep_line) return settle();
+    line.at = clock_.now();
+    options_.keep_line(std::move(line), settle);
+}
 
 net::Awaitable<void> Messaging::run() {
     using namespace net::asio::experimental::awaitable_operators;
