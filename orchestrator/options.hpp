@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "net/pipe.hpp"
 #include "orchestrator/core/workflow.hpp"
+#include "orchestrator/messaging/notice.hpp"
 #include "orchestrator/messaging/request.hpp"
 #include "orchestrator/messaging/secrets.hpp"
 #include "orchestrator/runtime/run_log.hpp"
@@ -64,6 +65,8 @@ struct Options {
     messaging::SecretSource secrets{};
     // Who keeps the lines that workers say of their runs; see messaging.hpp.
     std::function<void(runtime::RunLogLine line, std::function<void()> done)> keep_line{};
+    // Who is told of failed runs; see messaging/notice.hpp.
+    messaging::NoticeOptions notices{};
     // What is done about traces, and who hears of spans; see runtime/run_spans.hpp.
     trace::Policy trace{};
     runtime::SpanSink span{};

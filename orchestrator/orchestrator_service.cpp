@@ -153,6 +153,7 @@ Outcome<void> OrchestratorService::start() {
     options.unseen_patience = parts.options.unseen_patience;
     options.on_request = parts.options.on_request;
     options.secrets = parts.options.secrets;
+    options.notices = parts.options.notices;
     options.keep_line = parts.options.keep_line;
     options.trace = {parts.options.trace, parts.options.span};
     if (parts.options.inside_broker.open) {

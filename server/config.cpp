@@ -3,6 +3,7 @@
 #include "amqp/client/endpoint.hpp"
 #include "base/base64.hpp"
 #include "base/duration_text.hpp"
+#include "base/json_text.hpp"
 #include "base/named_file.hpp"
 #include "broker/core/access.hpp"
 #include "broker/core/names.hpp"
@@ -217,6 +218,24 @@ std::optional<std::string> set_http_names(Config& config, const std::string& tex
     return std::nullopt;
 }
 
+std::optional<std::string> set_notify_only(Config& config, const std::string& text) {
+    config.notify_only = split(text, ',');
+    return std::nullopt;
+}
+
+// As a variable has it; in the file it is a table.
+std::optional<std::string> set_notify_with(Config& config, const std::string& text) {
+    const auto with = read_json(text);
+    if (!text.empty() && (!with || !with->is_object())) return "a JSON object, for example {\"to\":\"ops@example.org\"}";
+    config.notify_with = text;
+    return std::nullopt;
+}
+
+void check_notify(const Config& config, std::vector<std::string>& complaints) {
+    if (config.notify_workflow.empty() && (!config.notify_with.empty() || !config.notify_only.empty()))
+        complaints.push_back("error: 'notify' needs 'notify.workflow' (BATON_NOTIFY_WORKFLOW), the workflow that tells of failed runs");
+}
+
 std::optional<std::string> set_trace_endpoint(Config& config, const std::string& text) {
     if (!text.empty() && !text.starts_with("http://") && !text.starts_with("https://"))
         return "the address of a collector that takes OTLP over HTTP, for example \"http://127.0.0.1:4318\", or empty for none";
@@ -371,6 +390,9 @@ const std::vector<Setting>& settings() {
         {"orchestrator.retention", "BATON_RETENTION", set_retention},
         {"orchestrator.secrets", "BATON_SECRETS", text_into(&Config::secrets)},
         {"orchestrator.runs_mib_max", "BATON_RUNS_MIB_MAX", number_into(&Config::runs_mib_max, 16, 1024 * 1024)},
+        {"notify.workflow", "BATON_NOTIFY_WORKFLOW", text_into(&Config::notify_workflow)},
+        {"notify.with", "BATON_NOTIFY_WITH", set_notify_with},
+        {"notify.only", "BATON_NOTIFY_ONLY", set_notify_only},
         {"trace.endpoint", "BATON_TRACE_ENDPOINT", set_trace_endpoint},
         {"trace.headers", "BATON_TRACE_HEADERS", set_trace_headers},
         {"trace.service", "BATON_TRACE_SERVICE", text_into(&Config::trace_service)},
@@ -550,6 +572,8 @@ struct Reader {
                     complain(node.at, "write a user as [[broker.user]] with name and password_file");
                 else
                     for (const TomlNode& user : node.items) read_user(user);
+            } else if (name == "notify.with" && node.is_table()) {
+                config.notify_with = write_json(orchestrator::definition::to_json(node));
             } else if (node.is_table()) {
                 read_table(name + ".", node);
             } else {
@@ -621,6 +645,7 @@ ConfigResult read_config(std::string_view text, const std::string& file,
     complete_tls(reader.config, reader.complaints);
     check_urls(reader.config, reader.complaints);
     check_role(reader.config, reader.complaints);
+    check_notify(reader.config, reader.complaints);
     return {std::move(reader.config), std::move(reader.complaints)};
 }
 

@@ -428,6 +428,7 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     options.is_told_of_losses = config.broker_url.empty();
     options.secrets = secret_files(config.secrets);
     start_traces(options);
+    options.notices = {config.notify_workflow, config.notify_with, config.notify_only};
     run_log = std::make_unique<orchestrator::RunLogKeeper>(
         orchestrator::RunLogKeeper::Options{}, [url] { return db::open_store(url); },
         orchestrator::RunLogKeeper::Counters{web_metrics.log_lines_kept, web_metrics.log_lines_dropped});

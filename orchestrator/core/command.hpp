@@ -88,6 +88,7 @@ struct AnnounceRun {
     RunStatus status = RunStatus::running;
     Document output;
     Document error;
+    bool is_by_hand = false; // an operator made it this
 };
 
 // A task died; `step.dead.<task type>` on exchange baton.run.

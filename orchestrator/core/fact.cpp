@@ -750,7 +750,7 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact) {
                 // That it runs is no news: nobody would subscribe to it, and every run would pay for it.
                 if (one.status == RunStatus::running) return std::nullopt;
                 return AnnounceRun{run.run_id, run.workflow, run.workflow_version,
-                                   one.status, one.output,   one.error};
+                                   one.status, one.output,   one.error, one.by_hand || one.from};
             },
             [&](const fact::StepWaits& one) -> Made {
                 const auto asked = approval_in(one.wanted);

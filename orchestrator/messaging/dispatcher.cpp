@@ -24,6 +24,8 @@ using amqp::client::Settlement;
 
 // A full queue refuses; it empties at the speed of its workers.
 constexpr Duration refused_pause = std::chrono::milliseconds(250);
+// The engine takes no start while its store is away or its partitions move.
+constexpr Duration notice_retry_pause = std::chrono::seconds(1);
 
 Publication event_of(std::string_view exchange, std::string key, std::string body) {
     Publication publication;
@@ -54,9 +56,9 @@ std::string path_of(const core::AttemptRef& ref) {
 } // namespace
 
 Dispatcher::Dispatcher(net::asio::any_io_executor executor, const Clock& clock,
-                       runtime::Engine& engine, Secrets& secrets, Tracing tracing)
+                       runtime::Engine& engine, Secrets& secrets, Tracing tracing, NoticeOptions notices)
     : executor_(executor), clock_(clock), engine_(engine), secrets_(secrets), tracing_(std::move(tracing)),
-      wakeup_(executor) {}
+      notices_(std::move(notices)), notice_pause_(executor), wakeup_(executor) {}
 
 void Dispatcher::add(std::vector<runtime::OutgoingCommand> commands) {
     for (auto& command : commands)
@@ -178,11 +180,11 @@ void Dispatcher::settled(const amqp::client::Settled& one) {
             wakeup_.set();
             break;
         }
-        confirm(outgoing);
+        if (!start_notice(outgoing)) confirm(outgoing);
         break;
     case Settlement::confirmed:
         if (tracing_.sink) tell_span(outgoing);
-        confirm(outgoing);
+        if (!start_notice(outgoing)) confirm(outgoing);
         break; // the unrouted queue has its own consumer
     case Settlement::nacked:
         refused_.push_back(std::move(outgoing));
@@ -223,9 +225,58 @@ void Dispatcher::confirm(const Outgoing& outgoing) {
         return;
     }
     confirmed_.push_back(outgoing.command.place);
+    flush_soon();
+}
+
+void Dispatcher::flush_soon() {
     if (flush_is_posted_) return;
     flush_is_posted_ = true;
     net::asio::post(executor_, [this] { flush_confirms(); });
+}
+
+// False: there is nothing to tell. Else the outbox waits for the run that tells of it: a crash before that is stored
+// brings both again.
+bool Dispatcher::start_notice(const Outgoing& outgoing) {
+    const auto* run = std::get_if<core::AnnounceRun>(&outgoing.command.command);
+    if (run == nullptr || outgoing.plain) return false;
+    auto request = notice_of(notices_, *run, outgoing.command.place);
+    if (!request) return false;
+    ++noticing_;
+    unnoticed_.emplace_back(outgoing.command.place, std::move(*request));
+    if (unnoticed_.size() == 1) net::asio::post(executor_, [this] { retry_notices(); });
+    return true;
+}
+
+void Dispatcher::retry_notices() {
+    for (auto& one : std::exchange(unnoticed_, {})) {
+        auto done = [this, place = one.first, request = one.second](Outcome<runtime::Started> started) {
+            net::asio::post(executor_, [this, place, request, started = std::move(started)] { end_notice(place, request, started); });
+        };
+        engine_.start_run(std::move(one.second), std::move(done));
+    }
+}
+
+void Dispatcher::end_notice(const runtime::OutboxPlace& place, runtime::StartRequest request,
+                            const Outcome<runtime::Started>& started) {
+    const auto is = [&started](runtime::EngineErrc errc) { return started.error().code == make_error_code(errc); };
+    const bool is_hopeless = !started && (is(runtime::EngineErrc::unknown_workflow) || is(runtime::EngineErrc::bad_input) ||
+                                          is(runtime::EngineErrc::refused));
+    if (!started && !is_hopeless) {
+        if (unnoticed_.empty()) {
+            notice_pause_.expires_after(notice_retry_pause);
+            notice_pause_.async_wait([this](const boost::system::error_code& error) {
+                if (!error) retry_notices();
+            });
+        }
+        unnoticed_.emplace_back(place, std::move(request));
+        return;
+    }
+    --noticing_;
+    if (is_hopeless && !is_stopping_)
+        log::error("notify", "a failed run is told to nobody: the workflow of notify.workflow cannot begin",
+                   {{"workflow", request.workflow}, {"notice", request.key}, {"reason", started.error().detail}});
+    confirmed_.push_back(place);
+    flush_soon();
 }
 
 // The message of an attempt, from its publishing to the broker's confirm; whoever takes it is its child.

@@ -52,7 +52,7 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
       engine_(engine),
       inbox_([this] { net::asio::post(executor_, [this] { take_incoming(); }); }),
       secrets_(options_.secrets),
-      dispatcher_(executor, clock, engine, secrets_, options_.trace),
+      dispatcher_(executor, clock, engine, secrets_, options_.trace, options_.notices),
       results_(executor, engine, options_.partition_count, secrets_,
                {.unrouted =
                     [this](const std::string& route) {

@@ -56,6 +56,7 @@ struct MessagingOptions {
     SecretSource secrets{};
     KeepLine keep_line{};
     Dispatcher::Tracing trace{};
+    NoticeOptions notices{};
 };
 
 // A question to a worker without a workflow.
