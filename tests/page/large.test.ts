@@ -59,6 +59,7 @@ test("ten thousand queues are filtered, sorted and cut by the server", async ({ 
     await page.getByRole("searchbox").fill("q-");
     await expect(page.getByText("page 1 of 100")).toBeVisible();
     await page.getByRole("columnheader", { name: "Name" }).getByRole("link").click();
+    await expect(page.getByRole("columnheader", { name: "Name" })).toHaveAttribute("aria-sort", "ascending");
     await page.getByRole("columnheader", { name: "Name" }).getByRole("link").click();
     await expect(rows.first()).toContainText(`q-${String(count - 1).padStart(5, "0")}`);
   });
