@@ -25,6 +25,8 @@ namespace {
 constexpr std::size_t secret_bytes_max = 4096;
 // Strangers cannot fill the log.
 constexpr Duration refusal_log_pause = std::chrono::seconds(1);
+// Nor by what each of their requests finds wrong with our own files.
+constexpr Duration secret_log_pause = std::chrono::seconds(1);
 
 // As a file ends that an editor wrote.
 std::string without_line_end(std::string text) {
@@ -33,34 +35,27 @@ std::string without_line_end(std::string text) {
     return text;
 }
 
-// Those that can be read now; an empty one would let everybody in and is none.
-std::vector<std::string> secrets_of(const core::WebhookTrigger& trigger) {
+// Those that can be read now; an empty one would let everybody in and is none. `trouble`: of one
+// that is none.
+std::vector<std::string> read_secrets(const core::WebhookTrigger& trigger, std::string& trouble) {
     std::vector<std::string> secrets;
     for (const core::WebhookTrigger::Secret& one : trigger.secrets) {
         std::string secret;
         if (!one.file.empty()) {
             auto bytes = read_named_file(one.file, secret_bytes_max);
-            if (!bytes)
-                log::error(
-                    "webhooks", "a secret cannot be read",
-                    {{"hook", trigger.path}, {"file", one.file}, {"reason", bytes.error().detail}});
-            if (bytes) secret = without_line_end(std::move(*bytes));
+            if (!bytes) trouble = fmt::format("{}: {}", one.file, bytes.error().detail);
+            if (!bytes) continue;
+            secret = without_line_end(std::move(*bytes));
         } else if (const char* value = std::getenv(one.environment.c_str()); value != nullptr) {
             secret = value;
         }
         if (secret.empty())
-            log::error("webhooks", "a secret is empty, and fits nothing",
-                       {{"hook", trigger.path}, {"file", one.file}, {"variable", one.environment}});
+            trouble = fmt::format("{} is empty, and fits nothing",
+                                  one.file.empty() ? one.environment : one.file);
         else
             secrets.push_back(std::move(secret));
     }
     return secrets;
-}
-
-bool is_passing(const Failure& failure) {
-    return failure.code.category() != runtime::engine_category() ||
-           failure.code == EngineErrc::stopping || failure.code == EngineErrc::overloaded ||
-           failure.code == EngineErrc::moving || failure.code == EngineErrc::unanswered;
 }
 
 void refuse_input(HookAnswer& answer, const std::string& why) {
@@ -121,7 +116,19 @@ void HookKeeper::learn(const Live& workflows) {
     for (const auto& workflow : workflows)
         for (const core::Trigger& trigger : workflow->triggers)
             if (const auto* hook = std::get_if<core::WebhookTrigger>(&trigger.kind))
-                hooks_.emplace(hook->path, Hook{workflow, &trigger});
+                hooks_.emplace(hook->path, Hook{workflow, &trigger, {}});
+}
+
+std::vector<std::string> HookKeeper::secrets_of(Hook& hook, Time now) {
+    std::string trouble;
+    auto secrets = read_secrets(std::get<core::WebhookTrigger>(hook.trigger->kind), trouble);
+    const bool may_log = now < hook.logged_at || now >= hook.logged_at + secret_log_pause;
+    if (trouble.empty() || !may_log) return secrets;
+    hook.logged_at = now;
+    log::error(
+        "webhooks", "a secret cannot be used",
+        {{"hook", std::get<core::WebhookTrigger>(hook.trigger->kind).path}, {"reason", trouble}});
+    return secrets;
 }
 
 void HookKeeper::take(Asked asked) {
@@ -135,8 +142,8 @@ void HookKeeper::take(Asked asked) {
         const auto& trigger = std::get<core::WebhookTrigger>(at->second.trigger->kind);
         why = asked.call.body.size() > trigger.body_bytes_max
                   ? "its body is too large"
-                  : hook::complaint_about_sender(trigger, secrets_of(trigger), asked.call.headers,
-                                                 asked.call.body, clock_.now());
+                  : hook::complaint_about_sender(trigger, secrets_of(at->second, clock_.now()),
+                                                 asked.call.headers, asked.call.body, clock_.now());
         if (!why.empty()) continue;
         if (waiting.answer.kind == Kind::refused) waiting.answer.kind = Kind::ignored;
         waiting.tells_why =
@@ -160,7 +167,7 @@ bool HookKeeper::ask(std::uint64_t number, const Hook& hook, const runtime::Hook
     const auto event = hook::event_of(
         *hook.trigger, {hook::public_headers(trigger, call.headers), call.query, call.body});
     if (!event) return refuse(event.error());
-    const auto is_meant = hook::is_meant(workflow, *hook.trigger, *event);
+    const auto is_meant = core::is_meant(workflow, *hook.trigger, *event);
     if (!is_meant) return refuse(is_meant.error());
     if (!*is_meant) return false;
     const auto key = hook::start_key(workflow, *hook.trigger, *event, call.body);
@@ -194,7 +201,7 @@ void HookKeeper::hear(Started started) {
         if (answer.kind != Kind::busy) answer.kind = Kind::started;
         answer.runs.push_back({started.started->run_id, started.workflow,
                                started.started->is_new && !started.started->is_skipped});
-    } else if (is_passing(started.started.error())) {
+    } else if (runtime::is_passing(started.started.error())) {
         answer.kind = Kind::busy; // what was started has its name, and is found when it comes again
         answer.reason = "the server cannot take it now; send it again in a moment";
     } else {

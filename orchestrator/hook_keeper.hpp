@@ -44,6 +44,7 @@ private:
     struct Hook {
         std::shared_ptr<const core::Workflow> workflow;
         const core::Trigger* trigger = nullptr; // of it
+        Time logged_at{};                       // when its secrets could not be used
     };
     struct Asked {
         runtime::HookCall call;
@@ -66,6 +67,7 @@ private:
     void run();
     void learn(const Live& workflows);
     void take(Asked asked);
+    static std::vector<std::string> secrets_of(Hook& hook, Time now);
     // False: nothing is asked of the engine for it.
     bool ask(std::uint64_t number, const Hook& hook, const runtime::HookCall& call,
              Waiting& waiting);

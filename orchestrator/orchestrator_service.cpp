@@ -62,15 +62,6 @@ Outcome<std::shared_ptr<core::Workflow>> compile_definition(const std::string& s
     return std::make_shared<core::Workflow>(*loaded.workflow);
 }
 
-std::vector<std::string> step_paths(const runtime::StoredDefinition& definition) {
-    std::vector<std::string> paths;
-    const auto workflow = compile_definition(definition.source, definition.file_name);
-    if (!workflow) return paths;
-    for (const core::Step& step : (*workflow)->steps)
-        paths.push_back(step.path);
-    return paths;
-}
-
 struct OrchestratorService::Parts {
     Parts(Options given, runtime::RunStore& store, const Clock& time)
         : options(std::move(given)),
@@ -88,6 +79,7 @@ struct OrchestratorService::Parts {
                       },
                   .live =
                       [this](std::vector<std::shared_ptr<const core::Workflow>> live) {
+                          messaging->live(live);
                           if (options.on_live) options.on_live(std::move(live));
                       },
                   .listen =

@@ -38,9 +38,6 @@ struct TaskLook {
 // A workflow from its file; the failure is the printed report.
 Outcome<std::shared_ptr<core::Workflow>> compile_definition(const std::string& source, const std::string& file_name);
 
-// The steps of a stored workflow in the order of its file, as addresses without instances.
-std::vector<std::string> step_paths(const runtime::StoredDefinition& definition);
-
 // A task that a worker announced.
 struct OfferedTask {
     std::string task;

@@ -38,12 +38,6 @@ Failure gone(std::uint64_t id) {
             fmt::format("bulk job {} is not running; baton jobs shows them", id)};
 }
 
-// Whether the engine may do the same later; else the run itself refuses.
-bool is_passing(const Failure& failure) {
-    return failure.code == EngineErrc::stopping || failure.code == EngineErrc::overloaded ||
-           failure.code.category() != runtime::engine_category();
-}
-
 } // namespace
 
 RunJobKeeper::RunJobKeeper(std::string node, Open open, runtime::Engine& engine, const Clock& clock)
@@ -185,7 +179,7 @@ Outcome<void> RunJobKeeper::turn(Running& running) {
         if (!done) return boost::system::in_place_value; // it stops: the page comes again
         if (*done) {
             ++job.done;
-        } else if (is_passing(done->error())) {
+        } else if (runtime::is_passing(done->error())) {
             return done->error();
         } else {
             ++job.refused;

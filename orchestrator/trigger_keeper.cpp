@@ -43,29 +43,6 @@ Failure refused(std::string detail) {
     return {make_error_code(EngineErrc::refused), std::move(detail)};
 }
 
-// Whether the same start may be asked for a moment later; else it would fail again.
-bool is_passing(const Failure& failure) {
-    if (failure.code.category() != runtime::engine_category()) return true;
-    switch (static_cast<EngineErrc>(failure.code.value())) {
-    case EngineErrc::stopping:
-    case EngineErrc::overloaded:
-    case EngineErrc::moving:
-    case EngineErrc::unanswered:
-        return true;
-    case EngineErrc::unknown_workflow:
-    case EngineErrc::bad_input:
-    case EngineErrc::bad_definition:
-    case EngineErrc::duplicate:
-    case EngineErrc::unknown_run:
-    case EngineErrc::unknown_dead_letter:
-    case EngineErrc::unknown_dead_job:
-    case EngineErrc::refused:
-    case EngineErrc::settled:
-        return false;
-    }
-    return false;
-}
-
 } // namespace
 
 TriggerKeeper::TriggerKeeper(std::string node, const Clock& clock)
@@ -374,7 +351,7 @@ bool TriggerKeeper::finish(Turning& turning) {
         const auto started = await(*turning.answers[at]);
         if (!started) return false;
         const Time now = clock_.now();
-        if (!*started && is_passing(started->error())) {
+        if (!*started && runtime::is_passing(started->error())) {
             log::warning("triggers", "a schedule's start waits",
                          {{"workflow", turning.key.first},
                           {"trigger", turning.key.second},

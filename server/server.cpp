@@ -667,7 +667,6 @@ Outcome<void> Server::Parts::start_web() {
         const auto left = broker ? broker->login_pause(user, address) : guesses.pause_left(user, address, clock.now());
         return std::chrono::duration_cast<std::chrono::milliseconds>(left);
     };
-    api.step_paths = orchestrator::step_paths;
     api.compile = orchestrator::compile_definition;
     api.broker = broker_port();
     api.own_names = config.http_names;

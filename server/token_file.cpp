@@ -7,14 +7,9 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <optional>
 #include <string_view>
-#include <unistd.h>
 
 namespace baton::server {
 
@@ -61,22 +56,6 @@ json::object json_of(const web::StoredToken& token) {
     return out;
 }
 
-Failure no_write(const std::string& path) {
-    const int why = errno;
-    return {ErrorCode(why, boost::system::system_category()),
-            "the token cannot be kept: " + path + ": " + std::strerror(why)};
-}
-
-// Written and synced, or an errno.
-bool write_whole(int descriptor, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t done = ::write(descriptor, text.data(), text.size());
-        if (done < 0) return false;
-        text.remove_prefix(static_cast<std::size_t>(done));
-    }
-    return ::fsync(descriptor) == 0;
-}
-
 } // namespace
 
 Outcome<std::vector<web::StoredToken>> read_tokens(const std::string& path) {
@@ -99,17 +78,9 @@ Outcome<void> write_tokens(const std::string& path, const std::vector<web::Store
     json::array all;
     for (const web::StoredToken& one : tokens)
         all.push_back(json_of(one));
-    const std::string fresh = path + ".new";
-    const int descriptor = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (descriptor < 0) return no_write(fresh);
-    const bool is_written = write_whole(descriptor, write_json(all) + "\n");
-    if (!is_written) {
-        const Failure failure = no_write(fresh);
-        ::close(descriptor);
-        return failure;
-    }
-    ::close(descriptor);
-    if (std::rename(fresh.c_str(), path.c_str()) != 0) return no_write(path);
+    if (const auto kept = replace_file(path, write_json(all) + "\n"); !kept)
+        return Failure{kept.error().code,
+                       "the token cannot be kept: " + path + ": " + kept.error().detail};
     return boost::system::in_place_value;
 }
 

@@ -28,7 +28,8 @@ class Api {
 public:
     explicit Api(ApiParts parts)
         : parts_(std::make_shared<const ApiParts>(std::move(parts))),
-          doorkeeper_(std::make_shared<Doorkeeper>(parts_)), hooks_(parts_) {
+          doorkeeper_(std::make_shared<Doorkeeper>(parts_)),
+          hooks_(parts_) {
         const auto health = std::make_shared<HealthApi>(parts_);
         if (parts_->has_orchestrator) {
             add_run_routes(routes_, parts_);
@@ -41,8 +42,9 @@ public:
             add_schedule_routes(routes_, parts_);
             add_v1_routes(routes_, parts_, health);
         }
-        add_metrics_routes(routes_, std::make_shared<const MetricsParts>(
-                                        parts_->engine, parts_->broker, parts_->figures, parts_->counted));
+        add_metrics_routes(routes_,
+                           std::make_shared<const MetricsParts>(parts_->engine, parts_->broker,
+                                                                parts_->figures, parts_->counted));
         add_session_routes(routes_, doorkeeper_);
         add_health_routes(routes_, health, parts_);
         add_broker_routes(routes_, std::shared_ptr<const BrokerPort>(parts_, &parts_->broker));
@@ -54,7 +56,8 @@ public:
         if (parts_->page && !is_question && !request.has_body)
             if (auto shown = parts_->page->answer(request)) return shown;
         auto refusal = told(request);
-        if (refusal && is_v1(request.path) && !HookApi::is_hook(request.path)) refusal = finished(std::move(*refusal), request);
+        if (refusal && is_v1(request.path) && !HookApi::is_hook(request.path))
+            refusal = finished(std::move(*refusal), request);
         return refusal;
     }
 
@@ -71,6 +74,8 @@ public:
             kept.request_id = request.request_id;
         }
         Response response = co_await (*match.handler)(std::move(request), match.parameters);
+        if (act && response.sign_in)
+            tell_actor(*act, response.sign_in->login, response.sign_in->is_known);
         if (act) record(*act, response.status);
         if (parts_->counted != nullptr)
             parts_->counted->requests.of(match.pattern, std::to_string(response.status))
@@ -82,9 +87,10 @@ public:
 
     awaitable<Response> answer_known(Request request) {
         const auto match = routes_.find(request.method, request.path);
-        auto refusal = match.handler == nullptr
-                           ? std::optional(problem(404, "not_found", "nothing lives at " + request.path))
-                           : Doorkeeper::refuses(request.login, match.level);
+        auto refusal =
+            match.handler == nullptr
+                ? std::optional(problem(404, "not_found", "nothing lives at " + request.path))
+                : Doorkeeper::refuses(request.login, match.level);
         if (!refusal) co_return co_await answer(std::move(request));
         if (match.handler != nullptr && is_unsafe(request.method))
             record(act_of(request, match.pattern), refusal->status);
@@ -121,12 +127,14 @@ private:
 
     // Whoever sends a key relies on it: where nothing keeps it, it is refused.
     static std::optional<Response> refuses_key(const Request& request, std::string_view pattern) {
-        if (request.idempotency_key.empty() || request.method != "POST" || !is_v1(request.path)) return std::nullopt;
+        if (request.idempotency_key.empty() || request.method != "POST" || !is_v1(request.path))
+            return std::nullopt;
         for (const std::string_view known :
              {"/baton/v1/runs", "/baton/v1/runs/{run}/signal", "/baton/v1/operations"})
             if (pattern == known) return std::nullopt;
         return problem(400, "bad_request",
-                       "an Idempotency-Key means nothing here; If-Match with the ETag that was read lets an act happen once");
+                       "an Idempotency-Key means nothing here; If-Match with the ETag that was "
+                       "read lets an act happen once");
     }
 
     // What all answers of /baton/v1 have in common.
@@ -134,18 +142,25 @@ private:
         response = as_problem(std::move(response), request.path);
         if (!request.request_id.empty()) response.headers["X-Request-Id"] = request.request_id;
         if (!response.headers.contains("Cache-Control"))
-            response.headers["Cache-Control"] = response.headers.contains("ETag") ? "private, no-cache" : "no-store";
+            response.headers["Cache-Control"] =
+                response.headers.contains("ETag") ? "private, no-cache" : "no-store";
         return response;
     }
 
     // The user as known, or as given when the log-in was refused.
+    static void tell_actor(Act& act, const Login& login, bool is_known) {
+        act.actor = login.user;
+        act.is_known = is_known;
+        act.role.clear();
+        for (const auto& tag : login.tags)
+            act.role += (act.role.empty() ? "" : ",") + tag;
+    }
+
     static Act act_of(const Request& request, std::string_view pattern) {
         Act act;
-        act.actor = request.login.user;
-        act.is_known = !act.actor.empty();
+        tell_actor(act, request.login, !request.login.user.empty());
         if (act.actor.empty())
             if (const auto credentials = credentials_of(request)) act.actor = credentials->user;
-        for (const auto& tag : request.login.tags) act.role += (act.role.empty() ? "" : ",") + tag;
         act.address = request.remote_address;
         act.action = request.method + " " + std::string(pattern);
         act.target = request.path;

@@ -152,8 +152,6 @@ struct ApiParts {
     // it is. Asked when a log-in failed. May be empty.
     std::function<std::chrono::milliseconds(const std::string& user, const std::string& address)> login_pause{};
     BrokerPort broker;
-    // The addresses of a workflow's steps in the order of its file, without instances. May be empty.
-    std::function<std::vector<std::string>(const orchestrator::runtime::StoredDefinition&)> step_paths{};
     // A workflow from its source. May be empty. Any thread.
     std::function<Outcome<std::shared_ptr<orchestrator::core::Workflow>>(const std::string& source, const std::string& file)> compile{};
     // Sends a task to a worker without a workflow.

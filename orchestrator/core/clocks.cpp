@@ -1,6 +1,10 @@
 // Clocks, read off the state.
 #include "orchestrator/core/clocks.hpp"
 
+#include "orchestrator/core/caller.hpp"
+
+#include <boost/json/object.hpp>
+
 #include <algorithm>
 
 namespace baton::orchestrator::core {
@@ -75,11 +79,18 @@ std::optional<Time> forward_clock_of(const StepState& state) {
     return earlier(given(state.due), given(state.remind_at));
 }
 
+// It waits whatever the run does: also for one that is paused, or has not begun.
+std::optional<Time> answer_due(const Run& run) {
+    const auto* caller = run.caller.json().if_object();
+    const auto* due = caller != nullptr ? caller->if_contains("answer_by") : nullptr;
+    return due != nullptr && due->is_int64() ? std::optional{time_from_micros(due->get_int64())} : std::nullopt;
+}
+
 std::optional<Time> next_deadline(const Run& run) {
     if (is_closed(run.status)) return std::nullopt;
     const bool goes_on = run.status == RunStatus::running || run.status == RunStatus::compensating;
-    std::optional<Time> first;
-    if (goes_on) first = run.deadline;
+    std::optional<Time> first = answer_due(run);
+    if (goes_on) first = earlier(first, run.deadline);
     if (!run.clocks.empty()) first = earlier(first, run.clocks.begin()->first);
     if (goes_on && !run.forward_clocks.empty())
         first = earlier(first, run.forward_clocks.begin()->first);

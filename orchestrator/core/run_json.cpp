@@ -7,9 +7,9 @@
 //             "u":undo?,"ua":[..]?,"ue":error?,
 //             "m":{"items":[..]?,"par":3?,"begun":4,"ok":2?,"bad":1?,"results":{"0":..}?}?},..},
 //    "scopes":[{"n":number,"p":parent?,"of":"people","i":index,"counted":true?,"steps":{..}},..]?}
-// "v":0 is a run of which nothing but its row is there. Format 1, which earlier versions wrote with every
-// transition, had no "v", "s", "closed", "output" and no repeated steps: they stood in the row.
-// Steps that are as new are left out. Times are microseconds since the epoch, 0 for none.
+// "v":0 is a run of which nothing but its row is there. Format 1, which earlier versions wrote with
+// every transition, had no "v", "s", "closed", "output" and no repeated steps: they stood in the
+// row. Steps that are as new are left out. Times are microseconds since the epoch, 0 for none.
 #include "orchestrator/core/run_json.hpp"
 
 #include <boost/json/array.hpp>
@@ -36,22 +36,24 @@ static_assert(number_of(StepStatus::waiting) == 0 && number_of(StepStatus::done)
 bool is_new(const StepState& state) {
     return state.status == StepStatus::waiting && !state.sent && state.attempts.number == 0 &&
            state.undo == UndoStatus::none && state.undo_attempts.number == 0 && !state.happened &&
-           state.by_hand == ByHand::none && state.input.is_null() && state.undo_input.is_null() && state.rerun == 0;
+           state.by_hand == ByHand::none && state.input.is_null() && state.undo_input.is_null() &&
+           state.rerun == 0;
 }
 
 void append_attempts(std::string& out, std::string_view name, const Attempts& attempts) {
     // Of a task that was held before its first attempt and may begin, only its turn is known.
     if (attempts.number == 0 && !attempts.held && attempts.due == Time{}) return;
-    fmt::format_to(std::back_inserter(out), ",\"{}\":[{},{},{},{},{},{},{}", name, attempts.number,
-                   attempts.before_series, micros_of(attempts.series_at),
-                   micros_of(attempts.dispatched_at), micros_of(attempts.due),
-                   attempts.deferred ? 1 : 0,
-                   attempts.start_is_noted && attempts.started_at ? micros_of(*attempts.started_at) : 0);
+    fmt::format_to(
+        std::back_inserter(out), ",\"{}\":[{},{},{},{},{},{},{}", name, attempts.number,
+        attempts.before_series, micros_of(attempts.series_at), micros_of(attempts.dispatched_at),
+        micros_of(attempts.due), attempts.deferred ? 1 : 0,
+        attempts.start_is_noted && attempts.started_at ? micros_of(*attempts.started_at) : 0);
     const bool has_failures = !attempts.failures.empty();
     if (attempts.floor != 0 || attempts.held || has_failures)
         fmt::format_to(std::back_inserter(out), ",{}", attempts.floor);
     if (attempts.held || has_failures) out += attempts.held ? ",1" : ",0";
-    if (has_failures) fmt::format_to(std::back_inserter(out), ",[{}]", fmt::join(attempts.failures, ","));
+    if (has_failures)
+        fmt::format_to(std::back_inserter(out), ",[{}]", fmt::join(attempts.failures, ","));
     out += ']';
 }
 
@@ -65,17 +67,20 @@ void append_json_member(std::string& out, std::string_view name, const Document&
 
 void append_instances(std::string& out, const Instances& instances) {
     fmt::format_to(std::back_inserter(out), ",\"m\":{{\"begun\":{}", instances.begun);
-    if (instances.succeeded != 0) fmt::format_to(std::back_inserter(out), ",\"ok\":{}", instances.succeeded);
-    if (instances.failed != 0) fmt::format_to(std::back_inserter(out), ",\"bad\":{}", instances.failed);
+    if (instances.succeeded != 0)
+        fmt::format_to(std::back_inserter(out), ",\"ok\":{}", instances.succeeded);
+    if (instances.failed != 0)
+        fmt::format_to(std::back_inserter(out), ",\"bad\":{}", instances.failed);
     if (instances.before_series != 0)
         fmt::format_to(std::back_inserter(out), ",\"before\":{}", instances.before_series);
     append_json_member(out, "items", instances.items);
-    if (instances.parallel != 0) fmt::format_to(std::back_inserter(out), ",\"par\":{}", instances.parallel);
+    if (instances.parallel != 0)
+        fmt::format_to(std::back_inserter(out), ",\"par\":{}", instances.parallel);
     if (!instances.results.empty()) {
         out += ",\"results\":{";
         for (const auto& [index, result] : instances.results)
-            fmt::format_to(std::back_inserter(out), "{}\"{}\":{}", out.back() == '{' ? "" : ",", index,
-                           result.text());
+            fmt::format_to(std::back_inserter(out), "{}\"{}\":{}", out.back() == '{' ? "" : ",",
+                           index, result.text());
         out += '}';
     }
     out += '}';
@@ -132,7 +137,8 @@ void append_steps(std::string& out, const Workflow& workflow, const Scope& scope
 
 void append_scope(std::string& out, const Workflow& workflow, const Scope& scope) {
     fmt::format_to(std::back_inserter(out), "{{\"n\":{}", scope.number);
-    if (scope.parent != root_scope) fmt::format_to(std::back_inserter(out), ",\"p\":{}", scope.parent);
+    if (scope.parent != root_scope)
+        fmt::format_to(std::back_inserter(out), ",\"p\":{}", scope.parent);
     fmt::format_to(std::back_inserter(out), ",\"of\":\"{}\",\"i\":{}",
                    workflow.steps[workflow.bodies[scope.body].owner].path, scope.index);
     if (scope.is_counted) out += ",\"counted\":true";
@@ -188,7 +194,8 @@ Outcome<void> read_state(const boost::json::object& object, StepState& state) {
     const auto undo = integer(object.if_contains("u"));
     const auto hand = integer(object.if_contains("hand"));
     if (status < 0 || status > number_of(StepStatus::blocked) || undo < 0 ||
-        undo > static_cast<int>(UndoStatus::skipped) || hand < 0 || hand > static_cast<int>(ByHand::output))
+        undo > static_cast<int>(UndoStatus::skipped) || hand < 0 ||
+        hand > static_cast<int>(ByHand::output))
         return does_not_fit("a step has a status this program does not know");
     state.status = static_cast<StepStatus>(status);
     state.undo = static_cast<UndoStatus>(undo);
@@ -233,7 +240,8 @@ Outcome<void> read_instances(const boost::json::object& object, Instances& insta
     return {};
 }
 
-Outcome<void> read_steps(const boost::json::object& object, const Workflow& workflow, Scope& scope) {
+Outcome<void> read_steps(const boost::json::object& object, const Workflow& workflow,
+                         Scope& scope) {
     const Body& body = workflow.bodies[scope.body];
     scope.steps.assign(body.steps.size(), {});
     const auto* steps = object.if_contains("steps");
@@ -241,8 +249,9 @@ Outcome<void> read_steps(const boost::json::object& object, const Workflow& work
     for (const auto& member : steps->get_object()) {
         const std::string_view path{member.key().data(), member.key().size()};
         const auto found = workflow.by_path.find(path);
-        const bool is_here = found != workflow.by_path.end() && (workflow.steps[found->second].body == scope.body ||
-                                                                 found->second == body.owner);
+        const bool is_here =
+            found != workflow.by_path.end() &&
+            (workflow.steps[found->second].body == scope.body || found->second == body.owner);
         if (!is_here || !member.value().is_object())
             return does_not_fit(fmt::format("its workflow has no step '{}' there", path));
         const auto& step = member.value().get_object();
@@ -251,8 +260,8 @@ Outcome<void> read_steps(const boost::json::object& object, const Workflow& work
         // A row of before `h` was written: done without an error is what completed then.
         const Step& its = workflow.steps[found->second];
         const bool is_whole = its.repetition && found->second != body.owner;
-        if (std::holds_alternative<TaskKind>(its.kind) && !is_whole && state.status == StepStatus::done &&
-            state.attempts.has_begun() && state.error.is_null())
+        if (std::holds_alternative<TaskKind>(its.kind) && !is_whole &&
+            state.status == StepStatus::done && state.attempts.has_begun() && state.error.is_null())
             state.happened = true;
         if (const auto* instances = step.if_contains("m"); instances && instances->is_object())
             BATON_TRY(read_instances(instances->get_object(), scope.repetitions[found->second]));
@@ -267,7 +276,8 @@ Outcome<void> read_scopes(const boost::json::value& value, const Workflow& workf
         const auto& object = one.get_object();
         const auto* of = object.if_contains("of");
         if (!of || !of->is_string()) return does_not_fit("a scope of no step");
-        const auto owner = workflow.by_path.find(std::string_view{of->get_string().data(), of->get_string().size()});
+        const auto owner = workflow.by_path.find(
+            std::string_view{of->get_string().data(), of->get_string().size()});
         if (owner == workflow.by_path.end() || !workflow.steps[owner->second].repetition)
             return does_not_fit("a scope of a step that is not repeated");
         Scope scope;
@@ -297,10 +307,13 @@ void append_signals(std::string& out, const Run& run) {
     if (!run.signals.empty()) {
         out += ",\"signals\":[";
         for (const Signal& one : run.signals) {
-            fmt::format_to(std::back_inserter(out), "{}{{\"n\":{},\"name\":{},\"at\":{}", out.back() == '[' ? "" : ",", one.number,
-                           boost::json::serialize(boost::json::string(one.name)), micros_of(one.at));
+            fmt::format_to(std::back_inserter(out), "{}{{\"n\":{},\"name\":{},\"at\":{}",
+                           out.back() == '[' ? "" : ",", one.number,
+                           boost::json::serialize(boost::json::string(one.name)),
+                           micros_of(one.at));
             if (!one.by.empty())
-                fmt::format_to(std::back_inserter(out), ",\"by\":{}", boost::json::serialize(boost::json::string(one.by)));
+                fmt::format_to(std::back_inserter(out), ",\"by\":{}",
+                               boost::json::serialize(boost::json::string(one.by)));
             append_json_member(out, "data", one.data);
             out += '}';
         }
@@ -319,11 +332,14 @@ void append_new_state_json(std::string& out) {
     fmt::format_to(std::back_inserter(out), "{{\"f\":{},\"v\":0}}", run_format);
 }
 
-void append_state_json(std::string& out, const Workflow& workflow, const Run& run, std::uint64_t version) {
-    fmt::format_to(std::back_inserter(out), "{{\"f\":{},\"v\":{},\"s\":{},\"closed_steps\":{}", run_format, version,
-                   static_cast<int>(run.status), run.closed_steps);
-    if (run.closed_at) fmt::format_to(std::back_inserter(out), ",\"closed\":{}", micros_of(*run.closed_at));
-    if (run.begun_scopes != 0) fmt::format_to(std::back_inserter(out), ",\"begun_scopes\":{}", run.begun_scopes);
+void append_state_json(std::string& out, const Workflow& workflow, const Run& run,
+                       std::uint64_t version) {
+    fmt::format_to(std::back_inserter(out), "{{\"f\":{},\"v\":{},\"s\":{},\"closed_steps\":{}",
+                   run_format, version, static_cast<int>(run.status), run.closed_steps);
+    if (run.closed_at)
+        fmt::format_to(std::back_inserter(out), ",\"closed\":{}", micros_of(*run.closed_at));
+    if (run.begun_scopes != 0)
+        fmt::format_to(std::back_inserter(out), ",\"begun_scopes\":{}", run.begun_scopes);
     if (run.ending != Ending::none)
         fmt::format_to(std::back_inserter(out), ",\"ending\":{}", static_cast<int>(run.ending));
     if (run.by_hand) out += ",\"hand\":true";
@@ -332,15 +348,16 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
     if (run.deadline)
         fmt::format_to(std::back_inserter(out), ",\"deadline\":{}", micros_of(*run.deadline));
     if (run.paused_from)
-        fmt::format_to(std::back_inserter(out), ",\"paused\":[{},{}]", static_cast<int>(*run.paused_from),
-                       micros_of(run.paused_at));
+        fmt::format_to(std::back_inserter(out), ",\"paused\":[{},{}]",
+                       static_cast<int>(*run.paused_from), micros_of(run.paused_at));
     if (run.closing)
-        fmt::format_to(std::back_inserter(out), ",\"closing\":[{},{}]", static_cast<int>(run.closing->phase),
-                       static_cast<int>(run.closing->end));
+        fmt::format_to(std::back_inserter(out), ",\"closing\":[{},{}]",
+                       static_cast<int>(run.closing->phase), static_cast<int>(run.closing->end));
     if (run.parent)
-        out += ",\"parent\":" + boost::json::serialize(boost::json::array{run.parent->run_id, run.parent->ref.step, run.parent->ref.undo,
-                                                                          run.parent->ref.attempt, run.parent->depth,
-                                                                          run.parent->is_detached});
+        out += ",\"parent\":" +
+               boost::json::serialize(boost::json::array{
+                   run.parent->run_id, run.parent->ref.step, run.parent->ref.undo,
+                   run.parent->ref.attempt, run.parent->depth, run.parent->is_detached});
     append_signals(out, run);
     append_json_member(out, "caller", run.caller);
     if (!run.trace.is_empty())
@@ -378,7 +395,8 @@ Outcome<void> read_pause(const boost::json::object& object, Run& run) {
     if (paused == nullptr) return {};
     if (!paused->is_array() || paused->get_array().size() != 2) return does_not_fit("paused");
     const auto from = integer(&paused->get_array()[0]);
-    if (from != static_cast<int>(RunStatus::running) && from != static_cast<int>(RunStatus::compensating))
+    if (from != static_cast<int>(RunStatus::running) &&
+        from != static_cast<int>(RunStatus::compensating))
         return does_not_fit("paused");
     run.paused_from = static_cast<RunStatus>(from);
     run.paused_at = time_from_micros(integer(&paused->get_array()[1]));
@@ -390,7 +408,7 @@ Outcome<void> read_signals(const boost::json::object& object, Run& run) {
     run.signal_ids.clear();
     run.signals_received = small(object.if_contains("signals_received"));
     const auto text = [](const boost::json::value* value) {
-        return value != nullptr && value->is_string() ? std::string{value->get_string().c_str(), value->get_string().size()}
+        return value != nullptr && value->is_string() ? std::string{value->get_string()}
                                                       : std::string{};
     };
     if (const auto* signals = object.if_contains("signals")) {
@@ -398,8 +416,10 @@ Outcome<void> read_signals(const boost::json::object& object, Run& run) {
         for (const auto& one : signals->get_array()) {
             if (!one.is_object()) return does_not_fit("signals");
             const auto& it = one.get_object();
-            run.signals.push_back({small(it.if_contains("n")), text(it.if_contains("name")), text(it.if_contains("by")),
-                                   time_from_micros(integer(it.if_contains("at"))), document(it.if_contains("data"))});
+            run.signals.push_back({small(it.if_contains("n")), text(it.if_contains("name")),
+                                   text(it.if_contains("by")),
+                                   time_from_micros(integer(it.if_contains("at"))),
+                                   document(it.if_contains("data"))});
         }
     }
     if (const auto* ids = object.if_contains("signal_ids")) {
@@ -421,10 +441,12 @@ Outcome<void> read_parent(const boost::json::object& object, Run& run) {
     const auto* parent = object.if_contains("parent");
     if (parent == nullptr) return {};
     const auto* parts = parent->if_array();
-    if (parts == nullptr || parts->size() != 6 || !(*parts)[0].is_string() || !(*parts)[1].is_string() ||
-        !(*parts)[2].is_bool() || !(*parts)[5].is_bool())
+    if (parts == nullptr || parts->size() != 6 || !(*parts)[0].is_string() ||
+        !(*parts)[1].is_string() || !(*parts)[2].is_bool() || !(*parts)[5].is_bool())
         return does_not_fit("parent");
-    const auto text = [](const boost::json::string& one) { return std::string{one.data(), one.size()}; };
+    const auto text = [](const boost::json::string& one) {
+        return std::string{one.data(), one.size()};
+    };
     ParentRef& made = run.parent.emplace();
     made.run_id = text((*parts)[0].get_string());
     made.ref = {text((*parts)[1].get_string()), (*parts)[2].get_bool(), small(&(*parts)[3])};
@@ -440,15 +462,17 @@ Outcome<void> read_closing(const boost::json::object& object, Run& run) {
     if (!closing->is_array() || closing->get_array().size() != 2) return does_not_fit("closing");
     const auto phase = integer(&closing->get_array()[0]);
     const auto end = integer(&closing->get_array()[1]);
-    const bool is_known = (phase == static_cast<int>(Phase::on_error) || phase == static_cast<int>(Phase::at_end)) &&
-                          end >= 0 && end <= static_cast<int>(RunStatus::compensated) &&
-                          is_closed(static_cast<RunStatus>(end));
+    const bool is_known =
+        (phase == static_cast<int>(Phase::on_error) || phase == static_cast<int>(Phase::at_end)) &&
+        end >= 0 && end <= static_cast<int>(RunStatus::compensated) &&
+        is_closed(static_cast<RunStatus>(end));
     if (!is_known) return does_not_fit("closing");
     run.closing = Closing{static_cast<Phase>(phase), static_cast<RunStatus>(end)};
     return {};
 }
 
-Outcome<void> read_whole(const boost::json::object& object, std::int64_t format, const Workflow& workflow, Run& run) {
+Outcome<void> read_whole(const boost::json::object& object, std::int64_t format,
+                         const Workflow& workflow, Run& run) {
     const auto ending = integer(object.if_contains("ending"));
     if (ending < 0 || ending > static_cast<int>(Ending::cancel)) return does_not_fit("ending");
     run.ending = static_cast<Ending>(ending);
@@ -478,14 +502,17 @@ Outcome<void> read_whole(const boost::json::object& object, std::int64_t format,
     run.cause = document(object.if_contains("cause"));
     run.scopes.clear();
     BATON_TRY(read_steps(object, workflow, run.scopes[root_scope]));
-    if (const auto* scopes = object.if_contains("scopes")) BATON_TRY(read_scopes(*scopes, workflow, run));
+    if (const auto* scopes = object.if_contains("scopes"))
+        BATON_TRY(read_scopes(*scopes, workflow, run));
     if (format == 1) return {};
     const auto status = integer(object.if_contains("s"));
-    if (status < static_cast<int>(RunStatus::queued) || status > static_cast<int>(RunStatus::compensated))
+    if (status < static_cast<int>(RunStatus::queued) ||
+        status > static_cast<int>(RunStatus::compensated))
         return does_not_fit("the run has a status this program does not know");
     run.status = static_cast<RunStatus>(status);
     run.closed_at.reset();
-    if (const auto* closed = object.if_contains("closed")) run.closed_at = time_from_micros(integer(closed));
+    if (const auto* closed = object.if_contains("closed"))
+        run.closed_at = time_from_micros(integer(closed));
     run.output = document(object.if_contains("output"));
     return {};
 }
@@ -500,7 +527,8 @@ Outcome<void> read_state_json(std::string_view json, const Workflow& workflow, R
     const auto& object = whole.json().get_object();
     const auto format = integer(object.if_contains("f"));
     if (format != 1 && format != run_format)
-        return does_not_fit(fmt::format("format {} is not known, only 1 and {}", format, run_format));
+        return does_not_fit(
+            fmt::format("format {} is not known, only 1 and {}", format, run_format));
     if (format == run_format) {
         const auto version = integer(object.if_contains("v"));
         if (version < 0) return does_not_fit("version");

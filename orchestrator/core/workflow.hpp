@@ -366,7 +366,7 @@ struct WebhookTrigger {
 
 // Starts a run for each event of these types on the exchange baton.event.
 struct EventTrigger {
-    std::string type;                                  // "hr.employee.terminated", or "hr.*"
+    std::string type;                                  // "hr.employee.terminated"; "hr.*", "hr.#" as topics
     std::string source;                                // empty: any
 };
 

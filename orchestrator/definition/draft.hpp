@@ -64,6 +64,8 @@ enum class Scope : std::uint8_t {
     run_key,      // idempotency: only `input`, there is no run yet
     cron,         // input of a trigger by cron: only `event` and `vars`
     webhook,      // likewise, of one by webhook
+    event,        // likewise, of one by events
+    rpc,          // likewise, of one by calls
 };
 
 // One name an expression reads.

@@ -61,13 +61,17 @@ constexpr std::string_view workflow_text = R"json({
 constexpr std::string_view trigger_text = R"json({
   "cron": {"type": "string", "description": "Minute, hour, day, month, day of the week; or @daily and the like."},
   "webhook": {"type": "string", "description": "The last part of the address that is called."},
+  "event": {"type": "string", "minLength": 1, "maxLength": 255, "description": "The type of the events; * is any word between dots, # any number of them."},
+  "source": {"type": "string", "minLength": 1, "description": "Whose events are meant."},
+  "rpc": {"type": "string", "description": "The key of requests to the exchange baton.rpc that begin a run and wait for its answer."},
+  "timeout": {"$ref": "#/definitions/duration", "description": "When a caller is told that there is no answer yet."},
   "name": {"type": "string", "maxLength": 64},
   "input": {"$ref": "#/definitions/values", "description": "The run's input; reads event and vars."},
   "timezone": {"type": "string", "description": "A name of the IANA database."},
   "overlap": {"enum": ["skip", "queue", "cancel", "allow"], "description": "What a start does that falls into the run before."},
   "catch_up": {"anyOf": [{"$ref": "#/definitions/duration"}, {"$ref": "#/definitions/catch_up"}], "description": "How late a missed start is made up for."},
   "jitter": {"$ref": "#/definitions/duration", "description": "Each start is put off by less than this."},
-  "when": {"$ref": "#/definitions/expression", "description": "False: the delivery starts nothing."},
+  "when": {"$ref": "#/definitions/expression", "description": "False: the delivery or the event starts nothing."},
   "auth": {"anyOf": [{"const": "none"}, {"$ref": "#/definitions/auth"}], "description": "How a sender shows that it knows the secret."},
   "id": {"$ref": "#/definitions/expression", "description": "Names the delivery: under one name there is one run."}
 })json";

@@ -19,12 +19,12 @@ constexpr auto workflow_available =
           "idempotency", "concurrency", "limits", "input", "vars", "defaults", "step", "on_error", "finally", "output",
           "retention", "on");
 
-constexpr auto trigger_kinds_available = words("cron", "webhook");
-constexpr auto trigger_kinds_not_yet = words("event", "rpc");
-constexpr auto trigger_available = words("cron", "webhook", "name", "input", "timezone", "overlap", "catch_up", "jitter",
-                                         "when", "auth", "id");
-constexpr auto trigger_not_yet = words("event", "rpc", "timeout");
+constexpr auto trigger_kinds_available = words("cron", "webhook", "event", "rpc");
+constexpr auto trigger_available = words("cron", "webhook", "event", "rpc", "name", "input", "timezone", "overlap", "catch_up", "jitter",
+                                         "when", "auth", "id", "source", "timeout");
 constexpr auto of_webhook = words("when", "auth", "id");
+constexpr auto of_events = words("source", "when");
+constexpr auto of_rpc = words("timeout");
 constexpr auto auth_available = words("scheme", "secret", "header", "prefix", "tolerance");
 constexpr auto secret_available = words("file", "environment");
 constexpr auto of_cron = words("timezone", "overlap", "catch_up", "jitter");
@@ -96,8 +96,8 @@ constexpr auto loop_fields = words("iterations", "last");
 } // namespace
 
 const KeyTable workflow_keys{workflow_available, {}};
-const KeyTable trigger_keys{trigger_available, trigger_not_yet};
-const KeyTable trigger_kind_keys{trigger_kinds_available, trigger_kinds_not_yet};
+const KeyTable trigger_keys{trigger_available, {}};
+const KeyTable trigger_kind_keys{trigger_kinds_available, {}};
 const KeyTable catch_up_keys{catch_up_available, {}};
 const KeyTable auth_keys{auth_available, {}};
 const KeyTable secret_keys{secret_available, {}};
@@ -127,8 +127,6 @@ bool contains(std::span<const std::string_view> all, std::string_view word) {
 }
 
 bool belongs_to(std::string_view key, std::string_view feature) {
-    if (feature == "event") return key == "when";
-    if (feature == "rpc") return key == "timeout";
     return (feature == "http" || feature == "transform") && key == "with";
 }
 
@@ -162,7 +160,9 @@ bool may_have(std::string_view kind, std::string_view key) {
 }
 
 bool trigger_may_have(std::string_view kind, std::string_view key) {
-    return contains(kind == "cron" ? std::span<const std::string_view>(of_cron) : of_webhook, key);
+    if (kind == "cron") return contains(of_cron, key);
+    if (kind == "webhook") return contains(of_webhook, key);
+    return kind == "rpc" ? contains(of_rpc, key) : contains(of_events, key);
 }
 
 std::string_view repetition_of(std::string_view key) {

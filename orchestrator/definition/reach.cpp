@@ -38,7 +38,7 @@ public:
     void check(const Use& use) {
         const std::string& root = use.reference.root;
         if (is_item(use)) return;
-        if (use.scope == Scope::cron || use.scope == Scope::webhook) return check_trigger(use);
+        if (!kind_of_trigger(use.scope).empty()) return check_trigger(use);
         // In a run key there is nothing but the input yet.
         if (use.scope == Scope::run_key && root != "input") {
             complain(use, "only input can be read here, because there is no run yet");
@@ -80,6 +80,14 @@ private:
         return found;
     }
 
+    // Empty: the expression is of a step, or of the workflow.
+    static std::string_view kind_of_trigger(Scope scope) {
+        if (scope == Scope::cron) return "cron";
+        if (scope == Scope::webhook) return "webhook";
+        if (scope == Scope::rpc) return "rpc";
+        return scope == Scope::event ? "event" : "";
+    }
+
     // Before there is a run: what started it, and constants.
     void check_trigger(const Use& use) {
         const std::string& root = use.reference.root;
@@ -89,13 +97,13 @@ private:
                             root == "run" && use.scope == Scope::cron ? "write event.scheduled_at" : "event and vars can");
         if (use.reference.path.empty()) return;
         const std::string& name = use.reference.path.front().name;
-        const auto fields = use.scope == Scope::cron ? cron_event_fields() : webhook_event_fields();
+        const std::string_view kind = kind_of_trigger(use.scope);
+        const auto fields = fields_of_trigger_event(kind);
         if (!contains(fields, name))
             return complain(use,
-                            fmt::format("the event of a {} trigger has no '{}'",
-                                        use.scope == Scope::cron ? "cron" : "webhook", name),
+                            fmt::format("the event of a trigger by {} has no '{}'", kind, name),
                             did_you_mean(name, fields));
-        check_header(use);
+        if (use.scope == Scope::webhook) check_header(use);
     }
 
     // Senders write them as they like; here they are all in small letters.

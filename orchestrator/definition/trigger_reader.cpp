@@ -3,6 +3,7 @@
 
 #include "base/time_zone.hpp"
 #include "orchestrator/core/input.hpp"
+#include "orchestrator/core/trigger_input.hpp"
 #include "orchestrator/definition/words.hpp"
 #include "orchestrator/schedule/cron.hpp"
 
@@ -17,6 +18,8 @@ namespace baton::orchestrator::definition {
 namespace {
 
 using core::CronTrigger;
+using core::EventTrigger;
+using core::RpcTrigger;
 using core::WebhookTrigger;
 
 // So many starts of a schedule are looked at for the time between two of them.
@@ -50,8 +53,9 @@ public:
         }
         core::Trigger trigger;
         trigger.line = table.at.line;
-        // A webhook is called as its path is.
-        trigger.name = kind->key == "webhook" && core::is_tag_name(kind->value.text)
+        // A webhook is called as its path is, what events start as their type.
+        const Scope scope = scope_of(kind->key);
+        trigger.name = scope != Scope::cron && core::is_tag_name(kind->value.text)
                            ? kind->value.text
                            : kind->key;
         for (const TomlEntry& entry : table.entries)
@@ -65,19 +69,24 @@ public:
                 complaints_.at_key(
                     entry, fmt::format("a trigger by {} has no '{}'", kind->key, entry.key));
         }
-        const bool is_cron = kind->key == "cron";
-        if (is_cron)
-            trigger.kind = read_cron(table, *kind);
-        else
-            trigger.kind = read_webhook(table, *kind);
+        if (scope == Scope::cron) trigger.kind = read_cron(table, *kind);
+        if (scope == Scope::webhook) trigger.kind = read_webhook(table, *kind);
+        if (scope == Scope::event) trigger.kind = read_event(table, *kind);
+        if (scope == Scope::rpc) trigger.kind = read_rpc(table, *kind);
         for (const TomlEntry& entry : table.entries)
-            if (entry.key == "when" && !is_cron)
-                trigger.when = expressions_.condition(entry, core::no_step, Scope::webhook);
-        read_input(table, trigger, has_wrong_keys, is_cron);
+            if (entry.key == "when" && trigger_may_have(kind->key, "when"))
+                trigger.when = expressions_.condition(entry, core::no_step, scope);
+        read_input(table, trigger, has_wrong_keys, scope);
         draft_.workflow.triggers.push_back(std::move(trigger));
     }
 
 private:
+    static Scope scope_of(std::string_view kind) {
+        if (kind == "cron") return Scope::cron;
+        if (kind == "rpc") return Scope::rpc;
+        return kind == "webhook" ? Scope::webhook : Scope::event;
+    }
+
     void read_name(const TomlEntry& entry, core::Trigger& trigger) {
         const auto name = values_.text(entry);
         if (!name) return;
@@ -225,6 +234,81 @@ private:
         return hook;
     }
 
+    EventTrigger read_event(const TomlNode& table, const TomlEntry& kind) {
+        const auto type = values_.text(kind);
+        if (!type) return {};
+        // A broker carries it as a routing key.
+        constexpr std::size_t bytes_max = 255;
+        const bool has_values = type->find("${") != std::string::npos;
+        if (type->empty() || type->size() > bytes_max || has_values) {
+            complaints_.at_value(
+                kind.value, fmt::format("'{}' is no type of events", *type),
+                has_values ? "it is a plain text; ask for what stands in an event with when"
+                           : "text of 1 to 255 bytes, such as \"hr.employee.terminated\"");
+            return {};
+        }
+        for (std::size_t at = 0; at <= type->size();) {
+            const std::size_t end = std::min(type->find('.', at), type->size());
+            const std::string_view word = std::string_view(*type).substr(at, end - at);
+            if (word.size() > 1 && word.find_first_of("*#") != std::string_view::npos) {
+                complaints_.at_value(
+                    kind.value, fmt::format("'{}' fits no event", *type),
+                    "* and # stand alone between dots: * is any one word, # any number of them");
+                break;
+            }
+            at = end + 1;
+        }
+        EventTrigger trigger{*type, {}};
+        for (const TomlEntry& entry : table.entries) {
+            if (entry.key != "source") continue;
+            trigger.source = values_.text(entry).value_or("");
+            if (entry.value.is_text() && trigger.source.empty())
+                complaints_.at_value(entry.value, "the source is empty",
+                                     "leave it out, and any is meant");
+        }
+        if (table.find("when") == nullptr && trigger.source.empty()) warn_of_circles(kind, *type);
+        return trigger;
+    }
+
+    // What a run tells starts the next one, without end.
+    void warn_of_circles(const TomlEntry& kind, const std::string& type) {
+        for (const core::Step& step : draft_.workflow.steps) {
+            const auto* emit = std::get_if<core::EmitKind>(&step.kind);
+            const auto said =
+                emit != nullptr && emit->type.is_constant()
+                    ? emit->type.evaluate([](std::string_view) { return std::nullopt; })
+                    : expression::Template::EvaluateResult(boost::json::value{});
+            const auto* text = said ? said->if_string() : nullptr;
+            if (text != nullptr && core::topic_fits(type, {text->data(), text->size()}))
+                return complaints_.warn_at_value(
+                    kind.value,
+                    fmt::format("each run starts another one: its step '{}' emits '{}'", step.path,
+                                std::string_view(*text)),
+                    "say with when which events are meant, or give the event another type");
+        }
+    }
+
+    RpcTrigger read_rpc(const TomlNode& table, const TomlEntry& kind) {
+        RpcTrigger rpc;
+        if (const auto name = values_.text(kind)) {
+            rpc.name = *name;
+            if (!core::is_tag_name(*name))
+                complaints_.at_value(kind.value, fmt::format("'{}' cannot name an rpc", *name),
+                                     "letters, digits, _, . and -, at most 64: \"incident.open\"");
+            else if (core::is_own_request(*name))
+                complaints_.at_value(
+                    kind.value,
+                    fmt::format("'{}' is the server's: it answers run.* and workflow.* itself",
+                                *name),
+                    "give it another name");
+        }
+        for (const TomlEntry& entry : table.entries)
+            if (entry.key == "timeout") rpc.timeout = values_.duration(entry);
+        if (rpc.timeout && rpc.timeout->count() == 0)
+            complaints_.at_value(*table.find("timeout"), "timeout must be longer than 0");
+        return rpc;
+    }
+
     void read_auth(const TomlEntry& entry, WebhookTrigger& hook) {
         if (entry.value.is_text() && entry.value.text == "none") {
             hook.scheme = WebhookTrigger::Scheme::none;
@@ -337,18 +421,22 @@ private:
         hook.secrets.push_back(std::move(secret));
     }
 
+    static std::string_view example_of_input(Scope scope) {
+        if (scope == Scope::cron) return "{ day = \"${event.scheduled_at}\" }";
+        return scope == Scope::event ? "{ name = \"${event.data.name}\" }"
+                                     : "{ name = \"${event.body.name}\" }";
+    }
+
     void read_input(const TomlNode& table, core::Trigger& trigger, bool has_wrong_keys,
-                    bool is_cron) {
+                    Scope scope) {
         const TomlEntry* given = nullptr;
         for (const TomlEntry& entry : table.entries)
             if (entry.key == "input") given = &entry;
         if (given != nullptr)
-            trigger.input = is_cron
-                                ? expressions_.table(*given, "{ day = \"${event.scheduled_at}\" }",
-                                                     core::no_step, Scope::cron)
-                                : expressions_.table(*given, "{ name = \"${event.body.name}\" }",
-                                                     core::no_step, Scope::webhook);
+            trigger.input =
+                expressions_.table(*given, example_of_input(scope), core::no_step, scope);
         if (!draft_.input_is_known) return;
+        if (given == nullptr && scope == Scope::rpc) return; // the caller gives it
         if (given == nullptr || given->value.is_table())
             check_against_input(table, given == nullptr ? nullptr : &given->value, has_wrong_keys);
     }

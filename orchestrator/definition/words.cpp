@@ -29,6 +29,8 @@ constexpr std::array<std::string_view, 2> fields_of_cron_event{"scheduled_at", "
 
 constexpr std::array<std::string_view, 4> fields_of_webhook_event{"trigger", "headers", "query", "body"};
 
+constexpr std::array<std::string_view, 4> fields_of_rpc_event{"trigger", "body", "user", "id"};
+
 // Words of the expression language, which no name may hide.
 constexpr std::array<std::string_view, 20> expression_words{
     "true",     "false",   "null",      "in",       "as",  "break",  "const",
@@ -73,12 +75,10 @@ std::span<const std::string_view> error_fields() {
     return fields_of_error;
 }
 
-std::span<const std::string_view> cron_event_fields() {
-    return fields_of_cron_event;
-}
-
-std::span<const std::string_view> webhook_event_fields() {
-    return fields_of_webhook_event;
+std::span<const std::string_view> fields_of_trigger_event(std::string_view kind) {
+    if (kind == "cron") return fields_of_cron_event;
+    if (kind == "rpc") return fields_of_rpc_event;
+    return kind == "webhook" ? fields_of_webhook_event : fields_of_kind(kind);
 }
 
 std::string complaint_about_id(std::string_view id) {

@@ -27,9 +27,7 @@ std::span<const std::string_view> ending_run_fields();
 // What can be read behind `errors.STEP.`.
 std::span<const std::string_view> error_fields();
 
-// What can be read behind `event.` in the input of a trigger by cron.
-std::span<const std::string_view> cron_event_fields();
-// The same by webhook.
-std::span<const std::string_view> webhook_event_fields();
+// What can be read behind `event.` in a trigger of this kind: "cron".
+std::span<const std::string_view> fields_of_trigger_event(std::string_view kind);
 
 } // namespace baton::orchestrator::definition

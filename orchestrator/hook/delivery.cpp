@@ -121,14 +121,4 @@ Outcome<std::optional<std::string>> start_key(const core::Workflow& workflow,
     return std::optional(fmt::format("webhook/{}/id/{}", trigger.name, id));
 }
 
-Outcome<bool> is_meant(const core::Workflow& workflow, const core::Trigger& trigger,
-                       const Value& event) {
-    if (!trigger.when) return true;
-    const auto value = expression::evaluate(*trigger.when, reading(workflow, event));
-    if (!value) return bad("when: " + value.error().message);
-    if (value->kind() != expression::Kind::boolean)
-        return bad("when: it gives neither true nor false");
-    return value->as_boolean();
-}
-
 } // namespace baton::orchestrator::hook

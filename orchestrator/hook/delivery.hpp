@@ -32,8 +32,4 @@ Outcome<std::optional<std::string>> start_key(const core::Workflow& workflow,
                                               const expression::Value& event,
                                               std::string_view body);
 
-// Whether `when` lets it in.
-Outcome<bool> is_meant(const core::Workflow& workflow, const core::Trigger& trigger,
-                       const expression::Value& event);
-
 } // namespace baton::orchestrator::hook

@@ -2,6 +2,7 @@
 #include "orchestrator/messaging/cloud_event.hpp"
 
 #include "base/json_text.hpp"
+#include "base/printable.hpp"
 #include "base/random.hpp"
 #include "orchestrator/messaging/message_json.hpp"
 
@@ -22,7 +23,8 @@ constexpr std::size_t id_letters = 22;
 
 std::string text_in(const boost::json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string{value->get_string().c_str()} : std::string{};
+    return value != nullptr && value->is_string() ? std::string{value->get_string()}
+                                                  : std::string{};
 }
 
 // JSON is data, everything else is text.
@@ -32,8 +34,11 @@ boost::json::value data_of(const std::string& body) {
     return boost::json::string(body);
 }
 
-std::optional<boost::json::object> structured(const amqp::Properties& properties, const std::string& body) {
-    if (!properties.content_type || !properties.content_type->starts_with("application/cloudevents+json")) return std::nullopt;
+std::optional<boost::json::object> structured(const amqp::Properties& properties,
+                                              const std::string& body) {
+    if (!properties.content_type ||
+        !properties.content_type->starts_with("application/cloudevents+json"))
+        return std::nullopt;
     const auto parsed = core::Document::parse(body);
     const auto* object = parsed ? parsed->json().if_object() : nullptr;
     if (object == nullptr || text_in(*object, "type").empty()) return std::nullopt;
@@ -48,7 +53,8 @@ boost::json::object plain(const amqp::client::Delivery& delivery, const std::str
     if (delivery.properties.headers)
         for (const std::string_view name : attributes)
             for (const std::string_view prefix : prefixes)
-                if (const auto text = delivery.properties.headers->text(std::string(prefix) + std::string(name)))
+                if (const auto text =
+                        delivery.properties.headers->text(std::string(prefix) + std::string(name)))
                     event[name] = readable(std::string(*text));
     event["data"] = data_of(body);
     return event;
@@ -63,8 +69,11 @@ std::optional<runtime::IncomingEvent> incoming_event(const amqp::client::Deliver
     if (!event) event = plain(delivery, body);
     if (text_in(*event, "type").empty()) (*event)["type"] = readable(delivery.routing_key);
     if (text_in(*event, "id").empty())
-        (*event)["id"] = delivery.properties.message_id ? readable(*delivery.properties.message_id) : random_name(id_letters);
-    runtime::IncomingEvent incoming{text_in(*event, "id"), text_in(*event, "type"), {}};
+        (*event)["id"] = delivery.properties.message_id ? readable(*delivery.properties.message_id)
+                                                        : random_name(id_letters);
+    // What finds it again has no control characters: PostgreSQL keeps no zero byte.
+    runtime::IncomingEvent incoming{
+        printable(text_in(*event, "id")), printable(text_in(*event, "type")), {}};
     incoming.event = core::Document::of(std::move(*event));
     return incoming;
 }

@@ -3,6 +3,7 @@
 
 #include "amqp/client/errors.hpp"
 #include "base/log.hpp"
+#include "base/utf8.hpp"
 #include "contract/announcement.hpp"
 #include "contract/task_message.hpp"
 #include "contract/topology.hpp"
@@ -66,7 +67,7 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
                 .log = [this](runtime::RunLogLine line, runtime::DeliveryHandle handle) { keep_line(std::move(line), handle); },
                 .request = [this](const amqp::client::Delivery& one,
                                   runtime::DeliveryHandle handle) { serve(one, handle); }}),
-      requests_(executor, options_.on_request),
+      requests_(executor, clock, engine, options_.on_request),
       reconnect_(executor,
                  {.endpoint = options_.endpoint,
                   .on_connected = [this](amqp::client::Connection& one) { return prepare(one); },
@@ -133,6 +134,11 @@ void Messaging::take(std::string& secret) {
     dispatcher_.set_partition_count(options_.partition_count);
     results_.set_secret(std::move(secret));
     secret_known_.wake_all();
+}
+
+void Messaging::take(Live& live) {
+    results_.live(live.workflows);
+    requests_.live(std::move(live.workflows));
 }
 
 void Messaging::take(runtime::Told& told) {
@@ -584,6 +590,7 @@ void Messaging::take(Look& look) {
 }
 
 net::Awaitable<Outcome<QueueLook>> Messaging::look_at(std::string route) {
+    if (!contract::is_task_name(route)) co_return QueueLook{};
     const Failure away{make_error_code(amqp::client::Errc::connection_lost), "the broker cannot be reached just now"};
     if (!connection_) co_return away;
     auto channel = co_await connection_->open_channel();
@@ -601,6 +608,11 @@ net::Awaitable<Outcome<QueueLook>> Messaging::look_at(std::string route) {
 }
 
 net::Awaitable<void> Messaging::ask(Call call) {
+    if (!contract::is_task_name(call.task)) {
+        call.reply(Failure{make_error_code(boost::system::errc::invalid_argument),
+                           fmt::format("'{}' is no name of a task type, for example \"mail.send\"", as_utf8(call.task))});
+        co_return;
+    }
     const auto caller = caller_;
     if (!caller) {
         call.reply(Failure{make_error_code(amqp::client::Errc::connection_lost),

@@ -104,6 +104,8 @@ public:
     // Any thread: what the engine says, and calls.
     void set_secret(std::string secret) { inbox_.put({std::move(secret)}); }
     void tell(runtime::Told told) { inbox_.put({std::move(told)}); }
+    // Which workflows are live from now on.
+    void live(LiveWorkflows workflows) { inbox_.put({Live{std::move(workflows)}}); }
     void declare(std::vector<std::string> routes) { inbox_.put({Routes{std::move(routes)}}); }
     // Calls `done` when all have their queue: with false at once while there is no connection.
     void await_queues(std::vector<std::string> routes, std::function<void(bool)> done) {
@@ -145,6 +147,9 @@ public:
     void stop();
 
 private:
+    struct Live {
+        LiveWorkflows workflows;
+    };
     struct Routes {
         std::vector<std::string> all;
     };
@@ -184,10 +189,11 @@ private:
         std::optional<runtime::DeliveryHandle> delivery;
     };
     using Incoming = std::variant<Emptied, Look, LostAreStored, QueuesAsked, WorkersAsked, std::string, runtime::Told, Routes, Awaited, Again, Call,
-                                  Listen, Forward, Answered>;
+                                  Listen, Forward, Answered, Live>;
 
     void take_incoming();
     void take(std::string& secret);
+    void take(Live& live);
     void take(runtime::Told& told);
     void take(Routes& routes);
     void take(Awaited& awaited);

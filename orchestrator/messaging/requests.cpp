@@ -1,11 +1,16 @@
 #include "orchestrator/messaging/requests.hpp"
 
+#include "base/fail_point.hpp"
 #include "base/log.hpp"
 #include "contract/topology.hpp"
+#include "orchestrator/core/trigger_input.hpp"
 #include "orchestrator/messaging/message_json.hpp"
+#include "orchestrator/messaging/run_request.hpp"
 
 #include <boost/asio/post.hpp>
+#include <boost/json/object.hpp>
 
+#include <chrono>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -17,6 +22,7 @@ using amqp::client::Delivery;
 
 // So many are decided at once; the others stay with the broker.
 constexpr std::uint16_t under_way_max = 64;
+constexpr auto return_pause = std::chrono::seconds(1);
 
 std::string text_of(const std::optional<std::string>& text) { return text.value_or(""); }
 
@@ -31,13 +37,21 @@ std::optional<bool> yes_or_no(const std::optional<amqp::FieldTable>& headers, st
     return std::nullopt;
 }
 
+core::Problem problem(std::string_view type, int status, std::string detail) {
+    core::Problem made;
+    made.type = type;
+    made.title = "no run was begun";
+    made.status = status;
+    made.detail = std::move(detail);
+    return made;
+}
+
 } // namespace
 
-Requests::Requests(net::asio::any_io_executor executor, OnRequest on_request)
-    : executor_(executor), on_request_(std::move(on_request)) {}
+Requests::Requests(net::asio::any_io_executor executor, const Clock& clock, runtime::Engine& engine, OnRequest on_request)
+    : executor_(executor), clock_(clock), engine_(engine), on_request_(std::move(on_request)) {}
 
 net::Awaitable<Outcome<void>> Requests::consume(amqp::client::Connection& connection) {
-    if (!on_request_) co_return Outcome<void>{boost::system::in_place_value};
     auto opened = co_await connection.open_channel();
     if (!opened) co_return opened.error();
     channel_ = std::move(*opened);
@@ -69,10 +83,14 @@ net::Awaitable<void> Requests::stop() {
 void Requests::lost() {
     channel_.reset();
     consumer_tag_.clear();
+    returns_.clear();
 }
 
 void Requests::take(const Delivery& delivery) {
     const amqp::Properties& said = delivery.properties;
+    const Asked asked{life_, delivery.delivery_tag, text_of(said.reply_to), text_of(said.correlation_id), delivery.redelivered};
+    if (!core::is_own_request(delivery.routing_key)) return call(delivery, asked);
+    if (!on_request_) return refuse(asked, problem("baton.unknown_rpc", 404, "nobody answers this here"));
     Request request;
     request.name = readable(delivery.routing_key);
     request.user = text_of(said.user_id);
@@ -84,9 +102,87 @@ void Requests::take(const Delivery& delivery) {
         request.waits = *waits;
     else
         request.unfit = "the header baton-wait must be true or false";
-    const Asked asked{life_, delivery.delivery_tag, text_of(said.reply_to), text_of(said.correlation_id)};
     on_request_(std::move(request), [this, asked](Answer one) {
         net::asio::post(executor_, [this, asked, one = std::move(one)] { answer(asked, one); });
+    });
+}
+
+// A workflow's own name. What may come twice must be known again, or it would begin two runs.
+void Requests::call(const Delivery& delivery, const Asked& asked) {
+    if (!live_) return return_later(asked);
+    const amqp::Properties& said = delivery.properties;
+    const RpcCall call{readable(delivery.routing_key), readable(text_of(said.user_id)), readable(text_of(said.message_id)),
+                       readable(asked.correlation_id), readable(asked.reply_to), readable(delivery.body.text())};
+    if (call.id.empty() && call.correlation_id.empty())
+        return refuse(asked, problem("baton.bad_request", 400,
+                                     "a request may come twice: give the message a correlation_id or a message_id of its own"));
+    const auto found = answering(*live_, call.name);
+    if (!found) return failed(asked, call.name, found.error());
+    auto start = start_of(*found, call, clock_.now());
+    if (!start) return failed(asked, call.name, start.error());
+    engine_.start_run(std::move(*start), [this, asked, name = call.name](const Outcome<runtime::Started>& started) {
+        net::asio::post(executor_, [this, asked, name, started] {
+            if (!channel_ || asked.life != life_) return; // it comes again, and finds its run
+            started ? called(asked, *started) : failed(asked, name, started.error());
+        });
+    });
+}
+
+void Requests::called(const Asked& asked, const runtime::Started& started) {
+    if (started.is_skipped)
+        return refuse(asked, problem("baton.refused", 409,
+                                     "run " + started.run_id + " of its concurrency key goes on; nothing was begun"));
+    if (!started.is_new && !asked.is_redelivered) refuse_repeated(asked, started.run_id);
+    fail_point("messaging.before_ack");
+    (void)channel_->ack(asked.delivery_tag);
+}
+
+void Requests::failed(const Asked& asked, const std::string& name, const Failure& failure) {
+    using runtime::EngineErrc;
+    const bool is_unfit = failure.code == runtime::StoreErrc::unfit;
+    const bool is_ours = is_unfit || failure.code.category() == runtime::engine_category();
+    if (failure.code == EngineErrc::stopping) return; // the channel closes, and the broker keeps it
+    if (!is_ours || failure.code == EngineErrc::moving || failure.code == EngineErrc::unanswered) return return_later(asked);
+    log::warning("messaging", "a call began no run", {{"rpc", name}, {"reason", failure.detail}});
+    if (failure.code == EngineErrc::unknown_workflow) return refuse(asked, problem("baton.unknown_rpc", 404, failure.detail));
+    if (is_unfit || failure.code == EngineErrc::bad_input) return refuse(asked, problem("baton.bad_input", 422, failure.detail));
+    if (failure.code == EngineErrc::overloaded) return refuse(asked, problem("baton.overloaded", 503, failure.detail));
+    refuse(asked, problem("baton.refused", 409, failure.detail));
+}
+
+// An open run will answer; one that is closed has, and whoever counts requests anew would wait in vain.
+void Requests::refuse_repeated(const Asked& asked, const std::string& run) {
+    engine_.wait_for_change(run, 0, [this, asked, run](const Outcome<runtime::RunChanged>& seen) {
+        if (!seen || !core::is_closed(seen->status)) return;
+        net::asio::post(executor_, [this, asked, run] {
+            if (channel_) tell(asked, problem("baton.duplicate", 409,
+                                              "run " + run + " was begun by a request with this reply_to, correlation_id and "
+                                              "message_id, and has answered it; give each request its own"));
+        });
+    });
+}
+
+void Requests::tell(const Asked& asked, const core::Problem& problem) {
+    if (asked.reply_to.empty()) return;
+    const auto reply = answer_to_caller({{}, core::Document::of(boost::json::object{{"reply_to", readable(asked.reply_to)},
+                                                                                   {"correlation_id", readable(asked.correlation_id)}}),
+                                         {}, core::to_document(problem)});
+    if (reply) (void)channel_->publish(*reply);
+}
+
+void Requests::refuse(const Asked& asked, const core::Problem& problem) {
+    tell(asked, problem);
+    (void)channel_->ack(asked.delivery_tag);
+}
+
+// Nobody knows yet whether it has begun; at once it would go in circles.
+void Requests::return_later(const Asked& asked) {
+    auto& timer = returns_.try_emplace(asked.delivery_tag, executor_).first->second;
+    timer.expires_after(return_pause);
+    timer.async_wait([this, asked](const boost::system::error_code& cut) {
+        if (cut || !channel_ || asked.life != life_) return;
+        (void)channel_->nack(asked.delivery_tag, false, true);
+        returns_.erase(asked.delivery_tag);
     });
 }
 

@@ -96,8 +96,8 @@ constexpr std::string_view lost_exchange_header = "baton-lost-exchange";
 constexpr std::string_view lost_key_header = "baton-lost-key";
 constexpr std::string_view unrouted_reason = "unrouted";
 
-Results::Results(net::asio::any_io_executor executor, runtime::Engine& engine, std::uint16_t partition_count,
-                 const Secrets& secrets, Sinks sinks)
+Results::Results(net::asio::any_io_executor executor, runtime::Engine& engine,
+                 std::uint16_t partition_count, const Secrets& secrets, Sinks sinks)
     : executor_(executor),
       engine_(engine),
       partition_count_(partition_count),
@@ -124,47 +124,55 @@ net::Awaitable<Outcome<Results::Source*>> Results::open(amqp::client::Connection
     co_return source.get();
 }
 
-net::Awaitable<Outcome<void>> Results::listen(amqp::client::Connection& connection, std::uint64_t life,
-                                              std::string queue, Take take) {
+net::Awaitable<Outcome<void>> Results::listen(amqp::client::Connection& connection,
+                                              std::uint64_t life, std::string queue, Take take) {
     amqp::BasicConsume method;
     method.queue = queue;
     const auto source = sources_.find(life);
     if (source == sources_.end())
-        co_return Failure{make_error_code(amqp::client::Errc::connection_lost), "the connection ended"};
+        co_return Failure{make_error_code(amqp::client::Errc::connection_lost),
+                          "the connection ended"};
     const auto channel = source->second->channel;
     auto on_delivery = [this, take, life](const Delivery& delivery) {
-        if (const auto found = sources_.find(life); found != sources_.end()) (this->*take)(*found->second, delivery);
+        if (const auto found = sources_.find(life); found != sources_.end())
+            (this->*take)(*found->second, delivery);
     };
     auto on_cancelled = [&connection, queue](const std::string&) {
         // Somebody deleted it: what workers report would vanish. A new connection declares it
         // again and listens to it.
-        log::error("messaging", "a queue of the orchestrator was deleted; connecting anew", {{"queue", queue}});
+        log::error("messaging", "a queue of the orchestrator was deleted; connecting anew",
+                   {{"queue", queue}});
         connection.close();
     };
-    auto consumer = co_await channel->consume(std::move(method), std::move(on_delivery), std::move(on_cancelled));
+    auto consumer = co_await channel->consume(std::move(method), std::move(on_delivery),
+                                              std::move(on_cancelled));
     if (!consumer) co_return consumer.error();
     if (const auto found = sources_.find(life); found != sources_.end())
         found->second->consumer_tags.push_back(std::move(*consumer));
     co_return Outcome<void>{boost::system::in_place_value};
 }
 
-net::Awaitable<Outcome<void>> Results::consume_common(amqp::client::Connection& connection, std::uint16_t prefetch) {
+net::Awaitable<Outcome<void>> Results::consume_common(amqp::client::Connection& connection,
+                                                      std::uint16_t prefetch) {
     const auto opened = co_await open(connection, std::nullopt, prefetch);
     if (!opened) co_return opened.error();
     const std::uint64_t life = (*opened)->life;
-    const auto dead = co_await listen(connection, life, std::string{contract::dead_queue}, &Results::take_dead);
+    const auto dead =
+        co_await listen(connection, life, std::string{contract::dead_queue}, &Results::take_dead);
     if (!dead) co_return dead.error();
-    const auto unrouted =
-        co_await listen(connection, life, std::string{contract::unrouted_queue}, &Results::take_unrouted);
+    const auto unrouted = co_await listen(connection, life, std::string{contract::unrouted_queue},
+                                          &Results::take_unrouted);
     if (!unrouted) co_return unrouted.error();
-    co_return co_await listen(connection, life, std::string{contract::event_queue}, &Results::take_event);
+    co_return co_await listen(connection, life, std::string{contract::event_queue},
+                              &Results::take_event);
 }
 
-net::Awaitable<Outcome<void>> Results::consume(amqp::client::Connection& connection, runtime::Partition part,
-                                               std::uint16_t prefetch) {
+net::Awaitable<Outcome<void>> Results::consume(amqp::client::Connection& connection,
+                                               runtime::Partition part, std::uint16_t prefetch) {
     const auto opened = co_await open(connection, part, prefetch);
     if (!opened) co_return opened.error();
-    co_return co_await listen(connection, (*opened)->life, contract::report_queue(part), &Results::take_report);
+    co_return co_await listen(connection, (*opened)->life, contract::report_queue(part),
+                              &Results::take_report);
 }
 
 std::set<runtime::Partition> Results::partitions() const {
@@ -199,6 +207,7 @@ net::Awaitable<void> Results::stop() {
 
 void Results::lost() {
     sources_.clear();
+    late_.clear();
 }
 
 runtime::DeliveryHandle Results::handle_of(const Source& source, std::uint64_t delivery_tag) {
@@ -262,23 +271,26 @@ contract::Problem problem_of(const core::Problem& from) {
 }
 
 // The report as a worker says it; nothing: it is none, or says nothing that must be kept.
-std::optional<contract::TaskReport> report_of(const runtime::Report& report, std::string_view secret) {
+std::optional<contract::TaskReport> report_of(const runtime::Report& report,
+                                              std::string_view secret) {
     using Made = std::optional<contract::TaskReport>;
     const auto made = [&](const core::AttemptRef& ref, contract::Report kind) -> Made {
         return contract::TaskReport{encode_token({report.run_id, ref}, secret), std::move(kind)};
     };
-    return std::visit(
-        Overloaded{
-            [&](const core::TaskCompleted& one) {
-                return made(one.ref, contract::Completed{std::string{one.result.text()}});
-            },
-            [&](const core::TaskFailed& one) {
-                return made(one.ref, contract::Failed{problem_of(one.problem)});
-            },
-            [&](const core::TaskDeferred& one) { return made(one.ref, contract::Deferred{one.until}); },
-            [](const auto&) -> Made { return std::nullopt; },
-        },
-        report.event);
+    return std::visit(Overloaded{
+                          [&](const core::TaskCompleted& one) {
+                              return made(one.ref,
+                                          contract::Completed{std::string{one.result.text()}});
+                          },
+                          [&](const core::TaskFailed& one) {
+                              return made(one.ref, contract::Failed{problem_of(one.problem)});
+                          },
+                          [&](const core::TaskDeferred& one) {
+                              return made(one.ref, contract::Deferred{one.until});
+                          },
+                          [](const auto&) -> Made { return std::nullopt; },
+                      },
+                      report.event);
 }
 
 } // namespace
@@ -391,22 +403,104 @@ void Results::take_report(Source& source, const Delivery& delivery) {
 }
 
 // Of an attempt that is over, too: what a worker says last comes behind its report.
-void Results::take_line(const Source& source, const TaskToken& token, contract::LogLine line, std::uint64_t delivery_tag) {
+void Results::take_line(const Source& source, const TaskToken& token, contract::LogLine line,
+                        std::uint64_t delivery_tag) {
     constexpr std::array<std::string_view, 4> levels{"debug", "info", "warning", "error"};
     runtime::RunLogLine kept;
     kept.run_id = token.run_id;
     kept.step = token.ref.step + (token.ref.undo ? ":undo" : "");
     kept.attempt = token.ref.attempt;
-    kept.level = std::ranges::find(levels, line.level) != levels.end() ? std::move(line.level) : "info";
+    kept.level =
+        std::ranges::find(levels, line.level) != levels.end() ? std::move(line.level) : "info";
     kept.text = std::move(line.text);
     sinks_.log(std::move(kept), handle_of(source, delivery_tag));
 }
 
+// An event that is taken: first what it starts, then those that wait for it, and only then it is
+// settled.
+struct Results::EventTurn {
+    runtime::IncomingEvent event;
+    Delivery delivery;
+    runtime::DeliveryHandle handle = 0;
+    std::size_t left = 0; // starts of which nothing was heard
+    bool has_failed = false;
+    std::vector<std::string> complaints;
+};
+
 void Results::take_event(Source& source, const Delivery& delivery) {
-    if (auto event = incoming_event(delivery)) return engine_.event(std::move(*event), handle_of(source, delivery.delivery_tag));
+    if (!live_) return give_back_later(handle_of(source, delivery.delivery_tag));
+    if (auto event = incoming_event(delivery)) {
+        EventStarts begun = starts_of(*live_, *event);
+        const auto turn = std::make_shared<EventTurn>(
+            EventTurn{std::move(*event), delivery, handle_of(source, delivery.delivery_tag),
+                      begun.starts.size(), false, std::move(begun.complaints)});
+        if (turn->left == 0) return end_turn(*turn);
+        for (runtime::StartRequest& start : begun.starts) {
+            const std::string workflow = start.workflow;
+            engine_.start_run(std::move(start),
+                              [this, turn, workflow](const Outcome<runtime::Started>& started) {
+                                  net::asio::post(executor_, [this, turn, workflow, started] {
+                                      heard(turn, workflow, started);
+                                  });
+                              });
+        }
+        return;
+    }
     log::warning("messaging", "an event is larger than events may be, dropped",
                  {{"key", readable(delivery.routing_key)}, {"bytes", delivery.body.text().size()}});
     settle_now(source, delivery.delivery_tag);
+}
+
+void Results::heard(const std::shared_ptr<EventTurn>& turn, const std::string& workflow,
+                    const Outcome<runtime::Started>& started) {
+    using runtime::EngineErrc;
+    if (!started) {
+        const ErrorCode code = started.error().code;
+        // Of a version that is not live any more: another one says anew whether it wants it.
+        const bool is_refused = code == runtime::StoreErrc::unfit ||
+                                code == EngineErrc::bad_input || code == EngineErrc::refused ||
+                                code == EngineErrc::duplicate;
+        if (is_refused)
+            turn->complaints.push_back(fmt::format("{}: {}", workflow, started.error().detail));
+        else
+            turn->has_failed = true;
+    }
+    if (--turn->left == 0) end_turn(*turn);
+}
+
+void Results::end_turn(EventTurn& turn) {
+    // It comes again, and what has begun is found.
+    if (turn.has_failed) return give_back_later(turn.handle);
+    if (turn.complaints.empty()) return engine_.event(std::move(turn.event), turn.handle);
+    engine_.event(std::move(turn.event), std::nullopt); // for those that wait
+    runtime::PlainDeadLetter plain;
+    core::Problem problem;
+    problem.type = plain.letter.error_type = "baton.unfit_event";
+    problem.title = "the event cannot start what it is to start";
+    for (const std::string& one : turn.complaints) {
+        problem.detail += (problem.detail.empty() ? "" : "\n") + readable(one);
+        log::warning("messaging", "an event started nothing",
+                     {{"key", readable(turn.delivery.routing_key)}, {"reason", readable(one)}});
+    }
+    plain.letter.reason = "unfit_event";
+    plain.letter.task = std::string(contract::event_queue);
+    plain.letter.error = core::to_document(problem).text();
+    plain.letter.message = to_document(turn.delivery).text();
+    plain.letter.again_of = again_of(turn.delivery.properties);
+    plain.delivery = turn.handle;
+    engine_.add_dead_letter(std::move(plain));
+}
+
+// At once it would go in circles.
+void Results::give_back_later(runtime::DeliveryHandle handle) {
+    constexpr auto pause = std::chrono::seconds(1);
+    auto& timer = late_.try_emplace(handle, executor_).first->second;
+    timer.expires_after(pause);
+    timer.async_wait([this, handle](const boost::system::error_code& cut) {
+        if (cut) return;
+        late_.erase(handle);
+        give_back({handle});
+    });
 }
 
 // Another run begins this one as one of its steps, or needs it no more.
@@ -416,20 +510,24 @@ void Results::take_run_request(Source& source, const Delivery& delivery, const s
         log::warning("messaging", "a request for a run has no token of ours, dropped", {});
         return settle_now(source, delivery.delivery_tag);
     }
-    add({std::move(request->run_id), std::move(request->event), handle_of(source, delivery.delivery_tag)});
+    add({std::move(request->run_id), std::move(request->event),
+         handle_of(source, delivery.delivery_tag)});
 }
 
 // As it was when the other node got it.
 void Results::take_passed_on(Source& source, const Delivery& delivery) {
     Delivery first = delivery;
     auto& headers = *first.properties.headers;
-    const auto text = [&headers](std::string_view name) { return std::string(headers.text(name).value_or("")); };
+    const auto text = [&headers](std::string_view name) {
+        return std::string(headers.text(name).value_or(""));
+    };
     const std::string reason = text(lost_header);
     first.exchange = text(lost_exchange_header);
     first.routing_key = text(lost_key_header);
     for (const std::string_view name : {lost_header, lost_exchange_header, lost_key_header})
         headers.erase(name);
-    if (!decode_token(text_of(first.properties.correlation_id), secret_)) return settle_now(source, first.delivery_tag);
+    if (!decode_token(text_of(first.properties.correlation_id), secret_))
+        return settle_now(source, first.delivery_tag);
     take_lost(source, first, reason);
 }
 
@@ -449,34 +547,36 @@ void Results::take_lost(Source& source, const Delivery& delivery, const std::str
         onward.properties.headers->set(lost_key_header, delivery.routing_key);
         onward.body = delivery.body;
         onward.mandatory = true;
-        const auto settled = [this, handle = handle_of(source, delivery.delivery_tag)](const Outcome<void>& done) {
-            if (done)
-                settle({handle});
-            else
-                give_back({handle});
-        };
+        const auto settled =
+            [this, handle = handle_of(source, delivery.delivery_tag)](const Outcome<void>& done) {
+                if (done)
+                    settle({handle});
+                else
+                    give_back({handle});
+            };
         return sinks_.pass_on(part, std::move(onward), settled);
     }
     core::TaskLost lost;
     lost.ref = token->ref;
     if (reason == unrouted_reason) {
         lost.problem.type = core::unrouted_type;
-        lost.problem.detail = fmt::format("there was no queue for '{}'", readable(delivery.routing_key));
+        lost.problem.detail =
+            fmt::format("there was no queue for '{}'", readable(delivery.routing_key));
     } else {
         lost.problem = lost_problem(reason);
     }
-    lost.message = to_document(delivery);
-    if (const std::string text{lost.message.text()}, masked = secrets_.masked(text); masked != text)
-        if (auto document = core::Document::parse_stored(masked)) lost.message = std::move(*document);
+    lost.message = secrets_.masked(to_document(delivery));
     add({token->run_id, std::move(lost), handle_of(source, delivery.delivery_tag)});
 }
 
 void Results::take_dead(Source& source, const Delivery& delivery) {
     const std::string reason = death_reason(delivery.properties);
-    if (decode_token(text_of(delivery.properties.correlation_id), secret_)) return take_lost(source, delivery, reason);
+    if (decode_token(text_of(delivery.properties.correlation_id), secret_))
+        return take_lost(source, delivery, reason);
     // A call whose caller has stopped waiting is nobody's concern any more.
     const auto& headers = delivery.properties.headers;
-    if (headers && headers->contains("baton-call")) return settle_now(source, delivery.delivery_tag);
+    if (headers && headers->contains("baton-call"))
+        return settle_now(source, delivery.delivery_tag);
     keep_plain(source, delivery, reason.empty() ? "dead" : reason);
 }
 
@@ -507,7 +607,8 @@ void Results::answer_caller(Source& source, const Delivery& delivery) {
     (void)source.channel->publish(answer);
 }
 
-void Results::keep_plain(const Source& source, const Delivery& delivery, const std::string& reason) {
+void Results::keep_plain(const Source& source, const Delivery& delivery,
+                         const std::string& reason) {
     runtime::PlainDeadLetter plain;
     plain.letter.reason = readable(reason);
     plain.letter.task = readable(delivery.routing_key);

@@ -15,8 +15,11 @@
 #include "contract/task_message.hpp"
 #include "net/awaitable.hpp"
 #include "orchestrator/messaging/secrets.hpp"
+#include "orchestrator/messaging/starts.hpp"
 #include "orchestrator/messaging/task_token.hpp"
 #include "orchestrator/runtime/engine.hpp"
+
+#include <boost/asio/steady_timer.hpp>
 
 #include <functional>
 #include <map>
@@ -51,6 +54,8 @@ public:
     Results(net::asio::any_io_executor executor, runtime::Engine& engine,
             std::uint16_t partition_count, const Secrets& secrets, Sinks sinks);
 
+    // Which workflows events may start from now on.
+    void live(LiveWorkflows workflows) { live_ = std::move(workflows); }
     void set_secret(std::string secret) { secret_ = std::move(secret); }
 
     // Begins to consume what is not of one partition, or a partition. The secret must be known.
@@ -107,6 +112,11 @@ private:
     void take_line(const Source& source, const TaskToken& token, contract::LogLine line,
                    std::uint64_t delivery_tag);
     void take_event(Source& source, const amqp::client::Delivery& delivery);
+    struct EventTurn;
+    void heard(const std::shared_ptr<EventTurn>& turn, const std::string& workflow,
+               const Outcome<runtime::Started>& started);
+    void end_turn(EventTurn& turn);
+    void give_back_later(runtime::DeliveryHandle handle);
     void take_run_request(Source& source, const amqp::client::Delivery& delivery,
                           const std::string& body);
     void take_dead(Source& source, const amqp::client::Delivery& delivery);
@@ -126,7 +136,9 @@ private:
     const Secrets& secrets_;
     Sinks sinks_;
     std::string secret_;
-    std::map<std::uint64_t, std::unique_ptr<Source>> sources_; // by life
+    std::optional<LiveWorkflows> live_; // nothing: nobody knows yet what an event starts
+    std::map<runtime::DeliveryHandle, net::asio::steady_timer> late_; // to be given back
+    std::map<std::uint64_t, std::unique_ptr<Source>> sources_;        // by life
     std::uint64_t lives_ = 0;
     std::vector<runtime::Report> gathered_;
     bool flush_is_posted_ = false;

@@ -110,8 +110,8 @@ std::optional<Publication> answer_to_caller(const core::AnswerCaller& answer) {
     if (caller == nullptr || text_in(*caller, "reply_to").empty()) return std::nullopt;
     Publication made = publication_of(text_in(*caller, "reply_to"), text_in(*caller, "correlation_id"),
                                       report_of(answer.output, answer.error));
-    made.properties.headers.emplace();
-    made.properties.headers->set("baton-run", answer.run_id);
+    if (!answer.run_id.empty()) made.properties.headers.emplace().set("baton-run", answer.run_id);
+    if (!answer.error.is_null()) made.properties.content_type = "application/problem+json"; // RFC 9457
     return made;
 }
 

@@ -1,8 +1,12 @@
-// Secrets on their way to workers: workflows say their names, histories hold their names, and the values are put into
-// the message when it is published. What comes back is looked through for them. On the messaging's executor.
+// Secrets on their way to workers: workflows say their names, histories hold their names, and the
+// values are put into the message when it is published. What comes back is looked through for them.
+// On the messaging's executor.
 #pragma once
 
 #include "orchestrator/core/command.hpp"
+#include "orchestrator/core/document.hpp"
+
+#include <boost/json/value.hpp>
 
 #include <functional>
 #include <optional>
@@ -33,15 +37,31 @@ public:
     };
     Filled fill(const core::TaskOrder& order);
 
-    // With every value that was ever handed out replaced by ***.
+    // With every value that was ever handed out replaced by ***. Of JSON, texts and names are
+    // looked at as they read, however they are escaped, and it stays JSON: a number that has the
+    // same digits is left alone.
     std::string masked(std::string text) const;
+    core::Document masked(core::Document document) const;
 
 private:
+    struct LongestFirst {
+        bool operator()(const std::string& a, const std::string& b) const {
+            return a.size() != b.size() ? a.size() > b.size() : a < b;
+        }
+    };
+
     std::string with_secrets(std::string_view text, std::string& missing);
     void remember(const std::string& value);
+    bool holds_any(std::string_view text) const;
+    bool may_hold_any(std::string_view json) const;
+    // Whether anything was replaced.
+    bool mask(std::string& text) const;
+    bool mask(boost::json::value& value) const;
 
     SecretSource source_;
-    std::set<std::string> values_; // that are long enough to be found again, also as they stand in JSON
+    // That are long enough to be found again, also as JSON inside a text has them. One may be the
+    // beginning of another.
+    std::set<std::string, LongestFirst> values_;
 };
 
 } // namespace baton::orchestrator::messaging

@@ -5,6 +5,7 @@
 #include "base/utf8.hpp"
 #include "orchestrator/core/advance.hpp"
 #include "orchestrator/core/input.hpp"
+#include "orchestrator/core/trigger_input.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -45,6 +46,18 @@ core::DispatchTask by_name(core::DispatchTask task) {
     return task;
 }
 
+// What a test does not say of an event is as the trigger wants it.
+bool is_for(const core::Trigger& trigger, const core::Document& event) {
+    const auto* wanted = std::get_if<core::EventTrigger>(&trigger.kind);
+    if (wanted == nullptr) return true;
+    const auto said = [&](std::string_view name, const std::string& otherwise) {
+        const auto* object = event.json().if_object();
+        const auto* value = object != nullptr ? object->if_contains(name) : nullptr;
+        return value != nullptr && value->is_string() ? std::string(value->get_string()) : otherwise;
+    };
+    return core::is_for(*wanted, said("type", wanted->type), said("source", wanted->source));
+}
+
 class Stage {
 public:
     Stage(const core::Workflow& workflow, const TestCase& test, const core::Judge& judge,
@@ -71,6 +84,7 @@ private:
     };
     using Queue = std::multimap<Time, Coming>;
 
+    std::optional<core::Document> input_of_run();
     void take(const core::Event& event, const std::string& text);
     void tell(core::EventArrived event);
     void offer_events();
@@ -111,8 +125,31 @@ private:
     Played out_;
 };
 
+// Nothing: there is no run, and the story says why.
+std::optional<core::Document> Stage::input_of_run() {
+    if (test_.trigger == nullptr) return test_.input;
+    const auto event = expression::Value::sharing_json(test_.event.shared_json());
+    const auto complain_of = [this](const Failure& failure) {
+        complain(fmt::format("the trigger '{}': {}", test_.trigger->name, failure.detail));
+        return std::nullopt;
+    };
+    const auto is_meant = core::is_meant(workflow_, *test_.trigger, event);
+    if (!is_meant) return complain_of(is_meant.error());
+    out_.is_started = *is_meant && is_for(*test_.trigger, test_.event);
+    if (!out_.is_started) return std::nullopt;
+    const auto* given = test_.event.json().if_object();
+    const auto* body = given != nullptr ? given->if_contains("body") : nullptr;
+    const bool is_call = std::holds_alternative<core::RpcTrigger>(test_.trigger->kind);
+    if (is_call && !test_.trigger->input) return body != nullptr ? core::Document::of(*body) : core::Document{};
+    auto input = core::trigger_input(workflow_, *test_.trigger, event);
+    if (!input) return complain_of(input.error());
+    return std::move(*input);
+}
+
 Played Stage::play() {
-    const auto checked = core::check_input(workflow_.input, test_.input);
+    const auto given = input_of_run();
+    if (!given) return std::move(out_);
+    const auto checked = core::check_input(workflow_.input, *given);
     if (!checked.complaints.empty()) {
         for (const std::string& one : checked.complaints)
             complain("the input is refused: " + one);
@@ -484,6 +521,9 @@ std::vector<std::string> differences(const TestCase& test, const Played& played)
     const Expectation& expect = test.expect;
     std::vector<std::string> out = played.complaints;
     if (!out.empty()) return out;
+    if (played.is_started != expect.started)
+        out.push_back(played.is_started ? "a run is started, expected none" : "no run is started: it is not meant");
+    if (!played.is_started || !expect.started) return out;
     const auto status = expect.status.value_or(core::RunStatus::completed);
     if (played.run.status != status && (expect.status || !core::is_closed(played.run.status))) {
         std::string text = fmt::format("the run is {}, expected {}",

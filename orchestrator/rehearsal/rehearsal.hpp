@@ -42,6 +42,7 @@ struct Call {
 
 struct Played {
     core::Run run;
+    bool is_started = true; // false: the trigger's `when` says no
     std::vector<core::StepStory> steps{};
     std::vector<Call> calls{}; // those of a crash, that come twice, once
     Duration took{};

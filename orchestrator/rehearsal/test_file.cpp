@@ -27,13 +27,13 @@ using definition::TomlNode;
 using definition::ValueReader;
 
 constexpr std::array<std::string_view, 1> file_words{"test"};
-constexpr std::array<std::string_view, 6> test_words{"name", "input", "starts_at",
+constexpr std::array<std::string_view, 8> test_words{"name", "input", "on",  "event", "starts_at",
                                                      "mock", "act",   "expect"};
 constexpr std::array<std::string_view, 12> answer_words{
     "result", "error",  "timeout", "after", "times",     "idempotent",
     "title",  "detail", "status",  "data",  "retryable", "retry_after"};
-constexpr std::array<std::string_view, 8> expect_words{"status", "output", "error", "calls",
-                                                       "called", "with",   "steps", "within"};
+constexpr std::array<std::string_view, 9> expect_words{"started", "status", "output", "error", "calls",
+                                                       "called",  "with",   "steps",  "within"};
 constexpr std::array<std::string_view, 18> act_words{
     "event",  "subject", "source", "roles",  "after", "cancel",  "pause",  "resume", "retry", "skip",   "output",
     "signal", "data",  "approve", "reject", "by",     "form",  "comment"};
@@ -112,6 +112,7 @@ public:
 
 private:
     std::optional<TestCase> read_test(const TomlNode& table);
+    void read_event(const TomlNode& table, TestCase& test);
     void read_mocks(const TomlEntry& entry, TestCase& test);
     std::vector<Answer> read_answers(const TomlNode& node);
     Answer read_answer(const TomlNode& node);
@@ -178,6 +179,7 @@ std::optional<TestCase> Reader::read_test(const TomlNode& table) {
             read_expectation(entry, test.expect);
         }
     }
+    read_event(table, test);
     if (test.name.empty()) {
         complaints_.add(definition::About::keys, table.at, 1, "a test needs a name",
                         "as in name = \"happy path\"");
@@ -188,6 +190,40 @@ std::optional<TestCase> Reader::read_test(const TomlNode& table) {
                         fmt::format("test '{}' expects nothing", test.name),
                         "say expect = { status = \"completed\" }");
     return test;
+}
+
+// What starts the run, instead of its input.
+void Reader::read_event(const TomlNode& table, TestCase& test) {
+    const TomlEntry* on = nullptr;
+    const TomlEntry* event = nullptr;
+    for (const TomlEntry& entry : table.entries) {
+        if (entry.key == "on") on = &entry;
+        if (entry.key == "event") event = &entry;
+    }
+    if (on == nullptr && event == nullptr) return;
+    if (on != nullptr && event == nullptr)
+        return complaints_.at_key(*on, "the test does not say what happens there",
+                                  "event = { data = { email = \"ada@x.org\" } }");
+    if (!values_.table(*event, "event = { data = { email = \"ada@x.org\" } }")) return;
+    if (!test.input.is_null())
+        return complaints_.at_key(*event, "a test has an input or an event", "the trigger makes the input of the event");
+    const auto name = on != nullptr ? values_.text(*on) : std::nullopt;
+    if (on != nullptr && !name) return;
+    std::vector<std::string> names;
+    for (const core::Trigger& trigger : workflow_.triggers) {
+        if (!name || trigger.name == *name) test.trigger = &trigger;
+        names.push_back(trigger.name);
+    }
+    if (!test.trigger || (!name && names.size() > 1)) {
+        complaints_.at_key(on != nullptr ? *on : *event,
+                           name ? fmt::format("workflow '{}' has no [[on]] called '{}'", workflow_.name, *name)
+                                : fmt::format("workflow '{}' has {} [[on]]", workflow_.name, names.empty() ? "no" : "several"),
+                           name ? definition::did_you_mean(*name, names)
+                                : names.empty() ? "give the test an input" : "say which: on = \"" + names.front() + "\"");
+        test.trigger = nullptr;
+        return;
+    }
+    test.event = document_of(event->value);
 }
 
 void Reader::read_mocks(const TomlEntry& entry, TestCase& test) {
@@ -371,7 +407,9 @@ void Reader::read_expectation(const TomlEntry& entry, Expectation& expect) {
 }
 
 void Reader::read_expected(const TomlEntry& entry, Expectation& expect) {
-    if (entry.key == "status") {
+    if (entry.key == "started") {
+        expect.started = values_.boolean(entry).value_or(true);
+    } else if (entry.key == "status") {
         const auto word = values_.word(entry, {"completed", "failed", "cancelled", "timed_out",
                                                "compensated", "paused", "running", "compensating"});
         if (word) expect.status = core::run_status_from(*word);

@@ -54,6 +54,7 @@ struct ExpectedCalls {
 
 // Absent members are not looked at. Tables fit when each member that is named fits.
 struct Expectation {
+    bool started = true; // false: the trigger's `when` says no
     std::optional<core::RunStatus> status{};
     std::optional<core::Document> output{};
     std::optional<std::string> error{};                // the type of the run's error
@@ -68,7 +69,10 @@ struct Expectation {
 struct TestCase {
     std::string name;
     std::uint32_t line = 0;
-    core::Document input{};          // null: none
+    core::Document input{}; // null: none
+    const core::Trigger* trigger =
+        nullptr;            // of the workflow: makes the input of `event`; null: `input` is it
+    core::Document event{}; // what the trigger's expressions read
     std::optional<Time> starts_at{}; // absent: the first second of 2026
     std::map<std::string, std::vector<Answer>, std::less<>>
         mocks{};             // by step, task, or "*" for all others

@@ -53,6 +53,28 @@ ErrorCode make_error_code(EngineErrc errc) {
     return {static_cast<int>(errc), engine_category()};
 }
 
+bool is_passing(const Failure& failure) {
+    if (failure.code.category() != engine_category()) return true;
+    switch (static_cast<EngineErrc>(failure.code.value())) {
+    case EngineErrc::stopping:
+    case EngineErrc::overloaded:
+    case EngineErrc::moving:
+    case EngineErrc::unanswered:
+        return true;
+    case EngineErrc::unknown_workflow:
+    case EngineErrc::bad_input:
+    case EngineErrc::bad_definition:
+    case EngineErrc::duplicate:
+    case EngineErrc::unknown_run:
+    case EngineErrc::unknown_dead_letter:
+    case EngineErrc::unknown_dead_job:
+    case EngineErrc::refused:
+    case EngineErrc::settled:
+        return false;
+    }
+    return false;
+}
+
 Partition partition_of(std::string_view run_id, std::uint16_t partition_count) {
     std::uint32_t hash = 2166136261u; // FNV-1a, 32 bits; stored runs depend on it
     for (const char c : run_id) {
@@ -115,7 +137,8 @@ void Engine::hear_workers(bool hears) {
 void Engine::queue_lost(std::vector<std::string> routes, Unsent unsent, std::function<void()> done,
                         std::optional<Partition> only) {
     std::sort(routes.begin(), routes.end());
-    body_->mailbox.put({QueueLostItem{std::move(routes), std::move(unsent), std::move(done), only}});
+    body_->mailbox.put(
+        {QueueLostItem{std::move(routes), std::move(unsent), std::move(done), only}});
 }
 
 void Engine::assign(Assignment assignment) {
@@ -177,8 +200,9 @@ ItemBody refusing(Reply<T> reply, Failure why) {
 ItemBody item_of(Request request, Reply<Answer> reply) {
     switch (request.kind) {
     case Request::Kind::start: {
-        StartRequest start{request.workflow, request.version, std::move(request.input), request.key,
-                           request.fallback_key, request.actor, std::move(request.labels)};
+        StartRequest start{
+            request.workflow,     request.version, std::move(request.input), request.key,
+            request.fallback_key, request.actor,   std::move(request.labels)};
         if (auto caller = core::Document::parse(request.caller); caller && !request.caller.empty())
             start.caller = std::move(*caller);
         start.scheduled_at = request.scheduled_at;
@@ -187,15 +211,22 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
         return StartItem{std::move(start), from_start(std::move(reply)), request.run_id};
     }
     case Request::Kind::cancel:
-        return CancelItem{request.run_id, request.reason, from_change(std::move(reply)), request.actor};
+        return CancelItem{request.run_id, request.reason, from_change(std::move(reply)),
+                          request.actor};
     case Request::Kind::retry:
         return RetryItem{request.run_id, request.now, from_change(std::move(reply)), request.actor};
     case Request::Kind::skip_undo:
-        return SkipItem{request.run_id, request.step, request.reason, from_change(std::move(reply)), request.actor};
+        return SkipItem{request.run_id, request.step, request.reason, from_change(std::move(reply)),
+                        request.actor};
     case Request::Kind::finish:
-        return FinishItem{request.run_id, request.status, request.reason, from_change(std::move(reply)), request.actor};
+        return FinishItem{request.run_id, request.status, request.reason,
+                          from_change(std::move(reply)), request.actor};
     case Request::Kind::redrive: {
-        RedriveItem item{request.id, from_nothing(std::move(reply)), {}, false, {request.actor, request.reason, 0}};
+        RedriveItem item{request.id,
+                         from_nothing(std::move(reply)),
+                         {},
+                         false,
+                         {request.actor, request.reason, 0}};
         item.body = std::move(request.body);
         item.closing.job = request.job.id;
         if (request.input.empty()) return item;
@@ -205,13 +236,18 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
         return item;
     }
     case Request::Kind::drop:
-        return DropItem{request.id, from_nothing(std::move(reply)), {}, {request.actor, request.reason, request.job.id}};
+        return DropItem{request.id,
+                        from_nothing(std::move(reply)),
+                        {},
+                        {request.actor, request.reason, request.job.id}};
     case Request::Kind::start_dead_job:
         return DeadJobItem{std::move(request.job), from_job(std::move(reply))};
     case Request::Kind::cancel_dead_job:
         return CancelDeadJobItem{request.id, from_job(std::move(reply)), request.actor};
     case Request::Kind::queue_lost:
-        return QueueLostItem{std::move(request.routes), {}, [reply = std::move(reply)] { reply(Answer{}); },
+        return QueueLostItem{std::move(request.routes),
+                             {},
+                             [reply = std::move(reply)] { reply(Answer{}); },
                              static_cast<Partition>(request.id)};
     case Request::Kind::pause:
     case Request::Kind::resume:
@@ -226,12 +262,16 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
     case Request::Kind::reject: {
         auto event = event_of(request);
         if (!event) return refusing(std::move(reply), event.error());
-        return OperateItem{request.run_id, std::move(*event), from_change(std::move(reply)), {request.actor, request.reason, 0}};
+        return OperateItem{request.run_id,
+                           std::move(*event),
+                           from_change(std::move(reply)),
+                           {request.actor, request.reason, 0}};
     }
     case Request::Kind::watch:
         break;
     }
-    return WatchItem{std::make_shared<const int>(0), request.run_id, request.after_seq, from_change(std::move(reply))};
+    return WatchItem{std::make_shared<const int>(0), request.run_id, request.after_seq,
+                     from_change(std::move(reply))};
 }
 
 } // namespace
@@ -257,50 +297,61 @@ void Engine::start_run(StartRequest request, Reply<Started> reply) {
 
 void Engine::cancel(std::string run_id, std::string reason, Reply<RunChanged> reply,
                     std::string actor, std::shared_ptr<Claim> claim) {
-    body_->mailbox.put({CancelItem{std::move(run_id), std::move(reason), std::move(reply), std::move(actor)},
-                        std::move(claim)});
+    body_->mailbox.put(
+        {CancelItem{std::move(run_id), std::move(reason), std::move(reply), std::move(actor)},
+         std::move(claim)});
 }
 
 void Engine::retry(std::string run_id, bool now, Reply<RunChanged> reply, std::string actor,
                    std::shared_ptr<Claim> claim) {
-    body_->mailbox.put({RetryItem{std::move(run_id), now, std::move(reply), std::move(actor)}, std::move(claim)});
-}
-
-void Engine::skip_undo(std::string run_id, std::string step, std::string reason, Reply<RunChanged> reply,
-                       std::string actor, std::shared_ptr<Claim> claim) {
     body_->mailbox.put(
-        {SkipItem{std::move(run_id), std::move(step), std::move(reason), std::move(reply), std::move(actor)},
-         std::move(claim)});
+        {RetryItem{std::move(run_id), now, std::move(reply), std::move(actor)}, std::move(claim)});
 }
 
-void Engine::finish(std::string run_id, RunStatus status, std::string reason, Reply<RunChanged> reply,
-                    std::string actor, std::shared_ptr<Claim> claim) {
-    body_->mailbox.put(
-        {FinishItem{std::move(run_id), status, std::move(reason), std::move(reply), std::move(actor)},
-         std::move(claim)});
+void Engine::skip_undo(std::string run_id, std::string step, std::string reason,
+                       Reply<RunChanged> reply, std::string actor, std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({SkipItem{std::move(run_id), std::move(step), std::move(reason),
+                                 std::move(reply), std::move(actor)},
+                        std::move(claim)});
 }
 
-void Engine::operate(std::string run_id, core::Event event, std::string reason, Reply<RunChanged> reply,
-                     std::string actor, std::shared_ptr<Claim> claim) {
-    body_->mailbox.put({OperateItem{std::move(run_id), std::move(event), std::move(reply),
+void Engine::finish(std::string run_id, RunStatus status, std::string reason,
+                    Reply<RunChanged> reply, std::string actor, std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({FinishItem{std::move(run_id), status, std::move(reason), std::move(reply),
+                                   std::move(actor)},
+                        std::move(claim)});
+}
+
+void Engine::operate(std::string run_id, core::Event event, std::string reason,
+                     Reply<RunChanged> reply, std::string actor, std::shared_ptr<Claim> claim) {
+    body_->mailbox.put({OperateItem{std::move(run_id),
+                                    std::move(event),
+                                    std::move(reply),
                                     {std::move(actor), std::move(reason), 0}},
                         std::move(claim)});
 }
 
-void Engine::pause(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply, std::string actor,
-                   std::shared_ptr<Claim> claim) {
-    body_->mailbox.put({PauseItem{{kind, std::move(name), std::move(actor), std::move(reason), {}, {}}, false, std::move(reply)},
-                        std::move(claim)});
+void Engine::pause(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply,
+                   std::string actor, std::shared_ptr<Claim> claim) {
+    body_->mailbox.put(
+        {PauseItem{{kind, std::move(name), std::move(actor), std::move(reason), {}, {}},
+                   false,
+                   std::move(reply)},
+         std::move(claim)});
 }
 
-void Engine::resume(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply, std::string actor,
-                    std::shared_ptr<Claim> claim) {
-    body_->mailbox.put({PauseItem{{kind, std::move(name), std::move(actor), std::move(reason), {}, {}}, true, std::move(reply)},
-                        std::move(claim)});
+void Engine::resume(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply,
+                    std::string actor, std::shared_ptr<Claim> claim) {
+    body_->mailbox.put(
+        {PauseItem{{kind, std::move(name), std::move(actor), std::move(reason), {}, {}},
+                   true,
+                   std::move(reply)},
+         std::move(claim)});
 }
 
 void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor,
-                     std::shared_ptr<Claim> claim, std::optional<std::string> body, core::Document input) {
+                     std::shared_ptr<Claim> claim, std::optional<std::string> body,
+                     core::Document input) {
     RedriveItem item{dead_letter_id, std::move(reply), {}, false, {std::move(actor), {}, 0}};
     if (body) item.closing.reason = "sent with another body";
     if (!input.is_null()) item.closing.reason = "tried again with another input";
@@ -309,10 +360,11 @@ void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::strin
     body_->mailbox.put({std::move(item), std::move(claim)});
 }
 
-void Engine::drop(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor, std::string reason,
-                  std::shared_ptr<Claim> claim) {
-    body_->mailbox.put({DropItem{dead_letter_id, std::move(reply), {}, {std::move(actor), std::move(reason), 0}},
-                        std::move(claim)});
+void Engine::drop(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor,
+                  std::string reason, std::shared_ptr<Claim> claim) {
+    body_->mailbox.put(
+        {DropItem{dead_letter_id, std::move(reply), {}, {std::move(actor), std::move(reason), 0}},
+         std::move(claim)});
 }
 
 void Engine::start_dead_job(DeadJob job, Reply<DeadJob> reply, std::shared_ptr<Claim> claim) {
@@ -321,7 +373,8 @@ void Engine::start_dead_job(DeadJob job, Reply<DeadJob> reply, std::shared_ptr<C
 
 void Engine::cancel_dead_job(std::uint64_t id, Reply<DeadJob> reply, std::string actor,
                              std::shared_ptr<Claim> claim) {
-    body_->mailbox.put({CancelDeadJobItem{id, std::move(reply), std::move(actor)}, std::move(claim)});
+    body_->mailbox.put(
+        {CancelDeadJobItem{id, std::move(reply), std::move(actor)}, std::move(claim)});
 }
 
 void Engine::deploy(std::string source, std::string file_name, Reply<Deployed> reply,
@@ -331,7 +384,8 @@ void Engine::deploy(std::string source, std::string file_name, Reply<Deployed> r
 }
 
 void Engine::deploy_found(std::string source, std::string file_name, Reply<Deployed> reply) {
-    body_->mailbox.put({DeployItem{std::move(source), std::move(file_name), std::move(reply), true}});
+    body_->mailbox.put(
+        {DeployItem{std::move(source), std::move(file_name), std::move(reply), true}});
 }
 
 void Engine::incidents(std::string run_id, Reply<std::vector<Incident>> reply) {

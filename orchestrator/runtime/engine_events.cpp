@@ -1,6 +1,7 @@
-// Events that are told to everybody. One that somebody may wait for is kept first and then given to the runs that
-// wait, by its keys (core/event_key.hpp); a run that begins to wait is noted first and then looks at what is kept.
-// So of two at the same moment at least one sees the other, and a run takes each event once.
+// Events that are told to everybody. One that somebody may wait for is kept first and then given to
+// the runs that wait, by its keys (core/event_key.hpp); a run that begins to wait is noted first
+// and then looks at what is kept. So of two at the same moment at least one sees the other, and a
+// run takes each event once.
 #include "base/log.hpp"
 #include "base/overloaded.hpp"
 #include "orchestrator/core/fact.hpp"
@@ -22,20 +23,13 @@ core::EventShape shape_of(const StoredShape& stored) {
     const auto* list = paths ? paths->json().if_array() : nullptr;
     if (list != nullptr)
         for (const auto& path : *list)
-            if (path.is_string()) shape.paths.emplace_back(path.get_string().c_str());
+            if (path.is_string()) shape.paths.emplace_back(path.get_string());
     return shape;
 }
 
 core::EventArrived arrival(const KeptEvent& kept) {
     auto event = core::Document::parse_stored(kept.event);
     return {kept.key, kept.id, kept.at, event ? std::move(*event) : core::Document{}};
-}
-
-// Nobody knows whether the run has it.
-bool is_unknown(const Failure& failure) {
-    return failure.code.category() != engine_category() || failure.code == EngineErrc::moving ||
-           failure.code == EngineErrc::unanswered || failure.code == EngineErrc::stopping ||
-           failure.code == EngineErrc::overloaded;
 }
 
 } // namespace
@@ -55,7 +49,8 @@ Outcome<void> Engine::Body::keep_event(EventItem& one, Time now) {
         const auto key = core::key_of(shape_of(stored), one.event.type, one.event.event.json());
         if (!key) continue;
         one.keys.push_back(*key);
-        kept.push_back({*key, one.event.id, now, now + stored.keep, std::string{one.event.event.text()}});
+        kept.push_back(
+            {*key, one.event.id, now, now + stored.keep, std::string{one.event.event.text()}});
     }
     if (!kept.empty()) BATON_TRY(store.keep_events(kept));
     one.at = now;
@@ -85,13 +80,15 @@ Outcome<void> Engine::Body::turn_event(EventItem& one, Time now) {
     if (waits.empty()) end_turn(*turn);
     for (const EventWait& wait : waits) {
         auto reply = [this, turn, run_id = wait.run_id](const Outcome<RunChanged>& told) {
-            if (!told && is_unknown(told.error())) turn->has_failed = true;
-            const bool is_over = told ? core::is_closed(told->status) : told.error().code == EngineErrc::unknown_run;
+            if (!told && is_passing(told.error())) turn->has_failed = true;
+            const bool is_over =
+                told ? core::is_closed(told->status) : told.error().code == EngineErrc::unknown_run;
             if (is_over) turn->over.push_back({{}, run_id, 0});
             if (--turn->left == 0) end_turn(*turn);
         };
         pending.push_back({OperateItem{
-            wait.run_id, core::EventArrived{key, one.event.id, one.at, one.event.event}, std::move(reply)}});
+            wait.run_id, core::EventArrived{key, one.event.id, one.at, one.event.event},
+            std::move(reply)}});
     }
     return boost::system::in_place_value;
 }
@@ -105,7 +102,8 @@ void Engine::Body::end_turn(EventTurn& turn) {
         return;
     }
     if (!turn.over.empty() && !store.remove_event_waits(turn.over))
-        log::debug("engine", "waits of runs that are over stay a while", {{"runs", turn.over.size()}});
+        log::debug("engine", "waits of runs that are over stay a while",
+                   {{"runs", turn.over.size()}});
     if (!turn.item.keys.empty()) {
         turn.item.is_turned = false;
         pending.push_back({std::move(turn.item)});
@@ -160,7 +158,8 @@ void Engine::Body::follow_waits(const CachedRun& cached) {
                     awaited.insert(one.key);
         if (!awaited.contains(taken->key)) over.push_back({taken->key, cached.run.id, cached.part});
     }
-    if (!look.keys.empty() && !core::is_closed(cached.run.status)) pending.push_back({std::move(look)});
+    if (!look.keys.empty() && !core::is_closed(cached.run.status))
+        pending.push_back({std::move(look)});
     if (!over.empty() && !store.remove_event_waits(over))
         log::debug("engine", "waits that are over stay a while", {{"run", cached.run.id}});
 }

@@ -402,6 +402,25 @@ void Engine::Body::republish(Partition part, const HistoryRow& row, Told& told) 
 
 namespace {
 
+// One name is one workflow's: nobody could say which of two a caller means.
+std::string why_no_such_rpc(const core::Workflow& workflow,
+                            const std::map<std::string, std::shared_ptr<const core::Workflow>, std::less<>>& live) {
+    const auto has = [](const core::Workflow& other, const core::RpcTrigger& rpc) {
+        return std::any_of(other.triggers.begin(), other.triggers.end(), [&](const core::Trigger& one) {
+            const auto* its = std::get_if<core::RpcTrigger>(&one.kind);
+            return its != nullptr && its->name == rpc.name;
+        });
+    };
+    for (const core::Trigger& trigger : workflow.triggers)
+        if (const auto* rpc = std::get_if<core::RpcTrigger>(&trigger.kind))
+            for (const auto& [name, other] : live)
+                if (name != workflow.name && has(*other, *rpc))
+                    return fmt::format("line {}: the rpc '{}' is answered by the workflow '{}' already; undeploy that one, or "
+                                       "give this one another name",
+                                       trigger.line, rpc->name, name);
+    return {};
+}
+
 std::string json_of(const std::vector<std::string>& paths) {
     boost::json::array list;
     for (const std::string& path : paths)
@@ -420,6 +439,8 @@ Outcome<Deployed> Engine::Body::deploy(const DeployItem& item, Time now) {
         BATON_ASSIGN(const bool is_retired, store.is_retired(name, core::sha256(item.source)));
         if (is_retired) return Deployed{name, 0, false, true, true};
     }
+    if (std::string why = why_no_such_rpc(**compiled, live); !why.empty())
+        return Failure{make_error_code(EngineErrc::bad_definition), fmt::format("{}: {}", item.file_name, why)};
     std::vector<StoredShape> shapes;
     for (const core::EventShape& shape : (*compiled)->event_shapes)
         shapes.push_back({shape.type, json_of(shape.paths), shape.keep});

@@ -411,7 +411,7 @@ Outcome<void> Engine::Body::share_limits(std::span<const LimitAsk> asks, Time no
 
 // False: the store failed, and everything begins anew.
 bool Engine::Body::hand_out_limited(Time now) {
-    if (task_limits.is_shared())
+    if (task_limits.is_shared() && task_limits.has_any())
         if (const auto shared = share_limits(task_limits.asks(now, epochs()), now); !shared) {
             Work nothing;
             nothing.now = now;

@@ -577,7 +577,7 @@ bool Engine::Body::commit(Work& work) {
         !batch.redriven_dead_letters.empty() || !batch.dropped_dead_letters.empty();
     if (has_changes) {
         // Before any task is told that the store does not count yet.
-        if (task_limits.is_shared())
+        if (task_limits.is_shared() && task_limits.has_any())
             if (const auto moved = share_limits(task_limits.moves(epochs()), work.now); !moved) {
                 failed(work, moved.error(), "sharing limits");
                 return false;

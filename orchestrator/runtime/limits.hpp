@@ -47,6 +47,7 @@ public:
     // There are other servers: places come from the store alone.
     void share(std::uint16_t partition_count) { partition_count_ = partition_count; }
     bool is_shared() const { return partition_count_ != 0; }
+    bool has_any() const { return !places_.empty(); }
     // Nobody knows what is out until all open runs were counted: nothing is handed out so long.
     void forget(Time now);
     void counted() { is_counted_ = true; }

@@ -33,6 +33,9 @@ for (const [link, path, heading] of [
   ["/#/exchanges/%2F/amq.topic", "/broker/exchanges/%2F/amq.topic", "amq.topic"],
   ["/#/", "/broker", "Broker"],
   ["/#/users", "/admin/users", "Users"],
+  ["/#/users/guest", "/admin/users/guest", "guest"],
+  ["/#/vhosts/%2F", "/admin/vhosts/%2F", "/"],
+  ["/#/policies/%2F/short", "/admin/policies", "Policies"],
 ] as const)
   test(`RabbitMQ's link ${link} leads to ${path}`, async ({ page, house }) => {
     await house.api("PUT", "/api/queues/%2F/my%20queue", { durable: true });
@@ -148,6 +151,7 @@ test("what is sent: policy, caching, packed or plain, and nothing for strangers'
 
 test("the server goes away and comes back, and the page says so", async ({ page, house }) => {
   await signIn(page, house, "/broker");
+  await expect(page.getByRole("heading", { name: "Broker", level: 1 })).toBeVisible();
   await page.route("**/api/**", (route) => route.abort());
   await expect(page.getByText("The server does not answer. What you see is what it said last.")).toBeVisible();
   await expect(page.getByRole("heading", { name: "Broker", level: 1 })).toBeVisible();

@@ -27,6 +27,15 @@ public:
                             any({"fail", "continue", "compensate", "compensate", "pause"}));
         if (chance(50)) out_ += "on_cancel = \"compensate\"\n";
         if (chance(15)) out_ += "timeout = \"4m\"\n";
+        if (chance(25))
+            out_ +=
+                fmt::format("concurrency = {{ key = \"'all'\", limit = {}, on_limit = \"{}\" }}\n",
+                            1 + below(2), any({"queue", "queue", "replace"}));
+        has_limit_ = chance(25);
+        if (has_limit_)
+            out_ +=
+                "[limits.l]\n" + (chance(70) ? fmt::format("max_concurrent = {}\n", 1 + below(2))
+                                             : std::string{"rate = \"1/s\"\n"});
         out_ += "[input]\nn = \"integer\"\nyes = \"boolean\"\nno = \"boolean\"\nlist = "
                 "\"array\"\nnone = \"array\"\n"
                 "maybe = \"boolean\"\n";
@@ -210,6 +219,8 @@ private:
         const bool is_repeated = chance(repeats);
         if (is_repeated) (void)repetition(id, id, around, inside);
         out_ += fmt::format("task = \"t.{}\"\n", id);
+        if (has_limit_ && chance(50)) line("limit = \"l\"");
+        if (chance(15)) out_ += fmt::format("priority = {}\n", below(10));
         out_ += fmt::format("with = {{ n = \"{}\" }}\n", value(inside));
         if (chance(20))
             out_ += fmt::format("retry = {{ max_attempts = {}, initial_interval = \"3s\" }}\n",
@@ -275,6 +286,7 @@ private:
     std::string out_;
     int ids_ = 0;
     int left_ = 0;
+    bool has_limit_ = false;
     bool is_at_end_ = false; // of [[on_error]] and [[finally]]
 };
 

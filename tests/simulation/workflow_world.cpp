@@ -213,6 +213,18 @@ private:
         if (!is_deployed_ && chance(10)) deploy();
         if (is_deployed_ && started_.size() < runs_ && chance(5)) start();
         ask_for_lost_queues();
+        count_slots();
+    }
+
+    // Runs with one key go on by so many at once; an undo that comes late asks nobody.
+    void count_slots() {
+        if (!made_.workflow->concurrency) return;
+        const auto going = std::ranges::count_if(database_.runs, [](const auto& one) {
+            return one.second.status == RunStatus::running ||
+                   one.second.status == RunStatus::paused;
+        });
+        if (going > made_.workflow->concurrency->limit && broken_.empty())
+            broken_ = fmt::format("{} runs of one key go on at once", going);
     }
 
     // A request dies with the process it was asked of; who gets no answer asks again.
@@ -224,10 +236,13 @@ private:
     }
     void start() {
         const std::size_t n = below(runs_);
-        any_process().engine.start_run({"w", 0, inputs_[n], fmt::format("key-{}", n)},
-                                       [this, n](Outcome<runtime::Started> one) {
-                                           if (one) started_[n] = one->run_id;
-                                       });
+        any_process().engine.start_run(
+            {"w", 0, inputs_[n], fmt::format("key-{}", n)},
+            [this, n](Outcome<runtime::Started> one) {
+                if (one) started_[n] = one->run_id;
+                // Neighbours would tell a process what is live.
+                is_deployed_ &= one || one.error().code != runtime::EngineErrc::unknown_workflow;
+            });
     }
 
     void deliver_report() {
@@ -396,6 +411,7 @@ private:
         if (hangs) hung_.push_back(std::move(processes_[which]));
         processes_[which] = make_process(parts);
         if (processes_.size() > 2 && chance(50)) { // one that came back is gone for good
+            was_double_ = true;
             give_back(*processes_.back());
             processes_.pop_back();
         }
@@ -480,7 +496,13 @@ private:
             engine.operate(run.run_id, std::move(event), "why", reply, "ann");
         };
         const std::string step = some_step(run.run_id);
-        switch (below(16)) {
+        switch (below(18)) {
+        case 16:
+            pause_something(engine);
+            break;
+        case 17:
+            resume_something(engine);
+            break;
         case 14:
         case 15:
             ask_people(engine, run.run_id);
@@ -527,6 +549,20 @@ private:
             redrive();
             break;
         }
+    }
+
+    void pause_something(runtime::Engine& engine) {
+        const bool all = chance(50);
+        const core::Step& one = made_.workflow->steps[below(made_.workflow->steps.size())];
+        engine.pause(
+            all ? runtime::PauseKind::workflow : runtime::PauseKind::task,
+            all ? std::string{"w"} : "t." + one.path.substr(one.path.rfind('.') + 1), "wait",
+            [](const Outcome<runtime::StoredPause>&) {}, "ann");
+    }
+    void resume_something(runtime::Engine& engine) {
+        if (database_.pauses.empty()) return;
+        const runtime::StoredPause pause = database_.pauses[below(database_.pauses.size())];
+        engine.resume(pause.kind, pause.name, "go on", [](const auto&) {}, "ann");
     }
 
     // What steps wait for that comes from outside.
@@ -580,9 +616,9 @@ private:
             return processes_.size() > 2 ||
                    (processes_.size() == 2 && processes_[0]->owns(0) && processes_[1]->owns(0));
         };
-        // Who stays may own partitions that one of the others had last. Neighbours would tell it; here it begins
-        // anew.
-        const bool was_double = is_double();
+        // Who stays may own partitions that one of the others had last. Neighbours would tell it;
+        // here it begins anew.
+        const bool was_double = was_double_ || is_double();
         while (is_double()) {
             give_back(*processes_.back());
             processes_.pop_back();
@@ -597,6 +633,7 @@ private:
 
     // What is left of an operator's duties: what waits for one does not end by itself.
     void tend() {
+        resume_something(any_process().engine);
         for (const auto& [id, run] : database_.runs) {
             runtime::Engine& engine = owner_of(id).engine;
             if (run.status == RunStatus::running) ask_people(engine, id);
@@ -650,6 +687,7 @@ private:
     std::uint64_t failing_ = 0;
     bool says_started_ = false;
     bool is_calm_ = false;
+    bool was_double_ = false; // two took a partition for their own, and one of them is gone
     bool deaf_ = false;
     SimClock clock_;
     SimDatabase database_;

@@ -1,11 +1,10 @@
 // Each route of Baton's own asks for a tag, and what another web site sends is refused.
-#include "web/api.hpp"
-#include "web/access/login.hpp"
-#include "web/http/routes.hpp"
-#include "web/runs/run_api.hpp"
-#include "web/http/same_site.hpp"
-
 #include "base/base64.hpp"
+#include "web/access/login.hpp"
+#include "web/api.hpp"
+#include "web/http/routes.hpp"
+#include "web/http/same_site.hpp"
+#include "web/runs/run_api.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -18,42 +17,64 @@ namespace baton::web {
 namespace {
 
 const std::map<std::string, Level> own_routes{
-    {"GET /api/workflows", Level::viewer},          {"POST /api/workflows", Level::deploying},
+    {"GET /api/workflows", Level::viewer},
+    {"POST /api/workflows", Level::deploying},
     {"DELETE /api/workflows/{workflow}", Level::deploying},
-    {"POST /api/runs", Level::operating},           {"GET /api/runs", Level::viewer},
-    {"GET /api/runs/{run}", Level::viewer},         {"GET /api/runs/{run}/history", Level::viewer},
-    {"POST /api/runs/{run}/cancel", Level::operating}, {"POST /api/runs/{run}/retry", Level::operating},
-    {"GET /api/counts", Level::viewer},             {"GET /api/metrics", Level::viewer},
-    {"GET /api/incidents", Level::viewer},          {"POST /api/runs/{run}/finish", Level::operating},
+    {"POST /api/runs", Level::operating},
+    {"GET /api/runs", Level::viewer},
+    {"GET /api/runs/{run}", Level::viewer},
+    {"GET /api/runs/{run}/history", Level::viewer},
+    {"POST /api/runs/{run}/cancel", Level::operating},
+    {"POST /api/runs/{run}/retry", Level::operating},
+    {"GET /api/counts", Level::viewer},
+    {"GET /api/metrics", Level::viewer},
+    {"GET /api/incidents", Level::viewer},
+    {"POST /api/runs/{run}/finish", Level::operating},
     {"POST /api/runs/{run}/skip-undo", Level::operating},
-    {"POST /api/runs/{run}/terminate", Level::operating}, {"POST /api/runs/{run}/pause", Level::operating},
-    {"POST /api/runs/{run}/resume", Level::operating}, {"POST /api/runs/{run}/skip", Level::operating},
-    {"POST /api/runs/{run}/set-output", Level::operating}, {"POST /api/runs/{run}/edit-input", Level::operating},
+    {"POST /api/runs/{run}/terminate", Level::operating},
+    {"POST /api/runs/{run}/pause", Level::operating},
+    {"POST /api/runs/{run}/resume", Level::operating},
+    {"POST /api/runs/{run}/skip", Level::operating},
+    {"POST /api/runs/{run}/set-output", Level::operating},
+    {"POST /api/runs/{run}/edit-input", Level::operating},
     {"POST /api/runs/{run}/rerun", Level::operating},
     {"POST /api/runs/{run}/mend", Level::operating},
-    {"POST /api/workflows/{workflow}/pause", Level::operating}, {"POST /api/workflows/{workflow}/resume", Level::operating},
-    {"POST /api/tasks/{task}/pause", Level::operating}, {"POST /api/tasks/{task}/resume", Level::operating},
+    {"POST /api/workflows/{workflow}/pause", Level::operating},
+    {"POST /api/workflows/{workflow}/resume", Level::operating},
+    {"POST /api/tasks/{task}/pause", Level::operating},
+    {"POST /api/tasks/{task}/resume", Level::operating},
     {"GET /api/pauses", Level::viewer},
-    {"GET /api/orchestrators", Level::viewer},       {"POST /api/drain", Level::admin},
+    {"GET /api/orchestrators", Level::viewer},
+    {"POST /api/drain", Level::admin},
     {"POST /api/runs/{run}/signal", Level::operating},
     // Whether somebody is asked, the step says.
     {"POST /api/runs/{run}/approve", Level::viewer},
     {"POST /api/runs/{run}/reject", Level::viewer},
     {"GET /api/schedules", Level::viewer},
-    {"POST /api/schedules/{schedule}/pause", Level::operating}, {"POST /api/schedules/{schedule}/resume", Level::operating},
-    {"POST /api/schedules/{schedule}/run", Level::operating}, {"POST /api/schedules/{schedule}/backfill", Level::operating},
-    {"GET /api/jobs", Level::viewer},                {"POST /api/jobs", Level::operating},
-    {"GET /api/jobs/{job}", Level::viewer},          {"POST /api/jobs/{job}/cancel", Level::operating},
-    {"GET /api/doctor/runs", Level::operating},      {"GET /api/doctor/indexes", Level::operating},
-    {"GET /api/dead", Level::viewer},               {"GET /api/dead/{id}", Level::viewer},
-    {"POST /api/dead/{id}/redrive", Level::operating}, {"DELETE /api/dead/{id}", Level::operating},
+    {"POST /api/schedules/{schedule}/pause", Level::operating},
+    {"POST /api/schedules/{schedule}/resume", Level::operating},
+    {"POST /api/schedules/{schedule}/run", Level::operating},
+    {"POST /api/schedules/{schedule}/backfill", Level::operating},
+    {"GET /api/jobs", Level::viewer},
+    {"POST /api/jobs", Level::operating},
+    {"GET /api/jobs/{job}", Level::viewer},
+    {"POST /api/jobs/{job}/cancel", Level::operating},
+    {"GET /api/doctor/runs", Level::operating},
+    {"GET /api/doctor/indexes", Level::operating},
+    {"GET /api/dead", Level::viewer},
+    {"GET /api/dead/{id}", Level::viewer},
+    {"POST /api/dead/{id}/redrive", Level::operating},
+    {"DELETE /api/dead/{id}", Level::operating},
     {"GET /api/tasks", Level::viewer},
     {"GET /api/tasks/{task}", Level::viewer},
     {"GET /api/workers", Level::viewer},
-    {"GET /api/dead/groups", Level::viewer},         {"GET /api/dead/jobs", Level::viewer},
-    {"GET /api/dead/jobs/{job}", Level::viewer},     {"POST /api/dead/jobs", Level::operating},
+    {"GET /api/dead/groups", Level::viewer},
+    {"GET /api/dead/jobs", Level::viewer},
+    {"GET /api/dead/jobs/{job}", Level::viewer},
+    {"POST /api/dead/jobs", Level::operating},
     {"POST /api/dead/jobs/{job}/cancel", Level::operating},
-    {"POST /api/call", Level::operating},            {"POST /api/backup", Level::admin},
+    {"POST /api/call", Level::operating},
+    {"POST /api/backup", Level::admin},
 };
 
 // Tag → what it reaches of viewer, operating, deploying, admin.
@@ -79,10 +100,11 @@ Response answer_of(const Web& api, Request request) {
     if (auto refusal = api.admit(request)) return *refusal;
     boost::asio::io_context io;
     Response answer;
-    boost::asio::co_spawn(io, api.handler(std::move(request)), [&](const std::exception_ptr& failure, Response response) {
-        if (failure) std::rethrow_exception(failure);
-        answer = std::move(response);
-    });
+    boost::asio::co_spawn(io, api.handler(std::move(request)),
+                          [&](const std::exception_ptr& failure, Response response) {
+                              if (failure) std::rethrow_exception(failure);
+                              answer = std::move(response);
+                          });
     io.run();
     return answer;
 }
@@ -99,9 +121,13 @@ Request request_for(std::string method, std::string path) {
 
 ApiParts parts_for(std::vector<std::string> tags, std::vector<Act>& acts) {
     ApiParts parts;
-    parts.authenticate = [tags](const std::string& user, const std::string& password, bool, const std::string&) -> std::optional<Login> {
+    parts.authenticate = [tags](const std::string& user, const std::string& password, bool,
+                                const std::string&) -> std::optional<Login> {
         if (password != "secret") return std::nullopt;
         return Login{user, tags};
+    };
+    parts.find_user = [tags](const std::string& user, bool) {
+        return std::optional(KnownUser{{user, tags}, "mark"});
     };
     parts.audit = [&acts](const Act& act) { acts.push_back(act); };
     return parts;
@@ -130,7 +156,8 @@ TEST(Roles, EveryRouteOfOursAsksForTheTagThatTheTableSays) {
 TEST(Roles, ATagReachesWhatTheTableSays) {
     for (const Row& row : rows)
         for (std::size_t i = 0; i < 4; ++i)
-            EXPECT_EQ(reaches({"ada", {row.tag}}, levels[i]), row.reached[i]) << row.tag << " " << i;
+            EXPECT_EQ(reaches({"ada", {row.tag}}, levels[i]), row.reached[i])
+                << row.tag << " " << i;
 }
 
 TEST(Roles, WhoMayNotGets403OnEachRouteAndStandsInTheAudit) {
@@ -139,8 +166,9 @@ TEST(Roles, WhoMayNotGets403OnEachRouteAndStandsInTheAudit) {
             if (reaches({"ada", {row.tag}}, level)) continue;
             std::vector<Act> acts;
             const auto space = route.find(' ');
-            const auto answer = answer_of(make_api(parts_for({row.tag}, acts)),
-                                          request_for(route.substr(0, space), route.substr(space + 1)));
+            const auto answer =
+                answer_of(make_api(parts_for({row.tag}, acts)),
+                          request_for(route.substr(0, space), route.substr(space + 1)));
             EXPECT_EQ(answer.status, 403u) << row.tag << " " << route;
             ASSERT_EQ(acts.size(), 1u) << row.tag << " " << route;
             EXPECT_EQ(acts[0].actor, "ada");
@@ -149,7 +177,33 @@ TEST(Roles, WhoMayNotGets403OnEachRouteAndStandsInTheAudit) {
         }
 }
 
-std::string reason_of(const Response& response) { return response.body; }
+// A page logs in by the body of a request: whose act it was is known at its end only.
+TEST(Roles, WhoLogsInByABodyStandsInTheAuditAsHimselfAndWhoFailsAsWhoHeSaid) {
+    std::vector<Act> acts;
+    const auto api = make_api(parts_for({"baton-operator"}, acts));
+    auto request = request_for("POST", "/baton/v1/session");
+    request.authorization.clear();
+    request.has_body = true;
+    request.content_type = "application/json";
+    request.body = R"({"user":"ada","password":"wrong"})";
+    EXPECT_EQ(answer_of(api, request).status, 401u);
+    ASSERT_EQ(acts.size(), 1u);
+    EXPECT_EQ(acts[0].actor, "ada");
+    EXPECT_EQ(acts[0].role, "");
+    EXPECT_EQ(acts[0].outcome, 401u);
+    EXPECT_FALSE(acts[0].is_known);
+    request.body = R"({"user":"ada","password":"secret"})";
+    EXPECT_EQ(answer_of(api, request).status, 200u);
+    ASSERT_EQ(acts.size(), 2u);
+    EXPECT_EQ(acts[1].actor, "ada");
+    EXPECT_EQ(acts[1].role, "baton-operator");
+    EXPECT_EQ(acts[1].outcome, 200u);
+    EXPECT_TRUE(acts[1].is_known);
+}
+
+std::string reason_of(const Response& response) {
+    return response.body;
+}
 
 TEST(Query, EveryRouteOfOursRefusesWhatItDoesNotRead) {
     std::vector<Act> acts;
@@ -160,7 +214,8 @@ TEST(Query, EveryRouteOfOursRefusesWhatItDoesNotRead) {
         request.query["staus"] = "failed";
         const auto answer = answer_of(api, request);
         EXPECT_EQ(answer.status, 400u) << route;
-        EXPECT_NE(reason_of(answer).find("unknown parameter 'staus'"), std::string::npos) << route << reason_of(answer);
+        EXPECT_NE(reason_of(answer).find("unknown parameter 'staus'"), std::string::npos)
+            << route << reason_of(answer);
     }
     auto health = request_for("GET", "/api/health");
     health.query["verbose"] = "1";
@@ -185,19 +240,31 @@ TEST(Query, ValuesThatMeanNothingAreRefusedByName) {
         const char* value;
     };
     constexpr Case cases[] = {
-        {"/api/runs", "limit", "abc"},       {"/api/runs", "limit", "0"},         {"/api/runs", "limit", "1001"},
-        {"/api/runs", "limit", "-1"},        {"/api/runs", "limit", ""},          {"/api/runs", "limit", "5x"},
-        {"/api/runs", "before", "7"},        {"/api/runs", "status", "faild"},    {"/api/runs", "workflow", ""},
-        {"/api/runs/0193a5c2/history", "after", "x"}, {"/api/runs/0193a5c2/history", "wait", "61"},
-        {"/api/runs/0193a5c2/history", "wait", "1.5"}, {"/api/dead", "limit", "many"}, {"/api/dead", "before", "last"},
-        {"/api/dead", "state", "closed"},    {"/api/dead", "run", "0193"},        {"/api/workflows", "name", ""},
+        {"/api/runs", "limit", "abc"},
+        {"/api/runs", "limit", "0"},
+        {"/api/runs", "limit", "1001"},
+        {"/api/runs", "limit", "-1"},
+        {"/api/runs", "limit", ""},
+        {"/api/runs", "limit", "5x"},
+        {"/api/runs", "before", "7"},
+        {"/api/runs", "status", "faild"},
+        {"/api/runs", "workflow", ""},
+        {"/api/runs/0193a5c2/history", "after", "x"},
+        {"/api/runs/0193a5c2/history", "wait", "61"},
+        {"/api/runs/0193a5c2/history", "wait", "1.5"},
+        {"/api/dead", "limit", "many"},
+        {"/api/dead", "before", "last"},
+        {"/api/dead", "state", "closed"},
+        {"/api/dead", "run", "0193"},
+        {"/api/workflows", "name", ""},
     };
     for (const Case& one : cases) {
         auto request = request_for("GET", one.path);
         request.query[one.key] = one.value;
         const auto answer = answer_of(api, request);
         EXPECT_EQ(answer.status, 400u) << one.path << one.key << one.value;
-        EXPECT_NE(reason_of(answer).find(std::string("'") + one.key + "'"), std::string::npos) << reason_of(answer);
+        EXPECT_NE(reason_of(answer).find(std::string("'") + one.key + "'"), std::string::npos)
+            << reason_of(answer);
     }
     auto twice = request_for("GET", "/api/runs");
     twice.query["status"] = "failed";
@@ -209,11 +276,16 @@ TEST(Query, ValuesThatMeanNothingAreRefusedByName) {
 }
 
 TEST(Roles, ATagThatLooksLikeOursAndIsNoneIsNamed) {
-    for (const char* tag : {"baton-viewer", "baton-operator", "baton-deployer", "baton-admin", "administrator", "team-a", "baton"})
+    for (const char* tag : {"baton-viewer", "baton-operator", "baton-deployer", "baton-admin",
+                            "administrator", "team-a", "baton"})
         EXPECT_EQ(tag_trouble(tag), "") << tag;
-    EXPECT_NE(tag_trouble("baton-opertor").find("did you mean 'baton-operator'?"), std::string::npos);
+    EXPECT_NE(tag_trouble("baton-opertor").find("did you mean 'baton-operator'?"),
+              std::string::npos);
     for (const char* tag : {"baton-", "Baton-Admin", "baton_admin", "baton-everything"})
-        EXPECT_NE(tag_trouble(tag).find("baton-viewer, baton-operator, baton-deployer, baton-admin"), std::string::npos) << tag;
+        EXPECT_NE(
+            tag_trouble(tag).find("baton-viewer, baton-operator, baton-deployer, baton-admin"),
+            std::string::npos)
+            << tag;
 }
 
 TEST(Roles, WhoeverHasToWaitIsToldForHowLong) {
@@ -251,7 +323,8 @@ TEST(SameSite, AForeignNameReadsNothing) {
     EXPECT_EQ(answer_of(api, request).status, 421u) << "before anybody is asked for a password";
     request.path = "/api/health";
     EXPECT_EQ(answer_of(api, request).status, 200u) << "a balancer's check";
-    for (const char* own : {"127.0.0.1:15672", "localhost:15672", "[::1]", "10.1.2.3:15672", "baton.example:15672", "BATON.example"}) {
+    for (const char* own : {"127.0.0.1:15672", "localhost:15672", "[::1]", "10.1.2.3:15672",
+                            "baton.example:15672", "BATON.example"}) {
         request = request_for("GET", "/api/runs");
         request.host = own;
         EXPECT_FALSE(refuses_foreign(request, {"baton.example"})) << own;
@@ -320,9 +393,11 @@ TEST(SameSite, OurOwnPageAndProgramsAreLetThrough) {
 }
 
 TEST(SameSite, AnAddressOrALoopbackNameIsOurs) {
-    for (const char* host : {"localhost:15672", "LOCALHOST", "127.0.0.1", "[::1]:15672", "10.1.2.3:80", "localhost."})
+    for (const char* host :
+         {"localhost:15672", "LOCALHOST", "127.0.0.1", "[::1]:15672", "10.1.2.3:80", "localhost."})
         EXPECT_TRUE(is_own_host(host, {})) << host;
-    for (const char* host : {"evil.example", "127.0.0.1.evil.example", "localhost.evil.example:15672", "1.2.3.4.nip.io"})
+    for (const char* host : {"evil.example", "127.0.0.1.evil.example",
+                             "localhost.evil.example:15672", "1.2.3.4.nip.io"})
         EXPECT_FALSE(is_own_host(host, {})) << host;
 }
 

@@ -1,8 +1,7 @@
 // Sessions of browsers: their store, and what the API does with the cookie.
+#include "base/base64.hpp"
 #include "web/access/sessions.hpp"
 #include "web/access/tokens.hpp"
-
-#include "base/base64.hpp"
 #include "web/api.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -33,6 +32,26 @@ TEST(Sessions, EndWithTheirTimeAndByHand) {
     sessions.end(*bob);
     EXPECT_EQ(sessions.find(*bob, now), nullptr);
     EXPECT_EQ(sessions.find(*ada, now + Sessions::length), nullptr);
+}
+
+TEST(Sessions, AreListedOfOneOrOfAllAndEndByTheirNumber) {
+    Sessions sessions;
+    const auto ada = sessions.begin("ada", "mark", now, "10.0.0.1");
+    const auto bob = sessions.begin("bob", "mark", now, "10.0.0.2");
+    const auto again = sessions.begin("ada", "mark", now + std::chrono::minutes(1), "10.0.0.3");
+    ASSERT_TRUE(ada && bob && again);
+
+    const auto own = sessions.list("ada", now);
+    ASSERT_EQ(own.size(), 2U);
+    EXPECT_EQ(own[0].address, "10.0.0.1");
+    EXPECT_EQ(own[1].address, "10.0.0.3");
+    EXPECT_EQ(own[1].began, now + std::chrono::minutes(1));
+    EXPECT_EQ(sessions.list("", now).size(), 3U);
+
+    sessions.end_number(own[0].number);
+    EXPECT_EQ(sessions.find(*ada, now), nullptr);
+    EXPECT_NE(sessions.find(*again, now), nullptr) << "the user's other one goes on";
+    EXPECT_EQ(sessions.list("", now + Sessions::length + std::chrono::minutes(2)).size(), 0U);
 }
 
 TEST(Tokens, AreShownOnceKeptAsAHashAndEndWithTheirTime) {
@@ -66,13 +85,15 @@ TEST(Tokens, AreShownOnceKeptAsAHashAndEndWithTheirTime) {
 
     EXPECT_FALSE(tokens.make("x", "ada", "king", end, now));
     EXPECT_FALSE(tokens.make("x", "ada", "viewer", now, now));
-    EXPECT_FALSE(tokens.make("x", "ada", "viewer", now + Tokens::length_max + std::chrono::hours(1), now));
+    EXPECT_FALSE(
+        tokens.make("x", "ada", "viewer", now + Tokens::length_max + std::chrono::hours(1), now));
 }
 
 TEST(Tokens, OneThatCannotBeKeptIsNoneAndOneThatCannotBeEndedGoesOn) {
     bool is_full = true;
     Tokens tokens({}, [&](const std::vector<StoredToken>&) -> Outcome<void> {
-        if (is_full) return Failure{make_error_code(boost::system::errc::no_space_on_device), "full"};
+        if (is_full)
+            return Failure{make_error_code(boost::system::errc::no_space_on_device), "full"};
         return boost::system::in_place_value;
     });
     EXPECT_FALSE(tokens.make("x", "ada", "viewer", now + std::chrono::hours(1), now));
@@ -89,7 +110,8 @@ TEST(Tokens, AreNeverMoreThanTheirOwnerAndNeverMoreThanTheyAre) {
     const Login admin{"ada", {"administrator"}}, viewer{"ada", {"baton-viewer"}};
     EXPECT_TRUE(reaches(*narrowed(admin, "operator"), Level::operating));
     EXPECT_FALSE(reaches(*narrowed(admin, "operator"), Level::deploying));
-    EXPECT_FALSE(reaches(*narrowed(admin, "admin"), Level::management)) << "the broker is not a token's";
+    EXPECT_FALSE(reaches(*narrowed(admin, "admin"), Level::management))
+        << "the broker is not a token's";
     EXPECT_FALSE(narrowed(viewer, "operator")) << "the tag was taken away since";
     EXPECT_TRUE(is_by_token(*narrowed(viewer, "viewer")));
     EXPECT_NE(tag_trouble("baton-token"), "") << "nobody can be given it";
@@ -127,11 +149,14 @@ TEST(Sessions, WhoBeginsManyEndsTheOwnOldestOnly) {
 }
 
 TEST(Sessions, AreFoundAmongOtherCookies) {
-    EXPECT_EQ(session_in(""), "");
-    EXPECT_EQ(session_in("baton-session=x"), "x");
-    EXPECT_EQ(session_in("a=1; baton-session=x;b=2"), "x");
-    EXPECT_EQ(session_in("not-baton-session=x; baton-sessions=y"), "");
-    EXPECT_EQ(session_in("a=1; __Host-baton-session=x"), "x");
+    EXPECT_EQ(session_in("", false), "");
+    EXPECT_EQ(session_in("baton-session=x", false), "x");
+    EXPECT_EQ(session_in("a=1; baton-session=x;b=2", false), "x");
+    EXPECT_EQ(session_in("not-baton-session=x; baton-sessions=y", false), "");
+    EXPECT_EQ(session_in("a=1; __Host-baton-session=x", true), "x");
+    EXPECT_EQ(session_in("baton-session=y; __Host-baton-session=x", true), "x");
+    EXPECT_EQ(session_in("baton-session=x", true), ""); // anybody of the domain may have set it
+    EXPECT_EQ(session_in("__Host-baton-session=x", false), "");
     EXPECT_TRUE(session_cookie("x", true).starts_with("__Host-baton-session=x; Path=/;"));
     EXPECT_THAT(session_cookie("x", true), HasSubstr("HttpOnly; SameSite=Strict; Secure"));
     EXPECT_THAT(session_cookie("x", false), Not(HasSubstr("Secure")));
@@ -141,7 +166,8 @@ TEST(Sessions, AreFoundAmongOtherCookies) {
 struct SessionApi : testing::Test {
     SessionApi() {
         ApiParts parts;
-        parts.authenticate = [this](const std::string& user, const std::string& given, bool, const std::string&) -> std::optional<Login> {
+        parts.authenticate = [this](const std::string& user, const std::string& given, bool,
+                                    const std::string&) -> std::optional<Login> {
             if (given != password) return std::nullopt;
             return Login{user, tags};
         };
@@ -153,7 +179,8 @@ struct SessionApi : testing::Test {
         api = make_api(std::move(parts));
     }
 
-    Response ask(const std::string& method, const std::string& path, const std::string& cookie = {}, const std::string& basic = {}) {
+    Response ask(const std::string& method, const std::string& path, const std::string& cookie = {},
+                 const std::string& basic = {}) {
         Request request;
         request.method = method;
         request.path = path;
@@ -164,10 +191,11 @@ struct SessionApi : testing::Test {
         if (auto refusal = api.admit(request)) return *refusal;
         boost::asio::io_context io;
         Response answer;
-        boost::asio::co_spawn(io, api.handler(std::move(request)), [&](const std::exception_ptr& failure, Response response) {
-            if (failure) std::rethrow_exception(failure);
-            answer = std::move(response);
-        });
+        boost::asio::co_spawn(io, api.handler(std::move(request)),
+                              [&](const std::exception_ptr& failure, Response response) {
+                                  if (failure) std::rethrow_exception(failure);
+                                  answer = std::move(response);
+                              });
         io.run();
         return answer;
     }
@@ -202,7 +230,8 @@ TEST_F(SessionApi, ACookieStandsForThePasswordUntilTheSessionEnds) {
 TEST_F(SessionApi, ItBeginsWithAPasswordOnly) {
     EXPECT_EQ(ask("POST", "/api/login", {}, "ada:wrong").status, 401U);
     EXPECT_EQ(ask("POST", "/api/login").status, 401U);
-    EXPECT_EQ(ask("POST", "/api/login", log_in()).status, 400U) << "a session makes no other that lasts longer";
+    EXPECT_EQ(ask("POST", "/api/login", log_in()).status, 400U)
+        << "a session makes no other that lasts longer";
     tags.clear();
     EXPECT_EQ(ask("POST", "/api/login", {}, "ada:secret").status, 403U);
 }
@@ -216,7 +245,8 @@ TEST_F(SessionApi, ItEndsWithItsUserAndItsPassword) {
 
     const auto second = log_in();
     tags = {"baton-admin"};
-    EXPECT_THAT(ask("GET", "/api/login", second).body, HasSubstr("baton-admin")) << "tags are those of now";
+    EXPECT_THAT(ask("GET", "/api/login", second).body, HasSubstr("baton-admin"))
+        << "tags are those of now";
     exists = false;
     EXPECT_EQ(ask("GET", "/api/login", second).status, 401U);
 }

@@ -29,7 +29,10 @@ export function Chart({ title, times, lines, unit = "" }: { title: string; times
       const here = box.current;
       if (isOver || !here) return;
       plot.current = draw(here, lines, latest.current) as never;
-      watch = new ResizeObserver(() => plot.current?.setSize({ width: here.clientWidth, height: 140 }));
+      // Reports of a size come late, also when the page has gone on.
+      watch = new ResizeObserver(() => {
+        if (here.isConnected) plot.current?.setSize({ width: here.clientWidth, height: 140 });
+      });
       watch.observe(here);
     });
     return () => {

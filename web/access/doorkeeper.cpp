@@ -27,7 +27,8 @@ std::optional<Response> refuses_query(const Request& request, std::span<const st
 // from.
 std::optional<Response> refuses_foreign_session(const Request& request) {
     const bool says_where = !request.origin.empty() || !request.fetch_site.empty();
-    if (session_in(request.cookies).empty() || !is_unsafe(request.method) || says_where)
+    if (session_in(request.cookies, request.has_tls).empty() || !is_unsafe(request.method) ||
+        says_where)
         return std::nullopt;
     return problem(403, "forbidden",
                    "with a session's cookie a change has to say by Origin or Sec-Fetch-Site where "
@@ -141,7 +142,7 @@ std::optional<Response> Doorkeeper::pause_of(const std::string& user,
 }
 
 std::optional<Login> Doorkeeper::login_of_session(const Request& request) {
-    const auto name = session_in(request.cookies);
+    const auto name = session_in(request.cookies, request.has_tls);
     if (name.empty() || !parts_->find_user) return std::nullopt;
     const Session* session = sessions_.find(name, SystemClock().now());
     if (session == nullptr) return std::nullopt;
@@ -164,19 +165,19 @@ boost::system::result<std::string, Response> Doorkeeper::begin_session(const Log
     const auto known = parts_->find_user ? parts_->find_user(login.user, request.remote_is_loopback)
                                          : std::nullopt;
     if (!known) return nobody_known(request);
-    auto name = sessions_.begin(known->login.user, known->mark, SystemClock().now());
+    auto name = sessions_.begin(known->login.user, known->mark, SystemClock().now(),
+                                request.remote_address);
     if (!name) return problem(503, "busy", "too many sessions are open");
     return std::move(*name);
 }
 
 void Doorkeeper::end_session(const Request& request) {
-    sessions_.end(session_in(request.cookies));
+    sessions_.end(session_in(request.cookies, request.has_tls));
 }
 
-std::optional<Time> Doorkeeper::session_end(const Request& request) {
-    const Session* session = sessions_.find(session_in(request.cookies), SystemClock().now());
-    if (session == nullptr || credentials_of(request)) return std::nullopt;
-    return session->ends;
+const Session* Doorkeeper::session_of(const Request& request) {
+    if (credentials_of(request)) return nullptr;
+    return sessions_.find(session_in(request.cookies, request.has_tls), SystemClock().now());
 }
 
 } // namespace baton::web

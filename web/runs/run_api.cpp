@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/json_text.hpp"
+#include "base/overloaded.hpp"
 #include "base/utf8.hpp"
 #include "orchestrator/core/status.hpp"
 #include "orchestrator/runtime/run_query.hpp"
@@ -29,6 +30,7 @@
 namespace baton::web {
 
 namespace json = boost::json;
+namespace core = orchestrator::core;
 namespace runtime = orchestrator::runtime;
 using boost::asio::awaitable;
 using runtime::EngineErrc;
@@ -86,8 +88,21 @@ namespace {
 constexpr std::chrono::seconds follow_limit_max{60};
 constexpr std::array<std::string_view, 9> run_statuses{"queued",    "running", "paused",    "compensating", "completed",
                                                        "failed",    "cancelled", "timed_out", "compensated"};
-// What an operator may call a run that ends by hand.
-constexpr std::array<std::string_view, 4> final_statuses{"completed", "failed", "cancelled", "compensated"};
+
+// Ends, undos and retries are told apart from other acts also for runs that cannot be read.
+void tell_engine(runtime::Engine& engine, const std::string& id, const core::Event& event, const std::string& reason,
+                 const std::string& actor, runtime::Reply<runtime::RunChanged> reply, const std::shared_ptr<Claim>& claim) {
+    std::visit(Overloaded{
+                   [&](const core::CancelRequested&) { engine.cancel(id, reason, std::move(reply), actor, claim); },
+                   [&](const core::RunRetried& retried) { engine.retry(id, retried.now, std::move(reply), actor, claim); },
+                   [&](const core::UndoSkipped& undo) {
+                       engine.skip_undo(id, undo.step, reason, std::move(reply), actor, claim);
+                   },
+                   [&](const core::RunFinished& end) { engine.finish(id, end.status, reason, std::move(reply), actor, claim); },
+                   [&](const auto&) { engine.operate(id, event, reason, std::move(reply), actor, claim); },
+               },
+               event);
+}
 
 class RunApi {
 public:
@@ -102,10 +117,6 @@ public:
         add("GET", "/api/runs", Level::viewer, &RunApi::list_runs, {"q", "after", "totals", "workflow", "status", "before", "limit"});
         add("GET", "/api/runs/{run}", Level::viewer, &RunApi::show_run);
         add("GET", "/api/runs/{run}/history", Level::viewer, &RunApi::follow_run, {"after", "wait", "limit"});
-        add("POST", "/api/runs/{run}/cancel", Level::operating, &RunApi::cancel_run);
-        add("POST", "/api/runs/{run}/skip-undo", Level::operating, &RunApi::skip_undo);
-        add("POST", "/api/runs/{run}/finish", Level::operating, &RunApi::finish_run);
-        add("POST", "/api/runs/{run}/retry", Level::operating, &RunApi::retry_run);
         for (const RunOperation& operation : run_operations()) {
             const auto answer = [self, &operation](Request request, Parameters parameters) {
                 return self->operate(operation, std::move(request), std::move(parameters));
@@ -351,81 +362,6 @@ private:
         co_return reply(200, out);
     }
 
-    awaitable<Response> cancel_run(Request request, Parameters parameters) {
-        auto body = body_of(request);
-        if (!body) co_return problem(400, "bad_request", body.error().detail);
-        if (const auto known = check_members(*body, {"reason"}); !known)
-            co_return problem(400, "bad_request", known.error().detail);
-        auto id = co_await looker_.full_id(parameters.at("run"));
-        if (!id) co_return problem_of(id.error());
-        const auto reason = text_member(*body, "reason");
-        if (reason.size() > reason_bytes_max) co_return problem(400, "bad_request", too_long_a_reason);
-        const auto actor = as_utf8(request.login.user);
-        const auto ask = [this, id = *id, reason, actor](auto callback, auto claim) {
-            parts_->engine->cancel(id, reason, callback, actor, claim);
-        };
-        co_return co_await change_run(ask);
-    }
-
-    // Nothing: it holds a reason, and only what it may.
-    static std::optional<Response> refuses(const json::object& body, std::initializer_list<std::string_view> texts) {
-        if (const auto known = check_members(body, texts); !known) return problem(400, "bad_request", known.error().detail);
-        const auto reason = text_member(body, "reason");
-        if (reason.empty()) return problem(400, "bad_request", "'reason' must say why; the history keeps it");
-        if (reason.size() > reason_bytes_max) return problem(400, "bad_request", too_long_a_reason);
-        return std::nullopt;
-    }
-
-    awaitable<Response> skip_undo(Request request, Parameters parameters) {
-        auto body = body_of(request);
-        if (!body) co_return problem(400, "bad_request", body.error().detail);
-        if (auto refusal = refuses(*body, {"step", "reason"})) co_return std::move(*refusal);
-        const auto step = text_member(*body, "step");
-        if (step.empty()) co_return problem(400, "bad_request", "'step' must name the step whose undo is skipped");
-        auto id = co_await looker_.full_id(parameters.at("run"));
-        if (!id) co_return problem_of(id.error());
-        const auto reason = text_member(*body, "reason");
-        const auto actor = as_utf8(request.login.user);
-        const auto ask = [this, id = *id, step, reason, actor](auto callback, auto claim) {
-            parts_->engine->skip_undo(id, step, reason, callback, actor, claim);
-        };
-        co_return co_await change_run(ask);
-    }
-
-    awaitable<Response> finish_run(Request request, Parameters parameters) {
-        auto body = body_of(request);
-        if (!body) co_return problem(400, "bad_request", body.error().detail);
-        if (auto refusal = refuses(*body, {"status", "reason"})) co_return std::move(*refusal);
-        const auto status = orchestrator::core::run_status_from(text_member(*body, "status"));
-        if (!status)
-            co_return problem(400, "bad_request", no_such_word("status", text_member(*body, "status"), final_statuses));
-        auto id = co_await looker_.full_id(parameters.at("run"));
-        if (!id) co_return problem_of(id.error());
-        const auto reason = text_member(*body, "reason");
-        const auto actor = as_utf8(request.login.user);
-        const auto ask = [this, id = *id, status = *status, reason, actor](auto callback, auto claim) {
-            parts_->engine->finish(id, status, reason, callback, actor, claim);
-        };
-        co_return co_await change_run(ask);
-    }
-
-    awaitable<Response> retry_run(Request request, Parameters parameters) {
-        auto body = body_of(request);
-        if (!body) co_return problem(400, "bad_request", body.error().detail);
-        if (const auto known = check_members(*body, {}, {"now"}); !known)
-            co_return problem(400, "bad_request", known.error().detail);
-        const auto* now = body->if_contains("now");
-        if (now != nullptr && !now->is_bool()) co_return problem(400, "bad_request", "'now' must be true or false");
-        const bool at_once = now != nullptr && now->get_bool();
-        const auto actor = as_utf8(request.login.user);
-        auto id = co_await looker_.full_id(parameters.at("run"));
-        if (!id) co_return problem_of(id.error());
-        const auto ask = [this, id = *id, at_once, actor](auto callback, auto claim) {
-            parts_->engine->retry(id, at_once, callback, actor, claim);
-        };
-        co_return co_await change_run(ask);
-    }
-
     awaitable<Response> operate(const RunOperation& operation, Request request, Parameters parameters) {
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
@@ -437,11 +373,7 @@ private:
         const auto reason = text_member(*body, "reason");
         const auto actor = as_utf8(request.login.user);
         const auto ask = [this, id = *id, event = *event, reason, actor](auto callback, auto claim) {
-            const auto* end = std::get_if<orchestrator::core::RunFinished>(&event);
-            if (end != nullptr) // also of a run that cannot be read
-                parts_->engine->finish(id, end->status, reason, callback, actor, claim);
-            else
-                parts_->engine->operate(id, event, reason, callback, actor, claim);
+            tell_engine(*parts_->engine, id, event, reason, actor, callback, claim);
         };
         co_return co_await change_run(ask);
     }

@@ -26,6 +26,14 @@ constexpr std::size_t id_prefix_min = 6;
 constexpr std::size_t named_max = 10;
 constexpr std::size_t known_max = 1000;
 
+// As addresses without instances.
+std::vector<std::string> step_paths(const core::Workflow& workflow) {
+    std::vector<std::string> paths;
+    for (const core::Step& step : workflow.steps)
+        paths.push_back(step.path);
+    return paths;
+}
+
 } // namespace
 
 awaitable<Outcome<std::string>> RunLooker::full_id(std::string given) {
@@ -99,27 +107,15 @@ awaitable<Outcome<ToldRun>> RunLooker::tell(std::string given) {
     if (!heard) co_return heard.error();
     if (core::is_closed(told.details.run.status)) story.close();
     told.pause = story.pause();
-    told.closing = story.closing();
     told.awaits = story.awaits();
-    told.steps = story.take(co_await paths_of(told.details.run));
     told.workflow = co_await workflow_of(told.details.run);
-    told.incident = co_await incident_of(told.details.run.run_id);
+    told.steps = story.take(told.workflow ? step_paths(*told.workflow) : std::vector<std::string>{});
     co_return told;
 }
 
 awaitable<std::vector<std::string>> RunLooker::paths_of(const runtime::StoredRun& run) {
-    if (!parts_->step_paths) co_return std::vector<std::string>{};
-    if (const auto known = paths_.find(run.definition_id); known != paths_.end())
-        co_return known->second;
-    const auto id = run.definition_id;
-    const auto versions = co_await parts_->reader->ask(
-        [name = run.workflow](RunQueries& queries) { return queries.definitions(name); });
-    std::vector<std::string> paths;
-    if (versions)
-        for (const auto& one : *versions)
-            if (one.definition_id == id) paths = parts_->step_paths(one);
-    if (paths_.size() >= known_max) paths_.clear();
-    co_return paths_[id] = std::move(paths);
+    const auto workflow = co_await workflow_of(run);
+    co_return workflow ? step_paths(*workflow) : std::vector<std::string>{};
 }
 
 awaitable<std::shared_ptr<const core::Workflow>>

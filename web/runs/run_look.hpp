@@ -25,9 +25,7 @@ struct ToldRun {
     orchestrator::runtime::RunDetails details;
     std::vector<orchestrator::core::StepStory> steps;
     std::optional<orchestrator::core::PauseStory> pause;
-    std::optional<orchestrator::core::ClosingStory> closing;
     std::string awaits;
-    std::string incident; // why it cannot be read; empty: it can
     std::shared_ptr<const orchestrator::core::Workflow>
         workflow; // null: it is not understood (any more)
 };
@@ -59,8 +57,7 @@ public:
 
 private:
     std::shared_ptr<const ApiParts> parts_;
-    std::map<std::uint64_t, std::vector<std::string>> paths_; // by definition
-    std::map<std::uint64_t, std::shared_ptr<const orchestrator::core::Workflow>> workflows_;
+    std::map<std::uint64_t, std::shared_ptr<const orchestrator::core::Workflow>> workflows_; // by definition
 };
 
 } // namespace baton::web

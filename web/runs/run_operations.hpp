@@ -1,4 +1,4 @@
-// What operators ask of a run beside cancel and retry, as requests say it and as the engine hears it: the
+// What operators ask of a run, as requests say it and as the engine hears it: the
 // routes POST /api/runs/{run}/NAME. Pure functions over values.
 #pragma once
 
@@ -8,7 +8,6 @@
 #include <boost/json/object.hpp>
 
 #include <cstddef>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +27,8 @@ struct RunOperation {
     bool is_message = false; // a signal or an answer: who may give it the run knows
 };
 std::span<const RunOperation> run_operations();
+// Absent: there is none of this name.
+const RunOperation* find_operation(std::string_view name);
 
 // Who asks.
 struct Asker {
@@ -37,12 +38,7 @@ struct Asker {
 };
 
 // What the body asks for; the failure says what it lacks or has too much.
-Outcome<orchestrator::core::Event> event_of(const RunOperation& operation, const boost::json::object& body,
-                                            const Asker& asker = {});
-
-// The same for any act on a run, by its word: those of run_operations(), and cancel, retry, skip-undo, finish.
-// Absent: there is no such act.
-Outcome<std::optional<orchestrator::core::Event>> act_event(std::string_view act, const boost::json::object& body,
-                                                            const Asker& asker);
+Outcome<orchestrator::core::Event>
+event_of(const RunOperation& operation, const boost::json::object& body, const Asker& asker = {});
 
 } // namespace baton::web

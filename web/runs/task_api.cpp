@@ -61,6 +61,8 @@ private:
         if (!done) co_return problem(504, "timeout", "no answer to '" + task + "' in time");
         if (!*done) {
             const auto& failure = done->error();
+            if (failure.code == boost::system::errc::invalid_argument)
+                co_return problem(400, "bad_request", failure.detail);
             const bool late = failure.code == boost::system::errc::timed_out;
             co_return problem(late ? 504 : 502, late ? "timeout" : "undeliverable", failure.detail);
         }

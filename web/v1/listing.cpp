@@ -61,7 +61,7 @@ json::object page_json(json::array items, const std::optional<std::string>& next
     return page;
 }
 
-Response page_of(const PageWish& wish, json::array all) {
+Response page_of(const PageWish& wish, json::array all, bool is_whole) {
     const auto begin =
         wish.after.empty() ? std::optional<std::size_t>(0) : number_from<std::size_t>(wish.after);
     if (!begin)
@@ -73,7 +73,7 @@ Response page_of(const PageWish& wish, json::array all) {
         items.push_back(std::move(all[i]));
     std::optional<std::string> next;
     if (end < all.size() && end > *begin) next = std::to_string(end);
-    return reply(200, page_json(std::move(items), next, Counted{all.size(), true}));
+    return reply(200, page_json(std::move(items), next, Counted{all.size(), is_whole}));
 }
 
 Response tagged(const Request& request, Response response, std::string_view tag) {

@@ -38,8 +38,9 @@ struct Counted {
 // {items, next, count, count_is_exact}
 boost::json::object page_json(boost::json::array items, const std::optional<std::string>& next,
                               const std::optional<Counted>& counted);
-// A list that is there as a whole: its page, `after` being the number of the last one seen.
-Response page_of(const PageWish& wish, boost::json::array all);
+// A list that is there at once: its page, `after` being the number of the last one seen. Not whole: there are
+// more that nobody looked at, and the count says so.
+Response page_of(const PageWish& wish, boost::json::array all, bool is_whole = true);
 
 // The answer with this ETag (without quotes), or 304 where the asker has it.
 Response tagged(const Request& request, Response response, std::string_view tag);

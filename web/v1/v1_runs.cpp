@@ -315,7 +315,7 @@ private:
     awaitable<Response> why(Request, Parameters parameters) {
         const auto told = co_await looker_.tell(parameters.at("run"));
         if (!told) co_return problem_of(told.error());
-        const auto found = co_await why_.look(*told);
+        const auto found = co_await why_.look(*told, co_await looker_.incident_of(told->details.run.run_id));
         json::array reasons;
         for (const runtime::Why& one : found)
             reasons.push_back(why_json(one));
@@ -440,9 +440,8 @@ private:
         if (!body) co_return problem(400, "bad_request", body.error().detail);
         const Asker asker{as_utf8(request.login.user), request.login.tags,
                           reaches(request.login, Level::operating)};
-        auto event = act_event(name, *body, asker);
+        auto event = event_of(*find_operation(name), *body, asker);
         if (!event) co_return problem(400, "bad_request", event.error().detail);
-        if (!*event) co_return problem(404, "not_found", "there is no such act");
         const auto found = co_await looker_.details(given);
         if (!found) co_return problem_of(found.error());
         const auto workflow = co_await looker_.workflow_of(found->run);
@@ -451,7 +450,7 @@ private:
                               "the run's workflow is not understood by this version");
         // The pauses outlive the reader's question: both are the server's.
         const auto seen = co_await parts_->reader->ask(
-            [workflow, event = **event, id = found->run.run_id, pauses = &parts_->engine->pauses()](
+            [workflow, event = *event, id = found->run.run_id, pauses = &parts_->engine->pauses()](
                 RunQueries& queries) -> Outcome<std::optional<runtime::Preview>> {
                 BATON_ASSIGN(auto run, runtime::read_run(queries, *workflow, id));
                 if (!run) return std::optional<runtime::Preview>{};

@@ -29,10 +29,10 @@ json::value text_or_null(const std::string& text) {
 
 } // namespace
 
-awaitable<std::vector<runtime::Why>> WhyLook::look(const ToldRun& told) {
+awaitable<std::vector<runtime::Why>> WhyLook::look(const ToldRun& told, std::string incident) {
     const runtime::WhySight sight = co_await sight_of(told);
-    const runtime::WhyRun run{told.details.run, told.steps,    told.pause,
-                              told.awaits,      told.incident, told.workflow.get()};
+    const runtime::WhyRun run{told.details.run, told.steps, told.pause,
+                              told.awaits,      incident,   told.workflow.get()};
     co_return runtime::why(run, sight);
 }
 

@@ -22,8 +22,9 @@ public:
     WhyLook(std::shared_ptr<const ApiParts> parts, std::shared_ptr<HealthApi> health)
         : parts_(parts), health_(std::move(health)), looks_(std::move(parts)) {}
 
-    // Why this run does not go on; at least one reason.
-    boost::asio::awaitable<std::vector<orchestrator::runtime::Why>> look(const ToldRun& told);
+    // Why this run does not go on; at least one reason. `incident`: why it cannot be read, empty: it can.
+    boost::asio::awaitable<std::vector<orchestrator::runtime::Why>> look(const ToldRun& told,
+                                                                         std::string incident);
 
 private:
     boost::asio::awaitable<orchestrator::runtime::WhySight> sight_of(const ToldRun& told);

@@ -6,14 +6,9 @@
 
 #include <fmt/format.h>
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <chrono>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
+#include <unistd.h>
 
 namespace baton::workers::mail {
 
@@ -22,25 +17,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr auto kept_for = std::chrono::hours(24 * 31);
-
-// The name is as durable as the bytes only after this.
-void sync_folder(const std::string& folder) {
-    const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (opened < 0) return;
-    ::fsync(opened);
-    ::close(opened);
-}
-
-// Zero or errno.
-int write_file(const std::string& path, const std::string& content) {
-    const int opened = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (opened < 0) return errno;
-    const bool is_written = ::write(opened, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
-                            ::fsync(opened) == 0;
-    const int reason = is_written ? 0 : (errno != 0 ? errno : EIO);
-    ::close(opened);
-    return reason;
-}
 
 } // namespace
 
@@ -62,25 +38,20 @@ bool Ledger::begun(const std::string& key) const {
 
 Outcome<void> Ledger::note_begun(const std::string& key) const {
     if (!is_kept()) return {};
-    if (const int reason = write_file(path(key, "begun"), {}); reason != 0)
+    if (const auto noted = replace_file(path(key, "begun"), {}); !noted)
         return Failure{make_error_code(boost::system::errc::io_error),
-                       fmt::format("BATON_MAIL_LEDGER: cannot write in {}: {}", folder_, std::strerror(reason))};
-    sync_folder(folder_);
+                       fmt::format("BATON_MAIL_LEDGER: cannot write in {}: {}", folder_,
+                                   noted.error().detail)};
     return {};
 }
 
 // If this fails, the letter stays begun: sent again it is said to be doubtful, which is true.
 void Ledger::note_sent(const std::string& key, const std::string& result) const {
     if (!is_kept()) return;
-    const std::string half = path(key, "half");
-    int reason = write_file(half, result);
-    if (reason == 0 && std::rename(half.c_str(), path(key, "sent").c_str()) != 0) reason = errno;
-    if (reason != 0) {
-        log::error("mail", "cannot note that a letter was sent", {{"folder", folder_}, {"reason", std::strerror(reason)}});
-        return;
-    }
+    if (const auto noted = replace_file(path(key, "sent"), result); !noted)
+        return log::error("mail", "cannot note that a letter was sent",
+                          {{"folder", folder_}, {"reason", noted.error().detail}});
     ::unlink(path(key, "begun").c_str());
-    sync_folder(folder_);
 }
 
 void Ledger::forget(const std::string& key) const {
@@ -90,12 +61,14 @@ void Ledger::forget(const std::string& key) const {
 void Ledger::clean() const {
     if (!is_kept()) return;
     std::error_code error;
-    for (fs::directory_iterator file(folder_, error), end; !error && file != end; file.increment(error)) {
+    for (fs::directory_iterator file(folder_, error), end; !error && file != end;
+         file.increment(error)) {
         const std::string ending = file->path().extension();
         if (ending != ".begun" && ending != ".sent" && ending != ".half") continue;
         std::error_code trouble;
         const auto written = fs::last_write_time(file->path(), trouble);
-        if (!trouble && written < fs::file_time_type::clock::now() - kept_for) fs::remove(file->path(), trouble);
+        if (!trouble && written < fs::file_time_type::clock::now() - kept_for)
+            fs::remove(file->path(), trouble);
     }
 }
 

@@ -1,5 +1,6 @@
 // What each event means, in the order: is it about something current, what follows from it, go on. Reports
 // of workers are in tasks.cpp.
+#include "orchestrator/core/caller.hpp"
 #include "orchestrator/core/decide/decider.hpp"
 
 #include <boost/json/object.hpp>
@@ -53,11 +54,22 @@ std::string no_such_step(const Workflow& workflow, const std::string& address) {
     return fmt::format("the workflow has no step '{}'", address);
 }
 
+// What a caller is told who has waited long enough.
+Document no_answer(const std::string& run_id) {
+    constexpr int gateway_timeout = 504;
+    Problem problem;
+    problem.type = "baton.no_answer_in_time";
+    problem.title = "the run goes on and has not answered in time";
+    problem.status = gateway_timeout;
+    problem.data = Document::of(boost::json::object{{"run", run_id}});
+    return to_document(problem);
+}
+
 } // namespace
 
 void Decider::on(const RunStarted& event) {
-    if (run().status != RunStatus::queued) {
-        made_.ignored = true; // started already; the start came twice
+    if (run().status != RunStatus::queued || run().version != 0) {
+        made_.ignored = true; // started already, and waits for its slot perhaps; the start came twice
         return;
     }
     note(fact::RunStarted{event.input, event.parent, event.caller, event.scheduled_at, event.trace});
@@ -80,6 +92,9 @@ void Decider::on(const SlotGiven&) {
 
 void Decider::on(const AlarmRang&) {
     if (is_closed(run().status)) return;
+    // It goes on, and its answer comes to nobody.
+    if (const auto due = answer_due(run()); due && *due <= now_)
+        note(fact::CallerAnswered{{}, run().caller, {}, no_answer(run().id)});
     if (run().status != RunStatus::paused && run().deadline && *run().deadline <= now_) {
         time_out_run();
         return go_on();
@@ -177,6 +192,11 @@ void Decider::on(const CancelRequested& event) {
     problem.type = cancelled_type;
     problem.title = "cancelled";
     problem.detail = event.reason;
+    if (run().status == RunStatus::queued) { // it has not begun, so nothing of it ends or is undone
+        auto end = as_it_is(RunStatus::cancelled);
+        end.error = to_document(problem);
+        return close_for_good(std::move(end));
+    }
     switch (workflow_.on_cancel) {
     case OnCancel::stop: {
         cancel_open_steps();

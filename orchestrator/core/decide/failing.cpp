@@ -45,6 +45,9 @@ Decider::Catch Decider::time_out_at(Place place, const Problem& problem) const {
 
 void Decider::give_up(Place place, const Problem& problem, std::string_view reason, const Document& message) {
     Document error = to_document(problem);
+    // The run is being undone; nobody needs this step any more, nor those around it.
+    if (status_beneath(run()) == RunStatus::compensating)
+        return note(fact::StepCancelled{address(place), std::move(error)});
     for (Place at = place; at.step != no_step; at = around(at)) {
         const bool is_own = at == place;
         Catch rule = catch_at(at, problem);

@@ -43,7 +43,10 @@ Turn Decider::turn_of(Place place) const {
     const StepState& one = state(place);
     const Place block = block_of(workflow_, run(), place);
     if (block.step != no_step && state(block).status != StepStatus::running) return Turn::wait;
-    if (is_instance(place)) return Turn::start;
+    // An instance whose step was cancelled before its turn came stays as it is.
+    if (is_instance(place))
+        return state(whole_of(place.scope)).status == StepStatus::running ? Turn::start
+                                                                          : Turn::wait;
     if (block.step == no_step && step(place).phase != phase_of(run())) return Turn::wait;
     if (step(place).only_by_go && !one.sent) return one.open_senders > 0 ? Turn::wait : Turn::skip;
     return turn_after(step(place), one.before);
@@ -124,7 +127,7 @@ void Decider::begin(Place place) {
                            const auto detail = judge_.fill(*kind.detail, reading(place), "fail");
                            if (!detail) return give_up(place, detail.error(), "not_retryable", {});
                            const auto& json = detail->json();
-                           problem.detail = json.is_string() ? std::string{json.get_string().c_str()}
+                           problem.detail = json.is_string() ? std::string{json.get_string()}
                                                              : std::string{detail->text()};
                        }
                        give_up(place, problem, "failed", {});
@@ -154,7 +157,8 @@ void Decider::start_switch(Place place, const SwitchKind& kind) {
 
 void Decider::send(ScopeNumber scope, const std::vector<StepIndex>& targets) {
     for (const StepIndex target : targets)
-        if (const Place there{scope, target}; !state(there).sent) note(fact::StepSent{address(there)});
+        if (const Place there{scope, target}; !state(there).sent)
+            note(fact::StepSent{address(there)});
 }
 
 // The step has a raw result: reshape it if the step says so, and close.
@@ -180,7 +184,8 @@ void Decider::complete(Place place, const Document& raw, bool by_task) {
         return give_up(place, problem, "not_retryable", {});
     }
     if (!by_task) return close_as_done(place, std::move(output));
-    fact::TaskCompleted done{attempt(place, false), state(place).attempts.worker, std::move(output), {}};
+    fact::TaskCompleted done{
+        attempt(place, false), state(place).attempts.worker, std::move(output), {}};
     if (step(place).output) done.result = raw;
     note(std::move(done));
 }

@@ -1,5 +1,6 @@
-// Steps that wait for what comes from outside: a signal to the run, people who decide, the first of several.
-// While they wait they are running steps that begin nothing; what for stands in their state (run.hpp).
+// Steps that wait for what comes from outside: a signal to the run, people who decide, the first of
+// several. While they wait they are running steps that begin nothing; what for stands in their
+// state (run.hpp).
 #include "base/overloaded.hpp"
 #include "orchestrator/core/decide/decider.hpp"
 #include "orchestrator/core/event_key.hpp"
@@ -30,7 +31,8 @@ const boost::json::value* member(const Document& wait, std::string_view name) {
 
 // The way of a step's wait that a signal of this name ends: "" for the step itself. Absent: none.
 std::optional<std::string> way_of(const Document& wait, std::string_view signal) {
-    if (const auto* object = wait.json().if_object(); object != nullptr && text_in(*object, "signal") == signal && !signal.empty())
+    if (const auto* object = wait.json().if_object();
+        object != nullptr && text_in(*object, "signal") == signal && !signal.empty())
         return std::string{};
     const auto* ways = member(wait, "first_of");
     if (ways == nullptr) return std::nullopt;
@@ -69,7 +71,8 @@ boost::json::object result_of(const Signal& signal) {
 Evaluated<std::string> name_in(const Document& value, std::string_view what) {
     const auto* text = value.json().if_string();
     if (text == nullptr || text->empty() || text->size() > name_bytes_max)
-        return no_name(fmt::format("{}: the name must be a text of 1 to {} bytes", what, name_bytes_max));
+        return no_name(
+            fmt::format("{}: the name must be a text of 1 to {} bytes", what, name_bytes_max));
     return Evaluated<std::string>(boost::system::in_place_value, text->data(), text->size());
 }
 
@@ -77,17 +80,20 @@ std::string list_of(const boost::json::value* by) {
     std::string list;
     if (by != nullptr)
         for (const auto& one : by->as_array())
-            list += fmt::format("{}{}", list.empty() ? "" : ", ", std::string_view{one.as_string().data(), one.as_string().size()});
+            list += fmt::format("{}{}", list.empty() ? "" : ", ",
+                                std::string_view{one.as_string().data(), one.as_string().size()});
     return list;
 }
 
 bool is_asked(const boost::json::value& by, const ApprovalDecided& event) {
     constexpr std::string_view role = "role:";
-    return std::any_of(by.as_array().begin(), by.as_array().end(), [&](const boost::json::value& one) {
-        const std::string_view who{one.as_string().data(), one.as_string().size()};
-        if (!who.starts_with(role)) return who == event.by;
-        return std::find(event.roles.begin(), event.roles.end(), who.substr(role.size())) != event.roles.end();
-    });
+    return std::any_of(
+        by.as_array().begin(), by.as_array().end(), [&](const boost::json::value& one) {
+            const std::string_view who{one.as_string().data(), one.as_string().size()};
+            if (!who.starts_with(role)) return who == event.by;
+            return std::find(event.roles.begin(), event.roles.end(), who.substr(role.size())) !=
+                   event.roles.end();
+        });
 }
 
 const boost::json::object* vote_of(const Document& wait, std::string_view by) {
@@ -123,11 +129,13 @@ Asked asked_in(const Document& wait) {
 Document decision_of(const Document& wait) {
     const auto& votes = member(wait, "votes")->as_array();
     const auto& last = votes.back().as_object();
-    boost::json::object result{{"approved", last.at("approves")}, {"by", last.at("by")}, {"at", last.at("at")}};
+    boost::json::object result{
+        {"approved", last.at("approves")}, {"by", last.at("by")}, {"at", last.at("at")}};
     if (const auto* comment = last.if_contains("comment")) result["comment"] = *comment;
     boost::json::object form;
     for (const auto& vote : votes)
-        if (const auto* filled = vote.as_object().if_contains("form"); filled != nullptr && filled->is_object())
+        if (const auto* filled = vote.as_object().if_contains("form");
+            filled != nullptr && filled->is_object())
             for (const auto& field : filled->as_object())
                 form[field.key()] = field.value();
     result["form"] = std::move(form);
@@ -154,7 +162,8 @@ bool Decider::begin_wait(Place place, boost::json::object wanted, std::optional<
     return is_noted;
 }
 
-Evaluated<std::string> Decider::signal_wanted(Place place, const SignalKind& kind, std::string_view what) const {
+Evaluated<std::string> Decider::signal_wanted(Place place, const SignalKind& kind,
+                                              std::string_view what) const {
     const auto filled = judge_.fill(kind.name, reading(place), what);
     if (!filled) return filled.error();
     return name_in(*filled, what);
@@ -174,10 +183,11 @@ Evaluated<boost::json::object> Decider::question(Place place, const ApprovalKind
     const auto by = judge_.fill(*kind.by, reading(place), "approval.by");
     if (!by) return by.error();
     const auto* people = by->json().if_array();
-    const bool are_names = people != nullptr && !people->empty() &&
-                           std::all_of(people->begin(), people->end(), [](const boost::json::value& one) {
-                               return one.is_string() && !one.get_string().empty();
-                           });
+    const bool are_names =
+        people != nullptr && !people->empty() &&
+        std::all_of(people->begin(), people->end(), [](const boost::json::value& one) {
+            return one.is_string() && !one.get_string().empty();
+        });
     if (!are_names) return no_name("approval.by: gives no list of users and roles");
     asked["by"] = by->json();
     return asked;
@@ -229,20 +239,21 @@ Evaluated<boost::json::object> Decider::way_wanted(Place place, const FirstOfKin
         else
             problem = made.error();
     };
-    std::visit(Overloaded{
-                   [&](const SignalKind& one) { put("signal", signal_wanted(place, one, "first_of")); },
-                   [&](const EventKind& one) { put("event", event_wanted(place, one)); },
-                   [&](const ApprovalKind& one) { put("approval", question(place, one)); },
-                   [&](const WaitKind& one) { until(now_ + one.duration); },
-                   [&](const WaitUntilKind& one) {
-                       const auto time = judge_.moment(one.time, reading(place), "first_of");
-                       if (time)
-                           until(*time);
-                       else
-                           problem = time.error();
-                   },
-               },
-               way.wait);
+    std::visit(
+        Overloaded{
+            [&](const SignalKind& one) { put("signal", signal_wanted(place, one, "first_of")); },
+            [&](const EventKind& one) { put("event", event_wanted(place, one)); },
+            [&](const ApprovalKind& one) { put("approval", question(place, one)); },
+            [&](const WaitKind& one) { until(now_ + one.duration); },
+            [&](const WaitUntilKind& one) {
+                const auto time = judge_.moment(one.time, reading(place), "first_of");
+                if (time)
+                    until(*time);
+                else
+                    problem = time.error();
+            },
+        },
+        way.wait);
     if (problem) return *problem;
     return wanted;
 }
@@ -268,20 +279,24 @@ void Decider::take_kept(Place place) {
 
 // ---- events ----
 
-// The step is done with that; the outbox brings the event to the broker, once or more often under one id.
+// The step is done with that; the outbox brings the event to the broker, once or more often under
+// one id.
 void Decider::emit(Place place, const EmitKind& kind) {
     const auto type = judge_.fill(kind.type, reading(place), "emit.type");
     if (!type) return give_up(place, type.error(), "not_retryable", {});
     const auto name = name_in(*type, "emit.type");
     if (!name) return give_up(place, name.error(), "not_retryable", {});
-    fact::EventEmitted emitted{address(place), fmt::format("{}/{}", run().id, address(place)), *name};
-    if (const auto rerun = rerun_of(place); rerun != 0) emitted.id += fmt::format(":rerun{}", rerun);
+    fact::EventEmitted emitted{address(place), fmt::format("{}/{}", run().id, address(place)),
+                               *name};
+    if (const auto rerun = rerun_of(place); rerun != 0)
+        emitted.id += fmt::format(":rerun{}", rerun);
     emitted.at = now_;
     if (kind.subject) {
         const auto subject = judge_.fill(*kind.subject, reading(place), "emit.subject");
         if (!subject) return give_up(place, subject.error(), "not_retryable", {});
         const auto* text = subject->json().if_string();
-        emitted.subject = text != nullptr ? std::string{text->data(), text->size()} : std::string{subject->text()};
+        emitted.subject = text != nullptr ? std::string{text->data(), text->size()}
+                                          : std::string{subject->text()};
     }
     if (kind.data) {
         const auto data = judge_.fill(*kind.data, reading(place), "emit.data");
@@ -289,7 +304,8 @@ void Decider::emit(Place place, const EmitKind& kind) {
         if (!fits(*data)) return give_up(place, too_large(*data), "not_retryable", {});
         emitted.data = *data;
     }
-    const Document result = Document::of(boost::json::object{{"id", emitted.id}, {"type", emitted.type}});
+    const Document result =
+        Document::of(boost::json::object{{"id", emitted.id}, {"type", emitted.type}});
     note(std::move(emitted));
     complete(place, result, false);
 }
@@ -299,7 +315,8 @@ void Decider::reply(Place place, const ReplyKind& kind) {
     const auto value = judge_.fill(kind.value, reading(place), "reply");
     if (!value) return give_up(place, value.error(), "not_retryable", {});
     if (!fits(*value, 2)) return give_up(place, too_large(*value), "not_retryable", {});
-    if (!run().caller.is_null()) note(fact::CallerAnswered{address(place), run().caller, *value, {}});
+    if (!run().caller.is_null())
+        note(fact::CallerAnswered{address(place), run().caller, *value, {}});
     complete(place, *value, false);
 }
 
@@ -307,7 +324,8 @@ void Decider::reply(Place place, const ReplyKind& kind) {
 void Decider::on(const EventArrived& event) {
     const auto& taken = run().event_ids;
     made_.ignored = true;
-    if (is_closed(run().status) || std::find(taken.begin(), taken.end(), event.id) != taken.end()) return;
+    if (is_closed(run().status) || std::find(taken.begin(), taken.end(), event.id) != taken.end())
+        return;
     for (const Place place : std::set(run().begun)) {
         for (const AwaitedEvent& one : awaited_events(state(place).wait)) {
             if (one.key != event.key || event.at < one.since) continue;
@@ -316,7 +334,9 @@ void Decider::on(const EventArrived& event) {
             if (!fits(event.event, 2))
                 give_up(place, too_large(event.event), "not_retryable", {});
             else
-                complete(place, one.way.empty() ? event.event : first_of(one.way, event.event.json()), false);
+                complete(place,
+                         one.way.empty() ? event.event : first_of(one.way, event.event.json()),
+                         false);
             return go_on();
         }
     }
@@ -340,7 +360,8 @@ void Decider::on(const SignalSent& event) {
     }
     made_.refusal = why_no_signal(event);
     if (!made_.refusal.empty()) return;
-    note(fact::SignalReceived{run().signals_received + 1, event.name, event.id, event.data, event.by});
+    note(fact::SignalReceived{run().signals_received + 1, event.name, event.id, event.data,
+                              event.by});
     for (const Place place : std::set(run().begun)) {
         if (!way_of(state(place).wait, event.name)) continue;
         take_signal(place, Signal{run().signals.back()});
@@ -353,16 +374,18 @@ void Decider::on(const SignalSent& event) {
 std::string Decider::why_no_signal(const SignalSent& event) const {
     const RunStatus status = status_beneath(run());
     if (is_closed(status) || status == RunStatus::compensating)
-        return fmt::format("the run is {}: none of its steps waits for a signal any more", word_of(run().status));
+        return fmt::format("the run is {}: none of its steps waits for a signal any more",
+                           word_of(run().status));
     if (event.name.empty() || event.name.size() > name_bytes_max)
         return fmt::format("the name of a signal has 1 to {} bytes", name_bytes_max);
     std::set<std::string> names;
     bool knows_all = true;
     const auto look = [&](const SignalKind& kind) {
-        const auto name = kind.name.references().empty() ? judge_.fill(kind.name, reading({root_scope, no_step}), "signal")
-                                                         : Evaluated<Document>(Problem{});
+        const auto name = kind.name.references().empty()
+                              ? judge_.fill(kind.name, reading({root_scope, no_step}), "signal")
+                              : Evaluated<Document>(Problem{});
         if (name && name->json().is_string())
-            names.emplace(name->json().get_string().c_str());
+            names.emplace(name->json().get_string());
         else
             knows_all = false;
     };
@@ -374,10 +397,11 @@ std::string Decider::why_no_signal(const SignalSent& event) const {
     }
     if (knows_all && !names.contains(event.name))
         return names.empty() ? "no step of the workflow waits for a signal"
-                             : fmt::format("no step of the workflow waits for '{}', only for: {}", event.name,
-                                           fmt::join(names, ", "));
+                             : fmt::format("no step of the workflow waits for '{}', only for: {}",
+                                           event.name, fmt::join(names, ", "));
     if (run().signals.size() >= signals_max)
-        return fmt::format("{} signals wait to be taken by the run, as many as it keeps", signals_max);
+        return fmt::format("{} signals wait to be taken by the run, as many as it keeps",
+                           signals_max);
     if (!fits(event.data)) return too_large(event.data).detail;
     return {};
 }
@@ -414,7 +438,8 @@ void Decider::on(const ApprovalDecided& event) {
         made_.refusal = too_large(form).detail;
         return;
     }
-    note(fact::ApprovalVoted{address(*place), event.approves, event.by, event.comment, std::move(form)});
+    note(fact::ApprovalVoted{address(*place), event.approves, event.by, event.comment,
+                             std::move(form)});
     std::uint32_t approvals = 0;
     for (const auto& vote : member(state(*place).wait, "votes")->as_array())
         if (vote.as_object().at("approves").as_bool()) ++approvals;
@@ -431,7 +456,8 @@ std::optional<std::string> Decider::why_not_asked(Place place, const ApprovalDec
     const auto* asked = asked_in(state(place).wait).approval;
     if (asked == nullptr || is_closed(run().status))
         return approval_of(step(place).kind) != nullptr
-                   ? fmt::format("step '{}' asks nobody now: it is {}", address(place), word_of(state(place).status))
+                   ? fmt::format("step '{}' asks nobody now: it is {}", address(place),
+                                 word_of(state(place).status))
                    : fmt::format("step '{}' is no approval", address(place));
     const auto* by = asked->as_object().if_contains("by");
     const bool may = by == nullptr ? event.may_operate : is_asked(*by, event);
@@ -450,10 +476,13 @@ void Decider::ring_wait(Place place) {
         const boost::json::object* winner = nullptr;
         for (const auto& way : ways->as_array()) {
             const auto& it = way.as_object();
-            if (it.contains("at") && (winner == nullptr || text_in(it, "at") < text_in(*winner, "at"))) winner = &it;
+            if (it.contains("at") &&
+                (winner == nullptr || text_in(it, "at") < text_in(*winner, "at")))
+                winner = &it;
         }
         const std::string name{text_in(*winner, "name")};
-        return complete(place, first_of(name, boost::json::object{{"at", winner->at("at")}}), false);
+        return complete(place, first_of(name, boost::json::object{{"at", winner->at("at")}}),
+                        false);
     }
     if (is_over) return give_up(place, too_late(word_of(step(place).kind)), "timeout", {});
     if (one.remind_at != Time{} && one.remind_at <= now_)

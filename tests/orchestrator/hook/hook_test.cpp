@@ -195,11 +195,11 @@ TEST(Delivery, WhenSaysWhichAreMeant) {
     core::Workflow workflow;
     core::Trigger hook = trigger(github());
     const auto event = event_of(hook, {{{"x-github-event", "push"}}, {}, ""});
-    EXPECT_TRUE(*is_meant(workflow, hook, *event));
+    EXPECT_TRUE(*core::is_meant(workflow, hook, *event));
     hook.when = program("event.headers['x-github-event'] == 'ping'");
-    EXPECT_FALSE(*is_meant(workflow, hook, *event));
+    EXPECT_FALSE(*core::is_meant(workflow, hook, *event));
     hook.when = program("event.headers['x-other'] == 'ping'");
-    EXPECT_FALSE(is_meant(workflow, hook, *event));
+    EXPECT_FALSE(core::is_meant(workflow, hook, *event));
 }
 
 } // namespace

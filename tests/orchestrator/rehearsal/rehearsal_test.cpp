@@ -126,6 +126,28 @@ TEST(Rehearsal, TimeIsSimulated) {
                 IsEmpty());
 }
 
+TEST(Rehearsal, AnEventOfATriggerMakesTheInput) {
+    constexpr std::string_view triggered =
+        "workflow = 'w'\n[input]\nn = { type = 'integer', required = true }\n"
+        "[[on]]\nname = 'told'\nevent = 'a.*'\nsource = '/s'\nwhen = 'event.data.n > 1'\ninput = { n = '${event.data.n}' }\n"
+        "[[on]]\nrpc = 'ask'\n[[step]]\nid = 'a'\ntask = 't'\nwith = { n = '${input.n}' }\n";
+    const auto of = [&](std::string_view event, std::string_view expect) {
+        return outcome(triggered, fmt::format("[[test]]\nname = 'x'\n{}\nmock = {{ t = 1 }}\nexpect = {}\n", event, expect));
+    };
+    EXPECT_THAT(of("on = 'told'\nevent = { type = 'a.b', data = { n = 2 } }", "{ with = { a = { n = 2 } } }"), IsEmpty());
+    EXPECT_THAT(of("on = 'told'\nevent = { data = { n = 1 } }", "{ started = false }"), IsEmpty());
+    EXPECT_THAT(of("on = 'told'\nevent = { type = 'b.b', data = { n = 2 } }", "{ started = false }"), IsEmpty());
+    EXPECT_THAT(of("on = 'told'\nevent = { source = '/t', data = { n = 2 } }", "{ started = false }"), IsEmpty());
+    EXPECT_THAT(of("on = 'ask'\nevent = { body = { n = 3 } }", "{ with = { a = { n = 3 } } }"), IsEmpty());
+    EXPECT_THAT(of("on = 'told'\nevent = { data = { n = 2 } }", "{ started = false }"), ElementsAre("a run is started, expected none"));
+    EXPECT_THAT(of("on = 'told'\nevent = { data = { n = 1 } }", "{ status = 'completed' }"),
+                ElementsAre("no run is started: it is not meant"));
+    EXPECT_THAT(of("on = 'told'\nevent = { data = { m = 1 } }", "{ status = 'completed' }"),
+                ElementsAre(HasSubstr("the trigger 'told': when: ")));
+    EXPECT_THAT(of("on = 'ask'\nevent = { body = { m = 3 } }", "{ status = 'completed' }"),
+                testing::Contains(HasSubstr("the input is refused: input.m")));
+}
+
 TEST(Rehearsal, MocksAreFoundByStepThenTaskThenStar) {
     constexpr std::string_view each = "workflow = 'w'\n[[step]]\nid = 'e'\nfor_each = '[1, 2, "
                                       "3]'\ntask = 't'\nwith = { n = '${item}' }\n"
@@ -477,6 +499,10 @@ INSTANTIATE_TEST_SUITE_P(
               {"3:26: a step is never 'ok'; it is waiting, dispatched, deferred, backing_off, "
                "running, sleeping, done, failed, dead, cancelled, "
                "skipped or blocked"}},
+        Wrong{"[[test]]\nname = 'x'\nevent = { data = 1 }\nexpect = { status = 'failed' }\n",
+              {"3:1: workflow 'two' has no [[on]]; give the test an input"}},
+        Wrong{"[[test]]\nname = 'x'\non = 'a'\nexpect = { status = 'failed' }\n",
+              {"3:1: the test does not say what happens there; event = { data = { email = \"ada@x.org\" } }"}},
         Wrong{"[[test]]\nname = 'x'\nstarts_at = 2026-03-29\nexpect = { status = 'failed' }\n",
               {"3:13: starts_at must be a time with its offset; as in 2026-03-29T00:59:00Z"}}));
 

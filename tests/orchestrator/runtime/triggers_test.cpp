@@ -6,9 +6,11 @@
 #include "tests/support/sim_clock.hpp"
 #include "tests/support/sim_store.hpp"
 
+#include <boost/json/object.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -39,25 +41,29 @@ struct TriggersTest : testing::Test {
     test::SimStore store{database};
     std::vector<std::vector<std::string>> told;
     std::vector<core::DispatchTask> dispatched;
-    Engine engine{EngineOptions{.seed = 7},
-                  store,
-                  clock,
-                  test::compile,
-                  {.tell =
-                       [this](Told one) {
-                           for (const auto& command : one.commands)
-                               if (const auto* task =
-                                       std::get_if<core::DispatchTask>(&command.command))
-                                   dispatched.push_back(*task);
-                       },
-                   .live =
-                       [this](std::vector<std::shared_ptr<const core::Workflow>> live) {
-                           told.emplace_back();
-                           for (const auto& workflow : live)
-                               told.back().push_back(workflow->name + " " +
-                                                     std::to_string(workflow->version) + " " +
-                                                     std::to_string(workflow->triggers.size()));
-                       }}};
+    std::vector<core::AnswerCaller> answers;
+    Engine engine{
+        EngineOptions{.seed = 7},
+        store,
+        clock,
+        test::compile,
+        {.tell =
+             [this](Told one) {
+                 for (const auto& command : one.commands)
+                     if (const auto* answer = std::get_if<core::AnswerCaller>(&command.command))
+                         answers.push_back(*answer);
+                 for (const auto& command : one.commands)
+                     if (const auto* task = std::get_if<core::DispatchTask>(&command.command))
+                         dispatched.push_back(*task);
+             },
+         .live =
+             [this](std::vector<std::shared_ptr<const core::Workflow>> live) {
+                 told.emplace_back();
+                 for (const auto& workflow : live)
+                     told.back().push_back(workflow->name + " " +
+                                           std::to_string(workflow->version) + " " +
+                                           std::to_string(workflow->triggers.size()));
+             }}};
 
     void work() {
         while (engine.work()) {
@@ -108,6 +114,107 @@ TEST_F(TriggersTest, OneOccasionIsOneRunWhateverItsInputAndForEver) {
     // People and programs are answered as the workflow says.
     ASSERT_TRUE(start("{}", "mine", false));
     EXPECT_EQ(start("{}", "mine", false).error().code, EngineErrc::duplicate);
+}
+
+const std::string incident = R"(
+workflow = "incident"
+[input]
+summary = { type = "string", required = true }
+[[on]]
+rpc = "incident.open"
+timeout = "5s"
+[[step]]
+id = "ticket"
+task = "t.ticket"
+[[step]]
+id = "answer"
+reply = { summary = "${input.summary}" }
+)";
+
+struct CallsTest : TriggersTest {
+    CallsTest() {
+        engine.deploy(incident, "incident.toml",
+                      [](const Outcome<Deployed>& one) { ASSERT_TRUE(one); });
+        work();
+    }
+    Outcome<Started> call(const std::string& key, Duration limit = 5s) {
+        StartRequest request;
+        request.workflow = "incident";
+        request.input = R"({"summary":"down"})";
+        request.key = key;
+        request.is_by_trigger = true;
+        request.caller =
+            core::Document::of(boost::json::object{{"reply_to", "amq.gen-1"},
+                                                   {"correlation_id", "c1"},
+                                                   {"answer_by", micros_of(clock.now() + limit)}});
+        Outcome<Started> answer = Failure{};
+        engine.start_run(std::move(request),
+                         [&](Outcome<Started> one) { answer = std::move(one); });
+        work();
+        return answer;
+    }
+    void complete(std::size_t task, const std::string& run_id) {
+        engine.report(
+            {{run_id,
+              core::TaskCompleted{dispatched[task].ref, core::Document::parse("{}").value()},
+              {}}});
+        work();
+    }
+};
+
+TEST_F(CallsTest, WhoIsAnsweredInTimeHearsNothingMore) {
+    const auto first = call("k1");
+    ASSERT_TRUE(first) << first.error().detail;
+    complete(0, first->run_id);
+    ASSERT_THAT(answers, SizeIs(1));
+    EXPECT_EQ(answers[0].output.text(), R"({"summary":"down"})");
+    clock.advance(1h);
+    work();
+    EXPECT_THAT(answers, SizeIs(1));
+}
+
+TEST_F(CallsTest, WhoIsNotAnsweredInTimeIsToldSoAndTheRunGoesOn) {
+    const auto first = call("k1");
+    ASSERT_TRUE(first);
+    clock.advance(4s);
+    work();
+    EXPECT_THAT(answers, IsEmpty());
+    clock.advance(2s);
+    work();
+    ASSERT_THAT(answers, SizeIs(1));
+    EXPECT_THAT(std::string(answers[0].error.text()),
+                testing::HasSubstr(R"("type":"baton.no_answer_in_time")"));
+    complete(0, first->run_id);
+    EXPECT_THAT(answers, SizeIs(1)); // the first answer counts
+}
+
+// Its clock is of who waits, not of the run.
+TEST_F(CallsTest, WhoWaitsForAPausedRunIsToldInTime) {
+    const auto first = call("k1");
+    ASSERT_TRUE(first);
+    engine.operate(first->run_id, core::PauseRequested{"wait"}, {}, {}, "ada");
+    work();
+    clock.advance(6s);
+    work();
+    EXPECT_THAT(answers, SizeIs(1));
+}
+
+TEST_F(CallsTest, ANameIsOneWorkflows) {
+    std::string other = incident;
+    other.replace(other.find("\"incident\""), 10, "\"second\"");
+    std::string why;
+    engine.deploy(other, "second.toml",
+                  [&](const Outcome<Deployed>& one) { why = one ? "" : one.error().detail; });
+    work();
+    EXPECT_EQ(why, "second.toml: line 5: the rpc 'incident.open' is answered by the workflow "
+                   "'incident' already; undeploy that "
+                   "one, or give this one another name");
+    engine.deploy(incident + "\n", "incident.toml",
+                  [](const Outcome<Deployed>& one) { EXPECT_TRUE(one); });
+    engine.undeploy("incident", [](const Outcome<Undeployed>& one) { EXPECT_TRUE(one); });
+    engine.deploy(other, "second.toml", [](const Outcome<Deployed>& one) { EXPECT_TRUE(one); });
+    work();
+    EXPECT_EQ(told.back(), std::vector<std::string>{"second 1 1"});
 }
 
 } // namespace
