@@ -43,6 +43,8 @@ void RunLogKeeper::add(runtime::RunLogLine line, std::function<void()> done) {
         return done();
     }
     line.text = shortened(without_line_end(as_utf8(line.text)), options_.limits.line_bytes);
+    if (waiting_.value() >= static_cast<std::int64_t>(options_.unsettled_max))
+        std::exchange(done, {})();
     waiting_.add(1);
     items_.put({std::move(line), std::move(done)});
 }
@@ -91,7 +93,7 @@ bool RunLogKeeper::keep(std::vector<Item>& items) {
     if (kept) is_failing_ = false;
     (kept ? counters_.kept : counters_.dropped).add(count);
     for (std::size_t i = 0; i < count; ++i)
-        items[i].done();
+        if (items[i].done) items[i].done();
     items.erase(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(count));
     waiting_.add(-static_cast<std::int64_t>(count));
     return true;

@@ -1,8 +1,9 @@
 // Keeps the lines that workers say of their runs: a thread with a store of its own, beside the
 // engine, which nothing of them comes near. It opens the store with the first line. What a batch
-// brings is one transaction, and a line is settled with the broker behind it; what a killed server
-// had not kept comes again. When more lines wait than may, further ones are dropped and counted:
-// lines are no ground to hold up reports.
+// brings is one transaction, and a line is settled with the broker behind it: what a killed server
+// had not kept comes again. Lines are no ground to hold up reports, which come through the same
+// window: of a flood, lines are settled as they come, and when more wait than may, further ones are
+// dropped and counted.
 #pragma once
 
 #include "base/clock.hpp"
@@ -23,8 +24,9 @@ class RunLogKeeper {
 public:
     struct Options {
         runtime::RunLogLimits limits{};
-        std::size_t waiting_max = 10'000;                // lines
-        std::size_t batch_max = 500;                     // lines of a transaction
+        std::size_t unsettled_max = 100;  // lines; behind so many a line is settled at once
+        std::size_t waiting_max = 10'000; // lines
+        std::size_t batch_max = 500;      // lines of a transaction
         Duration gather = std::chrono::milliseconds(50); // a batch waits so long for others
         Duration retry_pause = std::chrono::seconds(1);  // while the store is away
     };
