@@ -98,6 +98,7 @@ int main(int argc, char** argv) {
         "Before the verb: PEM file of the authority that signed the server's certificate (BATON_CA_FILE)");
     add_server_verbs(app, session);
     add_run_verbs(app, session);
+    add_logs_verb(app, session);
     add_operate_verbs(app, session);
     add_schedule_verbs(app, session);
     add_workers_verb(app, session);

@@ -24,6 +24,7 @@ void add_check_verbs(CLI::App& app, Session& session);  // check, eval, graph
 void add_doctor_verb(CLI::App& app, Session& session);  // doctor
 void add_test_verb(CLI::App& app, Session& session);    // test
 void add_run_verbs(CLI::App& app, Session& session);    // deploy, undeploy, run, runs, show, why, call
+void add_logs_verb(CLI::App& app, Session& session);    // logs
 void add_operate_verbs(CLI::App& app, Session& session); // cancel, terminate, pause, resume, retry, skip, rerun, ...
 void add_schedule_verbs(CLI::App& app, Session& session); // schedules
 void add_workers_verb(CLI::App& app, Session& session); // workers

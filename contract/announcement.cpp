@@ -44,13 +44,6 @@ std::string object_of(const json::object& object, std::string_view name) {
     return found && found->is_object() ? write_json(*found) : std::string{};
 }
 
-bool is_task_name(std::string_view name) {
-    const auto is_fine = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-    };
-    return !name.empty() && name.size() <= text_bytes_max && std::all_of(name.begin(), name.end(), is_fine);
-}
-
 Outcome<json::object> object_in(std::string_view body) {
     if (body.size() > announcement_bytes_max)
         return wrong(fmt::format("has {} bytes; {} is the most", body.size(), announcement_bytes_max));
@@ -61,6 +54,14 @@ Outcome<json::object> object_in(std::string_view body) {
 }
 
 } // namespace
+
+bool is_task_name(std::string_view name) {
+    constexpr std::size_t bytes_max = 255 - std::string_view{"baton.watch.99."}.size();
+    const auto is_fine = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    };
+    return !name.empty() && name.size() <= bytes_max && std::all_of(name.begin(), name.end(), is_fine);
+}
 
 std::string to_json(const Announcement& about) {
     json::object out{{"task", about.task}, {"worker", about.worker}};

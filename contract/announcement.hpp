@@ -24,6 +24,11 @@ inline constexpr Duration announcement_interval = std::chrono::seconds(30);
 // Who does not say how often he announces himself: so long he is believed to be there.
 inline constexpr Duration announcement_life_unsaid = std::chrono::minutes(5);
 
+// Whether a task type is called so: letters, digits, '.', '_' and '-', so short that queues and exchanges can be named
+// after it. Whatever else somebody asks for is no task, and no name to ask the broker about, which ends the connection
+// of who says no UTF-8.
+bool is_task_name(std::string_view name);
+
 struct Announcement {
     std::string task;                 // "mail.create"
     std::string worker;               // the process: "mail@host:4711"

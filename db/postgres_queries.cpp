@@ -11,6 +11,7 @@
 #include "db/postgres_select.hpp"
 #include "db/run_id.hpp"
 #include "db/run_jobs.hpp"
+#include "db/run_log.hpp"
 #include "db/run_search.hpp"
 
 #include <fmt/format.h>
@@ -229,6 +230,15 @@ Outcome<std::optional<RunRecord>> PostgresQueries::record(const std::string& run
     }));
     BATON_TRY(well);
     return record;
+}
+
+Outcome<RunLogPage> PostgresQueries::log_lines(const std::string& run_id, std::uint64_t after, std::size_t limit) {
+    RunLogPage page;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        page = read_log_lines(work, run_id, after, limit);
+    }));
+    return page;
 }
 
 Outcome<std::vector<RunJob>> PostgresQueries::run_jobs(std::optional<std::uint64_t> id, std::size_t limit) {

@@ -13,6 +13,7 @@
 #include "db/postgres_rows.hpp"
 #include "db/retention.hpp"
 #include "db/run_jobs.hpp"
+#include "db/run_log.hpp"
 
 #include <fmt/format.h>
 #include <pqxx/nontransaction>
@@ -581,6 +582,14 @@ SqlRow row_of(const pqxx::row& row) {
 }
 
 } // namespace
+
+Outcome<void> PostgresStore::add_log_lines(std::span<const RunLogLine> lines, const RunLogLimits& limits) {
+    return session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::work work(connection);
+        db::add_log_lines(work, lines, limits);
+        work.commit();
+    });
+}
 
 Outcome<RunJob> PostgresStore::add_run_job(const RunJob& job) {
     std::optional<SqlRow> kept;

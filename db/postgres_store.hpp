@@ -71,6 +71,7 @@ public:
     Outcome<void> remove_pause(runtime::PauseKind kind, const std::string& name) override;
     Outcome<std::vector<runtime::LimitAnswer>> share_limits(const std::string& node, std::span<const runtime::LimitAsk> asks,
                                                             bool adopts) override;
+    Outcome<void> add_log_lines(std::span<const runtime::RunLogLine> lines, const runtime::RunLogLimits& limits) override;
     Outcome<runtime::RunJob> add_run_job(const runtime::RunJob& job) override;
     Outcome<void> save_run_job(const runtime::RunJob& job) override;
     Outcome<std::vector<runtime::RunJob>> running_run_jobs(const std::string& node) override;

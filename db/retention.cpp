@@ -65,6 +65,7 @@ Outcome<std::size_t> remove_runs(Sqlite& database, const std::string& workflow, 
         "delete from history where run_id = ?1",
         "delete from dead_letter where run_id = ?1",
         "delete from alarm where run_id = ?1",
+        "delete from run_log where run_id = ?1",
         "delete from blob where sha256 in (select u.sha256 from blob_use u where u.run_id = ?1 and "
         "not exists "
         "(select 1 from blob_use o where o.sha256 = u.sha256 and o.run_id <> ?1))",
@@ -127,6 +128,7 @@ unkeyed as (
         and k.key = nullif(gone.tags, '')::jsonb ->> 'key' and k.run_id = gone.run_id),
 forgotten as (delete from history h using gone where h.run_id = gone.run_id),
 buried as (delete from dead_letter d using gone where d.run_id = gone.run_id),
+unsaid as (delete from run_log l using gone where l.run_id = gone.run_id),
 hushed as (delete from alarm a using gone where a.run_id = gone.run_id),
 unused as (delete from blob_use u using gone where u.run_id = gone.run_id returning u.sha256),
 removed as (delete from run r using gone where r.run_id = gone.run_id returning 1)

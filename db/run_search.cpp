@@ -1,5 +1,5 @@
-// From a search to selects. A "branch" is a select of run ids by one index, without order; a "lead" is the
-// branches that together give every run one of the conditions allows.
+// From a search to selects. A "branch" is a select of run ids by one index, without order; a "lead"
+// is the branches that together give every run one of the conditions allows.
 #include "db/run_search.hpp"
 
 #include "base/utf8.hpp"
@@ -19,11 +19,12 @@ using namespace orchestrator::runtime;
 
 namespace {
 
-constexpr std::size_t walk_small = 2'000;  // an index with fewer runs is read whole
-constexpr std::size_t walk_max = 10'000;   // runs that one page looks at
+constexpr std::size_t walk_small = 2'000; // an index with fewer runs is read whole
+constexpr std::size_t walk_max = 10'000;  // runs that one page looks at
 constexpr std::size_t first_window = 256;
-constexpr std::size_t branches_max = 200;  // of one select
-// A run's id tells when it was first asked for, which may be that much before its start: the store was away.
+constexpr std::size_t branches_max = 200; // of one select
+// A run's id tells when it was first asked for, which may be that much before its start: the store
+// was away.
 constexpr Duration id_slack = std::chrono::hours(1);
 
 // Parameters in the order they come.
@@ -36,7 +37,9 @@ public:
         return fmt::format("{}{}", dialect_.mark, values_.size());
     }
     std::string id(std::string_view text) { return value(text) + std::string(dialect_.id_cast); }
-    std::string time(Time time) { return value(dialect_.time(time)) + std::string(dialect_.time_cast); }
+    std::string time(Time time) {
+        return value(dialect_.time(time)) + std::string(dialect_.time_cast);
+    }
     const std::vector<std::string>& values() const { return values_; }
 
 private:
@@ -59,7 +62,8 @@ std::optional<Place> place_from(std::string_view text, bool by_end) {
     if (by_end) {
         std::int64_t micros = 0;
         const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), micros);
-        if (error != std::errc{} || rest == text.data() + text.size() || *rest != '.') return std::nullopt;
+        if (error != std::errc{} || rest == text.data() + text.size() || *rest != '.')
+            return std::nullopt;
         place.end = time_from_micros(micros);
         text.remove_prefix(static_cast<std::size_t>(rest - text.data()) + 1);
     }
@@ -69,7 +73,9 @@ std::optional<Place> place_from(std::string_view text, bool by_end) {
 }
 
 // Behind everything that begins with `text`, byte by byte.
-std::string end_of_prefix(const std::string& text) { return text + "\xF4\x8F\xBF\xBF"; }
+std::string end_of_prefix(const std::string& text) {
+    return text + "\xF4\x8F\xBF\xBF";
+}
 
 bool is_one(const std::vector<TextMatch>& matches) {
     return std::ranges::none_of(matches, &TextMatch::is_prefix);
@@ -79,19 +85,24 @@ enum class LeadKind : std::uint8_t { id, key, tag, error, state, end, all };
 
 struct Lead {
     LeadKind kind = LeadKind::all;
-    std::size_t tag = 0;     // which of the search's, of LeadKind::tag
-    bool is_ordered = true;  // in the order of ids
+    std::size_t tag = 0;    // which of the search's, of LeadKind::tag
+    bool is_ordered = true; // in the order of ids
 };
 
 class Searcher {
 public:
     Searcher(const SqlAsk& ask, const SqlDialect& dialect, const RunSearch& search)
-        : ask_(ask), dialect_(dialect), search_(search), by_end_(search.ended_since || search.ended_until) {}
+        : ask_(ask),
+          dialect_(dialect),
+          search_(search),
+          by_end_(search.ended_since || search.ended_until) {}
 
     Outcome<RunPage> page(const std::string& from, std::size_t limit) {
         if (!from.empty()) {
             from_ = place_from(from, by_end_);
-            if (!from_) return Failure{StoreErrc::not_found, fmt::format("'{}' is no place in the list of these runs", from)};
+            if (!from_)
+                return Failure{StoreErrc::not_found,
+                               fmt::format("'{}' is no place in the list of these runs", from)};
         }
         BATON_TRY(look_up_workflows());
         RunPage page;
@@ -127,36 +138,49 @@ public:
     }
 
 private:
-    // Which workflows a prefix means; and, since the index of runs begins with it, all there are if none is named.
+    // Which workflows a prefix means; and, since the index of runs begins with it, all there are if
+    // none is named.
     Outcome<void> look_up_workflows() {
         const bool has_prefix = !is_one(search_.workflows);
         for (const TextMatch& match : search_.workflows)
             if (!match.is_prefix) names_.push_back(match.text);
         if (has_prefix || search_.workflows.empty()) {
-            BATON_ASSIGN(const auto rows, ask_("select distinct name from definition order by name", {}));
+            BATON_ASSIGN(const auto rows,
+                         ask_("select distinct name from definition order by name", {}));
             for (const SqlRow& row : rows) {
                 const std::string name = row[0].value_or("");
-                const bool fits = search_.workflows.empty() || std::ranges::any_of(search_.workflows, [&](const TextMatch& match) {
-                    return match.is_prefix && name.starts_with(match.text);
-                });
+                const bool fits =
+                    search_.workflows.empty() ||
+                    std::ranges::any_of(search_.workflows, [&](const TextMatch& match) {
+                        return match.is_prefix && name.starts_with(match.text);
+                    });
                 if (fits && std::ranges::find(names_, name) == names_.end()) names_.push_back(name);
             }
         }
-        if (!search_.id_prefix.empty()) {
-            ids_ = run_ids_like(search_.id_prefix);
-            nothing_fits_ = !ids_;
-        }
+        look_up_ids();
         if (!search_.workflows.empty() && names_.empty()) nothing_fits_ = true;
         return {};
+    }
+
+    // The beginnings that the search names, with commas between them.
+    void look_up_ids() {
+        for (std::string_view rest = search_.id_prefix; !rest.empty();) {
+            const std::size_t end = std::min(rest.find(','), rest.size());
+            if (auto range = run_ids_like(rest.substr(0, end))) ids_.push_back(std::move(*range));
+            rest.remove_prefix(std::min(end + 1, rest.size()));
+        }
+        if (!search_.id_prefix.empty() && ids_.empty()) nothing_fits_ = true;
     }
 
     // ---- leads ---------------------------------------------------------------------------------
 
     std::vector<Lead> leads() const {
         std::vector<Lead> all;
-        if (ids_) all.push_back({LeadKind::id});
-        if (!search_.keys.empty() && names_.size() <= branches_max) all.push_back({LeadKind::key, 0, false});
-        for (std::size_t i = 0; i < search_.tags.size(); ++i) all.push_back({LeadKind::tag, i, is_one(search_.tags[i].any_of)});
+        if (!ids_.empty()) all.push_back({LeadKind::id});
+        if (!search_.keys.empty() && names_.size() <= branches_max)
+            all.push_back({LeadKind::key, 0, false});
+        for (std::size_t i = 0; i < search_.tags.size(); ++i)
+            all.push_back({LeadKind::tag, i, is_one(search_.tags[i].any_of)});
         if (!search_.errors.empty()) all.push_back({LeadKind::error, 0, is_one(search_.errors)});
         if (!state_branches().empty()) all.push_back({LeadKind::state});
         return all;
@@ -182,7 +206,8 @@ private:
         std::optional<int> status;
     };
 
-    // How the indexes by workflow and status lead to the runs; empty: they do not, or there are too many ways.
+    // How the indexes by workflow and status lead to the runs; empty: they do not, or there are too
+    // many ways.
     std::vector<State> state_branches() const {
         if (search_.workflows.empty() && search_.statuses.empty()) return {};
         return states_of(search_.statuses);
@@ -192,7 +217,8 @@ private:
     std::vector<State> states_of(const std::vector<RunStatus>& statuses) const {
         std::vector<State> all;
         std::vector<RunStatus> wanted = statuses;
-        for (int number = 1; statuses.empty() && number <= static_cast<int>(RunStatus::compensated); ++number)
+        for (int number = 1; statuses.empty() && number <= static_cast<int>(RunStatus::compensated);
+             ++number)
             wanted.push_back(static_cast<RunStatus>(number));
         for (const RunStatus status : wanted) {
             const int number = static_cast<int>(status);
@@ -201,10 +227,16 @@ private:
                 continue;
             }
             if (names_.empty()) return {};
-            for (const std::string& name : names_) all.push_back({name, number});
+            for (const std::string& name : names_)
+                all.push_back({name, number});
         }
         if (all.size() > branches_max) all.clear();
         return all;
+    }
+
+    static std::string id_condition(Sql& sql, std::string_view column, const RunIdRange& ids) {
+        return fmt::format("{0} >= {1} and {0} <= {2}", column, sql.id(ids.first),
+                           sql.id(ids.last));
     }
 
     static std::string branch(std::string_view table, const std::string& conditions) {
@@ -213,18 +245,22 @@ private:
 
     std::string matches(Sql& sql, std::string_view column, const TextMatch& match) const {
         if (!match.is_prefix) return fmt::format("{} = {}", column, sql.value(match.text));
-        return fmt::format("{0} >= {1} and {0} < {2}", column, sql.value(match.text), sql.value(end_of_prefix(match.text)));
+        return fmt::format("{0} >= {1} and {0} < {2}", column, sql.value(match.text),
+                           sql.value(end_of_prefix(match.text)));
     }
 
-    std::string any_matches(Sql& sql, std::string_view column, const std::vector<TextMatch>& all) const {
+    std::string any_matches(Sql& sql, std::string_view column,
+                            const std::vector<TextMatch>& all) const {
         std::vector<std::string> parts;
-        for (const TextMatch& match : all) parts.push_back(matches(sql, column, match));
+        for (const TextMatch& match : all)
+            parts.push_back(matches(sql, column, match));
         return fmt::format("({})", fmt::join(parts, " or "));
     }
 
     std::string state_condition(Sql& sql, const State& state) const {
         std::string condition = fmt::format("status = {}", *state.status);
-        if (state.workflow.empty()) return condition + " and status <> 5"; // as the partial index says
+        if (state.workflow.empty())
+            return condition + " and status <> 5"; // as the partial index says
         return condition + " and workflow = " + sql.value(state.workflow);
     }
 
@@ -232,30 +268,37 @@ private:
         std::vector<std::string> all;
         switch (lead.kind) {
         case LeadKind::id:
-            all.push_back(branch("run", fmt::format("run_id >= {} and run_id <= {}{}", sql.id(ids_->first), sql.id(ids_->last), range)));
+            for (const RunIdRange& ids : ids_)
+                all.push_back(branch("run", id_condition(sql, "run_id", ids) + range));
             break;
         case LeadKind::key:
             for (const std::string& name : names_) {
                 const std::string workflow = sql.value(name);
                 for (const TextMatch& match : search_.keys)
-                    all.push_back(branch("start_key", fmt::format("workflow = {} and {}{}", workflow,
-                                                                  matches(sql, "key", match), range)));
+                    all.push_back(
+                        branch("start_key", fmt::format("workflow = {} and {}{}", workflow,
+                                                        matches(sql, "key", match), range)));
             }
             break;
         case LeadKind::tag:
             for (const TextMatch& match : search_.tags[lead.tag].any_of)
-                all.push_back(branch("run_tag", fmt::format("name = {} and {}{}", sql.value(search_.tags[lead.tag].name),
+                all.push_back(branch("run_tag", fmt::format("name = {} and {}{}",
+                                                            sql.value(search_.tags[lead.tag].name),
                                                             matches(sql, "value", match), range)));
             break;
         case LeadKind::error:
             for (const TextMatch& match : search_.errors)
-                all.push_back(branch("run", fmt::format("error_type <> '' and {}{}", matches(sql, "error_type", match), range)));
+                all.push_back(branch("run", fmt::format("error_type <> '' and {}{}",
+                                                        matches(sql, "error_type", match), range)));
             break;
         case LeadKind::state:
-            for (const State& state : state_branches()) all.push_back(branch("run", state_condition(sql, state) + range));
+            for (const State& state : state_branches())
+                all.push_back(branch("run", state_condition(sql, state) + range));
             break;
         case LeadKind::end:
-            all.push_back(fmt::format("select run_id, closed_at from run where closed_at is not null{}{}", end_bounds(sql, ""), range));
+            all.push_back(
+                fmt::format("select run_id, closed_at from run where closed_at is not null{}{}",
+                            end_bounds(sql, ""), range));
             break;
         case LeadKind::all:
             all.push_back(branch("run", "true" + range));
@@ -266,24 +309,37 @@ private:
 
     std::string end_bounds(Sql& sql, std::string_view table) const {
         std::string bounds;
-        if (search_.ended_since) bounds += fmt::format(" and {}closed_at >= {}", table, sql.time(*search_.ended_since));
-        if (search_.ended_until) bounds += fmt::format(" and {}closed_at < {}", table, sql.time(*search_.ended_until));
+        if (search_.ended_since)
+            bounds += fmt::format(" and {}closed_at >= {}", table, sql.time(*search_.ended_since));
+        if (search_.ended_until)
+            bounds += fmt::format(" and {}closed_at < {}", table, sql.time(*search_.ended_until));
         return bounds;
     }
 
     // ---- ranges --------------------------------------------------------------------------------
 
-    // " and …": of what an index gives, from below `above` (the page's beginning) down to `down_to`.
-    std::string range(Sql& sql, const Lead& lead, const std::optional<Place>& above, const std::optional<Place>& down_to) const {
+    // " and …": of what an index gives, from below `above` (the page's beginning) down to
+    // `down_to`.
+    std::string range(Sql& sql, const Lead& lead, const std::optional<Place>& above,
+                      const std::optional<Place>& down_to) const {
         if (lead.kind == LeadKind::end) {
             std::string text;
-            if (above) text += fmt::format(" and (closed_at, run_id) < ({}, {})", sql.time(*above->end), sql.id(above->run_id));
-            if (down_to) text += fmt::format(" and (closed_at, run_id) >= ({}, {})", sql.time(*down_to->end), sql.id(down_to->run_id));
+            if (above)
+                text += fmt::format(" and (closed_at, run_id) < ({}, {})", sql.time(*above->end),
+                                    sql.id(above->run_id));
+            if (down_to)
+                text += fmt::format(" and (closed_at, run_id) >= ({}, {})", sql.time(*down_to->end),
+                                    sql.id(down_to->run_id));
             return text;
         }
         std::string text;
-        if (search_.since) text += fmt::format(" and run_id >= {}", sql.id(first_run_id_at(*search_.since - id_slack)));
-        if (search_.until) text += fmt::format(" and run_id < {}", sql.id(first_run_id_at(*search_.until + std::chrono::milliseconds(1))));
+        if (search_.since)
+            text += fmt::format(" and run_id >= {}",
+                                sql.id(first_run_id_at(*search_.since - id_slack)));
+        if (search_.until)
+            text +=
+                fmt::format(" and run_id < {}",
+                            sql.id(first_run_id_at(*search_.until + std::chrono::milliseconds(1))));
         // Ordered by the end, the page begins at no id.
         if (above && !by_end_) text += fmt::format(" and run_id < {}", sql.id(above->run_id));
         if (down_to && !by_end_) text += fmt::format(" and run_id >= {}", sql.id(down_to->run_id));
@@ -291,30 +347,38 @@ private:
     }
 
     // The ids that a lead gives, no more than `limit` of each branch, in order.
-    std::string candidates(Sql& sql, const Lead& lead, const std::string& range, std::optional<std::size_t> limit) const {
+    std::string candidates(Sql& sql, const Lead& lead, const std::string& range,
+                           std::optional<std::size_t> limit) const {
         const auto all = branches(sql, lead, range);
         const bool is_end = lead.kind == LeadKind::end;
-        const std::string order = is_end ? " order by closed_at desc, run_id desc" : " order by run_id desc";
+        const std::string order =
+            is_end ? " order by closed_at desc, run_id desc" : " order by run_id desc";
         std::vector<std::string> parts;
         for (std::size_t i = 0; i < all.size(); ++i) {
             std::string part = all[i];
             if (limit) part += fmt::format("{} limit {}", lead.is_ordered ? order : "", *limit);
-            parts.push_back(all.size() == 1 ? part : fmt::format("select run_id from ({}) b{}", part, i));
+            parts.push_back(all.size() == 1 ? part
+                                            : fmt::format("select run_id from ({}) b{}", part, i));
         }
         // A run may be in several branches of these.
-        const bool may_repeat = lead.kind == LeadKind::error || lead.kind == LeadKind::tag || lead.kind == LeadKind::key;
+        const bool may_repeat = lead.kind == LeadKind::error || lead.kind == LeadKind::tag ||
+                                lead.kind == LeadKind::key ||
+                                (lead.kind == LeadKind::id && all.size() > 1);
         return fmt::to_string(fmt::join(parts, may_repeat ? " union " : " union all "));
     }
 
     // The `nth` run of a lead, from `above` on, in its order; absent: it has not so many.
-    Outcome<std::optional<Place>> boundary(const Lead& lead, const std::optional<Place>& above, std::size_t nth) {
+    Outcome<std::optional<Place>> boundary(const Lead& lead, const std::optional<Place>& above,
+                                           std::size_t nth) {
         Sql sql(dialect_);
         const std::string all = candidates(sql, lead, range(sql, lead, above, std::nullopt), nth);
         const bool is_end = lead.kind == LeadKind::end;
         const std::string what = is_end ? fmt::format("run_id, {}", dialect_.end_micros) : "run_id";
         const std::string order = is_end ? "closed_at desc, run_id desc" : "run_id desc";
-        BATON_ASSIGN(const auto rows, ask_(fmt::format("select {} from ({}) c order by {} limit 1 offset {}", what, all, order, nth - 1),
-                                           sql.values()));
+        BATON_ASSIGN(const auto rows,
+                     ask_(fmt::format("select {} from ({}) c order by {} limit 1 offset {}", what,
+                                      all, order, nth - 1),
+                          sql.values()));
         if (rows.empty()) return std::optional<Place>{};
         Place place;
         place.run_id = rows[0][0].value_or("");
@@ -324,8 +388,11 @@ private:
 
     Outcome<bool> has_at_most(const Lead& lead, std::size_t count) {
         Sql sql(dialect_);
-        const std::string all = candidates(sql, lead, range(sql, lead, from_, std::nullopt), count + 1);
-        BATON_ASSIGN(const auto rows, ask_(fmt::format("select 1 from ({}) c limit 1 offset {}", all, count), sql.values()));
+        const std::string all =
+            candidates(sql, lead, range(sql, lead, from_, std::nullopt), count + 1);
+        BATON_ASSIGN(
+            const auto rows,
+            ask_(fmt::format("select 1 from ({}) c limit 1 offset {}", all, count), sql.values()));
         return rows.empty();
     }
 
@@ -334,48 +401,65 @@ private:
     // Of the run r; what `lead` itself makes sure of is left out.
     std::string filters(Sql& sql, const Lead& lead) const {
         std::string text = "true";
-        if (ids_ && lead.kind != LeadKind::id)
-            text += fmt::format(" and r.run_id >= {} and r.run_id <= {}", sql.id(ids_->first), sql.id(ids_->last));
+        if (!ids_.empty() && lead.kind != LeadKind::id) {
+            std::vector<std::string> parts;
+            for (const RunIdRange& ids : ids_)
+                parts.push_back(id_condition(sql, "r.run_id", ids));
+            text += fmt::format(" and ({})", fmt::join(parts, " or "));
+        }
         if (!search_.workflows.empty() && lead.kind != LeadKind::state) {
             std::vector<std::string> marks;
-            for (const std::string& name : names_) marks.push_back(sql.value(name));
+            for (const std::string& name : names_)
+                marks.push_back(sql.value(name));
             text += fmt::format(" and r.workflow in ({})", fmt::join(marks, ", "));
         }
-        if (!search_.statuses.empty()) { // also of LeadKind::state: it may have changed between two selects
+        if (!search_.statuses
+                 .empty()) { // also of LeadKind::state: it may have changed between two selects
             std::vector<int> numbers;
-            for (const RunStatus status : search_.statuses) numbers.push_back(static_cast<int>(status));
+            for (const RunStatus status : search_.statuses)
+                numbers.push_back(static_cast<int>(status));
             text += fmt::format(" and r.status in ({})", fmt::join(numbers, ", "));
         }
         if (search_.since) text += fmt::format(" and r.started_at >= {}", sql.time(*search_.since));
         if (search_.until) text += fmt::format(" and r.started_at < {}", sql.time(*search_.until));
         if (by_end_) text += " and r.closed_at is not null" + end_bounds(sql, "r.");
         for (std::size_t i = 0; i < search_.tags.size(); ++i)
-            if (lead.kind != LeadKind::tag || lead.tag != i) text += " and " + tag_condition(sql, search_.tags[i].name, search_.tags[i].any_of);
-        if (!search_.errors.empty()) text += " and " + any_matches(sql, "r.error_type", search_.errors);
-        if (!search_.keys.empty() && lead.kind != LeadKind::key) text += " and " + tag_condition(sql, "key", search_.keys);
+            if (lead.kind != LeadKind::tag || lead.tag != i)
+                text += " and " + tag_condition(sql, search_.tags[i].name, search_.tags[i].any_of);
+        if (!search_.errors.empty())
+            text += " and " + any_matches(sql, "r.error_type", search_.errors);
+        if (!search_.keys.empty() && lead.kind != LeadKind::key)
+            text += " and " + tag_condition(sql, "key", search_.keys);
         return text;
     }
 
-    std::string tag_condition(Sql& sql, std::string_view name, const std::vector<TextMatch>& any_of) const {
-        const std::string tag = fmt::format(fmt::runtime(dialect_.tag_of), sql.value(dialect_.tag_name(name)));
+    std::string tag_condition(Sql& sql, std::string_view name,
+                              const std::vector<TextMatch>& any_of) const {
+        const std::string tag =
+            fmt::format(fmt::runtime(dialect_.tag_of), sql.value(dialect_.tag_name(name)));
         return any_matches(sql, tag, any_of);
     }
 
     // ---- reading -------------------------------------------------------------------------------
 
     // Adds to the page what fits, from `above` on, as far as `down_to` if there is one.
-    Outcome<void> read(RunPage& page, const Lead& lead, const std::optional<Place>& above, const std::optional<Place>& down_to,
-                       std::size_t limit) {
+    Outcome<void> read(RunPage& page, const Lead& lead, const std::optional<Place>& above,
+                       const std::optional<Place>& down_to, std::size_t limit) {
         Sql sql(dialect_);
-        const std::string all = candidates(sql, lead, range(sql, lead, above, down_to), std::nullopt);
+        const std::string all =
+            candidates(sql, lead, range(sql, lead, above, down_to), std::nullopt);
         std::string conditions = filters(sql, lead);
         if (by_end_ && lead.kind != LeadKind::end && above)
-            conditions += fmt::format(" and (r.closed_at, r.run_id) < ({}, {})", sql.time(*above->end), sql.id(above->run_id));
+            conditions += fmt::format(" and (r.closed_at, r.run_id) < ({}, {})",
+                                      sql.time(*above->end), sql.id(above->run_id));
         const std::string order = by_end_ ? "r.closed_at desc, r.run_id desc" : "r.run_id desc";
-        BATON_ASSIGN(const auto rows, ask_(fmt::format("select {} from ({}) c {} where {} order by {} limit {}", dialect_.columns, all,
-                                                       dialect_.join_run, conditions, order, limit),
-                                           sql.values()));
-        for (const SqlRow& row : rows) page.runs.push_back(run_of(row));
+        BATON_ASSIGN(
+            const auto rows,
+            ask_(fmt::format("select {} from ({}) c {} where {} order by {} limit {}",
+                             dialect_.columns, all, dialect_.join_run, conditions, order, limit),
+                 sql.values()));
+        for (const SqlRow& row : rows)
+            page.runs.push_back(run_of(row));
         return {};
     }
 
@@ -410,7 +494,8 @@ private:
 
     static std::int64_t number_in(const SqlRow& row, std::size_t column) {
         std::int64_t number = 0;
-        if (row[column]) std::from_chars(row[column]->data(), row[column]->data() + row[column]->size(), number);
+        if (row[column])
+            std::from_chars(row[column]->data(), row[column]->data() + row[column]->size(), number);
         return number;
     }
 
@@ -435,19 +520,23 @@ private:
 
     Outcome<void> count(RunTotals& totals, const Lead& lead, const std::optional<Place>& down_to) {
         Sql sql(dialect_);
-        const std::string all = candidates(sql, lead, range(sql, lead, std::nullopt, down_to), std::nullopt);
-        BATON_ASSIGN(const auto rows, ask_(fmt::format("select r.status, count(*) from ({}) c {} where {} group by r.status", all,
-                                                       dialect_.join_run, filters(sql, lead)),
-                                           sql.values()));
+        const std::string all =
+            candidates(sql, lead, range(sql, lead, std::nullopt, down_to), std::nullopt);
+        BATON_ASSIGN(
+            const auto rows,
+            ask_(fmt::format("select r.status, count(*) from ({}) c {} where {} group by r.status",
+                             all, dialect_.join_run, filters(sql, lead)),
+                 sql.values()));
         for (const SqlRow& row : rows)
-            totals.by_status[static_cast<RunStatus>(number_in(row, 0))] = static_cast<std::uint64_t>(number_in(row, 1));
+            totals.by_status[static_cast<RunStatus>(number_in(row, 0))] =
+                static_cast<std::uint64_t>(number_in(row, 1));
         return {};
     }
 
     // Whether nothing but the indexes by workflow and status need be read.
     bool is_counted_by_index() const {
-        return search_.tags.empty() && search_.errors.empty() && search_.keys.empty() && !by_end_ && !ids_ &&
-               !states_of(search_.statuses).empty();
+        return search_.tags.empty() && search_.errors.empty() && search_.keys.empty() && !by_end_ &&
+               ids_.empty() && !states_of(search_.statuses).empty();
     }
 
     Outcome<void> count_by_index(RunTotals& totals) {
@@ -456,18 +545,25 @@ private:
             std::size_t end = begin;
             Sql sql(dialect_);
             std::string range;
-            if (search_.since) range += fmt::format(" and run_id >= {}", sql.id(first_run_id_at(*search_.since)));
-            if (search_.until) range += fmt::format(" and run_id < {}", sql.id(first_run_id_at(*search_.until)));
+            if (search_.since)
+                range += fmt::format(" and run_id >= {}", sql.id(first_run_id_at(*search_.since)));
+            if (search_.until)
+                range += fmt::format(" and run_id < {}", sql.id(first_run_id_at(*search_.until)));
             std::vector<std::string> parts;
             for (; end < states.size() && *states[end].status == *states[begin].status; ++end)
-                parts.push_back(fmt::format("select run_id from ({} limit {}) b{}", branch("run", state_condition(sql, states[end]) + range),
-                                            counted_runs_max + 1, end));
-            BATON_ASSIGN(const auto rows, ask_(fmt::format("select count(*) from (select run_id from ({}) a limit {}) c",
-                                                           fmt::join(parts, " union all "), counted_runs_max + 1),
-                                               sql.values()));
+                parts.push_back(
+                    fmt::format("select run_id from ({} limit {}) b{}",
+                                branch("run", state_condition(sql, states[end]) + range),
+                                counted_runs_max + 1, end));
+            BATON_ASSIGN(
+                const auto rows,
+                ask_(fmt::format("select count(*) from (select run_id from ({}) a limit {}) c",
+                                 fmt::join(parts, " union all "), counted_runs_max + 1),
+                     sql.values()));
             const auto counted = static_cast<std::uint64_t>(number_in(rows.at(0), 0));
             if (counted > 0)
-                totals.by_status[static_cast<RunStatus>(*states[begin].status)] = std::min(counted, counted_runs_max);
+                totals.by_status[static_cast<RunStatus>(*states[begin].status)] =
+                    std::min(counted, counted_runs_max);
             if (counted > counted_runs_max) totals.is_exact = false;
             begin = end;
         }
@@ -480,24 +576,26 @@ private:
     bool by_end_;
     bool nothing_fits_ = false;
     std::optional<Place> from_;
-    std::optional<RunIdRange> ids_;
+    std::vector<RunIdRange> ids_;    // of the beginnings that the search names
     std::vector<std::string> names_; // of workflows
 };
 
 } // namespace
 
-Outcome<RunPage> search_runs(const SqlAsk& ask, const SqlDialect& dialect, const RunSearch& search, const std::string& from,
-                             std::size_t limit) {
+Outcome<RunPage> search_runs(const SqlAsk& ask, const SqlDialect& dialect, const RunSearch& search,
+                             const std::string& from, std::size_t limit) {
     return Searcher(ask, dialect, search).page(from, limit);
 }
 
-Outcome<RunTotals> count_runs(const SqlAsk& ask, const SqlDialect& dialect, const RunSearch& search) {
+Outcome<RunTotals> count_runs(const SqlAsk& ask, const SqlDialect& dialect,
+                              const RunSearch& search) {
     return Searcher(ask, dialect, search).totals();
 }
 
 std::string tags_text(const NewRun& run) {
     if (run.tags.empty() && !run.start_key) return {};
-    // PostgreSQL reads the object when it is written, and what it cannot hold would fail the whole batch.
+    // PostgreSQL reads the object when it is written, and what it cannot hold would fail the whole
+    // batch.
     const auto clean = [](std::string_view text) {
         std::string kept = as_utf8(text);
         for (auto zero = kept.find('\0'); zero != std::string::npos; zero = kept.find('\0', zero))
@@ -505,7 +603,8 @@ std::string tags_text(const NewRun& run) {
         return kept;
     };
     boost::json::object object;
-    for (const RunTag& tag : run.tags) object[clean(tag.name)] = clean(tag.value);
+    for (const RunTag& tag : run.tags)
+        object[clean(tag.name)] = clean(tag.value);
     if (run.start_key) object["key"] = clean(run.start_key->key);
     return boost::json::serialize(object);
 }

@@ -4,6 +4,7 @@
 #include "db/indexes.hpp"
 #include "db/run_id.hpp"
 #include "db/run_jobs.hpp"
+#include "db/run_log.hpp"
 #include "db/run_search.hpp"
 #include "db/sqlite_dead.hpp"
 #include "db/sqlite_rows.hpp"
@@ -158,6 +159,10 @@ Outcome<std::optional<RunRecord>> SqliteQueries::record(const std::string& run_i
     }();
     BATON_TRY(database_.execute("commit"));
     return outcome;
+}
+
+Outcome<RunLogPage> SqliteQueries::log_lines(const std::string& run_id, std::uint64_t after, std::size_t limit) {
+    return read_log_lines(database_, run_id, after, limit);
 }
 
 Outcome<std::vector<RunJob>> SqliteQueries::run_jobs(std::optional<std::uint64_t> id, std::size_t limit) {

@@ -7,6 +7,7 @@
 #include "db/migrate.hpp"
 #include "db/retention.hpp"
 #include "db/run_jobs.hpp"
+#include "db/run_log.hpp"
 #include "db/run_search.hpp"
 #include "db/sqlite_dead.hpp"
 #include "db/sqlite_rows.hpp"
@@ -601,6 +602,10 @@ SqlRow row_of(const SqliteStatement& row) {
 }
 
 } // namespace
+
+Outcome<void> SqliteStore::add_log_lines(std::span<const RunLogLine> lines, const RunLogLimits& limits) {
+    return db::add_log_lines(database_, lines, limits);
+}
 
 Outcome<RunJob> SqliteStore::add_run_job(const RunJob& job) {
     BATON_ASSIGN(auto insert, database_.prepare("insert into run_job (key, node, at, actor, action, query, interval, stop_after, state, "

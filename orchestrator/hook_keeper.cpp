@@ -180,6 +180,11 @@ bool HookKeeper::ask(std::uint64_t number, const Hook& hook, const runtime::Hook
     request.key = key->value_or("");
     request.is_by_trigger = key->has_value();
     request.actor = fmt::format("webhook {}", trigger.path);
+    const auto header = [&](const char* name) {
+        const auto found = call.headers.find(name);
+        return found == call.headers.end() ? std::string() : found->second;
+    };
+    request.trace = trace::given(header("traceparent"), header("tracestate"));
     engine_->start_run(std::move(request),
                        [this, number, name = workflow.name](Outcome<runtime::Started> started) {
                            items_.put(Started{number, name, std::move(started)});

@@ -4,8 +4,11 @@
 #include "base/clock.hpp"
 #include "net/pipe.hpp"
 #include "orchestrator/core/workflow.hpp"
+#include "orchestrator/messaging/notice.hpp"
 #include "orchestrator/messaging/request.hpp"
 #include "orchestrator/messaging/secrets.hpp"
+#include "orchestrator/runtime/run_log.hpp"
+#include "orchestrator/runtime/span.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -60,6 +63,13 @@ struct Options {
     OnRequest on_request{};
     // Where `secret.NAME` of workflows is found.
     messaging::SecretSource secrets{};
+    // Who keeps the lines that workers say of their runs; see messaging.hpp.
+    std::function<void(runtime::RunLogLine line, std::function<void()> done)> keep_line{};
+    // Who is told of failed runs; see messaging/notice.hpp.
+    messaging::NoticeOptions notices{};
+    // What is done about traces, and who hears of spans; see runtime/run_spans.hpp.
+    trace::Policy trace{};
+    runtime::SpanSink span{};
     // Hears which workflows are live, whenever that has changed; on the engine's thread.
     std::function<void(std::vector<std::shared_ptr<const core::Workflow>> live)> on_live{};
 };

@@ -39,6 +39,7 @@ runtime::EngineOptions engine_options(const Options& options) {
     made.cached_runs_max = options.cached_runs_max;
     made.run_limits.text_bytes = options.run_bytes_max;
     made.memory_max = options.runs_memory_max;
+    made.trace = options.trace;
     return made;
 }
 
@@ -90,6 +91,7 @@ struct OrchestratorService::Parts {
                              runtime::Reply<runtime::Answer> reply) {
                           messaging->forward(part, std::move(request), std::move(asker), std::move(reply));
                       },
+                  .span = options.span,
                   .republish =
                       [this](runtime::DeadLetter letter, std::function<void(Outcome<void>)> settled) {
                           messaging->republish({std::move(letter), std::move(settled)});
@@ -143,6 +145,9 @@ Outcome<void> OrchestratorService::start() {
     options.unseen_patience = parts.options.unseen_patience;
     options.on_request = parts.options.on_request;
     options.secrets = parts.options.secrets;
+    options.notices = parts.options.notices;
+    options.keep_line = parts.options.keep_line;
+    options.trace = {parts.options.trace, parts.options.span};
     if (parts.options.inside_broker.open) {
         options.endpoint.open_inside = parts.options.inside_broker.open;
         parts.executor = parts.options.inside_broker.executor;
@@ -223,12 +228,13 @@ runtime::Engine& OrchestratorService::engine() {
     return parts_->engine;
 }
 
-void OrchestratorService::call(std::string task, std::string with, Duration limit,
+void OrchestratorService::call(std::string task, std::string with, Duration limit, trace::Given trace,
                                std::function<void(Outcome<CallAnswer>)> reply) {
     messaging::Call call;
     call.task = std::move(task);
     call.with = std::move(with);
     call.limit = limit;
+    call.trace = std::move(trace);
     call.reply = [reply = std::move(reply)](Outcome<std::pair<bool, std::string>> answer) {
         if (answer)
             reply(CallAnswer{answer->first, std::move(answer->second)});

@@ -86,7 +86,7 @@ public:
 
     // Asks a worker for `task` and gives its answer. Failures: no queue or nobody answered within
     // `limit`, or the broker is away. `reply` is called once, on a thread of the service.
-    void call(std::string task, std::string with, Duration limit,
+    void call(std::string task, std::string with, Duration limit, trace::Given trace,
               std::function<void(Outcome<CallAnswer>)> reply);
 
     // What keeps tasks from their workers, one sentence each: a queue that cannot be declared, or one where

@@ -76,6 +76,7 @@ Translated to_http(const Request& request) {
     made.method = route->method;
     made.content_type = "application/json";
     made.remote_address = "amqp";
+    made.trace = request.trace;
     made.path = route->before;
     made.body = request.body;
     auto body = web::body_of(made);

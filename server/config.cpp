@@ -3,6 +3,7 @@
 #include "amqp/client/endpoint.hpp"
 #include "base/base64.hpp"
 #include "base/duration_text.hpp"
+#include "base/json_text.hpp"
 #include "base/named_file.hpp"
 #include "broker/core/access.hpp"
 #include "broker/core/names.hpp"
@@ -217,6 +218,50 @@ std::optional<std::string> set_http_names(Config& config, const std::string& tex
     return std::nullopt;
 }
 
+std::optional<std::string> set_notify_only(Config& config, const std::string& text) {
+    config.notify_only = split(text, ',');
+    return std::nullopt;
+}
+
+// As a variable has it; in the file it is a table.
+std::optional<std::string> set_notify_with(Config& config, const std::string& text) {
+    const auto with = read_json(text);
+    if (!text.empty() && (!with || !with->is_object())) return "a JSON object, for example {\"to\":\"ops@example.org\"}";
+    config.notify_with = text;
+    return std::nullopt;
+}
+
+void check_notify(const Config& config, std::vector<std::string>& complaints) {
+    if (config.notify_workflow.empty() && (!config.notify_with.empty() || !config.notify_only.empty()))
+        complaints.push_back("error: 'notify' needs 'notify.workflow' (BATON_NOTIFY_WORKFLOW), the workflow that tells of failed runs");
+}
+
+std::optional<std::string> set_trace_endpoint(Config& config, const std::string& text) {
+    if (!text.empty() && !text.starts_with("http://") && !text.starts_with("https://"))
+        return "the address of a collector that takes OTLP over HTTP, for example \"http://127.0.0.1:4318\", or empty for none";
+    config.trace_endpoint = text;
+    return std::nullopt;
+}
+
+std::optional<std::string> set_trace_headers(Config& config, const std::string& text) {
+    config.trace_headers.clear();
+    for (const auto& part : split(text, ',')) {
+        const auto equals = part.find('=');
+        if (equals == std::string::npos || equals == 0 || part.find_first_of("\r\n") != std::string::npos)
+            return "name=value, with commas between several";
+        config.trace_headers.push_back(part.substr(0, equals) + ": " + part.substr(equals + 1));
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> set_trace_ratio(Config& config, const std::string& text) {
+    double ratio = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ratio);
+    if (error != std::errc{} || end != text.data() + text.size() || !(ratio >= 0 && ratio <= 1)) return "a number from 0 to 1";
+    config.trace_ratio = ratio;
+    return std::nullopt;
+}
+
 std::optional<std::string> set_log_level(Config& config, const std::string& text) {
     static const std::map<std::string, log::Level> levels{{"debug", log::Level::debug},
                                                           {"info", log::Level::info},
@@ -345,6 +390,13 @@ const std::vector<Setting>& settings() {
         {"orchestrator.retention", "BATON_RETENTION", set_retention},
         {"orchestrator.secrets", "BATON_SECRETS", text_into(&Config::secrets)},
         {"orchestrator.runs_mib_max", "BATON_RUNS_MIB_MAX", number_into(&Config::runs_mib_max, 16, 1024 * 1024)},
+        {"notify.workflow", "BATON_NOTIFY_WORKFLOW", text_into(&Config::notify_workflow)},
+        {"notify.with", "BATON_NOTIFY_WITH", set_notify_with},
+        {"notify.only", "BATON_NOTIFY_ONLY", set_notify_only},
+        {"trace.endpoint", "BATON_TRACE_ENDPOINT", set_trace_endpoint},
+        {"trace.headers", "BATON_TRACE_HEADERS", set_trace_headers},
+        {"trace.service", "BATON_TRACE_SERVICE", text_into(&Config::trace_service)},
+        {"trace.ratio", "BATON_TRACE_RATIO", set_trace_ratio},
         {"log.level", "BATON_LOG_LEVEL", set_log_level},
         {"log.format", "BATON_LOG_FORMAT", set_log_format},
     };
@@ -354,7 +406,7 @@ const std::vector<Setting>& settings() {
 // Keys whose value is read from the file they name: broker.url_file, BATON_DB_URL_FILE, ...
 bool may_come_from_file(std::string_view key) {
     return key == "broker.url" || key == "database.url" || key == "broker.tls.key_password" ||
-           key == "http.tls.key_password";
+           key == "http.tls.key_password" || key == "trace.headers";
 }
 
 // For "did you mean": every key of the file but those inside a [[broker.user]].
@@ -394,7 +446,7 @@ struct Reader {
             for (const TomlNode& item : node.items) joined += (joined.empty() ? "" : ",") + item.text;
             return joined;
         }
-        case TomlNode::Kind::real:
+        case TomlNode::Kind::real: return fmt::format("{}", node.real);
         case TomlNode::Kind::date_time:
         case TomlNode::Kind::table: break;
         }
@@ -520,6 +572,8 @@ struct Reader {
                     complain(node.at, "write a user as [[broker.user]] with name and password_file");
                 else
                     for (const TomlNode& user : node.items) read_user(user);
+            } else if (name == "notify.with" && node.is_table()) {
+                config.notify_with = write_json(orchestrator::definition::to_json(node));
             } else if (node.is_table()) {
                 read_table(name + ".", node);
             } else {
@@ -591,6 +645,7 @@ ConfigResult read_config(std::string_view text, const std::string& file,
     complete_tls(reader.config, reader.complaints);
     check_urls(reader.config, reader.complaints);
     check_role(reader.config, reader.complaints);
+    check_notify(reader.config, reader.complaints);
     return {std::move(reader.config), std::move(reader.complaints)};
 }
 

@@ -73,6 +73,14 @@ struct Config {
     unsigned runs_mib_max = 256; // memory for runs at hand and messages that wait for the broker
     unsigned io_threads = 0;  // 0: by the number of processors
     unsigned memory_high_mib = 0; // 0: by the memory of the machine or container
+    // Who is told of runs that failed: a run of this workflow; empty: nobody.
+    std::string notify_workflow;
+    std::string notify_with;              // JSON object: further input of it
+    std::vector<std::string> notify_only; // runs of these workflows; empty: of all
+    std::string trace_endpoint;       // of a collector that takes OTLP over HTTP; empty: spans are told to nobody
+    std::vector<std::string> trace_headers; // "name: value" for it
+    std::string trace_service = "baton";
+    double trace_ratio = 1;           // of the traces that begin here, so many are recorded
     log::Level log_level = log::Level::info;
     log::Format log_format = log::Format::text;
 };

@@ -18,6 +18,7 @@
 #include "orchestrator/orchestrator_service.hpp"
 #include "orchestrator/retention_keeper.hpp"
 #include "orchestrator/run_job_keeper.hpp"
+#include "orchestrator/run_log_keeper.hpp"
 #include "orchestrator/trigger_keeper.hpp"
 #include "server/amqp_requests.hpp"
 #include "server/audit_file.hpp"
@@ -29,6 +30,7 @@
 #include "server/memory_shares.hpp"
 #include "server/node_figures.hpp"
 #include "server/secret_files.hpp"
+#include "server/span_exporter.hpp"
 #include "server/token_file.hpp"
 #include "server/workflow_folder.hpp"
 #include "web/api.hpp"
@@ -293,6 +295,8 @@ public:
     // Cuts off what the engine asked of a database that does not answer.
     Mailbox<int> store_watch_stop;
     Thread store_watch;
+    std::unique_ptr<SpanExporter> spans; // told by the orchestrator
+    std::unique_ptr<orchestrator::RunLogKeeper> run_log; // likewise
     std::unique_ptr<orchestrator::OrchestratorService> orchestrator;
     std::unique_ptr<orchestrator::RetentionKeeper> retention;
     std::unique_ptr<orchestrator::RunJobKeeper> run_jobs;
@@ -316,6 +320,7 @@ private:
     Outcome<void> start_broker();
     web::BrokerPort broker_port() const;
     Outcome<void> start_orchestrator(const std::function<bool()>& is_stopping);
+    void start_traces(orchestrator::Options& options);
     void queue_emptied(const std::string& vhost, const std::string& queue);
     Outcome<void> start_web();
     Outcome<void> start_metrics();
@@ -422,6 +427,12 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     if (options.is_shared) node = options.node;
     options.is_told_of_losses = config.broker_url.empty();
     options.secrets = secret_files(config.secrets);
+    start_traces(options);
+    options.notices = {config.notify_workflow, config.notify_with, config.notify_only};
+    run_log = std::make_unique<orchestrator::RunLogKeeper>(
+        orchestrator::RunLogKeeper::Options{}, [url] { return db::open_store(url); },
+        orchestrator::RunLogKeeper::Counters{web_metrics.log_lines_kept, web_metrics.log_lines_dropped});
+    options.keep_line = [this](runtime::RunLogLine line, std::function<void()> done) { run_log->add(std::move(line), std::move(done)); };
     // The web's thread begins when it has somebody to ask; until then requests wait there.
     options.on_request = [this](orchestrator::Request request, std::function<void(orchestrator::Answer)> answer) {
         boost::asio::post(web_io, [this, request = std::move(request), answer = std::move(answer)]() mutable {
@@ -460,6 +471,18 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     const std::lock_guard lock(hears_mutex);
     hears_of_queues = orchestrator.get();
     return boost::system::in_place_value;
+}
+
+void Server::Parts::start_traces(orchestrator::Options& options) {
+    options.trace.ratio = config.trace_ratio;
+    if (config.trace_endpoint.empty()) return;
+    SpanExporterOptions exporting;
+    exporting.url = traces_url(config.trace_endpoint);
+    exporting.headers = config.trace_headers;
+    exporting.origin = {config.trace_service, options.node, options.version};
+    spans = std::make_unique<SpanExporter>(std::move(exporting), web_metrics.spans_exported, web_metrics.spans_dropped);
+    options.trace.is_exported = true;
+    options.span = [this](runtime::Span span) { spans->add(std::move(span)); };
 }
 
 void Server::Parts::queue_emptied(const std::string& vhost, const std::string& queue) {
@@ -664,9 +687,9 @@ Outcome<void> Server::Parts::start_web() {
     const std::string token_path = (std::filesystem::path(config.data) / "tokens.json").string();
     BATON_ASSIGN(api.tokens, read_tokens(token_path));
     api.keep_tokens = [token_path](const std::vector<web::StoredToken>& tokens) { return write_tokens(token_path, tokens); };
-    api.call = [this](std::string task, std::string with, std::chrono::milliseconds limit,
+    api.call = [this](std::string task, std::string with, std::chrono::milliseconds limit, trace::Given trace,
                       std::function<void(Outcome<web::CallAnswer>)> reply) {
-        orchestrator->call(std::move(task), std::move(with), limit,
+        orchestrator->call(std::move(task), std::move(with), limit, std::move(trace),
                            [reply = std::move(reply)](Outcome<orchestrator::CallAnswer> result) {
                                if (!result) return reply(std::move(result).error());
                                reply(web::CallAnswer{result->completed, std::move(result->body)});
@@ -846,6 +869,7 @@ void Server::Parts::stop() {
         hears_of_queues = nullptr;
     }
     if (orchestrator) orchestrator->stop();
+    if (run_log) run_log->stop();
     // Requests that waited for the orchestrator have their answers now.
     web_io.stop();
     web_thread.join();
@@ -856,6 +880,8 @@ void Server::Parts::stop() {
     counting.reset();
     metrics.reset();
     orchestrator.reset();
+    spans.reset();
+    run_log.reset();
     guard.reset();
     store_watch_stop.close();
     store_watch.join();

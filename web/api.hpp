@@ -155,7 +155,7 @@ struct ApiParts {
     // A workflow from its source. May be empty. Any thread.
     std::function<Outcome<std::shared_ptr<orchestrator::core::Workflow>>(const std::string& source, const std::string& file)> compile{};
     // Sends a task to a worker without a workflow.
-    std::function<void(std::string task, std::string with, std::chrono::milliseconds limit,
+    std::function<void(std::string task, std::string with, std::chrono::milliseconds limit, trace::Given trace,
                        std::function<void(Outcome<CallAnswer>)> reply)>
         call;
     std::function<void(std::string task, std::function<void(Outcome<TaskLook>)> reply)> look{};

@@ -102,6 +102,7 @@ public:
         run_.started_at = now_;
         run_.scheduled_at = fact.scheduled_at;
         run_.parent = fact.parent;
+        run_.trace = fact.trace;
         hold(run_.caller, fact.caller);
         return true;
     }

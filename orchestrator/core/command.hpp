@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/trace.hpp"
 #include "orchestrator/core/document.hpp"
 #include "orchestrator/core/event.hpp"
 #include "orchestrator/core/status.hpp"
@@ -33,6 +34,7 @@ struct TaskOrder {
     std::string child_run;               // of a workflow: the run that this attempt is
     std::uint32_t depth = 0;
     bool is_detached = false;
+    trace::Given trace;                  // of the run, where whoever started it said so
 };
 
 // Hands one attempt to the workers.
@@ -86,6 +88,7 @@ struct AnnounceRun {
     RunStatus status = RunStatus::running;
     Document output;
     Document error;
+    bool is_by_hand = false; // an operator made it this
 };
 
 // A task died; `step.dead.<task type>` on exchange baton.run.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/trace.hpp"
 #include "orchestrator/core/document.hpp"
 #include "orchestrator/core/status.hpp"
 
@@ -65,6 +66,7 @@ struct RunStarted {
     std::string workflow{};     // of a run that is to be made: for the engine
     Document caller{};          // who asked by a call and waits for an answer: reply_to, correlation_id; null: nobody
     std::optional<Time> scheduled_at{}; // when a trigger meant it to begin; absent: nothing but now
+    trace::Given trace{};       // that whoever started it is in
 };
 // An event that was told to everybody; the run is one of those that may wait for it.
 struct EventArrived {

@@ -101,10 +101,16 @@ void append(Members& out, const ParentRef& parent) {
     out.flag("detached", parent.is_detached);
 }
 
+void append(Members& out, const trace::Given& trace) {
+    out.text("traceparent", trace.parent);
+    out.text("tracestate", trace.state);
+}
+
 void append(Members& out, const fact::RunStarted& fact) {
     if (fact.parent) append(out, *fact.parent);
     out.json_unless_null("caller", fact.caller);
     out.time("scheduled_at", fact.scheduled_at);
+    append(out, fact.trace);
 }
 void append(Members& out, const fact::RunBecame& fact) {
     out.text("status", word_of(fact.status));
@@ -143,6 +149,7 @@ void append(Members& out, const fact::TaskDispatched& fact) {
     out.text("run", order.child_run);
     if (order.depth != 0) out.number("depth", order.depth);
     out.flag("detached", order.is_detached);
+    append(out, order.trace);
     out.text("task", order.route);
 }
 void append(Members& out, const fact::TaskStarted& fact) {
@@ -394,10 +401,13 @@ ParentRef parent_in(const boost::json::object& in) {
     return {text_in(in, "run"), ref_in(in), static_cast<std::uint32_t>(number_in(in, "depth", 1)), flag_in(in, "detached")};
 }
 
+trace::Given trace_in(const boost::json::object& in) { return {text_in(in, "traceparent"), text_in(in, "tracestate")}; }
+
 void read(const boost::json::object& in, fact::RunStarted& fact) {
     if (in.contains("run")) fact.parent = parent_in(in);
     fact.caller = json_in(in, "caller");
     fact.scheduled_at = time_in(in, "scheduled_at");
+    fact.trace = trace_in(in);
 }
 void read(const boost::json::object& in, fact::RunBecame& fact) {
     if (const auto status = run_status_from(text_in(in, "status"))) fact.status = *status;
@@ -434,6 +444,7 @@ void read(const boost::json::object& in, fact::TaskDispatched& fact) {
     order.child_run = text_in(in, "run");
     order.depth = static_cast<std::uint32_t>(number_in(in, "depth"));
     order.is_detached = flag_in(in, "detached");
+    order.trace = trace_in(in);
 }
 void read(const boost::json::object& in, fact::TaskStarted& fact) {
     fact.ref = ref_in(in);
@@ -739,7 +750,7 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact) {
                 // That it runs is no news: nobody would subscribe to it, and every run would pay for it.
                 if (one.status == RunStatus::running) return std::nullopt;
                 return AnnounceRun{run.run_id, run.workflow, run.workflow_version,
-                                   one.status, one.output,   one.error};
+                                   one.status, one.output,   one.error, one.by_hand || one.from};
             },
             [&](const fact::StepWaits& one) -> Made {
                 const auto asked = approval_in(one.wanted);

@@ -7,11 +7,12 @@
 // other members that say something:
 //
 //   fact             members
-//   run_started      run?, step?, attempt?, depth?, detached?, caller?   the input stands in the run's row; of a child: its parent
+//   run_started      run?, step?, attempt?, depth?, detached?, caller?, scheduled_at?, traceparent?, tracestate?   the input stands in the run's row; of a child: its parent
 //   run_status       status, output?, error?, cause?, ending?, hand?, from?      from now on
 //   run_closing      phase, and as run_status        it has this end, and on_error or finally steps before it
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,
-//                    start_by?, deadline?, timeout_ms?, heartbeat_ms?, progress?; of a workflow run, depth, detached?
+//                    start_by?, deadline?, timeout_ms?, heartbeat_ms?, progress?, traceparent?,
+//                    tracestate?; of a workflow run, depth, detached?
 //   task_started     step, undo?, attempt, worker?, since?
 //   task_completed   step, undo?, attempt, worker?, output, result?       an undo has neither
 //   task_failed      step, undo?, attempt, worker?, error, retry_at?, untried?
@@ -88,6 +89,7 @@ struct RunStarted {
     std::optional<ParentRef> parent{};
     Document caller{};
     std::optional<Time> scheduled_at{}; // when a trigger meant it to begin
+    trace::Given trace{};
 };
 // All that is said of the run as a whole.
 struct RunBecame {

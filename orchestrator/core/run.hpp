@@ -210,6 +210,7 @@ struct Run {
     Time paused_at{}; // of such a pause
     std::optional<Closing> closing; // the status is running, or paused from that
     std::optional<ParentRef> parent;     // of a run that is a step of another one
+    trace::Given trace;                  // that whoever started it is in; empty: it follows from the id
     Document caller;                     // who waits for an answer (command.hpp); null: nobody, or it is given
     std::vector<Signal> signals;         // in the order of their coming
     std::uint32_t signals_received = 0;  // source of their numbers

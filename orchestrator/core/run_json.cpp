@@ -1,6 +1,6 @@
 // The stored form of a run, format 2:
 //   {"f":2,"v":version,"s":status,"closed":µs?,"closed_steps":2,"begun_scopes":3?,"ending":1?,"hand":true?,
-//    "scheduled":µs?,"deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"event_ids":[..]?,"caller":{..}?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
+//    "scheduled":µs?,"deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"event_ids":[..]?,"caller":{..}?,"trace":[parent,state]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?,held?,[failures]?]?,
 //             "sent":true?,"wait":{..}?,"rem":µs?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
@@ -360,6 +360,8 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
                    run.parent->ref.attempt, run.parent->depth, run.parent->is_detached});
     append_signals(out, run);
     append_json_member(out, "caller", run.caller);
+    if (!run.trace.is_empty())
+        out += ",\"trace\":" + boost::json::serialize(boost::json::array{run.trace.parent, run.trace.state});
     if (!run.event_ids.empty()) {
         boost::json::array ids;
         for (const std::string& id : run.event_ids)
@@ -428,6 +430,12 @@ Outcome<void> read_signals(const boost::json::object& object, Run& run) {
     return {};
 }
 
+trace::Given trace_in(const boost::json::value* stored) {
+    const auto* parts = stored == nullptr ? nullptr : stored->if_array();
+    if (parts == nullptr || parts->size() != 2 || !(*parts)[0].is_string() || !(*parts)[1].is_string()) return {};
+    return {std::string((*parts)[0].get_string()), std::string((*parts)[1].get_string())};
+}
+
 Outcome<void> read_parent(const boost::json::object& object, Run& run) {
     run.parent.reset();
     const auto* parent = object.if_contains("parent");
@@ -481,6 +489,7 @@ Outcome<void> read_whole(const boost::json::object& object, std::int64_t format,
     BATON_TRY(read_closing(object, run));
     BATON_TRY(read_signals(object, run));
     run.caller = document(object.if_contains("caller"));
+    run.trace = trace_in(object.if_contains("trace"));
     run.event_ids.clear();
     if (const auto* ids = object.if_contains("event_ids")) {
         if (!ids->is_array()) return does_not_fit("event_ids");

@@ -24,6 +24,8 @@ using amqp::client::Settlement;
 
 // A full queue refuses; it empties at the speed of its workers.
 constexpr Duration refused_pause = std::chrono::milliseconds(250);
+// The engine takes no start while its store is away or its partitions move.
+constexpr Duration notice_retry_pause = std::chrono::seconds(1);
 
 Publication event_of(std::string_view exchange, std::string key, std::string body) {
     Publication publication;
@@ -54,17 +56,18 @@ std::string path_of(const core::AttemptRef& ref) {
 } // namespace
 
 Dispatcher::Dispatcher(net::asio::any_io_executor executor, const Clock& clock,
-                       runtime::Engine& engine, Secrets& secrets)
-    : executor_(executor), clock_(clock), engine_(engine), secrets_(secrets), wakeup_(executor) {}
+                       runtime::Engine& engine, Secrets& secrets, Tracing tracing, NoticeOptions notices)
+    : executor_(executor), clock_(clock), engine_(engine), secrets_(secrets), tracing_(std::move(tracing)),
+      notices_(std::move(notices)), notice_pause_(executor), wakeup_(executor) {}
 
 void Dispatcher::add(std::vector<runtime::OutgoingCommand> commands) {
     for (auto& command : commands)
-        waiting_.push_back({std::move(command), std::nullopt, {}});
+        waiting_.push_back({std::move(command), std::nullopt, {}, {}});
     wakeup_.set();
 }
 
 void Dispatcher::add_plain(Publication publication, std::function<void(Outcome<void>)> settled) {
-    waiting_.push_back({{}, std::move(publication), std::move(settled)});
+    waiting_.push_back({{}, std::move(publication), std::move(settled), {}});
     wakeup_.set();
 }
 
@@ -146,6 +149,7 @@ void Dispatcher::publish_next(amqp::client::Publisher& publisher) {
         return;
     }
     const std::uint64_t token = ++sent_;
+    if (tracing_.sink) outgoing.published_at = clock_.now();
     fail_point("messaging.before_publish");
     const auto published = publisher.publish(*publication, token);
     fail_point("messaging.published");
@@ -176,10 +180,11 @@ void Dispatcher::settled(const amqp::client::Settled& one) {
             wakeup_.set();
             break;
         }
-        confirm(outgoing);
+        if (!start_notice(outgoing)) confirm(outgoing);
         break;
     case Settlement::confirmed:
-        confirm(outgoing);
+        if (tracing_.sink) tell_span(outgoing);
+        if (!start_notice(outgoing)) confirm(outgoing);
         break; // the unrouted queue has its own consumer
     case Settlement::nacked:
         refused_.push_back(std::move(outgoing));
@@ -220,9 +225,89 @@ void Dispatcher::confirm(const Outgoing& outgoing) {
         return;
     }
     confirmed_.push_back(outgoing.command.place);
+    flush_soon();
+}
+
+void Dispatcher::flush_soon() {
     if (flush_is_posted_) return;
     flush_is_posted_ = true;
     net::asio::post(executor_, [this] { flush_confirms(); });
+}
+
+// False: there is nothing to tell. Else the outbox waits for the run that tells of it: a crash before that is stored
+// brings both again.
+bool Dispatcher::start_notice(const Outgoing& outgoing) {
+    const auto* run = std::get_if<core::AnnounceRun>(&outgoing.command.command);
+    if (run == nullptr || outgoing.plain) return false;
+    auto request = notice_of(notices_, *run, outgoing.command.place);
+    if (!request) return false;
+    ++noticing_;
+    unnoticed_.emplace_back(outgoing.command.place, std::move(*request));
+    if (unnoticed_.size() == 1) net::asio::post(executor_, [this] { retry_notices(); });
+    return true;
+}
+
+void Dispatcher::retry_notices() {
+    for (auto& one : std::exchange(unnoticed_, {})) {
+        auto done = [this, place = one.first, request = one.second](Outcome<runtime::Started> started) {
+            net::asio::post(executor_, [this, place, request, started = std::move(started)] { end_notice(place, request, started); });
+        };
+        engine_.start_run(std::move(one.second), std::move(done));
+    }
+}
+
+void Dispatcher::end_notice(const runtime::OutboxPlace& place, runtime::StartRequest request,
+                            const Outcome<runtime::Started>& started) {
+    const auto is = [&started](runtime::EngineErrc errc) { return started.error().code == make_error_code(errc); };
+    const bool is_hopeless = !started && (is(runtime::EngineErrc::unknown_workflow) || is(runtime::EngineErrc::bad_input) ||
+                                          is(runtime::EngineErrc::refused));
+    if (!started && !is_hopeless) {
+        if (unnoticed_.empty()) {
+            notice_pause_.expires_after(notice_retry_pause);
+            notice_pause_.async_wait([this](const boost::system::error_code& error) {
+                if (!error) retry_notices();
+            });
+        }
+        unnoticed_.emplace_back(place, std::move(request));
+        return;
+    }
+    --noticing_;
+    if (is_hopeless && !is_stopping_)
+        log::error("notify", "a failed run is told to nobody: the workflow of notify.workflow cannot begin",
+                   {{"workflow", request.workflow}, {"notice", request.key}, {"reason", started.error().detail}});
+    confirmed_.push_back(place);
+    flush_soon();
+}
+
+// The message of an attempt, from its publishing to the broker's confirm; whoever takes it is its child.
+void Dispatcher::tell_span(const Outgoing& outgoing) const {
+    const auto* task = std::get_if<core::DispatchTask>(&outgoing.command.command);
+    if (task == nullptr || outgoing.plain || !task->child_run.empty()) return;
+    const trace::Context context = trace::context_of(task->run_id, task->trace, tracing_.policy);
+    if (!context.is_sampled) return;
+    const core::AttemptRef& ref = task->ref;
+    runtime::Span span;
+    span.trace = context.trace;
+    span.id = trace::message_span(task->run_id, ref.step, ref.undo, ref.attempt);
+    span.parent = trace::attempt_span(task->run_id, ref.step, ref.undo, ref.attempt);
+    span.state = task->trace.state;
+    const std::string destination = fmt::format("{}:{}", contract::task_exchange, task->route);
+    span.name = "publish " + destination;
+    span.kind = runtime::Span::Kind::producer;
+    span.started = outgoing.published_at;
+    span.ended = clock_.now();
+    const std::string token = encode_token({task->run_id, ref}, secret_);
+    span.attributes = {{"messaging.system", "rabbitmq"},
+                       {"messaging.operation.name", "publish"},
+                       {"messaging.operation.type", "send"},
+                       {"messaging.destination.name", destination},
+                       {"messaging.rabbitmq.destination.routing_key", task->route},
+                       {"messaging.message.id", token},
+                       {"messaging.message.conversation_id", token},
+                       {"baton.run.id", task->run_id},
+                       {"baton.step", ref.step},
+                       {"baton.attempt", std::int64_t{ref.attempt}}};
+    tracing_.sink(std::move(span));
 }
 
 void Dispatcher::flush_confirms() {
@@ -250,8 +335,11 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
     return std::visit(
         Overloaded{
             [&](const core::DispatchTask& task) -> std::optional<Publication> {
+                const core::AttemptRef& ref = task.ref;
                 if (!task.child_run.empty())
-                    return run_request_of(task, runtime::partition_of(task.child_run, partition_count_), secret_);
+                    return run_request_of(task, runtime::partition_of(task.child_run, partition_count_), secret_,
+                                          trace::onward(task.run_id, task.trace, tracing_.policy,
+                                                        trace::attempt_span(task.run_id, ref.step, ref.undo, ref.attempt)));
                 contract::TaskRequest request;
                 request.task = task.route;
                 request.with = task.with.text();
@@ -281,6 +369,10 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 request.timeout = task.timeout;
                 request.heartbeat = task.heartbeat;
                 if (!task.progress.is_null()) request.last_progress = task.progress.text();
+                auto trace = trace::onward(task.run_id, task.trace, tracing_.policy,
+                                           trace::message_span(task.run_id, ref.step, ref.undo, ref.attempt));
+                request.traceparent = std::move(trace.parent);
+                request.tracestate = std::move(trace.state);
                 contract::Message message = contract::encode(request);
                 Publication publication;
                 publication.exchange = contract::task_exchange;

@@ -3,6 +3,7 @@
 
 #include "amqp/client/errors.hpp"
 #include "base/log.hpp"
+#include "base/utf8.hpp"
 #include "contract/announcement.hpp"
 #include "contract/task_message.hpp"
 #include "contract/topology.hpp"
@@ -52,7 +53,7 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
       engine_(engine),
       inbox_([this] { net::asio::post(executor_, [this] { take_incoming(); }); }),
       secrets_(options_.secrets),
-      dispatcher_(executor, clock, engine, secrets_),
+      dispatcher_(executor, clock, engine, secrets_, options_.trace, options_.notices),
       results_(executor, engine, options_.partition_count, secrets_,
                {.unrouted =
                     [this](const std::string& route) {
@@ -63,6 +64,7 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
                     [this](runtime::Partition part, amqp::client::Publication message, Results::Settled settled) {
                         net::asio::co_spawn(executor_, counted(pass_on(part, std::move(message), std::move(settled))), net::stop_program);
                     },
+                .log = [this](runtime::RunLogLine line, runtime::DeliveryHandle handle) { keep_line(std::move(line), handle); },
                 .request = [this](const amqp::client::Delivery& one,
                                   runtime::DeliveryHandle handle) { serve(one, handle); }}),
       requests_(executor, clock, engine, options_.on_request),
@@ -76,6 +78,13 @@ Messaging::Messaging(net::asio::any_io_executor executor, MessagingOptions optio
       queue_check_wanted_(executor),
       lost_are_stored_(executor),
       answered_(executor) {}
+
+void Messaging::keep_line(runtime::RunLogLine line, runtime::DeliveryHandle handle) {
+    const auto settle = [this, handle] { net::asio::post(executor_, [this, handle] { results_.settle({handle}); }); };
+    if (!options_.keep_line) return settle();
+    line.at = clock_.now();
+    options_.keep_line(std::move(line), settle);
+}
 
 net::Awaitable<void> Messaging::run() {
     using namespace net::asio::experimental::awaitable_operators;
@@ -581,6 +590,7 @@ void Messaging::take(Look& look) {
 }
 
 net::Awaitable<Outcome<QueueLook>> Messaging::look_at(std::string route) {
+    if (!contract::is_task_name(route)) co_return QueueLook{};
     const Failure away{make_error_code(amqp::client::Errc::connection_lost), "the broker cannot be reached just now"};
     if (!connection_) co_return away;
     auto channel = co_await connection_->open_channel();
@@ -598,6 +608,11 @@ net::Awaitable<Outcome<QueueLook>> Messaging::look_at(std::string route) {
 }
 
 net::Awaitable<void> Messaging::ask(Call call) {
+    if (!contract::is_task_name(call.task)) {
+        call.reply(Failure{make_error_code(boost::system::errc::invalid_argument),
+                           fmt::format("'{}' is no name of a task type, for example \"mail.send\"", as_utf8(call.task))});
+        co_return;
+    }
     const auto caller = caller_;
     if (!caller) {
         call.reply(Failure{make_error_code(amqp::client::Errc::connection_lost),
@@ -608,6 +623,8 @@ net::Awaitable<void> Messaging::ask(Call call) {
     request.task = call.task;
     request.with = call.with;
     request.starts_within = call.limit;
+    request.traceparent = call.trace.parent;
+    request.tracestate = call.trace.state;
     contract::Message message = contract::encode(request);
     amqp::client::Publication publication;
     publication.exchange = contract::task_exchange;

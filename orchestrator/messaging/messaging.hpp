@@ -39,6 +39,10 @@
 
 namespace baton::orchestrator::messaging {
 
+// A line that a worker says of its run. `done` is to be called, on any thread, when it is kept or will not be. Empty:
+// nobody keeps any.
+using KeepLine = std::function<void(runtime::RunLogLine line, std::function<void()> done)>;
+
 struct MessagingOptions {
     amqp::client::Endpoint endpoint;
     std::uint16_t partition_count = 1; // of the whole house
@@ -50,6 +54,9 @@ struct MessagingOptions {
     Duration unseen_patience = std::chrono::seconds(30);
     OnRequest on_request{};
     SecretSource secrets{};
+    KeepLine keep_line{};
+    Dispatcher::Tracing trace{};
+    NoticeOptions notices{};
 };
 
 // A question to a worker without a workflow.
@@ -57,6 +64,7 @@ struct Call {
     std::string task;
     std::string with; // JSON
     Duration limit{};
+    trace::Given trace{}; // that who asks is in
     // (completed, body as JSON) or why there is no answer. Called on the executor.
     std::function<void(Outcome<std::pair<bool, std::string>>)> reply;
 };
@@ -203,6 +211,7 @@ private:
     void take(Listen& listen);
     void take(Forward& forward);
     void take(Answered& answered);
+    void keep_line(runtime::RunLogLine line, runtime::DeliveryHandle handle);
     net::Awaitable<bool> follow_ownership();
     net::Awaitable<void> watch_partitions();
     net::Awaitable<void> pass_on(runtime::Partition part, amqp::client::Publication message, Results::Settled settled);

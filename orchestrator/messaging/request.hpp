@@ -1,6 +1,8 @@
 // What a program asks of the server over AMQP, and what it is told; see messaging/requests.hpp.
 #pragma once
 
+#include "base/trace.hpp"
+
 #include <functional>
 #include <string>
 
@@ -11,6 +13,7 @@ struct Request {
     std::string user; // as the broker vouches for; empty: the message names none
     std::string id;   // its message_id or correlation_id: the same when it comes again; may be empty
     std::string body;
+    trace::Given trace{};
     bool waits = false; // for the end of what it begins: header baton-wait
     std::string unfit;  // why its headers say nothing sensible; empty: they do
 };

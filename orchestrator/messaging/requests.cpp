@@ -96,6 +96,8 @@ void Requests::take(const Delivery& delivery) {
     request.user = text_of(said.user_id);
     request.id = text_of(said.message_id ? said.message_id : said.correlation_id);
     request.body = delivery.body.text();
+    if (said.headers)
+        request.trace = trace::given(said.headers->text("traceparent").value_or(""), said.headers->text("tracestate").value_or(""));
     if (const auto waits = yes_or_no(said.headers, "baton-wait"))
         request.waits = *waits;
     else

@@ -16,6 +16,9 @@
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 namespace baton::orchestrator::messaging {
 namespace {
 
@@ -40,8 +43,7 @@ core::Problem problem_of(const contract::Problem& from) {
 }
 
 // Nothing: the report changes no run.
-std::optional<core::Event> event_of(const std::string& run_id, const core::AttemptRef& ref,
-                                    contract::Report report) {
+std::optional<core::Event> event_of(const core::AttemptRef& ref, contract::Report report) {
     using Event = std::optional<core::Event>;
     return std::visit(
         Overloaded{
@@ -63,14 +65,7 @@ std::optional<core::Event> event_of(const std::string& run_id, const core::Attem
             },
             [&](contract::Deferred& one) -> Event { return core::TaskDeferred{ref, one.until}; },
             [](contract::Cancelled&) -> Event { return std::nullopt; },
-            [&](contract::LogLine& one) -> Event {
-                log::info("worker", one.text,
-                          {{"run", run_id},
-                           {"step", ref.step},
-                           {"attempt", ref.attempt},
-                           {"level", one.level}});
-                return std::nullopt;
-            },
+            [](contract::LogLine&) -> Event { return std::nullopt; },
         },
         report);
 }
@@ -400,9 +395,25 @@ void Results::take_report(Source& source, const Delivery& delivery) {
                      {{"correlation_id", report.token}});
         return settle_now(source, delivery.delivery_tag);
     }
-    auto event = event_of(token->run_id, token->ref, std::move(report.report));
+    if (auto* line = std::get_if<contract::LogLine>(&report.report))
+        return take_line(source, *token, std::move(*line), delivery.delivery_tag);
+    auto event = event_of(token->ref, std::move(report.report));
     if (!event) return settle_now(source, delivery.delivery_tag);
     add({token->run_id, std::move(*event), handle_of(source, delivery.delivery_tag)});
+}
+
+// Of an attempt that is over, too: what a worker says last comes behind its report.
+void Results::take_line(const Source& source, const TaskToken& token, contract::LogLine line,
+                        std::uint64_t delivery_tag) {
+    constexpr std::array<std::string_view, 4> levels{"debug", "info", "warning", "error"};
+    runtime::RunLogLine kept;
+    kept.run_id = token.run_id;
+    kept.step = token.ref.step + (token.ref.undo ? ":undo" : "");
+    kept.attempt = token.ref.attempt;
+    kept.level =
+        std::ranges::find(levels, line.level) != levels.end() ? std::move(line.level) : "info";
+    kept.text = std::move(line.text);
+    sinks_.log(std::move(kept), handle_of(source, delivery_tag));
 }
 
 // An event that is taken: first what it starts, then those that wait for it, and only then it is
@@ -417,8 +428,9 @@ struct Results::EventTurn {
 };
 
 void Results::take_event(Source& source, const Delivery& delivery) {
+    if (!live_) return give_back_later(handle_of(source, delivery.delivery_tag));
     if (auto event = incoming_event(delivery)) {
-        EventStarts begun = starts_of(live_, *event);
+        EventStarts begun = starts_of(*live_, *event);
         const auto turn = std::make_shared<EventTurn>(
             EventTurn{std::move(*event), delivery, handle_of(source, delivery.delivery_tag),
                       begun.starts.size(), false, std::move(begun.complaints)});

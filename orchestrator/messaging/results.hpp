@@ -12,9 +12,11 @@
 
 #include "amqp/client/connection.hpp"
 #include "base/result.hpp"
+#include "contract/task_message.hpp"
 #include "net/awaitable.hpp"
 #include "orchestrator/messaging/secrets.hpp"
 #include "orchestrator/messaging/starts.hpp"
+#include "orchestrator/messaging/task_token.hpp"
 #include "orchestrator/runtime/engine.hpp"
 
 #include <boost/asio/steady_timer.hpp>
@@ -44,6 +46,8 @@ public:
         std::function<void(const std::string& route)> unrouted;
         // A message that another node is to have; tells when the broker has it for good.
         std::function<void(runtime::Partition, amqp::client::Publication, Settled settled)> pass_on;
+        // A line that a worker says of its run; settle() its handle when it is kept. May be empty.
+        std::function<void(runtime::RunLogLine, runtime::DeliveryHandle)> log;
         // A request of another node; settle() its handle when it is answered.
         std::function<void(const amqp::client::Delivery&, runtime::DeliveryHandle)> request;
     };
@@ -105,6 +109,8 @@ private:
     static void settle_now(Source& source, std::uint64_t delivery_tag);
     static void ack_settled(Source& source);
     void take_report(Source& source, const amqp::client::Delivery& delivery);
+    void take_line(const Source& source, const TaskToken& token, contract::LogLine line,
+                   std::uint64_t delivery_tag);
     void take_event(Source& source, const amqp::client::Delivery& delivery);
     struct EventTurn;
     void heard(const std::shared_ptr<EventTurn>& turn, const std::string& workflow,
@@ -130,7 +136,7 @@ private:
     const Secrets& secrets_;
     Sinks sinks_;
     std::string secret_;
-    LiveWorkflows live_;
+    std::optional<LiveWorkflows> live_; // nothing: nobody knows yet what an event starts
     std::map<runtime::DeliveryHandle, net::asio::steady_timer> late_; // to be given back
     std::map<std::uint64_t, std::unique_ptr<Source>> sources_;        // by life
     std::uint64_t lives_ = 0;

@@ -53,11 +53,13 @@ std::string text_in(const boost::json::object& object, std::string_view name) {
 } // namespace
 
 Publication run_request_of(const core::DispatchTask& task, runtime::Partition to,
-                           std::string_view secret) {
+                           std::string_view secret, const trace::Given& trace) {
     boost::json::object body{{"workflow", task.route.substr(core::workflow_route.size())},
                              {"depth", task.depth}};
     if (task.is_detached) body["detached"] = true;
     body["input"] = task.with.json();
+    if (!trace.is_empty()) body["traceparent"] = trace.parent;
+    if (!trace.state.empty()) body["tracestate"] = trace.state;
     return request(start_type, encode_token({task.run_id, task.ref}, secret), write_json(body), to,
                    secret);
 }
@@ -142,6 +144,7 @@ std::optional<RunRequest> decode_run_request(const amqp::Properties& properties,
         depth != nullptr && depth->is_int64() ? static_cast<std::uint32_t>(depth->get_int64()) : 1;
     parent.is_detached = object->contains("detached");
     start.parent = std::move(parent);
+    start.trace = trace::given(text_in(*object, "traceparent"), text_in(*object, "tracestate"));
     request.event = std::move(start);
     return request;
 }

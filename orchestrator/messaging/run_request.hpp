@@ -15,8 +15,9 @@
 
 namespace baton::orchestrator::messaging {
 
+// `trace` goes to the run: the span that asks for it.
 amqp::client::Publication run_request_of(const core::DispatchTask& task, runtime::Partition to,
-                                         std::string_view secret);
+                                         std::string_view secret, const trace::Given& trace = {});
 amqp::client::Publication run_request_of(const core::CancelTask& cancel, runtime::Partition to,
                                          std::string_view secret);
 amqp::client::Publication report_to_parent(const core::ReportToParent& report,

@@ -206,6 +206,7 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
         if (auto caller = core::Document::parse(request.caller); caller && !request.caller.empty())
             start.caller = std::move(*caller);
         start.scheduled_at = request.scheduled_at;
+        start.trace = trace::given(request.traceparent, request.tracestate);
         start.is_by_trigger = request.is_by_trigger;
         return StartItem{std::move(start), from_start(std::move(reply)), request.run_id};
     }

@@ -36,6 +36,7 @@
 #include "orchestrator/runtime/request.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 #include "orchestrator/runtime/run_tags.hpp"
+#include "orchestrator/runtime/span.hpp"
 #include "orchestrator/runtime/spread.hpp"
 
 #include <cstdint>
@@ -140,6 +141,7 @@ struct StartRequest {
     // What the workflow says of duplicates is about requests of people and programs.
     bool is_by_trigger = false;
     core::Document caller{}; // who began it by a call, for its answer: reply_to, correlation_id
+    trace::Given trace{};    // that who asks is in
 };
 struct Started {
     std::string run_id;
@@ -215,6 +217,7 @@ struct EngineOptions {
     // Pauses between attempts to reach the store again.
     Duration retry_pause_min = std::chrono::milliseconds(50);
     Duration retry_pause_max = std::chrono::seconds(5);
+    trace::Policy trace{};
 };
 
 // The outside of the engine. `tell` must be set; the others may be empty.
@@ -241,6 +244,8 @@ struct EngineSinks {
     std::function<void(Partition part, Request request, std::weak_ptr<const int> asker,
                        Reply<Answer> reply)>
         forward{};
+    // Spans of runs and attempts that are over; empty: nobody records any.
+    SpanSink span{};
     // Where dead letters without a run go when they are redriven: to be published again as they
     // were. `settled` is to be called, on any thread, when the broker has the message for good, or
     // will not.

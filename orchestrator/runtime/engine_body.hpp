@@ -10,6 +10,7 @@
 #include "orchestrator/runtime/limits.hpp"
 #include "orchestrator/runtime/outbox.hpp"
 #include "orchestrator/runtime/run_cache.hpp"
+#include "orchestrator/runtime/run_spans.hpp"
 #include "orchestrator/runtime/slots.hpp"
 
 #include <deque>
@@ -265,6 +266,7 @@ struct Engine::Body {
           clock(time_source),
           compile(std::move(compiler)),
           sinks(std::move(where)),
+          spans(options.trace, sinks.span),
           cache(options.cached_runs_max, options.memory_max),
           random(options.seed != 0 ? options.seed : entropy_seed()) {
         if (options.is_shared) task_limits.share(options.partition_count);
@@ -488,6 +490,7 @@ struct Engine::Body {
     // To be read from their histories alone, since what the store says beside may be wrong.
     std::set<std::string, std::less<>> mending;
     Outbox outbox;
+    RunSpans spans;
     RunCache cache;
     Deadlines<std::string> alarms;
     Time last_commit{};

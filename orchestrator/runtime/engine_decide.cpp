@@ -128,6 +128,7 @@ void Engine::Body::begin_child(Work& work, Item& item, ReportItem& report, const
     start.request.workflow = asked.workflow;
     start.request.input = asked.input.is_null() ? "{}" : std::string{asked.input.text()};
     start.request.actor = "run:" + asked.parent->run_id;
+    start.request.trace = asked.trace;
     if (const auto found = live.find(asked.workflow); found == live.end())
         item.refusal = refusal(EngineErrc::unknown_workflow, fmt::format("there is no workflow '{}'", asked.workflow));
     else if (take_child_slot(item, start, *found->second))
@@ -261,6 +262,7 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     event.scheduled_at = start.request.scheduled_at;
     event.parent = start.parent;
     event.caller = start.request.caller;
+    event.trace = start.request.trace;
     if (!admit(item, start, *workflow, event)) return;
     fresh.part = partition_of(start.run_id, options.partition_count);
     if (start.slot) tags->push_back({std::string(slot_tag), start.slot->key});

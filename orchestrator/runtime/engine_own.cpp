@@ -343,6 +343,8 @@ Travelling travelling(StartItem& one) {
     request.labels = one.request.labels;
     if (!one.request.caller.is_null()) request.caller = one.request.caller.text();
     request.scheduled_at = one.request.scheduled_at;
+    request.traceparent = one.request.trace.parent;
+    request.tracestate = one.request.trace.state;
     request.is_by_trigger = one.request.is_by_trigger;
     auto reply = [reply = std::move(one.reply)](Outcome<Answer> answer) {
         if (!reply) return;

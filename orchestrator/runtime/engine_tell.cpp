@@ -176,6 +176,7 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
             cached->run.version = change.version;
             metrics.transitions.add();
             count_facts(metrics, *cached, work.now);
+            if (spans.is_on()) spans.tell(*cached, work.now);
             for (const DeadLetter& letter : change.dead_letters)
                 metrics.dead_letters.of(letter.task, letter.reason).add();
             for (const core::Fact& fact : cached->facts)

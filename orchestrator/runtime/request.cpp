@@ -47,7 +47,7 @@ constexpr std::array<std::pair<Request::Kind, std::string_view>, 22> kinds{
      {Request::Kind::reject, "reject"}}};
 
 // Members that are plain text.
-constexpr std::array<std::pair<std::string_view, std::string Request::*>, 10> texts{
+constexpr std::array<std::pair<std::string_view, std::string Request::*>, 12> texts{
     {{"run", &Request::run_id},
      {"actor", &Request::actor},
      {"reason", &Request::reason},
@@ -57,7 +57,9 @@ constexpr std::array<std::pair<std::string_view, std::string Request::*>, 10> te
      {"input", &Request::input},
      {"key", &Request::key},
      {"fallback_key", &Request::fallback_key},
-     {"caller", &Request::caller}}};
+     {"caller", &Request::caller},
+     {"traceparent", &Request::traceparent},
+     {"tracestate", &Request::tracestate}}};
 
 constexpr std::array<std::pair<std::string_view, std::vector<std::string> Request::*>, 2> lists{
     {{"routes", &Request::routes}, {"roles", &Request::roles}}};

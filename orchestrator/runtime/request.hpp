@@ -62,6 +62,8 @@ struct Request {
     std::string key;
     std::string fallback_key;
     std::string caller; // JSON
+    std::string traceparent;
+    std::string tracestate;
     Labels labels;
     std::optional<Time> scheduled_at;
     bool is_by_trigger = false;

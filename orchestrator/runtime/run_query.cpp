@@ -20,15 +20,18 @@ using core::RunStatus;
 constexpr std::size_t query_bytes_max = 4096;
 constexpr std::size_t conditions_max = 32; // each may be a look into an index
 constexpr std::size_t id_prefix_min = 6;
+constexpr std::size_t ids_max = 100;
 
-constexpr std::array<std::string_view, 11> fields{"workflow", "status", "since", "until",   "ended_since", "ended_until",
-                                                  "error",    "key",    "run",   "label.NAME", "input.NAME"};
-constexpr std::array<std::string_view, 11> statuses{"queued",    "running",   "paused",      "compensating", "completed", "failed",
-                                                    "cancelled", "timed_out", "compensated", "open",         "closed"};
+constexpr std::array<std::string_view, 11> fields{
+    "workflow", "status", "since", "until",      "ended_since", "ended_until",
+    "error",    "key",    "run",   "label.NAME", "input.NAME"};
+constexpr std::array<std::string_view, 11> statuses{
+    "queued",    "running",   "paused",      "compensating", "completed", "failed",
+    "cancelled", "timed_out", "compensated", "open",         "closed"};
 
 struct Word {
     std::string text;
-    std::size_t at = 0;      // offset
+    std::size_t at = 0; // offset
     bool is_quoted = false;
 };
 
@@ -38,7 +41,8 @@ public:
 
     Outcome<RunSearch> read() {
         if (text_.size() > query_bytes_max)
-            return wrong(0, fmt::format("a query may have {} bytes, this one has {}", query_bytes_max, text_.size()));
+            return wrong(0, fmt::format("a query may have {} bytes, this one has {}",
+                                        query_bytes_max, text_.size()));
         if (const auto zero = text_.find('\0'); zero != std::string_view::npos)
             return wrong(zero, "a zero byte is no part of any value");
         for (skip_blanks(); at_ < text_.size(); skip_blanks()) {
@@ -54,18 +58,22 @@ private:
         std::size_t column = 1;
         for (std::size_t i = 0; i < offset && i < text_.size(); ++i)
             column += (static_cast<unsigned char>(text_[i]) & 0xc0U) != 0x80U ? 1 : 0;
-        return Failure{make_error_code(boost::system::errc::invalid_argument), fmt::format("column {}: {}", column, what)};
+        return Failure{make_error_code(boost::system::errc::invalid_argument),
+                       fmt::format("column {}: {}", column, what)};
     }
 
     static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
     void skip_blanks() {
-        while (at_ < text_.size() && is_blank(text_[at_])) ++at_;
+        while (at_ < text_.size() && is_blank(text_[at_]))
+            ++at_;
     }
 
     Outcome<void> read_condition() {
         const std::size_t begin = at_;
-        while (at_ < text_.size() && !is_blank(text_[at_]) && text_[at_] != ':' && text_[at_] != '=' && text_[at_] != '"') ++at_;
+        while (at_ < text_.size() && !is_blank(text_[at_]) && text_[at_] != ':' &&
+               text_[at_] != '=' && text_[at_] != '"')
+            ++at_;
         const std::string_view field = text_.substr(begin, at_ - begin);
         const bool has_sign = at_ < text_.size() && (text_[at_] == ':' || text_[at_] == '=');
         if (!has_sign || field.empty()) return wrong(begin, no_condition(field));
@@ -75,8 +83,11 @@ private:
     }
 
     static std::string no_condition(std::string_view field) {
-        const std::string named = field.empty() ? "here is no field" : fmt::format("'{}' is no condition", field);
-        const std::string example = field.empty() || std::ranges::find(fields, field) == fields.end() ? "workflow" : std::string(field);
+        const std::string named =
+            field.empty() ? "here is no field" : fmt::format("'{}' is no condition", field);
+        const std::string example =
+            field.empty() || std::ranges::find(fields, field) == fields.end() ? "workflow"
+                                                                              : std::string(field);
         return fmt::format("{}; write FIELD:VALUE, as {}:{}", named, example,
                            field.empty() || example != "workflow" ? "…" : std::string(field));
     }
@@ -86,10 +97,13 @@ private:
         value.at = at_;
         if (at_ < text_.size() && text_[at_] == '"') return read_quoted();
         while (at_ < text_.size() && !is_blank(text_[at_])) {
-            if (text_[at_] == '"') return wrong(at_, "a quote inside a value; put the whole value in quotes, with \\\" for each of its own");
+            if (text_[at_] == '"')
+                return wrong(at_, "a quote inside a value; put the whole value in quotes, with "
+                                  "\\\" for each of its own");
             value.text += text_[at_++];
         }
-        if (value.text.empty()) return wrong(value.at, "here a value is missing; an empty one is \"\"");
+        if (value.text.empty())
+            return wrong(value.at, "here a value is missing; an empty one is \"\"");
         return value;
     }
 
@@ -105,7 +119,9 @@ private:
                     return wrong(at_, "a blank must come after the closing quote");
                 return value;
             }
-            if (c == '\\' && at_ + 1 < text_.size() && (text_[at_ + 1] == '"' || text_[at_ + 1] == '\\')) c = text_[++at_];
+            if (c == '\\' && at_ + 1 < text_.size() &&
+                (text_[at_ + 1] == '"' || text_[at_ + 1] == '\\'))
+                c = text_[++at_];
             value.text += c;
         }
         return wrong(value.at, "this quote is not closed");
@@ -120,26 +136,31 @@ private:
         if (field == "until") return take_time(search_.until, field, at, value);
         if (field == "ended_since") return take_time(search_.ended_since, field, at, value);
         if (field == "ended_until") return take_time(search_.ended_until, field, at, value);
-        if (field == "run") return take_id(at, value);
-        if (field.starts_with(label_prefix) || field.starts_with(input_prefix)) return take_tag(field, at, value);
+        if (field == "run") return take_ids(value);
+        if (field.starts_with(label_prefix) || field.starts_with(input_prefix))
+            return take_tag(field, at, value);
         if (field == "label" || field == "input")
             return wrong(at, fmt::format("'{0}' needs a name: {0}.NAME={1}", field, value.text));
         const auto hint = did_you_mean(field, fields);
         std::string all;
-        for (const std::string_view one : fields) all += (all.empty() ? "" : ", ") + std::string(one);
-        return wrong(at, fmt::format("there is no field '{}'{} the fields are {}", field, hint.empty() ? ";" : hint, all));
+        for (const std::string_view one : fields)
+            all += (all.empty() ? "" : ", ") + std::string(one);
+        return wrong(at, fmt::format("there is no field '{}'{} the fields are {}", field,
+                                     hint.empty() ? ";" : hint, all));
     }
 
     static TextMatch match_of(const Word& value) {
         TextMatch match{value.text, false};
-        if (!value.is_quoted && match.text.ends_with('*')) match = {match.text.substr(0, match.text.size() - 1), true};
+        if (!value.is_quoted && match.text.ends_with('*'))
+            match = {match.text.substr(0, match.text.size() - 1), true};
         return match;
     }
 
     Outcome<void> take_match(std::vector<TextMatch>& matches, const Word& value) {
         TextMatch match = match_of(value);
         if (const auto star = match.text.find('*'); !value.is_quoted && star != std::string::npos)
-            return wrong(value.at + star, "* stands only at the end, for whatever follows; in quotes it is a star");
+            return wrong(value.at + star,
+                         "* stands only at the end, for whatever follows; in quotes it is a star");
         if (std::ranges::find(matches, match) == matches.end()) matches.push_back(std::move(match));
         return {};
     }
@@ -154,24 +175,30 @@ private:
 
     Outcome<void> take_status(const Word& value) {
         const auto add = [&](RunStatus status) {
-            if (std::ranges::find(search_.statuses, status) == search_.statuses.end()) search_.statuses.push_back(status);
+            if (std::ranges::find(search_.statuses, status) == search_.statuses.end())
+                search_.statuses.push_back(status);
         };
         if (const auto status = core::run_status_from(value.text)) {
             add(*status);
         } else if (value.text == "open" || value.text == "closed") {
             for (int number = 1; number <= static_cast<int>(RunStatus::compensated); ++number)
-                if (core::is_closed(static_cast<RunStatus>(number)) == (value.text == "closed")) add(static_cast<RunStatus>(number));
+                if (core::is_closed(static_cast<RunStatus>(number)) == (value.text == "closed"))
+                    add(static_cast<RunStatus>(number));
         } else {
             const auto hint = did_you_mean(value.text, statuses);
             std::string all;
-            for (const std::string_view one : statuses) all += (all.empty() ? "" : ", ") + std::string(one);
-            return wrong(value.at, fmt::format("no run is '{}'{} a status is one of {}", value.text, hint.empty() ? ";" : hint, all));
+            for (const std::string_view one : statuses)
+                all += (all.empty() ? "" : ", ") + std::string(one);
+            return wrong(value.at, fmt::format("no run is '{}'{} a status is one of {}", value.text,
+                                               hint.empty() ? ";" : hint, all));
         }
         return {};
     }
 
-    Outcome<void> take_time(std::optional<Time>& moment, std::string_view field, std::size_t at, const Word& value) {
-        if (moment) return wrong(at, fmt::format("'{}' is there twice; one moment is enough", field));
+    Outcome<void> take_time(std::optional<Time>& moment, std::string_view field, std::size_t at,
+                            const Word& value) {
+        if (moment)
+            return wrong(at, fmt::format("'{}' is there twice; one moment is enough", field));
         if (const auto ago = parse_duration(value.text)) {
             moment = now_ - *ago;
         } else if (const auto day = from_rfc3339(value.text + "T00:00:00Z")) {
@@ -179,31 +206,50 @@ private:
         } else if (const auto time = from_rfc3339(value.text)) {
             moment = *time;
         } else {
-            return wrong(value.at, fmt::format("'{}' is no time; write how long ago, as 2d or 1h30m, a day, as 2026-01-31, or a "
+            return wrong(value.at, fmt::format("'{}' is no time; write how long ago, as 2d or "
+                                               "1h30m, a day, as 2026-01-31, or a "
                                                "time, as 2026-01-31T12:00:00Z",
                                                value.text));
         }
         return {};
     }
 
-    Outcome<void> take_id(std::size_t at, const Word& value) {
-        if (!search_.id_prefix.empty()) return wrong(at, "'run' is there twice; a run has one id");
-        const auto bad = value.text.find_first_not_of("0123456789abcdefABCDEF-");
-        if (bad != std::string::npos || value.text.size() > 36)
-            return wrong(value.at, fmt::format("'{}' is no id of a run; it has digits, a to f and dashes, 36 at most", value.text));
-        if (value.text.size() < id_prefix_min)
-            return wrong(value.at, fmt::format("'{}' is too short for the beginning of an id; give at least {} characters", value.text,
-                                               id_prefix_min));
-        search_.id_prefix = value.text;
+    Outcome<void> take_ids(const Word& value) {
+        for (std::size_t begin = 0; begin <= value.text.size();) {
+            const std::size_t end = std::min(value.text.find(',', begin), value.text.size());
+            // A quote is before the first of them.
+            BATON_TRY(take_id(value.text.substr(begin, end - begin),
+                              value.at + begin + (value.is_quoted ? 1 : 0)));
+            begin = end + 1;
+        }
+        return {};
+    }
+
+    Outcome<void> take_id(const std::string& id, std::size_t at) {
+        if (id.find_first_not_of("0123456789abcdefABCDEF-") != std::string::npos || id.size() > 36)
+            return wrong(
+                at,
+                fmt::format("'{}' is no id of a run; it has digits, a to f and dashes, 36 at most",
+                            id));
+        if (id.size() < id_prefix_min)
+            return wrong(
+                at, fmt::format(
+                        "'{}' is too short for the beginning of an id; give at least {} characters",
+                        id, id_prefix_min));
+        if (++ids_ > ids_max) return wrong(at, fmt::format("a query may name {} runs", ids_max));
+        search_.id_prefix += (search_.id_prefix.empty() ? "" : ",") + id;
         return {};
     }
 
     Outcome<void> take_tag(std::string_view field, std::size_t at, const Word& value) {
         const auto name = field.substr(field.find('.') + 1);
         if (!core::is_tag_name(name))
-            return wrong(at, fmt::format("'{}' needs a name of letters, digits, _, . and - behind its first point, 64 at most", field));
+            return wrong(at, fmt::format("'{}' needs a name of letters, digits, _, . and - behind "
+                                         "its first point, 64 at most",
+                                         field));
         auto found = std::ranges::find(search_.tags, field, &TagMatch::name);
-        if (found == search_.tags.end()) found = search_.tags.insert(found, TagMatch{std::string(field), {}});
+        if (found == search_.tags.end())
+            found = search_.tags.insert(found, TagMatch{std::string(field), {}});
         return take_match(found->any_of, value);
     }
 
@@ -211,6 +257,7 @@ private:
     Time now_;
     std::size_t at_ = 0;
     std::size_t conditions_ = 0;
+    std::size_t ids_ = 0;
     RunSearch search_;
 };
 

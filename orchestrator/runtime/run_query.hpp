@@ -6,7 +6,7 @@
 // field several times: one of its values holds. A value with blanks, or that is to be taken letter by
 // letter, stands in double quotes, in which \" and \\ are one sign.
 //
-//   run            the beginning of an id, at least 6 characters
+//   run            the beginning of an id, at least 6 characters; several with commas between, 100 in all
 //   workflow       its name
 //   status         queued, running, paused, compensating, completed, failed, cancelled, timed_out,
 //                  compensated; open: the first four; closed: the others

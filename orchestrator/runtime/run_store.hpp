@@ -20,6 +20,7 @@
 #include "orchestrator/core/status.hpp"
 #include "orchestrator/runtime/limit_shares.hpp"
 #include "orchestrator/runtime/partition.hpp"
+#include "orchestrator/runtime/run_log.hpp"
 #include "orchestrator/runtime/run_search.hpp"
 
 #include <cstdint>
@@ -557,6 +558,13 @@ public:
         return std::vector<RunJob>{};
     }
 
+    // Behind the lines that are there, and of each run what is more than the limits goes, the oldest first. Lines of
+    // runs that are not there are left out. Called on a store of its own, beside the engine's.
+    virtual Outcome<void> add_log_lines(std::span<const RunLogLine> lines, const RunLogLimits& limits) {
+        (void)lines, (void)limits;
+        return Failure{make_error_code(StoreErrc::refused), "this store keeps no lines of workers"};
+    }
+
     // All of them, by workflow and name.
     virtual Outcome<std::vector<TriggerRow>> triggers() { return std::vector<TriggerRow>{}; }
     // Each row that is stored with the version before `version` becomes this one; version 1 is a new row. Gives
@@ -645,6 +653,11 @@ public:
     virtual Outcome<std::vector<RunJob>> run_jobs(std::optional<std::uint64_t> id, std::size_t limit) {
         (void)id, (void)limit;
         return std::vector<RunJob>{};
+    }
+    // At most `limit` lines with a number > after.
+    virtual Outcome<RunLogPage> log_lines(const std::string& run_id, std::uint64_t after, std::size_t limit) {
+        (void)run_id, (void)after, (void)limit;
+        return RunLogPage{};
     }
     // Live versions, by name; with `all_versions_of` set, every version of that name, newest first.
     virtual Outcome<std::vector<StoredDefinition>> definitions(

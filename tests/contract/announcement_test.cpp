@@ -1,12 +1,25 @@
 // What workers say about themselves, and what others say in their place.
 #include "contract/announcement.hpp"
 
+#include "contract/topology.hpp"
+
 #include <gtest/gtest.h>
 
 #include <string>
 
 namespace baton::contract::test {
 namespace {
+
+TEST(Announcement, ATaskIsCalledSoThatEveryNameMadeOfItFits) {
+    EXPECT_TRUE(is_task_name("mail.create"));
+    EXPECT_TRUE(is_task_name("A-1_b"));
+    const std::string longest(240, 'x');
+    EXPECT_TRUE(is_task_name(longest));
+    EXPECT_EQ(watch_exchange(partitions - 1, longest).size(), 255U);
+    for (const std::string& no : {std::string{}, longest + "x", std::string("a b"), std::string("a/b"), std::string("a\0b", 3),
+                                  std::string("\xed\xa0\x80"), std::string("\xff"), std::string("caf\xc3\xa9")})
+        EXPECT_FALSE(is_task_name(no)) << no;
+}
 
 TEST(Announcement, IsReadAsItWasWritten) {
     Announcement about;

@@ -283,4 +283,60 @@ TEST_P(BesideRunsOnDisk, WhatDoesNotGoWithTheRunsIsFoundAndPutRight) {
     EXPECT_EQ(value_of(store_->mend_indexes({"ada", "of no run", 0}, time_at(99))), 0U) << "once";
 }
 
+namespace {
+
+RunLogLine line(int run, std::string text) {
+    return {run_id(run), 0, time_at(5), "lock.mail:undo", 2, "warning", std::move(text)};
+}
+std::vector<std::string> texts(const RunLogPage& page) {
+    std::vector<std::string> all;
+    for (const RunLogLine& one : page.lines) all.push_back(one.text);
+    return all;
+}
+
+} // namespace
+
+TEST_P(BesideRunsOnDisk, LinesOfWorkersAreNumberedByRun) {
+    OwnedPartition owned = take(*store_, 1);
+    commit(*store_, owned, {birth(1, 1), birth(2, 2)});
+
+    ASSERT_TRUE(store_->add_log_lines(std::vector{line(1, "a"), line(2, "x"), line(1, "b")}, {}));
+    ASSERT_TRUE(store_->add_log_lines(std::vector{line(1, "c"), line(77, "of no run")}, {}));
+
+    const RunLogPage page = value_of(queries_->log_lines(run_id(1), 0, 10));
+    EXPECT_THAT(texts(page), ElementsAre("a", "b", "c"));
+    EXPECT_EQ(page.dropped, 0U);
+    EXPECT_FALSE(page.has_more);
+    EXPECT_EQ(page.lines[2].number, 3U);
+    EXPECT_EQ(page.lines[2].at, time_at(5));
+    EXPECT_EQ(page.lines[2].step, "lock.mail:undo");
+    EXPECT_EQ(page.lines[2].attempt, 2U);
+    EXPECT_EQ(page.lines[2].level, "warning");
+    const RunLogPage first = value_of(queries_->log_lines(run_id(1), 1, 1));
+    EXPECT_THAT(texts(first), ElementsAre("b"));
+    EXPECT_TRUE(first.has_more);
+    EXPECT_THAT(texts(value_of(queries_->log_lines(run_id(2), 0, 10))), ElementsAre("x"));
+    EXPECT_THAT(texts(value_of(queries_->log_lines(run_id(77), 0, 10))), IsEmpty());
+}
+
+TEST_P(BesideRunsOnDisk, OfManyLinesTheOldestGoAndThatIsSaid) {
+    OwnedPartition owned = take(*store_, 1);
+    commit(*store_, owned, {birth(1, 1), birth(2, 2)});
+    ASSERT_TRUE(store_->add_log_lines(std::vector{line(2, "stays")}, {}));
+
+    for (const char* text : {"a", "b", "c", "d", "e"})
+        ASSERT_TRUE(store_->add_log_lines(std::vector{line(1, text)}, {.lines = 3}));
+    RunLogPage page = value_of(queries_->log_lines(run_id(1), 0, 10));
+    EXPECT_THAT(texts(page), ElementsAre("c", "d", "e"));
+    EXPECT_EQ(page.dropped, 2U);
+
+    ASSERT_TRUE(store_->add_log_lines(std::vector{line(1, std::string(90, '1')), line(1, "\u00e4\u00e4\u00e4\u00e4\u00e4")}, {.bytes = 100}));
+    page = value_of(queries_->log_lines(run_id(1), 0, 10));
+    EXPECT_THAT(page.lines, SizeIs(2)) << "a hundred bytes, not characters";
+    EXPECT_EQ(page.dropped, 5U);
+    ASSERT_TRUE(store_->add_log_lines(std::vector{line(1, "f")}, {.bytes = 100}));
+    EXPECT_THAT(value_of(queries_->log_lines(run_id(1), 0, 10)).lines, SizeIs(2));
+    EXPECT_THAT(texts(value_of(queries_->log_lines(run_id(2), 0, 10))), ElementsAre("stays"));
+}
+
 } // namespace baton::db::testing

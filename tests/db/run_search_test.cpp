@@ -121,6 +121,9 @@ TEST_P(RunSearchContract, EachConditionFindsItsRuns) {
 
     EXPECT_THAT(ids(""), ElementsAre(ned.id, eve.id, bob.id, ada.id));
     EXPECT_THAT(ids("run:" + bob.id.substr(0, 13)), ElementsAre(bob.id));
+    EXPECT_THAT(ids("run:" + bob.id + "," + ned.id), ElementsAre(ned.id, bob.id));
+    EXPECT_THAT(ids("run:" + bob.id + " run:" + bob.id.substr(0, 13)), ElementsAre(bob.id));
+    EXPECT_THAT(ids("run:" + ada.id + "," + bob.id + "," + ned.id + " status:failed error:mail.smtp"), ElementsAre(bob.id));
     EXPECT_THAT(ids("workflow:greet"), ElementsAre(ned.id, ada.id));
     EXPECT_THAT(ids("workflow:provision-*"), ElementsAre(eve.id, bob.id));
     EXPECT_THAT(ids("workflow:nobody"), IsEmpty());

@@ -221,7 +221,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"deploy/prometheus", {".yaml"}},
         {"deploy/tls-proxy", {"Dockerfile", ".conf"}},
         {"docs", {".md"}},
-        {"docs/page", {".png"}},
+        {"docs/page", {".webp"}},
         {"examples", {"README.md"}},
         {"examples/c", {".c"}},
         {"examples/node", {".mjs", "package.json"}},

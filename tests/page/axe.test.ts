@@ -24,7 +24,7 @@ for (const scheme of ["light", "dark"] as const)
     await signIn(page, house);
     const pages = [
       "/", "/runs", "/runs?q=sttaus:failed", `/runs/${failed}`, `/runs/${failed}?step=charge`, `/runs/${failed}?tab=history`, `/runs/${failed}?tab=attempts`, `/runs/${failed}?tab=steps`, `/runs/${failed}?tab=acts`, `/runs/${waiting}`,
-      "/dead", `/dead/${cause}`, "/operations", "/workflows", "/workflows/order", "/workflows/order?tab=versions", "/workflows/order?tab=source", "/edit/new", "/tasks", "/tasks/billing.charge", "/workers", "/approvals",
+      "/dead", `/dead/${cause}`, "/operations", "/workflows", "/workflows/order", "/workflows/order?tab=versions", "/workflows/order?tab=source", "/edit/new", "/tasks", "/tasks/billing.charge", "/workers", "/approvals", "/waits", "/waits?kind=signal", "/views", "/schedules", "/admin/tokens", "/admin/sessions?whose=all", "/admin/audit",
       "/broker", "/broker/queues", "/broker/queues/%2F/orders", "/broker/queues/%2F/orders?tab=bindings", "/broker/queues/%2F/orders?tab=consumers", "/broker/queues/%2F/orders?tab=details", "/broker/exchanges", "/broker/exchanges/%2F/amq.topic",
       "/broker/connections", `/broker/connections/${encodeURIComponent(connection)}`, "/broker/channels", `/broker/channels/${encodeURIComponent(channel)}`, "/broker/consumers",
       "/admin/users", "/admin/users/guest", "/admin/vhosts", "/admin/vhosts/%2F", "/admin/policies", "/admin/limits", "/admin/definitions", "/admin/nothing",

@@ -151,6 +151,7 @@ test("lists are filtered, sorted and cut by the server, and the address keeps th
   await page.getByRole("link", { name: "next ›" }).click();
   await expect(page.getByText("page 2 of 2")).toBeVisible();
   await page.getByRole("columnheader", { name: "Ready" }).getByRole("link").click();
+  await expect(page.getByRole("columnheader", { name: "Ready" })).toHaveAttribute("aria-sort", "ascending");
   await page.getByRole("columnheader", { name: "Ready" }).getByRole("link").click();
   await expect(page).toHaveURL(/sort=messages_ready&sort_reverse=true/);
   await expect(page.getByRole("table", { name: "Queues" }).locator("tbody tr").first()).toContainText("many-full");

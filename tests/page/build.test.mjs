@@ -47,3 +47,15 @@ test("a fresh build gives the committed files", { skip: isNew ? false : "needs N
     rmSync(home, { recursive: true, force: true });
   }
 });
+
+test("what a source gives out another takes", () => {
+  const sources = files(join(ui, "src")).filter((name) => /\.tsx?$/.test(name)).map((name) => [name, readFileSync(join(ui, "src", name), "utf8")]);
+  const tests = readFileSync(resolve(ui, "../tests/page/pure.test.ts"), "utf8");
+  const idle = [];
+  for (const [name, text] of sources) {
+    // all.tsx of a folder is its door: what it gives out pages.tsx names in quotes.
+    const given = [...text.matchAll(/^export (?:async )?(?:const|function|class|interface|type) (\w+)|^export \{ ([^}]+) \}/gm)].flatMap((found) => (found[1] ? [found[1]] : found[2].split(",").map((one) => one.trim())));
+    for (const one of given) if (![...sources.filter(([other]) => other !== name).map(([, other]) => other), tests].some((other) => new RegExp(`\\b${one}\\b`).test(other))) idle.push(`${name}: ${one}`);
+  }
+  assert.deepEqual(idle, []);
+});

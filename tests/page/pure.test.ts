@@ -1,8 +1,14 @@
-// What the page decides by itself, without a browser: the same change made to another input, and why a run is where it is.
+// What the page decides by itself, without a browser: the same change made to another input, how a run's reasons are shown, and the words
+// of the event stream.
 import { expect, test } from "@playwright/test";
-import { changesOf, mended, told } from "../../ui/src/work/repair";
-import { reasonsOf, stateOf } from "../../ui/src/work/why";
-import type { Step, WholeRun } from "../../ui/src/work/types";
+import { readFileSync } from "node:fs";
+import { eventsIn, topicsOf } from "../../ui/src/stream";
+import { pathOfRabbit } from "../../ui/src/rabbit";
+import { changesOf, mended, Tally, told } from "../../ui/src/work/repair";
+import { sentenceOf, shownAs, stateOf, type Reason } from "../../ui/src/work/why";
+
+/** Those of parts.tsx, which wants a browser. */
+const shapeNames = Object.keys(Object.fromEntries([.../(\w+): \["/g[Symbol.matchAll](/const shapes[^{]*\{([\s\S]*?)\n\};/.exec(readFileSync(new URL("../../ui/src/parts.tsx", import.meta.url), "utf8"))![1]!)].map((found) => [found[1]!, true])));
 
 const repairs: [what: string, before: unknown, after: unknown, other: unknown, expected: unknown, words: string][] = [
   ["a value is set", { region: "Europa", n: 1 }, { region: "EU", n: 1 }, { region: "Asia", n: 2 }, { region: "EU", n: 2 }, 'region becomes "EU"'],
@@ -32,45 +38,63 @@ test("repair by example: what does not fit is left alone, and nothing is half do
   expect(changesOf({ a: [1, 2] }, { a: [1, 2] })).toEqual([]);
 });
 
-const now = Date.parse("2026-01-01T12:00:00Z");
-const at = (seconds: number): string => new Date(now + seconds * 1000).toISOString();
-const attempt = (more: object = {}) => ({ attempt: 2, max_attempts: 5, dispatched_at: at(-5), closed_at: null, outcome: null, ...more });
-const step = (more: Partial<Step>): Step => ({ step: "s", undo: false, task: "mail.send", status: "dispatched", attempts: [attempt()], ...more });
-const run = (more: Partial<WholeRun>): WholeRun => ({ id: "r", workflow: "w", version: 1, status: "running", started_at: at(-60), closed_at: null, error_type: null, error: null, seq: 3, input: {}, output: null, steps: [], pause: null, closing: null, requests: [], history: [], history_next: null, dead_letters: [], ...more });
-const look = (workers: number, more: object = {}) => () => ({ task: "mail.send", queue: true, waiting: 7, workers, ...more });
+test("repair by example: a letter that died again counts once, however often it is seen", () => {
+  const tally = new Tally([11, 12, 13]);
+  tally.sent = 3;
+  const page = [{ id: 30, again_of: 12 }, { id: 29, again_of: 5 }, { id: 28, again_of: null }];
+  expect(tally.see(page)).toBe(true);
+  expect(tally.see(page)).toBe(true);
+  expect(tally.failures).toBe(1);
+  ++tally.refused;
+  expect(tally.see([{ id: 31, again_of: 13 }, { id: 9, again_of: null }]), "older ones are no news").toBe(false);
+  expect(tally.see([])).toBe(false);
+  expect(tally.failures).toBe(3);
+  expect(tally.told()).toBe("3 were repaired and sent again, 1 refused, 2 failed again");
+});
 
-const situations: [code: string, state: string, run: WholeRun, look: () => { task: string; queue: boolean; waiting: number; workers: number }, sentence: RegExp][] = [
-  ["no_consumer", "no worker", run({ steps: [step({})] }), look(0), /no worker serves mail.send just now; 7 tasks wait/],
-  ["consumers_busy", "running", run({ steps: [step({})] }), look(2), /2 serve mail.send, 7 tasks wait/],
-  ["unrouted", "no worker", run({ steps: [step({})] }), look(0, { queue: false }), /no queue for mail.send/],
-  ["held", "running", run({ steps: [step({})] }), look(1, { held: "mail asks to come back at 12:30" }), /come back at 12:30/],
-  ["attempt_running", "running", run({ steps: [step({ attempts: [attempt({ worker: "mail@a", started_at: at(-3) })] })] }), look(1), /mail@a works on it, for 3.0 s/],
-  ["backing_off", "retrying", run({ steps: [step({ status: "backing_off", attempts: [attempt({ outcome: "failed", closed_at: at(-1), error: { type: "unavailable", detail: "503" }, retry_at: at(90) })] })] }), look(1), /attempt 2 of 5 failed: unavailable: 503; tried again in 1 min 30 s/],
-  ["backing_off", "retrying", run({ steps: [step({ status: "backing_off", attempts: [attempt({ error: { type: "maintenance", attempt: false }, retry_at: at(30) })] })] }), look(1), /its target lets no worker try/],
-  ["task_paused", "running", run({ steps: [step({ status: "held", reason: "ada let mail.send pause" })] }), look(1), /ada let mail.send pause/],
-  ["signal", "waiting", run({ steps: [step({ status: "deferred", until: at(60) })] }), look(1), /its worker reports later/],
-  ["signal", "waiting", run({ steps: [step({ task: null, attempts: [], status: "running", waits_for: { signal: "paid" } })] }), look(1), /waits for the signal paid/],
-  ["approval", "waiting", run({ steps: [step({ task: null, attempts: [], status: "running", waits_for: { approval: { title: "May it?", by: ["ada", "role:it"] } } })] }), look(1), /it asks ada, role:it: May it\?/],
-  ["timer", "waiting", run({ steps: [step({ task: null, attempts: [], status: "sleeping", until: at(7200) })] }), look(1), /goes on in 2 h/],
-  ["run_paused", "paused", run({ status: "paused", pause: { actor: "ada", reason: "the server moves", at: at(-120) } }), look(1), /ada let it pause 2 min ago: the server moves/],
-  ["dead_letter", "paused", run({ status: "paused", steps: [step({ status: "dead", error: { type: "gone" } })] }), look(1), /somebody has to decide/],
-  ["queued_by_key", "queued", run({ status: "queued", awaits: "customer-7" }), look(1), /slot of its concurrency key customer-7/],
-  ["workflow_paused", "queued", run({ status: "queued", awaits: "workflow w is paused by ada" }), look(1), /it has not begun: workflow w is paused/],
-  ["incident", "running", run({ incident: "its version cannot be read" }), look(1), /stands still: its version/],
-  ["undoing", "compensating", run({ status: "compensating" }), look(1), /being undone/],
-  ["closed", "failed", run({ status: "failed", closed_at: at(-1), error: "no paper" }), look(1), /it failed: no paper/],
-  ["closed", "completed", run({ status: "completed", closed_at: at(-1) }), look(1), /it is completed/],
-  ["running", "running", run({}), look(1), /nothing keeps it/],
-];
-for (const [code, word, told, seen, sentence] of situations)
-  test(`why: ${code}, ${sentence.source}`, () => {
-    const reasons = reasonsOf(told, seen, now);
-    expect(reasons[0]!.code).toBe(code);
-    expect(reasons[0]!.text).toMatch(sentence);
-    expect(stateOf(told, reasons)[1]).toBe(word);
-  });
+const reason = (code: string): Reason => ({ code, sentence: "", step: null, undo: false, task: null, since: null, until: null, act: null });
+for (const [word, status, codes] of [
+  ["no worker", "running", ["no_consumer"]], ["no worker", "running", ["unrouted"]], ["running", "running", ["no_consumer", "attempt_running"]], ["retrying", "running", ["backing_off"]], ["running", "running", ["consumers_busy"]],
+  ["waiting", "running", ["approval"]], ["waiting", "running", ["event", "waits_for_step"]], ["waiting", "running", ["timer"]], ["running", "running", ["goes_on"]], ["paused", "paused", ["dead_letter"]], ["timed out", "timed_out", ["closed"]],
+] as const)
+  test(`state: ${status} with ${codes.join(", ")} is ${word}`, () => expect(stateOf({ status }, codes.map(reason))[1]).toBe(word));
 
-test("why: what hinders comes before what runs", () => {
-  const reasons = reasonsOf(run({ steps: [step({ step: "a", attempts: [attempt({ worker: "w" })] }), step({ step: "b", status: "dead", error: { type: "gone" } }), step({ step: "c", status: "done" })] }), look(1), now);
-  expect(reasons.map((one) => one.step?.step)).toEqual(["b", "a"]);
+test("a sentence is shown without its commands", () => {
+  const of = (sentence: string): string => sentenceOf({ ...reason("dead_letter"), sentence });
+  expect(of("it gave up (gone); baton retry 01a2 tries again, baton dead list --run 01a2 shows it")).toBe("it gave up (gone)");
+  expect(of("no worker serves a just now (1 tasks wait); it goes on when one does")).toContain("when one does");
+});
+
+test("every code that the server may give has a shape", () => {
+  const told = /WhyCode: \{enum: \[([^\]]+)\]/.exec(readFileSync(new URL("../../web/openapi.yaml", import.meta.url), "utf8"))![1]!.split(", ");
+  expect(told.length).toBeGreaterThan(20);
+  for (const code of told) expect(shapeNames, code).toContain(shownAs(reason(code), "failed"));
+});
+
+test("stream: what comes in pieces is put together, comments and numbers are understood", async () => {
+  const text = ": still there\n\nid: a-1\nevent: run\ndata: {\"run\":\"r\",\"seq\":7}\n\nid: a-2\nevent: resync\ndata: {}\n\n";
+  for (const size of [1, 7, 1000]) {
+    let heard = 0;
+    const bytes = new TextEncoder().encode(text);
+    const body = new ReadableStream<Uint8Array>({ start(to) { for (let at = 0; at < bytes.length; at += size) to.enqueue(bytes.slice(at, at + size)); to.close(); } });
+    const all = [];
+    for await (const one of eventsIn(body, () => ++heard)) all.push(one);
+    expect(all).toEqual([{}, { id: "a-1", news: { event: "run", data: { run: "r", seq: 7 } } }, { id: "a-2", news: { event: "resync", data: {} } }]);
+    expect(heard).toBeGreaterThan(0);
+  }
+});
+
+for (const [link, path] of [
+  ["#/queues/%2F/q", "/broker/queues/%2F/q"], ["#/queues/%2F/a%2Fb", "/broker/queues/%2F/a%2Fb"], ["#/queues/shop/q?page=2", "/broker/queues/shop/q"], ["#/queues/%2F", "/broker/queues"], ["#/queues?name=x", "/broker/queues"],
+  ["#/exchanges/%2F/amq.default", "/broker/exchanges/%2F/amq.default"], ["#/connections/127.0.0.1%3A1%20-%3E%20127.0.0.1%3A2", "/broker/connections/127.0.0.1%3A1%20-%3E%20127.0.0.1%3A2"], ["#/channels/x%20(1)", "/broker/channels/x%20(1)"],
+  ["#/users/guest", "/admin/users/guest"], ["#/vhosts/%2F", "/admin/vhosts/%2F"], ["#/policies/%2F/short", "/admin/policies"], ["#/operator-policies/%2F/short", "/admin/policies"], ["#/limits", "/admin/limits"],
+  ["#/nodes/rabbit%40host", "/broker"], ["#/feature-flags", "/broker"], ["#/", "/broker"], ["#", null], ["", null], ["#top", null],
+] as const)
+  test(`RabbitMQ's link ${link} is ${path}`, () => expect(pathOfRabbit(link)).toBe(path));
+
+test("stream: topics of many tabs are one list, and too many runs are all runs", () => {
+  expect(topicsOf(["runs", "dead", "runs", "run:1"])).toBe("dead,runs");
+  expect(topicsOf(["run:2", "run:1"])).toBe("run:1,run:2");
+  expect(topicsOf(Array.from({ length: 60 }, (_, i) => `run:${i}`))).toBe("runs");
+  expect(topicsOf([])).toBe("");
 });

@@ -33,6 +33,9 @@ for (const [link, path, heading] of [
   ["/#/exchanges/%2F/amq.topic", "/broker/exchanges/%2F/amq.topic", "amq.topic"],
   ["/#/", "/broker", "Broker"],
   ["/#/users", "/admin/users", "Users"],
+  ["/#/users/guest", "/admin/users/guest", "guest"],
+  ["/#/vhosts/%2F", "/admin/vhosts/%2F", "/"],
+  ["/#/policies/%2F/short", "/admin/policies", "Policies"],
 ] as const)
   test(`RabbitMQ's link ${link} leads to ${path}`, async ({ page, house }) => {
     await house.api("PUT", "/api/queues/%2F/my%20queue", { durable: true });

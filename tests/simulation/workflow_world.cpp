@@ -236,10 +236,13 @@ private:
     }
     void start() {
         const std::size_t n = below(runs_);
-        any_process().engine.start_run({"w", 0, inputs_[n], fmt::format("key-{}", n)},
-                                       [this, n](Outcome<runtime::Started> one) {
-                                           if (one) started_[n] = one->run_id;
-                                       });
+        any_process().engine.start_run(
+            {"w", 0, inputs_[n], fmt::format("key-{}", n)},
+            [this, n](Outcome<runtime::Started> one) {
+                if (one) started_[n] = one->run_id;
+                // Neighbours would tell a process what is live.
+                is_deployed_ &= one || one.error().code != runtime::EngineErrc::unknown_workflow;
+            });
     }
 
     void deliver_report() {

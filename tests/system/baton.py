@@ -120,7 +120,9 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, timeout=20.0):
+    def stop(self, timeout=60.0):
+        """On PostgreSQL a sanitized server that is done looks up whose a leak of libpqxx is, which takes the symbolizer
+        half a minute on a busy machine."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -135,9 +137,15 @@ class Server:
 
     def close(self):
         try:
+            self.say_if_it_died()
             self.stop()
         finally:
             shutil.rmtree(self.home, ignore_errors=True)
+
+    def say_if_it_died(self):
+        """A test that lost its server mostly sees a connection that is gone: here is why."""
+        if self.process and self.process.poll() not in (None, 0, -signal.SIGKILL):
+            print(f"the server ended with {self.process.returncode}:\n{self.log()[-8000:]}", file=sys.stderr)
 
     def baton(self, *args, timeout=120, check=None, stdin=None):
         """Runs a verb; `check` is the exit code that is expected."""

@@ -234,9 +234,14 @@ class BulkOnPostgresTest(Bulk):
         self.environment = {"BATON_DB_URL": self.store.url, "LSAN_OPTIONS": f"suppressions={suppressions}"}
         super().setUp()
 
-    test_groups = BulkTest.test_tasks_of_one_cause_are_one_group_and_are_sent_again_together
-    test_kill = BulkTest.test_a_job_survives_kill_9_and_sends_every_message
-    test_drop = BulkTest.test_what_is_dropped_keeps_its_reason
+    def test_groups(self):
+        BulkTest.test_tasks_of_one_cause_are_one_group_and_are_sent_again_together(self)
+
+    def test_kill(self):
+        BulkTest.test_a_job_survives_kill_9_and_sends_every_message(self)
+
+    def test_drop(self):
+        BulkTest.test_what_is_dropped_keeps_its_reason(self)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 by the command line, with the real server killed in between, and with who asked and why in the history."""
 import contextlib
 import json
+import sqlite3
 import subprocess
+import time
 import unittest
 import urllib.error
 
@@ -27,6 +29,21 @@ type = "string"
 required = true
 [output]
 n = "${second}"
+"""
+
+
+# Each begins two more, without end.
+ENDLESS = """workflow = "endless"
+[input]
+n = { type = "integer", default = 0 }
+[[step]]
+id = "more"
+for_each = "[1, 2]"
+as = "one"
+[[step.do]]
+id = "again"
+workflow = "endless"
+with = { n = "${input.n + 1}" }
 """
 
 
@@ -208,6 +225,28 @@ class OperateTest(Operated, unittest.TestCase):
             with self.subTest(wrong), self.assertRaises(urllib.error.HTTPError) as refusal:
                 self.ask("/api/jobs", wrong)
             self.assertEqual(refusal.exception.code, 400)
+
+    def test_a_workflow_that_begins_itself_without_end_is_stopped(self):
+        self.server.deploy(ENDLESS)
+        root = self.ask("/api/runs", {"workflow": "endless"})["run"]
+
+        def runs():
+            with contextlib.closing(sqlite3.connect(self.server.home / "data" / "baton.sqlite", timeout=30)) as database:
+                return database.execute("select count(*) from run join definition using (definition_id) where name = 'endless'").fetchone()[0]
+        baton.wait_for(lambda: runs() > 200, "it grows", 60, pause=0.2)
+        self.server.baton("pause", "--workflow", "endless", "--reason", "it begins itself", check=0)
+        went_on = baton.wait_for(lambda: runs() if runs() == (time.sleep(3), runs())[1] else None, "it stops growing", 90)
+        # Others are served meanwhile.
+        self.answer(self.task_of_new_run()[0], "completed", 1)
+        self.answer(self.task("two.b")[0], "completed", 1)
+        self.status_of(self.run_id, "completed")
+        self.assertEqual(runs(), went_on)
+        self.server.baton("cancel", root, "--reason", "it begins itself", check=0)
+        baton.wait_for(lambda: not any(self.ask(f"/api/runs?workflow=endless&status={state}&limit=1") for state in ("running", "queued")),
+                       "all of them end", 120, pause=1)
+        self.server.baton("resume", "--workflow", "endless", check=0)
+        time.sleep(2)
+        self.assertEqual(runs(), went_on, "what waited does not begin any more")
 
     def test_who_may_only_look_may_not_and_bodies_are_checked(self):
         run = self.start()

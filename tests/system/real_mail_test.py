@@ -1,10 +1,16 @@
 """Worker mail against real postfix, dovecot and PostgreSQL with PostfixAdmin's tables: what people see."""
+import base64
 import collections
+import contextlib
 import imaplib
 import json
+import random
+import sqlite3
 import subprocess
 import time
 import unittest
+
+import pika
 
 import baton
 import house
@@ -144,6 +150,27 @@ class RealMailTest(unittest.TestCase):
         [calendar] = [part for part in letter.walk() if part.get_content_type() == "text/calendar"]
         self.assertEqual(calendar.get_param("method"), "REQUEST")
         self.assertIn("DTSTART:20260202T090000Z", calendar.get_content())
+
+    def test_what_an_earlier_step_made_is_attached_whole_and_kept_once(self):
+        self.server.deploy('workflow = "monthly"\n[[step]]\nid = "report"\ntask = "reports.make"\n[[step]]\nid = "letter"\ntask = "mail.send"\n'
+                           'with = { to = "eve@example.org", subject = "the report", text = "t", attachments = [ '
+                           '{ name = "${report.name}", type = "application/pdf", content_base64 = "${report.content}" } ] }\n')
+        run = self.server.baton("run", "monthly", "--detach", check=0).stdout.strip()
+        content = random.randbytes(1_500_000)
+        with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))) as connection:
+            channel = connection.channel()
+            properties = baton.wait_for(lambda: channel.basic_get("baton.task.reports.make", auto_ack=True)[1], "the task comes")
+            result = {"name": "march.pdf", "content": base64.b64encode(content).decode()}
+            channel.basic_publish("", properties.reply_to, json.dumps(result), pika.BasicProperties(
+                type="completed", correlation_id=properties.correlation_id, delivery_mode=2))
+            [letter] = self.mail.await_letters(*EVE)
+        [attachment] = letter.iter_attachments()
+        self.assertEqual((attachment.get_filename(), attachment.get_content() == content), ("march.pdf", True))
+        baton.wait_for(lambda: self.server.json("show", run)["status"] == "completed", "the run completes", pause=1)
+        with contextlib.closing(sqlite3.connect(self.server.home / "data" / "baton.sqlite")) as database:
+            kept, sizes = database.execute("select count(*), sum(length(text)) from blob").fetchone()
+            self.assertEqual((kept, sizes >= 2_000_000), (1, True))
+            self.assertLess(database.execute("select sum(length(events)) from history").fetchone()[0], 20_000)
 
     def test_some_recipients_are_refused_and_named(self):
         result = self.call("mail.send", to=[EVE[0], "nobody@example.org"], subject="s", text="t")

@@ -1,5 +1,7 @@
 """Workflows deployed and runs started over AMQP, by plain pika: what is answered, who may, that a request which
 comes twice starts one run, and that the end is told to whoever asked for it."""
+import base64
+import http.client
 import json
 import unittest
 import uuid
@@ -91,6 +93,30 @@ class RequestsTest(baton.ServerTest):
         self.assertEqual(operator.call("run.cancel", {"run": run, "reason": "a test"})[0], 200)
         kind, _, closed, _ = operator.hear()
         self.assertEqual((kind, closed["run"], closed["status"]), ("closed", run, "cancelled"))
+
+    def http(self, method, path, body=None):
+        """As wget and an attacker send it: the path may hold any bytes in %XX."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.http, timeout=30)
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None, {
+                "Authorization": "Basic " + base64.b64encode(b"guest:guest").decode(), "Content-Type": "application/json"})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def test_a_name_that_no_task_has_takes_nobody_the_broker_away(self):
+        lost = self.server.log().count("no connection to the broker")
+        for name in ("%ED%A0%80", "%FF", "a%00b", "x" * 256, "%C3%A9", "a%0Ab"):
+            with self.subTest(name=name):
+                self.assertEqual(self.http("GET", "/api/tasks/" + name), 200)  # as any task that nobody serves
+                self.assertEqual(self.http("GET", "/baton/v1/tasks/" + name), 404)
+                self.assertEqual(self.http("POST", f"/baton/v1/tasks/{name}/call", {}), 400)
+                for pause in (f"/baton/v1/tasks/{name}/pause", f"/api/tasks/{name}/pause", f"/api/workflows/{name}/pause"):
+                    self.assertEqual(self.http("POST", pause, {}), 400, pause)
+        for name in ("", "\ud800", "a\0b", "a b", "x" * 4000):
+            self.assertEqual(self.http("POST", "/api/call", {"task": name}), 400, repr(name))
+        self.assertEqual(self.server.http_json(self.server.http, "/api/health")["parts"]["broker"], "ok")
+        self.assertEqual(self.server.log().count("no connection to the broker"), lost, self.server.log())
 
     def test_only_who_says_yes_waits_for_the_end(self):
         self.deployed()

@@ -322,6 +322,63 @@ class V1(baton.ServerTest, task_queue.TaskQueue):
         page.ask("DELETE", "/session", status=204, Cookie=cookie, **origin)
         page.get("/me", 401, Cookie=cookie)
 
+    def test_sessions_are_listed_and_ended_by_whoever_may(self):
+        origin = {"Origin": f"http://127.0.0.1:{self.server.http}"}
+        vera = v1.Client(self.server, user=None)
+        cookies = [vera.ask("POST", "/session", {"user": "vera", "password": "v"}, 200, **origin).headers["Set-Cookie"].split(";")[0] for _ in range(2)]
+        own = vera.get("/sessions", Cookie=cookies[0])["items"]
+        self.assertEqual([(one["user"], one["address"], one["this"]) for one in own[-2:]], [("vera", "127.0.0.1", True), ("vera", "127.0.0.1", False)])
+        self.assertTrue(all(name.split("=")[1] not in str(own) for name in cookies), "nobody learns a session's name")
+        vera.get("/sessions?all=true", 403, Cookie=cookies[0])
+        olga = v1.Client(self.server, "olga", "o")
+        olga.ask("DELETE", "/sessions/" + own[-1]["id"], status=404)
+        vera.ask("DELETE", "/sessions/" + own[-1]["id"], status=204, Cookie=cookies[0], **origin)
+        vera.get("/me", 401, Cookie=cookies[1])
+        self.assertIn(own[-2]["id"], [one["id"] for one in self.client.get("/sessions?all=true")["items"]])
+        self.client.ask("DELETE", "/sessions/" + own[-2]["id"], status=204)
+        vera.get("/me", 401, Cookie=cookies[0])
+
+    def test_waits_of_open_runs_are_told_by_their_kind(self):
+        self.client.ask("PUT", "/workflows/outside", """workflow = "outside"
+[[step]]
+id = "paid"
+signal = "paid"
+[[step]]
+id = "nap"
+after = []
+wait = "2h"
+[[step]]
+id = "either"
+after = []
+first_of = { boss = { approval = { title = "May it?", by = ["guest"] } }, late = { wait = "2d" } }
+""", 201, Content_Type="application/toml")
+        run = self.start("outside")
+
+        def waits(**query):
+            return {one["step"]: one for one in self.client.all("/waits", **query) if one["run"] == run}
+        baton.wait_for(lambda: len(waits()) == 3, "the run waits")
+        self.assertEqual({step: one["kind"] for step, one in waits().items()}, {"paid": "signal", "nap": "timer", "either": "first_of"})
+        self.assertEqual(waits(kind="signal")["paid"]["wanted"], {"signal": "paid"})
+        self.assertIsNone(waits()["nap"]["wanted"])
+        self.assertIsNotNone(waits()["nap"]["until"])
+        self.client.get("/waits?kind=dream", 400)
+        self.assertEqual([one["step"] for one in self.client.all("/approvals", mine="true") if one["run"] == run], ["either"])
+        self.client.post(f"/runs/{run}/signal", {"name": "paid"})
+        baton.wait_for(lambda: "paid" not in waits(), "the wait is over")
+        self.client.post(f"/runs/{run}/terminate", {"reason": "over"})
+        self.assertEqual(waits(), {})
+
+    def test_runs_are_acted_upon_by_a_list_of_their_ids(self):
+        runs = [self.start() for _ in range(3)]
+        q = "run:" + ",".join(runs[:2])
+        trial = self.client.post("/operations", {"kind": "runs", "q": q, "action": "terminate", "reason": "over", "dry_run": True})
+        self.assertEqual((trial["count"], sorted(one["id"] for one in trial["samples"])), (2, sorted(runs[:2])))
+        begun = self.client.post("/operations", {"kind": "runs", "q": q, "action": "terminate", "reason": "over", "rate": "100/s"})
+        baton.wait_for(lambda: self.client.get("/operations/" + begun["id"])["state"] == "done", "the operation ends")
+        self.assertEqual([one["id"] for one in self.client.all("/runs", q=q + " status:closed")], sorted(runs[:2], reverse=True))
+        self.assertEqual(self.client.get("/runs/" + runs[2])["status"], "running")
+        self.client.post(f"/runs/{runs[2]}/terminate", {"reason": "over"})
+
     def test_a_token_stands_for_its_user_until_it_ends_and_no_longer(self):
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
         olga = v1.Client(self.server, "olga", "o")

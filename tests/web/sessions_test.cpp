@@ -34,6 +34,26 @@ TEST(Sessions, EndWithTheirTimeAndByHand) {
     EXPECT_EQ(sessions.find(*ada, now + Sessions::length), nullptr);
 }
 
+TEST(Sessions, AreListedOfOneOrOfAllAndEndByTheirNumber) {
+    Sessions sessions;
+    const auto ada = sessions.begin("ada", "mark", now, "10.0.0.1");
+    const auto bob = sessions.begin("bob", "mark", now, "10.0.0.2");
+    const auto again = sessions.begin("ada", "mark", now + std::chrono::minutes(1), "10.0.0.3");
+    ASSERT_TRUE(ada && bob && again);
+
+    const auto own = sessions.list("ada", now);
+    ASSERT_EQ(own.size(), 2U);
+    EXPECT_EQ(own[0].address, "10.0.0.1");
+    EXPECT_EQ(own[1].address, "10.0.0.3");
+    EXPECT_EQ(own[1].began, now + std::chrono::minutes(1));
+    EXPECT_EQ(sessions.list("", now).size(), 3U);
+
+    sessions.end_number(own[0].number);
+    EXPECT_EQ(sessions.find(*ada, now), nullptr);
+    EXPECT_NE(sessions.find(*again, now), nullptr) << "the user's other one goes on";
+    EXPECT_EQ(sessions.list("", now + Sessions::length + std::chrono::minutes(2)).size(), 0U);
+}
+
 TEST(Tokens, AreShownOnceKeptAsAHashAndEndWithTheirTime) {
     std::vector<StoredToken> kept;
     const auto keep = [&](const std::vector<StoredToken>& all) -> Outcome<void> {

@@ -2,6 +2,8 @@
 // comes out as an ApiError with the server's own sentence. The session is a cookie that no script can read.
 import { signal, useSignal, useSignalEffect, type ReadonlySignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { isLive, listen } from "./live";
+import type { News } from "./stream";
 
 export class ApiError extends Error {
   constructor(readonly status: number, readonly word: string, reason: string) {
@@ -9,7 +11,7 @@ export class ApiError extends Error {
   }
 }
 
-export interface Me {
+interface Me {
   user: string;
   tags: string[];
 }
@@ -65,6 +67,9 @@ const basic = (user: string, password: string): string => {
   return "Basic " + btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 };
 
+/** Of what may be sent twice; also where a page came unencrypted, which knows no crypto.randomUUID. */
+export const freshId = (): string => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 export async function signIn(user: string, password: string): Promise<void> {
   me.value = (await send<Me>("POST", "/api/login", undefined, { Authorization: basic(user, password) })).body;
 }
@@ -94,6 +99,7 @@ export const may = {
   monitor: () => has("administrator", "monitoring"),
   policies: () => has("administrator", "policymaker"),
   administer: () => has("administrator"),
+  admin: () => has("administrator", "baton-admin"),
 };
 
 // The last answer to each path, so that going back shows something at once.
@@ -106,9 +112,21 @@ export interface Polled<T> {
   reload: () => void;
 }
 
-/** Asks again every `seconds` while the page is seen; 0: once. Keeps what it had while it asks. `pathOf` may read signals;
- *  null asks nothing. */
-export function usePolled<T>(pathOf: () => string | null, seconds = 5): Polled<T> {
+/** What tells of changes: topics of the event stream, and which of their news changes what is shown already. */
+interface Follow<T> {
+  topics: string[];
+  isNews?: (news: News, shown: T) => boolean;
+  /** So many milliseconds after news it is asked for at the earliest: much may happen at once. */
+  pause?: number;
+}
+
+// With a stream that tells of changes, it is asked so seldom by itself: other servers' runs have no news here.
+const seconds_when_told = 10;
+const pause_after_news = 1000;
+
+/** Asks again when the stream tells of a change, or without one every `seconds`, while the page is seen; 0: once. Keeps
+ *  what it had while it asks. `pathOf` may read signals; null asks nothing. */
+export function usePolled<T>(pathOf: () => string | null, seconds = 5, follow?: Follow<T>): Polled<T> {
   const data = useSignal<T | undefined>(undefined);
   const error = useSignal<ApiError | null>(null);
   const again = useSignal(0);
@@ -124,7 +142,12 @@ export function usePolled<T>(pathOf: () => string | null, seconds = 5): Polled<T
     asked.current = path;
     let isOver = false;
     let timer = 0;
+    let asks = false, isStale = false;
+    const pause = follow?.pause ?? pause_after_news;
+    const isTold = follow !== undefined && isLive.value; // asked again when that changes
     const ask = async (): Promise<void> => {
+      asks = true;
+      isStale = false;
       try {
         const found = await get<T>(path);
         if (isOver) return;
@@ -137,8 +160,21 @@ export function usePolled<T>(pathOf: () => string | null, seconds = 5): Polled<T
         error.value = failure instanceof ApiError ? failure : new ApiError(0, "error", String(failure));
         if (error.value.status === 404) data.value = undefined;
       }
-      if (seconds > 0 && !isOver) timer = window.setTimeout(tick, seconds * 1000);
+      asks = false;
+      const next = isStale ? pause : (isTold ? Math.max(seconds, seconds_when_told) : seconds) * 1000;
+      if (next > 0 && !isOver) timer = window.setTimeout(tick, next);
     };
+    const hear = (news: News): void => {
+      const shown = data.peek();
+      if (shown !== undefined && news.event !== "resync" && follow?.isNews && !follow.isNews(news, shown)) return;
+      // What is asked for just now may be of before it.
+      if (isStale) return;
+      isStale = true;
+      if (asks) return;
+      clearTimeout(timer);
+      timer = window.setTimeout(tick, pause);
+    };
+    const deafen = follow && follow.topics.length > 0 ? listen(follow.topics, hear) : null;
     const tick = (): void => {
       if (!document.hidden) return void ask();
       document.addEventListener("visibilitychange", tick, { once: true });
@@ -146,6 +182,7 @@ export function usePolled<T>(pathOf: () => string | null, seconds = 5): Polled<T
     void ask();
     return () => {
       isOver = true;
+      deafen?.();
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", tick);
     };

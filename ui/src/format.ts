@@ -33,4 +33,3 @@ export function localTime(at: string | number): string {
 }
 
 export const asJson = (value: unknown): string => JSON.stringify(value, null, 2) ?? "null";
-export const shortId = (id: string): string => id.slice(0, 13);

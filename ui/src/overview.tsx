@@ -5,14 +5,14 @@ import { Chart, linesOf, overview_rates, queue_lengths, rateOf, sampled, type St
 import { many, plural, rate } from "./format";
 import { Figure, Loaded, Page, Panel, State, Table, Time } from "./parts";
 import { enc } from "./router";
+import type { Cause } from "./work/types";
 
-export interface Health {
+interface Health {
   status: "ok" | "degraded" | "failing";
   reason?: string;
   parts: Record<string, string>;
 }
 interface Count { workflow: string; status: string; count: number }
-export interface Cause { group: string; count: number; first: string; last: string; task: string; reason: string; error_type: string | null; detail: string | null; example: number }
 export interface BrokerOverview {
   message_stats?: Stats;
   queue_totals: Record<string, number> & Stats;
@@ -53,9 +53,9 @@ export function sumOf(counts: Count[], ...statuses: string[]): number {
 }
 
 function Work(): JSX.Element {
-  const counts = usePolled<Count[]>(() => "/api/counts", 5);
-  const causes = usePolled<Cause[]>(() => "/api/dead/groups?limit=5", 5);
-  const recent = usePolled<{ runs: { id: string; workflow: string; status: string; started_at: string; error: string | null; error_type: string | null }[] }>(() => "/api/runs?q=status%3Afailed&limit=5", 5);
+  const counts = usePolled<Count[]>(() => "/api/counts", 5, { topics: ["runs"] });
+  const causes = usePolled<Cause[]>(() => "/api/dead/groups?limit=5", 5, { topics: ["dead"] });
+  const recent = usePolled<{ runs: { id: string; workflow: string; status: string; started_at: string; error: string | null; error_type: string | null }[] }>(() => "/api/runs?q=status%3Afailed&limit=5", 5, { topics: ["runs"] });
   return (
     <Loaded from={counts}>
       {(all) => {

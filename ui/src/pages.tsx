@@ -54,6 +54,8 @@ export const places: Place[] = [
   { path: "/runs", title: "Runs", view: later("work", "Runs"), group: "Work", key: "r", for: may.look },
   { path: "/runs/:run", title: "Run", view: later("work", "Run") },
   { path: "/approvals", title: "Approvals", view: later("work", "Approvals"), group: "Work", key: "a", for: may.look },
+  { path: "/waits", title: "Waits", view: later("work", "Waits"), group: "Work", key: "y", for: may.look },
+  { path: "/views", title: "Saved queries", view: later("work", "Views"), group: "Work", key: "z", for: may.look },
   { path: "/dead", title: "Dead letters", view: later("work", "Dead"), group: "Work", key: "d", for: may.look },
   { path: "/dead/:group", title: "Cause", view: later("work", "DeadGroup") },
   { path: "/schedules", title: "Schedules", view: later("work", "Schedules"), group: "Work", key: "n", for: may.look },
@@ -80,6 +82,9 @@ export const places: Place[] = [
   { path: "/admin/vhosts/:name", title: "Virtual host", view: later("admin", "Vhost") },
   { path: "/admin/policies", title: "Policies", view: later("admin", "Policies"), group: "Admin", key: "l", for: may.broker },
   { path: "/admin/limits", title: "Limits", view: later("admin", "Limits"), group: "Admin", key: "i", for: may.broker },
+  { path: "/admin/tokens", title: "Tokens", view: later("admin", "Tokens"), group: "Admin", key: "x" },
+  { path: "/admin/sessions", title: "Sessions", view: later("admin", "Sessions"), group: "Admin", key: "j" },
+  { path: "/admin/audit", title: "Audit", view: later("admin", "Audit"), group: "Admin", key: "m", for: may.admin },
   { path: "/admin/definitions", title: "Definitions", view: later("admin", "Definitions"), group: "Admin", key: "f", for: may.broker },
 ];
 

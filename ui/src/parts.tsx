@@ -4,7 +4,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError, type Polled } from "./api";
 import { asJson, duration, localTime, many } from "./format";
-import { go, query, setQuery, withQuery } from "./router";
+import { query, setQuery, withQuery } from "./router";
 
 /** The time of now, for "3 min ago". */
 export const clock = signal(Date.now());
@@ -14,7 +14,7 @@ export function Time({ at, since = false }: { at: string | number | null | undef
   if (!at) return <span class="dim">–</span>;
   const time = new Date(at);
   const seconds = (clock.value - time.getTime()) / 1000;
-  const text = since || Math.abs(seconds) < 86400 ? (seconds < 0 ? "in " + duration(-seconds) : seconds < 1 ? "now" : duration(Math.floor(seconds)) + (since ? "" : " ago")) : localTime(at);
+  const text = since || Math.abs(seconds) < 86400 ? (Math.abs(seconds) < 1.5 ? "now" : seconds < 0 ? "in " + duration(-seconds) : duration(Math.floor(seconds)) + (since ? "" : " ago")) : localTime(at);
   return (
     <time dateTime={time.toISOString()} title={`${localTime(at)} here, ${time.toISOString()}`}>
       {text}
@@ -124,7 +124,7 @@ export interface Column<Row> {
   wide?: boolean;
 }
 
-interface TableProps<Row> {
+export interface TableProps<Row> {
   label: string;
   columns: Column<Row>[];
   rows: Row[];
@@ -134,14 +134,30 @@ interface TableProps<Row> {
   chosen?: { has: (key: string) => boolean; toggle: (key: string) => void };
 }
 
+// Rows are drawn when somebody comes near them, so many at a time, and beyond the last of these only when asked for.
+const rows_at_once = 200, rows_by_scrolling = 1000;
+
+function MoreRows({ shown, all, more }: { shown: number; all: number; more: () => void }): JSX.Element {
+  const end = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    if (shown >= rows_by_scrolling) return;
+    const watch = new IntersectionObserver(([seen]) => void (seen?.isIntersecting && more()), { rootMargin: "600px" });
+    watch.observe(end.current!);
+    return () => watch.disconnect();
+  }, [shown]);
+  return <p class="pager" ref={end}><span>{many(shown)} of {many(all)}</span> <button type="button" class="quiet" onClick={more}>more rows</button></p>;
+}
+
 /** j and k go up and down, Enter opens, x chooses: the keys act on the table that has the focus or is the first. */
 export function Table<Row>({ label, columns, rows, keyOf, linkOf, empty, chosen }: TableProps<Row>): JSX.Element {
+  const shown = useSignal(rows_at_once);
   if (rows.length === 0) return <p class="empty">{empty}</p>;
   const sorted = query.value.get("sort");
   const isReverse = query.value.get("sort_reverse") === "true";
   return (
+    <>
     <div class="table-box">
-      <table aria-label={label} data-rows>
+      <table aria-label={label} data-rows aria-rowcount={rows.length > shown.value ? rows.length + 1 : undefined}>
         <thead>
           <tr>
             {chosen ? <th class="choose"><span class="unseen">Chosen</span></th> : null}
@@ -159,7 +175,7 @@ export function Table<Row>({ label, columns, rows, keyOf, linkOf, empty, chosen 
           </tr>
         </thead>
         <tbody>
-          {rows.map((row) => {
+          {rows.slice(0, shown.value).map((row) => {
             const key = keyOf(row);
             const link = linkOf?.(row);
             return (
@@ -180,6 +196,8 @@ export function Table<Row>({ label, columns, rows, keyOf, linkOf, empty, chosen 
         </tbody>
       </table>
     </div>
+    {rows.length > shown.value ? <MoreRows shown={shown.value} all={rows.length} more={() => (shown.value += shown.value < rows_by_scrolling ? rows_at_once : rows_by_scrolling)} /> : null}
+    </>
   );
 }
 
@@ -443,5 +461,3 @@ export function jsonIn(values: Values, name: string): unknown {
     throw new ApiError(0, "bad_json", `${name}: ${(error as Error).message}`);
   }
 }
-
-export { go };

@@ -1,6 +1,7 @@
 // The address is the state: path, query and nothing else. A click on a link of ours changes the address without loading
 // anything; Back works; a link can be sent to a colleague.
 import { computed, signal } from "@preact/signals";
+import { pathOfRabbit } from "./rabbit";
 
 export const address = signal(location.pathname + location.search);
 export const path = computed(() => address.value.split("?")[0]!);
@@ -25,18 +26,6 @@ export function withQuery(change: Record<string, string | number | null | undefi
 }
 export const setQuery = (change: Record<string, string | number | null | undefined>, replace = true): void =>
   go(withQuery(change), replace);
-
-/** RabbitMQ's page has its paths behind "#": its links and bookmarks lead to ours. */
-export function pathOfRabbit(hash: string): string | null {
-  const parts = hash.replace(/^#\/?/, "").split("?")[0]!.split("/").filter((part) => part !== "");
-  const known: Record<string, string> = {
-    connections: "/broker/connections", channels: "/broker/channels", exchanges: "/broker/exchanges", queues: "/broker/queues",
-    users: "/admin/users", vhosts: "/admin/vhosts", policies: "/admin/policies", limits: "/admin/limits",
-  };
-  if (parts.length === 0) return hash.startsWith("#/") ? "/broker" : null;
-  const begin = known[parts[0]!];
-  return begin ? [begin, ...parts.slice(1)].join("/") : null;
-}
 
 export function startRouter(): void {
   const fromRabbit = pathOfRabbit(location.hash);

@@ -1,7 +1,7 @@
 // Dark or light: the system's, unless somebody chose; the choice stays in this browser.
 import { effect, signal } from "@preact/signals";
 
-export type Theme = "system" | "light" | "dark";
+type Theme = "system" | "light" | "dark";
 const kept = "baton-theme";
 const stored = localStorage.getItem(kept);
 export const theme = signal<Theme>(stored === "light" || stored === "dark" ? stored : "system");

@@ -165,7 +165,8 @@ boost::system::result<std::string, Response> Doorkeeper::begin_session(const Log
     const auto known = parts_->find_user ? parts_->find_user(login.user, request.remote_is_loopback)
                                          : std::nullopt;
     if (!known) return nobody_known(request);
-    auto name = sessions_.begin(known->login.user, known->mark, SystemClock().now());
+    auto name = sessions_.begin(known->login.user, known->mark, SystemClock().now(),
+                                request.remote_address);
     if (!name) return problem(503, "busy", "too many sessions are open");
     return std::move(*name);
 }
@@ -174,11 +175,9 @@ void Doorkeeper::end_session(const Request& request) {
     sessions_.end(session_in(request.cookies, request.has_tls));
 }
 
-std::optional<Time> Doorkeeper::session_end(const Request& request) {
-    const Session* session =
-        sessions_.find(session_in(request.cookies, request.has_tls), SystemClock().now());
-    if (session == nullptr || credentials_of(request)) return std::nullopt;
-    return session->ends;
+const Session* Doorkeeper::session_of(const Request& request) {
+    if (credentials_of(request)) return nullptr;
+    return sessions_.find(session_in(request.cookies, request.has_tls), SystemClock().now());
 }
 
 } // namespace baton::web

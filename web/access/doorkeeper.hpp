@@ -42,8 +42,9 @@ public:
     boost::system::result<std::string, Response> begin_session(const Login& login,
                                                                const Request& request);
     void end_session(const Request& request);
-    // When the session that a request came with ends; nothing: it came without.
-    std::optional<Time> session_end(const Request& request);
+    // The session that a request came with; nullptr: it came without. Valid until the next call.
+    const Session* session_of(const Request& request);
+    Sessions& sessions() { return sessions_; }
 
 private:
     std::optional<Response> refusal_of_open(const Request& request,

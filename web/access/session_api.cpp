@@ -3,11 +3,15 @@
 #include "web/access/token_api.hpp"
 #include "web/http/members.hpp"
 #include "web/http/replies.hpp"
+#include "web/v1/listing.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace baton::web {
@@ -90,10 +94,47 @@ public:
         auto body = object_of(request.login);
         body["kind"] = is_by_token(request.login) ? "token" : "user";
         body["roles"] = roles_of(request.login);
-        const auto end = doorkeeper_->session_end(request);
-        body["session"] = end.has_value();
-        body["expires_at"] = end ? json::value(to_rfc3339(*end)) : json::value(nullptr);
+        const Session* session = doorkeeper_->session_of(request);
+        body["session"] = session != nullptr;
+        body["expires_at"] =
+            session == nullptr ? json::value(nullptr) : json::value(to_rfc3339(session->ends));
         co_return reply(200, body);
+    }
+
+    awaitable<Response> list(Request request, Parameters) {
+        const auto wish = page_wish(request);
+        if (!wish) co_return problem(400, "bad_request", wish.error().detail);
+        const auto all = parameter(request, "all");
+        if (!all.empty() && all != "true" && all != "false")
+            co_return problem(400, "bad_request", "'all' is true or false");
+        if (all == "true")
+            if (auto refusal = Doorkeeper::refuses(request.login, Level::admin))
+                co_return std::move(*refusal);
+        const Session* own = doorkeeper_->session_of(request);
+        const std::uint64_t this_one = own == nullptr ? 0 : own->number;
+        json::array found;
+        for (const Session& one : doorkeeper_->sessions().list(
+                 all == "true" ? std::string_view{} : request.login.user, SystemClock().now()))
+            found.push_back(json::object{{"id", std::to_string(one.number)},
+                                         {"user", one.user},
+                                         {"address", one.address},
+                                         {"began_at", to_rfc3339(one.began)},
+                                         {"used_at", to_rfc3339(one.idle_ends - Sessions::idle)},
+                                         {"expires_at", to_rfc3339(one.ends)},
+                                         {"this", one.number == this_one}});
+        co_return page_of(*wish, std::move(found));
+    }
+
+    // Somebody else's ends only by who may administer; also by hand, where a browser was left open.
+    awaitable<Response> end_one(Request request, Parameters parameters) {
+        const std::string_view user =
+            reaches(request.login, Level::admin) ? std::string_view{} : request.login.user;
+        for (const Session& one : doorkeeper_->sessions().list(user, SystemClock().now())) {
+            if (std::to_string(one.number) != parameters.at("id")) continue;
+            doorkeeper_->sessions().end_number(one.number);
+            co_return done(204);
+        }
+        co_return problem(404, "not_found", "there is no such session of yours");
     }
 
 private:
@@ -127,6 +168,10 @@ void add_session_routes(Routes& routes, const std::shared_ptr<Doorkeeper>& doork
     add("POST", "/baton/v1/session", Level::open, &SessionApi::begin);
     add("DELETE", "/baton/v1/session", Level::anybody, &SessionApi::end);
     add("GET", "/baton/v1/me", Level::anybody, &SessionApi::me);
+    const RouteAdder<SessionApi> add_more(routes, self);
+    add_more("GET", "/baton/v1/sessions", Level::anybody, &SessionApi::list,
+             {"all", "limit", "after", "count"});
+    add_more("DELETE", "/baton/v1/sessions/{id}", Level::anybody, &SessionApi::end_one);
     add_token_routes(routes, doorkeeper);
 }
 

@@ -19,13 +19,15 @@ constexpr std::size_t name_length = 43; // 256 bits
 
 } // namespace
 
-std::optional<std::string> Sessions::begin(std::string user, std::string mark, Time now) {
+std::optional<std::string> Sessions::begin(std::string user, std::string mark, Time now,
+                                           std::string address) {
     drop_ended(now);
     make_room_for(user);
     if (all_.size() >= all_max) return std::nullopt;
     std::string name = random_name(name_length);
-    all_[orchestrator::core::sha256(name)] = {std::move(user), std::move(mark), now + length,
-                                              now + idle, next_number_++};
+    all_[orchestrator::core::sha256(name)] = {std::move(user),   std::move(mark), now + length,
+                                              now + idle,        next_number_++,  now,
+                                              std::move(address)};
     return name;
 }
 
@@ -44,6 +46,19 @@ const Session* Sessions::find(std::string_view name, Time now) {
 void Sessions::end(std::string_view name) {
     if (const auto found = all_.find(orchestrator::core::sha256(name)); found != all_.end())
         all_.erase(found);
+}
+
+std::vector<Session> Sessions::list(std::string_view user, Time now) {
+    drop_ended(now);
+    std::vector<Session> found;
+    for (const auto& [hash, session] : all_)
+        if (user.empty() || session.user == user) found.push_back(session);
+    std::ranges::sort(found, {}, &Session::number);
+    return found;
+}
+
+void Sessions::end_number(std::uint64_t number) {
+    std::erase_if(all_, [number](const auto& one) { return one.second.number == number; });
 }
 
 void Sessions::drop_ended(Time now) {

@@ -9,10 +9,12 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace baton::web {
 
@@ -22,6 +24,8 @@ struct Session {
     Time ends{};              // at the latest
     Time idle_ends{};         // unless it is used before
     std::uint64_t number = 0; // in the order of their beginning
+    Time began{};
+    std::string address; // of whoever began it
 };
 
 class Sessions {
@@ -34,10 +38,14 @@ public:
     static constexpr std::size_t all_max = 10'000;
 
     // The session's name, for the cookie; nothing: too many have one.
-    std::optional<std::string> begin(std::string user, std::string mark, Time now);
+    std::optional<std::string> begin(std::string user, std::string mark, Time now,
+                                     std::string address = {});
     // Using it lets it last. Valid until the next call.
     const Session* find(std::string_view name, Time now);
     void end(std::string_view name);
+    // Of one user, or of all; in the order of their beginning. Nobody learns a name from it.
+    std::vector<Session> list(std::string_view user, Time now);
+    void end_number(std::uint64_t number);
 
 private:
     void drop_ended(Time now);

@@ -336,6 +336,7 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     request.idempotency_key = std::string(head["Idempotency-Key"]);
     request.last_event_id = std::string(head["Last-Event-ID"]);
     request.request_id = std::string(head["X-Request-Id"]);
+    request.trace = trace::given(head["traceparent"], head["tracestate"]);
     request.accepts_gzip = head[http::field::accept_encoding].find("gzip") != beast::string_view::npos;
     request.remote_address = remote.address().to_string();
     request.remote_is_loopback = remote.address().is_loopback();

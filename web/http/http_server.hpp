@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "base/trace.hpp"
 #include "net/tls.hpp"
 #include "web/access/login.hpp"
 
@@ -40,6 +41,7 @@ struct Request {
     std::string if_none_match;
     std::string idempotency_key;
     std::string last_event_id;
+    trace::Given trace;     // traceparent, tracestate
     std::string request_id; // X-Request-Id; /baton/v1 gives one to a request without
     bool has_body = false;
     std::uint64_t body_bytes =

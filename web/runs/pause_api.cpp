@@ -9,8 +9,10 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace baton::web {
@@ -23,8 +25,14 @@ using runtime::StoredPause;
 
 namespace {
 
-// Workflows and task types are called so.
+// Workflows and task types are called so, both by the same letters.
 constexpr std::size_t name_bytes_max = 255;
+bool is_name(std::string_view name) {
+    return std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == '-';
+    });
+}
 
 json::object pause_json(const StoredPause& pause) {
     json::object out;
@@ -67,8 +75,10 @@ private:
         const auto reason = text_member(*body, "reason");
         if (reason.size() > reason_bytes_max)
             co_return problem(400, "bad_request", too_long_a_reason);
-        if (name.empty() || name.size() > name_bytes_max || !is_utf8(name) ||
-            name.find('\0') != std::string::npos)
+        // What an older server let pause may end.
+        const bool is_fine =
+            ends ? is_utf8(name) && name.find('\0') == std::string::npos : is_name(name);
+        if (name.empty() || name.size() > name_bytes_max || !is_fine)
             co_return problem(400, "bad_request",
                               "that cannot be the name of a workflow or of a task type");
         const auto ask = [this, kind, ends, name, reason,

@@ -197,6 +197,7 @@ private:
         start.key = text_member(*body, "key");
         start.fallback_key = text_member(*body, "fallback_key");
         start.actor = as_utf8(request.login.user);
+        start.trace = request.trace;
         auto labels = labels_in(*body);
         if (!labels) co_return problem(400, "bad_request", labels.error().detail);
         start.labels = std::move(*labels);

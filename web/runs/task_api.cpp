@@ -57,10 +57,12 @@ private:
         }
         auto done = co_await await_reply<Outcome<CallAnswer>>(
             limit + std::chrono::seconds(5),
-            [this, task, with, limit](auto callback) { parts_->call(task, with, limit, callback); });
+            [this, task, with, limit, trace = request.trace](auto callback) { parts_->call(task, with, limit, trace, callback); });
         if (!done) co_return problem(504, "timeout", "no answer to '" + task + "' in time");
         if (!*done) {
             const auto& failure = done->error();
+            if (failure.code == boost::system::errc::invalid_argument)
+                co_return problem(400, "bad_request", failure.detail);
             const bool late = failure.code == boost::system::errc::timed_out;
             co_return problem(late ? 504 : 502, late ? "timeout" : "undeliverable", failure.detail);
         }

@@ -103,6 +103,7 @@ public:
         add("GET", "/baton/v1/runs/{run}/steps/{step}", Level::viewer, &V1Runs::step, {"undo"});
         add("GET", "/baton/v1/runs/{run}/history", Level::viewer, &V1Runs::history,
             {"after", "wait", "limit"});
+        add("GET", "/baton/v1/runs/{run}/logs", Level::viewer, &V1Runs::logs, {"after", "limit"});
         add("GET", "/baton/v1/runs/{run}/why", Level::viewer, &V1Runs::why);
         add("GET", "/baton/v1/runs/{run}/graph", Level::viewer, &V1Runs::graph);
         add("GET", "/baton/v1/runs/{run}/timeline", Level::viewer, &V1Runs::timeline);
@@ -262,6 +263,39 @@ private:
         if (!page) co_return problem_of(page.error());
         json::object out = page_json(history_json(page->rows), {}, {});
         if (page->has_more) out["next"] = page->rows.back().seq;
+        out["run"] = run_summary(**run);
+        co_return reply(200, out);
+    }
+
+    // What workers said of it. The row first: of a run that is closed all is there but what comes
+    // late.
+    awaitable<Response> logs(Request request, Parameters parameters) {
+        const auto after = number_in(request, "after", {0, 0, INT64_MAX});
+        if (!after) co_return problem(400, "bad_request", after.error().detail);
+        const auto limit = number_in(request, "limit", {page_size_max, 1, page_size_max});
+        if (!limit) co_return problem(400, "bad_request", limit.error().detail);
+        const auto id = co_await looker_.full_id(parameters.at("run"));
+        if (!id) co_return problem_of(id.error());
+        const auto run = co_await parts_->reader->ask(
+            [id = *id](RunQueries& queries) { return queries.run_row(id); });
+        if (!run) co_return problem_of(run.error());
+        if (!*run) co_return problem(404, "not_found", "no run '" + *id + "'");
+        const auto page = co_await parts_->reader->ask(
+            [id = *id, after = *after, limit = *limit](RunQueries& queries) {
+                return queries.log_lines(id, after, limit);
+            });
+        if (!page) co_return problem_of(page.error());
+        json::array lines;
+        for (const runtime::RunLogLine& line : page->lines)
+            lines.push_back(json::object{{"number", line.number},
+                                         {"at", to_rfc3339(line.at)},
+                                         {"level", line.level},
+                                         {"step", line.step},
+                                         {"attempt", line.attempt},
+                                         {"text", line.text}});
+        json::object out = page_json(std::move(lines), {}, {});
+        if (page->has_more) out["next"] = page->lines.back().number;
+        out["dropped"] = page->dropped;
         out["run"] = run_summary(**run);
         co_return reply(200, out);
     }

@@ -38,6 +38,9 @@ std::vector<std::string> environment_of(const ProgramTask& one, const contract::
     all.push_back("BATON_STEP=" + request.step);
     all.push_back(fmt::format("BATON_ATTEMPT={}", request.attempt));
     all.push_back("BATON_IDEMPOTENCY_KEY=" + request.idempotency_key);
+    // As programs of OpenTelemetry find it.
+    if (!request.traceparent.empty()) all.push_back("TRACEPARENT=" + request.traceparent);
+    if (!request.tracestate.empty()) all.push_back("TRACESTATE=" + request.tracestate);
     return all;
 }
 

@@ -116,17 +116,29 @@ bool is_token(std::string_view text) {
     });
 }
 
+bool is_same_name(std::string_view left, std::string_view right) {
+    return std::equal(left.begin(), left.end(), right.begin(), right.end(), [](char a, char b) {
+        return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
+    });
+}
+
+// The target's own spans become part of the run's trace; a header that somebody chose stays as it is.
+void add_trace(const contract::TaskRequest& task, Call& call) {
+    const auto has = [&call](std::string_view name) {
+        return std::ranges::any_of(call.request.headers, [name](const auto& one) { return is_same_name(one.first, name); });
+    };
+    if (task.traceparent.empty() || has("traceparent")) return;
+    call.request.headers.emplace_back("traceparent", task.traceparent);
+    if (!task.tracestate.empty() && is_one_line(task.tracestate)) call.request.headers.emplace_back("tracestate", task.tracestate);
+}
+
 void add_headers(const json::object& with, Call& call, Parameters& parameters) {
     const json::object* headers = table(with, "headers", parameters);
     if (headers == nullptr) return;
     for (const auto& header : *headers) {
         const std::string text = scalar_text(header.value());
         const std::string name(header.key());
-        const auto same = [&](const auto& fixed) {
-            return std::equal(fixed.first.begin(), fixed.first.end(), name.begin(), name.end(), [](char a, char b) {
-                return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
-            });
-        };
+        const auto same = [&](const auto& fixed) { return is_same_name(fixed.first, name); };
         if (!is_token(name) || !is_one_line(text))
             parameters.complain(fmt::format("'headers.{}' is no header", name));
         else if (std::any_of(call.known->target.headers.begin(), call.known->target.headers.end(), same))
@@ -227,6 +239,7 @@ boost::system::result<Call, contract::Problem> read_call(const Targets& targets,
     add_pages(task.with, call, parameters);
     if (parameters.is_bad()) return parameters.problem();
     for (const auto& [header, value] : target.headers) call.request.headers.emplace_back(header, value);
+    add_trace(task.request, call);
     call.may_repeat = call.request.method != "POST" && call.request.method != "PATCH";
     if (!target.idempotency_header.empty() && !task.request.idempotency_key.empty()) {
         call.request.headers.emplace_back(target.idempotency_header, task.request.idempotency_key);

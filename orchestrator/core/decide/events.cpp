@@ -72,7 +72,7 @@ void Decider::on(const RunStarted& event) {
         made_.ignored = true; // started already, and waits for its slot perhaps; the start came twice
         return;
     }
-    note(fact::RunStarted{event.input, event.parent, event.caller, event.scheduled_at});
+    note(fact::RunStarted{event.input, event.parent, event.caller, event.scheduled_at, event.trace});
     if (event.parent && event.parent->is_detached)
         note(fact::ParentTold{*event.parent, Document::of(boost::json::object{{"run", run().id}}), {}});
     if (!event.awaited_slot.empty()) return note(fact::SlotAwaited{event.awaited_slot});

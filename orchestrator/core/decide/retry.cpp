@@ -10,9 +10,11 @@ namespace baton::orchestrator::core {
 namespace {
 // A target that did not let the worker try, and said nothing of when it will.
 constexpr Duration pause_of_refused = std::chrono::seconds(30);
+constexpr Duration pause_of_refused_max = std::chrono::hours(1);
 } // namespace
 
-CountedPolicy policy_for(const TaskCall& call, const Attempts& attempts, std::string_view error_type) {
+CountedPolicy policy_for(const TaskCall& call, const Attempts& attempts,
+                         std::string_view error_type) {
     if (call.retry_rules.empty()) return {call.retry, attempts.of_series()};
     const std::size_t rule = rule_of(call, error_type);
     return {rule < call.retry_rules.size() ? call.retry_rules[rule].policy : call.retry,
@@ -51,7 +53,8 @@ Duration with_jitter(Duration pause, std::uint32_t jitter_percent, std::uint64_t
     return Duration{pause.count() - reach + static_cast<std::int64_t>(moved)};
 }
 
-std::uint64_t jitter_seed(std::string_view run_id, ScopeNumber scope, StepIndex step, std::uint32_t attempt) {
+std::uint64_t jitter_seed(std::string_view run_id, ScopeNumber scope, StepIndex step,
+                          std::uint32_t attempt) {
     std::uint64_t hash = 0xcbf29ce484222325ULL; // FNV-1a
     for (const char c : run_id) {
         hash ^= static_cast<unsigned char>(c);
@@ -78,7 +81,9 @@ std::optional<Time> next_attempt(const TaskCall& call, const Attempts& attempts,
         // The worker knows when its target is ready again; earlier makes no sense.
         if (problem.retry_after) pause = std::max(pause, *problem.retry_after);
     } else if (problem.retry_after) {
-        pause = *problem.retry_after;
+        // It holds back all tasks of the type, and nobody could hurry it; asking once more costs no
+        // attempt. A year is what a target means that says a date in seconds.
+        pause = std::min(*problem.retry_after, pause_of_refused_max);
     }
     const Time due = now + pause;
     if (call.timeouts.schedule_to_close &&

@@ -290,6 +290,7 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
     order.attempt_of_series = number - last.before_series;
     order.max_attempts = attempts_at_most(called);
     order.route = route_of(called);
+    order.trace = run().trace;
     order.priority = called.priority;
     order.heartbeat = called.timeouts.heartbeat;
     if (called.timeouts.schedule_to_start)

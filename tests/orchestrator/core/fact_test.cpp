@@ -19,6 +19,7 @@ Fact dispatched() {
     order.deadline = time_from_micros(1'800'000'030'000'000);
     order.heartbeat = std::chrono::seconds(60);
     order.progress = Document::parse(R"({"percent":40})").value();
+    order.trace = {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=1"};
     return {fact::TaskDispatched{{"lock.mail", false, 4}, std::move(order)}};
 }
 
@@ -46,6 +47,7 @@ TEST(Fact, ADispatchSaysTheSameAfterAStayInTheStore) {
     EXPECT_EQ(command.deadline, order_of(dispatched()).deadline);
     EXPECT_EQ(command.heartbeat, order_of(dispatched()).heartbeat);
     EXPECT_EQ(command.progress.text(), R"({"percent":40})");
+    EXPECT_EQ(command.trace, order_of(dispatched()).trace);
 }
 
 TEST(Fact, UnknownFactsAreLeftOut) {

@@ -114,5 +114,23 @@ TEST(Retry, WaitsAsLongAsTheWorkerAsksButNotPastTheStepsEnd) {
     EXPECT_EQ(next_attempt(call, attempts, problem, 0, now), now + 1s);
 }
 
+TEST(Retry, WhatATargetLetsNobodyTryIsTriedAgainWithinAnHour) {
+    TaskCall call;
+    call.retry = policy(1s, 200, 1min);
+    Attempts attempts;
+    attempts.number = 1;
+    attempts.series_at = now;
+    Problem problem;
+    problem.is_attempt = false;
+
+    problem.retry_after = 20min;
+    EXPECT_EQ(next_attempt(call, attempts, problem, 0, now), now + 20min);
+    problem.retry_after = 24h * 365;
+    EXPECT_EQ(next_attempt(call, attempts, problem, 0, now), now + 1h);
+    // One that was tried uses up an attempt, so that one waits as long as it is told.
+    problem.is_attempt = true;
+    EXPECT_EQ(next_attempt(call, attempts, problem, 0, now), now + 24h * 365);
+}
+
 } // namespace
 } // namespace baton::orchestrator::core

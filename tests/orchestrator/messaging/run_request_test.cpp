@@ -22,7 +22,8 @@ core::DispatchTask dispatch() {
 }
 
 TEST(RunRequest, SaysWhichRunIsToBeginAndForWhom) {
-    const auto made = run_request_of(dispatch(), 1, "secret");
+    const trace::Given trace{"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=1"};
+    const auto made = run_request_of(dispatch(), 1, "secret", trace);
 
     const auto read = decode_run_request(made.properties, std::string{made.body.text()}, "secret");
 
@@ -31,6 +32,7 @@ TEST(RunRequest, SaysWhichRunIsToBeginAndForWhom) {
     const auto& start = std::get<core::RunStarted>(read->event);
     EXPECT_EQ(start.workflow, "provision");
     EXPECT_EQ(start.input.text(), R"({"name":"ada"})");
+    EXPECT_EQ(start.trace, trace);
     EXPECT_EQ(start.parent, (core::ParentRef{parent, {"people[3].user", false, 2}, 3, false}));
 }
 

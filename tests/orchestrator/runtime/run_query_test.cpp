@@ -4,6 +4,7 @@
 #include "orchestrator/definition/loader.hpp"
 #include "orchestrator/runtime/run_tags.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -56,6 +57,18 @@ TEST(RunQuery, TheSameFieldAgainIsAnotherValue) {
 
     EXPECT_THAT(search.statuses, ElementsAre(RunStatus::failed, RunStatus::paused));
     EXPECT_THAT(search.tags, ElementsAre(TagMatch{"label.a", {{"1", false}, {"2", false}}}, TagMatch{"label.b", {{"3", false}}}));
+}
+
+TEST(RunQuery, SeveralRunsAreNamedWithCommasOrAgain) {
+    EXPECT_EQ(good("run:0193a5,0193a6 run:0193a7").id_prefix, "0193a5,0193a6,0193a7");
+    EXPECT_EQ(good("run:\"0193a5,0193a6\"").id_prefix, "0193a5,0193a6");
+    EXPECT_THAT(complaint("run:0193a5,nobody"), StartsWith("column 12: 'nobody' is no id of a run"));
+    EXPECT_THAT(complaint("run:\"0193a5,nobody\""), StartsWith("column 13: 'nobody'"));
+    EXPECT_THAT(complaint("run:0193a5,"), StartsWith("column 12: '' is too short"));
+    std::string whole = "run:";
+    for (int i = 0; i < 100; ++i) whole += fmt::format("{}0193a{:03}-9734-7063-bbf2-0afcab9053ea", i == 0 ? "" : ",", i);
+    EXPECT_EQ("run:" + good(whole).id_prefix, whole); // as many as a page of runs shows
+    EXPECT_THAT(complaint(whole + ",0193b000"), HasSubstr("may name 100 runs"));
 }
 
 TEST(RunQuery, OpenAndClosedAreManyStatuses) {

@@ -3,16 +3,17 @@ import type { JSX } from "preact";
 import { del, get, me, put, usePolled } from "../api";
 import { vhostNames } from "../broker/shared";
 import type { Props } from "../pages";
-import { ask, Facts, Finder, listQuery, Loaded, Page, Pager, Panel, Table, type Field, type ServerPage, type Values } from "../parts";
+import { ListPage } from "../lists";
+import { ask, Facts, listQuery, Loaded, Page, Panel, Table, type Field, type ServerPage, type Values } from "../parts";
 import { enc, go } from "../router";
 
 interface Told { name: string; tags: string[] | string; password_hash: string; hashing_algorithm: string; limits: Record<string, number> }
 export interface Permission { user: string; vhost: string; configure: string; write: string; read: string }
-export interface TopicPermission { user: string; vhost: string; exchange: string; write: string; read: string }
+interface TopicPermission { user: string; vhost: string; exchange: string; write: string; read: string }
 
 const tagsOf = (one: { tags: string[] | string }): string[] => (Array.isArray(one.tags) ? one.tags : one.tags.split(",").filter((tag) => tag !== ""));
 const known_tags = "administrator, monitoring, policymaker, management for the broker; baton-viewer, baton-operator, baton-deployer, baton-admin for runs. Without one a user has messages and nothing else.";
-export function Tags({ of }: { of: { tags: string[] | string } }): JSX.Element {
+function Tags({ of }: { of: { tags: string[] | string } }): JSX.Element {
   const all = tagsOf(of);
   return all.length === 0 ? <span class="dim">none</span> : <>{all.map((tag) => <span key={tag} class="tag">{tag}</span>)}</>;
 }
@@ -34,24 +35,13 @@ export function Users(): JSX.Element {
     },
   });
   return (
-    <Page title="Users" acts={<button type="button" class="primary" onClick={askAdd}>Add a user</button>}>
-      <Panel>
-        <Finder label="Name contains" />
-        <Loaded from={page}>
-          {(found) => (
-            <>
-              <Table label="Users" rows={found.items} keyOf={(one) => one.name} linkOf={(one) => "/admin/users/" + enc(one.name)} empty="No user fits."
-                columns={[
-                  { title: "Name", show: (one) => one.name, sort: "name" }, { title: "Tags", show: (one) => <Tags of={one} /> },
-                  { title: "Virtual hosts", show: (one) => permissions.data.value?.filter((right) => right.user === one.name).map((right) => right.vhost).join(", ") || <span class="dim">none</span> },
-                  { title: "Password", show: (one) => (one.password_hash ? "yes" : "none: logs in by certificate only"), wide: true },
-                ]} />
-              <Pager of={found} />
-            </>
-          )}
-        </Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Users" finder="Name contains" from={page} acts={<button type="button" class="primary" onClick={askAdd}>Add a user</button>}
+      keyOf={(one) => one.name} linkOf={(one) => "/admin/users/" + enc(one.name)} empty="No user fits."
+      columns={[
+        { title: "Name", show: (one) => one.name, sort: "name" }, { title: "Tags", show: (one) => <Tags of={one} /> },
+        { title: "Virtual hosts", show: (one) => permissions.data.value?.filter((right) => right.user === one.name).map((right) => right.vhost).join(", ") || <span class="dim">none</span> },
+        { title: "Password", show: (one) => (one.password_hash ? "yes" : "none: logs in by certificate only"), wide: true },
+      ]} />
   );
 }
 

@@ -4,12 +4,13 @@ import { del, may, put, usePolled } from "../api";
 import type { Vhost as Told } from "../broker/types";
 import { many } from "../format";
 import type { Props } from "../pages";
-import { ask, Facts, Figure, Finder, Loaded, Page, Panel, Table } from "../parts";
-import { enc, go, query } from "../router";
+import { ListPage } from "../lists";
+import { ask, Facts, Figure, Loaded, Page, Panel } from "../parts";
+import { enc, go } from "../router";
 import { Permissions, type Permission } from "./users";
 
 export function Vhosts(): JSX.Element {
-  const vhosts = usePolled<Told[]>(() => "/api/vhosts?" + new URLSearchParams({ name: query.value.get("name") ?? "" }), 15);
+  const vhosts = usePolled<Told[]>(() => "/api/vhosts", 15);
   const askAdd = (): void => ask({
     title: "Add a virtual host", fields: [{ name: "name", label: "Name", required: true }, { name: "description", label: "Description" }], verb: "Add", after: vhosts.reload,
     run: async (values) => {
@@ -18,15 +19,9 @@ export function Vhosts(): JSX.Element {
     },
   });
   return (
-    <Page title="Virtual hosts" acts={may.administer() ? <button type="button" class="primary" onClick={askAdd}>Add a virtual host</button> : null}>
-      <Panel>
-        <Finder label="Name contains" />
-        <Loaded from={vhosts}>
-          {(found) => <Table label="Virtual hosts" rows={found} keyOf={(one) => one.name} linkOf={(one) => "/admin/vhosts/" + enc(one.name)} empty="No virtual host fits."
-            columns={[{ title: "Name", show: (one) => one.name }, { title: "Description", show: (one) => one.description ?? "" }, { title: "Queues", show: (one) => <a href={"/broker/queues?vhost=" + enc(one.name)}>queues</a>, number: true }]} />}
-        </Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Virtual hosts" finder="Name contains" from={vhosts} textOf={(one) => one.name} acts={may.administer() ? <button type="button" class="primary" onClick={askAdd}>Add a virtual host</button> : null}
+      keyOf={(one) => one.name} linkOf={(one) => "/admin/vhosts/" + enc(one.name)} empty="No virtual host fits."
+      columns={[{ title: "Name", show: (one) => one.name }, { title: "Description", show: (one) => one.description ?? "" }, { title: "Queues", show: (one) => <a href={"/broker/queues?vhost=" + enc(one.name)}>queues</a>, number: true }]} />
   );
 }
 

@@ -4,9 +4,10 @@ import { del, may, usePolled } from "../api";
 import { Chart, linesOf, queue_rates, rateOf, sampled } from "../chart";
 import { bytes, many, rate } from "../format";
 import type { Props } from "../pages";
-import { ask, Data, Facts, Figure, Finder, listQuery, Loaded, Page, Pager, Panel, State, Table, Time, type Column, type ServerPage } from "../parts";
+import { ListPage } from "../lists";
+import { ask, Data, Facts, Figure, listQuery, Loaded, Page, Panel, State, Table, Time, type Column, type ServerPage, type TableProps } from "../parts";
 import { enc, go, query } from "../router";
-import { queuePath, VhostChoice } from "./shared";
+import { inVhost, queuePath, VhostChoice } from "./shared";
 import type { Channel as ChannelTold, Connection as ConnectionTold, Consumer } from "./types";
 
 const ofVhost = (list: string): string => {
@@ -16,32 +17,20 @@ const ofVhost = (list: string): string => {
 const told = (one: ConnectionTold): string => one.user_provided_name ?? one.name;
 
 export function Connections(): JSX.Element {
-  const page = usePolled<ServerPage<ConnectionTold>>(() => `${ofVhost("connections")}?${listQuery()}`, 5);
   return (
-    <Page title="Connections">
-      <Panel>
-        <Finder label="Name contains"><VhostChoice /></Finder>
-        <Loaded from={page}>
-          {(found) => (
-            <>
-              <Table label="Connections" rows={found.items} keyOf={(one) => one.name} linkOf={(one) => "/broker/connections/" + enc(one.name)} empty="No connection fits."
-                columns={[
-                  { title: "Name", show: (one) => <>{told(one)}{one.user_provided_name ? <><br /><small>{one.name}</small></> : null}</>, sort: "name" },
-                  { title: "User", show: (one) => one.user, sort: "user" },
-                  { title: "Host", show: (one) => one.vhost, wide: true },
-                  { title: "State", show: (one) => <State of={one.state} /> },
-                  { title: "TLS", show: (one) => (one.ssl ? "yes" : "no"), wide: true },
-                  { title: "Channels", show: (one) => many(one.channels), number: true, sort: "channels", wide: true },
-                  { title: "Receives", show: (one) => bytes(one.recv_oct_details?.rate) + "/s", number: true, sort: "recv_oct_details.rate", wide: true },
-                  { title: "Sends", show: (one) => bytes(one.send_oct_details?.rate) + "/s", number: true, sort: "send_oct_details.rate", wide: true },
-                  { title: "Since", show: (one) => <Time at={one.connected_at} since />, number: true, sort: "connected_at", wide: true },
-                ]} />
-              <Pager of={found} />
-            </>
-          )}
-        </Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Connections" finder="Name contains" beside={<VhostChoice />} from={usePolled<ServerPage<ConnectionTold>>(() => `${ofVhost("connections")}?${listQuery()}`, 5)}
+      keyOf={(one) => one.name} linkOf={(one) => "/broker/connections/" + enc(one.name)} empty="No connection fits."
+      columns={[
+        { title: "Name", show: (one) => <>{told(one)}{one.user_provided_name ? <><br /><small>{one.name}</small></> : null}</>, sort: "name" },
+        { title: "User", show: (one) => one.user, sort: "user" },
+        { title: "Host", show: (one) => one.vhost, wide: true },
+        { title: "State", show: (one) => <State of={one.state} /> },
+        { title: "TLS", show: (one) => (one.ssl ? "yes" : "no"), wide: true },
+        { title: "Channels", show: (one) => many(one.channels), number: true, sort: "channels", wide: true },
+        { title: "Receives", show: (one) => bytes(one.recv_oct_details?.rate) + "/s", number: true, sort: "recv_oct_details.rate", wide: true },
+        { title: "Sends", show: (one) => bytes(one.send_oct_details?.rate) + "/s", number: true, sort: "send_oct_details.rate", wide: true },
+        { title: "Since", show: (one) => <Time at={one.connected_at} since />, number: true, sort: "connected_at", wide: true },
+      ]} />
   );
 }
 
@@ -70,7 +59,7 @@ export function Connection({ at }: Props): JSX.Element {
             <Figure label="sent" value={bytes(found.send_oct)} />
             <Figure label="channels" value={many(found.channels)} />
           </div>
-          <Panel title="Channels"><ChannelTable rows={channels.data.value ?? []} empty="It has no channel open." /></Panel>
+          <Panel title="Channels"><Table label="Channels" rows={channels.data.value ?? []} keyOf={(one) => one.name} linkOf={channelLink} empty="It has no channel open." columns={channelColumns.map(({ sort: _, ...column }) => column)} /></Panel>
           <Panel title="What it is">
             <Facts of={[
               ["name", found.name], ["user", may.administer() ? <a key="u" href={"/admin/users/" + enc(found.user)}>{found.user}</a> : found.user], ["virtual host", found.vhost], ["from", `${found.peer_host}:${found.peer_port}`],
@@ -95,19 +84,12 @@ const channelColumns: Column<ChannelTold>[] = [
   { title: "Publishes", show: (one) => rate(rateOf(one.message_stats, "publish")), number: true, wide: true },
   { title: "Gets", show: (one) => rate(rateOf(one.message_stats, "deliver_get")), number: true, wide: true },
 ];
-function ChannelTable({ rows, empty, isSorted = false }: { rows: ChannelTold[]; empty: string; isSorted?: boolean }): JSX.Element {
-  return <Table label="Channels" rows={rows} keyOf={(one) => one.name} linkOf={(one) => "/broker/channels/" + enc(one.name)} empty={empty} columns={isSorted ? channelColumns : channelColumns.map(({ sort: _, ...column }) => column)} />;
-}
+const channelLink = (one: ChannelTold): string => "/broker/channels/" + enc(one.name);
 
 export function Channels(): JSX.Element {
-  const page = usePolled<ServerPage<ChannelTold>>(() => `${ofVhost("channels")}?${listQuery()}`, 5);
   return (
-    <Page title="Channels">
-      <Panel>
-        <Finder label="Name contains"><VhostChoice /></Finder>
-        <Loaded from={page}>{(found) => <><ChannelTable rows={found.items} empty="No channel fits." isSorted /><Pager of={found} /></>}</Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Channels" finder="Name contains" beside={<VhostChoice />} from={usePolled<ServerPage<ChannelTold>>(() => `${ofVhost("channels")}?${listQuery()}`, 5)}
+      keyOf={(one) => one.name} linkOf={channelLink} empty="No channel fits." columns={channelColumns} />
   );
 }
 
@@ -126,7 +108,7 @@ export function Channel({ at }: Props): JSX.Element {
             <Figure label="acknowledges" value={rate(rateOf(found.message_stats, "ack"))} />
           </div>
           <Panel title="Messages per second"><Chart title="The last five minutes" {...linesOf(found.message_stats, queue_rates, "rate")} unit="/s" /></Panel>
-          <Panel title="Consumers"><ConsumerTable rows={found.consumer_details ?? []} /></Panel>
+          <Panel title="Consumers"><Table label="Consumers" rows={found.consumer_details ?? []} {...consumerTable} /></Panel>
           <Panel title="What it is">
             <Facts of={[
               ["connection", <a key="c" href={"/broker/connections/" + enc(found.connection_details.name)}>{found.connection_details.name}</a>], ["number", found.number], ["user", found.user], ["virtual host", found.vhost],
@@ -139,28 +121,15 @@ export function Channel({ at }: Props): JSX.Element {
   );
 }
 
-function ConsumerTable({ rows }: { rows: Consumer[] }): JSX.Element {
-  return (
-    <Table label="Consumers" rows={rows} keyOf={(one) => one.channel_details.name + one.consumer_tag} linkOf={(one) => queuePath(one.queue)} empty="Nobody consumes."
-      columns={[
-        { title: "Queue", show: (one) => one.queue.name }, { title: "Channel", show: (one) => <a href={"/broker/channels/" + enc(one.channel_details.name)}>{one.channel_details.name}</a> },
-        { title: "Tag", show: (one) => <code>{one.consumer_tag}</code>, wide: true }, { title: "Acknowledges", show: (one) => (one.ack_required ? "yes" : "no"), wide: true },
-        { title: "Prefetch", show: (one) => (one.prefetch_count ? many(one.prefetch_count) : "no limit"), number: true }, { title: "Active", show: (one) => <State of={one.active ? "running" : "waiting"} word={one.active ? "yes" : "waits"} /> },
-      ]} />
-  );
-}
+const consumerTable: Pick<TableProps<Consumer>, "keyOf" | "linkOf" | "empty" | "columns"> = {
+  keyOf: (one) => one.channel_details.name + one.consumer_tag, linkOf: (one) => queuePath(one.queue), empty: "Nobody consumes.",
+  columns: [
+    { title: "Queue", show: (one) => one.queue.name }, { title: "Channel", show: (one) => <a href={"/broker/channels/" + enc(one.channel_details.name)}>{one.channel_details.name}</a> },
+    { title: "Tag", show: (one) => <code>{one.consumer_tag}</code>, wide: true }, { title: "Acknowledges", show: (one) => (one.ack_required ? "yes" : "no"), wide: true },
+    { title: "Prefetch", show: (one) => (one.prefetch_count ? many(one.prefetch_count) : "no limit"), number: true }, { title: "Active", show: (one) => <State of={one.active ? "running" : "waiting"} word={one.active ? "yes" : "waits"} /> },
+  ],
+};
 
 export function Consumers(): JSX.Element {
-  const page = usePolled<ServerPage<Consumer>>(() => {
-    const vhost = query.value.get("vhost");
-    return `/api/consumers${vhost ? "/" + enc(vhost) : ""}?${listQuery()}`;
-  }, 5);
-  return (
-    <Page title="Consumers">
-      <Panel>
-        <Finder label="Queue contains"><VhostChoice /></Finder>
-        <Loaded from={page}>{(found) => <><ConsumerTable rows={found.items} /><Pager of={found} /></>}</Loaded>
-      </Panel>
-    </Page>
-  );
+  return <ListPage title="Consumers" finder="Queue contains" beside={<VhostChoice />} from={usePolled<ServerPage<Consumer>>(() => `${inVhost("consumers")}?${listQuery()}`, 5)} {...consumerTable} />;
 }

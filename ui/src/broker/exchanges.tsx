@@ -4,7 +4,8 @@ import { del, post, put, usePolled } from "../api";
 import { Chart, linesOf, rateOf, sampled } from "../chart";
 import { rate } from "../format";
 import type { Props } from "../pages";
-import { ask, Facts, Finder, jsonIn, listQuery, Loaded, Page, Pager, Panel, Table, type ServerPage } from "../parts";
+import { ListPage } from "../lists";
+import { ask, Facts, jsonIn, listQuery, Loaded, Page, Panel, Table, type ServerPage } from "../parts";
 import { enc, go } from "../router";
 import { Arguments, askPublish, askUnbind, Bindings, exchangePath, exchangeTitle, Features, inVhost, VhostChoice, vhostNames } from "./shared";
 import type { Binding, Exchange as Told } from "./types";
@@ -12,27 +13,16 @@ import type { Binding, Exchange as Told } from "./types";
 export function Exchanges(): JSX.Element {
   const page = usePolled<ServerPage<Told>>(() => `${inVhost("exchanges")}?${listQuery()}`, 5);
   return (
-    <Page title="Exchanges" acts={<button type="button" class="primary" onClick={() => void askDeclare(page.reload)}>Add an exchange</button>}>
-      <Panel>
-        <Finder label="Name contains"><VhostChoice /></Finder>
-        <Loaded from={page}>
-          {(found) => (
-            <>
-              <Table label="Exchanges" rows={found.items} keyOf={(one) => one.vhost + " " + one.name} linkOf={exchangePath} empty="No exchange fits."
-                columns={[
-                  { title: "Name", show: (one) => exchangeTitle(one.name), sort: "name" },
-                  { title: "Host", show: (one) => one.vhost, sort: "vhost", wide: true },
-                  { title: "Type", show: (one) => one.type, sort: "type" },
-                  { title: "Features", show: (one) => <Features of={one} />, wide: true },
-                  { title: "In", show: (one) => rate(rateOf(one.message_stats, "publish_in")), number: true },
-                  { title: "Out", show: (one) => rate(rateOf(one.message_stats, "publish_out")), number: true },
-                ]} />
-              <Pager of={found} />
-            </>
-          )}
-        </Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Exchanges" finder="Name contains" beside={<VhostChoice />} from={page} acts={<button type="button" class="primary" onClick={() => void askDeclare(page.reload)}>Add an exchange</button>}
+      keyOf={(one) => one.vhost + " " + one.name} linkOf={exchangePath} empty="No exchange fits."
+      columns={[
+        { title: "Name", show: (one) => exchangeTitle(one.name), sort: "name" },
+        { title: "Host", show: (one) => one.vhost, sort: "vhost", wide: true },
+        { title: "Type", show: (one) => one.type, sort: "type" },
+        { title: "Features", show: (one) => <Features of={one} />, wide: true },
+        { title: "In", show: (one) => rate(rateOf(one.message_stats, "publish_in")), number: true },
+        { title: "Out", show: (one) => rate(rateOf(one.message_stats, "publish_out")), number: true },
+      ]} />
   );
 }
 

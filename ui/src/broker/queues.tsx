@@ -5,7 +5,8 @@ import { del, get, post, put, usePolled } from "../api";
 import { Chart, linesOf, queue_lengths, queue_rates, rateOf, sampled } from "../chart";
 import { bytes, many, plural, rate } from "../format";
 import type { Props } from "../pages";
-import { ask, CopyButton, Data, Facts, Figure, Finder, jsonIn, listQuery, Loaded, Page, Pager, Panel, State, tabNow, Table, Tabs, Time, type ServerPage } from "../parts";
+import { ListPage } from "../lists";
+import { ask, CopyButton, Data, Facts, Figure, jsonIn, listQuery, Loaded, Page, Panel, State, tabNow, Table, Tabs, Time, type ServerPage } from "../parts";
 import { enc, go } from "../router";
 import { Arguments, askPublish, askUnbind, Bindings, Features, inVhost, queuePath, VhostChoice, vhostNames } from "./shared";
 import type { Binding, Queue as Told } from "./types";
@@ -13,31 +14,20 @@ import type { Binding, Queue as Told } from "./types";
 export function Queues(): JSX.Element {
   const page = usePolled<ServerPage<Told>>(() => `${inVhost("queues")}?${listQuery()}`, 5);
   return (
-    <Page title="Queues" acts={<button type="button" class="primary" onClick={() => void askDeclare(page.reload)}>Add a queue</button>}>
-      <Panel>
-        <Finder label="Name contains"><VhostChoice /></Finder>
-        <Loaded from={page}>
-          {(found) => (
-            <>
-              <Table label="Queues" rows={found.items} keyOf={(one) => one.vhost + " " + one.name} linkOf={queuePath} empty="No queue fits."
-                columns={[
-                  { title: "Name", show: (one) => one.name, sort: "name" },
-                  { title: "Host", show: (one) => one.vhost, sort: "vhost", wide: true },
-                  { title: "Type", show: (one) => one.type, wide: true },
-                  { title: "Features", show: (one) => <Features of={one} />, wide: true },
-                  { title: "Ready", show: (one) => many(one.messages_ready), number: true, sort: "messages_ready" },
-                  { title: "Unacked", show: (one) => many(one.messages_unacknowledged), number: true, sort: "messages_unacknowledged", wide: true },
-                  { title: "Consumers", show: (one) => many(one.consumers), number: true, sort: "consumers" },
-                  { title: "In", show: (one) => rate(rateOf(one.message_stats, "publish")), number: true, sort: "message_stats.publish_details.rate", wide: true },
-                  { title: "Out", show: (one) => rate(rateOf(one.message_stats, "deliver_get")), number: true, sort: "message_stats.deliver_get_details.rate", wide: true },
-                  { title: "Acked", show: (one) => rate(rateOf(one.message_stats, "ack")), number: true, wide: true },
-                ]} />
-              <Pager of={found} />
-            </>
-          )}
-        </Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Queues" finder="Name contains" beside={<VhostChoice />} from={page} acts={<button type="button" class="primary" onClick={() => void askDeclare(page.reload)}>Add a queue</button>}
+      keyOf={(one) => one.vhost + " " + one.name} linkOf={queuePath} empty="No queue fits."
+      columns={[
+        { title: "Name", show: (one) => one.name, sort: "name" },
+        { title: "Host", show: (one) => one.vhost, sort: "vhost", wide: true },
+        { title: "Type", show: (one) => one.type, wide: true },
+        { title: "Features", show: (one) => <Features of={one} />, wide: true },
+        { title: "Ready", show: (one) => many(one.messages_ready), number: true, sort: "messages_ready" },
+        { title: "Unacked", show: (one) => many(one.messages_unacknowledged), number: true, sort: "messages_unacknowledged", wide: true },
+        { title: "Consumers", show: (one) => many(one.consumers), number: true, sort: "consumers" },
+        { title: "In", show: (one) => rate(rateOf(one.message_stats, "publish")), number: true, sort: "message_stats.publish_details.rate", wide: true },
+        { title: "Out", show: (one) => rate(rateOf(one.message_stats, "deliver_get")), number: true, sort: "message_stats.deliver_get_details.rate", wide: true },
+        { title: "Acked", show: (one) => rate(rateOf(one.message_stats, "ack")), number: true, wide: true },
+      ]} />
   );
 }
 

@@ -1,18 +1,20 @@
 // Dead letters by cause: what failed, how often, of what; one looked at, repaired, and the same done to the others.
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { del, get, may, post, usePolled } from "../api";
+import { get, may, post, usePolled } from "../api";
 import { asJson, many, plural } from "../format";
 import type { Props } from "../pages";
-import { ask, Data, Facts, Failure, Figure, jsonIn, Loaded, Page, Panel, State, Table, Time } from "../parts";
+import { ask, Data, Facts, Failure, Figure, Loaded, Page, Panel, State, Table, Time } from "../parts";
 import { enc, query, withQuery } from "../router";
-import { changesOf, mended, told, type Change } from "./repair";
+import { changesOf, mended, Tally, told, type Change } from "./repair";
 import { problemText, type Cause, type DeadJob, type Letter } from "./types";
 
+const follow = { topics: ["dead"] };
+
 export function Dead(): JSX.Element {
-  const groups = usePolled<Cause[]>(() => "/api/dead/groups?limit=200", 4);
+  const groups = usePolled<Cause[]>(() => "/api/dead/groups?limit=200", 4, follow);
   const filter = (): string => ["task", "run", "workflow", "error_type"].flatMap((name) => (query.value.get(name) ? [`${name}=${enc(query.value.get(name)!)}`] : [])).join("&");
-  const letters = usePolled<Letter[]>(() => `/api/dead?limit=100${filter() && "&" + filter()}${query.value.get("before") ? "&before=" + query.value.get("before") : ""}`, 4);
+  const letters = usePolled<Letter[]>(() => `/api/dead?limit=100${filter() && "&" + filter()}${query.value.get("before") ? "&before=" + query.value.get("before") : ""}`, 4, follow);
   const isFiltered = filter() !== "";
   const all = groups.data.value?.reduce((sum, one) => sum + one.count, 0) ?? 0;
   return (
@@ -50,7 +52,7 @@ function Letters({ rows }: { rows: Letter[] }): JSX.Element {
 
 export function DeadGroup({ at }: Props): JSX.Element {
   const group = at.group!;
-  const groups = usePolled<Cause[]>(() => "/api/dead/groups?limit=1000", 4);
+  const groups = usePolled<Cause[]>(() => "/api/dead/groups?limit=1000", 4, follow);
   const letters = usePolled<Letter[]>(() => `/api/dead?group=${enc(group)}&limit=100${query.value.get("before") ? "&before=" + query.value.get("before") : ""}`, 4);
   const chosen = usePolled<Letter>(() => {
     const id = query.value.get("letter") ?? String(groups.data.value?.find((one) => one.group === group)?.example ?? "");
@@ -188,7 +190,6 @@ async function askRepairAll(changes: Change[], group: string, example: Letter, c
     return next === null ? [] : [{ letter: one, next }];
   });
   const left = others.length - fitting.length;
-  const progress = { done: 0, failed: 0 };
   ask({
     title: `Repair and redrive ${plural(fitting.length, "dead letter")}`,
     preview: (
@@ -207,31 +208,32 @@ async function askRepairAll(changes: Change[], group: string, example: Letter, c
     run: async (values) => {
       const pause = 1000 / Math.max(Number(values.rate), 0.01);
       const stop = Number(values.stop_after);
+      const tally = new Tally(fitting.map((one) => one.letter.id));
       let last = "";
-      for (const one of fitting) {
+      for (const [i, one] of fitting.entries()) {
         const began = performance.now();
         try {
           await post(`/api/dead/${one.letter.id}/redrive`, { with: one.next });
-          ++progress.done;
+          ++tally.sent;
         } catch (error) {
-          ++progress.failed;
+          ++tally.refused;
           last = (error as Error).message;
         }
-        // What died again is a new letter of some cause, for one of these: asked for now and then.
-        if (progress.done % 20 === 0) progress.failed += await diedAgain(fitting.map((each) => each.letter.id), example.at);
-        if (progress.failed >= stop) return <>Stopped after {many(progress.failed)} failures: {many(progress.done)} were sent again. {last}</>;
+        if (i % look_every === look_every - 1 || i + 1 === fitting.length) await lookAgain(tally);
+        if (tally.failures >= stop) return <>Stopped after {tally.told()}. {last}</>;
         await new Promise((done) => setTimeout(done, Math.max(0, pause - (performance.now() - began))));
       }
-      return <>Done: {many(progress.done)} were repaired and sent again, {many(progress.failed)} refused{last ? ` (${last})` : ""}.</>;
+      return <>Done: {tally.told()}{last ? ` (${last})` : ""}.</>;
     },
   });
 }
 
-/** How many of these are there again, as letters that died after they were sent again. */
-async function diedAgain(ids: number[], since: string): Promise<number> {
-  const wanted = new Set(ids);
-  const fresh = await get<Letter[]>(`/api/dead?limit=200&since=${enc(since)}`).catch(() => []);
-  return fresh.filter((one) => one.again_of !== null && wanted.has(one.again_of)).length;
+const look_every = 20;
+/** What died again is a new letter, of any cause, younger than all that were there before. */
+async function lookAgain(tally: Tally): Promise<void> {
+  for (let before = ""; ; ) {
+    const page = await get<Letter[]>(`/api/dead?limit=200${before}`).catch(() => []);
+    if (!tally.see(page) || page.length < 200) return;
+    before = "&before=" + page.at(-1)!.id;
+  }
 }
-
-export { del, jsonIn };

@@ -2,37 +2,21 @@
 import type { JSX } from "preact";
 import { may, post, usePolled } from "../api";
 import { many } from "../format";
-import { ask, Loaded, Page, Panel, State, Table, Time } from "../parts";
-import type { DeadJob, Job } from "./types";
-
-interface Row { key: string; path: string; what: string; which: string; state: string; actor: string; total: string; done: number; refused: number; failures: number | null; note: string | null; at: string }
+import { cursorQuery, ListPage, type CursorPage } from "../lists";
+import { ask, State, Time } from "../parts";
+import type { Operation } from "./types";
 
 export function Operations(): JSX.Element {
-  const runs = usePolled<Job[]>(() => "/api/jobs?limit=100", 2);
-  const dead = usePolled<DeadJob[]>(() => "/api/dead/jobs?limit=100", 2);
-  const reload = (): void => (runs.reload(), dead.reload());
-  const stop = (row: Row): void => ask({ title: `Stop ${row.what}`, preview: <p>What was done stays done; nothing more is.</p>, verb: "Stop", isDanger: true, after: reload, run: async () => void (await post(row.path + "/cancel")) });
+  const all = usePolled<CursorPage<Operation>>(() => "/baton/v1/operations?" + cursorQuery(), 2, { topics: ["operations"] });
+  const what = (one: Operation): string => `${one.action} ${one.kind === "dead" ? "dead letters" : "runs"}`;
+  const stop = (one: Operation): void => ask({ title: `Stop ${what(one)}`, preview: <p>What was done stays done; nothing more is.</p>, verb: "Stop", isDanger: true, after: all.reload, run: async () => void (await post(`/baton/v1/operations/${one.id}/stop`)) });
   return (
-    <Page title="Operations">
-      <Panel>
-        <Loaded from={runs}>
-          {(found) => {
-            const rows: Row[] = [
-              ...found.map((one): Row => ({ key: "r" + one.id, path: "/api/jobs/" + one.id, what: `${one.action} runs`, which: one.q || "all", state: one.state, actor: one.actor, total: (one.total_is_exact ? "" : "≥ ") + many(one.total), done: one.done, refused: one.refused, failures: null, note: one.note, at: one.at })),
-              ...(dead.data.value ?? []).map((one): Row => ({ key: "d" + one.job, path: "/api/dead/jobs/" + one.job, what: `${one.action} dead letters`, which: JSON.stringify(one.filter), state: one.state, actor: one.actor, total: many(one.total), done: one.done, refused: one.refused, failures: one.failures, note: one.note, at: one.at })),
-            ].sort((one, other) => other.at.localeCompare(one.at));
-            return (
-              <Table label="Operations" rows={rows} keyOf={(one) => one.key} empty="Nothing was done to many yet."
-                columns={[
-                  { title: "What", show: (one) => one.what }, { title: "Which", show: (one) => <code>{one.which}</code>, wide: true }, { title: "State", show: (one) => <State of={one.state} /> },
-                  { title: "Done", show: (one) => `${many(one.done)} of ${one.total}`, number: true }, { title: "Refused", show: (one) => many(one.refused), number: true }, { title: "Failed again", show: (one) => (one.failures === null ? "" : many(one.failures)), number: true, wide: true },
-                  { title: "By", show: (one) => one.actor, wide: true }, { title: "Note", show: (one) => one.note ?? "", wide: true }, { title: "Began", show: (one) => <Time at={one.at} />, number: true },
-                  { title: "Acts", number: true, show: (one) => (one.state === "running" && may.operate() ? <button type="button" class="quiet" onClick={() => stop(one)}>Stop</button> : null) },
-                ]} />
-            );
-          }}
-        </Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Operations" from={all} keyOf={(one) => one.id} empty="Nothing was done to many yet."
+      columns={[
+        { title: "What", show: what }, { title: "Which", show: (one) => <code>{(one.kind === "dead" ? JSON.stringify(one.filter) : one.q || "all").slice(0, 200)}</code>, wide: true }, { title: "State", show: (one) => <State of={one.state} /> },
+        { title: "Done", show: (one) => `${many(one.done)} of ${one.total_is_exact ? "" : "≥ "}${many(one.total)}`, number: true }, { title: "Refused", show: (one) => many(one.refused), number: true }, { title: "Failed again", show: (one) => (one.failures === undefined ? "" : many(one.failures)), number: true, wide: true },
+        { title: "By", show: (one) => one.actor, wide: true }, { title: "Note", show: (one) => one.note ?? "", wide: true }, { title: "Began", show: (one) => <Time at={one.at} />, number: true },
+        { title: "Acts", number: true, show: (one) => (one.state === "running" && may.operate() ? <button type="button" class="quiet" onClick={() => stop(one)}>Stop</button> : null) },
+      ]} />
   );
 }

@@ -1,7 +1,7 @@
 // Repair by example: somebody mends the input of one dead letter, and the same change is made to the others. What "the
 // same" is: a value that was set in the example is set; a part of a text that was replaced is replaced wherever the other
 // text has it; a member that was taken out is taken out. Where a change does not fit, the letter is left alone. Pure.
-export type Path = (string | number)[];
+type Path = (string | number)[];
 export type Change =
   | { kind: "set"; path: Path; before: unknown; after: unknown }
   | { kind: "replace"; path: Path; find: string; put: string; at: "start" | "end" | "any" }
@@ -71,4 +71,32 @@ export function told(change: Change): string {
   if (change.kind === "remove") return `${path} is taken out`;
   if (change.find === "") return change.at === "end" ? `${path} gets "${change.put}" at its end` : `${path} gets "${change.put}" at its beginning`;
   return `in ${path}, "${change.find}" becomes "${change.put}"`;
+}
+
+/** What came of letters that were sent again. One that died again counts once, however often it is seen. */
+export class Tally {
+  sent = 0;
+  refused = 0;
+  private readonly again = new Set<number>();
+  private readonly ids: Set<number>;
+  private readonly youngest: number;
+
+  constructor(ids: number[]) {
+    this.ids = new Set(ids);
+    this.youngest = Math.max(0, ...ids);
+  }
+
+  /** Takes a page of letters, the youngest first; whether older ones may still be news. */
+  see(letters: { id: number; again_of: number | null }[]): boolean {
+    for (const one of letters) if (one.again_of !== null && this.ids.has(one.again_of)) this.again.add(one.again_of);
+    return letters.length > 0 && letters.at(-1)!.id > this.youngest;
+  }
+
+  get failures(): number {
+    return this.refused + this.again.size;
+  }
+
+  told(): string {
+    return `${this.sent} were repaired and sent again, ${this.refused} refused, ${this.again.size} failed again`;
+  }
 }

@@ -1,81 +1,52 @@
 // One run: why it is where it is, its graph and time line, what went in and out, what was tried, what happened, and what
-// can be done. It follows the run by asking for what is new of its history, which the server holds back until there is.
-import { useSignal, useSignalEffect } from "@preact/signals";
+// can be done. It follows the run by the stream of what happens.
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
-import { get, may, post, usePolled, type Polled } from "../api";
+import { useMemo } from "preact/hooks";
+import { freshId, get, may, post, usePolled } from "../api";
 import { asJson, duration, localTime, many, plural } from "../format";
 import type { Props } from "../pages";
-import { ask, clock, CopyButton, Data, Facts, jsonIn, Loaded, Page, Panel, State, tabNow, Table, Tabs, Time, type Act } from "../parts";
+import { ask, clock, CopyButton, Data, Facts, Finder, jsonIn, Loaded, Page, Panel, State, tabNow, Table, Tabs, Time, type Act } from "../parts";
 import { enc, query, setQuery, withQuery } from "../router";
 import { GraphView } from "./graph";
 import { askStart } from "./start";
 import { TimeLine } from "./timeline";
-import { is_closed, problemText, type Entry, type Graph, type Step, type TaskLook, type WholeRun } from "./types";
-import { reasonsOf, stateOf, type Reason } from "./why";
+import { is_closed, problemText, type Entry, type Graph, type Step, type WholeRun } from "./types";
+import { sentenceOf, shownAs, stateOf, untilWord, type Reason, type Why } from "./why";
 
 export function Run({ at }: Props): JSX.Element {
   const id = at.run!;
-  const run = usePolled<WholeRun>(() => "/api/runs/" + enc(id), 0);
-  const graph = usePolled<Graph>(() => `/baton/v1/runs/${enc(id)}/graph`, 0);
-  const looks = useSignal<Record<string, TaskLook>>({});
-  useFollowed(id, run);
-  useSignalEffect(() => {
-    // Who serves the tasks that are out: asked while it matters.
-    const told = run.data.value;
-    const wanted = new Set((told?.steps ?? []).filter((step) => step.status === "dispatched" && step.task && !step.attempts.at(-1)?.worker).map((step) => step.task!));
-    if (!told || is_closed(told) || wanted.size === 0) return;
-    const look = (): void => void Promise.all([...wanted].map((task) => get<TaskLook>("/api/tasks/" + enc(task)).catch(() => null))).then((all) => {
-      looks.value = Object.fromEntries(all.filter((one) => one !== null).map((one) => [one.task, one]));
-    });
-    look();
-    const timer = setInterval(look, 3000);
-    return () => clearInterval(timer);
-  });
-  return <Loaded from={run}>{(told) => <Whole run={told} graph={graph.data.value} looks={looks.value} reload={run.reload} />}</Loaded>;
+  const topics = id.length === 36 ? ["run:" + id] : [];
+  // News of a version that is shown already is none; so nothing goes back.
+  const run = usePolled<WholeRun>(() => "/api/runs/" + enc(id), 3, { topics, pause: 250, isNews: (news, shown) => !(Number(news.data.seq) <= shown.seq) });
+  const path = (what: string): string | null => (run.data.value ? `/baton/v1/runs/${run.data.value.id}/${what}` : null);
+  const graph = usePolled<Graph>(() => path("graph"), 0);
+  // Asked again for each version of the run, and meanwhile because of what is beside it: workers, limits, the broker.
+  const why = usePolled<Why>(() => path("why"), 3);
+  return <Loaded from={run}>{(told) => <Whole run={told} graph={graph.data.value} reasons={why.data.value?.reasons} reload={run.reload} />}</Loaded>;
 }
 
-/** Loads the run again whenever it has changed; a version that is older than the one shown is never shown. */
-function useFollowed(id: string, run: Polled<WholeRun>): void {
-  useSignalEffect(() => {
-    const seq = run.data.value?.seq;
-    if (seq === undefined || is_closed(run.data.value!)) return;
-    let isOver = false;
-    void (async () => {
-      while (!isOver) {
-        try {
-          const news = await get<{ history: Entry[] }>(`/api/runs/${enc(id)}/history?after=${seq}&wait=25&limit=1`);
-          if (!isOver && news.history.length > 0) return run.reload();
-        } catch {
-          await new Promise((done) => setTimeout(done, 3000));
-        }
-        while (document.hidden && !isOver) await new Promise((done) => setTimeout(done, 1000));
-      }
-    })();
-    return () => void (isOver = true);
-  });
-}
-
-function Whole({ run, graph, looks, reload }: { run: WholeRun; graph: Graph | undefined; looks: Record<string, TaskLook>; reload: () => void }): JSX.Element {
-  const reasons = reasonsOf(run, (task) => looks[task], clock.value);
-  const [state, word] = stateOf(run, reasons);
+function Whole({ run, graph, reasons, reload }: { run: WholeRun; graph: Graph | undefined; reasons: Reason[] | undefined; reload: () => void }): JSX.Element {
+  const [state, word] = stateOf(run, reasons ?? []);
   const chosen = run.steps.find((step) => nameOf(step) === query.value.get("step"));
   const choose = (path: string): void => setQuery({ step: path, tab: null });
   const errors = run.steps.reduce((sum, step) => sum + step.attempts.filter((attempt) => attempt.outcome === "failed").length, 0);
+  const statuses = useMemo(() => statusesOf(run.steps), [run.steps]);
   return (
     <Page title={<><span>{run.workflow}</span> <code class="id">{run.id}</code></>}
       of={<><a href="/runs">Runs</a> / <a href={"/workflows/" + enc(run.workflow)}>{run.workflow} v{run.version}</a></>}
       state={<><CopyButton text={run.id} label="Copy id" /><State of={state} word={word} /></>} acts={<Acts run={run} reload={reload} />}>
       <section class="why" aria-label="Why">
         <h2>Why</h2>
-        <ul>{reasons.slice(0, 8).map((reason, i) => <WhyLine key={i} reason={reason} run={run} reload={reload} />)}</ul>
-        {reasons.length > 8 ? <p class="dim">and {many(reasons.length - 8)} more steps</p> : null}
+        {reasons ? <ul>{reasons.slice(0, 8).map((reason, i) => <WhyLine key={i} reason={reason} run={run} reload={reload} />)}</ul> : <p class="dim loading" aria-busy="true">Loading …</p>}
+        {reasons && reasons.length > 8 ? <p class="dim">and {plural(reasons.length - 8, "reason")} more</p> : null}
       </section>
       <Facts of={[
-        ["started", <Time key="s" at={run.started_at} />], [is_closed(run) ? "took" : "so far", duration(((run.closed_at ? new Date(run.closed_at).getTime() : clock.value) - new Date(run.started_at).getTime()) / 1000)],
+        ["started", <Time key="s" at={run.started_at} />], [is_closed(run) ? "took" : "so far", <Lasted key="l" run={run} />],
         ["by", run.requests.find((one) => one.fact === "run_started")?.actor ?? ""], ["key", run.key], ["labels", Object.entries(run.labels ?? {}).map(([name, value]) => `${name}=${value}`).join(", ")],
       ]} />
       <div class="run-view">
-        {graph ? <Panel title="Graph"><GraphView graph={graph} statusOf={(path) => statusOf(run.steps, path)} chosen={chosen?.step} choose={choose} /></Panel> : null}
+        {graph ? <Panel title="Graph"><GraphView graph={graph} statusOf={(path) => statuses.get(path) ?? "waiting"} chosen={chosen?.step} choose={choose} /></Panel> : null}
         <Panel title="Time line"><TimeLine run={run} chosen={query.value.get("step") ?? ""} /></Panel>
       </div>
       {chosen ? <StepPanel run={run} step={chosen} reload={reload} /> : null}
@@ -85,40 +56,51 @@ function Whole({ run, graph, looks, reload }: { run: WholeRun; graph: Graph | un
   );
 }
 
-export const nameOf = (step: { step: string; undo: boolean }): string => step.step + (step.undo ? ":undo" : "");
+function Lasted({ run }: { run: WholeRun }): JSX.Element {
+  return <>{duration(((run.closed_at ? new Date(run.closed_at).getTime() : clock.value) - new Date(run.started_at).getTime()) / 1000)}</>;
+}
 
-/** What the graph shows of a box: of a repeated step the worst of its instances. */
-function statusOf(steps: Step[], path: string): string {
-  const plain = (name: string): string => name.replaceAll(/\[[^\]]*\]/g, "");
-  const mine = steps.filter((step) => !step.undo && plain(step.step) === path);
+const nameOf = (step: { step: string; undo: boolean }): string => step.step + (step.undo ? ":undo" : "");
+
+/** What the graph shows of each box: of a repeated step the worst of its instances. */
+function statusesOf(steps: Step[]): Map<string, string> {
   const order = ["dead", "failed", "backing_off", "held", "dispatched", "deferred", "running", "sleeping", "done", "skipped", "cancelled", "blocked", "waiting"];
-  return order.find((status) => mine.some((step) => step.status === status)) ?? "waiting";
+  const worst = new Map<string, string>();
+  for (const step of steps) {
+    if (step.undo) continue;
+    const path = step.step.replaceAll(/\[[^\]]*\]/g, "");
+    const known = worst.get(path);
+    if (known === undefined || order.indexOf(step.status) < order.indexOf(known)) worst.set(path, step.status);
+  }
+  return worst;
 }
 
 function WhyLine({ reason, run, reload }: { reason: Reason; run: WholeRun; reload: () => void }): JSX.Element {
-  const [kind, button] = ((): [string, ComponentChildren] => {
-    switch (reason.code) {
-      case "backing_off": return ["backing_off", may.operate() ? <button type="button" onClick={() => askAct(run, "retry", { title: "Try now", preview: <p>Every step and undo that waits for its next attempt makes it at once. It counts as the attempt that was waited for.</p>, body: { now: true }, verb: "Try now", isReasonless: true }, reload)}>Try now</button> : null];
-      case "no_consumer": case "unrouted": return ["failing", <a class="button" href={"/tasks/" + enc(reason.task!)}>Task {reason.task}</a>];
-      case "held": case "task_paused": return ["paused", reason.task ? <a class="button" href={"/tasks/" + enc(reason.task)}>Task {reason.task}</a> : null];
-      case "dead_letter": return ["dead", <><a class="button" href={"/dead?run=" + run.id}>Dead letter</a>{may.operate() && reason.step ? <button type="button" onClick={() => askAct(run, "retry", retry, reload)}>Retry</button> : null}</>];
-      case "approval": return ["approval", may.look() && reason.step ? <><button type="button" onClick={() => askDecision(run, reason.step!, true, reload)}>Approve</button><button type="button" onClick={() => askDecision(run, reason.step!, false, reload)}>Reject</button></> : null];
-      case "signal": return ["waiting", may.operate() && reason.step?.waits_for ? <button type="button" onClick={() => askSignal(run, reason.step!.waits_for!.signal ?? "", reload)}>Send the signal</button> : null];
-      case "run_paused": return ["paused", may.operate() ? <button type="button" onClick={() => askAct(run, "resume", resume, reload)}>Resume</button> : null];
-      case "workflow_paused": return ["paused", <a class="button" href={"/workflows/" + enc(run.workflow)}>Workflow</a>];
-      case "closed": return [run.status, null];
-      case "attempt_running": case "consumers_busy": case "running": return ["running", null];
-      case "undoing": return ["compensating", null];
-      default: return ["waiting", null];
-    }
-  })();
+  const name = reason.step === null ? null : nameOf({ step: reason.step, undo: reason.undo });
+  const task = reason.task && ["no_consumer", "unrouted", "task_held", "task_paused", "limit_full", "rate_limited"].includes(reason.code) ? <a class="button" href={"/tasks/" + enc(reason.task)}>Task {reason.task}</a> : null;
   return (
     <li>
-      <State of={kind} word="" />
-      <span>{reason.step ? <><a href={withQuery({ step: nameOf(reason.step) })}>{reason.step.undo ? "the undo of " : ""}{reason.step.step}</a>: </> : null}{reason.text}</span>
-      {button}
+      <State of={shownAs(reason, run.status)} word="" />
+      <span>
+        {name ? <><a href={withQuery({ step: name })}>{reason.undo ? "the undo of " : ""}{reason.step}</a>: </> : null}{sentenceOf(reason)}
+        {reason.since ? <small> since <Time at={reason.since} since /></small> : null}
+        {reason.until ? <small>, {untilWord(reason.code)} <Time at={reason.until} /></small> : null}
+      </span>
+      {reason.code === "dead_letter" ? <a class="button" href={"/dead?run=" + run.id}>Dead letter</a> : null}
+      {task}
+      {helpOf(reason, run, reload)}
     </li>
   );
+}
+
+/** What the server says would help, asked for by a dialog that has the words for it. */
+function helpOf(reason: Reason, run: WholeRun, reload: () => void): ComponentChildren {
+  const step = run.steps.find((one) => one.step === reason.step && one.undo === reason.undo);
+  if (reason.code === "approval" && step) return <><button type="button" onClick={() => askDecision(run, step, true, reload)}>Approve</button><button type="button" onClick={() => askDecision(run, step, false, reload)}>Reject</button></>;
+  if (!may.operate()) return null;
+  if (reason.code === "signal" && step?.waits_for) return <button type="button" onClick={() => askSignal(run, step.waits_for!.signal ?? "", reload)}>Send the signal</button>;
+  const act = reason.act;
+  return act ? <button type="button" onClick={() => askHelp(run, act, reload)}>{act.label}</button> : null;
 }
 
 // --- Acts ---------------------------------------------------------------------------------------------
@@ -139,12 +121,31 @@ function askAct(run: WholeRun, name: string, act: RunAct, after: () => void): vo
     run: async (values) => {
       const body = { ...act.body, ...act.bodyOf?.(values), ...(values.reason ? { reason: values.reason } : {}) };
       await post(`/api/runs/${run.id}/${name}`, body);
-      const now = await get<WholeRun>("/api/runs/" + run.id);
-      return <>Done. The run was {run.status.replace("_", " ")} and is {now.status.replace("_", " ")}{changes(run, now)}</>;
+      return toldAfter(run);
     },
   });
   if (act.bodyOf) return show(null);
   post<Preview>(`/baton/v1/runs/${run.id}/${name}?dry_run=true`, act.needsReason ? { ...act.body, reason: "preview" } : (act.body ?? {})).then(show, () => show(null));
+}
+
+/** An act that the server names itself, on the run or on what holds it. */
+function askHelp(run: WholeRun, act: NonNullable<Reason["act"]>, after: () => void): void {
+  const isOnRun = act.path.startsWith("/baton/v1/runs/") && !act.path.includes("/steps/");
+  const show = (preview: Preview | null): void => ask({
+    title: `${act.label}: ${run.workflow}`, preview: preview ? <PreviewView of={preview} /> : null,
+    fields: act.path.endsWith("/resume") ? [{ name: "reason", label: "Reason, for the history" }] : [], verb: act.label, after,
+    run: async (values) => {
+      await post(act.path, { ...act.body, ...(values.reason ? { reason: values.reason } : {}) });
+      return toldAfter(run);
+    },
+  });
+  if (!isOnRun) return show(null);
+  post<Preview>(act.path + "?dry_run=true", act.body).then(show, () => show(null));
+}
+
+async function toldAfter(run: WholeRun): Promise<ComponentChildren> {
+  const now = await get<WholeRun>("/api/runs/" + run.id);
+  return <>Done. The run was {run.status.replace("_", " ")} and is {now.status.replace("_", " ")}{changes(run, now)}</>;
 }
 
 function changes(before: WholeRun, after: WholeRun): string {
@@ -184,10 +185,16 @@ function Acts({ run, reload }: { run: WholeRun; reload: () => void }): JSX.Eleme
   );
 }
 
-function askSignal(run: WholeRun, name: string, after: () => void): void {
-  askAct(run, "signal", { title: "Send a signal", preview: <p>A step that waits for it goes on; sent before, it is kept for the step.</p>, verb: "Send", isReasonless: true,
-    fields: [{ name: "name", label: "Signal", value: name, required: true }, { name: "data", label: "Data", kind: "json", hint: "JSON" }],
-    bodyOf: (values) => ({ name: values.name, id: crypto.randomUUID(), ...(values.data ? { data: jsonIn(values, "data") } : {}) }) }, after);
+export function askSignal(run: { id: string; workflow: string }, name: string, after: () => void): void {
+  ask({
+    title: `Send a signal: ${run.workflow}`, preview: <p>A step that waits for it goes on; sent before, it is kept for the step.</p>,
+    fields: [{ name: "name", label: "Signal", value: name, required: true }, { name: "data", label: "Data", kind: "json", hint: "JSON" }], verb: "Send", after,
+    run: async (values) => {
+      await post(`/api/runs/${run.id}/signal`, { name: values.name, id: freshId(), ...(values.data ? { data: jsonIn(values, "data") } : {}) });
+      const now = await get<WholeRun>("/api/runs/" + run.id);
+      return <>Done. The run is {now.status.replace("_", " ")}.</>;
+    },
+  });
 }
 
 export function askDecision(run: { id: string; workflow: string; status: string }, step: { step: string; waits_for?: Step["waits_for"] }, approves: boolean, after: () => void): void {
@@ -264,13 +271,16 @@ function AttemptTable({ rows, isOfOne = false }: { rows: AttemptRow[]; isOfOne?:
 
 function Tab({ run }: { run: WholeRun }): JSX.Element {
   switch (tabNow("data")) {
-    case "steps":
+    case "steps": {
+      const text = (query.value.get("find") ?? "").toLowerCase();
       return (
         <Panel>
-          <Table label="Steps" rows={run.steps} keyOf={nameOf} linkOf={(one) => withQuery({ step: nameOf(one), tab: null })} empty="No step has begun."
+          <Finder label="Step, task or state contains" name="find" />
+          <Table label="Steps" rows={text ? run.steps.filter((step) => `${nameOf(step)} ${step.task ?? ""} ${step.status}`.toLowerCase().includes(text)) : run.steps} keyOf={nameOf} linkOf={(one) => withQuery({ step: nameOf(one), tab: null })} empty={text ? "No step fits." : "No step has begun."}
             columns={[{ title: "Step", show: nameOf }, { title: "Task", show: (one) => one.task ?? "", wide: true }, { title: "State", show: (one) => <State of={one.status} /> }, { title: "Attempts", show: (one) => one.attempts.length || "", number: true }, { title: "Error", show: (one) => problemText(one.error ?? one.attempts.at(-1)?.error) }]} />
         </Panel>
       );
+    }
     case "attempts": return <Panel><AttemptTable rows={run.steps.flatMap((step) => step.attempts.map((attempt) => ({ step, attempt })))} /></Panel>;
     case "history": return <History run={run} />;
     case "acts":

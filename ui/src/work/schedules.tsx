@@ -2,7 +2,8 @@
 import type { JSX } from "preact";
 import { may, post, usePolled } from "../api";
 import { many, plural } from "../format";
-import { ask, Loaded, Page, Panel, State, Table, Time } from "../parts";
+import { ListPage, useRows } from "../lists";
+import { ask, State, Time } from "../parts";
 import { enc } from "../router";
 
 interface Fire { nominal?: string; local?: string; at: string }
@@ -44,24 +45,16 @@ export function Schedules(): JSX.Element {
     },
   });
   return (
-    <Page title="Schedules">
-      <Panel>
-        <Loaded from={all}>
-          {(found) => (
-            <Table label="Schedules" rows={found.schedules} keyOf={(one) => one.schedule} empty="No workflow starts by the clock: [[on]] with cron in its file."
-              columns={[
-                { title: "Schedule", show: (one) => <a href={"/workflows/" + enc(one.workflow)}>{one.schedule}</a> },
-                { title: "When", show: (one) => <><code>{one.cron}</code> <small>{one.timezone}</small></> },
-                { title: "State", show: (one) => (one.paused ? <State of="paused" word={`paused${one.paused.by ? " by " + one.paused.by : ""}`} /> : one.waiting?.length ? <State of="waiting" word="one waits" /> : <State of="ok" word="on" />) },
-                { title: "Next", show: (one) => (one.paused ? <span class="dim">–</span> : <details class="inline"><summary><Time at={one.next[0]?.at} /></summary>{one.next.map((fire) => <div key={fire.at}>{fire.local ?? fire.at}</div>)}</details>) },
-                { title: "Last", show: (one) => <Time at={typeof one.last === "string" ? one.last : one.last?.at} />, number: true, wide: true },
-                { title: "Started", show: (one) => many(one.started), number: true, wide: true }, { title: "Missed", show: (one) => many(one.missed), number: true, wide: true }, { title: "Overlap", show: (one) => one.overlap, wide: true },
-                { title: "Note", show: (one) => one.note?.text ?? "", wide: true },
-                ...(may.operate() ? [{ title: "Acts", number: true, show: (one: Schedule) => <><button type="button" class="quiet" aria-label={`Run ${one.schedule} now`} onClick={() => askRun(one)}>Run now</button><button type="button" class="quiet" aria-label={`${one.paused ? "Resume" : "Pause"} ${one.schedule}`} onClick={() => askPause(one)}>{one.paused ? "Resume" : "Pause"}</button><button type="button" class="quiet" aria-label={`Fill in ${one.schedule}`} onClick={() => askBackfill(one)}>Fill in</button></> }] : []),
-              ]} />
-          )}
-        </Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Schedules" finder="Name contains" textOf={(one) => one.schedule} from={useRows(all, (found) => found.schedules)} keyOf={(one) => one.schedule} empty="No workflow starts by the clock: [[on]] with cron in its file."
+      columns={[
+        { title: "Schedule", show: (one) => <a href={"/workflows/" + enc(one.workflow)}>{one.schedule}</a> },
+        { title: "When", show: (one) => <><code>{one.cron}</code> <small>{one.timezone}</small></> },
+        { title: "State", show: (one) => (one.paused ? <State of="paused" word={`paused${one.paused.by ? " by " + one.paused.by : ""}`} /> : one.waiting?.length ? <State of="waiting" word="one waits" /> : <State of="ok" word="on" />) },
+        { title: "Next", show: (one) => (one.paused ? <span class="dim">–</span> : <details class="inline"><summary><Time at={one.next[0]?.at} /></summary>{one.next.map((fire) => <div key={fire.at}>{fire.local ?? fire.at}</div>)}</details>) },
+        { title: "Last", show: (one) => <Time at={typeof one.last === "string" ? one.last : one.last?.at} />, number: true, wide: true },
+        { title: "Started", show: (one) => many(one.started), number: true, wide: true }, { title: "Missed", show: (one) => many(one.missed), number: true, wide: true }, { title: "Overlap", show: (one) => one.overlap, wide: true },
+        { title: "Note", show: (one) => one.note?.text ?? "", wide: true },
+        ...(may.operate() ? [{ title: "Acts", number: true, show: (one: Schedule) => <><button type="button" class="quiet" aria-label={`Run ${one.schedule} now`} onClick={() => askRun(one)}>Run now</button><button type="button" class="quiet" aria-label={`${one.paused ? "Resume" : "Pause"} ${one.schedule}`} onClick={() => askPause(one)}>{one.paused ? "Resume" : "Pause"}</button><button type="button" class="quiet" aria-label={`Fill in ${one.schedule}`} onClick={() => askBackfill(one)}>Fill in</button></> }] : []),
+      ]} />
   );
 }

@@ -1,5 +1,5 @@
 // Starts a run: a form from the workflow's input where the server tells what it is, JSON otherwise.
-import { ApiError, get, post } from "../api";
+import { freshId, ApiError, get, post } from "../api";
 import { ask, jsonIn, type Field, type Values } from "../parts";
 import { enc, go } from "../router";
 
@@ -38,7 +38,7 @@ export function valuesOf(schema: Schema, values: Values): Record<string, unknown
   return input;
 }
 
-export async function workflowTold(name: string): Promise<WorkflowTold | null> {
+async function workflowTold(name: string): Promise<WorkflowTold | null> {
   return get<WorkflowTold>("/baton/v1/workflows/" + enc(name)).catch(() => null);
 }
 
@@ -61,7 +61,7 @@ export async function askStart(after: () => void, workflow?: string, input?: unk
     verb: "Start", after,
     run: async (values) => {
       const given = schema ? valuesOf(schema, values) : (jsonIn(values, "input") ?? {});
-      const started = await post<{ run: string; new: boolean }>("/api/runs", { workflow, input: given, key: values.key || crypto.randomUUID() });
+      const started = await post<{ run: string; new: boolean }>("/api/runs", { workflow, input: given, key: values.key || freshId() });
       go("/runs/" + started.run);
       if (!started.new) return `A run with this key was there already: ${started.run}`;
     },

@@ -1,12 +1,13 @@
 // Task types: who serves them, what waits, what is held; and the workers themselves.
 import type { JSX } from "preact";
-import { get, may, post, usePolled } from "../api";
+import { may, post, usePolled } from "../api";
 import { asJson, many, plural, rate } from "../format";
 import { rateOf } from "../chart";
 import type { Queue } from "../broker/types";
 import type { Props } from "../pages";
-import { ask, Data, Facts, Figure, Finder, jsonIn, Loaded, Page, Panel, State, Table, Time, type ServerPage } from "../parts";
-import { enc, query } from "../router";
+import { ListPage, useRows } from "../lists";
+import { ask, Data, Figure, jsonIn, Loaded, Page, Panel, State, Table, Time, type ServerPage } from "../parts";
+import { enc } from "../router";
 import { fieldsOf, valuesOf, type Schema } from "./start";
 import type { Cause, Pause, TaskLook } from "./types";
 
@@ -20,30 +21,20 @@ export function Tasks(): JSX.Element {
   const offered = usePolled<Offered[]>(() => "/api/tasks", 5);
   const queues = usePolled<ServerPage<Queue>>(() => (may.broker() ? "/api/queues/%2F?page=1&page_size=500&name=baton.task." : null), 5);
   const pauses = usePolled<Pause[]>(() => "/api/pauses", 5);
+  const rows = useRows(offered, (found): Row[] => {
+    const names = new Set([...found.map((one) => one.task), ...(queues.data.value?.items ?? []).map((one) => one.name.slice(prefix.length)), ...(pauses.data.value ?? []).flatMap((one) => (one.task ? [one.task] : []))]);
+    return [...names].sort().map((task) => {
+      const queue = queues.data.value?.items.find((one) => one.name === prefix + task);
+      return { task, workers: queue?.consumers ?? found.filter((one) => one.task === task).reduce((sum, one) => sum + one.workers.length, 0), waiting: queue?.messages_ready ?? 0, unacked: queue?.messages_unacknowledged ?? 0, out: rateOf(queue?.message_stats, "deliver_get"), pause: pauses.data.value?.find((one) => one.task === task) };
+    });
+  });
   return (
-    <Page title="Tasks">
-      <Panel>
-        <Finder label="Name contains" />
-        <Loaded from={offered}>
-          {(found) => {
-            const names = new Set([...found.map((one) => one.task), ...(queues.data.value?.items ?? []).map((one) => one.name.slice(prefix.length)), ...(pauses.data.value ?? []).flatMap((one) => (one.task ? [one.task] : []))]);
-            const text = (query.value.get("name") ?? "").toLowerCase();
-            const rows = [...names].filter((name) => name.toLowerCase().includes(text)).sort().map((task): Row => {
-              const queue = queues.data.value?.items.find((one) => one.name === prefix + task);
-              return { task, workers: queue?.consumers ?? found.filter((one) => one.task === task).reduce((sum, one) => sum + one.workers.length, 0), waiting: queue?.messages_ready ?? 0, unacked: queue?.messages_unacknowledged ?? 0, out: rateOf(queue?.message_stats, "deliver_get"), pause: pauses.data.value?.find((one) => one.task === task) };
-            });
-            return (
-              <Table label="Tasks" rows={rows} keyOf={(one) => one.task} linkOf={(one) => "/tasks/" + enc(one.task)} empty="No workflow and no worker has named a task."
-                columns={[
-                  { title: "Task", show: (one) => one.task },
-                  { title: "State", show: (one) => (one.pause ? <State of="paused" word={`paused by ${one.pause.actor}`} /> : one.workers === 0 ? <State of={one.waiting ? "failing" : "idle"} word={one.waiting ? "no worker" : "nobody serves it"} /> : <State of="ok" word="served" />) },
-                  { title: "Waiting", show: (one) => many(one.waiting), number: true }, { title: "With workers", show: (one) => many(one.unacked), number: true, wide: true }, { title: "Workers", show: (one) => many(one.workers), number: true }, { title: "Handed out", show: (one) => rate(one.out), number: true, wide: true },
-                ]} />
-            );
-          }}
-        </Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Tasks" finder="Name contains" textOf={(one) => one.task} from={rows} keyOf={(one) => one.task} linkOf={(one) => "/tasks/" + enc(one.task)} empty="No workflow and no worker has named a task."
+      columns={[
+        { title: "Task", show: (one) => one.task },
+        { title: "State", show: (one) => (one.pause ? <State of="paused" word={`paused by ${one.pause.actor}`} /> : one.workers === 0 ? <State of={one.waiting ? "failing" : "idle"} word={one.waiting ? "no worker" : "nobody serves it"} /> : <State of="ok" word="served" />) },
+        { title: "Waiting", show: (one) => many(one.waiting), number: true }, { title: "With workers", show: (one) => many(one.unacked), number: true, wide: true }, { title: "Workers", show: (one) => many(one.workers), number: true }, { title: "Handed out", show: (one) => rate(one.out), number: true, wide: true },
+      ]} />
   );
 }
 
@@ -52,7 +43,7 @@ export function Task({ at }: Props): JSX.Element {
   const look = usePolled<TaskLook>(() => "/api/tasks/" + enc(task), 3);
   const offered = usePolled<Offered[]>(() => "/api/tasks", 10);
   const pauses = usePolled<Pause[]>(() => "/api/pauses", 3);
-  const dead = usePolled<Cause[]>(() => "/api/dead/groups?limit=200", 10);
+  const dead = usePolled<Cause[]>(() => "/api/dead/groups?limit=200", 10, { topics: ["dead"] });
   const pause = pauses.data.value?.find((one) => one.task === task);
   const mine = (offered.data.value ?? []).filter((one) => one.task === task);
   const schema = mine.find((one) => one.parameters)?.parameters ?? null;
@@ -96,23 +87,13 @@ export function Task({ at }: Props): JSX.Element {
 }
 
 export function Workers(): JSX.Element {
-  const workers = usePolled<Worker[]>(() => "/api/workers", 5);
   return (
-    <Page title="Workers">
-      <Panel>
-        <Loaded from={workers}>
-          {(found) => (
-            <Table label="Workers" rows={found} keyOf={(one) => one.worker} empty="No worker has announced itself. Workers that do not announce are seen as consumers of the task queues."
-              columns={[
-                { title: "Worker", show: (one) => one.worker }, { title: "Host", show: (one) => one.host, wide: true }, { title: "Version", show: (one) => one.version, wide: true }, { title: "At once", show: (one) => one.concurrency || "", number: true, wide: true },
-                { title: "Tasks", show: (one) => <>{one.tasks.slice(0, 8).map((task) => <a key={task.task} class="tag" href={"/tasks/" + enc(task.task)}>{task.task}</a>)}{one.tasks.length > 8 ? <details class="inline"><summary>{many(one.tasks.length - 8)} more</summary>{one.tasks.slice(8).map((task) => <a key={task.task} class="tag" href={"/tasks/" + enc(task.task)}>{task.task}</a>)}</details> : null}</> },
-                { title: "Held", show: (one) => one.tasks.filter((task) => task.held).map((task) => task.held).join("; ") }, { title: "Heard", show: (one) => <Time at={one.last_heard} />, number: true },
-              ]} />
-          )}
-        </Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Workers" finder="Name or task contains" textOf={(one) => [one.worker, one.host, ...one.tasks.map((task) => task.task)].join(" ")} from={usePolled<Worker[]>(() => "/api/workers", 5, { topics: ["workers"] })}
+      keyOf={(one) => one.worker} empty="No worker has announced itself. Workers that do not announce are seen as consumers of the task queues."
+      columns={[
+        { title: "Worker", show: (one) => one.worker }, { title: "Host", show: (one) => one.host, wide: true }, { title: "Version", show: (one) => one.version, wide: true }, { title: "At once", show: (one) => one.concurrency || "", number: true, wide: true },
+        { title: "Tasks", show: (one) => <>{one.tasks.slice(0, 8).map((task) => <a key={task.task} class="tag" href={"/tasks/" + enc(task.task)}>{task.task}</a>)}{one.tasks.length > 8 ? <details class="inline"><summary>{many(one.tasks.length - 8)} more</summary>{one.tasks.slice(8).map((task) => <a key={task.task} class="tag" href={"/tasks/" + enc(task.task)}>{task.task}</a>)}</details> : null}</> },
+        { title: "Held", show: (one) => one.tasks.filter((task) => task.held).map((task) => task.held).join("; ") }, { title: "Heard", show: (one) => <Time at={one.last_heard} />, number: true },
+      ]} />
   );
 }
-
-export { Facts, get };

@@ -11,7 +11,7 @@ interface Segment { kind: "queued" | "running" | "failed" | "backing" | "waiting
 
 const time = (at: string): number => new Date(at).getTime();
 
-export function segmentsOf(step: Step, end: number): Segment[] {
+function segmentsOf(step: Step, end: number): Segment[] {
   const all: Segment[] = [];
   const put = (kind: Segment["kind"], from: number, to: number, title: string): void => {
     if (to >= from) all.push({ kind, from, to, title: `${title}, ${duration((to - from) / 1000)}` });

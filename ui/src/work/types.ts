@@ -2,15 +2,15 @@
 export interface Run {
   id: string; workflow: string; version: number; status: string; started_at: string; closed_at: string | null; error_type: string | null; error: string | null; seq: number; labels?: Record<string, string>; key?: string | null;
 }
-export interface Problem { type?: string; title?: string; detail?: string; attempt?: boolean; [other: string]: unknown }
+interface Problem { type?: string; title?: string; detail?: string; attempt?: boolean; [other: string]: unknown }
 export interface Attempt { attempt: number; max_attempts: number; dispatched_at: string; started_at?: string; closed_at: string | null; outcome: string | null; worker?: string; error?: Problem; retry_at?: string }
-export interface Wait { signal?: string; approval?: { title?: string; by?: string[]; quorum?: number; form?: Record<string, FormField> }; first_of?: { signal?: string; at?: string }[] }
+interface Wait { signal?: string; approval?: { title?: string; by?: string[]; quorum?: number; form?: Record<string, FormField> }; first_of?: { signal?: string; at?: string }[] }
 export interface FormField { type?: string; required?: boolean; default?: unknown; enum?: unknown[]; description?: string }
 export interface Step {
   step: string; undo: boolean; task: string | null; status: string; attempts: Attempt[]; input?: unknown; output?: unknown; error?: Problem; reason?: string; caught?: boolean; until?: string; waits_for?: Wait; items?: number;
   started_at?: string; closed_at?: string;
 }
-export interface Fact { fact: string; step?: string; actor?: string; reason?: string; text?: string; [other: string]: unknown }
+interface Fact { fact: string; step?: string; actor?: string; reason?: string; text?: string; [other: string]: unknown }
 export interface Entry { seq: number; at: string; facts: Fact[] }
 export interface Letter {
   id: number; state: string; at: string; closed_at: string | null; closed_by: string | null; close_reason: string | null; job: number | null; again_of: number | null; group: string; reason: string; task: string; run: string | null;
@@ -23,9 +23,10 @@ export interface WholeRun extends Run {
 export interface TaskLook { task: string; queue: boolean; waiting: number; workers: number; held?: string }
 export interface Pause { task?: string; workflow?: string; actor: string; reason: string; at: string }
 export interface Cause { group: string; count: number; first: string; last: string; task: string; reason: string; error_type: string | null; detail: string | null; example: number }
-export interface Job { id: number; state: string; q: string; action: string; actor: string; rate: string | null; stop_after: number | null; reason?: string; total: number; total_is_exact: boolean; done: number; refused: number; note: string | null; at: string; closed_at: string | null }
+/** An act on many: over runs that a query found, or over dead letters. */
+export interface Operation { id: string; kind: "runs" | "dead"; action: string; state: string; q?: string; filter?: unknown; actor: string; rate: string | null; stop_after: number | null; reason?: string | null; total: number; total_is_exact: boolean; done: number; refused: number; failures?: number; note: string | null; at: string; closed_at: string | null }
 export interface DeadJob { job: number; action: string; state: string; at: string; actor: string; filter: unknown; rate: string | null; stop_after: number | null; reason: string | null; total: number; done: number; refused: number; failures: number; closed_at: string | null; note: string | null }
-export interface Box { path: string; title: string; kind: string; detail: string; notes: string[]; parent: string | null; block: boolean; x: number; y: number; width: number; height: number; status?: string; items?: unknown }
+interface Box { path: string; title: string; kind: string; detail: string; notes: string[]; parent: string | null; block: boolean; x: number; y: number; width: number; height: number; status?: string; items?: unknown }
 export interface Graph { title: string; width: number; height: number; nodes: Box[]; edges: { from: string; to: string; kind: string; label: string; points: [number, number][] }[] }
 
 export const is_closed = (run: { status: string }): boolean => !["queued", "running", "paused", "compensating"].includes(run.status);

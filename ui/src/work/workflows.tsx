@@ -6,7 +6,8 @@ import { del, get, may, post, usePolled } from "../api";
 import { many } from "../format";
 import { sumOf } from "../overview";
 import type { Props } from "../pages";
-import { ask, Figure, Finder, Loaded, Page, Panel, State, tabNow, Table, Tabs, Time } from "../parts";
+import { ListPage } from "../lists";
+import { ask, Figure, Loaded, Page, Panel, State, tabNow, Table, Tabs, Time } from "../parts";
 import { enc, go, query, withQuery } from "../router";
 import { GraphView } from "./graph";
 import { askStart, type WorkflowTold } from "./start";
@@ -18,36 +19,25 @@ const failed = ["failed", "timed_out"], open = ["running", "queued", "paused", "
 
 export function Workflows(): JSX.Element {
   const all = usePolled<Version[]>(() => "/api/workflows", 10);
-  const counts = usePolled<Count[]>(() => "/api/counts", 10);
+  const counts = usePolled<Count[]>(() => "/api/counts", 10, { topics: ["runs"] });
   const pauses = usePolled<Pause[]>(() => "/api/pauses", 10);
+  const of = (name: string, statuses: string[]): number => sumOf((counts.data.value ?? []).filter((one) => one.workflow === name), ...statuses);
   return (
-    <Page title="Workflows" acts={may.deploy() ? <a class="button primary" href="/edit/new">New workflow</a> : null}>
-      <Panel>
-        <Finder label="Name contains" />
-        <Loaded from={all}>
-          {(found) => {
-            const text = (query.value.get("name") ?? "").toLowerCase();
-            const of = (name: string, statuses: string[]): number => sumOf((counts.data.value ?? []).filter((one) => one.workflow === name), ...statuses);
-            return (
-              <Table label="Workflows" rows={found.filter((one) => one.name.toLowerCase().includes(text))} keyOf={(one) => one.name} linkOf={(one) => "/workflows/" + enc(one.name)} empty="No workflow is deployed: baton deploy FILE, or New workflow."
-                columns={[
-                  { title: "Name", show: (one) => one.name }, { title: "Version", show: (one) => one.version, number: true },
-                  { title: "State", show: (one) => { const pause = pauses.data.value?.find((each) => each.workflow === one.name); return pause ? <State of="paused" word={`paused by ${pause.actor}`} /> : <State of="ok" word="live" />; } },
-                  { title: "Open", show: (one) => many(of(one.name, open)), number: true }, { title: "Failed", show: (one) => many(of(one.name, failed)), number: true }, { title: "Completed", show: (one) => many(of(one.name, ["completed"])), number: true, wide: true },
-                  { title: "Deployed", show: (one) => <Time at={one.created_at} />, number: true, wide: true },
-                ]} />
-            );
-          }}
-        </Loaded>
-      </Panel>
-    </Page>
+    <ListPage title="Workflows" finder="Name contains" textOf={(one) => one.name} from={all} acts={may.deploy() ? <a class="button primary" href="/edit/new">New workflow</a> : null}
+      keyOf={(one) => one.name} linkOf={(one) => "/workflows/" + enc(one.name)} empty="No workflow is deployed: baton deploy FILE, or New workflow."
+      columns={[
+        { title: "Name", show: (one) => one.name }, { title: "Version", show: (one) => one.version, number: true },
+        { title: "State", show: (one) => { const pause = pauses.data.value?.find((each) => each.workflow === one.name); return pause ? <State of="paused" word={`paused by ${pause.actor}`} /> : <State of="ok" word="live" />; } },
+        { title: "Open", show: (one) => many(of(one.name, open)), number: true }, { title: "Failed", show: (one) => many(of(one.name, failed)), number: true }, { title: "Completed", show: (one) => many(of(one.name, ["completed"])), number: true, wide: true },
+        { title: "Deployed", show: (one) => <Time at={one.created_at} />, number: true, wide: true },
+      ]} />
   );
 }
 
 export function Workflow({ at }: Props): JSX.Element {
   const name = at.name!;
   const versions = usePolled<Version[]>(() => "/api/workflows?name=" + enc(name), 10);
-  const counts = usePolled<Count[]>(() => "/api/counts", 5);
+  const counts = usePolled<Count[]>(() => "/api/counts", 5, { topics: ["runs"] });
   const pauses = usePolled<Pause[]>(() => "/api/pauses", 5);
   const told = usePolled<WorkflowTold>(() => `/baton/v1/workflows/${enc(name)}`, 0);
   const graph = usePolled<Graph>(() => `/baton/v1/workflows/${enc(name)}/graph${query.value.get("version") ? "?version=" + query.value.get("version") : ""}`, 0);

@@ -1,0 +1,44 @@
+// Queries for runs that somebody saved, in this browser: each with how many runs it finds now.
+import { useComputed, useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { usePolled, type ApiError } from "../api";
+import { many } from "../format";
+import { ListPage, type CursorPage } from "../lists";
+import { ask, CopyButton } from "../parts";
+import { enc } from "../router";
+import { forgetView, saveView, views } from "./saved";
+
+type View = [name: string, q: string];
+
+export function Views(): JSX.Element {
+  const askRename = ([name, q]: View): void => ask({
+    title: `Change ${name}`, fields: [{ name: "name", label: "Name", value: name, required: true }, { name: "q", label: "Query", value: q }], verb: "Save",
+    run: async (values) => {
+      forgetView(name);
+      saveView(values.name!, values.q ?? "");
+    },
+  });
+  const rows = useComputed((): View[] => Object.entries(views.value));
+  const none = useSignal<ApiError | null>(null);
+  return (
+    <ListPage title="Saved queries" finder="Name or query contains" textOf={(one) => one.join(" ")} from={{ data: rows, error: none, reload: () => {} }}
+      keyOf={([name]) => name} linkOf={([, q]) => "/runs?q=" + enc(q)} empty="None: Runs, a query, and Save view. They are kept in this browser; a link takes one to somebody else."
+      columns={[
+        { title: "Name", show: ([name]) => name }, { title: "Query", show: ([, q]) => <code>{q || "(all runs)"}</code> }, { title: "Finds", number: true, show: ([, q]) => <Count q={q} /> },
+        { title: "Acts", number: true, show: (one) => (
+          <>
+            <CopyButton text={`${location.origin}/runs?q=${enc(one[1])}`} label="Copy link" />
+            <button type="button" class="quiet" aria-label={`Change ${one[0]}`} onClick={() => askRename(one)}>Change</button>
+            <button type="button" class="quiet" aria-label={`Forget ${one[0]}`} onClick={() => forgetView(one[0])}>Forget</button>
+          </>
+        ) },
+      ]} />
+  );
+}
+
+function Count({ q }: { q: string }): JSX.Element {
+  const found = usePolled<CursorPage<unknown>>(() => `/baton/v1/runs?limit=1&q=${enc(q)}`, 15);
+  if (found.error.value) return <span class="dim" title={found.error.value.message}>no query</span>;
+  const page = found.data.value;
+  return <>{page ? `${page.count_is_exact ? "" : "≥ "}${many(page.count)}` : ""}</>;
+}
