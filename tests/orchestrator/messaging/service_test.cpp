@@ -294,13 +294,13 @@ TEST_P(ServiceTest, WhoAsksAWorkerWhileItStopsDoesNotHoldItUp) {
     start_service();
     deploy(provision);
     for (int i = 0; i < 20; ++i) // there is a queue for it, and nobody who takes it
-        service_->call("mail.create", "{}", 60s, [](const Outcome<CallAnswer>&) {});
+        service_->call("mail.create", "{}", 60s, {}, [](const Outcome<CallAnswer>&) {});
 
     const auto begun = std::chrono::steady_clock::now();
     service_->stop();
 
     EXPECT_LT(std::chrono::steady_clock::now() - begun, 20s);
-    service_->call("mail.create", "{}", 60s, [](const Outcome<CallAnswer>&) {}); // and nobody is harmed
+    service_->call("mail.create", "{}", 60s, {}, [](const Outcome<CallAnswer>&) {}); // and nobody is harmed
 }
 
 TEST_P(ServiceTest, ManyRunsAtOnceAllComplete) {
@@ -376,7 +376,7 @@ TEST_P(ServiceTest, AWorkerCanBeCalledWithoutAWorkflow) {
         });
     const auto call = [&](const std::string& task, Duration limit) {
         return answer<CallAnswer>(
-            [&](auto reply) { service_->call(task, R"({"a":1})", limit, reply); });
+            [&](auto reply) { service_->call(task, R"({"a":1})", limit, {}, reply); });
     };
     // The connection may still be on its way.
     while (!service_->is_connected())
