@@ -15,7 +15,7 @@ const look = async (page: Page): Promise<string[]> => {
 
 for (const scheme of ["light", "dark"] as const)
   test(`no page has a finding, ${scheme}`, async ({ page, house }) => {
-    test.setTimeout(600_000);
+    test.setTimeout(900_000);
     const { failed, waiting, cause, channel, connection } = await furnished(house);
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     await page.goto(house.url + "/");
