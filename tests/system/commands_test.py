@@ -664,6 +664,8 @@ class ApiTest(baton.ServerTest):
             code, text = self.status_of(path, method=method, body=body)
             self.assertEqual(code, status, (path, text))
             self.assertTrue(json.loads(text)["reason"], path)
+        _, text = self.status_of("/baton/v1/schedules/any%2Fcron/resume", method="POST", body=b'{"zzz":1}')
+        self.assertEqual(json.loads(text)["detail"], "unknown member 'zzz'; there are none")
 
 
 if __name__ == "__main__":

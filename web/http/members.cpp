@@ -21,7 +21,9 @@ Outcome<void> check_members(const boost::json::object& body, std::initializer_li
         if (std::find(known.begin(), known.end(), name) == known.end()) {
             const auto hint = did_you_mean(name, known);
             return bad(fmt::format("unknown member '{}'{}", name,
-                                   hint.empty() ? fmt::format("; known are {}", fmt::join(known, ", ")) : hint));
+                                   known.empty()  ? "; there are none"
+                                   : hint.empty() ? fmt::format("; known are {}", fmt::join(known, ", "))
+                                                  : hint));
         }
         const bool is_text = std::find(texts.begin(), texts.end(), name) != texts.end();
         if (is_text && !member.value().is_string()) return bad(fmt::format("'{}' must be text", name));
