@@ -41,7 +41,10 @@ Outcome<void> add_log_lines(Sqlite& database, std::span<const RunLogLine> lines,
             "insert into run_log (run_id, number, at, step, attempt, level, line) select ?1, "
             "coalesce((select max(number) from run_log where run_id = ?1), 0) + 1, ?2, ?3, ?4, ?5, "
             "?6 "
-            "where exists (select 1 from run where run_id = ?1)"));
+            "where exists (select 1 from run where run_id = ?1) and not (?7 and exists (select 1 "
+            "from "
+            "run_log where run_id = ?1 and step = ?3 and attempt = ?4 and level = ?5 and line = "
+            "?6))"));
     BATON_ASSIGN(
         auto shorten,
         database.prepare(
@@ -55,7 +58,8 @@ Outcome<void> add_log_lines(Sqlite& database, std::span<const RunLogLine> lines,
     for (const RunLogLine& line : lines)
         BATON_TRY(insert
                       .with(line.run_id, line.at, line.step,
-                            static_cast<std::int64_t>(line.attempt), line.level, line.text)
+                            static_cast<std::int64_t>(line.attempt), line.level, line.text,
+                            static_cast<std::int64_t>(line.came_before))
                       .run());
     for (const std::string& run_id : runs_of(lines))
         BATON_TRY(shorten
@@ -67,7 +71,7 @@ Outcome<void> add_log_lines(Sqlite& database, std::span<const RunLogLine> lines,
 
 void add_log_lines(pqxx::transaction_base& work, std::span<const RunLogLine> lines,
                    const RunLogLimits& limits) {
-    ArrayText runs, times, steps, attempts, levels, texts, touched;
+    ArrayText runs, times, steps, attempts, levels, texts, again, touched;
     for (const RunLogLine& line : lines) {
         if (!is_run_id(line.run_id)) continue;
         runs.add(line.run_id);
@@ -76,6 +80,7 @@ void add_log_lines(pqxx::transaction_base& work, std::span<const RunLogLine> lin
         attempts.add(line.attempt);
         levels.add(line.level);
         texts.add(line.text);
+        again.add(line.came_before ? 1 : 0);
     }
     for (const std::string& run_id : runs_of(lines))
         touched.add(run_id);
@@ -84,11 +89,15 @@ void add_log_lines(pqxx::transaction_base& work, std::span<const RunLogLine> lin
         "coalesce((select max(l.number) from run_log l where l.run_id = n.run_id), 0) + "
         "row_number() over (partition by n.run_id order by n.place), n.at, n.step, n.attempt, "
         "n.level, n.line "
-        "from unnest($1::uuid[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::text[]) with "
-        "ordinality "
-        "as n(run_id, at, step, attempt, level, line, place) "
-        "where exists (select 1 from run r where r.run_id = n.run_id)",
-        runs.text(), times.text(), steps.text(), attempts.text(), levels.text(), texts.text());
+        "from unnest($1::uuid[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::text[], "
+        "$7::int[]) with ordinality "
+        "as n(run_id, at, step, attempt, level, line, again, place) "
+        "where exists (select 1 from run r where r.run_id = n.run_id) "
+        "and not (n.again = 1 and exists (select 1 from run_log k where k.run_id = n.run_id and "
+        "k.step = n.step "
+        "and k.attempt = n.attempt and k.level = n.level and k.line = n.line))",
+        runs.text(), times.text(), steps.text(), attempts.text(), levels.text(), texts.text(),
+        again.text());
     work.exec_params("delete from run_log l using (select run_id, max(number) as number from "
                      "(select run_id, number, "
                      "row_number() over newest as place, sum(octet_length(line)) over newest as "

@@ -396,7 +396,7 @@ void Results::take_report(Source& source, const Delivery& delivery) {
         return settle_now(source, delivery.delivery_tag);
     }
     if (auto* line = std::get_if<contract::LogLine>(&report.report))
-        return take_line(source, *token, std::move(*line), delivery.delivery_tag);
+        return take_line(source, *token, std::move(*line), delivery);
     auto event = event_of(token->ref, std::move(report.report));
     if (!event) return settle_now(source, delivery.delivery_tag);
     add({token->run_id, std::move(*event), handle_of(source, delivery.delivery_tag)});
@@ -404,7 +404,7 @@ void Results::take_report(Source& source, const Delivery& delivery) {
 
 // Of an attempt that is over, too: what a worker says last comes behind its report.
 void Results::take_line(const Source& source, const TaskToken& token, contract::LogLine line,
-                        std::uint64_t delivery_tag) {
+                        const Delivery& delivery) {
     constexpr std::array<std::string_view, 4> levels{"debug", "info", "warning", "error"};
     runtime::RunLogLine kept;
     kept.run_id = token.run_id;
@@ -413,7 +413,8 @@ void Results::take_line(const Source& source, const TaskToken& token, contract::
     kept.level =
         std::ranges::find(levels, line.level) != levels.end() ? std::move(line.level) : "info";
     kept.text = std::move(line.text);
-    sinks_.log(std::move(kept), handle_of(source, delivery_tag));
+    kept.came_before = delivery.redelivered;
+    sinks_.log(std::move(kept), handle_of(source, delivery.delivery_tag));
 }
 
 // An event that is taken: first what it starts, then those that wait for it, and only then it is

@@ -110,7 +110,7 @@ private:
     static void ack_settled(Source& source);
     void take_report(Source& source, const amqp::client::Delivery& delivery);
     void take_line(const Source& source, const TaskToken& token, contract::LogLine line,
-                   std::uint64_t delivery_tag);
+                   const amqp::client::Delivery& delivery);
     void take_event(Source& source, const amqp::client::Delivery& delivery);
     struct EventTurn;
     void heard(const std::shared_ptr<EventTurn>& turn, const std::string& workflow,

@@ -19,6 +19,8 @@ struct RunLogLine {
     std::uint32_t attempt = 0;
     std::string level; // debug, info, warning, error
     std::string text;
+    // The broker brings it for the second time: it may be kept already.
+    bool came_before = false;
 };
 
 // What a run keeps; a line is cut to `line_bytes`.

@@ -107,12 +107,15 @@ std::vector<std::string> runs_of(const std::vector<EventWait>& waits) {
 }
 
 TEST_P(BesideRuns, WaitsForEventsAreFoundByTheirKey) {
-    const std::vector<EventWait> waits{{"a", run_id(1), 1}, {"b", run_id(1), 1}, {"a", run_id(2), 2}, {"a", run_id(3), 1}};
+    const std::vector<EventWait> waits{
+        {"a", run_id(1), 1}, {"b", run_id(1), 1}, {"a", run_id(2), 2}, {"a", run_id(3), 1}};
     ASSERT_TRUE(store_->add_event_waits(waits));
     ASSERT_TRUE(store_->add_event_waits(waits)); // told twice, they are there once
-    EXPECT_THAT(runs_of(value_of(store_->event_waits("a", "", 9))), ElementsAre(run_id(1), run_id(2), run_id(3)));
+    EXPECT_THAT(runs_of(value_of(store_->event_waits("a", "", 9))),
+                ElementsAre(run_id(1), run_id(2), run_id(3)));
     EXPECT_THAT(runs_of(value_of(store_->event_waits("a", run_id(1), 1))), ElementsAre(run_id(2)));
-    ASSERT_TRUE(store_->remove_event_waits(std::vector<EventWait>{{"a", run_id(1), 1}, {"", run_id(3), 1}}));
+    ASSERT_TRUE(store_->remove_event_waits(
+        std::vector<EventWait>{{"a", run_id(1), 1}, {"", run_id(3), 1}}));
     EXPECT_THAT(runs_of(value_of(store_->event_waits("a", "", 9))), ElementsAre(run_id(2)));
     EXPECT_THAT(runs_of(value_of(store_->event_waits("b", "", 9))), ElementsAre(run_id(1)));
 }
@@ -124,12 +127,15 @@ TEST_P(BesideRuns, OneOfAHundredThousandWaitsIsFoundAtOnce) {
     // Never so many at once in a server either, whose statements have their time.
     const std::span<const EventWait> all(waits);
     for (std::size_t at = 0; at < all.size(); at += 2000)
-        if (const auto added = store_->add_event_waits(all.subspan(at, std::min<std::size_t>(2000, all.size() - at))); !added)
+        if (const auto added = store_->add_event_waits(
+                all.subspan(at, std::min<std::size_t>(2000, all.size() - at)));
+            !added)
             FAIL() << added.error().detail;
     Duration fastest = std::chrono::seconds(9);
     for (int i = 0; i < 50; ++i) {
         const Time began = SystemClock{}.now();
-        const auto found = value_of(store_->event_waits(fmt::format("{:032}", 77'777 + i), "", 500));
+        const auto found =
+            value_of(store_->event_waits(fmt::format("{:032}", 77'777 + i), "", 500));
         fastest = std::min(fastest, SystemClock{}.now() - began);
         ASSERT_THAT(runs_of(found), ElementsAre(run_id(77'777 + i)));
     }
@@ -151,7 +157,8 @@ TEST_P(BesideRuns, EventsAreKeptAWhileAndOfferedToWhoBeganToWait) {
     EXPECT_EQ(kept[1].id, "two");
     EXPECT_THAT(value_of(store_->kept_events(keys, time_at(5))), SizeIs(1));
 
-    ASSERT_TRUE(store_->add_event_waits(std::vector<EventWait>{{"a", run_id(1), 1}, {"b", run_id(2), 1}, {"a", run_id(3), 2}}));
+    ASSERT_TRUE(store_->add_event_waits(
+        std::vector<EventWait>{{"a", run_id(1), 1}, {"b", run_id(2), 1}, {"a", run_id(3), 2}}));
     const auto offers = value_of(store_->event_offers(1, time_at(5)));
     ASSERT_THAT(offers, SizeIs(1));
     EXPECT_EQ(offers[0].run_id + offers[0].event.id, run_id(1) + "one");
@@ -160,11 +167,14 @@ TEST_P(BesideRuns, EventsAreKeptAWhileAndOfferedToWhoBeganToWait) {
 }
 
 TEST_P(BesideRuns, ShapesOfEventsStayWithTheLongestKeeping) {
-    ASSERT_TRUE(store_->add_event_shapes(std::vector<StoredShape>{{"paid", "[]", std::chrono::hours(2)}, {"paid", "[\"data.id\"]", {}}}));
-    ASSERT_TRUE(store_->add_event_shapes(std::vector<StoredShape>{{"paid", "[]", std::chrono::hours(1)}}));
+    ASSERT_TRUE(store_->add_event_shapes(std::vector<StoredShape>{
+        {"paid", "[]", std::chrono::hours(2)}, {"paid", "[\"data.id\"]", {}}}));
+    ASSERT_TRUE(
+        store_->add_event_shapes(std::vector<StoredShape>{{"paid", "[]", std::chrono::hours(1)}}));
     auto shapes = value_of(store_->event_shapes("paid"));
     ASSERT_THAT(shapes, SizeIs(2));
-    std::sort(shapes.begin(), shapes.end(), [](const auto& a, const auto& b) { return a.paths < b.paths; });
+    std::sort(shapes.begin(), shapes.end(),
+              [](const auto& a, const auto& b) { return a.paths < b.paths; });
     EXPECT_EQ(shapes[1].paths, "[]");
     EXPECT_EQ(shapes[1].keep, Duration(std::chrono::hours(2)));
     EXPECT_THAT(value_of(store_->event_shapes("sent")), IsEmpty());
@@ -290,7 +300,8 @@ RunLogLine line(int run, std::string text) {
 }
 std::vector<std::string> texts(const RunLogPage& page) {
     std::vector<std::string> all;
-    for (const RunLogLine& one : page.lines) all.push_back(one.text);
+    for (const RunLogLine& one : page.lines)
+        all.push_back(one.text);
     return all;
 }
 
@@ -319,6 +330,20 @@ TEST_P(BesideRunsOnDisk, LinesOfWorkersAreNumberedByRun) {
     EXPECT_THAT(texts(value_of(queries_->log_lines(run_id(77), 0, 10))), IsEmpty());
 }
 
+// A server was killed between the commit and the acknowledgement.
+TEST_P(BesideRunsOnDisk, ALineThatTheBrokerBringsAgainIsKeptOnce) {
+    OwnedPartition owned = take(*store_, 1);
+    commit(*store_, owned, {birth(1, 1)});
+    ASSERT_TRUE(store_->add_log_lines(std::vector{line(1, "a"), line(1, "a"), line(1, "b")}, {}));
+    auto again = std::vector{line(1, "a"), line(1, "b"), line(1, "c")};
+    for (auto& one : again)
+        one.came_before = true;
+    again[1].level = "error"; // another line
+    ASSERT_TRUE(store_->add_log_lines(again, {}));
+    EXPECT_THAT(texts(value_of(queries_->log_lines(run_id(1), 0, 10))),
+                ElementsAre("a", "a", "b", "b", "c"));
+}
+
 TEST_P(BesideRunsOnDisk, OfManyLinesTheOldestGoAndThatIsSaid) {
     OwnedPartition owned = take(*store_, 1);
     commit(*store_, owned, {birth(1, 1), birth(2, 2)});
@@ -330,7 +355,9 @@ TEST_P(BesideRunsOnDisk, OfManyLinesTheOldestGoAndThatIsSaid) {
     EXPECT_THAT(texts(page), ElementsAre("c", "d", "e"));
     EXPECT_EQ(page.dropped, 2U);
 
-    ASSERT_TRUE(store_->add_log_lines(std::vector{line(1, std::string(90, '1')), line(1, "\u00e4\u00e4\u00e4\u00e4\u00e4")}, {.bytes = 100}));
+    ASSERT_TRUE(store_->add_log_lines(
+        std::vector{line(1, std::string(90, '1')), line(1, "\u00e4\u00e4\u00e4\u00e4\u00e4")},
+        {.bytes = 100}));
     page = value_of(queries_->log_lines(run_id(1), 0, 10));
     EXPECT_THAT(page.lines, SizeIs(2)) << "a hundred bytes, not characters";
     EXPECT_EQ(page.dropped, 5U);

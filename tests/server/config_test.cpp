@@ -122,7 +122,7 @@ TEST(Config, AnUnknownKeyIsComparedWithTheKnownOnes) {
 }
 
 TEST(Config, TakesTextsNumbersTruthsAndListsOfTexts) {
-    const auto [config, complaints] = read_config("data = 5\nworkflows = 1.5\n[broker]\nlisten = [1]\n"
+    const auto [config, complaints] = read_config("data = 5\nworkflows = 2026-01-01\n[broker]\nlisten = [1]\n"
                                                   "[broker.tls]\nfail_if_no_peer_cert = false\n",
                                                   "baton.toml", {});
 
