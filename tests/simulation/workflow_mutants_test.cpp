@@ -19,7 +19,7 @@ namespace {
 class WorkflowMutants : public testing::TestWithParam<const char*> {};
 
 TEST_P(WorkflowMutants, AreFound) {
-    constexpr std::uint64_t seeds = 400;
+    constexpr std::uint64_t seeds = 1500;
     mutant = GetParam();
     std::uint64_t seed = 1;
     while (seed <= seeds && live(seed, {}).complaint.empty())
