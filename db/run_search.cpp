@@ -162,14 +162,10 @@ private:
         return {};
     }
 
-    // The beginnings that the search names, with commas between them.
     void look_up_ids() {
-        for (std::string_view rest = search_.id_prefix; !rest.empty();) {
-            const std::size_t end = std::min(rest.find(','), rest.size());
-            if (auto range = run_ids_like(rest.substr(0, end))) ids_.push_back(std::move(*range));
-            rest.remove_prefix(std::min(end + 1, rest.size()));
-        }
-        if (!search_.id_prefix.empty() && ids_.empty()) nothing_fits_ = true;
+        for (const std::string& prefix : search_.id_prefixes)
+            if (auto range = run_ids_like(prefix)) ids_.push_back(std::move(*range));
+        if (!search_.id_prefixes.empty() && ids_.empty()) nothing_fits_ = true;
     }
 
     // ---- leads ---------------------------------------------------------------------------------

@@ -236,8 +236,9 @@ private:
                 at, fmt::format(
                         "'{}' is too short for the beginning of an id; give at least {} characters",
                         id, id_prefix_min));
-        if (++ids_ > ids_max) return wrong(at, fmt::format("a query may name {} runs", ids_max));
-        search_.id_prefix += (search_.id_prefix.empty() ? "" : ",") + id;
+        if (search_.id_prefixes.size() >= ids_max)
+            return wrong(at, fmt::format("a query may name {} runs", ids_max));
+        search_.id_prefixes.push_back(id);
         return {};
     }
 
@@ -257,7 +258,6 @@ private:
     Time now_;
     std::size_t at_ = 0;
     std::size_t conditions_ = 0;
-    std::size_t ids_ = 0;
     RunSearch search_;
 };
 

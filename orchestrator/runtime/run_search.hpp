@@ -46,7 +46,7 @@ struct TagMatch {
 
 // All of these hold; what is empty says nothing. Several values of one kind: one of them holds.
 struct RunSearch {
-    std::string id_prefix;
+    std::vector<std::string> id_prefixes;
     std::vector<TextMatch> workflows;
     std::vector<core::RunStatus> statuses;
     std::vector<TagMatch> tags;
