@@ -72,10 +72,12 @@ Outcome<void> PostgresStore::remove_event_waits(std::span<const EventWait> waits
     }
     return session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
-        work.exec_params("delete from event_wait w using unnest($1::text[], $2::uuid[]) as g(key, run_id) where "
+        if (!keys.is_empty())
+            work.exec_params("delete from event_wait w using unnest($1::text[], $2::uuid[]) as g(key, run_id) where "
                          "w.key = g.key and w.run_id = g.run_id",
                          keys.text(), runs.text());
-        work.exec_params("delete from event_wait where run_id = any($1::uuid[])", all.text());
+        if (!all.is_empty())
+            work.exec_params("delete from event_wait where run_id = any($1::uuid[])", all.text());
     });
 }
 

@@ -51,6 +51,7 @@ public:
             add(std::nullopt);
     }
 
+    bool is_empty() const { return text_.empty(); }
     std::string text() const { return text_.empty() ? "{}" : text_ + "}"; }
 
 private:

@@ -263,22 +263,6 @@ std::string_view word_of(CronTrigger::Overlap overlap) {
     return {};
 }
 
-std::string_view word_of(WebhookTrigger::Scheme scheme) {
-    switch (scheme) {
-    case WebhookTrigger::Scheme::hmac:
-        return "hmac";
-    case WebhookTrigger::Scheme::slack:
-        return "slack";
-    case WebhookTrigger::Scheme::stripe:
-        return "stripe";
-    case WebhookTrigger::Scheme::bearer:
-        return "bearer";
-    case WebhookTrigger::Scheme::none:
-        return "none";
-    }
-    return {};
-}
-
 bool is_tag_name(std::string_view name) {
     constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
     constexpr std::size_t bytes_max = 64;

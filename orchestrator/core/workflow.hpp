@@ -388,7 +388,6 @@ struct Trigger {
 // "skip"
 std::string_view word_of(CronTrigger::Overlap overlap);
 // "hmac"
-std::string_view word_of(WebhookTrigger::Scheme scheme);
 
 struct Workflow {
     // given
