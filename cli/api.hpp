@@ -54,7 +54,4 @@ private:
     std::shared_ptr<void> handle_; // libcurl's, made on first use
 };
 
-// Percent-encodes one path segment or query value.
-std::string encoded(std::string_view text);
-
 } // namespace baton::cli

@@ -1,5 +1,6 @@
 #include "cli/follow.hpp"
 
+#include "base/percent.hpp"
 #include "cli/output.hpp"
 #include "cli/terminal.hpp"
 #include "cli/why.hpp"
@@ -150,7 +151,7 @@ Outcome<Answer> persistently(const Api& api, const std::function<Outcome<Answer>
 }
 
 std::optional<json::value> look_at_task(Api& api, const std::string& task) {
-    const auto answer = api.get("/api/tasks/" + encoded(task));
+    const auto answer = api.get("/api/tasks/" + percent_encoded(task));
     if (!answer || !answer->is_good()) return std::nullopt;
     return answer->body;
 }
@@ -191,7 +192,7 @@ Outcome<Followed> follow(Api& api, const std::string& run_id, Narrator* narrator
     Outage outage(api.url());
     for (;;) {
         // Short, so that a machine that is gone without a word is noticed soon.
-        const auto path = fmt::format("/api/runs/{}/history?after={}&wait=5", encoded(run_id), after);
+        const auto path = fmt::format("/api/runs/{}/history?after={}&wait=5", percent_encoded(run_id), after);
         const auto answer = api.get(path, std::chrono::seconds{10});
         if (was_interrupted()) return Followed{};
         if (is_away(answer)) {

@@ -1,4 +1,5 @@
 // The verbs of dead letters: dead list, groups, show, redrive, drop, jobs, cancel.
+#include "base/percent.hpp"
 #include "cli/api.hpp"
 #include "cli/input.hpp"
 #include "cli/output.hpp"
@@ -86,8 +87,8 @@ void make_moments(Filter& filter) {
 std::string list_path(const Values& values) {
     std::string path = fmt::format("/api/dead?limit={}", values.limit);
     for (const auto& [name, value] : values.filter.members())
-        if (!value->empty()) path += fmt::format("&{}={}", name, encoded(*value));
-    if (!values.state.empty()) path += "&state=" + encoded(values.state);
+        if (!value->empty()) path += fmt::format("&{}={}", name, percent_encoded(*value));
+    if (!values.state.empty()) path += "&state=" + percent_encoded(values.state);
     return path;
 }
 
@@ -114,7 +115,7 @@ void list_dead(Session& session, Values& values) {
 void list_groups(Session& session, const Values& values) {
     Api api(session.environment);
     std::string path = fmt::format("/api/dead/groups?limit={}", values.limit);
-    if (!values.state.empty()) path += "&state=" + encoded(values.state);
+    if (!values.state.empty()) path += "&state=" + percent_encoded(values.state);
     const auto list = expect(session, api.get(path));
     if (!list) return;
     if (values.as_json) return print_json(*list);
@@ -140,7 +141,7 @@ std::string progress_of(const json::value& job) {
 void list_jobs(Session& session, const Values& values) {
     Api api(session.environment);
     const auto list = expect(session, api.get(values.id.empty() ? fmt::format("/api/dead/jobs?limit={}", values.limit)
-                                                                : "/api/dead/jobs/" + encoded(values.id)));
+                                                                : "/api/dead/jobs/" + percent_encoded(values.id)));
     if (!list) return;
     if (values.as_json || !list->is_array()) return print_json(*list);
     std::vector<std::vector<std::string>> rows{{"JOB", "STATE", "BEGAN", "BY", "PROGRESS", "RATE", "WHICH", "NOTE"}};
@@ -217,10 +218,10 @@ void change_each(Session& session, const Values& values, bool drop) {
     std::size_t done = 0;
     std::vector<std::string> refused;
     ProgressBar bar(drop ? "dropping" : "sending again", values.ids.size());
-    const std::string query = values.reason.empty() ? "" : "?reason=" + encoded(values.reason);
+    const std::string query = values.reason.empty() ? "" : "?reason=" + percent_encoded(values.reason);
     for (const auto& id : values.ids) {
-        const auto answer = drop ? api.remove("/api/dead/" + encoded(id) + query)
-                                 : api.post("/api/dead/" + encoded(id) + "/redrive", edit);
+        const auto answer = drop ? api.remove("/api/dead/" + percent_encoded(id) + query)
+                                 : api.post("/api/dead/" + percent_encoded(id) + "/redrive", edit);
         // One that is refused must not keep the others.
         if (answer && answer->status == 202) {
             refused.push_back(fmt::format("dead letter {}: {}", id, answer->reason()));
@@ -285,14 +286,14 @@ void show_raw(Session& session, const json::value& letter, bool as_json) {
 
 void show_dead(Session& session, const Values& values) {
     Api api(session.environment);
-    const auto letter = expect(session, api.get("/api/dead/" + encoded(values.id)));
+    const auto letter = expect(session, api.get("/api/dead/" + percent_encoded(values.id)));
     if (!letter) return;
     values.raw ? show_raw(session, *letter, values.as_json) : print_json(*letter);
 }
 
 void cancel_job(Session& session, const Values& values) {
     Api api(session.environment);
-    const auto job = expect(session, api.post("/api/dead/jobs/" + encoded(values.id) + "/cancel", json::object{}));
+    const auto job = expect(session, api.post("/api/dead/jobs/" + percent_encoded(values.id) + "/cancel", json::object{}));
     if (!job) return;
     if (values.as_json) return print_json(*job);
     fmt::print("job {} cancelled: {}\n", member(*job, "job"), progress_of(*job));

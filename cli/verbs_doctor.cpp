@@ -1,6 +1,7 @@
 // The verb doctor: is what the store keeps of runs as their histories say, and is every task that
 // runs wait for in a queue? Of a running server by its API; of a stopped one in its store.
 #include "base/clock.hpp"
+#include "base/percent.hpp"
 #include "base/printable.hpp"
 #include "cli/api.hpp"
 #include "cli/output.hpp"
@@ -109,7 +110,8 @@ public:
 private:
     bool look_at_runs() {
         if (!values_.run.empty()) {
-            const auto run = expect(session_, api_.get("/api/runs/" + encoded(values_.run)));
+            const auto run =
+                expect(session_, api_.get("/api/runs/" + percent_encoded(values_.run)));
             if (!run) return false;
             const auto page =
                 expect(session_, api_.get("/api/doctor/runs?run=" + member(*run, "id")));
@@ -189,14 +191,14 @@ private:
 
     std::optional<Queue> queue_of(const std::string& task) {
         Queue queue;
-        const auto there = api_.get("/api/queues/%2F/" + encoded("baton.task." + task));
+        const auto there = api_.get("/api/queues/%2F/" + percent_encoded("baton.task." + task));
         if (there && there->is_good()) {
             queue.waiting = number_of(there->body, "messages_ready");
             queue.with_workers = number_of(there->body, "messages_unacknowledged");
             queue.consumers = number_of(there->body, "consumers");
             return queue;
         }
-        const auto look = api_.get("/api/tasks/" + encoded(task));
+        const auto look = api_.get("/api/tasks/" + percent_encoded(task));
         if (!look || !look->is_good()) return std::nullopt;
         queue.waiting = number_of(look->body, "waiting");
         queue.consumers = number_of(look->body, "workers");

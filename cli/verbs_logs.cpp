@@ -1,4 +1,5 @@
 // `baton logs`: what workers say of a run while they work on it.
+#include "base/percent.hpp"
 #include "cli/follow.hpp"
 #include "cli/output.hpp"
 #include "cli/terminal.hpp"
@@ -60,7 +61,7 @@ void show_logs(Session& session, const LogValues& values) {
     for (bool is_first = true;; is_first = false) {
         const auto answer = persistently(api, [&] {
             return api.get(
-                fmt::format("/baton/v1/runs/{}/logs?after={}", encoded(values.run), after));
+                fmt::format("/baton/v1/runs/{}/logs?after={}", percent_encoded(values.run), after));
         });
         const auto page = expect(session, answer);
         if (!page) return;

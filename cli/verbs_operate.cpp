@@ -1,6 +1,7 @@
 // The verbs of operators: cancel, terminate, pause, resume, retry, skip, set-output, edit-input, rerun,
 // skip-undo, finish. Most can be done to all runs that a query finds, too: by a job of the server, which goes on
 // whatever becomes of this command.
+#include "base/percent.hpp"
 #include "base/random.hpp"
 #include "cli/api.hpp"
 #include "cli/follow.hpp"
@@ -35,7 +36,7 @@ namespace {
 
 void change_run(Session& session, const std::string& run, const char* what, json::object body, bool as_json) {
     Api api(session.environment);
-    const auto changed = expect(session, api.post(fmt::format("/api/runs/{}/{}", encoded(run), what), body));
+    const auto changed = expect(session, api.post(fmt::format("/api/runs/{}/{}", percent_encoded(run), what), body));
     if (!changed) return;
     if (as_json) return print_json(*changed);
     fmt::print("{} {}\n", member(*changed, "run"), member(*changed, "status"));
@@ -62,8 +63,8 @@ std::optional<json::array> runs_where(Session& session, Api& api, const std::str
     json::array runs;
     std::string after;
     do {
-        std::string path = "/api/runs?limit=1000&q=" + encoded(query);
-        if (!after.empty()) path += "&after=" + encoded(after);
+        std::string path = "/api/runs?limit=1000&q=" + percent_encoded(query);
+        if (!after.empty()) path += "&after=" + percent_encoded(after);
         const auto page = expect(session, api.get(path));
         if (!page) return std::nullopt;
         for (const auto& run : page->as_object().at("runs").as_array()) runs.push_back(run);
@@ -149,7 +150,7 @@ void change_many(Session& session, const Values& values, const char* what, const
 
 void list_jobs(Session& session, const Values& values) {
     Api api(session.environment);
-    const std::string path = values.id.empty() ? "/api/jobs" : "/api/jobs/" + encoded(values.id);
+    const std::string path = values.id.empty() ? "/api/jobs" : "/api/jobs/" + percent_encoded(values.id);
     const auto list = expect(session, values.cancels ? api.post(path + "/cancel", json::object{}) : api.get(path));
     if (!list) return;
     if (values.as_json) return print_json(*list);
@@ -304,7 +305,7 @@ void pause_or_resume(Session& session, const Values& values, const char* what) {
     const bool is_workflow = !values.workflow.empty();
     const std::string& name = is_workflow ? values.workflow : values.task;
     Api api(session.environment);
-    const auto done = expect(session, api.post(fmt::format("/api/{}/{}/{}", is_workflow ? "workflows" : "tasks", encoded(name), what), body));
+    const auto done = expect(session, api.post(fmt::format("/api/{}/{}/{}", is_workflow ? "workflows" : "tasks", percent_encoded(name), what), body));
     if (!done) return;
     if (values.as_json) return print_json(*done);
     fmt::print("{} {} {}\n", is_workflow ? "workflow" : "task type", name, member(*done, "paused") == "true" ? "is paused" : "goes on");

@@ -1,5 +1,6 @@
 // The verbs of runs: deploy, undeploy, run, runs, show, why, call.
 #include "base/json_text.hpp"
+#include "base/percent.hpp"
 #include "base/random.hpp"
 #include "cli/api.hpp"
 #include "cli/follow.hpp"
@@ -77,7 +78,7 @@ void undeploy(Session& session, const std::vector<std::string>& workflows, bool 
     Api api(session.environment);
     json::array all;
     for (const auto& workflow : workflows) {
-        const auto undeployed = expect(session, api.remove("/api/workflows/" + encoded(workflow)));
+        const auto undeployed = expect(session, api.remove("/api/workflows/" + percent_encoded(workflow)));
         if (!undeployed) return;
         all.push_back(*undeployed);
         if (!as_json)
@@ -395,8 +396,8 @@ std::optional<json::object> found_runs(Session& session, Api& api, const ListOpt
     std::string after = options.after;
     while (true) {
         const std::size_t missing = options.all ? page_max : options.limit - runs.size();
-        std::string path = fmt::format("/api/runs?q={}&limit={}", encoded(query), std::min(page_max, std::max<std::size_t>(1, missing)));
-        if (!after.empty()) path += "&after=" + encoded(after);
+        std::string path = fmt::format("/api/runs?q={}&limit={}", percent_encoded(query), std::min(page_max, std::max<std::size_t>(1, missing)));
+        if (!after.empty()) path += "&after=" + percent_encoded(after);
         // Counted once, beside the first page.
         if (found.empty() && (!options.as_json || options.only_totals)) path += "&totals=true";
         const auto page = expect(session, api.get(path));
@@ -467,7 +468,7 @@ void print_requests(const json::value& details) {
 
 void show_run(Session& session, const std::string& run, bool as_json) {
     Api api(session.environment);
-    const auto details = expect(session, api.get("/api/runs/" + encoded(run)));
+    const auto details = expect(session, api.get("/api/runs/" + percent_encoded(run)));
     if (!details) return;
     if (as_json) return print_json(*details);
     const auto status = member(*details, "status");
@@ -496,7 +497,7 @@ void show_run(Session& session, const std::string& run, bool as_json) {
 
 void explain_run(Session& session, const std::string& run, bool as_json) {
     Api api(session.environment);
-    const auto told = expect(session, api.get("/baton/v1/runs/" + encoded(run) + "/why"));
+    const auto told = expect(session, api.get("/baton/v1/runs/" + percent_encoded(run) + "/why"));
     if (!told) return;
     if (as_json) return print_json(*told);
     for (const auto& reason : told->as_object().at("reasons").as_array()) fmt::print("{}\n", line_of(reason));

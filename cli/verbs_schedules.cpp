@@ -1,4 +1,5 @@
 // The verbs of schedules: schedules (list), schedules pause, resume, run, backfill.
+#include "base/percent.hpp"
 #include "base/printable.hpp"
 #include "base/rfc3339.hpp"
 #include "cli/api.hpp"
@@ -28,7 +29,7 @@ struct Values {
 };
 
 std::string path_of(const Values& values, const char* what) {
-    return fmt::format("/api/schedules/{}/{}", encoded(values.schedule), what);
+    return fmt::format("/api/schedules/{}/{}", percent_encoded(values.schedule), what);
 }
 
 const json::array& list_in(const json::value& of, std::string_view key) {
@@ -72,7 +73,7 @@ void print_schedule(const json::value& one) {
 void list(Session& session, const Values& values) {
     Api api(session.environment);
     std::string path = fmt::format("/api/schedules?next={}", values.next);
-    if (!values.schedule.empty()) path += "&schedule=" + encoded(values.schedule);
+    if (!values.schedule.empty()) path += "&schedule=" + percent_encoded(values.schedule);
     const auto found = expect(session, api.get(path));
     if (!found) return;
     if (values.as_json) return print_json(*found);

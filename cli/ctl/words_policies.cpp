@@ -1,4 +1,5 @@
 // Policies, operator policies, limits and parameters.
+#include "base/percent.hpp"
 #include "base/printable.hpp"
 #include "cli/ctl/columns.hpp"
 #include "cli/ctl/word.hpp"
@@ -54,7 +55,7 @@ void put_policy(Work& work, std::string_view kind, std::string_view what) {
         return work.fail_usage("--priority must be a whole number");
     work.remark(fmt::format("Setting {} \"{}\" for pattern \"{}\" to \"{}\" with priority \"{}\" for vhost \"{}\" ...",
                             what, work.value(0), work.value(1), work.value(2), number, work.arguments().vhost()));
-    work.put(work.in_vhost(kind) + "/" + encoded(work.value(0)),
+    work.put(work.in_vhost(kind) + "/" + percent_encoded(work.value(0)),
              json::object{{"pattern", work.value(1)},
                           {"definition", *definition},
                           {"priority", number},
@@ -82,13 +83,13 @@ void list_operator_policies(Work& work) { list_policies_of(work, "operator-polic
 
 void clear_policy(Work& work) {
     work.remark(fmt::format("Clearing policy \"{}\" on vhost \"{}\" ...", work.value(0), work.arguments().vhost()));
-    remove_parameter(work, work.in_vhost("policies") + "/" + encoded(work.value(0)));
+    remove_parameter(work, work.in_vhost("policies") + "/" + percent_encoded(work.value(0)));
 }
 
 void clear_operator_policy(Work& work) {
     work.remark(
         fmt::format("Clearing operator policy \"{}\" on vhost \"{}\" ...", work.value(0), work.arguments().vhost()));
-    remove_parameter(work, work.in_vhost("operator-policies") + "/" + encoded(work.value(0)));
+    remove_parameter(work, work.in_vhost("operator-policies") + "/" + percent_encoded(work.value(0)));
 }
 
 // --- Limits -----------------------------------------------------------------------------------------
@@ -96,7 +97,7 @@ void clear_operator_policy(Work& work) {
 // Sets each limit of the object in turn.
 void put_limits(Work& work, const std::string& path, const json::object& limits) {
     for (const auto& entry : limits)
-        if (!work.put(path + "/" + encoded(entry.key()), json::object{{"value", entry.value()}})) return;
+        if (!work.put(path + "/" + percent_encoded(entry.key()), json::object{{"value", entry.value()}})) return;
 }
 
 void clear_limits(Work& work, const std::string& path, std::initializer_list<const char*> names) {
@@ -133,14 +134,14 @@ void list_vhost_limits(Work& work) {
 }
 
 bool has_user(Work& work, const std::string& name) {
-    const auto answer = work.ask(work.api().get("/api/users/" + encoded(name)));
+    const auto answer = work.ask(work.api().get("/api/users/" + percent_encoded(name)));
     if (!answer) return false;
     if (answer->status == 404) work.fail(ctl_no_user, fmt::format("User \"{}\" does not exist", name));
     else if (!answer->is_good()) work.fail_as(*answer);
     return answer->is_good();
 }
 
-std::string user_limits_path(const Work& work) { return "/api/user-limits/" + encoded(work.value(0)); }
+std::string user_limits_path(const Work& work) { return "/api/user-limits/" + percent_encoded(work.value(0)); }
 
 void set_user_limits(Work& work) {
     const auto limits = object_at(work, 1);
@@ -154,13 +155,13 @@ void clear_user_limits(Work& work) {
     work.remark(fmt::format("Clearing \"{}\" limit for user \"{}\" ...", which, work.value(0)));
     if (!has_user(work, work.value(0))) return;
     if (which == "all") return clear_limits(work, user_limits_path(work), {"max-connections", "max-channels"});
-    work.remove(user_limits_path(work) + "/" + encoded(which));
+    work.remove(user_limits_path(work) + "/" + percent_encoded(which));
 }
 
 void list_user_limits(Work& work) {
     const auto user = work.arguments().option("user");
     const bool of_all = user.empty() || work.arguments().has("global");
-    const auto list = work.get(of_all ? "/api/user-limits" : "/api/user-limits/" + encoded(user));
+    const auto list = work.get(of_all ? "/api/user-limits" : "/api/user-limits/" + percent_encoded(user));
     if (!list) return;
     work.remark(of_all ? "Listing limits for all users ..." : fmt::format("Listing limits for user \"{}\" ...", user));
     print_limits(work, *list, "user", of_all);
@@ -169,8 +170,8 @@ void list_user_limits(Work& work) {
 // --- Parameters -------------------------------------------------------------------------------------
 
 std::string parameter_path(const Work& work) {
-    return fmt::format("/api/parameters/{}/{}/{}", encoded(work.value(0)), encoded(work.arguments().vhost()),
-                       encoded(work.value(1)));
+    return fmt::format("/api/parameters/{}/{}/{}", percent_encoded(work.value(0)), percent_encoded(work.arguments().vhost()),
+                       percent_encoded(work.value(1)));
 }
 
 void set_parameter(Work& work) {
@@ -202,12 +203,12 @@ void set_global_parameter(Work& work) {
     const auto value = json_at(work, 1);
     if (!value) return;
     work.remark(fmt::format("Setting global runtime parameter \"{}\" to \"{}\" ...", work.value(0), work.value(1)));
-    work.put("/api/global-parameters/" + encoded(work.value(0)), json::object{{"value", *value}});
+    work.put("/api/global-parameters/" + percent_encoded(work.value(0)), json::object{{"value", *value}});
 }
 
 void clear_global_parameter(Work& work) {
     work.remark(fmt::format("Clearing global runtime parameter \"{}\" ...", work.value(0)));
-    remove_parameter(work, "/api/global-parameters/" + encoded(work.value(0)));
+    remove_parameter(work, "/api/global-parameters/" + percent_encoded(work.value(0)));
 }
 
 void list_global_parameters(Work& work) {

@@ -1,4 +1,5 @@
 // Queues that are purged and deleted, connections that are closed.
+#include "base/percent.hpp"
 #include "cli/ctl/word.hpp"
 
 #include <boost/json/array.hpp>
@@ -14,7 +15,7 @@ namespace json = boost::json;
 
 namespace {
 
-std::string queue_path(const Work& work) { return work.in_vhost("queues") + "/" + encoded(work.value(0)); }
+std::string queue_path(const Work& work) { return work.in_vhost("queues") + "/" + percent_encoded(work.value(0)); }
 
 void purge_queue(Work& work) {
     work.remark(fmt::format("Purging queue '{}' in vhost '{}' ...", work.value(0), work.arguments().vhost()));
@@ -48,7 +49,7 @@ void delete_queue(Work& work) {
 
 void close_connection(Work& work) {
     work.remark(fmt::format("Closing connection {}, reason: {}...", work.value(0), work.value(1)));
-    const auto answer = work.ask(work.api().remove("/api/connections/" + encoded(work.value(0)), work.value(1)));
+    const auto answer = work.ask(work.api().remove("/api/connections/" + percent_encoded(work.value(0)), work.value(1)));
     if (!answer || answer->is_good()) return;
     if (answer->status == 404)
         return work.fail(ctl_data, fmt::format("no connection '{}'; list_connections pid name shows them", work.value(0)));
@@ -74,7 +75,7 @@ void close_all_of(Work& work, const std::string& list_path, const std::string& c
     for (const auto& connection : list->as_array()) {
         if (limit > 0 && closed == limit) break;
         const std::string pid(connection.at("pid").as_string());
-        if (!work.remove("/api/connections/" + encoded(pid), reason)) return;
+        if (!work.remove("/api/connections/" + percent_encoded(pid), reason)) return;
         ++closed;
         std::this_thread::sleep_for(std::chrono::milliseconds(std::max(delay, 0L)));
     }
@@ -93,7 +94,7 @@ void close_all_connections(Work& work) {
 void close_all_user_connections(Work& work) {
     const auto& user = work.value(0);
     work.remark(fmt::format("Closing connections of user {}, reason: {}...", user, work.value(1)));
-    const auto answer = work.ask(work.api().remove("/api/connections/username/" + encoded(user), work.value(1)));
+    const auto answer = work.ask(work.api().remove("/api/connections/username/" + percent_encoded(user), work.value(1)));
     if (answer && !answer->is_good()) work.fail_as(*answer);
 }
 

@@ -1,4 +1,5 @@
 // Users, virtual hosts and permissions.
+#include "base/percent.hpp"
 #include "cli/ctl/columns.hpp"
 #include "cli/ctl/word.hpp"
 
@@ -17,7 +18,7 @@ namespace json = boost::json;
 
 namespace {
 
-std::string user_path(const std::string& user) { return "/api/users/" + encoded(user); }
+std::string user_path(const std::string& user) { return "/api/users/" + percent_encoded(user); }
 
 // A line of standard input; from a terminal after a question, and without showing it.
 std::optional<std::string> read_password() {
@@ -163,13 +164,13 @@ void add_vhost(Work& work) {
     json::object body;
     if (work.arguments().has("description")) body["description"] = work.arguments().option("description");
     if (work.arguments().has("tags")) body["tags"] = work.arguments().option("tags");
-    work.put("/api/vhosts/" + encoded(work.value(0)) + "?grant=false", body);
+    work.put("/api/vhosts/" + percent_encoded(work.value(0)) + "?grant=false", body);
 }
 
 void delete_vhost(Work& work) {
     const auto& name = work.value(0);
     work.remark(fmt::format("Deleting vhost \"{}\" ...", name));
-    const auto answer = work.ask(work.api().remove("/api/vhosts/" + encoded(name)));
+    const auto answer = work.ask(work.api().remove("/api/vhosts/" + percent_encoded(name)));
     if (!answer || answer->is_good()) return;
     if (answer->status == 404) return work.fail(ctl_data, fmt::format("Virtual host '{}' does not exist", name));
     work.fail_as(*answer);
@@ -179,7 +180,7 @@ void set_vhost_tags(Work& work) {
     const auto& name = work.value(0);
     const auto tags = std::span(work.arguments().values).subspan(1);
     work.remark(fmt::format("Setting tags for vhost \"{}\" to [{}] ...", name, joined(tags)));
-    const auto path = "/api/vhosts/" + encoded(name);
+    const auto path = "/api/vhosts/" + percent_encoded(name);
     const auto known = work.ask(work.api().get(path));
     if (!known) return;
     if (known->status == 404) return work.fail(ctl_data, fmt::format("Virtual host '{}' does not exist", name));
@@ -190,7 +191,7 @@ void set_vhost_tags(Work& work) {
 // --- Permissions ------------------------------------------------------------------------------------
 
 std::string permission_path(const Work& work, std::string_view kind) {
-    return work.in_vhost(kind) + "/" + encoded(work.value(0));
+    return work.in_vhost(kind) + "/" + percent_encoded(work.value(0));
 }
 
 void set_permissions(Work& work) {
@@ -246,7 +247,7 @@ void clear_topic_permissions(Work& work) {
                             work.arguments().vhost()));
     if (!work.has_vhost() || !existing_user(work, work.value(0))) return;
     remove_quietly(work, permission_path(work, "topic-permissions") +
-                             (of_one ? "?exchange=" + encoded(work.value(1)) : std::string{}));
+                             (of_one ? "?exchange=" + percent_encoded(work.value(1)) : std::string{}));
 }
 
 void list_topic_permissions(Work& work) {

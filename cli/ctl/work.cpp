@@ -1,5 +1,6 @@
 #include "cli/ctl/work.hpp"
 
+#include "base/percent.hpp"
 #include "base/printable.hpp"
 
 #include <fmt/format.h>
@@ -93,7 +94,7 @@ bool Work::remove(const std::string& path, const std::string& reason) {
 }
 
 std::string Work::in_vhost(std::string_view kind) const {
-    return fmt::format("/api/{}/{}", kind, encoded(arguments_.vhost()));
+    return fmt::format("/api/{}/{}", kind, percent_encoded(arguments_.vhost()));
 }
 
 } // namespace baton::cli::ctl

@@ -1,5 +1,6 @@
 #include "orchestrator/runtime/why.hpp"
 
+#include "base/percent.hpp"
 #include "orchestrator/runtime/pauses.hpp"
 
 #include <boost/json/array.hpp>
@@ -40,21 +41,6 @@ std::string member(const core::Document& document, std::string_view name) {
 std::string error_text(const core::Document& error) {
     const std::string detail = member(error, "detail");
     return member(error, "type") + (detail.empty() ? "" : ": " + detail);
-}
-
-// Each attempt has its place in a percent-encoded path.
-std::string encoded(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                              (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
-                              c == '~';
-        if (is_plain)
-            out += c;
-        else
-            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-    return out;
 }
 
 class Teller {
@@ -147,8 +133,9 @@ private:
                                    run_.run.status == RunStatus::queued ? "it has not begun: " : "",
                                    sentence_of(pause), pause.name));
         one.since = pause.at;
-        one.act = WhyAct{"Resume the workflow", "POST",
-                         fmt::format("/baton/v1/workflows/{}/resume", encoded(pause.name)), "{}"};
+        one.act =
+            WhyAct{"Resume the workflow", "POST",
+                   fmt::format("/baton/v1/workflows/{}/resume", percent_encoded(pause.name)), "{}"};
     }
 
     void tell_queued() {
@@ -290,7 +277,8 @@ private:
         one.since = found->second.pause->at;
         one.act = WhyAct{
             "Resume the task type", "POST",
-            fmt::format("/baton/v1/tasks/{}/resume", encoded(found->second.pause->name)), "{}"};
+            fmt::format("/baton/v1/tasks/{}/resume", percent_encoded(found->second.pause->name)),
+            "{}"};
     }
 
     void tell_dead(const StepStory& step) {
@@ -303,10 +291,10 @@ private:
                 "it gave up" + (text.empty() ? "" : " (" + text + ")") +
                     fmt::format("; baton retry {0} tries again, baton dead list --run {0} shows it",
                                 run_.run.run_id));
-        one.act = WhyAct{
-            "Try again", "POST",
-            path(fmt::format("/steps/{}/retry", encoded(step.step + (step.undo ? ":undo" : "")))),
-            "{}"};
+        one.act = WhyAct{"Try again", "POST",
+                         path(fmt::format("/steps/{}/retry",
+                                          percent_encoded(step.step + (step.undo ? ":undo" : "")))),
+                         "{}"};
     }
 
     void tell_outside(const StepStory& step) {
@@ -353,7 +341,7 @@ private:
                                    who.empty() ? "whoever may operate" : who, title,
                                    run_.run.run_id, step.step));
         one.act = WhyAct{"Approve", "POST",
-                         path(fmt::format("/steps/{}/approve", encoded(step.step))), "{}"};
+                         path(fmt::format("/steps/{}/approve", percent_encoded(step.step))), "{}"};
     }
 
     // "an event 'invoice.paid' with data.order = 7"

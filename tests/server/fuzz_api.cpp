@@ -6,6 +6,7 @@
 #include "base/assert.hpp"
 #include "base/base64.hpp"
 #include "base/log.hpp"
+#include "base/percent.hpp"
 #include "server/server.hpp"
 #include "web/api.hpp"
 #include "web/broker/broker_api.hpp"
@@ -63,20 +64,6 @@ std::vector<web::Routes::Entry> routes() {
     // That one writes where it is told to.
     std::erase_if(wanted, [](const auto& route) { return route.pattern == "/api/backup"; });
     return wanted;
-}
-
-// Percent-encoded, as a client must: the point is what gets through.
-std::string encoded(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                              c == '-' || c == '_' || c == '.';
-        if (is_plain)
-            out += c;
-        else
-            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-    return out;
 }
 
 class House {
@@ -206,12 +193,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             target += route.pattern[i++];
             continue;
         }
-        target += encoded(next_line(rest));
+        target += percent_encoded(next_line(rest));
         i = route.pattern.find('}', i) + 1;
     }
     std::string query;
     for (const char c : next_line(rest)) // "a=b&c=d", each part encoded
-        query += c == '=' || c == '&' ? std::string(1, c) : encoded({&c, 1});
+        query += c == '=' || c == '&' ? std::string(1, c) : percent_encoded({&c, 1});
     // A request that waits for news, as it is asked to, says nothing about the server.
     if (!query.empty() && query.find("wait") == std::string::npos) target += "?" + query;
     const auto answer = house->ask(route.method, target, std::string(rest));

@@ -2,6 +2,7 @@
 #include "workers/http/http_client.hpp"
 
 #include "base/assert.hpp"
+#include "base/percent.hpp"
 #include "base/printable.hpp"
 #include "workers/handler.hpp"
 #include "workers/http/curl_handle.hpp"
@@ -182,23 +183,11 @@ std::string lower(std::string_view text) {
     return out;
 }
 
-std::string path_encoded(std::string_view segment) {
-    std::string out;
-    for (const char c : segment) {
-        if (std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-            std::string_view("-._~").find(c) != std::string_view::npos)
-            out += c;
-        else
-            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-    return out;
-}
-
 std::string form_encoded(const std::vector<std::pair<std::string, std::string>>& fields) {
     std::string out;
     for (const auto& [name, value] : fields) {
         if (!out.empty()) out += '&';
-        out += path_encoded(name) + '=' + path_encoded(value);
+        out += percent_encoded(name) + '=' + percent_encoded(value);
     }
     return out;
 }

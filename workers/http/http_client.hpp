@@ -58,7 +58,6 @@ struct Response {
 Response perform(const Request& request, const Limits& limits);
 
 std::string form_encoded(const std::vector<std::pair<std::string, std::string>>& fields);
-std::string path_encoded(std::string_view segment);
 
 std::string lower(std::string_view text);      // ASCII letters only
 

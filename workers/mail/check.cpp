@@ -1,6 +1,7 @@
 // The tables below say what postfix_tables.cpp reads and writes; README.md has the grants they come to.
 #include "workers/mail/check.hpp"
 
+#include "base/percent.hpp"
 #include "workers/mail/connect_reason.hpp"
 #include "workers/mail/database.hpp"
 #include "workers/mail/mariadb.hpp"
@@ -269,7 +270,7 @@ http::Response ask_mailcow(const Settings& settings, std::string method, const s
 // mailcow refuses a key that may only read before it looks at what is to be changed.
 Findings check_mailcow(const Settings& settings) {
     const std::string what = "mailcow";
-    const std::string path = "/api/v1/get/mailbox/" + http::path_encoded(nobody);
+    const std::string path = "/api/v1/get/mailbox/" + percent_encoded(nobody);
     const http::Response read = ask_mailcow(settings, "GET", path, {});
     if (const auto problem = http::common_problem("mailcow", read))
         return {missing(what, problem->detail, "is BATON_MAILCOW_URL right, and mailcow reachable from here?")};

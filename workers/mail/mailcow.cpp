@@ -1,5 +1,6 @@
 // mailcow's account calls. A refusal is HTTP 200 with entries of type "danger" or "error", whose msg
 // is a word or a list that begins with one.
+#include "base/percent.hpp"
 #include "workers/mail/accounts.hpp"
 
 #include "workers/mail/address.hpp"
@@ -104,7 +105,7 @@ http::Response Mailcow::send(std::string method, const std::string& path, std::s
 }
 
 Reply<std::optional<Mailbox>> Mailcow::find(const std::string& address) const {
-    const http::Response response = send("GET", "/api/v1/get/mailbox/" + http::path_encoded(address), {});
+    const http::Response response = send("GET", "/api/v1/get/mailbox/" + percent_encoded(address), {});
     if (auto problem = problem_of(response)) return *problem;
     ErrorCode code;
     const json::value value = json::parse(response.body, code);
@@ -146,7 +147,7 @@ Reply<std::optional<NumberedAlias>> alias_in(const http::Response& response, con
 // Ours, among those of its owner. mailcow runs one filter of a kind: another one that is active would be
 // switched off by ours.
 Reply<std::optional<Forwarding>> Mailcow::find_forwarding(const std::string& address, bool will_change) const {
-    const http::Response response = send("GET", "/api/v1/get/filters/" + http::path_encoded(address), {});
+    const http::Response response = send("GET", "/api/v1/get/filters/" + percent_encoded(address), {});
     if (auto problem = problem_of(response)) return *problem;
     ErrorCode code;
     const json::value value = json::parse(response.body, code);

@@ -2,6 +2,8 @@
 // for anything, which may or may not have happened.
 #include "workers/redmine/client.hpp"
 
+#include "base/percent.hpp"
+
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
@@ -217,7 +219,7 @@ Written Client::put(const std::string& path, const json::object& body) const {
 Written Client::remove(const std::string& path) const { return write("DELETE", path, {}); }
 
 Written Client::upload(const std::string& name, const std::string& content) const {
-    return write("POST", "/uploads.json?filename=" + http::path_encoded(name), content, "application/octet-stream");
+    return write("POST", "/uploads.json?filename=" + percent_encoded(name), content, "application/octet-stream");
 }
 
 } // namespace baton::workers::redmine

@@ -1,6 +1,8 @@
 // Lists are read whole: what Redmine's filters take for equal is not what we mean by it.
 #include "workers/redmine/names.hpp"
 
+#include "base/percent.hpp"
+
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
@@ -70,7 +72,7 @@ Reply<std::optional<User>> Names::user(std::int64_t id) const {
 Reply<std::vector<User>> Names::users_like(std::string_view text) const {
     std::vector<User> users;
     // An empty status means all of them; without it locked users stay hidden.
-    auto problem = client_.each("/users.json?status=&name=" + http::path_encoded(text), "users",
+    auto problem = client_.each("/users.json?status=&name=" + percent_encoded(text), "users",
                                      [&](const json::object& item) {
                                          users.push_back(user_from(item));
                                          return true;

@@ -1,4 +1,5 @@
 // Projects and who works in them with which roles.
+#include "base/percent.hpp"
 #include "workers/redmine/operations.hpp"
 
 #include <boost/json.hpp>
@@ -15,7 +16,7 @@ namespace json = boost::json;
 namespace {
 
 std::string path_of(std::string_view project, std::string_view rest = "") {
-    return fmt::format("/projects/{}{}.json", http::path_encoded(project), rest);
+    return fmt::format("/projects/{}{}.json", percent_encoded(project), rest);
 }
 
 contract::Problem no_project(std::string_view project) {

@@ -1,4 +1,5 @@
 // Look first, act, look again when in doubt. Three ways to bring people in and let them go (slack.hpp, Mode).
+#include "base/percent.hpp"
 #include "workers/slack/claim.hpp"
 #include "workers/slack/operations.hpp"
 
@@ -52,7 +53,7 @@ Reply<Account> account_of(const Workspace& workspace, const std::string& email) 
         if (c == '"' || c == '\\') quoted += '\\';
         quoted += c;
     }
-    const std::string filter = http::path_encoded(fmt::format("email eq \"{}\"", quoted));
+    const std::string filter = percent_encoded(fmt::format("email eq \"{}\"", quoted));
     const Said said = workspace.client.scim("GET", "/Users?count=2&filter=" + filter);
     if (said.problem) return *said.problem;
     for (const json::value& item : list_of(said.body, "Resources")) {
@@ -82,7 +83,7 @@ std::optional<contract::Problem> switch_account(const Workspace& workspace, cons
     const json::value patch{
         {"schemas", json::array{scim_patch}},
         {"Operations", json::array{json::object{{"op", "replace"}, {"path", "active"}, {"value", is_active}}}}};
-    return workspace.client.scim("PATCH", "/Users/" + http::path_encoded(id), patch).problem;
+    return workspace.client.scim("PATCH", "/Users/" + percent_encoded(id), patch).problem;
 }
 
 // --- invite ----------------------------------------------------------------------------------------
