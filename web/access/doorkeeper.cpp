@@ -116,6 +116,14 @@ std::optional<Response> Doorkeeper::refuses(const Login& login, Level level) {
                    refusal(missing));
 }
 
+boost::system::result<std::string, Response> Doorkeeper::whose(const Request& request) {
+    const auto all = flag_in(request, "all");
+    if (!all) return problem(400, "bad_request", all.error().detail);
+    if (!*all) return request.login.user;
+    if (auto refusal = refuses(request.login, Level::admin)) return std::move(*refusal);
+    return std::string{};
+}
+
 boost::system::result<Login, Response> Doorkeeper::log_in(const Credentials& credentials,
                                                           const Request& request) const {
     auto login = parts_->authenticate(credentials.user, credentials.password,

@@ -34,6 +34,10 @@ public:
     // Whether this login may use a route of the level; nothing: it may.
     static std::optional<Response> refuses(const Login& login, Level level);
 
+    // Whose things a list is to hold: the asker's own, or with ?all=true those of everybody
+    // (empty), which administrators may ask for alone.
+    static boost::system::result<std::string, Response> whose(const Request& request);
+
     // The login of a password that was shown, or why there is none: wrong, or guessing is slowed
     // down.
     boost::system::result<Login, Response> log_in(const Credentials& credentials,

@@ -104,17 +104,12 @@ public:
     awaitable<Response> list(Request request, Parameters) {
         const auto wish = page_wish(request);
         if (!wish) co_return problem(400, "bad_request", wish.error().detail);
-        const auto all = parameter(request, "all");
-        if (!all.empty() && all != "true" && all != "false")
-            co_return problem(400, "bad_request", "'all' is true or false");
-        if (all == "true")
-            if (auto refusal = Doorkeeper::refuses(request.login, Level::admin))
-                co_return std::move(*refusal);
+        auto whose = Doorkeeper::whose(request);
+        if (!whose) co_return std::move(whose).error();
         const Session* own = doorkeeper_->session_of(request);
         const std::uint64_t this_one = own == nullptr ? 0 : own->number;
         json::array found;
-        for (const Session& one : doorkeeper_->sessions().list(
-                 all == "true" ? std::string_view{} : request.login.user, SystemClock().now()))
+        for (const Session& one : doorkeeper_->sessions().list(*whose, SystemClock().now()))
             found.push_back(json::object{{"id", std::to_string(one.number)},
                                          {"user", one.user},
                                          {"address", one.address},

@@ -40,15 +40,10 @@ public:
     awaitable<Response> list(Request request, Parameters) {
         const auto wish = page_wish(request);
         if (!wish) co_return problem(400, "bad_request", wish.error().detail);
-        const auto all = parameter(request, "all");
-        if (!all.empty() && all != "true" && all != "false")
-            co_return problem(400, "bad_request", "'all' is true or false");
-        if (all == "true")
-            if (auto refusal = Doorkeeper::refuses(request.login, Level::admin))
-                co_return std::move(*refusal);
+        auto whose = Doorkeeper::whose(request);
+        if (!whose) co_return std::move(whose).error();
         json::array found;
-        for (const StoredToken& one :
-             tokens_->list(all == "true" ? std::string{} : request.login.user, SystemClock().now()))
+        for (const StoredToken& one : tokens_->list(*whose, SystemClock().now()))
             found.push_back(token_json(one));
         co_return page_of(*wish, std::move(found));
     }

@@ -47,6 +47,14 @@ Outcome<std::uint64_t> number_in(const Request& request, const std::string& key,
                    : fmt::format("'{}' must be a whole number from {} to {}, not '{}'", key, range.min, range.max, found->second));
 }
 
+Outcome<bool> flag_in(const Request& request, const std::string& key, bool otherwise) {
+    const auto found = request.query.find(key);
+    if (found == request.query.end()) return otherwise;
+    if (found->second == "true") return true;
+    if (found->second == "false") return false;
+    return bad(fmt::format("'{}' is true or false", key));
+}
+
 std::string no_such_word(std::string_view key, std::string_view given, std::span<const std::string_view> known) {
     const auto hint = did_you_mean(given, known);
     return fmt::format("'{}' cannot be '{}'{} it is one of {}", key, given, hint.empty() ? ";" : hint, fmt::join(known, ", "));

@@ -23,6 +23,8 @@ struct NumberRange {
 };
 Outcome<std::uint64_t> number_in(const Request& request, const std::string& key, const NumberRange& range);
 
+Outcome<bool> flag_in(const Request& request, const std::string& key, bool otherwise = false);
+
 // Why `given` is none of `known`: names what was probably meant, and all there are.
 std::string no_such_word(std::string_view key, std::string_view given, std::span<const std::string_view> known);
 

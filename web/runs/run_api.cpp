@@ -259,9 +259,8 @@ private:
         if (!search) co_return problem(400, "bad_query", "q, " + search.error().detail);
         const auto limit = number_in(request, "limit", {50, 1, list_limit_max});
         if (!limit) co_return problem(400, "bad_request", limit.error().detail);
-        const auto totals = parameter(request, "totals");
-        if (!totals.empty() && totals != "true" && totals != "false")
-            co_return problem(400, "bad_request", "'totals' is true or false");
+        const auto totals = flag_in(request, "totals");
+        if (!totals) co_return problem(400, "bad_request", totals.error().detail);
         const auto page = co_await read([search = *search, after = parameter(request, "after"), limit = *limit](RunQueries& queries) {
             return queries.search(search, after, limit);
         });
@@ -272,7 +271,7 @@ private:
         for (const auto& run : page->runs) list.emplace_back(found_summary(run));
         out["runs"] = std::move(list);
         out["next"] = page->next ? json::value(*page->next) : json::value(nullptr);
-        if (totals == "true") {
+        if (*totals) {
             const auto counted = co_await read([search = *search](RunQueries& queries) { return queries.totals(search); });
             if (!counted) co_return problem_of(counted.error());
             json::object by_status;
@@ -349,14 +348,13 @@ private:
             if (changed && !*changed) co_return problem_of(changed->error());
         }
         // The row first: when it says that the run is closed, its whole history is there to be read.
-        const auto run = co_await read([id = *id](RunQueries& queries) { return queries.run_row(id); });
+        const auto run = co_await looker_.row(*id);
         if (!run) co_return problem_of(run.error());
-        if (!*run) co_return problem(404, "not_found", "no run '" + *id + "'");
         const auto history = co_await read(
             [id = *id, after, limit = *limit](RunQueries& queries) { return queries.history_after(id, after, limit); });
         if (!history) co_return problem_of(history.error());
-        json::object out = run_summary(**run);
-        out["output"] = (*run)->output ? from_text(*(*run)->output) : json::value(nullptr);
+        json::object out = run_summary(*run);
+        out["output"] = run->output ? from_text(*run->output) : json::value(nullptr);
         out["history"] = history_json(history->rows);
         out["next"] = history->has_more ? json::value(history->rows.back().seq) : json::value(nullptr);
         co_return reply(200, out);

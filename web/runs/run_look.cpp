@@ -38,11 +38,17 @@ std::vector<std::string> step_paths(const core::Workflow& workflow) {
 
 awaitable<Outcome<std::string>> RunLooker::full_id(std::string given) {
     if (is_run_id(given)) co_return given;
+    const auto found = co_await row(given);
+    if (!found) co_return found.error();
+    co_return found->run_id;
+}
+
+awaitable<Outcome<runtime::StoredRun>> RunLooker::row(std::string given) {
     auto found = co_await parts_->reader->ask(
         [given](RunQueries& queries) { return queries.run_row(given); });
     if (!found) co_return found.error();
     if (!*found) co_return co_await which_run(given);
-    co_return (*found)->run_id;
+    co_return std::move(**found);
 }
 
 awaitable<Failure> RunLooker::which_run(std::string given) {

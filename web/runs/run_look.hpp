@@ -38,6 +38,8 @@ public:
     boost::asio::awaitable<Outcome<std::string>> full_id(std::string given);
     // Why an id or a beginning of one means no run.
     boost::asio::awaitable<Failure> which_run(std::string given);
+    // The run's row alone.
+    boost::asio::awaitable<Outcome<orchestrator::runtime::StoredRun>> row(std::string given);
     boost::asio::awaitable<Outcome<orchestrator::runtime::RunDetails>> details(std::string given);
     boost::asio::awaitable<Outcome<ToldRun>> tell(std::string given);
 

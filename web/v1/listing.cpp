@@ -15,10 +15,6 @@ namespace json = boost::json;
 
 namespace {
 
-Failure bad(std::string detail) {
-    return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
-}
-
 // Does a list of tags, as If-Match and If-None-Match have it, name this one? Weak ones count like
 // others: nothing here is compared byte by byte.
 bool names(std::string_view list, std::string_view tag) {
@@ -44,10 +40,7 @@ Outcome<PageWish> page_wish(const Request& request) {
     BATON_ASSIGN(const auto limit, number_in(request, "limit", {page_size, 1, page_size_max}));
     wish.limit = static_cast<std::size_t>(limit);
     wish.after = parameter(request, "after");
-    const auto counts = parameter(request, "count");
-    if (!counts.empty() && counts != "true" && counts != "false")
-        return bad("'count' is true or false");
-    wish.counts = counts != "false";
+    BATON_ASSIGN(wish.counts, flag_in(request, "count", true));
     return wish;
 }
 

@@ -58,9 +58,8 @@ private:
     awaitable<Response> list(Request request, Parameters) {
         const auto wish = page_wish(request);
         if (!wish) co_return problem(400, "bad_request", wish.error().detail);
-        const auto mine = parameter(request, "mine");
-        if (!mine.empty() && mine != "true" && mine != "false")
-            co_return problem(400, "bad_request", "'mine' is true or false");
+        const auto mine = flag_in(request, "mine");
+        if (!mine) co_return problem(400, "bad_request", mine.error().detail);
         const auto found = co_await waits_.look({"approval"});
         if (!found) co_return problem_of(found.error());
         json::array all;
@@ -69,7 +68,7 @@ private:
             if (asked == nullptr) continue;
             json::object shown = approval_json(wait, *asked);
             const bool is_mine = is_asked(shown.at("by"), request.login);
-            if (mine == "true" && !is_mine) continue;
+            if (*mine && !is_mine) continue;
             shown["mine"] = is_mine;
             all.push_back(std::move(shown));
         }

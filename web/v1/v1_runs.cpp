@@ -224,13 +224,12 @@ private:
     }
 
     awaitable<Response> step(Request request, Parameters parameters) {
-        const auto undo = parameter(request, "undo");
-        if (!undo.empty() && undo != "true" && undo != "false")
-            co_return problem(400, "bad_request", "'undo' is true or false");
+        const auto undo = flag_in(request, "undo");
+        if (!undo) co_return problem(400, "bad_request", undo.error().detail);
         const auto told = co_await looker_.tell(parameters.at("run"));
         if (!told) co_return problem_of(told.error());
         for (const auto& one : told->steps)
-            if (one.step == parameters.at("step") && one.undo == (undo == "true"))
+            if (one.step == parameters.at("step") && one.undo == *undo)
                 co_return tagged(request, reply(200, step_json(one)),
                                  std::to_string(told->details.run.version));
         co_return problem(404, "not_found",
@@ -252,10 +251,8 @@ private:
                 co_return std::move(*refusal);
         // The row first: when it says that the run is closed, its whole history is there to be
         // read.
-        const auto run = co_await parts_->reader->ask(
-            [id = *id](RunQueries& queries) { return queries.run_row(id); });
+        const auto run = co_await looker_.row(*id);
         if (!run) co_return problem_of(run.error());
-        if (!*run) co_return problem(404, "not_found", "no run '" + *id + "'");
         const auto page = co_await parts_->reader->ask(
             [id = *id, after = *after, limit = *limit](RunQueries& queries) {
                 return queries.history_after(id, after, limit);
@@ -263,7 +260,7 @@ private:
         if (!page) co_return problem_of(page.error());
         json::object out = page_json(history_json(page->rows), {}, {});
         if (page->has_more) out["next"] = page->rows.back().seq;
-        out["run"] = run_summary(**run);
+        out["run"] = run_summary(*run);
         co_return reply(200, out);
     }
 
@@ -274,14 +271,10 @@ private:
         if (!after) co_return problem(400, "bad_request", after.error().detail);
         const auto limit = number_in(request, "limit", {page_size_max, 1, page_size_max});
         if (!limit) co_return problem(400, "bad_request", limit.error().detail);
-        const auto id = co_await looker_.full_id(parameters.at("run"));
-        if (!id) co_return problem_of(id.error());
-        const auto run = co_await parts_->reader->ask(
-            [id = *id](RunQueries& queries) { return queries.run_row(id); });
+        const auto run = co_await looker_.row(parameters.at("run"));
         if (!run) co_return problem_of(run.error());
-        if (!*run) co_return problem(404, "not_found", "no run '" + *id + "'");
         const auto page = co_await parts_->reader->ask(
-            [id = *id, after = *after, limit = *limit](RunQueries& queries) {
+            [id = run->run_id, after = *after, limit = *limit](RunQueries& queries) {
                 return queries.log_lines(id, after, limit);
             });
         if (!page) co_return problem_of(page.error());
@@ -296,7 +289,7 @@ private:
         json::object out = page_json(std::move(lines), {}, {});
         if (page->has_more) out["next"] = page->lines.back().number;
         out["dropped"] = page->dropped;
-        out["run"] = run_summary(**run);
+        out["run"] = run_summary(*run);
         co_return reply(200, out);
     }
 
@@ -380,30 +373,27 @@ private:
     // The run has moved on since the asker saw it; the answer has what it is now.
     awaitable<std::optional<Response>> refuses_stale(const Request& request, std::string given) {
         if (request.if_match.empty()) co_return std::nullopt;
-        const auto run = co_await parts_->reader->ask(
-            [given](RunQueries& queries) { return queries.run_row(given); });
+        const auto run = co_await looker_.row(std::move(given));
         if (!run) co_return problem_of(run.error());
-        if (!*run) co_return problem_of(co_await looker_.which_run(given));
-        const std::string tag = std::to_string((*run)->version);
+        const std::string tag = std::to_string(run->version);
         if (!is_stale(request, tag)) co_return std::nullopt;
         Response stale =
             reply(412, json::object{{"error", "stale"},
                                     {"reason", "the run has changed since it was read; "
                                                "somebody may have been faster"},
-                                    {"run", run_summary(**run)}});
+                                    {"run", run_summary(*run)}});
         stale.headers["ETag"] = "\"" + tag + "\"";
         co_return stale;
     }
 
     awaitable<Response> act(std::string_view name, Request request, Parameters parameters) {
-        const auto dry = parameter(request, "dry_run");
-        if (!dry.empty() && dry != "true" && dry != "false")
-            co_return problem(400, "bad_request", "'dry_run' is true or false");
+        const auto dry = flag_in(request, "dry_run");
+        if (!dry) co_return problem(400, "bad_request", dry.error().detail);
         if (auto refusal = co_await refuses_stale(request, parameters.at("run")))
             co_return std::move(*refusal);
         if (auto refusal = name == "signal" ? take_key(request, "id") : std::nullopt)
             co_return std::move(*refusal);
-        if (dry == "true")
+        if (*dry)
             co_return co_await preview(name, std::move(request), parameters.at("run"));
         co_return co_await acts_.at(name)(std::move(request), std::move(parameters));
     }
