@@ -13,6 +13,7 @@
 #include "db/postgres_rows.hpp"
 #include "db/retention.hpp"
 #include "db/run_jobs.hpp"
+#include "db/kept_answers.hpp"
 #include "db/run_log.hpp"
 
 #include <fmt/format.h>
@@ -587,6 +588,43 @@ Outcome<void> PostgresStore::add_log_lines(std::span<const RunLogLine> lines, co
     return session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::work work(connection);
         db::add_log_lines(work, lines, limits);
+        work.commit();
+    });
+}
+
+Outcome<KeptAnswer> PostgresStore::begin_answer(const KeptAnswer& asked, Time forgotten_before) {
+    KeptAnswer there;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::work work(connection);
+        there = db::begin_answer(work, asked, forgotten_before);
+        work.commit();
+    }));
+    return there;
+}
+
+Outcome<void> PostgresStore::keep_answer(const KeptAnswer& answered) {
+    return session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::work work(connection);
+        db::keep_answer(work, answered);
+        work.commit();
+    });
+}
+
+// Not repeated: a second time it would find itself the owner, and think that another one is.
+Outcome<bool> PostgresStore::take_answer_over(const KeptAnswer& seen, const std::string& owner) {
+    bool is_taken = false;
+    BATON_TRY(session_.run([&](pqxx::connection& connection) {
+        pqxx::work work(connection);
+        is_taken = db::take_answer_over(work, seen, owner);
+        work.commit();
+    }));
+    return is_taken;
+}
+
+Outcome<void> PostgresStore::drop_answer(const KeptAnswer& begun) {
+    return session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::work work(connection);
+        db::drop_answer(work, begun);
         work.commit();
     });
 }

@@ -72,6 +72,10 @@ public:
     Outcome<std::vector<runtime::LimitAnswer>> share_limits(const std::string& node, std::span<const runtime::LimitAsk> asks,
                                                             bool adopts) override;
     Outcome<void> add_log_lines(std::span<const runtime::RunLogLine> lines, const runtime::RunLogLimits& limits) override;
+    Outcome<runtime::KeptAnswer> begin_answer(const runtime::KeptAnswer& asked, Time forgotten_before) override;
+    Outcome<void> keep_answer(const runtime::KeptAnswer& answered) override;
+    Outcome<bool> take_answer_over(const runtime::KeptAnswer& seen, const std::string& owner) override;
+    Outcome<void> drop_answer(const runtime::KeptAnswer& begun) override;
     Outcome<runtime::RunJob> add_run_job(const runtime::RunJob& job) override;
     Outcome<void> save_run_job(const runtime::RunJob& job) override;
     Outcome<std::vector<runtime::RunJob>> running_run_jobs(const std::string& node) override;

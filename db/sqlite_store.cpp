@@ -6,6 +6,7 @@
 #include "db/indexes.hpp"
 #include "db/migrate.hpp"
 #include "db/retention.hpp"
+#include "db/kept_answers.hpp"
 #include "db/run_jobs.hpp"
 #include "db/run_log.hpp"
 #include "db/run_search.hpp"
@@ -605,6 +606,22 @@ SqlRow row_of(const SqliteStatement& row) {
 
 Outcome<void> SqliteStore::add_log_lines(std::span<const RunLogLine> lines, const RunLogLimits& limits) {
     return db::add_log_lines(database_, lines, limits);
+}
+
+Outcome<KeptAnswer> SqliteStore::begin_answer(const KeptAnswer& asked, Time forgotten_before) {
+    return db::begin_answer(database_, asked, forgotten_before);
+}
+
+Outcome<void> SqliteStore::keep_answer(const KeptAnswer& answered) {
+    return db::keep_answer(database_, answered);
+}
+
+Outcome<bool> SqliteStore::take_answer_over(const KeptAnswer& seen, const std::string& owner) {
+    return db::take_answer_over(database_, seen, owner);
+}
+
+Outcome<void> SqliteStore::drop_answer(const KeptAnswer& begun) {
+    return db::drop_answer(database_, begun);
 }
 
 Outcome<RunJob> SqliteStore::add_run_job(const RunJob& job) {

@@ -62,6 +62,10 @@ public:
     Outcome<void> save_pause(const runtime::StoredPause& pause) override;
     Outcome<void> remove_pause(runtime::PauseKind kind, const std::string& name) override;
     Outcome<void> add_log_lines(std::span<const runtime::RunLogLine> lines, const runtime::RunLogLimits& limits) override;
+    Outcome<runtime::KeptAnswer> begin_answer(const runtime::KeptAnswer& asked, Time forgotten_before) override;
+    Outcome<void> keep_answer(const runtime::KeptAnswer& answered) override;
+    Outcome<bool> take_answer_over(const runtime::KeptAnswer& seen, const std::string& owner) override;
+    Outcome<void> drop_answer(const runtime::KeptAnswer& begun) override;
     Outcome<runtime::RunJob> add_run_job(const runtime::RunJob& job) override;
     Outcome<void> save_run_job(const runtime::RunJob& job) override;
     Outcome<std::vector<runtime::RunJob>> running_run_jobs(const std::string& node) override;

@@ -286,6 +286,7 @@ public:
     std::string node;                              // of this life; empty where the store is not shared
     std::unique_ptr<web::StoreReader> reader;
     std::unique_ptr<web::StoreReader> probe;
+    std::unique_ptr<web::StoreWriter> writer;
     web::WebMetrics web_metrics;
     web::ChangeFeed run_changes;
     std::unique_ptr<web::StoreReader> counting; // behind the figures
@@ -399,6 +400,7 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
         BATON_ASSIGN(neighbours, open_patiently(url, is_stopping));
     }
     BATON_ASSIGN(reader, open_reader(url, reader_threads, read_limit, &web_metrics.store_queries));
+    writer = std::make_unique<web::StoreWriter>([url] { return db::open_store(url); }, read_limit);
     BATON_ASSIGN(probe, open_reader(url, 1, probe_limit));
     BATON_ASSIGN(counting, open_reader(url, 1, counting_limit));
     store_figures = std::make_unique<web::StoreFigures>(*counting);
@@ -654,6 +656,7 @@ Outcome<void> Server::Parts::start_web() {
         if (!node.empty()) api.drain = [this](bool drains) { return orchestrator->drain(drains); };
     }
     api.reader = reader.get();
+    api.writer = writer.get();
     api.probe = probe.get();
     api.authenticate = [this](const std::string& user, const std::string& password, bool is_loopback,
                               const std::string& address) {
@@ -853,6 +856,7 @@ void Server::Parts::stop() {
     }
     if (reader) reader->close();
     if (probe) probe->close();
+    if (writer) writer->close();
     retention.reset();
     if (run_jobs) run_jobs->stop();
     if (triggers) triggers->stop();
@@ -876,6 +880,7 @@ void Server::Parts::stop() {
     http.reset();
     reader.reset();
     probe.reset();
+    writer.reset();
     store_figures.reset();
     counting.reset();
     metrics.reset();

@@ -10,6 +10,7 @@
 #include "web/metrics/metrics.hpp"
 #include "web/runs/hook_api.hpp"
 #include "web/runs/run_api.hpp"
+#include "web/v1/answer_keeper.hpp"
 #include "web/v1/problem.hpp"
 #include "web/v1/v1_api.hpp"
 
@@ -29,7 +30,8 @@ public:
     explicit Api(ApiParts parts)
         : parts_(std::make_shared<const ApiParts>(std::move(parts))),
           doorkeeper_(std::make_shared<Doorkeeper>(parts_)),
-          hooks_(parts_) {
+          hooks_(parts_),
+          answers_(parts_->writer, !parts_->node.empty()) {
         const auto health = std::make_shared<HealthApi>(parts_);
         if (parts_->has_orchestrator) {
             add_run_routes(routes_, parts_);
@@ -73,7 +75,15 @@ public:
             kept.path = request.path;
             kept.request_id = request.request_id;
         }
-        Response response = co_await (*match.handler)(std::move(request), match.parameters);
+        const bool is_once = AnswerKeeper::counts(request, match);
+        Response response;
+        if (is_once)
+            response = co_await answers_.answer(std::move(request), *match.handler,
+                                                match.parameters, std::string(match.pattern));
+        else
+            response = co_await (*match.handler)(std::move(request), match.parameters);
+        // Whoever is told again what was done did nothing.
+        if (AnswerKeeper::is_repeated(response)) act.reset();
         if (act && response.sign_in)
             tell_actor(*act, response.sign_in->login, response.sign_in->is_known);
         if (act) record(*act, response.status);
@@ -114,7 +124,7 @@ private:
         if (HookApi::is_hook(request.path)) return hooks_.admit(request);
         const auto match = routes_.find(request.method, request.path);
         auto refusal = doorkeeper_->refusal_of(request, match);
-        if (!refusal) refusal = refuses_key(request, match.pattern);
+        if (!refusal) refusal = answers_.refusal_of(request, match);
         // What nobody tried to log in for, or what does not exist, is no act of anybody.
         if (refusal && match.handler != nullptr && credentials_of(request))
             record(act_of(request, match.pattern), refusal->status);
@@ -123,18 +133,6 @@ private:
                 .of(match.pattern.empty() ? "none" : match.pattern, std::to_string(refusal->status))
                 .note(0);
         return refusal;
-    }
-
-    // Whoever sends a key relies on it: where nothing keeps it, it is refused.
-    static std::optional<Response> refuses_key(const Request& request, std::string_view pattern) {
-        if (request.idempotency_key.empty() || request.method != "POST" || !is_v1(request.path))
-            return std::nullopt;
-        for (const std::string_view known :
-             {"/baton/v1/runs", "/baton/v1/runs/{run}/signal", "/baton/v1/operations"})
-            if (pattern == known) return std::nullopt;
-        return problem(400, "bad_request",
-                       "an Idempotency-Key means nothing here; If-Match with the ETag that was "
-                       "read lets an act happen once");
     }
 
     // What all answers of /baton/v1 have in common.
@@ -175,6 +173,7 @@ private:
     std::shared_ptr<const ApiParts> parts_;
     std::shared_ptr<Doorkeeper> doorkeeper_;
     HookApi hooks_;
+    AnswerKeeper answers_;
     Routes routes_;
 };
 

@@ -58,6 +58,7 @@
 #include "web/http/page.hpp"
 #include "web/metrics/store_figures.hpp"
 #include "web/runs/store_reader.hpp"
+#include "web/runs/store_writer.hpp"
 #include "web/v1/change_feed.hpp"
 #include "web/metrics/web_metrics.hpp"
 
@@ -135,6 +136,8 @@ struct ApiParts {
     bool has_orchestrator = true;                    // false: a server that is a broker and nothing else
     orchestrator::runtime::Engine* engine = nullptr; // where there is an orchestrator
     StoreReader* reader = nullptr;
+    // For what the web writes itself. Null: it keeps nothing.
+    StoreWriter* writer = nullptr;
     // For /api/health alone, so that reads which are merely slow do not look like a store that is away.
     StoreReader* probe = nullptr;
     // For metrics alone; may be null, like what the web counts of itself.

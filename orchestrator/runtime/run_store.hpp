@@ -20,6 +20,7 @@
 #include "orchestrator/core/status.hpp"
 #include "orchestrator/runtime/limit_shares.hpp"
 #include "orchestrator/runtime/partition.hpp"
+#include "orchestrator/runtime/kept_answer.hpp"
 #include "orchestrator/runtime/run_log.hpp"
 #include "orchestrator/runtime/run_search.hpp"
 
@@ -563,6 +564,28 @@ public:
     virtual Outcome<void> add_log_lines(std::span<const RunLogLine> lines, const RunLogLimits& limits) {
         (void)lines, (void)limits;
         return Failure{make_error_code(StoreErrc::refused), "this store keeps no lines of workers"};
+    }
+
+    // Answers to requests with an Idempotency-Key. begin_answer() gives the row that is there behind it: with the
+    // owner of `asked` it is the asker's to do; an empty name: another server has just taken it away. Rows of
+    // before the time are forgotten. The others do nothing to a row that is answered or another one's.
+    virtual Outcome<KeptAnswer> begin_answer(const KeptAnswer& asked, Time forgotten_before) {
+        (void)asked, (void)forgotten_before;
+        return Failure{make_error_code(StoreErrc::refused), "this store keeps no answers"};
+    }
+    virtual Outcome<void> keep_answer(const KeptAnswer& answered) {
+        (void)answered;
+        return boost::system::in_place_value;
+    }
+    // Whether it is from now on this owner's to do.
+    virtual Outcome<bool> take_answer_over(const KeptAnswer& seen, const std::string& owner) {
+        (void)seen, (void)owner;
+        return false;
+    }
+    // Nothing was done, nor will it be.
+    virtual Outcome<void> drop_answer(const KeptAnswer& begun) {
+        (void)begun;
+        return boost::system::in_place_value;
     }
 
     // All of them, by workflow and name.

@@ -366,4 +366,54 @@ TEST_P(BesideRunsOnDisk, OfManyLinesTheOldestGoAndThatIsSaid) {
     EXPECT_THAT(texts(value_of(queries_->log_lines(run_id(2), 0, 10))), ElementsAre("stays"));
 }
 
+namespace {
+
+KeptAnswer asked(std::string name, std::string owner, int second) {
+    return {std::move(name), "f", std::move(owner), time_at(second), 0, {}};
+}
+
+} // namespace
+
+TEST_P(BesideRunsOnDisk, AnAnswerIsKeptForWhoBeganItFirst) {
+    const auto other = place_.store();
+    const KeptAnswer first = asked("ada\nk", "a/1", 10);
+    EXPECT_EQ(value_of(store_->begin_answer(first, time_at(0))).owner, "a/1");
+    KeptAnswer second = asked("ada\nk", "b/1", 11);
+    KeptAnswer there = value_of(other->begin_answer(second, time_at(0)));
+    EXPECT_EQ(there.owner, "a/1");
+    EXPECT_EQ(there.status, 0U);
+    EXPECT_EQ(there.at, time_at(10));
+    EXPECT_EQ(value_of(other->begin_answer(asked("bob\nk", "b/2", 11), time_at(0))).owner, "b/2");
+
+    second.status = 500;
+    ASSERT_TRUE(other->keep_answer(second)) << "and does nothing: it is another one's";
+    KeptAnswer answered = first;
+    answered.status = 201;
+    answered.body = "{\"run\":\"\u00e4\"}";
+    ASSERT_TRUE(store_->keep_answer(answered));
+    there = value_of(other->begin_answer(asked("ada\nk", "b/3", 12), time_at(0)));
+    EXPECT_EQ(there.status, 201U);
+    EXPECT_EQ(there.body, answered.body);
+    EXPECT_EQ(there.fingerprint, "f");
+    EXPECT_FALSE(value_of(other->take_answer_over(there, "b/3"))) << "it has its answer";
+    ASSERT_TRUE(store_->drop_answer(first));
+    EXPECT_EQ(value_of(store_->begin_answer(asked("ada\nk", "a/2", 12), time_at(0))).status, 201U);
+}
+
+TEST_P(BesideRunsOnDisk, AnAnswerThatNobodyGaveIsTakenOverOnceAndForgottenInTime) {
+    const KeptAnswer first = asked("ada\nk", "a/1", 10);
+    ASSERT_TRUE(store_->begin_answer(first, time_at(0)));
+    EXPECT_TRUE(value_of(store_->take_answer_over(first, "b/1")));
+    EXPECT_FALSE(value_of(store_->take_answer_over(first, "c/1")));
+    ASSERT_TRUE(store_->drop_answer(first)) << "it is another one's by now";
+    EXPECT_EQ(value_of(store_->begin_answer(asked("ada\nk", "d/1", 11), time_at(0))).owner, "b/1");
+
+    for (int number = 0; number < 300; ++number)
+        ASSERT_TRUE(store_->begin_answer(asked(fmt::format("eve\n{}", number), "e", 12), time_at(0)));
+    EXPECT_EQ(value_of(store_->begin_answer(asked("eve\n299", "f", 100), time_at(50))).owner, "f")
+        << "the one that is asked for is forgotten, however many there are";
+    EXPECT_EQ(value_of(store_->begin_answer(asked("ada\nk", "d/2", 100), time_at(10))).owner, "d/2")
+        << "the oldest went first";
+}
+
 } // namespace baton::db::testing

@@ -1,6 +1,8 @@
 #include "web/http/members.hpp"
 
+#include "base/json_text.hpp"
 #include "base/suggest.hpp"
+#include "web/http/replies.hpp"
 
 #include <fmt/format.h>
 
@@ -29,6 +31,19 @@ Outcome<void> check_members(const boost::json::object& body, std::initializer_li
         if (is_text && !member.value().is_string()) return bad(fmt::format("'{}' must be text", name));
     }
     return boost::system::in_place_value;
+}
+
+std::optional<Response> take_key(Request& request, std::string_view member) {
+    if (request.idempotency_key.empty()) return std::nullopt;
+    auto body = body_of(request);
+    if (!body) return problem(400, "bad_request", body.error().detail);
+    if (body->contains(member))
+        return problem(
+            400, "bad_request",
+            fmt::format("either the header Idempotency-Key or '{}', which is the same", member));
+    (*body)[member] = request.idempotency_key;
+    request.body = write_json(*body);
+    return std::nullopt;
 }
 
 } // namespace baton::web

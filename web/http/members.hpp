@@ -3,10 +3,12 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "web/http/http_server.hpp"
 
 #include <boost/json/object.hpp>
 
 #include <initializer_list>
+#include <optional>
 #include <string_view>
 
 namespace baton::web {
@@ -15,5 +17,9 @@ namespace baton::web {
 // is unknown (and what was probably meant) or is no text.
 Outcome<void> check_members(const boost::json::object& body, std::initializer_list<std::string_view> texts,
                             std::initializer_list<std::string_view> others = {});
+
+// Idempotency-Key as the member of the body that makes the request harmless to repeat. Nothing: it
+// is, or there is no such header.
+std::optional<Response> take_key(Request& request, std::string_view member);
 
 } // namespace baton::web

@@ -207,6 +207,7 @@ private:
         if (!body) co_return bad_request(body.error());
         auto asked = dead_job_of(*body, as_utf8(request.login.user));
         if (!asked) co_return bad_request(asked.error());
+        asked->key = request.idempotency_key;
         const auto ask = [this, job = *asked](auto callback, auto claim) {
             parts_->engine->start_dead_job(job, callback, claim);
         };

@@ -120,6 +120,7 @@ private:
     }
 
     awaitable<Response> start(Request request, Parameters) {
+        if (auto refusal = take_key(request, "key")) co_return std::move(*refusal);
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
         auto job = run_job_of(*body, as_utf8(request.login.user));
@@ -145,7 +146,7 @@ private:
     }
 
     static Response answer(const std::optional<Outcome<RunJob>>& job) {
-        if (!job) return no_answer();
+        if (!job) return no_answer_to_change();
         if (!*job) return problem_of(job->error());
         return reply(200, run_job_json(**job));
     }

@@ -40,6 +40,10 @@ Response no_answer() {
     return problem(503, "unavailable", "the orchestrator did not answer in time; its database may be away, see the server's log");
 }
 
+Response no_answer_to_change() {
+    return problem(504, "unanswered", "the orchestrator did not answer in time; it may have been done, and may still be: look before asking again");
+}
+
 Response undecided(Claim& claim, std::string_view what_then) {
     if (claim.withdraw())
         return problem(503, "unavailable",
@@ -188,6 +192,7 @@ private:
     }
 
     awaitable<Response> start_run(Request request, Parameters) {
+        if (auto refusal = take_key(request, "key")) co_return std::move(*refusal);
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
         if (const auto known = check_members(*body, {"workflow", "key", "fallback_key"}, {"input", "version", "labels"}); !known)
@@ -361,6 +366,7 @@ private:
     }
 
     awaitable<Response> operate(const RunOperation& operation, Request request, Parameters parameters) {
+        if (auto refusal = operation.name == "signal" ? take_key(request, "id") : std::nullopt) co_return std::move(*refusal);
         auto body = body_of(request);
         if (!body) co_return problem(400, "bad_request", body.error().detail);
         const Asker asker{as_utf8(request.login.user), request.login.tags, reaches(request.login, Level::operating)};

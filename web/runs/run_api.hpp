@@ -35,6 +35,8 @@ inline constexpr std::size_t list_limit_max = 1000;
 // A whole id. Anything else is not given to the store, which may refuse it instead of finding nothing.
 bool is_run_id(std::string_view text);
 Response no_answer();
+// Of a change that cannot be withdrawn: it may have been made, and may still be.
+Response no_answer_to_change();
 Response problem_of(const Failure& failure);
 // Of a change that the engine did not answer in time: 503 if it was withdrawn by the claim and does not
 // happen any more, 202 if it was decided and happens as soon as store and broker take it.

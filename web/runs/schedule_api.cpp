@@ -126,10 +126,11 @@ private:
 
     awaitable<Response> answer(ScheduleAsk ask) {
         if (!parts_->schedules) co_return problem(404, "not_found", "this server has no schedules");
+        const Kind kind = ask.kind;
         const auto done = co_await await_reply<Outcome<std::string>>(
             request_limit,
             [this, ask = std::move(ask)](auto callback) { parts_->schedules(ask, callback); });
-        if (!done) co_return no_answer();
+        if (!done) co_return kind == Kind::list ? no_answer() : no_answer_to_change();
         if (!*done) co_return problem_of(done->error());
         co_return reply(200, from_text(**done));
     }

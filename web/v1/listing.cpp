@@ -1,6 +1,5 @@
 #include "web/v1/listing.hpp"
 
-#include "base/json_text.hpp"
 #include "web/http/query.hpp"
 #include "web/http/replies.hpp"
 
@@ -81,19 +80,6 @@ Response tagged(const Request& request, Response response, std::string_view tag)
 
 bool is_stale(const Request& request, std::string_view tag) {
     return !request.if_match.empty() && !names(request.if_match, tag);
-}
-
-std::optional<Response> take_key(Request& request, std::string_view member) {
-    if (request.idempotency_key.empty()) return std::nullopt;
-    auto body = body_of(request);
-    if (!body) return problem(400, "bad_request", body.error().detail);
-    if (body->contains(member))
-        return problem(
-            400, "bad_request",
-            fmt::format("either the header Idempotency-Key or '{}', which is the same", member));
-    (*body)[member] = request.idempotency_key;
-    request.body = write_json(*body);
-    return std::nullopt;
 }
 
 } // namespace baton::web

@@ -47,8 +47,4 @@ Response tagged(const Request& request, Response response, std::string_view tag)
 // Does If-Match ask for something else than this? Nothing was asked, or "*": no.
 bool is_stale(const Request& request, std::string_view tag);
 
-// Idempotency-Key as the member of the body that makes the request harmless to repeat. Nothing: it
-// is, or there is no such header.
-std::optional<Response> take_key(Request& request, std::string_view member);
-
 } // namespace baton::web

@@ -155,11 +155,6 @@ private:
             co_return kind == "dead" ? co_await try_dead(*body, as_utf8(request.login.user))
                                      : co_await try_runs(*body, as_utf8(request.login.user));
         request.body = json::serialize(*body);
-        if (kind == "dead" && !request.idempotency_key.empty())
-            co_return problem(400, "bad_request",
-                              "an Idempotency-Key means nothing for dead letters: one that is sent "
-                              "again is not open any more");
-        if (auto refusal = take_key(request, "key")) co_return std::move(*refusal);
         Response answer =
             co_await (kind == "dead" ? start_dead_ : start_runs_)(std::move(request), {});
         co_return answer.status == 200 ? renamed(std::move(answer), kind) : std::move(answer);

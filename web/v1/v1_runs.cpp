@@ -162,7 +162,6 @@ private:
     // As /api starts them; every complaint about the input by itself.
     awaitable<Response> start(Request request, Parameters parameters) {
         const bool has_key = !request.idempotency_key.empty();
-        if (auto refusal = take_key(request, "key")) co_return std::move(*refusal);
         Response answer = co_await start_(std::move(request), std::move(parameters));
         // As the header's standard has it: the same key for something else is no conflict of two
         // who are right.
@@ -390,8 +389,6 @@ private:
         const auto dry = flag_in(request, "dry_run");
         if (!dry) co_return problem(400, "bad_request", dry.error().detail);
         if (auto refusal = co_await refuses_stale(request, parameters.at("run")))
-            co_return std::move(*refusal);
-        if (auto refusal = name == "signal" ? take_key(request, "id") : std::nullopt)
             co_return std::move(*refusal);
         if (*dry)
             co_return co_await preview(name, std::move(request), parameters.at("run"));
