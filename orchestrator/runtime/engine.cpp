@@ -37,6 +37,8 @@ public:
             return "moving";
         case EngineErrc::unanswered:
             return "unanswered";
+        case EngineErrc::stale:
+            return "not as it was";
         }
         return "unknown engine error";
     }
@@ -70,6 +72,7 @@ bool is_passing(const Failure& failure) {
     case EngineErrc::unknown_dead_job:
     case EngineErrc::refused:
     case EngineErrc::settled:
+    case EngineErrc::stale:
         return false;
     }
     return false;
@@ -278,8 +281,10 @@ ItemBody item_of(Request request, Reply<Answer> reply) {
 
 void Engine::ask(Request request, Reply<Answer> reply) {
     const std::uint32_t hops = request.hops;
+    const OnlyAt only_at = request.only_at;
     Item item{item_of(std::move(request), std::move(reply))};
     item.hops = hops;
+    item.only_at = only_at;
     body_->mailbox.put(std::move(item));
 }
 
@@ -296,39 +301,43 @@ void Engine::start_run(StartRequest request, Reply<Started> reply) {
 }
 
 void Engine::cancel(std::string run_id, std::string reason, Reply<RunChanged> reply,
-                    std::string actor, std::shared_ptr<Claim> claim) {
+                    std::string actor, std::shared_ptr<Claim> claim, OnlyAt only_at) {
     body_->mailbox.put(
         {CancelItem{std::move(run_id), std::move(reason), std::move(reply), std::move(actor)},
-         std::move(claim)});
+         std::move(claim), only_at});
 }
 
 void Engine::retry(std::string run_id, bool now, Reply<RunChanged> reply, std::string actor,
-                   std::shared_ptr<Claim> claim) {
-    body_->mailbox.put(
-        {RetryItem{std::move(run_id), now, std::move(reply), std::move(actor)}, std::move(claim)});
+                   std::shared_ptr<Claim> claim, OnlyAt only_at) {
+    body_->mailbox.put({RetryItem{std::move(run_id), now, std::move(reply), std::move(actor)},
+                        std::move(claim), only_at});
 }
 
 void Engine::skip_undo(std::string run_id, std::string step, std::string reason,
-                       Reply<RunChanged> reply, std::string actor, std::shared_ptr<Claim> claim) {
+                       Reply<RunChanged> reply, std::string actor, std::shared_ptr<Claim> claim,
+                       OnlyAt only_at) {
     body_->mailbox.put({SkipItem{std::move(run_id), std::move(step), std::move(reason),
                                  std::move(reply), std::move(actor)},
-                        std::move(claim)});
+                        std::move(claim), only_at});
 }
 
 void Engine::finish(std::string run_id, RunStatus status, std::string reason,
-                    Reply<RunChanged> reply, std::string actor, std::shared_ptr<Claim> claim) {
+                    Reply<RunChanged> reply, std::string actor, std::shared_ptr<Claim> claim,
+                    OnlyAt only_at) {
     body_->mailbox.put({FinishItem{std::move(run_id), status, std::move(reason), std::move(reply),
                                    std::move(actor)},
-                        std::move(claim)});
+                        std::move(claim), only_at});
 }
 
 void Engine::operate(std::string run_id, core::Event event, std::string reason,
-                     Reply<RunChanged> reply, std::string actor, std::shared_ptr<Claim> claim) {
+                     Reply<RunChanged> reply, std::string actor, std::shared_ptr<Claim> claim,
+                     OnlyAt only_at) {
     body_->mailbox.put({OperateItem{std::move(run_id),
                                     std::move(event),
                                     std::move(reply),
                                     {std::move(actor), std::move(reason), 0}},
-                        std::move(claim)});
+                        std::move(claim),
+                        only_at});
 }
 
 void Engine::pause(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply,
@@ -351,13 +360,13 @@ void Engine::resume(PauseKind kind, std::string name, std::string reason, Reply<
 
 void Engine::redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor,
                      std::shared_ptr<Claim> claim, std::optional<std::string> body,
-                     core::Document input) {
+                     core::Document input, OnlyAt only_at) {
     RedriveItem item{dead_letter_id, std::move(reply), {}, false, {std::move(actor), {}, 0}};
     if (body) item.closing.reason = "sent with another body";
     if (!input.is_null()) item.closing.reason = "tried again with another input";
     item.body = std::move(body);
     item.input = std::move(input);
-    body_->mailbox.put({std::move(item), std::move(claim)});
+    body_->mailbox.put({std::move(item), std::move(claim), only_at});
 }
 
 void Engine::drop(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor,

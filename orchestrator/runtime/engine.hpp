@@ -63,6 +63,7 @@ enum class EngineErrc {
     overloaded, // as much waits for the broker as memory may hold; ask again later
     moving,     // the run's partition changes hands just now; nothing was done, ask again
     unanswered, // the server that owns the run was asked, and nobody knows whether it did it
+    stale,      // the run is not as it was when it was looked at; nothing was done
 };
 const boost::system::error_category& engine_category();
 ErrorCode make_error_code(EngineErrc errc);
@@ -186,6 +187,10 @@ struct PlainDeadLetter {
 
 // Attempts whose messages are still to be published, by run.
 using Unsent = std::map<std::string, std::vector<core::AttemptRef>, std::less<>>;
+
+// A request that counts only while the run has this version: it is compared where the request is
+// decided, so of several who saw the same version one is first.
+using OnlyAt = std::optional<std::uint64_t>;
 
 template <typename T>
 using Reply = std::function<void(Outcome<T>)>;
@@ -375,22 +380,22 @@ public:
     // by the `claim`: what was not decided until then never happens.
     void start_run(StartRequest request, Reply<Started> reply);
     void cancel(std::string run_id, std::string reason, Reply<RunChanged> reply,
-                std::string actor = {}, std::shared_ptr<Claim> claim = {});
+                std::string actor = {}, std::shared_ptr<Claim> claim = {}, OnlyAt only_at = {});
     // `now`: in a run that goes on, attempts that wait for their time are made at once.
     void retry(std::string run_id, bool now, Reply<RunChanged> reply, std::string actor = {},
-               std::shared_ptr<Claim> claim = {});
+               std::shared_ptr<Claim> claim = {}, OnlyAt only_at = {});
     // The undo of a step is not tried any more; the others, and the run's end, are as if it were
     // done.
     void skip_undo(std::string run_id, std::string step, std::string reason,
                    Reply<RunChanged> reply, std::string actor = {},
-                   std::shared_ptr<Claim> claim = {});
+                   std::shared_ptr<Claim> claim = {}, OnlyAt only_at = {});
     // Ends a run as it is, also one that cannot be read.
     void finish(std::string run_id, RunStatus status, std::string reason, Reply<RunChanged> reply,
-                std::string actor = {}, std::shared_ptr<Claim> claim = {});
+                std::string actor = {}, std::shared_ptr<Claim> claim = {}, OnlyAt only_at = {});
     // What else an operator may ask of a run, as an event: pause and resume, a step passed over or
     // done by hand, another input, a rerun.
     void operate(std::string run_id, core::Event event, std::string reason, Reply<RunChanged> reply,
-                 std::string actor = {}, std::shared_ptr<Claim> claim = {});
+                 std::string actor = {}, std::shared_ptr<Claim> claim = {}, OnlyAt only_at = {});
     // Tasks of a type are not handed out any more; or none of a workflow's runs, and new ones wait.
     // Who is at it goes on. Refused where it is so already.
     void pause(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply,
@@ -402,7 +407,7 @@ public:
     // task, what its attempts are given from now on.
     void redrive(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor = {},
                  std::shared_ptr<Claim> claim = {}, std::optional<std::string> body = {},
-                 core::Document input = {});
+                 core::Document input = {}, OnlyAt only_at = {});
     void drop(std::uint64_t dead_letter_id, Reply<void> reply, std::string actor = {},
               std::string reason = {}, std::shared_ptr<Claim> claim = {});
     // The same for all that fit a filter, at a rate; answered when the job is stored, and it goes

@@ -188,6 +188,7 @@ using ItemBody =
 struct Item {
     ItemBody body;
     std::shared_ptr<Claim> claim{}; // of who may withdraw it; taken when it is decided
+    OnlyAt only_at{};               // of the run; else it is refused
     int tries = 0;
     std::uint32_t hops = 0; // of a request: how often it was sent on
     // of the decision at hand
@@ -382,6 +383,7 @@ struct Engine::Body {
     void ask(Work& work, Item& item, const std::string& run_id, const core::Event& event,
              const std::string& actor);
     CachedRun* find_or_refuse(Item& item, const std::string& run_id);
+    static void refuse_stale(Item& item, std::uint64_t version);
     std::string run_id_in(Partition part, Time now);
     std::string new_run_id(Time now, const std::optional<SlotKey>& slot = {});
 

@@ -98,10 +98,20 @@ CachedRun* Engine::Body::find_or_refuse(Item& item, const std::string& run_id) {
     return nullptr;
 }
 
+void Engine::Body::refuse_stale(Item& item, std::uint64_t version) {
+    item.refusal = refusal(EngineErrc::stale,
+                           fmt::format("the run has changed since it was looked at: it is at {} and was at {}; "
+                                       "somebody may have been faster",
+                                       version, *item.only_at));
+}
+
 void Engine::Body::ask(Work& work, Item& item, const std::string& run_id,
                        const core::Event& event, const std::string& actor) {
     CachedRun* cached = find_or_refuse(item, run_id);
     if (!cached) return;
+    // What the batch has done to it already is its next version.
+    const std::uint64_t version = cached->run.version + (cached->facts.empty() ? 0 : 1);
+    if (item.only_at && *item.only_at != version) return refuse_stale(item, version);
     if (auto no_slot = why_no_slot(*cached, event)) {
         item.refusal = std::move(*no_slot);
         return;
@@ -292,6 +302,10 @@ bool Engine::Body::force(Work& work, Item& item, const std::string& run_id, RunS
     if (found == left_alone.end() || found->second.is_foreign || !found->second.row) return false;
     const StoredRun& row = *found->second.row;
     if (core::is_closed(row.status) || work.forced.contains(run_id)) return false;
+    if (item.only_at && *item.only_at != row.version) {
+        refuse_stale(item, row.version);
+        return true;
+    }
     core::Problem problem;
     problem.type = unreadable_type;
     problem.title = "closed by hand, unread";
@@ -414,7 +428,7 @@ void Engine::Body::decide(Work& work, Item& item, RedriveItem& redrive) {
     // Opening a run again revives all of its dead steps, and their letters are closed with this one.
     CachedRun* cached = cache.find(letter.run_id);
     if (const auto found = cached ? cached->closings.find(letter.step) : std::map<std::string, Closing>::iterator{};
-        cached && found != cached->closings.end() && redrive.input.is_null()) {
+        cached && found != cached->closings.end() && redrive.input.is_null() && !item.only_at) {
         found->second = redrive.closing;
         item.run_id = letter.run_id;
         return;

@@ -444,6 +444,7 @@ void Engine::Body::forward(Item& item, Partition part) {
     }
     Travelling way = std::visit([](auto& body) { return travelling(body); }, item.body);
     way.request.hops = item.hops + 1;
+    way.request.only_at = item.only_at;
     if (!is_wanted) return; // who asked waits no longer
     if (!sinks.forward)
         return way.reply(

@@ -263,6 +263,7 @@ std::string to_json(const Request& request) {
     if (request.may_operate) out["may_operate"] = true;
     if (request.kind == Request::Kind::finish) out["status"] = core::word_of(request.status);
     if (request.after_seq != 0) out["after_seq"] = request.after_seq;
+    if (request.only_at) out["only_at"] = *request.only_at;
     if (request.id != 0) out["id"] = request.id;
     if (request.body) out["body"] = *request.body;
     if (request.version != 0) out["version"] = request.version;
@@ -304,6 +305,7 @@ Outcome<Request> request_from_json(std::string_view text) {
     if (const auto status = core::run_status_from(text_of(from, "status")))
         request.status = *status;
     request.after_seq = number_of(from, "after_seq");
+    if (from.contains("only_at")) request.only_at = number_of(from, "only_at");
     request.id = number_of(from, "id");
     if (from.contains("body")) request.body = text_of(from, "body");
     request.version = static_cast<std::uint32_t>(number_of(from, "version"));

@@ -53,6 +53,7 @@ struct Request {
     bool now = false;                     // retry
     RunStatus status = RunStatus::failed; // finish
     std::uint64_t after_seq = 0;          // watch
+    std::optional<std::uint64_t> only_at; // of what changes a run: the version it must have
     std::uint64_t id = 0;                 // of a dead letter or a bulk job; event: when it came, in microseconds
     std::optional<std::string> body;      // redrive
     std::string input; // JSON: start, redrive, set_output, edit_input, signal, approve, reject

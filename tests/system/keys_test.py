@@ -188,6 +188,28 @@ class KeysAcrossCrashes(unittest.TestCase):
 
 
 class KeysOfTwoServers(unittest.TestCase):
+    def test_of_two_at_different_servers_who_saw_the_same_version_one_wins(self):
+        house = cluster.Cluster(2)
+        self.addCleanup(house.close)
+        clients = [v1.Client(node) for node in house.nodes]
+        deploy(clients[0])
+        house.await_shared_out(house.nodes)
+        for turn in range(6):
+            run = clients[turn % 2].post("/runs", {"workflow": "waits"}, 201)["run"]
+            tag = clients[0].ask("GET", "/runs/" + run).headers["ETag"]
+            answers = []
+            gate = threading.Barrier(2)
+
+            def act(client, word):
+                gate.wait()
+                answers.append(client.ask("POST", f"/runs/{run}/{word}", {"reason": word}, If_Match=tag).status)
+            threads = [threading.Thread(target=act, args=one) for one in zip(clients, ("pause", "terminate"))]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(sorted(answers), [200, 412])
+
     def test_either_server_answers_as_the_other_did(self):
         house = cluster.Cluster(2)
         self.addCleanup(house.close)

@@ -183,6 +183,31 @@ class V1(baton.ServerTest, task_queue.TaskQueue):
         self.assertEqual(self.client.get("/runs/" + run)["status"], "paused")
         self.client.post(f"/runs/{run}/terminate", {"reason": "second"}, If_Match=late.headers["ETag"])
 
+    def test_of_two_who_act_on_the_same_version_one_wins_each_time(self):
+        import threading
+        for turn in range(10):
+            run = self.start("order")
+            tag = self.client.ask("GET", "/runs/" + run).headers["ETag"]
+            answers = {}
+            gate = threading.Barrier(4)
+
+            def act(word):
+                gate.wait()
+                answers[word] = self.client.ask("POST", f"/runs/{run}/{word}", {"reason": word}, If_Match=tag)
+            threads = [threading.Thread(target=act, args=[word]) for word in ("pause", "terminate", "cancel", "steps/reserve/skip")]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            statuses = {word: answer.status for word, answer in answers.items()}
+            self.assertEqual(sorted(statuses.values()), [200, 412, 412, 412], f"turn {turn}: {statuses}")
+            for answer in answers.values():
+                if answer.status == 412:
+                    self.assertEqual(answer.body["type"], "/problems/stale")
+                    self.assertGreater(answer.body["run"]["seq"], int(tag.strip('"')))
+                    self.assertEqual(answer.headers["ETag"], f'"{answer.body["run"]["seq"]}"')
+            self.client.ask("POST", f"/runs/{run}/terminate", {"reason": "over"}, If_Match="*")
+
     def test_steps_are_acted_upon_by_their_path(self):
         run = self.start()
         self.client.post(f"/runs/{run}/steps/reserve/skip", {}, 400)  # without a reason

@@ -55,6 +55,12 @@ Outcome<bool> flag_in(const Request& request, const std::string& key, bool other
     return bad(fmt::format("'{}' is true or false", key));
 }
 
+std::optional<std::uint64_t> version_in(std::string_view if_match) {
+    if (if_match.starts_with("W/")) if_match.remove_prefix(2);
+    if (if_match.size() < 3 || !if_match.starts_with('"') || !if_match.ends_with('"')) return std::nullopt;
+    return number_from<std::uint64_t>(if_match.substr(1, if_match.size() - 2));
+}
+
 std::string no_such_word(std::string_view key, std::string_view given, std::span<const std::string_view> known) {
     const auto hint = did_you_mean(given, known);
     return fmt::format("'{}' cannot be '{}'{} it is one of {}", key, given, hint.empty() ? ";" : hint, fmt::join(known, ", "));

@@ -7,6 +7,7 @@
 #include "web/http/http_server.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,5 +28,8 @@ Outcome<bool> flag_in(const Request& request, const std::string& key, bool other
 
 // Why `given` is none of `known`: names what was probably meant, and all there are.
 std::string no_such_word(std::string_view key, std::string_view given, std::span<const std::string_view> known);
+
+// The version that an ETag of a run in If-Match names; nothing: none is named, or several are.
+std::optional<std::uint64_t> version_in(std::string_view if_match);
 
 } // namespace baton::web

@@ -181,8 +181,9 @@ private:
         if (!body) co_return bad_request(body.error());
         const auto* with = given->if_contains("with");
         const auto input = with == nullptr ? orchestrator::core::Document{} : orchestrator::core::Document::of(*with);
-        const auto ask = [this, id = *id, actor, text = *body, input](auto callback, auto claim) {
-            parts_->engine->redrive(id, callback, actor, claim, text, input);
+        const auto only_at = version_in(request.if_match); // of the letter's run
+        const auto ask = [this, id = *id, actor, text = *body, input, only_at](auto callback, auto claim) {
+            parts_->engine->redrive(id, callback, actor, claim, text, input, only_at);
         };
         co_return co_await change<void>(ask, done_reply,
                                         "it is sent again when database and broker are back, and stays open until then");

@@ -72,6 +72,7 @@ Response problem_of(const Failure& failure) {
         case EngineErrc::overloaded: status = 503, error = "overloaded"; break;
         case EngineErrc::moving: status = 503, error = "moving"; break;
         case EngineErrc::unanswered: status = 504, error = "unanswered"; break;
+        case EngineErrc::stale: status = 412, error = "stale"; break;
         }
     }
     return problem(status, error, failure.detail);
@@ -95,15 +96,20 @@ constexpr std::array<std::string_view, 9> run_statuses{"queued",    "running", "
 
 // Ends, undos and retries are told apart from other acts also for runs that cannot be read.
 void tell_engine(runtime::Engine& engine, const std::string& id, const core::Event& event, const std::string& reason,
-                 const std::string& actor, runtime::Reply<runtime::RunChanged> reply, const std::shared_ptr<Claim>& claim) {
+                 const std::string& actor, runtime::Reply<runtime::RunChanged> reply, const std::shared_ptr<Claim>& claim,
+                 runtime::OnlyAt only_at) {
     std::visit(Overloaded{
-                   [&](const core::CancelRequested&) { engine.cancel(id, reason, std::move(reply), actor, claim); },
-                   [&](const core::RunRetried& retried) { engine.retry(id, retried.now, std::move(reply), actor, claim); },
-                   [&](const core::UndoSkipped& undo) {
-                       engine.skip_undo(id, undo.step, reason, std::move(reply), actor, claim);
+                   [&](const core::CancelRequested&) { engine.cancel(id, reason, std::move(reply), actor, claim, only_at); },
+                   [&](const core::RunRetried& retried) {
+                       engine.retry(id, retried.now, std::move(reply), actor, claim, only_at);
                    },
-                   [&](const core::RunFinished& end) { engine.finish(id, end.status, reason, std::move(reply), actor, claim); },
-                   [&](const auto&) { engine.operate(id, event, reason, std::move(reply), actor, claim); },
+                   [&](const core::UndoSkipped& undo) {
+                       engine.skip_undo(id, undo.step, reason, std::move(reply), actor, claim, only_at);
+                   },
+                   [&](const core::RunFinished& end) {
+                       engine.finish(id, end.status, reason, std::move(reply), actor, claim, only_at);
+                   },
+                   [&](const auto&) { engine.operate(id, event, reason, std::move(reply), actor, claim, only_at); },
                },
                event);
 }
@@ -376,8 +382,9 @@ private:
         if (!id) co_return problem_of(id.error());
         const auto reason = text_member(*body, "reason");
         const auto actor = as_utf8(request.login.user);
-        const auto ask = [this, id = *id, event = *event, reason, actor](auto callback, auto claim) {
-            tell_engine(*parts_->engine, id, event, reason, actor, callback, claim);
+        const auto only_at = version_in(request.if_match);
+        const auto ask = [this, id = *id, event = *event, reason, actor, only_at](auto callback, auto claim) {
+            tell_engine(*parts_->engine, id, event, reason, actor, callback, claim, only_at);
         };
         co_return co_await change_run(ask);
     }

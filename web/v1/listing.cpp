@@ -78,6 +78,10 @@ Response tagged(const Request& request, Response response, std::string_view tag)
     return response;
 }
 
+bool names_any(const Request& request) {
+    return request.if_match == "*";
+}
+
 bool is_stale(const Request& request, std::string_view tag) {
     return !request.if_match.empty() && !names(request.if_match, tag);
 }

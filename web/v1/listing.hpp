@@ -44,6 +44,8 @@ Response page_of(const PageWish& wish, boost::json::array all, bool is_whole = t
 
 // The answer with this ETag (without quotes), or 304 where the asker has it.
 Response tagged(const Request& request, Response response, std::string_view tag);
+// If-Match is "*": whatever there is.
+bool names_any(const Request& request);
 // Does If-Match ask for something else than this? Nothing was asked, or "*": no.
 bool is_stale(const Request& request, std::string_view tag);
 

@@ -369,30 +369,44 @@ private:
         co_return reply(200, page_json(std::move(items), {}, all));
     }
 
-    // The run has moved on since the asker saw it; the answer has what it is now.
-    awaitable<std::optional<Response>> refuses_stale(const Request& request, std::string given) {
+    // The run has moved on since the asker saw it; the answer has what it is now. Several tags, or
+    // "*", become the one that the run has.
+    awaitable<std::optional<Response>> refuses_stale(Request& request, std::string given) {
         if (request.if_match.empty()) co_return std::nullopt;
         const auto run = co_await looker_.row(std::move(given));
         if (!run) co_return problem_of(run.error());
         const std::string tag = std::to_string(run->version);
-        if (!is_stale(request, tag)) co_return std::nullopt;
-        Response stale =
+        if (is_stale(request, tag)) co_return stale(*run);
+        if (!names_any(request)) request.if_match = "\"" + tag + "\"";
+        co_return std::nullopt;
+    }
+
+    static Response stale(const runtime::StoredRun& run) {
+        Response answer =
             reply(412, json::object{{"error", "stale"},
                                     {"reason", "the run has changed since it was read; "
                                                "somebody may have been faster"},
-                                    {"run", run_summary(*run)}});
-        stale.headers["ETag"] = "\"" + tag + "\"";
-        co_return stale;
+                                    {"run", run_summary(run)}});
+        answer.headers["ETag"] = fmt::format("\"{}\"", run.version);
+        return answer;
+    }
+
+    // What was found to be as it was seen may change until the engine decides, which then says so.
+    awaitable<Response> told_stale(Response answer, std::string given) {
+        if (answer.status != 412) co_return answer;
+        const auto run = co_await looker_.row(std::move(given));
+        if (!run) co_return problem_of(run.error());
+        co_return stale(*run);
     }
 
     awaitable<Response> act(std::string_view name, Request request, Parameters parameters) {
         const auto dry = flag_in(request, "dry_run");
         if (!dry) co_return problem(400, "bad_request", dry.error().detail);
-        if (auto refusal = co_await refuses_stale(request, parameters.at("run")))
-            co_return std::move(*refusal);
-        if (*dry)
-            co_return co_await preview(name, std::move(request), parameters.at("run"));
-        co_return co_await acts_.at(name)(std::move(request), std::move(parameters));
+        const std::string given = parameters.at("run");
+        if (auto refusal = co_await refuses_stale(request, given)) co_return std::move(*refusal);
+        if (*dry) co_return co_await preview(name, std::move(request), given);
+        Response answer = co_await acts_.at(name)(std::move(request), std::move(parameters));
+        co_return co_await told_stale(std::move(answer), given);
     }
 
     // As the act on the run that names the step in its body.
@@ -408,15 +422,18 @@ private:
 
     // What a dead letter of the step stands for is tried again.
     awaitable<Response> retry_step(Request request, Parameters parameters) {
-        if (auto refusal = co_await refuses_stale(request, parameters.at("run")))
-            co_return std::move(*refusal);
-        const auto found = co_await looker_.details(parameters.at("run"));
+        const std::string given = parameters.at("run");
+        if (auto refusal = co_await refuses_stale(request, given)) co_return std::move(*refusal);
+        const auto found = co_await looker_.details(given);
         if (!found) co_return problem_of(found.error());
-        for (const auto& letter : found->dead_letters)
-            if (letter.step == parameters.at("step") &&
-                letter.state == runtime::DeadLetterState::open)
-                co_return co_await redrive_(std::move(request),
-                                            {{"id", std::to_string(letter.id)}});
+        for (const auto& letter : found->dead_letters) {
+            if (letter.step != parameters.at("step") ||
+                letter.state != runtime::DeadLetterState::open)
+                continue;
+            Parameters letters{{"id", std::to_string(letter.id)}};
+            Response answer = co_await redrive_(std::move(request), std::move(letters));
+            co_return co_await told_stale(std::move(answer), given);
+        }
         co_return problem(409, "refused",
                           fmt::format("'{}' has given up nothing that could be tried again",
                                       as_utf8(parameters.at("step"))));

@@ -1367,6 +1367,53 @@ TEST_F(EngineTest, CancelAndRetryAnswerWhenTheyAreDurable) {
                             "retried"));
 }
 
+// Both looked at the same version, and their requests are decided in one batch.
+TEST_F(EngineTest, OfTwoWhoSawTheSameVersionOneIsFirst) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    std::vector<std::string> answers;
+    const auto keep = [&](const Outcome<RunChanged>& one) {
+        answers.push_back(one                                    ? fmt::format("{} at {}", core::word_of(one->status), one->seq)
+                          : one.error().code == EngineErrc::stale ? "stale"
+                                                                  : one.error().detail);
+    };
+    process.engine.operate(run, core::PauseRequested{"first"}, "first", keep, "ada", {}, OnlyAt{1});
+    process.engine.finish(run, RunStatus::failed, "second", keep, "bob", {}, OnlyAt{1});
+    process.work();
+    EXPECT_THAT(answers, ElementsAre("paused at 2", "stale"));
+
+    answers.clear();
+    process.engine.cancel(run, "third", keep, "bob", {}, OnlyAt{1});
+    process.engine.retry(run, false, keep, "bob", {}, OnlyAt{1});
+    process.engine.skip_undo(run, "first", "third", keep, "bob", {}, OnlyAt{3});
+    process.work();
+    EXPECT_THAT(answers, ElementsAre("stale", "stale", "stale"));
+    EXPECT_EQ(history_of(database, run).find("bob"), std::string::npos);
+
+    answers.clear();
+    process.engine.cancel(run, "now", keep, "bob", {}, OnlyAt{2});
+    process.work();
+    EXPECT_THAT(answers, ElementsAre("cancelled at 3"));
+}
+
+TEST_F(EngineTest, ADeadLetterIsRedrivenOnlyWhileItsRunIsAsItWasSeen) {
+    process.deploy(two_steps);
+    const std::string run = process.start("ada");
+    core::Problem problem;
+    problem.retryable = false;
+    process.engine.report({{run, core::TaskFailed{{"first", false, 1}, problem}, 1}});
+    process.work();
+    std::vector<std::string> answers;
+    const auto keep = [&](const Outcome<void>& one) {
+        answers.push_back(one ? "done" : one.error().code == EngineErrc::stale ? "stale" : one.error().detail);
+    };
+    process.engine.redrive(1, keep, "ada", {}, {}, {}, OnlyAt{1});
+    process.engine.redrive(1, keep, "ada", {}, {}, {}, OnlyAt{2});
+    process.engine.redrive(1, keep, "bob", {}, {}, {}, OnlyAt{2});
+    process.work();
+    EXPECT_THAT(answers, ElementsAre("stale", "done", "stale"));
+}
+
 TEST_F(EngineTest, TheHistoryKeepsWhoAskedForIt) {
     process.deploy(two_steps);
     std::string run;
