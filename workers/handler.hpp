@@ -27,6 +27,9 @@ struct Task {
     bool is_redelivered = false;
     // Reports progress while the handler works; any thread. Empty parameters are fine.
     std::function<void(const boost::json::value& progress)> heartbeat;
+    // A line in the run's log, of level debug, info, warning or error; any thread, while the handler
+    // works. Lines come in their order and before the result. Of a call without a run nobody hears.
+    std::function<void(std::string_view level, std::string text)> log;
     // True once somebody cancelled the task, the time of the attempt is over or the worker is
     // stopping: a long handler looks at it between two steps and gives up with any problem.
     std::function<bool()> is_cancelled;

@@ -6,6 +6,7 @@
 #include "amqp/client/reconnect.hpp"
 #include "base/json_text.hpp"
 #include "base/log.hpp"
+#include "base/utf8.hpp"
 #include "contract/topology.hpp"
 #include "workers/announcement.hpp"
 #include "workers/declare.hpp"
@@ -41,6 +42,8 @@ constexpr Duration report_pause = std::chrono::milliseconds(200);
 constexpr auto time_for_the_server = std::chrono::seconds(8);
 // More than any prefetch; an entry is the size of a report.
 constexpr std::size_t remembered_max = 1024;
+// Lines for runs' logs that wait for a connection; of more the oldest go.
+constexpr std::size_t unsaid_max = 1000;
 // Heartbeats are sent this many times within the interval the task asks for.
 constexpr int heartbeats_per_interval = 3;
 constexpr Duration heartbeat_interval_min = std::chrono::milliseconds(50);
@@ -136,6 +139,8 @@ private:
     Awaitable<bool> report(contract::TaskRequest request, contract::Report content);
     void send_heartbeat(const Assignment& assignment);
     void send_passing(const contract::TaskRequest& request, contract::Report content);
+    void say(const contract::TaskRequest& request, contract::LogLine line);
+    void say_what_waits();
     void leave_key(const std::string& key);
     void remember(const std::string& token, const contract::Report& content);
 
@@ -153,6 +158,7 @@ private:
     // answered from here instead of being performed again.
     std::map<std::string, contract::Report> remembered_;
     std::deque<std::string> remembered_order_;
+    std::deque<client::Publication> unsaid_; // lines of logs, in their order
     net::Broadcast session_changed_;
     net::Wakeup drained_;
     net::Wakeup announcing_ends_;
@@ -223,6 +229,7 @@ Awaitable<Outcome<void>> Worker::Service::prepare(client::Connection& connection
     session->channel->on_closed(begin_anew);
     session->publisher->channel().on_closed(begin_anew);
     session_ = session;
+    say_what_waits(); // before the results that wait, too
     session_changed_.wake_all();
     for (const Handler& handler : handlers_) {
         if (is_stopping_) break;
@@ -473,6 +480,12 @@ Outcome<Worker::Service::AssignmentPtr> Worker::Service::accept(const Handler* h
             if (const auto one = weak.lock()) one->progress = text;
         });
     };
+    task.log = [this, weak = std::weak_ptr(assignment)](std::string_view level, std::string text) {
+        contract::LogLine line{std::string(level), as_utf8(text)};
+        asio::post(io_, [this, weak, line = std::move(line)]() mutable {
+            if (const auto one = weak.lock()) say(one->task.request, std::move(line));
+        });
+    };
     return assignment;
 }
 
@@ -609,6 +622,26 @@ Awaitable<Answer> Worker::Service::perform_on_pool(AssignmentPtr assignment) {
 
 void Worker::Service::send_heartbeat(const Assignment& assignment) {
     send_passing(assignment.task.request, contract::Heartbeat{assignment.progress});
+}
+
+// Behind what was said before and before the result, on one channel; nobody waits for it.
+void Worker::Service::say(const contract::TaskRequest& request, contract::LogLine line) {
+    if (request.run.empty() || request.reply_to.empty()) return;
+    contract::Message message = encode(contract::TaskReport{request.token, std::move(line)});
+    client::Publication publication;
+    publication.routing_key = request.reply_to;
+    publication.properties = std::move(message.properties);
+    publication.body = SharedBytes::copy_of(message.body);
+    unsaid_.push_back(std::move(publication));
+    if (unsaid_.size() > unsaid_max) unsaid_.pop_front();
+    say_what_waits();
+}
+
+void Worker::Service::say_what_waits() {
+    while (session_ && !unsaid_.empty()) {
+        if (!session_->publisher->publish(unsaid_.front())) return;
+        unsaid_.pop_front();
+    }
 }
 
 // Worth nothing tomorrow: neither stored nor sent again.

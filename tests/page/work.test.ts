@@ -62,6 +62,36 @@ test("why names the true cause: nobody serves it, all are busy, it backs off, so
   expect(told.requests.map((one: { reason?: string; text?: string }) => one.reason ?? one.text)).toEqual(expect.arrayContaining(["the target moves", "did it myself"]));
 });
 
+test("what workers say of a run is shown as they say it, and found by level and text", async ({ page, house }) => {
+  await house.deploy(`workflow = "talks"\n[[step]]\nid = "talk"\ntask = "talks.task"\n`);
+  let say: (level: string, text: string) => void = () => {}, end: (result: unknown) => void = () => {};
+  const channel = await (await house.connect("talker")).createChannel();
+  await channel.consume("baton.task.talks.task", (message: any) => {
+    const report = (type: string, body: unknown): boolean => channel.sendToQueue(message.properties.replyTo, Buffer.from(JSON.stringify(body)), { type, correlationId: message.properties.correlationId, persistent: true });
+    say = (level, text) => void report("log", { level, text });
+    end = (result) => { report("completed", result); channel.ack(message); };
+    report("started", { worker: "talker" });
+    say("info", "looks for it");
+  });
+  const run = await house.run("talks");
+  await signIn(page, house, `/runs/${run}?tab=logs`);
+  const log = page.getByRole("log", { name: "Log of the run" });
+  await expect(log.getByRole("listitem")).toHaveText([/info.*talk.*looks for it/]);
+  say("warning", "has <b>not</b> found it\nand looks again");
+  await expect(log.getByRole("listitem")).toHaveCount(2);
+  await expect(log).toContainText("has <b>not</b> found it");
+  await page.getByRole("combobox", { name: "Level" }).selectOption("warning");
+  await expect(log.getByRole("listitem")).toHaveCount(1);
+  await page.getByRole("searchbox").fill("nowhere");
+  await expect(page.getByText("No line fits.")).toBeVisible();
+  await page.getByRole("searchbox").fill("looks");
+  await page.getByRole("combobox", { name: "Level" }).selectOption("debug");
+  await expect(log.getByRole("listitem")).toHaveCount(2);
+  end({});
+  say("info", "looks back, when all is over");
+  await expect(log.getByRole("listitem")).toHaveCount(3, { timeout: 20_000 });
+});
+
 test("an approval is given under one's own name, with its form, by keys alone", async ({ page, house }) => {
   await house.deploy(`workflow = "asks"\n[[step]]\nid = "owner"\napproval = { title = "May it?", by = ["guest"], form = { days = { type = "integer", default = 1 } } }\n[output]\ndays = "\${owner.form.days}"\nby = "\${owner.by}"\n`);
   const run = await house.run("asks");

@@ -64,6 +64,20 @@ class LogsTest(unittest.TestCase):
         self.assertTrue(shown[3].endswith("  warning  talk  line 3"), shown[3])
         self.assertEqual(json.loads(self.server.baton("logs", run, "--json", check=0).stdout.splitlines()[0])["text"], "line 0")
 
+    def test_a_program_that_works_as_a_worker_talks_into_its_run(self):
+        self.server.deploy(WORKFLOW.replace('"logs"', '"program"').replace("logs.talk", "logs.program"))
+        settings = self.server.home / "worker.toml"
+        settings.write_text('[[program]]\ntask = "logs.program"\ncommand = ["/bin/sh", "-c", "echo looks >&2; echo finds >&2; echo 7"]\n')
+        import subprocess
+        worker = subprocess.Popen([baton.EXE, "worker", "exec"], cwd=self.server.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, env={**self.server.env, "BATON_WORKER_FILE": str(settings), "BATON_BROKER_URL": self.server.env["BATON_AMQP"]})
+        self.addCleanup(worker.wait, 60)
+        self.addCleanup(worker.terminate)
+        run = self.server.baton("run", "program", check=0).stdout
+        run = self.api.get("/runs?q=workflow:program")["items"][0]["id"]
+        baton.wait_for(lambda: len(self.texts(run)) == 2, "both lines are kept")
+        self.assertEqual(self.texts(run), ["looks", "finds"])
+
     def test_following_goes_on_until_the_run_is_over(self):
         run, task, channel = self.begin()
         self.say(channel, task, "log", {"text": "first"})

@@ -167,6 +167,39 @@ TEST_F(ExecTest, ACancelStopsIt) {
     EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(10));
 }
 
+TEST_F(ExecTest, WhatItSaysOnStandardErrorIsTheRunsLogWhileItWorks) {
+    Settings settings;
+    settings.programs.push_back(
+        {"test.task", shell("echo first >&2; sleep 0.5; printf 'second\\nthi' >&2; sleep 0.2; printf 'rd\\n\\nno end' >&2; echo 1"), {}});
+    Task task;
+    task.is_cancelled = [] { return false; };
+    std::vector<std::pair<std::string, std::chrono::steady_clock::time_point>> lines;
+    task.log = [&](std::string_view level, std::string text) {
+        lines.emplace_back(std::string(level) + ": " + text, std::chrono::steady_clock::now());
+    };
+    const Answer answer = make_handlers(settings).front().perform(task);
+    ASSERT_TRUE(answer) << answer.error().detail;
+    ASSERT_EQ(lines.size(), 4U);
+    EXPECT_EQ(lines[0].first, "info: first");
+    EXPECT_EQ(lines[1].first, "info: second");
+    EXPECT_EQ(lines[2].first, "info: third");
+    EXPECT_EQ(lines[3].first, "info: no end");
+    EXPECT_GE(lines[1].second - lines[0].second, std::chrono::milliseconds(300)) << "as it says them";
+}
+
+TEST_F(ExecTest, OfAProgramThatSaysTooMuchTheFirstLinesAreTheRunsLog) {
+    Settings settings;
+    settings.programs.push_back({"test.task", shell("seq 1 5000 >&2"), {}});
+    Task task;
+    task.is_cancelled = [] { return false; };
+    std::vector<std::string> lines;
+    task.log = [&](std::string_view, std::string text) { lines.push_back(std::move(text)); };
+    ASSERT_TRUE(make_handlers(settings).front().perform(task));
+    ASSERT_EQ(lines.size(), 1001U);
+    EXPECT_EQ(lines[999], "1000");
+    EXPECT_NE(lines[1000].find("left out"), std::string::npos);
+}
+
 TEST_F(ExecTest, ParametersItDoesNotKnowAreRefused) {
     const Answer answer = perform(shell("true"), {{"nam", "ada"}}, {"name"});
     ASSERT_FALSE(answer);

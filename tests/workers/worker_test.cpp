@@ -416,6 +416,38 @@ TEST_F(WorkerTest, HeartbeatTaskIsAckedAtItsStartAndSaysThatItLives) {
     EXPECT_EQ(peer.next_result()->report, contract::Report{contract::Completed{R"("done")"}});
 }
 
+// In order, and before the result; a caller without a run expects one answer and gets no other.
+TEST_F(WorkerTest, LinesOfARunsLogComeInOrderAndBeforeTheResult) {
+    const std::string task = unique("talks");
+    const Running worker({{task, [](const Task& one) -> Answer {
+                               one.log("info", "begins");
+                               one.log("warning", "bytes \xff");
+                               std::thread([&] { one.log("error", "from another thread"); }).join();
+                               return json::value("done");
+                           }}});
+    await_worker(task);
+    Peer peer(url_);
+    contract::TaskRequest request;
+    request.task = task;
+    request.token = "t";
+    request.run = "r";
+    request.with = "{}";
+    peer.send(request);
+
+    ASSERT_TRUE(std::holds_alternative<contract::Started>(peer.next_report()->report));
+    for (const contract::LogLine& line :
+         {contract::LogLine{"info", "begins"}, contract::LogLine{"warning", "bytes \ufffd"},
+          contract::LogLine{"error", "from another thread"}}) {
+        const auto report = peer.next_report();
+        ASSERT_TRUE(report);
+        EXPECT_EQ(report->report, contract::Report{line});
+        EXPECT_EQ(report->token, "t");
+    }
+    EXPECT_EQ(peer.next_report()->report, contract::Report{contract::Completed{R"("done")"}});
+
+    EXPECT_EQ(peer.call(task, "{}", "k")->report, contract::Report{contract::Completed{R"("done")"}});
+}
+
 TEST_F(WorkerTest, CancelledTaskIsAnsweredAsCancelled) {
     const std::string task = unique("cancel");
     const Running worker({{task, [](const Task& one) -> Answer {

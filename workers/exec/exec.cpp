@@ -21,6 +21,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t told_bytes_max = 2000;
+// So many lines of standard error go into the run's log, which keeps no more.
+constexpr std::size_t lines_max = 1000;
 
 // The end of what it said, for people.
 std::string last_words(std::string_view errors) {
@@ -100,7 +102,14 @@ Answer perform(const ProgramTask& one, const Task& task) {
     }
     Program program = one.program;
     program.environment = environment_of(one, task.request);
-    return answer_of(run_program(program, write_json(task.with) + "\n", task.is_cancelled), program);
+    std::size_t lines = 0;
+    const auto hear = [&](std::string_view line) {
+        if (!task.log || lines > lines_max) return;
+        const bool is_last = ++lines > lines_max;
+        task.log(is_last ? "warning" : "info",
+                 is_last ? fmt::format("{} says more, which is left out", program.command.front()) : std::string(line));
+    };
+    return answer_of(run_program(program, write_json(task.with) + "\n", task.is_cancelled, hear), program);
 }
 
 void check_program(const ProgramTask& one, Members& members) {

@@ -26,6 +26,7 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr std::size_t errors_bytes_max = 64 * 1024;
+constexpr std::size_t line_bytes_max = 4096;
 // How often somebody looks whether the task is still wanted.
 constexpr auto look = std::chrono::milliseconds(100);
 // From a polite end to a certain one.
@@ -99,8 +100,9 @@ struct Attributes {
 
 class Running {
 public:
-    Running(const Program& program, std::string_view input, const std::function<bool()>& is_cancelled)
-        : program_(program), input_(input), is_cancelled_(is_cancelled) {}
+    Running(const Program& program, std::string_view input, const std::function<bool()>& is_cancelled,
+            const std::function<void(std::string_view)>& hear)
+        : program_(program), input_(input), is_cancelled_(is_cancelled), hear_(hear) {}
     Ending run();
 
 private:
@@ -108,6 +110,7 @@ private:
     void exchange(std::chrono::milliseconds limit);
     void feed();
     bool read_from(Pipe& pipe, std::string& into, std::size_t bytes_max, bool keeps_end);
+    void tell_lines(std::string_view more, bool is_end);
     bool has_ended() const;
     void reap();
     void end(Ending::Kind why);
@@ -116,6 +119,8 @@ private:
     const Program& program_;
     std::string_view input_;
     const std::function<bool()>& is_cancelled_;
+    const std::function<void(std::string_view)>& hear_;
+    std::string line_; // of standard error, not whole yet
     Pipe in_, out_, errors_;
     bool too_much_ = false;
     pid_t pid_ = -1;
@@ -158,12 +163,28 @@ bool Running::read_from(Pipe& pipe, std::string& into, std::size_t bytes_max, bo
     if (got < 0) return errno == EAGAIN || errno == EINTR;
     if (got == 0) return false;
     into.append(buffer.data(), static_cast<std::size_t>(got));
+    if (keeps_end) tell_lines({buffer.data(), static_cast<std::size_t>(got)}, false);
     if (into.size() <= bytes_max) return true;
     if (keeps_end)
         into.erase(0, into.size() - bytes_max);
     else
         too_much_ = true;
     return true;
+}
+
+// Of a line without an end the beginning is told, and then the rest.
+void Running::tell_lines(std::string_view more, bool is_end) {
+    if (!hear_) return;
+    line_ += more;
+    std::size_t begin = 0;
+    for (std::size_t end = line_.find('\n'); end != std::string::npos; end = line_.find('\n', begin)) {
+        if (end > begin) hear_(std::string_view(line_).substr(begin, end - begin));
+        begin = end + 1;
+    }
+    line_.erase(0, begin);
+    if (line_.empty() || (!is_end && line_.size() < line_bytes_max)) return;
+    hear_(line_);
+    line_.clear();
 }
 
 void Running::exchange(std::chrono::milliseconds limit) {
@@ -203,6 +224,7 @@ void Running::end(Ending::Kind why) {
         ending_.output.clear(); // a flood that nobody wants
     }
     reap();
+    tell_lines({}, true);
 }
 
 Ending Running::run() {
@@ -226,6 +248,7 @@ Ending Running::run() {
     while ((out_.end(0) >= 0 || errors_.end(0) >= 0) && std::chrono::steady_clock::now() < drained && !too_much_)
         exchange(std::chrono::milliseconds(10));
     reap();
+    tell_lines({}, true);
     ending_.kind = too_much_ ? Ending::Kind::too_much : WIFEXITED(status_) ? Ending::Kind::exited : Ending::Kind::signalled;
     ending_.code = WIFEXITED(status_) ? WEXITSTATUS(status_) : WTERMSIG(status_);
     return std::move(ending_);
@@ -233,8 +256,9 @@ Ending Running::run() {
 
 } // namespace
 
-Ending run_program(const Program& program, std::string_view input, const std::function<bool()>& is_cancelled) {
-    Running running(program, input, is_cancelled);
+Ending run_program(const Program& program, std::string_view input, const std::function<bool()>& is_cancelled,
+                   const std::function<void(std::string_view)>& hear) {
+    Running running(program, input, is_cancelled, hear);
     return running.run();
 }
 

@@ -38,7 +38,9 @@ struct Ending {
 };
 
 // Blocks; any thread, which must outlive nothing: a program dies with the thread that started it. Asks
-// `is_cancelled` several times a second. SIGPIPE must be ignored in this process.
-Ending run_program(const Program& program, std::string_view input, const std::function<bool()>& is_cancelled);
+// `is_cancelled` several times a second. `hear` gets each line of standard error when it is whole; it may be empty.
+// SIGPIPE must be ignored in this process.
+Ending run_program(const Program& program, std::string_view input, const std::function<bool()>& is_cancelled,
+                   const std::function<void(std::string_view line)>& hear = {});
 
 } // namespace baton::workers::exec

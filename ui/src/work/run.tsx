@@ -9,6 +9,7 @@ import type { Props } from "../pages";
 import { ask, clock, CopyButton, Data, Facts, Finder, jsonIn, Loaded, Page, Panel, State, tabNow, Table, Tabs, Time, type Act } from "../parts";
 import { enc, query, setQuery, withQuery } from "../router";
 import { GraphView } from "./graph";
+import { Logs } from "./logs";
 import { askStart } from "./start";
 import { TimeLine } from "./timeline";
 import { is_closed, problemText, type Entry, type Graph, type Step, type WholeRun } from "./types";
@@ -50,7 +51,7 @@ function Whole({ run, graph, reasons, reload }: { run: WholeRun; graph: Graph | 
         <Panel title="Time line"><TimeLine run={run} chosen={query.value.get("step") ?? ""} /></Panel>
       </div>
       {chosen ? <StepPanel run={run} step={chosen} reload={reload} /> : null}
-      <Tabs of={[["data", "Data"], ["steps", "Steps", run.steps.length], ["attempts", "Attempts", errors || undefined], ["history", "History"], ["acts", "Acts", run.requests.length], ["related", "Related"]]} />
+      <Tabs of={[["data", "Data"], ["steps", "Steps", run.steps.length], ["attempts", "Attempts", errors || undefined], ["logs", "Logs"], ["history", "History"], ["acts", "Acts", run.requests.length], ["related", "Related"]]} />
       <Tab run={run} />
     </Page>
   );
@@ -282,6 +283,7 @@ function Tab({ run }: { run: WholeRun }): JSX.Element {
       );
     }
     case "attempts": return <Panel><AttemptTable rows={run.steps.flatMap((step) => step.attempts.map((attempt) => ({ step, attempt })))} /></Panel>;
+    case "logs": return <Logs key={run.id} run={run} />;
     case "history": return <History run={run} />;
     case "acts":
       return (
