@@ -141,6 +141,10 @@ std::uint64_t message_span(std::string_view run_id, std::string_view step, bool 
     return span_of("message", run_id, step, undo, attempt);
 }
 
+std::uint64_t wait_span(std::string_view run_id, std::string_view step, std::int64_t since_micros) {
+    return Hash().add("wait").add(run_id).add(step).add(std::to_string(since_micros)).done();
+}
+
 Given onward(std::string_view run_id, const Given& given, const Policy& policy,
              std::uint64_t span) {
     if (!policy.is_exported && !given.is_empty()) return given;

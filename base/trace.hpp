@@ -56,12 +56,15 @@ Given given(std::string_view traceparent, std::string_view tracestate);
 // Of a run, and whether it is recorded. Its `span` is that of who started it, 0 where nobody said
 // so.
 Context context_of(std::string_view run_id, const Given& given, const Policy& policy);
-// Of the run itself, of an attempt at a task of it, of the message that hands the attempt out.
+// Of the run itself, of an attempt at a task of it, of the message that hands the attempt out; of a
+// step that waits for something, which may wait again when the run runs again.
 std::uint64_t run_span(std::string_view run_id);
 std::uint64_t attempt_span(std::string_view run_id, std::string_view step, bool undo,
                            std::uint32_t attempt);
 std::uint64_t message_span(std::string_view run_id, std::string_view step, bool undo,
                            std::uint32_t attempt);
+
+std::uint64_t wait_span(std::string_view run_id, std::string_view step, std::int64_t since_micros);
 
 // What goes with a message that span makes. Where no spans of ours are told to anybody, who takes
 // it is a child of who started the run.

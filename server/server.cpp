@@ -657,6 +657,7 @@ Outcome<void> Server::Parts::start_web() {
     }
     api.reader = reader.get();
     api.writer = writer.get();
+    if (spans) api.span = [this](runtime::Span span) { spans->add(std::move(span)); };
     api.probe = probe.get();
     api.authenticate = [this](const std::string& user, const std::string& password, bool is_loopback,
                               const std::string& address) {

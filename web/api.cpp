@@ -1,5 +1,6 @@
 #include "web/api.hpp"
 
+#include "base/random.hpp"
 #include "web/access/doorkeeper.hpp"
 #include "web/access/session_api.hpp"
 #include "web/broker/broker_api.hpp"
@@ -14,6 +15,9 @@
 #include "web/v1/problem.hpp"
 #include "web/v1/v1_api.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -75,6 +79,7 @@ public:
             kept.path = request.path;
             kept.request_id = request.request_id;
         }
+        auto span = begin_span(request, match.pattern);
         const bool is_once = AnswerKeeper::counts(request, match);
         Response response;
         if (is_once)
@@ -84,6 +89,7 @@ public:
             response = co_await (*match.handler)(std::move(request), match.parameters);
         // Whoever is told again what was done did nothing.
         if (AnswerKeeper::is_repeated(response)) act.reset();
+        if (span) end_span(std::move(*span), response);
         if (act && response.sign_in)
             tell_actor(*act, response.sign_in->login, response.sign_in->is_known);
         if (act) record(*act, response.status);
@@ -135,6 +141,40 @@ private:
         return refusal;
     }
 
+    // Of a request in a trace that somebody records. What it asks for is the span's doing.
+    std::optional<orchestrator::runtime::Span> begin_span(Request& request,
+                                                          std::string_view pattern) {
+        if (!parts_->span) return std::nullopt;
+        auto context = trace::parse(request.trace.parent);
+        if (!context || !context->is_sampled) return std::nullopt;
+        orchestrator::runtime::Span span;
+        span.trace = context->trace;
+        span.parent = context->span;
+        span.state = request.trace.state;
+        span.id = std::max<std::uint64_t>(random_.next(), 1);
+        span.name = fmt::format("{} {}", request.method, pattern);
+        span.kind = orchestrator::runtime::Span::Kind::server;
+        span.started = SystemClock().now();
+        span.attributes.emplace_back("http.request.method", request.method);
+        span.attributes.emplace_back("http.route", std::string(pattern));
+        span.attributes.emplace_back("url.path", request.path);
+        context->span = span.id;
+        request.trace.parent = trace::to_text(*context);
+        return span;
+    }
+
+    // As the conventions have it, what the asker did wrong is no failure of the server.
+    void end_span(orchestrator::runtime::Span span, const Response& response) const {
+        span.ended = SystemClock().now();
+        span.attributes.emplace_back("http.response.status_code",
+                                     static_cast<std::int64_t>(response.status));
+        if (response.status >= 500) {
+            span.has_failed = true;
+            span.attributes.emplace_back("error.type", std::to_string(response.status));
+        }
+        parts_->span(std::move(span));
+    }
+
     // What all answers of /baton/v1 have in common.
     static Response finished(Response response, const Request& request) {
         response = as_problem(std::move(response), request.path);
@@ -174,6 +214,7 @@ private:
     std::shared_ptr<Doorkeeper> doorkeeper_;
     HookApi hooks_;
     AnswerKeeper answers_;
+    Random random_{entropy_seed()}; // of spans
     Routes routes_;
 };
 

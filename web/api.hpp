@@ -51,6 +51,7 @@
 #include "orchestrator/runtime/hook_call.hpp"
 #include "orchestrator/runtime/run_store.hpp"
 #include "orchestrator/runtime/schedule_ask.hpp"
+#include "orchestrator/runtime/span.hpp"
 #include "web/access/act.hpp"
 #include "web/access/stored_token.hpp"
 #include "web/broker/broker_port.hpp"
@@ -175,6 +176,8 @@ struct ApiParts {
     std::function<void(orchestrator::runtime::ScheduleAsk ask, std::function<void(Outcome<std::string>)> reply)> schedules{};
     // Webhooks: judges who sent it, and starts what it is to start. May be empty.
     std::function<void(orchestrator::runtime::HookCall call, orchestrator::runtime::HookReply reply)> hook{};
+    // Told of each request that is in a trace. May be empty; any thread.
+    orchestrator::runtime::SpanSink span{};
     // Copies runs and messages into a folder of this machine; the answer is JSON. Empty: not possible.
     std::function<void(std::string folder, std::function<void(Outcome<std::string>)> reply)> backup{};
     // Names of this server in a Host header, besides those of loopback and addresses; "*" is any.

@@ -62,6 +62,7 @@ struct EmitEvent {
     std::string subject;
     Document data;
     Time at{};
+    trace::Given trace{}; // of the run, as in TaskOrder
 };
 
 // What became of a run that is a step's attempt of another one.

@@ -306,6 +306,7 @@ void append(Members& out, const fact::EventEmitted& fact) {
     out.text("subject", fact.subject);
     out.json_unless_null("data", fact.data);
     out.time("at", fact.at);
+    append(out, fact.trace);
 }
 void append(Members& out, const fact::ChildCancelled& fact) {
     append(out, fact.ref);
@@ -606,6 +607,7 @@ void read(const boost::json::object& in, fact::EventEmitted& fact) {
     fact.subject = text_in(in, "subject");
     fact.data = json_in(in, "data");
     fact.at = time_in(in, "at").value_or(Time{});
+    fact.trace = trace_in(in);
 }
 void read(const boost::json::object& in, fact::ChildCancelled& fact) {
     fact.ref = ref_in(in);
@@ -738,7 +740,7 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact) {
                 return cancel_of(run.run_id, one.ref, one.task);
             },
             [&](const fact::EventEmitted& one) -> Made {
-                return EmitEvent{run.run_id, run.workflow, one.id, one.type, one.subject, one.data, one.at};
+                return EmitEvent{run.run_id, run.workflow, one.id, one.type, one.subject, one.data, one.at, one.trace};
             },
             [&](const fact::CallerAnswered& one) -> Made {
                 return AnswerCaller{run.run_id, one.caller, one.output, one.error};

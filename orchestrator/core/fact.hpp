@@ -49,7 +49,7 @@
 //   caller_answered  step?, caller, output?, error?  without a step: by its end
 //   approval_voted   step, approves?, by?, text?, form?
 //   approval_reminded step, for, until?
-//   event_emitted    step, id, type, subject?, data?, at
+//   event_emitted    step, id, type, subject?, data?, at, traceparent?, tracestate?
 //   parent_told      run, step, undo?, attempt, output?, error?   its end, or that it began
 //   child_cancelled  step, undo?, attempt, task      a run that is an attempt whose time is up
 //   step_reset       step, rerun, sent?              as if it had not begun, but for the numbers of its attempts
@@ -280,6 +280,7 @@ struct EventEmitted {
     std::string subject{};
     Document data{};
     Time at{};
+    trace::Given trace{}; // of the run, where whoever started it said so
 };
 struct ParentTold {
     ParentRef parent;

@@ -27,6 +27,20 @@ std::string text_in(const boost::json::object& object, std::string_view name) {
                                                   : std::string{};
 }
 
+// As every message has it, or as CloudEvents' extension for traces does.
+trace::Given trace_of(const amqp::Properties& properties, const boost::json::object& event) {
+    const auto text = [&](std::string_view name) -> std::string {
+        if (!properties.headers) return text_in(event, name);
+        if (const auto plain = properties.headers->text(name)) return std::string(*plain);
+        for (const std::string_view prefix : prefixes)
+            if (const auto found =
+                    properties.headers->text(std::string(prefix) + std::string(name)))
+                return std::string(*found);
+        return text_in(event, name);
+    };
+    return trace::given(text("traceparent"), text("tracestate"));
+}
+
 // JSON is data, everything else is text.
 boost::json::value data_of(const std::string& body) {
     if (body.empty()) return nullptr;
@@ -73,7 +87,8 @@ std::optional<runtime::IncomingEvent> incoming_event(const amqp::client::Deliver
                                                         : random_name(id_letters);
     // What finds it again has no control characters: PostgreSQL keeps no zero byte.
     runtime::IncomingEvent incoming{
-        printable(text_in(*event, "id")), printable(text_in(*event, "type")), {}};
+        printable(text_in(*event, "id")), printable(text_in(*event, "type")), {}, {}};
+    incoming.trace = trace_of(delivery.properties, *event);
     incoming.event = core::Document::of(std::move(*event));
     return incoming;
 }

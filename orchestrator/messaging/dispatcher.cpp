@@ -271,10 +271,17 @@ void Dispatcher::end_notice(const runtime::OutboxPlace& place, runtime::StartReq
         unnoticed_.emplace_back(place, std::move(request));
         return;
     }
+    if (!is_hopeless) return noticed(place);
+    log::error("notify", "a failed run is told to nobody: the workflow of notify.workflow cannot begin; it is a dead letter",
+               {{"workflow", request.workflow}, {"notice", request.key}, {"reason", started.error().detail}});
+    runtime::PlainDeadLetter plain{letter_of(request, started.error()), std::nullopt};
+    plain.stored = [this, place] { net::asio::post(executor_, [this, place] { noticed(place); }); };
+    engine_.add_dead_letter(std::move(plain));
+}
+
+// The run that tells of it, or its dead letter, is stored.
+void Dispatcher::noticed(const runtime::OutboxPlace& place) {
     --noticing_;
-    if (is_hopeless && !is_stopping_)
-        log::error("notify", "a failed run is told to nobody: the workflow of notify.workflow cannot begin",
-                   {{"workflow", request.workflow}, {"notice", request.key}, {"reason", started.error().detail}});
     confirmed_.push_back(place);
     flush_soon();
 }
@@ -434,6 +441,10 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 publication.properties.content_type = "application/cloudevents+json";
                 publication.properties.type = one.type;
                 publication.properties.message_id = one.id;
+                const auto trace = trace::onward(one.run_id, one.trace, tracing_.policy, trace::run_span(one.run_id));
+                publication.properties.headers.emplace();
+                publication.properties.headers->set("traceparent", trace.parent);
+                if (!trace.state.empty()) publication.properties.headers->set("tracestate", trace.state);
                 return publication;
             },
             [&](const core::AnnounceApproval& one) -> std::optional<Publication> {

@@ -73,6 +73,7 @@ private:
     void tell_span(const Outgoing& outgoing) const;
     bool start_notice(const Outgoing& outgoing);
     void end_notice(const runtime::OutboxPlace& place, runtime::StartRequest request, const Outcome<runtime::Started>& started);
+    void noticed(const runtime::OutboxPlace& place);
     void retry_notices();
     void flush_soon();
     void flush_confirms();

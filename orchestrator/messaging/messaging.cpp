@@ -229,7 +229,17 @@ void Messaging::find_purged() {
     }
 }
 
+// A run that is to tell of a failure, and could not begin; its key makes it one, however often it is asked for.
+void Messaging::take_notice(Again& again) {
+    auto request = notice_in(again.letter);
+    if (!request) return again.settled(request.error());
+    engine_.start_run(std::move(*request), [settled = std::move(again.settled)](const Outcome<runtime::Started>& started) {
+        started ? settled(Outcome<void>{boost::system::in_place_value}) : settled(started.error());
+    });
+}
+
 void Messaging::take(Again& again) {
+    if (again.letter.reason == notice_reason) return take_notice(again);
     auto publication = publication_from(again.letter.message);
     if (!publication)
         return again.settled(Failure{make_error_code(runtime::EngineErrc::refused),

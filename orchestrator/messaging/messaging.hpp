@@ -204,6 +204,7 @@ private:
     void take(WorkersAsked& asked);
     void note_queue(const std::string& route, std::uint64_t waiting, std::uint64_t consumers);
     void take(Again& again);
+    void take_notice(Again& again);
     void take(LostAreStored& lost);
     void take(Emptied& emptied);
     void take(Look& look);

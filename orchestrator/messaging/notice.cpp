@@ -12,6 +12,8 @@ namespace baton::orchestrator::messaging {
 namespace {
 
 // A run that failed and was undone failed, too. What an operator did he knows.
+constexpr const char* actor = "notify";
+
 bool is_failure(const core::AnnounceRun& run) {
     if (run.is_by_hand) return false;
     switch (run.status) {
@@ -66,7 +68,47 @@ std::optional<runtime::StartRequest> notice_of(const NoticeOptions& options,
     request.input = write_json(input);
     request.key = fmt::format("notice:{}:{}:{}", run.run_id, place.part, place.pseq);
     request.is_by_trigger = true;
-    request.actor = "notify";
+    request.actor = actor;
+    return request;
+}
+
+// As a message that nobody could take: whoever mends its body changes the input of the run.
+runtime::DeadLetter letter_of(const runtime::StartRequest& notice, const Failure& why) {
+    core::Problem problem;
+    problem.type = "baton.notice";
+    problem.title = "nobody was told that a run failed";
+    problem.detail = why.detail;
+    runtime::DeadLetter letter;
+    letter.reason = notice_reason;
+    letter.task = notice.workflow;
+    letter.error_type = problem.type;
+    letter.error = core::to_document(problem).text();
+    letter.message = write_json(boost::json::object{
+        {"exchange", ""},
+        {"routing_key", notice.workflow},
+        {"properties", boost::json::object{{"message_id", notice.key}, {"type", notice_reason}}},
+        {"body", notice.input}});
+    return letter;
+}
+
+Outcome<runtime::StartRequest> notice_in(const runtime::DeadLetter& letter) {
+    const auto message = core::Document::parse_stored(letter.message);
+    const auto* kept = message ? message->json().if_object() : nullptr;
+    const auto text = [](const boost::json::object* object, std::string_view name) {
+        const auto* value = object == nullptr ? nullptr : object->if_contains(name);
+        return value != nullptr && value->is_string() ? std::string(value->get_string())
+                                                      : std::string();
+    };
+    const auto* properties = kept == nullptr ? nullptr : kept->if_contains("properties");
+    runtime::StartRequest request;
+    request.workflow = text(kept, "routing_key");
+    request.input = text(kept, "body");
+    if (properties != nullptr) request.key = text(properties->if_object(), "message_id");
+    if (request.workflow.empty() || request.key.empty())
+        return Failure{make_error_code(runtime::EngineErrc::refused),
+                       fmt::format("what is kept of dead letter {} is no notice; drop it", letter.id)};
+    request.is_by_trigger = true;
+    request.actor = actor;
     return request;
 }
 

@@ -3,15 +3,18 @@
 // all that runs have.
 //
 // A failure is told once, and never lost: the run's end stays in the outbox until the run that
-// tells of it is stored, and that one has the end's place in the outbox for its key. Pure; who
-// starts it is the dispatcher.
+// tells of it is stored, and that one has the end's place in the outbox for its key. Where that run
+// cannot begin (its workflow is not deployed, or wants other input), a dead letter is stored
+// instead, and sent again it begins the run. Pure; who starts it is the dispatcher.
 #pragma once
 
+#include "base/result.hpp"
 #include "orchestrator/core/command.hpp"
 #include "orchestrator/runtime/engine.hpp"
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace baton::orchestrator::messaging {
@@ -27,5 +30,11 @@ struct NoticeOptions {
 std::optional<runtime::StartRequest> notice_of(const NoticeOptions& options,
                                                const core::AnnounceRun& run,
                                                const runtime::OutboxPlace& place);
+
+// A notice that could not begin, and the start that its dead letter stands for; the failure says
+// why it stands for none.
+inline constexpr std::string_view notice_reason = "notice";
+runtime::DeadLetter letter_of(const runtime::StartRequest& notice, const Failure& why);
+Outcome<runtime::StartRequest> notice_in(const runtime::DeadLetter& letter);
 
 } // namespace baton::orchestrator::messaging

@@ -46,6 +46,11 @@ core::Problem problem(std::string_view type, int status, std::string detail) {
     return made;
 }
 
+trace::Given trace_of(const amqp::Properties& said) {
+    if (!said.headers) return {};
+    return trace::given(said.headers->text("traceparent").value_or(""), said.headers->text("tracestate").value_or(""));
+}
+
 } // namespace
 
 Requests::Requests(net::asio::any_io_executor executor, const Clock& clock, runtime::Engine& engine, OnRequest on_request)
@@ -96,8 +101,7 @@ void Requests::take(const Delivery& delivery) {
     request.user = text_of(said.user_id);
     request.id = text_of(said.message_id ? said.message_id : said.correlation_id);
     request.body = delivery.body.text();
-    if (said.headers)
-        request.trace = trace::given(said.headers->text("traceparent").value_or(""), said.headers->text("tracestate").value_or(""));
+    request.trace = trace_of(said);
     if (const auto waits = yes_or_no(said.headers, "baton-wait"))
         request.waits = *waits;
     else
@@ -112,7 +116,7 @@ void Requests::call(const Delivery& delivery, const Asked& asked) {
     if (!live_) return return_later(asked);
     const amqp::Properties& said = delivery.properties;
     const RpcCall call{readable(delivery.routing_key), readable(text_of(said.user_id)), readable(text_of(said.message_id)),
-                       readable(asked.correlation_id), readable(asked.reply_to), readable(delivery.body.text())};
+                       readable(asked.correlation_id), readable(asked.reply_to), readable(delivery.body.text()), trace_of(said)};
     if (call.id.empty() && call.correlation_id.empty())
         return refuse(asked, problem("baton.bad_request", 400,
                                      "a request may come twice: give the message a correlation_id or a message_id of its own"));

@@ -83,6 +83,7 @@ Outcome<std::optional<runtime::StartRequest>> start_of(const core::Workflow& wor
     start.input = std::string(input.text());
     start.key = core::start_key_of_event(trigger, source, event.id);
     start.is_by_trigger = true;
+    start.trace = event.trace;
     start.actor =
         fmt::format("event {}", event.type.size() <= named_bytes ? event.type : trigger.name);
     return std::optional(std::move(start));
@@ -130,6 +131,7 @@ Outcome<runtime::StartRequest> start_of(const Answering& one, const RpcCall& cal
     start.key = key_of(*one.trigger, call);
     start.is_by_trigger = true;
     start.actor = call.user.empty() ? fmt::format("rpc {}", call.name) : call.user;
+    start.trace = call.trace;
     start.caller = caller_of(call, std::get<core::RpcTrigger>(one.trigger->kind), now);
     return start;
 }

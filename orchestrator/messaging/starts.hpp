@@ -32,6 +32,7 @@ struct RpcCall {
     std::string correlation_id;
     std::string reply_to; // empty: nobody waits
     std::string body;
+    trace::Given trace{}; // that who calls is in
 };
 
 // Who answers a name: an [[on]] rpc of a live workflow.

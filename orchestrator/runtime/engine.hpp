@@ -125,6 +125,7 @@ struct IncomingEvent {
     std::string id; // the same however often it comes
     std::string type;
     core::Document event; // id, source, type, subject, time, data
+    trace::Given trace{}; // that it was told in
 };
 
 struct StartRequest {
@@ -183,6 +184,7 @@ struct Incident {
 struct PlainDeadLetter {
     DeadLetter letter;
     std::optional<DeliveryHandle> delivery;
+    std::function<void()> stored{}; // called on the engine's thread when it is; may be empty
 };
 
 // Attempts whose messages are still to be published, by run.

@@ -290,6 +290,7 @@ void Engine::Body::finish(const Work& work, Item& item, Told& told, const Commit
                    },
                    [&](PlainDeadLetter& one) {
                        if (one.delivery) told.settled.push_back(*one.delivery);
+                       if (one.stored) one.stored();
                    },
                    [](DeadJobItem&) {},
                    [](CancelDeadJobItem&) {},

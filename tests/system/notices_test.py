@@ -116,6 +116,33 @@ class NoticesTest(unittest.TestCase):
         baton.wait_for(lambda: "the workflow of notify.workflow cannot begin" in self.server.log(), "the log says it")
         self.assertIn("there is no workflow 'notice-mail'", self.server.log())
 
+    def letters_of_notices(self, state="open"):
+        return [one for one in self.server.http_json(self.server.http, f"/api/dead?state={state}") if one["reason"] == "notice"]
+
+    def test_a_notice_whose_workflow_is_not_there_is_a_dead_letter_and_is_told_later(self):
+        self.work_without_letters()
+        failed = [self.start("fails") for _ in range(3)]
+        baton.wait_for(lambda: len(self.letters_of_notices()) == 3, "each is a dead letter")
+        self.server.kill()
+        self.server.start()
+        letters = self.letters_of_notices()
+        self.assertEqual({json.loads(one["message"]["body"])["notice"]["run"] for one in letters}, set(failed))
+        self.assertEqual({(one["task"], one["error_type"], one["run"]) for one in letters}, {("notice-mail", "baton.notice", None)})
+        self.assertIn("there is no workflow 'notice-mail'", letters[0]["error"]["detail"])
+        # Still not there: it stays, and who asks is told why.
+        refused = self.server.baton("dead", "redrive", str(letters[0]["id"]))
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("there is no workflow 'notice-mail'", refused.stderr)
+        self.assertEqual(len(self.letters_of_notices()), 3)
+
+        self.server.baton("deploy", str(NOTICES / "notice-mail.toml"), check=0)
+        self.server.http_json(self.server.http, "/api/dead/jobs", {"action": "redrive", "task": "notice-mail"})
+        baton.wait_for(lambda: not self.letters_of_notices(), "all are sent again")
+        notices = self.server.http_json(self.server.http, "/api/runs?workflow=notice-mail")
+        self.assertEqual(len(notices), 3)
+        told = {self.server.http_json(self.server.http, "/api/runs/" + one["id"])["input"]["notice"]["run"] for one in notices}
+        self.assertEqual(told, set(failed))
+
     def work_without_letters(self):
         def perform():
             channel = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"])).channel()

@@ -96,8 +96,8 @@ class TracesTest(unittest.TestCase):
         self.assertEqual(self.run_to_end(run)["status"], "compensated")
 
         make, unmake, tell = ("publish baton.task:traces." + name for name in ("make", "unmake", "tell"))
-        self.assertEqual(self.tree(TRACE, 9), sorted([
-            ("run two", PARENT), ("step make", "run two"), (make, "step make"), ("step tell", "run two"), (tell, "step tell"),
+        self.assertEqual(self.tree(TRACE, 10), sorted([
+            ("POST /baton/v1/runs", PARENT), ("run two", "POST /baton/v1/runs"), ("step make", "run two"), (make, "step make"), ("step tell", "run two"), (tell, "step tell"),
             ("step tell", "run two"), (tell, "step tell"), ("undo make", "run two"), (unmake, "undo make")]))
         spans = {one["spanId"]: one for one in self.collector.of(TRACE)}
         # The worker goes on below the message that it got.
@@ -150,7 +150,74 @@ class TracesTest(unittest.TestCase):
         # A task that is called without a workflow has it, too, whoever asks for the answer.
         self.answers = {None: ("completed", {})}
         self.assertEqual(self.post("/api/call", {"task": "traces.make"}, traceparent=STARTER), {"completed": True, "result": {}})
-        self.assertEqual(self.tasks[1][1], STARTER)
+        baton.wait_for(lambda: [one for one in self.collector.of(TRACE) if one["name"] == "POST /api/call"], "the request is told")
+        [asked] = [one for one in self.collector.of(TRACE) if one["name"] == "POST /api/call"]
+        self.assertEqual((asked["kind"], asked["parentSpanId"], asked["is"]["http.response.status_code"]), (2, PARENT, "200"))
+        self.assertEqual(self.tasks[1][1], f"00-{TRACE}-{asked['spanId']}-01")
+
+    def test_what_an_event_or_a_call_starts_is_in_its_trace(self):
+        self.start(ONE, ONE.replace('"one"', '"by_event"') + '[[on]]\nevent = "traces.told"\ninput = {}\n',
+                   ONE.replace('"one"', '"by_call"') + '[[on]]\nrpc = "traces.call"\n',
+                   'workflow = "tells"\n[[step]]\nid = "tell"\nemit = { type = "traces.told" }\n')
+        connection = pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))
+        self.addCleanup(connection.close)
+        channel = connection.channel()
+        other = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
+        third = "00-" + "3" * 32 + "-" + "4" * 16 + "-01"
+        made = "publish baton.task:traces.make"
+        channel.basic_publish("baton.rpc", "traces.call", b"{}", pika.BasicProperties(
+            user_id="guest", message_id=str(uuid.uuid4()), headers={"traceparent": STARTER}))
+        self.assertEqual(self.tree(TRACE, 3), sorted([("run by_call", PARENT), ("step make", "run by_call"), (made, "step make")]))
+        channel.basic_publish("baton.event", "traces.told", b"{}", pika.BasicProperties(
+            message_id=str(uuid.uuid4()), headers={"traceparent": other}))
+        self.assertEqual(self.tree("1" * 32, 3), sorted([("run by_event", "2" * 16), ("step make", "run by_event"), (made, "step make")]))
+        channel.basic_publish("baton.event", "x", json.dumps({"specversion": "1.0", "id": str(uuid.uuid4()), "source": "s", "type": "traces.told",
+                                                              "traceparent": third}).encode(),
+                              pika.BasicProperties(content_type="application/cloudevents+json"))
+        self.assertEqual(self.tree("3" * 32, 3), sorted([("run by_event", "4" * 16), ("step make", "run by_event"), (made, "step make")]))
+        # What a run tells is in the run's trace, and so is what that starts.
+        run = self.server.baton("run", "tells", "--detach", check=0).stdout.strip()
+        self.assertEqual(self.tree(run.replace("-", ""), 4), sorted([
+            ("run tells", ""), ("run by_event", "run tells"), ("step make", "run by_event"), (made, "step make")]))
+
+    WAITS = """
+workflow = "waits"
+[[step]]
+id = "short"
+wait = "10ms"
+[[step]]
+id = "go"
+signal = "go"
+[[step]]
+id = "never"
+when = "false"
+signal = "never"
+[[step]]
+id = "patience"
+signal = "nothing"
+timeout = "100ms"
+"""
+
+    def test_what_a_run_waits_for_has_a_span_also_when_the_server_was_killed_meanwhile(self):
+        self.names = []
+        self.server.start()
+        self.server.deploy(self.WAITS)
+        run = self.post("/baton/v1/runs", {"workflow": "waits"}, traceparent=STARTER)["run"]
+        baton.wait_for(lambda: self.server.http_json(self.server.http, f"/api/runs/{run}")["steps"][1]["status"] == "running", "it waits")
+        time.sleep(0.5)
+        self.server.kill()
+        self.server.start()
+        self.server.http_json(self.server.http, f"/api/runs/{run}/signal", {"name": "go"})
+        self.assertEqual(self.run_to_end(run)["status"], "failed")
+        baton.wait_for(lambda: any(one["name"] == "run waits" for one in self.collector.of(TRACE)), "the run is told")
+        spans = {one["name"]: one for one in self.collector.of(TRACE)}
+        self.assertNotIn("wait never", spans)
+        self.assertEqual((spans["wait go"]["is"]["baton.wait"], spans["wait go"]["parentSpanId"]), ("signal", spans["run waits"]["spanId"]))
+        waited = int(spans["wait go"]["endTimeUnixNano"]) - int(spans["wait go"]["startTimeUnixNano"])
+        self.assertGreater(waited, 500_000_000, "since it began to wait")
+        self.assertEqual(spans["wait patience"]["status"]["code"], 2)
+        if "wait short" in spans:  # the killed server may not have told it
+            self.assertEqual(spans["wait short"]["is"]["baton.wait"], "timer")
 
     def test_what_the_starter_does_not_record_is_recorded_by_nobody(self):
         self.start(ONE)

@@ -291,6 +291,7 @@ void Decider::emit(Place place, const EmitKind& kind) {
     if (const auto rerun = rerun_of(place); rerun != 0)
         emitted.id += fmt::format(":rerun{}", rerun);
     emitted.at = now_;
+    emitted.trace = run().trace;
     if (kind.subject) {
         const auto subject = judge_.fill(*kind.subject, reading(place), "emit.subject");
         if (!subject) return give_up(place, subject.error(), "not_retryable", {});
