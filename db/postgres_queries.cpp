@@ -343,4 +343,35 @@ Outcome<Neighbourhood> PostgresQueries::neighbourhood() {
     return around;
 }
 
+// A partition's transitions have one writer and come in their order, so none appears below one that was seen.
+Outcome<RunsElsewhere> PostgresQueries::runs_elsewhere(const std::string& node, const std::map<Partition, std::uint64_t>& after,
+                                                       std::size_t limit) {
+    RunsElsewhere found;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        found = {};
+        pqxx::nontransaction work(connection);
+        ArrayText parts, seen, heads;
+        for (const pqxx::row& row : work.exec_params("select part, node, pseq from owner")) {
+            const auto part = row[0].as<Partition>();
+            const auto head = row[2].as<std::uint64_t>();
+            found.heads[part] = head;
+            const auto known = after.find(part);
+            if (row[1].as<std::string>() == node || known == after.end() || known->second >= head) continue;
+            parts.add(part);
+            seen.add(signed_number(known->second));
+            heads.add(signed_number(head));
+        }
+        if (parts.is_empty()) return;
+        const pqxx::result rows = work.exec_params(
+            "select r.run_id, r.version, r.status from (select distinct h.run_id from unnest($1::smallint[], $2::bigint[], "
+            "$3::bigint[]) as a(part, seen, head) cross join lateral (select run_id from history where part = a.part and "
+            "pseq > a.seen and pseq <= a.head order by pseq limit $4) h) changed join run r on r.run_id = changed.run_id limit $4",
+            parts.text(), seen.text(), heads.text(), static_cast<std::int64_t>(limit) + 1);
+        for (const pqxx::row& row : rows)
+            found.runs.push_back({row[0].as<std::string>(), row[1].as<std::uint64_t>(), static_cast<RunStatus>(row[2].as<int>())});
+        found.is_whole = found.runs.size() <= limit;
+    }));
+    return found;
+}
+
 } // namespace baton::db

@@ -36,6 +36,8 @@ public:
     Outcome<std::vector<runtime::StoredDefinition>>
     definitions(const std::string& all_versions_of) override;
     Outcome<runtime::Neighbourhood> neighbourhood() override;
+    Outcome<runtime::RunsElsewhere> runs_elsewhere(const std::string& node, const std::map<runtime::Partition, std::uint64_t>& after,
+                                                   std::size_t limit) override;
     void interrupt(Duration age) override { session_.interrupt(age); }
 
 private:

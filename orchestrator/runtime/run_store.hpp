@@ -647,6 +647,18 @@ struct IndexFault {
     std::string what;   // a sentence
 };
 
+// What runs became at other servers of a store: of each run where it is by now.
+struct RunsElsewhere {
+    struct Run {
+        std::string run_id;
+        std::uint64_t version = 0;
+        RunStatus status = RunStatus::running;
+    };
+    std::vector<Run> runs;
+    std::map<Partition, std::uint64_t> heads; // the last transition of every partition
+    bool is_whole = true;                     // false: there were more, which are left out
+};
+
 class RunQueries {
 public:
     virtual ~RunQueries() = default;
@@ -694,6 +706,13 @@ public:
     virtual Outcome<std::vector<IndexFault>> index_faults(std::size_t limit) {
         (void)limit;
         return std::vector<IndexFault>{};
+    }
+    // Of partitions that others than `node` own, what happened behind these transitions; of one that is not named,
+    // nothing but where it is. Of a store of one process nothing.
+    virtual Outcome<RunsElsewhere> runs_elsewhere(const std::string& node, const std::map<Partition, std::uint64_t>& after,
+                                                  std::size_t limit) {
+        (void)node, (void)after, (void)limit;
+        return RunsElsewhere{};
     }
     // The nodes that share the store, and whose the partitions are; nothing of a store of one process.
     virtual Outcome<Neighbourhood> neighbourhood() { return Neighbourhood{}; }

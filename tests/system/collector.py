@@ -60,7 +60,7 @@ class Collector:
     def add(self, span):
         assert re.fullmatch("[0-9a-f]{32}", span["traceId"]) and re.fullmatch("[0-9a-f]{16}", span["spanId"]), span
         assert re.fullmatch("[0-9a-f]{16}", span.get("parentSpanId", "0" * 16)), span
-        assert span["kind"] in (1, 4), span
+        assert span["kind"] in (1, 2, 4), span
         assert isinstance(span["startTimeUnixNano"], str) and isinstance(span["endTimeUnixNano"], str), span
         assert int(span["startTimeUnixNano"]) <= int(span["endTimeUnixNano"]), span
         span["is"] = {one["key"]: next(iter(one["value"].values())) for one in span["attributes"]}

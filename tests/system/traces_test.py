@@ -241,7 +241,7 @@ timeout = "100ms"
         self.server.baton("cancel", run, check=0)
         self.run_to_end(run)
 
-        names = [name for name, _ in self.tree(TRACE, 2)]
+        names = [name for name, _ in self.tree(TRACE, 3)]
         self.assertIn("run one", names)
         self.assertIn("step make", names)
         [step] = [one for one in self.collector.of(TRACE) if one["name"] == "step make"]

@@ -120,7 +120,7 @@ interface Follow<T> {
   pause?: number;
 }
 
-// With a stream that tells of changes, it is asked so seldom by itself: other servers' runs have no news here.
+// With a stream that tells of changes, it is asked so seldom by itself: for what has no news, such as a worker's silence.
 const seconds_when_told = 10;
 const pause_after_news = 1000;
 

@@ -55,6 +55,10 @@ constexpr std::chrono::seconds comment_interval{15};
 // Then a listener shows again who he is; Last-Event-ID lets him go on where he was.
 constexpr std::chrono::minutes stream_length{15};
 constexpr std::size_t jobs_seen = 20;
+// What runs became at other servers of the database is looked at so often; of more than so many at
+// once everybody loads anew.
+constexpr int ticks_between_others = 2;
+constexpr std::size_t others_max = 1'000;
 
 class V1Events : public std::enable_shared_from_this<V1Events> {
 public:
@@ -159,6 +163,8 @@ private:
         asio::steady_timer timer(co_await asio::this_coro::executor);
         for (int ticks = 0; !listeners_.empty(); ++ticks) {
             take_changes();
+            if (ticks % ticks_between_others == 0 && !parts_->node.empty())
+                co_await look_at_others();
             if (ticks % ticks_between_looks == 0) co_await look_around();
             if (hub_.tick())
                 for (const ListenerPtr& one : listeners_)
@@ -172,6 +178,7 @@ private:
         // What happens now nobody hears: who comes back with an older number loads anew.
         self->hub_.lose();
         self->hub_.tick();
+        self->heads_.clear();
         self->is_running_ = false;
     }
 
@@ -179,11 +186,27 @@ private:
         const auto taken = parts_->changes->take();
         if (taken.has_lost) return hub_.lose();
         for (const auto& one : taken.changes)
-            hub_.say(
-                "run", one.run_id,
-                json::serialize(json::object{{"run", one.run_id},
-                                             {"seq", one.seq},
-                                             {"status", orchestrator::core::word_of(one.status)}}));
+            say_run(one.run_id, one.seq, one.status);
+    }
+
+    void say_run(const std::string& run_id, std::uint64_t seq, runtime::RunStatus status) {
+        hub_.say("run", run_id,
+                 json::serialize(json::object{{"run", run_id},
+                                              {"seq", seq},
+                                              {"status", orchestrator::core::word_of(status)}}));
+    }
+
+    // The engine here tells of its own partitions' runs alone.
+    awaitable<void> look_at_others() {
+        const auto look = [node = parts_->node, after = heads_](RunQueries& queries) {
+            return queries.runs_elsewhere(node, after, others_max);
+        };
+        const auto found = co_await parts_->reader->ask(look);
+        if (!found) co_return;
+        heads_ = found->heads;
+        if (!found->is_whole) hub_.lose();
+        for (const auto& one : found->runs)
+            say_run(one.run_id, one.version, one.status);
     }
 
     bool is_wanted(const std::string& topic) const {
@@ -251,6 +274,7 @@ private:
     EventHub hub_;
     std::set<ListenerPtr> listeners_;
     std::map<std::string, std::string> seen_; // by topic
+    std::map<runtime::Partition, std::uint64_t> heads_; // transitions that were told, of a shared store
     bool is_running_ = false;
 };
 
