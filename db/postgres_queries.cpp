@@ -232,6 +232,20 @@ Outcome<std::optional<RunRecord>> PostgresQueries::record(const std::string& run
     return record;
 }
 
+Outcome<std::vector<SavedView>> PostgresQueries::views(const std::string& user) {
+    std::vector<SavedView> all;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        all.clear();
+        // By bytes, as the other store has them, whatever the database's language.
+        for (const pqxx::row& row : work.exec_params("select user_name, name, query, at from saved_view where user_name = $1 "
+                                                     "order by name collate \"C\"", clean_text(user)))
+            all.push_back({row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>(),
+                           time_from_micros(row[3].as<std::int64_t>())});
+    }));
+    return all;
+}
+
 Outcome<RunLogPage> PostgresQueries::log_lines(const std::string& run_id, std::uint64_t after, std::size_t limit) {
     RunLogPage page;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {

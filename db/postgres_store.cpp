@@ -629,6 +629,32 @@ Outcome<void> PostgresStore::drop_answer(const KeptAnswer& begun) {
     });
 }
 
+Outcome<bool> PostgresStore::save_view(const SavedView& view, std::size_t views_max) {
+    bool is_kept = false;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::work work(connection);
+        is_kept = work.exec_params("insert into saved_view (user_name, name, query, at) select $1, $2, $3, $4::bigint where "
+                                   "(select count(*) from saved_view where user_name = $1 and name <> $2) < $5 "
+                                   "on conflict (user_name, name) do update set query = excluded.query, at = excluded.at",
+                                   clean_text(view.user), clean_text(view.name), clean_text(view.query), micros_of(view.at),
+                                   static_cast<std::int64_t>(views_max))
+                      .affected_rows() > 0;
+        work.commit();
+    }));
+    return is_kept;
+}
+
+Outcome<bool> PostgresStore::remove_view(const std::string& user, const std::string& name) {
+    bool is_gone = false;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::work work(connection);
+        is_gone = work.exec_params("delete from saved_view where user_name = $1 and name = $2", clean_text(user), clean_text(name))
+                      .affected_rows() > 0;
+        work.commit();
+    }));
+    return is_gone;
+}
+
 Outcome<RunJob> PostgresStore::add_run_job(const RunJob& job) {
     std::optional<SqlRow> kept;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {

@@ -161,6 +161,13 @@ Outcome<std::optional<RunRecord>> SqliteQueries::record(const std::string& run_i
     return outcome;
 }
 
+Outcome<std::vector<SavedView>> SqliteQueries::views(const std::string& user) {
+    BATON_ASSIGN(auto select, database_.prepare("select user_name, name, query, at from saved_view where user_name = ? order by name"));
+    return read_all<SavedView>(select.with(user), [](const SqliteStatement& row) {
+        return SavedView{row.text(0), row.text(1), row.text(2), row.time(3)};
+    });
+}
+
 Outcome<RunLogPage> SqliteQueries::log_lines(const std::string& run_id, std::uint64_t after, std::size_t limit) {
     return read_log_lines(database_, run_id, after, limit);
 }

@@ -23,6 +23,7 @@ public:
     Outcome<std::optional<runtime::RunDetails>> run(const std::string& id_or_prefix) override;
     Outcome<std::optional<runtime::StoredRun>> run_row(const std::string& id_or_prefix) override;
     Outcome<std::optional<runtime::RunRecord>> record(const std::string& run_id) override;
+    Outcome<std::vector<runtime::SavedView>> views(const std::string& user) override;
     Outcome<runtime::RunLogPage> log_lines(const std::string& run_id, std::uint64_t after, std::size_t limit) override;
     Outcome<std::vector<runtime::RunJob>> run_jobs(std::optional<std::uint64_t> id, std::size_t limit) override;
     Outcome<std::vector<runtime::IndexFault>> index_faults(std::size_t limit) override;

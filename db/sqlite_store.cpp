@@ -624,6 +624,20 @@ Outcome<void> SqliteStore::drop_answer(const KeptAnswer& begun) {
     return db::drop_answer(database_, begun);
 }
 
+Outcome<bool> SqliteStore::save_view(const SavedView& view, std::size_t views_max) {
+    BATON_ASSIGN(auto insert, database_.prepare("insert into saved_view (user_name, name, query, at) select ?1, ?2, ?3, ?4 where "
+                                                "(select count(*) from saved_view where user_name = ?1 and name <> ?2) < ?5 "
+                                                "on conflict (user_name, name) do update set query = excluded.query, at = excluded.at"));
+    BATON_TRY(insert.with(view.user, view.name, view.query, view.at, static_cast<std::int64_t>(views_max)).run());
+    return database_.changes() > 0;
+}
+
+Outcome<bool> SqliteStore::remove_view(const std::string& user, const std::string& name) {
+    BATON_ASSIGN(auto remove, database_.prepare("delete from saved_view where user_name = ? and name = ?"));
+    BATON_TRY(remove.with(user, name).run());
+    return database_.changes() > 0;
+}
+
 Outcome<RunJob> SqliteStore::add_run_job(const RunJob& job) {
     BATON_ASSIGN(auto insert, database_.prepare("insert into run_job (key, node, at, actor, action, query, interval, stop_after, state, "
                                                 "total, total_is_exact, cursor, done, refused, note) values "

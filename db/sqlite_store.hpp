@@ -66,6 +66,8 @@ public:
     Outcome<void> keep_answer(const runtime::KeptAnswer& answered) override;
     Outcome<bool> take_answer_over(const runtime::KeptAnswer& seen, const std::string& owner) override;
     Outcome<void> drop_answer(const runtime::KeptAnswer& begun) override;
+    Outcome<bool> save_view(const runtime::SavedView& view, std::size_t views_max) override;
+    Outcome<bool> remove_view(const std::string& user, const std::string& name) override;
     Outcome<runtime::RunJob> add_run_job(const runtime::RunJob& job) override;
     Outcome<void> save_run_job(const runtime::RunJob& job) override;
     Outcome<std::vector<runtime::RunJob>> running_run_jobs(const std::string& node) override;

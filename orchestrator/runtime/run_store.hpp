@@ -403,6 +403,14 @@ struct StoredPause {
     std::optional<Time> ended_at;
 };
 
+// A query for runs that a user keeps under a name.
+struct SavedView {
+    std::string user;
+    std::string name;
+    std::string query;
+    Time at{}; // of the last change
+};
+
 class RunStore {
 public:
     virtual ~RunStore() = default;
@@ -588,6 +596,17 @@ public:
         return boost::system::in_place_value;
     }
 
+    // Instead of the user's one of that name. False: the user has as many as may be.
+    virtual Outcome<bool> save_view(const SavedView& view, std::size_t views_max) {
+        (void)view, (void)views_max;
+        return Failure{make_error_code(StoreErrc::refused), "this store keeps no views"};
+    }
+    // False: there is none.
+    virtual Outcome<bool> remove_view(const std::string& user, const std::string& name) {
+        (void)user, (void)name;
+        return false;
+    }
+
     // All of them, by workflow and name.
     virtual Outcome<std::vector<TriggerRow>> triggers() { return std::vector<TriggerRow>{}; }
     // Each row that is stored with the version before `version` becomes this one; version 1 is a new row. Gives
@@ -688,6 +707,11 @@ public:
     virtual Outcome<std::vector<RunJob>> run_jobs(std::optional<std::uint64_t> id, std::size_t limit) {
         (void)id, (void)limit;
         return std::vector<RunJob>{};
+    }
+    // Those of the user, by name.
+    virtual Outcome<std::vector<SavedView>> views(const std::string& user) {
+        (void)user;
+        return std::vector<SavedView>{};
     }
     // At most `limit` lines with a number > after.
     virtual Outcome<RunLogPage> log_lines(const std::string& run_id, std::uint64_t after, std::size_t limit) {

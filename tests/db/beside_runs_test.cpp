@@ -374,6 +374,26 @@ KeptAnswer asked(std::string name, std::string owner, int second) {
 
 } // namespace
 
+TEST_P(BesideRunsOnDisk, ViewsAreEachUsersOwn) {
+    const auto names = [&](const std::string& user) {
+        std::vector<std::string> all;
+        for (const SavedView& view : value_of(queries_->views(user)))
+            all.push_back(view.name + "=" + view.query);
+        return all;
+    };
+    EXPECT_TRUE(value_of(store_->save_view({"ada", "b", "status:failed", time_at(1)}, 2)));
+    EXPECT_TRUE(value_of(store_->save_view({"ada", "\u00e4 \"x\"", "", time_at(1)}, 2)));
+    EXPECT_FALSE(value_of(store_->save_view({"ada", "c", "", time_at(1)}, 2))) << "two are as many as may be";
+    EXPECT_TRUE(value_of(store_->save_view({"ada", "b", "since:1h", time_at(5)}, 2))) << "instead of the first";
+    EXPECT_TRUE(value_of(store_->save_view({"bob", "b", "key:x", time_at(1)}, 2)));
+    EXPECT_THAT(names("ada"), ElementsAre("b=since:1h", "\u00e4 \"x\"="));
+    EXPECT_EQ(value_of(queries_->views("ada"))[0].at, time_at(5));
+    EXPECT_TRUE(value_of(store_->remove_view("ada", "b")));
+    EXPECT_FALSE(value_of(store_->remove_view("ada", "b")));
+    EXPECT_THAT(names("ada"), SizeIs(1));
+    EXPECT_THAT(names("bob"), ElementsAre("b=key:x"));
+}
+
 TEST_P(BesideRunsOnDisk, AnAnswerIsKeptForWhoBeganItFirst) {
     const auto other = place_.store();
     const KeptAnswer first = asked("ada\nk", "a/1", 10);

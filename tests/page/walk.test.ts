@@ -45,7 +45,7 @@ test("the walk of docs/page.md", async ({ page, house, browser }) => {
     writeFileSync(join(pictures, name + ".webp"), await asWebp(desk, await page.screenshot()));
   };
   await signIn(page, house);
-  await page.evaluate(() => localStorage.setItem("baton-views", JSON.stringify({ "Declined cards": "workflow:order error:card_declined", "This hour": "since:1h" })));
+  for (const [name, q] of [["Declined cards", "workflow:order error:card_declined"], ["This hour", "since:1h"]] as const) await house.api("PUT", "/baton/v1/views/" + encodeURIComponent(name), { q });
   await show("run", `/runs/${failed}`, /it gave up \(.*card.*declined/);
   await show("step", `/runs/${failed}?step=charge`, "card_declined");
   await show("approval", `/runs/${waiting}`, "it asks guest", "light", 360, 640);

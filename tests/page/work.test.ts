@@ -111,6 +111,43 @@ test("an approval is given under one's own name, with its form, by keys alone", 
   expect((await house.api("GET", "/api/runs/" + run)).output).toEqual({ days: 14, by: "guest" });
 });
 
+test("saved queries are the user's own wherever he signs in, and a label finds its runs", async ({ page, house, browser }) => {
+  await house.deploy(`workflow = "labelled"\n[[step]]\nid = "only"\nset = { a = 1 }\n`);
+  await house.run("labelled");
+  await signIn(page, house, "/workflows/labelled");
+  // What this browser had kept before goes to the server.
+  await page.evaluate(() => localStorage.setItem("baton-views", JSON.stringify({ "Of before": "status:failed" })));
+  await page.getByRole("button", { name: "Start a run" }).click();
+  await dialog(page).getByLabel(/^Labels/).fill('team=ops, who=the "boss"');
+  await dialog(page).getByRole("button", { name: "Start" }).click();
+  await expect(page).toHaveURL(/\/runs\/[0-9a-f-]{36}$/);
+  await page.getByRole("link", { name: 'who=the "boss"' }).first().click();
+  await expect(page.getByRole("table", { name: "Runs" }).getByRole("row")).toHaveCount(2); // and the head
+  await page.getByRole("link", { name: "team=ops" }).click();
+  await expect(page.getByRole("searchbox")).toHaveValue('label.who="the \\"boss\\"" label.team="ops"');
+  await expect(page.getByRole("table", { name: "Runs" }).getByRole("row")).toHaveCount(2);
+  await page.getByRole("button", { name: "Save view" }).click();
+  await dialog(page).getByLabel("Name").fill("Ops & the boss");
+  await dialog(page).getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: "Ops & the boss" })).toBeVisible();
+  await page.reload();
+  await expect(page.getByRole("link", { name: "Of before" })).toBeVisible();
+  expect(await page.evaluate(() => localStorage.getItem("baton-views"))).toBeNull();
+
+  const elsewhere = await (await browser.newContext()).newPage();
+  await signIn(elsewhere, house, "/views");
+  const all = elsewhere.getByRole("table", { name: "Saved queries" });
+  await expect(all).toContainText("Ops & the boss");
+  await elsewhere.getByRole("button", { name: "Change Ops & the boss" }).click();
+  await dialog(elsewhere).getByLabel("Name").fill("Ops");
+  await dialog(elsewhere).getByRole("button", { name: "Save" }).click();
+  await expect(all.getByRole("row", { name: /^Ops label/ })).toBeVisible();
+  await elsewhere.getByRole("button", { name: "Forget Of before" }).click();
+  await expect(all).not.toContainText("Of before");
+  expect((await house.api("GET", "/baton/v1/views")).items.map((one: { name: string }) => one.name)).toEqual(["Ops"]);
+  await elsewhere.context().close();
+});
+
 test("runs are found by a query, whose mistakes are told, and all that it finds are acted upon", async ({ page, house }) => {
   await house.deploy(`workflow = "bulk"\n[[step]]\nid = "only"\ntask = "bulk.nobody"\n`);
   for (let i = 0; i < 30; ++i) await house.run("bulk", {}, `bulk-${i}`);

@@ -149,6 +149,23 @@ class V1(baton.ServerTest, task_queue.TaskQueue):
         self.client.post("/runs", {"workflow": "order", "input": {"name": "Bob"}}, 422, Idempotency_Key="k-2")
         self.client.post("/runs", {"workflow": "greet", "key": "k"}, 400, Idempotency_Key="k")
 
+    def test_views_are_each_users_own(self):
+        vera, olga = v1.Client(self.server, "vera", "v"), v1.Client(self.server, "olga", "o")
+        kept = vera.ask("PUT", "/views/" + urllib.parse.quote("Late & failed", safe=""), {"q": "status:failed since:1d"}, 200).body
+        self.assertEqual((kept["name"], kept["q"]), ("Late & failed", "status:failed since:1d"))
+        vera.ask("PUT", "/views/all", {"q": ""}, 200)
+        refused = vera.ask("PUT", "/views/wrong", {"q": "sttaus:failed"}, 400).body
+        self.assertIn("did you mean 'status'?", refused["detail"])
+        vera.ask("PUT", "/views/wrong", {"query": "x"}, 400)
+        vera.ask("PUT", "/views/" + "x" * 201, {"q": ""}, 400)
+        self.assertEqual([one["name"] for one in vera.all("/views", limit=1)], ["Late & failed", "all"])
+        self.assertEqual(olga.get("/views")["items"], [])
+        olga.ask("DELETE", "/views/all", status=404)
+        vera.ask("DELETE", "/views/all", status=204)
+        self.server.kill()
+        self.server.start()
+        self.assertEqual([one["name"] for one in vera.all("/views")], ["Late & failed"])
+
     # ---- acts -----------------------------------------------------------------------------------
 
     def test_a_preview_of_a_cancel_is_what_the_cancel_then_does(self):

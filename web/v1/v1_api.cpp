@@ -26,6 +26,7 @@ void add_v1_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts,
     add_v1_schedule_routes(routes, parts);
     add_v1_task_routes(routes, parts);
     add_v1_operation_routes(routes, parts);
+    add_v1_view_routes(routes, parts);
     add_v1_admin_routes(routes, parts);
     add_v1_approval_routes(routes, parts);
     add_v1_event_routes(routes, parts);

@@ -22,6 +22,7 @@ void add_v1_dead_routes(Routes& routes, const std::shared_ptr<const ApiParts>& p
 void add_v1_schedule_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_v1_task_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_v1_operation_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
+void add_v1_view_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_v1_admin_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_v1_approval_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);
 void add_v1_event_routes(Routes& routes, const std::shared_ptr<const ApiParts>& parts);

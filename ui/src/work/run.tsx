@@ -9,6 +9,7 @@ import type { Props } from "../pages";
 import { ask, clock, CopyButton, Data, Facts, Finder, jsonIn, Loaded, Page, Panel, State, tabNow, Table, Tabs, Time, type Act } from "../parts";
 import { enc, query, setQuery, withQuery } from "../router";
 import { GraphView } from "./graph";
+import { labelled } from "./labels";
 import { Logs } from "./logs";
 import { askStart } from "./start";
 import { TimeLine } from "./timeline";
@@ -44,7 +45,7 @@ function Whole({ run, graph, reasons, reload }: { run: WholeRun; graph: Graph | 
       </section>
       <Facts of={[
         ["started", <Time key="s" at={run.started_at} />], [is_closed(run) ? "took" : "so far", <Lasted key="l" run={run} />],
-        ["by", run.requests.find((one) => one.fact === "run_started")?.actor ?? ""], ["key", run.key], ["labels", Object.entries(run.labels ?? {}).map(([name, value]) => `${name}=${value}`).join(", ")],
+        ["by", run.requests.find((one) => one.fact === "run_started")?.actor ?? ""], ["key", run.key], ["labels", Object.keys(run.labels ?? {}).length === 0 ? "" : <>{Object.entries(run.labels ?? {}).map(([name, value]) => <a key={name} class="tag" href={"/runs?q=" + enc(labelled(name, value))}>{name}={value}</a>)}</>],
       ]} />
       <div class="run-view">
         {graph ? <Panel title="Graph"><GraphView graph={graph} statusOf={(path) => statuses.get(path) ?? "waiting"} chosen={chosen?.step} choose={choose} /></Panel> : null}
@@ -339,7 +340,7 @@ function Related({ run }: { run: WholeRun }): JSX.Element {
     ["Runs of this workflow", `workflow:${run.workflow}`],
     ...(run.error_type ? [["Runs that ended with the same error", `workflow:${run.workflow} error:${run.error_type}`] as [string, string]] : []),
     ...(run.key ? [["Runs with this key", `key:"${run.key}"`] as [string, string]] : []),
-    ...Object.entries(run.labels ?? {}).map(([name, value]): [string, string] => [`Runs with ${name}=${value}`, `label.${name}="${value}"`]),
+    ...Object.entries(run.labels ?? {}).map(([name, value]): [string, string] => [`Runs with ${name}=${value}`, labelled(name, value)]),
   ];
   return (
     <Panel>

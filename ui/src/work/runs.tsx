@@ -6,7 +6,8 @@ import { get, may, post, usePolled } from "../api";
 import { duration, many, plural } from "../format";
 import { ask, Failure, Finder, Loaded, Page, Panel, shapeOf, State, Table, Time } from "../parts";
 import { enc, query, withQuery } from "../router";
-import { forgetView, saveView, views } from "./saved";
+import { forgetView, loadViews, saveView, views } from "./saved";
+import { labelled, quoted } from "./labels";
 import { askStart } from "./start";
 import { is_closed, type Operation, type Run } from "./types";
 
@@ -19,6 +20,8 @@ const statuses = ["running", "queued", "paused", "compensating", "failed", "time
 export function Runs(): JSX.Element {
   const q = query.value.get("q") ?? "";
   const page = usePolled<Found>(() => `/api/runs?totals=true&limit=100&q=${enc(query.value.get("q") ?? "")}${query.value.get("after") ? "&after=" + enc(query.value.get("after")!) : ""}`, 4, { topics: ["runs"] });
+  // Another browser may have saved one.
+  useEffect(() => void loadViews().catch(() => null), []);
   const chosen = useSignal<Set<string>>(new Set());
   // Nobody acts upon what he does not see.
   useEffect(() => void (chosen.value = new Set()), [q, query.value.get("after")]);
@@ -44,7 +47,7 @@ export function Runs(): JSX.Element {
       <nav class="views" aria-label="Views">
         {[...usual, ...Object.entries(views.value)].map(([name, view]) => <a key={name} href={"/runs" + (view ? "?q=" + enc(view) : "")} aria-current={q === view ? "page" : undefined}>{name}</a>)}
         <button type="button" class="quiet" onClick={askSave}>Save view</button>
-        {Object.entries(views.value).filter(([, view]) => view === q).map(([name]) => <button key={name} type="button" class="quiet" onClick={() => forgetView(name)}>Forget view</button>)}
+        {Object.entries(views.value).filter(([, view]) => view === q).map(([name]) => <button key={name} type="button" class="quiet" onClick={() => void forgetView(name).catch((error: unknown) => (failure.value = error))}>Forget view</button>)}
         {Object.keys(views.value).length > 0 ? <a href="/views">Saved queries</a> : null}
       </nav>
       <Panel>
@@ -75,7 +78,7 @@ export function Runs(): JSX.Element {
                   { title: "Workflow", show: (one) => <>{one.workflow} <small>v{one.version}</small></> },
                   { title: "State", show: (one) => <State of={one.status} /> },
                   { title: "Error", show: (one) => (one.error ? <span title={one.error}>{one.error_type ?? ""} {one.error.slice(0, 120)}</span> : null), wide: true },
-                  { title: "Key, labels", show: (one) => <>{one.key ? <span class="tag">{one.key}</span> : null}{Object.entries(one.labels ?? {}).map(([name, value]) => <span key={name} class="tag">{name}={value}</span>)}</>, wide: true },
+                  { title: "Key, labels", show: (one) => <>{one.key ? <a class="tag" href={withQuery({ q: narrowed(q, `key:${quoted(one.key)}`), after: null })}>{one.key}</a> : null}{Object.entries(one.labels ?? {}).map(([name, value]) => <a key={name} class="tag" href={withQuery({ q: narrowed(q, labelled(name, value)), after: null })}>{name}={value}</a>)}</>, wide: true },
                   { title: "Took", show: (one) => duration(((one.closed_at ? new Date(one.closed_at).getTime() : Date.now()) - new Date(one.started_at).getTime()) / 1000) + (is_closed(one) ? "" : " so far"), number: true, wide: true },
                   { title: "Started", show: (one) => <Time at={one.started_at} />, number: true },
                 ]} />
@@ -91,6 +94,11 @@ export function Runs(): JSX.Element {
       </Panel>
     </Page>
   );
+}
+
+/** The query with a further condition. */
+function narrowed(q: string, condition: string): string {
+  return q.includes(condition) ? q : [q.trim(), condition].filter(Boolean).join(" ");
 }
 
 /** The query with this status and no other. */

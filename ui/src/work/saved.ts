@@ -1,24 +1,46 @@
-// Views of runs that somebody saved: names and queries, in this browser.
-import { signal } from "@preact/signals";
+// Views of runs that the user saved: names and queries, kept on the server. Those that this browser had kept before it could
+// be asked go there, once.
+import { effect, signal } from "@preact/signals";
+import { del, get, may, me, put } from "../api";
+import { enc } from "../router";
 
-const kept = "baton-views";
+const before = "baton-views";
 
-function read(): Record<string, string> {
+/** Queries by name. */
+export const views = signal<Record<string, string>>({});
+
+function ofThisBrowser(): Record<string, string> {
   try {
-    const all: unknown = JSON.parse(localStorage.getItem(kept) ?? "{}");
+    const all: unknown = JSON.parse(localStorage.getItem(before) ?? "{}");
     return Object.fromEntries(Object.entries(all ?? {}).filter((one): one is [string, string] => typeof one[1] === "string"));
   } catch {
     return {};
   }
 }
 
-export const views = signal(read());
-// Another tab has saved one.
-addEventListener("storage", (event) => void (event.key === kept && (views.value = read())));
-
-function keep(next: Record<string, string>): void {
-  views.value = next;
-  localStorage.setItem(kept, JSON.stringify(next));
+export async function loadViews(): Promise<void> {
+  const found = await get<{ items: { name: string; q: string }[] }>("/baton/v1/views?limit=500");
+  views.value = Object.fromEntries(found.items.map((view) => [view.name, view.q]));
+  const old = ofThisBrowser();
+  for (const [name, q] of Object.entries(old)) {
+    if (!(name in views.value)) await saveView(name, q).catch(() => null);
+    delete old[name];
+    localStorage.setItem(before, JSON.stringify(old));
+  }
+  localStorage.removeItem(before);
 }
-export const saveView = (name: string, q: string): void => keep({ ...views.value, [name]: q });
-export const forgetView = (name: string): void => keep(Object.fromEntries(Object.entries(views.value).filter(([one]) => one !== name)));
+
+export async function saveView(name: string, q: string): Promise<void> {
+  await put("/baton/v1/views/" + enc(name), { q });
+  views.value = { ...views.value, [name]: q };
+}
+
+export async function forgetView(name: string): Promise<void> {
+  await del("/baton/v1/views/" + enc(name));
+  views.value = Object.fromEntries(Object.entries(views.value).filter(([one]) => one !== name));
+}
+
+effect(() => {
+  if (me.value && may.look()) void loadViews().catch(() => null);
+  else views.value = {};
+});

@@ -2,6 +2,7 @@
 import { freshId, ApiError, get, post } from "../api";
 import { ask, jsonIn, type Field, type Values } from "../parts";
 import { enc, go } from "../router";
+import { labelsIn } from "./labels";
 
 export interface Schema {
   type?: string | string[]; properties?: Record<string, Schema>; required?: string[]; enum?: unknown[]; description?: string; default?: unknown; format?: string; items?: Schema;
@@ -57,11 +58,12 @@ export async function askStart(after: () => void, workflow?: string, input?: unk
   const fields: Field[] = schema ? fieldsOf(schema) : [{ name: "input", label: "Input", kind: "json", value: JSON.stringify(input ?? {}, null, 2), hint: "JSON" }];
   ask({
     title: `Start ${workflow}`, preview: told?.description ? <p>{told.description}</p> : null,
-    fields: [...fields, { name: "key", label: "Key", hint: "While a run with this key is there, it is shown instead of a second one." }],
+    fields: [...fields, { name: "labels", label: "Labels", hint: "what it can be found by: team=ops, region=eu" }, { name: "key", label: "Key", hint: "While a run with this key is there, it is shown instead of a second one." }],
     verb: "Start", after,
     run: async (values) => {
       const given = schema ? valuesOf(schema, values) : (jsonIn(values, "input") ?? {});
-      const started = await post<{ run: string; new: boolean }>("/api/runs", { workflow, input: given, key: values.key || freshId() });
+      const labels = labelsIn(values.labels ?? "");
+      const started = await post<{ run: string; new: boolean }>("/api/runs", { workflow, input: given, key: values.key || freshId(), ...(Object.keys(labels).length > 0 ? { labels } : {}) });
       go("/runs/" + started.run);
       if (!started.new) return `A run with this key was there already: ${started.run}`;
     },
