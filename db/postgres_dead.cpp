@@ -80,6 +80,8 @@ DeadJob read_dead_job(const pqxx::row& row) {
     job.failures = count_in(row, 16);
     job.seen_id = count_in(row, 17);
     job.note = text_in(row, 18);
+    job.edit = text_in(row, 19);
+    job.unfit = count_in(row, 20);
     return job;
 }
 
@@ -126,12 +128,12 @@ Outcome<DeadJob> PostgresStore::add_dead_job(const DeadJob& job) {
         const bool can_fit = add_conditions(count, job.filter);
         const std::int64_t total = can_fit ? count.run(work)[0][0].as<std::int64_t>() : 0;
         work.exec_params("insert into dead_job (key, at, actor, drops, filter, interval, stop_after, reason, state, "
-                         "total, last_id, cursor, done, refused, failures, seen_id, note) select $1, $2::timestamptz, "
-                         "$3, $4, $5, $6, $7, $8, 1, $9, m.id, 0, 0, 0, 0, m.id, '' from "
+                         "total, last_id, cursor, done, refused, failures, seen_id, note, edit) select $1, $2::timestamptz, "
+                         "$3, $4, $5, $6, $7, $8, 1, $9, m.id, 0, 0, 0, 0, m.id, '', $10 from "
                          "(select coalesce(max(id), 0) as id from dead_letter) m on conflict (key) do nothing",
                          job.key, timestamp_text(job.at), clean_text(job.actor), job.drops,
                          clean_text(filter_text(job.filter)), job.interval.count(), signed_number(job.stop_after),
-                         clean_text(job.reason), total);
+                         clean_text(job.reason), total, clean_text(job.edit));
         kept = read_one(work.exec_params(fmt::format("{} where key = $1", postgres_dead_job_select), job.key),
                         read_dead_job);
         work.commit();
@@ -146,11 +148,11 @@ Outcome<void> PostgresStore::save_dead_job(const DeadJob& job) {
         if (job.closed_at) closed_at = timestamp_text(*job.closed_at);
         pqxx::nontransaction work(connection);
         work.exec_params("update dead_job set state = $2, closed_at = $3::timestamptz, cursor = $4, refused = $5, "
-                         "failures = $6, seen_id = $7, note = $8, done = case $2::smallint when 1 then $9 else "
+                         "failures = $6, seen_id = $7, note = $8, unfit = $10, done = case $2::smallint when 1 then $9 else "
                          "(select count(*) from dead_letter where job = $1) end where id = $1",
                          signed_number(job.id), static_cast<int>(job.state), closed_at, signed_number(job.cursor),
                          signed_number(job.refused), signed_number(job.failures), signed_number(job.seen_id),
-                         clean_text(job.note), signed_number(job.done));
+                         clean_text(job.note), signed_number(job.done), signed_number(job.unfit));
     });
 }
 

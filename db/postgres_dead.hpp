@@ -21,7 +21,7 @@ std::vector<runtime::DeadGroup> read_dead_groups(pqxx::transaction_base& work,
 inline constexpr const char* postgres_dead_job_select =
     "select id, key, (extract(epoch from at) * 1000000)::bigint, actor, drops, filter, interval, stop_after, reason, "
     "state, (extract(epoch from closed_at) * 1000000)::bigint, total, last_id, cursor, done, refused, failures, "
-    "seen_id, note from dead_job";
+    "seen_id, note, edit, unfit from dead_job";
 runtime::DeadJob read_dead_job(const pqxx::row& row);
 
 // A page of letters from before they had a cause gets theirs. True: there are no more.

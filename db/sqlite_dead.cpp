@@ -103,6 +103,8 @@ DeadJob read_dead_job(const SqliteStatement& row) {
     job.failures = count_in(row, 16);
     job.seen_id = count_in(row, 17);
     job.note = row.text(18);
+    job.edit = row.text(19);
+    job.unfit = count_in(row, 20);
     return job;
 }
 
@@ -149,11 +151,11 @@ Outcome<DeadJob> SqliteStore::add_dead_job(const DeadJob& job) {
     count.reset();
     BATON_ASSIGN(auto insert,
                  database_.prepare("insert into dead_job (key, at, actor, drops, filter, interval, stop_after, reason, "
-                                   "state, total, last_id, cursor, done, refused, failures, seen_id, note) values "
-                                   "(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, 0, 0, 0, 0, ?, '') on conflict (key) do nothing"));
+                                   "state, total, last_id, cursor, done, refused, failures, seen_id, note, edit) values "
+                                   "(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, 0, 0, 0, 0, ?, '', ?) on conflict (key) do nothing"));
     BATON_TRY(insert
                   .with(job.key, job.at, job.actor, job.drops ? 1 : 0, filter_text(job.filter), job.interval.count(),
-                        as_signed(job.stop_after), job.reason, total, last, last)
+                        as_signed(job.stop_after), job.reason, total, last, last, job.edit)
                   .run());
     BATON_ASSIGN(auto select, database_.prepare(fmt::format("{} where key = ?", sqlite_dead_job_select)));
     BATON_ASSIGN(auto kept, read_one(select.with(job.key), read_dead_job));
@@ -165,11 +167,11 @@ Outcome<DeadJob> SqliteStore::add_dead_job(const DeadJob& job) {
 Outcome<void> SqliteStore::save_dead_job(const DeadJob& job) {
     BATON_ASSIGN(auto update,
                  database_.prepare("update dead_job set state = ?2, closed_at = ?3, cursor = ?4, refused = ?5, "
-                                   "failures = ?6, seen_id = ?7, note = ?8, done = case ?2 when 1 then ?9 else "
+                                   "failures = ?6, seen_id = ?7, note = ?8, unfit = ?10, done = case ?2 when 1 then ?9 else "
                                    "(select count(*) from dead_letter where job = ?1) end where id = ?1"));
     return update
         .with(as_signed(job.id), static_cast<int>(job.state), job.closed_at, as_signed(job.cursor),
-              as_signed(job.refused), as_signed(job.failures), as_signed(job.seen_id), job.note, as_signed(job.done))
+              as_signed(job.refused), as_signed(job.failures), as_signed(job.seen_id), job.note, as_signed(job.done), as_signed(job.unfit))
         .run();
 }
 

@@ -22,7 +22,7 @@ Outcome<std::vector<runtime::DeadGroup>> read_dead_groups(Sqlite& database,
 
 inline constexpr const char* sqlite_dead_job_select =
     "select id, key, at, actor, drops, filter, interval, stop_after, reason, state, closed_at, total, last_id, "
-    "cursor, done, refused, failures, seen_id, note from dead_job";
+    "cursor, done, refused, failures, seen_id, note, edit, unfit from dead_job";
 runtime::DeadJob read_dead_job(const SqliteStatement& row);
 
 // Letters from before they had a cause get theirs, a page per transaction.

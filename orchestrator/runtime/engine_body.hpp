@@ -80,6 +80,7 @@ struct RedriveItem {
     std::optional<Failure> failure{}; // a message: the broker did not take it
     std::optional<std::string> body{}; // a message: instead of the one it had
     core::Document input{};            // a task of a run: likewise; null: the one it had
+    std::string edit{};                // likewise: changes of the one it had (repair.hpp)
 };
 // A letter that is published again, and not an event of a run. A report that no run could take is one, too:
 // sent again, it finds its run readable or dies anew.

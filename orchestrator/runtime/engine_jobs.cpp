@@ -25,6 +25,12 @@ constexpr std::size_t dropped_at_once = 500;
 constexpr Duration burst = std::chrono::milliseconds(200);
 constexpr int failure_pages_max = 10; // looked through in one turn
 
+RedriveItem redrive_of(std::uint64_t id, Reply<void> settled, Closing closing, std::string edit) {
+    RedriveItem item{id, std::move(settled), {}, false, std::move(closing)};
+    item.edit = std::move(edit);
+    return item;
+}
+
 // How many letters are due, and when the next one is.
 std::size_t take_due(RunningDeadJob& running, Time now) {
     const Duration interval = running.job.interval;
@@ -157,6 +163,8 @@ Outcome<void> Engine::Body::send_page(const std::shared_ptr<RunningDeadJob>& run
             --running->in_flight;
             if (done) {
                 ++running->job.done;
+            } else if (!running->job.edit.empty() && done.error().code == EngineErrc::bad_input) {
+                ++running->job.unfit;
             } else if (done.error().code != EngineErrc::settled) {
                 ++running->job.refused;
                 running->job.note = plain(fmt::format("dead letter {}: {}", id, done.error().detail));
@@ -166,7 +174,7 @@ Outcome<void> Engine::Body::send_page(const std::shared_ptr<RunningDeadJob>& run
         if (job.drops)
             pending.push_back({DropItem{id, settled, {}, closing}});
         else
-            pending.push_back({RedriveItem{id, settled, {}, false, closing}});
+            pending.push_back({redrive_of(id, settled, closing, job.edit)});
     }
     return boost::system::in_place_value;
 }

@@ -5,6 +5,7 @@
 #include "orchestrator/core/fact.hpp"
 #include "orchestrator/core/run_json.hpp"
 #include "orchestrator/runtime/engine_body.hpp"
+#include "orchestrator/runtime/repair.hpp"
 
 #include <fmt/format.h>
 
@@ -233,6 +234,22 @@ std::optional<Time> Engine::Body::next_wake() const {
     return wake;
 }
 
+namespace {
+
+// Its input as the rule of its bulk job makes it of the letter's. A letter that is not open is refused anyway.
+void mend(RedriveItem& redrive) {
+    if (redrive.edit.empty() || !redrive.letter || redrive.letter->state != DeadLetterState::open) return;
+    const auto changes = core::Document::parse_stored(redrive.edit);
+    auto input = core::Document::parse_stored(redrive.letter->input);
+    auto made = changes && input && !is_message(*redrive.letter) ? mended(input->json(), changes->json()) : std::nullopt;
+    if (made)
+        redrive.input = core::Document::of(std::move(*made));
+    else
+        redrive.failure = Failure{make_error_code(EngineErrc::bad_input), "the change does not fit its input"};
+}
+
+} // namespace
+
 // What needs the store before anything can be decided: deploys, and dead letters to look at.
 bool Engine::Body::prepare(Work& work) {
     const auto look_at = [&](auto& asked) {
@@ -261,6 +278,7 @@ bool Engine::Body::prepare(Work& work) {
     for (Item& item : work.items) {
         if (auto* redrive = std::get_if<RedriveItem>(&item.body)) {
             if (!look_at(*redrive)) return false;
+            mend(*redrive);
         } else if (auto* drop = std::get_if<DropItem>(&item.body)) {
             if (!look_at(*drop)) return false;
         } else if (auto* lost = std::get_if<QueueLostItem>(&item.body)) {

@@ -103,6 +103,8 @@ json::object object_of(const DeadJob& job) {
             {"interval", job.interval.count()},
             {"stop_after", job.stop_after},
             {"reason", job.reason},
+            {"edit", job.edit},
+            {"unfit", job.unfit},
             {"state", static_cast<int>(job.state)},
             {"closed_at", job.closed_at ? micros_of(*job.closed_at) : 0},
             {"total", job.total},
@@ -126,6 +128,8 @@ DeadJob job_of(const json::object& from) {
     job.interval = Duration(static_cast<std::int64_t>(number_of(from, "interval")));
     job.stop_after = number_of(from, "stop_after");
     job.reason = text_of(from, "reason");
+    job.edit = text_of(from, "edit");
+    job.unfit = number_of(from, "unfit");
     if (const auto state = number_of(from, "state"); state >= 1 && state <= 4)
         job.state = static_cast<DeadJobState>(state);
     if (const auto at = number_of(from, "closed_at"); at > 0)

@@ -158,6 +158,7 @@ struct DeadJob {
     Duration interval{};        // between two letters
     std::uint64_t stop_after = 0; // new failures; 0: never
     std::string reason;
+    std::string edit{};         // JSON: changes of the inputs (repair.hpp); empty: they go as they are
     DeadJobState state = DeadJobState::running;
     std::optional<Time> closed_at;
     std::uint64_t total = 0;    // letters that it found when it was asked for
@@ -166,6 +167,7 @@ struct DeadJob {
     std::uint64_t done = 0;
     std::uint64_t refused = 0;  // could not be sent or dropped, and stay as they are
     std::uint64_t failures = 0; // were sent again, and are dead again
+    std::uint64_t unfit = 0;    // `edit` does not fit them, so they stay as they are
     std::uint64_t seen_id = 0;  // letters up to this one were looked at for such
     std::string note;           // the last refusal, or why it has ended
 };

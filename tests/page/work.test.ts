@@ -217,7 +217,7 @@ test("an operator's night: three causes in three systems, one mended by example,
   await click("Redrive", "button", dialog(page));
   await expect(dialog(page).getByRole("status")).toContainText("It went through");
   await click(/^Do the same to the other/, "button", dialog(page));
-  await dialog(page).getByLabel("How many a second").fill("200");
+  await dialog(page).getByLabel("How fast").fill("200/s");
   await click(/^Redrive/, "button", dialog(page));
   await expect(dialog(page).getByRole("status")).toContainText(/were repaired and sent again, 0 refused/, { timeout: 120_000 });
   await click("Close", "button", dialog(page));

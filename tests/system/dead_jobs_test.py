@@ -92,6 +92,42 @@ class BulkTest(Bulk):
         self.assertIn("/api/dead/jobs", (self.server.home / "data" / "audit.jsonl").read_text())
         self.assertIn(letter["run"], runs)
 
+    def test_one_mended_input_is_a_rule_for_the_others_which_survives_kill_9(self):
+        names = [f"user{n}@exmaple.org" for n in range(24)] + ["right@other.org", "also@other.org"]
+        for name in names:
+            self.server.baton("run", "bulk", "--input", json.dumps({"name": name}), "--detach", check=0)
+        self.fail_tasks(len(names), "address {} is refused")
+        [group] = baton.wait_for(lambda: (lambda all: all if all and all[0]["count"] == len(names) else None)(self.groups()), "one cause")
+        edit = [{"kind": "replace", "path": ["name"], "find": "exmaple", "put": "example", "at": "any"}]
+        wish = {"kind": "dead", "action": "redrive", "group": group["group"], "edit": edit, "rate": "20/s", "stop_after": 1}
+
+        trial = self.ask("/baton/v1/operations", {**wish, "dry_run": True})
+        self.assertEqual((trial["count"], trial["fit"], trial["unfit"], trial["fit_is_exact"]), (26, 24, 2, True))
+        shown = {one["input"]["name"]: one["mended"] for one in trial["samples"]}
+        self.assertEqual({(name, (after or {}).get("name")) for name, after in shown.items()},
+                         {(name, name.replace("exmaple", "example") if "exmaple" in name else None) for name in shown})
+        self.assertEqual(len(self.groups()), 1)
+        self.assertEqual(self.groups()[0]["count"], 26, "a trial changes nothing")
+
+        begun = self.ask("/baton/v1/operations", wish)
+        for _ in range(2):
+            done = self.ask("/baton/v1/operations/" + begun["id"])["done"]
+            baton.wait_for(lambda: self.ask("/baton/v1/operations/" + begun["id"])["done"] > done, "it goes on")
+            self.server.kill()
+            self.server.start()
+        ended = baton.wait_for(lambda: (lambda one: one if one["state"] != "running" else None)(
+            self.ask("/baton/v1/operations/" + begun["id"])), "it has ended", 60)
+        self.assertEqual((ended["state"], ended["done"], ended["unfit"], ended["refused"], ended["edit"]), ("done", 24, 2, 0, edit))
+        given = [json.loads(body)["name"] for body, _ in self.queued()]
+        self.assertEqual(set(given), {name.replace("exmaple", "example") for name in names[:24]})
+        left = self.ask("/api/dead?group=" + group["group"])
+        self.assertEqual({one["input"]["name"] for one in left}, set(names[24:]))
+
+        code, reason = self.refusal("/api/dead/jobs", {"action": "redrive", "all": True, "edit": [{"kind": "set", "path": "name"}]})
+        self.assertEqual(code, 400)
+        self.assertIn("edit[0]: 'path'", reason)
+        self.assertEqual(self.refusal("/api/dead/jobs", {"action": "drop", "all": True, "reason": "x", "edit": edit})[0], 400)
+
     def test_a_job_survives_kill_9_and_sends_every_message(self):
         bodies = [b"m%d" % n for n in range(60)]
         self.reject(bodies)

@@ -4,8 +4,10 @@
 
 #include "base/base64.hpp"
 #include "base/rfc3339.hpp"
+#include "base/json_text.hpp"
 #include "base/utf8.hpp"
 #include "orchestrator/runtime/dead_job.hpp"
+#include "orchestrator/runtime/repair.hpp"
 #include "web/http/members.hpp"
 #include "web/http/query.hpp"
 #include "web/http/replies.hpp"
@@ -46,7 +48,7 @@ Response bad_request(const Failure& failure) {
 
 Outcome<runtime::DeadJob> dead_job_of(const json::object& body, std::string actor) {
     BATON_TRY(check_members(body, {"action", "task", "error_type", "workflow", "run", "group", "since", "until", "rate", "reason"},
-                            {"stop_after", "all"}));
+                            {"stop_after", "all", "edit"}));
     for (const auto& member : body)
         if (member.value().is_string() && member.value().get_string().empty())
             return bad(fmt::format("'{}' is empty; leave it out or give it a value", std::string_view(member.key())));
@@ -74,6 +76,11 @@ Outcome<runtime::DeadJob> dead_job_of(const json::object& body, std::string acto
     }
     job.reason = text_member(body, "reason");
     if (const auto fault = fault_in("reason", job.reason, reason_bytes_max)) return *fault;
+    if (const auto* edit = body.if_contains("edit")) {
+        if (job.drops) return bad("'edit' is for letters that are sent again");
+        BATON_TRY(runtime::check_changes(*edit));
+        job.edit = write_json(*edit);
+    }
     if (job.drops && job.reason.empty()) return bad("'reason' must say why they are dropped; it is kept beside them");
     return job;
 }

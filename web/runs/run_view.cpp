@@ -207,6 +207,8 @@ json::object dead_job_json(const DeadJob& job) {
     out["done"] = job.done;
     out["refused"] = job.refused;
     out["failures"] = job.failures;
+    out["edit"] = job.edit.empty() ? json::value(nullptr) : from_text(job.edit);
+    out["unfit"] = job.unfit;
     out["closed_at"] = time_or_null(job.closed_at);
     out["note"] = text_or_null(job.note);
     return out;

@@ -5,6 +5,7 @@
 #include "base/utf8.hpp"
 #include "orchestrator/core/status.hpp"
 #include "orchestrator/runtime/dead_job.hpp"
+#include "orchestrator/runtime/repair.hpp"
 #include "orchestrator/runtime/run_job.hpp"
 #include "orchestrator/runtime/run_query.hpp"
 #include "web/http/query.hpp"
@@ -39,6 +40,9 @@ namespace {
 
 constexpr std::size_t samples_max = 20;
 constexpr std::size_t shown_max = 1000;
+// So many letters a change is tried on, before anybody says yes.
+constexpr std::size_t tried_at_once = 500;
+constexpr std::size_t tried_max = 5000;
 constexpr std::string_view runs_prefix = "runs-";
 constexpr std::string_view dead_prefix = "dead-";
 
@@ -220,8 +224,53 @@ private:
         if (!counted) co_return problem_of(counted.error());
         json::array samples;
         for (const auto& letter : *found)
-            samples.push_back(dead_letter_json(letter));
-        co_return reply(200, trial_json(std::move(samples), *counted));
+            samples.push_back(mended_json(letter, job->edit));
+        json::object out = trial_json(std::move(samples), *counted);
+        if (!job->edit.empty()) {
+            const auto fits = co_await parts_->reader->ask(
+                [filter, edit = job->edit](RunQueries& queries) { return fit(queries, filter, edit); });
+            if (!fits) co_return problem_of(fits.error());
+            out["fit"] = fits->fit;
+            out["unfit"] = fits->unfit;
+            out["fit_is_exact"] = fits->is_exact;
+        }
+        co_return reply(200, out);
+    }
+
+    // A letter, and where its job changes inputs what this one becomes; null: it does not fit.
+    static json::object mended_json(const runtime::DeadLetter& letter, const std::string& edit) {
+        json::object out = dead_letter_json(letter);
+        if (edit.empty()) return out;
+        const auto after = input_after(letter, from_text(edit));
+        out["mended"] = after ? *after : json::value(nullptr);
+        out["fits"] = after.has_value();
+        return out;
+    }
+
+    static std::optional<json::value> input_after(const runtime::DeadLetter& letter,
+                                                  const json::value& changes) {
+        if (letter.run_id.empty() || letter.step.empty()) return std::nullopt;
+        return runtime::mended(from_text(letter.input), changes);
+    }
+
+    struct Fits {
+        std::uint64_t fit = 0;
+        std::uint64_t unfit = 0;
+        bool is_exact = true;
+    };
+    static Outcome<Fits> fit(RunQueries& queries, runtime::DeadLetterFilter filter,
+                             const std::string& edit) {
+        const json::value changes = from_text(edit);
+        Fits fits;
+        for (filter.limit = tried_at_once; fits.fit + fits.unfit < tried_max;) {
+            BATON_ASSIGN(const auto page, queries.dead_letters(filter));
+            for (const auto& letter : page)
+                ++(input_after(letter, changes) ? fits.fit : fits.unfit);
+            if (page.size() < tried_at_once) return fits;
+            filter.before_id = page.back().id;
+        }
+        fits.is_exact = false;
+        return fits;
     }
 
     static json::object trial_json(json::array samples, const Counted& counted) {

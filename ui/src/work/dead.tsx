@@ -6,8 +6,8 @@ import { asJson, many, plural } from "../format";
 import type { Props } from "../pages";
 import { ask, Data, Facts, Failure, Figure, Loaded, Page, Panel, State, Table, Time } from "../parts";
 import { enc, query, withQuery } from "../router";
-import { changesOf, mended, Tally, told, type Change } from "./repair";
-import { problemText, type Cause, type DeadJob, type Letter } from "./types";
+import { changesOf, told, type Change } from "./repair";
+import { problemText, type Cause, type DeadJob, type Letter, type Operation } from "./types";
 
 const follow = { topics: ["dead"] };
 
@@ -131,7 +131,7 @@ function Example({ letter, count, group, reload }: { letter: Letter; count: numb
           return (
             <>
               <p>It went through: the step is done.</p>
-              {changes.length && count > 1 ? <p><button type="button" class="primary" onClick={() => void askRepairAll(changes, group, letter, count, reload).catch((error: unknown) => (failure.value = error))}>Do the same to the other {many(count - 1)}</button></p> : null}
+              {changes.length && count > 1 ? <p><button type="button" class="primary" onClick={() => void askRepairAll(changes, group, reload).catch((error: unknown) => (failure.value = error))}>Do the same to the other {many(count - 1)}</button></p> : null}
             </>
           );
         if (status === "dead" || status === "failed") return <>It failed again. <a href={"/runs/" + letter.run}>The run</a></>;
@@ -165,7 +165,7 @@ function Example({ letter, count, group, reload }: { letter: Letter; count: numb
         <div class="repair">
           <h3>What you changed</h3>
           <ul>{changes.map((change) => <li key={told(change)}>{told(change)}</li>)}</ul>
-          <button type="button" class="primary" onClick={() => void askRepairAll(changes, group, letter, count, reload).catch((error: unknown) => (failure.value = error))}>Do the same to the other {many(Math.max(count - 1, 0))}</button>
+          <button type="button" class="primary" onClick={() => void askRepairAll(changes, group, reload).catch((error: unknown) => (failure.value = error))}>Do the same to all {many(count)}</button>
           <button type="button" class="quiet" onClick={() => (text.value = original)}>Undo my changes</button>
         </div>
       ) : null}
@@ -174,66 +174,40 @@ function Example({ letter, count, group, reload }: { letter: Letter; count: numb
   );
 }
 
-async function lettersOf(group: string): Promise<Letter[]> {
-  const all: Letter[] = [];
-  for (let before = ""; ; before = "&before=" + all.at(-1)!.id) {
-    const page = await get<Letter[]>(`/api/dead?group=${enc(group)}&limit=1000${before}`);
-    all.push(...page);
-    if (page.length < 1000) return all;
-  }
-}
+interface Trial { count: number; count_is_exact: boolean; fit: number; unfit: number; fit_is_exact: boolean; samples: (Letter & { mended: unknown; fits: boolean })[] }
 
-async function askRepairAll(changes: Change[], group: string, example: Letter, count: number, after: () => void): Promise<void> {
-  const others = (await lettersOf(group)).filter((one) => one.id !== example.id && one.state === "open");
-  const fitting = others.flatMap((one) => {
-    const next = mended(one.input, changes);
-    return next === null ? [] : [{ letter: one, next }];
-  });
-  const left = others.length - fitting.length;
+/** The server makes the change to the others, under a rate, and goes on when this page is closed or the server is started again. */
+async function askRepairAll(changes: Change[], group: string, after: () => void): Promise<void> {
+  const wish = { kind: "dead", action: "redrive", group, edit: changes };
+  const trial = await post<Trial>("/baton/v1/operations", { ...wish, dry_run: true });
+  const atLeast = trial.fit_is_exact ? "" : "at least ";
+  const fitting = trial.samples.filter((one) => one.fits);
   ask({
-    title: `Repair and redrive ${plural(fitting.length, "dead letter")}`,
+    title: `Repair and redrive ${atLeast}${plural(trial.fit, "dead letter")}`,
     preview: (
       <>
         <ul>{changes.map((change) => <li key={told(change)}>{told(change)}</li>)}</ul>
-        {left > 0 ? <p class="banner">{plural(left, "letter")} of {many(count)} {left === 1 ? "does" : "do"} not fit the change and {left === 1 ? "is" : "are"} left alone.</p> : null}
+        {trial.unfit > 0 ? <p class="banner">{atLeast}{plural(trial.unfit, "letter")} of {many(trial.count)} {trial.unfit === 1 ? "does" : "do"} not fit the change and {trial.unfit === 1 ? "is" : "are"} left alone.</p> : null}
         <details>
-          <summary>The first {many(Math.min(20, fitting.length))}, before and after</summary>
-          <pre class="diff">{fitting.slice(0, 20).map((one) => `#${one.letter.id}\n- ${JSON.stringify(one.letter.input)}\n+ ${JSON.stringify(one.next)}`).join("\n")}</pre>
+          <summary>The first {many(fitting.length)}, before and after</summary>
+          <pre class="diff">{fitting.map((one) => `#${one.id}\n- ${JSON.stringify(one.input)}\n+ ${JSON.stringify(one.mended)}`).join("\n")}</pre>
         </details>
-        <p class="dim">This page sends them one by one; keep it open until it says that it is done.</p>
+        <p class="dim">The server sends them, and goes on after a restart.</p>
       </>
     ),
-    fields: [{ name: "rate", label: "How many a second", kind: "number", value: "20", required: true }, { name: "stop_after", label: "Stop after so many refusals or new failures", kind: "number", value: "3", required: true }],
-    verb: `Redrive ${many(fitting.length)}`, after,
+    fields: [{ name: "rate", label: "How fast", value: "20/s", required: true }, { name: "stop_after", label: "Stop after so many refusals or new failures", kind: "number", value: "3", required: true }, { name: "reason", label: "Reason" }],
+    verb: `Redrive ${atLeast}${many(trial.fit)}`, after,
     run: async (values) => {
-      const pause = 1000 / Math.max(Number(values.rate), 0.01);
-      const stop = Number(values.stop_after);
-      const tally = new Tally(fitting.map((one) => one.letter.id));
-      let last = "";
-      for (const [i, one] of fitting.entries()) {
-        const began = performance.now();
-        try {
-          await post(`/api/dead/${one.letter.id}/redrive`, { with: one.next });
-          ++tally.sent;
-        } catch (error) {
-          ++tally.refused;
-          last = (error as Error).message;
-        }
-        if (i % look_every === look_every - 1 || i + 1 === fitting.length) await lookAgain(tally);
-        if (tally.failures >= stop) return <>Stopped after {tally.told()}. {last}</>;
-        await new Promise((done) => setTimeout(done, Math.max(0, pause - (performance.now() - began))));
+      const started = await post<Operation>("/baton/v1/operations", { ...wish, rate: values.rate, stop_after: Number(values.stop_after), ...(values.reason ? { reason: values.reason } : {}) });
+      let now = started;
+      for (let tries = 0; tries < 40 && now.state === "running"; ++tries) {
+        await new Promise((done) => setTimeout(done, 250));
+        now = await get<Operation>("/baton/v1/operations/" + started.id);
       }
-      return <>Done: {tally.told()}{last ? ` (${last})` : ""}.</>;
+      const words = `${many(now.done)} were repaired and sent again, ${many(now.refused)} refused, ${many(now.failures ?? 0)} failed again, ${many(now.unfit ?? 0)} did not fit`;
+      const all = <a href="/operations">All operations</a>;
+      if (now.state === "running") return <>It goes on as operation {now.id}, also when this page is closed: {words} until now. {all}</>;
+      return <>{now.state === "done" ? "Done" : "Stopped"}: {words}{now.note ? ` (${now.note})` : ""}. {all}</>;
     },
   });
-}
-
-const look_every = 20;
-/** What died again is a new letter, of any cause, younger than all that were there before. */
-async function lookAgain(tally: Tally): Promise<void> {
-  for (let before = ""; ; ) {
-    const page = await get<Letter[]>(`/api/dead?limit=200${before}`).catch(() => []);
-    if (!tally.see(page) || page.length < 200) return;
-    before = "&before=" + page.at(-1)!.id;
-  }
 }

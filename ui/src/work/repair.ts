@@ -1,6 +1,6 @@
 // Repair by example: somebody mends the input of one dead letter, and the same change is made to the others. What "the
 // same" is: a value that was set in the example is set; a part of a text that was replaced is replaced wherever the other
-// text has it; a member that was taken out is taken out. Where a change does not fit, the letter is left alone. Pure.
+// text has it; a member that was taken out is taken out. The server makes the changes. Pure.
 type Path = (string | number)[];
 export type Change =
   | { kind: "set"; path: Path; before: unknown; after: unknown }
@@ -42,61 +42,10 @@ export function changesOf(before: unknown, after: unknown, path: Path = []): Cha
   return [{ kind: "set", path, before, after }];
 }
 
-/** The input with the changes made; null: one of them does not fit. */
-export function mended(input: unknown, changes: Change[]): unknown | null {
-  const next = structuredClone(input);
-  for (const change of changes) {
-    if (change.path.length === 0) return change.kind === "set" ? structuredClone(change.after) : null;
-    let at: unknown = next;
-    for (const part of change.path.slice(0, -1)) at = isObject(at) || Array.isArray(at) ? (at as Record<string | number, unknown>)[part] : undefined;
-    if (!isObject(at) && !Array.isArray(at)) return null;
-    const holder = at as Record<string | number, unknown>;
-    const last = change.path.at(-1)!;
-    if (change.kind === "set") holder[last] = structuredClone(change.after);
-    else if (change.kind === "remove") delete holder[last];
-    else {
-      const text = holder[last];
-      if (typeof text !== "string") return null;
-      if (change.find === "") holder[last] = change.at === "end" ? text + change.put : change.put + text;
-      else if (!text.includes(change.find)) return null;
-      else holder[last] = text.replaceAll(change.find, change.put);
-    }
-  }
-  return next;
-}
-
 export function told(change: Change): string {
   const path = change.path.join(".") || "the whole input";
   if (change.kind === "set") return `${path} becomes ${JSON.stringify(change.after)}`;
   if (change.kind === "remove") return `${path} is taken out`;
   if (change.find === "") return change.at === "end" ? `${path} gets "${change.put}" at its end` : `${path} gets "${change.put}" at its beginning`;
   return `in ${path}, "${change.find}" becomes "${change.put}"`;
-}
-
-/** What came of letters that were sent again. One that died again counts once, however often it is seen. */
-export class Tally {
-  sent = 0;
-  refused = 0;
-  private readonly again = new Set<number>();
-  private readonly ids: Set<number>;
-  private readonly youngest: number;
-
-  constructor(ids: number[]) {
-    this.ids = new Set(ids);
-    this.youngest = Math.max(0, ...ids);
-  }
-
-  /** Takes a page of letters, the youngest first; whether older ones may still be news. */
-  see(letters: { id: number; again_of: number | null }[]): boolean {
-    for (const one of letters) if (one.again_of !== null && this.ids.has(one.again_of)) this.again.add(one.again_of);
-    return letters.length > 0 && letters.at(-1)!.id > this.youngest;
-  }
-
-  get failures(): number {
-    return this.refused + this.again.size;
-  }
-
-  told(): string {
-    return `${this.sent} were repaired and sent again, ${this.refused} refused, ${this.again.size} failed again`;
-  }
 }
