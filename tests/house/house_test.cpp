@@ -257,6 +257,7 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"tests/system/node", {".json", ".mjs"}},
         {"tests/system/sdk", {".mjs", ".py"}},
         {"tests/system/shapes", {".json"}},
+        {"tests/web/openapi", {".json", ".mjs"}},
         {"tests/workers", with({".sql"})},
         {"tests/workers/slack_contract", {".json", ".py", "NOTICE"}},
         {"ui", with({".hpp", ".html", ".json", ".mjs", ".ts"})},
