@@ -116,7 +116,10 @@ void RunSpans::tell(const CachedRun& cached, Time now) {
 
 void RunSpans::begin_waits(const CachedRun& cached, const std::vector<core::Fact>& facts, Time at) {
     const auto begin = [&](const std::string& step, std::string what) {
-        if (waits_.size() >= waits_max) waits_.clear(), known_.clear();
+        if (waits_.size() >= waits_max) {
+            waits_.clear();
+            known_.clear();
+        }
         waits_.insert_or_assign(wait_key(cached.run.id, step), Wait{at, std::move(what)});
     };
     for (const core::Fact& one : facts) {
