@@ -606,7 +606,7 @@ void add_run_verbs(CLI::App& app, Session& session) {
     listing->add_option("--after", values->list.after, "Go on where a list before said that it ended");
     listing->add_flag("--totals", values->list.only_totals, "How many there are by status, and nothing else");
     json_flag(listing);
-    listing->footer("Fields: workflow status since until ended_since ended_until label.NAME input.NAME error key run\n"
+    listing->footer("Fields: workflow status since until ended_since ended_until label.NAME input.NAME error key run root\n"
                     "  workflow, label, input, error and key may end with *, error:mail.* is mail and all below it\n"
                     "  since and until are 2d or 1h30m ago, 2026-01-31, or 2026-01-31T12:00:00Z, of the start; ended_… of the end\n"
                     "  the same field again: one of its values; a value with blanks: 'input.name=\"Ada Lovelace\"'\n"

@@ -33,21 +33,22 @@ std::string text_of(const pqxx::row& row, int column) {
 Neighbourhood announce(pqxx::connection& connection, const Announcement& said) {
     {
         pqxx::nontransaction work(connection);
-        // The key is a number of the name; two names with one number make one of them wait for its
-        // lease.
-        if (said.renews)
-            work.exec_params(
-                "insert into node (node, lock_key, version, drains, has_broker, lease_until) values ($1, "
-                "hashtext($1) & 2147483647, $2, $3, $5, now() + $4 * interval '1 microsecond') "
-                "on conflict (node) do update set drains = excluded.drains, lease_until = "
-                "excluded.lease_until",
-                clean_text(said.node), clean_text(said.version), said.drains, said.lease.count(),
-                said.has_broker);
-        // Taken once for each session, however often this is said.
-        work.exec_params(fmt::format("select pg_try_advisory_lock({}, n.lock_key) from node n "
-                                     "where n.node = $1 and not {}",
+        // Taken once for each session, however often this is said; and before the row says so, or whoever looks
+        // in between sees a death. The key is a number of the name; of two names with one number one seems to
+        // live as long as the other does.
+        work.exec_params(fmt::format("select pg_try_advisory_lock({}, n.lock_key) from "
+                                     "(select hashtext($1) & 2147483647 as lock_key) n where not {}",
                                      lock_class, held_by("and l.pid = pg_backend_pid()")),
                          clean_text(said.node));
+        if (said.renews)
+            work.exec_params(
+                "insert into node (node, lock_key, version, drains, has_broker, lease_until, database_started) values "
+                "($1, hashtext($1) & 2147483647, $2, $3, $5, now() + $4 * interval '1 microsecond', "
+                "pg_postmaster_start_time()) "
+                "on conflict (node) do update set drains = excluded.drains, lease_until = "
+                "excluded.lease_until, database_started = excluded.database_started",
+                clean_text(said.node), clean_text(said.version), said.drains, said.lease.count(),
+                said.has_broker);
     }
     return read_neighbourhood(connection);
 }
@@ -58,7 +59,8 @@ Neighbourhood read_neighbourhood(pqxx::connection& connection) {
     around.nodes =
         read_all<NodeRow>(work.exec(fmt::format("select node, version, drains, "
                                                 "(extract(epoch from lease_until - now()) * "
-                                                "1000000)::bigint, {}, has_broker from node n "
+                                                "1000000)::bigint, {}, has_broker, coalesce(database_started = "
+                                                "pg_postmaster_start_time(), false) from node n "
                                                 "order by since, node",
                                                 held_by(""))),
                           [](const pqxx::row& row) {
@@ -69,6 +71,7 @@ Neighbourhood read_neighbourhood(pqxx::connection& connection) {
                               node.lease_left = Duration(row[3].as<std::int64_t>());
                               node.has_session = row[4].as<bool>();
                               node.has_broker = row[5].as<bool>();
+                              node.lost_session = !node.has_session && row[6].as<bool>();
                               return node;
                           });
     around.partitions = read_all<SeenPartition>(

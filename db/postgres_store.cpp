@@ -410,6 +410,17 @@ Outcome<bool> PostgresStore::has_start_key(const std::string& workflow, const st
     return found;
 }
 
+Outcome<std::uint64_t> PostgresStore::runs_of_tag(const runtime::RunTag& tag, std::uint64_t at_most) {
+    std::uint64_t found = 0;
+    BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
+        pqxx::nontransaction work(connection);
+        found = work.exec_params1("select count(*) from (select 1 from run_tag where name = $1 and value = $2 limit $3) few",
+                                  clean_text(tag.name), clean_text(tag.value), at_most)[0]
+                    .as<std::uint64_t>();
+    }));
+    return found;
+}
+
 Outcome<std::vector<StoredPause>> PostgresStore::pauses() {
     std::vector<StoredPause> pauses;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {

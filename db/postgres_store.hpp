@@ -56,6 +56,7 @@ public:
     Outcome<std::size_t> remove_runs(const std::string& workflow, Time ended_before, std::size_t limit) override;
     Outcome<std::vector<runtime::StoredSlot>> slots(runtime::Partition part) override;
     Outcome<bool> has_start_key(const std::string& workflow, const std::string& key, Time now) override;
+    Outcome<std::uint64_t> runs_of_tag(const runtime::RunTag& tag, std::uint64_t at_most) override;
     Outcome<void> add_event_shapes(std::span<const runtime::StoredShape> shapes) override;
     Outcome<std::vector<runtime::StoredShape>> event_shapes(const std::string& type) override;
     Outcome<void> add_event_waits(std::span<const runtime::EventWait> waits) override;

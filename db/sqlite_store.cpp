@@ -312,6 +312,13 @@ Outcome<bool> SqliteStore::has_start_key(const std::string& workflow, const std:
     return found.has_value();
 }
 
+Outcome<std::uint64_t> SqliteStore::runs_of_tag(const runtime::RunTag& tag, std::uint64_t at_most) {
+    BATON_ASSIGN(auto select, database_.prepare("select count(*) from (select 1 from run_tag where name = ? and value = ? limit ?)"));
+    BATON_ASSIGN(const auto found, read_one<std::int64_t>(select.with(tag.name, tag.value, at_most),
+                                                          [](const SqliteStatement& row) { return row.number(0); }));
+    return static_cast<std::uint64_t>(found.value_or(0));
+}
+
 Outcome<std::vector<StoredPause>> SqliteStore::pauses() {
     BATON_ASSIGN(auto select, database_.prepare("select kind, name, actor, reason, at, ended_at from pause"));
     return read_all<StoredPause>(select, [](const SqliteStatement& row) {

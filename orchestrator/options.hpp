@@ -41,6 +41,8 @@ struct Options {
     // What one run may hold; a step that would pass it fails. Far above what workflows hand on, far below
     // what a few hundred such runs could do to the server.
     std::size_t run_bytes_max = std::size_t{16} * 1024 * 1024;
+    // So many runs may go back to one start.
+    std::uint64_t family_runs_max = 100'000;
     // Memory for runs at hand and for messages the broker has not confirmed.
     std::size_t runs_memory_max = std::size_t{256} * 1024 * 1024;
     // Reports taken from the broker and not yet committed; two full batches, so the next one gathers

@@ -38,6 +38,7 @@ runtime::EngineOptions engine_options(const Options& options) {
     made.node = options.node;
     made.cached_runs_max = options.cached_runs_max;
     made.run_limits.text_bytes = options.run_bytes_max;
+    made.family_runs_max = options.family_runs_max;
     made.memory_max = options.runs_memory_max;
     made.trace = options.trace;
     return made;

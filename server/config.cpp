@@ -387,6 +387,7 @@ const std::vector<Setting>& settings() {
         {"workflows", "BATON_WORKFLOWS", text_into(&Config::workflows)},
         {"orchestrator.partitions", "BATON_PARTITIONS", number_into(&Config::partitions, 1, 1024)},
         {"orchestrator.run_mib_max", "BATON_RUN_MIB_MAX", number_into(&Config::run_mib_max, 1, 256)},
+        {"orchestrator.family_runs_max", "BATON_FAMILY_RUNS_MAX", number_into(&Config::family_runs_max, 1, 100'000'000)},
         {"orchestrator.retention", "BATON_RETENTION", set_retention},
         {"orchestrator.secrets", "BATON_SECRETS", text_into(&Config::secrets)},
         {"orchestrator.runs_mib_max", "BATON_RUNS_MIB_MAX", number_into(&Config::runs_mib_max, 16, 1024 * 1024)},

@@ -70,6 +70,7 @@ struct Config {
     unsigned partitions = 0;  // 0: as many as the database has; a new SQLite file 1, a new PostgreSQL database 16
     std::optional<Duration> retention; // of runs whose workflow says nothing; absent: for ever
     unsigned run_mib_max = 16;   // what one run may hold
+    unsigned family_runs_max = 100'000; // that may go back to one start
     unsigned runs_mib_max = 256; // memory for runs at hand and messages that wait for the broker
     unsigned io_threads = 0;  // 0: by the number of processors
     unsigned memory_high_mib = 0; // 0: by the memory of the machine or container

@@ -419,6 +419,7 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     }
     BATON_ASSIGN(options.partitions, partitions_for(*store, config));
     options.run_bytes_max = std::size_t{config.run_mib_max} << 20;
+    options.family_runs_max = config.family_runs_max;
     // What nobody chose is less where there is little.
     options.runs_memory_max = std::size_t{config.runs_mib_max} << 20;
     if (config.runs_mib_max == Config{}.runs_mib_max) options.runs_memory_max = std::min(options.runs_memory_max, memory.runs);

@@ -34,6 +34,7 @@ struct TaskOrder {
     std::string child_run;               // of a workflow: the run that this attempt is
     std::uint32_t depth = 0;
     bool is_detached = false;
+    std::string root;                    // of a workflow: where its family begins; empty: the run that calls
     trace::Given trace;                  // of the run, where whoever started it said so
 };
 

@@ -39,6 +39,7 @@ inline constexpr std::string_view finished_type = "baton.finished_by_hand";
 inline constexpr std::string_view iterations_type = "baton.max_iterations";
 inline constexpr std::string_view depth_type = "baton.too_deep";
 inline constexpr std::string_view failures_type = "baton.too_many_failures";
+inline constexpr std::string_view family_type = "baton.too_many_runs";
 
 // One attempt of one task of the run. `undo` is the compensation of the step.
 struct AttemptRef {
@@ -54,8 +55,11 @@ struct ParentRef {
     AttemptRef ref;
     std::uint32_t depth = 1;   // 1: that run has no parent itself
     bool is_detached = false;  // nobody waits for the end
+    std::string root{};        // the run that nobody but people, triggers and events began; empty: that run itself
     friend bool operator==(const ParentRef&, const ParentRef&) = default;
 };
+// The run that all of them go back to.
+inline const std::string& root_of(const ParentRef& parent) { return parent.root.empty() ? parent.run_id : parent.root; }
 // So deep may runs begin runs: a workflow that calls itself without end stops somewhere.
 inline constexpr std::uint32_t depth_max = 20;
 

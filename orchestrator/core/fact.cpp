@@ -99,6 +99,7 @@ void append(Members& out, const ParentRef& parent) {
     append(out, parent.ref);
     out.number("depth", parent.depth);
     out.flag("detached", parent.is_detached);
+    out.text("root", parent.root);
 }
 
 void append(Members& out, const trace::Given& trace) {
@@ -149,6 +150,7 @@ void append(Members& out, const fact::TaskDispatched& fact) {
     out.text("run", order.child_run);
     if (order.depth != 0) out.number("depth", order.depth);
     out.flag("detached", order.is_detached);
+    out.text("root", order.root);
     append(out, order.trace);
     out.text("task", order.route);
 }
@@ -399,7 +401,8 @@ std::optional<Duration> millis_in(const boost::json::object& object, std::string
 }
 
 ParentRef parent_in(const boost::json::object& in) {
-    return {text_in(in, "run"), ref_in(in), static_cast<std::uint32_t>(number_in(in, "depth", 1)), flag_in(in, "detached")};
+    return {text_in(in, "run"), ref_in(in), static_cast<std::uint32_t>(number_in(in, "depth", 1)), flag_in(in, "detached"),
+            text_in(in, "root")};
 }
 
 trace::Given trace_in(const boost::json::object& in) { return {text_in(in, "traceparent"), text_in(in, "tracestate")}; }
@@ -445,6 +448,7 @@ void read(const boost::json::object& in, fact::TaskDispatched& fact) {
     order.child_run = text_in(in, "run");
     order.depth = static_cast<std::uint32_t>(number_in(in, "depth"));
     order.is_detached = flag_in(in, "detached");
+    order.root = text_in(in, "root");
     order.trace = trace_in(in);
 }
 void read(const boost::json::object& in, fact::TaskStarted& fact) {

@@ -7,7 +7,7 @@
 // other members that say something:
 //
 //   fact             members
-//   run_started      run?, step?, attempt?, depth?, detached?, caller?, scheduled_at?, traceparent?, tracestate?   the input stands in the run's row; of a child: its parent
+//   run_started      run?, step?, attempt?, depth?, detached?, root?, caller?, scheduled_at?, traceparent?, tracestate?   the input stands in the run's row; of a child: its parent
 //   run_status       status, output?, error?, cause?, ending?, hand?, from?      from now on
 //   run_closing      phase, and as run_status        it has this end, and on_error or finally steps before it
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,

@@ -1,6 +1,6 @@
 // The stored form of a run, format 2:
 //   {"f":2,"v":version,"s":status,"closed":µs?,"closed_steps":2,"begun_scopes":3?,"ending":1?,"hand":true?,
-//    "scheduled":µs?,"deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"event_ids":[..]?,"caller":{..}?,"trace":[parent,state]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
+//    "scheduled":µs?,"deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached,root?]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"event_ids":[..]?,"caller":{..}?,"trace":[parent,state]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?,held?,[failures]?]?,
 //             "sent":true?,"wait":{..}?,"rem":µs?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
 //             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
@@ -353,11 +353,12 @@ void append_state_json(std::string& out, const Workflow& workflow, const Run& ru
     if (run.closing)
         fmt::format_to(std::back_inserter(out), ",\"closing\":[{},{}]",
                        static_cast<int>(run.closing->phase), static_cast<int>(run.closing->end));
-    if (run.parent)
-        out += ",\"parent\":" +
-               boost::json::serialize(boost::json::array{
-                   run.parent->run_id, run.parent->ref.step, run.parent->ref.undo,
-                   run.parent->ref.attempt, run.parent->depth, run.parent->is_detached});
+    if (run.parent) {
+        boost::json::array parts{run.parent->run_id,      run.parent->ref.step, run.parent->ref.undo,
+                                 run.parent->ref.attempt, run.parent->depth,    run.parent->is_detached};
+        if (!run.parent->root.empty()) parts.emplace_back(run.parent->root);
+        out += ",\"parent\":" + boost::json::serialize(parts);
+    }
     append_signals(out, run);
     append_json_member(out, "caller", run.caller);
     if (!run.trace.is_empty())
@@ -441,8 +442,9 @@ Outcome<void> read_parent(const boost::json::object& object, Run& run) {
     const auto* parent = object.if_contains("parent");
     if (parent == nullptr) return {};
     const auto* parts = parent->if_array();
-    if (parts == nullptr || parts->size() != 6 || !(*parts)[0].is_string() ||
-        !(*parts)[1].is_string() || !(*parts)[2].is_bool() || !(*parts)[5].is_bool())
+    if (parts == nullptr || parts->size() < 6 || parts->size() > 7 || !(*parts)[0].is_string() ||
+        !(*parts)[1].is_string() || !(*parts)[2].is_bool() || !(*parts)[5].is_bool() ||
+        (parts->size() == 7 && !(*parts)[6].is_string()))
         return does_not_fit("parent");
     const auto text = [](const boost::json::string& one) {
         return std::string{one.data(), one.size()};
@@ -452,6 +454,7 @@ Outcome<void> read_parent(const boost::json::object& object, Run& run) {
     made.ref = {text((*parts)[1].get_string()), (*parts)[2].get_bool(), small(&(*parts)[3])};
     made.depth = small(&(*parts)[4]);
     made.is_detached = (*parts)[5].get_bool();
+    if (parts->size() == 7) made.root = text((*parts)[6].get_string());
     return {};
 }
 

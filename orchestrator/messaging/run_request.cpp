@@ -57,6 +57,7 @@ Publication run_request_of(const core::DispatchTask& task, runtime::Partition to
     boost::json::object body{{"workflow", task.route.substr(core::workflow_route.size())},
                              {"depth", task.depth}};
     if (task.is_detached) body["detached"] = true;
+    if (!task.root.empty()) body["root"] = task.root;
     body["input"] = task.with.json();
     if (!trace.is_empty()) body["traceparent"] = trace.parent;
     if (!trace.state.empty()) body["tracestate"] = trace.state;
@@ -143,6 +144,7 @@ std::optional<RunRequest> decode_run_request(const amqp::Properties& properties,
     parent.depth =
         depth != nullptr && depth->is_int64() ? static_cast<std::uint32_t>(depth->get_int64()) : 1;
     parent.is_detached = object->contains("detached");
+    parent.root = text_in(*object, "root");
     start.parent = std::move(parent);
     start.trace = trace::given(text_in(*object, "traceparent"), text_in(*object, "tracestate"));
     request.event = std::move(start);

@@ -27,6 +27,8 @@ public:
             return "unknown bulk job";
         case EngineErrc::refused:
             return "refused";
+        case EngineErrc::too_many_runs:
+            return "too many runs";
         case EngineErrc::settled:
             return "settled already";
         case EngineErrc::stopping:
@@ -71,6 +73,7 @@ bool is_passing(const Failure& failure) {
     case EngineErrc::unknown_dead_letter:
     case EngineErrc::unknown_dead_job:
     case EngineErrc::refused:
+    case EngineErrc::too_many_runs:
     case EngineErrc::settled:
     case EngineErrc::stale:
         return false;

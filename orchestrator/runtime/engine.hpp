@@ -58,6 +58,7 @@ enum class EngineErrc {
     unknown_dead_letter,
     unknown_dead_job,
     refused,    // the run is not in a state for this
+    too_many_runs, // one run has led to as many as may be
     settled,    // the dead letter is not open any more, or is being sent already
     stopping,   // the engine stops; ask again after the restart
     overloaded, // as much waits for the broker as memory may hold; ask again later
@@ -214,6 +215,8 @@ struct EngineOptions {
     std::size_t cached_runs_max = 50'000;
     // What one run may hold.
     core::RunLimits run_limits{};
+    // So many runs may go back to one that nobody but people, triggers and events began.
+    std::uint64_t family_runs_max = 100'000;
     // Memory for the runs that are kept at hand and for messages the broker has not confirmed. What
     // can be read again leaves first; when the messages alone take as much, nothing new is begun.
     std::size_t memory_max = std::size_t{256} * 1024 * 1024;

@@ -7,6 +7,7 @@
 #include "base/deadlines.hpp"
 #include "base/random.hpp"
 #include "orchestrator/runtime/engine.hpp"
+#include "orchestrator/runtime/families.hpp"
 #include "orchestrator/runtime/limits.hpp"
 #include "orchestrator/runtime/outbox.hpp"
 #include "orchestrator/runtime/run_cache.hpp"
@@ -273,6 +274,7 @@ struct Engine::Body {
                     const HistoryAsk ask{run_id, 0};
                     return store.history_since(std::span(&ask, 1));
                 }),
+          families(options.family_runs_max),
           cache(options.cached_runs_max, options.memory_max),
           random(options.seed != 0 ? options.seed : entropy_seed()) {
         if (options.is_shared) task_limits.share(options.partition_count);
@@ -352,6 +354,7 @@ struct Engine::Body {
     void decide(Work& work);
     void decide(Work& work, Item& item, ReportItem& report);
     void begin_child(Work& work, Item& item, ReportItem& report, const core::RunStarted& start);
+    std::string too_many_runs(const std::string& root) const;
     void decide(Work& work, Item& item, StartItem& start);
     void begin_run(Work& work, Item& item, StartItem& start,
                    const std::shared_ptr<const core::Workflow>& workflow);
@@ -397,6 +400,7 @@ struct Engine::Body {
     static Outcome<std::string> start_key_of(const core::Workflow& workflow, const core::Run& run, const StartRequest& request);
     Outcome<void> look_at_start(Item& item, StartItem& start, Time now);
     bool admit(Item& item, StartItem& start, const core::Workflow& workflow, core::RunStarted& event);
+    Outcome<void> look_at_family(const ReportItem& report);
     bool take_child_slot(Item& item, StartItem& start, const core::Workflow& workflow) const;
     void replace_for(const SlotKey& key);
     std::uint32_t limit_of(const SlotKey& key) const;
@@ -458,6 +462,7 @@ struct Engine::Body {
     std::function<void(const std::vector<RunChanged>&)> listener;
     EngineMetrics metrics;
     HeldTasks held;
+    Families families;
     Slots slots;
     bool are_slots_stale = false; // they are more than what is owned and stored
     Limits task_limits;

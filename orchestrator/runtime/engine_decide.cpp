@@ -123,6 +123,12 @@ void Engine::Body::ask(Work& work, Item& item, const std::string& run_id,
         item.refusal = refusal(EngineErrc::refused, made.refusal);
 }
 
+std::string Engine::Body::too_many_runs(const std::string& root) const {
+    return fmt::format("run {} has led to {} runs, as many as one may (orchestrator.family_runs_max): does a workflow "
+                       "call itself without end? They are found by root:{}",
+                       root, families.runs_max(), root);
+}
+
 // A run that is a step's attempt of another one. Its id says which, so however often it is asked for it is
 // begun once.
 void Engine::Body::begin_child(Work& work, Item& item, ReportItem& report, const core::RunStarted& asked) {
@@ -141,6 +147,8 @@ void Engine::Body::begin_child(Work& work, Item& item, ReportItem& report, const
     start.request.trace = asked.trace;
     if (const auto found = live.find(asked.workflow); found == live.end())
         item.refusal = refusal(EngineErrc::unknown_workflow, fmt::format("there is no workflow '{}'", asked.workflow));
+    else if (!families.take(core::root_of(*asked.parent)))
+        item.refusal = refusal(EngineErrc::too_many_runs, too_many_runs(core::root_of(*asked.parent)));
     else if (take_child_slot(item, start, *found->second))
         begin_run(work, item, start, found->second);
     if (!item.refusal && !start.instead.empty())
@@ -275,6 +283,7 @@ void Engine::Body::begin_run(Work& work, Item& item, StartItem& start,
     event.trace = start.request.trace;
     if (!admit(item, start, *workflow, event)) return;
     fresh.part = partition_of(start.run_id, options.partition_count);
+    if (start.parent) tags->push_back({std::string(root_tag), core::root_of(*start.parent)});
     if (start.slot) tags->push_back({std::string(slot_tag), start.slot->key});
     NewRun created;
     created.definition_id = workflow->definition_id;

@@ -96,6 +96,16 @@ Outcome<void> Engine::Body::look_at_start(Item& item, StartItem& start, Time now
     return boost::system::in_place_value;
 }
 
+Outcome<void> Engine::Body::look_at_family(const ReportItem& report) {
+    const auto* start = std::get_if<core::RunStarted>(&report.report.event);
+    if (start == nullptr || !start->parent) return boost::system::in_place_value;
+    const std::string& root = core::root_of(*start->parent);
+    if (!families.is_to_be_counted(root)) return boost::system::in_place_value;
+    BATON_ASSIGN(const auto runs, store.runs_of_tag({std::string(root_tag), root}, families.runs_max()));
+    families.counted(root, runs);
+    return boost::system::in_place_value;
+}
+
 // A run of another one has its id, and so its partition, before anybody knows its key. False: the
 // item says why it does not begin.
 bool Engine::Body::take_child_slot(Item& item, StartItem& start,

@@ -205,13 +205,23 @@ Told Engine::Body::tell_of(Work& work, const std::set<std::string>& gone) {
     return told;
 }
 
+namespace {
+
+// Of the problem that the step has whose run cannot begin.
+std::string type_of(const Failure& refusal) {
+    if (refusal.code == make_error_code(EngineErrc::unknown_workflow)) return "baton.unknown_workflow";
+    if (refusal.code == make_error_code(EngineErrc::refused)) return "baton.refused";
+    if (refusal.code == make_error_code(EngineErrc::too_many_runs)) return std::string(core::family_type);
+    return "baton.bad_input";
+}
+
+} // namespace
+
 // Who waits for the run hears that it does not begin.
 void Engine::Body::refuse_child(const ReportItem& asked, Told& told) {
     const auto& start = std::get<core::RunStarted>(asked.report.event);
     core::Problem problem;
-    problem.type = asked.refusal->code == make_error_code(EngineErrc::unknown_workflow) ? "baton.unknown_workflow"
-                   : asked.refusal->code == make_error_code(EngineErrc::refused)        ? "baton.refused"
-                                                                                        : "baton.bad_input";
+    problem.type = type_of(*asked.refusal);
     problem.title = fmt::format("the run of workflow '{}' cannot begin", start.workflow);
     problem.detail = asked.refusal->detail;
     problem.retryable = false;

@@ -313,6 +313,11 @@ bool Engine::Body::prepare(Work& work) {
                 failed(work, looked.error(), "looking for the run of a key");
                 return false;
             }
+        } else if (const auto* report = std::get_if<ReportItem>(&item.body)) {
+            if (const auto looked = look_at_family(*report); !looked) {
+                failed(work, looked.error(), "counting the runs of a family");
+                return false;
+            }
         } else if (auto* event = std::get_if<EventItem>(&item.body)) {
             if (const auto turned = turn_event(*event, work.now); !turned) {
                 failed(work, turned.error(), "looking for who waits for an event");

@@ -20,11 +20,12 @@ using core::RunStatus;
 constexpr std::size_t query_bytes_max = 4096;
 constexpr std::size_t conditions_max = 32; // each may be a look into an index
 constexpr std::size_t id_prefix_min = 6;
+constexpr std::size_t id_length = 36;
 constexpr std::size_t ids_max = 100;
 
-constexpr std::array<std::string_view, 11> fields{
-    "workflow", "status", "since", "until",      "ended_since", "ended_until",
-    "error",    "key",    "run",   "label.NAME", "input.NAME"};
+constexpr std::array<std::string_view, 12> fields{
+    "workflow", "status", "since", "until", "ended_since", "ended_until",
+    "error",    "key",    "run",   "root",  "label.NAME",  "input.NAME"};
 constexpr std::array<std::string_view, 11> statuses{
     "queued",    "running",   "paused",      "compensating", "completed", "failed",
     "cancelled", "timed_out", "compensated", "open",         "closed"};
@@ -137,6 +138,7 @@ private:
         if (field == "ended_since") return take_time(search_.ended_since, field, at, value);
         if (field == "ended_until") return take_time(search_.ended_until, field, at, value);
         if (field == "run") return take_ids(value);
+        if (field == "root") return take_root(value);
         if (field.starts_with(label_prefix) || field.starts_with(input_prefix))
             return take_tag(field, at, value);
         if (field == "label" || field == "input")
@@ -226,7 +228,22 @@ private:
     }
 
     Outcome<void> take_id(const std::string& id, std::size_t at) {
-        if (id.find_first_not_of("0123456789abcdefABCDEF-") != std::string::npos || id.size() > 36)
+        BATON_TRY(check_id(id, at));
+        if (search_.id_prefixes.size() >= ids_max)
+            return wrong(at, fmt::format("a query may name {} runs", ids_max));
+        search_.id_prefixes.push_back(id);
+        return {};
+    }
+
+    // Those it led to, however far down; the run itself is none of them.
+    Outcome<void> take_root(const Word& value) {
+        BATON_TRY(check_id(value.text, value.at + (value.is_quoted ? 1 : 0)));
+        any_of(root_tag).push_back({value.text, value.text.size() < id_length});
+        return {};
+    }
+
+    Outcome<void> check_id(const std::string& id, std::size_t at) const {
+        if (id.find_first_not_of("0123456789abcdefABCDEF-") != std::string::npos || id.size() > id_length)
             return wrong(
                 at,
                 fmt::format("'{}' is no id of a run; it has digits, a to f and dashes, 36 at most",
@@ -236,9 +253,6 @@ private:
                 at, fmt::format(
                         "'{}' is too short for the beginning of an id; give at least {} characters",
                         id, id_prefix_min));
-        if (search_.id_prefixes.size() >= ids_max)
-            return wrong(at, fmt::format("a query may name {} runs", ids_max));
-        search_.id_prefixes.push_back(id);
         return {};
     }
 
@@ -248,10 +262,14 @@ private:
             return wrong(at, fmt::format("'{}' needs a name of letters, digits, _, . and - behind "
                                          "its first point, 64 at most",
                                          field));
-        auto found = std::ranges::find(search_.tags, field, &TagMatch::name);
+        return take_match(any_of(field), value);
+    }
+
+    std::vector<TextMatch>& any_of(std::string_view tag) {
+        auto found = std::ranges::find(search_.tags, tag, &TagMatch::name);
         if (found == search_.tags.end())
-            found = search_.tags.insert(found, TagMatch{std::string(field), {}});
-        return take_match(found->any_of, value);
+            found = search_.tags.insert(found, TagMatch{std::string(tag), {}});
+        return found->any_of;
     }
 
     std::string_view text_;

@@ -18,7 +18,8 @@
 
 namespace baton::orchestrator::runtime {
 
-// A run can be found by its tags: "label.NAME" and "input.NAME". They are kept with the run's first
+// A run can be found by its tags: "label.NAME" and "input.NAME", and "root", the run that it goes back to if it is
+// a step of another one. They are kept with the run's first
 // transition and never change.
 struct RunTag {
     std::string name;
@@ -30,6 +31,7 @@ struct RunTag {
 inline constexpr std::size_t tag_value_bytes_max = 256;
 inline constexpr std::string_view label_prefix = "label.";
 inline constexpr std::string_view input_prefix = "input.";
+inline constexpr std::string_view root_tag = "root";
 
 struct TextMatch {
     std::string text;

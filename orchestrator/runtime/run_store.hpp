@@ -71,6 +71,7 @@ struct NodeRow {
     bool drains = false;         // wants no partition
     Duration lease_left{};       // may be negative
     bool has_broker = false;     // inside it, that the others reach by its URL
+    bool lost_session = false;   // it had one, has none now, and that is not because the database was started again
 };
 struct Announcement {
     std::string node;
@@ -464,6 +465,8 @@ public:
 
     // Whether a run was started with the key, and the key has not expired.
     virtual Outcome<bool> has_start_key(const std::string& workflow, const std::string& key, Time now) = 0;
+    // How many runs of the whole store have this tag, counted no further than `at_most`.
+    virtual Outcome<std::uint64_t> runs_of_tag(const RunTag& tag, std::uint64_t at_most) = 0;
 
     // Events and who waits for them. These calls stand by themselves, beside the commits: a wait is written before
     // the transition that begins it and an event before anybody is looked for, so that of two at the same moment at

@@ -72,7 +72,7 @@ std::set<std::string> Neighbours::living(const Neighbourhood& around) {
     std::set<std::string> alive;
     dead_.clear();
     for (const NodeRow& one : around.nodes) {
-        const bool has_died = !one.has_session && seen_.contains(one.node);
+        const bool has_died = one.lost_session || (!one.has_session && seen_.contains(one.node));
         if (one.node == self_ || (one.lease_left > Duration::zero() && !has_died))
             alive.insert(one.node);
         else if (!one.has_session)
@@ -106,7 +106,9 @@ Assignment Neighbours::look(const Neighbourhood& around, Time now) {
     std::vector<NodeRow> rows;
     for (const NodeRow& one : around.nodes)
         if (alive.contains(one.node)) rows.push_back(one);
-    is_second_ = runtime::is_second(rows, self_);
+    std::vector<NodeRow> present = rows; // a lease alone may be that of a dead one, and nobody's mistake
+    std::erase_if(present, [&](const NodeRow& one) { return !one.has_session && one.node != self_; });
+    is_second_ = runtime::is_second(present, self_);
     const std::vector<std::string> owners = spread(around.partitions.size(), serving(rows));
     Assignment made;
     made.seen = around.partitions;

@@ -41,8 +41,8 @@ bool is_second(std::span<const NodeRow> living, std::string_view node);
 std::vector<std::string> serving(std::span<const NodeRow> living);
 
 // Remembers what it saw of the others: a node is dead when the session that this one saw it hold is
-// gone, or when its lease has ended. Whoever has just come saw no session, and waits for the lease:
-// after a restart of the database nobody has one. A server from before nodes were announced takes
+// gone, or that it held since the database was started, or when its lease has ended. After a restart of the
+// database nobody has a session, and the lease is waited for. A server from before nodes were announced takes
 // everything whenever it likes; one that does so under this one's eyes lives, and is left alone for
 // a while: the fence is for safety, this for progress.
 class Neighbours {

@@ -99,6 +99,24 @@ TEST_P(BesideRuns, AStartKeyIsKnownUntilItExpires) {
     EXPECT_FALSE(value_of(store_->has_start_key("other", "order", time_at(49))));
 }
 
+TEST_P(BesideRuns, RunsOfATagAreCountedOpenOrNotInAllPartitionsToALimit) {
+    OwnedPartition owned = take(*store_, 1), other = take(*store_, 2);
+    const auto of = [](int run, std::uint64_t pseq, const std::string& root) {
+        RunChange change = birth(run, pseq);
+        change.created->tags = {{"root", root}};
+        return change;
+    };
+    RunChange closed = of(2, 2, "a");
+    closed.status = RunStatus::completed;
+    closed.closed_at = time_at(9);
+    commit(*store_, owned, {of(1, 1, "a"), closed, of(3, 3, "b")});
+    commit(*store_, other, {of(4, 1, "a")});
+    EXPECT_EQ(value_of(store_->runs_of_tag({"root", "a"}, 100)), 3u);
+    EXPECT_EQ(value_of(store_->runs_of_tag({"root", "a"}, 2)), 2u);
+    EXPECT_EQ(value_of(store_->runs_of_tag({"root", "c"}, 100)), 0u);
+    EXPECT_EQ(value_of(store_->runs_of_tag({"label.root", "a"}, 100)), 0u);
+}
+
 std::vector<std::string> runs_of(const std::vector<EventWait>& waits) {
     std::vector<std::string> runs;
     for (const EventWait& one : waits)

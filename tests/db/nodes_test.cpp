@@ -95,9 +95,26 @@ TEST_F(NodesTest, ASessionThatEndsIsSeenAtOnceAndTheRowCanBeTakenAway) {
         std::this_thread::sleep_for(5ms);
     const auto left = row(value_of(b->announce(word("b"))), "a");
     EXPECT_FALSE(left.has_session);
+    EXPECT_TRUE(left.lost_session);
     EXPECT_GT(left.lease_left, Duration(0)) << "long before its lease ends";
     ASSERT_TRUE(b->withdraw("a"));
     EXPECT_THAT(value_of(b->announce(word("b"))).nodes, SizeIs(1));
+}
+
+TEST_F(NodesTest, ASessionFromBeforeTheDatabaseWasStartedSaysNothing) {
+    EXPECT_FALSE(row(value_of(a->announce(word("a"))), "a").lost_session);
+    a.reset();
+    const auto set = [&](const char* to) {
+        pqxx::connection other(url);
+        pqxx::nontransaction(other).exec(std::string("update node set database_started = ") + to + " where node = 'a'");
+        const auto limit = std::chrono::steady_clock::now() + 5s;
+        while (row(value_of(b->announce(word("b"))), "a").has_session && std::chrono::steady_clock::now() < limit)
+            std::this_thread::sleep_for(5ms);
+        return row(value_of(b->announce(word("b"))), "a").lost_session;
+    };
+    EXPECT_FALSE(set("pg_postmaster_start_time() - interval '1 minute'"));
+    EXPECT_FALSE(set("null")) << "announced by a server that does not say it";
+    EXPECT_TRUE(set("pg_postmaster_start_time()"));
 }
 
 TEST_F(NodesTest, AnnouncingWithoutRenewingLetsTheLeaseRunOut) {

@@ -198,6 +198,12 @@ Outcome<bool> SimStore::has_start_key(const std::string& workflow, const std::st
     return found != database_.start_keys.end() && (!found->second.expires_at || *found->second.expires_at > now);
 }
 
+Outcome<std::uint64_t> SimStore::runs_of_tag(const RunTag& tag, std::uint64_t at_most) {
+    if (is_away) return away();
+    const auto found = database_.runs_of_tags.find({tag.name, tag.value});
+    return found == database_.runs_of_tags.end() ? 0 : std::min(found->second, at_most);
+}
+
 Outcome<void> SimStore::add_event_shapes(std::span<const StoredShape> shapes) {
     if (is_away) return away();
     for (const StoredShape& one : shapes) {
@@ -387,8 +393,10 @@ void SimStore::write(const RunChange& change, Committed& committed) {
     run.run_id = change.run_id;
     run.part = change.part;
     if (change.created) {
-        for (const RunTag& tag : change.created->tags)
+        for (const RunTag& tag : change.created->tags) {
             if (tag.name == "slot") database_.slot_keys[change.run_id] = tag.value;
+            ++database_.runs_of_tags[{tag.name, tag.value}];
+        }
         run.definition_id = change.created->definition_id;
         run.workflow = change.created->workflow;
         run.workflow_version = change.created->workflow_version;

@@ -29,6 +29,7 @@ struct SimDatabase {
     std::vector<runtime::DeadJob> dead_jobs;
     std::vector<runtime::StoredPause> pauses;
     std::map<std::string, std::string> slot_keys; // by run
+    std::map<std::pair<std::string, std::string>, std::uint64_t> runs_of_tags; // by name and value
     std::map<std::pair<std::string, std::string>, runtime::StoredShape> event_shapes; // by type and paths
     std::map<std::pair<std::string, std::string>, runtime::EventWait> event_waits;    // by key and run
     std::map<std::pair<std::string, std::string>, runtime::KeptEvent> events;         // by key and id
@@ -97,6 +98,7 @@ public:
                                                 std::size_t limit) override;
     Outcome<std::vector<runtime::StoredSlot>> slots(runtime::Partition part) override;
     Outcome<bool> has_start_key(const std::string& workflow, const std::string& key, Time now) override;
+    Outcome<std::uint64_t> runs_of_tag(const runtime::RunTag& tag, std::uint64_t at_most) override;
     Outcome<void> add_event_shapes(std::span<const runtime::StoredShape> shapes) override;
     Outcome<std::vector<runtime::StoredShape>> event_shapes(const std::string& type) override;
     Outcome<void> add_event_waits(std::span<const runtime::EventWait> waits) override;

@@ -67,6 +67,7 @@ Response problem_of(const Failure& failure) {
         case EngineErrc::bad_definition: status = 422, error = "bad_definition"; break;
         case EngineErrc::duplicate: status = 409, error = "duplicate"; break;
         case EngineErrc::settled:
+        case EngineErrc::too_many_runs: // only of runs that are steps
         case EngineErrc::refused: status = 409, error = "refused"; break;
         case EngineErrc::stopping: status = 503, error = "stopping"; break;
         case EngineErrc::overloaded: status = 503, error = "overloaded"; break;

@@ -301,6 +301,7 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
     order.timeout = called.timeouts.start_to_close;
     if (called.is_workflow) {
         order.depth = (run().parent ? run().parent->depth : 0) + 1;
+        if (run().parent) order.root = root_of(*run().parent);
         order.is_detached = called.is_detached;
         order.child_run = child_run_id(run().id, {where, undo, number});
         if (order.depth > depth_max) {

@@ -36,6 +36,15 @@ TEST(RunRequest, SaysWhichRunIsToBeginAndForWhom) {
     EXPECT_EQ(start.parent, (core::ParentRef{parent, {"people[3].user", false, 2}, 3, false}));
 }
 
+TEST(RunRequest, SaysWhereTheFamilyBegins) {
+    core::DispatchTask task = dispatch();
+    task.root = "0193a5c2-7d41-7000-8000-00000000000f";
+    const auto made = run_request_of(task, 1, "secret");
+    const auto read = decode_run_request(made.properties, std::string{made.body.text()}, "secret");
+    ASSERT_TRUE(read);
+    EXPECT_EQ(core::root_of(*std::get<core::RunStarted>(read->event).parent), task.root);
+}
+
 TEST(RunRequest, EachAttemptIsARunOfItsOwnAndSortsBesideItsParent) {
     const std::string one = core::child_run_id(parent, {"user", false, 1});
 

@@ -48,6 +48,14 @@ TEST(RunQuery, EveryFieldSaysWhatItNames) {
     EXPECT_THAT(search.id_prefixes, ElementsAre("0193A5"));
 }
 
+TEST(RunQuery, ARootIsAnIdOrItsBeginning) {
+    const std::string whole = "0193a5c2-7d41-7000-8000-000000000000";
+    EXPECT_THAT(good("root:" + whole).tags, ElementsAre(TagMatch{"root", {{whole, false}}}));
+    EXPECT_THAT(good("root:0193a5 root:0193a6").tags, ElementsAre(TagMatch{"root", {{"0193a5", true}, {"0193a6", true}}}));
+    EXPECT_THAT(complaint("root:0193a"), StartsWith("column 6: '0193a' is too short"));
+    EXPECT_THAT(complaint("root:nobody*"), StartsWith("column 6: 'nobody*' is no id of a run"));
+}
+
 TEST(RunQuery, NothingAsksForEverything) {
     EXPECT_EQ(good(""), RunSearch{});
     EXPECT_EQ(good(" \t\n"), RunSearch{});

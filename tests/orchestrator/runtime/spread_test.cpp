@@ -122,6 +122,13 @@ TEST_F(NeighboursTest, ASessionThatWasNeverSeenIsWaitedForAsLongAsTheLease) {
     EXPECT_THAT(neighbours.dead(), ElementsAre("b"));
 }
 
+TEST_F(NeighboursTest, ASessionThatWasLostWhileTheDatabaseStayedIsADeathForNewcomersToo) {
+    around.nodes[1].has_session = false;
+    around.nodes[1].lost_session = true;
+    EXPECT_THAT(look().takeable, SizeIs(8));
+    EXPECT_THAT(neighbours.dead(), ElementsAre("b"));
+}
+
 TEST_F(NeighboursTest, WhoLostItsOwnSessionKnowsNothingOfTheOthers) {
     look();
     neighbours.forget();
@@ -157,6 +164,15 @@ TEST_F(NeighboursTest, OfTwoServersWithABrokerEachTheFirstHasAll) {
     around.nodes[0].has_session = false; // it has died
     EXPECT_THAT(look().ours, SizeIs(8));
     EXPECT_FALSE(neighbours.is_second());
+}
+
+// Its life before, killed together with the database.
+TEST_F(NeighboursTest, AServerWithABrokerThatMayBeDeadIsWaitedForAndIsNobodysMistake) {
+    around.nodes = {{"b", "1", false, false, 5s, true}, {"a", "1", true, false, 5s, true}};
+    EXPECT_THAT(look().takeable, IsEmpty());
+    EXPECT_FALSE(neighbours.is_second());
+    around.nodes[0].lease_left = -1s;
+    EXPECT_THAT(look().takeable, SizeIs(8));
 }
 
 TEST_F(NeighboursTest, APartitionOfAProgramThatAnnouncesNothingIsTaken) {
