@@ -91,7 +91,17 @@ std::string Narrator::tell_fact(const json::object& fact, std::int64_t at) {
     if (word == "task_completed")
         return line(undo ? Colour::blue : Colour::green, undo ? "↶" : "✓",
                     fmt::format("{} in {}", undo ? "undone" : "done", duration_text(at - dispatched_at_[name])));
+    if (word == "result_found") return line(Colour::green, "✓", "known from run " + member(fact, "run"));
+    if (word == "step_verified") {
+        if (fact.contains("done")) return line(Colour::green, "✓", "a look found that it took effect");
+        const auto again = member(fact, "retry_at");
+        return line(Colour::yellow, "…", "a look found that it took no effect" +
+                                             (again.empty() ? "" : fmt::format("; again in {}", duration_text(micros_from(again) - at))));
+    }
     if (word == "task_failed") {
+        if (fact.contains("verify"))
+            return line(Colour::yellow, "…", fmt::format("attempt {}: {}; nobody knows whether it took effect, so that is looked at",
+                                                         member(fact, "attempt"), detail_of(fact)));
         const auto retry_at = member(fact, "retry_at");
         if (retry_at.empty()) return line(Colour::red, "✗", fmt::format("attempt {} failed: {}", member(fact, "attempt"), detail_of(fact)));
         return line(Colour::yellow, "…", fmt::format("attempt {} failed: {}; again in {}", member(fact, "attempt"),

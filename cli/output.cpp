@@ -4,6 +4,7 @@
 #include "base/named_file.hpp"
 #include "base/printable.hpp"
 #include "cli/terminal.hpp"
+#include "orchestrator/definition/catalog.hpp"
 
 #include <boost/json/array.hpp>
 #include <fmt/chrono.h>
@@ -129,6 +130,11 @@ std::string duration_text(std::int64_t micros) {
     const auto whole = micros / 1'000'000;
     if (whole < 3600) return fmt::format("{} m {} s", whole / 60, whole % 60);
     return fmt::format("{} h {} m", whole / 3600, whole / 60 % 60);
+}
+
+Outcome<std::string> read_workflow(const std::string& path) {
+    BATON_ASSIGN(auto source, read_file(path));
+    return orchestrator::definition::bundled(std::move(source), path).source;
 }
 
 Outcome<std::string> read_file(const std::string& path) {

@@ -40,5 +40,7 @@ std::string duration_text(std::int64_t micros);
 
 // The content of a file; "-" is standard input. The failure says why it cannot be read.
 Outcome<std::string> read_file(const std::string& path);
+// The same, with the schemas that lie beside it.
+Outcome<std::string> read_workflow(const std::string& path);
 
 } // namespace baton::cli

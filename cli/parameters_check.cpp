@@ -25,8 +25,12 @@ public:
     void steps_in(const definition::TomlNode& node) {
         for (const definition::TomlNode& item : node.items) steps_in(item);
         for (const definition::TomlEntry& entry : node.entries)
-            if (entry.key != "with" && entry.key != "set" && entry.key != "output" && entry.key != "input" && entry.key != "vars")
+            if (entry.key != "with" && entry.key != "set" && entry.key != "output" && entry.key != "input" && entry.key != "vars" && entry.key != "verify" && entry.key != "http")
                 steps_in(entry.value);
+        if (const definition::TomlNode* http = node.find("http"); http != nullptr && http->is_table()) note("http.call", *http);
+        if (const definition::TomlNode* program = node.find("transform"); program != nullptr && program->is_text())
+            note("transform.jq", *program);
+        if (const definition::TomlNode* verify = node.find("verify")) look(*verify, node.find("with"));
         const definition::TomlNode* task = node.find("task");
         if (task == nullptr || !task->is_text()) return;
         note(*task, node.find("queue"));
@@ -37,9 +41,22 @@ public:
     std::vector<CallPlace> calls;
 
 private:
+    // What says nothing itself is given what its step is given.
+    void look(const definition::TomlNode& verify, const definition::TomlNode* with) {
+        const definition::TomlNode* task = verify.find("task");
+        if (task == nullptr || !task->is_text()) return;
+        note(*task, verify.find("queue"));
+        const definition::TomlNode* own = verify.find("with");
+        call(*task, own != nullptr ? own : with);
+    }
+
     void note(const definition::TomlNode& task, const definition::TomlNode* queue) {
+        note(queue != nullptr && queue->is_text() ? task.text + "." + queue->text : task.text, task);
+    }
+
+    void note(std::string route, const definition::TomlNode& task) {
         CallPlace one;
-        one.route = queue != nullptr && queue->is_text() ? task.text + "." + queue->text : task.text;
+        one.route = std::move(route);
         one.at.file = file_;
         one.at.severity = definition::Severity::warning;
         place(one.at, {}, task, nullptr);

@@ -8,6 +8,7 @@
 #include "orchestrator/definition/catalog.hpp"
 #include "orchestrator/definition/complaints.hpp"
 #include "orchestrator/definition/json_schema.hpp"
+#include "orchestrator/definition/toml_document.hpp"
 #include "orchestrator/expression/typed_json.hpp"
 #include "orchestrator/graph/draw.hpp"
 #include "orchestrator/graph/graph.hpp"
@@ -20,11 +21,15 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace baton::cli {
@@ -68,8 +73,13 @@ public:
 
     void run() {
         if (wishes_.ask_server && !ask_for_tasks()) return;
-        for (const std::string& file : wishes_.files)
-            look_at(file);
+        for (const std::string& file : wishes_.files) {
+            std::error_code error;
+            if (std::filesystem::is_directory(file, error))
+                look_into(file);
+            else
+                look_at(file);
+        }
         if (wishes_.as_sarif) return print_json(as_sarif(all_, BATON_VERSION));
         if (!wishes_.as_json) return;
         json::array all;
@@ -103,14 +113,54 @@ private:
         if (wishes_.is_for_people()) fmt::print("{}", definition::render(diagnostics, source, has_colours(stdout)));
     }
 
+    // What a server would be given together: names are there once.
+    void look_into(const std::filesystem::path& folder) {
+        std::vector<std::string> files;
+        std::error_code error;
+        for (const auto& entry : std::filesystem::directory_iterator(folder, error))
+            if (entry.path().extension() == ".toml" && !entry.path().filename().string().starts_with('.'))
+                files.push_back(entry.path().string());
+        std::ranges::sort(files);
+        if (error) fail(fmt::format("{}: {}", folder.string(), error.message()));
+        if (!error && files.empty()) fail(fmt::format("{}: there is no workflow in this folder", folder.string()));
+        taken_.emplace();
+        for (const std::string& file : files)
+            look_at(file);
+        taken_.reset();
+    }
+
+    // Of two files with one name the second is refused.
+    bool complain_of_taken(const std::string& source, const std::string& file, const orchestrator::core::Workflow& workflow,
+                           std::vector<definition::Diagnostic>& out) {
+        const std::size_t before = out.size();
+        const auto document = definition::parse_toml(source, file);
+        const auto take = [&](const char* what, const std::string& name, const definition::TomlNode* at) {
+            const auto [first, is_new] = taken_->emplace(std::pair{std::string(what), name}, file);
+            if (is_new || at == nullptr) return;
+            definition::Diagnostic one;
+            one.file = file;
+            one.line = at->at.line;
+            one.column = at->at.column;
+            one.length = static_cast<std::uint32_t>(name.size() + 2);
+            one.message = fmt::format("the {} '{}' is taken by {}", what, name, first->second);
+            out.push_back(std::move(one));
+        };
+        take("name", workflow.name, document.root.find("workflow"));
+        const auto* on = document.root.find("on");
+        for (const auto& trigger : on != nullptr ? on->items : std::vector<definition::TomlNode>{})
+            if (const auto* rpc = trigger.find("rpc"); rpc != nullptr && rpc->is_text()) take("rpc", rpc->text, rpc);
+        return out.size() > before;
+    }
+
     void look_at(const std::string& file) {
-        const auto source = read_file(file);
+        const bool is_test = !orchestrator::rehearsal::workflow_file_of(file).empty();
+        const auto source = is_test ? read_file(file) : read_workflow(file);
         if (!source) {
             complain(source.error().detail);
             session_.exit_code = exit_wrong_usage;
             return;
         }
-        if (!orchestrator::rehearsal::workflow_file_of(file).empty()) return look_at_tests(file, *source);
+        if (is_test) return look_at_tests(file, *source);
         definition::LoadOptions options;
         options.results = &server_.results;
         auto loaded = definition::load(*source, file, options);
@@ -119,8 +169,9 @@ private:
             for (auto& warning : parameter_warnings(*source, file, server_.offered))
                 loaded.diagnostics.push_back(std::move(warning));
         if (loaded && wishes_.ask_server) warn_of_unserved(*source, file, loaded.diagnostics);
+        const bool is_taken = taken_ && loaded && complain_of_taken(*source, file, *loaded.workflow, loaded.diagnostics);
         show(loaded.diagnostics, *source);
-        if (!loaded) return fail();
+        if (!loaded || is_taken) return fail();
         if (wishes_.is_for_people())
             fmt::print("{}: {}, workflow '{}' with {} steps\n", file, paint(Colour::green, "ok"), loaded.workflow->name,
                        loaded.workflow->steps.size());
@@ -129,7 +180,7 @@ private:
     // A file of tests is right or wrong beside its workflow; what is wrong with that is said when it is checked itself.
     void look_at_tests(const std::string& file, const std::string& source) {
         const std::string workflow_file = orchestrator::rehearsal::workflow_file_of(file);
-        const auto workflow_source = read_file(workflow_file);
+        const auto workflow_source = read_workflow(workflow_file);
         if (!workflow_source) return fail(fmt::format("{}: the tests have no workflow beside them: {}", file, workflow_source.error().detail));
         const auto loaded = definition::load(*workflow_source, workflow_file);
         if (!loaded) return fail(fmt::format("{}: the workflow of the tests has mistakes; see 'baton check {}'", file, workflow_file));
@@ -164,12 +215,14 @@ private:
     const CheckWishes& wishes_;
     Api api_;
     ServerSays server_;
+    // In a folder: who has a name, by what it is of and the name itself.
+    std::optional<std::map<std::pair<std::string, std::string>, std::string>> taken_;
     std::vector<definition::Diagnostic> all_;
 };
 
 void draw(Session& session, const std::string& file, const std::string& format) {
     namespace graph = orchestrator::graph;
-    const auto source = read_file(file);
+    const auto source = read_workflow(file);
     if (!source) {
         complain(source.error().detail);
         session.exit_code = exit_wrong_usage;
@@ -218,7 +271,7 @@ void add_check_verbs(CLI::App& app, Session& session) {
     auto values = std::make_shared<Values>();
 
     auto* checking = app.add_subcommand("check", "Find the mistakes in workflow files, without a server unless asked to");
-    checking->add_option("FILE", values->check.files, "Workflow files")->required();
+    checking->add_option("FILE", values->check.files, "Workflow files, or folders of them")->required();
     checking->add_flag("--server", values->check.ask_server,
                        "Ask the server of BATON_URL which tasks are served, what they take and what they give");
     auto* as_json = checking->add_flag("--json", values->check.as_json, "Print JSON for scripts and editors");
@@ -227,7 +280,7 @@ void add_check_verbs(CLI::App& app, Session& session) {
     checking->footer("Exit code 1 if there are mistakes. What tasks of Baton's own workers take and give, and with --server of all that\n"
                      "its workers announce, is looked at, too: unknown, missing and ill-typed parameters, and fields that no result has\n"
                      "are warnings; so are with --server tasks that nobody serves.\n\n"
-                     "Examples:\n  baton check workflows/*.toml\n  baton check --server workflows/*.toml\n"
+                     "Examples:\n  baton check workflows/*.toml\n  baton check --server workflows\n"
                      "  baton check --sarif workflows/*.toml > baton.sarif");
     checking->callback([&session, values] { Check(session, values->check).run(); });
 

@@ -44,7 +44,7 @@ void deploy(Session& session, const std::vector<std::string>& files, bool as_jso
             fmt::print(stderr, "{}: left out, it is a test\n", file);
             continue;
         }
-        const auto source = read_file(file);
+        const auto source = read_workflow(file);
         if (!source) {
             complain(source.error().detail);
             session.exit_code = exit_wrong_usage;
@@ -446,12 +446,15 @@ void print_step(const json::value& step) {
                paint(colour, status));
     if (const auto until = member(step, "until"); !until.empty() && (status == "sleeping" || status == "deferred"))
         fmt::print("  waits until {}\n", local_time(until));
+    if (const auto run = member(step, "cached_from"); !run.empty()) fmt::print("  known from run {}\n", run);
     if (const auto input = member(step, "input"); !input.empty()) fmt::print("  with    {}\n", input);
     for (const auto& attempt : step.as_object().at("attempts").as_array()) {
         const auto from = member(attempt, "dispatched_at");
         const auto to = member(attempt, "closed_at");
         fmt::print("  attempt {}  {}  {}", member(attempt, "attempt"), local_time(from),
                    to.empty() ? "open" : fmt::format("{} after {}", member(attempt, "outcome"), duration_text(micros_from(to) - micros_from(from))));
+        if (const auto look = member(attempt, "verify"); !look.empty())
+            fmt::print("  a look whether it took effect{}", look == "done" ? ": it did" : look == "not_done" ? ": it did not" : "");
         if (const auto* error = attempt.as_object().if_contains("error"))
             fmt::print("  {}: {}", member(*error, "type"), member(*error, "detail"));
         if (const auto retry = member(attempt, "retry_at"); !retry.empty()) fmt::print("; next at {}", local_time(retry));

@@ -124,7 +124,7 @@ std::optional<std::pair<definition::Loaded, rehearsal::TestFile>> read_both(cons
             file));
         return std::nullopt;
     }
-    const auto workflow_source = read_file(workflow_file);
+    const auto workflow_source = read_workflow(workflow_file);
     const auto source = read_file(file);
     if (!source || !workflow_source) {
         complain((source ? workflow_source : source).error().detail);

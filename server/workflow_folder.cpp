@@ -3,11 +3,13 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "base/named_file.hpp"
+#include "orchestrator/definition/catalog.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace baton::server {
 
@@ -43,6 +45,8 @@ struct WorkflowFolder::Desk {
     struct Seen {
         fs::file_time_type changed_at;
         std::uintmax_t size = 0;
+        std::vector<fs::path> schemas{}; // that it names, as it was
+        fs::file_time_type schemas_changed_at{};
         bool is_missing = false; // at the last look; some editors take a file away for a moment
         bool operator==(const Seen&) const = default;
     };
@@ -63,18 +67,36 @@ struct WorkflowFolder::Desk {
         found.put(Ended{});
     }
 
+    static fs::file_time_type last_change(const std::vector<fs::path>& files) {
+        fs::file_time_type last{};
+        for (const fs::path& file : files) {
+            std::error_code unknown;
+            const auto changed_at = fs::last_write_time(file, unknown);
+            if (!unknown) last = std::max(last, changed_at);
+        }
+        return last;
+    }
+
     void look(const fs::path& folder) {
         std::error_code error;
         for (const auto& entry : fs::directory_iterator(folder, error)) {
             const auto& path = entry.path();
             if (path.extension() != ".toml" || path.stem().extension() == ".test") continue;
             std::error_code unknown;
-            const Seen now{entry.last_write_time(unknown), entry.file_size(unknown)};
+            Seen now{entry.last_write_time(unknown), entry.file_size(unknown)};
             if (unknown) continue; // gone by now, or no regular file
             const auto [known, is_new] = seen.try_emplace(path, now);
+            now.schemas = known->second.schemas;
+            now.schemas_changed_at = last_change(now.schemas);
             if (!is_new && known->second == now) continue;
-            known->second = now;
             auto source = read_named_file(path.string());
+            if (source) {
+                auto bundle = orchestrator::definition::bundled(std::move(*source), path);
+                now.schemas = std::move(bundle.schemas);
+                now.schemas_changed_at = last_change(now.schemas);
+                source = std::move(bundle.source);
+            }
+            known->second = now;
             if (source)
                 found.put(Found{path, std::move(*source)});
             else

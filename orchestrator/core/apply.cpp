@@ -24,7 +24,8 @@ bool can_be_undone(const Step& step, const StepState& state, bool is_repeated) {
     if (!step.compensate || is_repeated || state.undo != UndoStatus::none) return false;
     const bool is_task = std::holds_alternative<TaskKind>(step.kind);
     const bool happened = is_task ? state.happened : state.status == StepStatus::done && state.error.is_null();
-    return happened || (step.compensate->on == Compensation::On::attempted && state.attempts.has_begun());
+    return happened || (step.compensate->on == Compensation::On::attempted && state.attempts.has_begun() &&
+                        state.look != Look::absent);
 }
 
 std::size_t text_of(const Document& document) { return document.is_null() ? 0 : document.text().size(); }
@@ -160,8 +161,15 @@ public:
                 next.dispatched_at = now_;
                 next.failures = attempts.failures;
                 next.progress = attempts.progress; // where the one after may go on
+                if (fact.order.is_look) { // it is none of the series
+                    ++next.before_series;
+                    state.looks.push_back(fact.ref.attempt);
+                } else if (!fact.ref.undo) {
+                    state.look = Look::none;
+                }
                 attempts = std::move(next);
             }
+            if (!fact.ref.undo) wait_no_more(state); // for a result that might be known
             if (fact.ref.undo)
                 state.undo = UndoStatus::dispatched;
             else
@@ -193,11 +201,17 @@ public:
         const auto place = find_place(workflow_, run_, fact.ref.step);
         if (!place) return false;
         return change_attempt(fact.ref, [&](StepState& state, Attempts& attempts) {
-            if (fact.untried)
+            const bool is_look = !fact.ref.undo && state.look == Look::asks;
+            if (is_look)
+                state.look_failures += fact.untried ? 0 : 1;
+            else if (fact.untried)
                 ++attempts.before_series;
             else
                 count_failure(call_of(workflow_.steps[place->step], fact.ref.undo), type_of(fact.error), attempts);
-            (fact.ref.undo ? state.undo_error : state.error) = fact.error;
+            // Why it is asked stays the step's error.
+            if (!is_look) (fact.ref.undo ? state.undo_error : state.error) = fact.error;
+            if (is_look && !fact.retry_at) state.look = Look::unknown;
+            if (fact.asks) ask(state);
             if (!fact.retry_at) return;
             attempts.due = *fact.retry_at;
             attempts.held = false;
@@ -205,6 +219,15 @@ public:
                 state.undo = UndoStatus::backing_off;
             else
                 state.status = StepStatus::backing_off;
+        });
+    }
+    bool operator()(const fact::StepVerified& fact) {
+        return change_attempt(fact.ref, [&](StepState& state, Attempts& attempts) {
+            state.look = fact.is_done ? Look::none : Look::absent;
+            if (!fact.retry_at) return;
+            attempts.due = *fact.retry_at;
+            attempts.held = false;
+            state.status = StepStatus::backing_off;
         });
     }
     bool operator()(const fact::TaskDeferred& fact) {
@@ -395,6 +418,8 @@ public:
         return true;
     }
     // These are for others.
+    bool operator()(const fact::ResultFound&) { return true; }
+    bool operator()(const fact::ResultKept&) { return true; }
     bool operator()(const fact::CallerAnswered&) {
         hold(run_.caller, {});
         return true;
@@ -435,6 +460,7 @@ public:
         return change_attempt({fact.step, fact.undo, 0}, [&](StepState& state, Attempts& attempts) {
             attempts.held = true;
             attempts.due = {};
+            if (!fact.undo) wait_no_more(state);
             if (fact.undo)
                 state.undo = UndoStatus::backing_off;
             else
@@ -552,6 +578,11 @@ private:
         return change(ref.step, [&](StepState& state) {
             alter(state, ref.undo ? state.undo_attempts : state.attempts);
         });
+    }
+
+    static void ask(StepState& state) {
+        state.look = Look::asks;
+        state.look_failures = 0;
     }
 
     static void drop_hand(StepState& state) {
@@ -676,6 +707,7 @@ private:
         uncount_instance(place);
         change(place, [&](StepState& state) {
             begin_series(state.attempts);
+            if (state.look == Look::unknown || state.look == Look::asks) ask(state); // before it is repeated
             if (state.status == StepStatus::blocked) goes_on = false; // it had not begun
             state.error = {};
             state.passed = false;

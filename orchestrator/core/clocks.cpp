@@ -13,6 +13,18 @@ const TaskCall& call_of(const Step& step, bool undo) {
     return undo ? step.compensate->call : std::get<TaskKind>(step.kind).call;
 }
 
+const TaskCall& call_of(const Step& step, const StepState& state, bool undo) {
+    return !undo && state.look == Look::asks ? step.verify->call : call_of(step, undo);
+}
+
+bool was_look(const StepState& state, const AttemptRef& ref) {
+    return !ref.undo && std::find(state.looks.begin(), state.looks.end(), ref.attempt) != state.looks.end();
+}
+
+const TaskCall& call_of(const Step& step, const StepState& state, const AttemptRef& ref) {
+    return was_look(state, ref) ? step.verify->call : call_of(step, ref.undo);
+}
+
 std::optional<Silence> silence_of(const TaskCall& call, const Attempts& attempts) {
     std::optional<Silence> first;
     const auto consider = [&first](Time due, const char* limit) {
@@ -61,7 +73,7 @@ std::optional<Time> clock_of_attempt(const TaskCall& call, const Attempts& attem
 std::optional<Time> clock_of(const Step& step, const StepState& state) {
     std::optional<Time> first;
     if (state.status == StepStatus::dispatched)
-        first = clock_of_attempt(call_of(step, false), state.attempts);
+        first = clock_of_attempt(call_of(step, state, false), state.attempts);
     if (state.undo == UndoStatus::dispatched)
         first = earlier(first, clock_of_attempt(call_of(step, true), state.undo_attempts));
     return first;

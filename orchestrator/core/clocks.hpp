@@ -32,5 +32,10 @@ std::optional<Time> next_deadline(const Run& run);
 
 // The call a task makes, or the undo of a step.
 const TaskCall& call_of(const Step& step, bool undo);
+// Likewise, of what is out or has its turn next: where nobody knows whether the task took effect, the look.
+const TaskCall& call_of(const Step& step, const StepState& state, bool undo);
+// Of an attempt that was made.
+const TaskCall& call_of(const Step& step, const StepState& state, const AttemptRef& ref);
+bool was_look(const StepState& state, const AttemptRef& ref);
 
 } // namespace baton::orchestrator::core

@@ -35,6 +35,7 @@ struct TaskOrder {
     std::uint32_t depth = 0;
     bool is_detached = false;
     std::string root;                    // of a workflow: where its family begins; empty: the run that calls
+    bool is_look = false;                // no attempt, but a look whether the one before took effect
     trace::Given trace;                  // of the run, where whoever started it said so
 };
 

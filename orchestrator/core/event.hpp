@@ -38,6 +38,7 @@ inline constexpr std::string_view too_large_type = "baton.run_too_large";
 inline constexpr std::string_view finished_type = "baton.finished_by_hand";
 inline constexpr std::string_view iterations_type = "baton.max_iterations";
 inline constexpr std::string_view depth_type = "baton.too_deep";
+inline constexpr std::string_view outcome_type = "baton.unknown_outcome";
 inline constexpr std::string_view failures_type = "baton.too_many_failures";
 inline constexpr std::string_view family_type = "baton.too_many_runs";
 
@@ -78,6 +79,13 @@ struct EventArrived {
     std::string id;            // the same however often it comes
     Time at{};                 // when it came first
     Document event;            // id, source, type, subject, time, data
+};
+// What is known of a result that a step asked for. Many steps may have asked for it.
+struct ResultKnown {
+    std::string key;           // event_key.hpp
+    std::string run{};         // which run has it from a worker; empty: nobody, or not lately
+    Time at{};                 // since then
+    Document result{};
 };
 // One of them has ended, and the run is the next.
 struct SlotGiven {};
@@ -207,6 +215,6 @@ using Event = std::variant<RunStarted, TaskCompleted, TaskFailed, TaskLost, Task
                            TaskHeartbeat, TaskDeferred, QueueLost, AlarmRang, CancelRequested, RunRetried,
                            TaskRevived, UndoSkipped, RunFinished, PauseRequested, ResumeRequested,
                            SkipRequested, OutputGiven, InputEdited, RerunRequested, SignalSent, ApprovalDecided,
-                           RunMended, SlotGiven, TasksReleased, EventArrived>;
+                           RunMended, SlotGiven, TasksReleased, EventArrived, ResultKnown>;
 
 } // namespace baton::orchestrator::core

@@ -120,4 +120,18 @@ std::vector<AwaitedEvent> awaited_events(const Document& wait) {
     return all;
 }
 
+std::string result_key(std::string_view workflow, std::string_view step, std::string_view key) {
+    const auto text = [](std::string_view one) { return Document::of(boost::json::string(one)); };
+    // No event has this type: it would be the name of a step.
+    return event_key("baton.result", {{"key", text(key)}, {"step", text(step)}, {"workflow", text(workflow)}});
+}
+
+std::optional<AwaitedResult> awaited_result(const Document& wait) {
+    const auto* object = wait.json().if_object();
+    const auto* asked = object != nullptr ? object->if_contains("result") : nullptr;
+    if (asked == nullptr || !asked->is_object()) return std::nullopt;
+    return AwaitedResult{std::string{text_in(asked->get_object(), "key")},
+                         from_rfc3339(text_in(asked->get_object(), "since")).value_or(Time{})};
+}
+
 } // namespace baton::orchestrator::core

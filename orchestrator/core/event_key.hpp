@@ -42,4 +42,14 @@ struct AwaitedEvent {
 };
 std::vector<AwaitedEvent> awaited_events(const Document& wait);
 
+// Of the result of a step under a key that its author gave.
+std::string result_key(std::string_view workflow, std::string_view step, std::string_view key);
+
+// The result that a step asks for, as its wait says it.
+struct AwaitedResult {
+    std::string key;
+    Time since{};    // an older one is not meant
+};
+std::optional<AwaitedResult> awaited_result(const Document& wait);
+
 } // namespace baton::orchestrator::core

@@ -19,7 +19,7 @@ namespace baton::orchestrator::core {
 namespace {
 
 // In the order of FactBody.
-constexpr std::array<std::string_view, 49> fact_words = {
+constexpr std::array<std::string_view, 52> fact_words = {
     "run_started",    "run_status",   "task_dispatched", "task_started", "task_completed",
     "task_failed",    "task_deferred", "task_cancelled", "late_result",  "effect_kept",
     "step_started",   "step_done",    "step_sent",       "step_skipped", "step_blocked",
@@ -30,6 +30,7 @@ constexpr std::array<std::string_view, 49> fact_words = {
     "step_waits",     "signal_received", "signal_taken",   "approval_voted", "approval_reminded",
     "parent_told",    "child_cancelled", "event_emitted", "event_taken", "caller_answered",
     "run_mended",      "slot_awaited",   "slot_given",   "task_held",       "task_released",
+    "step_verified",   "result_found",   "result_kept",
 };
 static_assert(std::variant_size_v<FactBody> == fact_words.size());
 
@@ -151,6 +152,7 @@ void append(Members& out, const fact::TaskDispatched& fact) {
     if (order.depth != 0) out.number("depth", order.depth);
     out.flag("detached", order.is_detached);
     out.text("root", order.root);
+    out.flag("verify", order.is_look);
     append(out, order.trace);
     out.text("task", order.route);
 }
@@ -169,6 +171,7 @@ void append(Members& out, const fact::TaskFailed& fact) {
     append(out, fact.ref);
     out.time("retry_at", fact.retry_at);
     out.flag("untried", fact.untried);
+    out.flag("verify", fact.asks);
     out.text("worker", fact.worker);
     out.json_unless_null("error", fact.error);
 }
@@ -326,6 +329,22 @@ void append(Members& out, const fact::TaskReleased& fact) {
     out.text("step", fact.step);
     out.flag("undo", fact.undo);
 }
+void append(Members& out, const fact::StepVerified& fact) {
+    append(out, fact.ref);
+    out.flag("done", fact.is_done);
+    out.time("retry_at", fact.retry_at);
+    out.text("worker", fact.worker);
+    out.json("result", fact.result);
+}
+void append(Members& out, const fact::ResultFound& fact) {
+    out.text("step", fact.step);
+    out.text("run", fact.run);
+}
+void append(Members& out, const fact::ResultKept& fact) {
+    out.text("step", fact.step);
+    out.text("key", fact.key);
+    out.time("until", fact.until);
+}
 void append(Members& out, const fact::RunMended& fact) { out.text("text", fact.what); }
 void append(Members& out, const fact::StepReset& fact) {
     out.text("step", fact.step);
@@ -449,6 +468,7 @@ void read(const boost::json::object& in, fact::TaskDispatched& fact) {
     order.depth = static_cast<std::uint32_t>(number_in(in, "depth"));
     order.is_detached = flag_in(in, "detached");
     order.root = text_in(in, "root");
+    order.is_look = flag_in(in, "verify");
     order.trace = trace_in(in);
 }
 void read(const boost::json::object& in, fact::TaskStarted& fact) {
@@ -468,6 +488,23 @@ void read(const boost::json::object& in, fact::TaskFailed& fact) {
     fact.error = json_in(in, "error");
     fact.retry_at = time_in(in, "retry_at");
     fact.untried = flag_in(in, "untried");
+    fact.asks = flag_in(in, "verify");
+}
+void read(const boost::json::object& in, fact::ResultFound& fact) {
+    fact.step = text_in(in, "step");
+    fact.run = text_in(in, "run");
+}
+void read(const boost::json::object& in, fact::ResultKept& fact) {
+    fact.step = text_in(in, "step");
+    fact.key = text_in(in, "key");
+    fact.until = time_in(in, "until").value_or(Time{});
+}
+void read(const boost::json::object& in, fact::StepVerified& fact) {
+    fact.ref = ref_in(in);
+    fact.worker = text_in(in, "worker");
+    fact.is_done = flag_in(in, "done");
+    fact.result = json_in(in, "result");
+    fact.retry_at = time_in(in, "retry_at");
 }
 void read(const boost::json::object& in, fact::TaskDeferred& fact) {
     fact.ref = ref_in(in);
@@ -680,6 +717,7 @@ std::size_t bytes_of(const Fact& fact) {
             [&](const fact::TaskDispatched& one) { return sum(one.order.with, one.order.progress); },
             [&](const fact::TaskCompleted& one) { return sum(one.output, one.result); },
             [&](const fact::TaskFailed& one) { return sum(one.error); },
+            [&](const fact::StepVerified& one) { return sum(one.result); },
             [&](const fact::LateResult& one) { return sum(one.output); },
             [&](const fact::EffectKept& one) { return sum(one.effect, one.undo_input); },
             [&](const fact::StepDone& one) { return sum(one.output); },
@@ -787,6 +825,19 @@ Document to_document(const Problem& problem) {
     if (!problem.is_attempt) error["attempt"] = false;
     if (!problem.data.is_null()) error["data"] = problem.data.json();
     return Document::of(std::move(error));
+}
+
+Problem problem_of(const Document& document) {
+    Problem problem;
+    const auto* error = document.json().if_object();
+    if (error == nullptr) return problem;
+    problem.type = text_in(*error, "type");
+    problem.title = text_in(*error, "title");
+    problem.detail = text_in(*error, "detail");
+    problem.status = static_cast<int>(number_in(*error, "status"));
+    problem.data = json_in(*error, "data");
+    problem.is_attempt = !was_not_tried(document);
+    return problem;
 }
 
 bool was_not_tried(const Document& problem) {

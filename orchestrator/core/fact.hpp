@@ -12,10 +12,13 @@
 //   run_closing      phase, and as run_status        it has this end, and on_error or finally steps before it
 //   task_dispatched  step, undo?, attempt, of_series?, max_attempts, task, input, key, priority?,
 //                    start_by?, deadline?, timeout_ms?, heartbeat_ms?, progress?, traceparent?,
-//                    tracestate?; of a workflow run, depth, detached?
+//                    tracestate?, verify?; of a workflow run, depth, detached?
 //   task_started     step, undo?, attempt, worker?, since?
 //   task_completed   step, undo?, attempt, worker?, output, result?       an undo has neither
-//   task_failed      step, undo?, attempt, worker?, error, retry_at?, untried?
+//   task_failed      step, undo?, attempt, worker?, error, retry_at?, untried?, verify?    nobody knows whether it took effect
+//   result_found     step, run                       what it gave there; step_done follows
+//   result_kept      step, key, until                others may have it
+//   step_verified    step, attempt, worker?, done?, result, retry_at?     a look has told it; task_completed follows if it did
 //   task_deferred    step, undo?, attempt, until?
 //   task_cancelled   step, undo?, attempt, task      was with the workers, is not wanted any more
 //   late_result      step, undo?, attempt, output    of an attempt that is over
@@ -128,6 +131,23 @@ struct TaskFailed {
     Document error{};
     std::optional<Time> retry_at{};
     bool untried = false; // it uses up no attempt
+    bool asks = false;    // the next attempt looks whether this one took effect
+};
+struct ResultFound {
+    std::string step;
+    std::string run;
+};
+struct ResultKept {
+    std::string step;
+    std::string key;
+    Time until{};
+};
+struct StepVerified {
+    AttemptRef ref;
+    std::string worker;
+    bool is_done = false;
+    Document result{};
+    std::optional<Time> retry_at{}; // it is tried again
 };
 struct TaskDeferred {
     AttemptRef ref;
@@ -328,7 +348,8 @@ using FactBody =
                  fact::OutputGiven, fact::InputEdited, fact::RerunRequested, fact::StepReset, fact::RunClosing, fact::StepWaits,
                  fact::SignalReceived, fact::SignalTaken, fact::ApprovalVoted, fact::ApprovalReminded,
                  fact::ParentTold, fact::ChildCancelled, fact::EventEmitted, fact::EventTaken, fact::CallerAnswered,
-                 fact::RunMended, fact::SlotAwaited, fact::SlotGiven, fact::TaskHeld, fact::TaskReleased>;
+                 fact::RunMended, fact::SlotAwaited, fact::SlotGiven, fact::TaskHeld, fact::TaskReleased,
+                 fact::StepVerified, fact::ResultFound, fact::ResultKept>;
 
 struct Fact {
     FactBody body;
@@ -357,6 +378,8 @@ std::optional<Command> command_of(const RunName& run, const Fact& fact);
 
 // {"type":…,"title":…,"detail":…,"status":…,"data":…}; what is empty is left out.
 Document to_document(const Problem& problem);
+// Back, as far as the document says it.
+Problem problem_of(const Document& document);
 // Whether the problem in the document was no attempt (Problem::is_attempt).
 bool was_not_tried(const Document& problem);
 

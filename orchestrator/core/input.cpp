@@ -174,6 +174,7 @@ void make_double(json::value& value, const std::string& where, std::vector<std::
 // Like check_value, and fills in defaults of nested objects.
 void check_and_fill(const Schema& schema, json::value& value, const std::string& where,
                     std::vector<std::string>& complaints) {
+    const std::size_t before = complaints.size();
     check_value(schema, value, where, complaints);
     if (schema.type == Schema::Type::number) make_double(value, where, complaints);
     if (value.is_object() && !schema.fields.empty())
@@ -183,6 +184,9 @@ void check_and_fill(const Schema& schema, json::value& value, const std::string&
         for (json::value& item : value.get_array())
             check_and_fill(*schema.items, item, fmt::format("{}[{}]", where, index++), complaints);
     }
+    // What is wrong by the words of ours is said in them, and once.
+    if (!schema.document || complaints.size() > before) return;
+    if (const auto mismatch = schema.document->mismatch(value)) complaints.push_back(fmt::format("{}: {}", where, *mismatch));
 }
 
 void check_fields(std::span<const SchemaField> fields, bool other_fields, json::object& object,

@@ -60,6 +60,15 @@ enum class UndoStatus : std::uint8_t { none, dispatched, backing_off, done, dead
 std::string_view word_of(StepStatus status);
 std::string_view word_of(UndoStatus status);
 
+// What is known of the effect of a task's last attempt, where its step says how to find out. The numbers
+// are stored; never renumber.
+enum class Look : std::uint8_t {
+    none,    // as far as its report says
+    asks,    // nobody knows: the attempt that is out, or the next one, is a look
+    unknown, // nor could a look tell
+    absent,  // it had none
+};
+
 // What an operator wants to become of a step when its turn comes, instead of doing it.
 enum class ByHand : std::uint8_t { none, skip, output };
 
@@ -114,6 +123,7 @@ struct StepState {
     //   {"event":{"type":"paid","match":{"data.order":17}?,"key":..,"since":"2026-.."}}
     //   {"first_of":[{"name":"ack","signal":"ack"},{"name":"late","at":"2026-.."},{"name":"paid","event":{..}},
     //                {"name":"ok","approval":{..}}],"votes":[..]?}
+    //   {"result":{"key":..,"since":"2026-.."}}    it asks whether its result is known
     Document wait;
     Time remind_at{};               // of an approval
     Document output;
@@ -124,6 +134,9 @@ struct StepState {
     Document given; // of ByHand::output: the result
     Document input; // what the attempts are given, where an operator said so; null: what `with` says
     std::uint32_t rerun = 0; // which rerun of the run began it last
+    Look look = Look::none;
+    std::uint32_t look_failures = 0;  // of the look that is out or to come
+    std::vector<std::uint32_t> looks; // attempts that were looks
     UndoStatus undo = UndoStatus::none;
     Attempts undo_attempts;
     Document undo_error;

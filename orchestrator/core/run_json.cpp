@@ -3,7 +3,7 @@
 //    "scheduled":µs?,"deadline":µs?,"paused":[status,µs]?,"closing":[phase,status]?,"parent":[run,step,undo,attempt,depth,detached,root?]?,"signals":[{"n":1,"name":"ack","by":..?,"at":µs,"data":..?},..]?,"signals_received":2?,"signal_ids":[..]?,"event_ids":[..]?,"caller":{..}?,"trace":[parent,state]?,"reruns":1?,"output":{..}?,"error":{..}?,"cause":{..}?,
 //    "steps":{"lock.mail":{"s":1,"a":[number,before,series_at,dispatched_at,due,deferred,started,floor?,held?,[failures]?]?,
 //             "sent":true?,"wait":{..}?,"rem":µs?,"w":passed?,"h":happened?,"due":µs?,"n":closed_order?,"o":output?,"l":effect?,"ui":undo_input?,"e":error?,
-//             "hand":1?,"given":result?,"in":input?,"rr":rerun?,
+//             "hand":1?,"given":result?,"in":input?,"rr":rerun?,"look":[look,failures,attempt,..]?,
 //             "u":undo?,"ua":[..]?,"ue":error?,
 //             "m":{"items":[..]?,"par":3?,"begun":4,"ok":2?,"bad":1?,"results":{"0":..}?}?},..},
 //    "scopes":[{"n":number,"p":parent?,"of":"people","i":index,"counted":true?,"steps":{..}},..]?}
@@ -108,6 +108,12 @@ void append_step(std::string& out, const StepState& state, const Instances* inst
     append_json_member(out, "given", state.given);
     append_json_member(out, "in", state.input);
     if (state.rerun != 0) fmt::format_to(std::back_inserter(out), ",\"rr\":{}", state.rerun);
+    if (state.look != Look::none || !state.looks.empty()) {
+        fmt::format_to(std::back_inserter(out), ",\"look\":[{},{}", static_cast<int>(state.look), state.look_failures);
+        for (const std::uint32_t attempt : state.looks)
+            fmt::format_to(std::back_inserter(out), ",{}", attempt);
+        out += ']';
+    }
     if (state.undo != UndoStatus::none)
         fmt::format_to(std::back_inserter(out), ",\"u\":{}", static_cast<int>(state.undo));
     append_attempts(out, "ua", state.undo_attempts);
@@ -189,6 +195,20 @@ void read_attempts(const boost::json::value* value, Attempts& attempts) {
             attempts.failures.push_back(small(&one));
 }
 
+Outcome<void> read_look(const boost::json::value* value, StepState& state) {
+    if (!value) return {};
+    const auto* items = value->if_array();
+    if (items == nullptr || items->size() < 2) return does_not_fit("look");
+    const auto look = integer(&(*items)[0]);
+    if (look < 0 || look > static_cast<int>(Look::absent)) return does_not_fit("look");
+    state.look = static_cast<Look>(look);
+    state.look_failures = small(&(*items)[1]);
+    state.looks.clear();
+    for (std::size_t i = 2; i < items->size(); ++i)
+        state.looks.push_back(small(&(*items)[i]));
+    return {};
+}
+
 Outcome<void> read_state(const boost::json::object& object, StepState& state) {
     const auto status = integer(object.if_contains("s"));
     const auto undo = integer(object.if_contains("u"));
@@ -217,7 +237,7 @@ Outcome<void> read_state(const boost::json::object& object, StepState& state) {
     state.input = document(object.if_contains("in"));
     state.rerun = small(object.if_contains("rr"));
     state.undo_error = document(object.if_contains("ue"));
-    return {};
+    return read_look(object.if_contains("look"), state);
 }
 
 Outcome<void> read_instances(const boost::json::object& object, Instances& instances) {

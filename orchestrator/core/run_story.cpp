@@ -51,12 +51,15 @@ struct Teller {
         step.task = fact.order.route;
         step.status = "dispatched";
         step.reason.clear(); // why it was held
+        step.waits_for = {};
+        step.until.reset();
         step.input = fact.order.with;
         if (attempt_of(step, fact.ref.attempt) != nullptr) return; // its message was lost and is sent again
         AttemptStory& attempt = step.attempts.emplace_back();
         attempt.number = fact.ref.attempt;
         attempt.max_attempts = fact.order.max_attempts;
         attempt.run = fact.order.child_run;
+        if (fact.order.is_look) attempt.look = "asks";
         attempt.dispatched_at = at;
     }
     void operator()(const fact::TaskStarted& fact) const {
@@ -81,6 +84,13 @@ struct Teller {
         step.status = fact.retry_at ? "backing_off" : "failed";
         step.error = fact.error;
     }
+    void operator()(const fact::StepVerified& fact) const {
+        AttemptStory& attempt = close(fact.ref, "completed");
+        if (!fact.worker.empty()) attempt.worker = fact.worker;
+        attempt.look = fact.is_done ? "done" : "not_done";
+        attempt.retry_at = fact.retry_at;
+        of(fact.ref).status = fact.retry_at ? "backing_off" : "failed"; // else task_completed follows
+    }
     void operator()(const fact::TaskDeferred& fact) const {
         StepStory& step = of(fact.ref);
         step.status = "deferred";
@@ -91,6 +101,8 @@ struct Teller {
         step.task = fact.task;
         step.status = "held";
         step.reason = fact.reason;
+        step.waits_for = {};
+        step.until.reset();
     }
     void operator()(const fact::TaskReleased& fact) const { of(fact.step, fact.undo).status = "backing_off"; }
     void operator()(const fact::TaskCancelled& fact) const {
@@ -111,6 +123,7 @@ struct Teller {
         step.until = fact.until;
         step.waits_for = fact.wanted;
     }
+    void operator()(const fact::ResultFound& fact) const { of(fact.step).known_from = fact.run; }
     void operator()(const fact::StepDone& fact) const {
         StepStory& step = of(fact.step);
         step.waits_for = {};
@@ -158,6 +171,7 @@ struct Teller {
         step.error = {};
         step.reason.clear();
         step.caught = false;
+        step.known_from.clear();
         step.until.reset();
         step.started_at.reset();
         step.closed_at.reset();

@@ -27,6 +27,8 @@ struct AttemptStory {
     Document error{};
     std::optional<Time> retry_at{};
     std::string run{}; // of a workflow: the run it is
+    // Of a look whether the attempt before took effect: "asks", and then "done" or "not_done"; empty: it is none.
+    std::string_view look{};
 };
 
 struct StepStory {
@@ -42,6 +44,7 @@ struct StepStory {
     std::string reason{};
     bool caught = false;
     std::optional<Time> until{}; // of a wait or a deferral
+    std::string known_from{};    // the run that its result is from
     Document waits_for{};        // of one that waits for what comes from outside: StepState::wait
     std::optional<Time> started_at{};
     std::optional<Time> closed_at{};

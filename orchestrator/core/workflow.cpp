@@ -105,6 +105,12 @@ void for_each_reference(const Workflow& workflow, const Visitor& visitor) {
             call(step.compensate->call);
             program(step.compensate->when);
         }
+        if (step.cache) program(step.cache->key);
+        if (step.verify) {
+            call(step.verify->call);
+            program(step.verify->done);
+            values(step.verify->output);
+        }
         if (step.repetition)
             std::visit(Overloaded{[&](const ForEach& one) {
                                       program(one.items);
@@ -190,6 +196,7 @@ void collect_routes(const Workflow& workflow, std::set<std::string>& routes) {
     for (const Step& step : workflow.steps) {
         if (const auto* kind = std::get_if<TaskKind>(&step.kind); kind != nullptr && !kind->call.is_workflow)
             routes.insert(route_of(kind->call));
+        if (step.verify) routes.insert(route_of(step.verify->call));
         if (step.compensate && !step.compensate->call.is_workflow) routes.insert(route_of(step.compensate->call));
     }
 }
@@ -345,6 +352,8 @@ void link(Workflow& workflow) {
     collect_routes(workflow, routes);
     workflow.task_types.assign(routes.begin(), routes.end());
     collect_shapes(workflow);
+    workflow.keeps_results =
+        std::any_of(workflow.steps.begin(), workflow.steps.end(), [](const Step& step) { return step.cache.has_value(); });
     std::set<std::string> secrets;
     for_each_reference(workflow, [&](const expression::Reference& reference, StepIndex) {
         if (reference.root == "secret" && !reference.path.empty()) secrets.insert(reference.path.front().name);

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/json_schema.hpp"
 #include "orchestrator/core/document.hpp"
 #include "orchestrator/core/event_key.hpp"
 #include "orchestrator/core/status.hpp"
@@ -62,6 +63,7 @@ struct Schema {
     std::optional<expression::Value> minimum, maximum; // numbers
     std::optional<std::uint64_t> size_min, size_max;  // bytes of a text, items of an array
     std::string description;
+    std::optional<JsonSchema> document;   // what a file says beyond all this
 };
 // As the workflow file writes it.
 std::string_view word_of(Schema::Type type);
@@ -136,6 +138,19 @@ struct Compensation {
     TaskCall call;
     On on = On::completed;
     std::optional<expression::Program> when; // reads the step's result; false: nothing to undo
+};
+
+// Looks whether an attempt took effect of which nobody knows: before it is tried again, given up or undone.
+struct Verification {
+    TaskCall call;                                     // without `with`: given what the attempt was given
+    expression::Program done;                          // reads `result`; true: it took effect
+    std::optional<expression::Template> output{};      // the task's result then; absent: that of the look
+};
+
+// What the step gave in another run, under the same key and not long ago, it gives in this one, too.
+struct Cache {
+    expression::Program key;                           // text or anything plain
+    Duration max_age{};
 };
 
 struct SwitchCase {
@@ -265,6 +280,8 @@ struct Step {
     OnTimeout on_timeout;
     std::vector<CatchRule> catches;                    // the first match counts
     std::optional<Compensation> compensate;
+    std::optional<Verification> verify;                // of a task
+    std::optional<Cache> cache;                        // of a task
     std::optional<expression::Template> output;        // `result` is the raw one
     std::optional<Repetition> repetition;
     std::uint32_t line = 0;                            // in the file, for people; 0 unknown
@@ -421,6 +438,7 @@ struct Workflow {
     std::vector<Body> bodies;                          // the workflow's own, and one for each repeated step
     std::vector<std::string> secrets;                  // that its calls read; sorted
     std::vector<EventShape> event_shapes;              // of its waits for events, each type and paths once
+    bool keeps_results = false;                        // a step has a cache
     std::vector<std::string> task_types;               // "mail.create" or "mail.create.eu"; sorted,
                                                        // undos included: what needs a queue
 };

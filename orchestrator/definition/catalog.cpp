@@ -36,7 +36,41 @@ std::string read_bounded(std::FILE* file) {
     return text;
 }
 
+// As a literal text of TOML, which has no escapes.
+std::string literal(std::string text) {
+    std::erase(text, '\r');
+    // In JSON the quotation mark stands only inside texts.
+    if (text.find("'''") != std::string::npos || text.ends_with('\''))
+        for (std::size_t at = text.find('\''); at != std::string::npos; at = text.find('\'', at))
+            text.replace(at, 1, "\\u0027");
+    return "'''\n" + text + "'''";
+}
+
 } // namespace
+
+BundledSource bundled(std::string source, const std::filesystem::path& file) {
+    BundledSource made;
+    LoadOptions options;
+    options.schema = [&](const std::string& name) -> std::optional<std::string> {
+        const std::filesystem::path path = file.parent_path() / name;
+        std::error_code error;
+        if (!std::filesystem::is_regular_file(path, error)) return std::nullopt;
+        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> opened(std::fopen(path.c_str(), "rb"),
+                                                                     &std::fclose);
+        if (opened == nullptr) return std::nullopt;
+        made.schemas.push_back(path);
+        return read_bounded(opened.get());
+    };
+    Loaded loaded;
+    if (source.find(".json") != std::string::npos)
+        loaded = load(source, file.string(), options); // may name one
+    made.source = std::move(source);
+    if (loaded.schemas.empty()) return made;
+    made.source += "\n[schemas]\n";
+    for (const auto& [name, text] : loaded.schemas)
+        made.source += fmt::format("\"{}\" = {}\n", name, literal(text));
+    return made;
+}
 
 void Catalog::put(Entry workflow) {
     BATON_ASSERT(workflow != nullptr, "only workflows without errors are known");
@@ -85,7 +119,7 @@ WorkflowFile load_file(const std::filesystem::path& path) {
             about_file(path, fmt::format("cannot be read: {}", std::strerror(errno))));
         return result;
     }
-    result.source = read_bounded(file.get());
+    result.source = bundled(read_bounded(file.get()), path).source;
     result.loaded = load(result.source, path.string());
     return result;
 }

@@ -48,6 +48,14 @@ struct WorkflowFile {
 // name for their workflows. Reads the disk.
 std::vector<WorkflowFile> load_folder(const std::filesystem::path& folder);
 
+// A workflow with the schemas that it names in it, as [schemas]: what a server is given.
+struct BundledSource {
+    std::string source;
+    std::vector<std::filesystem::path> schemas; // the files they came from
+};
+// `file` is where the source lies. Reads the disk.
+BundledSource bundled(std::string source, const std::filesystem::path& file);
+
 // One file. A failure to read it is a diagnostic.
 WorkflowFile load_file(const std::filesystem::path& path);
 

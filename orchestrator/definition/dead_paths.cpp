@@ -94,6 +94,7 @@ public:
             look_at_cases(i);
             look_at_rules(i);
             look_at_undo(i);
+            look_at_verify(i);
         }
     }
 
@@ -247,12 +248,17 @@ private:
                          : wide.matches(narrow.text);
     }
 
+    static bool is_task(const core::Step& step) {
+        const auto* task = std::get_if<core::TaskKind>(&step.kind);
+        return task != nullptr && !task->call.is_workflow;
+    }
+
     // An attempt whose time is up may have done its work and never have said so.
     void look_at_undo(StepIndex index) {
         const core::Step& step = workflow_.steps[index];
         const TomlNode& table = *draft_.steps[index].table;
         const TomlNode* undo = table.find("compensate");
-        if (!step.compensate || undo == nullptr || draft_.steps[index].word != "task" ||
+        if (!step.compensate || step.verify || undo == nullptr || !is_task(step) ||
             undo->find("on") != nullptr)
             return;
         const TomlNode* timeout = table.find("timeout");
@@ -267,6 +273,21 @@ private:
                                               "nobody heard of it, and is not undone then",
                                               step.path),
                                   "add on = \"attempted\", or on = \"completed\" if that is meant");
+    }
+
+    // The broker gives the task of a worker that died to another one, which nobody hears of.
+    void look_at_verify(StepIndex index) {
+        const core::Step& step = workflow_.steps[index];
+        const TomlNode* verify = draft_.steps[index].table->find("verify");
+        const auto* task = std::get_if<core::TaskKind>(&step.kind);
+        if (!step.verify || verify == nullptr || task == nullptr || task->call.timeouts.heartbeat)
+            return;
+        complaints_.warn_at_value(
+            *verify,
+            fmt::format("when a worker of '{}' dies, another one gets its task, and nobody looks "
+                        "before",
+                        step.path),
+            "with timeout = { heartbeat = \"30s\" } the silence is noticed, and looked at");
     }
 
     const Draft& draft_;

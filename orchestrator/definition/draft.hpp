@@ -4,9 +4,11 @@
 
 #include "orchestrator/core/workflow.hpp"
 #include "orchestrator/definition/key_table.hpp"
+#include "orchestrator/definition/schema_reader.hpp"
 #include "orchestrator/definition/task_results.hpp"
 #include "orchestrator/definition/toml_document.hpp"
 
+#include <list>
 #include <map>
 #include <optional>
 #include <string>
@@ -82,6 +84,8 @@ struct Draft {
     std::vector<Use> uses;
     std::map<std::string, core::StepIndex, std::less<>> repeated; // by id, those read so far
     const TaskResults* results = nullptr; // what tasks give, where that is known
+    SchemaTexts schemas;                    // in texts of their own
+    std::list<TomlNode> made;               // tables that a step means and does not write; expressions stand in them
     bool input_is_known = true; // false: [input] has mistakes of its own
     bool vars_are_known = true;
 };

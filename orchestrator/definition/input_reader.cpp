@@ -37,9 +37,24 @@ std::vector<std::string> complaints_about(const Schema& schema, const core::Docu
 
 constexpr std::string_view field_example = "{ type = \"string\", required = true }";
 
+// The text of a schema; nothing after a complaint.
+std::optional<std::string> schema_text(const TomlNode& name, ValueReader& values, SchemaTexts& schemas) {
+    if (!is_schema_name(name.text)) {
+        values.complaints().at_value(name, fmt::format("\"{}\" names no schema", name.text),
+                                     "a file beside the workflow or below, such as \"schemas/members.json\"");
+        return std::nullopt;
+    }
+    auto text = schemas.text(name.text);
+    if (!text)
+        values.complaints().at_value(name, fmt::format("there is no schema \"{}\"", name.text),
+                                     schemas.has_own ? "[schemas] has none of this name"
+                                                     : "no file of this name lies beside the workflow");
+    return text;
+}
+
 class InputReader {
 public:
-    explicit InputReader(ValueReader& values) : values_(values) {}
+    InputReader(ValueReader& values, SchemaTexts& schemas) : values_(values), schemas_(schemas) {}
 
     std::vector<SchemaField> top(const TomlNode& table) {
         std::vector<SchemaField> all = fields(table);
@@ -113,7 +128,28 @@ private:
             values_.complaints().at_value(*node, complaint);
     }
 
+    // A schema in a text of its own says it all.
+    Schema schema_of_file(const TomlNode& table, const TomlEntry& named) {
+        for (const TomlEntry& part : table.entries)
+            if (!contains(beside_schema, part.key) && contains(input_field_keys.available, part.key))
+                values_.complaints().at_key(part, fmt::format("{} has no meaning beside schema, which says it all", part.key));
+        if (!values_.text(named)) return {};
+        const auto text = schema_text(named.value, values_, schemas_);
+        if (!text) return {};
+        std::string problem;
+        Schema schema = read_schema(*text, problem);
+        if (!problem.empty()) {
+            values_.complaints().at_value(named.value, fmt::format("{}: {}", named.value.text, problem));
+            return {};
+        }
+        for (const TomlEntry& part : table.entries)
+            if (part.key == "description") schema.description = values_.text(part).value_or("");
+        return schema;
+    }
+
     Schema schema(const TomlNode& table) {
+        for (const TomlEntry& part : table.entries)
+            if (part.key == "schema") return schema_of_file(table, part);
         Schema schema;
         const bool outer_type_is_broken = std::exchange(type_is_broken_, false);
         for (const TomlEntry& part : table.entries)
@@ -262,15 +298,28 @@ private:
         return Schema::Type::any;
     }
 
+    static constexpr std::array<std::string_view, 5> beside_schema{"schema", "required", "default", "description", "index"};
+
     ValueReader& values_;
+    SchemaTexts& schemas_;
     bool type_is_broken_ = false; // of the schema being read
     std::size_t depth_ = 0;       // of the fields being read; 1: the inputs themselves
 };
 
 } // namespace
 
-std::vector<SchemaField> read_input(const TomlNode& table, ValueReader& values) {
-    return InputReader(values).top(table);
+std::vector<SchemaField> read_input(const TomlNode& table, ValueReader& values, SchemaTexts& schemas) {
+    return InputReader(values, schemas).top(table);
+}
+
+std::vector<SchemaField> read_form_file(const TomlNode& name, ValueReader& values, SchemaTexts& schemas) {
+    const auto text = schema_text(name, values, schemas);
+    if (!text) return {};
+    std::string problem;
+    std::vector<SchemaField> fields = read_schema_fields(*text, problem);
+    if (problem.empty()) return fields;
+    values.complaints().at_value(name, fmt::format("{}: {}", name.text, problem));
+    return {};
 }
 
 } // namespace baton::orchestrator::definition

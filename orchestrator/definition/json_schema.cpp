@@ -44,6 +44,7 @@ constexpr std::string_view workflow_text = R"json({
   "on_cancel": {"enum": ["stop", "compensate"]},
   "priority": {"$ref": "#/definitions/priority", "description": "Of its tasks that name none."},
   "labels": {"type": "object", "maxProperties": 16, "additionalProperties": {"type": "string"}, "description": "What its runs can be found by."},
+  "schemas": {"type": "object", "additionalProperties": {"type": "string"}, "description": "JSON Schemas by name, each a text in JSON; baton deploy fills it in from files."},
   "retention": {"$ref": "#/definitions/duration", "description": "How long a run is kept after its end."},
   "idempotency": {"$ref": "#/definitions/idempotency", "description": "Two starts with one key are one run."},
   "concurrency": {"$ref": "#/definitions/concurrency", "description": "How many runs with one key go on at once."},
@@ -113,7 +114,7 @@ constexpr std::string_view step_text = R"json({
   "first_of": {"type": "object", "minProperties": 2, "additionalProperties": {"$ref": "#/definitions/way"}, "description": "The first of several waits."},
   "end": {"anyOf": [{"const": true}, {"$ref": "#/definitions/end"}], "description": "Completes the run at once."},
   "fail": {"anyOf": [{"type": "string"}, {"$ref": "#/definitions/fail"}]},
-  "with": {"$ref": "#/definitions/values", "description": "What it is given, with ${..} inside."},
+  "with": {"anyOf": [{"$ref": "#/definitions/values"}, {"type": "array"}], "description": "What it is given, with ${..} inside."},
   "after": {"type": "array", "items": {"type": "string"}, "description": "The steps before it; [] begins at once. Else the step before it in the file."},
   "join": {"anyOf": [{"enum": ["all", "any", "first", "done"]}, {"type": "integer", "minimum": 1}], "description": "How many of the steps before it are needed."},
   "cancel_rest": {"type": "boolean", "description": "When it begins, steps before it that still run are cancelled."},
@@ -123,6 +124,10 @@ constexpr std::string_view step_text = R"json({
   "on_timeout": {"type": "string", "description": "fail, continue, or a step to go to."},
   "catch": {"type": "array", "items": {"$ref": "#/definitions/catch_rule"}},
   "compensate": {"$ref": "#/definitions/compensate", "description": "How to undo it."},
+  "http": {"$ref": "#/definitions/http", "description": "A call of a target of the http worker."},
+  "transform": {"type": "string", "minLength": 1, "description": "A jq program over with."},
+  "verify": {"$ref": "#/definitions/verify", "description": "Who finds out whether an attempt took effect of which nobody knows."},
+  "cache": {"$ref": "#/definitions/cache", "description": "What it gave under this key not long ago, it gives again."},
   "output": {"description": "Reshapes the result, which is read as result."},
   "priority": {"$ref": "#/definitions/priority"},
   "limit": {"type": "string", "description": "The name of a limit in [limits]."},
@@ -153,7 +158,8 @@ constexpr std::string_view input_field_text = R"json({
   "min": {"type": "number"},
   "max": {"type": "number"},
   "description": {"type": "string"},
-  "index": {"type": "boolean", "description": "Runs can be found by it."}
+  "index": {"type": "boolean", "description": "Runs can be found by it."},
+  "schema": {"type": "string", "description": "A JSON Schema in a file beside the workflow, or in [schemas]."}
 })json";
 
 constexpr std::string_view defaults_text = R"json({
@@ -221,6 +227,35 @@ constexpr std::string_view compensate_text = R"json({
   "idempotency_key": {"$ref": "#/definitions/expression"}
 })json";
 
+constexpr std::string_view http_text = R"json({
+  "target": {"type": "string", "description": "The name of a target of the http worker."},
+  "path": {"type": "string", "description": "Below the target's address."},
+  "method": {"type": "string", "description": "GET unless said."},
+  "query": {"$ref": "#/definitions/values"},
+  "headers": {"$ref": "#/definitions/values"},
+  "body": {"description": "Sent as JSON."},
+  "form": {"$ref": "#/definitions/values"},
+  "text": {"type": "string"},
+  "expect": {"description": "The statuses that are well, 200 to 299 unless said."},
+  "pages": {"$ref": "#/definitions/values"}
+})json";
+
+constexpr std::string_view cache_text = R"json({
+  "key": {"$ref": "#/definitions/expression", "description": "All that the result hangs on."},
+  "max_age": {"$ref": "#/definitions/duration"}
+})json";
+
+constexpr std::string_view verify_text = R"json({
+  "task": {"$ref": "#/definitions/route"},
+  "with": {"$ref": "#/definitions/values", "description": "Else it is given what the step was given."},
+  "done": {"$ref": "#/definitions/expression", "description": "Reads result; true: the attempt took effect."},
+  "output": {"description": "The result of the step then, else that of the look."},
+  "retry": {"anyOf": [{"$ref": "#/definitions/retry"}, {"type": "string"}]},
+  "timeout": {"$ref": "#/definitions/duration"},
+  "priority": {"$ref": "#/definitions/priority"},
+  "queue": {"$ref": "#/definitions/route"}
+})json";
+
 constexpr std::string_view idempotency_text = R"json({
   "key": {"$ref": "#/definitions/expression"},
   "window": {"$ref": "#/definitions/duration"},
@@ -249,7 +284,7 @@ constexpr std::string_view approval_text = R"json({
   "title": {"type": "string"},
   "by": {"anyOf": [{"type": "array", "minItems": 1, "items": {"type": "string"}}, {"type": "string", "pattern": "^\\$\\{"}]},
   "quorum": {"type": "integer", "minimum": 1, "maximum": 100},
-  "form": {"$ref": "#/definitions/input_fields"},
+  "form": {"anyOf": [{"$ref": "#/definitions/input_fields"}, {"type": "string"}]},
   "remind": {"$ref": "#/definitions/duration"}
 })json";
 
@@ -305,6 +340,9 @@ json::object json_schema() {
     definitions["switch_case"] = table(switch_case_keys, switch_case_text, {"go"});
     definitions["catch_rule"] = table(catch_keys, catch_text, {"error"});
     definitions["compensate"] = table(compensate_keys, compensate_text);
+    definitions["http"] = table(http_keys, http_text, {"target", "path"});
+    definitions["cache"] = table(cache_keys, cache_text, {"key", "max_age"});
+    definitions["verify"] = table(verify_keys, verify_text, {"task", "done"});
     definitions["idempotency"] = table(idempotency_keys, idempotency_text, {"key"});
     definitions["concurrency"] = table(concurrency_keys, concurrency_text, {"key"});
     definitions["limit"] = table(limit_keys, limit_text);

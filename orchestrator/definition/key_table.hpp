@@ -1,4 +1,4 @@
-// The keys of the language, level by level: which exist, and which of them this version executes.
+// The keys of the language, level by level.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +7,8 @@
 
 namespace baton::orchestrator::definition {
 
-// Keys this version knows and executes, and keys of the language it knows and refuses.
 struct KeyTable {
     std::span<const std::string_view> available;
-    std::span<const std::string_view> not_yet;
 };
 
 extern const KeyTable workflow_keys;
@@ -27,6 +25,9 @@ extern const KeyTable timeout_keys;
 extern const KeyTable switch_case_keys;
 extern const KeyTable catch_keys;
 extern const KeyTable compensate_keys;
+extern const KeyTable http_keys;
+extern const KeyTable cache_keys;
+extern const KeyTable verify_keys;
 extern const KeyTable idempotency_keys;
 extern const KeyTable concurrency_keys;
 extern const KeyTable limit_keys;
@@ -49,10 +50,6 @@ extern const KeyTable repetition_keys;
 enum class Repeats : std::uint8_t { no, for_each, loop };
 
 bool contains(std::span<const std::string_view> words, std::string_view word);
-
-// True if `key` only shapes `feature`, so refusing `feature` has said enough: `detached` of
-// `workflow`.
-bool belongs_to(std::string_view key, std::string_view feature);
 
 // Where a key belongs that stands in the wrong table, as in "it belongs in a [[step]]"; empty if
 // nowhere.

@@ -15,10 +15,10 @@ Loaded load(std::string_view source, std::string_view file, const LoadOptions& o
     // An editor's byte order mark is no part of the text; columns count without it.
     if (source.starts_with("\xef\xbb\xbf")) source.remove_prefix(3);
     TomlDocument document = parse_toml(source, file);
-    if (!document.diagnostics.empty()) return {nullptr, std::move(document.diagnostics)};
+    if (!document.diagnostics.empty()) return {nullptr, std::move(document.diagnostics), {}};
 
     Complaints complaints(source, file);
-    Draft draft = read_workflow(document.root, complaints, options.results);
+    Draft draft = read_workflow(document.root, complaints, options.results, options.schema);
     connect_steps(draft, complaints);
     const Flow flow(draft, complaints);
     check_reach(draft, flow, complaints);
@@ -31,6 +31,7 @@ Loaded load(std::string_view source, std::string_view file, const LoadOptions& o
         loaded.workflow = std::make_shared<const core::Workflow>(std::move(draft.workflow));
     }
     loaded.diagnostics = complaints.take();
+    loaded.schemas = std::move(draft.schemas.used);
     return loaded;
 }
 

@@ -4,9 +4,12 @@
 
 #include "orchestrator/core/workflow.hpp"
 #include "orchestrator/definition/diagnostic.hpp"
+#include "orchestrator/definition/schema_reader.hpp"
 #include "orchestrator/definition/task_results.hpp"
 
+#include <map>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +20,8 @@ struct Loaded {
     std::shared_ptr<const core::Workflow> workflow;
     // In the order of printing; warnings may stand beside a workflow. See render().
     std::vector<Diagnostic> diagnostics;
+    // What it took from LoadOptions::schema, by name.
+    std::map<std::string, std::string, std::less<>> schemas{};
 
     explicit operator bool() const { return workflow != nullptr; }
 };
@@ -27,6 +32,8 @@ struct LoadOptions {
     std::uint32_t version = 0;
     // What tasks are known to give, by the names they are called by; else their results may be anything. Outlives the call.
     const TaskResults* results = nullptr;
+    // The text of a file beside the workflow, for schemas that it names; null: there are none but those of its [schemas].
+    SchemaTexts::Find schema;
 };
 
 // `file` is the name diagnostics begin with.

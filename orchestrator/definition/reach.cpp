@@ -225,7 +225,7 @@ private:
         } else if (root == "item") {
             check_item(use);
         } else {
-            complain(use, not_available(root));
+            complain(use, fmt::format("{} can only be read in [[on]]", root), "what a run is given of it is its input");
         }
     }
 

@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t steps_max = 1000;
 constexpr std::int64_t quorum_max = 100;
 constexpr Duration keep_max = std::chrono::days(30);
+constexpr std::string_view http_task = "http.call";
+constexpr std::string_view transform_task = "transform.jq";
 constexpr std::array<std::string_view, 4> event_members{"data", "subject", "source", "id"};
 
 } // namespace
@@ -84,9 +86,7 @@ void StepReader::read_id(const TomlNode& table, DraftStep& step, bool has_wrong_
 const TomlEntry* StepReader::find_kind(const TomlNode& table, DraftStep& step,
                                        bool has_wrong_keys) {
     const TomlEntry* kind = nullptr;
-    const TomlEntry* refused = nullptr;
     for (const TomlEntry& entry : table.entries) {
-        if (contains(kind_keys.not_yet, entry.key)) refused = &entry;
         if (!contains(kind_keys.available, entry.key)) continue;
         if (kind == nullptr) {
             kind = &entry;
@@ -98,7 +98,7 @@ const TomlEntry* StepReader::find_kind(const TomlNode& table, DraftStep& step,
         step.word.clear();
         return nullptr;
     }
-    if (kind != nullptr || refused != nullptr || has_wrong_keys) return kind;
+    if (kind != nullptr || has_wrong_keys) return kind;
     std::vector<std::string_view> words(kind_keys.available.begin(), kind_keys.available.end());
     for (const TomlEntry& entry : table.entries)
         if (contains(repetition_keys.available, entry.key))
@@ -166,6 +166,10 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
         draft.step.kind = core::TaskKind{calls_.call(*draft.table, index, Scope::with, defaults_)};
     } else if (word == "workflow") {
         draft.step.kind = core::TaskKind{calls_.workflow_call(*draft.table, index, Scope::with, defaults_)};
+    } else if (word == "http") {
+        read_http(entry, index);
+    } else if (word == "transform") {
+        read_transform(entry, index);
     } else if (word == "do" || word == "parallel") {
         if (word == "parallel") draft.step.kind = core::ParallelKind{};
         const TomlNode* children =
@@ -204,6 +208,58 @@ void StepReader::read_kind(const TomlEntry& entry, core::StepIndex index) {
     } else if (word == "first_of") {
         if (auto kind = read_first_of(entry, index)) draft_.steps[index].step.kind = std::move(*kind);
     }
+}
+
+const TomlNode& StepReader::meant(TomlNode table) { return draft_.made.emplace_back(std::move(table)); }
+
+// A task of the http worker, which knows the targets and their secrets.
+void StepReader::read_http(const TomlEntry& entry, core::StepIndex index) {
+    constexpr std::string_view example = "{ target = \"crm\", path = \"/users\" }";
+    if (values_.table(entry, example) == nullptr) return;
+    if (const auto url = std::ranges::find(entry.value.entries, std::string_view{"url"}, &TomlEntry::key); url != entry.value.entries.end())
+        return values_.complaints().at_key(*url, "a call goes to a target that the operator has named, and not to any address",
+                                           fmt::format("http = {}", example));
+    const bool has_wrong_keys = values_.check_keys(entry.value, http_keys);
+    for (const std::string_view needed : {"target", "path"})
+        if (entry.value.find(needed) == nullptr && !has_wrong_keys)
+            values_.complaints().at_value(entry.value, fmt::format("http has no {}", needed), fmt::format("http = {}", example));
+    const TomlEntry* content = nullptr;
+    for (const TomlEntry& part : entry.value.entries) {
+        if (part.key != "body" && part.key != "form" && part.key != "text") continue;
+        if (content != nullptr)
+            values_.complaints().at_key(part, fmt::format("a call sends one of body, form and text, and here is {} already", content->key));
+        content = &part;
+    }
+    TomlNode table = *draft_.steps[index].table;
+    table.entries.push_back({"with", entry.at, entry.value});
+    auto call = calls_.call(meant(std::move(table)), index, Scope::with, defaults_);
+    call.task = http_task;
+    draft_.steps[index].step.kind = core::TaskKind{std::move(call)};
+}
+
+// A task of the worker for programs, which runs jq within limits. The program is the author's, what it works on is data.
+void StepReader::read_transform(const TomlEntry& entry, core::StepIndex index) {
+    const auto program = values_.text(entry);
+    if (!program) return;
+    if (program->find_first_not_of(" \t\n") == std::string::npos)
+        values_.complaints().at_value(entry.value, "transform has no program", "jq's way to say it all is \".\"");
+    if (const std::size_t dollar = program->find("${"); dollar != std::string::npos)
+        return values_.complaints().inside(About::keys, entry.value, dollar, 2, "a jq program is plain text; ${} has no meaning in it",
+                                           "hand values in by with = { .. }, and read them as .name");
+    TomlNode table = *draft_.steps[index].table;
+    TomlNode given;
+    given.at = entry.value.at;
+    given.entries.push_back({"program", entry.at, entry.value});
+    for (TomlEntry& part : table.entries) {
+        if (part.key != "with") continue;
+        given.entries.push_back({"input", part.at, std::move(part.value)});
+        part.value = std::move(given);
+        given = {};
+    }
+    if (!given.entries.empty()) table.entries.push_back({"with", entry.at, std::move(given)});
+    auto call = calls_.call(meant(std::move(table)), index, Scope::with, defaults_);
+    call.task = transform_task;
+    draft_.steps[index].step.kind = core::TaskKind{std::move(call)};
 }
 
 std::optional<core::SignalKind> StepReader::read_signal(const TomlEntry& entry, core::StepIndex index) {
@@ -301,10 +357,9 @@ std::optional<core::ApprovalKind> StepReader::read_approval(const TomlEntry& ent
             values_.complaints().at_value(part.value, "remind must be a second at least");
         if (part.key != "form") continue;
         if (part.value.is_text())
-            values_.complaints().at_value(part.value, "a form in a file of its own is not available in this version",
-                                          "write its fields here, as in [input]: form = { days = \"integer\" }");
+            form = read_form_file(part.value, values_, draft_.schemas);
         else if (values_.table(part, "{ days = \"integer\" }") != nullptr)
-            form = read_input(part.value, values_);
+            form = read_input(part.value, values_, draft_.schemas);
     }
     std::optional<expression::Template> by;
     for (const TomlEntry& part : entry.value.entries)
@@ -479,6 +534,8 @@ void StepReader::read_handling(const TomlNode& table, core::StepIndex index) {
         DraftStep& draft = draft_.steps[index];
         if (entry.key == "catch") read_catch(entry, index);
         if (entry.key == "compensate") read_compensate(entry, index);
+        if (entry.key == "verify") read_verify(entry, index);
+        if (entry.key == "cache") read_cache(entry, index);
         if (entry.key == "on_timeout") read_on_timeout(entry, draft);
         const bool has_own_timeout = draft.word == "do" || draft.word == "parallel" || draft.word == "signal" ||
                                      draft.word == "event" || draft.word == "approval";
@@ -538,6 +595,59 @@ void StepReader::read_catch_rule(const TomlNode& table, core::StepIndex index) {
     else if (!is_broken && ways != 1)
         values_.complaints().at_value(table, "a catch rule needs one of output, go or continue");
     draft_.steps[index].step.catches.push_back(std::move(rule));
+}
+
+void StepReader::read_cache(const TomlEntry& entry, core::StepIndex index) {
+    const TomlNode* table = values_.table(entry, "{ key = \"input.email\", max_age = \"1d\" }");
+    if (table == nullptr) return;
+    const bool has_wrong_keys = values_.check_keys(*table, cache_keys);
+    std::optional<expression::Program> key;
+    std::optional<Duration> max_age;
+    for (const TomlEntry& part : table->entries) {
+        if (part.key == "key") key = expressions_.program(part, index, Scope::step);
+        if (part.key != "max_age") continue;
+        max_age = values_.duration(part);
+        if (max_age && (max_age->count() == 0 || *max_age > keep_max))
+            values_.complaints().at_value(part.value, "max_age must be longer than 0, and at most 30d");
+    }
+    for (const std::string_view needed : {"key", "max_age"})
+        if (table->find(needed) == nullptr && !has_wrong_keys)
+            values_.complaints().at_value(*table, fmt::format("cache has no {}", needed),
+                                          needed == "key" ? "an expression of all that the result hangs on, such as key = \"input.email\""
+                                                          : "how old a result may be, such as max_age = \"1d\"");
+    if (key && max_age) draft_.steps[index].step.cache = core::Cache{std::move(*key), *max_age};
+}
+
+void StepReader::read_verify(const TomlEntry& entry, core::StepIndex index) {
+    const TomlNode* table = values_.table(entry, "{ task = \"mail.find\", done = \"result.found\" }");
+    if (table == nullptr) return;
+    const bool has_wrong_keys = values_.check_keys(*table, verify_keys);
+    for (const TomlEntry& part : table->entries) {
+        if (part.key == "timeout" && part.value.is_table())
+            values_.complaints().at_value(part.value, "a look has one limit of time", "write timeout = \"30s\"");
+        if (part.key == "retry" && part.value.is_list())
+            values_.complaints().at_value(part.value, "a look is tried again by one policy",
+                                          "write retry = { max_attempts = 5 }, or the name of one");
+    }
+    // It is bounded by itself, and not by what bounds the step.
+    CallDefaults defaults = defaults_;
+    defaults.timeouts.schedule_to_close.reset();
+    defaults.timeouts.schedule_to_start.reset();
+    defaults.timeouts.heartbeat.reset();
+    core::TaskCall call = calls_.call(*table, index, Scope::with, defaults);
+    std::optional<expression::Program> done;
+    std::optional<expression::Template> output;
+    for (const TomlEntry& part : table->entries) {
+        if (part.key == "done") done = expressions_.condition(part, index, Scope::step_output);
+        if (part.key == "output") output = expressions_.values(part.value, index, Scope::step_output);
+    }
+    if (table->find("task") == nullptr && !has_wrong_keys)
+        values_.complaints().at_value(*table, "verify has no task", "the one that finds out");
+    if (table->find("done") == nullptr && !has_wrong_keys)
+        values_.complaints().at_value(*table, "verify does not say what a look must find",
+                                      "an expression over its result, such as done = \"result.found\"");
+    if (done)
+        draft_.steps[index].step.verify = core::Verification{std::move(call), std::move(*done), std::move(output)};
 }
 
 void StepReader::read_compensate(const TomlEntry& entry, core::StepIndex index) {

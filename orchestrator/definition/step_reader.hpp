@@ -28,6 +28,9 @@ private:
     const TomlEntry* find_kind(const TomlNode& table, DraftStep& step, bool has_wrong_keys);
     void check_fitting(const TomlNode& table, const DraftStep& step);
     void read_kind(const TomlEntry& entry, core::StepIndex index);
+    const TomlNode& meant(TomlNode table);
+    void read_http(const TomlEntry& entry, core::StepIndex index);
+    void read_transform(const TomlEntry& entry, core::StepIndex index);
     void read_switch(const TomlEntry& entry, core::StepIndex index);
     core::SwitchCase read_case(const TomlNode& table, core::StepIndex index, std::size_t number,
                                bool is_last);
@@ -48,6 +51,8 @@ private:
     void read_handling(const TomlNode& table, core::StepIndex index);
     void read_catch(const TomlEntry& entry, core::StepIndex index);
     void read_catch_rule(const TomlNode& table, core::StepIndex index);
+    void read_cache(const TomlEntry& entry, core::StepIndex index);
+    void read_verify(const TomlEntry& entry, core::StepIndex index);
     void read_compensate(const TomlEntry& entry, core::StepIndex index);
     void read_on_timeout(const TomlEntry& entry, DraftStep& step);
 

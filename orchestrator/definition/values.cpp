@@ -129,25 +129,12 @@ const TomlNode* ValueReader::tables(const TomlEntry& entry, std::string_view exa
 }
 
 bool ValueReader::check_keys(const TomlNode& table, const KeyTable& keys) {
-    std::vector<std::string_view> features;
-    for (const TomlEntry& entry : table.entries)
-        if (contains(keys.not_yet, entry.key)) features.push_back(entry.key);
     bool has_complaints = false;
     for (const TomlEntry& entry : table.entries) {
         const std::string& key = entry.key;
-        const auto shapes_refused_feature = [&](std::string_view feature) {
-            return feature != key && belongs_to(key, feature);
-        };
-        if (contains(keys.not_yet, key)) {
-            if (std::none_of(features.begin(), features.end(), shapes_refused_feature))
-                complaints_.at_key(entry, not_available(key));
-            has_complaints = true;
-        } else if (!contains(keys.available, key)) {
-            std::vector<std::string_view> all(keys.available.begin(), keys.available.end());
-            all.insert(all.end(), keys.not_yet.begin(), keys.not_yet.end());
+        if (!contains(keys.available, key)) {
             std::string hint;
-            if (!complaints_.is_full())
-                hint = did_you_mean(key, std::span<const std::string_view>(all));
+            if (!complaints_.is_full()) hint = did_you_mean(key, keys.available);
             if (const std::string_view home = home_of(key, keys); hint.empty() && !home.empty())
                 hint = fmt::format("it belongs {}", home);
             complaints_.at_key(entry, fmt::format("unknown key '{}'", key), std::move(hint));
@@ -155,10 +142,6 @@ bool ValueReader::check_keys(const TomlNode& table, const KeyTable& keys) {
         }
     }
     return has_complaints;
-}
-
-std::string not_available(std::string_view feature) {
-    return fmt::format("`{}` is not available in this version", feature);
 }
 
 std::string one_of(std::span<const std::string_view> words, std::string_view quote) {

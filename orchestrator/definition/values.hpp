@@ -49,9 +49,6 @@ private:
     Complaints& complaints_;
 };
 
-// "`for_each` is not available in this version".
-std::string not_available(std::string_view feature);
-
 // "a, b or c".
 std::string one_of(std::span<const std::string_view> words, std::string_view quote);
 

@@ -24,12 +24,13 @@ constexpr std::size_t labels_max = 16;
 
 class WorkflowReader {
 public:
-    WorkflowReader(const TomlNode& root, Complaints& complaints, const TaskResults* results)
+    WorkflowReader(const TomlNode& root, Complaints& complaints, const TaskResults* results, const SchemaTexts::Find& schema)
         : root_(root),
           complaints_(complaints),
           values_(complaints),
           expressions_(draft_, complaints) {
         draft_.results = results;
+        draft_.schemas.find = schema;
     }
 
     Draft read() {
@@ -45,6 +46,7 @@ public:
         defaults_.priority = draft_.workflow.priority;
         // In this order whatever the order of the file: expressions are checked against the input,
         // and calls begin with the defaults.
+        if (const TomlNode* schemas = root_.find("schemas")) read_schemas(*schemas);
         for (const TomlEntry& entry : root_.entries)
             read_data(entry);
         for (const auto& [name, limit] : draft_.workflow.limits) defaults_.limits.insert(name);
@@ -101,10 +103,21 @@ private:
         if (*word == "pause") draft_.workflow.on_failure = core::OnFailure::pause;
     }
 
+    void read_schemas(const TomlNode& node) {
+        draft_.schemas.has_own = true;
+        if (!node.is_table())
+            return complaints_.at_value(node, "schemas must be a table: the name of each, and its text in JSON");
+        for (const TomlEntry& entry : node.entries) {
+            const auto text = values_.text(entry);
+            if (!text) continue;
+            draft_.schemas.own.emplace(entry.key, *text);
+        }
+    }
+
     void read_data(const TomlEntry& entry) {
         if (entry.key == "input") {
             if (values_.table(entry, "{ email = \"string\" }") != nullptr)
-                draft_.workflow.input = read_input(entry.value, values_);
+                draft_.workflow.input = read_input(entry.value, values_, draft_.schemas);
             draft_.input_is_known = entry.value.is_table();
         }
         if (entry.key == "limits") read_limits(entry);
@@ -298,8 +311,9 @@ private:
 
 } // namespace
 
-Draft read_workflow(const TomlNode& root, Complaints& complaints, const TaskResults* results) {
-    return WorkflowReader(root, complaints, results).read();
+Draft read_workflow(const TomlNode& root, Complaints& complaints, const TaskResults* results,
+                    const SchemaTexts::Find& schema) {
+    return WorkflowReader(root, complaints, results, schema).read();
 }
 
 } // namespace baton::orchestrator::definition

@@ -7,6 +7,7 @@
 namespace baton::orchestrator::definition {
 
 // `root` and `results` must outlive the draft; `results` may be null.
-Draft read_workflow(const TomlNode& root, Complaints& complaints, const TaskResults* results);
+Draft read_workflow(const TomlNode& root, Complaints& complaints, const TaskResults* results,
+                    const SchemaTexts::Find& schema);
 
 } // namespace baton::orchestrator::definition

@@ -77,6 +77,7 @@ std::vector<std::string> notes_of(const Step& step) {
         notes.push_back(fmt::format("join {}", word_of(step.join)));
     for (const core::CatchRule& rule : step.catches)
         if (rule.then != core::CatchRule::Then::go) notes.push_back("catch " + rule.error.text);
+    if (step.verify) notes.push_back("verify " + core::route_of(step.verify->call));
     if (step.compensate) notes.push_back("undo " + core::route_of(step.compensate->call));
     return notes;
 }

@@ -41,11 +41,11 @@ constexpr std::array<std::string_view, 12> step_words{
     "waiting", "dispatched", "deferred", "backing_off", "running", "sleeping",
     "done",    "failed",     "dead",     "cancelled",   "skipped", "blocked"};
 
-constexpr KeyTable file_keys{file_words, {}};
-constexpr KeyTable test_keys{test_words, {}};
-constexpr KeyTable answer_keys{answer_words, {}};
-constexpr KeyTable expect_keys{expect_words, {}};
-constexpr KeyTable act_keys{act_words, {}};
+constexpr KeyTable file_keys{file_words};
+constexpr KeyTable test_keys{test_words};
+constexpr KeyTable answer_keys{answer_words};
+constexpr KeyTable expect_keys{expect_words};
+constexpr KeyTable act_keys{act_words};
 
 constexpr std::uint32_t times_max = 1'000'000;
 

@@ -294,8 +294,8 @@ private:
             const core::Attempts& attempts = is_undo ? state.undo_attempts : state.attempts;
             if (attempts.started_at || attempts.deferred) return;
             examined_.out.push_back(
-                {core::route_of(core::call_of(workflow_->steps[place.step], is_undo)), row().run_id,
-                 core::address_of(*workflow_, run_, place) + (is_undo ? ":undo" : ""),
+                {core::route_of(core::call_of(workflow_->steps[place.step], state, is_undo)),
+                 row().run_id, core::address_of(*workflow_, run_, place) + (is_undo ? ":undo" : ""),
                  attempts.number, attempts.dispatched_at});
         };
         if (core::is_closed(run_.status)) return;

@@ -160,6 +160,7 @@ struct EventItem {
 struct EventLookItem {
     std::string run_id;
     std::vector<std::string> keys;
+    std::vector<std::string> results{}; // keys of results that its steps ask for
     bool is_turned = false;
 };
 struct ConfirmItem {
@@ -426,6 +427,7 @@ struct Engine::Body {
     Outcome<void> keep_event(EventItem& one, Time now);
     void end_turn(EventTurn& turn);
     Outcome<void> look_for_events(EventLookItem& look, Time now);
+    void keep_results(const CachedRun& cached);
     bool note_waits(Work& work);
     void follow_waits(const CachedRun& cached);
     Outcome<void> offer_kept_events(Partition part, Time now);

@@ -8,6 +8,7 @@
 #include "orchestrator/runtime/engine_body.hpp"
 
 #include <boost/json/array.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -117,6 +118,18 @@ void Engine::Body::end_turn(EventTurn& turn) {
 Outcome<void> Engine::Body::look_for_events(EventLookItem& look, Time now) {
     if (look.is_turned) return boost::system::in_place_value;
     BATON_ASSIGN(const auto kept, store.kept_events(look.keys, now));
+    for (const std::string& key : look.results) {
+        BATON_ASSIGN(const auto known, store.kept_events(std::span(&key, 1), now));
+        core::ResultKnown answer{key};
+        auto result = known.empty() ? core::Document::parse_stored("null")
+                                    : core::Document::parse_stored(known.back().event);
+        if (!known.empty() && result) {
+            answer.run = known.back().id.substr(0, known.back().id.find('/'));
+            answer.at = known.back().at;
+            answer.result = std::move(*result);
+        }
+        pending.push_back({OperateItem{look.run_id, std::move(answer), {}}});
+    }
     look.is_turned = true;
     for (const KeptEvent& one : kept)
         pending.push_back({OperateItem{look.run_id, arrival(one), {}}});
@@ -142,13 +155,17 @@ bool Engine::Body::note_waits(Work& work) {
 // After it.
 void Engine::Body::follow_waits(const CachedRun& cached) {
     std::vector<EventWait> over;
-    if (core::is_closed(cached.run.status)) over.push_back({{}, cached.run.id, cached.part});
+    if (core::is_closed(cached.run.status) && !cached.workflow->event_shapes.empty())
+        over.push_back({{}, cached.run.id, cached.part});
     EventLookItem look{cached.run.id, {}};
     std::set<std::string> awaited;
     for (const core::Fact& fact : cached.facts) {
-        if (const auto* begun = std::get_if<core::fact::StepWaits>(&fact.body))
+        if (const auto* begun = std::get_if<core::fact::StepWaits>(&fact.body)) {
             for (const core::AwaitedEvent& one : core::awaited_events(begun->wanted))
                 look.keys.push_back(one.key);
+            if (auto asked = core::awaited_result(begun->wanted))
+                look.results.push_back(std::move(asked->key));
+        }
         const auto* taken = std::get_if<core::fact::EventTaken>(&fact.body);
         if (taken == nullptr || !over.empty()) continue;
         if (awaited.empty())
@@ -158,10 +175,36 @@ void Engine::Body::follow_waits(const CachedRun& cached) {
                     awaited.insert(one.key);
         if (!awaited.contains(taken->key)) over.push_back({taken->key, cached.run.id, cached.part});
     }
-    if (!look.keys.empty() && !core::is_closed(cached.run.status))
-        pending.push_back({std::move(look)});
+    const bool asks = !look.keys.empty() || !look.results.empty();
+    if (asks && !core::is_closed(cached.run.status)) pending.push_back({std::move(look)});
     if (!over.empty() && !store.remove_event_waits(over))
         log::debug("engine", "waits that are over stay a while", {{"run", cached.run.id}});
+}
+
+// They lie beside events: under a key, for a time. One that a crash loses is only made again.
+void Engine::Body::keep_results(const CachedRun& cached) {
+    std::vector<KeptEvent> kept;
+    for (const core::Fact& fact : cached.facts) {
+        const auto* one = std::get_if<core::fact::ResultKept>(&fact.body);
+        const auto step =
+            one != nullptr ? core::find_step(*cached.workflow, one->step) : std::nullopt;
+        if (!step || !cached.workflow->steps[*step].cache) continue;
+        const auto completed = std::ranges::find_if(cached.facts, [&](const core::Fact& other) {
+            const auto* done = std::get_if<core::fact::TaskCompleted>(&other.body);
+            return done != nullptr && !done->ref.undo && done->ref.step == one->step;
+        });
+        if (completed == cached.facts.end()) continue;
+        const auto& done = std::get<core::fact::TaskCompleted>(completed->body);
+        const core::Document& raw =
+            cached.workflow->steps[*step].output ? done.result : done.output;
+        kept.push_back({one->key, fmt::format("{}/{}", cached.run.id, one->step),
+                        one->until - cached.workflow->steps[*step].cache->max_age, one->until,
+                        std::string{raw.text()}});
+    }
+    if (kept.empty()) return;
+    if (const auto done = store.keep_events(kept); !done)
+        log::warning("engine", "a result is not kept for others",
+                     {{"run", cached.run.id}, {"reason", done.error().detail}});
 }
 
 // Somebody may have begun to wait for them and died before looking.

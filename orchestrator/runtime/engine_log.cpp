@@ -79,14 +79,16 @@ void hold(HeldTasks& held, const HeldTask& one, std::vector<HeldTask>& news) {
 void learn_held(const CachedRun& cached, Time now, HeldTasks& held, std::vector<HeldTask>& news) {
     for (const core::Fact& fact : cached.facts) {
         if (const auto* failure = std::get_if<core::fact::TaskFailed>(&fact.body)) {
-            const std::string task = task_of(*cached.workflow, failure->ref);
+            const std::string task = task_of(cached, failure->ref);
             if (task.empty()) continue;
             if (core::was_not_tried(failure->error) && failure->retry_at)
                 hold(held, {task, line_of(failure->error), failure->worker, now, *failure->retry_at}, news);
             else
                 held.release(task);
         } else if (const auto* success = std::get_if<core::fact::TaskCompleted>(&fact.body)) {
-            if (const std::string task = task_of(*cached.workflow, success->ref); !task.empty()) held.release(task);
+            if (const std::string task = task_of(cached, success->ref); !task.empty()) held.release(task);
+        } else if (const auto* look = std::get_if<core::fact::StepVerified>(&fact.body)) {
+            if (const std::string task = task_of(cached, look->ref); !task.empty()) held.release(task);
         }
     }
 }

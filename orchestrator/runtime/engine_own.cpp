@@ -432,6 +432,10 @@ Travelling travelling(Body&) {
 
 // From here on it happens elsewhere: who asked can withdraw it no more.
 void Engine::Body::forward(Item& item, Partition part) {
+    // Whose run has gone elsewhere goes on there by its own alarm.
+    if (const auto* told = std::get_if<OperateItem>(&item.body);
+        told != nullptr && std::holds_alternative<core::ResultKnown>(told->event))
+        return;
     // Twice on the way, it is one all the same.
     if (auto* bulk = std::get_if<DeadJobItem>(&item.body); bulk != nullptr && bulk->job.key.empty())
         bulk->job.key = uuid_v7(millis_of(clock.now()), random);

@@ -114,7 +114,8 @@ void Engine::Body::settle(Work& work, const Committed& committed) {
         const bool changed = !cached->facts.empty() && !gone.contains(cached->run.id);
         if (changed) changes.push_back({cached->run.id, cached->run.version, cached->run.status});
         if (changed) log_facts(*cached);
-        if (changed && !cached->workflow->event_shapes.empty()) follow_waits(*cached);
+        if (changed && cached->workflow->keeps_results) keep_results(*cached);
+        if (changed && (!cached->workflow->event_shapes.empty() || cached->workflow->keeps_results)) follow_waits(*cached);
         note_limits(*cached);
         cached->facts.clear();
         cached->dead.clear();

@@ -47,9 +47,9 @@ LimitedTasks limited_tasks_of(const core::Workflow& workflow, const core::Run& r
     if (workflow.limits.empty() || core::is_closed(run.status)) return tasks;
     const PauseGate paused(pauses, workflow.name); // what it holds is handed out when it ends
     const auto look = [&](core::Place place, bool is_undo) {
-        const core::TaskCall& call = core::call_of(workflow.steps[place.step], is_undo);
-        if (call.limit.empty()) return;
         const core::StepState& state = core::state_of(workflow, run, place);
+        const core::TaskCall& call = core::call_of(workflow.steps[place.step], state, is_undo);
+        if (call.limit.empty()) return;
         const bool is_out = is_undo ? state.undo == core::UndoStatus::dispatched
                                     : state.status == core::StepStatus::dispatched;
         const bool is_held = (is_undo ? state.undo_attempts : state.attempts).held;

@@ -72,7 +72,7 @@ inline constexpr bool never_travels =
     is_one_of<Event, core::RunStarted, core::TaskCompleted, core::TaskFailed, core::TaskLost,
               core::TaskStarted, core::TaskHeartbeat, core::TaskDeferred, core::QueueLost,
               core::AlarmRang, core::CancelRequested, core::TaskRevived, core::UndoSkipped,
-              core::RunFinished, core::SlotGiven, core::TasksReleased>;
+              core::RunFinished, core::SlotGiven, core::TasksReleased, core::ResultKnown>;
 
 std::string text_of(const json::object& from, std::string_view name) {
     const auto* value = from.if_contains(name);

@@ -72,6 +72,9 @@ public:
     void operator()(const fact::SlotGiven&) {}
     void operator()(const fact::TaskHeld&) {}
     void operator()(const fact::TaskReleased&) {}
+    void operator()(const fact::ResultFound&) {}
+    void operator()(const fact::ResultKept&) {}
+    void operator()(const fact::StepVerified& one) { attempt_ended(one.ref, "completed"); }
     void operator()(const fact::RunClosing&) {}
     void operator()(const fact::StepWaits&) {}
     void operator()(const fact::SignalReceived&) {}
@@ -88,7 +91,7 @@ private:
     void step_became(std::string_view outcome) { metrics_.steps.of(workflow_, outcome).add(); }
 
     void attempt_ended(const core::AttemptRef& ref, std::string_view outcome) {
-        const std::string task = task_of(*cached_.workflow, ref);
+        const std::string task = task_of(cached_, ref);
         if (task.empty()) return;
         metrics_.attempts.of(task, outcome).add();
         // An instance of a repeated step is gone as soon as nothing of it can be undone.
@@ -110,12 +113,15 @@ private:
 
 } // namespace
 
-std::string task_of(const core::Workflow& workflow, const core::AttemptRef& ref) {
+std::string task_of(const CachedRun& cached, const core::AttemptRef& ref) {
+    const core::Workflow& workflow = *cached.workflow;
     const auto step = core::find_step(workflow, ref.step);
     if (!step) return {};
     const core::Step& found = workflow.steps[*step];
     if (ref.undo ? !found.compensate : !std::holds_alternative<core::TaskKind>(found.kind)) return {};
-    return core::route_of(core::call_of(found, ref.undo));
+    const auto place = core::find_place(workflow, cached.run, ref.step);
+    if (!place) return core::route_of(core::call_of(found, ref.undo));
+    return core::route_of(core::call_of(found, core::state_of(workflow, cached.run, *place), ref));
 }
 
 void count_facts(EngineMetrics& metrics, const CachedRun& cached, Time now) {

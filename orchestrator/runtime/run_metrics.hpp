@@ -9,9 +9,9 @@
 
 namespace baton::orchestrator::runtime {
 
-// The task of a step, or of its undo; empty: it has none. The step may be an instance that is gone: its
-// task is the same for all of them.
-std::string task_of(const core::Workflow& workflow, const core::AttemptRef& ref);
+// The task of a step, of its undo, or of the look that the attempt was; empty: it has none. The step may be an
+// instance that is gone: its task is the same for all of them.
+std::string task_of(const CachedRun& cached, const core::AttemptRef& ref);
 
 void count_facts(EngineMetrics& metrics, const CachedRun& cached, Time now);
 

@@ -107,6 +107,10 @@ void RunSpans::tell(const CachedRun& cached, Time now) {
             end(cached, context, completed->ref, now, nullptr, completed->worker);
         else if (const auto* failed = std::get_if<fact::TaskFailed>(&one.body))
             end(cached, context, failed->ref, now, &failed->error, failed->worker);
+        else if (const auto* look = std::get_if<fact::StepVerified>(&one.body);
+                 look != nullptr && !look->is_done)
+            end(cached, context, look->ref, now, nullptr,
+                look->worker); // else its completion follows
         else if (const auto* cancelled = std::get_if<fact::TaskCancelled>(&one.body))
             end(cached, context, cancelled->ref, now, nullptr, {});
         else if (const auto* became = std::get_if<fact::RunBecame>(&one.body))
@@ -203,7 +207,7 @@ void RunSpans::end(const CachedRun& cached, const trace::Context& context,
     span.ended = now;
     span.attributes.emplace_back("baton.step", ref.step);
     span.attributes.emplace_back("baton.attempt", std::int64_t{ref.attempt});
-    if (const std::string task = task_of(*cached.workflow, ref); !task.empty())
+    if (const std::string task = task_of(cached, ref); !task.empty())
         span.attributes.emplace_back("baton.task", task);
     if (!worker.empty()) span.attributes.emplace_back("baton.worker", std::string(worker));
     if (error != nullptr) add_failure(span, *error);

@@ -171,6 +171,23 @@ private:
     }
 
     void tell_dispatched(const StepStory& step) {
+        const std::size_t before = reasons_.size();
+        tell_sent(step);
+        const bool is_look = !step.attempts.empty() && !step.attempts.back().look.empty();
+        if (is_look && reasons_.size() > before)
+            reasons_.back().sentence =
+                fmt::format("nobody knows whether attempt {} took effect, and {} is asked: {}",
+                            asked_of(step), step.task, reasons_.back().sentence);
+    }
+
+    // The last attempt that was no look.
+    static std::uint32_t asked_of(const StepStory& step) {
+        const auto found = std::find_if(step.attempts.rbegin(), step.attempts.rend(),
+                                        [](const AttemptStory& one) { return one.look.empty(); });
+        return found == step.attempts.rend() ? 0 : found->number;
+    }
+
+    void tell_sent(const StepStory& step) {
         const AttemptStory* attempt = step.attempts.empty() ? nullptr : &step.attempts.back();
         if (attempt != nullptr && !attempt->worker.empty()) {
             Why& one = put(WhyCode::attempt_running, step, attempt->worker + " works on it");
@@ -318,6 +335,11 @@ private:
         if (wait->contains("run") || wait->contains("child")) {
             const std::string child = member(waits, wait->contains("run") ? "run" : "child");
             put(WhyCode::child_run, step, "it waits for the end of another run: " + child);
+            return;
+        }
+        if (wait->contains("result")) {
+            put(WhyCode::attempt_running, step,
+                "it asks whether its result is known already; else its task is sent in a moment");
             return;
         }
         const auto* first = wait->if_contains("first_of");

@@ -233,6 +233,16 @@ private:
         if (chance(10)) line("on_timeout = \"continue\"");
         catches(may_send && !is_repeated, targets);
         if (!is_at_end_ && chance(45)) compensate(id, chance(40));
+        if (chance(20))
+            line(std::string{
+                any({"verify = { task = \"t.look\", done = \"result.ok\" }",
+                     "verify = { task = \"t.look\", done = \"result.n > 3\", output = { ok = true, "
+                     "n = 5 } }",
+                     "verify = { task = \"t.look\", with = { a = 1 }, done = \"result.nothing\" }",
+                     "verify = { task = \"t.look\", done = \"!result.stop\", retry = { "
+                     "max_attempts = 2 }, "
+                     "timeout = \"5s\" }"})});
+        if (chance(8)) line("cache = { key = \"string(size('a'))\", max_age = \"1h\" }");
         if (chance(10))
             line(
                 "output = { ok = \"${result.ok}\", n = \"${result.n}\", undo = \"${result.undo}\", "

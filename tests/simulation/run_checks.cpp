@@ -162,15 +162,25 @@ private:
         if (!is_again && fact.ref.attempt != attempts.number + 1)
             wrong("'{}' has attempt {} after {}", name, fact.ref.attempt, attempts.number);
         const RunStatus wanted = fact.ref.undo ? RunStatus::compensating : RunStatus::running;
-        if (run_.status != wanted && !(is_again && run_.status == RunStatus::paused))
+        // What is undone asks first whether it took effect.
+        const bool asks = fact.order.is_look && run_.status == RunStatus::compensating;
+        if (run_.status != wanted && !asks && !(is_again && run_.status == RunStatus::paused))
             wrong("'{}' is dispatched while the run is {}", name, word_of(run_.status));
-        check_key(name, fact.order.idempotency_key);
-        if (fact.ref.undo) {
+        check_key(fact.order.is_look ? name + ":verify" : name, fact.order.idempotency_key);
+        if (fact.order.is_look) {
+            if (state.look != Look::asks) wrong("'{}' is looked at, and nobody asked", name);
+        } else if (state.look == Look::asks && !fact.ref.undo) {
+            wrong("'{}' is tried again, and nobody looked whether it took effect", name);
+        } else if (fact.ref.undo) {
             if (!can_be_undone(*place)) wrong("'{}' is undone and was never done", fact.ref.step);
         } else if (!is_again) {
             attempted_.insert(fact.ref.step);
             check_turn(*place);
         }
+    }
+
+    void before_fact(const fact::StepVerified& fact) {
+        if (!fact.is_done) attempted_.erase(fact.ref.step);
     }
 
     // One key for what is done once, and for nothing else.

@@ -183,6 +183,39 @@ source = "${done.source}"
 """
 
 
+CACHED = """
+workflow = "cached"
+[input]
+email = { type = "string", required = true }
+[[step]]
+id = "person"
+task = "lang.person"
+with = { email = "${input.email}" }
+cache = { key = "input.email", max_age = "1h" }
+output = { name = "${result.name}" }
+[output]
+name = "${person.name}"
+"""
+
+VERIFIED = """
+workflow = "verified"
+on_failure = "compensate"
+[input]
+n = { type = "integer", required = true }
+[[step]]
+id = "box"
+task = "lang.silent"
+with = { n = "${input.n}" }
+timeout = { heartbeat = "1s" }
+compensate = { task = "lang.undo", with = { found = "${box.found}" } }
+verify = { task = "lang.find", done = "result.there", output = { found = "${input.n}" } }
+[[step]]
+id = "fail"
+task = "lang.fail"
+retry = { max_attempts = 1 }
+"""
+
+
 class Worker(threading.Thread):
     """Performs the tasks once per key, and comes back when the server does."""
 
@@ -190,6 +223,7 @@ class Worker(threading.Thread):
         super().__init__(daemon=True)
         self.url, self.stopping = url, False
         self.calls = collections.defaultdict(list)  # task: what it was given, once per key
+        self.there = set()
         self.keys, self.held = set(), {"lang.alarm", "lang.unlock", "lang.slow"}
         self.start()
 
@@ -206,7 +240,7 @@ class Worker(threading.Thread):
             channel.basic_qos(prefetch_count=20)
             served = set()
             while not self.stopping:
-                for task in ("box", "undo", "fail", "alarm", "unlock", "odd", "letter", "slow"):
+                for task in ("box", "undo", "fail", "alarm", "unlock", "odd", "letter", "slow", "person", "silent", "find"):
                     name = "lang." + task
                     if name in self.held or name in served:
                         continue
@@ -217,11 +251,22 @@ class Worker(threading.Thread):
     def perform(self, channel, method, task, body):
         given, name = json.loads(body), method.routing_key
         key = task.headers["baton-idempotency-key"]
-        if key not in self.keys:
+        if key not in self.keys or name == "lang.silent":
             self.keys.add(key)
             self.calls[name].append(given)
+        if name == "lang.silent":  # begins, does it, and is never heard of again; an odd one does not even do it
+            channel.basic_publish("", task.reply_to, b'{"worker": "w"}', pika.BasicProperties(type="started", correlation_id=task.correlation_id))
+            if given["n"] % 2 == 0:
+                self.there.add(given["n"])
+            if given["n"] % 2 == 0 or len(self.calls[name]) == 1:
+                channel.basic_ack(method.delivery_tag)
+                return
         fails = name == "lang.fail" or (name == "lang.odd" and given["n"] % 5 == 3)
         kind, answer = ("failed", {"type": "taken"}) if fails else ("completed", {"id": 7})
+        if name == "lang.person":
+            answer = {"name": given["email"].upper()}
+        if name == "lang.find":
+            answer = {"there": given["n"] in self.there}
         channel.basic_publish("", task.reply_to, json.dumps(answer).encode(), pika.BasicProperties(
             type=kind, correlation_id=task.correlation_id, delivery_mode=2))
         channel.basic_ack(method.delivery_tag)
@@ -240,7 +285,7 @@ class LanguageTest(unittest.TestCase):
             env["BATON_DB_URL"] = database.url
         self.server = baton.Server(env=env).start()
         self.addCleanup(self.server.close)
-        for source in (ENDING, ITEMS, PEOPLE, CHILD, PARENT, CANCELLED, ORDER, CLOSING):
+        for source in (ENDING, ITEMS, PEOPLE, CHILD, PARENT, CANCELLED, ORDER, CLOSING, CACHED, VERIFIED):
             self.server.deploy(source)
         self.worker = Worker(self.server.env["BATON_AMQP"])
         self.addCleanup(self.worker.stop)
@@ -419,6 +464,36 @@ class LanguageTest(unittest.TestCase):
         for run in others:
             baton.wait_for(lambda: (self.step_of(run, "shipped") or {}).get("status") == "sleeping", "it was paid", timeout=60)
 
+    def check_cached(self):
+        first = self.ended(self.begin("cached", {"email": "ada"}))
+        self.restart()
+        again = self.ended(self.begin("cached", {"email": "ada"}))
+        other = self.ended(self.begin("cached", {"email": "bob"}))
+
+        self.assertEqual([one["output"] for one in (first, again, other)], [{"name": "ADA"}, {"name": "ADA"}, {"name": "BOB"}])
+        self.assertEqual(self.worker.calls["lang.person"], [{"email": "ada"}, {"email": "bob"}])
+        self.assertEqual(again["steps"][0]["cached_from"], first["run"])
+        self.assertEqual(again["steps"][0]["attempts"], [])
+        self.assertIn("known from run " + first["run"], self.server.baton("show", again["run"]).stdout)
+
+    def check_verified(self):
+        """A worker dies after the effect: it is found, done once, and undone. One that dies before it: done again."""
+        run = self.begin("verified", {"n": 2})
+        asked = lambda: [one for one in (self.step_of(run, "box") or {"attempts": []})["attempts"] if one.get("verify")]
+        baton.wait_for(asked, "somebody looks")
+        self.restart()
+
+        row = self.ended(run)
+
+        self.assertEqual(row["status"], "compensated")
+        self.assertEqual([one.get("verify") for one in row["steps"][0]["attempts"]], [None, "done"])
+        self.assertEqual(self.worker.calls["lang.silent"], [{"n": 2}])
+        self.assertEqual(self.worker.calls["lang.undo"][-1], {"found": 2})
+        self.worker.calls["lang.silent"].clear()
+        row = self.ended(self.begin("verified", {"n": 3}))
+        self.assertEqual([one.get("verify") for one in row["steps"][0]["attempts"]], [None, "not_done", None])
+        self.assertEqual(self.worker.calls["lang.silent"], [{"n": 3}, {"n": 3}])
+
     def is_there(self, run):
         try:
             return self.shown(run)
@@ -462,6 +537,10 @@ class LanguageTest(unittest.TestCase):
             self.check_cancelled()
         with self.subTest("events"):
             self.check_events()
+        with self.subTest("cached"):
+            self.check_cached()
+        with self.subTest("verified"):
+            self.check_verified()
 
     def test_sqlite(self):
         self.check_all(False)

@@ -14,6 +14,7 @@ import threading
 import time
 import tomllib
 import unittest
+import uuid
 
 import pika
 
@@ -157,7 +158,15 @@ class PatternsTest(unittest.TestCase):
     def ask(self, path, body=None):
         return self.server.http_json(self.server.http, path, body)
 
+    def tell(self, act):
+        """An event, as any program tells one."""
+        with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self.server.env["BATON_AMQP"]))) as connection:
+            connection.channel().basic_publish("baton.event", act["event"], json.dumps(act.get("data")).encode(),
+                                               pika.BasicProperties(message_id=str(uuid.uuid4()), content_type="application/json"))
+
     def act(self, played, act):
+        if "event" in act:
+            return self.tell(act)
         verb = next(word for word in ("cancel", "pause", "resume", "retry", "skip", "signal", "approve", "reject") if word in act)
         body = {"signal": {"name": act.get("signal"), "data": act.get("data")}, "cancel": {"reason": act.get("cancel")},
                 "approve": {"step": act.get("approve"), "form": act.get("form", {})}}[verb]
@@ -230,7 +239,7 @@ class PatternsTest(unittest.TestCase):
             tests = tomllib.loads(file.with_suffix(".test.toml").read_text())["test"]
             all_tests += [(file, tomllib.loads(source), test) for test in tests]
             tasks |= set(re.findall(r'task\s*=\s*"([^"]+)"', source))
-        self.assertGreater(len(all_tests), 43)
+        self.assertGreater(len(all_tests), 49)
         parent_of = lambda run: (self.ask("/api/runs/" + run)["parent"] or {}).get("run")
         self.worker = Worker(self.server.env["BATON_AMQP"], sorted(tasks), parent_of)
         self.addCleanup(self.worker.stop)

@@ -112,6 +112,8 @@ url = "http://127.0.0.1:{self.house.server.http}/api"
 [[program]]
 task = "greet.somebody"
 command = ["/bin/sh", "-c", "read line; echo '{{\\"greeted\\": true}}'"]
+[[program]]
+jq = "/usr/bin/jq"
 """)
         env = dict(self.house.worker_env, BATON_WORKER_FILE=str(file))
         worker = self.house.workers["http exec"] = self.house.spawn("worker", "http", "exec", env)
@@ -122,6 +124,23 @@ command = ["/bin/sh", "-c", "read line; echo '{{\\"greeted\\": true}}'"]
         health = self.house.server.baton("call", "http.call", "--with", '{"target": "self", "path": "/health"}', check=0)
         self.assertEqual(json.loads(health.stdout)["status"], 200)
         self.assertNotIn("nobody reads this variable", self.house.logs())
+        # The words of the language for them.
+        self.house.server.deploy('''workflow = "words"
+[[step]]
+id = "health"
+http = { target = "self", path = "/health" }
+[[step]]
+id = "shaped"
+transform = "{keys: (.body | keys | length), status}"
+with = { body = "${health.body}", status = "${health.status}" }
+[output]
+shaped = "${shaped}"
+''')
+        run = self.house.server.http_json(self.house.server.http, "/api/runs", {"workflow": "words", "input": {}})["run"]
+        row = lambda: self.house.server.http_json(self.house.server.http, "/api/runs/" + run)
+        baton.wait_for(lambda: row()["status"] == "completed", "both are done")
+        self.assertEqual(row()["output"]["shaped"]["status"], 200)
+        self.assertGreater(row()["output"]["shaped"]["keys"], 0)
 
 
 class ParametersCheckTest(unittest.TestCase):

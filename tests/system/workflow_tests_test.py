@@ -111,6 +111,42 @@ class WorkflowTestsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("have no workflow beside them", done.stderr)
 
+    def test_check_of_a_folder_sees_names_that_are_there_twice(self):
+        check = lambda *words: subprocess.run([baton.EXE, "check", *words], capture_output=True, text=True, timeout=60, cwd=self.folder)
+        self.write('[[test]]\nname = "x"\nmock = { "*" = 1 }\nexpect = { status = "completed" }\n')
+        step = '[[step]]\nid = "a"\ntask = "t"\n'
+        for name in ("one", "two"):
+            (self.folder / (name + ".toml")).write_text(f'workflow = "{name}"\n[[on]]\nrpc = "incident.open"\n{step}')
+        done = check(".")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("./two.toml:3:7: error: the rpc 'incident.open' is taken by ./one.toml", done.stdout)
+        self.assertIn("letter.test.toml: ok, 1 tests", done.stdout)
+        self.assertEqual(check("one.toml", "two.toml").returncode, 0)
+        (self.folder / "two.toml").write_text(f'workflow = "one"\n{step}')
+        self.assertIn("./two.toml:1:12: error: the name 'one' is taken by ./one.toml", check(".").stdout)
+        (self.folder / "two.toml").unlink()
+        self.assertEqual(check(".").returncode, 0)
+        (self.folder / "empty").mkdir()
+        done = check("empty")
+        self.assertEqual((done.returncode, done.stderr), (1, "baton: empty: there is no workflow in this folder\n"))
+
+    def test_schemas_lie_beside_the_workflow(self):
+        check = lambda *words: subprocess.run([baton.EXE, "check", *words], capture_output=True, text=True, timeout=60, cwd=self.folder)
+        (self.folder / "letter.toml").write_text('workflow = "letter"\n[input]\nto = { schema = "schemas/to.json", required = true }\n'
+                                                 '[[step]]\nid = "a"\nfor_each = "input.to"\ntask = "t"\nwith = { to = "${item.mail}" }\n')
+        self.write('[[test]]\nname = "x"\ninput = { to = [ { mail = "a" } ] }\nmock = { "*" = 1 }\nexpect = { status = "completed" }\n')
+        done = check("letter.toml")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('letter.toml:3:17: error: there is no schema "schemas/to.json"', done.stdout)
+        (self.folder / "schemas").mkdir()
+        (self.folder / "schemas" / "to.json").write_text('{"type": "array", "items": {"type": "object", "required": ["mail"]}, "maxItems": 1}')
+        self.assertEqual(check("letter.toml", "letter.test.toml").returncode, 0)
+        self.assertEqual(self.play(".").returncode, 0)
+        self.write('[[test]]\nname = "x"\ninput = { to = [ { mali = "a" } ] }\nmock = { "*" = 1 }\nexpect = { status = "completed" }\n')
+        done = self.play(".")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the input is refused: input.to: ", done.stdout)
+
     def schema(self):
         done = subprocess.run([baton.EXE, "schema"], capture_output=True, text=True, timeout=60, check=True)
         schema = json.loads(done.stdout)

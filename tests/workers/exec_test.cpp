@@ -207,6 +207,81 @@ TEST_F(ExecTest, ParametersItDoesNotKnowAreRefused) {
     EXPECT_NE(answer.error().detail.find("'name'"), std::string::npos);
 }
 
+class TransformTest : public ExecTest {
+protected:
+    static Answer transform(const std::string& program, const json::value& input) {
+        static const auto settings = read_settings(json::parse(R"([{"jq": "/usr/bin/jq", "timeout_seconds": 2, "memory_mib": 128}])"));
+        EXPECT_TRUE(settings) << settings.error().detail;
+        Task task;
+        task.with = {{"program", program}, {"input", input}};
+        task.is_cancelled = [] { return false; };
+        const std::vector<Handler> handlers = make_handlers(*settings);
+        EXPECT_EQ(handlers.front().task, transform_task);
+        return handlers.front().perform(task);
+    }
+    static void expect_failure(const Answer& answer, const std::string& words) {
+        ASSERT_FALSE(answer) << write_json(*answer);
+        EXPECT_EQ(answer.error().type, "transform_failed");
+        EXPECT_FALSE(answer.error().retryable);
+        EXPECT_NE(answer.error().detail.find(words), std::string::npos) << answer.error().detail;
+    }
+};
+
+TEST_F(TransformTest, AProgramGivesOneValue) {
+    const json::value people = json::parse(R"([{"team": "b", "mail": "bob"}, {"team": "a", "mail": "ada"}, {"team": "b", "mail": "cy"}])");
+    const Answer answer = transform("group_by(.team) | map({team: .[0].team, mails: map(.mail)}) # by team", people);
+    ASSERT_TRUE(answer) << answer.error().detail;
+    EXPECT_EQ(write_json(*answer), R"([{"team":"a","mails":["ada"]},{"team":"b","mails":["bob","cy"]}])");
+    EXPECT_EQ(write_json(*transform("def twice: . * 2; twice", 21)), "42");
+    EXPECT_EQ(write_json(*transform(".", "a\nb")), R"("a\nb")");
+    EXPECT_EQ(write_json(*transform(".", nullptr)), "null");
+}
+
+TEST_F(TransformTest, NoneOrSeveralAreAMistake) {
+    expect_failure(transform(".[]", json::array{1, 2}), "gives 2 values");
+    expect_failure(transform("empty", 1), "gives 0 values");
+}
+
+TEST_F(TransformTest, WhatIsWrongIsSaidAndNotTriedAgain) {
+    expect_failure(transform(".a | foo", 1), "foo/0 is not defined");
+    expect_failure(transform(".a.b", 1), "Cannot index number");
+    expect_failure(transform("error(\"no\")", 1), "no");
+}
+
+TEST_F(TransformTest, ItEndsWhateverItWants) {
+    expect_failure(transform("[range(infinite)]", 1), "");
+    expect_failure(transform("last(range(infinite))", 1), "did not end within 2 s");
+}
+
+TEST_F(TransformTest, ItSeesNothingButItsInput) {
+    ::setenv("BATON_SECRET_OF_THE_WORKER", "hidden", 1);
+    EXPECT_EQ(write_json(*transform("env | keys", 1)), R"(["LANG","PATH"])");
+    const std::string file = testing::TempDir() + "baton_transform_secret.json";
+    std::ofstream(file) << "{\"secret\": 1}";
+    const std::string import = "import \"baton_transform_secret\" as $x {search: \"" + testing::TempDir() + "\"}; $x";
+    expect_failure(transform(import, 1), "syntax error");
+    expect_failure(transform("1) | (" + import, 1), "syntax error");
+    std::remove(file.c_str());
+}
+
+TEST_F(TransformTest, ItTakesAProgramAndAnInput) {
+    Settings settings;
+    settings.programs.push_back({"transform.jq", shell("true"), {}, true});
+    Task task;
+    task.with = {{"programm", "."}};
+    task.is_cancelled = [] { return false; };
+    const Answer answer = make_handlers(settings).front().perform(task);
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().type, "invalid_input");
+}
+
+TEST(ExecSettings, JqOrACommand) {
+    const auto both = read_settings(json::parse(R"([{"jq": "/usr/bin/jq", "command": ["/bin/true"]}])"));
+    ASSERT_FALSE(both);
+    EXPECT_NE(both.error().detail.find("has jq or a command, not both"), std::string::npos);
+    EXPECT_FALSE(read_settings(json::parse(R"([{"jq": "/usr/bin/no-jq"}])")));
+}
+
 TEST(ExecSettings, AFileIsReadAndEveryMistakeIsNamed) {
     const auto good = read_settings(json::parse(
         R"([{"task": "a.b", "command": ["/bin/true"], "timeout_seconds": 5, "memory_mib": 64, "environment": {"X": "1"}}])"));

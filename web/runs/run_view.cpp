@@ -75,6 +75,7 @@ json::object attempt_json(const AttemptStory& attempt) {
     if (attempt.started_at) out["started_at"] = to_rfc3339(*attempt.started_at);
     if (!attempt.worker.empty()) out["worker"] = attempt.worker;
     if (!attempt.run.empty()) out["run"] = attempt.run;
+    if (!attempt.look.empty()) out["verify"] = attempt.look;
     if (!attempt.error.is_null()) out["error"] = json_of(attempt.error);
     if (attempt.retry_at) out["retry_at"] = to_rfc3339(*attempt.retry_at);
     return out;
@@ -96,6 +97,7 @@ json::object step_json(const StepStory& step) {
     if (!step.error.is_null()) out["error"] = json_of(step.error);
     if (!step.reason.empty()) out["reason"] = step.reason;
     if (step.caught) out["caught"] = true;
+    if (!step.known_from.empty()) out["cached_from"] = step.known_from;
     if (step.until) out["until"] = to_rfc3339(*step.until);
     if (!step.waits_for.is_null()) out["waits_for"] = json_of(step.waits_for);
     if (step.items) out["items"] = *step.items;

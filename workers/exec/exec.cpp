@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
 
 #include <sysexits.h>
@@ -23,6 +25,7 @@ namespace {
 constexpr std::size_t told_bytes_max = 2000;
 // So many lines of standard error go into the run's log, which keeps no more.
 constexpr std::size_t lines_max = 1000;
+constexpr std::array<std::string_view, 2> of_jq{"program", "input"};
 
 // The end of what it said, for people.
 std::string last_words(std::string_view errors) {
@@ -93,7 +96,41 @@ Answer answer_of(const Ending& ending, const Program& program) {
                                                command, result.error().detail, as_utf8(ending.output.substr(0, 80))));
 }
 
+// The same program over the same input ends the same, so nothing is tried again.
+Answer answer_of_jq(const Ending& ending, const Program& program) {
+    const auto failed = [](std::string detail) { return permanent("transform_failed", std::move(detail)); };
+    const bool is_told = ending.kind == Ending::Kind::exited && ending.code != 0;
+    if (is_told) return failed(last_words(ending.errors));
+    if (ending.kind == Ending::Kind::signalled)
+        return failed(fmt::format("the program ended with signal {}: did it want more than the {} MiB it may have?", ending.code,
+                                  program.memory_max >> 20));
+    if (ending.kind == Ending::Kind::timed_out) {
+        contract::Problem late = answer_of(ending, program).error();
+        return failed(std::move(late.detail));
+    }
+    if (ending.kind != Ending::Kind::exited) return answer_of(ending, program);
+    // One value a line.
+    const auto values = std::count(ending.output.begin(), ending.output.end(), '\n');
+    if (values == 1) return answer_of(ending, program);
+    return failed(fmt::format("the program gives {} values, and one is wanted: put [ ] around it", values));
+}
+
+// In brackets a program cannot take in others from files.
+Answer perform_jq(const ProgramTask& one, const Task& task) {
+    Parameters parameters(task.with);
+    const std::string text = parameters.required_text("program");
+    parameters.only(of_jq);
+    if (parameters.is_bad()) return parameters.problem();
+    Program program = one.program;
+    program.command.push_back("(" + text + "\n)");
+    program.environment = {"PATH=/nonexistent", "LANG=C.UTF-8"};
+    const json::value* input = task.with.if_contains("input");
+    const std::string given = input == nullptr ? "null" : write_json(*input);
+    return answer_of_jq(run_program(program, given + "\n", task.is_cancelled), program);
+}
+
 Answer perform(const ProgramTask& one, const Task& task) {
+    if (one.is_jq) return perform_jq(one, task);
     if (!one.parameters.empty()) {
         Parameters parameters(task.with);
         const std::vector<std::string_view> names(one.parameters.begin(), one.parameters.end());
@@ -126,12 +163,18 @@ ProgramTask read_program(Members& members) {
     ProgramTask one;
     one.task = members.text("task");
     one.program.command = members.texts("command");
+    if (const std::string jq = members.text("jq"); !jq.empty()) {
+        one.is_jq = true;
+        if (one.task.empty()) one.task = transform_task;
+        if (!one.program.command.empty()) members.complain("has jq or a command, not both");
+        one.program.command = {jq, "-c"};
+    }
     one.program.folder = members.text("folder");
     one.parameters = members.texts("parameters");
     for (const auto& [name, value] : members.text_table("environment"))
         one.program.environment.push_back(fmt::format("{}={}", name, value));
-    one.program.time_max = std::chrono::seconds(members.number("timeout_seconds", 1, 86400, 60));
-    one.program.memory_max = static_cast<std::uint64_t>(members.number("memory_mib", 0, 1 << 20, 1024)) << 20;
+    one.program.time_max = std::chrono::seconds(members.number("timeout_seconds", 1, 86400, one.is_jq ? 10 : 60));
+    one.program.memory_max = static_cast<std::uint64_t>(members.number("memory_mib", 0, 1 << 20, one.is_jq ? 256 : 1024)) << 20;
     one.program.output_bytes_max = static_cast<std::size_t>(members.number("output_kib", 1, 8192, 1024)) << 10;
     check_program(one, members);
     members.finish();
@@ -159,6 +202,7 @@ std::vector<Handler> make_handlers(const Settings& settings) {
         handlers.push_back({one.task, [shared = std::make_shared<const ProgramTask>(one)](const Task& task) {
                                 return perform(*shared, task);
                             }});
+        if (one.is_jq) handlers.back().parameters = schema_of(of_jq);
         if (one.parameters.empty()) continue;
         const std::vector<std::string_view> names(one.parameters.begin(), one.parameters.end());
         handlers.back().parameters = schema_of(names);

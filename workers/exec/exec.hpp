@@ -25,10 +25,14 @@
 
 namespace baton::workers::exec {
 
+// What steps of kind transform call.
+inline constexpr std::string_view transform_task = "transform.jq";
+
 struct ProgramTask {
     std::string task;                    // "report.make"
     Program program;
     std::vector<std::string> parameters; // the names it takes; empty: any
+    bool is_jq = false;                  // its last argument is the task's: a jq program, over the task's input
 };
 
 struct Settings {

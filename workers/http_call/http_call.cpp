@@ -1,10 +1,10 @@
 // A target's rules around one call, or a call a page.
 #include "workers/http_call/http_call.hpp"
 
+#include "base/json_schema.hpp"
 #include "base/json_text.hpp"
 #include "base/named_file.hpp"
 #include "base/utf8.hpp"
-#include "workers/json_schema.hpp"
 #include "workers/members.hpp"
 
 #include <boost/json.hpp>

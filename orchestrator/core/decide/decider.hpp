@@ -4,6 +4,8 @@
 //   events.cpp   what each event means: is it about something current, what follows, go on
 //   steps.cpp    whose turn it is, beginning and ending of steps
 //   tasks.cpp    attempts: handed out, reported, lost, late
+//   caching.cpp  is the result known already?
+//   verifying.cpp  did it take effect? looks that find out
 //   failing.cpp  no more attempts: caught, or dead
 //   repeating.cpp  for_each, while, until
 //   waiting.cpp  for what comes from outside: signals, approvals, the first of several; and what is told there
@@ -64,6 +66,7 @@ public:
     void on(const SignalSent& event);
     void on(const ApprovalDecided& event);
     void on(const EventArrived& event);
+    void on(const ResultKnown& event);
 
     Transition take() { return std::move(made_); }
 
@@ -89,6 +92,19 @@ private:
     void release(Place place, bool undo);
     void dispatch(Place place, bool undo, Sending sending = Sending::anew);
     Document input_of(Place place, bool undo) const;
+
+    // caching.cpp
+    void begin_task(Place place);
+    Evaluated<std::string> key_of_result(Place place) const;
+    void keep_result(Place place, const Document& raw);
+
+    // verifying.cpp
+    bool asks(Place place, bool undo = false) const { return !undo && state(place).look == Look::asks; }
+    bool is_outcome_unknown(Place place, const Problem& problem, Counting counting) const;
+    bool awaits_a_look() const;
+    void look_at_effect(Place place);
+    void take_look(Place place, const Document& result);
+    void look_failed(Place place, const Problem& problem, const Document& message, Counting counting);
 
     // events.cpp
     void ring(Place place);
@@ -221,7 +237,8 @@ private:
     const Attempts& attempts(Place place, bool undo) const {
         return undo ? state(place).undo_attempts : state(place).attempts;
     }
-    const TaskCall& call(Place place, bool undo) const { return call_of(step(place), undo); }
+    // What is out or has its turn next.
+    const TaskCall& call(Place place, bool undo) const { return call_of(step(place), state(place), undo); }
     std::string address(Place place) const { return address_of(workflow_, run(), place); }
     AttemptRef attempt(Place place, bool undo) const {
         return {address(place), undo, attempts(place, undo).number};

@@ -160,7 +160,8 @@ void Decider::begin_compensation(Document error, Ending ending, InPause in_pause
     undone.ending = ending;
     note(std::move(undone));
     for (const Place place : std::set(run().begun)) {
-        const bool is_awaited = state(place).status == StepStatus::dispatched && step(place).compensate;
+        const bool is_out = state(place).status == StepStatus::dispatched || asks(place);
+        const bool is_awaited = is_out && step(place).compensate;
         if (!is_awaited) cancel_one(place);
     }
 }
@@ -168,7 +169,7 @@ void Decider::begin_compensation(Document error, Ending ending, InPause in_pause
 // One undo after the other, newest first.
 void Decider::compensate_next() {
     while (run().status == RunStatus::compensating) {
-        if (run().with_workers > 0) return; // awaited
+        if (run().with_workers > 0 || awaits_a_look()) return;
         if (!run().undoing.empty()) return;
         if (run().to_undo.empty())
             end_compensation();

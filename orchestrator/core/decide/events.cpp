@@ -129,8 +129,8 @@ void Decider::ring(Place place) {
         ring_attempt(place, false);
         break;
     case StepStatus::backing_off:
-        // What would be too much at once has its turn in the next transition.
-        if (may_start && state(place).attempts.due <= now_ && given_ <= limits_.text_bytes / 2)
+        // What would be too much at once has its turn in the next transition. A run that is undone still asks.
+        if ((may_start || (run().status == RunStatus::compensating && asks(place))) && state(place).attempts.due <= now_ && given_ <= limits_.text_bytes / 2)
             dispatch(place, false);
         break;
     case StepStatus::sleeping:

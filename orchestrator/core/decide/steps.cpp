@@ -97,7 +97,7 @@ void Decider::start(Place place) {
 
 void Decider::begin(Place place) {
     std::visit(Overloaded{
-                   [&](const TaskKind&) { dispatch(place, false); },
+                   [&](const TaskKind&) { begin_task(place); },
                    [&](const DoKind&) { note(fact::StepStarted{address(place)}); },
                    [&](const ParallelKind&) { note(fact::StepStarted{address(place)}); },
                    [&](const SwitchKind& kind) { start_switch(place, kind); },
@@ -188,6 +188,7 @@ void Decider::complete(Place place, const Document& raw, bool by_task) {
         attempt(place, false), state(place).attempts.worker, std::move(output), {}};
     if (step(place).output) done.result = raw;
     note(std::move(done));
+    keep_result(place, raw);
 }
 
 void Decider::close_as_done(Place place, Document output) {

@@ -65,11 +65,13 @@ void Decider::on(const TaskCompleted& event) {
     if (!found->is_current) {
         // Nobody waits for it any more, but it took effect somewhere: an operator may need it.
         note(fact::LateResult{event.ref, event.result});
-        if (!event.ref.undo) take_late_effect(found->place, event);
+        if (!event.ref.undo && !was_look(state(found->place), event.ref)) take_late_effect(found->place, event);
         return;
     }
     if (event.ref.undo)
         note(fact::TaskCompleted{attempt(found->place, true), attempts(found->place, true).worker});
+    else if (asks(found->place))
+        take_look(found->place, event.result);
     else
         complete(found->place, event.result, true);
     go_on();
@@ -117,6 +119,7 @@ void Decider::attempt_failed(const AttemptRef& ref, const Problem& problem, cons
 // What was no attempt stands in the history under its number, and is none of the series.
 void Decider::fail_attempt(Place place, bool undo, const Problem& problem, const Document& message,
                            Counting counting) {
+    if (asks(place, undo)) return look_failed(place, problem, message, counting);
     const TaskCall& called = call(place, undo);
     Attempts counted = attempts(place, undo);
     const bool is_expired = is_untried(counted, problem) && is_over(called, counted, now_);
@@ -127,14 +130,19 @@ void Decider::fail_attempt(Place place, bool undo, const Problem& problem, const
         count_failure(called, problem.type, counted);
     // The run is being undone; nobody needs this step any more.
     const bool draining = !undo && status_beneath(run()) == RunStatus::compensating;
+    const bool is_asked = !undo && is_outcome_unknown(place, problem, counting);
     std::optional<Time> next;
-    if (!draining && !is_expired)
+    if (is_asked)
+        next = now_;
+    else if (!draining && !is_expired)
         next = next_attempt(called, counted, problem,
                             jitter_seed(run().id, place.scope, place.step, counted.number), now_);
     note(fact::TaskFailed{attempt(place, undo), counted.worker, to_document(problem), next,
-                          counting == Counting::no_attempt});
+                          counting == Counting::no_attempt, is_asked});
 
-    if (draining) {
+    if (is_asked) {
+        look_at_effect(place);
+    } else if (draining) {
         note(fact::StepCancelled{address(place)});
     } else if (next) {
         return;
@@ -172,7 +180,7 @@ void Decider::on(const TaskHeartbeat& event) {
     Sighting sighting{found->place, event.ref.undo};
     // One that only says "alive" takes nothing back.
     const bool says_something = !event.progress.is_null() && event.progress.text() != "{}";
-    if (says_something && fits(event.progress)) sighting.progress = event.progress;
+    if (says_something && !asks(found->place, event.ref.undo) && fits(event.progress)) sighting.progress = event.progress;
     recorder_.see(sighting);
 }
 
@@ -245,20 +253,24 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
     const TaskCall& called = call(place, undo);
     if (sending == Sending::anew && holds_back(place, undo)) return;
     TaskOrder order;
+    order.is_look = asks(place, undo);
+    // A look that says nothing itself is given what the attempt was given.
+    const TaskCall& given = order.is_look && !called.with ? call_of(step(place), undo) : called;
     order.with = Document::of(boost::json::object{});
-    if (const Document& edited = undo ? state(place).undo_input : state(place).input; !edited.is_null()) {
+    const Document& edited = undo ? state(place).undo_input : state(place).input;
+    if (&given == &call_of(step(place), undo) && !edited.is_null()) {
         order.with = edited;
         // Its secrets stay where they were, as far as the places are there.
-        if (called.with)
-            if (auto secrets = places_of_secrets(*called.with, edited, "with")) order.secrets = std::move(*secrets);
-    } else if (called.with) {
-        const auto filled = judge_.fill_table(*called.with, reading_of(place, undo), "with");
+        if (given.with)
+            if (auto secrets = places_of_secrets(*given.with, edited, "with")) order.secrets = std::move(*secrets);
+    } else if (given.with) {
+        const auto filled = judge_.fill_table(*given.with, reading_of(place, undo), "with");
         if (!filled) {
             if (undo) return undo_dies(place, filled.error(), {});
             return give_up(place, filled.error(), "not_retryable", {});
         }
         order.with = *filled;
-        auto secrets = places_of_secrets(*called.with, *filled, "with");
+        auto secrets = places_of_secrets(*given.with, *filled, "with");
         if (!secrets) {
             if (undo) return undo_dies(place, secrets.error(), {});
             return give_up(place, secrets.error(), "not_retryable", {});
@@ -266,7 +278,7 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
         order.secrets = std::move(*secrets);
     }
     const std::string where = address(place);
-    order.idempotency_key = fmt::format("{}/{}{}", run().id, where, undo ? ":undo" : "");
+    order.idempotency_key = fmt::format("{}/{}{}", run().id, where, undo ? ":undo" : order.is_look ? ":verify" : "");
     if (called.idempotency_key) {
         auto own = judge_.text(*called.idempotency_key, reading_of(place, undo), "idempotency_key");
         if (!own) {
@@ -279,7 +291,7 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
     if (const auto rerun = rerun_of(place); rerun != 0) order.idempotency_key += fmt::format(":rerun{}", rerun);
     // Undos go one by one, and must go.
     given_ += order.with.text().size();
-    if (!undo && sending == Sending::anew && given_ > limits_.text_bytes)
+    if (!undo && !order.is_look && sending == Sending::anew && given_ > limits_.text_bytes)
         return give_up(place, too_much_given(), "not_retryable", {});
 
     const Attempts& last = attempts(place, undo);
@@ -287,7 +299,7 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
     const std::uint32_t number = last.number + (is_anew ? 1 : 0);
     const Time dispatched_at = is_anew ? now_ : last.dispatched_at;
     const Time series_at = is_anew && last.series_at == Time{} ? now_ : last.series_at;
-    order.attempt_of_series = number - last.before_series;
+    order.attempt_of_series = order.is_look ? state(place).look_failures + 1 : number - last.before_series;
     order.max_attempts = attempts_at_most(called);
     order.route = route_of(called);
     order.trace = run().trace;
@@ -310,7 +322,7 @@ void Decider::dispatch(Place place, bool undo, Sending sending) {
         }
     }
     // It travels in a header.
-    if (last.progress.text().size() <= progress_sent_max) order.progress = last.progress;
+    if (!order.is_look && last.progress.text().size() <= progress_sent_max) order.progress = last.progress;
     note(fact::TaskDispatched{{where, undo, number}, std::move(order)});
 }
 

@@ -473,6 +473,10 @@ std::optional<std::string> Decider::why_not_asked(Place place, const ApprovalDec
 void Decider::ring_wait(Place place) {
     const StepState& one = state(place);
     const bool is_over = one.due != Time{} && one.due <= now_;
+    if (awaited_result(one.wait)) { // nobody answers
+        if (is_over) dispatch(place, false);
+        return;
+    }
     if (const auto* ways = member(one.wait, "first_of"); ways != nullptr && is_over) {
         const boost::json::object* winner = nullptr;
         for (const auto& way : ways->as_array()) {

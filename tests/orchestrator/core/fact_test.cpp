@@ -50,6 +50,42 @@ TEST(Fact, ADispatchSaysTheSameAfterAStayInTheStore) {
     EXPECT_EQ(command.trace, order_of(dispatched()).trace);
 }
 
+TEST(Fact, WhatIsSaidOfALookStaysInTheStore) {
+    const Time at = time_from_micros(1'800'000'000'000'001);
+    fact::TaskFailed failed{{"box", false, 1}, "w"};
+    failed.asks = true;
+    fact::StepVerified told{{"box", false, 2}, "v", false, Document::parse(R"({"found":false})").value(), at};
+    fact::TaskDispatched sent{{"box", false, 2}, {}};
+    sent.order.is_look = true;
+    std::string json;
+    append_json(json, std::vector<Fact>{{failed}, {told}, {sent}});
+
+    const auto read = facts_from_json(json);
+
+    ASSERT_TRUE(read && read->size() == 3u) << json;
+    EXPECT_TRUE(std::get<fact::TaskFailed>((*read)[0].body).asks);
+    const auto& verified = std::get<fact::StepVerified>((*read)[1].body);
+    EXPECT_EQ(verified.ref, (AttemptRef{"box", false, 2}));
+    EXPECT_EQ(verified.worker, "v");
+    EXPECT_FALSE(verified.is_done);
+    EXPECT_EQ(verified.result.text(), R"({"found":false})");
+    EXPECT_EQ(verified.retry_at, at);
+    EXPECT_TRUE(std::get<fact::TaskDispatched>((*read)[2].body).order.is_look);
+    EXPECT_EQ(bytes_of((*read)[1]), std::string_view(R"({"found":false})").size());
+}
+
+TEST(Fact, AProblemIsReadBack) {
+    Problem problem;
+    problem.type = "baton.timeout";
+    problem.title = "no answer in time";
+    problem.detail = "heartbeat has passed";
+    problem.status = 504;
+    problem.data = Document::parse("[1]").value();
+    EXPECT_EQ(to_document(problem_of(to_document(problem))), to_document(problem));
+    problem.is_attempt = false;
+    EXPECT_FALSE(problem_of(to_document(problem)).is_attempt);
+}
+
 TEST(Fact, UnknownFactsAreLeftOut) {
     const auto read = facts_from_json(R"([{"fact":"of the future","x":1},{"fact":"run_started"}])");
 

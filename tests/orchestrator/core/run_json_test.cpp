@@ -40,6 +40,9 @@ TEST(RunJson, KeepsEverythingThatIsNotMemory) {
     step.closed_order = 2;
     step.passed = true;
     step.happened = true;
+    step.look = Look::asks;
+    step.look_failures = 2;
+    step.looks = {4, 6};
 
     std::string json;
     append_state_json(json, workflow, run, 9);
@@ -54,6 +57,9 @@ TEST(RunJson, KeepsEverythingThatIsNotMemory) {
     EXPECT_EQ(again.error, run.error);
     EXPECT_EQ(again.root().steps[0].status, StepStatus::backing_off);
     EXPECT_TRUE(again.root().steps[0].sent);
+    EXPECT_EQ(again.root().steps[0].look, Look::asks);
+    EXPECT_EQ(again.root().steps[0].look_failures, 2u);
+    EXPECT_EQ(again.root().steps[0].looks, (std::vector<std::uint32_t>{4, 6}));
     EXPECT_EQ(again.root().steps[0].attempts.number, 7u);
     EXPECT_EQ(again.root().steps[0].attempts.before_series, 3u);
     EXPECT_EQ(again.root().steps[0].attempts.due, time_from_micros(3));

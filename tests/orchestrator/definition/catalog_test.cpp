@@ -38,6 +38,37 @@ protected:
     std::filesystem::path path;
 };
 
+constexpr const char* with_schema = "workflow = \"one\"\n[input]\nm = { schema = "
+                                    "\"schemas/m.json\" }\n[[step]]\nid = \"a\"\ntask = \"t.a\"";
+
+TEST_F(Folder, ASchemaBesideAWorkflowGoesWithIt) {
+    std::filesystem::create_directory(path / "schemas");
+    write("schemas/m.json", "{\"type\": \"array\", \"title\": \"it's ''' here\"}\r\n");
+    write("one.toml", with_schema);
+
+    const auto files = load_folder(path);
+
+    ASSERT_EQ(files.size(), 1u);
+    ASSERT_TRUE(files[0].loaded) << render(files[0].loaded.diagnostics, files[0].source);
+    EXPECT_EQ(files[0].loaded.workflow->input[0].schema.type, core::Schema::Type::array);
+    EXPECT_EQ(files[0].loaded.workflow->input[0].schema.description, "it's ''' here");
+    // What a server is given says it all.
+    const Loaded alone = load(files[0].source, "one.toml");
+    ASSERT_TRUE(alone);
+    EXPECT_EQ(alone.workflow->input[0].schema.description, "it's ''' here");
+    EXPECT_EQ(bundled(files[0].source, path / "one.toml").source, files[0].source);
+}
+
+TEST_F(Folder, ASchemaThatIsNotThereIsAMistake) {
+    write("one.toml", with_schema);
+
+    const auto files = load_folder(path);
+
+    ASSERT_EQ(files[0].loaded.diagnostics.size(), 1u);
+    EXPECT_EQ(files[0].loaded.diagnostics[0].message, "there is no schema \"schemas/m.json\"");
+    EXPECT_EQ(files[0].source, with_schema);
+}
+
 TEST(Catalog, ANewRunTakesTheNewestVersion) {
     Catalog catalog;
     catalog.put(workflow("one", 1));

@@ -100,6 +100,21 @@ TEST(Why, WhoWorksOnItIsNamed) {
     EXPECT_EQ(story.tell().front().since, attempt.started_at);
 }
 
+TEST(Why, ALookSaysWhatItIsFor) {
+    Story story;
+    StepStory& step = story.step("dispatched", "mail.find");
+    story.attempt(step);
+    AttemptStory& look = story.attempt(step);
+    look.number = 3;
+    look.look = "asks";
+    story.sight.tasks["mail.find"].queue = QueueSight{true, 1, 0, {}, 0};
+    EXPECT_EQ(story.code(), WhyCode::no_consumer);
+    EXPECT_THAT(
+        story.tell().front().sentence,
+        testing::StartsWith(
+            "nobody knows whether attempt 2 took effect, and mail.find is asked: no worker"));
+}
+
 TEST(Why, AStepThatIsAWorkflowNamesItsRun) {
     Story story;
     story.attempt(story.step("dispatched", "")).run = "0193a5c2-7d41-7000-8000-000000000002";

@@ -11,6 +11,7 @@
 //                            signal NAME [id=ID] [by=USER] [JSON] · approve STEP USER[:ROLE,..] [JSON] [(COMMENT)] · reject ..
 //                            caller JSON (who waits for an answer; no event)
 //                            event TYPE ID [ago=30s] DATA
+//                            known STEP ago=30s JSON (its result is in the cache) · unknown STEP
 //                            (USER operator may operate) · parent RUN STEP DEPTH [detached] (whose step the run is; no
 //                            event) · keys (from now on the idempotency keys of tasks are told, too; no event)
 //                            limit BYTES (what the run may hold from now on; no event)
@@ -106,6 +107,7 @@ struct Words {
         for (const std::string& pointer : order.secrets)
             line += " secret=" + pointer;
         if (!order.child_run.empty()) line += fmt::format(" depth={}{}", order.depth, order.is_detached ? " detached" : "");
+        if (order.is_look) line += " (verify)";
         if (!order.progress.is_null()) line += fmt::format(" progress={}", order.progress.text());
         return line;
     }
@@ -118,7 +120,16 @@ struct Words {
     }
     std::string operator()(const fact::TaskFailed& fact) const {
         return words_of(fact.ref) + error_of(fact.error) + due_of(fact.retry_at) + (fact.untried ? " untried" : "") +
+               (fact.asks ? " asks" : "") +
                worker_of(fact.worker);
+    }
+    std::string operator()(const fact::ResultFound& fact) const { return fmt::format("{} from {}", fact.step, fact.run); }
+    std::string operator()(const fact::ResultKept& fact) const {
+        return fmt::format("{} until {}", fact.step, since_start(fact.until));
+    }
+    std::string operator()(const fact::StepVerified& fact) const {
+        return fmt::format("{}{} {}{}{}", words_of(fact.ref), value_of(fact.result), fact.is_done ? "done" : "not done",
+                           due_of(fact.retry_at), worker_of(fact.worker));
     }
     std::string operator()(const fact::TaskDeferred& fact) const { return words_of(fact.ref) + due_of(fact.until); }
     std::string operator()(const fact::TaskCancelled& fact) const { return words_of(fact.ref) + " " + fact.task; }
@@ -280,6 +291,7 @@ public:
 
         std::string step;
         words >> step;
+        if (verb == "known" || verb == "unknown") return happen(known_result(verb == "known", step, words));
         const AttemptRef ref = ref_of(step);
         if (verb == "skip") return happen(UndoSkipped{ref.step, rest_of(words)});
         if (verb == "revive") return happen(TaskRevived{ref.step, ref.undo, Document::parse(rest_of(words)).value()});
@@ -324,6 +336,20 @@ private:
             ref.attempt = ref.undo ? state.undo_attempts.number : state.attempts.number;
         }
         return ref;
+    }
+
+    // As who keeps results answers the step that asks.
+    ResultKnown known_result(bool is_known, const std::string& step, std::istringstream& words) const {
+        const auto place = find_place(*workflow_, run_, step);
+        const auto asked = place ? awaited_result(state_of(*workflow_, run_, *place).wait) : std::nullopt;
+        ResultKnown answer{asked ? asked->key : "nobody asks"};
+        if (!is_known) return answer;
+        std::string ago;
+        words >> ago;
+        answer.run = "another-run";
+        answer.at = now_ - duration_from(ago.substr(4));
+        answer.result = Document::parse(rest_of(words)).value();
+        return answer;
     }
 
     // As the engine finds out which keys it has.

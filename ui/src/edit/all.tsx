@@ -50,7 +50,7 @@ const look = EditorView.theme({
   ".cm-diagnostic": { borderLeftColor: "var(--bad)" }, ".cm-diagnostic-warning": { borderLeftColor: "var(--warn)" },
 });
 
-const words = ["workflow", "description", "timeout", "on_failure", "on_cancel", "priority", "retention", "id", "task", "with", "when", "after", "retry", "catch", "compensate", "for_each", "switch", "set", "wait", "signal", "approval", "output", "go", "max_attempts", "initial_interval", "max_interval"];
+const words = ["workflow", "description", "timeout", "on_failure", "on_cancel", "priority", "retention", "id", "task", "with", "when", "after", "retry", "catch", "compensate", "verify", "cache", "http", "transform", "for_each", "switch", "set", "wait", "signal", "approval", "output", "go", "max_attempts", "initial_interval", "max_interval"];
 
 export function Edit({ at }: Props): JSX.Element {
   const isNew = at.name === "new";

@@ -259,8 +259,8 @@ function AttemptTable({ rows, isOfOne = false }: { rows: AttemptRow[]; isOfOne?:
     <Table label="Attempts" rows={rows} keyOf={(one) => nameOf(one.step) + one.attempt.attempt + one.attempt.dispatched_at} empty="Nothing was handed to workers yet."
       columns={[
         ...(isOfOne ? [] : [{ title: "Step", show: (one: AttemptRow) => <a href={withQuery({ step: nameOf(one.step), tab: null })}>{nameOf(one.step)}</a> }]),
-        { title: "Attempt", show: (one) => `${one.attempt.attempt} of ${one.attempt.max_attempts}`, number: true },
-        { title: "Outcome", show: (one) => <State of={one.attempt.outcome ?? "running"} word={one.attempt.outcome ?? "under way"} /> },
+        { title: "Attempt", show: (one) => (one.attempt.verify ? "a look" : `${one.attempt.attempt} of ${one.attempt.max_attempts}`), number: true },
+        { title: "Outcome", show: (one) => <State of={one.attempt.outcome ?? "running"} word={one.attempt.verify === "done" ? "took effect" : one.attempt.verify === "not_done" ? "took no effect" : one.attempt.outcome ?? "under way"} /> },
         { title: "Worker", show: (one) => one.attempt.worker ?? "", wide: true },
         { title: "Error", show: (one) => problemText(one.attempt.error) },
         { title: "Sent", show: (one) => <Time at={one.attempt.dispatched_at} />, number: true, wide: true },

@@ -3,7 +3,7 @@ export interface Run {
   id: string; workflow: string; version: number; status: string; started_at: string; closed_at: string | null; error_type: string | null; error: string | null; seq: number; labels?: Record<string, string>; key?: string | null;
 }
 interface Problem { type?: string; title?: string; detail?: string; attempt?: boolean; [other: string]: unknown }
-export interface Attempt { attempt: number; max_attempts: number; dispatched_at: string; started_at?: string; closed_at: string | null; outcome: string | null; worker?: string; error?: Problem; retry_at?: string }
+export interface Attempt { attempt: number; max_attempts: number; dispatched_at: string; started_at?: string; closed_at: string | null; outcome: string | null; worker?: string; verify?: "asks" | "done" | "not_done"; error?: Problem; retry_at?: string }
 interface Wait { signal?: string; approval?: { title?: string; by?: string[]; quorum?: number; form?: Record<string, FormField> }; first_of?: { signal?: string; at?: string }[] }
 export interface FormField { type?: string; required?: boolean; default?: unknown; enum?: unknown[]; description?: string }
 export interface Step {

@@ -1,18 +1,17 @@
 // See json_schema.hpp.
-#include "workers/json_schema.hpp"
+#include "base/json_schema.hpp"
 
 #include <boost/json.hpp>
-
 #include <fmt/format.h>
+
+#include <exception>
 #include <valijson/adapters/boost_json_adapter.hpp>
 #include <valijson/schema.hpp>
 #include <valijson/schema_parser.hpp>
 #include <valijson/validation_results.hpp>
 #include <valijson/validator.hpp>
 
-#include <exception>
-
-namespace baton::workers {
+namespace baton {
 
 namespace json = boost::json;
 
@@ -76,10 +75,11 @@ std::optional<std::string> JsonSchema::mismatch(const json::value& value) const 
     // The innermost comes first; three tell enough.
     for (int i = 0; i < 3 && results.popError(error); ++i) {
         std::string place;
-        for (const std::string& step : error.context) place += step;
+        for (const std::string& step : error.context)
+            place += step;
         text += fmt::format("{}at {}: {}", text.empty() ? "" : "; ", place, error.description);
     }
     return text.empty() ? "the value does not fit the schema" : text;
 }
 
-} // namespace baton::workers
+} // namespace baton
