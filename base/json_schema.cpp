@@ -3,6 +3,8 @@
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
+// Else it ends the process where a reference leads nowhere.
+#define VALIJSON_USE_EXCEPTIONS 1
 
 #include <exception>
 #include <valijson/adapters/boost_json_adapter.hpp>

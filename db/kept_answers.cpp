@@ -11,8 +11,9 @@ namespace {
 constexpr std::int64_t forgotten_at_once = 100;
 
 KeptAnswer read_answer(const SqliteStatement& row) {
-    return {row.text(0), row.text(1), row.text(2),
-            row.time(3), static_cast<unsigned>(row.number(4)), row.text(5)};
+    return {
+        row.text(0), row.text(1), row.text(2), row.time(3), static_cast<unsigned>(row.number(4)),
+        row.text(5)};
 }
 
 } // namespace
@@ -57,12 +58,9 @@ KeptAnswer begin_answer(pqxx::transaction_base& work, const KeptAnswer& asked,
                          clean_text(asked.name));
     if (there.empty()) return {}; // another server has just dropped it
     const pqxx::row row = there[0];
-    return {row[0].as<std::string>(),
-            row[1].as<std::string>(),
-            row[2].as<std::string>(),
-            time_from_micros(row[3].as<std::int64_t>()),
-            row[4].as<unsigned>(),
-            row[5].as<std::string>()};
+    return {row[0].as<std::string>(), row[1].as<std::string>(),
+            row[2].as<std::string>(), time_from_micros(row[3].as<std::int64_t>()),
+            row[4].as<unsigned>(),    row[5].as<std::string>()};
 }
 
 Outcome<void> keep_answer(Sqlite& database, const KeptAnswer& answered) {
@@ -90,8 +88,7 @@ Outcome<bool> take_answer_over(Sqlite& database, const KeptAnswer& seen, const s
 
 bool take_answer_over(pqxx::transaction_base& work, const KeptAnswer& seen,
                       const std::string& owner) {
-    return work
-               .exec_params("update kept_answer set owner = $1 where name = $2 and owner = $3 and "
+    return work.exec_params("update kept_answer set owner = $1 where name = $2 and owner = $3 and "
                             "status = 0",
                             owner, clean_text(seen.name), seen.owner)
                .affected_rows() > 0;

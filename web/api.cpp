@@ -67,7 +67,8 @@ public:
         return refusal;
     }
 
-    awaitable<Response> answer(Request request) {
+    // `is_http`: else it came by another way, and is no span of HTTP.
+    awaitable<Response> answer(Request request, bool is_http = true) {
         if (HookApi::is_hook(request.path)) co_return co_await hooks_.answer(std::move(request));
         const auto match = routes_.find(request.method, request.path);
         const auto began = std::chrono::steady_clock::now();
@@ -79,7 +80,8 @@ public:
             kept.path = request.path;
             kept.request_id = request.request_id;
         }
-        auto span = begin_span(request, match.pattern);
+        std::optional<orchestrator::runtime::Span> span;
+        if (is_http) span = begin_span(request, match.pattern);
         const bool is_once = AnswerKeeper::counts(request, match);
         Response response;
         if (is_once)
@@ -107,7 +109,7 @@ public:
             match.handler == nullptr
                 ? std::optional(problem(404, "not_found", "nothing lives at " + request.path))
                 : Doorkeeper::refuses(request.login, match.level);
-        if (!refusal) co_return co_await answer(std::move(request));
+        if (!refusal) co_return co_await answer(std::move(request), false);
         if (match.handler != nullptr && is_unsafe(request.method))
             record(act_of(request, match.pattern), refusal->status);
         co_return std::move(*refusal);

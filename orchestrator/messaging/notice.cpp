@@ -105,8 +105,9 @@ Outcome<runtime::StartRequest> notice_in(const runtime::DeadLetter& letter) {
     request.input = text(kept, "body");
     if (properties != nullptr) request.key = text(properties->if_object(), "message_id");
     if (request.workflow.empty() || request.key.empty())
-        return Failure{make_error_code(runtime::EngineErrc::refused),
-                       fmt::format("what is kept of dead letter {} is no notice; drop it", letter.id)};
+        return Failure{
+            make_error_code(runtime::EngineErrc::refused),
+            fmt::format("what is kept of dead letter {} is no notice; drop it", letter.id)};
     request.is_by_trigger = true;
     request.actor = actor;
     return request;

@@ -339,8 +339,7 @@ void Engine::operate(std::string run_id, core::Event event, std::string reason,
                                     std::move(event),
                                     std::move(reply),
                                     {std::move(actor), std::move(reason), 0}},
-                        std::move(claim),
-                        only_at});
+                        std::move(claim), only_at});
 }
 
 void Engine::pause(PauseKind kind, std::string name, std::string reason, Reply<StoredPause> reply,

@@ -57,14 +57,14 @@ enum class EngineErrc {
     unknown_run,
     unknown_dead_letter,
     unknown_dead_job,
-    refused,    // the run is not in a state for this
+    refused,       // the run is not in a state for this
     too_many_runs, // one run has led to as many as may be
-    settled,    // the dead letter is not open any more, or is being sent already
-    stopping,   // the engine stops; ask again after the restart
-    overloaded, // as much waits for the broker as memory may hold; ask again later
-    moving,     // the run's partition changes hands just now; nothing was done, ask again
-    unanswered, // the server that owns the run was asked, and nobody knows whether it did it
-    stale,      // the run is not as it was when it was looked at; nothing was done
+    settled,       // the dead letter is not open any more, or is being sent already
+    stopping,      // the engine stops; ask again after the restart
+    overloaded,    // as much waits for the broker as memory may hold; ask again later
+    moving,        // the run's partition changes hands just now; nothing was done, ask again
+    unanswered,    // the server that owns the run was asked, and nobody knows whether it did it
+    stale,         // the run is not as it was when it was looked at; nothing was done
 };
 const boost::system::error_category& engine_category();
 ErrorCode make_error_code(EngineErrc errc);

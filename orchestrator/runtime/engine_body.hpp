@@ -270,12 +270,12 @@ struct Engine::Body {
           clock(time_source),
           compile(std::move(compiler)),
           sinks(std::move(where)),
+          families(options.family_runs_max),
           spans(options.trace, sinks.span,
                 [this](const std::string& run_id) {
                     const HistoryAsk ask{run_id, 0};
                     return store.history_since(std::span(&ask, 1));
                 }),
-          families(options.family_runs_max),
           cache(options.cached_runs_max, options.memory_max),
           random(options.seed != 0 ? options.seed : entropy_seed()) {
         if (options.is_shared) task_limits.share(options.partition_count);

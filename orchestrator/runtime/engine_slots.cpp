@@ -101,7 +101,8 @@ Outcome<void> Engine::Body::look_at_family(const ReportItem& report) {
     if (start == nullptr || !start->parent) return boost::system::in_place_value;
     const std::string& root = core::root_of(*start->parent);
     if (!families.is_to_be_counted(root)) return boost::system::in_place_value;
-    BATON_ASSIGN(const auto runs, store.runs_of_tag({std::string(root_tag), root}, families.runs_max()));
+    BATON_ASSIGN(const auto runs,
+                 store.runs_of_tag({std::string(root_tag), root}, families.runs_max()));
     families.counted(root, runs);
     return boost::system::in_place_value;
 }

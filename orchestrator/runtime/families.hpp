@@ -1,7 +1,7 @@
-// How many runs each run has led to, so that a workflow that calls itself for every item of a list stops somewhere
-// long before the disk does. A family is all runs that go back to one root (ParentRef::root). The store is the truth,
-// which counts what other processes began, too; between two looks at it what is begun here is added. Pure; the
-// engine's thread.
+// How many runs each run has led to, so that a workflow that calls itself for every item of a list
+// stops somewhere long before the disk does. A family is all runs that go back to one root
+// (ParentRef::root). The store is the truth, which counts what other processes began, too; between
+// two looks at it what is begun here is added. Pure; the engine's thread.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ public:
     std::uint64_t runs_max() const { return runs_max_; }
     // Whether the store is to be asked before take() is.
     bool is_to_be_counted(const std::string& root) const;
-    // `runs`: that the store has of this family, the root left out; counted to runs_max() is enough.
+    // `runs`: that the store has of this family, the root left out; counted to runs_max() is
+    // enough.
     void counted(const std::string& root, std::uint64_t runs);
     // One more begins. False: there are as many as may be.
     bool take(const std::string& root);

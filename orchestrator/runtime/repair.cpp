@@ -4,7 +4,9 @@
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 
-#include <initializer_list>
+#include <algorithm>
+#include <array>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -13,6 +15,11 @@ namespace baton::orchestrator::runtime {
 namespace json = boost::json;
 
 namespace {
+
+// The members that each kind may have.
+constexpr std::array<std::string_view, 2> of_remove{"kind", "path"};
+constexpr std::array<std::string_view, 4> of_set{"kind", "path", "before", "after"};
+constexpr std::array<std::string_view, 5> of_replace{"kind", "path", "find", "put", "at"};
 
 Failure bad(std::size_t at, std::string_view what) {
     return {make_error_code(boost::system::errc::invalid_argument),
@@ -44,12 +51,12 @@ Outcome<void> check_change(const json::value& given, std::size_t at) {
     const auto* path = change->if_contains("path");
     if (!is_path(path))
         return bad(at, "'path' must be a list of names and of places in lists, from 0");
-    std::initializer_list<std::string_view> known{"kind", "path"};
+    std::span<const std::string_view> known = of_remove;
     if (kind == "set") {
-        known = {"kind", "path", "after", "before"};
+        known = of_set;
         if (!change->contains("after")) return bad(at, "'after' must be what is set");
     } else if (kind == "replace") {
-        known = {"kind", "path", "find", "put", "at"};
+        known = of_replace;
         if (!has_text(*change, "find") || !has_text(*change, "put"))
             return bad(at, "'find' and 'put' must be texts");
         const std::string_view where = text_in(*change, "at");
@@ -62,10 +69,7 @@ Outcome<void> check_change(const json::value& given, std::size_t at) {
     }
     if (kind != "set" && path->get_array().empty()) return bad(at, "'path' must name a member");
     for (const auto& member : *change) {
-        bool is_known = false;
-        for (const std::string_view name : known)
-            is_known = is_known || name == std::string_view(member.key());
-        if (!is_known)
+        if (std::ranges::find(known, std::string_view(member.key())) == known.end())
             return bad(at, fmt::format("unknown member '{}'", std::string_view(member.key())));
     }
     return boost::system::in_place_value;

@@ -1,9 +1,10 @@
-// Repair by example: what somebody changed of the input of one dead letter, as a rule for the inputs
-// of others. Pure.
+// Repair by example: what somebody changed of the input of one dead letter, as a rule for the
+// inputs of others. Pure.
 //
 //   {"kind": "set", "path": ["region"], "after": "EU"}
 //   {"kind": "remove", "path": ["people", 0, "fax"]}
-//   {"kind": "replace", "path": ["email"], "find": "exmaple", "put": "example"}     wherever the text has it
+//   {"kind": "replace", "path": ["email"], "find": "exmaple", "put": "example"}     wherever the
+//   text has it
 //   {"kind": "replace", "path": ["id"], "find": "", "put": "A-", "at": "start"}     or "end"
 #pragma once
 

@@ -243,7 +243,8 @@ private:
     }
 
     Outcome<void> check_id(const std::string& id, std::size_t at) const {
-        if (id.find_first_not_of("0123456789abcdefABCDEF-") != std::string::npos || id.size() > id_length)
+        if (id.find_first_not_of("0123456789abcdefABCDEF-") != std::string::npos ||
+            id.size() > id_length)
             return wrong(
                 at,
                 fmt::format("'{}' is no id of a run; it has digits, a to f and dashes, 36 at most",

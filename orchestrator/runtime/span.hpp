@@ -15,7 +15,11 @@
 namespace baton::orchestrator::runtime {
 
 struct Span {
-    enum class Kind : std::uint8_t { internal = 1, server = 2, producer = 4 }; // OpenTelemetry's numbers
+    enum class Kind : std::uint8_t {
+        internal = 1,
+        server = 2,
+        producer = 4
+    }; // OpenTelemetry's numbers
     using Value = std::variant<std::string, std::int64_t>;
 
     trace::TraceId trace;

@@ -401,8 +401,10 @@ TEST_P(BesideRunsOnDisk, ViewsAreEachUsersOwn) {
     };
     EXPECT_TRUE(value_of(store_->save_view({"ada", "b", "status:failed", time_at(1)}, 2)));
     EXPECT_TRUE(value_of(store_->save_view({"ada", "\u00e4 \"x\"", "", time_at(1)}, 2)));
-    EXPECT_FALSE(value_of(store_->save_view({"ada", "c", "", time_at(1)}, 2))) << "two are as many as may be";
-    EXPECT_TRUE(value_of(store_->save_view({"ada", "b", "since:1h", time_at(5)}, 2))) << "instead of the first";
+    EXPECT_FALSE(value_of(store_->save_view({"ada", "c", "", time_at(1)}, 2)))
+        << "two are as many as may be";
+    EXPECT_TRUE(value_of(store_->save_view({"ada", "b", "since:1h", time_at(5)}, 2)))
+        << "instead of the first";
     EXPECT_TRUE(value_of(store_->save_view({"bob", "b", "key:x", time_at(1)}, 2)));
     EXPECT_THAT(names("ada"), ElementsAre("b=since:1h", "\u00e4 \"x\"="));
     EXPECT_EQ(value_of(queries_->views("ada"))[0].at, time_at(5));
@@ -447,7 +449,8 @@ TEST_P(BesideRunsOnDisk, AnAnswerThatNobodyGaveIsTakenOverOnceAndForgottenInTime
     EXPECT_EQ(value_of(store_->begin_answer(asked("ada\nk", "d/1", 11), time_at(0))).owner, "b/1");
 
     for (int number = 0; number < 300; ++number)
-        ASSERT_TRUE(store_->begin_answer(asked(fmt::format("eve\n{}", number), "e", 12), time_at(0)));
+        ASSERT_TRUE(
+            store_->begin_answer(asked(fmt::format("eve\n{}", number), "e", 12), time_at(0)));
     EXPECT_EQ(value_of(store_->begin_answer(asked("eve\n299", "f", 100), time_at(50))).owner, "f")
         << "the one that is asked for is forgotten, however many there are";
     EXPECT_EQ(value_of(store_->begin_answer(asked("ada\nk", "d/2", 100), time_at(10))).owner, "d/2")

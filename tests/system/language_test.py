@@ -465,16 +465,18 @@ class LanguageTest(unittest.TestCase):
             baton.wait_for(lambda: (self.step_of(run, "shipped") or {}).get("status") == "sleeping", "it was paid", timeout=60)
 
     def check_cached(self):
-        first = self.ended(self.begin("cached", {"email": "ada"}))
+        known = self.begin("cached", {"email": "ada"})
+        first = self.ended(known)
         self.restart()
-        again = self.ended(self.begin("cached", {"email": "ada"}))
+        asking = self.begin("cached", {"email": "ada"})
+        again = self.ended(asking)
         other = self.ended(self.begin("cached", {"email": "bob"}))
 
         self.assertEqual([one["output"] for one in (first, again, other)], [{"name": "ADA"}, {"name": "ADA"}, {"name": "BOB"}])
         self.assertEqual(self.worker.calls["lang.person"], [{"email": "ada"}, {"email": "bob"}])
-        self.assertEqual(again["steps"][0]["cached_from"], first["run"])
+        self.assertEqual(again["steps"][0]["cached_from"], known)
         self.assertEqual(again["steps"][0]["attempts"], [])
-        self.assertIn("known from run " + first["run"], self.server.baton("show", again["run"]).stdout)
+        self.assertIn("known from run " + known, self.server.baton("show", asking).stdout)
 
     def check_verified(self):
         """A worker dies after the effect: it is found, done once, and undone. One that dies before it: done again."""

@@ -125,7 +125,7 @@ class NoticesTest(unittest.TestCase):
         baton.wait_for(lambda: len(self.letters_of_notices()) == 3, "each is a dead letter")
         self.server.kill()
         self.server.start()
-        letters = self.letters_of_notices()
+        letters = self.letters_of_notices()  # one may be there twice: the server was killed
         self.assertEqual({json.loads(one["message"]["body"])["notice"]["run"] for one in letters}, set(failed))
         self.assertEqual({(one["task"], one["error_type"], one["run"]) for one in letters}, {("notice-mail", "baton.notice", None)})
         self.assertIn("there is no workflow 'notice-mail'", letters[0]["error"]["detail"])
@@ -133,7 +133,7 @@ class NoticesTest(unittest.TestCase):
         refused = self.server.baton("dead", "redrive", str(letters[0]["id"]))
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("there is no workflow 'notice-mail'", refused.stderr)
-        self.assertEqual(len(self.letters_of_notices()), 3)
+        self.assertEqual(len(self.letters_of_notices()), len(letters))
 
         self.server.baton("deploy", str(NOTICES / "notice-mail.toml"), check=0)
         self.server.http_json(self.server.http, "/api/dead/jobs", {"action": "redrive", "task": "notice-mail"})

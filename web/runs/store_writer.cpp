@@ -38,9 +38,10 @@ void StoreWriter::work() {
 }
 
 Failure StoreWriter::late() const {
-    return {make_error_code(orchestrator::runtime::StoreErrc::unavailable),
-            fmt::format("the store did not answer within {} s; see /api/health and the server's log",
-                        std::chrono::duration<double>(limit_).count())};
+    return {
+        make_error_code(orchestrator::runtime::StoreErrc::unavailable),
+        fmt::format("the store did not answer within {} s; see /api/health and the server's log",
+                    std::chrono::duration<double>(limit_).count())};
 }
 
 } // namespace baton::web

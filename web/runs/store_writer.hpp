@@ -1,7 +1,9 @@
-// What the web itself writes into the store, on a thread and a store of its own beside the engine's:
-// nothing of runs, which are the engine's alone. The store is opened with the first question.
+// What the web itself writes into the store, on a thread and a store of its own beside the
+// engine's: nothing of runs, which are the engine's alone. The store is opened with the first
+// question.
 //
-//   auto kept = co_await writer.ask([answer](RunStore& store) { return store.keep_answer(answer); });
+//   auto kept = co_await writer.ask([answer](RunStore& store) { return store.keep_answer(answer);
+//   });
 //
 // ask() belongs to the web's thread; a question runs on the writer's and must hold values. One that
 // nobody waits for any more is not begun.

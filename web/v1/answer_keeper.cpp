@@ -37,10 +37,9 @@ constexpr const char* repeated_header = "Idempotency-Replayed";
 // The run keeps its key itself.
 constexpr std::array<std::string_view, 2> starts{"/baton/v1/runs", "/api/runs"};
 // What these make has the key, so a second time finds the first.
-constexpr std::array<std::string_view, 5> found_again{"/baton/v1/runs/{run}/signal",
-                                                      "/api/runs/{run}/signal",
-                                                      "/baton/v1/operations", "/api/jobs",
-                                                      "/api/dead/jobs"};
+constexpr std::array<std::string_view, 5> found_again{
+    "/baton/v1/runs/{run}/signal", "/api/runs/{run}/signal", "/baton/v1/operations", "/api/jobs",
+    "/api/dead/jobs"};
 constexpr std::array<std::string_view, 2> of_runs{"/baton/v1/runs/{run}/signal",
                                                   "/api/runs/{run}/signal"};
 // Their answers are secrets, which nobody keeps.
@@ -162,9 +161,8 @@ awaitable<Response> AnswerKeeper::do_once(KeptAnswer asked, Request request, Rou
 }
 
 // Nothing: it is to be done now.
-awaitable<std::optional<Response>> AnswerKeeper::told_before(const KeptAnswer& asked,
-                                                             const KeptAnswer& there,
-                                                             bool is_found_again) {
+awaitable<std::optional<Response>>
+AnswerKeeper::told_before(const KeptAnswer& asked, const KeptAnswer& there, bool is_found_again) {
     if (there.name.empty()) co_return goes_on(); // and is over by now
     if (there.fingerprint != asked.fingerprint) co_return other_request();
     if (there.status != 0) {

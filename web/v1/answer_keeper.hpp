@@ -1,13 +1,13 @@
-// Requests with an Idempotency-Key: each is done once, and asked again it is answered as before. The
-// key is the user's own, and counts for 24 hours. A row in the store says that the act was begun,
-// and behind the act what it was answered with:
+// Requests with an Idempotency-Key: each is done once, and asked again it is answered as before.
+// The key is the user's own, and counts for 24 hours. A row in the store says that the act was
+// begun, and behind the act what it was answered with:
 //
 //   no row      begin: the row is written, the act is done, its answer is written
 //   answered    the same request: the answer; another request: 422
 //   begun       here just now, or lately at another server of the database: 409, ask again
 //               else the server ended within the act: it is done again where the key goes into what
-//               the act makes, so that a second time finds the first; elsewhere nobody knows, and 409
-//               says so
+//               the act makes, so that a second time finds the first; elsewhere nobody knows, and
+//               409 says so
 //
 // A start of a run needs none of it: the run has its key for as long as it is there. On the web's
 // thread.
@@ -50,9 +50,8 @@ private:
 
     boost::asio::awaitable<Response> do_once(KeptAnswer asked, Request request, RouteHandler act,
                                              Parameters parameters, bool is_found_again);
-    boost::asio::awaitable<std::optional<Response>> told_before(const KeptAnswer& asked,
-                                                                const KeptAnswer& there,
-                                                                bool is_found_again);
+    boost::asio::awaitable<std::optional<Response>>
+    told_before(const KeptAnswer& asked, const KeptAnswer& there, bool is_found_again);
     // `is_open`: the answer is none that would be given again.
     boost::asio::awaitable<void> keep(KeptAnswer asked, const Response& response, bool is_open);
 

@@ -274,7 +274,8 @@ private:
     EventHub hub_;
     std::set<ListenerPtr> listeners_;
     std::map<std::string, std::string> seen_; // by topic
-    std::map<runtime::Partition, std::uint64_t> heads_; // transitions that were told, of a shared store
+    std::map<runtime::Partition, std::uint64_t>
+        heads_; // transitions that were told, of a shared store
     bool is_running_ = false;
 };
 

@@ -227,8 +227,10 @@ private:
             samples.push_back(mended_json(letter, job->edit));
         json::object out = trial_json(std::move(samples), *counted);
         if (!job->edit.empty()) {
-            const auto fits = co_await parts_->reader->ask(
-                [filter, edit = job->edit](RunQueries& queries) { return fit(queries, filter, edit); });
+            const auto fits =
+                co_await parts_->reader->ask([filter, edit = job->edit](RunQueries& queries) {
+                    return fit(queries, filter, edit);
+                });
             if (!fits) co_return problem_of(fits.error());
             out["fit"] = fits->fit;
             out["unfit"] = fits->unfit;

@@ -51,8 +51,10 @@ private:
     awaitable<Response> list(Request request, Parameters) {
         const auto wish = page_wish(request);
         if (!wish) co_return problem(400, "bad_request", wish.error().detail);
-        const auto found = co_await parts_->reader->ask(
-            [user = as_utf8(request.login.user)](RunQueries& queries) { return queries.views(user); });
+        const auto found =
+            co_await parts_->reader->ask([user = as_utf8(request.login.user)](RunQueries& queries) {
+                return queries.views(user);
+            });
         if (!found) co_return problem_of(found.error());
         json::array all;
         for (const SavedView& view : *found)
@@ -78,9 +80,9 @@ private:
         const auto kept = co_await parts_->writer->ask(write);
         if (!kept) co_return problem_of(kept.error());
         if (!*kept)
-            co_return problem(409, "refused",
-                              fmt::format("{} views are kept, as many as may be; forget one",
-                                          views_max));
+            co_return problem(
+                409, "refused",
+                fmt::format("{} views are kept, as many as may be; forget one", views_max));
         co_return reply(200, view_json(view));
     }
 

@@ -18,8 +18,8 @@ constexpr std::size_t kept_bytes_max = 1024 * 1024;
 
 Evaluated<std::string> Decider::key_of_result(Place place) const {
     auto own = judge_.text(step(place).cache->key, reading(place), "cache.key");
-    if (!own) return own.error();
-    return result_key(workflow_.name, step(place).path, *own);
+    if (own) *own = result_key(workflow_.name, step(place).path, *own);
+    return own;
 }
 
 // What an operator lets run again is meant to be done again.

@@ -18,7 +18,8 @@ std::string minimal(std::string_view name) {
 }
 
 Catalog::Entry workflow(std::string_view name, std::uint32_t version, std::uint64_t id = 0) {
-    return load(minimal(name), "x.toml", {.definition_id = id, .version = version}).workflow;
+    return load(minimal(name), "x.toml", {.definition_id = id, .version = version, .schema = {}})
+        .workflow;
 }
 
 class Folder : public testing::Test {

@@ -1,8 +1,8 @@
-// How many runs one start may lead to: the count itself, and the engine over the simulated store, alone and beside
-// another process.
-#include "orchestrator/runtime/families.hpp"
+// How many runs one start may lead to: the count itself, and the engine over the simulated store,
+// alone and beside another process.
 #include "orchestrator/core/fingerprint.hpp"
 #include "orchestrator/runtime/engine.hpp"
+#include "orchestrator/runtime/families.hpp"
 #include "tests/support/compile.hpp"
 #include "tests/support/sim_clock.hpp"
 #include "tests/support/sim_store.hpp"
@@ -52,10 +52,12 @@ constexpr auto tree = "workflow = \"tree\"\n[[step]]\nid = \"again\"\nworkflow =
 
 struct Process {
     Process(test::SimDatabase& database, const Clock& clock, std::vector<Partition> parts)
-        : store(database), engine(options(std::move(parts)), store, clock, test::compile, {.tell = [this](Told one) {
-              for (const Told::Refused& refused : one.refused)
-                  refusals.push_back(std::get<core::TaskFailed>(refused.report.event).problem);
-          }}) {}
+        : store(database),
+          engine(options(std::move(parts)), store, clock, test::compile, {.tell = [this](Told one) {
+                     for (const Stranded& refused : one.refused)
+                         refusals.push_back(
+                             std::get<core::TaskFailed>(refused.report.event).problem);
+                 }}) {}
     static EngineOptions options(std::vector<Partition> parts) {
         EngineOptions made;
         made.seed = 1;
@@ -73,7 +75,8 @@ struct Process {
         core::RunStarted start{core::Document::of(boost::json::object{})};
         start.workflow = "tree";
         start.parent = core::ParentRef{parent, {"again", false, attempt}, 2, true, root};
-        engine.report({core::child_run_id(parent, start.parent->ref), std::move(start), std::nullopt});
+        engine.report(
+            {{core::child_run_id(parent, start.parent->ref), std::move(start), std::nullopt}});
         work();
     }
 
@@ -88,7 +91,8 @@ protected:
 
     test::SimClock clock;
     test::SimDatabase database;
-    const std::string root = "0193a5c2-7d41-7000-8000-000000000000", other = "0193a5c2-7d41-7000-8000-000000000001";
+    const std::string root = "0193a5c2-7d41-7000-8000-000000000000",
+                      other = "0193a5c2-7d41-7000-8000-000000000001";
 };
 
 TEST_F(FamiliesOfRuns, OneMoreThanMayBeFailsTheStepThatAskedForIt) {

@@ -33,7 +33,7 @@ export function Logs({ run }: { run: WholeRun }): JSX.Element {
   const text = (query.value.get("find") ?? "").toLowerCase();
   const least = Math.max(levels.indexOf(query.value.get("level") ?? "debug"), 0);
   const shown = lines.value.filter((line) => levels.indexOf(line.level) >= least && (!text || `${line.step} ${line.text}`.toLowerCase().includes(text)));
-  const box = useRef<HTMLOListElement>(null);
+  const box = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
   useEffect(() => {
     if (box.current && isAtEnd.current) box.current.scrollTop = box.current.scrollHeight;
@@ -48,16 +48,16 @@ export function Logs({ run }: { run: WholeRun }): JSX.Element {
       <Failure of={page.error.value} />
       {dropped.value > 0 ? <p class="dim">The first {plural(dropped.value, "line")} of this run {dropped.value === 1 ? "is" : "are"} gone: a run keeps its newest.</p> : null}
       {shown.length === 0 ? <p class="dim" aria-busy={came === undefined}>{came === undefined ? "Loading …" : lines.value.length > 0 ? "No line fits." : "No worker has said anything of this run."}</p> : (
-        <ol class="log" ref={box} role="log" aria-label="Log of the run" tabIndex={0} onScroll={(event) => (isAtEnd.current = event.currentTarget.scrollHeight - event.currentTarget.scrollTop - event.currentTarget.clientHeight < 24)}>
-          {shown.map((line) => (
+        <div class="log" ref={box} role="log" aria-label="Log of the run" tabIndex={0} onScroll={(event) => (isAtEnd.current = event.currentTarget.scrollHeight - event.currentTarget.scrollTop - event.currentTarget.clientHeight < 24)}>
+          <ol>{shown.map((line) => (
             <li key={line.number}>
               <time dateTime={line.at} title={`line ${many(line.number)}`}>{localTime(line.at)}</time>
               <State of={line.level === "error" ? "failed" : line.level === "warning" ? "degraded" : "pending"} word={line.level} />
               <code>{line.step}{line.attempt > 1 ? `#${line.attempt}` : ""}</code>
               <span>{line.text}</span>
             </li>
-          ))}
-        </ol>
+          ))}</ol>
+        </div>
       )}
     </Panel>
   );

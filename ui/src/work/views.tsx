@@ -15,8 +15,7 @@ export function Views(): JSX.Element {
   const askRename = ([name, q]: View): void => ask({
     title: `Change ${name}`, fields: [{ name: "name", label: "Name", value: name, required: true }, { name: "q", label: "Query", value: q }], verb: "Save",
     run: async (values) => {
-      await saveView(values.name!, values.q ?? "");
-      if (values.name !== name) await forgetView(name);
+      await saveView(values.name!, values.q ?? "", name);
     },
   });
   const rows = useComputed((): View[] => Object.entries(views.value));
