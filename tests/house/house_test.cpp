@@ -142,6 +142,7 @@ const std::vector<Reserved>& reserved_words() {
           {"web/http/await_reply.hpp", "the end of a coroutine"},
           {"web/http/http_server.cpp", "the end of a coroutine, a request's handler"},
           {"web/runs/store_reader.hpp", "a stored row that is no JSON"},
+          {"web/runs/store_writer.cpp", "likewise"},
           {"base/json_schema.cpp", "valijson"},
           {"workers/mail/check.cpp", "libpqxx"},
           {"workers/mail/mariadb.cpp", "its own errors, thrown through callbacks"},

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <exception>
+#include <string>
+
 namespace baton::web {
 
 using std::chrono::steady_clock;
@@ -33,7 +36,13 @@ void StoreWriter::work() {
                 store_ = std::move(*opened);
                 opened_.put(store_.get());
             }
-            asked.answer(*store_);
+            try {
+                asked.answer(*store_);
+            } catch (const std::exception& failure) { // else it would end the process
+                asked.refuse(
+                    Failure{make_error_code(orchestrator::runtime::StoreErrc::refused),
+                            std::string("a stored row cannot be read: ") + failure.what()});
+            }
         }
 }
 
