@@ -23,9 +23,9 @@ void Families::counted(const std::string& root, std::uint64_t runs) {
 
 bool Families::take(const std::string& root) {
     Family& family = families_[root];
+    ++family.since_count;
     if (family.runs >= runs_max_) return false;
     ++family.runs;
-    ++family.since_count;
     return true;
 }
 

@@ -26,7 +26,7 @@ public:
 private:
     struct Family {
         std::uint64_t runs = 0;
-        std::uint64_t since_count = 0; // begun here
+        std::uint64_t since_count = 0; // asked for here
     };
     std::uint64_t runs_max_;
     std::map<std::string, Family, std::less<>> families_;

@@ -40,6 +40,17 @@ TEST(Families, AreCountedAgainAfterAThousandMore) {
     EXPECT_TRUE(families.is_to_be_counted("a"));
 }
 
+// Retention may have made room.
+TEST(Families, OneThatIsFullIsCountedAgainToo) {
+    Families families(3);
+    families.counted("a", 3);
+    for (int i = 0; i < 1000; ++i)
+        ASSERT_FALSE(families.take("a"));
+    ASSERT_TRUE(families.is_to_be_counted("a"));
+    families.counted("a", 1);
+    EXPECT_TRUE(families.take("a"));
+}
+
 TEST(Families, TenThousandOfThemCostNoMoreMemoryThanThat) {
     Families families(2);
     families.counted("first", 1);
