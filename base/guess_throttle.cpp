@@ -6,12 +6,12 @@ namespace baton {
 namespace {
 
 // Longer names are no user's; they must not fill memory.
-constexpr std::size_t name_bytes_max = 256;
+constexpr std::size_t user_name_bytes_max = 256;
 
 } // namespace
 
 std::string GuessThrottle::key(std::string_view user, std::string_view address) {
-    std::string key(user.substr(0, name_bytes_max));
+    std::string key(user.substr(0, user_name_bytes_max));
     key += '\0';
     key += address;
     return key;

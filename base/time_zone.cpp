@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* folder = "/usr/share/zoneinfo";
 constexpr std::size_t file_bytes_max = 1 << 20;
-constexpr std::size_t name_bytes_max = 64;
+constexpr std::size_t zone_name_bytes_max = 64;
 constexpr std::int64_t seconds_per_day = 86'400;
 
 // A day of the year on which the clock changes, and the second of it, in the time that ends.
@@ -222,7 +222,7 @@ bool is_name(std::string_view name) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
                c == '+' || c == '/';
     };
-    return !name.empty() && name.size() <= name_bytes_max && std::all_of(name.begin(), name.end(), fits) &&
+    return !name.empty() && name.size() <= zone_name_bytes_max && std::all_of(name.begin(), name.end(), fits) &&
            name.front() != '/' && name.back() != '/' && name.find("//") == std::string_view::npos &&
            !name.starts_with("right/");
 }

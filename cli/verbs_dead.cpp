@@ -29,7 +29,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr unsigned list_max = 1000;
-constexpr std::chrono::milliseconds look_pause{500};
+constexpr std::chrono::milliseconds job_look_pause{500};
 
 // Which dead letters; the names are those of the API.
 struct Filter {
@@ -44,7 +44,7 @@ struct Filter {
     }
 };
 
-struct Values {
+struct DeadValues {
     std::vector<std::string> ids;
     std::string id, state, rate, reason, body_file, with;
     std::optional<std::string> body;
@@ -57,7 +57,7 @@ struct Values {
     bool as_json = false;
 };
 
-void add_filter(CLI::App& verb, const std::shared_ptr<Values>& values) {
+void add_filter(CLI::App& verb, const std::shared_ptr<DeadValues>& values) {
     Filter& filter = values->filter;
     verb.add_option("--group", filter.group, "Only of this cause (baton dead groups)");
     verb.add_option("--task", filter.task, "Only this task type");
@@ -74,7 +74,7 @@ std::string moment(const std::string& given) {
     return ago ? to_rfc3339(SystemClock().now() - *ago) : given;
 }
 
-void wrong_usage(Session& session, const std::string& complaint) {
+void wrong_dead_usage(Session& session, const std::string& complaint) {
     complain(complaint);
     session.exit_code = exit_wrong_usage;
 }
@@ -84,7 +84,7 @@ void make_moments(Filter& filter) {
     filter.until = moment(filter.until);
 }
 
-std::string list_path(const Values& values) {
+std::string list_path(const DeadValues& values) {
     std::string path = fmt::format("/api/dead?limit={}", values.limit);
     for (const auto& [name, value] : values.filter.members())
         if (!value->empty()) path += fmt::format("&{}={}", name, percent_encoded(*value));
@@ -97,7 +97,7 @@ std::string error_line(const json::value& letter) {
     return member(error, "type") + (member(error, "detail").empty() ? "" : ": " + member(error, "detail"));
 }
 
-void list_dead(Session& session, Values& values) {
+void list_dead(Session& session, DeadValues& values) {
     make_moments(values.filter);
     Api api(session.environment);
     const auto list = expect(session, api.get(list_path(values)));
@@ -112,7 +112,7 @@ void list_dead(Session& session, Values& values) {
     print_table(rows);
 }
 
-void list_groups(Session& session, const Values& values) {
+void list_groups(Session& session, const DeadValues& values) {
     Api api(session.environment);
     std::string path = fmt::format("/api/dead/groups?limit={}", values.limit);
     if (!values.state.empty()) path += "&state=" + percent_encoded(values.state);
@@ -138,7 +138,7 @@ std::string progress_of(const json::value& job) {
     return text;
 }
 
-void list_jobs(Session& session, const Values& values) {
+void list_dead_jobs(Session& session, const DeadValues& values) {
     Api api(session.environment);
     const auto list = expect(session, api.get(values.id.empty() ? fmt::format("/api/dead/jobs?limit={}", values.limit)
                                                                 : "/api/dead/jobs/" + percent_encoded(values.id)));
@@ -169,7 +169,7 @@ void follow_job(Session& session, Api& api, json::value job) {
         ProgressBar bar(member(job, "action") == "drop" ? "dropping" : "sending again", count(job, "total"));
         while (member(job, "state") == "running") {
             bar.show(count(job, "done"), progress_of(job));
-            std::this_thread::sleep_for(look_pause);
+            std::this_thread::sleep_for(job_look_pause);
             auto seen = expect(session, api.get("/api/dead/jobs/" + id));
             if (!seen) return;
             job = std::move(*seen);
@@ -182,7 +182,7 @@ void follow_job(Session& session, Api& api, json::value job) {
 }
 
 // Many of them: the server's work, which goes on when this program has ended.
-void start_job(Session& session, Values& values, bool drop) {
+void start_job(Session& session, DeadValues& values, bool drop) {
     make_moments(values.filter);
     json::object body{{"action", drop ? "drop" : "redrive"}};
     for (const auto& [name, value] : values.filter.members())
@@ -201,17 +201,17 @@ void start_job(Session& session, Values& values, bool drop) {
 }
 
 // Does it to the ids, one after the other.
-void change_each(Session& session, const Values& values, bool drop) {
+void change_each(Session& session, const DeadValues& values, bool drop) {
     json::object edit;
     if (values.body) edit["body"] = *values.body;
     if (!values.body_file.empty()) {
         const auto bytes = read_file(values.body_file);
-        if (!bytes) return wrong_usage(session, bytes.error().detail);
+        if (!bytes) return wrong_dead_usage(session, bytes.error().detail);
         edit["body_base64"] = base64_of(*bytes);
     }
     if (!values.with.empty()) {
         const auto input = json_input(values.with, "--with");
-        if (!input) return wrong_usage(session, input.error().detail);
+        if (!input) return wrong_dead_usage(session, input.error().detail);
         edit["with"] = *input;
     }
     Api api(session.environment);
@@ -241,22 +241,22 @@ void change_each(Session& session, const Values& values, bool drop) {
     fmt::print("{} dead letter(s) {}\n", done, drop ? "dropped" : "sent again");
 }
 
-void change_dead(Session& session, Values& values, bool drop) {
+void change_dead(Session& session, DeadValues& values, bool drop) {
     const bool many = values.all || !values.filter.is_empty();
     if (values.ids.empty() && !many)
-        return wrong_usage(session, "say which: ids, or --group, --task, --error, --workflow, --run, --since, --until, or --all");
-    if (!values.ids.empty() && many) return wrong_usage(session, "give ids, or say which by options, not both");
+        return wrong_dead_usage(session, "say which: ids, or --group, --task, --error, --workflow, --run, --since, --until, or --all");
+    if (!values.ids.empty() && many) return wrong_dead_usage(session, "give ids, or say which by options, not both");
     if (std::ranges::any_of(values.ids, &std::string::empty))
-        return wrong_usage(session, "'' is no id; baton dead list shows them");
+        return wrong_dead_usage(session, "'' is no id; baton dead list shows them");
     if (!many && (!values.rate.empty() || values.stop_after > 0 || values.wait))
-        return wrong_usage(session, "--rate, --stop-after and --wait are for many: say which by options, not by ids");
+        return wrong_dead_usage(session, "--rate, --stop-after and --wait are for many: say which by options, not by ids");
     if (!many && !drop && !values.reason.empty())
-        return wrong_usage(session, "--reason is for many, or for what is dropped; who sends one again stands beside it anyway");
+        return wrong_dead_usage(session, "--reason is for many, or for what is dropped; who sends one again stands beside it anyway");
     const int edits = (values.body ? 1 : 0) + (values.body_file.empty() ? 0 : 1) + (values.with.empty() ? 0 : 1);
     if (edits > 0 && (values.ids.size() != 1 || edits > 1))
-        return wrong_usage(session, "--with is for one task, --body or --body-file for one message: give one ID and one of them");
+        return wrong_dead_usage(session, "--with is for one task, --body or --body-file for one message: give one ID and one of them");
     if (many && drop && values.reason.empty())
-        return wrong_usage(session, "say why with --reason; it is kept beside what is dropped");
+        return wrong_dead_usage(session, "say why with --reason; it is kept beside what is dropped");
     many ? start_job(session, values, drop) : change_each(session, values, drop);
 }
 
@@ -284,14 +284,14 @@ void show_raw(Session& session, const json::value& letter, bool as_json) {
     if (std::fwrite(bytes->data(), 1, bytes->size(), stdout) != bytes->size()) session.exit_code = exit_failed;
 }
 
-void show_dead(Session& session, const Values& values) {
+void show_dead(Session& session, const DeadValues& values) {
     Api api(session.environment);
     const auto letter = expect(session, api.get("/api/dead/" + percent_encoded(values.id)));
     if (!letter) return;
     values.raw ? show_raw(session, *letter, values.as_json) : print_json(*letter);
 }
 
-void cancel_job(Session& session, const Values& values) {
+void cancel_job(Session& session, const DeadValues& values) {
     Api api(session.environment);
     const auto job = expect(session, api.post("/api/dead/jobs/" + percent_encoded(values.id) + "/cancel", json::object{}));
     if (!job) return;
@@ -299,7 +299,7 @@ void cancel_job(Session& session, const Values& values) {
     fmt::print("job {} cancelled: {}\n", member(*job, "job"), progress_of(*job));
 }
 
-void add_looking(CLI::App& dead, Session& session, const std::shared_ptr<Values>& values) {
+void add_looking(CLI::App& dead, Session& session, const std::shared_ptr<DeadValues>& values) {
     auto* listing = dead.add_subcommand("list", "List them, newest first");
     add_filter(*listing, values);
     listing->add_option("--state", values->state, "open (default), redriven, dropped, all");
@@ -320,12 +320,12 @@ void add_looking(CLI::App& dead, Session& session, const std::shared_ptr<Values>
     showing->callback([&session, values] { show_dead(session, *values); });
 }
 
-void add_jobs(CLI::App& dead, Session& session, const std::shared_ptr<Values>& values) {
+void add_jobs(CLI::App& dead, Session& session, const std::shared_ptr<DeadValues>& values) {
     auto* jobs = dead.add_subcommand("jobs", "What is or was sent again or dropped in bulk, and how far it is");
     jobs->add_option("JOB", values->id, "Only this one, with all that is known of it");
     jobs->add_option("--limit", values->limit, "At most so many")->check(CLI::Range(1U, list_max))->capture_default_str();
     jobs->add_flag("--json", values->as_json, "Print JSON for scripts");
-    jobs->callback([&session, values] { list_jobs(session, *values); });
+    jobs->callback([&session, values] { list_dead_jobs(session, *values); });
 
     auto* cancelling = dead.add_subcommand("cancel", "End a bulk job; what it did stays done");
     cancelling->add_option("JOB", values->id, "Number of a bulk job")->required();
@@ -336,7 +336,7 @@ void add_jobs(CLI::App& dead, Session& session, const std::shared_ptr<Values>& v
 } // namespace
 
 void add_dead_verbs(CLI::App& app, Session& session) {
-    auto values = std::make_shared<Values>();
+    auto values = std::make_shared<DeadValues>();
     auto* dead = app.add_subcommand("dead", "Dead letters: tasks and messages nobody could process");
     dead->require_subcommand(1);
     dead->footer("Examples:\n  baton dead groups\n  baton dead show 3\n  baton dead redrive 3 4\n"

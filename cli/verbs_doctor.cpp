@@ -30,7 +30,7 @@ namespace json = boost::json;
 
 namespace {
 
-struct Values {
+struct DoctorValues {
     std::string run, config;
     bool as_json = false, repairs = false, stopped = false;
     std::uint32_t patience = 60; // seconds
@@ -96,7 +96,7 @@ std::int64_t now_micros() {
 
 class Visit {
 public:
-    Visit(Session& session, const Values& values)
+    Visit(Session& session, const DoctorValues& values)
         : session_(session), values_(values), api_(session.environment), report_(values.as_json) {}
 
     void make() {
@@ -300,7 +300,7 @@ private:
     }
 
     Session& session_;
-    const Values& values_;
+    const DoctorValues& values_;
     Api api_;
     Report report_;
     std::size_t examined_ = 0;
@@ -309,7 +309,7 @@ private:
 
 // ---- a stopped one ----
 
-void examine_stopped(Session& session, const Values& values) {
+void examine_stopped(Session& session, const DoctorValues& values) {
     auto [config, complaints] = server::load_config(values.config, session.environment);
     for (const auto& complaint : complaints)
         complain(complaint);
@@ -344,7 +344,7 @@ void examine_stopped(Session& session, const Values& values) {
 } // namespace
 
 void add_doctor_verb(CLI::App& app, Session& session) {
-    auto values = std::make_shared<Values>();
+    auto values = std::make_shared<DoctorValues>();
     auto* verb = app.add_subcommand(
         "doctor", "Prove that what is stored of runs is as their histories say, and repair it");
     verb->add_option("RUN", values->run, "Only this run; an id or its first characters");

@@ -21,7 +21,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::chrono::milliseconds look_pause{500};
+constexpr std::chrono::milliseconds log_look_pause{500};
 
 struct LogValues {
     std::string run;
@@ -77,7 +77,7 @@ void show_logs(Session& session, const LogValues& values) {
         if (page->as_object().contains("next") && !page->as_object().at("next").is_null()) continue;
         if (!values.follows || was_over || was_interrupted()) return;
         was_over = is_over(*page);
-        std::this_thread::sleep_for(look_pause);
+        std::this_thread::sleep_for(log_look_pause);
     }
 }
 

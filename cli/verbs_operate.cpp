@@ -42,7 +42,7 @@ void change_run(Session& session, const std::string& run, const char* what, json
     fmt::print("{} {}\n", member(*changed, "run"), member(*changed, "status"));
 }
 
-struct Values {
+struct OperateValues {
     std::string id, step, reason, status, value, where, signal_id, workflow, task;
     double rate = 10; // runs a second
     std::uint32_t stop_after = 0;
@@ -53,7 +53,7 @@ struct Values {
 
 constexpr std::size_t shown_max = 20;
 
-void wrong_usage(Session& session, const std::string& why) {
+void wrong_operate_usage(Session& session, const std::string& why) {
     complain(why);
     session.exit_code = exit_wrong_usage;
 }
@@ -73,7 +73,7 @@ std::optional<json::array> runs_where(Session& session, Api& api, const std::str
     return runs;
 }
 
-void preview(const Values& values, const char* what, const json::array& runs) {
+void preview(const OperateValues& values, const char* what, const json::array& runs) {
     if (values.as_json) return print_json(json::object{{"would_change", runs.size()}, {"runs", runs}});
     std::vector<std::vector<std::string>> rows{{"RUN", "WORKFLOW", "STATUS", "STARTED", "ERROR"}};
     for (std::size_t i = 0; i < runs.size() && i < shown_max; ++i)
@@ -122,7 +122,7 @@ void tell_job(Session& session, const json::value& job, bool as_json) {
                state == "done" ? "" : "; the job is " + state);
 }
 
-void change_many(Session& session, const Values& values, const char* what, const json::object& body) {
+void change_many(Session& session, const OperateValues& values, const char* what, const json::object& body) {
     watch_interrupts();
     Api api(session.environment);
     if (values.dry_run) {
@@ -148,7 +148,7 @@ void change_many(Session& session, const Values& values, const char* what, const
     if (session.exit_code == exit_done) session.exit_code = exit_failed;
 }
 
-void list_jobs(Session& session, const Values& values) {
+void list_run_jobs(Session& session, const OperateValues& values) {
     Api api(session.environment);
     const std::string path = values.id.empty() ? "/api/jobs" : "/api/jobs/" + percent_encoded(values.id);
     const auto list = expect(session, values.cancels ? api.post(path + "/cancel", json::object{}) : api.get(path));
@@ -164,10 +164,10 @@ void list_jobs(Session& session, const Values& values) {
     print_table(rows);
 }
 
-void change_one_or_many(Session& session, const Values& values, const char* what, json::object body) {
+void change_one_or_many(Session& session, const OperateValues& values, const char* what, json::object body) {
     if (values.id.empty() == values.where.empty())
-        return wrong_usage(session, "name one RUN, or say which by --where QUERY");
-    if (values.where.empty() && values.dry_run) return wrong_usage(session, "--dry-run belongs to --where");
+        return wrong_operate_usage(session, "name one RUN, or say which by --where QUERY");
+    if (values.where.empty() && values.dry_run) return wrong_operate_usage(session, "--dry-run belongs to --where");
     if (values.where.empty()) return change_run(session, values.id, what, std::move(body), values.as_json);
     change_many(session, values, what, body);
 }
@@ -181,7 +181,7 @@ std::optional<json::value> json_option(Session& session, const std::string& text
     return std::nullopt;
 }
 
-void add_where(CLI::App& verb, const std::shared_ptr<Values>& values) {
+void add_where(CLI::App& verb, const std::shared_ptr<OperateValues>& values) {
     verb.add_option("--where", values->where, "Instead of RUN: all runs this query finds, as in baton runs QUERY");
     verb.add_option("--rate", values->rate, "With --where: so many a second")->check(CLI::Range(0.01, 1000.0))->capture_default_str();
     verb.add_option("--stop-after", values->stop_after, "With --where: end it when so many runs have refused");
@@ -189,12 +189,12 @@ void add_where(CLI::App& verb, const std::shared_ptr<Values>& values) {
     verb.add_flag("--dry-run", values->dry_run, "With --where: count and list them, and do nothing");
 }
 
-void add_many(CLI::App& verb, const std::shared_ptr<Values>& values) {
+void add_many(CLI::App& verb, const std::shared_ptr<OperateValues>& values) {
     verb.add_option("RUN", values->id, "Id of a run, or its first characters");
     add_where(verb, values);
 }
 
-CLI::App* add_verb(CLI::App& app, const std::shared_ptr<Values>& values, const char* name, const char* what,
+CLI::App* add_verb(CLI::App& app, const std::shared_ptr<OperateValues>& values, const char* name, const char* what,
                    bool many = false) {
     auto* verb = app.add_subcommand(name, what);
     if (many)
@@ -205,13 +205,13 @@ CLI::App* add_verb(CLI::App& app, const std::shared_ptr<Values>& values, const c
     return verb;
 }
 
-void add_step(CLI::App& verb, const std::shared_ptr<Values>& values, const char* what) {
+void add_step(CLI::App& verb, const std::shared_ptr<OperateValues>& values, const char* what) {
     verb.add_option("STEP", values->step, what)->required();
     verb.add_option("--reason", values->reason, "Kept in the history, with your name")->required();
 }
 
 // RUN STEP, or STEP --where QUERY.
-void add_steps_of_many(CLI::App& verb, const std::shared_ptr<Values>& values, const char* what) {
+void add_steps_of_many(CLI::App& verb, const std::shared_ptr<OperateValues>& values, const char* what) {
     verb.add_option("RUN", values->id, "Id of a run, or its first characters; left out with --where")->required();
     verb.add_option("STEP", values->step, what);
     add_where(verb, values);
@@ -219,14 +219,14 @@ void add_steps_of_many(CLI::App& verb, const std::shared_ptr<Values>& values, co
     verb.add_flag("--json", values->as_json, "Print JSON for scripts");
 }
 
-void change_steps(Session& session, Values values, const char* what) {
+void change_steps(Session& session, OperateValues values, const char* what) {
     if (!values.where.empty() && values.step.empty()) values.step = std::exchange(values.id, {}); // the one name is the step's
     if (values.step.empty() || values.id.empty() == values.where.empty())
-        return wrong_usage(session, "write RUN STEP, or STEP --where QUERY");
+        return wrong_operate_usage(session, "write RUN STEP, or STEP --where QUERY");
     change_one_or_many(session, values, what, json::object{{"step", values.step}, {"reason", values.reason}});
 }
 
-void add_ends(CLI::App& app, Session& session, const std::shared_ptr<Values>& values) {
+void add_ends(CLI::App& app, Session& session, const std::shared_ptr<OperateValues>& values) {
     const auto json_flag = [values](CLI::App* verb) { verb->add_flag("--json", values->as_json, "Print JSON for scripts"); };
     auto* cancelling = app.add_subcommand("cancel", "Cancel a run; what was done is undone if the workflow says so");
     add_many(*cancelling, values);
@@ -295,13 +295,13 @@ void list_pauses(Session& session, bool as_json) {
 }
 
 // A run, many, a workflow, or a task type.
-void pause_or_resume(Session& session, const Values& values, const char* what) {
+void pause_or_resume(Session& session, const OperateValues& values, const char* what) {
     if (values.lists) return list_pauses(session, values.as_json);
     const int named = !values.id.empty() + !values.where.empty() + !values.workflow.empty() + !values.task.empty();
-    if (named != 1) return wrong_usage(session, "name one of: RUN, --where QUERY, --workflow NAME, --task TYPE");
+    if (named != 1) return wrong_operate_usage(session, "name one of: RUN, --where QUERY, --workflow NAME, --task TYPE");
     const json::object body{{"reason", values.reason}};
     if (values.workflow.empty() && values.task.empty()) return change_one_or_many(session, values, what, body);
-    if (values.dry_run) return wrong_usage(session, "--dry-run belongs to --where");
+    if (values.dry_run) return wrong_operate_usage(session, "--dry-run belongs to --where");
     const bool is_workflow = !values.workflow.empty();
     const std::string& name = is_workflow ? values.workflow : values.task;
     Api api(session.environment);
@@ -311,12 +311,12 @@ void pause_or_resume(Session& session, const Values& values, const char* what) {
     fmt::print("{} {} {}\n", is_workflow ? "workflow" : "task type", name, member(*done, "paused") == "true" ? "is paused" : "goes on");
 }
 
-void add_named(CLI::App& verb, const std::shared_ptr<Values>& values) {
+void add_named(CLI::App& verb, const std::shared_ptr<OperateValues>& values) {
     verb.add_option("--workflow", values->workflow, "Instead of RUN: a whole workflow, by its name");
     verb.add_option("--task", values->task, "Instead of RUN: a task type");
 }
 
-void add_pauses(CLI::App& app, Session& session, const std::shared_ptr<Values>& values) {
+void add_pauses(CLI::App& app, Session& session, const std::shared_ptr<OperateValues>& values) {
     auto* pausing = add_verb(app, values, "pause", "Let a run, a workflow or a task type pause: nothing new of it begins", true);
     add_named(*pausing, values);
     pausing->add_flag("--list", values->lists, "Print which workflows and task types are paused");
@@ -337,7 +337,7 @@ void add_pauses(CLI::App& app, Session& session, const std::shared_ptr<Values>& 
 }
 
 // Signals, and answers to steps that ask people.
-void add_messages(CLI::App& app, Session& session, const std::shared_ptr<Values>& values) {
+void add_messages(CLI::App& app, Session& session, const std::shared_ptr<OperateValues>& values) {
     auto* signalling = add_verb(app, values, "signal", "Tell a run something that one of its steps waits for");
     signalling->add_option("NAME", values->step, "The signal, as the workflow names it")->required();
     signalling->add_option("--data", values->value, "What it says, as JSON or @FILE");
@@ -379,7 +379,7 @@ void add_messages(CLI::App& app, Session& session, const std::shared_ptr<Values>
                  "One who says no is enough.\n\nExample:\n  baton reject 0193a5c2 asked --comment \"not for interns\"");
 }
 
-void add_steps(CLI::App& app, Session& session, const std::shared_ptr<Values>& values) {
+void add_steps(CLI::App& app, Session& session, const std::shared_ptr<OperateValues>& values) {
     const auto body = [values] { return json::object{{"step", values->step}, {"reason", values->reason}}; };
 
     auto* skipping = app.add_subcommand("skip", "Pass a step over: it failed, hangs, waits, or has not had its turn");
@@ -423,7 +423,7 @@ void add_steps(CLI::App& app, Session& session, const std::shared_ptr<Values>& v
 } // namespace
 
 void add_operate_verbs(CLI::App& app, Session& session) {
-    auto values = std::make_shared<Values>();
+    auto values = std::make_shared<OperateValues>();
     add_ends(app, session, values);
     add_pauses(app, session, values);
     add_steps(app, session, values);
@@ -433,8 +433,8 @@ void add_operate_verbs(CLI::App& app, Session& session) {
     jobs->add_flag("--cancel", values->cancels, "End it; what it did stays done");
     jobs->add_flag("--json", values->as_json, "Print JSON for scripts");
     jobs->callback([&session, values] {
-        if (values->cancels && values->id.empty()) return wrong_usage(session, "name the JOB to end");
-        list_jobs(session, *values);
+        if (values->cancels && values->id.empty()) return wrong_operate_usage(session, "name the JOB to end");
+        list_run_jobs(session, *values);
     });
 }
 

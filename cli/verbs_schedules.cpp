@@ -22,13 +22,13 @@ namespace json = boost::json;
 
 namespace {
 
-struct Values {
+struct ScheduleValues {
     std::string schedule, reason, from, until;
     std::uint32_t next = 5;
     bool as_json = false, beside = false, dry_run = false;
 };
 
-std::string path_of(const Values& values, const char* what) {
+std::string path_of(const ScheduleValues& values, const char* what) {
     return fmt::format("/api/schedules/{}/{}", percent_encoded(values.schedule), what);
 }
 
@@ -70,7 +70,7 @@ void print_schedule(const json::value& one) {
         fmt::print("  {}  {}\n", local_time(member(*note, "at")), printable(member(*note, "text")));
 }
 
-void list(Session& session, const Values& values) {
+void list(Session& session, const ScheduleValues& values) {
     Api api(session.environment);
     std::string path = fmt::format("/api/schedules?next={}", values.next);
     if (!values.schedule.empty()) path += "&schedule=" + percent_encoded(values.schedule);
@@ -85,7 +85,7 @@ void list(Session& session, const Values& values) {
     }
 }
 
-void change(Session& session, const Values& values, const char* what) {
+void change(Session& session, const ScheduleValues& values, const char* what) {
     Api api(session.environment);
     json::object body;
     if (!values.reason.empty()) body["reason"] = values.reason;
@@ -95,7 +95,7 @@ void change(Session& session, const Values& values, const char* what) {
     print_schedule(*done);
 }
 
-void run_now(Session& session, const Values& values) {
+void run_now(Session& session, const ScheduleValues& values) {
     Api api(session.environment);
     json::object body;
     if (values.beside) body["beside"] = true;
@@ -108,7 +108,7 @@ void run_now(Session& session, const Values& values) {
                member(*done, "run"));
 }
 
-void backfill(Session& session, const Values& values) {
+void backfill(Session& session, const ScheduleValues& values) {
     Api api(session.environment);
     json::object body{{"from", values.from}};
     if (!values.until.empty()) body["until"] = values.until;
@@ -128,7 +128,7 @@ void backfill(Session& session, const Values& values) {
 } // namespace
 
 void add_schedule_verbs(CLI::App& app, Session& session) {
-    auto values = std::make_shared<Values>();
+    auto values = std::make_shared<ScheduleValues>();
     auto* schedules = app.add_subcommand(
         "schedules", "What starts by the clock: when next, pause, resume, run now, backfill");
     schedules->add_flag("--json", values->as_json, "Print JSON for scripts");

@@ -21,7 +21,7 @@ namespace json = boost::json;
 
 namespace {
 
-struct Values {
+struct WorkerValues {
     std::string task;
     bool as_json = false;
 };
@@ -48,7 +48,7 @@ std::string ago(const json::value& worker) {
     return duration_text(micros_of(SystemClock{}.now()) - micros_from(member(worker, "last_heard"))) + " ago";
 }
 
-void list_workers(Session& session, const Values& values) {
+void list_workers(Session& session, const WorkerValues& values) {
     Api api(session.environment);
     const auto list = expect(session, api.get("/api/workers"));
     if (!list) return;
@@ -73,7 +73,7 @@ void list_workers(Session& session, const Values& values) {
 } // namespace
 
 void add_workers_verb(CLI::App& app, Session& session) {
-    auto values = std::make_shared<Values>();
+    auto values = std::make_shared<WorkerValues>();
     auto* listing = app.add_subcommand("workers", "List the workers that have announced themselves to the server");
     listing->add_option("TASK", values->task, "Only those that serve this task type");
     listing->add_flag("--json", values->as_json, "Print JSON for scripts, with all tasks and queues");

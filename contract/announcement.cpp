@@ -27,13 +27,13 @@ Failure wrong(std::string detail) {
 }
 
 // A text that people may read in one line, or nothing.
-std::string text_of(const json::object& object, std::string_view name) {
+std::string announced_text(const json::object& object, std::string_view name) {
     const json::value* found = object.if_contains(name);
     if (!found || !found->is_string() || found->get_string().size() > text_bytes_max) return {};
     return printable(found->get_string());
 }
 
-std::int64_t number_of(const json::object& object, std::string_view name, std::int64_t most) {
+std::int64_t announced_number(const json::object& object, std::string_view name, std::int64_t most) {
     const json::value* found = object.if_contains(name);
     if (!found || !found->is_int64()) return 0;
     return std::clamp<std::int64_t>(found->get_int64(), 0, most);
@@ -89,17 +89,17 @@ amqp::Properties properties_of(const Announcement& about) {
 Outcome<Announcement> decode_announcement(std::string_view routing_key, std::string_view body) {
     BATON_ASSIGN(const json::object object, object_in(body));
     Announcement about;
-    about.task = text_of(object, "task");
+    about.task = announced_text(object, "task");
     if (!is_task_name(about.task)) return wrong("'task' is no name of a task type, for example \"mail.create\"");
     if (about.task != routing_key) return wrong(fmt::format("'task' is {}, and the routing key another one", about.task));
-    about.worker = text_of(object, "worker");
+    about.worker = announced_text(object, "worker");
     if (about.worker.empty()) return wrong("'worker' does not say which process it is, for example \"mail@host:4711\"");
-    about.version = text_of(object, "version");
-    about.host = text_of(object, "host");
-    about.queue = text_of(object, "queue");
+    about.version = announced_text(object, "version");
+    about.host = announced_text(object, "host");
+    about.queue = announced_text(object, "queue");
     if (about.queue.empty()) about.queue = task_queue(about.task);
-    about.concurrency = static_cast<std::uint32_t>(number_of(object, "concurrency", concurrency_max));
-    about.every = std::chrono::seconds(number_of(object, "every", every_seconds_max));
+    about.concurrency = static_cast<std::uint32_t>(announced_number(object, "concurrency", concurrency_max));
+    about.every = std::chrono::seconds(announced_number(object, "every", every_seconds_max));
     about.parameters = object_of(object, "parameters");
     about.result = object_of(object, "result");
     return about;
@@ -109,7 +109,7 @@ std::string farewell(std::string_view worker) { return write_json(json::object{{
 
 Outcome<std::string> decode_farewell(std::string_view body) {
     BATON_ASSIGN(const json::object object, object_in(body));
-    std::string worker = text_of(object, "worker");
+    std::string worker = announced_text(object, "worker");
     if (worker.empty()) return wrong("'worker' does not say which process it is");
     return worker;
 }

@@ -41,13 +41,13 @@ const json::value* member(const json::object& object, std::string_view name) {
     return value && !value->is_null() ? value : nullptr;
 }
 
-std::string text_of(const json::object& object, std::string_view name) {
+std::string header_text(const json::object& object, std::string_view name) {
     const json::value* value = member(object, name);
     if (!value) return {};
     return value->is_string() ? cut(value->get_string()) : cut(write_json(*value));
 }
 
-std::optional<double> number_of(const json::value& value) {
+std::optional<double> header_number(const json::value& value) {
     if (value.is_int64()) return static_cast<double>(value.get_int64());
     if (value.is_uint64()) return static_cast<double>(value.get_uint64());
     if (value.is_double()) return value.get_double();
@@ -121,11 +121,11 @@ Problem problem_from(const json::value& value) {
         return problem;
     }
     const json::object& object = value.get_object();
-    if (std::string type = text_of(object, "type"); !type.empty()) problem.type = std::move(type);
-    problem.title = text_of(object, "title");
-    problem.detail = text_of(object, "detail");
+    if (std::string type = header_text(object, "type"); !type.empty()) problem.type = std::move(type);
+    problem.title = header_text(object, "title");
+    problem.detail = header_text(object, "detail");
     if (const json::value* status = member(object, "status")) {
-        const double number = number_of(*status).value_or(0);
+        const double number = header_number(*status).value_or(0);
         if (number >= 100 && number <= 999) problem.status = static_cast<int>(number);
     }
     if (const json::value* retryable = member(object, "retryable"))
@@ -133,7 +133,7 @@ Problem problem_from(const json::value& value) {
     if (const json::value* attempt = member(object, "attempt"))
         problem.is_attempt = attempt->is_bool() ? attempt->get_bool() : true;
     if (const json::value* after = member(object, "retry_after")) {
-        const std::optional<double> seconds = number_of(*after);
+        const std::optional<double> seconds = header_number(*after);
         // A year is more than any target means; it also keeps the sum with a clock in range.
         if (seconds && *seconds >= 0 && std::isfinite(*seconds))
             problem.retry_after =
@@ -212,7 +212,7 @@ std::optional<Time> time_from_rfc3339(std::string_view text) {
 // RFC 3339 text, or seconds since the epoch.
 std::optional<Time> time_from(const json::value& value) {
     if (value.is_string()) return time_from_rfc3339(value.get_string());
-    const std::optional<double> seconds = number_of(value);
+    const std::optional<double> seconds = header_number(value);
     if (!seconds || !(*seconds >= 0) || *seconds > 1e11) return std::nullopt;
     return time_from_micros(static_cast<std::int64_t>(*seconds * 1e6));
 }
@@ -226,7 +226,7 @@ Report report_from(std::string_view kind, std::string_view body) {
     const json::object& object = value->is_object() ? value->get_object() : nothing;
     if (kind == "completed") return Completed{std::string(body)};
     if (kind == "failed") return Failed{problem_from(*value)};
-    if (kind == "started") return Started{text_of(object, "worker")};
+    if (kind == "started") return Started{header_text(object, "worker")};
     if (kind == "heartbeat") return Heartbeat{body.empty() ? "{}" : std::string(body)};
     if (kind == "cancelled") return Cancelled{};
     if (kind == "deferred") {
@@ -235,8 +235,8 @@ Report report_from(std::string_view kind, std::string_view body) {
     }
     if (kind == "log") {
         LogLine line;
-        if (std::string level = text_of(object, "level"); !level.empty()) line.level = level;
-        line.text = value->is_string() ? cut(value->get_string()) : text_of(object, "text");
+        if (std::string level = header_text(object, "level"); !level.empty()) line.level = level;
+        line.text = value->is_string() ? cut(value->get_string()) : header_text(object, "text");
         return line;
     }
     return bad_report(fmt::format("the property type is '{}'; known are completed, failed, started, "

@@ -17,11 +17,11 @@ using orchestrator::runtime::StoreErrc;
 namespace {
 
 // Where a partition stands.
-struct Place {
+struct BackupPlace {
     std::uint64_t committed = 0;
     std::uint64_t published = 0;
 };
-using Places = std::map<Partition, Place>;
+using Places = std::map<Partition, BackupPlace>;
 
 constexpr std::string_view select_places = "select part, pseq, published from owner order by part";
 

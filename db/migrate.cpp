@@ -41,7 +41,7 @@ Outcome<std::span<const Migration>> missing_migrations(std::span<const Migration
 
 namespace {
 
-Outcome<std::vector<AppliedMigration>> applied_to(Sqlite& database) {
+Outcome<std::vector<AppliedMigration>> applied_migrations(Sqlite& database) {
     BATON_ASSIGN(SqliteStatement select,
                  database.prepare("select number, name, checksum from migration order by number"));
     std::vector<AppliedMigration> applied;
@@ -59,7 +59,7 @@ Outcome<void> migrate(Sqlite& database, std::span<const Migration> known) {
     BATON_TRY(database.execute("create table if not exists migration ("
                                "number integer primary key, name text not null, "
                                "checksum text not null, applied_at text not null)"));
-    BATON_ASSIGN(const auto applied, applied_to(database));
+    BATON_ASSIGN(const auto applied, applied_migrations(database));
     BATON_ASSIGN(const auto missing, missing_migrations(known, applied, database.path()));
     for (const Migration& migration : missing) {
         BATON_TRY(database.execute(std::string(migration.sql)));

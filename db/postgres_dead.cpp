@@ -17,14 +17,14 @@ using namespace orchestrator::runtime;
 
 namespace {
 
-constexpr std::size_t causes_page = 500;
-constexpr std::size_t new_letters_page = 1000;
+constexpr std::size_t postgres_causes_page = 500;
+constexpr std::size_t postgres_new_letters_page = 1000;
 
-std::uint64_t count_in(const pqxx::row& row, int column) {
+std::uint64_t dead_count_in(const pqxx::row& row, int column) {
     return static_cast<std::uint64_t>(row[column].as<std::int64_t>());
 }
 
-std::string text_in(const pqxx::row& row, int column) {
+std::string dead_text_in(const pqxx::row& row, int column) {
     return {row[column].c_str(), row[column].size()};
 }
 
@@ -44,60 +44,60 @@ std::vector<DeadGroup> read_dead_groups(pqxx::transaction_base& work, std::optio
                             signed_number(limit)));
     return read_all<DeadGroup>(select.run(work), [](const pqxx::row& row) {
         DeadGroup group;
-        group.cause = text_in(row, 0);
-        group.count = count_in(row, 1);
+        group.cause = dead_text_in(row, 0);
+        group.count = dead_count_in(row, 1);
         group.first = time_from_micros(row[2].as<std::int64_t>());
         group.last = time_from_micros(row[3].as<std::int64_t>());
-        group.example.id = count_in(row, 4);
-        group.example.task = text_in(row, 5);
-        group.example.reason = text_in(row, 6);
-        group.example.error_type = text_in(row, 7);
-        group.example.error = text_in(row, 8);
-        group.example.workflow = text_in(row, 9);
-        group.example.step = text_in(row, 10);
+        group.example.id = dead_count_in(row, 4);
+        group.example.task = dead_text_in(row, 5);
+        group.example.reason = dead_text_in(row, 6);
+        group.example.error_type = dead_text_in(row, 7);
+        group.example.error = dead_text_in(row, 8);
+        group.example.workflow = dead_text_in(row, 9);
+        group.example.step = dead_text_in(row, 10);
         return group;
     });
 }
 
 DeadJob read_dead_job(const pqxx::row& row) {
     DeadJob job;
-    job.id = count_in(row, 0);
-    job.key = text_in(row, 1);
+    job.id = dead_count_in(row, 0);
+    job.key = dead_text_in(row, 1);
     job.at = time_from_micros(row[2].as<std::int64_t>());
-    job.actor = text_in(row, 3);
+    job.actor = dead_text_in(row, 3);
     job.drops = row[4].as<bool>();
-    job.filter = filter_from(text_in(row, 5));
+    job.filter = filter_from(dead_text_in(row, 5));
     job.interval = Duration(row[6].as<std::int64_t>());
-    job.stop_after = count_in(row, 7);
-    job.reason = text_in(row, 8);
+    job.stop_after = dead_count_in(row, 7);
+    job.reason = dead_text_in(row, 8);
     job.state = static_cast<DeadJobState>(row[9].as<int>());
     if (!row[10].is_null()) job.closed_at = time_from_micros(row[10].as<std::int64_t>());
-    job.total = count_in(row, 11);
-    job.last_id = count_in(row, 12);
-    job.cursor = count_in(row, 13);
-    job.done = count_in(row, 14);
-    job.refused = count_in(row, 15);
-    job.failures = count_in(row, 16);
-    job.seen_id = count_in(row, 17);
-    job.note = text_in(row, 18);
-    job.edit = text_in(row, 19);
-    job.unfit = count_in(row, 20);
+    job.total = dead_count_in(row, 11);
+    job.last_id = dead_count_in(row, 12);
+    job.cursor = dead_count_in(row, 13);
+    job.done = dead_count_in(row, 14);
+    job.refused = dead_count_in(row, 15);
+    job.failures = dead_count_in(row, 16);
+    job.seen_id = dead_count_in(row, 17);
+    job.note = dead_text_in(row, 18);
+    job.edit = dead_text_in(row, 19);
+    job.unfit = dead_count_in(row, 20);
     return job;
 }
 
 bool note_causes(pqxx::connection& connection) {
     pqxx::work work(connection);
     const pqxx::result rows = work.exec(fmt::format(
-        "select id, task, reason, error_type, error from dead_letter where cause = '' order by id limit {}", causes_page));
+        "select id, task, reason, error_type, error from dead_letter where cause = '' order by id limit {}", postgres_causes_page));
     ArrayText ids;
     ArrayText causes;
     for (const auto& row : rows) {
         DeadLetter letter;
-        letter.task = text_in(row, 1);
-        letter.reason = text_in(row, 2);
-        letter.error_type = text_in(row, 3);
-        letter.error = text_in(row, 4);
-        ids.add(count_in(row, 0));
+        letter.task = dead_text_in(row, 1);
+        letter.reason = dead_text_in(row, 2);
+        letter.error_type = dead_text_in(row, 3);
+        letter.error = dead_text_in(row, 4);
+        ids.add(dead_count_in(row, 0));
         causes.add(cause_of(letter));
     }
     if (!rows.empty())
@@ -105,7 +105,7 @@ bool note_causes(pqxx::connection& connection) {
                          "where d.id = c.id",
                          ids.text(), causes.text());
     work.commit();
-    return static_cast<std::size_t>(rows.size()) < causes_page;
+    return static_cast<std::size_t>(rows.size()) < postgres_causes_page;
 }
 
 Outcome<std::vector<std::uint64_t>> PostgresStore::dead_letter_ids(const DeadLetterFilter& filter) {
@@ -115,7 +115,7 @@ Outcome<std::vector<std::uint64_t>> PostgresStore::dead_letter_ids(const DeadLet
         if (!add_conditions(select, filter)) return;
         select.then(fmt::format(" order by id limit {}", signed_number(filter.limit)));
         pqxx::nontransaction work(connection);
-        ids = read_all<std::uint64_t>(select.run(work), [](const pqxx::row& row) { return count_in(row, 0); });
+        ids = read_all<std::uint64_t>(select.run(work), [](const pqxx::row& row) { return dead_count_in(row, 0); });
     }));
     return ids;
 }
@@ -175,8 +175,8 @@ Outcome<DiedAgain> PostgresStore::died_again(std::uint64_t job_id, std::uint64_t
             "o.run_id = n.run_id and o.step = n.step and o.job = $1 and o.id < n.id) or exists (select 1 from "
             "dead_letter o where o.id = n.again_of and o.job = $1)) from (select id, run_id, step, again_of from "
             "dead_letter where id > $2 order by id limit $3) n",
-            signed_number(job_id), signed_number(after_id), new_letters_page);
-        found = {count_in(row, 1), count_in(row, 0)};
+            signed_number(job_id), signed_number(after_id), postgres_new_letters_page);
+        found = {dead_count_in(row, 1), dead_count_in(row, 0)};
     }));
     return found;
 }

@@ -12,9 +12,9 @@ using namespace orchestrator::runtime;
 namespace {
 
 constexpr const char* first_of_all = "00000000-0000-0000-0000-000000000000";
-constexpr const char* kept_columns = "k.key, k.id, k.at, k.expires_at, k.event";
+constexpr const char* postgres_kept_columns = "k.key, k.id, k.at, k.expires_at, k.event";
 
-KeptEvent read_kept(const pqxx::row& row, int first) {
+KeptEvent postgres_read_kept(const pqxx::row& row, int first) {
     const auto time = [&](int column) { return time_from_micros(row[column].as<std::int64_t>()); };
     return {row[first].as<std::string>(), row[first + 1].as<std::string>(), time(first + 2), time(first + 3),
             row[first + 4].as<std::string>()};
@@ -118,9 +118,9 @@ Outcome<std::vector<KeptEvent>> PostgresStore::kept_events(std::span<const std::
         kept = read_all<KeptEvent>(
             work.exec_params(fmt::format("select {} from event_kept k where k.key = any($1::text[]) and k.expires_at > $2 "
                                          "order by k.at, k.id",
-                                         kept_columns),
+                                         postgres_kept_columns),
                              wanted.text(), micros_of(now)),
-            [](const pqxx::row& row) { return read_kept(row, 0); });
+            [](const pqxx::row& row) { return postgres_read_kept(row, 0); });
     }));
     return kept;
 }
@@ -132,9 +132,9 @@ Outcome<std::vector<EventOffer>> PostgresStore::event_offers(Partition part, Tim
         offers = read_all<EventOffer>(
             work.exec_params(fmt::format("select w.run_id, {} from event_wait w join event_kept k on k.key = w.key where "
                                          "w.part = $1 and k.expires_at > $2 order by k.at, k.id",
-                                         kept_columns),
+                                         postgres_kept_columns),
                              part, micros_of(now)),
-            [](const pqxx::row& row) { return EventOffer{row[0].as<std::string>(), read_kept(row, 1)}; });
+            [](const pqxx::row& row) { return EventOffer{row[0].as<std::string>(), postgres_read_kept(row, 1)}; });
     }));
     return offers;
 }

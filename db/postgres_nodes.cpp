@@ -24,7 +24,7 @@ std::string held_by(const char* whose) {
         lock_class, whose);
 }
 
-std::string text_of(const pqxx::row& row, int column) {
+std::string node_text(const pqxx::row& row, int column) {
     return row[column].as<std::string>();
 }
 
@@ -65,8 +65,8 @@ Neighbourhood read_neighbourhood(pqxx::connection& connection) {
                                                 held_by(""))),
                           [](const pqxx::row& row) {
                               NodeRow node;
-                              node.node = text_of(row, 0);
-                              node.version = text_of(row, 1);
+                              node.node = node_text(row, 0);
+                              node.version = node_text(row, 1);
                               node.drains = row[2].as<bool>();
                               node.lease_left = Duration(row[3].as<std::int64_t>());
                               node.has_session = row[4].as<bool>();
@@ -77,7 +77,7 @@ Neighbourhood read_neighbourhood(pqxx::connection& connection) {
     around.partitions = read_all<SeenPartition>(
         work.exec("select part, epoch, node from owner order by part"), [](const pqxx::row& row) {
             return SeenPartition{static_cast<Partition>(row[0].as<int>()),
-                                 row[1].as<std::uint64_t>(), text_of(row, 2)};
+                                 row[1].as<std::uint64_t>(), node_text(row, 2)};
         });
     around.live_definitions = work.exec("select coalesce(md5(string_agg(name || ':' || "
                                         "definition_id, ',' order by name)), '') from live")[0][0]

@@ -30,12 +30,12 @@ constexpr const char* row_columns =
     "error_type, error, (extract(epoch from started_at) * 1000000)::bigint, "
     "(extract(epoch from closed_at) * 1000000)::bigint";
 
-constexpr const char* details_columns =
+constexpr const char* postgres_details_columns =
     "run_id, part, definition_id, workflow, workflow_version, status, version, '', input, output, "
     "error_type, error, (extract(epoch from started_at) * 1000000)::bigint, "
     "(extract(epoch from closed_at) * 1000000)::bigint, 0, tags";
 
-const SqlDialect dialect{
+const SqlDialect postgres_dialect{
     .mark = '$',
     .time = timestamp_text,
     .time_cast = "::timestamptz",
@@ -50,7 +50,7 @@ const SqlDialect dialect{
 };
 
 // What it throws ends in the session.
-SqlAsk asking(pqxx::transaction_base& work) {
+SqlAsk postgres_asking(pqxx::transaction_base& work) {
     return [&work](const std::string& sql, const std::vector<std::string>& values) -> Outcome<std::vector<SqlRow>> {
         std::vector<std::string> clean;
         for (const std::string& value : values)
@@ -67,13 +67,13 @@ SqlAsk asking(pqxx::transaction_base& work) {
 }
 
 // Of one run: state and input stay away.
-constexpr const char* list_columns =
+constexpr const char* postgres_list_columns =
     "run_id, part, definition_id, workflow, workflow_version, status, version, '', '', output, "
     "error_type, error, (extract(epoch from started_at) * 1000000)::bigint, "
     "(extract(epoch from closed_at) * 1000000)::bigint";
 
 // Somebody waits in front of a terminal or a page; without an answer by then he is told so.
-constexpr std::chrono::seconds statement_limit{10};
+constexpr std::chrono::seconds look_limit{10};
 
 Select dead_letter_select(const DeadLetterFilter& filter) {
     Select select(fmt::format("select {} from dead_letter", postgres_dead_letter_columns));
@@ -97,7 +97,7 @@ Select history_select(const std::string& run_id, std::uint64_t after_seq, std::s
 
 } // namespace
 
-PostgresQueries::PostgresQueries(const std::string& url) : session_(url, {}, statement_limit) {}
+PostgresQueries::PostgresQueries(const std::string& url) : session_(url, {}, look_limit) {}
 
 Outcome<std::vector<StoredRun>> PostgresQueries::runs(const RunFilter& filter) {
     Select select(fmt::format("select {} from run", row_columns));
@@ -127,7 +127,7 @@ Outcome<RunPage> PostgresQueries::search(const RunSearch& search, const std::str
     Outcome<RunPage> page = RunPage{};
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
-        page = search_runs(asking(work), dialect, search, from, limit);
+        page = search_runs(postgres_asking(work), postgres_dialect, search, from, limit);
     }));
     return page;
 }
@@ -136,7 +136,7 @@ Outcome<RunTotals> PostgresQueries::totals(const RunSearch& search) {
     Outcome<RunTotals> totals = RunTotals{};
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
-        totals = count_runs(asking(work), dialect, search);
+        totals = count_runs(postgres_asking(work), postgres_dialect, search);
     }));
     return totals;
 }
@@ -151,7 +151,7 @@ Outcome<std::optional<RunDetails>> PostgresQueries::run(const std::string& id_or
         pqxx::transaction<pqxx::repeatable_read, pqxx::read_only> work(connection);
         const pqxx::result found = work.exec_params(
             fmt::format("select {} from run where run_id between $1 and $2 limit 2",
-                        details_columns),
+                        postgres_details_columns),
             range->first, range->last);
         if (found.size() != 1) return;
         details.emplace();
@@ -175,7 +175,7 @@ Outcome<std::optional<StoredRun>> PostgresQueries::run_row(const std::string& id
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
         const pqxx::result found = work.exec_params(
-            fmt::format("select {} from run where run_id between $1 and $2 limit 2", list_columns),
+            fmt::format("select {} from run where run_id between $1 and $2 limit 2", postgres_list_columns),
             range->first, range->last);
         if (found.size() != 1) return;
         run = read_run(found[0]);
@@ -260,7 +260,7 @@ Outcome<std::vector<RunJob>> PostgresQueries::run_jobs(std::optional<std::uint64
     std::vector<RunJob> jobs;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::nontransaction work(connection);
-        const auto rows = asking(work)(fmt::format("{}{} order by id desc limit {}", run_job_select, which, signed_number(limit)), {});
+        const auto rows = postgres_asking(work)(fmt::format("{}{} order by id desc limit {}", run_job_select, which, signed_number(limit)), {});
         jobs.clear();
         for (const SqlRow& row : *rows) jobs.push_back(read_run_job(row));
     }));
@@ -272,7 +272,7 @@ Outcome<std::vector<IndexFault>> PostgresQueries::index_faults(std::size_t limit
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::work work(connection);
         work.exec("set local statement_timeout = 0"); // it reads everything
-        faults = find_index_faults(asking(work), postgres_index_checks(), limit);
+        faults = find_index_faults(postgres_asking(work), postgres_index_checks(), limit);
     }));
     return faults;
 }

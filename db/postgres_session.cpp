@@ -50,7 +50,7 @@ std::int64_t now_in_microseconds() {
 // SQLSTATE classes and codes: PostgreSQL documentation, appendix A. What may pass by itself is
 // unavailable: the caller tries again. Among it are a lost race (40001, 40P01), a full disk
 // (53100), a server that starts, stops, is a standby or with too many sessions.
-StoreErrc reason_of(std::string_view state) {
+StoreErrc postgres_reason(std::string_view state) {
     constexpr std::string_view passing[] = {"40001", "40P01", "57014", "57P01", "57P02",
                                             "57P03", "57P05", "55P03", "25006", "25P03"};
     for (const std::string_view code : passing)
@@ -187,7 +187,7 @@ Failure PostgresSession::lost(std::string_view what) const {
 }
 
 Failure PostgresSession::refused(std::string_view state, std::string_view what) const {
-    return {reason_of(state), fmt::format("PostgreSQL at {} refused a statement: {} (SQLSTATE {})",
+    return {postgres_reason(state), fmt::format("PostgreSQL at {} refused a statement: {} (SQLSTATE {})",
                                           name_, without_secrets(what), state)};
 }
 

@@ -587,7 +587,7 @@ Outcome<std::size_t> PostgresStore::remove_runs(const std::string& workflow, Tim
 
 namespace {
 
-SqlRow row_of(const pqxx::row& row) {
+SqlRow postgres_row_of(const pqxx::row& row) {
     SqlRow texts;
     for (const auto& field : row) texts.push_back(field.is_null() ? std::nullopt : std::optional<std::string>(field.c_str()));
     return texts;
@@ -676,7 +676,7 @@ Outcome<RunJob> PostgresStore::add_run_job(const RunJob& job) {
                          job.key, clean_text(job.node), micros_of(job.at), clean_text(job.actor), clean_text(job.action),
                          clean_text(job.query), job.interval.count(), signed_number(job.stop_after), signed_number(job.total),
                          job.total_is_exact ? 1 : 0);
-        kept = read_one<SqlRow>(work.exec_params(fmt::format("{} where key = $1", run_job_select), job.key), row_of);
+        kept = read_one<SqlRow>(work.exec_params(fmt::format("{} where key = $1", run_job_select), job.key), postgres_row_of);
         work.commit();
     }));
     if (!kept) return Failure{StoreErrc::refused, "a saved bulk job is not there"};
@@ -700,7 +700,7 @@ Outcome<std::vector<RunJob>> PostgresStore::running_run_jobs(const std::string& 
         jobs.clear();
         pqxx::nontransaction work(connection);
         for (const SqlRow& row : read_all<SqlRow>(
-                 work.exec_params(fmt::format("{} where state = 1 and node = $1 order by id", run_job_select), clean_text(node)), row_of))
+                 work.exec_params(fmt::format("{} where state = 1 and node = $1 order by id", run_job_select), clean_text(node)), postgres_row_of))
             jobs.push_back(read_run_job(row));
     }));
     return jobs;

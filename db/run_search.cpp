@@ -48,17 +48,17 @@ private:
 };
 
 // Of an order: a run id alone, or the end with it.
-struct Place {
+struct SearchPlace {
     std::optional<Time> end;
     std::string run_id;
 };
 
-std::string text_of(const Place& place) {
+std::string search_text(const SearchPlace& place) {
     return place.end ? fmt::format("{}.{}", micros_of(*place.end), place.run_id) : place.run_id;
 }
 
-std::optional<Place> place_from(std::string_view text, bool by_end) {
-    Place place;
+std::optional<SearchPlace> place_from(std::string_view text, bool by_end) {
+    SearchPlace place;
     if (by_end) {
         std::int64_t micros = 0;
         const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), micros);
@@ -316,8 +316,8 @@ private:
 
     // " and …": of what an index gives, from below `above` (the page's beginning) down to
     // `down_to`.
-    std::string range(Sql& sql, const Lead& lead, const std::optional<Place>& above,
-                      const std::optional<Place>& down_to) const {
+    std::string range(Sql& sql, const Lead& lead, const std::optional<SearchPlace>& above,
+                      const std::optional<SearchPlace>& down_to) const {
         if (lead.kind == LeadKind::end) {
             std::string text;
             if (above)
@@ -364,8 +364,8 @@ private:
     }
 
     // The `nth` run of a lead, from `above` on, in its order; absent: it has not so many.
-    Outcome<std::optional<Place>> boundary(const Lead& lead, const std::optional<Place>& above,
-                                           std::size_t nth) {
+    Outcome<std::optional<SearchPlace>>
+    boundary(const Lead& lead, const std::optional<SearchPlace>& above, std::size_t nth) {
         Sql sql(dialect_);
         const std::string all = candidates(sql, lead, range(sql, lead, above, std::nullopt), nth);
         const bool is_end = lead.kind == LeadKind::end;
@@ -375,11 +375,11 @@ private:
                      ask_(fmt::format("select {} from ({}) c order by {} limit 1 offset {}", what,
                                       all, order, nth - 1),
                           sql.values()));
-        if (rows.empty()) return std::optional<Place>{};
-        Place place;
+        if (rows.empty()) return std::optional<SearchPlace>{};
+        SearchPlace place;
         place.run_id = rows[0][0].value_or("");
         if (is_end) place.end = time_from_micros(number_in(rows[0], 1));
-        return std::optional<Place>(std::move(place));
+        return std::optional<SearchPlace>(std::move(place));
     }
 
     Outcome<bool> has_at_most(const Lead& lead, std::size_t count) {
@@ -439,8 +439,8 @@ private:
     // ---- reading -------------------------------------------------------------------------------
 
     // Adds to the page what fits, from `above` on, as far as `down_to` if there is one.
-    Outcome<void> read(RunPage& page, const Lead& lead, const std::optional<Place>& above,
-                       const std::optional<Place>& down_to, std::size_t limit) {
+    Outcome<void> read(RunPage& page, const Lead& lead, const std::optional<SearchPlace>& above,
+                       const std::optional<SearchPlace>& down_to, std::size_t limit) {
         Sql sql(dialect_);
         const std::string all =
             candidates(sql, lead, range(sql, lead, above, down_to), std::nullopt);
@@ -460,7 +460,7 @@ private:
     }
 
     Outcome<void> walk(RunPage& page, const Lead& lead, std::size_t limit) {
-        std::optional<Place> above = from_;
+        std::optional<SearchPlace> above = from_;
         std::size_t budget = walk_max;
         std::size_t window = std::max(first_window, 2 * limit);
         while (true) {
@@ -474,7 +474,7 @@ private:
             }
             above = down_to;
             if (budget == 0) {
-                page.next = text_of(*down_to);
+                page.next = search_text(*down_to);
                 return {};
             }
             window *= 4;
@@ -485,7 +485,7 @@ private:
         if (page.runs.size() <= limit) return;
         page.runs.resize(limit);
         const StoredRun& last = page.runs.back();
-        page.next = text_of({by_end_ ? last.closed_at : std::nullopt, last.run_id});
+        page.next = search_text({by_end_ ? last.closed_at : std::nullopt, last.run_id});
     }
 
     static std::int64_t number_in(const SqlRow& row, std::size_t column) {
@@ -514,7 +514,8 @@ private:
 
     // ---- counting ------------------------------------------------------------------------------
 
-    Outcome<void> count(RunTotals& totals, const Lead& lead, const std::optional<Place>& down_to) {
+    Outcome<void> count(RunTotals& totals, const Lead& lead,
+                        const std::optional<SearchPlace>& down_to) {
         Sql sql(dialect_);
         const std::string all =
             candidates(sql, lead, range(sql, lead, std::nullopt, down_to), std::nullopt);
@@ -571,7 +572,7 @@ private:
     const RunSearch& search_;
     bool by_end_;
     bool nothing_fits_ = false;
-    std::optional<Place> from_;
+    std::optional<SearchPlace> from_;
     std::vector<RunIdRange> ids_;    // of the beginnings that the search names
     std::vector<std::string> names_; // of workflows
 };

@@ -22,7 +22,7 @@ constexpr int busy_timeout_ms = 5000;
 
 // What may pass by itself, or by freeing space, is unavailable: the caller tries again. What the data
 // itself is to blame for is unfit. The rest (damage, a table that is gone) is an operator's matter.
-StoreErrc reason_of(int code) {
+StoreErrc sqlite_reason(int code) {
     switch (code & 0xFF) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -73,7 +73,7 @@ std::string explain(const std::string& path, int code, const char* message) {
 
 Failure failure_of(sqlite3* connection, const std::string& path, int code) {
     const char* message = connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(code);
-    return {reason_of(code), explain(path, code, message)};
+    return {sqlite_reason(code), explain(path, code, message)};
 }
 
 std::string file_of(sqlite3* connection) {
@@ -266,7 +266,7 @@ Outcome<void> Sqlite::copy_into(Sqlite& target, const std::function<bool()>& is_
     if (code == SQLITE_DONE) return {};
     if (code == SQLITE_OK)
         return Failure{make_error_code(boost::system::errc::operation_canceled), "given up before the end"};
-    return Failure{reason_of(code), explain(target.path_, code, sqlite3_errstr(code))};
+    return Failure{sqlite_reason(code), explain(target.path_, code, sqlite3_errstr(code))};
 }
 
 std::size_t Sqlite::limit_texts(std::size_t bytes) {

@@ -15,14 +15,14 @@ using namespace orchestrator::runtime;
 
 namespace {
 
-constexpr std::size_t causes_page = 500;
-constexpr std::size_t new_letters_page = 1000;
+constexpr std::size_t sqlite_causes_page = 500;
+constexpr std::size_t sqlite_new_letters_page = 1000;
 
-std::int64_t as_signed(std::uint64_t number) {
+std::int64_t signed_id(std::uint64_t number) {
     return static_cast<std::int64_t>(std::min<std::uint64_t>(number, static_cast<std::uint64_t>(INT64_MAX)));
 }
 
-std::uint64_t count_in(const SqliteStatement& row, int column) {
+std::uint64_t sqlite_dead_count_in(const SqliteStatement& row, int column) {
     return static_cast<std::uint64_t>(row.number(column));
 }
 
@@ -42,10 +42,10 @@ std::string dead_letter_conditions(const DeadLetterFilter& filter) {
 }
 
 SqliteStatement& with_filter(SqliteStatement& statement, const DeadLetterFilter& filter) {
-    return statement.with(as_signed(filter.before_id), as_signed(filter.after_id),
+    return statement.with(signed_id(filter.before_id), signed_id(filter.after_id),
                           filter.state ? static_cast<int>(*filter.state) : 0, filter.run_id, filter.task,
                           filter.workflow, filter.error_type, filter.cause, filter.since, filter.until,
-                          as_signed(filter.limit));
+                          signed_id(filter.limit));
 }
 
 // The index holds all that is counted; the texts of a letter are read once for each group.
@@ -56,20 +56,20 @@ Outcome<std::vector<DeadGroup>> read_dead_groups(Sqlite& database, std::optional
                      "select cause, count(*), min(at), max(at), max(id) from dead_letter {} group by cause "
                      "order by 2 desc, 5 desc limit ?2",
                      state ? "where state = ?1" : "where ?1 = 0")));
-    BATON_ASSIGN(auto groups, read_all<DeadGroup>(select.with(state ? static_cast<int>(*state) : 0, as_signed(limit)),
+    BATON_ASSIGN(auto groups, read_all<DeadGroup>(select.with(state ? static_cast<int>(*state) : 0, signed_id(limit)),
                                                   [](const SqliteStatement& row) {
                                                       DeadGroup group;
                                                       group.cause = row.text(0);
-                                                      group.count = count_in(row, 1);
+                                                      group.count = sqlite_dead_count_in(row, 1);
                                                       group.first = row.time(2);
                                                       group.last = row.time(3);
-                                                      group.example.id = count_in(row, 4);
+                                                      group.example.id = sqlite_dead_count_in(row, 4);
                                                       return group;
                                                   }));
     BATON_ASSIGN(auto example, database.prepare("select task, reason, error_type, error, workflow, step from dead_letter "
                                                 "where id = ?"));
     for (DeadGroup& group : groups) {
-        BATON_ASSIGN(const bool is_there, example.with(as_signed(group.example.id)).step());
+        BATON_ASSIGN(const bool is_there, example.with(signed_id(group.example.id)).step());
         if (!is_there) continue;
         group.example.task = example.text(0);
         group.example.reason = example.text(1);
@@ -84,38 +84,38 @@ Outcome<std::vector<DeadGroup>> read_dead_groups(Sqlite& database, std::optional
 
 DeadJob read_dead_job(const SqliteStatement& row) {
     DeadJob job;
-    job.id = count_in(row, 0);
+    job.id = sqlite_dead_count_in(row, 0);
     job.key = row.text(1);
     job.at = row.time(2);
     job.actor = row.text(3);
     job.drops = row.number(4) != 0;
     job.filter = filter_from(row.text(5));
     job.interval = Duration(row.number(6));
-    job.stop_after = count_in(row, 7);
+    job.stop_after = sqlite_dead_count_in(row, 7);
     job.reason = row.text(8);
     job.state = static_cast<DeadJobState>(row.number(9));
     job.closed_at = row.optional_time(10);
-    job.total = count_in(row, 11);
-    job.last_id = count_in(row, 12);
-    job.cursor = count_in(row, 13);
-    job.done = count_in(row, 14);
-    job.refused = count_in(row, 15);
-    job.failures = count_in(row, 16);
-    job.seen_id = count_in(row, 17);
+    job.total = sqlite_dead_count_in(row, 11);
+    job.last_id = sqlite_dead_count_in(row, 12);
+    job.cursor = sqlite_dead_count_in(row, 13);
+    job.done = sqlite_dead_count_in(row, 14);
+    job.refused = sqlite_dead_count_in(row, 15);
+    job.failures = sqlite_dead_count_in(row, 16);
+    job.seen_id = sqlite_dead_count_in(row, 17);
     job.note = row.text(18);
     job.edit = row.text(19);
-    job.unfit = count_in(row, 20);
+    job.unfit = sqlite_dead_count_in(row, 20);
     return job;
 }
 
 Outcome<void> note_causes(Sqlite& database) {
-    for (std::size_t found = causes_page; found == causes_page;) {
+    for (std::size_t found = sqlite_causes_page; found == sqlite_causes_page;) {
         BATON_ASSIGN(SqliteTransaction transaction, SqliteTransaction::begin(database));
         BATON_ASSIGN(auto select, database.prepare("select id, task, reason, error_type, error from dead_letter "
                                                    "where cause = '' order by id limit ?"));
-        BATON_ASSIGN(const auto letters, read_all<DeadLetter>(select.with(causes_page), [](const SqliteStatement& row) {
+        BATON_ASSIGN(const auto letters, read_all<DeadLetter>(select.with(sqlite_causes_page), [](const SqliteStatement& row) {
                          DeadLetter letter;
-                         letter.id = count_in(row, 0);
+                         letter.id = sqlite_dead_count_in(row, 0);
                          letter.task = row.text(1);
                          letter.reason = row.text(2);
                          letter.error_type = row.text(3);
@@ -124,7 +124,7 @@ Outcome<void> note_causes(Sqlite& database) {
                      }));
         BATON_ASSIGN(auto update, database.prepare("update dead_letter set cause = ? where id = ?"));
         for (const DeadLetter& letter : letters)
-            BATON_TRY(update.with(cause_of(letter), as_signed(letter.id)).run());
+            BATON_TRY(update.with(cause_of(letter), signed_id(letter.id)).run());
         found = letters.size();
         BATON_TRY(transaction.commit());
     }
@@ -135,7 +135,7 @@ Outcome<std::vector<std::uint64_t>> SqliteStore::dead_letter_ids(const DeadLette
     BATON_ASSIGN(auto select, database_.prepare(fmt::format("select id from dead_letter where {} order by id limit ?11",
                                                             dead_letter_conditions(filter))));
     return read_all<std::uint64_t>(with_filter(select, filter),
-                                   [](const SqliteStatement& row) { return count_in(row, 0); });
+                                   [](const SqliteStatement& row) { return sqlite_dead_count_in(row, 0); });
 }
 
 Outcome<DeadJob> SqliteStore::add_dead_job(const DeadJob& job) {
@@ -155,7 +155,7 @@ Outcome<DeadJob> SqliteStore::add_dead_job(const DeadJob& job) {
                                    "(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, 0, 0, 0, 0, ?, '', ?) on conflict (key) do nothing"));
     BATON_TRY(insert
                   .with(job.key, job.at, job.actor, job.drops ? 1 : 0, filter_text(job.filter), job.interval.count(),
-                        as_signed(job.stop_after), job.reason, total, last, last, job.edit)
+                        signed_id(job.stop_after), job.reason, total, last, last, job.edit)
                   .run());
     BATON_ASSIGN(auto select, database_.prepare(fmt::format("{} where key = ?", sqlite_dead_job_select)));
     BATON_ASSIGN(auto kept, read_one(select.with(job.key), read_dead_job));
@@ -170,8 +170,8 @@ Outcome<void> SqliteStore::save_dead_job(const DeadJob& job) {
                                    "failures = ?6, seen_id = ?7, note = ?8, unfit = ?10, done = case ?2 when 1 then ?9 else "
                                    "(select count(*) from dead_letter where job = ?1) end where id = ?1"));
     return update
-        .with(as_signed(job.id), static_cast<int>(job.state), job.closed_at, as_signed(job.cursor),
-              as_signed(job.refused), as_signed(job.failures), as_signed(job.seen_id), job.note, as_signed(job.done), as_signed(job.unfit))
+        .with(signed_id(job.id), static_cast<int>(job.state), job.closed_at, signed_id(job.cursor),
+              signed_id(job.refused), signed_id(job.failures), signed_id(job.seen_id), job.note, signed_id(job.done), signed_id(job.unfit))
         .run();
 }
 
@@ -189,12 +189,12 @@ Outcome<DiedAgain> SqliteStore::died_again(std::uint64_t job_id, std::uint64_t a
                                    "o.step = n.step and +o.job = ?1 and o.id < n.id) or exists (select 1 from "
                                    "dead_letter o where o.id = n.again_of and +o.job = ?1) "
                                    "from dead_letter n where n.id > ?2 order by n.id limit ?3"));
-    select.with(as_signed(job_id), as_signed(after_id), new_letters_page);
+    select.with(signed_id(job_id), signed_id(after_id), sqlite_new_letters_page);
     DiedAgain found{0, after_id};
     while (true) {
         BATON_ASSIGN(const bool has_row, select.step());
         if (!has_row) return found;
-        found.seen_id = count_in(select, 0);
+        found.seen_id = sqlite_dead_count_in(select, 0);
         if (select.number(1) != 0) ++found.count;
     }
 }

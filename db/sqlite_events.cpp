@@ -12,9 +12,9 @@ using namespace orchestrator::runtime;
 
 namespace {
 
-constexpr const char* kept_columns = "k.key, k.id, k.at, k.expires_at, k.event";
+constexpr const char* sqlite_kept_columns = "k.key, k.id, k.at, k.expires_at, k.event";
 
-KeptEvent read_kept(const SqliteStatement& row, int first) {
+KeptEvent sqlite_read_kept(const SqliteStatement& row, int first) {
     return {row.text(first), row.text(first + 1), row.time(first + 2), row.time(first + 3), row.text(first + 4)};
 }
 
@@ -76,11 +76,11 @@ Outcome<void> SqliteStore::keep_events(std::span<const KeptEvent> events) {
 Outcome<std::vector<KeptEvent>> SqliteStore::kept_events(std::span<const std::string> keys, Time now) {
     BATON_ASSIGN(auto select, database_.prepare(fmt::format("select {} from event_kept k where k.key = ? and k.expires_at > ? "
                                                             "order by k.at, k.id",
-                                                            kept_columns)));
+                                                            sqlite_kept_columns)));
     std::vector<KeptEvent> all;
     for (const std::string& key : keys) {
         BATON_ASSIGN(auto some, read_all<KeptEvent>(select.with(key, now),
-                                                    [](const SqliteStatement& row) { return read_kept(row, 0); }));
+                                                    [](const SqliteStatement& row) { return sqlite_read_kept(row, 0); }));
         std::move(some.begin(), some.end(), std::back_inserter(all));
     }
     return all;
@@ -90,9 +90,9 @@ Outcome<std::vector<EventOffer>> SqliteStore::event_offers(Partition part, Time 
     BATON_ASSIGN(auto select, database_.prepare(fmt::format("select w.run_id, {} from event_wait w join event_kept k on "
                                                             "k.key = w.key where w.part = ? and k.expires_at > ? "
                                                             "order by k.at, k.id",
-                                                            kept_columns)));
+                                                            sqlite_kept_columns)));
     return read_all<EventOffer>(select.with(part, now), [](const SqliteStatement& row) {
-        return EventOffer{row.text(0), read_kept(row, 1)};
+        return EventOffer{row.text(0), sqlite_read_kept(row, 1)};
     });
 }
 

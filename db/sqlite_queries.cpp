@@ -20,15 +20,15 @@ using namespace orchestrator::runtime;
 namespace {
 
 // The columns of a list: state and input, which may be large, stay away.
-constexpr const char* list_columns =
+constexpr const char* sqlite_list_columns =
     "run_id, part, definition_id, workflow, workflow_version, status, version, '', '', output, "
     "error_type, error, started_at, closed_at";
 
-constexpr const char* details_columns =
+constexpr const char* sqlite_details_columns =
     "run_id, part, definition_id, workflow, workflow_version, status, version, '', input, output, "
     "error_type, error, started_at, closed_at, tags";
 
-const SqlDialect dialect{
+const SqlDialect sqlite_dialect{
     .mark = '?',
     .time = [](Time time) { return std::to_string(micros_of(time)); },
     .time_cast = "+0",
@@ -41,7 +41,7 @@ const SqlDialect dialect{
     .tag_name = [](std::string_view name) { return fmt::format("$.\"{}\"", name); },
 };
 
-SqlAsk asking(Sqlite& database) {
+SqlAsk sqlite_asking(Sqlite& database) {
     return [&database](const std::string& sql, const std::vector<std::string>& values) -> Outcome<std::vector<SqlRow>> {
         BATON_ASSIGN(auto select, database.prepare(sql));
         select.with_texts(values);
@@ -93,11 +93,11 @@ Outcome<std::vector<StoredRun>> SqliteQueries::runs(const RunFilter& filter) {
 }
 
 Outcome<RunPage> SqliteQueries::search(const RunSearch& search, const std::string& from, std::size_t limit) {
-    return search_runs(asking(database_), dialect, search, from, limit);
+    return search_runs(sqlite_asking(database_), sqlite_dialect, search, from, limit);
 }
 
 Outcome<RunTotals> SqliteQueries::totals(const RunSearch& search) {
-    return count_runs(asking(database_), dialect, search);
+    return count_runs(sqlite_asking(database_), sqlite_dialect, search);
 }
 
 Outcome<std::optional<RunDetails>> SqliteQueries::run(const std::string& id_or_prefix) {
@@ -108,7 +108,7 @@ Outcome<std::optional<RunDetails>> SqliteQueries::run(const std::string& id_or_p
     auto outcome = [&]() -> Outcome<std::optional<RunDetails>> {
         BATON_ASSIGN(auto select, database_.prepare(fmt::format(
                                       "select {} from run where run_id between ? and ? limit 2",
-                                      details_columns)));
+                                      sqlite_details_columns)));
         BATON_ASSIGN(auto found, read_all(select.with(range->first, range->last), read_tagged_run));
         if (found.size() != 1) return std::optional<RunDetails>{};
         RunDetails details;
@@ -130,7 +130,7 @@ Outcome<std::optional<StoredRun>> SqliteQueries::run_row(const std::string& id_o
     if (!range) return std::optional<StoredRun>{};
     BATON_ASSIGN(auto select,
                  database_.prepare(fmt::format(
-                     "select {} from run where run_id between ? and ? limit 2", list_columns)));
+                     "select {} from run where run_id between ? and ? limit 2", sqlite_list_columns)));
     BATON_ASSIGN(auto found, read_all(select.with(range->first, range->last), read_run));
     if (found.size() != 1) return std::optional<StoredRun>{};
     BATON_TRY(unfold(found.front(), reading_blobs(database_)));
@@ -175,14 +175,14 @@ Outcome<RunLogPage> SqliteQueries::log_lines(const std::string& run_id, std::uin
 Outcome<std::vector<RunJob>> SqliteQueries::run_jobs(std::optional<std::uint64_t> id, std::size_t limit) {
     const std::string which = id ? fmt::format(" where id = {}", as_signed(*id)) : "";
     BATON_ASSIGN(const auto rows,
-                 asking(database_)(fmt::format("{}{} order by id desc limit {}", run_job_select, which, as_signed(limit)), {}));
+                 sqlite_asking(database_)(fmt::format("{}{} order by id desc limit {}", run_job_select, which, as_signed(limit)), {}));
     std::vector<RunJob> jobs;
     for (const SqlRow& row : rows) jobs.push_back(read_run_job(row));
     return jobs;
 }
 
 Outcome<std::vector<IndexFault>> SqliteQueries::index_faults(std::size_t limit) {
-    BATON_ASSIGN(auto faults, find_index_faults(asking(database_), sqlite_index_checks(), limit));
+    BATON_ASSIGN(auto faults, find_index_faults(sqlite_asking(database_), sqlite_index_checks(), limit));
     BATON_ASSIGN(auto check, database_.prepare(fmt::format("pragma integrity_check({})", limit)));
     BATON_ASSIGN(const auto verdicts, read_all<std::string>(check, [](const SqliteStatement& row) { return row.text(0); }));
     for (const std::string& verdict : verdicts)

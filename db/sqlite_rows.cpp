@@ -7,11 +7,11 @@ using namespace orchestrator::runtime;
 
 namespace {
 
-std::uint64_t count_in(const SqliteStatement& row, int column) {
+std::uint64_t sqlite_count_in(const SqliteStatement& row, int column) {
     return static_cast<std::uint64_t>(row.number(column));
 }
 
-std::uint32_t small_count_in(const SqliteStatement& row, int column) {
+std::uint32_t sqlite_small_count_in(const SqliteStatement& row, int column) {
     return static_cast<std::uint32_t>(row.number(column));
 }
 
@@ -21,11 +21,11 @@ StoredRun read_run(const SqliteStatement& row) {
     StoredRun run;
     run.run_id = row.text(0);
     run.part = static_cast<Partition>(row.number(1));
-    run.definition_id = count_in(row, 2);
+    run.definition_id = sqlite_count_in(row, 2);
     run.workflow = row.text(3);
-    run.workflow_version = small_count_in(row, 4);
+    run.workflow_version = sqlite_small_count_in(row, 4);
     run.status = static_cast<RunStatus>(row.number(5));
-    run.version = count_in(row, 6);
+    run.version = sqlite_count_in(row, 6);
     run.state = row.text(7);
     run.input = row.text(8);
     run.output = row.optional_text(9);
@@ -45,9 +45,9 @@ StoredRun read_tagged_run(const SqliteStatement& row) {
 HistoryRow read_history(const SqliteStatement& row) {
     HistoryRow history;
     history.run_id = row.text(0);
-    history.seq = count_in(row, 1);
+    history.seq = sqlite_count_in(row, 1);
     history.part = static_cast<Partition>(row.number(2));
-    history.pseq = count_in(row, 3);
+    history.pseq = sqlite_count_in(row, 3);
     history.at = row.time(4);
     history.events = row.text(5);
     return history;
@@ -55,7 +55,7 @@ HistoryRow read_history(const SqliteStatement& row) {
 
 DeadLetter read_dead_letter(const SqliteStatement& row) {
     DeadLetter letter;
-    letter.id = count_in(row, 0);
+    letter.id = sqlite_count_in(row, 0);
     letter.at = row.time(1);
     letter.state = static_cast<DeadLetterState>(row.number(2));
     letter.closed_at = row.optional_time(3);
@@ -63,26 +63,26 @@ DeadLetter read_dead_letter(const SqliteStatement& row) {
     letter.task = row.text(5);
     letter.run_id = row.text(6);
     letter.workflow = row.text(7);
-    letter.workflow_version = small_count_in(row, 8);
+    letter.workflow_version = sqlite_small_count_in(row, 8);
     letter.step = row.text(9);
-    letter.attempts = small_count_in(row, 10);
+    letter.attempts = sqlite_small_count_in(row, 10);
     letter.error_type = row.text(11);
     letter.error = row.text(12);
     letter.input = row.text(13);
     letter.message = row.text(14);
-    letter.again_of = count_in(row, 15);
+    letter.again_of = sqlite_count_in(row, 15);
     letter.cause = row.text(16);
     letter.closed_by = row.text(17);
     letter.close_reason = row.text(18);
-    letter.job = count_in(row, 19);
+    letter.job = sqlite_count_in(row, 19);
     return letter;
 }
 
 StoredDefinition read_definition(const SqliteStatement& row) {
     StoredDefinition definition;
-    definition.definition_id = count_in(row, 0);
+    definition.definition_id = sqlite_count_in(row, 0);
     definition.name = row.text(1);
-    definition.version = small_count_in(row, 2);
+    definition.version = sqlite_small_count_in(row, 2);
     definition.source = row.text(3);
     definition.file_name = row.text(4);
     definition.is_live = row.number(5) != 0;

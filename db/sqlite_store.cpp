@@ -60,7 +60,7 @@ SqliteStore::~SqliteStore() {
 
 namespace {
 
-std::optional<std::uint64_t> job_of(const Closing& closing) {
+std::optional<std::uint64_t> sqlite_job_of(const Closing& closing) {
     if (closing.job == 0) return std::nullopt;
     return closing.job;
 }
@@ -489,7 +489,7 @@ Outcome<void> SqliteStore::write_dead_letters(const RunChange& change) {
             Outcome<void> closed =
                 statements_->close_dead_letters_of_step
                     .with(static_cast<int>(state), change.at, change.run_id, step, closing.by, closing.reason,
-                          job_of(closing))
+                          sqlite_job_of(closing))
                     .run();
             if (!closed) return closed;
         }
@@ -528,7 +528,7 @@ Outcome<void> SqliteStore::close_dead_letters(const Batch& batch, std::span<cons
         const Closing closing = found == batch.closings.end() ? Closing{} : found->second;
         BATON_TRY(statements_->close_dead_letter
                       .with(static_cast<int>(state), SystemClock().now(), id, closing.by, closing.reason,
-                            job_of(closing))
+                            sqlite_job_of(closing))
                       .run());
     }
     return {};
@@ -603,7 +603,7 @@ Outcome<std::size_t> SqliteStore::remove_runs(const std::string& workflow, Time 
 
 namespace {
 
-SqlRow row_of(const SqliteStatement& row) {
+SqlRow sqlite_row_of(const SqliteStatement& row) {
     SqlRow texts;
     for (int column = 0; column < row.columns(); ++column) texts.push_back(row.optional_text(column));
     return texts;
@@ -654,7 +654,7 @@ Outcome<RunJob> SqliteStore::add_run_job(const RunJob& job) {
                         job.total_is_exact ? 1 : 0)
                   .run());
     BATON_ASSIGN(auto select, database_.prepare(fmt::format("{} where key = ?", run_job_select)));
-    BATON_ASSIGN(const auto kept, read_one<SqlRow>(select.with(job.key), row_of));
+    BATON_ASSIGN(const auto kept, read_one<SqlRow>(select.with(job.key), sqlite_row_of));
     if (!kept) return Failure{StoreErrc::refused, "a saved bulk job is not there"};
     return read_run_job(*kept);
 }
@@ -667,7 +667,7 @@ Outcome<void> SqliteStore::save_run_job(const RunJob& job) {
 
 Outcome<std::vector<RunJob>> SqliteStore::running_run_jobs(const std::string&) {
     BATON_ASSIGN(auto select, database_.prepare(fmt::format("{} where state = 1 order by id", run_job_select)));
-    BATON_ASSIGN(const auto rows, read_all<SqlRow>(select, row_of));
+    BATON_ASSIGN(const auto rows, read_all<SqlRow>(select, sqlite_row_of));
     std::vector<RunJob> jobs;
     for (const SqlRow& row : rows) jobs.push_back(read_run_job(row));
     return jobs;

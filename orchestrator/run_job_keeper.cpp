@@ -23,9 +23,9 @@ namespace {
 constexpr std::size_t page_max = 100;
 // A rate is kept over this time; what was missed in a longer pause is not caught up with.
 constexpr Duration burst = std::chrono::milliseconds(200);
-constexpr Duration open_pause = std::chrono::seconds(1);
+constexpr Duration job_open_pause = std::chrono::seconds(1);
 constexpr Duration away_pause = std::chrono::seconds(1);
-constexpr Duration answer_look = std::chrono::milliseconds(200);
+constexpr Duration job_answer_look = std::chrono::milliseconds(200);
 
 std::string text_in(const boost::json::object& object, std::string_view key) {
     const auto* value = object.if_contains(key);
@@ -70,7 +70,7 @@ void RunJobKeeper::cancel_job(std::uint64_t id, std::string actor, runtime::Repl
 void RunJobKeeper::run() {
     while (!wishes_.is_closed()) {
         if (!stores_.store && !open()) {
-            for (Wish& wish : wishes_.take(open_pause))
+            for (Wish& wish : wishes_.take(job_open_pause))
                 if (wish.reply)
                     wish.reply(Failure{runtime::StoreErrc::unavailable, "the database is away"});
             continue;
@@ -244,7 +244,7 @@ std::optional<Outcome<void>> RunJobKeeper::change(const RunJob& job, const std::
         return Failure{make_error_code(EngineErrc::refused),
                        "the job asks for what this server does not know"};
     while (!wishes_.is_closed())
-        if (auto answer = answers->take(answer_look); !answer.empty())
+        if (auto answer = answers->take(job_answer_look); !answer.empty())
             return std::move(answer.front());
     return std::nullopt;
 }

@@ -11,7 +11,7 @@ namespace baton::orchestrator {
 namespace {
 
 // A line is one line: what a program ends its own with says nothing.
-std::string without_line_end(std::string text) {
+std::string without_last_line_end(std::string text) {
     while (text.ends_with('\n') || text.ends_with('\r'))
         text.pop_back();
     return text;
@@ -42,7 +42,7 @@ void RunLogKeeper::add(runtime::RunLogLine line, std::function<void()> done) {
         counters_.dropped.add();
         return done();
     }
-    line.text = shortened(without_line_end(as_utf8(line.text)), options_.limits.line_bytes);
+    line.text = shortened(without_last_line_end(as_utf8(line.text)), options_.limits.line_bytes);
     if (waiting_.value() >= static_cast<std::int64_t>(options_.unsettled_max))
         std::exchange(done, {})();
     waiting_.add(1);

@@ -22,7 +22,7 @@ using schedule::Memory;
 
 namespace {
 
-constexpr Duration open_pause = std::chrono::seconds(1);
+constexpr Duration trigger_open_pause = std::chrono::seconds(1);
 // Behind a store, an engine or an owner that is away.
 constexpr Duration trouble_pause = std::chrono::seconds(1);
 // A clock that jumps is noticed within this time.
@@ -36,7 +36,7 @@ constexpr Duration reading_pause = std::chrono::seconds(5);
 // Another server's deployment is known here by then.
 constexpr Duration absence_patience = std::chrono::seconds(10);
 constexpr Duration stop_look = std::chrono::milliseconds(100);
-constexpr Duration answer_look = std::chrono::milliseconds(200);
+constexpr Duration trigger_answer_look = std::chrono::milliseconds(200);
 constexpr int changes_tried = 20;
 
 Failure refused(std::string detail) {
@@ -101,7 +101,7 @@ void TriggerKeeper::run() {
         if (!known_) continue;
         if (!stores_.store && !open()) {
             for (auto& [key, known] : *known_)
-                known.look_at = clock_.now() + open_pause;
+                known.look_at = clock_.now() + trigger_open_pause;
             continue;
         }
         const auto done = look();
@@ -338,7 +338,7 @@ std::shared_ptr<TriggerKeeper::Answers> TriggerKeeper::ask_for(const Known& know
 
 std::optional<Outcome<Started>> TriggerKeeper::await(Answers& answers) const {
     while (!items_.is_closed())
-        if (auto answer = answers.take(answer_look); !answer.empty())
+        if (auto answer = answers.take(trigger_answer_look); !answer.empty())
             return std::move(answer.front());
     return std::nullopt;
 }

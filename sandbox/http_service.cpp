@@ -138,7 +138,7 @@ asio::awaitable<void> pause(std::chrono::milliseconds span) {
 }
 
 // A fault spoils the call, or lets it happen. Nothing means: close the connection without an answer.
-asio::awaitable<std::optional<Reply>> perform(const Target& target, const Route& route, Call& call,
+asio::awaitable<std::optional<Reply>> perform_request(const Target& target, const Route& route, Call& call,
                                               std::optional<Fault> fault) {
     if (fault && fault->mode != Fault::Mode::race) co_await pause(fault->delay);
     if (fault && fault->mode == Fault::Mode::drop) co_return std::nullopt;
@@ -166,7 +166,7 @@ asio::awaitable<std::optional<Reply>> perform(const Target& target, const Route&
     co_return reply;
 }
 
-asio::awaitable<std::optional<Reply>> answer(Room& room, Request request) {
+asio::awaitable<std::optional<Reply>> answer_request(Room& room, Request request) {
     const std::array targets = {&mailcow_target(), &redmine_target(), &slack_target()};
     for (const Target* target : targets) {
         if (!request.path.starts_with(target->prefix)) continue;
@@ -176,7 +176,7 @@ asio::awaitable<std::optional<Reply>> answer(Room& room, Request request) {
             if (route.method != request.method || !matches(route.pattern, path, call.parameters))
                 continue;
             std::optional<Fault> fault = room.faults.take(route.operation);
-            std::optional<Reply> reply = co_await perform(*target, route, call, std::move(fault));
+            std::optional<Reply> reply = co_await perform_request(*target, route, call, std::move(fault));
             room.world.count(route.operation, reply ? std::to_string(reply->status) : "no answer");
             co_return reply;
         }
@@ -241,7 +241,7 @@ asio::awaitable<void> serve_connection(tcp::socket socket, Room& room) {
             goes_on = parser.get().keep_alive();
             stream.expires_never();
             Request request = request_from(parser.get());
-            reply = co_await answer(room, std::move(request));
+            reply = co_await answer_request(room, std::move(request));
         }
         if (!reply) break;
         auto response = response_from(std::move(*reply), version, goes_on);

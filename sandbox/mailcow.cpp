@@ -35,13 +35,13 @@ Reply bad_body() {
             .body = R"({"type":"error","msg":"Request body doesn't contain valid json!"})"};
 }
 
-std::string lower(std::string_view text) {
+std::string lower_case(std::string_view text) {
     std::string out(text);
     for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     return out;
 }
 
-std::string text_of(const json::object& object, std::string_view key) {
+std::string mailcow_text(const json::object& object, std::string_view key) {
     const json::value* value = object.if_contains(key);
     if (!value) return {};
     if (value->is_string()) return std::string(value->get_string());
@@ -61,7 +61,7 @@ bool is_word(std::string_view text) {
 
 bool is_alias(Call& call, const std::string& address) {
     for (const auto& [id, alias] : call.world.all(aliases))
-        if (text_of(alias, "address") == address) return true;
+        if (mailcow_text(alias, "address") == address) return true;
     return false;
 }
 
@@ -70,22 +70,22 @@ Reply add_mailbox(Call& call) {
     const json::value body = json::parse(call.request.body, code);
     if (code || !body.is_object()) return bad_body();
     const json::object& wish = body.get_object();
-    const std::string local = lower(text_of(wish, "local_part"));
-    const std::string domain = lower(text_of(wish, "domain"));
+    const std::string local = lower_case(mailcow_text(wish, "local_part"));
+    const std::string domain = lower_case(mailcow_text(wish, "domain"));
     const std::string address = local + "@" + domain;
     if (!is_word(local) || !is_word(domain)) return answer("danger", "add", {"mailbox_invalid"});
     if (domain.ends_with(".invalid")) return answer("danger", "add", {"domain_not_found", domain});
-    if (text_of(wish, "password").empty()) return answer("danger", "add", {"password_empty"});
-    if (text_of(wish, "password") != text_of(wish, "password2"))
+    if (mailcow_text(wish, "password").empty()) return answer("danger", "add", {"password_empty"});
+    if (mailcow_text(wish, "password") != mailcow_text(wish, "password2"))
         return answer("danger", "add", {"password_mismatch"});
     if (call.world.find(mailboxes, address)) return answer("danger", "add", {"object_exists", address});
     if (is_alias(call, address)) return answer("danger", "add", {"is_alias", address});
     json::object record{{"username", address},
                         {"local_part", local},
                         {"domain", domain},
-                        {"name", text_of(wish, "name")},
-                        {"active", text_of(wish, "active") == "0" ? 0 : 1},
-                        {"quota", std::strtoll(text_of(wish, "quota").c_str(), nullptr, 10) * 1024 * 1024},
+                        {"name", mailcow_text(wish, "name")},
+                        {"active", mailcow_text(wish, "active") == "0" ? 0 : 1},
+                        {"quota", std::strtoll(mailcow_text(wish, "quota").c_str(), nullptr, 10) * 1024 * 1024},
                         {"created", stamp()}};
     const json::value* tags = wish.if_contains("tags");
     record["tags"] = tags && tags->is_array() ? *tags : json::array{};
@@ -94,7 +94,7 @@ Reply add_mailbox(Call& call) {
 }
 
 Reply get_mailbox(Call& call) {
-    const json::object* found = call.world.find(mailboxes, lower(call.parameters[0]));
+    const json::object* found = call.world.find(mailboxes, lower_case(call.parameters[0]));
     return {.status = 200, .body = found ? json::serialize(*found) : "{}"};
 }
 
@@ -110,11 +110,11 @@ Reply delete_mailbox(Call& call) {
     if (code || !body.is_array()) return bad_body();
     json::array answers;
     for (const json::value& item : body.get_array()) {
-        const std::string address = item.is_string() ? lower(std::string(item.get_string())) : "";
+        const std::string address = item.is_string() ? lower_case(std::string(item.get_string())) : "";
         const bool erased = call.world.erase(mailboxes, address);
         std::vector<std::string> gone;
         for (const auto& [id, record] : call.world.all(filters))
-            if (text_of(record, "username") == address) gone.push_back(id);
+            if (mailcow_text(record, "username") == address) gone.push_back(id);
         for (const std::string& id : gone) call.world.erase(filters, id);
         answers.push_back(erased ? json::object{{"type", "success"},
                                                 {"msg", json::array{"mailbox_removed", address}}}
@@ -132,7 +132,7 @@ Reply edit_mailbox(Call& call) {
     if (!items || !items->is_array() || !wishes || !wishes->is_object()) return bad_body();
     json::array answers;
     for (const json::value& item : items->get_array()) {
-        const std::string address = item.is_string() ? lower(std::string(item.get_string())) : "";
+        const std::string address = item.is_string() ? lower_case(std::string(item.get_string())) : "";
         const json::object* found = call.world.find(mailboxes, address);
         if (!found) {
             answers.push_back(json::object{{"type", "danger"}, {"msg", "access_denied"}});
@@ -141,11 +141,11 @@ Reply edit_mailbox(Call& call) {
         json::object record = *found;
         for (const auto& wish : wishes->get_object()) {
             if (wish.key() == "active")
-                record["active"] = text_of(wishes->get_object(), "active") == "2" ? 2 : text_of(wishes->get_object(), "active") == "0" ? 0 : 1;
+                record["active"] = mailcow_text(wishes->get_object(), "active") == "2" ? 2 : mailcow_text(wishes->get_object(), "active") == "0" ? 0 : 1;
             if (wish.key() == "name" || wish.key() == "tags") record[wish.key()] = wish.value();
             // Said in megabytes, told in bytes.
             if (wish.key() == "quota")
-                record["quota"] = std::strtoll(text_of(wishes->get_object(), "quota").c_str(), nullptr, 10) * 1024 * 1024;
+                record["quota"] = std::strtoll(mailcow_text(wishes->get_object(), "quota").c_str(), nullptr, 10) * 1024 * 1024;
         }
         call.world.put(mailboxes, address, std::move(record));
         answers.push_back(
@@ -159,7 +159,7 @@ Reply add_alias(Call& call) {
     const json::value body = json::parse(call.request.body, code);
     if (code || !body.is_object()) return bad_body();
     const json::object& wish = body.get_object();
-    const std::string address = lower(text_of(wish, "address"));
+    const std::string address = lower_case(mailcow_text(wish, "address"));
     if (address.find('@') == std::string::npos) return answer("danger", "add", {"alias_invalid", address});
     if (is_alias(call, address) || call.world.find(mailboxes, address))
         return answer("danger", "add", {"is_alias_or_mailbox", address});
@@ -167,9 +167,9 @@ Reply add_alias(Call& call) {
     call.world.put(aliases, std::to_string(id),
                    {{"id", id},
                     {"address", address},
-                    {"goto", text_of(wish, "goto")},
-                    {"active", text_of(wish, "active") == "0" ? 0 : 1},
-                    {"private_comment", text_of(wish, "private_comment")}});
+                    {"goto", mailcow_text(wish, "goto")},
+                    {"active", mailcow_text(wish, "active") == "0" ? 0 : 1},
+                    {"private_comment", mailcow_text(wish, "private_comment")}});
     return answer("success", "add", {"alias_added", address});
 }
 
@@ -210,10 +210,10 @@ Reply delete_alias(Call& call) {
 // One filter of a kind runs: an active one switches the others off.
 void switch_off_others(Call& call, const std::string& id) {
     const json::object mine = *call.world.find(filters, id);
-    if (text_of(mine, "active") != "1") return;
+    if (mailcow_text(mine, "active") != "1") return;
     std::vector<std::pair<std::string, json::object>> others;
     for (const auto& [other, record] : call.world.all(filters))
-        if (other != id && text_of(record, "username") == text_of(mine, "username") && text_of(record, "filter_type") == text_of(mine, "filter_type"))
+        if (other != id && mailcow_text(record, "username") == mailcow_text(mine, "username") && mailcow_text(record, "filter_type") == mailcow_text(mine, "filter_type"))
             others.emplace_back(other, record);
     for (auto& [other, record] : others) {
         record["active"] = 0;
@@ -229,20 +229,20 @@ Reply add_filter(Call& call) {
     const json::value body = json::parse(call.request.body, code);
     if (code || !body.is_object()) return bad_body();
     const json::object& wish = body.get_object();
-    const std::string address = lower(text_of(wish, "username"));
+    const std::string address = lower_case(mailcow_text(wish, "username"));
     if (!call.world.find(mailboxes, address)) return answer("danger", "add", {"access_denied"});
-    const std::string kind = text_of(wish, "filter_type");
+    const std::string kind = mailcow_text(wish, "filter_type");
     if (kind != "prefilter" && kind != "postfilter") return answer("danger", "add", {"filter_type"});
-    if (text_of(wish, "script_desc").empty()) return answer("danger", "add", {"value_missing"});
-    if (!is_script(text_of(wish, "script_data"))) return answer("danger", "add", {"sieve_error", "no script"});
+    if (mailcow_text(wish, "script_desc").empty()) return answer("danger", "add", {"value_missing"});
+    if (!is_script(mailcow_text(wish, "script_data"))) return answer("danger", "add", {"sieve_error", "no script"});
     const std::int64_t id = call.world.next_id(filters);
     call.world.put(filters, std::to_string(id),
                    {{"id", id},
                     {"username", address},
-                    {"active", text_of(wish, "active") == "0" ? 0 : 1},
+                    {"active", mailcow_text(wish, "active") == "0" ? 0 : 1},
                     {"filter_type", kind},
-                    {"script_desc", text_of(wish, "script_desc")},
-                    {"script_data", text_of(wish, "script_data")}});
+                    {"script_desc", mailcow_text(wish, "script_desc")},
+                    {"script_data", mailcow_text(wish, "script_data")}});
     switch_off_others(call, std::to_string(id));
     return answer("success", "add", {"mailbox_modified", address});
 }
@@ -250,7 +250,7 @@ Reply add_filter(Call& call) {
 Reply get_filters(Call& call) {
     json::array list;
     for (const auto& [id, record] : call.world.all(filters))
-        if (text_of(record, "username") == lower(call.parameters[0])) list.push_back(record);
+        if (mailcow_text(record, "username") == lower_case(call.parameters[0])) list.push_back(record);
     return {.status = 200, .body = list.empty() ? "{}" : json::serialize(list)};
 }
 
@@ -267,8 +267,8 @@ Reply edit_filter(Call& call) {
         json::object record = *found;
         for (const char* name : {"script_data", "script_desc", "filter_type"})
             if (const json::value* value = wishes->get_object().if_contains(name)) record[name] = *value;
-        if (wishes->get_object().contains("active")) record["active"] = text_of(wishes->get_object(), "active") == "0" ? 0 : 1;
-        if (!is_script(text_of(record, "script_data"))) return answer("danger", "edit", {"sieve_error", "no script"});
+        if (wishes->get_object().contains("active")) record["active"] = mailcow_text(wishes->get_object(), "active") == "0" ? 0 : 1;
+        if (!is_script(mailcow_text(record, "script_data"))) return answer("danger", "edit", {"sieve_error", "no script"});
         call.world.put(filters, id, std::move(record));
         switch_off_others(call, id);
     }
@@ -285,18 +285,18 @@ Reply delete_filter(Call& call) {
     return answer("success", "delete", {"delete_filter", "all"});
 }
 
-std::optional<Reply> refuse_stranger(const Call& call) {
+std::optional<Reply> refuse_mailcow_stranger(const Call& call) {
     if (call.request.header("x-api-key") == call.options.mailcow_key) return std::nullopt;
     return Reply{.status = 401, .body = R"({"type":"error","msg":"authentication failed"})"};
 }
 
-Reply refuse_with(std::string_view error) { return answer("danger", "add", {json::string(error)}); }
+Reply mailcow_refusal(std::string_view error) { return answer("danger", "add", {json::string(error)}); }
 
-Reply unknown_route() {
+Reply unknown_mailcow_route() {
     return {.status = 404, .body = R"({"type":"error","msg":"route not found"})"};
 }
 
-constexpr std::array routes = {
+constexpr std::array mailcow_routes = {
     Route{"POST", "/api/v1/add/mailbox", "mail.create", add_mailbox},
     Route{"GET", "/api/v1/get/mailbox/all", "mail.list", get_all},
     Route{"GET", "/api/v1/get/mailbox/{}", "mail.get", get_mailbox},
@@ -315,7 +315,7 @@ constexpr std::array routes = {
 } // namespace
 
 const Target& mailcow_target() {
-    static const Target target{"/mailcow", routes, refuse_stranger, refuse_with, unknown_route};
+    static const Target target{"/mailcow", mailcow_routes, refuse_mailcow_stranger, mailcow_refusal, unknown_mailcow_route};
     return target;
 }
 

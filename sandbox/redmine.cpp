@@ -34,7 +34,7 @@ Reply created(std::string_view path, std::int64_t id, const json::object& body) 
             .headers = {{"Location", fmt::format("/redmine/{}/{}", path, id)}}};
 }
 
-Reply ok(const json::object& body) { return {.status = 200, .body = json::serialize(body)}; }
+Reply ok_body(const json::object& body) { return {.status = 200, .body = json::serialize(body)}; }
 
 Reply invalid(const json::array& errors) {
     return {.status = 422, .body = json::serialize(json::object{{"errors", errors}})};
@@ -50,7 +50,7 @@ std::string lower(std::string_view text) {
     return out;
 }
 
-std::string text_of(const json::object& object, std::string_view key) {
+std::string redmine_text(const json::object& object, std::string_view key) {
     const json::value* value = object.if_contains(key);
     if (!value) return {};
     if (value->is_string()) return std::string(value->get_string());
@@ -68,7 +68,7 @@ std::int64_t number_of(const json::object& object, std::string_view key) {
 
 bool says_true(const json::object& object, std::string_view key) {
     const json::value* value = object.if_contains(key);
-    return value && ((value->is_bool() && value->get_bool()) || text_of(object, key) == "1");
+    return value && ((value->is_bool() && value->get_bool()) || redmine_text(object, key) == "1");
 }
 
 // The body's object below `key`; a reply if there is none.
@@ -98,7 +98,7 @@ std::size_t characters_in(std::string_view text) {
 
 // By one of the addresses: the first, or one of "further_mails".
 bool has_mail(const json::object& user, std::string_view mail) {
-    if (lower(text_of(user, "mail")) == lower(mail)) return true;
+    if (lower(redmine_text(user, "mail")) == lower(mail)) return true;
     const json::value* further = user.if_contains("further_mails");
     if (!further || !further->is_array()) return false;
     for (const json::value& one : further->get_array())
@@ -136,19 +136,19 @@ Reply page_of(const Call& call, std::string_view name, const json::array& all) {
     for (std::size_t i = offset; i < all.size() && page.size() < limit; ++i) page.push_back(all[i]);
     json::object body{{"total_count", all.size()}, {"offset", offset}, {"limit", limit}};
     body[name] = std::move(page);
-    return ok(body);
+    return ok_body(body);
 }
 
 json::array problems_of(const Call& call, const json::object& user, std::int64_t own_id) {
     json::array errors;
-    const std::string login = text_of(user, "login");
-    const std::string mail = text_of(user, "mail");
+    const std::string login = redmine_text(user, "login");
+    const std::string mail = redmine_text(user, "mail");
     bool login_taken = false;
     bool mail_taken = false;
     if (call.checks_uniqueness) {
         for (const auto& [key, other] : call.world.all(users)) {
             if (number_of(other, "id") == own_id) continue;
-            login_taken = login_taken || lower(text_of(other, "login")) == lower(login);
+            login_taken = login_taken || lower(redmine_text(other, "login")) == lower(login);
             mail_taken = mail_taken || has_mail(other, mail);
         }
     }
@@ -164,11 +164,11 @@ json::array problems_of(const Call& call, const json::object& user, std::int64_t
         errors.push_back("Login is invalid");
     else if (login_taken)
         errors.push_back("Login has already been taken");
-    if (text_of(user, "firstname").empty()) errors.push_back("First name cannot be blank");
-    if (text_of(user, "lastname").empty()) errors.push_back("Last name cannot be blank");
-    if (characters_in(text_of(user, "firstname")) > 30)
+    if (redmine_text(user, "firstname").empty()) errors.push_back("First name cannot be blank");
+    if (redmine_text(user, "lastname").empty()) errors.push_back("Last name cannot be blank");
+    if (characters_in(redmine_text(user, "firstname")) > 30)
         errors.push_back("First name is too long (maximum is 30 characters)");
-    if (characters_in(text_of(user, "lastname")) > 255)
+    if (characters_in(redmine_text(user, "lastname")) > 255)
         errors.push_back("Last name is too long (maximum is 255 characters)");
     return errors;
 }
@@ -178,18 +178,18 @@ Reply create_user(Call& call) {
     if (auto refused = read_body(call, "user", wish)) return *refused;
     json::array errors = problems_of(call, wish, 0);
     const bool has_password = says_true(wish, "generate_password") || number_of(wish, "auth_source_id") != 0;
-    if (!has_password && text_of(wish, "password").size() < 8)
+    if (!has_password && redmine_text(wish, "password").size() < 8)
         errors.push_back("Password is too short (minimum is 8 characters)");
     if (!errors.empty()) return invalid(errors);
     if (call.is_rehearsal) return Reply{.status = 0, .body = ""};
     // 1 to 4 belong to the administrator and the built-in principals of a fresh Redmine.
     const std::int64_t id = 4 + call.world.next_id(users);
     json::object record{{"id", id},
-                        {"login", text_of(wish, "login")},
+                        {"login", redmine_text(wish, "login")},
                         {"admin", false},
-                        {"firstname", text_of(wish, "firstname")},
-                        {"lastname", text_of(wish, "lastname")},
-                        {"mail", text_of(wish, "mail")},
+                        {"firstname", redmine_text(wish, "firstname")},
+                        {"lastname", redmine_text(wish, "lastname")},
+                        {"mail", redmine_text(wish, "mail")},
                         {"status", 1},
                         {"created_on", stamp()}};
     if (json::array values = custom_values(call, wish); !values.empty()) record["custom_fields"] = std::move(values);
@@ -233,7 +233,7 @@ Reply list_users(Call& call) {
         if (status && !status->empty() && std::to_string(state) != *status) continue;
         bool matches = name.empty();
         for (const char* field : {"login", "firstname", "lastname", "mail"})
-            matches = matches || lower(text_of(user, field)).find(name) != std::string::npos;
+            matches = matches || lower(redmine_text(user, field)).find(name) != std::string::npos;
         if (const json::value* further = user.if_contains("further_mails"); further && further->is_array())
             for (const json::value& one : further->get_array())
                 matches = matches || (one.is_string() && lower(one.get_string()).find(name) != std::string::npos);
@@ -247,12 +247,12 @@ Reply list_users(Call& call) {
         }
         ++total;
     }
-    return ok({{"users", page}, {"total_count", total}, {"offset", offset}, {"limit", limit}});
+    return ok_body({{"users", page}, {"total_count", total}, {"offset", offset}, {"limit", limit}});
 }
 
 Reply show_user(Call& call) {
     if (call.parameters[0] == "current")
-        return ok({{"user", json::object{{"id", 1}, {"login", "admin"}, {"admin", true}}}});
+        return ok_body({{"user", json::object{{"id", 1}, {"login", "admin"}, {"admin", true}}}});
     const json::object* user = user_by_id(call, call.parameters[0]);
     if (!user) return empty(404);
     json::object shown = *user;
@@ -265,7 +265,7 @@ Reply show_user(Call& call) {
     const auto include = call.request.query.find("include");
     if (include != call.request.query.end() && include->second.find("groups") != std::string::npos)
         shown["groups"] = std::move(in);
-    return ok({{"user", shown}});
+    return ok_body({{"user", shown}});
 }
 
 Reply update_user(Call& call) {
@@ -276,7 +276,7 @@ Reply update_user(Call& call) {
     json::object record = *found;
     if (json::array values = custom_values(call, wish); !values.empty()) record["custom_fields"] = std::move(values);
     for (const char* field : {"login", "firstname", "lastname", "mail"})
-        if (wish.contains(field)) record[field] = text_of(wish, field);
+        if (wish.contains(field)) record[field] = redmine_text(wish, field);
     if (wish.contains("status")) record["status"] = number_of(wish, "status");
     const json::array errors = problems_of(call, record, number_of(record, "id"));
     if (!errors.empty()) return invalid(errors);
@@ -296,16 +296,16 @@ Reply list_groups(Call& call) {
     json::array list;
     for (const auto& [key, group] : call.world.all(groups))
         list.push_back(json::object{{"id", group.at("id")}, {"name", group.at("name")}});
-    return ok({{"groups", list}});
+    return ok_body({{"groups", list}});
 }
 
 Reply create_group(Call& call) {
     json::object wish;
     if (auto refused = read_body(call, "group", wish)) return *refused;
-    const std::string name = text_of(wish, "name");
+    const std::string name = redmine_text(wish, "name");
     if (name.empty()) return invalid({"Name cannot be blank"});
     for (const auto& [key, group] : call.world.all(groups))
-        if (lower(text_of(group, "name")) == lower(name)) return invalid({"Name has already been taken"});
+        if (lower(redmine_text(group, "name")) == lower(name)) return invalid({"Name has already been taken"});
     const std::int64_t id = call.world.next_id(groups);
     const json::object record{{"id", id}, {"name", name}, {"users", json::array{}}};
     call.world.put(groups, std::to_string(id), record);
@@ -343,22 +343,22 @@ Reply remove_from_group(Call& call) {
 Reply list_fields(Call& call) {
     json::array list;
     for (const auto& [key, field] : call.world.all(fields)) list.push_back(field);
-    return ok({{"custom_fields", list}});
+    return ok_body({{"custom_fields", list}});
 }
 
 // By number or identifier, as Redmine takes both.
 const json::object* project_by(Call& call, const std::string& name) {
     if (const json::object* found = call.world.find(projects, name)) return found;
     for (const auto& [key, project] : call.world.all(projects))
-        if (text_of(project, "identifier") == name) return &project;
+        if (redmine_text(project, "identifier") == name) return &project;
     return nullptr;
 }
 
 Reply create_project(Call& call) {
     json::object wish;
     if (auto refused = read_body(call, "project", wish)) return *refused;
-    const std::string name = text_of(wish, "name");
-    const std::string identifier = text_of(wish, "identifier");
+    const std::string name = redmine_text(wish, "name");
+    const std::string identifier = redmine_text(wish, "identifier");
     json::array errors;
     if (name.empty()) errors.push_back("Name cannot be blank");
     if (identifier.empty()) {
@@ -373,7 +373,7 @@ Reply create_project(Call& call) {
     if (!errors.empty()) return invalid(errors);
     const std::int64_t id = call.world.next_id(projects);
     const json::object record{{"id", id},       {"name", name},  {"identifier", identifier},
-                              {"status", 1},    {"description", text_of(wish, "description")},
+                              {"status", 1},    {"description", redmine_text(wish, "description")},
                               {"created_on", stamp()}};
     call.world.put(projects, std::to_string(id), record);
     return created("projects", id, {{"project", record}});
@@ -386,7 +386,7 @@ Reply show_project(Call& call) {
     const json::object* project = project_by(call, call.parameters[0]);
     if (!project) return empty(404);
     if (number_of(*project, "status") == project_archived) return empty(403);
-    return ok({{"project", *project}});
+    return ok_body({{"project", *project}});
 }
 
 Reply list_projects(Call& call) {
@@ -406,7 +406,7 @@ Reply update_project(Call& call) {
     return empty(204);
 }
 
-Reply set_state(Call& call, std::int64_t status) {
+Reply set_project_state(Call& call, std::int64_t status) {
     const json::object* found = project_by(call, call.parameters[0]);
     if (!found) return empty(404);
     json::object record = *found;
@@ -414,12 +414,12 @@ Reply set_state(Call& call, std::int64_t status) {
     call.world.put(projects, std::to_string(number_of(record, "id")), record);
     return empty(204);
 }
-Reply reopen_project(Call& call) { return set_state(call, 1); }
-Reply close_project(Call& call) { return set_state(call, project_closed); }
-Reply archive_project(Call& call) { return set_state(call, project_archived); }
+Reply reopen_project(Call& call) { return set_project_state(call, 1); }
+Reply close_project(Call& call) { return set_project_state(call, project_closed); }
+Reply archive_project(Call& call) { return set_project_state(call, project_archived); }
 
 Reply list_roles(Call&) {
-    return ok({{"roles", json::array{json::object{{"id", 3}, {"name", "Manager"}},
+    return ok_body({{"roles", json::array{json::object{{"id", 3}, {"name", "Manager"}},
                                      json::object{{"id", 4}, {"name", "Developer"}},
                                      json::object{{"id", 5}, {"name", "Reporter"}}}}});
 }
@@ -483,10 +483,10 @@ json::array named(std::initializer_list<const char*> names) {
     return list;
 }
 
-Reply list_trackers(Call&) { return ok({{"trackers", named({"Bug", "Feature", "Support"})}}); }
+Reply list_trackers(Call&) { return ok_body({{"trackers", named({"Bug", "Feature", "Support"})}}); }
 
 Reply list_priorities(Call&) {
-    return ok({{"issue_priorities", named({"Low", "Normal", "High", "Urgent", "Immediate"})}});
+    return ok_body({{"issue_priorities", named({"Low", "Normal", "High", "Urgent", "Immediate"})}});
 }
 
 json::array all_statuses() {
@@ -495,16 +495,16 @@ json::array all_statuses() {
     return list;
 }
 
-Reply list_statuses(Call&) { return ok({{"issue_statuses", all_statuses()}}); }
+Reply list_statuses(Call&) { return ok_body({{"issue_statuses", all_statuses()}}); }
 
 // Watchers and files are kept with the issue; a file must have been uploaded.
 std::optional<Reply> apply(Call& call, const json::object& wish, json::object& record) {
     for (const char* field : {"subject", "description", "start_date", "due_date"})
-        if (wish.contains(field)) record[field] = text_of(wish, field);
+        if (wish.contains(field)) record[field] = redmine_text(wish, field);
     for (const char* field : {"assigned_to_id", "tracker_id", "priority_id", "status_id", "parent_issue_id"})
         if (wish.contains(field)) record[field] = number_of(wish, field);
-    if (text_of(record, "subject").empty()) return invalid({"Subject cannot be blank"});
-    if (text_of(record, "subject").size() > 255) return invalid({"Subject is too long (maximum is 255 characters)"});
+    if (redmine_text(record, "subject").empty()) return invalid({"Subject cannot be blank"});
+    if (redmine_text(record, "subject").size() > 255) return invalid({"Subject is too long (maximum is 255 characters)"});
     const std::int64_t assignee = number_of(record, "assigned_to_id");
     if (assignee != 0 && !user_by_id(call, std::to_string(assignee))) return invalid({"Assignee is invalid"});
     if (json::array values = custom_values(call, wish); !values.empty()) record["custom_fields"] = std::move(values);
@@ -512,7 +512,7 @@ std::optional<Reply> apply(Call& call, const json::object& wish, json::object& r
     if (const json::value* files = wish.if_contains("uploads"); files && files->is_array()) {
         json::array kept = record.contains("attachments") ? record["attachments"].as_array() : json::array{};
         for (const json::value& file : files->get_array()) {
-            if (!call.world.find(uploads, text_of(file.as_object(), "token"))) return invalid({"File is invalid"});
+            if (!call.world.find(uploads, redmine_text(file.as_object(), "token"))) return invalid({"File is invalid"});
             kept.push_back(json::object{{"filename", file.at("filename")}});
         }
         record["attachments"] = std::move(kept);
@@ -523,7 +523,7 @@ std::optional<Reply> apply(Call& call, const json::object& wish, json::object& r
 Reply create_issue(Call& call) {
     json::object wish;
     if (auto refused = read_body(call, "issue", wish)) return *refused;
-    const json::object* project = project_by(call, text_of(wish, "project_id"));
+    const json::object* project = project_by(call, redmine_text(wish, "project_id"));
     if (!project || number_of(*project, "status") != 1) return invalid({"Project cannot be blank"});
     json::object record{{"project", json::object{{"id", project->at("id")}, {"name", project->at("name")}}},
                         {"description", ""},
@@ -551,7 +551,7 @@ json::object shown_issue(const json::object& issue) {
 
 Reply show_issue(Call& call) {
     const json::object* found = call.world.find(issues, call.parameters[0]);
-    return found ? ok({{"issue", shown_issue(*found)}}) : empty(404);
+    return found ? ok_body({{"issue", shown_issue(*found)}}) : empty(404);
 }
 
 Reply list_issues(Call& call) {
@@ -565,9 +565,9 @@ Reply list_issues(Call& call) {
     const auto description = value("v[description][]");
     json::array list;
     for (const auto& [key, issue] : call.world.all(issues)) {
-        if (subject && text_of(issue, "subject") != *subject) continue;
-        if (assignee && text_of(issue, "assigned_to_id") != *assignee) continue;
-        if (description && lower(text_of(issue, "description")).find(lower(*description)) == std::string::npos) continue;
+        if (subject && redmine_text(issue, "subject") != *subject) continue;
+        if (assignee && redmine_text(issue, "assigned_to_id") != *assignee) continue;
+        if (description && lower(redmine_text(issue, "description")).find(lower(*description)) == std::string::npos) continue;
         if (value("status_id") == "open" && number_of(issue, "status_id") >= 5) continue;
         if (project) {
             const json::object* wanted = project_by(call, *project);
@@ -617,26 +617,26 @@ Reply upload(Call& call) {
             .body = json::serialize(json::object{{"upload", json::object{{"id", id}, {"token", token}}}})};
 }
 
-std::optional<Reply> refuse_stranger(const Call& call) {
+std::optional<Reply> refuse_redmine_stranger(const Call& call) {
     if (call.request.header("x-redmine-api-key") == call.options.redmine_key) return std::nullopt;
     Reply reply = empty(401);
     reply.headers["WWW-Authenticate"] = "Basic realm=\"Redmine API\"";
     return reply;
 }
 
-Reply refuse_with(std::string_view error) { return invalid({json::string(error)}); }
+Reply redmine_refusal(std::string_view error) { return invalid({json::string(error)}); }
 
-Reply unknown_route() {
+Reply unknown_redmine_route() {
     return {.status = 404,
             .body = "<!DOCTYPE html><html><body><h1>Page not found</h1></body></html>",
             .content_type = "text/html"};
 }
 
 Reply who_am_i(Call&) {
-    return ok({{"user", json::object{{"id", 1}, {"login", "admin"}, {"admin", true}}}});
+    return ok_body({{"user", json::object{{"id", 1}, {"login", "admin"}, {"admin", true}}}});
 }
 
-constexpr std::array routes = {
+constexpr std::array redmine_routes = {
     Route{"POST", "/users.json", "redmine.create_user", create_user},
     Route{"GET", "/users/current.json", "redmine.who_am_i", who_am_i},
     Route{"GET", "/users.json", "redmine.find_user", list_users},
@@ -675,7 +675,7 @@ constexpr std::array routes = {
 } // namespace
 
 const Target& redmine_target() {
-    static const Target target{"/redmine", routes, refuse_stranger, refuse_with, unknown_route};
+    static const Target target{"/redmine", redmine_routes, refuse_redmine_stranger, redmine_refusal, unknown_redmine_route};
     return target;
 }
 

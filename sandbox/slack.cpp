@@ -12,7 +12,7 @@ using namespace slack;
 
 namespace {
 
-bool is_mail(std::string_view text) {
+bool is_slack_mail(std::string_view text) {
     const std::size_t at = text.find('@');
     return at != std::string_view::npos && at > 0 && text.find('.', at) != std::string_view::npos &&
            text.find_first_of(" \t\r\n,;") == std::string_view::npos;
@@ -24,7 +24,7 @@ Reply invite(Call& call) {
         if (arguments[needed].empty()) return refuse("invalid_arguments");
     if (arguments["team_id"] != call.options.slack_team) return refuse("team_not_found");
     const std::string email = lower(arguments["email"]);
-    if (!is_mail(email)) return refuse("invalid_email");
+    if (!is_slack_mail(email)) return refuse("invalid_email");
     furnish(call);
     std::string_view list = arguments["channel_ids"];
     json::array wanted;
@@ -122,7 +122,7 @@ Reply assign(Call& call) {
     return ok();
 }
 
-Reply who_am_i(Call& call) {
+Reply auth_test(Call& call) {
     return ok({{"url", "https://sandbox.slack.com/"},
                {"team", "Baton sandbox"},
                {"user", "baton"},
@@ -130,7 +130,7 @@ Reply who_am_i(Call& call) {
                {"user_id", own_id}});
 }
 
-std::optional<Reply> refuse_stranger(const Call& call) {
+std::optional<Reply> refuse_slack_stranger(const Call& call) {
     const std::string_view path = call.request.path;
     // Their addresses are the secret.
     if (path.starts_with("/slack/upload/") || path.starts_with("/slack/hooks/")) return std::nullopt;
@@ -140,17 +140,17 @@ std::optional<Reply> refuse_stranger(const Call& call) {
     return refuse(header.empty() ? "not_authed" : "invalid_auth");
 }
 
-Reply unknown_route() { return refuse("unknown_method"); }
+Reply unknown_slack_route() { return refuse("unknown_method"); }
 
-constexpr std::array routes = {
+constexpr std::array slack_routes = {
     Route{"POST", "/api/admin.users.invite", "slack.invite", invite},
     Route{"GET", "/api/users.lookupByEmail", "slack.lookup", look_up},
     Route{"POST", "/api/users.lookupByEmail", "slack.lookup", look_up},
     Route{"GET", "/api/users.info", "slack.user_info", user_info},
     Route{"POST", "/api/admin.users.remove", "slack.remove", remove},
     Route{"POST", "/api/admin.users.assign", "slack.assign", assign},
-    Route{"GET", "/api/auth.test", "slack.auth", who_am_i},
-    Route{"POST", "/api/auth.test", "slack.auth", who_am_i},
+    Route{"GET", "/api/auth.test", "slack.auth", auth_test},
+    Route{"POST", "/api/auth.test", "slack.auth", auth_test},
     Route{"GET", "/api/conversations.list", "slack.list_channels", list_channels},
     Route{"POST", "/api/conversations.list", "slack.list_channels", list_channels},
     Route{"GET", "/api/conversations.info", "slack.channel_info", channel_info},
@@ -187,7 +187,7 @@ constexpr std::array routes = {
 } // namespace
 
 const Target& slack_target() {
-    static const Target target{"/slack", routes, refuse_stranger, refuse, unknown_route};
+    static const Target target{"/slack", slack_routes, refuse_slack_stranger, refuse, unknown_slack_route};
     return target;
 }
 

@@ -24,14 +24,14 @@ using asio::ip::tcp;
 
 namespace {
 
-constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
+constexpr auto as_smtp_values = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t line_bytes_max = 4096;
-constexpr std::chrono::seconds idle_limit{60};
+constexpr std::chrono::seconds smtp_idle_limit{60};
 
-asio::awaitable<void> pause(std::chrono::milliseconds span) {
+asio::awaitable<void> smtp_pause(std::chrono::milliseconds span) {
     if (span.count() <= 0) co_return;
     asio::steady_timer timer(co_await asio::this_coro::executor, span);
-    co_await timer.async_wait(as_values);
+    co_await timer.async_wait(as_smtp_values);
 }
 
 // Closes the socket when nobody spoke for idle_limit; every step begins it anew.
@@ -40,7 +40,7 @@ public:
     explicit IdleGuard(tcp::socket& socket) : timer_(socket.get_executor()), socket_(socket) {}
 
     void begin() {
-        timer_.expires_after(idle_limit);
+        timer_.expires_after(smtp_idle_limit);
         timer_.async_wait([weak = weak_from_this()](ErrorCode error) {
             const auto guard = weak.lock();
             ErrorCode ignored;
@@ -59,7 +59,7 @@ asio::awaitable<std::optional<std::string>> read_to(Stream& stream, std::string&
                                                     std::string_view delimiter, std::size_t limit) {
     const std::string end(delimiter);
     const auto [error, size] =
-        co_await asio::async_read_until(stream, asio::dynamic_buffer(buffer, limit), end, as_values);
+        co_await asio::async_read_until(stream, asio::dynamic_buffer(buffer, limit), end, as_smtp_values);
     if (error) co_return std::nullopt;
     std::string text = buffer.substr(0, size);
     buffer.erase(0, size);
@@ -73,10 +73,10 @@ asio::awaitable<SmtpSession::Next> converse(Stream& stream, SmtpSession& session
     std::string buffer;
     while (true) {
         guard.begin();
-        co_await pause(answer.delay);
+        co_await smtp_pause(answer.delay);
         if (!answer.text.empty()) {
             const auto [error, size] =
-                co_await asio::async_write(stream, asio::buffer(answer.text), as_values);
+                co_await asio::async_write(stream, asio::buffer(answer.text), as_smtp_values);
             static_cast<void>(size);
             if (error) co_return SmtpSession::Next::close;
         }
@@ -97,14 +97,14 @@ asio::awaitable<SmtpSession::Next> converse(Stream& stream, SmtpSession& session
     }
 }
 
-asio::awaitable<void> serve_connection(tcp::socket socket, Room& room,
+asio::awaitable<void> serve_smtp_connection(tcp::socket socket, Room& room,
                                        std::shared_ptr<asio::ssl::context> tls) {
     SmtpSession session(room);
     const auto guard = std::make_shared<IdleGuard>(socket);
     const SmtpSession::Next next = co_await converse(socket, session, *guard, session.greet());
     if (next == SmtpSession::Next::start_tls) {
         asio::ssl::stream<tcp::socket&> secure(socket, *tls);
-        const auto [error] = co_await secure.async_handshake(asio::ssl::stream_base::server, as_values);
+        const auto [error] = co_await secure.async_handshake(asio::ssl::stream_base::server, as_smtp_values);
         if (!error) {
             session.tls_is_on();
             co_await converse(secure, session, *guard, SmtpSession::Answer{});
@@ -124,16 +124,16 @@ asio::awaitable<void> serve_smtp(tcp::acceptor& acceptor, Room& room, std::strin
     if (!error) tls->use_private_key(asio::buffer(key_pem), asio::ssl::context::pem, error);
     if (error) log::error("sandbox", "SMTP has no usable certificate", {{"reason", error.message()}});
     while (acceptor.is_open()) {
-        auto [accept_error, socket] = co_await acceptor.async_accept(as_values);
+        auto [accept_error, socket] = co_await acceptor.async_accept(as_smtp_values);
         if (accept_error == asio::error::operation_aborted || !acceptor.is_open()) co_return;
         if (accept_error) {
-            co_await pause(std::chrono::milliseconds(100));
+            co_await smtp_pause(std::chrono::milliseconds(100));
             continue;
         }
         if (room.open_connections >= connections_max) continue;
         ++room.open_connections;
         asio::co_spawn(co_await asio::this_coro::executor,
-                       serve_connection(std::move(socket), room, tls),
+                       serve_smtp_connection(std::move(socket), room, tls),
                        [&room](std::exception_ptr problem) {
                            --room.open_connections;
                            if (problem) log::error("sandbox", "a mail connection ended unexpectedly");

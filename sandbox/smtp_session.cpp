@@ -38,13 +38,13 @@ std::string decode_base64(std::string_view text) {
     return out;
 }
 
-std::string lower(std::string_view text) {
+std::string lower_word(std::string_view text) {
     std::string out(text);
     for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     return out;
 }
 
-bool is_same(std::string_view a, std::string_view b) { return lower(a) == lower(b); }
+bool is_same(std::string_view a, std::string_view b) { return lower_word(a) == lower_word(b); }
 
 // "FROM:<a@b> SIZE=3" after the prefix "FROM:"; nothing if malformed.
 std::optional<std::string> path_in(std::string_view arguments, std::string_view prefix) {
@@ -163,7 +163,7 @@ SmtpSession::Answer SmtpSession::hello(std::string_view verb) {
 SmtpSession::Answer SmtpSession::take_line(std::string_view line) {
     if (login_ != Login::none) return login_line(line);
     const std::size_t space = line.find(' ');
-    const std::string verb = lower(line.substr(0, space));
+    const std::string verb = lower_word(line.substr(0, space));
     const std::string_view arguments =
         space == std::string_view::npos ? std::string_view{} : line.substr(space + 1);
     if (verb == "ehlo" || verb == "helo") return hello(verb);
@@ -195,7 +195,7 @@ SmtpSession::Answer SmtpSession::authenticate(std::string_view arguments) {
     Answer answer;
     if (spoil("mail.auth", answer)) return answer;
     const std::size_t space = arguments.find(' ');
-    const std::string mechanism = lower(arguments.substr(0, space));
+    const std::string mechanism = lower_word(arguments.substr(0, space));
     const std::string_view initial =
         space == std::string_view::npos ? std::string_view{} : arguments.substr(space + 1);
     if (mechanism == "plain") {
@@ -248,7 +248,7 @@ SmtpSession::Answer SmtpSession::mail(std::string_view arguments) {
     const auto sender = path_in(arguments, "FROM:");
     if (!sender || (!sender->empty() && !is_address(*sender)))
         return {"501 5.1.7 Bad sender address syntax\r\n"};
-    const std::size_t size = lower(arguments).find("size=");
+    const std::size_t size = lower_word(arguments).find("size=");
     if (size != std::string::npos &&
         std::strtoull(std::string(arguments.substr(size + 5)).c_str(), nullptr, 10) > mail_bytes_max)
         return {"552 5.3.4 Message size exceeds fixed limit\r\n"};
@@ -267,7 +267,7 @@ SmtpSession::Answer SmtpSession::recipient(std::string_view arguments) {
     if (recipients_.size() >= recipients_max) return {"452 4.5.3 Error: too many recipients\r\n"};
     Answer answer;
     if (spoil("mail.rcpt", answer)) return answer;
-    const std::string address = lower(*path);
+    const std::string address = lower_word(*path);
     const std::string domain = address.substr(address.rfind('@') + 1);
     if (domain.ends_with(".invalid")) return {"550 5.1.2 no route off this machine\r\n"};
     // A domain that has mailboxes here is ours: only these can be written to. All other domains

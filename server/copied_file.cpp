@@ -17,7 +17,7 @@
 namespace baton::server {
 namespace {
 
-Failure failed(std::string_view what, const std::string& path, int why) {
+Failure copy_failed(std::string_view what, const std::string& path, int why) {
     const ErrorCode code(why, boost::system::system_category());
     return {code, fmt::format("cannot {} {}: {}", what, path, code.message())};
 }
@@ -26,7 +26,7 @@ class Descriptor {
 public:
     static Outcome<Descriptor> open(const std::string& path, int flags, std::string_view what) {
         const int number = ::open(path.c_str(), flags | O_CLOEXEC, 0600);
-        if (number < 0) return failed(what, path, errno);
+        if (number < 0) return copy_failed(what, path, errno);
         return Descriptor(number, path);
     }
     Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)), path_(std::move(other.path_)) {}
@@ -39,20 +39,20 @@ public:
         while (true) {
             const auto got = ::read(number_, space.data(), space.size());
             if (got >= 0) return static_cast<std::size_t>(got);
-            if (errno != EINTR) return failed("read", path_, errno);
+            if (errno != EINTR) return copy_failed("read", path_, errno);
         }
     }
     Outcome<void> write(ByteView bytes) const {
         while (!bytes.empty()) {
             const auto done = ::write(number_, bytes.data(), bytes.size());
             if (done < 0 && errno == EINTR) continue;
-            if (done < 0) return failed("write", path_, errno);
+            if (done < 0) return copy_failed("write", path_, errno);
             bytes = bytes.subspan(static_cast<std::size_t>(done));
         }
         return boost::system::in_place_value;
     }
     Outcome<void> sync() const {
-        if (::fsync(number_) != 0) return failed("sync", path_, errno);
+        if (::fsync(number_) != 0) return copy_failed("sync", path_, errno);
         return boost::system::in_place_value;
     }
 

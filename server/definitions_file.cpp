@@ -16,7 +16,7 @@ namespace baton::server {
 
 namespace {
 
-Failure refused(const std::string& file, std::string_view why) {
+Failure definitions_refused(const std::string& file, std::string_view why) {
     return Failure{make_error_code(boost::system::errc::invalid_argument),
                    fmt::format("'broker.definitions' (BATON_BROKER_DEFINITIONS): '{}': {}", file, why)};
 }
@@ -41,13 +41,13 @@ std::vector<broker::core::Answer> ask_for(const std::vector<web::Definition>& wa
 
 Outcome<std::vector<web::Definition>> read_definitions_file(const std::string& file, const web::BrokerPort& port) {
     std::error_code unknown;
-    if (std::filesystem::is_directory(file, unknown)) return refused(file, "is a folder; name a file of definitions");
+    if (std::filesystem::is_directory(file, unknown)) return definitions_refused(file, "is a folder; name a file of definitions");
     const auto content = read_named_file(file);
     if (!content)
-        return refused(file, fmt::format("cannot be read: {}; name a file of definitions, or leave the setting out",
+        return definitions_refused(file, fmt::format("cannot be read: {}; name a file of definitions, or leave the setting out",
                                          content.error().detail));
     auto read = web::read_definitions(*content, port, std::nullopt);
-    if (!read) return refused(file, read.error().detail);
+    if (!read) return definitions_refused(file, read.error().detail);
     for (const auto& key : read->unknown_keys)
         log::warning("definitions", "nobody knows this key of the file; it is passed over", {{"file", file}, {"key", key}});
     return std::move(read->wanted);
@@ -66,7 +66,7 @@ Outcome<void> bring_in(const std::vector<web::Definition>& definitions, broker::
     const auto wanted = web::missing_in(definitions, known, port);
     std::string complaints;
     for (const auto& complaint : web::complaints_about(wanted, known)) complaints += "\n  " + complaint;
-    if (!complaints.empty()) return refused(file, complaints);
+    if (!complaints.empty()) return definitions_refused(file, complaints);
     const auto answers = ask_for(wanted, broker);
     std::size_t news = 0;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
@@ -79,7 +79,7 @@ Outcome<void> bring_in(const std::vector<web::Definition>& definitions, broker::
         else
             complaints += fmt::format("\n  {}: {}", wanted[i].place, answers[i].text);
     }
-    if (!complaints.empty()) return refused(file, complaints);
+    if (!complaints.empty()) return definitions_refused(file, complaints);
     if (news > 0) log::info("definitions", "brought in", {{"file", file}, {"new", news}});
     return boost::system::in_place_value;
 }

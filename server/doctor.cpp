@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::size_t page_runs = 500;
 constexpr std::size_t faults_max = 1000;
-constexpr std::chrono::seconds store_patience{30};
+constexpr std::chrono::seconds doctor_patience{30};
 
 // An engine that tells nobody and hears nobody: what it writes is what the next server goes on
 // from. It owns the partitions, so that a server which works after all notices.
@@ -40,7 +40,7 @@ public:
         engine_.operate(
             run_id, orchestrator::core::RunMended{what}, what,
             [&answer](const Outcome<runtime::RunChanged>& done) { answer = done; }, actor);
-        const auto until = std::chrono::steady_clock::now() + store_patience;
+        const auto until = std::chrono::steady_clock::now() + doctor_patience;
         while (!answer) {
             if (engine_.work()) continue;
             if (std::chrono::steady_clock::now() > until) {

@@ -25,7 +25,7 @@ constexpr Duration fenced_lately = std::chrono::seconds(10);
 constexpr std::uint64_t disk_degraded_factor = 4;
 constexpr std::size_t queues_named_max = 5;
 // A look takes milliseconds; one over a slow network share a second.
-constexpr Duration folder_patience = std::chrono::seconds(10);
+constexpr Duration folder_look_patience = std::chrono::seconds(10);
 
 std::uint64_t mebibytes(std::uint64_t bytes) { return bytes >> 20; }
 
@@ -75,7 +75,7 @@ HealthPart partitions(Time now, bool is_second, const orchestrator::runtime::Eng
 }
 
 HealthPart workflows(Duration silence) {
-    if (silence < folder_patience) return {"workflows", State::ok, {}};
+    if (silence < folder_look_patience) return {"workflows", State::ok, {}};
     return {"workflows", State::degraded,
             fmt::format("the folder of the workflows has not answered for {} s; what changes there is not deployed",
                         std::chrono::duration_cast<std::chrono::seconds>(silence).count())};

@@ -23,7 +23,7 @@ Failure damaged(const std::string& path, const std::string& what) {
                 "; it holds the tokens of programs: repair it, or move it away and make new ones"};
 }
 
-std::string text_in(const json::object& object, std::string_view name) {
+std::string token_text_in(const json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
     return value != nullptr && value->is_string() ? std::string(value->get_string())
                                                   : std::string{};
@@ -33,17 +33,17 @@ std::optional<web::StoredToken> token_in(const json::value& value) {
     const auto* object = value.if_object();
     if (object == nullptr) return std::nullopt;
     web::StoredToken token;
-    token.id = text_in(*object, "id");
-    token.hash = text_in(*object, "hash");
-    token.name = text_in(*object, "name");
-    token.user = text_in(*object, "user");
-    token.role = text_in(*object, "role");
-    const auto created = from_rfc3339(text_in(*object, "created_at"));
-    const auto expires = from_rfc3339(text_in(*object, "expires_at"));
+    token.id = token_text_in(*object, "id");
+    token.hash = token_text_in(*object, "hash");
+    token.name = token_text_in(*object, "name");
+    token.user = token_text_in(*object, "user");
+    token.role = token_text_in(*object, "role");
+    const auto created = from_rfc3339(token_text_in(*object, "created_at"));
+    const auto expires = from_rfc3339(token_text_in(*object, "expires_at"));
     if (token.id.empty() || token.hash.empty() || !created || !expires) return std::nullopt;
     token.created_at = *created;
     token.expires_at = *expires;
-    token.used_at = from_rfc3339(text_in(*object, "used_at"));
+    token.used_at = from_rfc3339(token_text_in(*object, "used_at"));
     return token;
 }
 

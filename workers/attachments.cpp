@@ -17,7 +17,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 6> names = {"name", "type", "content_base64", "content", "text", "from"};
+constexpr std::array<std::string_view, 6> attachment_names = {"name", "type", "content_base64", "content", "text", "from"};
 constexpr std::array<std::string_view, 2> source_names = {"target", "path"};
 
 // Letters and a few signs on both sides of one slash; it becomes part of a header.
@@ -75,7 +75,7 @@ std::vector<Attachment> attachments_in(Parameters& parameters, const json::objec
             continue;
         }
         Parameters inner(item.get_object());
-        inner.only(names);
+        inner.only(attachment_names);
         all.push_back(attachment_in(inner, item.get_object()));
         if (inner.is_bad()) parameters.complain("attachments: " + inner.problem().detail);
         bytes += all.back().content.size();

@@ -79,7 +79,7 @@ std::string_view word_of_type(std::string_view type) {
     return type;
 }
 
-std::string_view type_of(const json::value& value) {
+std::string_view parameter_type(const json::value& value) {
     switch (value.kind()) {
     case json::kind::string: return "string";
     case json::kind::int64:
@@ -96,7 +96,7 @@ std::string_view type_of(const json::value& value) {
 bool is_of_type(const json::value& value, std::string_view type) {
     static const std::set<std::string_view> known{"string", "integer", "number", "boolean", "array", "object", "null"};
     if (!known.contains(type)) return true;
-    const std::string_view own = type_of(value);
+    const std::string_view own = parameter_type(value);
     if (own == "number" && type == "integer") return std::floor(value.get_double()) == value.get_double();
     return own == type || (own == "integer" && type == "number");
 }
@@ -118,7 +118,7 @@ std::optional<std::string> misfit(const json::value& value, const json::object& 
         if (!fits) {
             std::vector<std::string> words;
             for (const std::string_view type : types) words.push_back(printable(word_of_type(type)));
-            return fmt::format("{}, not {}", fmt::join(words, " or "), word_of_type(type_of(value)));
+            return fmt::format("{}, not {}", fmt::join(words, " or "), word_of_type(parameter_type(value)));
         }
     }
     if (const json::array* choices = list_at(schema, "enum"); choices && !has_expression(value)) {

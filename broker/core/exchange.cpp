@@ -28,7 +28,7 @@ std::optional<ExchangeType> type_from(std::string_view name) {
     return std::nullopt;
 }
 
-Failure precondition(std::string text) {
+Failure exchange_precondition(std::string text) {
     return {amqp::ReplyCode::precondition_failed, std::move(text)};
 }
 
@@ -39,16 +39,16 @@ Outcome<void> check_hashed(const amqp::FieldTable& arguments) {
     const amqp::FieldValue* header = arguments.find(header_argument);
     const amqp::FieldValue* property = arguments.find(property_argument);
     if (header != nullptr && property != nullptr)
-        return precondition("hash-header and hash-property are mutually exclusive");
+        return exchange_precondition("hash-header and hash-property are mutually exclusive");
     if (header != nullptr && header->get<std::string>() == nullptr)
-        return precondition(fmt::format("hash-header is the name of a header, not {}",
+        return exchange_precondition(fmt::format("hash-header is the name of a header, not {}",
                                         amqp::to_text(*header)));
     if (property == nullptr) return boost::system::in_place_value;
     const std::string* name = property->get<std::string>();
     if (name != nullptr &&
         (*name == "message_id" || *name == "correlation_id" || *name == "timestamp"))
         return boost::system::in_place_value;
-    return precondition(fmt::format("Unsupported property: {}", amqp::to_text(*property)));
+    return exchange_precondition(fmt::format("Unsupported property: {}", amqp::to_text(*property)));
 }
 
 } // namespace
@@ -59,11 +59,11 @@ Outcome<ExchangeKind> exchange_kind_from(std::string_view type,
         const auto inner = arguments.text("x-delayed-type");
         const auto known = inner ? type_from(*inner) : std::nullopt;
         if (known) return ExchangeKind{*known, true};
-        return precondition(
+        return exchange_precondition(
             "Invalid argument, 'x-delayed-type' must be an existing exchange type");
     }
     const auto known = type_from(type);
-    if (!known) return precondition(fmt::format("unknown exchange type '{}'", type));
+    if (!known) return exchange_precondition(fmt::format("unknown exchange type '{}'", type));
     if (*known == ExchangeType::consistent_hash) BATON_TRY(check_hashed(arguments));
     return ExchangeKind{*known, false};
 }
@@ -142,10 +142,10 @@ Outcome<void> check_binding(ExchangeType type, std::string_view routing_key,
     const std::string_view digits =
         routing_key.starts_with('-') ? routing_key.substr(1) : routing_key;
     if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos)
-        return precondition(
+        return exchange_precondition(
             fmt::format("The binding key must be an integer: <<{}>>",
                         routing_key.empty() ? "" : fmt::format("\"{}\"", routing_key)));
-    return precondition("The binding key must be greater than 0");
+    return exchange_precondition("The binding key must be greater than 0");
 }
 
 namespace {

@@ -73,53 +73,53 @@ struct Setting {
     bool for_streams = true;
 };
 
-constexpr auto smaller = Merge::smaller_stands;
-constexpr auto given = Merge::first_stands;
+constexpr auto smaller_stands = Merge::smaller_stands;
+constexpr auto first_one = Merge::first_stands;
 
-constexpr std::array<Setting, 26> settings{{
+constexpr std::array<Setting, 26> known_settings{{
     {"alternate-exchange", is_name, "is not a valid alternate exchange name"},
-    {"consumer-timeout", is_positive, "is not a valid consumer timeout", smaller},
-    {"dead-letter-exchange", is_name, "is not a valid dead letter exchange name", given, false,
+    {"consumer-timeout", is_positive, "is not a valid consumer timeout", smaller_stands},
+    {"dead-letter-exchange", is_name, "is not a valid dead letter exchange name", first_one, false,
      true, true, false},
-    {"dead-letter-routing-key", is_name, "is not a valid dead letter routing key", given, false,
+    {"dead-letter-routing-key", is_name, "is not a valid dead letter routing key", first_one, false,
      true, true, false},
-    {"dead-letter-strategy", is_strategy, "is not a valid dead letter strategy", given, false,
+    {"dead-letter-strategy", is_strategy, "is not a valid dead letter strategy", first_one, false,
      false, true, false},
-    {"delivery-limit", is_count, "is not a valid delivery limit", smaller, true, false, true,
+    {"delivery-limit", is_count, "is not a valid delivery limit", smaller_stands, true, false, true,
      false},
-    {"expires", is_positive, "is not a valid queue expiry", smaller, true, true, true, false},
-    {"ha-mode", is_mirroring, "is not a valid ha-mode value", given, false, true, false, false},
-    {"ha-params", is_anything, "", given, false, true, false, false},
-    {"ha-promote-on-failure", is_anything, "", given, false, true, false, false},
-    {"ha-promote-on-shutdown", is_anything, "", given, false, true, false, false},
-    {"ha-sync-batch-size", is_anything, "", given},
-    {"ha-sync-mode", is_anything, "", given, false, true, false, false},
-    {"initial-cluster-size", is_count, "is not a valid cluster size", given, false, false, false,
+    {"expires", is_positive, "is not a valid queue expiry", smaller_stands, true, true, true, false},
+    {"ha-mode", is_mirroring, "is not a valid ha-mode value", first_one, false, true, false, false},
+    {"ha-params", is_anything, "", first_one, false, true, false, false},
+    {"ha-promote-on-failure", is_anything, "", first_one, false, true, false, false},
+    {"ha-promote-on-shutdown", is_anything, "", first_one, false, true, false, false},
+    {"ha-sync-batch-size", is_anything, "", first_one},
+    {"ha-sync-mode", is_anything, "", first_one, false, true, false, false},
+    {"initial-cluster-size", is_count, "is not a valid cluster size", first_one, false, false, false,
      true},
-    {"max-age", is_age, "is not a valid max age", smaller, false, false, false, true},
-    {"max-in-memory-bytes", is_count, "is not a valid maximum memory in bytes", smaller, true,
+    {"max-age", is_age, "is not a valid max age", smaller_stands, false, false, false, true},
+    {"max-in-memory-bytes", is_count, "is not a valid maximum memory in bytes", smaller_stands, true,
      true, true, false},
-    {"max-in-memory-length", is_count, "is not a valid maximum memory in bytes", smaller, true,
+    {"max-in-memory-length", is_count, "is not a valid maximum memory in bytes", smaller_stands, true,
      true, true, false},
-    {"max-length", is_count, "is not a valid maximum length", smaller, true, true, true, false},
-    {"max-length-bytes", is_count, "is not a valid maximum length in bytes", smaller, true},
-    {"message-ttl", is_count, "is not a valid message TTL", smaller, true, true, true, false},
-    {"overflow", is_overflow, "is not a valid overflow value", given, false, true, true, false},
-    {"queue-leader-locator", is_leader_locator, "is not a valid queue leader locator value", given,
+    {"max-length", is_count, "is not a valid maximum length", smaller_stands, true, true, true, false},
+    {"max-length-bytes", is_count, "is not a valid maximum length in bytes", smaller_stands, true},
+    {"message-ttl", is_count, "is not a valid message TTL", smaller_stands, true, true, true, false},
+    {"overflow", is_overflow, "is not a valid overflow value", first_one, false, true, true, false},
+    {"queue-leader-locator", is_leader_locator, "is not a valid queue leader locator value", first_one,
      false, false, true, true},
-    {"queue-master-locator", is_master_locator, "invalid queue-master-locator value", given, false,
+    {"queue-master-locator", is_master_locator, "invalid queue-master-locator value", first_one, false,
      true, false, false},
-    {"queue-mode", is_queue_mode, "is not a valid queue-mode value", given, false, true, false,
+    {"queue-mode", is_queue_mode, "is not a valid queue-mode value", first_one, false, true, false,
      false},
     {"queue-version", is_queue_version, "is not a valid queue-version value"},
-    {"stream-max-segment-size-bytes", is_count, "is not a valid segment size", given, false, false,
+    {"stream-max-segment-size-bytes", is_count, "is not a valid segment size", first_one, false, false,
      false, true},
 }};
 
 const Setting* setting_of(std::string_view name) {
-    const auto found = std::find_if(settings.begin(), settings.end(),
+    const auto found = std::find_if(known_settings.begin(), known_settings.end(),
                                     [&](const Setting& one) { return one.name == name; });
-    return found == settings.end() ? nullptr : &*found;
+    return found == known_settings.end() ? nullptr : &*found;
 }
 
 bool is_known_to(PolicyTarget target, const FieldTable& definition) {

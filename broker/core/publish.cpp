@@ -17,7 +17,7 @@ namespace baton::broker::core {
 
 namespace {
 
-constexpr std::string_view reply_to_name = "amq.rabbitmq.reply-to";
+constexpr std::string_view published_reply_name = "amq.rabbitmq.reply-to";
 constexpr std::string_view reply_to_prefix = "amq.rabbitmq.reply-to.";
 constexpr amqp::MethodId publish_id = amqp::BasicPublish::id;
 
@@ -78,7 +78,7 @@ bool Protocol::read_properties(Channel& channel, const PublishReceived& event,
     }
     if (parsed->expiration() && !read_expiration(channel, facts)) return false;
     if (parsed->headers() && !read_headers(channel, facts)) return false;
-    if (parsed->reply_to() == reply_to_name) {
+    if (parsed->reply_to() == published_reply_name) {
         if (channel.reply_consumer == nullptr) {
             refuse(channel, Code::precondition_failed, publish_id,
                    "fast reply consumer does not exist");

@@ -22,7 +22,7 @@ using Complaint = std::optional<std::string>;
 // RabbitMQ's timers end here: ten years of milliseconds.
 constexpr std::int64_t timer_millis_max = 315'360'000'000;
 
-Failure precondition(std::string detail) {
+Failure setting_precondition(std::string detail) {
     return {amqp::ReplyCode::precondition_failed, std::move(detail)};
 }
 
@@ -278,40 +278,40 @@ Outcome<QueueSettings> settings_from(const FieldTable& arguments, const QueueSha
                                      std::uint32_t quorum_delivery_limit) {
     const std::string what = fmt::format("queue '{}' in vhost '{}'", shape.name, shape.vhost);
     if (const std::string_view name = misplaced_argument(arguments); !name.empty())
-        return precondition(fmt::format("invalid arg '{}' for {} of queue type {}", name, what,
+        return setting_precondition(fmt::format("invalid arg '{}' for {} of queue type {}", name, what,
                                         type_in_texts(arguments)));
     if (const FieldValue* target = arguments.find("x-dead-letter-exchange");
         target != nullptr && target->get<std::string>() == nullptr)
-        return precondition(fmt::format("invalid type '{}' for arg 'x-dead-letter-exchange' in {}",
+        return setting_precondition(fmt::format("invalid type '{}' for arg 'x-dead-letter-exchange' in {}",
                                         amqp::type_name(*target), what));
     for (const KnownArgument& known : known_arguments) {
         const FieldValue* value = arguments.find(known.name);
         if (value == nullptr) continue;
         if (const auto complaint = known.complain(*value))
-            return precondition(fmt::format("invalid arg '{}' for {}: {}", known.name, what,
+            return setting_precondition(fmt::format("invalid arg '{}' for {}: {}", known.name, what,
                                             *complaint));
     }
     if (arguments.contains("x-dead-letter-routing-key") &&
         !arguments.contains("x-dead-letter-exchange"))
-        return precondition(fmt::format(
+        return setting_precondition(fmt::format(
             "invalid arg 'x-dead-letter-routing-key' for {}: routing_key_but_no_dlx_defined",
             what));
 
     QueueSettings settings = settings_from_checked(arguments, quorum_delivery_limit);
     if (!settings.quorum && arguments.contains("x-dead-letter-strategy"))
-        return precondition(fmt::format(
+        return setting_precondition(fmt::format(
             "invalid arg 'x-dead-letter-strategy' for {} of queue type rabbit_classic_queue",
             what));
     if (settings.quorum) {
         if (!shape.durable)
-            return precondition(fmt::format("invalid property 'non-durable' for {}", what));
+            return setting_precondition(fmt::format("invalid property 'non-durable' for {}", what));
         if (shape.exclusive)
-            return precondition(fmt::format("invalid property 'exclusive-owner' for {}", what));
+            return setting_precondition(fmt::format("invalid property 'exclusive-owner' for {}", what));
         if (shape.auto_delete)
-            return precondition(fmt::format("invalid property 'auto-delete' for {}", what));
+            return setting_precondition(fmt::format("invalid property 'auto-delete' for {}", what));
         for (const std::string_view name : {"x-max-priority", "x-queue-mode"})
             if (arguments.contains(name))
-                return precondition(fmt::format(
+                return setting_precondition(fmt::format(
                     "invalid arg '{}' for {} of queue type rabbit_quorum_queue", name, what));
     }
     if (settings.stream) {
@@ -320,9 +320,9 @@ Outcome<QueueSettings> settings_from(const FieldTable& arguments, const QueueSha
                             : !shape.durable  ? "non-durable"
                                               : nullptr;
         if (unfit != nullptr)
-            return precondition(fmt::format("invalid property '{}' for {}", unfit, what));
+            return setting_precondition(fmt::format("invalid property '{}' for {}", unfit, what));
         if (settings.segment_bytes.value_or(0) > segment_bytes_max)
-            return precondition("Exceeded max value for x-stream-max-segment-size-bytes");
+            return setting_precondition("Exceeded max value for x-stream-max-segment-size-bytes");
     }
     return settings;
 }
@@ -341,12 +341,12 @@ Outcome<void> check_equal_argument(std::string_view name, const FieldTable& rece
     }
     if (ours != nullptr && theirs != nullptr) {
         if (amqp::equal_by_value(*ours, *theirs)) return boost::system::in_place_value;
-        return precondition(fmt::format("inequivalent arg '{}' for {}: received '{}' but current "
+        return setting_precondition(fmt::format("inequivalent arg '{}' for {}: received '{}' but current "
                                         "is '{}'",
                                         name, what, amqp::to_text(*theirs),
                                         amqp::to_text(*ours)));
     }
-    return precondition(fmt::format("inequivalent arg '{}' for {}: received {} but current is {}",
+    return setting_precondition(fmt::format("inequivalent arg '{}' for {}: received {} but current is {}",
                                     name, what, theirs ? describe(*theirs) : "none",
                                     ours ? describe(*ours) : "none"));
 }
@@ -354,7 +354,7 @@ Outcome<void> check_equal_argument(std::string_view name, const FieldTable& rece
 Outcome<void> check_equal_flag(std::string_view name, bool received, bool current,
                                std::string_view what) {
     if (received == current) return boost::system::in_place_value;
-    return precondition(fmt::format("inequivalent arg '{}' for {}: received '{}' but current is "
+    return setting_precondition(fmt::format("inequivalent arg '{}' for {}: received '{}' but current is "
                                     "'{}'",
                                     name, what, received, current));
 }

@@ -16,7 +16,7 @@ namespace {
 // RabbitMQ's firehose; it exists because clients expect it to.
 constexpr std::string_view trace_exchange = "amq.rabbitmq.trace";
 
-constexpr std::string_view reply_to_name = "amq.rabbitmq.reply-to";
+constexpr std::string_view declared_reply_name = "amq.rabbitmq.reply-to";
 
 std::string what_queue(std::string_view name, const Vhost& vhost) {
     return fmt::format("queue '{}' in vhost '{}'", name, vhost.name());
@@ -26,7 +26,7 @@ std::string what_exchange(std::string_view name, const Vhost& vhost) {
     return fmt::format("exchange '{}' in vhost '{}'", name, vhost.name());
 }
 
-Failure precondition(std::string detail) {
+Failure topology_precondition(std::string detail) {
     return {amqp::ReplyCode::precondition_failed, std::move(detail)};
 }
 
@@ -173,7 +173,7 @@ Outcome<void> Protocol::check_exchange(const Vhost& vhost, const ExchangeDeclare
     BATON_TRY(check_room_for("an exchange", Share::declare));
     const amqp::FieldValue* alternate = declared.arguments.find("alternate-exchange");
     if (alternate != nullptr && alternate->get<std::string>() == nullptr)
-        return precondition(fmt::format("invalid type '{}' for arg 'alternate-exchange' in {}",
+        return topology_precondition(fmt::format("invalid type '{}' for arg 'alternate-exchange' in {}",
                                         amqp::type_name(*alternate),
                                         what_exchange(declared.name, vhost)));
     if (alternate != nullptr)
@@ -188,7 +188,7 @@ Outcome<void> Protocol::check_same_exchange(const Exchange& exchange,
     const std::string what = what_exchange(current.name, *current.vhost);
     const std::string_view type = name_of(current.kind);
     if (declared.type != type)
-        return precondition(fmt::format("inequivalent arg 'type' for {}: received '{}' but "
+        return topology_precondition(fmt::format("inequivalent arg 'type' for {}: received '{}' but "
                                         "current is '{}'",
                                         what, declared.type, type));
     BATON_TRY(check_equal_flag("durable", durable, current.durable, what));
@@ -244,7 +244,7 @@ Outcome<void> Protocol::delete_exchange(const Vhost& vhost, std::string_view nam
     Exchange* exchange = vhost.exchange(name);
     if (exchange == nullptr) return boost::system::in_place_value;
     if (if_unused && exchange->has_bindings())
-        return precondition(fmt::format("{} in use", what_exchange(name, vhost)));
+        return topology_precondition(fmt::format("{} in use", what_exchange(name, vhost)));
     delete_exchange(*exchange);
     return boost::system::in_place_value;
 }
@@ -278,9 +278,9 @@ void Protocol::on(Channel& channel, const amqp::QueueDeclare& method) {
         return refuse_connection(*channel.connection, Code::frame_error, {},
                                  "Malformed UTF-8 in shortstr");
     const Vhost& vhost = *channel.connection->vhost;
-    if (method.queue.starts_with(reply_to_name)) {
+    if (method.queue.starts_with(declared_reply_name)) {
         const bool is_there =
-            method.queue == reply_to_name || reply_channels_.contains(method.queue);
+            method.queue == declared_reply_name || reply_channels_.contains(method.queue);
         if (!is_there)
             return refuse(channel, Code::not_found, method.id,
                           fmt::format("no {}", what_queue(method.queue, vhost)));
@@ -357,7 +357,7 @@ Outcome<void> Protocol::check_new_queue(const Vhost& vhost, const QueueDeclared&
                        fmt::format("queue name '{}' contains reserved prefix 'amq.*'",
                                    declared.name)};
     if (declared.arguments.contains(delays_argument))
-        return precondition(fmt::format("invalid arg '{}' for {}: only the server uses it",
+        return topology_precondition(fmt::format("invalid arg '{}' for {}: only the server uses it",
                                         delays_argument, what_queue(declared.name, vhost)));
     BATON_TRY(check_queue_limit(vhost, declared.name));
     const bool exclusive = life.exclusive_to != ConnectionId{};
@@ -406,9 +406,9 @@ Outcome<Protocol::QueueEnd> Protocol::delete_queue(const Vhost& vhost, std::stri
     BATON_TRY(check_lock(*queue, asker));
     catch_up(*queue);
     if (if_unused && !queue->consumers.empty())
-        return precondition(fmt::format("{} in use", what_queue(name, vhost)));
+        return topology_precondition(fmt::format("{} in use", what_queue(name, vhost)));
     if (if_empty && queue->ready() != 0)
-        return precondition(fmt::format("{} not empty", what_queue(name, vhost)));
+        return topology_precondition(fmt::format("{} not empty", what_queue(name, vhost)));
     const std::uint64_t count = queue->ready();
     return QueueEnd{count, end_queue(*queue)};
 }

@@ -77,7 +77,7 @@ void print_json_rows(const std::vector<Column>& columns, const json::array& rows
 }
 
 template <typename Show>
-std::string joined(const std::vector<Column>& columns, std::string_view separator, Show show) {
+std::string column_list(const std::vector<Column>& columns, std::string_view separator, Show show) {
     std::string line;
     bool first = true;
     for (const Column& column : columns) {
@@ -151,11 +151,11 @@ void print_rows(Work& work, const std::vector<Column>& columns, const json::arra
     const std::string_view separator = is_csv ? "," : "\t";
     const bool has_heading = !work.arguments().has("no-table-headers") && !work.arguments().has("silent");
     if (has_heading)
-        fmt::print("{}\n", joined(columns, separator, [&](const Column& column) {
+        fmt::print("{}\n", column_list(columns, separator, [&](const Column& column) {
                        return is_csv ? quoted_csv(column.name) : std::string(column.name);
                    }));
     for (const auto& row : rows)
-        fmt::print("{}\n", joined(columns, separator, [&](const Column& column) {
+        fmt::print("{}\n", column_list(columns, separator, [&](const Column& column) {
                        const auto text = shown(row, column);
                        return is_csv ? quoted_csv(text) : text;
                    }));

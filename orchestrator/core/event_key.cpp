@@ -61,7 +61,7 @@ void add(std::string& out, std::string_view path, const boost::json::value& valu
     append_canonical(out, value);
 }
 
-std::string_view text_in(const boost::json::object& object, std::string_view name) {
+std::string_view key_text_in(const boost::json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
     if (value == nullptr || !value->is_string()) return {};
     return {value->get_string().data(), value->get_string().size()};
@@ -107,16 +107,16 @@ std::vector<AwaitedEvent> awaited_events(const Document& wait) {
         const auto* event = in.if_contains("event");
         if (event == nullptr || !event->is_object()) return;
         AwaitedEvent& one = all.emplace_back();
-        one.key = text_in(event->get_object(), "key");
+        one.key = key_text_in(event->get_object(), "key");
         one.way = way;
-        one.since = from_rfc3339(text_in(event->get_object(), "since")).value_or(Time{});
+        one.since = from_rfc3339(key_text_in(event->get_object(), "since")).value_or(Time{});
     };
     const auto* object = wait.json().if_object();
     if (object == nullptr) return all;
     look(*object, {});
     if (const auto* ways = object->if_contains("first_of"); ways != nullptr && ways->is_array())
         for (const auto& way : ways->get_array())
-            if (way.is_object()) look(way.get_object(), text_in(way.get_object(), "name"));
+            if (way.is_object()) look(way.get_object(), key_text_in(way.get_object(), "name"));
     return all;
 }
 
@@ -130,8 +130,8 @@ std::optional<AwaitedResult> awaited_result(const Document& wait) {
     const auto* object = wait.json().if_object();
     const auto* asked = object != nullptr ? object->if_contains("result") : nullptr;
     if (asked == nullptr || !asked->is_object()) return std::nullopt;
-    return AwaitedResult{std::string{text_in(asked->get_object(), "key")},
-                         from_rfc3339(text_in(asked->get_object(), "since")).value_or(Time{})};
+    return AwaitedResult{std::string{key_text_in(asked->get_object(), "key")},
+                         from_rfc3339(key_text_in(asked->get_object(), "since")).value_or(Time{})};
 }
 
 } // namespace baton::orchestrator::core

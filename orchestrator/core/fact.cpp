@@ -354,7 +354,7 @@ void append(Members& out, const fact::StepReset& fact) {
 
 // Reading back: tolerant, since an older or newer program may have written it.
 
-std::string text_in(const boost::json::object& object, std::string_view name) {
+std::string fact_text_in(const boost::json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
     if (!value || !value->is_string()) return {};
     return {value->get_string().data(), value->get_string().size()};
@@ -376,7 +376,7 @@ Document json_in(const boost::json::object& object, std::string_view name) {
 
 // The form to_rfc3339 writes: 2026-01-31T12:04:10.123456Z.
 std::optional<Time> time_in(const boost::json::object& object, std::string_view name) {
-    const std::string text = text_in(object, name);
+    const std::string text = fact_text_in(object, name);
     const auto part = [&text](std::size_t at, std::size_t size) -> std::optional<int> {
         int value = 0;
         if (at + size > text.size()) return std::nullopt;
@@ -409,7 +409,7 @@ bool flag_in(const boost::json::object& object, std::string_view name) {
 }
 
 AttemptRef ref_in(const boost::json::object& object) {
-    return {text_in(object, "step"), flag_in(object, "undo"),
+    return {fact_text_in(object, "step"), flag_in(object, "undo"),
             static_cast<std::uint32_t>(number_in(object, "attempt"))};
 }
 
@@ -420,37 +420,37 @@ std::optional<Duration> millis_in(const boost::json::object& object, std::string
 }
 
 ParentRef parent_in(const boost::json::object& in) {
-    return {text_in(in, "run"), ref_in(in), static_cast<std::uint32_t>(number_in(in, "depth", 1)), flag_in(in, "detached"),
-            text_in(in, "root")};
+    return {fact_text_in(in, "run"), ref_in(in), static_cast<std::uint32_t>(number_in(in, "depth", 1)), flag_in(in, "detached"),
+            fact_text_in(in, "root")};
 }
 
-trace::Given trace_in(const boost::json::object& in) { return {text_in(in, "traceparent"), text_in(in, "tracestate")}; }
+trace::Given fact_trace_in(const boost::json::object& in) { return {fact_text_in(in, "traceparent"), fact_text_in(in, "tracestate")}; }
 
 void read(const boost::json::object& in, fact::RunStarted& fact) {
     if (in.contains("run")) fact.parent = parent_in(in);
     fact.caller = json_in(in, "caller");
     fact.scheduled_at = time_in(in, "scheduled_at");
-    fact.trace = trace_in(in);
+    fact.trace = fact_trace_in(in);
 }
 void read(const boost::json::object& in, fact::RunBecame& fact) {
-    if (const auto status = run_status_from(text_in(in, "status"))) fact.status = *status;
+    if (const auto status = run_status_from(fact_text_in(in, "status"))) fact.status = *status;
     fact.output = json_in(in, "output");
     fact.error = json_in(in, "error");
     fact.cause = json_in(in, "cause");
     fact.by_hand = flag_in(in, "hand");
-    fact.from = run_status_from(text_in(in, "from"));
-    const std::string ending = text_in(in, "ending");
+    fact.from = run_status_from(fact_text_in(in, "from"));
+    const std::string ending = fact_text_in(in, "ending");
     for (std::size_t i = 0; i < ending_words.size(); ++i)
         if (ending_words[i] == ending) fact.ending = static_cast<Ending>(i);
 }
 void read(const boost::json::object& in, fact::RunClosing& fact) {
-    fact.phase = text_in(in, "phase") == word_of(Phase::on_error) ? Phase::on_error : Phase::at_end;
+    fact.phase = fact_text_in(in, "phase") == word_of(Phase::on_error) ? Phase::on_error : Phase::at_end;
     read(in, fact.end);
 }
 void read(const boost::json::object& in, fact::TaskDispatched& fact) {
     fact.ref = ref_in(in);
     TaskOrder& order = fact.order;
-    order.route = text_in(in, "task");
+    order.route = fact_text_in(in, "task");
     order.with = json_in(in, "input");
     if (const auto* secrets = in.if_contains("secrets"); secrets != nullptr && secrets->is_array())
         for (const auto& pointer : secrets->get_array())
@@ -458,50 +458,50 @@ void read(const boost::json::object& in, fact::TaskDispatched& fact) {
     order.attempt_of_series = static_cast<std::uint32_t>(number_in(in, "of_series", fact.ref.attempt));
     order.max_attempts = static_cast<std::uint32_t>(number_in(in, "max_attempts"));
     order.priority = static_cast<std::uint8_t>(number_in(in, "priority", 4));
-    order.idempotency_key = text_in(in, "key");
+    order.idempotency_key = fact_text_in(in, "key");
     order.start_by = time_in(in, "start_by");
     order.deadline = time_in(in, "deadline");
     order.timeout = millis_in(in, "timeout_ms");
     order.heartbeat = millis_in(in, "heartbeat_ms");
     order.progress = json_in(in, "progress");
-    order.child_run = text_in(in, "run");
+    order.child_run = fact_text_in(in, "run");
     order.depth = static_cast<std::uint32_t>(number_in(in, "depth"));
     order.is_detached = flag_in(in, "detached");
-    order.root = text_in(in, "root");
+    order.root = fact_text_in(in, "root");
     order.is_look = flag_in(in, "verify");
-    order.trace = trace_in(in);
+    order.trace = fact_trace_in(in);
 }
 void read(const boost::json::object& in, fact::TaskStarted& fact) {
     fact.ref = ref_in(in);
-    fact.worker = text_in(in, "worker");
+    fact.worker = fact_text_in(in, "worker");
     fact.since = time_in(in, "since");
 }
 void read(const boost::json::object& in, fact::TaskCompleted& fact) {
     fact.ref = ref_in(in);
-    fact.worker = text_in(in, "worker");
+    fact.worker = fact_text_in(in, "worker");
     fact.output = json_in(in, "output");
     fact.result = json_in(in, "result");
 }
 void read(const boost::json::object& in, fact::TaskFailed& fact) {
     fact.ref = ref_in(in);
-    fact.worker = text_in(in, "worker");
+    fact.worker = fact_text_in(in, "worker");
     fact.error = json_in(in, "error");
     fact.retry_at = time_in(in, "retry_at");
     fact.untried = flag_in(in, "untried");
     fact.asks = flag_in(in, "verify");
 }
 void read(const boost::json::object& in, fact::ResultFound& fact) {
-    fact.step = text_in(in, "step");
-    fact.run = text_in(in, "run");
+    fact.step = fact_text_in(in, "step");
+    fact.run = fact_text_in(in, "run");
 }
 void read(const boost::json::object& in, fact::ResultKept& fact) {
-    fact.step = text_in(in, "step");
-    fact.key = text_in(in, "key");
+    fact.step = fact_text_in(in, "step");
+    fact.key = fact_text_in(in, "key");
     fact.until = time_in(in, "until").value_or(Time{});
 }
 void read(const boost::json::object& in, fact::StepVerified& fact) {
     fact.ref = ref_in(in);
-    fact.worker = text_in(in, "worker");
+    fact.worker = fact_text_in(in, "worker");
     fact.is_done = flag_in(in, "done");
     fact.result = json_in(in, "result");
     fact.retry_at = time_in(in, "retry_at");
@@ -512,78 +512,78 @@ void read(const boost::json::object& in, fact::TaskDeferred& fact) {
 }
 void read(const boost::json::object& in, fact::TaskCancelled& fact) {
     fact.ref = ref_in(in);
-    fact.task = text_in(in, "task");
+    fact.task = fact_text_in(in, "task");
 }
 void read(const boost::json::object& in, fact::LateResult& fact) {
     fact.ref = ref_in(in);
     fact.output = json_in(in, "output");
 }
 void read(const boost::json::object& in, fact::EffectKept& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.effect = json_in(in, "effect");
     fact.undo_input = json_in(in, "undo_input");
 }
 void read(const boost::json::object& in, fact::StepStarted& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.until = time_in(in, "until");
 }
 void read(const boost::json::object& in, fact::StepWaits& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.wanted = json_in(in, "for");
     fact.until = time_in(in, "until");
 }
 void read(const boost::json::object& in, fact::SignalReceived& fact) {
     fact.number = static_cast<std::uint32_t>(number_in(in, "number"));
-    fact.name = text_in(in, "name");
-    fact.id = text_in(in, "id");
+    fact.name = fact_text_in(in, "name");
+    fact.id = fact_text_in(in, "id");
     fact.data = json_in(in, "data");
-    fact.by = text_in(in, "by");
+    fact.by = fact_text_in(in, "by");
 }
 void read(const boost::json::object& in, fact::SignalTaken& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.number = static_cast<std::uint32_t>(number_in(in, "number"));
 }
 void read(const boost::json::object& in, fact::EventTaken& fact) {
-    fact.step = text_in(in, "step");
-    fact.key = text_in(in, "key");
-    fact.id = text_in(in, "id");
+    fact.step = fact_text_in(in, "step");
+    fact.key = fact_text_in(in, "key");
+    fact.id = fact_text_in(in, "id");
 }
 void read(const boost::json::object& in, fact::CallerAnswered& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.caller = json_in(in, "caller");
     fact.output = json_in(in, "output");
     fact.error = json_in(in, "error");
 }
 void read(const boost::json::object& in, fact::ApprovalVoted& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.approves = flag_in(in, "approves");
-    fact.by = text_in(in, "by");
-    fact.comment = text_in(in, "text");
+    fact.by = fact_text_in(in, "by");
+    fact.comment = fact_text_in(in, "text");
     fact.form = json_in(in, "form");
 }
 void read(const boost::json::object& in, fact::ApprovalReminded& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.wanted = json_in(in, "for");
     fact.until = time_in(in, "until");
 }
 void read(const boost::json::object& in, fact::StepDone& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.output = json_in(in, "output");
     fact.by_hand = flag_in(in, "hand");
 }
-void read(const boost::json::object& in, fact::StepSent& fact) { fact.step = text_in(in, "step"); }
+void read(const boost::json::object& in, fact::StepSent& fact) { fact.step = fact_text_in(in, "step"); }
 void read(const boost::json::object& in, fact::StepSkipped& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.undo = flag_in(in, "undo");
     fact.passed = flag_in(in, "passed");
 }
-void read(const boost::json::object& in, fact::StepBlocked& fact) { fact.step = text_in(in, "step"); }
+void read(const boost::json::object& in, fact::StepBlocked& fact) { fact.step = fact_text_in(in, "step"); }
 void read(const boost::json::object& in, fact::StepCancelled& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.error = json_in(in, "error");
 }
 void read(const boost::json::object& in, fact::ErrorCaught& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.error = json_in(in, "error");
 }
 void read(const boost::json::object& in, fact::StepDead& fact) {
@@ -591,50 +591,50 @@ void read(const boost::json::object& in, fact::StepDead& fact) {
     fact.step = ref.step;
     fact.undo = ref.undo;
     fact.attempt = ref.attempt;
-    fact.task = text_in(in, "task");
+    fact.task = fact_text_in(in, "task");
     fact.error = json_in(in, "error");
-    fact.reason = text_in(in, "reason");
+    fact.reason = fact_text_in(in, "reason");
 }
 void read(const boost::json::object& in, fact::StepRevived& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.undo = flag_in(in, "undo");
 }
 void read(const boost::json::object& in, fact::ItemsListed& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.items = json_in(in, "items");
     fact.parallel = static_cast<std::uint32_t>(number_in(in, "parallel"));
 }
-void read(const boost::json::object& in, fact::ItemStarted& fact) { fact.step = text_in(in, "step"); }
-void read(const boost::json::object& in, fact::ItemClosed& fact) { fact.step = text_in(in, "step"); }
+void read(const boost::json::object& in, fact::ItemStarted& fact) { fact.step = fact_text_in(in, "step"); }
+void read(const boost::json::object& in, fact::ItemClosed& fact) { fact.step = fact_text_in(in, "step"); }
 void read(const boost::json::object& in, fact::UndoSkipped& fact) {
-    fact.step = text_in(in, "step");
-    fact.reason = text_in(in, "text");
+    fact.step = fact_text_in(in, "step");
+    fact.reason = fact_text_in(in, "text");
 }
-void read(const boost::json::object& in, fact::RunFinished& fact) { fact.reason = text_in(in, "text"); }
+void read(const boost::json::object& in, fact::RunFinished& fact) { fact.reason = fact_text_in(in, "text"); }
 void read(const boost::json::object& in, fact::CancelRequested& fact) {
-    fact.reason = text_in(in, "text");
+    fact.reason = fact_text_in(in, "text");
 }
 void read(const boost::json::object&, fact::RetryRequested&) {}
-void read(const boost::json::object& in, fact::PauseRequested& fact) { fact.reason = text_in(in, "text"); }
-void read(const boost::json::object& in, fact::ResumeRequested& fact) { fact.reason = text_in(in, "text"); }
+void read(const boost::json::object& in, fact::PauseRequested& fact) { fact.reason = fact_text_in(in, "text"); }
+void read(const boost::json::object& in, fact::ResumeRequested& fact) { fact.reason = fact_text_in(in, "text"); }
 void read(const boost::json::object& in, fact::SkipRequested& fact) {
-    fact.step = text_in(in, "step");
-    fact.reason = text_in(in, "text");
+    fact.step = fact_text_in(in, "step");
+    fact.reason = fact_text_in(in, "text");
 }
 void read(const boost::json::object& in, fact::OutputGiven& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.output = json_in(in, "output");
-    fact.reason = text_in(in, "text");
+    fact.reason = fact_text_in(in, "text");
 }
 void read(const boost::json::object& in, fact::InputEdited& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.undo = flag_in(in, "undo");
     fact.input = json_in(in, "input");
-    fact.reason = text_in(in, "text");
+    fact.reason = fact_text_in(in, "text");
 }
 void read(const boost::json::object& in, fact::RerunRequested& fact) {
-    fact.step = text_in(in, "step");
-    fact.reason = text_in(in, "text");
+    fact.step = fact_text_in(in, "step");
+    fact.reason = fact_text_in(in, "text");
 }
 void read(const boost::json::object& in, fact::ParentTold& fact) {
     fact.parent = parent_in(in);
@@ -642,33 +642,33 @@ void read(const boost::json::object& in, fact::ParentTold& fact) {
     fact.error = json_in(in, "error");
 }
 void read(const boost::json::object& in, fact::EventEmitted& fact) {
-    fact.step = text_in(in, "step");
-    fact.id = text_in(in, "id");
-    fact.type = text_in(in, "type");
-    fact.subject = text_in(in, "subject");
+    fact.step = fact_text_in(in, "step");
+    fact.id = fact_text_in(in, "id");
+    fact.type = fact_text_in(in, "type");
+    fact.subject = fact_text_in(in, "subject");
     fact.data = json_in(in, "data");
     fact.at = time_in(in, "at").value_or(Time{});
-    fact.trace = trace_in(in);
+    fact.trace = fact_trace_in(in);
 }
 void read(const boost::json::object& in, fact::ChildCancelled& fact) {
     fact.ref = ref_in(in);
-    fact.task = text_in(in, "task");
+    fact.task = fact_text_in(in, "task");
 }
-void read(const boost::json::object& in, fact::SlotAwaited& fact) { fact.key = text_in(in, "text"); }
+void read(const boost::json::object& in, fact::SlotAwaited& fact) { fact.key = fact_text_in(in, "text"); }
 void read(const boost::json::object&, fact::SlotGiven&) {}
 void read(const boost::json::object& in, fact::TaskHeld& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.undo = flag_in(in, "undo");
-    fact.task = text_in(in, "task");
-    fact.reason = text_in(in, "text");
+    fact.task = fact_text_in(in, "task");
+    fact.reason = fact_text_in(in, "text");
 }
 void read(const boost::json::object& in, fact::TaskReleased& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.undo = flag_in(in, "undo");
 }
-void read(const boost::json::object& in, fact::RunMended& fact) { fact.what = text_in(in, "text"); }
+void read(const boost::json::object& in, fact::RunMended& fact) { fact.what = fact_text_in(in, "text"); }
 void read(const boost::json::object& in, fact::StepReset& fact) {
-    fact.step = text_in(in, "step");
+    fact.step = fact_text_in(in, "step");
     fact.rerun = static_cast<std::uint32_t>(number_in(in, "rerun"));
     fact.is_sent = flag_in(in, "sent");
 }
@@ -761,9 +761,9 @@ Outcome<std::vector<Fact>> facts_from_json(std::string_view json) {
     for (const auto& one : document.json().get_array()) {
         if (!one.is_object()) continue;
         const auto& object = one.get_object();
-        auto body = body_from(object, text_in(object, "fact"),
+        auto body = body_from(object, fact_text_in(object, "fact"),
                               std::make_index_sequence<std::variant_size_v<FactBody>>());
-        if (body) facts.push_back({std::move(*body), text_in(object, "actor")});
+        if (body) facts.push_back({std::move(*body), fact_text_in(object, "actor")});
     }
     return facts;
 }
@@ -831,9 +831,9 @@ Problem problem_of(const Document& document) {
     Problem problem;
     const auto* error = document.json().if_object();
     if (error == nullptr) return problem;
-    problem.type = text_in(*error, "type");
-    problem.title = text_in(*error, "title");
-    problem.detail = text_in(*error, "detail");
+    problem.type = fact_text_in(*error, "type");
+    problem.title = fact_text_in(*error, "title");
+    problem.detail = fact_text_in(*error, "detail");
     problem.status = static_cast<int>(number_in(*error, "status"));
     problem.data = json_in(*error, "data");
     problem.is_attempt = !was_not_tried(document);

@@ -83,7 +83,7 @@ constexpr auto signal_fields = words("by", "at", "data");
 constexpr auto approval_fields = words("approved", "by", "at", "comment", "form", "votes");
 
 constexpr auto repetitions = words("for_each", "while", "until");
-constexpr auto repeated = words("task", "workflow", "do", "parallel", "http", "transform");
+constexpr auto repeatable = words("task", "workflow", "do", "parallel", "http", "transform");
 constexpr auto of_workflows = words("with", "detached", "retry", "timeout", "on_timeout", "catch", "compensate",
                                     "output");
 constexpr auto of_undos_by_workflow = words("workflow", "with", "on", "when", "retry", "timeout");
@@ -149,7 +149,7 @@ std::string_view home_of(std::string_view key, const KeyTable& found_in) {
 
 bool may_have(std::string_view kind, std::string_view key) {
     if (key == kind || contains(everywhere, key)) return true;
-    if (contains(repetitions, key)) return contains(repeated, kind);
+    if (contains(repetitions, key)) return contains(repeatable, kind);
     if (kind == "task" || kind == "transform") return contains(of_tasks, key);
     if (kind == "http") return key != "with" && contains(of_tasks, key);
     if (kind == "workflow") return contains(of_workflows, key);

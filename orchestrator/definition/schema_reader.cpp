@@ -20,7 +20,7 @@ using core::SchemaField;
 
 // A schema that refers to itself ends here; its document goes on.
 constexpr int depth_max = 32;
-constexpr std::size_t name_bytes_max = 200;
+constexpr std::size_t property_bytes_max = 200;
 
 constexpr std::array<std::string_view, 5> known_formats{"email", "date-time", "date", "uri",
                                                         "uuid"};
@@ -30,7 +30,7 @@ constexpr std::array<std::string_view, 12> of_forms{
     "title",   "description", "definitions", "$defs",
     "$schema", "$id",         "$comment",    "examples"};
 
-std::string text_of(const json::object& schema, std::string_view name) {
+std::string schema_text_of(const json::object& schema, std::string_view name) {
     const auto* value = schema.if_contains(name);
     return value != nullptr && value->is_string() ? std::string(value->get_string())
                                                   : std::string{};
@@ -57,8 +57,8 @@ public:
         if (const auto* ref = object->if_contains("$ref"); ref != nullptr && ref->is_string())
             return follow(ref->get_string(), depth);
         read_type(*object, schema);
-        schema.description = text_of(*object, "description");
-        if (schema.description.empty()) schema.description = text_of(*object, "title");
+        schema.description = schema_text_of(*object, "description");
+        if (schema.description.empty()) schema.description = schema_text_of(*object, "title");
         if (const auto* allowed = object->if_contains("enum");
             allowed != nullptr && allowed->is_array())
             for (const json::value& one : allowed->get_array())
@@ -125,10 +125,10 @@ private:
     }
 
     void read_text(const json::object& object, Schema& schema) {
-        const std::string format = text_of(object, "format");
+        const std::string format = schema_text_of(object, "format");
         if (std::find(known_formats.begin(), known_formats.end(), format) != known_formats.end())
             schema.format = format;
-        const std::string pattern = text_of(object, "pattern");
+        const std::string pattern = schema_text_of(object, "pattern");
         if (pattern.empty()) return;
         std::string wrong;
         schema.pattern = expression::Pattern::compile(pattern, wrong);
@@ -218,7 +218,7 @@ bool is_schema_name(std::string_view name) {
     const auto is_plain = [](char c) {
         return c != '\\' && static_cast<unsigned char>(c) > ' ' && c != '"' && c != '\'';
     };
-    return name.ends_with(".json") && name.size() <= name_bytes_max && name.front() != '/' &&
+    return name.ends_with(".json") && name.size() <= property_bytes_max && name.front() != '/' &&
            name.find("..") == std::string_view::npos &&
            std::all_of(name.begin(), name.end(), is_plain);
 }
@@ -242,7 +242,8 @@ std::vector<SchemaField> read_schema_fields(std::string_view text, std::string& 
             return {};
         }
     const auto* properties = object.if_contains("properties");
-    if (text_of(object, "type") != "object" || properties == nullptr || !properties->is_object()) {
+    if (schema_text_of(object, "type") != "object" || properties == nullptr ||
+        !properties->is_object()) {
         problem = "a form is of type object and has properties";
         return {};
     }

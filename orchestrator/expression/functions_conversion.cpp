@@ -190,7 +190,7 @@ constexpr Kinds numbers = kinds(Kind::integer, Kind::unsigned_integer, Kind::rea
 constexpr Kinds texts = kinds(Kind::text);
 constexpr Kinds times = kinds(Kind::timestamp, Kind::duration);
 
-constexpr Function functions[] = {
+constexpr Function conversion_table[] = {
     {"int", to_int, 1, 1, {numbers | texts | kinds(Kind::timestamp)}, Kind::integer, true},
     {"uint", to_uint, 1, 1, {numbers | texts}, Kind::unsigned_integer, true},
     {"double", to_double, 1, 1, {numbers | texts}, Kind::real, true},
@@ -215,7 +215,7 @@ constexpr Function functions[] = {
 } // namespace
 
 std::span<const Function> conversion_functions() {
-    return functions;
+    return conversion_table;
 }
 
 } // namespace baton::orchestrator::expression

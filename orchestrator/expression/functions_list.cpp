@@ -341,9 +341,9 @@ constexpr Kinds sized = kinds(Kind::text, Kind::bytes, Kind::list, Kind::map);
 constexpr Kinds lists = kinds(Kind::list);
 constexpr Kinds maps = kinds(Kind::map);
 constexpr Kinds maps_or_null = kinds(Kind::map, Kind::null);
-constexpr Kinds number = kinds(Kind::integer);
+constexpr Kinds whole_number = kinds(Kind::integer);
 
-constexpr Function functions[] = {
+constexpr Function list_table[] = {
     {"size", size_of, 1, 1, {sized}, Kind::integer},
     {"keys", keys, 1, 1, {maps}, Kind::list},
     {"values", values, 1, 1, {maps}, Kind::list},
@@ -354,23 +354,23 @@ constexpr Function functions[] = {
      any_number,
      {maps_or_null, maps_or_null, maps_or_null, maps_or_null},
      Kind::map},
-    {"flatten", flatten, 1, 2, {lists, number}, Kind::list},
+    {"flatten", flatten, 1, 2, {lists, whole_number}, Kind::list},
     {"distinct", distinct, 1, 1, {lists}, Kind::list},
     {"sort", sort, 1, 1, {lists}, Kind::list},
     {"sum", sum, 1, 1, {lists}, std::nullopt},
     {"min", extreme<false>, 1, any_number, {any_kind, any_kind, any_kind, any_kind}, std::nullopt},
     {"max", extreme<true>, 1, any_number, {any_kind, any_kind, any_kind, any_kind}, std::nullopt},
-    {"range", range, 1, 3, {number, number, number}, Kind::list, true},
+    {"range", range, 1, 3, {whole_number, whole_number, whole_number}, Kind::list, true},
     {"first", end_item<false>, 1, 1, {lists}, std::nullopt},
     {"last", end_item<true>, 1, 1, {lists}, std::nullopt},
     {"reverse", reverse, 1, 1, {kinds(Kind::text, Kind::list)}, std::nullopt},
-    {"slice", slice, 2, 3, {lists, number, number}, Kind::list},
+    {"slice", slice, 2, 3, {lists, whole_number, whole_number}, Kind::list},
 };
 
 } // namespace
 
 std::span<const Function> list_functions() {
-    return functions;
+    return list_table;
 }
 
 } // namespace baton::orchestrator::expression

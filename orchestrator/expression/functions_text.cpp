@@ -246,7 +246,7 @@ bool index_in_list(Work& work, Arguments arguments, bool last, Value& result) {
 }
 
 template <bool Last>
-bool index_of(Work& work, Arguments arguments, Value& result) {
+bool place_of(Work& work, Arguments arguments, Value& result) {
     if (arguments[0].kind() == Kind::list && arguments.size() == 2)
         return index_in_list(work, arguments, Last, result);
     if (arguments[0].kind() != Kind::text || arguments[1].kind() != Kind::text)
@@ -305,32 +305,32 @@ bool uuid5_of(Work& work, Arguments arguments, Value& result) {
     return work.give(result, std::move(*uuid));
 }
 
-constexpr Kinds text = kinds(Kind::text);
+constexpr Kinds text_kind = kinds(Kind::text);
 constexpr Kinds searched = kinds(Kind::text, Kind::list);
-constexpr Kinds number = kinds(Kind::integer);
+constexpr Kinds integer_kind = kinds(Kind::integer);
 constexpr Kinds data = kinds(Kind::text, Kind::bytes);
 
-constexpr Function functions[] = {
+constexpr Function text_table[] = {
     {"contains", contains_value, 2, 2, {searched, any_kind}, Kind::boolean},
-    {"startsWith", starts_with, 2, 2, {text, text}, Kind::boolean},
-    {"endsWith", ends_with, 2, 2, {text, text}, Kind::boolean},
-    {"matches", matches, 2, 2, {text, text}, Kind::boolean},
-    {"split", split, 2, 3, {text, text, number}, Kind::list},
-    {"join", join, 1, 2, {kinds(Kind::list), text}, Kind::text},
-    {"replace", replace, 3, 4, {text, text, text, number}, Kind::text},
-    {"lower", changed<lower_case>, 1, 1, {text}, Kind::text},
-    {"upper", changed<upper_case>, 1, 1, {text}, Kind::text},
-    {"lowerAscii", changed<lower_ascii>, 1, 1, {text}, Kind::text},
-    {"upperAscii", changed<upper_ascii>, 1, 1, {text}, Kind::text},
-    {"trim", trim, 1, 1, {text}, Kind::text},
-    {"substring", substring, 2, 3, {text, number, number}, Kind::text},
-    {"charAt", char_at, 2, 2, {text, number}, Kind::text},
-    {"indexOf", index_of<false>, 2, 3, {searched, any_kind, number}, Kind::integer},
-    {"lastIndexOf", index_of<true>, 2, 3, {searched, any_kind, number}, Kind::integer},
+    {"startsWith", starts_with, 2, 2, {text_kind, text_kind}, Kind::boolean},
+    {"endsWith", ends_with, 2, 2, {text_kind, text_kind}, Kind::boolean},
+    {"matches", matches, 2, 2, {text_kind, text_kind}, Kind::boolean},
+    {"split", split, 2, 3, {text_kind, text_kind, integer_kind}, Kind::list},
+    {"join", join, 1, 2, {kinds(Kind::list), text_kind}, Kind::text},
+    {"replace", replace, 3, 4, {text_kind, text_kind, text_kind, integer_kind}, Kind::text},
+    {"lower", changed<lower_case>, 1, 1, {text_kind}, Kind::text},
+    {"upper", changed<upper_case>, 1, 1, {text_kind}, Kind::text},
+    {"lowerAscii", changed<lower_ascii>, 1, 1, {text_kind}, Kind::text},
+    {"upperAscii", changed<upper_ascii>, 1, 1, {text_kind}, Kind::text},
+    {"trim", trim, 1, 1, {text_kind}, Kind::text},
+    {"substring", substring, 2, 3, {text_kind, integer_kind, integer_kind}, Kind::text},
+    {"charAt", char_at, 2, 2, {text_kind, integer_kind}, Kind::text},
+    {"indexOf", place_of<false>, 2, 3, {searched, any_kind, integer_kind}, Kind::integer},
+    {"lastIndexOf", place_of<true>, 2, 3, {searched, any_kind, integer_kind}, Kind::integer},
     {"base64", base64, 1, 1, {data}, Kind::text},
-    {"base64Decode", base64_decode, 1, 1, {text}, Kind::bytes},
+    {"base64Decode", base64_decode, 1, 1, {text_kind}, Kind::bytes},
     {"sha256", sha256_of, 1, 1, {data}, Kind::text},
-    {"uuid5", uuid5_of, 2, 2, {text, text}, Kind::text, true},
+    {"uuid5", uuid5_of, 2, 2, {text_kind, text_kind}, Kind::text, true},
 };
 
 } // namespace
@@ -357,7 +357,7 @@ bool matches_pattern(Work& work, const re2::RE2& pattern, const Value& value, Va
 }
 
 std::span<const Function> text_functions() {
-    return functions;
+    return text_table;
 }
 
 } // namespace baton::orchestrator::expression

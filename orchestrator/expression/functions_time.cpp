@@ -84,7 +84,7 @@ constexpr Kinds moments = kinds(Kind::timestamp);
 constexpr Kinds both = kinds(Kind::timestamp, Kind::duration);
 constexpr Kinds zones = kinds(Kind::text);
 
-constexpr Function functions[] = {
+constexpr Function time_table[] = {
     {"timestamp",
      to_timestamp,
      1,
@@ -128,7 +128,7 @@ constexpr Function functions[] = {
 } // namespace
 
 std::span<const Function> time_functions() {
-    return functions;
+    return time_table;
 }
 
 } // namespace baton::orchestrator::expression

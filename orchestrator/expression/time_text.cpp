@@ -11,7 +11,7 @@ namespace baton::orchestrator::expression {
 
 namespace {
 
-constexpr std::int64_t nanos_per_second = 1'000'000'000;
+constexpr std::int64_t second_nanos = 1'000'000'000;
 constexpr std::int64_t seconds_per_day = 86'400;
 
 // Reads from the front of a text and remembers whether everything fitted so far.
@@ -91,17 +91,17 @@ constexpr Unit units[] = {
     {"ns", 1},
     {"us", 1'000},
     {"ms", 1'000'000},
-    {"s", nanos_per_second},
-    {"m", 60 * nanos_per_second},
-    {"h", 3'600 * nanos_per_second},
-    {"d", seconds_per_day* nanos_per_second},
+    {"s", second_nanos},
+    {"m", 60 * second_nanos},
+    {"h", 3'600 * second_nanos},
+    {"d", seconds_per_day* second_nanos},
 };
 
 // One "1.5h" from the front of `text`, in nanoseconds.
 std::optional<std::int64_t> read_part(std::string_view& text) {
     std::int64_t whole = 0;
     std::int64_t fraction = 0; // in billionths
-    std::int64_t scale = nanos_per_second;
+    std::int64_t scale = second_nanos;
     std::size_t at = 0;
     bool digits = false;
     for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at) {
@@ -123,7 +123,7 @@ std::optional<std::int64_t> read_part(std::string_view& text) {
         text.remove_prefix(unit.name.size());
         std::int64_t nanos = 0;
         if (__builtin_mul_overflow(whole, unit.nanos, &nanos)) return std::nullopt;
-        const auto part = static_cast<__int128>(fraction) * unit.nanos / nanos_per_second;
+        const auto part = static_cast<__int128>(fraction) * unit.nanos / second_nanos;
         if (__builtin_add_overflow(nanos, static_cast<std::int64_t>(part), &nanos))
             return std::nullopt;
         return nanos;
@@ -202,13 +202,13 @@ std::optional<std::int64_t> offset_of_zone(std::string_view zone) {
 }
 
 std::optional<Timestamp> moved_by(Timestamp timestamp, Span span) {
-    std::int64_t seconds = timestamp.seconds + span.nanos / nanos_per_second;
-    std::int64_t nanos = timestamp.nanos + span.nanos % nanos_per_second;
+    std::int64_t seconds = timestamp.seconds + span.nanos / second_nanos;
+    std::int64_t nanos = timestamp.nanos + span.nanos % second_nanos;
     if (nanos < 0) {
-        nanos += nanos_per_second;
+        nanos += second_nanos;
         --seconds;
-    } else if (nanos >= nanos_per_second) {
-        nanos -= nanos_per_second;
+    } else if (nanos >= second_nanos) {
+        nanos -= second_nanos;
         ++seconds;
     }
     const Timestamp moved{seconds, static_cast<std::int32_t>(nanos)};
@@ -219,7 +219,7 @@ std::optional<Timestamp> moved_by(Timestamp timestamp, Span span) {
 std::optional<Span> difference(Timestamp later, Timestamp earlier) {
     Span span;
     const std::int64_t seconds = later.seconds - earlier.seconds;
-    if (__builtin_mul_overflow(seconds, nanos_per_second, &span.nanos)) return std::nullopt;
+    if (__builtin_mul_overflow(seconds, second_nanos, &span.nanos)) return std::nullopt;
     if (__builtin_add_overflow(span.nanos, later.nanos - earlier.nanos, &span.nanos))
         return std::nullopt;
     return span;
@@ -256,7 +256,7 @@ std::string to_text(Span span) {
     // The magnitude of the smallest number does not fit into a signed one.
     const std::uint64_t magnitude = negative ? 0 - static_cast<std::uint64_t>(span.nanos)
                                              : static_cast<std::uint64_t>(span.nanos);
-    const auto per_second = static_cast<std::uint64_t>(nanos_per_second);
+    const auto per_second = static_cast<std::uint64_t>(second_nanos);
     std::string fraction = fraction_text(static_cast<std::int64_t>(magnitude % per_second));
     while (fraction.ends_with('0'))
         fraction.pop_back();

@@ -21,22 +21,22 @@ constexpr std::array<std::string_view, 2> prefixes{"cloudEvents:", "cloudEvents_
 
 constexpr std::size_t id_letters = 22;
 
-std::string text_in(const boost::json::object& object, std::string_view name) {
+std::string event_text_in(const boost::json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
     return value != nullptr && value->is_string() ? std::string{value->get_string()}
                                                   : std::string{};
 }
 
 // As every message has it, or as CloudEvents' extension for traces does.
-trace::Given trace_of(const amqp::Properties& properties, const boost::json::object& event) {
+trace::Given event_trace(const amqp::Properties& properties, const boost::json::object& event) {
     const auto text = [&](std::string_view name) -> std::string {
-        if (!properties.headers) return text_in(event, name);
+        if (!properties.headers) return event_text_in(event, name);
         if (const auto plain = properties.headers->text(name)) return std::string(*plain);
         for (const std::string_view prefix : prefixes)
             if (const auto found =
                     properties.headers->text(std::string(prefix) + std::string(name)))
                 return std::string(*found);
-        return text_in(event, name);
+        return event_text_in(event, name);
     };
     return trace::given(text("traceparent"), text("tracestate"));
 }
@@ -55,7 +55,7 @@ std::optional<boost::json::object> structured(const amqp::Properties& properties
         return std::nullopt;
     const auto parsed = core::Document::parse(body);
     const auto* object = parsed ? parsed->json().if_object() : nullptr;
-    if (object == nullptr || text_in(*object, "type").empty()) return std::nullopt;
+    if (object == nullptr || event_text_in(*object, "type").empty()) return std::nullopt;
     boost::json::object event = *object;
     event.erase("specversion");
     event.erase("datacontenttype");
@@ -81,14 +81,14 @@ std::optional<runtime::IncomingEvent> incoming_event(const amqp::client::Deliver
     const std::string body = readable(delivery.body.text());
     auto event = structured(delivery.properties, body);
     if (!event) event = plain(delivery, body);
-    if (text_in(*event, "type").empty()) (*event)["type"] = readable(delivery.routing_key);
-    if (text_in(*event, "id").empty())
+    if (event_text_in(*event, "type").empty()) (*event)["type"] = readable(delivery.routing_key);
+    if (event_text_in(*event, "id").empty())
         (*event)["id"] = delivery.properties.message_id ? readable(*delivery.properties.message_id)
                                                         : random_name(id_letters);
     // What finds it again has no control characters: PostgreSQL keeps no zero byte.
     runtime::IncomingEvent incoming{
-        printable(text_in(*event, "id")), printable(text_in(*event, "type")), {}, {}};
-    incoming.trace = trace_of(delivery.properties, *event);
+        printable(event_text_in(*event, "id")), printable(event_text_in(*event, "type")), {}, {}};
+    incoming.trace = event_trace(delivery.properties, *event);
     incoming.event = core::Document::of(std::move(*event));
     return incoming;
 }

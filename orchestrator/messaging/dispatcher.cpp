@@ -27,7 +27,7 @@ constexpr Duration refused_pause = std::chrono::milliseconds(250);
 // The engine takes no start while its store is away or its partitions move.
 constexpr Duration notice_retry_pause = std::chrono::seconds(1);
 
-Publication event_of(std::string_view exchange, std::string key, std::string body) {
+Publication dispatch_event(std::string_view exchange, std::string key, std::string body) {
     Publication publication;
     publication.exchange = exchange;
     publication.routing_key = std::move(key);
@@ -79,7 +79,7 @@ void Dispatcher::announce(const runtime::HeldTask& held) {
     problem.is_attempt = false;
     problem.retry_after = std::max(held.until - clock_.now(), Duration{});
     Publication publication =
-        event_of(contract::control_exchange, contract::hold_key(held.task), contract::to_json(problem));
+        dispatch_event(contract::control_exchange, contract::hold_key(held.task), contract::to_json(problem));
     publication.properties.delivery_mode = std::uint8_t{1};
     publication.properties.type = "hold";
     add_plain(std::move(publication), [](const Outcome<void>&) {});
@@ -393,7 +393,7 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 if (!cancel.child_run.empty())
                     return run_request_of(cancel, runtime::partition_of(cancel.child_run, partition_count_), secret_);
                 Publication publication =
-                    event_of(contract::control_exchange, contract::cancel_key(cancel.route), "{}");
+                    dispatch_event(contract::control_exchange, contract::cancel_key(cancel.route), "{}");
                 publication.properties.type = "cancel";
                 publication.properties.correlation_id =
                     encode_token({cancel.run_id, cancel.ref}, secret_);
@@ -407,7 +407,7 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 body["status"] = core::word_of(run.status);
                 if (!run.output.is_null()) body["output"] = run.output.json();
                 if (!run.error.is_null()) body["error"] = run.error.json();
-                return event_of(contract::run_exchange,
+                return dispatch_event(contract::run_exchange,
                                 fmt::format("run.{}.{}", core::word_of(run.status), run.workflow),
                                 write_json(body));
             },
@@ -419,7 +419,7 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 body["attempt"] = dead.ref.attempt;
                 body["task"] = dead.route;
                 body["error"] = dead.error.json();
-                return event_of(contract::run_exchange, "step.dead." + dead.route,
+                return dispatch_event(contract::run_exchange, "step.dead." + dead.route,
                                 write_json(body));
             },
             [&](const core::AnswerCaller& one) -> std::optional<Publication> { return answer_to_caller(one); },
@@ -437,7 +437,7 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 if (!one.subject.empty()) body["subject"] = one.subject;
                 body["datacontenttype"] = "application/json";
                 body["data"] = one.data.json();
-                Publication publication = event_of(contract::event_exchange, one.type, write_json(body));
+                Publication publication = dispatch_event(contract::event_exchange, one.type, write_json(body));
                 publication.properties.content_type = "application/cloudevents+json";
                 publication.properties.type = one.type;
                 publication.properties.message_id = one.id;
@@ -456,7 +456,7 @@ std::optional<Publication> Dispatcher::publication_of(const core::Command& comma
                 for (const auto& member : one.asked.json().as_object())
                     body[member.key()] = member.value();
                 if (one.until) body["until"] = to_rfc3339(*one.until);
-                return event_of(contract::run_exchange,
+                return dispatch_event(contract::run_exchange,
                                 fmt::format("approval.{}.{}", one.is_reminder ? "reminder" : "asked", one.workflow),
                                 write_json(body));
             },

@@ -30,7 +30,7 @@ constexpr Duration wait_limit = std::chrono::seconds(5);
 constexpr Duration start_limit = std::chrono::seconds(5);
 // So long partitions may be on their way from one owner to the next before a person hears of it.
 constexpr Duration moving_patience = std::chrono::seconds(5);
-constexpr Duration pause = std::chrono::milliseconds(200);
+constexpr Duration look_pause = std::chrono::milliseconds(200);
 // Two that see the same queue missing see it within one interval of looking, or one look behind it.
 constexpr Duration seen_together = std::chrono::seconds(3);
 
@@ -64,7 +64,7 @@ net::Awaitable<void> Messaging::watch_partitions() {
         co_await partitions_changed_.wait();
         // prepare() does it for a new connection.
         while (!is_stopping_ && connected_.value() && !co_await follow_ownership())
-            co_await net::sleep_for(pause);
+            co_await net::sleep_for(look_pause);
     }
 }
 
@@ -163,7 +163,7 @@ net::Awaitable<void> Messaging::ask_owner(Forward forward) {
             if (waits && !told && forward.asker.expired()) co_return;
             co_return forward.reply(std::move(told));
         }
-        co_await net::sleep_for(pause);
+        co_await net::sleep_for(look_pause);
     }
 }
 
@@ -235,7 +235,7 @@ void Messaging::serve(const amqp::client::Delivery& delivery, runtime::DeliveryH
 net::Awaitable<void> Messaging::forget_later(runtime::Engine::WatchId watch) {
     const Time end = clock_.now() + wait_limit;
     while (!is_stopping_ && clock_.now() < end)
-        co_await net::sleep_for(pause);
+        co_await net::sleep_for(look_pause);
     engine_.forget(std::move(watch));
 }
 

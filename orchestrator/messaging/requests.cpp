@@ -24,7 +24,7 @@ using amqp::client::Delivery;
 constexpr std::uint16_t under_way_max = 64;
 constexpr auto return_pause = std::chrono::seconds(1);
 
-std::string text_of(const std::optional<std::string>& text) { return text.value_or(""); }
+std::string property_text(const std::optional<std::string>& text) { return text.value_or(""); }
 
 // Not every client has a bool: some write 1 or "true". Nothing for what is neither yes nor no.
 std::optional<bool> yes_or_no(const std::optional<amqp::FieldTable>& headers, std::string_view name) {
@@ -93,13 +93,13 @@ void Requests::lost() {
 
 void Requests::take(const Delivery& delivery) {
     const amqp::Properties& said = delivery.properties;
-    const Asked asked{life_, delivery.delivery_tag, text_of(said.reply_to), text_of(said.correlation_id), delivery.redelivered};
+    const Asked asked{life_, delivery.delivery_tag, property_text(said.reply_to), property_text(said.correlation_id), delivery.redelivered};
     if (!core::is_own_request(delivery.routing_key)) return call(delivery, asked);
     if (!on_request_) return refuse(asked, problem("baton.unknown_rpc", 404, "nobody answers this here"));
     Request request;
     request.name = readable(delivery.routing_key);
-    request.user = text_of(said.user_id);
-    request.id = text_of(said.message_id ? said.message_id : said.correlation_id);
+    request.user = property_text(said.user_id);
+    request.id = property_text(said.message_id ? said.message_id : said.correlation_id);
     request.body = delivery.body.text();
     request.trace = trace_of(said);
     if (const auto waits = yes_or_no(said.headers, "baton-wait"))
@@ -115,7 +115,7 @@ void Requests::take(const Delivery& delivery) {
 void Requests::call(const Delivery& delivery, const Asked& asked) {
     if (!live_) return return_later(asked);
     const amqp::Properties& said = delivery.properties;
-    const RpcCall call{readable(delivery.routing_key), readable(text_of(said.user_id)), readable(text_of(said.message_id)),
+    const RpcCall call{readable(delivery.routing_key), readable(property_text(said.user_id)), readable(property_text(said.message_id)),
                        readable(asked.correlation_id), readable(asked.reply_to), readable(delivery.body.text()), trace_of(said)};
     if (call.id.empty() && call.correlation_id.empty())
         return refuse(asked, problem("baton.bad_request", 400,

@@ -43,7 +43,7 @@ Publication request(std::string_view type, std::string token, std::string body,
     return made;
 }
 
-std::string text_in(const boost::json::object& object, std::string_view name) {
+std::string request_text_in(const boost::json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
     return value != nullptr && value->is_string()
                ? std::string{value->get_string().data(), value->get_string().size()}
@@ -73,13 +73,13 @@ Publication run_request_of(const core::CancelTask& cancel, runtime::Partition to
 
 namespace {
 
-contract::Report report_of(const core::Document& output, const core::Document& problem) {
+contract::Report request_report(const core::Document& output, const core::Document& problem) {
     if (problem.is_null()) return contract::Completed{std::string{output.text()}};
     const auto& error = problem.json().as_object();
     contract::Problem made;
-    made.type = text_in(error, "type");
-    made.title = text_in(error, "title");
-    made.detail = text_in(error, "detail");
+    made.type = request_text_in(error, "type");
+    made.title = request_text_in(error, "title");
+    made.detail = request_text_in(error, "detail");
     if (const auto* status = error.if_contains("status"); status != nullptr && status->is_int64())
         made.status = static_cast<int>(status->get_int64());
     if (const auto* data = error.if_contains("data")) made.data = write_json(*data);
@@ -102,7 +102,7 @@ Publication report_to_parent(const core::ReportToParent& report, runtime::Partit
                              std::string_view secret) {
     Publication made = publication_of(contract::report_queue(to),
                                       encode_token({report.parent.run_id, report.parent.ref}, secret),
-                                      report_of(report.output, report.error));
+                                      request_report(report.output, report.error));
     made.mandatory = true;
     return made;
 }
@@ -110,9 +110,9 @@ Publication report_to_parent(const core::ReportToParent& report, runtime::Partit
 // Who called may wait no longer: then nobody takes it, and that is well.
 std::optional<Publication> answer_to_caller(const core::AnswerCaller& answer) {
     const auto* caller = answer.caller.json().if_object();
-    if (caller == nullptr || text_in(*caller, "reply_to").empty()) return std::nullopt;
-    Publication made = publication_of(text_in(*caller, "reply_to"), text_in(*caller, "correlation_id"),
-                                      report_of(answer.output, answer.error));
+    if (caller == nullptr || request_text_in(*caller, "reply_to").empty()) return std::nullopt;
+    Publication made = publication_of(request_text_in(*caller, "reply_to"), request_text_in(*caller, "correlation_id"),
+                                      request_report(answer.output, answer.error));
     if (!answer.run_id.empty()) made.properties.headers.emplace().set("baton-run", answer.run_id);
     if (!answer.error.is_null()) made.properties.content_type = "application/problem+json"; // RFC 9457
     return made;
@@ -137,16 +137,16 @@ std::optional<RunRequest> decode_run_request(const amqp::Properties& properties,
     const auto* object = parsed ? parsed->json().if_object() : nullptr;
     if (object == nullptr) return std::nullopt;
     core::RunStarted start;
-    start.workflow = text_in(*object, "workflow");
+    start.workflow = request_text_in(*object, "workflow");
     if (const auto* input = object->if_contains("input")) start.input = core::Document::of(*input);
     const auto* depth = object->if_contains("depth");
     core::ParentRef parent{token->run_id, token->ref};
     parent.depth =
         depth != nullptr && depth->is_int64() ? static_cast<std::uint32_t>(depth->get_int64()) : 1;
     parent.is_detached = object->contains("detached");
-    parent.root = text_in(*object, "root");
+    parent.root = request_text_in(*object, "root");
     start.parent = std::move(parent);
-    start.trace = trace::given(text_in(*object, "traceparent"), text_in(*object, "tracestate"));
+    start.trace = trace::given(request_text_in(*object, "traceparent"), request_text_in(*object, "tracestate"));
     request.event = std::move(start);
     return request;
 }

@@ -21,7 +21,7 @@ namespace json = boost::json;
 namespace {
 
 // Members of the JSON that are text.
-constexpr std::array<std::pair<std::string_view, std::string DeadLetterFilter::*>, 5> texts{
+constexpr std::array<std::pair<std::string_view, std::string DeadLetterFilter::*>, 5> job_texts{
     {{"task", &DeadLetterFilter::task},
      {"error_type", &DeadLetterFilter::error_type},
      {"workflow", &DeadLetterFilter::workflow},
@@ -35,7 +35,7 @@ constexpr std::array<std::pair<std::string_view, Duration>, 3> units{
 
 std::string filter_text(const DeadLetterFilter& filter) {
     json::object out;
-    for (const auto& [name, member] : texts)
+    for (const auto& [name, member] : job_texts)
         if (!(filter.*member).empty()) out[name] = filter.*member;
     if (filter.since) out["since"] = to_rfc3339(*filter.since);
     if (filter.until) out["until"] = to_rfc3339(*filter.until);
@@ -53,7 +53,7 @@ DeadLetterFilter filter_from(std::string_view text) {
         if (!value.is_string()) return nobody;
         const std::string given(value.get_string());
         bool is_known = false;
-        for (const auto& [name, member] : texts)
+        for (const auto& [name, member] : job_texts)
             if (name == std::string_view(key)) filter.*member = given, is_known = true;
         if (key == "since") filter.since = from_rfc3339(given), is_known = filter.since.has_value();
         if (key == "until") filter.until = from_rfc3339(given), is_known = filter.until.has_value();

@@ -21,7 +21,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t page_rows = 500;
+constexpr std::size_t doctor_page_rows = 500;
 
 std::string shown(const json::value* value) {
     constexpr std::size_t bytes_max = 120;
@@ -73,9 +73,10 @@ Outcome<void> each_row(RunQueries& queries, const StoredRun& run,
                        const std::function<bool(const HistoryRow&)>& hear) {
     std::uint64_t after = 0;
     while (after < run.version) {
-        BATON_ASSIGN(const auto page, queries.history_after(
-                                          run.run_id, after,
-                                          std::min<std::uint64_t>(page_rows, run.version - after)));
+        BATON_ASSIGN(
+            const auto page,
+            queries.history_after(run.run_id, after,
+                                  std::min<std::uint64_t>(doctor_page_rows, run.version - after)));
         if (page.rows.empty()) break;
         for (const HistoryRow& row : page.rows)
             if (!hear(row)) return boost::system::in_place_value;

@@ -23,7 +23,7 @@ constexpr Duration ended_pause_kept = std::chrono::minutes(10);
 
 using OnLimit = core::Concurrency::OnLimit;
 
-Failure refusal(EngineErrc errc, std::string detail) {
+Failure slot_refusal(EngineErrc errc, std::string detail) {
     return {make_error_code(errc), std::move(detail)};
 }
 
@@ -47,12 +47,12 @@ std::string named(const std::vector<std::string>& runs) {
 Outcome<SlotKey> Engine::Body::slot_key_of(const core::Workflow& workflow, const core::Run& run) {
     const auto value =
         core::evaluate(workflow.concurrency->key, {workflow, run}, "concurrency.key");
-    if (!value) return refusal(EngineErrc::bad_input, value.error().detail);
+    if (!value) return slot_refusal(EngineErrc::bad_input, value.error().detail);
     SlotKey key{workflow.name, expression::to_plain_text(*value)};
     if (key.key.find('\0') != std::string::npos || key.key.size() > slot_key_bytes_max)
-        return refusal(EngineErrc::bad_input,
-                       fmt::format("the concurrency key must be text of at most {} bytes",
-                                   slot_key_bytes_max));
+        return slot_refusal(EngineErrc::bad_input,
+                            fmt::format("the concurrency key must be text of at most {} bytes",
+                                        slot_key_bytes_max));
     return key;
 }
 
@@ -81,7 +81,7 @@ Outcome<void> Engine::Body::look_at_start(Item& item, StartItem& start, Time now
                              ? decides(part)
                              : partition_of(start.run_id, options.partition_count) == part;
     if (!is_here && !options.is_shared) {
-        item.refusal = refusal(
+        item.refusal = slot_refusal(
             EngineErrc::refused,
             fmt::format(
                 "runs of the key '{}' are moved by another server (partition {}); ask that one",
@@ -113,7 +113,7 @@ bool Engine::Body::take_child_slot(Item& item, StartItem& start,
                                    const core::Workflow& workflow) const {
     if (!workflow.concurrency) return true;
     if (options.partition_count > 1) {
-        item.refusal = refusal(
+        item.refusal = slot_refusal(
             EngineErrc::refused,
             fmt::format("workflow '{}' has concurrency, and runs of one key are moved in one "
                         "partition, of which this store has {}: it can be started by itself only",
@@ -150,7 +150,7 @@ Outcome<std::string> Engine::Body::start_key_of(const core::Workflow& workflow,
     if (key.empty() && workflow.idempotency) {
         const auto own =
             core::evaluate(workflow.idempotency->key, {workflow, run}, "idempotency.key");
-        if (!own) return refusal(EngineErrc::bad_input, own.error().detail);
+        if (!own) return slot_refusal(EngineErrc::bad_input, own.error().detail);
         key = expression::to_plain_text(*own);
     }
     return key.empty() ? request.fallback_key : key;
@@ -173,7 +173,7 @@ bool Engine::Body::admit(Item& item, StartItem& start, const core::Workflow& wor
         start.instead = there.front();
         return false;
     case OnLimit::refuse:
-        item.refusal = refusal(
+        item.refusal = slot_refusal(
             EngineErrc::refused,
             fmt::format(
                 "{} of the key '{}' goes on, and concurrency allows {}; nothing was started",
@@ -222,14 +222,14 @@ std::optional<Failure> Engine::Body::why_no_slot(const CachedRun& cached,
                                                  const core::Event& event) {
     const bool begins = std::holds_alternative<core::SlotGiven>(event);
     if (begins && pauses.of_workflow(cached.workflow->name))
-        return refusal(EngineErrc::refused, "its workflow is paused");
+        return slot_refusal(EngineErrc::refused, "its workflow is paused");
     if (!cached.workflow->concurrency) return std::nullopt;
     const bool opens = core::is_closed(cached.run.status) && may_open(event);
     if (!opens && !begins) return std::nullopt;
     const auto key = slot_key_of(*cached.workflow, cached.run);
     if (!key || slots.holds(cached.run.id) || !slots.is_full(*key, limit_of(*key)))
         return std::nullopt;
-    return refusal(
+    return slot_refusal(
         EngineErrc::refused,
         fmt::format(
             "{} of its concurrency key '{}' goes on, and {} may; try again when it has ended",
@@ -323,9 +323,9 @@ Outcome<StoredPause> Engine::Body::pause_or_resume(const PauseItem& asked, Time 
     const bool is_paused = found && !found->ended_at;
     StoredPause wanted = asked.ends && found ? *found : asked.pause;
     if (asked.ends == !is_paused)
-        return refusal(EngineErrc::refused, asked.ends
-                                                ? fmt::format("{} is not paused", asked.pause.name)
-                                                : sentence_of(*found));
+        return slot_refusal(EngineErrc::refused,
+                            asked.ends ? fmt::format("{} is not paused", asked.pause.name)
+                                       : sentence_of(*found));
     if (asked.ends)
         wanted.ended_at = now;
     else

@@ -19,7 +19,7 @@ namespace {
 constexpr Duration cursor_pause = std::chrono::milliseconds(500);
 // Texts of runs that one batch reads; runs of the largest size come a few at a time.
 constexpr std::size_t loaded_bytes_max = std::size_t{64} * 1024 * 1024;
-std::string text_in(const core::Document& error, std::string_view name) {
+std::string work_text_in(const core::Document& error, std::string_view name) {
     const auto* object = error.json().if_object();
     const auto* value = object ? object->if_contains(name) : nullptr;
     if (!value || !value->is_string()) return {};
@@ -29,10 +29,10 @@ std::string text_in(const core::Document& error, std::string_view name) {
 } // namespace
 
 std::string line_of(const core::Document& error) {
-    std::string line = text_in(error, "detail");
-    if (line.empty()) line = text_in(error, "title");
-    if (line.empty()) line = text_in(error, "type");
-    const std::string step = text_in(error, "step");
+    std::string line = work_text_in(error, "detail");
+    if (line.empty()) line = work_text_in(error, "title");
+    if (line.empty()) line = work_text_in(error, "type");
+    const std::string step = work_text_in(error, "step");
     return step.empty() ? line : fmt::format("{}: {}", step, line);
 }
 
@@ -558,7 +558,7 @@ RunChange Engine::Body::change_of(CachedRun& cached, Work& work) {
     if (core::is_closed(run.status) && !run.output.is_null())
         change.output = std::string{run.output.text()};
     if (!run.error.is_null()) {
-        change.error_type = plain(text_in(run.error, "type"));
+        change.error_type = plain(work_text_in(run.error, "type"));
         change.error = plain(line_of(run.error));
     }
     change.pseq = ++owned.at(cached.part).pseq;

@@ -29,7 +29,7 @@ constexpr Duration look_pause = std::chrono::milliseconds(100);
 // A turn that nobody took within this is lost: late, it would come beside the next one.
 constexpr Duration turn_lasts = std::chrono::milliseconds(100);
 
-void hold(LimitedTasks::Held& held, std::uint8_t priority) {
+void hold_slot(LimitedTasks::Held& held, std::uint8_t priority) {
     held.priority = std::max(held.priority, priority);
     ++held.count;
 }
@@ -56,7 +56,7 @@ LimitedTasks limited_tasks_of(const core::Workflow& workflow, const core::Run& r
         if (is_out)
             ++tasks.out[call.limit];
         else if (is_held && paused.why_held(call, core::route_of(call)).empty())
-            hold(tasks.held[call.limit], call.priority);
+            hold_slot(tasks.held[call.limit], call.priority);
     };
     for (const core::Place place : run.begun)
         if (std::holds_alternative<core::TaskKind>(workflow.steps[place.step].kind) &&

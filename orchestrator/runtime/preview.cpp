@@ -14,7 +14,7 @@ namespace baton::orchestrator::runtime {
 
 namespace {
 
-constexpr std::size_t page_rows = 500;
+constexpr std::size_t preview_page_rows = 500;
 // Of a run with more undos than this the first are told.
 constexpr std::size_t undos_max = 1000;
 
@@ -53,10 +53,10 @@ Outcome<std::optional<core::Run>> read_run(RunQueries& queries, const core::Work
     if (const auto read = core::read_state_json(row.state, workflow, run); !read)
         return unreadable(read.error().detail);
     while (run.version < row.version) {
-        BATON_ASSIGN(
-            const auto page,
-            queries.history_after(run_id, run.version,
-                                  std::min<std::uint64_t>(page_rows, row.version - run.version)));
+        BATON_ASSIGN(const auto page,
+                     queries.history_after(
+                         run_id, run.version,
+                         std::min<std::uint64_t>(preview_page_rows, row.version - run.version)));
         if (page.rows.empty()) return unreadable("its history ends before its row");
         for (const HistoryRow& one : page.rows) {
             const auto facts = core::facts_from_json(one.events);

@@ -21,12 +21,12 @@ constexpr std::array<std::string_view, 2> of_remove{"kind", "path"};
 constexpr std::array<std::string_view, 4> of_set{"kind", "path", "before", "after"};
 constexpr std::array<std::string_view, 5> of_replace{"kind", "path", "find", "put", "at"};
 
-Failure bad(std::size_t at, std::string_view what) {
+Failure bad_repair(std::size_t at, std::string_view what) {
     return {make_error_code(boost::system::errc::invalid_argument),
             fmt::format("edit[{}]: {}", at, what)};
 }
 
-std::string_view text_in(const json::object& change, std::string_view name) {
+std::string_view repair_text_in(const json::object& change, std::string_view name) {
     const auto* value = change.if_contains(name);
     return value != nullptr && value->is_string() ? std::string_view(value->get_string())
                                                   : std::string_view();
@@ -46,31 +46,33 @@ bool is_path(const json::value* path) {
 
 Outcome<void> check_change(const json::value& given, std::size_t at) {
     const auto* change = given.if_object();
-    if (change == nullptr) return bad(at, "a change is an object");
-    const std::string_view kind = text_in(*change, "kind");
+    if (change == nullptr) return bad_repair(at, "a change is an object");
+    const std::string_view kind = repair_text_in(*change, "kind");
     const auto* path = change->if_contains("path");
     if (!is_path(path))
-        return bad(at, "'path' must be a list of names and of places in lists, from 0");
+        return bad_repair(at, "'path' must be a list of names and of places in lists, from 0");
     std::span<const std::string_view> known = of_remove;
     if (kind == "set") {
         known = of_set;
-        if (!change->contains("after")) return bad(at, "'after' must be what is set");
+        if (!change->contains("after")) return bad_repair(at, "'after' must be what is set");
     } else if (kind == "replace") {
         known = of_replace;
         if (!has_text(*change, "find") || !has_text(*change, "put"))
-            return bad(at, "'find' and 'put' must be texts");
-        const std::string_view where = text_in(*change, "at");
-        if (text_in(*change, "find").empty() && where != "start" && where != "end")
-            return bad(at, "where 'find' is empty, 'at' must be start or end");
+            return bad_repair(at, "'find' and 'put' must be texts");
+        const std::string_view where = repair_text_in(*change, "at");
+        if (repair_text_in(*change, "find").empty() && where != "start" && where != "end")
+            return bad_repair(at, "where 'find' is empty, 'at' must be start or end");
         if (change->contains("at") && where != "start" && where != "end" && where != "any")
-            return bad(at, "'at' must be start, end or any");
+            return bad_repair(at, "'at' must be start, end or any");
     } else if (kind != "remove") {
-        return bad(at, "'kind' must be set, replace or remove");
+        return bad_repair(at, "'kind' must be set, replace or remove");
     }
-    if (kind != "set" && path->get_array().empty()) return bad(at, "'path' must name a member");
+    if (kind != "set" && path->get_array().empty())
+        return bad_repair(at, "'path' must name a member");
     for (const auto& member : *change) {
         if (std::ranges::find(known, std::string_view(member.key())) == known.end())
-            return bad(at, fmt::format("unknown member '{}'", std::string_view(member.key())));
+            return bad_repair(at,
+                              fmt::format("unknown member '{}'", std::string_view(member.key())));
     }
     return boost::system::in_place_value;
 }
@@ -100,12 +102,12 @@ std::string replaced(std::string_view text, std::string_view find, std::string_v
 bool replace_in(json::value& value, const json::object& change) {
     const auto* text = value.if_string();
     if (text == nullptr) return false;
-    const std::string_view before = *text, find = text_in(change, "find"),
-                           put = text_in(change, "put");
+    const std::string_view before = *text, find = repair_text_in(change, "find"),
+                           put = repair_text_in(change, "put");
     std::string after;
     if (find.empty())
-        after = text_in(change, "at") == "end" ? std::string(before) + std::string(put)
-                                               : std::string(put) + std::string(before);
+        after = repair_text_in(change, "at") == "end" ? std::string(before) + std::string(put)
+                                                      : std::string(put) + std::string(before);
     else if (before.find(find) == std::string_view::npos)
         return false;
     else
@@ -115,7 +117,7 @@ bool replace_in(json::value& value, const json::object& change) {
 }
 
 bool make(json::value& input, const json::object& change) {
-    const std::string_view kind = text_in(change, "kind");
+    const std::string_view kind = repair_text_in(change, "kind");
     const json::array& path = change.at("path").get_array();
     if (path.empty()) {
         input = change.at("after");

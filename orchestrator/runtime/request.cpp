@@ -47,7 +47,7 @@ constexpr std::array<std::pair<Request::Kind, std::string_view>, 22> kinds{
      {Request::Kind::reject, "reject"}}};
 
 // Members that are plain text.
-constexpr std::array<std::pair<std::string_view, std::string Request::*>, 12> texts{
+constexpr std::array<std::pair<std::string_view, std::string Request::*>, 12> request_texts{
     {{"run", &Request::run_id},
      {"actor", &Request::actor},
      {"reason", &Request::reason},
@@ -258,7 +258,7 @@ Outcome<core::Event> event_of(const Request& request) {
 std::string to_json(const Request& request) {
     json::object out;
     out["kind"] = word_of(request.kind);
-    for (const auto& [name, member] : texts)
+    for (const auto& [name, member] : request_texts)
         if (!(request.*member).empty()) out[name] = request.*member;
     if (request.hops != 0) out["hops"] = request.hops;
     if (request.now) out["now"] = true;
@@ -299,7 +299,7 @@ Outcome<Request> request_from_json(std::string_view text) {
                        "the server that owns this does not know '" + kind +
                            "'; it may be older than the one you asked"};
     request.kind = known->first;
-    for (const auto& [name, member] : texts)
+    for (const auto& [name, member] : request_texts)
         request.*member = text_of(from, name);
     request.hops = static_cast<std::uint32_t>(number_of(from, "hops"));
     request.now = is_set(from, "now");

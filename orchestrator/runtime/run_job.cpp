@@ -16,11 +16,11 @@ constexpr std::array<std::string_view, 8> actions{"cancel", "terminate", "pause"
 constexpr std::array<std::string_view, 4> final_statuses{"completed", "failed", "cancelled",
                                                          "compensated"};
 
-Failure bad(std::string detail) {
+Failure bad_job(std::string detail) {
     return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
 }
 
-std::string text_in(const boost::json::object& object, std::string_view key) {
+std::string job_text_in(const boost::json::object& object, std::string_view key) {
     const auto* value = object.if_contains(key);
     return value != nullptr && value->is_string() ? std::string(value->get_string())
                                                   : std::string{};
@@ -37,26 +37,26 @@ std::span<const std::string_view> run_job_actions() {
 }
 
 Outcome<void> check_run_action(const boost::json::object& action) {
-    const std::string name = text_in(action, "action");
+    const std::string name = job_text_in(action, "action");
     if (!has(actions, name))
-        return bad(fmt::format("'action' is one of cancel, terminate, pause, resume, retry, "
-                               "finish, skip, rerun, not '{}'",
-                               name));
+        return bad_job(fmt::format("'action' is one of cancel, terminate, pause, resume, retry, "
+                                   "finish, skip, rerun, not '{}'",
+                                   name));
     const bool has_step = name == "skip" || name == "rerun";
     const bool needs_reason = has_step || name == "finish" || name == "terminate";
-    if (has_step == text_in(action, "step").empty())
-        return bad(has_step ? "'step' must name a step, as baton show does"
-                            : fmt::format("'step' does not go with {}", name));
-    if ((name == "finish") == text_in(action, "status").empty())
-        return bad(name == "finish" ? "'status' must say as what the runs end"
-                                    : fmt::format("'status' does not go with {}", name));
-    if (name == "finish" && !has(final_statuses, text_in(action, "status")))
-        return bad("'status' is completed, failed, cancelled or compensated");
+    if (has_step == job_text_in(action, "step").empty())
+        return bad_job(has_step ? "'step' must name a step, as baton show does"
+                                : fmt::format("'step' does not go with {}", name));
+    if ((name == "finish") == job_text_in(action, "status").empty())
+        return bad_job(name == "finish" ? "'status' must say as what the runs end"
+                                        : fmt::format("'status' does not go with {}", name));
+    if (name == "finish" && !has(final_statuses, job_text_in(action, "status")))
+        return bad_job("'status' is completed, failed, cancelled or compensated");
     if (const auto* now = action.if_contains("now");
         now != nullptr && (name != "retry" || !now->is_bool()))
-        return bad("'now' is true or false, and goes with retry");
-    if (needs_reason && text_in(action, "reason").empty())
-        return bad("'reason' must say why; the history keeps it");
+        return bad_job("'now' is true or false, and goes with retry");
+    if (needs_reason && job_text_in(action, "reason").empty())
+        return bad_job("'reason' must say why; the history keeps it");
     return boost::system::in_place_value;
 }
 

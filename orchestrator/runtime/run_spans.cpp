@@ -18,7 +18,7 @@ constexpr std::size_t begun_max = 200'000;
 constexpr std::size_t waits_max = 50'000;
 constexpr std::size_t why_bytes_max = 256;
 
-std::string text_in(const core::Document& problem, std::string_view name) {
+std::string span_text_in(const core::Document& problem, std::string_view name) {
     const auto* object = problem.is_null() ? nullptr : problem.json().if_object();
     const auto* value = object == nullptr ? nullptr : object->if_contains(name);
     return value != nullptr && value->is_string() ? std::string(value->get_string())
@@ -27,10 +27,10 @@ std::string text_in(const core::Document& problem, std::string_view name) {
 
 void add_failure(Span& span, const core::Document& problem) {
     span.has_failed = true;
-    const std::string type = text_in(problem, "type");
+    const std::string type = span_text_in(problem, "type");
     span.attributes.emplace_back("error.type", type.empty() ? "_OTHER" : type);
-    const std::string detail = text_in(problem, "detail");
-    span.why = shortened(detail.empty() ? text_in(problem, "title") : detail, why_bytes_max);
+    const std::string detail = span_text_in(problem, "detail");
+    span.why = shortened(detail.empty() ? span_text_in(problem, "title") : detail, why_bytes_max);
 }
 
 Span span_in(const CachedRun& cached, const trace::Context& context) {

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t labels_max = 16;
 
-Failure bad(std::string what) {
+Failure bad_tag(std::string what) {
     return Failure{make_error_code(boost::system::errc::invalid_argument), std::move(what)};
 }
 
@@ -28,7 +28,7 @@ std::string kept(std::string text) {
 }
 
 // Nothing of null, lists and tables: nobody looks for those.
-std::optional<std::string> text_of(const boost::json::value& value) {
+std::optional<std::string> tag_text(const boost::json::value& value) {
     if (value.is_string()) return std::string(value.get_string());
     if (value.is_null() || value.is_structured()) return std::nullopt;
     return expression::to_plain_text(expression::Value::borrowing_json(value));
@@ -54,17 +54,17 @@ Outcome<std::vector<RunTag>> tags_of(const core::Workflow& workflow, const core:
         for (const core::SchemaField& field : workflow.input) {
             if (!field.index) continue;
             const auto* value = input->if_contains(field.name);
-            if (auto text = value == nullptr ? std::nullopt : text_of(*value))
+            if (auto text = value == nullptr ? std::nullopt : tag_text(*value))
                 tags.push_back({std::string(input_prefix) + field.name, kept(std::move(*text))});
         }
     Labels all = labels;
     for (const auto& [name, source] : workflow.labels) {
         if (all.contains(name)) continue;
         const auto value = core::fill(source, {workflow, run}, "labels." + name);
-        if (!value) return bad(value.error().detail);
-        if (auto text = text_of(value->json())) all.emplace(name, kept(std::move(*text)));
+        if (!value) return bad_tag(value.error().detail);
+        if (auto text = tag_text(value->json())) all.emplace(name, kept(std::move(*text)));
     }
-    if (std::string complaint = complaint_about_labels(all); !complaint.empty()) return bad(std::move(complaint));
+    if (std::string complaint = complaint_about_labels(all); !complaint.empty()) return bad_tag(std::move(complaint));
     for (const auto& [name, value] : all) tags.push_back({std::string(label_prefix) + name, value});
     return tags;
 }

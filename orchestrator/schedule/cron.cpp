@@ -44,7 +44,7 @@ Failure wrong(std::string text) {
     return {make_error_code(boost::system::errc::invalid_argument), std::move(text)};
 }
 
-std::optional<unsigned> number_of(std::string_view text, const Field& field) {
+std::optional<unsigned> cron_number(std::string_view text, const Field& field) {
     std::string lower(text);
     std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) {
         return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
@@ -80,9 +80,9 @@ std::optional<Failure> read_part(std::string_view part, const Field& field, std:
     unsigned to = field.most;
     if (range != "*") {
         const std::size_t dash = range.find('-');
-        const auto first = number_of(range.substr(0, dash), field);
+        const auto first = cron_number(range.substr(0, dash), field);
         const auto last =
-            dash == std::string_view::npos ? first : number_of(range.substr(dash + 1), field);
+            dash == std::string_view::npos ? first : cron_number(range.substr(dash + 1), field);
         if (!first || !last)
             return bad(
                 fmt::format("it is *, a number from {} to {}, a range as 1-5, or a list of these",

@@ -29,7 +29,7 @@ constexpr std::array<std::pair<const char*, std::uint64_t Memory::*>, 4> counts{
      {"skipped", &Memory::skipped},
      {"missed", &Memory::missed},
      {"failed", &Memory::failed}}};
-constexpr std::array<std::pair<const char*, Time Memory::*>, 4> times{
+constexpr std::array<std::pair<const char*, Time Memory::*>, 4> time_fields{
     {{"cursor", &Memory::cursor},
      {"last_at", &Memory::last_at},
      {"noted_at", &Memory::noted_at},
@@ -67,7 +67,7 @@ std::string to_json(const Memory& memory) {
         if (!(memory.*member).empty()) out[name] = memory.*member;
     for (const auto& [name, member] : counts)
         if (memory.*member != 0) out[name] = memory.*member;
-    for (const auto& [name, member] : times)
+    for (const auto& [name, member] : time_fields)
         if (micros_of(memory.*member) != 0) out[name] = micros_of(memory.*member);
     if (memory.is_gone) out["gone"] = true;
     if (memory.paused_at) out["paused_at"] = micros_of(*memory.paused_at);
@@ -94,7 +94,7 @@ Outcome<Memory> memory_from_json(std::string_view text) {
             memory.*member = std::string(value->get_string());
     for (const auto& [name, member] : counts)
         memory.*member = static_cast<std::uint64_t>(number_of(*from, name));
-    for (const auto& [name, member] : times)
+    for (const auto& [name, member] : time_fields)
         memory.*member = time_from_micros(number_of(*from, name));
     memory.is_gone = from->contains("gone");
     if (from->contains("paused_at"))

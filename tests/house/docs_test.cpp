@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path root = BATON_SOURCE_DIR;
+const fs::path repository = BATON_SOURCE_DIR;
 
 // Names that stand for others, or are not ours, each with its reason.
 const std::map<std::string, std::string>& strangers() {
@@ -32,7 +32,7 @@ const std::map<std::string, std::string>& strangers() {
     return table;
 }
 
-bool is_private(const std::string& name) {
+bool is_private_name(const std::string& name) {
     static const std::set<std::string> names{".git", "build", "dist", "baton-data", "node_modules", "__pycache__", "secrets"};
     return names.contains(name) || name.ends_with(".egg-info");
 }
@@ -79,12 +79,12 @@ const House& house() {
         House made;
         static const std::set<std::string> read{".cpp", ".hpp", ".h", ".in", ".txt", ".cmake", ".toml", ".py", ".mjs", ".ts",
                                                 ".sql", ".pml", ".yaml", ".service", ".conf", ".env", ""};
-        for (auto at = fs::recursive_directory_iterator(root); at != fs::recursive_directory_iterator(); ++at) {
-            if (is_private(at->path().filename().string())) {
+        for (auto at = fs::recursive_directory_iterator(repository); at != fs::recursive_directory_iterator(); ++at) {
+            if (is_private_name(at->path().filename().string())) {
                 at.disable_recursion_pending();
                 continue;
             }
-            const auto path = fs::relative(at->path(), root);
+            const auto path = fs::relative(at->path(), repository);
             made.paths.insert(path.generic_string());
             made.names.insert(path.filename().string());
             // Neither counts what a document says, nor what the house test names because it is not there.
@@ -131,9 +131,9 @@ std::string fault_of(const std::string& name) {
 }
 
 TEST(Documents, NameWhatIsThere) {
-    std::vector<fs::path> documents{root / "README.md"};
+    std::vector<fs::path> documents{repository / "README.md"};
     // Decisions speak of their day.
-    for (const auto& entry : fs::directory_iterator(root / "docs"))
+    for (const auto& entry : fs::directory_iterator(repository / "docs"))
         if (entry.path().extension() == ".md") documents.push_back(entry.path());
     int seen = 0;
     for (const auto& document : documents) {
@@ -151,7 +151,7 @@ TEST(Documents, NameWhatIsThere) {
                 at = line.find('`', end + 1);
                 if (strangers().contains(name)) continue;
                 ++seen;
-                EXPECT_EQ(fault_of(name), "") << fs::relative(document, root).string() << ":" << number << ": `" << name << "`";
+                EXPECT_EQ(fault_of(name), "") << fs::relative(document, repository).string() << ":" << number << ": `" << name << "`";
             }
         }
     }

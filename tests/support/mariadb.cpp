@@ -24,7 +24,7 @@ constexpr const char* password = "open-sesame-42";
 
 Account account_of_mariadb() { return account_of_server("mysql", "mariadb-server"); }
 
-void initialise(const Account& account, const fs::path& data) {
+void initialise_mariadb(const Account& account, const fs::path& data) {
     if (!fs::exists("/usr/bin/mariadb-install-db"))
         throw std::runtime_error("MariaDB is not installed: sudo apt-get install mariadb-server (scripts/setup does it)");
     const fs::path folder = make_folder(account, "baton-mariadb");
@@ -73,7 +73,7 @@ std::string first_value(MYSQL* session, const std::string& sql) {
 Mariadb::Mariadb() {
     const Account account = account_of_mariadb();
     const fs::path seed =
-        initialised_data(account, "baton-mariadb", "ibdata1", [&](const fs::path& data) { initialise(account, data); });
+        initialised_data(account, "baton-mariadb", "ibdata1", [&](const fs::path& data) { initialise_mariadb(account, data); });
     folder_ = make_folder(account, "baton-mariadb");
     testing::run(account, {"/bin/cp", "-a", seed, folder_ / "data"}, folder_ / "copy.log");
     // Somebody else may take the port between our look and the start.

@@ -356,7 +356,7 @@ Outcome<Committed> SimStore::commit(const Batch& batch) {
             for (const std::uint64_t id : ids)
                 if (const auto note = batch.closings.find(id); id >= 1 && id <= database_.dead_letters.size())
                     close(database_.dead_letters[id - 1], state,
-                          note == batch.closings.end() ? Closing{} : note->second);
+                          note == batch.closings.end() ? runtime::Closing{} : note->second);
         };
         close_all(batch.redriven_dead_letters, DeadLetterState::redriven);
         close_all(batch.dropped_dead_letters, DeadLetterState::dropped);
@@ -417,7 +417,7 @@ void SimStore::write(const RunChange& change, Committed& committed) {
         for (DeadLetter& letter : database_.dead_letters)
             if (const auto note = change.closings.find(letter.step);
                 letter.run_id == change.run_id && std::find(steps.begin(), steps.end(), letter.step) != steps.end())
-                close(letter, state, note == change.closings.end() ? Closing{} : note->second);
+                close(letter, state, note == change.closings.end() ? runtime::Closing{} : note->second);
     };
     close_steps(change.redriven_steps, DeadLetterState::redriven);
     close_steps(change.dropped_steps, DeadLetterState::dropped);
@@ -431,7 +431,7 @@ void SimStore::add_letter(DeadLetter letter) {
     database_.dead_letters.push_back(std::move(letter));
 }
 
-void SimStore::close(DeadLetter& letter, DeadLetterState state, const Closing& closing) {
+void SimStore::close(DeadLetter& letter, DeadLetterState state, const runtime::Closing& closing) {
     if (letter.state != DeadLetterState::open) return;
     letter.state = state;
     letter.closed_by = closing.by;

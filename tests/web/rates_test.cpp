@@ -24,7 +24,7 @@ struct Answer {
     json::object lengths;
 };
 
-Answer answer_of(const Rates& rates, const RateQuery& query, Time now, const std::string& key = "q") {
+Answer rates_answer(const Rates& rates, const RateQuery& query, Time now, const std::string& key = "q") {
     Answer answer;
     rates.put_into(answer.stats, &answer.lengths, FlowKind::queue, key, query, now);
     return answer;
@@ -37,13 +37,13 @@ double rate_of(const json::object& object, std::string_view name) {
 TEST(Rates, AreTheGrowthBetweenTheLastTwoSamples) {
     Rates rates;
     rates.note_one(FlowKind::queue, "q", published(10, 5), at(0));
-    EXPECT_EQ(rate_of(answer_of(rates, {}, at(0)).stats, "publish_details"), 0.0);
+    EXPECT_EQ(rate_of(rates_answer(rates, {}, at(0)).stats, "publish_details"), 0.0);
 
     rates.note_one(FlowKind::queue, "q", published(110, 3), at(5));
     // Sooner than a sample is due.
     rates.note_one(FlowKind::queue, "q", published(999, 999), at(6));
 
-    const auto answer = answer_of(rates, {}, at(6));
+    const auto answer = rates_answer(rates, {}, at(6));
     EXPECT_EQ(rate_of(answer.stats, "publish_details"), 20.0);
     EXPECT_EQ(rate_of(answer.lengths, "messages_details"), -0.4);
     EXPECT_EQ(rate_of(answer.stats, "ack_details"), 0.0);
@@ -55,7 +55,7 @@ TEST(Rates, ACounterThatBeganAnewHasNoRate) {
     rates.note_one(FlowKind::queue, "q", published(100), at(0));
     rates.note_one(FlowKind::queue, "q", published(3), at(5));
 
-    EXPECT_EQ(rate_of(answer_of(rates, {}, at(5)).stats, "publish_details"), 0.0);
+    EXPECT_EQ(rate_of(rates_answer(rates, {}, at(5)).stats, "publish_details"), 0.0);
 }
 
 TEST(Rates, SamplesAreAtWholeMultiplesTheNewestFirst) {
@@ -65,7 +65,7 @@ TEST(Rates, SamplesAreAtWholeMultiplesTheNewestFirst) {
 
     RateQuery query;
     query.flows = SampleWish{std::chrono::seconds(20), std::chrono::seconds(10)};
-    const auto answer = answer_of(rates, query, at(23));
+    const auto answer = rates_answer(rates, query, at(23));
 
     EXPECT_EQ(json::serialize(answer.stats.at("publish_details").at("samples")),
               R"([{"sample":40,"timestamp":1000020000},{"sample":20,"timestamp":1000010000},)"
@@ -82,7 +82,7 @@ TEST(Rates, WhatHappenedWhileNobodyLookedIsNoPeakAtTheEnd) {
 
     RateQuery query;
     query.flows = SampleWish{std::chrono::seconds(40), std::chrono::seconds(10)};
-    const auto answer = answer_of(rates, query, at(40));
+    const auto answer = rates_answer(rates, query, at(40));
 
     EXPECT_EQ(json::serialize(answer.stats.at("publish_details").at("samples")),
               R"([{"sample":400,"timestamp":1000040000},{"sample":300,"timestamp":1000030000},)"
@@ -141,8 +141,8 @@ TEST(Rates, WhoIsGoneIsForgotten) {
     rates.note(FlowKind::queue, Objects{{"a", published(6)}}, at(5));
     rates.note(FlowKind::queue, Objects{{"a", published(11)}, {"b", published(100)}}, at(10));
 
-    EXPECT_EQ(rate_of(answer_of(rates, {}, at(10), "a").stats, "publish_details"), 1.0);
-    EXPECT_EQ(rate_of(answer_of(rates, {}, at(10), "b").stats, "publish_details"), 0.0);
+    EXPECT_EQ(rate_of(rates_answer(rates, {}, at(10), "a").stats, "publish_details"), 1.0);
+    EXPECT_EQ(rate_of(rates_answer(rates, {}, at(10), "b").stats, "publish_details"), 0.0);
 }
 
 TEST(Rates, WishesWithoutSenseAreRefused) {

@@ -22,7 +22,7 @@ namespace {
 
 namespace json = boost::json;
 
-class ExecTest : public testing::Test {
+class ExecTest : public ::testing::Test {
 protected:
     ExecTest() { std::signal(SIGPIPE, SIG_IGN); } // as the executable does
 
@@ -106,7 +106,7 @@ TEST_F(ExecTest, AProgramThatIsNotThereIsTheWorkersFault) {
 }
 
 TEST_F(ExecTest, ItIsStoppedAfterItsTimeWithAllItStarted) {
-    const std::string file = testing::TempDir() + "exec_test." + std::to_string(::getpid());
+    const std::string file = ::testing::TempDir() + "exec_test." + std::to_string(::getpid());
     Program program = shell("(sleep 3; echo late > " + file + ") & sleep 30");
     program.time_max = std::chrono::milliseconds(300);
     const auto before = std::chrono::steady_clock::now();
@@ -256,9 +256,9 @@ TEST_F(TransformTest, ItEndsWhateverItWants) {
 TEST_F(TransformTest, ItSeesNothingButItsInput) {
     ::setenv("BATON_SECRET_OF_THE_WORKER", "hidden", 1);
     EXPECT_EQ(write_json(*transform("env | keys", 1)), R"(["LANG","PATH"])");
-    const std::string file = testing::TempDir() + "baton_transform_secret.json";
+    const std::string file = ::testing::TempDir() + "baton_transform_secret.json";
     std::ofstream(file) << "{\"secret\": 1}";
-    const std::string import = "import \"baton_transform_secret\" as $x {search: \"" + testing::TempDir() + "\"}; $x";
+    const std::string import = "import \"baton_transform_secret\" as $x {search: \"" + ::testing::TempDir() + "\"}; $x";
     expect_failure(transform(import, 1), "syntax error");
     expect_failure(transform("1) | (" + import, 1), "syntax error");
     std::remove(file.c_str());

@@ -25,11 +25,11 @@ namespace baton::workers::test {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-namespace http = boost::beast::http;
+namespace beast_http = boost::beast::http;
 using asio::ip::tcp;
 using Kind = Misbehaviour::Kind;
-using Ask = http::request<http::string_body>;
-using Say = http::response<http::string_body>;
+using Ask = beast_http::request<beast_http::string_body>;
+using Say = beast_http::response<beast_http::string_body>;
 
 struct FaultyProxy::Inside {
     asio::io_context io;
@@ -92,7 +92,7 @@ void FaultyProxy::Inside::serve(tcp::socket socket) {
     while (true) {
         boost::system::error_code code;
         Ask ask;
-        http::read(socket, buffer, ask, code);
+        beast_http::read(socket, buffer, ask, code);
         if (code || !answer(socket, ask)) break;
     }
     const std::lock_guard guard(lock);
@@ -142,7 +142,7 @@ bool FaultyProxy::Inside::misbehave(tcp::socket& socket, const Ask& ask, const s
     case Kind::answer:
         break;
     }
-    Say wrong(static_cast<http::status>(fault.status), 11);
+    Say wrong(static_cast<beast_http::status>(fault.status), 11);
     for (const auto& [name, value] : fault.headers) wrong.set(name, value);
     wrong.body() = fault.body;
     wrong.prepare_payload();
@@ -157,22 +157,22 @@ Say FaultyProxy::Inside::forward(const Ask& ask, const std::string& call) {
     tcp::socket target(io);
     asio::connect(target, tcp::resolver(io).resolve(host, port), code);
     Ask passed = ask;
-    passed.set(http::field::host, host + ":" + port);
+    passed.set(beast_http::field::host, host + ":" + port);
     passed.keep_alive(false);
-    if (!code) http::write(target, passed, code);
+    if (!code) beast_http::write(target, passed, code);
     beast::flat_buffer buffer;
-    http::response_parser<http::string_body> parser;
-    if (!code) http::read(target, buffer, parser, code);
+    beast_http::response_parser<beast_http::string_body> parser;
+    if (!code) beast_http::read(target, buffer, parser, code);
     if (code) {
-        say.result(http::status::bad_gateway);
+        say.result(beast_http::status::bad_gateway);
         say.prepare_payload();
         return say;
     }
     say = parser.release();
     // It arrived whole, and goes on whole.
-    say.erase(http::field::transfer_encoding);
+    say.erase(beast_http::field::transfer_encoding);
     say.keep_alive(true);
-    if (say.result() != http::status::no_content) say.prepare_payload();
+    if (say.result() != beast_http::status::no_content) say.prepare_payload();
     const std::lock_guard guard(lock);
     done.push_back(call);
     return say;

@@ -88,7 +88,7 @@ Response answer(unsigned status, std::string body = {}) {
     return response;
 }
 
-class HttpCallTest : public testing::Test {
+class HttpCallTest : public ::testing::Test {
 protected:
     static Answer perform(const Server& server, const json::object& with, const json::object& more = {}) {
         json::object target = {{"name", "crm"}, {"url", server.url()}};

@@ -17,7 +17,7 @@ namespace json = boost::json;
 class MailTest : public WithSandbox {};
 
 const std::string ada = R"({"address":"Ada@Example.org","name":"Ada L"})";
-const std::string letter = R"({"to":"ada@example.org","subject":"Hallo","text":"Grüße"})";
+const std::string a_letter = R"({"to":"ada@example.org","subject":"Hallo","text":"Grüße"})";
 
 TEST_F(MailTest, CreatesAMailbox) {
     const Answer answer = perform("mail.create", ada, "k1");
@@ -161,7 +161,7 @@ TEST_F(MailTest, LockedMailboxTakesNoMail) {
     perform("mail.create", ada, "k1");
 
     EXPECT_EQ(perform("mail.lock", R"({"address":"ada@example.org"})")->at("locked"), true);
-    const Answer sent = perform("mail.send", letter);
+    const Answer sent = perform("mail.send", a_letter);
     ASSERT_FALSE(sent);
     EXPECT_EQ(sent.error().type, "smtp_refused");
     EXPECT_EQ(sent.error().status, 550);
@@ -208,7 +208,7 @@ TEST_F(MailTest, EveryAnswerOfMailcowMeansWhatTheReadmeSays) {
     expect_table("mail", "mailcow", table);
 }
 
-struct Case {
+struct MailCase {
     std::string task;
     std::string with;
     std::string fault;
@@ -217,7 +217,7 @@ struct Case {
     bool is_attempt = true;
 };
 
-class MailFault : public MailTest, public testing::WithParamInterface<Case> {};
+class MailFault : public MailTest, public ::testing::WithParamInterface<MailCase> {};
 
 TEST_P(MailFault, IsClassified) {
     fault(GetParam().fault);
@@ -234,41 +234,41 @@ TEST_P(MailFault, IsClassified) {
 
 INSTANTIATE_TEST_SUITE_P(
     Mail, MailFault,
-    testing::Values(
-        Case{"mail.create", ada, R"({"mail.get":{"status":503}})", "unavailable", true},
-        Case{"mail.create", ada, R"({"mail.create":{"status":500}})", "unavailable", true},
-        Case{"mail.create", ada, R"({"mail.create":{"status":429,"retry_after":7}})", "rate_limited", true, false},
-        Case{"mail.create", ada, R"({"mail.*":{"status":401}})", "unauthorized", true, false},
-        Case{"mail.create", ada, R"({"mail.create":{"status":403}})", "unauthorized", true, false},
-        Case{"mail.create", ada, R"({"mail.create":{"error":"mailbox_quota_left_exceeded"}})",
+    ::testing::Values(
+        MailCase{"mail.create", ada, R"({"mail.get":{"status":503}})", "unavailable", true},
+        MailCase{"mail.create", ada, R"({"mail.create":{"status":500}})", "unavailable", true},
+        MailCase{"mail.create", ada, R"({"mail.create":{"status":429,"retry_after":7}})", "rate_limited", true, false},
+        MailCase{"mail.create", ada, R"({"mail.*":{"status":401}})", "unauthorized", true, false},
+        MailCase{"mail.create", ada, R"({"mail.create":{"status":403}})", "unauthorized", true, false},
+        MailCase{"mail.create", ada, R"({"mail.create":{"error":"mailbox_quota_left_exceeded"}})",
              "mailbox_quota_left_exceeded", false},
-        Case{"mail.create", ada, R"({"mail.create":{"status":502}})", "unavailable", true},
-        Case{"mail.create", ada, R"({"mail.*":{"status":302}})", "redirected", true, false},
-        Case{"mail.create", ada, R"({"mail.create":{"error":"max_mailbox_exceeded"}})", "max_mailbox_exceeded", false},
-        Case{"mail.create", ada, R"({"mail.create":{"error":"is_alias"}})", "conflict", false},
-        Case{"mail.add_alias", R"({"alias":"a@b.de","to":"c@d.de"})", R"({"mail.add_alias":{"status":429,"retry_after":7}})", "rate_limited", true, false},
-        Case{"mail.add_alias", R"({"alias":"a@b.de","to":"c@d.de"})", R"({"mail.add_alias":{"error":"domain_not_found"}})", "domain_not_found", false},
-        Case{"mail.create", ada, R"({"mail.*":{"mode":"garbage"}})", "bad_answer", true},
-        Case{"mail.create", ada, R"({"mail.*":{"mode":"drop"}})", "unavailable", true},
-        Case{"mail.create", R"({"address":"a@nowhere.invalid"})", "{}", "domain_not_found", false},
-        Case{"mail.create", R"({"address":"a b@c.de"})", "{}", "invalid_input", false},
-        Case{"mail.create", "{}", "{}", "invalid_input", false},
-        Case{"mail.send", letter, R"({"mail.auth":{"error":"535 5.7.8 Error: authentication failed"}})",
+        MailCase{"mail.create", ada, R"({"mail.create":{"status":502}})", "unavailable", true},
+        MailCase{"mail.create", ada, R"({"mail.*":{"status":302}})", "redirected", true, false},
+        MailCase{"mail.create", ada, R"({"mail.create":{"error":"max_mailbox_exceeded"}})", "max_mailbox_exceeded", false},
+        MailCase{"mail.create", ada, R"({"mail.create":{"error":"is_alias"}})", "conflict", false},
+        MailCase{"mail.add_alias", R"({"alias":"a@b.de","to":"c@d.de"})", R"({"mail.add_alias":{"status":429,"retry_after":7}})", "rate_limited", true, false},
+        MailCase{"mail.add_alias", R"({"alias":"a@b.de","to":"c@d.de"})", R"({"mail.add_alias":{"error":"domain_not_found"}})", "domain_not_found", false},
+        MailCase{"mail.create", ada, R"({"mail.*":{"mode":"garbage"}})", "bad_answer", true},
+        MailCase{"mail.create", ada, R"({"mail.*":{"mode":"drop"}})", "unavailable", true},
+        MailCase{"mail.create", R"({"address":"a@nowhere.invalid"})", "{}", "domain_not_found", false},
+        MailCase{"mail.create", R"({"address":"a b@c.de"})", "{}", "invalid_input", false},
+        MailCase{"mail.create", "{}", "{}", "invalid_input", false},
+        MailCase{"mail.send", a_letter, R"({"mail.auth":{"error":"535 5.7.8 Error: authentication failed"}})",
              "smtp_login", true, false},
-        Case{"mail.send", letter, R"({"mail.auth":{"error":"454 4.7.0 Temporary authentication failure"}})",
+        MailCase{"mail.send", a_letter, R"({"mail.auth":{"error":"454 4.7.0 Temporary authentication failure"}})",
              "smtp_deferred", true, false},
-        Case{"mail.send", letter, R"({"mail.from":{"error":"552 5.3.4 Message size exceeds fixed limit"}})",
+        MailCase{"mail.send", a_letter, R"({"mail.from":{"error":"552 5.3.4 Message size exceeds fixed limit"}})",
              "smtp_refused", false},
-        Case{"mail.send", letter, R"({"mail.rcpt":{"error":"451 4.3.0 Temporary lookup failure"}})",
+        MailCase{"mail.send", a_letter, R"({"mail.rcpt":{"error":"451 4.3.0 Temporary lookup failure"}})",
              "smtp_deferred", true, false},
-        Case{"mail.send", letter, R"({"mail.rcpt":{"error":"550 5.1.1 User unknown"}})", "smtp_refused", false},
-        Case{"mail.send", letter, R"({"mail.send":{"error":"452 4.3.1 Insufficient system storage"}})",
+        MailCase{"mail.send", a_letter, R"({"mail.rcpt":{"error":"550 5.1.1 User unknown"}})", "smtp_refused", false},
+        MailCase{"mail.send", a_letter, R"({"mail.send":{"error":"452 4.3.1 Insufficient system storage"}})",
              "smtp_deferred", true, false},
-        Case{"mail.send", letter, R"({"mail.send":{"error":"554 5.7.1 Rejected"}})", "smtp_refused", false},
-        Case{"mail.send", letter, R"({"mail.connect":{"error":"421 4.7.0 too many connections"}})",
+        MailCase{"mail.send", a_letter, R"({"mail.send":{"error":"554 5.7.1 Rejected"}})", "smtp_refused", false},
+        MailCase{"mail.send", a_letter, R"({"mail.connect":{"error":"421 4.7.0 too many connections"}})",
              "smtp_deferred", true, false},
-        Case{"mail.send", R"({"to":"x"})", "{}", "invalid_input", false},
-        Case{"mail.send", R"({"to":"a@b.de","template":"../../etc/passwd"})", "{}", "invalid_input", false}));
+        MailCase{"mail.send", R"({"to":"x"})", "{}", "invalid_input", false},
+        MailCase{"mail.send", R"({"to":"a@b.de","template":"../../etc/passwd"})", "{}", "invalid_input", false}));
 
 TEST_F(MailTest, RetryAfterIsPassedOn) {
     fault(R"({"mail.create":{"status":429,"retry_after":7}})");
@@ -288,9 +288,9 @@ TEST_F(MailTest, TimeoutAndUnreachableAreRetryable) {
 }
 
 TEST_F(MailTest, SendsWithTheSameMessageIdInEveryAttempt) {
-    const Answer first = perform("mail.send", letter, "k1");
-    const Answer second = perform("mail.send", letter, "k1");
-    const Answer other = perform("mail.send", letter, "k2");
+    const Answer first = perform("mail.send", a_letter, "k1");
+    const Answer second = perform("mail.send", a_letter, "k1");
+    const Answer other = perform("mail.send", a_letter, "k2");
 
     ASSERT_TRUE(first) << first.error().detail;
     EXPECT_EQ(first->at("message_id"), second->at("message_id"));
@@ -304,7 +304,7 @@ TEST_F(MailTest, SendsWithTheSameMessageIdInEveryAttempt) {
 TEST_F(MailTest, MailWhoseAnswerIsLostSaysThatItMayHaveBeenSent) {
     fault(R"({"mail.send":{"mode":"lost_answer","times":1}})");
 
-    const Answer answer = perform("mail.send", letter, "k1");
+    const Answer answer = perform("mail.send", a_letter, "k1");
 
     ASSERT_FALSE(answer);
     EXPECT_TRUE(answer.error().retryable);
@@ -316,11 +316,11 @@ TEST_F(MailTest, ForeignCertificateIsNotTrusted) {
     const sandbox::Sandbox other(*sandbox::Sandbox::start({}));
     settings_.mail.ca_pem = other.certificate_pem();
 
-    EXPECT_EQ(perform("mail.send", letter).error().type, "tls");
+    EXPECT_EQ(perform("mail.send", a_letter).error().type, "tls");
 }
 
 TEST_F(MailTest, TemplatesTakeTheirFieldsAndNoOthers) {
-    const std::string folder = testing::TempDir() + "letters";
+    const std::string folder = ::testing::TempDir() + "letters";
     std::filesystem::create_directory(folder);
     settings_.mail.template_folder = folder;
     std::ofstream(folder + "/welcome.txt") << "Subject: Welcome {{name}}\n\nHello {{ name }}, {{what}}.\n";

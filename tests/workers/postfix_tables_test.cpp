@@ -132,11 +132,11 @@ protected:
 std::string name_of(const ::testing::TestParamInfo<const char*>& database) { return database.param; }
 INSTANTIATE_TEST_SUITE_P(In, PostfixTablesTest, ::testing::Values("PostgreSQL", "MariaDB"), name_of);
 
-const std::string ada = R"({"address":"ada@example.org","name":"Ada","password":"secret","quota_mb":5})";
+const std::string tables_ada = R"({"address":"ada@example.org","name":"Ada","password":"secret","quota_mb":5})";
 const std::string ada_id = R"({"id":"ada@example.org"})";
 
 TEST_P(PostfixTablesTest, MailboxIsARowWithAHashAndAnAlias) {
-    const Answer answer = perform("mail.create", ada, "k1");
+    const Answer answer = perform("mail.create", tables_ada, "k1");
 
     ASSERT_TRUE(answer) << answer.error().detail;
     EXPECT_EQ(answer->at("created"), true);
@@ -150,12 +150,12 @@ TEST_P(PostfixTablesTest, MailboxIsARowWithAHashAndAnAlias) {
 }
 
 TEST_P(PostfixTablesTest, OwnMailboxIsRecognisedAndForeignOnesAreAConflict) {
-    perform("mail.create", ada, "k1");
+    perform("mail.create", tables_ada, "k1");
 
-    const Answer again = perform("mail.create", ada, "k1");
+    const Answer again = perform("mail.create", tables_ada, "k1");
     ASSERT_TRUE(again) << again.error().detail;
     EXPECT_EQ(again->at("created"), true); // by an attempt of this task
-    EXPECT_EQ(trouble("mail.create", ada, "k2"), "already_exists");
+    EXPECT_EQ(trouble("mail.create", tables_ada, "k2"), "already_exists");
     run("insert into mailbox(username, domain, local_part) values ('Bob@Example.org', 'example.org', 'Bob')");
     EXPECT_EQ(trouble("mail.create", R"({"address":"bob@example.org"})", "k3"), "already_exists");
 }
@@ -163,7 +163,7 @@ TEST_P(PostfixTablesTest, OwnMailboxIsRecognisedAndForeignOnesAreAConflict) {
 TEST_P(PostfixTablesTest, EightAtOnceMakeOneMailbox) {
     std::vector<std::future<Answer>> answers;
     for (int i = 0; i < 8; ++i)
-        answers.push_back(std::async(std::launch::async, [this] { return perform("mail.create", ada, "k1"); }));
+        answers.push_back(std::async(std::launch::async, [this] { return perform("mail.create", tables_ada, "k1"); }));
     for (auto& answer : answers) {
         const Answer one = answer.get();
         EXPECT_TRUE(one) << one.error().detail;
@@ -172,7 +172,7 @@ TEST_P(PostfixTablesTest, EightAtOnceMakeOneMailbox) {
 }
 
 TEST_P(PostfixTablesTest, LocksUnlocksAndDeletes) {
-    perform("mail.create", ada, "k1");
+    perform("mail.create", tables_ada, "k1");
 
     EXPECT_EQ(perform("mail.lock", ada_id)->at("locked"), true);
     EXPECT_EQ(perform("mail.lock", ada_id)->at("locked"), true);
@@ -193,7 +193,7 @@ TEST_P(PostfixTablesTest, UndoTouchesOnlyWhatThisRunMade) {
     run("insert into mailbox(username, domain, local_part) values ('veteran@example.org', 'example.org', 'veteran')");
     const Answer adopted = perform("mail.create", R"({"address":"veteran@example.org","adopt":true})", "r1/mailbox");
     EXPECT_EQ(adopted->at("created"), false);
-    perform("mail.create", ada, "r1/mailbox");
+    perform("mail.create", tables_ada, "r1/mailbox");
     const auto undo = [&](const std::string& task, const std::string& address, const std::string& run) {
         return told(task, R"({"id":")" + address + R"(","only_if_created_by":")" + run + "\"}");
     };
@@ -205,7 +205,7 @@ TEST_P(PostfixTablesTest, UndoTouchesOnlyWhatThisRunMade) {
     EXPECT_EQ(undo("mail.lock", "nobody@example.org", "r1/mailbox"), R"({"id":"nobody@example.org","locked":false})");
     EXPECT_EQ(undo("mail.delete", "ada@example.org", "r1/mailbox"), R"({"id":"ada@example.org","deleted":true})");
     // Deleted and made again by somebody else, it is that one's.
-    perform("mail.create", ada, "r3/mailbox");
+    perform("mail.create", tables_ada, "r3/mailbox");
     EXPECT_NE(undo("mail.delete", "ada@example.org", "r1/mailbox").find(R"("kept":true)"), std::string::npos);
 }
 
@@ -218,7 +218,7 @@ TEST_P(PostfixTablesTest, AddressThatIsAnAliasIsNotCreated) {
 }
 
 TEST_P(PostfixTablesTest, LockedMailboxIsNotAdopted) {
-    perform("mail.create", ada, "k1");
+    perform("mail.create", tables_ada, "k1");
     perform("mail.lock", ada_id);
 
     EXPECT_EQ(trouble("mail.create", R"({"address":"ada@example.org","adopt":true})", "k2"), "locked");
@@ -227,10 +227,10 @@ TEST_P(PostfixTablesTest, LockedMailboxIsNotAdopted) {
 }
 
 TEST_P(PostfixTablesTest, NewOwnerOfAnAddressDoesNotGetTheOldMail) {
-    perform("mail.create", ada, "k1");
+    perform("mail.create", tables_ada, "k1");
     const std::string first = ask("select maildir from mailbox");
     perform("mail.delete", ada_id);
-    perform("mail.create", ada, "k2");
+    perform("mail.create", tables_ada, "k2");
 
     EXPECT_NE(ask("select maildir from mailbox"), first);
 }
@@ -301,13 +301,13 @@ TEST_P(PostfixTablesTest, AliasesHaveTargetsAndAnUndoOfTheirOwn) {
     EXPECT_NE(told("mail.remove_alias", R"({"alias":"sales@example.org"})").find(R"("removed":false)"), std::string::npos);
     EXPECT_EQ(ask("select count(*) from alias"), "0");
     EXPECT_EQ(ask("select count(*) from baton_mailbox_mark"), "0");
-    perform("mail.create", ada, "k1");
+    perform("mail.create", tables_ada, "k1");
     EXPECT_EQ(trouble("mail.add_alias", R"({"alias":"ada@example.org","to":"bob@example.org"})"), "conflict");
     EXPECT_EQ(trouble("mail.remove_alias", R"({"alias":"ada@example.org"})"), "conflict");
 }
 
 TEST_P(PostfixTablesTest, ForwardsKeepACopyOrNot) {
-    perform("mail.create", ada, "k1");
+    perform("mail.create", tables_ada, "k1");
     EXPECT_EQ(trouble("mail.add_forward", R"({"address":"ada@example.org","to":"boss@example.org"})"), "");
     EXPECT_EQ(ask("select goto from alias"), "ada@example.org,boss@example.org");
     EXPECT_EQ(trouble("mail.add_forward", R"({"address":"ada@example.org","to":"boss@example.org","keep_copy":false})"), "");
@@ -319,7 +319,7 @@ TEST_P(PostfixTablesTest, ForwardsKeepACopyOrNot) {
 }
 
 TEST_P(PostfixTablesTest, ArchivedMailIsKeptAndNewMailGoesToTheHeir) {
-    perform("mail.create", ada, "k1");
+    perform("mail.create", tables_ada, "k1");
     EXPECT_EQ(trouble("mail.archive", R"({"address":"ada@example.org","forward_to":"boss@example.org"})"), "");
     EXPECT_EQ(flag("active", "mailbox"), "f");
     EXPECT_EQ(ask("select goto from alias where active"), "boss@example.org");
@@ -436,7 +436,7 @@ TEST_P(PasswordLetterTest, ReaderMustBeSomebodyElse) {
 TEST_P(PasswordLetterTest, SetPasswordSendsANewOneOnce) {
     const SmtpPeer peer;
     settings_.mail.smtp_url = peer.url();
-    perform("mail.create", ada, "k1");
+    perform("mail.create", tables_ada, "k1");
 
     const std::string reset = R"({"address":"ada@example.org","send_to":"ada@home.example"})";
     EXPECT_EQ(told("mail.set_password", reset, "k2"), R"({"id":"ada@example.org","password_set":true,"password_sent":true,"doubtful":false})");
@@ -520,7 +520,7 @@ TEST_F(MailDatabaseErrors, ServersThatAreGoneAreTriedAgain) {
     mariadb.stop();
     for (const std::string& url : urls) {
         settings_.mail.database_url = url;
-        const Answer answer = perform("mail.create", ada, "k1");
+        const Answer answer = perform("mail.create", tables_ada, "k1");
         ASSERT_FALSE(answer);
         EXPECT_EQ(in_words(answer.error()), "`unavailable`, again");
     }
@@ -530,10 +530,10 @@ TEST_F(MailDatabaseErrors, ADatabaseThatIsNotThere) {
     PostgresTables postgres;
     MariadbTables mariadb;
     settings_.mail.database_url = postgres.url("baton_mail", role_word) + "_absent";
-    EXPECT_EQ(in_words(perform("mail.create", ada, "k1").error()), "`configuration`, no attempt");
+    EXPECT_EQ(in_words(perform("mail.create", tables_ada, "k1").error()), "`configuration`, no attempt");
     // MariaDB does not tell a stranger which there are.
     settings_.mail.database_url = mariadb.url("baton_mail", role_word) + "_absent";
-    EXPECT_EQ(in_words(perform("mail.create", ada, "k1").error()), "`unauthorized`, no attempt");
+    EXPECT_EQ(in_words(perform("mail.create", tables_ada, "k1").error()), "`unauthorized`, no attempt");
 }
 
 // --- MariaDB alone ------------------------------------------------------------------------------------
@@ -543,14 +543,14 @@ INSTANTIATE_TEST_SUITE_P(In, MariadbTest, ::testing::Values("MariaDB"), name_of)
 
 TEST_P(MariadbTest, UserWhoMayMakeTablesMakesTheMarks) {
     run("drop table baton_mailbox_mark; grant all on *.* to baton_mail@'%'");
-    EXPECT_EQ(trouble("mail.create", ada, "k1"), "");
-    EXPECT_EQ(trouble("mail.create", ada, "k1"), "");
-    EXPECT_EQ(trouble("mail.create", ada, "k2"), "already_exists");
+    EXPECT_EQ(trouble("mail.create", tables_ada, "k1"), "");
+    EXPECT_EQ(trouble("mail.create", tables_ada, "k1"), "");
+    EXPECT_EQ(trouble("mail.create", tables_ada, "k2"), "already_exists");
 }
 
 TEST_P(MariadbTest, WhatFailsHalfWayLeavesNothing) {
     run("revoke insert on alias from baton_mail@'%'");
-    EXPECT_EQ(trouble("mail.create", ada, "k1"), "unauthorized");
+    EXPECT_EQ(trouble("mail.create", tables_ada, "k1"), "unauthorized");
     EXPECT_EQ(ask("select count(*) from mailbox"), "0");
 }
 
@@ -562,7 +562,7 @@ TEST_P(MariadbTest, NamesBeyondAsciiArriveAsTheyAre) {
 
 TEST_P(MariadbTest, TlsThatIsWantedAndNotThereIsTheWorkersFault) {
     settings_.mail.database_url += "?tls=verify";
-    const Answer answer = perform("mail.create", ada, "k1");
+    const Answer answer = perform("mail.create", tables_ada, "k1");
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().type, "tls");
     EXPECT_FALSE(answer.error().is_attempt);

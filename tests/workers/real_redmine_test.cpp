@@ -26,7 +26,7 @@ namespace {
 
 namespace json = boost::json;
 
-class RealRedmineTest : public testing::Test {
+class RealRedmineTest : public ::testing::Test {
 protected:
     void SetUp() override {
         const char* url = std::getenv("BATON_TEST_REDMINE_URL");
@@ -37,7 +37,7 @@ protected:
         settings_.redmine.key = key;
         // Every run has users of its own; logins must not look like numbers or dates.
         name_ = fmt::format("u{:x}", Random(entropy_seed()).below(1ULL << 40));
-        folder_ = testing::TempDir() + "real_redmine." + name_;
+        folder_ = ::testing::TempDir() + "real_redmine." + name_;
         broker::Options options;
         options.listen = {"127.0.0.1:0"};
         options.data_folder = folder_;

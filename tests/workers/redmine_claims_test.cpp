@@ -101,7 +101,7 @@ protected:
         if (const char* given = std::getenv("BATON_TEST_AMQP")) {
             url_ = given;
         } else {
-            folder_ = testing::TempDir() + fmt::format("redmine_claims.{}", ::getpid());
+            folder_ = ::testing::TempDir() + fmt::format("redmine_claims.{}", ::getpid());
             start_broker(0);
             url_ = fmt::format("amqp://guest:guest@127.0.0.1:{}", broker_->port());
         }
@@ -412,6 +412,6 @@ int perform_many(char** argv) {
 int main(int argc, char** argv) {
     if (argc == 9 && std::string_view(argv[1]) == "--perform")
         return baton::workers::test::perform_many(argv + 2);
-    testing::InitGoogleTest(&argc, argv);
+    ::testing::InitGoogleTest(&argc, argv);
     return RUN_ALL_TESTS();
 }

@@ -15,14 +15,14 @@ namespace {
 namespace json = boost::json;
 using Kind = Misbehaviour::Kind;
 
-struct Row {
+struct RedmineRow {
     std::string what;
     Misbehaviour fault;
     bool can_follow_the_effect = false;
     bool is_everywhere = false;             // also when the worker asks who it is
 };
 
-std::vector<Row> rows() {
+std::vector<RedmineRow> redmine_rows() {
     const std::string page = "<html><body>a page</body></html>";
     return {
         {"401", {.status = 401}},
@@ -53,7 +53,7 @@ std::vector<Row> rows() {
 }
 
 // As the README says it.
-std::string in_words(const Answer& answer) {
+std::string redmine_words(const Answer& answer) {
     if (answer) return answer->at("created").as_bool() ? "done" : "found";
     return test::in_words(answer.error());
 }
@@ -66,7 +66,7 @@ protected:
     }
 
     // Makes one user with the fault in the way of `call`.
-    Answer create(const Row& row, const std::string& call, bool is_after, const std::string& login) {
+    Answer create(const RedmineRow& row, const std::string& call, bool is_after, const std::string& login) {
         proxy_.heal();
         Misbehaviour fault = row.fault;
         fault.call = call;
@@ -94,7 +94,7 @@ TEST_F(RedmineErrorsTest, EveryAnswerMeansWhatTheReadmeSays) {
     std::string table = "| Redmine, or what is in front of it, answers | while looking | to a write | to a write that it has done |\n"
                         "|---|---|---|---|\n";
     int number = 0;
-    for (const Row& row : rows()) {
+    for (const RedmineRow& row : redmine_rows()) {
         SCOPED_TRACE(row.what);
         const std::string login = fmt::format("u{}", ++number);
         const Answer looking = create(row, "GET /users.json", false, login);
@@ -109,7 +109,7 @@ TEST_F(RedmineErrorsTest, EveryAnswerMeansWhatTheReadmeSays) {
         if (row.can_follow_the_effect) {
             const std::string other = login + "x";
             const Answer done = create(row, "POST /users.json", true, other);
-            after = in_words(done);
+            after = redmine_words(done);
             EXPECT_EQ(users_named(other), 1U);
             perform("redmine.create_user", fmt::format(R"({{"login":"{0}","mail":"{0}@example.org"}})", other));
             EXPECT_EQ(users_named(other), 1U);
@@ -118,7 +118,7 @@ TEST_F(RedmineErrorsTest, EveryAnswerMeansWhatTheReadmeSays) {
         const Answer healed = perform("redmine.create_user", fmt::format(R"({{"login":"{0}","mail":"{0}@example.org"}})", login));
         EXPECT_TRUE(healed) << healed.error().detail;
         EXPECT_EQ(users_named(login), 1U);
-        table += fmt::format("| {} | {} | {} | {} |\n", row.what, in_words(looking), in_words(writing), after);
+        table += fmt::format("| {} | {} | {} | {} |\n", row.what, redmine_words(looking), redmine_words(writing), after);
     }
     expect_table("redmine", "answers", table);
 }

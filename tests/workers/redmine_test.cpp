@@ -11,10 +11,10 @@ namespace json = boost::json;
 
 class RedmineTest : public WithSandbox {};
 
-const std::string ada = R"({"login":"ada","mail":"ada.lovelace@example.org"})";
+const std::string redmine_ada = R"({"login":"ada","mail":"ada.lovelace@example.org"})";
 
 TEST_F(RedmineTest, CreatesAUserWithNamesFromTheMailAddress) {
-    const Answer answer = perform("redmine.create_user", ada);
+    const Answer answer = perform("redmine.create_user", redmine_ada);
 
     ASSERT_TRUE(answer) << answer.error().detail;
     EXPECT_EQ(answer->at("login"), "ada");
@@ -33,7 +33,7 @@ TEST_F(RedmineTest, OneWordNamesGetADash) {
 }
 
 TEST_F(RedmineTest, TheSameUserTwiceIsOneUser) {
-    const Answer first = perform("redmine.create_user", ada);
+    const Answer first = perform("redmine.create_user", redmine_ada);
     const Answer second = perform("redmine.create_user", R"({"login":"ADA","mail":"Ada.Lovelace@example.org"})");
 
     ASSERT_TRUE(second);
@@ -43,7 +43,7 @@ TEST_F(RedmineTest, TheSameUserTwiceIsOneUser) {
 }
 
 TEST_F(RedmineTest, LoginOfAnotherPersonIsAConflict) {
-    perform("redmine.create_user", ada);
+    perform("redmine.create_user", redmine_ada);
 
     const Answer other = perform("redmine.create_user", R"({"login":"ada","mail":"ada.byron@example.org"})");
 
@@ -55,23 +55,23 @@ TEST_F(RedmineTest, LoginOfAnotherPersonIsAConflict) {
 TEST_F(RedmineTest, LoginsThatContainEachOtherAreDifferent) {
     perform("redmine.create_user", R"({"login":"adam","mail":"adam@example.org"})");
 
-    EXPECT_EQ(perform("redmine.create_user", ada)->at("created"), true);
+    EXPECT_EQ(perform("redmine.create_user", redmine_ada)->at("created"), true);
 }
 
 TEST_F(RedmineTest, LockedUserIsUnlockedWhenProvisionedAgain) {
-    const Answer made = perform("redmine.create_user", ada);
+    const Answer made = perform("redmine.create_user", redmine_ada);
     const std::string id = std::to_string(made->at("id").as_int64());
     EXPECT_EQ(perform("redmine.lock_user", R"({"id":)" + id + "}")->at("locked"), true);
     EXPECT_EQ(state().at("redmine_users").at(0).at("status"), 3);
 
-    const Answer again = perform("redmine.create_user", ada);
+    const Answer again = perform("redmine.create_user", redmine_ada);
 
     EXPECT_EQ(again->at("id"), made->at("id"));
     EXPECT_EQ(state().at("redmine_users").at(0).at("status"), 1);
 }
 
 TEST_F(RedmineTest, LockingWorksByMailAndSaysWhenNobodyIsThere) {
-    perform("redmine.create_user", ada);
+    perform("redmine.create_user", redmine_ada);
 
     EXPECT_EQ(perform("redmine.lock_user", R"({"mail":"ada.lovelace@example.org"})")->at("locked"), true);
     EXPECT_EQ(perform("redmine.lock_user", R"({"login":"ada"})")->at("locked"), true);
@@ -93,7 +93,7 @@ TEST_F(RedmineTest, GroupsAreMadeAndJoinedOnce) {
 TEST_F(RedmineTest, LostAnswerOfACreateIsFoundByLookingAgain) {
     fault(R"({"redmine.create_user":{"mode":"lost_answer","times":1}})");
 
-    const Answer answer = perform("redmine.create_user", ada);
+    const Answer answer = perform("redmine.create_user", redmine_ada);
 
     ASSERT_TRUE(answer) << answer.error().detail;
     EXPECT_EQ(count("redmine_users"), 1U);
@@ -104,7 +104,7 @@ TEST_F(RedmineTest, EightAtOnceMakeOneUserEvenWhereRedmineRaces) {
 
     std::vector<std::future<Answer>> answers;
     for (int i = 0; i < 8; ++i)
-        answers.push_back(std::async(std::launch::async, [this] { return perform("redmine.create_user", ada); }));
+        answers.push_back(std::async(std::launch::async, [this] { return perform("redmine.create_user", redmine_ada); }));
     std::vector<json::value> ids;
     for (auto& answer : answers) {
         const Answer one = answer.get();
@@ -116,14 +116,14 @@ TEST_F(RedmineTest, EightAtOnceMakeOneUserEvenWhereRedmineRaces) {
     for (const json::value& id : ids) EXPECT_EQ(id, ids.front());
 }
 
-struct Case {
+struct RedmineCase {
     std::string with;
     std::string fault;
     std::string type;
     bool retryable;
 };
 
-class RedmineFault : public RedmineTest, public testing::WithParamInterface<Case> {};
+class RedmineFault : public RedmineTest, public ::testing::WithParamInterface<RedmineCase> {};
 
 TEST_P(RedmineFault, IsClassified) {
     fault(GetParam().fault);
@@ -139,26 +139,26 @@ TEST_P(RedmineFault, IsClassified) {
 
 INSTANTIATE_TEST_SUITE_P(
     Redmine, RedmineFault,
-    testing::Values(Case{ada, R"({"redmine.*":{"status":401}})", "unauthorized", true},
-                    Case{ada, R"({"redmine.create_user":{"status":403}})", "forbidden", false},
-                    Case{ada, R"({"redmine.create_user":{"status":400}})", "bad_request", false},
-                    Case{ada, R"({"redmine.create_user":{"status":412}})", "bad_request", false},
-                    Case{ada, R"({"redmine.create_user":{"status":500}})", "unavailable", true},
-                    Case{ada, R"({"redmine.create_user":{"status":503}})", "unavailable", true},
-                    Case{ada, R"({"redmine.find_user":{"status":502}})", "unavailable", true},
-                    Case{ada, R"({"redmine.create_user":{"status":429,"retry_after":3}})", "rate_limited", true},
-                    Case{ada, R"({"redmine.create_user":{"mode":"garbage"}})", "bad_answer", true},
-                    Case{ada, R"({"redmine.find_user":{"mode":"garbage"}})", "bad_answer", true},
-                    Case{ada, R"({"redmine.create_user":{"mode":"drop"}})", "unavailable", true},
-                    Case{ada, R"({"redmine.create_user":{"error":"Login is invalid"}})", "invalid_input", false},
-                    Case{R"({"login":"a b","mail":"a@b.de"})", "{}", "invalid_input", false},
-                    Case{R"({"login":"ab","mail":"nonsense"})", "{}", "invalid_input", false},
-                    Case{R"({"login":"ab"})", "{}", "invalid_input", false},
-                    Case{"{}", "{}", "invalid_input", false},
-                    Case{R"({"login":["a"],"mail":{}})", "{}", "invalid_input", false}));
+    ::testing::Values(RedmineCase{redmine_ada, R"({"redmine.*":{"status":401}})", "unauthorized", true},
+                    RedmineCase{redmine_ada, R"({"redmine.create_user":{"status":403}})", "forbidden", false},
+                    RedmineCase{redmine_ada, R"({"redmine.create_user":{"status":400}})", "bad_request", false},
+                    RedmineCase{redmine_ada, R"({"redmine.create_user":{"status":412}})", "bad_request", false},
+                    RedmineCase{redmine_ada, R"({"redmine.create_user":{"status":500}})", "unavailable", true},
+                    RedmineCase{redmine_ada, R"({"redmine.create_user":{"status":503}})", "unavailable", true},
+                    RedmineCase{redmine_ada, R"({"redmine.find_user":{"status":502}})", "unavailable", true},
+                    RedmineCase{redmine_ada, R"({"redmine.create_user":{"status":429,"retry_after":3}})", "rate_limited", true},
+                    RedmineCase{redmine_ada, R"({"redmine.create_user":{"mode":"garbage"}})", "bad_answer", true},
+                    RedmineCase{redmine_ada, R"({"redmine.find_user":{"mode":"garbage"}})", "bad_answer", true},
+                    RedmineCase{redmine_ada, R"({"redmine.create_user":{"mode":"drop"}})", "unavailable", true},
+                    RedmineCase{redmine_ada, R"({"redmine.create_user":{"error":"Login is invalid"}})", "invalid_input", false},
+                    RedmineCase{R"({"login":"a b","mail":"a@b.de"})", "{}", "invalid_input", false},
+                    RedmineCase{R"({"login":"ab","mail":"nonsense"})", "{}", "invalid_input", false},
+                    RedmineCase{R"({"login":"ab"})", "{}", "invalid_input", false},
+                    RedmineCase{"{}", "{}", "invalid_input", false},
+                    RedmineCase{R"({"login":["a"],"mail":{}})", "{}", "invalid_input", false}));
 
 TEST_F(RedmineTest, ProjectMemberAndIssueAreMadeOnce) {
-    perform("redmine.create_user", ada);
+    perform("redmine.create_user", redmine_ada);
     for (int i = 0; i < 2; ++i) {
         const Answer project = perform("redmine.create_project", R"({"name":"Ops","identifier":"ops"})");
         ASSERT_TRUE(project) << project.error().detail;
@@ -212,7 +212,7 @@ TEST_F(RedmineTest, LoginsAreMadeFromAddresses) {
 }
 
 TEST_F(RedmineTest, APasswordThatRedmineMakesUpIsMailed) {
-    perform("redmine.create_user", ada);
+    perform("redmine.create_user", redmine_ada);
     perform("redmine.create_user", R"({"login":"bob","mail":"bob@example.org","password":"long enough"})");
     perform("redmine.create_user", R"({"login":"eve","mail":"eve@example.org","send_information":false})");
 
@@ -287,13 +287,13 @@ TEST_F(RedmineTest, TheSitesFieldKeepsWhoMadeAUser) {
     tell("/sandbox/seed", R"({"redmine_custom_fields":[{"name":"baton_key","customized_type":"user"}]})");
     settings_.redmine.key_field = "baton_key";
 
-    ASSERT_EQ(perform("redmine.create_user", ada, "run-1")->at("created"), true);
-    EXPECT_EQ(perform("redmine.create_user", ada, "run-2")->at("created"), false);
-    EXPECT_EQ(perform("redmine.create_user", ada, "run-1")->at("created"), true);
+    ASSERT_EQ(perform("redmine.create_user", redmine_ada, "run-1")->at("created"), true);
+    EXPECT_EQ(perform("redmine.create_user", redmine_ada, "run-2")->at("created"), false);
+    EXPECT_EQ(perform("redmine.create_user", redmine_ada, "run-1")->at("created"), true);
     EXPECT_EQ(perform("redmine.lock_user", R"({"login":"ada","only_if_created_by":"key run-2"})")->at("locked"), false);
     EXPECT_EQ(perform("redmine.lock_user", R"({"login":"ada","only_if_created_by":"key run-1"})")->at("locked"), true);
     settings_.redmine.key_field = "nonsense";
-    EXPECT_EQ(perform("redmine.create_user", ada, "run-1").error().type, "configuration");
+    EXPECT_EQ(perform("redmine.create_user", redmine_ada, "run-1").error().type, "configuration");
 }
 
 // --- members and issues ---------------------------------------------------------------------------
@@ -321,7 +321,7 @@ TEST_F(RedmineTest, MembersBeyondAHundredAreFound) {
 TEST_F(RedmineTest, IssuesHaveAllThatPeoplePutIntoThem) {
     tell("/sandbox/seed", R"({"redmine_custom_fields":[{"name":"Severity","customized_type":"issue"}]})");
     settings_.http_call.targets["documents"] = {.name = "documents", .url = sandbox_.url() + "/sandbox"};
-    perform("redmine.create_user", ada);
+    perform("redmine.create_user", redmine_ada);
     perform("redmine.create_project", R"({"name":"Ops","identifier":"ops"})");
 
     const Answer made = perform("redmine.create_issue", R"({"project":"ops","subject":"a|b","tracker":"support","priority":"high",

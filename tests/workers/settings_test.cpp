@@ -37,7 +37,7 @@ TEST(Settings, VariablesAreTakenOverWhatIsThere) {
 }
 
 TEST(Settings, SecretsComeFromFilesToo) {
-    const std::string path = testing::TempDir() + "redmine_key";
+    const std::string path = ::testing::TempDir() + "redmine_key";
     std::ofstream(path) << "abc123\n";
     Settings settings;
 
@@ -47,7 +47,7 @@ TEST(Settings, SecretsComeFromFilesToo) {
 }
 
 TEST(Settings, EmptySecretFileIsAsIfItWereNotNamed) {
-    const std::string path = testing::TempDir() + "empty_secret";
+    const std::string path = ::testing::TempDir() + "empty_secret";
     std::ofstream(path) << "";
     Settings settings;
     settings.redmine.url = "https://redmine.example.org";
@@ -63,7 +63,7 @@ TEST(Settings, EmptySecretFileIsAsIfItWereNotNamed) {
 TEST(Settings, FolderIsNoSecretFile) {
     Settings settings;
 
-    const auto applied = apply_variables(from({{"BATON_REDMINE_KEY_FILE", testing::TempDir()}}), settings);
+    const auto applied = apply_variables(from({{"BATON_REDMINE_KEY_FILE", ::testing::TempDir()}}), settings);
 
     ASSERT_FALSE(applied);
     EXPECT_NE(applied.error().detail.find("BATON_REDMINE_KEY_FILE"), std::string::npos);

@@ -75,7 +75,7 @@ protected:
     SlackClaimsTest() : proxy_(settings_.slack.url) {
         // All of them know Slack by the same address.
         settings_.slack.url = proxy_.url();
-        folder_ = testing::TempDir() + fmt::format("slack_claims.{}", ::getpid());
+        folder_ = ::testing::TempDir() + fmt::format("slack_claims.{}", ::getpid());
         broker::Options options;
         options.listen = {"127.0.0.1:0"};
         options.data_folder = folder_;
@@ -252,6 +252,6 @@ int perform_one(char** argv) {
 
 int main(int argc, char** argv) {
     if (argc == 7 && std::string_view(argv[1]) == "--perform") return baton::workers::test::perform_one(argv + 2);
-    testing::InitGoogleTest(&argc, argv);
+    ::testing::InitGoogleTest(&argc, argv);
     return RUN_ALL_TESTS();
 }

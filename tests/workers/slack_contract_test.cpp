@@ -49,7 +49,7 @@ public:
             const tcp::acceptor free(io, {asio::ip::make_address("127.0.0.1"), 0});
             port_ = free.local_endpoint().port();
         }
-        log_ = testing::TempDir() + fmt::format("prism.{}.log", ::getpid());
+        log_ = ::testing::TempDir() + fmt::format("prism.{}.log", ::getpid());
         const std::string port = std::to_string(port_);
         const std::string program = folder / "node_modules/.bin/prism";
         const std::string contract = folder / "contract.json";

@@ -18,7 +18,7 @@ namespace {
 namespace json = boost::json;
 using Kind = Misbehaviour::Kind;
 
-struct Row {
+struct SlackRow {
     std::string what;
     Misbehaviour fault;
     bool can_follow_the_effect = false;
@@ -28,7 +28,7 @@ Misbehaviour saying(const std::string& word) {
     return {.status = 200, .headers = of_type("application/json"), .body = json::serialize(json::object{{"ok", false}, {"error", word}})};
 }
 
-std::vector<Row> rows() {
+std::vector<SlackRow> slack_rows() {
     const std::string page = "<html><body>a page</body></html>";
     Misbehaviour limited = saying("ratelimited");
     limited.headers["Retry-After"] = "7";
@@ -61,7 +61,7 @@ std::vector<Row> rows() {
 int next_after(const Answer& answer) { return !answer && !answer.error().is_attempt ? 1 : 2; }
 
 // As the README says it.
-std::string in_words(const Answer& answer) { return answer ? "done, once" : test::in_words(answer.error()); }
+std::string slack_words(const Answer& answer) { return answer ? "done, once" : test::in_words(answer.error()); }
 
 class SlackErrorsTest : public WithSandbox {
 protected:
@@ -106,7 +106,7 @@ TEST_F(SlackErrorsTest, EveryAnswerMeansWhatTheReadmeSays) {
     std::string table = "| Slack, or what is in front of it, answers | while looking | to a post | to a post that it has done |\n"
                         "|---|---|---|---|\n";
     int number = 0;
-    for (const Row& row : rows()) {
+    for (const SlackRow& row : slack_rows()) {
         SCOPED_TRACE(row.what);
         const std::string text = fmt::format("m{}", ++number);
         // The second attempt looks first.
@@ -121,7 +121,7 @@ TEST_F(SlackErrorsTest, EveryAnswerMeansWhatTheReadmeSays) {
         if (row.can_follow_the_effect) {
             const std::string other = text + "x";
             const Answer done = post(row.fault, "POST /chat.postMessage", true, other);
-            after = in_words(done);
+            after = slack_words(done);
             EXPECT_EQ(posts_saying(other), 1U);
             post({.times = 0}, "", false, other, next_after(done));
             EXPECT_EQ(posts_saying(other), 1U);
@@ -129,7 +129,7 @@ TEST_F(SlackErrorsTest, EveryAnswerMeansWhatTheReadmeSays) {
         // Whatever it was, it passes.
         EXPECT_TRUE(post({.times = 0}, "", false, text, next_after(writing)));
         EXPECT_EQ(posts_saying(text), 1U);
-        table += fmt::format("| {} | {} | {} | {} |\n", row.what, in_words(looking), in_words(writing), after);
+        table += fmt::format("| {} | {} | {} | {} |\n", row.what, slack_words(looking), slack_words(writing), after);
     }
     expect_table("slack", "answers", table);
 }
@@ -161,7 +161,7 @@ TEST_F(SlackErrorsTest, ScimSaysItByStatus) {
     const std::string body = R"({"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"detail":"because"})";
     std::string table = "| SCIM answers | while looking | to a new account | to one that it has made |\n|---|---|---|---|\n";
     int number = 0;
-    const std::vector<Row> scim_rows = {
+    const std::vector<SlackRow> scim_rows = {
         {"400", {.status = 400, .headers = of_type("application/json"), .body = body}},
         {"401, 403", {.status = 403, .headers = of_type("application/json"), .body = body}},
         {"404", {.status = 404, .headers = of_type("application/json"), .body = body}},
@@ -182,7 +182,7 @@ TEST_F(SlackErrorsTest, ScimSaysItByStatus) {
         scim.heal();
         return answer;
     };
-    for (const Row& row : scim_rows) {
+    for (const SlackRow& row : scim_rows) {
         SCOPED_TRACE(row.what);
         const std::string name = fmt::format("u{}", ++number);
         const Answer looking = invite(row.fault, "GET /Users", false, name);
@@ -193,10 +193,10 @@ TEST_F(SlackErrorsTest, ScimSaysItByStatus) {
         EXPECT_EQ(count("slack_users"), before);
         std::string after = "–";
         if (row.can_follow_the_effect) {
-            after = in_words(invite(row.fault, "POST /Users", true, name + "x"));
+            after = slack_words(invite(row.fault, "POST /Users", true, name + "x"));
             EXPECT_EQ(count("slack_users"), before + 1);
         }
-        table += fmt::format("| {} | {} | {} | {} |\n", row.what, in_words(looking), in_words(writing), after);
+        table += fmt::format("| {} | {} | {} | {} |\n", row.what, slack_words(looking), slack_words(writing), after);
     }
     expect_table("slack", "scim", table);
 }

@@ -10,7 +10,7 @@ namespace baton::workers::test {
 namespace {
 
 namespace json = boost::json;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 using Kind = Misbehaviour::Kind;
 
 class SlackTest : public WithSandbox {
@@ -36,14 +36,14 @@ protected:
     FaultyProxy proxy_;
 };
 
-const std::string ada = R"({"email":"ada@example.org","channels":["general"]})";
+const std::string slack_ada = R"({"email":"ada@example.org","channels":["general"]})";
 const std::string ada_is_there = R"([{"email":"ada@example.org"}])";
-const std::string ada_id = "U0SANDBOX00001";
+const std::string slack_ada_id = "U0SANDBOX00001";
 
 // --- people ----------------------------------------------------------------------------------------
 
 TEST_F(SlackTest, InvitesAndTellsTheId) {
-    const Answer answer = perform("slack.invite", ada);
+    const Answer answer = perform("slack.invite", slack_ada);
 
     ASSERT_TRUE(answer) << answer.error().detail;
     EXPECT_EQ(answer->at("user_id"), "U0SANDBOX00001");
@@ -52,7 +52,7 @@ TEST_F(SlackTest, InvitesAndTellsTheId) {
 }
 
 TEST_F(SlackTest, InvitedBeforeIsASuccessThatIsNotOurs) {
-    perform("slack.invite", ada, "one");
+    perform("slack.invite", slack_ada, "one");
     const Answer again = perform("slack.invite", R"({"email":"Ada@Example.org"})", "two");
 
     ASSERT_TRUE(again);
@@ -66,7 +66,7 @@ TEST_F(SlackTest, MemberBeforeIsAFailureThatNamesTheMember) {
         settings_.slack.mode = mode;
         tell("/sandbox/seed", R"({"slack_users":[{"email":"ada@example.org"}]})");
 
-        const Answer answer = perform("slack.invite", ada);
+        const Answer answer = perform("slack.invite", slack_ada);
 
         ASSERT_FALSE(answer);
         EXPECT_EQ(answer.error().type, "already_in_team");
@@ -78,7 +78,7 @@ TEST_F(SlackTest, MemberBeforeIsAFailureThatNamesTheMember) {
 TEST_F(SlackTest, LostAnswerOfAnInvitationIsFoundByLookingAgain) {
     fault(R"({"slack.invite":{"mode":"lost_answer","times":1}})");
 
-    const Answer answer = perform("slack.invite", ada);
+    const Answer answer = perform("slack.invite", slack_ada);
 
     ASSERT_TRUE(answer) << answer.error().detail;
     EXPECT_EQ(answer->at("invited"), true);
@@ -116,7 +116,7 @@ TEST_F(SlackTest, LostAnswerOfScimIsFoundByLookingAgain) {
     settings_.slack.mode = slack::Mode::scim;
     fault(R"({"slack.scim_create":{"mode":"lost_answer","times":1}})");
 
-    const Answer answer = perform("slack.invite", ada);
+    const Answer answer = perform("slack.invite", slack_ada);
 
     ASSERT_TRUE(answer) << answer.error().detail;
     EXPECT_EQ(answer->at("invited"), true);
@@ -126,9 +126,9 @@ TEST_F(SlackTest, LostAnswerOfScimIsFoundByLookingAgain) {
 TEST_F(SlackTest, NotifyModeAsksAnAdministratorOnce) {
     settings_.slack.mode = slack::Mode::notify;
 
-    const Answer asked = perform("slack.invite", ada, "key");
+    const Answer asked = perform("slack.invite", slack_ada, "key");
     attempt_ = 2;
-    ASSERT_TRUE(perform("slack.invite", ada, "key"));
+    ASSERT_TRUE(perform("slack.invite", slack_ada, "key"));
 
     ASSERT_TRUE(asked) << asked.error().detail;
     EXPECT_EQ(asked->at("invited"), false);
@@ -161,7 +161,7 @@ TEST_F(SlackTest, ScimFindsWhoIsDeactivatedByAddress) {
     settings_.slack.mode = slack::Mode::scim;
     seed(R"([{"email":"ada@example.org","state":"deactivated"}])");
 
-    EXPECT_EQ(type_of(perform("slack.invite", ada)), "user_disabled");
+    EXPECT_EQ(type_of(perform("slack.invite", slack_ada)), "user_disabled");
     EXPECT_EQ(perform("slack.deactivate", R"({"email":"ada@example.org"})")->at("deactivated"), false);
     const Answer back = perform("slack.reactivate", R"({"email":"ada@example.org"})");
 
@@ -478,10 +478,10 @@ TEST_F(SlackTest, PeopleAreManagedWithTheAdministratorsToken) {
     settings_.slack.token = "wrong";
 
     // The app's own token is asked first: who is there?
-    EXPECT_EQ(type_of(perform("slack.invite", ada)), "invalid_auth");
+    EXPECT_EQ(type_of(perform("slack.invite", slack_ada)), "invalid_auth");
     settings_.slack.token = settings_.slack.admin_token;
     settings_.slack.admin_token = "wrong";
-    EXPECT_EQ(type_of(perform("slack.invite", ada)), "invalid_auth");
+    EXPECT_EQ(type_of(perform("slack.invite", slack_ada)), "invalid_auth");
     EXPECT_EQ(count("slack_users"), 0U);
 }
 
@@ -490,8 +490,8 @@ TEST_F(SlackTest, TheTeamGoesWithEveryCallThatAnOrganisationsTokenNeedsItFor) {
     perform("slack.find_channel", R"({"channel":"nowhere"})");
     perform("slack.invite", R"({"email":"ada@example.org","channels":["random"],"team_id":"T0OTHER99"})");
 
-    EXPECT_THAT(proxy_.asked(), testing::Contains(HasSubstr("team_id=T0SANDBOX")));
-    EXPECT_THAT(proxy_.asked(), testing::Contains(HasSubstr("team_id=T0OTHER99")));
+    EXPECT_THAT(proxy_.asked(), ::testing::Contains(HasSubstr("team_id=T0SANDBOX")));
+    EXPECT_THAT(proxy_.asked(), ::testing::Contains(HasSubstr("team_id=T0OTHER99")));
     EXPECT_EQ(count("slack_users"), 0U);
 }
 

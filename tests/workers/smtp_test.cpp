@@ -28,8 +28,8 @@ protected:
         settings_.mail.smtp_password = "word-of-the-worker";
         settings_.mail.patience.command = std::chrono::seconds(1);
         settings_.mail.limits.connect = std::chrono::seconds(2);
-        folder_ = testing::TempDir() + "ledger-" + testing::UnitTest::GetInstance()->current_test_info()->name();
-        std::replace(folder_.begin() + static_cast<std::ptrdiff_t>(testing::TempDir().size()), folder_.end(), '/', '-');
+        folder_ = ::testing::TempDir() + "ledger-" + ::testing::UnitTest::GetInstance()->current_test_info()->name();
+        std::replace(folder_.begin() + static_cast<std::ptrdiff_t>(::testing::TempDir().size()), folder_.end(), '/', '-');
         fs::remove_all(folder_);
         fs::create_directory(folder_);
         settings_.mail.ledger_folder = folder_;
@@ -46,10 +46,10 @@ protected:
     std::string folder_;
 };
 
-const std::string letter = R"({"to":"ada@example.org","subject":"Hallo","text":"Grüße"})";
+const std::string smtp_letter = R"({"to":"ada@example.org","subject":"Hallo","text":"Grüße"})";
 const std::string two = R"({"to":["ada@example.org","bob@example.org"],"subject":"s","text":"t"})";
 
-struct Row {
+struct SmtpRow {
     std::string name;
     SmtpPeer::Answers answers;
     std::string type;
@@ -60,16 +60,16 @@ struct Row {
     mail::Security security = mail::Security::none;
 };
 
-void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const SmtpRow& row, std::ostream* out) { *out << row.name; }
 
-class SmtpTable : public SmtpTest, public testing::WithParamInterface<Row> {};
+class SmtpTable : public SmtpTest, public ::testing::WithParamInterface<SmtpRow> {};
 
 TEST_P(SmtpTable, IsClassified) {
-    const Row& row = GetParam();
+    const SmtpRow& row = GetParam();
     settings_.mail.security = row.security;
     const SmtpPeer peer(row.answers);
 
-    const Answer answer = send(peer, letter);
+    const Answer answer = send(peer, smtp_letter);
 
     ASSERT_FALSE(answer);
     const contract::Problem& problem = answer.error();
@@ -82,7 +82,7 @@ TEST_P(SmtpTable, IsClassified) {
     EXPECT_EQ(problem.data.find("may_have_been_sent"), std::string::npos);
 }
 
-std::vector<Row> rows() {
+std::vector<SmtpRow> smtp_rows() {
     return {
         {"greeting 421", {{"greeting", "421 4.7.0 too many connections"}}, "smtp_deferred", 421, true, false, 60},
         {"greeting 554", {{"greeting", "554 5.7.1 no service for you"}}, "smtp_refused", 554, true, false, 30},
@@ -116,12 +116,12 @@ std::vector<Row> rows() {
         {"no answer that is one", {{"MAIL", "what?"}}, "timeout", 0, true, true, 0}};
 }
 
-INSTANTIATE_TEST_SUITE_P(Smtp, SmtpTable, testing::ValuesIn(rows()));
+INSTANTIATE_TEST_SUITE_P(Smtp, SmtpTable, ::testing::ValuesIn(smtp_rows()));
 
 // Of the rows that the tests above make happen.
 TEST(SmtpReadme, HasTheSameTable) {
     std::string table = "| what happens | the server says | what follows |\n|---|---|---|\n";
-    for (const Row& row : rows()) {
+    for (const SmtpRow& row : smtp_rows()) {
         contract::Problem problem;
         problem.type = row.type;
         problem.retryable = row.retryable;
@@ -138,7 +138,7 @@ TEST(SmtpReadme, HasTheSameTable) {
 TEST_F(SmtpTest, TheReasonIsTheRefusalAndNeverTheAnswerToTheGoodbye) {
     const auto reason = [&](SmtpPeer::Answers answers) {
         const SmtpPeer peer(std::move(answers));
-        const Answer answer = send(peer, letter);
+        const Answer answer = send(peer, smtp_letter);
         return answer ? std::string() : answer.error().detail;
     };
 
@@ -154,7 +154,7 @@ TEST_F(SmtpTest, TheReasonIsTheRefusalAndNeverTheAnswerToTheGoodbye) {
 TEST_F(SmtpTest, LetterThatWasTakenIsNotUndoneByABadGoodbye) {
     const SmtpPeer peer({{"QUIT", "554 5.5.1 no"}});
 
-    EXPECT_TRUE(send(peer, letter));
+    EXPECT_TRUE(send(peer, smtp_letter));
     EXPECT_EQ(peer.letters().size(), 1U);
 }
 
@@ -162,7 +162,7 @@ TEST_F(SmtpTest, LateAnswerIsWaitedForLongerThanAnHttpCall) {
     settings_.mail.limits.total = std::chrono::milliseconds(200);
     const SmtpPeer peer({}, std::chrono::milliseconds(2500));
 
-    const Answer answer = send(peer, letter);
+    const Answer answer = send(peer, smtp_letter);
 
     ASSERT_TRUE(answer) << answer.error().detail;
     EXPECT_EQ(answer->at("doubtful"), false);
@@ -173,7 +173,7 @@ TEST_F(SmtpTest, LateRefusalIsNeverTheNextLettersReason) {
     settings_.mail.patience.answer = std::chrono::milliseconds(500);
     {
         const SmtpPeer slow({{"text", "554 5.7.1 the first looks like spam"}}, std::chrono::milliseconds(2500));
-        const Answer first = send(slow, letter);
+        const Answer first = send(slow, smtp_letter);
         ASSERT_FALSE(first);
         EXPECT_EQ(first.error().type, "timeout");
         EXPECT_EQ(first.error().data, R"({"may_have_been_sent":true})");
@@ -186,23 +186,23 @@ TEST_F(SmtpTest, LateRefusalIsNeverTheNextLettersReason) {
 
 TEST_F(SmtpTest, LetterThatMayHaveBeenTakenIsSaidToBeDoubtful) {
     const SmtpPeer dropping({{"text", ""}});
-    const Answer lost = send(dropping, letter);
+    const Answer lost = send(dropping, smtp_letter);
     ASSERT_FALSE(lost);
     EXPECT_TRUE(lost.error().retryable);
     EXPECT_EQ(lost.error().data, R"({"may_have_been_sent":true})");
 
     const SmtpPeer away({{"greeting", "421 4.3.2 down"}});
-    EXPECT_FALSE(send(away, letter, 2)); // which tells nothing about the first
+    EXPECT_FALSE(send(away, smtp_letter, 2)); // which tells nothing about the first
     const SmtpPeer peer;
-    const Answer again = send(peer, letter, 3);
+    const Answer again = send(peer, smtp_letter, 3);
     ASSERT_TRUE(again) << again.error().detail;
     EXPECT_EQ(again->at("doubtful"), true);
 }
 
 TEST_F(SmtpTest, LetterThatWasTakenIsNotSentAgain) {
     const SmtpPeer peer;
-    const Answer first = send(peer, letter);
-    const Answer second = send(peer, letter, 2); // the report of the first was lost
+    const Answer first = send(peer, smtp_letter);
+    const Answer second = send(peer, smtp_letter, 2); // the report of the first was lost
 
     ASSERT_TRUE(first && second);
     EXPECT_EQ(*first, *second);
@@ -212,30 +212,30 @@ TEST_F(SmtpTest, LetterThatWasTakenIsNotSentAgain) {
 TEST_F(SmtpTest, TwoCallsWithoutAnIdentityAreTwoLetters) {
     const SmtpPeer peer;
     settings_.mail.smtp_url = peer.url();
-    const Answer first = perform("mail.send", letter);
-    const Answer second = perform("mail.send", letter);
+    const Answer first = perform("mail.send", smtp_letter);
+    const Answer second = perform("mail.send", smtp_letter);
     EXPECT_NE(first->at("message_id"), second->at("message_id"));
     EXPECT_EQ(peer.letters().size(), 2U);
 }
 
 TEST_F(SmtpTest, AttemptThatSurelyFailedLeavesNoDoubt) {
     const SmtpPeer busy({{"text", "451 4.3.0 later"}});
-    EXPECT_FALSE(send(busy, letter));
+    EXPECT_FALSE(send(busy, smtp_letter));
     const SmtpPeer peer;
-    EXPECT_EQ(send(peer, letter, 2)->at("doubtful"), false);
+    EXPECT_EQ(send(peer, smtp_letter, 2)->at("doubtful"), false);
 }
 
 TEST_F(SmtpTest, WithoutALedgerEveryFurtherAttemptIsDoubtful) {
     settings_.mail.ledger_folder.clear();
     const SmtpPeer peer;
-    EXPECT_EQ(send(peer, letter, 1)->at("doubtful"), false);
-    EXPECT_EQ(send(peer, letter, 2)->at("doubtful"), true);
+    EXPECT_EQ(send(peer, smtp_letter, 1)->at("doubtful"), false);
+    EXPECT_EQ(send(peer, smtp_letter, 2)->at("doubtful"), true);
 }
 
 TEST_F(SmtpTest, LedgerThatCannotBeWrittenSendsNothing) {
     settings_.mail.ledger_folder = folder_ + "/absent";
     const SmtpPeer peer;
-    const Answer answer = send(peer, letter);
+    const Answer answer = send(peer, smtp_letter);
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().type, "ledger");
     EXPECT_FALSE(answer.error().is_attempt);
@@ -245,7 +245,7 @@ TEST_F(SmtpTest, LedgerThatCannotBeWrittenSendsNothing) {
 TEST_F(SmtpTest, CancelEndsTheWaiting) {
     const SmtpPeer peer({}, std::chrono::seconds(3));
     is_cancelled_ = true;
-    const Answer answer = send(peer, letter);
+    const Answer answer = send(peer, smtp_letter);
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().type, "cancelled");
 }

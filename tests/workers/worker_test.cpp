@@ -35,14 +35,14 @@ std::string unique(std::string_view name) {
     return std::string(name) + "." + std::to_string(Random(entropy_seed()).below(1'000'000'000));
 }
 
-class WorkerTest : public testing::Test {
+class WorkerTest : public ::testing::Test {
 protected:
     static void SetUpTestSuite() {
         if (const char* given = std::getenv("BATON_TEST_AMQP")) {
             url_ = given;
             return;
         }
-        folder_ = testing::TempDir() + unique("worker_test");
+        folder_ = ::testing::TempDir() + unique("worker_test");
         start_broker(0);
     }
     static void TearDownTestSuite() {
@@ -513,7 +513,7 @@ TEST_F(WorkerTest, StopFinishesWhatRunsAndGivesTheRestBack) {
 
 TEST_F(WorkerTest, WorkerThatDiesBetweenEffectAndReportLosesNothing) {
     const std::string task = unique("die");
-    const std::string file = testing::TempDir() + task;
+    const std::string file = ::testing::TempDir() + task;
     contract::TaskRequest request;
     request.task = task;
     request.token = "t";
@@ -675,6 +675,6 @@ int die_after_effect(const std::string& url, const std::string& task, const std:
 int main(int argc, char** argv) {
     if (argc == 5 && std::string_view(argv[1]) == "--die-after-effect")
         return baton::workers::test::die_after_effect(argv[2], argv[3], argv[4]);
-    testing::InitGoogleTest(&argc, argv);
+    ::testing::InitGoogleTest(&argc, argv);
     return RUN_ALL_TESTS();
 }

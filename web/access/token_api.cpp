@@ -19,7 +19,7 @@ using boost::asio::awaitable;
 
 namespace {
 
-constexpr std::size_t name_bytes_max = 200;
+constexpr std::size_t token_name_bytes_max = 200;
 
 json::object token_json(const StoredToken& token) {
     json::object out;
@@ -58,7 +58,7 @@ public:
         if (const auto known = check_members(*body, {"name", "role", "expires_at"}); !known)
             co_return problem(400, "bad_request", known.error().detail);
         const std::string name = text_member(*body, "name");
-        if (name.empty() || name.size() > name_bytes_max || !is_utf8(name))
+        if (name.empty() || name.size() > token_name_bytes_max || !is_utf8(name))
             co_return problem(400, "bad_request",
                               "'name' must say what the token is for, in 200 bytes");
         const auto level = level_of_role(text_member(*body, "role"));

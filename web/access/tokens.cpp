@@ -13,7 +13,7 @@ namespace baton::web {
 
 namespace {
 
-constexpr std::string_view prefix = "bt_";
+constexpr std::string_view token_prefix = "bt_";
 constexpr std::string_view token_tag = "baton-token";
 constexpr std::size_t random_length = 43; // 256 bits
 constexpr std::size_t check_length = 6;
@@ -41,7 +41,7 @@ std::string hash_of(std::string_view text) {
     return orchestrator::core::to_hex(orchestrator::core::sha256(text));
 }
 
-Failure bad(std::string detail) {
+Failure bad_token(std::string detail) {
     return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
 }
 
@@ -54,7 +54,8 @@ std::optional<Level> level_of_role(std::string_view role) {
 }
 
 bool is_token(std::string_view text) {
-    if (!text.starts_with(prefix) || text.size() != prefix.size() + random_length + check_length)
+    if (!text.starts_with(token_prefix) ||
+        text.size() != token_prefix.size() + random_length + check_length)
         return false;
     const auto body = text.substr(0, text.size() - check_length);
     return hash_of(body).substr(0, check_length) == text.substr(body.size());
@@ -69,15 +70,16 @@ Tokens::Tokens(std::vector<StoredToken> kept, Keep keep) : keep_(std::move(keep)
 
 Outcome<Tokens::Made> Tokens::make(std::string name, std::string user, std::string role,
                                    Time expires_at, Time now) {
-    if (role_of(role) == nullptr) return bad("'role' must be viewer, operator, deployer or admin");
-    if (expires_at <= now) return bad("'expires_at' is over already");
-    if (expires_at > now + length_max) return bad("a token may last 90 days at most");
+    if (role_of(role) == nullptr)
+        return bad_token("'role' must be viewer, operator, deployer or admin");
+    if (expires_at <= now) return bad_token("'expires_at' is over already");
+    if (expires_at > now + length_max) return bad_token("a token may last 90 days at most");
     std::erase_if(all_, [now](const auto& one) { return one.second.expires_at <= now; });
     if (list(user, now).size() >= of_one_user_max)
-        return bad(
+        return bad_token(
             fmt::format("{} has {} tokens already, as many as may be", user, of_one_user_max));
     Made made;
-    made.token = std::string(prefix) + random_name(random_length);
+    made.token = std::string(token_prefix) + random_name(random_length);
     made.token += hash_of(made.token).substr(0, check_length);
     made.stored = {random_name(id_length),
                    hash_of(made.token),

@@ -7,7 +7,7 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 using boost::asio::awaitable;
 
 namespace {
@@ -37,7 +37,7 @@ void add_broker_routes(Routes& routes, const Port& port) {
     add_message_routes(broker);
 }
 
-Sight::Sight(const Login& login, const core::Overview& overview) : all_(login.sees_everything()) {
+Sight::Sight(const Login& login, const broker_core::Overview& overview) : all_(login.sees_everything()) {
     for (const auto& permission : overview.permissions)
         if (permission.user == login.user) vhosts_.insert(permission.vhost);
 }
@@ -46,8 +46,8 @@ Response no_such_object() { return problem(404, "Object Not Found", "Not Found")
 
 Response foreign_vhost() { return problem(401, "not_authorised", "User not authorised to access virtual host"); }
 
-bool has_vhost(const core::Overview& overview, const std::string& vhost) {
-    return std::ranges::find(overview.vhosts, vhost, &core::VhostPut::name) != overview.vhosts.end();
+bool has_vhost(const broker_core::Overview& overview, const std::string& vhost) {
+    return std::ranges::find(overview.vhosts, vhost, &broker_core::VhostPut::name) != overview.vhosts.end();
 }
 
 } // namespace baton::web

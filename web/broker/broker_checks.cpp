@@ -16,7 +16,7 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 namespace json = boost::json;
 using boost::asio::awaitable;
 
@@ -24,11 +24,11 @@ namespace {
 
 // --- The node -----------------------------------------------------------------------------------------
 
-bool has_alarm(const core::Overview& overview, core::Alarm alarm) {
+bool has_alarm(const broker_core::Overview& overview, broker_core::Alarm alarm) {
     return overview.totals.alarms[static_cast<std::size_t>(alarm)];
 }
 
-json::object node_json(const core::Overview& overview, const BrokerPort& port) {
+json::object check_node_json(const broker_core::Overview& overview, const BrokerPort& port) {
     const NodeFigures figures = port.figures();
     json::object node;
     node["name"] = as_utf8(port.node);
@@ -43,15 +43,15 @@ json::object node_json(const core::Overview& overview, const BrokerPort& port) {
     node["fd_total"] = figures.descriptors_max;
     node["mem_used"] = figures.memory;
     node["mem_limit"] = figures.memory_high;
-    node["mem_alarm"] = has_alarm(overview, core::Alarm::memory);
+    node["mem_alarm"] = has_alarm(overview, broker_core::Alarm::memory);
     node["disk_free"] = figures.disk_free;
     node["disk_free_limit"] = figures.disk_free_limit;
-    node["disk_free_alarm"] = has_alarm(overview, core::Alarm::disk);
+    node["disk_free_alarm"] = has_alarm(overview, broker_core::Alarm::disk);
     node["db_dir"] = as_utf8(port.data_folder);
     node["rates_mode"] = "basic";
     node["enabled_plugins"] = json::array{};
     node["applications"] = json::array{};
-    const core::ServerCounters& counted = overview.totals.since_start;
+    const broker_core::ServerCounters& counted = overview.totals.since_start;
     node["connection_created"] = counted.connections_opened;
     node["connection_closed"] = counted.connections_closed;
     node["channel_created"] = counted.channels_opened;
@@ -66,7 +66,7 @@ awaitable<Response> list_nodes(Port port, Request request, Parameters) {
     const auto overview = co_await look(*port, no_lists());
     if (!overview) co_return broker_is_silent();
     json::array list;
-    list.push_back(node_json(*overview, *port));
+    list.push_back(check_node_json(*overview, *port));
     co_return list_reply(request, std::move(list));
 }
 
@@ -74,7 +74,7 @@ awaitable<Response> show_node(Port port, Request request, Parameters parameters)
     if (parameters.at("node") != port->node) co_return no_such_object();
     const auto overview = co_await look(*port, no_lists());
     if (!overview) co_return broker_is_silent();
-    co_return object_reply(request, node_json(*overview, *port));
+    co_return object_reply(request, check_node_json(*overview, *port));
 }
 
 awaitable<Response> show_memory(Port port, Request request, Parameters parameters) {
@@ -132,8 +132,8 @@ awaitable<Response> check_that_it_answers(Port port, Request, Parameters) {
 awaitable<Response> check_alarms(Port port, Request, Parameters) {
     const auto overview = co_await look(*port, no_lists());
     if (!overview) co_return failed("the broker does not answer");
-    constexpr std::pair<core::Alarm, const char*> known[] = {
-        {core::Alarm::memory, "memory"}, {core::Alarm::disk, "disk"}, {core::Alarm::journal, "journal"}};
+    constexpr std::pair<broker_core::Alarm, const char*> known[] = {
+        {broker_core::Alarm::memory, "memory"}, {broker_core::Alarm::disk, "disk"}, {broker_core::Alarm::journal, "journal"}};
     json::array alarms;
     for (const auto& [alarm, word] : known) {
         if (!has_alarm(*overview, alarm)) continue;

@@ -12,7 +12,7 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 namespace json = boost::json;
 using boost::asio::awaitable;
 
@@ -24,7 +24,7 @@ constexpr std::chrono::seconds import_limit{30};
 // How many complaints of one file are worth reading.
 constexpr std::size_t complaints_max = 20;
 
-using Answers = std::vector<core::Answer>;
+using Answers = std::vector<broker_core::Answer>;
 
 // Asks for all of a part and waits until every answer is there, in their order.
 awaitable<std::optional<Answers>> ask_for(Port port, std::span<const Definition> part) {
@@ -40,7 +40,7 @@ awaitable<std::optional<Answers>> ask_for(Port port, std::span<const Definition>
         collecting->done = std::move(callback);
         // All answers come on the broker's one thread.
         for (std::size_t i = 0; i < part.size(); ++i)
-            port->administer(part[i].wish, [collecting, i](core::Answer answer) {
+            port->administer(part[i].wish, [collecting, i](broker_core::Answer answer) {
                 collecting->answers[i] = std::move(answer);
                 if (--collecting->missing == 0) collecting->done(std::move(collecting->answers));
             });
@@ -73,7 +73,7 @@ awaitable<Response> import_into(Port port, Request request, std::optional<std::s
         const auto answers = co_await ask_for(port, part);
         if (!answers) co_return broker_is_silent();
         for (std::size_t i = 0; i < part.size(); ++i) {
-            const core::Answer& answer = (*answers)[i];
+            const broker_core::Answer& answer = (*answers)[i];
             if (answer.code == amqp::ReplyCode::success) continue;
             if (may_be_passed_over(part[i], answer)) {
                 log::warning("definitions", "passed over", {{"place", part[i].place}, {"why", answer.text}});

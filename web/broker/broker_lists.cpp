@@ -16,7 +16,7 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 namespace json = boost::json;
 using boost::asio::awaitable;
 
@@ -39,12 +39,12 @@ std::string exchange_in(const Parameters& parameters, const char* key) {
 
 // Looks, and refuses a virtual host that is not there or not the user's.
 struct Seen {
-    std::optional<core::Overview> overview;
+    std::optional<broker_core::Overview> overview;
     Response refusal; // if there is no overview
 };
 
 awaitable<Seen> look_for(Port port, const Request& request, std::optional<std::string> vhost,
-                         core::OverviewWish wish) {
+                         broker_core::OverviewWish wish) {
     wish.users = true;
     wish.vhost = vhost;
     auto overview = co_await look(*port, wish);
@@ -58,14 +58,14 @@ awaitable<Seen> look_for(Port port, const Request& request, std::optional<std::s
 // May this entry be shown? Connections and channels belong to a user, the rest to a virtual host.
 template <typename View>
 bool is_shown(const View& view, const Login& login, const Sight& sight) {
-    if constexpr (std::same_as<View, core::ConnectionView> || std::same_as<View, core::ChannelView>)
+    if constexpr (std::same_as<View, broker_core::ConnectionView> || std::same_as<View, broker_core::ChannelView>)
         return sight.sees_all() || view.user == login.user;
     else
         return sight.sees(view.vhost);
 }
 
 template <typename View, typename Show>
-Response views_reply(const Request& request, const core::Overview& overview, const std::vector<View>& views,
+Response views_reply(const Request& request, const broker_core::Overview& overview, const std::vector<View>& views,
                      Show show) {
     const Sight sight(request.login, overview);
     json::array list;
@@ -80,7 +80,7 @@ public:
     RateView(Port port, FlowKind kind, RateQuery query) : port_(std::move(port)), kind_(kind), query_(std::move(query)) {}
 
     // Before it is answered: what was seen becomes a sample.
-    awaitable<void> look(const Request& request, const core::Overview& seen, bool has_all) {
+    awaitable<void> look(const Request& request, const broker_core::Overview& seen, bool has_all) {
         is_wanted_ = port_->rates != nullptr && parameter(request, "disable_stats") != "true";
         if (is_wanted_) port_->rates->look(co_await boost::asio::this_coro::executor, kind_, seen, has_all);
     }
@@ -124,7 +124,7 @@ awaitable<Response> show_queue(Port port, Request request, Parameters parameters
     const auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
     if (!seen.overview) co_return seen.refusal;
     const auto& queues = seen.overview->queues;
-    const auto found = std::ranges::find(queues, parameters.at("queue"), &core::QueueView::name);
+    const auto found = std::ranges::find(queues, parameters.at("queue"), &broker_core::QueueView::name);
     if (found == queues.end()) co_return no_such_object();
     RateView rates(port, FlowKind::queue, *query);
     co_await rates.look(request, *seen.overview, false);
@@ -161,7 +161,7 @@ awaitable<Response> show_exchange(Port port, Request request, Parameters paramet
     const auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
     if (!seen.overview) co_return seen.refusal;
     const auto& exchanges = seen.overview->exchanges;
-    const auto found = std::ranges::find(exchanges, exchange_in(parameters, "exchange"), &core::ExchangeView::name);
+    const auto found = std::ranges::find(exchanges, exchange_in(parameters, "exchange"), &broker_core::ExchangeView::name);
     if (found == exchanges.end()) co_return no_such_object();
     RateView rates(port, FlowKind::exchange, *query);
     co_await rates.look(request, *seen.overview, false);
@@ -170,7 +170,7 @@ awaitable<Response> show_exchange(Port port, Request request, Parameters paramet
 
 // The bindings of the virtual host in the path, or of all, that `is_wanted`.
 awaitable<Response> list_bindings_where(Port port, Request request, Parameters parameters,
-                                        std::function<bool(const core::BindingView&)> is_wanted) {
+                                        std::function<bool(const broker_core::BindingView&)> is_wanted) {
     auto wish = no_lists();
     wish.bindings = true;
     auto seen = co_await look_for(port, request, vhost_in(parameters), wish);
@@ -184,22 +184,22 @@ awaitable<Response> list_bindings(Port port, Request request, Parameters paramet
 }
 
 awaitable<Response> list_bindings_of_queue(Port port, Request request, Parameters parameters) {
-    auto to_queue = [queue = parameters.at("queue")](const core::BindingView& binding) {
-        return binding.destination_kind == core::DestinationKind::queue && binding.destination == queue;
+    auto to_queue = [queue = parameters.at("queue")](const broker_core::BindingView& binding) {
+        return binding.destination_kind == broker_core::DestinationKind::queue && binding.destination == queue;
     };
     return list_bindings_where(port, std::move(request), std::move(parameters), to_queue);
 }
 
 awaitable<Response> list_bindings_from(Port port, Request request, Parameters parameters) {
-    auto from = [exchange = exchange_in(parameters, "exchange")](const core::BindingView& binding) {
+    auto from = [exchange = exchange_in(parameters, "exchange")](const broker_core::BindingView& binding) {
         return binding.source == exchange;
     };
     return list_bindings_where(port, std::move(request), std::move(parameters), from);
 }
 
 awaitable<Response> list_bindings_into(Port port, Request request, Parameters parameters) {
-    auto into = [exchange = exchange_in(parameters, "exchange")](const core::BindingView& binding) {
-        return binding.destination_kind == core::DestinationKind::exchange && binding.destination == exchange;
+    auto into = [exchange = exchange_in(parameters, "exchange")](const broker_core::BindingView& binding) {
+        return binding.destination_kind == broker_core::DestinationKind::exchange && binding.destination == exchange;
     };
     return list_bindings_where(port, std::move(request), std::move(parameters), into);
 }
@@ -207,19 +207,19 @@ awaitable<Response> list_bindings_into(Port port, Request request, Parameters pa
 // --- Connections, channels, consumers ---------------------------------------------------------------
 
 // What each connection read and wrote, and how fast; nothing where nobody counts.
-awaitable<std::optional<core::TrafficList>> look_at_traffic(Port port, const Request& request) {
+awaitable<std::optional<broker_core::TrafficList>> look_at_traffic(Port port, const Request& request) {
     if (!port->rates || parameter(request, "disable_stats") == "true") co_return std::nullopt;
-    auto counted = co_await await_reply<core::TrafficList>(answer_limit, [&](auto reply) { port->rates->count(std::move(reply)); });
+    auto counted = co_await await_reply<broker_core::TrafficList>(answer_limit, [&](auto reply) { port->rates->count(std::move(reply)); });
     if (!counted) co_return counted;
-    std::ranges::sort(*counted, {}, &core::TrafficList::value_type::first);
+    std::ranges::sort(*counted, {}, &broker_core::TrafficList::value_type::first);
     port->rates->look(co_await boost::asio::this_coro::executor, *counted);
     co_return counted;
 }
 
-json::object with_traffic(json::object out, const Port& port, const core::TrafficList& counted, core::ConnectionId connection, const RateQuery& query) {
-    const auto found = std::ranges::lower_bound(counted, connection, {}, &core::TrafficList::value_type::first);
+json::object with_traffic(json::object out, const Port& port, const broker_core::TrafficList& counted, broker_core::ConnectionId connection, const RateQuery& query) {
+    const auto found = std::ranges::lower_bound(counted, connection, {}, &broker_core::TrafficList::value_type::first);
     if (found == counted.end() || found->first != connection) return out; // it came a moment ago
-    const core::Traffic& traffic = found->second;
+    const broker_core::Traffic& traffic = found->second;
     out["recv_oct"] = traffic.received_bytes;
     out["recv_cnt"] = traffic.reads;
     out["send_oct"] = traffic.sent_bytes;
@@ -244,7 +244,7 @@ awaitable<Response> list_connections(Port port, Request request, Parameters para
 }
 
 // A connection is called by its name or by what stands in the column `pid`.
-bool is_called(const core::ConnectionView& connection, const std::string& name) {
+bool is_called(const broker_core::ConnectionView& connection, const std::string& name) {
     return connection.name == name || connection_pid(connection.id) == name;
 }
 
@@ -274,7 +274,7 @@ awaitable<Response> close_connection(Port port, Request request, Parameters para
     for (const auto& connection : seen.overview->connections) {
         if (!is_called(connection, parameters.at("name"))) continue;
         if (!request.login.is_administrator() && connection.user != request.login.user) continue;
-        const core::CloseClient wanted{connection.id, request.reason};
+        const broker_core::CloseClient wanted{connection.id, request.reason};
         co_return answered(co_await change(*port, wanted), 204);
     }
     co_return no_such_object();
@@ -282,7 +282,7 @@ awaitable<Response> close_connection(Port port, Request request, Parameters para
 
 awaitable<Response> close_connections(Port port, const Request& request, std::optional<std::string> user,
                                       std::optional<std::string> vhost) {
-    const core::CloseClients wanted{std::move(user), std::move(vhost), request.reason};
+    const broker_core::CloseClients wanted{std::move(user), std::move(vhost), request.reason};
     const auto answer = co_await change(*port, wanted);
     if (!answer || answer->code != amqp::ReplyCode::success) co_return answered(answer, 204);
     json::object out;
@@ -350,7 +350,7 @@ awaitable<Response> list_channels_of_connection(Port port, Request request, Para
     RateView rates(port, FlowKind::channel, *query);
     co_await rates.look(request, *seen.overview, true);
     const std::string& name = parameters.at("name");
-    std::erase_if(seen.overview->channels, [&](const core::ChannelView& channel) {
+    std::erase_if(seen.overview->channels, [&](const broker_core::ChannelView& channel) {
         return channel.connection_name != name && connection_pid(channel.connection) != name;
     });
     co_return views_reply(request, *seen.overview, seen.overview->channels, [&](const auto& channel) {

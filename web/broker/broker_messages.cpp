@@ -26,7 +26,7 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 namespace client = amqp::client;
 namespace json = boost::json;
 using boost::asio::awaitable;
@@ -34,7 +34,7 @@ using boost::asio::awaitable;
 namespace {
 
 // A broker that blocks publishers, or is very busy, is not waited for longer.
-constexpr std::chrono::seconds limit{15};
+constexpr std::chrono::seconds answer_patience{15};
 // What one answer may carry; the rest stays in the queue.
 constexpr std::size_t gotten_bytes_max = 16U << 20;
 constexpr std::uint32_t gotten_max = 10'000;
@@ -43,7 +43,7 @@ Failure wrong(std::string text) {
     return Failure{make_error_code(boost::system::errc::invalid_argument), std::move(text)};
 }
 
-Response refused(const Failure& failure) {
+Response refused_message(const Failure& failure) {
     using enum amqp::ReplyCode;
     if (failure.code == not_found) return problem(404, "not_found", failure.detail);
     if (failure.code == access_refused || failure.code == not_allowed)
@@ -102,8 +102,8 @@ awaitable<Response> with_channel(Port port, const Request& request, const std::s
     endpoint.password = amqp::SecretString(has_password ? password_of(request) : port->pass_for(request.login.user));
     endpoint.virtual_host = vhost;
     endpoint.connection_name = "HTTP";
-    const auto result = co_await net::within<json::value>(limit, connect_and_work(std::move(endpoint), std::move(work)));
-    if (!result) co_return refused(result.error());
+    const auto result = co_await net::within<json::value>(answer_patience, connect_and_work(std::move(endpoint), std::move(work)));
+    if (!result) co_return refused_message(result.error());
     co_return reply(200, *result);
 }
 
@@ -205,9 +205,9 @@ awaitable<Outcome<json::value>> publish_on(std::shared_ptr<client::Channel> chan
 
 awaitable<Response> publish(Port port, Request request, Parameters parameters) {
     const auto body = body_of(request);
-    if (!body) co_return refused(body.error());
+    if (!body) co_return refused_message(body.error());
     auto publication = publication_from(*body, parameters.at("exchange"));
-    if (!publication) co_return refused(publication.error());
+    if (!publication) co_return refused_message(publication.error());
     co_return co_await with_channel(port, request, parameters.at("vhost"),
                                     [publication = std::move(*publication)](std::shared_ptr<client::Channel> channel) {
                                         return publish_on(std::move(channel), publication);
@@ -290,9 +290,9 @@ awaitable<Outcome<json::value>> get_on(std::shared_ptr<client::Channel> channel,
 
 awaitable<Response> get(Port port, Request request, Parameters parameters) {
     const auto body = body_of(request);
-    if (!body) co_return refused(body.error());
+    if (!body) co_return refused_message(body.error());
     auto wish = get_wish_from(*body, parameters.at("queue"));
-    if (!wish) co_return refused(wish.error());
+    if (!wish) co_return refused_message(wish.error());
     co_return co_await with_channel(
         port, request, parameters.at("vhost"),
         [wish = std::move(*wish)](std::shared_ptr<client::Channel> channel) { return get_on(std::move(channel), wish); });
@@ -348,12 +348,12 @@ awaitable<Outcome<json::value>> move_on(std::shared_ptr<client::Channel> channel
 
 awaitable<Response> move(Port port, Request request, Parameters parameters) {
     const auto body = body_of(request);
-    if (!body) co_return refused(body.error());
+    if (!body) co_return refused_message(body.error());
     MoveWish wish{parameters.at("queue"), text_member(*body, "to")};
-    if (wish.to.empty()) co_return refused(wrong("'to' must name the queue that the messages go to"));
-    if (wish.to == wish.from) co_return refused(wrong("'to' is the same queue"));
+    if (wish.to.empty()) co_return refused_message(wrong("'to' must name the queue that the messages go to"));
+    if (wish.to == wish.from) co_return refused_message(wrong("'to' is the same queue"));
     const auto count = number_in(*body, "count", UINT32_MAX);
-    if (!count) co_return refused(count.error());
+    if (!count) co_return refused_message(count.error());
     if (*count) wish.count = **count;
     co_return co_await with_channel(port, request, parameters.at("vhost"),
                                     [wish](std::shared_ptr<client::Channel> channel) { return move_on(std::move(channel), wish); });
@@ -385,7 +385,7 @@ awaitable<Response> test_aliveness(Port port, Request request, Parameters parame
 // Of mirrored queues, which are always in step here.
 awaitable<Response> act_on_queue(Port port, Request request, Parameters parameters) {
     const auto body = body_of(request);
-    if (!body) co_return refused(body.error());
+    if (!body) co_return refused_message(body.error());
     const std::string action = text_member(*body, "action");
     if (action != "sync" && action != "cancel_sync")
         co_return problem(400, "bad_request", "'action' must be sync or cancel_sync");

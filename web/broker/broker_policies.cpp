@@ -15,22 +15,22 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 namespace json = boost::json;
 using boost::asio::awaitable;
 
 namespace {
 
-Response bad_request(const Failure& failure) { return problem(400, "bad_request", failure.detail); }
+Response bad_policy(const Failure& failure) { return problem(400, "bad_request", failure.detail); }
 
-core::OverviewWish policies_wish() {
+broker_core::OverviewWish policies_wish() {
     auto wish = no_lists();
     wish.users = wish.policies = true;
     return wish;
 }
 
 // What stands against looking at or changing something of a virtual host.
-std::optional<Response> refuses(const std::optional<core::Overview>& overview, const Login& login,
+std::optional<Response> refuses_policy(const std::optional<broker_core::Overview>& overview, const Login& login,
                                 const Parameters& parameters) {
     if (!overview) return broker_is_silent();
     const auto vhost = parameters.find("vhost");
@@ -47,14 +47,14 @@ bool matches(const Parameters& parameters, const char* key, const std::string& v
 
 // --- Policies ---------------------------------------------------------------------------------------
 
-const std::vector<core::PolicyPut>& policies_of(const core::Overview& overview, bool is_operator) {
+const std::vector<broker_core::PolicyPut>& policies_of(const broker_core::Overview& overview, bool is_operator) {
     return is_operator ? overview.operator_policies : overview.policies;
 }
 
 template <bool IsOperator>
 awaitable<Response> list_policies(Port port, Request request, Parameters parameters) {
     const auto overview = co_await look(*port, policies_wish());
-    if (auto refusal = refuses(overview, request.login, parameters)) co_return *refusal;
+    if (auto refusal = refuses_policy(overview, request.login, parameters)) co_return *refusal;
     const Sight sight(request.login, *overview);
     json::array list;
     for (const auto& policy : policies_of(*overview, IsOperator))
@@ -66,7 +66,7 @@ awaitable<Response> list_policies(Port port, Request request, Parameters paramet
 template <bool IsOperator>
 awaitable<Response> show_policy(Port port, Request request, Parameters parameters) {
     const auto overview = co_await look(*port, policies_wish());
-    if (auto refusal = refuses(overview, request.login, parameters)) co_return *refusal;
+    if (auto refusal = refuses_policy(overview, request.login, parameters)) co_return *refusal;
     for (const auto& policy : policies_of(*overview, IsOperator))
         if (matches(parameters, "vhost", policy.vhost) && matches(parameters, "name", policy.name))
             co_return object_reply(request, policy_json(policy));
@@ -76,23 +76,23 @@ awaitable<Response> show_policy(Port port, Request request, Parameters parameter
 template <bool IsOperator>
 awaitable<Response> put_policy(Port port, Request request, Parameters parameters) {
     const auto body = body_of(request);
-    if (!body) co_return bad_request(body.error());
+    if (!body) co_return bad_policy(body.error());
     auto policy = policy_from(*body, parameters.at("vhost"), parameters.at("name"), IsOperator);
-    if (!policy) co_return bad_request(policy.error());
+    if (!policy) co_return bad_policy(policy.error());
     const auto overview = co_await look(*port, policies_wish());
-    if (auto refusal = refuses(overview, request.login, parameters)) co_return *refusal;
+    if (auto refusal = refuses_policy(overview, request.login, parameters)) co_return *refusal;
     const bool is_new = std::ranges::none_of(policies_of(*overview, IsOperator), [&](const auto& known) {
         return known.vhost == policy->vhost && known.name == policy->name;
     });
-    co_return answered(co_await change(*port, core::PutPolicy{std::move(*policy)}), is_new ? 201 : 204);
+    co_return answered(co_await change(*port, broker_core::PutPolicy{std::move(*policy)}), is_new ? 201 : 204);
 }
 
 template <bool IsOperator>
 awaitable<Response> delete_policy(Port port, Request request, Parameters parameters) {
     const auto overview = co_await look(*port, policies_wish());
-    if (auto refusal = refuses(overview, request.login, parameters)) co_return *refusal;
-    core::PolicyRemoved removed{parameters.at("vhost"), parameters.at("name"), IsOperator};
-    co_return answered(co_await change(*port, core::RemovePolicy{std::move(removed)}), 204);
+    if (auto refusal = refuses_policy(overview, request.login, parameters)) co_return *refusal;
+    broker_core::PolicyRemoved removed{parameters.at("vhost"), parameters.at("name"), IsOperator};
+    co_return answered(co_await change(*port, broker_core::RemovePolicy{std::move(removed)}), 204);
 }
 
 template <bool IsOperator>
@@ -111,7 +111,7 @@ void add_routes_of_policies(BrokerRoutes& routes, const std::string& path) {
 
 awaitable<Response> list_vhost_limits(Port port, Request request, Parameters parameters) {
     const auto overview = co_await look(*port, policies_wish());
-    if (auto refusal = refuses(overview, request.login, parameters)) co_return *refusal;
+    if (auto refusal = refuses_policy(overview, request.login, parameters)) co_return *refusal;
     const Sight sight(request.login, *overview);
     json::array list;
     for (const auto& limits : overview->vhost_limits) {
@@ -140,14 +140,14 @@ awaitable<Response> list_user_limits(Port port, Request request, Parameters para
 }
 
 // The limits there are, or none yet.
-core::VhostLimitsPut limits_of_vhost(const core::Overview& overview, const std::string& vhost) {
-    const auto found = std::ranges::find(overview.vhost_limits, vhost, &core::VhostLimitsPut::vhost);
-    return found == overview.vhost_limits.end() ? core::VhostLimitsPut{vhost, {}, {}} : *found;
+broker_core::VhostLimitsPut limits_of_vhost(const broker_core::Overview& overview, const std::string& vhost) {
+    const auto found = std::ranges::find(overview.vhost_limits, vhost, &broker_core::VhostLimitsPut::vhost);
+    return found == overview.vhost_limits.end() ? broker_core::VhostLimitsPut{vhost, {}, {}} : *found;
 }
 
-core::UserLimitsPut limits_of_user(const core::Overview& overview, const std::string& user) {
-    const auto found = std::ranges::find(overview.user_limits, user, &core::UserLimitsPut::user);
-    return found == overview.user_limits.end() ? core::UserLimitsPut{user, {}, {}} : *found;
+broker_core::UserLimitsPut limits_of_user(const broker_core::Overview& overview, const std::string& user) {
+    const auto found = std::ranges::find(overview.user_limits, user, &broker_core::UserLimitsPut::user);
+    return found == overview.user_limits.end() ? broker_core::UserLimitsPut{user, {}, {}} : *found;
 }
 
 // {NAME: the body's "value"}, as limits_into wants it.
@@ -162,12 +162,12 @@ Outcome<json::object> limit_in(const Request& request, const std::string& name) 
 }
 
 awaitable<Response> set_vhost_limit(Port port, Request request, Parameters parameters, Outcome<json::object> limit) {
-    if (!limit) co_return bad_request(limit.error());
+    if (!limit) co_return bad_policy(limit.error());
     const auto overview = co_await look(*port, policies_wish());
-    if (auto refusal = refuses(overview, request.login, parameters)) co_return *refusal;
+    if (auto refusal = refuses_policy(overview, request.login, parameters)) co_return *refusal;
     auto limits = limits_of_vhost(*overview, parameters.at("vhost"));
-    if (const auto read = limits_into(limits, *limit); !read) co_return bad_request(read.error());
-    co_return answered(co_await change(*port, core::PutVhostLimits{std::move(limits)}), 204);
+    if (const auto read = limits_into(limits, *limit); !read) co_return bad_policy(read.error());
+    co_return answered(co_await change(*port, broker_core::PutVhostLimits{std::move(limits)}), 204);
 }
 
 awaitable<Response> put_vhost_limit(Port port, Request request, Parameters parameters) {
@@ -182,13 +182,13 @@ awaitable<Response> delete_vhost_limit(Port port, Request request, Parameters pa
 }
 
 awaitable<Response> set_user_limit(Port port, Request, Parameters parameters, Outcome<json::object> limit) {
-    if (!limit) co_return bad_request(limit.error());
+    if (!limit) co_return bad_policy(limit.error());
     if (parameters.at("user") == port->own_user) co_return no_such_object();
     const auto overview = co_await look(*port, policies_wish());
     if (!overview) co_return broker_is_silent();
     auto limits = limits_of_user(*overview, parameters.at("user"));
-    if (const auto read = limits_into(limits, *limit); !read) co_return bad_request(read.error());
-    co_return answered(co_await change(*port, core::PutUserLimits{std::move(limits)}), 204);
+    if (const auto read = limits_into(limits, *limit); !read) co_return bad_policy(read.error());
+    co_return answered(co_await change(*port, broker_core::PutUserLimits{std::move(limits)}), 204);
 }
 
 awaitable<Response> put_user_limit(Port port, Request request, Parameters parameters) {
@@ -205,11 +205,11 @@ awaitable<Response> delete_user_limit(Port port, Request request, Parameters par
 // --- Parameters -------------------------------------------------------------------------------------
 
 // Global ones have neither virtual host nor component.
-bool is_global(const core::ParameterPut& parameter) { return parameter.vhost.empty(); }
+bool is_global(const broker_core::ParameterPut& parameter) { return parameter.vhost.empty(); }
 
 awaitable<Response> list_parameters(Port port, Request request, Parameters parameters) {
     const auto overview = co_await look(*port, policies_wish());
-    if (auto refusal = refuses(overview, request.login, parameters)) co_return *refusal;
+    if (auto refusal = refuses_policy(overview, request.login, parameters)) co_return *refusal;
     const Sight sight(request.login, *overview);
     json::array list;
     for (const auto& known : overview->parameters) {
@@ -236,8 +236,8 @@ awaitable<Response> list_global_parameters(Port port, Request request, Parameter
     co_return list_reply(request, std::move(list));
 }
 
-core::ParameterPut parameter_in(const Parameters& parameters) {
-    core::ParameterPut wanted;
+broker_core::ParameterPut parameter_in(const Parameters& parameters) {
+    broker_core::ParameterPut wanted;
     wanted.name = parameters.at("name");
     if (const auto vhost = parameters.find("vhost"); vhost != parameters.end()) {
         wanted.vhost = vhost->second;
@@ -246,16 +246,16 @@ core::ParameterPut parameter_in(const Parameters& parameters) {
     return wanted;
 }
 
-bool is_same(const core::ParameterPut& a, const core::ParameterPut& b) {
+bool is_same(const broker_core::ParameterPut& a, const broker_core::ParameterPut& b) {
     return a.vhost == b.vhost && a.component == b.component && a.name == b.name;
 }
 
 awaitable<Response> put_parameter(Port port, Request request, Parameters parameters) {
     const auto body = body_of(request);
-    if (!body) co_return bad_request(body.error());
+    if (!body) co_return bad_policy(body.error());
     const auto* value = body->if_contains("value");
     if (value == nullptr) co_return problem(400, "bad_request", "'value' is missing");
-    core::ParameterPut wanted = parameter_in(parameters);
+    broker_core::ParameterPut wanted = parameter_in(parameters);
     for (const char* own : {"policy", "operator_policy", "vhost-limits"})
         if (wanted.component == own)
             co_return problem(400, "bad_request", fmt::format("the component '{}' has paths of its own", own));
@@ -263,19 +263,19 @@ awaitable<Response> put_parameter(Port port, Request request, Parameters paramet
         co_return problem(400, "bad_request", fmt::format("Validation failed\n\ncomponent {} not found\n", wanted.component));
     wanted.value = json::serialize(*value);
     const auto overview = co_await look(*port, policies_wish());
-    if (auto refusal = refuses(overview, request.login, parameters)) co_return *refusal;
+    if (auto refusal = refuses_policy(overview, request.login, parameters)) co_return *refusal;
     const bool is_new = std::ranges::none_of(overview->parameters,
                                              [&](const auto& known) { return is_same(known, wanted); });
-    co_return answered(co_await change(*port, core::PutParameter{std::move(wanted)}), is_new ? 201 : 204);
+    co_return answered(co_await change(*port, broker_core::PutParameter{std::move(wanted)}), is_new ? 201 : 204);
 }
 
 awaitable<Response> delete_parameter(Port port, Request request, Parameters parameters) {
-    const core::ParameterPut wanted = parameter_in(parameters);
+    const broker_core::ParameterPut wanted = parameter_in(parameters);
     const auto overview = co_await look(*port, policies_wish());
-    if (auto refusal = refuses(overview, request.login, parameters)) co_return *refusal;
+    if (auto refusal = refuses_policy(overview, request.login, parameters)) co_return *refusal;
     if (std::ranges::none_of(overview->parameters, [&](const auto& known) { return is_same(known, wanted); }))
         co_return no_such_object();
-    co_return answered(co_await change(*port, core::PutParameter{wanted}), 204);
+    co_return answered(co_await change(*port, broker_core::PutParameter{wanted}), 204);
 }
 
 } // namespace

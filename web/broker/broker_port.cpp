@@ -8,16 +8,16 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 using boost::asio::awaitable;
 
 namespace {
 
 // Longer than any healthy sync; a full disk keeps changes waiting until then.
-constexpr std::chrono::seconds answer_limit{30};
+constexpr std::chrono::seconds port_answer_limit{30};
 
 // "NOT_FOUND - no queue …" without the word in front, which the status says already.
-std::string_view without_code(const core::Answer& answer) {
+std::string_view without_code(const broker_core::Answer& answer) {
     std::string_view text = answer.text;
     const auto word = fmt::format("{} - ", amqp::name_of(answer.code));
     if (text.starts_with(word)) text.remove_prefix(word.size());
@@ -26,20 +26,20 @@ std::string_view without_code(const core::Answer& answer) {
 
 } // namespace
 
-core::OverviewWish no_lists() {
-    core::OverviewWish wish;
+broker_core::OverviewWish no_lists() {
+    broker_core::OverviewWish wish;
     wish.queues = wish.exchanges = wish.bindings = wish.connections = wish.channels = wish.consumers = false;
     wish.users = wish.policies = false;
     return wish;
 }
 
-awaitable<std::optional<core::Overview>> look(const BrokerPort& port, core::OverviewWish wish) {
-    co_return co_await await_reply<core::Overview>(
-        answer_limit, [&port, wish](auto callback) { port.overview(wish, std::move(callback)); });
+awaitable<std::optional<broker_core::Overview>> look(const BrokerPort& port, broker_core::OverviewWish wish) {
+    co_return co_await await_reply<broker_core::Overview>(
+        port_answer_limit, [&port, wish](auto callback) { port.overview(wish, std::move(callback)); });
 }
 
-awaitable<std::optional<core::Answer>> change(const BrokerPort& port, core::AdministrationRequest wish) {
-    co_return co_await await_reply<core::Answer>(answer_limit, [&port, wish](auto callback) {
+awaitable<std::optional<broker_core::Answer>> change(const BrokerPort& port, broker_core::AdministrationRequest wish) {
+    co_return co_await await_reply<broker_core::Answer>(port_answer_limit, [&port, wish](auto callback) {
         port.administer(wish, std::move(callback));
     });
 }
@@ -48,7 +48,7 @@ Response broker_is_silent() {
     return problem(503, "unavailable", "the broker did not answer in time; its disk may be full, see the server's log");
 }
 
-Response answered(const std::optional<core::Answer>& answer, unsigned good) {
+Response answered(const std::optional<broker_core::Answer>& answer, unsigned good) {
     if (!answer) return broker_is_silent();
     const auto text = without_code(*answer);
     using enum amqp::ReplyCode;

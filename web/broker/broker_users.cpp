@@ -13,26 +13,26 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 namespace json = boost::json;
 using boost::asio::awaitable;
 
 namespace {
 
-Response bad_request(std::string_view reason) { return problem(400, "bad_request", reason); }
+Response bad_user(std::string_view reason) { return problem(400, "bad_request", reason); }
 
-core::OverviewWish users_wish() {
+broker_core::OverviewWish users_wish() {
     auto wish = no_lists();
     wish.users = wish.policies = true;
     return wish;
 }
 
-bool has_user(const core::Overview& overview, const std::string& name) {
-    return std::ranges::find(overview.users, name, &core::UserPut::name) != overview.users.end();
+bool has_user(const broker_core::Overview& overview, const std::string& name) {
+    return std::ranges::find(overview.users, name, &broker_core::UserPut::name) != overview.users.end();
 }
 
 // The users as others may see them: without Baton's own.
-awaitable<std::optional<core::Overview>> look_at_users(Port port) {
+awaitable<std::optional<broker_core::Overview>> look_at_users(Port port) {
     auto overview = co_await look(*port, users_wish());
     if (!overview) co_return overview;
     const auto is_own = [&](const std::string& user) { return user == port->own_user; };
@@ -57,7 +57,7 @@ awaitable<Response> list_users_without_permissions(Port port, Request request, P
     if (!overview) co_return broker_is_silent();
     json::array list;
     for (const auto& user : overview->users)
-        if (std::ranges::find(overview->permissions, user.name, &core::PermissionPut::user) ==
+        if (std::ranges::find(overview->permissions, user.name, &broker_core::PermissionPut::user) ==
             overview->permissions.end())
             list.push_back(user_json(user, *overview));
     co_return list_reply(request, std::move(list));
@@ -73,33 +73,33 @@ awaitable<Response> show_user(Port port, Request request, Parameters parameters)
 
 awaitable<Response> put_user(Port port, Request request, Parameters parameters) {
     const std::string& name = parameters.at("user");
-    if (name == port->own_user) co_return bad_request(fmt::format("the user '{}' is Baton's own", name));
+    if (name == port->own_user) co_return bad_user(fmt::format("the user '{}' is Baton's own", name));
     const auto body = body_of(request);
-    if (!body) co_return bad_request(body.error().detail);
+    if (!body) co_return bad_user(body.error().detail);
     auto user = user_from(*body, name, *port);
-    if (!user) co_return bad_request(user.error().detail);
+    if (!user) co_return bad_user(user.error().detail);
     const auto overview = co_await look_at_users(port);
     if (!overview) co_return broker_is_silent();
     const unsigned good = has_user(*overview, name) ? 204 : 201;
-    co_return answered(co_await change(*port, core::PutUser{std::move(*user)}), good);
+    co_return answered(co_await change(*port, broker_core::PutUser{std::move(*user)}), good);
 }
 
 awaitable<Response> delete_user(Port port, Request, Parameters parameters) {
     const std::string& name = parameters.at("user");
     if (name == port->own_user) co_return no_such_object();
-    co_return answered(co_await change(*port, core::RemoveUser{name}), 204);
+    co_return answered(co_await change(*port, broker_core::RemoveUser{name}), 204);
 }
 
 awaitable<Response> delete_users(Port port, Request request, Parameters) {
     const auto body = body_of(request);
-    if (!body) co_return bad_request(body.error().detail);
+    if (!body) co_return bad_user(body.error().detail);
     const auto* names = body->if_contains("users");
-    if (names == nullptr || !names->is_array()) co_return bad_request("'users' must be an array of names");
+    if (names == nullptr || !names->is_array()) co_return bad_user("'users' must be an array of names");
     for (const auto& item : names->as_array()) {
-        if (!item.is_string()) co_return bad_request("'users' must be an array of names");
+        if (!item.is_string()) co_return bad_user("'users' must be an array of names");
         const std::string name(item.as_string());
         if (name == port->own_user) continue;
-        const auto answer = co_await change(*port, core::RemoveUser{name});
+        const auto answer = co_await change(*port, broker_core::RemoveUser{name});
         if (!answer || answer->code != amqp::ReplyCode::success) co_return answered(answer, 204);
     }
     co_return done(204);
@@ -130,28 +130,28 @@ awaitable<Response> show_vhost(Port port, Request request, Parameters parameters
 
 awaitable<Response> put_vhost(Port port, Request request, Parameters parameters) {
     const auto body = body_of(request);
-    if (!body) co_return bad_request(body.error().detail);
+    if (!body) co_return bad_user(body.error().detail);
     auto vhost = vhost_from(*body, parameters.at("vhost"));
-    if (!vhost) co_return bad_request(vhost.error().detail);
+    if (!vhost) co_return bad_user(vhost.error().detail);
     if (const auto* tracing = body->if_contains("tracing"); tracing != nullptr && *tracing == true)
-        co_return bad_request("'tracing' cannot be true: this broker does not copy messages to "
+        co_return bad_user("'tracing' cannot be true: this broker does not copy messages to "
                               "amq.rabbitmq.trace; bind a queue of your own beside those you want to watch");
     const auto overview = co_await look(*port, users_wish());
     if (!overview) co_return broker_is_silent();
-    const auto known = std::ranges::find(overview->vhosts, vhost->name, &core::VhostPut::name);
+    const auto known = std::ranges::find(overview->vhosts, vhost->name, &broker_core::VhostPut::name);
     const bool is_new = known == overview->vhosts.end();
     // Without a body it only has to exist.
     if (!is_new && body->empty()) co_return done(204);
-    const auto answer = co_await change(*port, core::PutVhost{*vhost});
+    const auto answer = co_await change(*port, broker_core::PutVhost{*vhost});
     if (!is_new || !answer || answer->code != amqp::ReplyCode::success) co_return answered(answer, 204);
     // Whoever makes a virtual host over HTTP may use it, as in RabbitMQ; the command line's does not.
     if (parameter(request, "grant") == "false") co_return done(201);
-    co_return answered(co_await change(*port, core::PutPermission{{vhost->name, request.login.user, ".*", ".*", ".*"}}),
+    co_return answered(co_await change(*port, broker_core::PutPermission{{vhost->name, request.login.user, ".*", ".*", ".*"}}),
                        201);
 }
 
 awaitable<Response> delete_vhost(Port port, Request, Parameters parameters) {
-    co_return answered(co_await change(*port, core::RemoveVhost{parameters.at("vhost")}), 204);
+    co_return answered(co_await change(*port, broker_core::RemoveVhost{parameters.at("vhost")}), 204);
 }
 
 // --- Permissions ------------------------------------------------------------------------------------
@@ -188,27 +188,27 @@ awaitable<Response> show_permission(Port port, Request request, Parameters param
 
 awaitable<Response> put_permission(Port port, Request request, Parameters parameters) {
     const auto body = body_of(request);
-    if (!body) co_return bad_request(body.error().detail);
-    core::PermissionPut permission;
+    if (!body) co_return bad_user(body.error().detail);
+    broker_core::PermissionPut permission;
     permission.vhost = parameters.at("vhost");
     permission.user = parameters.at("user");
     for (const auto& [key, member] : {std::pair{"configure", &permission.configure},
                                       std::pair{"write", &permission.write}, std::pair{"read", &permission.read}}) {
         const auto* found = body->if_contains(key);
         if (found == nullptr || !found->is_string())
-            co_return bad_request(fmt::format("'{}' must be there and be a regular expression", key));
+            co_return bad_user(fmt::format("'{}' must be there and be a regular expression", key));
         *member = std::string(found->as_string());
     }
     const auto overview = co_await look_at_users(port);
     if (!overview) co_return broker_is_silent();
     if (!has_user(*overview, permission.user))
-        co_return bad_request(fmt::format("vhost_or_user_not_found: no user '{}'", permission.user));
+        co_return bad_user(fmt::format("vhost_or_user_not_found: no user '{}'", permission.user));
     const bool is_new = std::ranges::none_of(overview->permissions, [&](const auto& known) {
         return known.user == permission.user && known.vhost == permission.vhost;
     });
-    const auto answer = co_await change(*port, core::PutPermission{permission});
+    const auto answer = co_await change(*port, broker_core::PutPermission{permission});
     if (answer && answer->code == amqp::ReplyCode::not_found)
-        co_return bad_request("vhost_or_user_not_found: " + answer->text);
+        co_return bad_user("vhost_or_user_not_found: " + answer->text);
     co_return answered(answer, is_new ? 201 : 204);
 }
 
@@ -217,8 +217,8 @@ awaitable<Response> delete_permission(Port port, Request, Parameters parameters)
     if (!overview) co_return broker_is_silent();
     if (std::ranges::none_of(overview->permissions, [&](const auto& known) { return is_wanted(known, parameters); }))
         co_return no_such_object();
-    const core::PermissionRemoved removed{parameters.at("vhost"), parameters.at("user")};
-    co_return answered(co_await change(*port, core::RemovePermission{removed}), 204);
+    const broker_core::PermissionRemoved removed{parameters.at("vhost"), parameters.at("user")};
+    co_return answered(co_await change(*port, broker_core::RemovePermission{removed}), 204);
 }
 
 awaitable<Response> list_topic_permissions(Port port, Request request, Parameters parameters) {
@@ -236,33 +236,33 @@ awaitable<Response> list_topic_permissions(Port port, Request request, Parameter
 
 awaitable<Response> put_topic_permission(Port port, Request request, Parameters parameters) {
     const auto body = body_of(request);
-    if (!body) co_return bad_request(body.error().detail);
+    if (!body) co_return bad_user(body.error().detail);
     for (const char* key : {"exchange", "write", "read"})
         if (const auto* found = body->if_contains(key); found == nullptr || !found->is_string())
-            co_return bad_request(fmt::format("'{}' must be there and be a text", key));
-    const core::TopicPermissionPut permission{parameters.at("vhost"), parameters.at("user"),
+            co_return bad_user(fmt::format("'{}' must be there and be a text", key));
+    const broker_core::TopicPermissionPut permission{parameters.at("vhost"), parameters.at("user"),
                                               text_member(*body, "exchange"), text_member(*body, "write"),
                                               text_member(*body, "read")};
     const auto overview = co_await look_at_users(port);
     if (!overview) co_return broker_is_silent();
     if (!has_user(*overview, permission.user))
-        co_return bad_request(fmt::format("vhost_or_user_not_found: no user '{}'", permission.user));
+        co_return bad_user(fmt::format("vhost_or_user_not_found: no user '{}'", permission.user));
     const bool is_new = std::ranges::none_of(overview->topic_permissions, [&](const auto& known) {
         return is_wanted(known, parameters) && known.exchange == permission.exchange;
     });
-    const auto answer = co_await change(*port, core::PutTopicPermission{permission});
+    const auto answer = co_await change(*port, broker_core::PutTopicPermission{permission});
     if (answer && answer->code == amqp::ReplyCode::not_found)
-        co_return bad_request("vhost_or_user_not_found: " + answer->text);
+        co_return bad_user("vhost_or_user_not_found: " + answer->text);
     co_return answered(answer, is_new ? 201 : 204);
 }
 
 awaitable<Response> delete_topic_permission(Port port, Request request, Parameters parameters) {
-    const core::TopicPermissionRemoved removed{parameters.at("vhost"), parameters.at("user"),
+    const broker_core::TopicPermissionRemoved removed{parameters.at("vhost"), parameters.at("user"),
                                                parameter(request, "exchange")};
     const auto overview = co_await look_at_users(port);
     if (!overview) co_return broker_is_silent();
     if (!has_vhost(*overview, removed.vhost) || !has_user(*overview, removed.user)) co_return no_such_object();
-    co_return answered(co_await change(*port, core::RemoveTopicPermission{removed}), 204);
+    co_return answered(co_await change(*port, broker_core::RemoveTopicPermission{removed}), 204);
 }
 
 } // namespace

@@ -14,14 +14,14 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 namespace json = boost::json;
 
 namespace {
 
 json::value text(std::string_view value) { return json::value(as_utf8(value)); }
 
-json::value text_or_null(std::string_view value) {
+json::value name_or_null(std::string_view value) {
     if (value.empty()) return nullptr;
     return text(value);
 }
@@ -32,7 +32,7 @@ json::array texts(const std::vector<std::string>& values) {
     return list;
 }
 
-json::object channel_details(core::ConnectionId connection, core::ChannelNumber number,
+json::object channel_details(broker_core::ConnectionId connection, broker_core::ChannelNumber number,
                              const std::string& connection_name, const std::string& node) {
     json::object out;
     out["connection_name"] = text(connection_name);
@@ -47,14 +47,14 @@ void put_limit(json::object& out, std::string_view name, const std::optional<std
     if (limit) out[name] = *limit;
 }
 
-std::string_view state_of(const core::ConnectionView& connection) {
+std::string_view state_of(const broker_core::ConnectionView& connection) {
     if (connection.closing) return "closing";
     return connection.blocked ? "blocked" : "running";
 }
 
-void put_policy(json::object& out, const core::AppliedPolicyView& policy) {
-    out["policy"] = text_or_null(policy.name);
-    out["operator_policy"] = text_or_null(policy.operator_name);
+void put_policy_fields(json::object& out, const broker_core::AppliedPolicyView& policy) {
+    out["policy"] = name_or_null(policy.name);
+    out["operator_policy"] = name_or_null(policy.operator_name);
     out["effective_policy_definition"] = to_json(policy.definition);
 }
 
@@ -74,19 +74,19 @@ std::string encoded(std::string_view raw) {
 
 } // namespace
 
-std::string connection_pid(core::ConnectionId connection) { return fmt::format("<baton.{}>", connection.value); }
+std::string connection_pid(broker_core::ConnectionId connection) { return fmt::format("<baton.{}>", connection.value); }
 
-std::string channel_pid(core::ConnectionId connection, core::ChannelNumber channel) {
+std::string channel_pid(broker_core::ConnectionId connection, broker_core::ChannelNumber channel) {
     return fmt::format("<baton.{}.{}>", connection.value, channel);
 }
 
-std::string properties_key(const core::BindingView& binding) {
+std::string properties_key(const broker_core::BindingView& binding) {
     std::string key = encoded(binding.routing_key);
     if (binding.arguments.empty()) return key.empty() ? "~" : key;
     return fmt::format("{}~{:08x}", key, crc32c(as_bytes(amqp::to_text(binding.arguments))));
 }
 
-json::object queue_json(const core::QueueView& queue, const std::string& node) {
+json::object queue_json(const broker_core::QueueView& queue, const std::string& node) {
     json::object out;
     out["name"] = text(queue.name);
     out["vhost"] = text(queue.vhost);
@@ -106,8 +106,8 @@ json::object queue_json(const core::QueueView& queue, const std::string& node) {
     out["consumers"] = queue.consumers;
     out["exclusive_consumer_tag"] = nullptr;
     out["single_active_consumer_tag"] =
-        queue.has_single_active_consumer ? text_or_null(queue.active_consumer_tag) : json::value(nullptr);
-    put_policy(out, queue.policy);
+        queue.has_single_active_consumer ? name_or_null(queue.active_consumer_tag) : json::value(nullptr);
+    put_policy_fields(out, queue.policy);
     if (queue.idle_since) out["idle_since"] = to_rfc3339(*queue.idle_since);
     if (!queue.owner.empty()) {
         json::object owner;
@@ -118,7 +118,7 @@ json::object queue_json(const core::QueueView& queue, const std::string& node) {
     return out;
 }
 
-json::object exchange_json(const core::ExchangeView& exchange) {
+json::object exchange_json(const broker_core::ExchangeView& exchange) {
     json::object out;
     out["name"] = text(exchange.name);
     out["vhost"] = text(exchange.vhost);
@@ -127,24 +127,24 @@ json::object exchange_json(const core::ExchangeView& exchange) {
     out["auto_delete"] = exchange.auto_delete;
     out["internal"] = exchange.internal;
     out["arguments"] = to_json(exchange.arguments);
-    out["policy"] = text_or_null(exchange.policy.name);
+    out["policy"] = name_or_null(exchange.policy.name);
     out["message_stats"] = flow_json(FlowKind::exchange, values_of(exchange));
     return out;
 }
 
-json::object binding_json(const core::BindingView& binding) {
+json::object binding_json(const broker_core::BindingView& binding) {
     json::object out;
     out["source"] = text(binding.source);
     out["vhost"] = text(binding.vhost);
     out["destination"] = text(binding.destination);
-    out["destination_type"] = binding.destination_kind == core::DestinationKind::queue ? "queue" : "exchange";
+    out["destination_type"] = binding.destination_kind == broker_core::DestinationKind::queue ? "queue" : "exchange";
     out["routing_key"] = text(binding.routing_key);
     out["arguments"] = to_json(binding.arguments);
     out["properties_key"] = properties_key(binding);
     return out;
 }
 
-json::object connection_json(const core::ConnectionView& connection, const std::string& node) {
+json::object connection_json(const broker_core::ConnectionView& connection, const std::string& node) {
     json::object out;
     out["name"] = text(connection.name);
     out["pid"] = connection_pid(connection.id);
@@ -171,7 +171,7 @@ json::object connection_json(const core::ConnectionView& connection, const std::
     return out;
 }
 
-json::object channel_json(const core::ChannelView& channel, const std::string& node) {
+json::object channel_json(const broker_core::ChannelView& channel, const std::string& node) {
     json::object out;
     out["name"] = text(fmt::format("{} ({})", channel.connection_name, channel.number));
     out["pid"] = channel_pid(channel.connection, channel.number);
@@ -195,7 +195,7 @@ json::object channel_json(const core::ChannelView& channel, const std::string& n
     return out;
 }
 
-json::object consumer_json(const core::ConsumerView& consumer, const std::string& node) {
+json::object consumer_json(const broker_core::ConsumerView& consumer, const std::string& node) {
     json::object out;
     out["consumer_tag"] = text(consumer.tag);
     out["ack_required"] = !consumer.no_ack;
@@ -213,7 +213,7 @@ json::object consumer_json(const core::ConsumerView& consumer, const std::string
     return out;
 }
 
-json::object vhost_json(const core::VhostPut& vhost) {
+json::object vhost_json(const broker_core::VhostPut& vhost) {
     json::object out;
     out["name"] = text(vhost.name);
     out["description"] = text(vhost.description);
@@ -226,18 +226,18 @@ json::object vhost_json(const core::VhostPut& vhost) {
     return out;
 }
 
-json::object user_json(const core::UserPut& user, const core::Overview& overview) {
+json::object user_json(const broker_core::UserPut& user, const broker_core::Overview& overview) {
     json::object out;
     out["name"] = text(user.name);
     out["password_hash"] = user.password_hash;
     out["hashing_algorithm"] = user.hash_algorithm;
     out["tags"] = texts(user.tags);
-    const auto limits = std::ranges::find(overview.user_limits, user.name, &core::UserLimitsPut::user);
+    const auto limits = std::ranges::find(overview.user_limits, user.name, &broker_core::UserLimitsPut::user);
     out["limits"] = limits == overview.user_limits.end() ? json::object{} : limits_json(*limits);
     return out;
 }
 
-json::object permission_json(const core::PermissionPut& permission) {
+json::object permission_json(const broker_core::PermissionPut& permission) {
     json::object out;
     out["user"] = text(permission.user);
     out["vhost"] = text(permission.vhost);
@@ -247,7 +247,7 @@ json::object permission_json(const core::PermissionPut& permission) {
     return out;
 }
 
-json::object topic_permission_json(const core::TopicPermissionPut& permission) {
+json::object topic_permission_json(const broker_core::TopicPermissionPut& permission) {
     json::object out;
     out["user"] = text(permission.user);
     out["vhost"] = text(permission.vhost);
@@ -257,7 +257,7 @@ json::object topic_permission_json(const core::TopicPermissionPut& permission) {
     return out;
 }
 
-json::object policy_json(const core::PolicyPut& policy) {
+json::object policy_json(const broker_core::PolicyPut& policy) {
     json::object out;
     out["vhost"] = text(policy.vhost);
     out["name"] = text(policy.name);
@@ -268,21 +268,21 @@ json::object policy_json(const core::PolicyPut& policy) {
     return out;
 }
 
-json::object limits_json(const core::VhostLimitsPut& limits) {
+json::object limits_json(const broker_core::VhostLimitsPut& limits) {
     json::object out;
     put_limit(out, "max-connections", limits.connections_max);
     put_limit(out, "max-queues", limits.queues_max);
     return out;
 }
 
-json::object limits_json(const core::UserLimitsPut& limits) {
+json::object limits_json(const broker_core::UserLimitsPut& limits) {
     json::object out;
     put_limit(out, "max-connections", limits.connections_max);
     put_limit(out, "max-channels", limits.channels_max);
     return out;
 }
 
-json::object parameter_json(const core::ParameterPut& parameter) {
+json::object parameter_json(const broker_core::ParameterPut& parameter) {
     json::object out;
     const auto value = parse_json(parameter.value);
     out["value"] = value ? *value : json::value(parameter.value);
@@ -294,8 +294,8 @@ json::object parameter_json(const core::ParameterPut& parameter) {
     return out;
 }
 
-json::object overview_json(const core::Overview& overview, const BrokerPort& port) {
-    const core::Totals& totals = overview.totals;
+json::object overview_json(const broker_core::Overview& overview, const BrokerPort& port) {
+    const broker_core::Totals& totals = overview.totals;
     json::object out;
     out["product_name"] = port.product;
     out["product_version"] = port.version;

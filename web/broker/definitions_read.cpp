@@ -19,12 +19,12 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 namespace json = boost::json;
 
 namespace {
 
-Failure refused(std::string_view place, std::string_view why) {
+Failure refused_definition(std::string_view place, std::string_view why) {
     return Failure{make_error_code(boost::system::errc::invalid_argument), fmt::format("{}: {}", place, why)};
 }
 
@@ -68,7 +68,7 @@ private:
             if (std::ranges::find(sections, key) != sections.end() || std::ranges::find(remarks, key) != remarks.end())
                 continue;
             if (const auto section = suggest(key, sections))
-                return refused(fmt::format("'{}'", key), fmt::format("there is no such section; did you mean '{}'?", *section));
+                return refused_definition(fmt::format("'{}'", key), fmt::format("there is no such section; did you mean '{}'?", *section));
             unknown_keys_.push_back(key);
         }
         return boost::system::in_place_value;
@@ -79,19 +79,19 @@ private:
     Outcome<void> each(const char* section, Take take) {
         const auto* list = file_.if_contains(section);
         if (list == nullptr || list->is_null()) return boost::system::in_place_value;
-        if (!list->is_array()) return refused(section, "must be an array");
+        if (!list->is_array()) return refused_definition(section, "must be an array");
         std::size_t index = 0;
         for (const auto& item : list->as_array()) {
             place_ = fmt::format("{}[{}]", section, index++);
             const auto* entry = item.if_object();
-            if (entry == nullptr) return refused(place_, "must be an object");
+            if (entry == nullptr) return refused_definition(place_, "must be an object");
             if (const auto name = text_member(*entry, "name"); !name.empty()) place_ += fmt::format(" '{}'", name);
-            if (const Outcome<void> taken = take(*entry); !taken) return refused(place_, taken.error().detail);
+            if (const Outcome<void> taken = take(*entry); !taken) return refused_definition(place_, taken.error().detail);
         }
         return boost::system::in_place_value;
     }
 
-    void ask(core::AdministrationRequest wish) { found_.push_back({place_, std::move(wish)}); }
+    void ask(broker_core::AdministrationRequest wish) { found_.push_back({place_, std::move(wish)}); }
 
     Outcome<std::string> vhost_in(const json::object& entry) const {
         if (vhost_) return *vhost_;
@@ -101,13 +101,13 @@ private:
     Outcome<void> read_vhost(const json::object& entry) {
         BATON_ASSIGN(const auto name, text_in(entry, "name"));
         BATON_ASSIGN(auto vhost, vhost_from(entry, name));
-        ask(core::PutVhost{std::move(vhost)});
+        ask(broker_core::PutVhost{std::move(vhost)});
         if (const auto* given = entry.if_contains("limits")) {
             const auto limits = as_object(*given);
-            if (!limits) return refused("'limits'", "must be an object");
-            core::VhostLimitsPut put{name, {}, {}};
+            if (!limits) return refused_definition("'limits'", "must be an object");
+            broker_core::VhostLimitsPut put{name, {}, {}};
             BATON_TRY(limits_into(put, *limits));
-            if (!limits->empty()) ask(core::PutVhostLimits{std::move(put)});
+            if (!limits->empty()) ask(broker_core::PutVhostLimits{std::move(put)});
         }
         return boost::system::in_place_value;
     }
@@ -119,14 +119,14 @@ private:
         if (is_ancient() && !entry.contains("hashing_algorithm"))
             entry["hashing_algorithm"] = "rabbit_password_hashing_md5";
         BATON_ASSIGN(auto user, user_from(entry, name, port_));
-        ask(core::PutUser{std::move(user)});
+        ask(broker_core::PutUser{std::move(user)});
         found_.back().password = text_member(entry, "password");
         if (const auto* given = entry.if_contains("limits")) {
             const auto limits = as_object(*given);
-            if (!limits) return refused("'limits'", "must be an object");
-            core::UserLimitsPut put{name, {}, {}};
+            if (!limits) return refused_definition("'limits'", "must be an object");
+            broker_core::UserLimitsPut put{name, {}, {}};
             BATON_TRY(limits_into(put, *limits));
-            if (!limits->empty()) ask(core::PutUserLimits{std::move(put)});
+            if (!limits->empty()) ask(broker_core::PutUserLimits{std::move(put)});
         }
         return boost::system::in_place_value;
     }
@@ -140,24 +140,24 @@ private:
     }
 
     Outcome<void> read_permission(const json::object& entry) {
-        core::PermissionPut put;
+        broker_core::PermissionPut put;
         BATON_ASSIGN(put.user, text_in(entry, "user"));
         BATON_ASSIGN(put.vhost, text_in(entry, "vhost"));
         BATON_ASSIGN(put.configure, text_in(entry, "configure"));
         BATON_ASSIGN(put.write, text_in(entry, "write"));
         BATON_ASSIGN(put.read, text_in(entry, "read"));
-        if (put.user != port_.own_user) ask(core::PutPermission{std::move(put)});
+        if (put.user != port_.own_user) ask(broker_core::PutPermission{std::move(put)});
         return boost::system::in_place_value;
     }
 
     Outcome<void> read_topic_permission(const json::object& entry) {
-        core::TopicPermissionPut put;
+        broker_core::TopicPermissionPut put;
         BATON_ASSIGN(put.user, text_in(entry, "user"));
         BATON_ASSIGN(put.vhost, text_in(entry, "vhost"));
         BATON_ASSIGN(put.exchange, text_in(entry, "exchange"));
         BATON_ASSIGN(put.write, text_in(entry, "write"));
         BATON_ASSIGN(put.read, text_in(entry, "read"));
-        if (put.user != port_.own_user) ask(core::PutTopicPermission{std::move(put)});
+        if (put.user != port_.own_user) ask(broker_core::PutTopicPermission{std::move(put)});
         return boost::system::in_place_value;
     }
 
@@ -166,8 +166,8 @@ private:
         // A RabbitMQ cluster's name for itself.
         if (name == "internal_cluster_id") return boost::system::in_place_value;
         const auto* value = entry.if_contains("value");
-        if (value == nullptr) return refused("'value'", "is missing");
-        ask(core::PutParameter{{"", "", name, json::serialize(*value)}});
+        if (value == nullptr) return refused_definition("'value'", "is missing");
+        ask(broker_core::PutParameter{{"", "", name, json::serialize(*value)}});
         return boost::system::in_place_value;
     }
 
@@ -176,19 +176,19 @@ private:
         BATON_ASSIGN(const auto component, text_in(entry, "component"));
         BATON_ASSIGN(const auto name, text_in(entry, "name"));
         const auto* value = entry.if_contains("value");
-        if (value == nullptr) return refused("'value'", "is missing");
+        if (value == nullptr) return refused_definition("'value'", "is missing");
         const auto inner = as_object(*value);
         if (component == "operator_policy" || component == "policy") {
-            if (!inner) return refused("'value'", "must be an object");
+            if (!inner) return refused_definition("'value'", "must be an object");
             BATON_ASSIGN(auto policy, policy_from(*inner, vhost, name, component == "operator_policy"));
-            ask(core::PutPolicy{std::move(policy)});
+            ask(broker_core::PutPolicy{std::move(policy)});
         } else if (component == "vhost-limits") {
-            if (!inner) return refused("'value'", "must be an object");
-            core::VhostLimitsPut limits{vhost, {}, {}};
+            if (!inner) return refused_definition("'value'", "must be an object");
+            broker_core::VhostLimitsPut limits{vhost, {}, {}};
             BATON_TRY(limits_into(limits, *inner));
-            ask(core::PutVhostLimits{std::move(limits)});
+            ask(broker_core::PutVhostLimits{std::move(limits)});
         } else {
-            ask(core::PutParameter{{vhost, component, name, json::serialize(*value)}});
+            ask(broker_core::PutParameter{{vhost, component, name, json::serialize(*value)}});
         }
         return boost::system::in_place_value;
     }
@@ -197,7 +197,7 @@ private:
         BATON_ASSIGN(const auto vhost, vhost_in(entry));
         BATON_ASSIGN(const auto name, text_in(entry, "name"));
         BATON_ASSIGN(auto policy, policy_from(entry, vhost, name, false));
-        ask(core::PutPolicy{std::move(policy)});
+        ask(broker_core::PutPolicy{std::move(policy)});
         return boost::system::in_place_value;
     }
 
@@ -218,16 +218,16 @@ private:
     }
 
     Outcome<void> read_binding(const json::object& entry) {
-        core::Bound binding;
+        broker_core::Bound binding;
         BATON_ASSIGN(binding.vhost, vhost_in(entry));
         BATON_ASSIGN(binding.source, text_in(entry, "source"));
         BATON_ASSIGN(binding.destination, text_in(entry, "destination"));
         BATON_ASSIGN(const auto kind, text_in(entry, "destination_type"));
-        if (kind != "queue" && kind != "exchange") return refused("'destination_type'", "must be queue or exchange");
-        binding.destination_kind = kind == "queue" ? core::DestinationKind::queue : core::DestinationKind::exchange;
+        if (kind != "queue" && kind != "exchange") return refused_definition("'destination_type'", "must be queue or exchange");
+        binding.destination_kind = kind == "queue" ? broker_core::DestinationKind::queue : broker_core::DestinationKind::exchange;
         BATON_ASSIGN(binding.routing_key, text_in(entry, "routing_key"));
         BATON_ASSIGN(binding.arguments, table_in(entry, "arguments"));
-        if (!binding.source.empty()) ask(core::Bind{std::move(binding)});
+        if (!binding.source.empty()) ask(broker_core::Bind{std::move(binding)});
         return boost::system::in_place_value;
     }
 
@@ -246,7 +246,7 @@ bool same(const amqp::FieldTable& a, const amqp::FieldTable& b) {
 // What a broker has, ready to be asked for each definition of a long file.
 class Known {
 public:
-    Known(const core::Overview& overview, const BrokerPort& port) : overview_(overview), port_(port) {
+    Known(const broker_core::Overview& overview, const BrokerPort& port) : overview_(overview), port_(port) {
         for (const auto& queue : overview.queues) queues_.emplace(queue.vhost, queue.name);
         for (const auto& exchange : overview.exchanges) exchanges_.emplace(exchange.vhost, exchange.name);
         for (const auto& binding : overview.bindings)
@@ -256,7 +256,7 @@ public:
 
     bool has(const Definition& definition) const {
         // The hash of a plain password has fresh salt each time.
-        if (const auto* user = std::get_if<core::PutUser>(&definition.wish); user != nullptr && !definition.password.empty())
+        if (const auto* user = std::get_if<broker_core::PutUser>(&definition.wish); user != nullptr && !definition.password.empty())
             return has_user(user->user, definition.password);
         return std::visit([this](const auto& wanted) { return is_there(wanted); }, definition.wish);
     }
@@ -267,80 +267,80 @@ private:
         return std::ranges::any_of(things, is);
     }
 
-    static std::string key_of(const std::string& vhost, const std::string& source, core::DestinationKind kind,
+    static std::string key_of(const std::string& vhost, const std::string& source, broker_core::DestinationKind kind,
                               const std::string& destination, const std::string& key,
                               const amqp::FieldTable& arguments) {
         return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", vhost, source, static_cast<int>(kind), destination, key,
                            json::serialize(to_json(arguments)));
     }
 
-    bool has_user(const core::UserPut& wanted, const std::string& password) const {
-        return any(overview_.users, [&](const core::UserPut& known) {
+    bool has_user(const broker_core::UserPut& wanted, const std::string& password) const {
+        return any(overview_.users, [&](const broker_core::UserPut& known) {
             return known.name == wanted.name && known.tags == wanted.tags &&
                    port_.password_matches(password, known.password_hash, known.hash_algorithm);
         });
     }
     // A file that knows no more than the name does not take the description away.
-    bool is_there(const core::PutVhost& wish) const {
+    bool is_there(const broker_core::PutVhost& wish) const {
         const bool is_bare = wish.vhost.description.empty() && wish.vhost.tags.empty();
-        return any(overview_.vhosts, [&](const core::VhostPut& known) {
+        return any(overview_.vhosts, [&](const broker_core::VhostPut& known) {
             return known.name == wish.vhost.name &&
                    (is_bare || (known.description == wish.vhost.description && known.tags == wish.vhost.tags));
         });
     }
-    bool is_there(const core::PutUser& wish) const {
-        return any(overview_.users, [&](const core::UserPut& known) {
+    bool is_there(const broker_core::PutUser& wish) const {
+        return any(overview_.users, [&](const broker_core::UserPut& known) {
             return known.name == wish.user.name && known.password_hash == wish.user.password_hash &&
                    known.hash_algorithm == wish.user.hash_algorithm && known.tags == wish.user.tags;
         });
     }
-    bool is_there(const core::PutPermission& wish) const {
+    bool is_there(const broker_core::PutPermission& wish) const {
         const auto& put = wish.permission;
-        return any(overview_.permissions, [&](const core::PermissionPut& known) {
+        return any(overview_.permissions, [&](const broker_core::PermissionPut& known) {
             return known.user == put.user && known.vhost == put.vhost && known.configure == put.configure &&
                    known.write == put.write && known.read == put.read;
         });
     }
-    bool is_there(const core::PutTopicPermission& wish) const {
+    bool is_there(const broker_core::PutTopicPermission& wish) const {
         const auto& put = wish.permission;
-        return any(overview_.topic_permissions, [&](const core::TopicPermissionPut& known) {
+        return any(overview_.topic_permissions, [&](const broker_core::TopicPermissionPut& known) {
             return known.user == put.user && known.vhost == put.vhost && known.exchange == put.exchange &&
                    known.write == put.write && known.read == put.read;
         });
     }
-    bool is_there(const core::PutPolicy& wish) const {
+    bool is_there(const broker_core::PutPolicy& wish) const {
         const auto& put = wish.policy;
         const auto& policies = put.is_operator ? overview_.operator_policies : overview_.policies;
-        return any(policies, [&](const core::PolicyPut& known) {
+        return any(policies, [&](const broker_core::PolicyPut& known) {
             return known.vhost == put.vhost && known.name == put.name && known.pattern == put.pattern &&
                    known.apply_to == put.apply_to && known.priority == put.priority &&
                    same(known.definition, put.definition);
         });
     }
-    bool is_there(const core::PutVhostLimits& wish) const {
-        return any(overview_.vhost_limits, [&](const core::VhostLimitsPut& known) {
+    bool is_there(const broker_core::PutVhostLimits& wish) const {
+        return any(overview_.vhost_limits, [&](const broker_core::VhostLimitsPut& known) {
             return known.vhost == wish.limits.vhost && known.connections_max == wish.limits.connections_max &&
                    known.queues_max == wish.limits.queues_max;
         });
     }
-    bool is_there(const core::PutUserLimits& wish) const {
-        return any(overview_.user_limits, [&](const core::UserLimitsPut& known) {
+    bool is_there(const broker_core::PutUserLimits& wish) const {
+        return any(overview_.user_limits, [&](const broker_core::UserLimitsPut& known) {
             return known.user == wish.limits.user && known.connections_max == wish.limits.connections_max &&
                    known.channels_max == wish.limits.channels_max;
         });
     }
-    bool is_there(const core::PutParameter& wish) const {
+    bool is_there(const broker_core::PutParameter& wish) const {
         const auto& put = wish.parameter;
-        return any(overview_.parameters, [&](const core::ParameterPut& known) {
+        return any(overview_.parameters, [&](const broker_core::ParameterPut& known) {
             return known.vhost == put.vhost && known.component == put.component && known.name == put.name &&
                    known.value == put.value;
         });
     }
-    bool is_there(const core::DeclareQueue& wish) const { return queues_.contains({wish.vhost, wish.name}); }
-    bool is_there(const core::DeclareExchange& wish) const {
+    bool is_there(const broker_core::DeclareQueue& wish) const { return queues_.contains({wish.vhost, wish.name}); }
+    bool is_there(const broker_core::DeclareExchange& wish) const {
         return exchanges_.contains({wish.exchange.vhost, wish.exchange.name});
     }
-    bool is_there(const core::Bind& wish) const {
+    bool is_there(const broker_core::Bind& wish) const {
         const auto& bound = wish.binding;
         return bindings_.contains(key_of(bound.vhost, bound.source, bound.destination_kind, bound.destination,
                                          bound.routing_key, bound.arguments));
@@ -351,7 +351,7 @@ private:
         return false;
     }
 
-    const core::Overview& overview_;
+    const broker_core::Overview& overview_;
     const BrokerPort& port_;
     std::set<std::pair<std::string, std::string>> queues_;
     std::set<std::pair<std::string, std::string>> exchanges_;
@@ -364,19 +364,19 @@ Outcome<Definitions> read_definitions(std::string_view text, const BrokerPort& p
                                       const std::optional<std::string>& vhost) {
     const auto file = parse_json(text);
     if (!file) return file.error();
-    if (!file->is_object()) return refused("the definitions", "must be a JSON object");
+    if (!file->is_object()) return refused_definition("the definitions", "must be a JSON object");
     return DefinitionsReader(file->as_object(), port, vhost).read();
 }
 
-std::vector<Definition> missing_in(std::vector<Definition> definitions, const core::Overview& overview,
+std::vector<Definition> missing_in(std::vector<Definition> definitions, const broker_core::Overview& overview,
                                    const BrokerPort& port) {
     const Known known(overview, port);
     std::erase_if(definitions, [&](const Definition& definition) { return known.has(definition); });
     return definitions;
 }
 
-bool may_be_passed_over(const Definition& definition, const core::Answer& answer) {
-    return std::holds_alternative<core::Bind>(definition.wish) && answer.code == amqp::ReplyCode::not_found;
+bool may_be_passed_over(const Definition& definition, const broker_core::Answer& answer) {
+    return std::holds_alternative<broker_core::Bind>(definition.wish) && answer.code == amqp::ReplyCode::not_found;
 }
 
 } // namespace baton::web

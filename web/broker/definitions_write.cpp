@@ -12,26 +12,26 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 namespace json = boost::json;
 
 namespace {
 
-json::array users_of(const core::Overview& overview, const BrokerPort& port) {
+json::array users_of(const broker_core::Overview& overview, const BrokerPort& port) {
     json::array list;
     for (const auto& user : overview.users)
         if (user.name != port.own_user) list.push_back(user_json(user, overview));
     return list;
 }
 
-json::array permissions_of(const core::Overview& overview, const BrokerPort& port) {
+json::array permissions_of(const broker_core::Overview& overview, const BrokerPort& port) {
     json::array list;
     for (const auto& permission : overview.permissions)
         if (permission.user != port.own_user) list.push_back(permission_json(permission));
     return list;
 }
 
-json::array topic_permissions_of(const core::Overview& overview, const BrokerPort& port) {
+json::array topic_permissions_of(const broker_core::Overview& overview, const BrokerPort& port) {
     json::array list;
     for (const auto& permission : overview.topic_permissions)
         if (permission.user != port.own_user) list.push_back(topic_permission_json(permission));
@@ -39,7 +39,7 @@ json::array topic_permissions_of(const core::Overview& overview, const BrokerPor
 }
 
 // Operator policies and limits of virtual hosts are parameters in definitions.
-json::array parameters_of(const core::Overview& overview) {
+json::array written_parameters(const broker_core::Overview& overview) {
     json::array list;
     const auto add = [&](const std::string& vhost, std::string_view component, const std::string& name,
                          json::object value) {
@@ -62,14 +62,14 @@ json::array parameters_of(const core::Overview& overview) {
     return list;
 }
 
-json::array global_parameters_of(const core::Overview& overview) {
+json::array global_parameters_of(const broker_core::Overview& overview) {
     json::array list;
     for (const auto& parameter : overview.parameters)
         if (parameter.vhost.empty()) list.push_back(parameter_json(parameter));
     return list;
 }
 
-json::array queues_of(const core::Overview& overview) {
+json::array queues_of(const broker_core::Overview& overview) {
     json::array list;
     for (const auto& queue : overview.queues) {
         if (queue.exclusive) continue;
@@ -85,7 +85,7 @@ json::array queues_of(const core::Overview& overview) {
     return list;
 }
 
-json::array exchanges_of(const core::Overview& overview) {
+json::array exchanges_of(const broker_core::Overview& overview) {
     json::array list;
     for (const auto& exchange : overview.exchanges) {
         if (exchange.name.empty() || exchange.name.starts_with("amq.")) continue;
@@ -102,14 +102,14 @@ json::array exchanges_of(const core::Overview& overview) {
     return list;
 }
 
-json::array bindings_of(const core::Overview& overview) {
+json::array bindings_of(const broker_core::Overview& overview) {
     std::set<std::pair<std::string, std::string>> exclusive;
     for (const auto& queue : overview.queues)
         if (queue.exclusive) exclusive.emplace(queue.vhost, queue.name);
     json::array list;
     for (const auto& binding : overview.bindings) {
         if (binding.source.empty()) continue; // the default exchange binds by itself
-        if (binding.destination_kind == core::DestinationKind::queue &&
+        if (binding.destination_kind == broker_core::DestinationKind::queue &&
             exclusive.contains({binding.vhost, binding.destination}))
             continue;
         json::object entry = binding_json(binding);
@@ -128,21 +128,21 @@ void forget_vhost(json::object& out) {
 
 } // namespace
 
-core::OverviewWish definitions_wish(const std::optional<std::string>& vhost) {
-    core::OverviewWish wish;
+broker_core::OverviewWish definitions_wish(const std::optional<std::string>& vhost) {
+    broker_core::OverviewWish wish;
     wish.connections = wish.channels = wish.consumers = false;
     wish.vhost = vhost;
     return wish;
 }
 
-json::object definitions_json(const core::Overview& overview, const BrokerPort& port,
+json::object definitions_json(const broker_core::Overview& overview, const BrokerPort& port,
                               const std::optional<std::string>& vhost) {
     json::object out;
     out["rabbit_version"] = port.version;
     out["rabbitmq_version"] = port.version;
     out["product_name"] = port.product;
     out["product_version"] = port.version;
-    core::Overview shown = overview;
+    broker_core::Overview shown = overview;
     if (vhost) {
         const auto is_foreign = [&](const auto& thing) { return thing.vhost != *vhost; };
         std::erase_if(shown.parameters, is_foreign);
@@ -162,7 +162,7 @@ json::object definitions_json(const core::Overview& overview, const BrokerPort& 
         out["topic_permissions"] = topic_permissions_of(shown, port);
         out["global_parameters"] = global_parameters_of(shown);
     }
-    out["parameters"] = parameters_of(shown);
+    out["parameters"] = written_parameters(shown);
     json::array policies;
     for (const auto& policy : shown.policies) policies.push_back(policy_json(policy));
     out["policies"] = std::move(policies);

@@ -11,13 +11,13 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 namespace json = boost::json;
 
 namespace {
 
 template <typename... Arguments>
-Failure refused(fmt::format_string<Arguments...> text, Arguments&&... arguments) {
+Failure refused_field(fmt::format_string<Arguments...> text, Arguments&&... arguments) {
     return Failure{make_error_code(boost::system::errc::invalid_argument),
                    fmt::format(text, std::forward<Arguments>(arguments)...)};
 }
@@ -31,7 +31,7 @@ const json::value* member(const json::object& object, std::string_view key) {
 Outcome<std::int64_t> integer_from(const json::value& value, std::string_view key) {
     ErrorCode error;
     const auto number = value.to_number<std::int64_t>(error);
-    if (error) return refused("'{}' must be a whole number", key);
+    if (error) return refused_field("'{}' must be a whole number", key);
     return number;
 }
 
@@ -47,7 +47,7 @@ Outcome<void> read_limits(const json::object& object,
             names += fmt::format("{}'{}'", names.empty() ? "" : ", ", name);
         }
         const std::string key(entry.key());
-        if (into == nullptr) return refused("there is no limit '{}'; there are {}", key, names);
+        if (into == nullptr) return refused_field("there is no limit '{}'; there are {}", key, names);
         BATON_ASSIGN(const auto number, integer_from(entry.value(), key));
         *into = number < 0 ? Limit{} : Limit{number};
     }
@@ -62,13 +62,13 @@ Outcome<bool> flag_in(const json::object& object, std::string_view key, bool oth
     if (found->is_bool()) return found->as_bool();
     if (found->is_string() && found->as_string() == "true") return true;
     if (found->is_string() && found->as_string() == "false") return false;
-    return refused("'{}' must be true or false", key);
+    return refused_field("'{}' must be true or false", key);
 }
 
 Outcome<std::string> text_in(const json::object& object, std::string_view key) {
     const auto* found = member(object, key);
-    if (found == nullptr) return refused("'{}' is missing", key);
-    if (!found->is_string()) return refused("'{}' must be a text", key);
+    if (found == nullptr) return refused_field("'{}' is missing", key);
+    if (!found->is_string()) return refused_field("'{}' must be a text", key);
     return std::string(found->as_string());
 }
 
@@ -76,7 +76,7 @@ Outcome<amqp::FieldTable> table_in(const json::object& object, std::string_view 
     const auto* found = member(object, key);
     if (found == nullptr) return amqp::FieldTable{};
     const auto inner = as_object(*found);
-    if (!inner) return refused("'{}' must be an object", key);
+    if (!inner) return refused_field("'{}' must be an object", key);
     return to_table(*inner, std::string(key));
 }
 
@@ -86,12 +86,12 @@ Outcome<std::vector<std::string>> tags_in(const json::object& object) {
     if (found == nullptr) return tags;
     if (const auto* list = found->if_array()) {
         for (const auto& item : *list) {
-            if (!item.is_string()) return refused("'tags' must be texts");
+            if (!item.is_string()) return refused_field("'tags' must be texts");
             tags.emplace_back(item.as_string());
         }
         return tags;
     }
-    if (!found->is_string()) return refused("'tags' must be an array of texts, or one text with commas");
+    if (!found->is_string()) return refused_field("'tags' must be an array of texts, or one text with commas");
     std::string_view rest = found->as_string();
     while (!rest.empty()) {
         const auto end = std::min(rest.find(','), rest.size());
@@ -104,13 +104,13 @@ Outcome<std::vector<std::string>> tags_in(const json::object& object) {
     return tags;
 }
 
-Outcome<core::UserPut> user_from(const json::object& object, const std::string& name, const BrokerPort& port) {
-    core::UserPut user;
+Outcome<broker_core::UserPut> user_from(const json::object& object, const std::string& name, const BrokerPort& port) {
+    broker_core::UserPut user;
     user.name = name;
-    if (member(object, "tags") == nullptr) return refused("'tags' is missing; an empty text means none");
+    if (member(object, "tags") == nullptr) return refused_field("'tags' is missing; an empty text means none");
     BATON_ASSIGN(user.tags, tags_in(object));
     for (const std::string& tag : user.tags)
-        if (const auto trouble = tag_trouble(tag); !trouble.empty()) return refused("{}", trouble);
+        if (const auto trouble = tag_trouble(tag); !trouble.empty()) return refused_field("{}", trouble);
     user.hash_algorithm = port.sha256_algorithm;
     if (member(object, "password") != nullptr) {
         BATON_ASSIGN(const auto password, text_in(object, "password"));
@@ -122,22 +122,22 @@ Outcome<core::UserPut> user_from(const json::object& object, const std::string& 
     if (member(object, "hashing_algorithm") != nullptr) {
         BATON_ASSIGN(user.hash_algorithm, text_in(object, "hashing_algorithm"));
         if (!port.is_hash_algorithm(user.hash_algorithm))
-            return refused("'hashing_algorithm' is '{}', which nobody could log in with here; known are "
+            return refused_field("'hashing_algorithm' is '{}', which nobody could log in with here; known are "
                            "rabbit_password_hashing_sha256, …_sha512 and …_md5",
                            user.hash_algorithm);
     }
     if (user.password_hash.empty()) return user;
     const auto bytes = from_base64(user.password_hash);
     const auto wanted = port.hash_size(user.hash_algorithm);
-    if (!bytes) return refused("'password_hash' is no base64");
+    if (!bytes) return refused_field("'password_hash' is no base64");
     if (bytes->size() != wanted)
-        return refused("'password_hash' has {} bytes, where salt and digest of {} have {}; nobody could log in with it",
+        return refused_field("'password_hash' has {} bytes, where salt and digest of {} have {}; nobody could log in with it",
                        bytes->size(), user.hash_algorithm, wanted);
     return user;
 }
 
-Outcome<core::VhostPut> vhost_from(const json::object& object, const std::string& name) {
-    core::VhostPut vhost;
+Outcome<broker_core::VhostPut> vhost_from(const json::object& object, const std::string& name) {
+    broker_core::VhostPut vhost;
     vhost.name = name;
     const json::object* source = &object;
     if (const auto* metadata = member(object, "metadata"); metadata != nullptr && metadata->is_object() &&
@@ -150,19 +150,19 @@ Outcome<core::VhostPut> vhost_from(const json::object& object, const std::string
     return vhost;
 }
 
-Outcome<core::PolicyPut> policy_from(const json::object& object, const std::string& vhost, const std::string& name,
+Outcome<broker_core::PolicyPut> policy_from(const json::object& object, const std::string& vhost, const std::string& name,
                                      bool is_operator) {
-    core::PolicyPut policy;
+    broker_core::PolicyPut policy;
     policy.vhost = vhost;
     policy.name = name;
     policy.is_operator = is_operator;
     BATON_ASSIGN(policy.pattern, text_in(object, "pattern"));
-    if (member(object, "definition") == nullptr) return refused("'definition' is missing");
+    if (member(object, "definition") == nullptr) return refused_field("'definition' is missing");
     BATON_ASSIGN(policy.definition, table_in(object, "definition"));
     if (const auto* priority = member(object, "priority")) {
         BATON_ASSIGN(const auto number, integer_from(*priority, "priority"));
         policy.priority = static_cast<std::int32_t>(number);
-        if (policy.priority != number) return refused("'priority' is too large");
+        if (policy.priority != number) return refused_field("'priority' is too large");
     }
     policy.apply_to = "all";
     if (member(object, "apply-to") != nullptr) {
@@ -171,9 +171,9 @@ Outcome<core::PolicyPut> policy_from(const json::object& object, const std::stri
     return policy;
 }
 
-Outcome<core::DeclareExchange> exchange_from(const json::object& object, const std::string& vhost,
+Outcome<broker_core::DeclareExchange> exchange_from(const json::object& object, const std::string& vhost,
                                              const std::string& name) {
-    core::DeclareExchange wanted;
+    broker_core::DeclareExchange wanted;
     wanted.exchange.vhost = vhost;
     wanted.exchange.name = name;
     wanted.exchange.type = "direct";
@@ -187,9 +187,9 @@ Outcome<core::DeclareExchange> exchange_from(const json::object& object, const s
     return wanted;
 }
 
-Outcome<core::DeclareQueue> queue_from(const json::object& object, const std::string& vhost,
+Outcome<broker_core::DeclareQueue> queue_from(const json::object& object, const std::string& vhost,
                                        const std::string& name) {
-    core::DeclareQueue wanted;
+    broker_core::DeclareQueue wanted;
     wanted.vhost = vhost;
     wanted.name = name;
     BATON_ASSIGN(wanted.durable, flag_in(object, "durable", true));
@@ -198,11 +198,11 @@ Outcome<core::DeclareQueue> queue_from(const json::object& object, const std::st
     return wanted;
 }
 
-Outcome<void> limits_into(core::VhostLimitsPut& into, const json::object& object) {
+Outcome<void> limits_into(broker_core::VhostLimitsPut& into, const json::object& object) {
     return read_limits(object, {{"max-connections", &into.connections_max}, {"max-queues", &into.queues_max}});
 }
 
-Outcome<void> limits_into(core::UserLimitsPut& into, const json::object& object) {
+Outcome<void> limits_into(broker_core::UserLimitsPut& into, const json::object& object) {
     return read_limits(object, {{"max-connections", &into.connections_max}, {"max-channels", &into.channels_max}});
 }
 

@@ -26,14 +26,14 @@ namespace {
 constexpr std::size_t page_size_usual = 100;
 constexpr std::size_t page_size_max = 500;
 // A filter of a page needs no more; a program of RE2 stays small with it.
-constexpr std::size_t name_bytes_max = 1024;
+constexpr std::size_t name_filter_bytes_max = 1024;
 constexpr std::int64_t program_bytes_max = 1 << 20;
 
-Failure wrong(std::string_view why) {
+Failure wrong_query(std::string_view why) {
     return Failure{make_error_code(boost::system::errc::invalid_argument), std::string(why)};
 }
 
-bool is_set(const Request& request, const char* key) { return parameter(request, key) == "true"; }
+bool is_query_set(const Request& request, const char* key) { return parameter(request, key) == "true"; }
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
     std::vector<std::string_view> parts;
@@ -68,16 +68,16 @@ std::string lower(std::string_view text) {
 Outcome<void> keep_named(const Request& request, json::array& list) {
     const std::string wanted = parameter(request, "name");
     if (wanted.empty()) return boost::system::in_place_value;
-    if (wanted.size() > name_bytes_max)
-        return wrong(fmt::format("'name' is longer than {} bytes", name_bytes_max));
+    if (wanted.size() > name_filter_bytes_max)
+        return wrong_query(fmt::format("'name' is longer than {} bytes", name_filter_bytes_max));
     std::unique_ptr<RE2> pattern;
-    if (is_set(request, "use_regex")) {
+    if (is_query_set(request, "use_regex")) {
         RE2::Options options;
         options.set_case_sensitive(false);
         options.set_log_errors(false);
         options.set_max_mem(program_bytes_max);
         pattern = std::make_unique<RE2>(wanted, options);
-        if (!pattern->ok()) return wrong(fmt::format("'name' is no regular expression: {}", pattern->error()));
+        if (!pattern->ok()) return wrong_query(fmt::format("'name' is no regular expression: {}", pattern->error()));
     }
     const std::string part = lower(wanted);
     const auto is_wanted = [&](const json::value& entry) {
@@ -116,7 +116,7 @@ bool comes_before(const json::value* a, const json::value* b) {
 
 void put_in_order(const Request& request, json::array& list) {
     const std::string field = parameter(request, "sort");
-    const bool reverse = is_set(request, "sort_reverse");
+    const bool reverse = is_query_set(request, "sort_reverse");
     if (field.empty()) {
         if (reverse) std::reverse(list.begin(), list.end());
         return;
@@ -145,7 +145,7 @@ void drop_stats(const Request& request, json::value& entry) {
         object->erase(field);
     for (const char* field : {"message_bytes", "message_bytes_ready", "message_bytes_unacknowledged"})
         object->erase(field);
-    if (is_set(request, "enable_queue_totals")) return;
+    if (is_query_set(request, "enable_queue_totals")) return;
     for (const char* field : {"messages", "messages_ready", "messages_unacknowledged"}) object->erase(field);
 }
 
@@ -164,7 +164,7 @@ void copy_field(const json::value& from, json::object& into, std::string_view pa
 }
 
 void keep_fields(const Request& request, json::value& entry) {
-    if (is_set(request, "disable_stats")) drop_stats(request, entry);
+    if (is_query_set(request, "disable_stats")) drop_stats(request, entry);
     const std::string columns = parameter(request, "columns");
     if (columns.empty() || !entry.is_object()) return;
     json::object kept;
@@ -174,25 +174,25 @@ void keep_fields(const Request& request, json::value& entry) {
 
 // --- Pages ------------------------------------------------------------------------------------------
 
-struct Page {
+struct ListPage {
     std::size_t number = 1;
     std::size_t size = page_size_usual;
 };
 
-Outcome<std::optional<Page>> page_of(const Request& request) {
+Outcome<std::optional<ListPage>> page_of(const Request& request) {
     const std::string number = parameter(request, "page");
     const std::string size = parameter(request, "page_size");
-    if (number.empty()) return std::optional<Page>{};
-    Page page;
+    if (number.empty()) return std::optional<ListPage>{};
+    ListPage page;
     page.number = number_from<std::size_t>(number).value_or(0);
     if (!size.empty()) page.size = number_from<std::size_t>(size).value_or(0);
-    if (page.number == 0) return wrong(fmt::format("'page' must be a whole number from 1, not '{}'", number));
+    if (page.number == 0) return wrong_query(fmt::format("'page' must be a whole number from 1, not '{}'", number));
     if (page.size == 0 || page.size > page_size_max)
-        return wrong(fmt::format("'page_size' must be a whole number from 1 to {}, not '{}'", page_size_max, size));
-    return std::optional<Page>{page};
+        return wrong_query(fmt::format("'page_size' must be a whole number from 1 to {}, not '{}'", page_size_max, size));
+    return std::optional<ListPage>{page};
 }
 
-Response page_reply(const Request& request, const Page& page, json::array list, std::size_t total) {
+Response page_reply(const Request& request, const ListPage& page, json::array list, std::size_t total) {
     const std::size_t count = list.size();
     const std::size_t pages = std::max<std::size_t>((count + page.size - 1) / page.size, 1);
     if (page.number > pages)

@@ -9,7 +9,7 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 
 namespace {
 
@@ -17,7 +17,7 @@ namespace {
 constexpr Duration interest = std::chrono::seconds(90);
 // Looking at a hundred thousand queues would keep the broker from its work for a moment each time.
 constexpr std::size_t objects_max = 20'000;
-constexpr FlowKind kinds[] = {FlowKind::overview, FlowKind::queue, FlowKind::exchange, FlowKind::channel, FlowKind::connection};
+constexpr FlowKind rate_kinds[] = {FlowKind::overview, FlowKind::queue, FlowKind::exchange, FlowKind::channel, FlowKind::connection};
 
 std::size_t place_of(FlowKind kind) { return static_cast<std::size_t>(kind); }
 
@@ -52,7 +52,7 @@ void RateKeeper::look(boost::asio::any_io_executor executor, FlowKind kind, cons
     want(kind, executor);
 }
 
-void RateKeeper::note(const core::TrafficList& counted) {
+void RateKeeper::note(const broker_core::TrafficList& counted) {
     std::vector<std::pair<std::string, FlowValues>> flows;
     flows.reserve(counted.size());
     for (const auto& [connection, traffic] : counted) flows.emplace_back(flow_key(connection), values_of(traffic));
@@ -60,7 +60,7 @@ void RateKeeper::note(const core::TrafficList& counted) {
     rates_.note(FlowKind::connection, flows, now_());
 }
 
-void RateKeeper::look(boost::asio::any_io_executor executor, const core::TrafficList& counted) {
+void RateKeeper::look(boost::asio::any_io_executor executor, const broker_core::TrafficList& counted) {
     note(counted);
     want(FlowKind::connection, executor);
 }
@@ -85,13 +85,13 @@ void RateKeeper::sample() {
     const auto is_wanted = [&](FlowKind kind) {
         return wanted_until_[place_of(kind)] > now && !is_too_much_[place_of(kind)];
     };
-    if (std::ranges::none_of(kinds, is_wanted)) return;
+    if (std::ranges::none_of(rate_kinds, is_wanted)) return;
     auto wish = no_lists();
     wish.queues = is_wanted(FlowKind::queue);
     wish.exchanges = is_wanted(FlowKind::exchange);
     wish.channels = is_wanted(FlowKind::channel);
     if (is_wanted(FlowKind::connection))
-        count_([weak = weak_from_this(), executor = timer_->get_executor()](core::TrafficList counted) {
+        count_([weak = weak_from_this(), executor = timer_->get_executor()](broker_core::TrafficList counted) {
             boost::asio::post(executor, [weak, counted = std::move(counted)] {
                 if (const auto self = weak.lock()) self->note(counted);
             });

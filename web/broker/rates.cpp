@@ -10,7 +10,7 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 namespace json = boost::json;
 
 namespace {
@@ -38,7 +38,7 @@ std::span<const std::string_view> names_of(FlowKind kind) {
     return flow_names;
 }
 
-FlowValues values_of(const core::MessageCounters& counted) {
+FlowValues values_of(const broker_core::MessageCounters& counted) {
     FlowValues values;
     values.flows = {counted.published,
                     counted.delivered,
@@ -68,7 +68,7 @@ double growth(std::uint64_t from, std::uint64_t to, Duration time, bool may_shri
     return (static_cast<double>(to) - static_cast<double>(from)) / seconds_of(time);
 }
 
-Outcome<std::optional<SampleWish>> wish_in(const Request& request, const std::string& prefix) {
+Outcome<std::optional<SampleWish>> rate_wish_in(const Request& request, const std::string& prefix) {
     const std::string age = parameter(request, prefix + "_age");
     const std::string interval = parameter(request, prefix + "_incr");
     if (age.empty() || interval.empty()) return std::optional<SampleWish>{};
@@ -84,39 +84,39 @@ Outcome<std::optional<SampleWish>> wish_in(const Request& request, const std::st
 
 } // namespace
 
-FlowValues values_of(const core::Totals& totals) {
+FlowValues values_of(const broker_core::Totals& totals) {
     FlowValues values = values_of(totals.counters);
     values.lengths = {totals.ready + totals.unacked, totals.ready, totals.unacked};
     return values;
 }
 
-FlowValues values_of(const core::QueueView& queue) {
+FlowValues values_of(const broker_core::QueueView& queue) {
     FlowValues values = values_of(queue.counters);
     values.lengths = {queue.ready + queue.unacked, queue.ready, queue.unacked};
     return values;
 }
 
-FlowValues values_of(const core::ExchangeView& exchange) {
+FlowValues values_of(const broker_core::ExchangeView& exchange) {
     FlowValues values;
     values.flows[0] = exchange.published_in;
     values.flows[1] = exchange.published_out;
     return values;
 }
 
-FlowValues values_of(const core::ChannelView& channel) { return values_of(channel.counters); }
+FlowValues values_of(const broker_core::ChannelView& channel) { return values_of(channel.counters); }
 
-FlowValues values_of(const core::Traffic& traffic) {
+FlowValues values_of(const broker_core::Traffic& traffic) {
     FlowValues values;
     values.flows[0] = traffic.received_bytes;
     values.flows[1] = traffic.sent_bytes;
     return values;
 }
 
-std::string flow_key(const core::QueueView& queue) { return queue.vhost + '\0' + queue.name; }
-std::string flow_key(const core::ExchangeView& exchange) { return exchange.vhost + '\0' + exchange.name; }
-std::string flow_key(const core::ChannelView& channel) { return channel_pid(channel.connection, channel.number); }
+std::string flow_key(const broker_core::QueueView& queue) { return queue.vhost + '\0' + queue.name; }
+std::string flow_key(const broker_core::ExchangeView& exchange) { return exchange.vhost + '\0' + exchange.name; }
+std::string flow_key(const broker_core::ChannelView& channel) { return channel_pid(channel.connection, channel.number); }
 
-std::string flow_key(core::ConnectionId connection) { return connection_pid(connection); }
+std::string flow_key(broker_core::ConnectionId connection) { return connection_pid(connection); }
 
 json::object flow_json(FlowKind kind, const FlowValues& values) {
     json::object out;
@@ -127,9 +127,9 @@ json::object flow_json(FlowKind kind, const FlowValues& values) {
 
 Outcome<RateQuery> rate_query(const Request& request) {
     RateQuery query;
-    BATON_ASSIGN(query.flows, wish_in(request, "msg_rates"));
-    BATON_ASSIGN(query.lengths, wish_in(request, "lengths"));
-    BATON_ASSIGN(query.data, wish_in(request, "data_rates"));
+    BATON_ASSIGN(query.flows, rate_wish_in(request, "msg_rates"));
+    BATON_ASSIGN(query.lengths, rate_wish_in(request, "lengths"));
+    BATON_ASSIGN(query.data, rate_wish_in(request, "data_rates"));
     return query;
 }
 

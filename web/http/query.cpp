@@ -13,7 +13,7 @@ namespace baton::web {
 
 namespace {
 
-Failure bad(std::string detail) {
+Failure bad_query(std::string detail) {
     return Failure{make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
 }
 
@@ -29,11 +29,11 @@ std::string unknown(std::string_view name, std::span<const std::string> known) {
 Outcome<void> check_query(const Request& request, std::span<const std::string> known) {
     for (const auto& [name, value] : request.query) {
         if (name.empty() && value.empty()) continue; // "?" alone, or "&" at an end
-        if (std::ranges::find(known, name) == known.end()) return bad(unknown(name, known));
+        if (std::ranges::find(known, name) == known.end()) return bad_query(unknown(name, known));
         // A query without a condition asks for everything; any other empty value is a slip.
-        if (value.empty() && name != "q") return bad(fmt::format("the parameter '{}' is empty; leave it out or give it a value", name));
+        if (value.empty() && name != "q") return bad_query(fmt::format("the parameter '{}' is empty; leave it out or give it a value", name));
     }
-    if (!request.repeated.empty()) return bad(fmt::format("the parameter '{}' is there twice", request.repeated));
+    if (!request.repeated.empty()) return bad_query(fmt::format("the parameter '{}' is there twice", request.repeated));
     return boost::system::in_place_value;
 }
 
@@ -42,7 +42,7 @@ Outcome<std::uint64_t> number_in(const Request& request, const std::string& key,
     if (found == request.query.end()) return range.otherwise;
     const auto number = number_from<std::uint64_t>(found->second);
     if (number && *number >= range.min && *number <= range.max) return *number;
-    return bad(range.max == UINT64_MAX
+    return bad_query(range.max == UINT64_MAX
                    ? fmt::format("'{}' must be a whole number from {}, not '{}'", key, range.min, found->second)
                    : fmt::format("'{}' must be a whole number from {} to {}, not '{}'", key, range.min, range.max, found->second));
 }
@@ -52,7 +52,7 @@ Outcome<bool> flag_in(const Request& request, const std::string& key, bool other
     if (found == request.query.end()) return otherwise;
     if (found->second == "true") return true;
     if (found->second == "false") return false;
-    return bad(fmt::format("'{}' is true or false", key));
+    return bad_query(fmt::format("'{}' is true or false", key));
 }
 
 std::optional<std::uint64_t> version_in(std::string_view if_match) {

@@ -11,7 +11,7 @@ namespace baton::web {
 
 namespace {
 
-std::string lower(std::string_view text) {
+std::string lower_host(std::string_view text) {
     std::string out(text);
     for (char& c : out)
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -22,9 +22,9 @@ std::string lower(std::string_view text) {
 std::string name_in(std::string_view host) {
     if (host.starts_with('[')) {
         const auto end = host.find(']');
-        return end == std::string_view::npos ? std::string{} : lower(host.substr(1, end - 1));
+        return end == std::string_view::npos ? std::string{} : lower_host(host.substr(1, end - 1));
     }
-    auto name = lower(host.substr(0, host.find(':')));
+    auto name = lower_host(host.substr(0, host.find(':')));
     if (name.ends_with('.')) name.pop_back();
     return name;
 }
@@ -32,11 +32,11 @@ std::string name_in(std::string_view host) {
 // "https://host:port" → "host:port"; "null" and what is no origin → nothing.
 std::string authority_in(std::string_view origin) {
     const auto scheme = origin.find("://");
-    return scheme == std::string_view::npos ? std::string{} : lower(origin.substr(scheme + 3));
+    return scheme == std::string_view::npos ? std::string{} : lower_host(origin.substr(scheme + 3));
 }
 
 std::string type_in(std::string_view content_type) {
-    auto type = lower(content_type.substr(0, content_type.find(';')));
+    auto type = lower_host(content_type.substr(0, content_type.find(';')));
     while (type.ends_with(' ') || type.ends_with('\t')) type.pop_back();
     return type;
 }
@@ -63,7 +63,7 @@ bool is_own_host(std::string_view host, const std::vector<std::string>& own_name
     boost::asio::ip::make_address(name, no_address);
     if (!no_address) return true;
     return std::ranges::any_of(own_names,
-                               [&](const std::string& own) { return own == "*" || lower(own) == name; });
+                               [&](const std::string& own) { return own == "*" || lower_host(own) == name; });
 }
 
 std::optional<Response> refuses_foreign(const Request& request, const std::vector<std::string>& own_names) {
@@ -77,7 +77,7 @@ std::optional<Response> refuses_foreign(const Request& request, const std::vecto
     const bool follows_link = !changes && request.fetch_mode == "navigate";
     const bool is_foreign_site = !request.fetch_site.empty() && request.fetch_site != "same-origin" &&
                                  request.fetch_site != "none" && !follows_link;
-    if (is_foreign_site || (!request.origin.empty() && authority_in(request.origin) != lower(request.host)))
+    if (is_foreign_site || (!request.origin.empty() && authority_in(request.origin) != lower_host(request.host)))
         return problem(403, "forbidden", "the request comes from another web site");
     if (!changes) return std::nullopt;
     // A form of another site can send neither JSON nor TOML.

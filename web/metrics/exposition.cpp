@@ -13,7 +13,7 @@ namespace baton::web {
 
 namespace {
 
-std::string_view word_of(MetricKind kind) {
+std::string_view metric_word(MetricKind kind) {
     switch (kind) {
     case MetricKind::counter: return "counter";
     case MetricKind::gauge: return "gauge";
@@ -44,7 +44,7 @@ std::string in_units(std::uint64_t value, double unit) {
 
 void Exposition::family(std::string_view name, MetricKind kind, std::string_view help) {
     name_ = name;
-    text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, word_of(kind));
+    text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, metric_word(kind));
 }
 
 void Exposition::sample(Labels labels, double value) { write("", std::span(labels), fmt::format("{}", value)); }

@@ -21,13 +21,13 @@
 
 namespace baton::web {
 
-namespace core = broker::core;
+namespace broker_core = broker::core;
 using boost::asio::awaitable;
 using enum MetricKind;
 
 namespace {
 
-constexpr std::array<std::string_view, core::queue_kinds> kind_labels{
+constexpr std::array<std::string_view, broker_core::queue_kinds> kind_labels{
     "rabbit_classic_queue", "rabbit_quorum_queue", "rabbit_stream_queue"};
 constexpr std::string_view protocol = "amqp091";
 // How the contract with workers calls the queue of a task type.
@@ -36,7 +36,7 @@ constexpr std::string_view task_queue_prefix = "baton.task.";
 // All that is looked at for one answer.
 struct Scene {
     const BrokerPort& port;
-    core::Overview broker; // of queues at least those of task types
+    broker_core::Overview broker; // of queues at least those of task types
     NodeFigures node;
     const StoreFigures* figures;
     std::string endpoint; // what rabbitmq_identity_info says of it
@@ -49,11 +49,11 @@ struct Metric {
     void (*write)(const Scene&, Exposition&);
 };
 
-const core::ServerCounters& counted(const Scene& scene) { return scene.broker.totals.since_start; }
+const broker_core::ServerCounters& counted(const Scene& scene) { return scene.broker.totals.since_start; }
 
 // A counter per kind of queue.
-void write_by_kind(Exposition& out, const Scene& scene, std::uint64_t (*count)(const core::MessageCounters&)) {
-    for (std::size_t at = 0; at < core::queue_kinds; ++at)
+void write_by_kind(Exposition& out, const Scene& scene, std::uint64_t (*count)(const broker_core::MessageCounters&)) {
+    for (std::size_t at = 0; at < broker_core::queue_kinds; ++at)
         out.sample({{"protocol", protocol}, {"queue_type", kind_labels[at]}}, count(counted(scene).by_kind[at]));
 }
 
@@ -63,11 +63,11 @@ void write_logins(Exposition& out, const Scene& scene, std::uint64_t (*count)(co
         out.sample({{"protocol", one.protocol}}, count(one));
 }
 
-void write_alarm(Exposition& out, const Scene& scene, core::Alarm alarm) {
+void write_alarm(Exposition& out, const Scene& scene, broker_core::Alarm alarm) {
     out.sample({}, scene.broker.totals.alarms[static_cast<std::size_t>(alarm)] ? 1 : 0);
 }
 
-void write_dead(Exposition& out, const Scene& scene, core::DeathReason reason) {
+void write_dead(Exposition& out, const Scene& scene, broker_core::DeathReason reason) {
     const std::uint64_t all = counted(scene).dead_lettered[static_cast<std::size_t>(reason)];
     out.sample({{"queue_type", kind_labels[0]}, {"dead_letter_strategy", "all"}}, all);
 }
@@ -122,9 +122,9 @@ constexpr Metric broker_metrics[] = {
     {"rabbitmq_erlang_uptime_seconds", gauge, "Seconds since the start",
      [](const Scene& s, Exposition& out) { out.sample({}, s.node.uptime_seconds); }},
     {"rabbitmq_alarms_memory_used_watermark", gauge, "1: publishers wait for memory",
-     [](const Scene& s, Exposition& out) { write_alarm(out, s, core::Alarm::memory); }},
+     [](const Scene& s, Exposition& out) { write_alarm(out, s, broker_core::Alarm::memory); }},
     {"rabbitmq_alarms_free_disk_space_watermark", gauge, "1: publishers wait for the disk",
-     [](const Scene& s, Exposition& out) { write_alarm(out, s, core::Alarm::disk); }},
+     [](const Scene& s, Exposition& out) { write_alarm(out, s, broker_core::Alarm::disk); }},
     {"rabbitmq_alarms_file_descriptor_limit", gauge, "1: no descriptor is left",
      [](const Scene& s, Exposition& out) { out.sample({}, s.node.descriptors >= s.node.descriptors_max ? 1 : 0); }},
     {"rabbitmq_auth_attempts_total", counter, "Log-ins, right or wrong",
@@ -175,50 +175,50 @@ constexpr Metric broker_metrics[] = {
      [](const Scene& s, Exposition& out) { out.sample({}, s.broker.totals.counters.returned); }},
     {"rabbitmq_global_messages_delivered_total", counter, "Messages given to consumers and to basic.get",
      [](const Scene& s, Exposition& out) {
-         write_by_kind(out, s, [](const core::MessageCounters& c) {
+         write_by_kind(out, s, [](const broker_core::MessageCounters& c) {
              return c.delivered + c.delivered_no_ack + c.gotten + c.gotten_no_ack;
          });
      }},
     {"rabbitmq_global_messages_delivered_consume_auto_ack_total", counter, "To consumers that do not acknowledge",
      [](const Scene& s, Exposition& out) {
-         write_by_kind(out, s, [](const core::MessageCounters& c) { return c.delivered_no_ack; });
+         write_by_kind(out, s, [](const broker_core::MessageCounters& c) { return c.delivered_no_ack; });
      }},
     {"rabbitmq_global_messages_delivered_consume_manual_ack_total", counter, "To consumers that acknowledge",
      [](const Scene& s, Exposition& out) {
-         write_by_kind(out, s, [](const core::MessageCounters& c) { return c.delivered; });
+         write_by_kind(out, s, [](const broker_core::MessageCounters& c) { return c.delivered; });
      }},
     {"rabbitmq_global_messages_delivered_get_auto_ack_total", counter, "By basic.get without acknowledgement",
      [](const Scene& s, Exposition& out) {
-         write_by_kind(out, s, [](const core::MessageCounters& c) { return c.gotten_no_ack; });
+         write_by_kind(out, s, [](const broker_core::MessageCounters& c) { return c.gotten_no_ack; });
      }},
     {"rabbitmq_global_messages_delivered_get_manual_ack_total", counter, "By basic.get with acknowledgement",
      [](const Scene& s, Exposition& out) {
-         write_by_kind(out, s, [](const core::MessageCounters& c) { return c.gotten; });
+         write_by_kind(out, s, [](const broker_core::MessageCounters& c) { return c.gotten; });
      }},
     {"rabbitmq_global_messages_redelivered_total", counter, "Messages given out again",
      [](const Scene& s, Exposition& out) {
-         write_by_kind(out, s, [](const core::MessageCounters& c) { return c.redelivered; });
+         write_by_kind(out, s, [](const broker_core::MessageCounters& c) { return c.redelivered; });
      }},
     {"rabbitmq_global_messages_acknowledged_total", counter, "Messages acknowledged",
      [](const Scene& s, Exposition& out) {
-         write_by_kind(out, s, [](const core::MessageCounters& c) { return c.acknowledged; });
+         write_by_kind(out, s, [](const broker_core::MessageCounters& c) { return c.acknowledged; });
      }},
     {"rabbitmq_global_messages_get_empty_total", counter, "basic.get that found nothing",
      [](const Scene& s, Exposition& out) {
-         for (std::size_t at = 0; at < core::queue_kinds; ++at)
+         for (std::size_t at = 0; at < broker_core::queue_kinds; ++at)
              out.sample({{"protocol", protocol}, {"queue_type", kind_labels[at]}}, counted(s).gotten_empty[at]);
      }},
     {"rabbitmq_global_messages_dead_lettered_rejected_total", counter, "Dead letters: rejected",
-     [](const Scene& s, Exposition& out) { write_dead(out, s, core::DeathReason::rejected); }},
+     [](const Scene& s, Exposition& out) { write_dead(out, s, broker_core::DeathReason::rejected); }},
     {"rabbitmq_global_messages_dead_lettered_expired_total", counter, "Dead letters: expired",
-     [](const Scene& s, Exposition& out) { write_dead(out, s, core::DeathReason::expired); }},
+     [](const Scene& s, Exposition& out) { write_dead(out, s, broker_core::DeathReason::expired); }},
     {"rabbitmq_global_messages_dead_lettered_maxlen_total", counter, "Dead letters: the queue was full",
-     [](const Scene& s, Exposition& out) { write_dead(out, s, core::DeathReason::maxlen); }},
+     [](const Scene& s, Exposition& out) { write_dead(out, s, broker_core::DeathReason::maxlen); }},
     {"rabbitmq_global_messages_dead_lettered_delivery_limit_total", counter, "Dead letters: delivered too often",
-     [](const Scene& s, Exposition& out) { write_dead(out, s, core::DeathReason::delivery_limit); }},
+     [](const Scene& s, Exposition& out) { write_dead(out, s, broker_core::DeathReason::delivery_limit); }},
     {"rabbitmq_message_size_bytes", histogram, "Bodies of published messages",
      [](const Scene& s, Exposition& out) {
-         const core::SizeHistogram& sizes = counted(s).sizes;
+         const broker_core::SizeHistogram& sizes = counted(s).sizes;
          out.histogram(sizes.bounds, sizes.counts, sizes.sum);
      }},
 };
@@ -226,7 +226,7 @@ constexpr Metric broker_metrics[] = {
 // --- Of the orchestrator ----------------------------------------------------------------------------
 
 // The task type whose queue this is; empty: none's.
-std::string_view task_of(const core::QueueView& queue) {
+std::string_view task_of(const broker_core::QueueView& queue) {
     std::string_view name = queue.name;
     if (queue.vhost != "/" || !name.starts_with(task_queue_prefix)) return {};
     name.remove_prefix(task_queue_prefix.size());
@@ -261,15 +261,15 @@ constexpr Metric orchestrator_metrics[] = {
      }},
     {"baton_task_queue_depth", gauge, "Tasks of a type that wait for a worker",
      [](const Scene& s, Exposition& out) {
-         write_by_task(out, s, [](const core::QueueView& queue) { return queue.ready; });
+         write_by_task(out, s, [](const broker_core::QueueView& queue) { return queue.ready; });
      }},
     {"baton_task_unacked", gauge, "Tasks of a type that workers have",
      [](const Scene& s, Exposition& out) {
-         write_by_task(out, s, [](const core::QueueView& queue) { return queue.unacked; });
+         write_by_task(out, s, [](const broker_core::QueueView& queue) { return queue.unacked; });
      }},
     {"baton_task_consumers", gauge, "Workers that take tasks of a type",
      [](const Scene& s, Exposition& out) {
-         write_by_task(out, s, [](const core::QueueView& queue) { return queue.consumers; });
+         write_by_task(out, s, [](const broker_core::QueueView& queue) { return queue.consumers; });
      }},
 };
 
@@ -279,31 +279,31 @@ struct ObjectMetric {
     std::string_view family; // of /metrics/detailed
     std::string_view name;   // without "rabbitmq_"
     std::string_view help;
-    std::uint64_t (*of_queue)(const core::QueueView&) = nullptr;
-    std::uint64_t (*of_channel)(const core::ChannelView&) = nullptr;
+    std::uint64_t (*of_queue)(const broker_core::QueueView&) = nullptr;
+    std::uint64_t (*of_channel)(const broker_core::ChannelView&) = nullptr;
 };
 
 constexpr ObjectMetric object_metrics[] = {
     {"queue_coarse_metrics", "queue_messages", "Messages, ready or unacknowledged",
-     [](const core::QueueView& queue) { return queue.ready + queue.unacked; }},
+     [](const broker_core::QueueView& queue) { return queue.ready + queue.unacked; }},
     {"queue_coarse_metrics", "queue_messages_ready", "Messages that wait for a consumer",
-     [](const core::QueueView& queue) { return queue.ready; }},
+     [](const broker_core::QueueView& queue) { return queue.ready; }},
     {"queue_coarse_metrics", "queue_messages_unacked", "Messages delivered and not acknowledged",
-     [](const core::QueueView& queue) { return queue.unacked; }},
+     [](const broker_core::QueueView& queue) { return queue.unacked; }},
     {"queue_consumer_count", "queue_consumers", "Consumers",
-     [](const core::QueueView& queue) { return queue.consumers; }},
+     [](const broker_core::QueueView& queue) { return queue.consumers; }},
     {"queue_metrics", "queue_messages_bytes", "Bytes of messages",
-     [](const core::QueueView& queue) { return queue.ready_bytes + queue.unacked_bytes; }},
+     [](const broker_core::QueueView& queue) { return queue.ready_bytes + queue.unacked_bytes; }},
     {"queue_metrics", "queue_messages_ready_bytes", "Bytes of messages that wait",
-     [](const core::QueueView& queue) { return queue.ready_bytes; }},
+     [](const broker_core::QueueView& queue) { return queue.ready_bytes; }},
     {"queue_metrics", "queue_messages_unacked_bytes", "Bytes of messages not acknowledged",
-     [](const core::QueueView& queue) { return queue.unacked_bytes; }},
+     [](const broker_core::QueueView& queue) { return queue.unacked_bytes; }},
     {"channel_metrics", "channel_consumers", "Consumers", nullptr,
-     [](const core::ChannelView& channel) { return channel.consumers; }},
+     [](const broker_core::ChannelView& channel) { return channel.consumers; }},
     {"channel_metrics", "channel_messages_unacked", "Messages delivered and not acknowledged", nullptr,
-     [](const core::ChannelView& channel) { return channel.unacked; }},
+     [](const broker_core::ChannelView& channel) { return channel.unacked; }},
     {"channel_metrics", "channel_prefetch", "Limit of unacknowledged messages", nullptr,
-     [](const core::ChannelView& channel) { return std::uint64_t{channel.global_prefetch}; }},
+     [](const broker_core::ChannelView& channel) { return std::uint64_t{channel.global_prefetch}; }},
 };
 
 // Which objects an answer shows one by one.
@@ -347,7 +347,7 @@ std::set<std::string> words_in(const Request& request, const char* key) {
 
 enum class Form { aggregated, per_object, detailed };
 
-core::OverviewWish wish_for(Form form) {
+broker_core::OverviewWish wish_for(Form form) {
     auto wish = no_lists();
     wish.queues = true;
     if (form == Form::aggregated) {
@@ -418,7 +418,7 @@ std::optional<Form> form_at(std::string_view path) {
     return std::nullopt;
 }
 
-awaitable<Response> answer_with(Response response) { co_return response; }
+awaitable<Response> exposition_answer(Response response) { co_return response; }
 
 } // namespace
 
@@ -426,9 +426,9 @@ Handler make_metrics(MetricsParts given) {
     auto parts = std::make_shared<const MetricsParts>(std::move(given));
     return [parts](Request request) {
         const auto form = form_at(request.path);
-        if (!form) return answer_with(problem(404, "not_found", "metrics are at /metrics, /metrics/per-object, /metrics/detailed"));
+        if (!form) return exposition_answer(problem(404, "not_found", "metrics are at /metrics, /metrics/per-object, /metrics/detailed"));
         if (request.method != "GET" && request.method != "HEAD")
-            return answer_with(problem(405, "method_not_allowed", request.method + " is not possible here"));
+            return exposition_answer(problem(405, "method_not_allowed", request.method + " is not possible here"));
         return answer(parts, std::move(request), *form);
     };
 }

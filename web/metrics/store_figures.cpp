@@ -6,7 +6,7 @@ namespace {
 
 constexpr std::chrono::steady_clock::duration pause_min = std::chrono::seconds(15);
 constexpr int share = 20; // of the time at least so much is pause for each part of work
-constexpr std::size_t groups_max = 1000;
+constexpr std::size_t figure_groups_max = 1000;
 
 } // namespace
 
@@ -19,7 +19,7 @@ boost::asio::awaitable<void> StoreFigures::refresh() {
     auto runs = co_await reader_.ask([](RunQueries& queries) { return queries.counts(); });
     if (runs) runs_ = std::move(*runs);
     auto groups = co_await reader_.ask(
-        [](RunQueries& queries) { return queries.dead_groups(DeadLetterState::open, groups_max); });
+        [](RunQueries& queries) { return queries.dead_groups(DeadLetterState::open, figure_groups_max); });
     if (groups) {
         dead_.clear();
         for (const auto& group : *groups) dead_[{group.example.task, group.example.reason}] += group.count;

@@ -36,11 +36,11 @@ constexpr std::array<std::string_view, 2> job_actions{"redrive", "drop"};
 // A reason stands beside the letter for ever.
 constexpr std::size_t reason_bytes_max = 4096;
 
-Failure bad(std::string detail) {
+Failure bad_letter(std::string detail) {
     return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
 }
 
-Response bad_request(const Failure& failure) {
+Response bad_dead_request(const Failure& failure) {
     return problem(400, "bad_request", failure.detail);
 }
 
@@ -51,20 +51,20 @@ Outcome<runtime::DeadJob> dead_job_of(const json::object& body, std::string acto
                             {"stop_after", "all", "edit"}));
     for (const auto& member : body)
         if (member.value().is_string() && member.value().get_string().empty())
-            return bad(fmt::format("'{}' is empty; leave it out or give it a value", std::string_view(member.key())));
+            return bad_letter(fmt::format("'{}' is empty; leave it out or give it a value", std::string_view(member.key())));
     runtime::DeadJob job;
     job.actor = std::move(actor);
     const auto action = text_member(body, "action");
-    if (std::ranges::find(job_actions, action) == job_actions.end()) return bad(no_such_word("action", action, job_actions));
+    if (std::ranges::find(job_actions, action) == job_actions.end()) return bad_letter(no_such_word("action", action, job_actions));
     job.drops = action == "drop";
     BATON_ASSIGN(job.filter, dead_filter_of([&](const char* name) { return text_member(body, name); }));
     const auto* all = body.if_contains("all");
-    if (all != nullptr && !all->is_bool()) return bad("'all' must be true or false");
+    if (all != nullptr && !all->is_bool()) return bad_letter("'all' must be true or false");
     if (runtime::is_empty(job.filter) && (all == nullptr || !all->get_bool()))
-        return bad("say which: 'group', 'task', 'error_type', 'workflow', 'run', 'since' or 'until', or \"all\": true");
+        return bad_letter("say which: 'group', 'task', 'error_type', 'workflow', 'run', 'since' or 'until', or \"all\": true");
     const auto rate = text_member(body, "rate");
     if (job.drops && (!rate.empty() || body.contains("stop_after")))
-        return bad("'rate' and 'stop_after' are for letters that are sent again; dropping them does nothing to anybody");
+        return bad_letter("'rate' and 'stop_after' are for letters that are sent again; dropping them does nothing to anybody");
     job.interval = runtime::default_interval;
     if (!rate.empty()) {
         BATON_ASSIGN(job.interval, runtime::interval_of(as_utf8(rate)));
@@ -72,16 +72,16 @@ Outcome<runtime::DeadJob> dead_job_of(const json::object& body, std::string acto
     if (const auto* given = body.if_contains("stop_after")) {
         ErrorCode error;
         job.stop_after = given->to_number<std::uint32_t>(error);
-        if (error || job.stop_after == 0) return bad("'stop_after' must be a whole number of new failures from 1");
+        if (error || job.stop_after == 0) return bad_letter("'stop_after' must be a whole number of new failures from 1");
     }
     job.reason = text_member(body, "reason");
     if (const auto fault = fault_in("reason", job.reason, reason_bytes_max)) return *fault;
     if (const auto* edit = body.if_contains("edit")) {
-        if (job.drops) return bad("'edit' is for letters that are sent again");
+        if (job.drops) return bad_letter("'edit' is for letters that are sent again");
         BATON_TRY(runtime::check_changes(*edit));
         job.edit = write_json(*edit);
     }
-    if (job.drops && job.reason.empty()) return bad("'reason' must say why they are dropped; it is kept beside them");
+    if (job.drops && job.reason.empty()) return bad_letter("'reason' must say why they are dropped; it is kept beside them");
     return job;
 }
 
@@ -91,13 +91,13 @@ namespace {
 Outcome<std::optional<std::string>> new_body_in(const json::object& given) {
     using Body = std::optional<std::string>;
     BATON_TRY(check_members(given, {"body", "body_base64"}, {"with"}));
-    if (given.size() > 1) return bad("give one of 'body', 'body_base64' and 'with'");
+    if (given.size() > 1) return bad_letter("give one of 'body', 'body_base64' and 'with'");
     const auto* with = given.if_contains("with");
-    if (with != nullptr && !with->is_object()) return bad("'with' must be an object: the input of the task");
+    if (with != nullptr && !with->is_object()) return bad_letter("'with' must be an object: the input of the task");
     if (given.contains("body")) return Body{text_member(given, "body")};
     if (!given.contains("body_base64")) return Body{};
     auto bytes = from_base64(text_member(given, "body_base64"));
-    if (!bytes) return bad("'body_base64' is no base64");
+    if (!bytes) return bad_letter("'body_base64' is no base64");
     return Body{std::move(*bytes)};
 }
 
@@ -122,13 +122,13 @@ public:
 private:
     awaitable<Response> list(Request request, Parameters) {
         auto filter = dead_filter_of([&](const char* name) { return parameter(request, name); });
-        if (!filter) co_return bad_request(filter.error());
+        if (!filter) co_return bad_dead_request(filter.error());
         const auto limit = number_in(request, "limit", {100, 1, list_limit_max});
-        if (!limit) co_return bad_request(limit.error());
+        if (!limit) co_return bad_dead_request(limit.error());
         const auto before = number_in(request, "before", {UINT64_MAX, 0, UINT64_MAX});
-        if (!before) co_return bad_request(before.error());
+        if (!before) co_return bad_dead_request(before.error());
         const auto state = dead_state_of(request);
-        if (!state) co_return bad_request(state.error());
+        if (!state) co_return bad_dead_request(state.error());
         filter->limit = *limit;
         filter->before_id = *before;
         filter->state = *state;
@@ -142,9 +142,9 @@ private:
 
     awaitable<Response> groups(Request request, Parameters) {
         const auto limit = number_in(request, "limit", {100, 1, list_limit_max});
-        if (!limit) co_return bad_request(limit.error());
+        if (!limit) co_return bad_dead_request(limit.error());
         const auto state = dead_state_of(request);
-        if (!state) co_return bad_request(state.error());
+        if (!state) co_return bad_dead_request(state.error());
         const auto question = [state = *state, limit = *limit](runtime::RunQueries& queries) {
             return queries.dead_groups(state, limit);
         };
@@ -183,9 +183,9 @@ private:
         const auto id = number_from<std::uint64_t>(parameters.at("id"));
         if (!id) co_return no_dead_letter(parameters.at("id"));
         const auto given = body_of(request);
-        if (!given) co_return bad_request(given.error());
+        if (!given) co_return bad_dead_request(given.error());
         const auto body = new_body_in(*given);
-        if (!body) co_return bad_request(body.error());
+        if (!body) co_return bad_dead_request(body.error());
         const auto* with = given->if_contains("with");
         const auto input = with == nullptr ? orchestrator::core::Document{} : orchestrator::core::Document::of(*with);
         const auto only_at = version_in(request.if_match); // of the letter's run
@@ -201,7 +201,7 @@ private:
         const auto id = number_from<std::uint64_t>(parameters.at("id"));
         if (!id) co_return no_dead_letter(parameters.at("id"));
         const auto reason = parameter(request, "reason");
-        if (const auto fault = fault_in("reason", reason, reason_bytes_max)) co_return bad_request(*fault);
+        if (const auto fault = fault_in("reason", reason, reason_bytes_max)) co_return bad_dead_request(*fault);
         const auto ask = [this, id = *id, actor, reason](auto callback, auto claim) {
             parts_->engine->drop(id, callback, actor, reason, claim);
         };
@@ -212,9 +212,9 @@ private:
 
     awaitable<Response> start_job(Request request, Parameters) {
         auto body = body_of(request);
-        if (!body) co_return bad_request(body.error());
+        if (!body) co_return bad_dead_request(body.error());
         auto asked = dead_job_of(*body, as_utf8(request.login.user));
-        if (!asked) co_return bad_request(asked.error());
+        if (!asked) co_return bad_dead_request(asked.error());
         asked->key = request.idempotency_key;
         const auto ask = [this, job = *asked](auto callback, auto claim) {
             parts_->engine->start_dead_job(job, callback, claim);
@@ -234,7 +234,7 @@ private:
 
     awaitable<Response> jobs(Request request, Parameters) {
         const auto limit = number_in(request, "limit", {100, 1, list_limit_max});
-        if (!limit) co_return bad_request(limit.error());
+        if (!limit) co_return bad_dead_request(limit.error());
         auto found = co_await parts_->reader->ask(
             [limit = *limit](runtime::RunQueries& queries) { return queries.dead_jobs(std::nullopt, limit); });
         if (!found) co_return problem_of(found.error());

@@ -20,7 +20,7 @@ namespace {
 constexpr std::array<std::string_view, 4> dead_states{"open", "redriven", "dropped", "all"};
 constexpr std::size_t condition_bytes_max = 1000;
 
-Failure bad(std::string detail) {
+Failure bad_filter(std::string detail) {
     return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
 }
 
@@ -28,9 +28,10 @@ Failure bad(std::string detail) {
 
 std::optional<Failure> fault_in(std::string_view name, std::string_view text,
                                 std::size_t bytes_max) {
-    if (text.size() > bytes_max) return bad(fmt::format("'{}' may have {} bytes", name, bytes_max));
+    if (text.size() > bytes_max)
+        return bad_filter(fmt::format("'{}' may have {} bytes", name, bytes_max));
     if (!is_utf8(text) || text.find('\0') != std::string_view::npos)
-        return bad(fmt::format("'{}' must be UTF-8 without zero bytes", name));
+        return bad_filter(fmt::format("'{}' must be UTF-8 without zero bytes", name));
     return std::nullopt;
 }
 
@@ -48,7 +49,7 @@ dead_filter_of(const std::function<std::string(const char*)>& value_of) {
         if (const auto fault = fault_in(name, *member, condition_bytes_max)) return *fault;
     }
     if (!filter.run_id.empty() && !is_run_id(filter.run_id))
-        return bad("'run' must be the whole id of a run, not '" + filter.run_id + "'");
+        return bad_filter("'run' must be the whole id of a run, not '" + filter.run_id + "'");
     const std::array<std::pair<const char*, std::optional<Time>*>, 2> times{
         {{"since", &filter.since}, {"until", &filter.until}}};
     for (const auto& [name, member] : times) {
@@ -56,11 +57,11 @@ dead_filter_of(const std::function<std::string(const char*)>& value_of) {
         if (given.empty()) continue;
         *member = from_rfc3339(given);
         if (!*member)
-            return bad(fmt::format("'{}' must be a time as 2026-01-31T12:00:00Z, not '{}'", name,
-                                   as_utf8(given)));
+            return bad_filter(fmt::format("'{}' must be a time as 2026-01-31T12:00:00Z, not '{}'",
+                                          name, as_utf8(given)));
     }
     if (filter.since && filter.until && *filter.since >= *filter.until)
-        return bad("'since' must be before 'until'");
+        return bad_filter("'since' must be before 'until'");
     return filter;
 }
 
@@ -71,7 +72,7 @@ Outcome<std::optional<runtime::DeadLetterState>> dead_state_of(const Request& re
     if (state == "redriven") return State{runtime::DeadLetterState::redriven};
     if (state == "dropped") return State{runtime::DeadLetterState::dropped};
     if (state == "all") return State{};
-    return bad(no_such_word("state", state, dead_states));
+    return bad_filter(no_such_word("state", state, dead_states));
 }
 
 } // namespace baton::web

@@ -34,15 +34,15 @@ constexpr std::chrono::seconds page_time{1};
 constexpr std::size_t page_runs = 100;
 constexpr std::size_t faults_max = 1000;
 
-struct Page {
+struct ReportPage {
     std::vector<runtime::Finding> findings;
     std::vector<runtime::TaskOut> out;
     std::size_t examined = 0;
     std::string next; // before this run; empty: it was the last page
 };
 
-Outcome<Page> examine_page(RunQueries& queries, const runtime::Definitions::Compile& compile,
-                           const std::string& before) {
+Outcome<ReportPage> examine_page(RunQueries& queries, const runtime::Definitions::Compile& compile,
+                                 const std::string& before) {
     runtime::RunFilter filter;
     filter.before_run_id = before;
     filter.limit = page_runs;
@@ -52,7 +52,7 @@ Outcome<Page> examine_page(RunQueries& queries, const runtime::Definitions::Comp
         return definitions.of(queries, run);
     };
     const auto began = std::chrono::steady_clock::now();
-    Page page;
+    ReportPage page;
     for (const runtime::StoredRun& run : runs) {
         BATON_ASSIGN(auto examined, runtime::examine(queries, workflow_of, run.run_id));
         std::move(examined.findings.begin(), examined.findings.end(),
@@ -66,21 +66,21 @@ Outcome<Page> examine_page(RunQueries& queries, const runtime::Definitions::Comp
     return page;
 }
 
-Outcome<Page> examine_one(RunQueries& queries, const runtime::Definitions::Compile& compile,
-                          const std::string& run_id) {
+Outcome<ReportPage> examine_one(RunQueries& queries, const runtime::Definitions::Compile& compile,
+                                const std::string& run_id) {
     runtime::Definitions definitions(compile);
     const auto workflow_of = [&](const runtime::StoredRun& run) {
         return definitions.of(queries, run);
     };
     BATON_ASSIGN(auto examined, runtime::examine(queries, workflow_of, run_id));
-    Page page;
+    ReportPage page;
     page.findings = std::move(examined.findings);
     page.out = std::move(examined.out);
     page.examined = 1;
     return page;
 }
 
-json::object page_json(const Page& page) {
+json::object page_json(const ReportPage& page) {
     json::array findings, out;
     for (const runtime::Finding& one : page.findings)
         findings.push_back(json::object{{"kind", one.kind},

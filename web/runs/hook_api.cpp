@@ -19,8 +19,8 @@ using orchestrator::runtime::HookCall;
 
 namespace {
 
-constexpr std::string_view prefix = "/baton/v1/hooks/";
-constexpr std::size_t name_bytes_max = 64;
+constexpr std::string_view hook_prefix = "/baton/v1/hooks/";
+constexpr std::size_t hook_name_bytes_max = 64;
 // Of all senders together; who is one more sends it again.
 constexpr std::size_t waiting_max = 64;
 
@@ -55,7 +55,7 @@ Response response_of(const HookAnswer& answer) {
 } // namespace
 
 bool HookApi::is_hook(std::string_view path) {
-    return path.starts_with(prefix);
+    return path.starts_with(hook_prefix);
 }
 
 std::optional<Response> HookApi::admit(Request& request) const {
@@ -64,7 +64,7 @@ std::optional<Response> HookApi::admit(Request& request) const {
     // A page of another site may not send what needs no secret.
     if (is_from_browser(request))
         if (auto refusal = refuses_foreign(request, parts_->own_names)) return refusal;
-    if (!parts_->hook || request.path.size() > prefix.size() + name_bytes_max)
+    if (!parts_->hook || request.path.size() > hook_prefix.size() + hook_name_bytes_max)
         return response_of({HookAnswer::Kind::refused, {}, {}});
     if (waiting_ >= waiting_max)
         return busy("too many deliveries at once; send it again in a moment");
@@ -74,7 +74,7 @@ std::optional<Response> HookApi::admit(Request& request) const {
 
 boost::asio::awaitable<Response> HookApi::answer(Request request) {
     HookCall call;
-    call.path = request.path.substr(prefix.size());
+    call.path = request.path.substr(hook_prefix.size());
     call.headers = std::move(request.headers);
     call.query = std::move(request.query);
     call.body = std::move(request.body);

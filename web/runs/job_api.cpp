@@ -35,7 +35,7 @@ namespace {
 constexpr std::size_t key_bytes_max = 255;
 constexpr std::size_t query_bytes_max = 8192;
 
-Failure bad(std::string detail) {
+Failure bad_job(std::string detail) {
     return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
 }
 
@@ -70,16 +70,16 @@ Outcome<RunJob> run_job_of(const json::object& body, std::string actor) {
     job.actor = std::move(actor);
     job.query = text_member(body, "q");
     if (job.query.empty())
-        return bad(
+        return bad_job(
             "'q' must say which runs, as baton runs does; 'status:open' is all that are not over");
-    if (job.query.size() > query_bytes_max) return bad("'q' is too long");
+    if (job.query.size() > query_bytes_max) return bad_job("'q' is too long");
     if (const auto search = runtime::parse_run_query(job.query, SystemClock().now()); !search)
-        return bad("q, " + search.error().detail);
+        return bad_job("q, " + search.error().detail);
     json::object action;
     for (const char* name : {"action", "reason", "status", "step"})
         if (const auto text = text_member(body, name); !text.empty()) action[name] = text;
     if (const auto* now = body.if_contains("now")) action["now"] = *now;
-    if (text_member(body, "reason").size() > reason_bytes_max) return bad(too_long_a_reason);
+    if (text_member(body, "reason").size() > reason_bytes_max) return bad_job(too_long_a_reason);
     BATON_TRY(runtime::check_run_action(action));
     job.action = write_json(action);
     job.interval = runtime::run_job_interval;
@@ -90,12 +90,12 @@ Outcome<RunJob> run_job_of(const json::object& body, std::string actor) {
         ErrorCode error;
         job.stop_after = given->to_number<std::uint32_t>(error);
         if (error || job.stop_after == 0)
-            return bad("'stop_after' must be a whole number of runs that refuse, from 1");
+            return bad_job("'stop_after' must be a whole number of runs that refuse, from 1");
     }
     job.key = text_member(body, "key");
     if (job.key.size() > key_bytes_max || !is_utf8(job.key) ||
         job.key.find('\0') != std::string::npos)
-        return bad("'key' may have 255 bytes of text");
+        return bad_job("'key' may have 255 bytes of text");
     return job;
 }
 

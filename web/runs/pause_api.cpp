@@ -26,7 +26,7 @@ using runtime::StoredPause;
 namespace {
 
 // Workflows and task types are called so, both by the same letters.
-constexpr std::size_t name_bytes_max = 255;
+constexpr std::size_t paused_name_bytes_max = 255;
 bool is_name(std::string_view name) {
     return std::all_of(name.begin(), name.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -78,7 +78,7 @@ private:
         // What an older server let pause may end.
         const bool is_fine =
             ends ? is_utf8(name) && name.find('\0') == std::string::npos : is_name(name);
-        if (name.empty() || name.size() > name_bytes_max || !is_fine)
+        if (name.empty() || name.size() > paused_name_bytes_max || !is_fine)
             co_return problem(400, "bad_request",
                               "that cannot be the name of a workflow or of a task type");
         const auto ask = [this, kind, ends, name, reason,

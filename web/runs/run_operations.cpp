@@ -37,7 +37,7 @@ constexpr std::array<RunOperation, 14> operations{{
 constexpr std::array<std::string_view, 4> final_statuses{"completed", "failed", "cancelled",
                                                          "compensated"};
 
-Failure bad(std::string detail) {
+Failure bad_operation(std::string detail) {
     return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
 }
 
@@ -53,13 +53,13 @@ Outcome<void> check(const RunOperation& operation, const json::object& body) {
     else
         BATON_TRY(check_members(body, {"reason"}));
     if (operation.has_step && text_member(body, "step").empty())
-        return bad("'step' must name a step, as baton show does");
+        return bad_operation("'step' must name a step, as baton show does");
     if (!operation.value.empty() && !body.contains(operation.value))
-        return bad(fmt::format("'{}' must hold JSON", operation.value));
+        return bad_operation(fmt::format("'{}' must hold JSON", operation.value));
     const auto reason = text_member(body, "reason");
     if (operation.needs_reason && reason.empty())
-        return bad("'reason' must say why; the history keeps it");
-    if (reason.size() > reason_bytes_max) return bad(too_long_a_reason);
+        return bad_operation("'reason' must say why; the history keeps it");
+    if (reason.size() > reason_bytes_max) return bad_operation(too_long_a_reason);
     return boost::system::in_place_value;
 }
 
@@ -73,8 +73,8 @@ Outcome<core::Event> signal_of(const json::object& body, const Asker& asker) {
     BATON_TRY(check_members(body, {"name", "id"}, {"data"}));
     core::SignalSent signal{text_member(body, "name"), text_member(body, "id"),
                             value_in(body, "data"), asker.user};
-    if (signal.name.empty()) return bad("'name' must name the signal");
-    if (signal.id.size() > reason_bytes_max) return bad("'id' may have 4096 bytes");
+    if (signal.name.empty()) return bad_operation("'name' must name the signal");
+    if (signal.id.size() > reason_bytes_max) return bad_operation("'id' may have 4096 bytes");
     return core::Event{std::move(signal)};
 }
 
@@ -84,20 +84,22 @@ Outcome<core::Event> decision_of(bool approves, const json::object& body, const 
         text_member(body, "step"), approves,   text_member(body, "comment"),
         value_in(body, "form"),    asker.user, asker.roles,
         asker.may_operate};
-    if (decision.step.empty()) return bad("'step' must name a step, as baton show does");
-    if (decision.comment.size() > reason_bytes_max) return bad("'comment' may have 4096 bytes");
+    if (decision.step.empty()) return bad_operation("'step' must name a step, as baton show does");
+    if (decision.comment.size() > reason_bytes_max)
+        return bad_operation("'comment' may have 4096 bytes");
     return core::Event{std::move(decision)};
 }
 
 Outcome<core::Event> retry_of(const json::object& body) {
     const auto* now = body.if_contains("now");
-    if (now != nullptr && !now->is_bool()) return bad("'now' must be true or false");
+    if (now != nullptr && !now->is_bool()) return bad_operation("'now' must be true or false");
     return core::Event{core::RunRetried{now != nullptr && now->get_bool()}};
 }
 
 Outcome<core::Event> finish_of(const json::object& body, std::string reason) {
     const auto status = core::run_status_from(text_member(body, "status"));
-    if (!status) return bad(no_such_word("status", text_member(body, "status"), final_statuses));
+    if (!status)
+        return bad_operation(no_such_word("status", text_member(body, "status"), final_statuses));
     return core::Event{core::RunFinished{*status, std::move(reason)}};
 }
 

@@ -32,7 +32,7 @@ namespace {
 
 constexpr std::uint64_t next_max = 1000;
 
-Failure bad(std::string detail) {
+Failure bad_schedule(std::string detail) {
     return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
 }
 
@@ -41,14 +41,15 @@ Outcome<std::optional<Time>> time_member(const json::object& body, std::string_v
     if (text.empty()) return std::optional<Time>{};
     const auto time = from_rfc3339(text);
     if (!time)
-        return bad("'" + std::string(name) + "' must be a time such as 2026-01-31T12:00:00Z");
+        return bad_schedule("'" + std::string(name) +
+                            "' must be a time such as 2026-01-31T12:00:00Z");
     return time;
 }
 
 Outcome<bool> flag_member(const json::object& body, std::string_view name) {
     const auto* value = body.if_contains(name);
     if (value == nullptr) return false;
-    if (!value->is_bool()) return bad("'" + std::string(name) + "' must be true or false");
+    if (!value->is_bool()) return bad_schedule("'" + std::string(name) + "' must be true or false");
     return value->get_bool();
 }
 
@@ -63,7 +64,7 @@ Outcome<ScheduleAsk> ask_of(Kind kind, const json::object& body) {
     case Kind::pause:
         BATON_TRY(check_members(body, {"reason"}));
         ask.reason = as_utf8(text_member(body, "reason"));
-        if (ask.reason.size() > reason_bytes_max) return bad(too_long_a_reason);
+        if (ask.reason.size() > reason_bytes_max) return bad_schedule(too_long_a_reason);
         break;
     case Kind::run: {
         BATON_TRY(check_members(body, {}, {"beside"}));
@@ -75,7 +76,7 @@ Outcome<ScheduleAsk> ask_of(Kind kind, const json::object& body) {
         BATON_ASSIGN(ask.from, time_member(body, "from"));
         BATON_ASSIGN(ask.until, time_member(body, "until"));
         BATON_ASSIGN(ask.dry_run, flag_member(body, "dry_run"));
-        if (!ask.from) return bad("'from' must say from when");
+        if (!ask.from) return bad_schedule("'from' must say from when");
         if (!ask.until) ask.until = SystemClock().now();
         break;
     }

@@ -29,7 +29,7 @@ namespace {
 constexpr Duration kept_for = std::chrono::hours(24);
 // Longer than any act lasts, calls of tasks apart, whose callers say how long they wait.
 constexpr Duration act_patience = std::chrono::minutes(2);
-constexpr std::size_t key_bytes_max = 255;
+constexpr std::size_t idempotency_key_bytes_max = 255;
 // Acts answer in a few words; what a called task gives back may be anything.
 constexpr std::size_t body_bytes_max = std::size_t{64} * 1024;
 constexpr const char* repeated_header = "Idempotency-Replayed";
@@ -100,7 +100,8 @@ std::optional<Response> AnswerKeeper::refusal_of(const Request& request,
     if (is_in(secret, match.pattern) || writer_ == nullptr)
         return problem(400, "bad_request",
                        "an Idempotency-Key means nothing here: what this answers is kept nowhere");
-    if (request.idempotency_key.size() > key_bytes_max || !is_utf8(request.idempotency_key))
+    if (request.idempotency_key.size() > idempotency_key_bytes_max ||
+        !is_utf8(request.idempotency_key))
         return problem(400, "bad_request", "an Idempotency-Key may have 255 bytes of text");
     return std::nullopt;
 }

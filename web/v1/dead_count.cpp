@@ -8,7 +8,7 @@ namespace runtime = orchestrator::runtime;
 
 namespace {
 
-constexpr std::size_t groups_max = 1000;
+constexpr std::size_t count_groups_max = 1000;
 // Letters carry what their tasks were given: more of them are not read only to be counted.
 constexpr std::size_t letters_max = 500;
 
@@ -18,8 +18,8 @@ Outcome<Counted> count_dead(runtime::RunQueries& queries, runtime::DeadLetterFil
     runtime::DeadLetterFilter others = filter;
     others.cause.clear();
     if (runtime::is_empty(others)) {
-        BATON_ASSIGN(const auto groups, queries.dead_groups(filter.state, groups_max));
-        Counted sum{0, groups.size() < groups_max};
+        BATON_ASSIGN(const auto groups, queries.dead_groups(filter.state, count_groups_max));
+        Counted sum{0, groups.size() < count_groups_max};
         for (const auto& group : groups)
             if (filter.cause.empty() || group.cause == filter.cause) sum.count += group.count;
         return sum;

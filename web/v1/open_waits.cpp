@@ -23,15 +23,15 @@ namespace {
 
 // Beyond so many open runs of workflows that wait, the oldest are left out, and the answer says so.
 constexpr std::size_t looked_at_max = 2'000;
-constexpr std::array<std::string_view, 4> kinds{"signal", "event", "approval", "first_of"};
+constexpr std::array<std::string_view, 4> wait_kinds{"signal", "event", "approval", "first_of"};
 
 std::optional<OpenWait> wait_of(const runtime::StoredRun& run, const StepStory& step) {
     if (step.status != "sleeping" && step.status != "running") return std::nullopt;
     OpenWait wait{run.run_id, run.workflow, step.step, "timer", {}, step.started_at, step.until};
     if (const auto* wanted = step.waits_for.json().if_object()) {
         const auto kind = std::ranges::find_if(
-            kinds, [&](std::string_view one) { return wanted->contains(one); });
-        if (kind == kinds.end()) return std::nullopt; // for a run of its own
+            wait_kinds, [&](std::string_view one) { return wanted->contains(one); });
+        if (kind == wait_kinds.end()) return std::nullopt; // for a run of its own
         wait.kind = *kind;
         wait.wanted = *wanted;
     } else if (step.status != "sleeping" || !step.waits_for.is_null()) {

@@ -19,7 +19,7 @@ using orchestrator::core::StepStory;
 
 namespace {
 
-std::string_view word_of(graph::Edge::Kind kind) {
+std::string_view state_word(graph::Edge::Kind kind) {
     switch (kind) {
     case graph::Edge::Kind::follows:
         return "follows";
@@ -146,7 +146,7 @@ json::object graph_json(const orchestrator::core::Workflow& workflow) {
             points.push_back(json::array{point.x, point.y});
         edges.push_back(json::object{{"from", drawn.nodes[edge.from].path},
                                      {"to", drawn.nodes[edge.to].path},
-                                     {"kind", word_of(edge.kind)},
+                                     {"kind", state_word(edge.kind)},
                                      {"label", edge.label},
                                      {"points", std::move(points)}});
     }

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::chrono::seconds look_limit{5};
 constexpr std::chrono::milliseconds known_for{500};
-constexpr std::size_t known_max = 10'000;
+constexpr std::size_t known_looks_max = 10'000;
 
 } // namespace
 
@@ -33,7 +33,7 @@ TaskLooks::names(const std::vector<WorkerLook>& workers) {
     const auto live = co_await parts_->reader->ask(
         [](runtime::RunQueries& queries) { return queries.definitions({}); });
     if (!live) co_return live.error();
-    if (tasks_of_.size() > known_max) tasks_of_.clear();
+    if (tasks_of_.size() > known_looks_max) tasks_of_.clear();
     for (const auto& one : *live) {
         const auto known = tasks_of_.find(one.definition_id);
         if (known == tasks_of_.end() && parts_->compile) {
@@ -49,7 +49,7 @@ TaskLooks::names(const std::vector<WorkerLook>& workers) {
 awaitable<std::vector<std::optional<TaskLook>>> TaskLooks::look_at(std::vector<std::string> tasks) {
     std::vector<std::optional<TaskLook>> all;
     const auto until = std::chrono::steady_clock::now() + look_limit;
-    if (known_.size() > known_max) known_.clear();
+    if (known_.size() > known_looks_max) known_.clear();
     for (const std::string& task : tasks) {
         const auto now = std::chrono::steady_clock::now();
         const auto known = known_.find(task);

@@ -25,7 +25,8 @@ using boost::asio::awaitable;
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kinds{"signal", "event", "approval", "first_of", "timer"};
+constexpr std::array<std::string_view, 5> approval_kinds{"signal", "event", "approval", "first_of",
+                                                         "timer"};
 constexpr std::string_view role_prefix = "role:";
 
 // Whether the person is among those that are asked; where nobody is named, whoever may operate is.
@@ -80,7 +81,7 @@ private:
         const auto wish = page_wish(request);
         if (!wish) co_return problem(400, "bad_request", wish.error().detail);
         const auto kind = parameter(request, "kind");
-        if (!kind.empty() && std::ranges::find(kinds, kind) == kinds.end())
+        if (!kind.empty() && std::ranges::find(approval_kinds, kind) == approval_kinds.end())
             co_return problem(400, "bad_request",
                               "'kind' is signal, event, approval, first_of or timer");
         const auto found = co_await waits_.look({"signal", "event", "approval", "wait"});

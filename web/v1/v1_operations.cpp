@@ -38,7 +38,7 @@ using runtime::RunQueries;
 
 namespace {
 
-constexpr std::size_t samples_max = 20;
+constexpr std::size_t operation_samples_max = 20;
 constexpr std::size_t shown_max = 1000;
 // So many letters a change is tried on, before anybody says yes.
 constexpr std::size_t tried_at_once = 500;
@@ -196,7 +196,7 @@ private:
         const auto search = runtime::parse_run_query(job->query, SystemClock().now());
         if (!search) co_return problem(400, "bad_query", "q, " + search.error().detail);
         const auto page = co_await parts_->reader->ask([search = *search](RunQueries& queries) {
-            return queries.search(search, {}, samples_max);
+            return queries.search(search, {}, operation_samples_max);
         });
         if (!page) co_return problem_of(page.error());
         const auto counted = co_await parts_->reader->ask(
@@ -215,7 +215,7 @@ private:
         const auto job = dead_job_of(body, std::move(actor));
         if (!job) co_return problem(400, "bad_request", job.error().detail);
         auto filter = job->filter;
-        filter.limit = samples_max;
+        filter.limit = operation_samples_max;
         const auto found = co_await parts_->reader->ask(
             [filter](RunQueries& queries) { return queries.dead_letters(filter); });
         if (!found) co_return problem_of(found.error());

@@ -27,8 +27,8 @@ using runtime::SavedView;
 
 namespace {
 
-constexpr std::size_t name_bytes_max = 200;
-constexpr std::size_t query_bytes_max = 8192;
+constexpr std::size_t view_name_bytes_max = 200;
+constexpr std::size_t view_query_bytes_max = 8192;
 // Of one user: the page has them all in one row.
 constexpr std::size_t views_max = 200;
 
@@ -69,10 +69,10 @@ private:
             co_return problem(400, "bad_request", known.error().detail);
         SavedView view{as_utf8(request.login.user), parameters.at("view"), text_member(*body, "q"),
                        SystemClock().now()};
-        if (view.name.empty() || view.name.size() > name_bytes_max || !is_utf8(view.name) ||
+        if (view.name.empty() || view.name.size() > view_name_bytes_max || !is_utf8(view.name) ||
             view.name.find('\0') != std::string::npos)
             co_return problem(400, "bad_request", "a view's name may have 200 bytes of text");
-        if (view.query.size() > query_bytes_max)
+        if (view.query.size() > view_query_bytes_max)
             co_return problem(400, "bad_request", "'q' is too long");
         if (const auto search = runtime::parse_run_query(view.query, view.at); !search)
             co_return problem(400, "bad_query", "q, " + search.error().detail);

@@ -20,10 +20,10 @@ namespace {
 // As contract/topology.hpp calls the queues of tasks; the broker's embedded users work in "/".
 constexpr std::string_view queue_prefix = "baton.task.";
 
-json::value time_or_null(const std::optional<Time>& time) {
+json::value moment_or_null(const std::optional<Time>& time) {
     return time ? json::value(to_rfc3339(*time)) : json::value(nullptr);
 }
-json::value text_or_null(const std::string& text) {
+json::value reason_or_null(const std::string& text) {
     return text.empty() ? json::value(nullptr) : json::value(text);
 }
 
@@ -127,11 +127,11 @@ json::object why_json(const runtime::Why& why) {
     json::object out;
     out["code"] = runtime::word_of(why.code);
     out["sentence"] = why.sentence;
-    out["step"] = text_or_null(why.step);
+    out["step"] = reason_or_null(why.step);
     out["undo"] = why.undo;
-    out["task"] = text_or_null(why.task);
-    out["since"] = time_or_null(why.since);
-    out["until"] = time_or_null(why.until);
+    out["task"] = reason_or_null(why.task);
+    out["since"] = moment_or_null(why.since);
+    out["until"] = moment_or_null(why.until);
     out["act"] = nullptr;
     if (why.act)
         out["act"] = json::object{{"label", why.act->label},

@@ -17,7 +17,7 @@ namespace json = boost::json;
 
 namespace {
 
-struct Place {
+struct AccountPlace {
     Settings settings;
     std::shared_ptr<const Accounts> accounts;
 
@@ -106,7 +106,7 @@ json::object made(const Mailbox& mailbox, bool created) {
 }
 
 // Nobody must read there who could reach it only by the mailbox itself.
-std::optional<contract::Problem> check_reader(const Place& place, const Creation& creation) {
+std::optional<contract::Problem> check_reader(const AccountPlace& place, const Creation& creation) {
     if (creation.letter.to.empty()) return std::nullopt;
     const std::string to = lower(person_in(creation.letter.to).value_or(Person{}).address);
     const auto alias = place.at([&](const auto& accounts) { return accounts.find_alias(to); });
@@ -116,7 +116,7 @@ std::optional<contract::Problem> check_reader(const Place& place, const Creation
 }
 
 // A letter that was taken is not written again. One that was not, or nobody knows, gets a password of its own.
-Answer finish(const Place& place, const Task& task, const Creation& creation, const Mailbox& mailbox, bool is_new) {
+Answer finish(const AccountPlace& place, const Task& task, const Creation& creation, const Mailbox& mailbox, bool is_new) {
     json::object answer = made(mailbox, true);
     if (creation.letter.to.empty()) return json::value(std::move(answer));
     answer["password_sent"] = true;
@@ -148,7 +148,7 @@ Answer finish(const Place& place, const Task& task, const Creation& creation, co
 
 // A mailbox that is there: this task's own, made by an earlier attempt that could not say so, or
 // somebody's. Only the first counts as created: an undo must not take what was there before.
-Answer existing(const Place& place, const Task& task, const Creation& creation, const Mailbox& mailbox) {
+Answer existing(const AccountPlace& place, const Task& task, const Creation& creation, const Mailbox& mailbox) {
     const bool is_own = std::any_of(mailbox.marks.begin(), mailbox.marks.end(),
                                     [&](const std::string& mark) { return has_mark(creation.wish.mailbox.marks, mark); });
     if (is_own) return finish(place, task, creation, mailbox, false);
@@ -166,7 +166,7 @@ Answer existing(const Place& place, const Task& task, const Creation& creation, 
     return json::value(std::move(answer));
 }
 
-Answer create(const Place& place, const Task& task) {
+Answer create(const AccountPlace& place, const Task& task) {
     Parameters parameters(task.with);
     Creation creation = creation_in(parameters, task, place.settings);
     if (parameters.is_bad()) return parameters.problem();
@@ -190,7 +190,7 @@ Answer create(const Place& place, const Task& task) {
 
 // --- the others -------------------------------------------------------------------------------------
 
-Answer find(const Place& place, const Task& task) {
+Answer find(const AccountPlace& place, const Task& task) {
     Parameters parameters(task.with);
     const std::string address = address_in(parameters);
     if (parameters.is_bad()) return parameters.problem();
@@ -215,7 +215,7 @@ Answer find(const Place& place, const Task& task) {
     return json::value(std::move(answer));
 }
 
-Answer remove(const Place& place, const Task& task) {
+Answer remove(const AccountPlace& place, const Task& task) {
     Parameters parameters(task.with);
     const std::string address = address_in(parameters);
     const Only only = only_in(parameters);
@@ -224,7 +224,7 @@ Answer remove(const Place& place, const Task& task) {
     return outcome(place.at([&](const auto& accounts) { return accounts.remove(address, only); }), address, "deleted", true);
 }
 
-Answer set_active(const Place& place, const Task& task, bool is_active) {
+Answer set_active(const AccountPlace& place, const Task& task, bool is_active) {
     Parameters parameters(task.with);
     const std::string address = address_in(parameters);
     const Only only = is_active ? Only{} : only_in(parameters);
@@ -235,7 +235,7 @@ Answer set_active(const Place& place, const Task& task, bool is_active) {
     return outcome(changed, address, is_active ? "unlocked" : "locked", !only.empty());
 }
 
-Answer archive(const Place& place, const Task& task) {
+Answer archive(const AccountPlace& place, const Task& task) {
     Parameters parameters(task.with);
     const std::string address = address_in(parameters);
     const std::string forward_to = parameters.text("forward_to").empty() ? std::string{} : address_in(parameters, "forward_to");
@@ -245,7 +245,7 @@ Answer archive(const Place& place, const Task& task) {
     return outcome(place.at([&](const auto& accounts) { return accounts.archive(address, forward_to); }), address, "archived", false);
 }
 
-Answer set_quota(const Place& place, const Task& task) {
+Answer set_quota(const AccountPlace& place, const Task& task) {
     Parameters parameters(task.with);
     const std::string address = address_in(parameters);
     const std::int64_t quota_mb = parameters.number("quota_mb", -1);
@@ -257,7 +257,7 @@ Answer set_quota(const Place& place, const Task& task) {
     return json::value{{"id", address}, {"quota_mb", quota_mb}};
 }
 
-Answer set_password(const Place& place, const Task& task) {
+Answer set_password(const AccountPlace& place, const Task& task) {
     Parameters parameters(task.with);
     const std::string address = address_in(parameters);
     std::string password = parameters.text("password");
@@ -287,7 +287,7 @@ Answer set_password(const Place& place, const Task& task) {
 }
 
 // mail.add_alias {alias, to} and mail.add_forward {address, to, keep_copy}.
-Answer add_target(const Place& place, const Task& task, bool is_forward) {
+Answer add_target(const AccountPlace& place, const Task& task, bool is_forward) {
     Parameters parameters(task.with);
     const std::string address = address_in(parameters, is_forward ? "address" : "alias");
     const std::string to = address_in(parameters, "to");
@@ -306,7 +306,7 @@ Answer add_target(const Place& place, const Task& task, bool is_forward) {
     return json::value{{is_forward ? "address" : "alias", address}, {"to", to}, {"created", *added == Added::created}};
 }
 
-Answer remove_target(const Place& place, const Task& task, bool is_forward) {
+Answer remove_target(const AccountPlace& place, const Task& task, bool is_forward) {
     Parameters parameters(task.with);
     const std::string address = address_in(parameters, is_forward ? "address" : "alias");
     const std::string to = parameters.text("to").empty() ? std::string{} : address_in(parameters, "to");
@@ -336,7 +336,7 @@ std::string address_key(const json::object& with) {
 } // namespace
 
 std::vector<Handler> account_handlers(const Settings& settings, std::shared_ptr<const Accounts> accounts) {
-    const Place place{settings, std::move(accounts)};
+    const AccountPlace place{settings, std::move(accounts)};
     std::vector<Handler> handlers;
     const auto offer = [&](std::string task, std::vector<std::string_view> names, auto perform) {
         Handler handler{std::move(task), [place, perform](const Task& one) -> Answer { return perform(place, one); }, address_key};
@@ -346,15 +346,15 @@ std::vector<Handler> account_handlers(const Settings& settings, std::shared_ptr<
     offer("mail.create", {"address", "id", "name", "password", "quota_mb", "adopt", "send_password_to", "template"}, create);
     offer("mail.find", {"address", "id"}, find);
     offer("mail.delete", {"address", "id", "only_if_created_by"}, remove);
-    offer("mail.lock", {"address", "id", "only_if_created_by"}, [](const Place& at, const Task& task) { return set_active(at, task, false); });
-    offer("mail.unlock", {"address", "id"}, [](const Place& at, const Task& task) { return set_active(at, task, true); });
+    offer("mail.lock", {"address", "id", "only_if_created_by"}, [](const AccountPlace& at, const Task& task) { return set_active(at, task, false); });
+    offer("mail.unlock", {"address", "id"}, [](const AccountPlace& at, const Task& task) { return set_active(at, task, true); });
     offer("mail.archive", {"address", "id", "forward_to"}, archive);
     offer("mail.set_quota", {"address", "id", "quota_mb"}, set_quota);
     offer("mail.set_password", {"address", "id", "password", "send_to", "template"}, set_password);
-    offer("mail.add_alias", {"alias", "to"}, [](const Place& at, const Task& task) { return add_target(at, task, false); });
-    offer("mail.remove_alias", {"alias", "to", "only_if_created_by"}, [](const Place& at, const Task& task) { return remove_target(at, task, false); });
-    offer("mail.add_forward", {"address", "id", "to", "keep_copy"}, [](const Place& at, const Task& task) { return add_target(at, task, true); });
-    offer("mail.remove_forward", {"address", "id", "to", "only_if_created_by"}, [](const Place& at, const Task& task) { return remove_target(at, task, true); });
+    offer("mail.add_alias", {"alias", "to"}, [](const AccountPlace& at, const Task& task) { return add_target(at, task, false); });
+    offer("mail.remove_alias", {"alias", "to", "only_if_created_by"}, [](const AccountPlace& at, const Task& task) { return remove_target(at, task, false); });
+    offer("mail.add_forward", {"address", "id", "to", "keep_copy"}, [](const AccountPlace& at, const Task& task) { return add_target(at, task, true); });
+    offer("mail.remove_forward", {"address", "id", "to", "only_if_created_by"}, [](const AccountPlace& at, const Task& task) { return remove_target(at, task, true); });
     return handlers;
 }
 

@@ -20,7 +20,7 @@ std::string moment(Time time) {
                        clock.seconds().count());
 }
 
-std::string escaped(std::string_view text) {
+std::string escaped_text(std::string_view text) {
     std::string out;
     for (const char c : text) {
         if (c == '\r') continue;
@@ -35,7 +35,7 @@ std::string escaped(std::string_view text) {
 }
 
 // A parameter's value: quotes cannot be said in it.
-std::string quoted(std::string_view text) {
+std::string quoted_parameter(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) out += static_cast<unsigned char>(c) < 0x20 || c == '"' || c == 0x7F ? ' ' : c;
     return out + '"';
@@ -55,11 +55,11 @@ std::string folded(std::string_view line) {
 }
 
 std::string person(std::string_view property, std::string_view parameters, const Person& one) {
-    const std::string name = one.name.empty() ? "" : ";CN=" + quoted(one.name);
+    const std::string name = one.name.empty() ? "" : ";CN=" + quoted_parameter(one.name);
     return folded(fmt::format("{}{}{}:mailto:{}", property, name, parameters, one.address));
 }
 
-std::optional<int> number(std::string_view text, std::size_t at, std::size_t count) {
+std::optional<int> two_digits(std::string_view text, std::size_t at, std::size_t count) {
     int value = 0;
     if (text.size() < at + count) return std::nullopt;
     const char* end = text.data() + at + count;
@@ -70,8 +70,8 @@ std::optional<int> number(std::string_view text, std::size_t at, std::size_t cou
 } // namespace
 
 std::optional<Time> moment_in(std::string_view text) {
-    const auto year = number(text, 0, 4), month = number(text, 5, 2), day = number(text, 8, 2);
-    const auto hour = number(text, 11, 2), minute = number(text, 14, 2), second = number(text, 17, 2);
+    const auto year = two_digits(text, 0, 4), month = two_digits(text, 5, 2), day = two_digits(text, 8, 2);
+    const auto hour = two_digits(text, 11, 2), minute = two_digits(text, 14, 2), second = two_digits(text, 17, 2);
     if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
     if (text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != ' ') || text[13] != ':' || text[16] != ':')
         return std::nullopt;
@@ -82,7 +82,7 @@ std::optional<Time> moment_in(std::string_view text) {
     if (zone.starts_with('.')) zone = zone.substr(std::min(zone.find_first_not_of("0123456789", 1), zone.size()));
     std::chrono::minutes offset{0};
     if (zone != "Z" && zone != "z") {
-        const auto hours = number(zone, 1, 2), minutes = number(zone, 4, 2);
+        const auto hours = two_digits(zone, 1, 2), minutes = two_digits(zone, 4, 2);
         if (zone.size() != 6 || (zone[0] != '+' && zone[0] != '-') || zone[3] != ':' || !hours || !minutes) return std::nullopt;
         offset = std::chrono::minutes(*hours * 60 + *minutes) * (zone[0] == '-' ? -1 : 1);
     }
@@ -93,12 +93,12 @@ std::optional<Time> moment_in(std::string_view text) {
 std::string to_calendar(const Invitation& invitation, Time now) {
     std::string out = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Baton//mail//EN\r\n";
     out += fmt::format("METHOD:{}\r\nBEGIN:VEVENT\r\n", invitation.method);
-    out += folded("UID:" + escaped(invitation.uid));
+    out += folded("UID:" + escaped_text(invitation.uid));
     out += fmt::format("DTSTAMP:{}\r\nDTSTART:{}\r\nDTEND:{}\r\nSEQUENCE:{}\r\n", moment(now), moment(invitation.start),
                        moment(invitation.end), invitation.sequence);
-    out += folded("SUMMARY:" + escaped(invitation.summary));
-    if (!invitation.location.empty()) out += folded("LOCATION:" + escaped(invitation.location));
-    if (!invitation.description.empty()) out += folded("DESCRIPTION:" + escaped(invitation.description));
+    out += folded("SUMMARY:" + escaped_text(invitation.summary));
+    if (!invitation.location.empty()) out += folded("LOCATION:" + escaped_text(invitation.location));
+    if (!invitation.description.empty()) out += folded("DESCRIPTION:" + escaped_text(invitation.description));
     out += fmt::format("STATUS:{}\r\n", invitation.method == "CANCEL" ? "CANCELLED" : "CONFIRMED");
     out += person("ORGANIZER", "", invitation.organizer);
     for (const Person& one : invitation.attendees)

@@ -18,7 +18,7 @@ namespace json = boost::json;
 
 namespace {
 
-std::optional<contract::Problem> problem_of(const http::Response& response) {
+std::optional<contract::Problem> mailcow_problem(const http::Response& response) {
     if (auto common = http::common_problem("mailcow", response)) return common;
     if (response.status == 401)
         return configuration("unauthorized", "mailcow does not accept the API key, or not from this "
@@ -106,7 +106,7 @@ http::Response Mailcow::send(std::string method, const std::string& path, std::s
 
 Reply<std::optional<Mailbox>> Mailcow::find(const std::string& address) const {
     const http::Response response = send("GET", "/api/v1/get/mailbox/" + percent_encoded(address), {});
-    if (auto problem = problem_of(response)) return *problem;
+    if (auto problem = mailcow_problem(response)) return *problem;
     ErrorCode code;
     const json::value value = json::parse(response.body, code);
     if (code) return not_mailcow();
@@ -128,7 +128,7 @@ Reply<std::optional<Mailbox>> Mailcow::find(const std::string& address) const {
 namespace {
 
 Reply<std::optional<NumberedAlias>> alias_in(const http::Response& response, const std::string& address) {
-    if (auto problem = problem_of(response)) return *problem;
+    if (auto problem = mailcow_problem(response)) return *problem;
     ErrorCode code;
     const json::value value = json::parse(response.body, code);
     // No alias at all is {}.
@@ -148,7 +148,7 @@ Reply<std::optional<NumberedAlias>> alias_in(const http::Response& response, con
 // switched off by ours.
 Reply<std::optional<Forwarding>> Mailcow::find_forwarding(const std::string& address, bool will_change) const {
     const http::Response response = send("GET", "/api/v1/get/filters/" + percent_encoded(address), {});
-    if (auto problem = problem_of(response)) return *problem;
+    if (auto problem = mailcow_problem(response)) return *problem;
     ErrorCode code;
     const json::value value = json::parse(response.body, code);
     // No filter at all is {}.
@@ -243,7 +243,7 @@ Reply<Added> Mailcow::add(const NewMailbox& wish) const {
                       {"tags", std::move(tags)}};
     if (wish.mailbox.quota_mb > 0) body["quota"] = std::to_string(wish.mailbox.quota_mb);
     const http::Response response = send("POST", "/api/v1/add/mailbox", json::serialize(body));
-    if (auto problem = problem_of(response)) return *problem;
+    if (auto problem = mailcow_problem(response)) return *problem;
     const auto refusal = refusal_in(response.body);
     if (!refusal) return not_mailcow();
     if (refusal->empty()) return Added::created;
@@ -256,7 +256,7 @@ Reply<Added> Mailcow::add(const NewMailbox& wish) const {
 // A call that changes something; `what` is for people: "delete ada@example.org".
 std::optional<contract::Problem> Mailcow::write(const std::string& path, const std::string& body, std::string_view what) const {
     const http::Response response = send("POST", path, body);
-    if (auto problem = problem_of(response)) return problem;
+    if (auto problem = mailcow_problem(response)) return problem;
     const auto refusal = refusal_in(response.body);
     if (!refusal) return not_mailcow();
     if (refusal->empty()) return std::nullopt;

@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view of_baton = "# of ";
 constexpr std::string_view archived = "# archived";
 
-std::string quoted(std::string_view text) {
+std::string sieve_quoted(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') out += '\\';
@@ -24,7 +24,7 @@ std::string quoted(std::string_view text) {
 }
 
 // The first text in quotes; empty if there is none.
-std::string unquoted(std::string_view line) {
+std::string sieve_unquoted(std::string_view line) {
     std::string out;
     std::size_t at = line.find('"');
     if (at == std::string_view::npos) return out;
@@ -35,7 +35,7 @@ std::string unquoted(std::string_view line) {
     return out;
 }
 
-std::vector<std::string> words_in(std::string_view line) {
+std::vector<std::string> sieve_words(std::string_view line) {
     std::vector<std::string> words;
     for (std::size_t begin = 0; begin < line.size();) {
         const std::size_t end = std::min(line.find(' ', begin), line.size());
@@ -55,8 +55,8 @@ std::string script_of(const Forwarding& forwarding) {
         if (const auto marks = forwarding.marks.find(target);
             marks != forwarding.marks.end() && !marks->second.empty())
             script += fmt::format("{}{} {}\n", of_baton, target, fmt::join(marks->second, " "));
-        script +=
-            fmt::format("redirect {}{};\n", forwarding.keeps_copy ? ":copy " : "", quoted(target));
+        script += fmt::format("redirect {}{};\n", forwarding.keeps_copy ? ":copy " : "",
+                              sieve_quoted(target));
     }
     return script;
 }
@@ -69,12 +69,12 @@ Forwarding forwarding_in(std::string_view script) {
         if (line.ends_with('\r')) line.remove_suffix(1);
         if (line == archived) found.is_archived = true;
         if (line.starts_with(of_baton)) {
-            auto words = words_in(line.substr(of_baton.size()));
+            auto words = sieve_words(line.substr(of_baton.size()));
             if (words.size() > 1) found.marks[words.front()] = {words.begin() + 1, words.end()};
         }
         if (!line.starts_with("redirect ")) continue;
         found.keeps_copy = line.starts_with("redirect :copy ");
-        found.targets.push_back(unquoted(line));
+        found.targets.push_back(sieve_unquoted(line));
     }
     return found;
 }

@@ -32,7 +32,7 @@ struct MariadbError : std::runtime_error {
 
 enum class Tls : std::uint8_t { off, on, verify };
 
-struct Place {
+struct MariadbPlace {
     std::string host;
     std::string user;
     std::string password;
@@ -43,11 +43,11 @@ struct Place {
     Tls tls = Tls::off;
 };
 
-Outcome<Place> place_in(const std::string& text) {
+Outcome<MariadbPlace> place_in(const std::string& text) {
     const auto wrong = [](std::string why) { return Failure{make_error_code(boost::system::errc::invalid_argument), std::move(why)}; };
     const auto url = boost::urls::parse_uri(text);
     if (!url) return wrong("is no URL such as mysql://user:password@host/postfix; what a password has beyond letters and digits is written %XX");
-    Place place;
+    MariadbPlace place;
     place.host = url->host_address();
     place.user = url->user();
     place.password = url->password();
@@ -96,9 +96,9 @@ void check(MYSQL_STMT* statement, bool is_well) {
     if (!is_well) throw MariadbError(::mysql_stmt_errno(statement), ::mysql_stmt_error(statement));
 }
 
-void say(MYSQL* connection, const char* sql) { check(connection, ::mysql_query(connection, sql) == 0); }
+void mariadb_say(MYSQL* connection, const char* sql) { check(connection, ::mysql_query(connection, sql) == 0); }
 
-Connection connect(const Place& place) {
+Connection connect(const MariadbPlace& place) {
     Connection connection(::mysql_init(nullptr));
     if (!connection) throw MariadbError(CR_OUT_OF_MEMORY, "out of memory");
     const auto set = [&](mysql_option option, const void* value) { ::mysql_optionsv(connection.get(), option, value); };
@@ -120,8 +120,8 @@ Connection connect(const Place& place) {
                                                  place.database.c_str(), place.port,
                                                  place.socket.empty() ? nullptr : place.socket.c_str(), 0) != nullptr);
     // A value that does not fit is an error, and who waited for his turn sees what the others did.
-    say(connection.get(), "set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10");
-    say(connection.get(), "set session transaction isolation level read committed");
+    mariadb_say(connection.get(), "set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10");
+    mariadb_say(connection.get(), "set session transaction isolation level read committed");
     check(connection.get(), ::mysql_autocommit(connection.get(), 0) == 0);
     return connection;
 }
@@ -207,7 +207,7 @@ Rows execute(MYSQL* connection, const std::string& sql, const std::vector<std::s
     return all;
 }
 
-contract::Problem problem_of(const MariadbError& error, bool is_connected) {
+contract::Problem mariadb_problem(const MariadbError& error, bool is_connected) {
     const std::string state = postgres_state_of(error.number);
     if (state == "08000")
         return temporary("unavailable", is_connected ? "the mail database went away" : "the mail database cannot be reached");
@@ -323,7 +323,7 @@ std::optional<contract::Problem> in_mariadb(const std::string& url, const Act& a
         work.commit = [&] { check(connection.get(), ::mysql_commit(connection.get()) == 0); };
         return act(work);
     } catch (const MariadbError& error) {
-        return problem_of(error, is_connected);
+        return mariadb_problem(error, is_connected);
     }
 }
 

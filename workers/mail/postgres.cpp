@@ -26,7 +26,7 @@ std::string state_of(const pqxx::sql_error& error) {
     return "unknown";
 }
 
-contract::Problem no_connection(const std::string& url) {
+contract::Problem no_postgres_connection(const std::string& url) {
     const std::string state = connect_reason(url);
     // What libpq says may hold the URL's parts; the fact is enough.
     if (state.empty()) return temporary("unavailable", "the mail database cannot be reached");
@@ -83,7 +83,7 @@ std::optional<contract::Problem> in_postgres(const std::string& plain_url, const
         pqxx::work transaction(connection);
         return act(work_on(transaction));
     } catch (const pqxx::broken_connection&) {
-        return is_connected ? temporary("unavailable", "the mail database went away") : no_connection(url);
+        return is_connected ? temporary("unavailable", "the mail database went away") : no_postgres_connection(url);
     } catch (const pqxx::in_doubt_error&) {
         return temporary("unavailable", "the mail database went away during the commit");
     } catch (const pqxx::sql_error& error) {

@@ -22,7 +22,7 @@ namespace {
 
 using Instant = std::chrono::steady_clock::time_point;
 
-struct Reply {
+struct SmtpReply {
     int code = 0;
     std::string said;                 // with its code, all lines
     Stage stage = Stage::connecting;
@@ -40,9 +40,9 @@ struct Conversation {
     Stage stage = Stage::connecting;
     Instant since = std::chrono::steady_clock::now();
     std::string recipient = {};                // whom the last RCPT named
-    Reply reply = {};                          // being read, or the last one
+    SmtpReply reply = {};                          // being read, or the last one
     bool is_reply_open = false;
-    Reply refusal = {};                        // the last that ended something; code 0: none
+    SmtpReply refusal = {};                        // the last that ended something; code 0: none
     std::vector<std::pair<Refused, int>> refused = {};
     std::size_t recipients = 0;
 
@@ -207,7 +207,7 @@ bool is_tls_trouble(CURLcode code) {
            code == CURLE_SSL_ISSUER_ERROR;
 }
 
-contract::Problem problem_of(CURLcode code, const Conversation& talk) {
+contract::Problem smtp_problem(CURLcode code, const Conversation& talk) {
     if (talk.is_held_back) return held_back(talk);
     if (talk.recipients > 0 && talk.refused.size() == talk.recipients) return all_refused(talk);
     // One of several refused, and then the connection broke: that is the reason.
@@ -278,7 +278,7 @@ boost::system::result<Submitted, NotSubmitted> submit(const Settings& settings, 
         return submitted;
     }
     const bool is_text_refused = talk.refusal.code != 0 && talk.refusal.stage == Stage::text;
-    return NotSubmitted{problem_of(code, talk), talk.is_all_given && !is_text_refused};
+    return NotSubmitted{smtp_problem(code, talk), talk.is_all_given && !is_text_refused};
 }
 
 namespace {
@@ -307,7 +307,7 @@ std::optional<contract::Problem> try_sender(const Settings& settings, const std:
     curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 0L);
     // Many servers say at the first recipient only that the sender is not this user's. Refusals of the
     // recipient himself tell nothing: a sender need not have a mailbox.
-    Reply refusal = talk.refusal;
+    SmtpReply refusal = talk.refusal;
     if (code == CURLE_OK && refusal.code == 0) {
         code = say(curl, fmt::format("RCPT TO:<{}>", from));
         const bool is_policy = talk.refusal.code >= 500 && talk.refusal.said.find(" 5.7.") != std::string::npos;
@@ -320,7 +320,7 @@ std::optional<contract::Problem> try_sender(const Settings& settings, const std:
     http::drop_handle();
     if (refusal.code != 0) return problem_of_reply(refusal.stage, refusal.code, refusal.said);
     if (code == CURLE_OK) return std::nullopt;
-    return problem_of(code, talk);
+    return smtp_problem(code, talk);
 }
 
 } // namespace baton::workers::mail

@@ -24,7 +24,7 @@ Failure no_template(std::string detail) {
     return {make_error_code(boost::system::errc::no_such_file_or_directory), std::move(detail)};
 }
 
-std::string_view trimmed(std::string_view text) {
+std::string_view trimmed_line(std::string_view text) {
     while (text.starts_with(' ')) text.remove_prefix(1);
     while (text.ends_with(' ') || text.ends_with('\r')) text.remove_suffix(1);
     return text;
@@ -34,7 +34,7 @@ std::string plain(const json::value& value) {
     return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
 }
 
-std::string escaped(std::string_view text) {
+std::string escaped_html(std::string_view text) {
     std::string out;
     for (const char c : text) {
         switch (c) {
@@ -57,7 +57,7 @@ void take_apart(std::string_view pattern, Rest&& rest, Field&& field) {
         const std::size_t end = begin == std::string_view::npos ? begin : pattern.find("}}", begin);
         if (end == std::string_view::npos) break;
         rest(pattern.substr(0, begin));
-        field(trimmed(pattern.substr(begin + 2, end - begin - 2)));
+        field(trimmed_line(pattern.substr(begin + 2, end - begin - 2)));
         pattern.remove_prefix(end + 2);
     }
     rest(pattern);
@@ -70,7 +70,7 @@ std::string fill(std::string_view pattern, const json::object& fields, bool is_h
         [&](std::string_view name) {
             const json::value* value = fields.if_contains(name);
             const std::string text = value ? plain(*value) : std::string{};
-            out += is_html ? escaped(text) : text;
+            out += is_html ? escaped_html(text) : text;
         });
     return out;
 }
@@ -97,7 +97,7 @@ Template template_of(std::string_view text, std::string_view html) {
     Template made;
     if (text.starts_with("Subject: ")) {
         const std::size_t end = text.find('\n');
-        made.subject = trimmed(text.substr(9, end == std::string_view::npos ? end : end - 9));
+        made.subject = trimmed_line(text.substr(9, end == std::string_view::npos ? end : end - 9));
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
         while (text.starts_with('\n') || text.starts_with('\r')) text.remove_prefix(1);
     }

@@ -19,7 +19,7 @@ namespace json = boost::json;
 namespace {
 
 
-std::string path_of(std::int64_t issue) { return fmt::format("/issues/{}.json", issue); }
+std::string issue_path(std::int64_t issue) { return fmt::format("/issues/{}.json", issue); }
 
 // One word of letters and digits, which Redmine's search takes as it is; identities may hold anything.
 std::string marker_from(const std::string& identity) {
@@ -195,7 +195,7 @@ Answer change(const Site& site, const Task& task, std::int64_t issue, Fields fie
         if (is_private) fields.issue["private_notes"] = true;
     }
     if (fields.issue.empty()) return json::value{{"issue", issue}};
-    const Written written = site.client.put(path_of(issue), {{"issue", fields.issue}});
+    const Written written = site.client.put(issue_path(issue), {{"issue", fields.issue}});
     const bool is_done = written.is_ambiguous && !markers.empty() && [&] {
         const auto after = shown_issue(site, issue);
         return after && has_comment(*after, markers);

@@ -15,7 +15,7 @@ namespace json = boost::json;
 
 namespace {
 
-std::string path_of(std::string_view project, std::string_view rest = "") {
+std::string project_path(std::string_view project, std::string_view rest = "") {
     return fmt::format("/projects/{}{}.json", percent_encoded(project), rest);
 }
 
@@ -25,7 +25,7 @@ contract::Problem no_project(std::string_view project) {
 
 // The project as Redmine shows it; nothing if there is none.
 Reply<std::optional<json::object>> find(const Site& site, std::string_view project) {
-    const auto body = site.client.get(path_of(project));
+    const auto body = site.client.get(project_path(project));
     if (!body) return body.error();
     const json::object* shown = *body ? object_of(**body, "project") : nullptr;
     return shown ? std::optional<json::object>(*shown) : std::nullopt;
@@ -125,9 +125,9 @@ namespace {
 std::optional<contract::Problem> move_to(const Site& site, const std::string& project, std::string_view state) {
     // What is archived can neither be opened nor closed before it is taken out again.
     if (state != "archived")
-        if (auto problem = site.client.put(path_of(project, "/unarchive"), {}).failure()) return problem;
+        if (auto problem = site.client.put(project_path(project, "/unarchive"), {}).failure()) return problem;
     const std::string_view step = state == "open" ? "/reopen" : state == "closed" ? "/close" : "/archive";
-    return site.client.put(path_of(project, step), {}).failure();
+    return site.client.put(project_path(project, step), {}).failure();
 }
 
 } // namespace
@@ -146,7 +146,7 @@ Answer update_project(const Site& site, const Task& task) {
     if (state == "open")
         if (auto problem = move_to(site, project, state)) return *problem;
     if (!changes->empty()) {
-        const Written written = site.client.put(path_of(project), {{"project", *changes}});
+        const Written written = site.client.put(project_path(project), {{"project", *changes}});
         if (auto problem = written.failure()) return *problem;
     }
     if (state == "closed" || state == "archived")
@@ -198,7 +198,7 @@ Reply<Principal> principal_in(const Site& site, Parameters& parameters) {
 
 Reply<Membership> membership_of(const Site& site, const std::string& project, const Principal& who) {
     Membership found;
-    const auto listed = site.client.each_if_there(path_of(project, "/memberships"), "memberships", [&](const json::object& item) {
+    const auto listed = site.client.each_if_there(project_path(project, "/memberships"), "memberships", [&](const json::object& item) {
         const json::object* member = object_of(item, who.kind);
         if (!member || number_of(*member, "id") != who.id) return true;
         found.id = number_of(item, "id");
@@ -264,7 +264,7 @@ Answer put_member(const Site& site, const Task& task, std::string_view otherwise
     if (before->id != 0) return adjust(*before);
     if (auto problem = claim->begin()) return *problem;
     const Written made = site.client.post(
-        path_of(project, "/memberships"),
+        project_path(project, "/memberships"),
         {{"membership", json::object{{"user_id", who->id}, {"role_ids", as_array(*roles)}}}});
     if (made.is_refused || (made.problem && !made.is_ambiguous))
         if (auto problem = claim->refused()) return *problem;

@@ -27,9 +27,9 @@ struct Row {
 using Words = std::vector<std::string_view>;
 
 // Who a task is about.
-const Words who{"user", "id", "login", "mail", "email"};
+const Words person_words{"user", "id", "login", "mail", "email"};
 // What can be said of every issue.
-const Words issue{"subject",    "description", "tracker",  "status",          "priority",   "assignee", "assignee_group",
+const Words issue_words{"subject",    "description", "tracker",  "status",          "priority",   "assignee", "assignee_group",
                   "watchers",   "parent",      "start_date", "due_date",      "estimated_hours", "done_ratio", "private",
                   "custom_fields", "attachments"};
 
@@ -40,7 +40,7 @@ Words operator+(Words words, const Words& more) {
 
 std::vector<Row> rows() {
     return {
-        {"redmine.find_user", find_user, who},
+        {"redmine.find_user", find_user, person_words},
         {"redmine.create_user", create_user,
          {"login", "mail", "firstname", "first_name", "lastname", "last_name", "name", "password", "generate_password",
           "must_change_passwd", "send_information", "auth_source", "language", "groups", "create_groups",
@@ -48,10 +48,10 @@ std::vector<Row> rows() {
         {"redmine.update_user", update_user,
          {"user", "id", "login", "new_login", "mail", "firstname", "first_name", "lastname", "last_name", "language",
           "password", "generate_password", "must_change_passwd", "send_information", "custom_fields"}},
-        {"redmine.lock_user", lock_user, who + Words{"only_if_created_by", "allow_admin", "keep_unknown", "leave_groups"}},
-        {"redmine.unlock_user", unlock_user, who},
-        {"redmine.join_groups", join_groups, who + Words{"groups", "create_groups"}},
-        {"redmine.leave_groups", leave_groups, who + Words{"groups"}},
+        {"redmine.lock_user", lock_user, person_words + Words{"only_if_created_by", "allow_admin", "keep_unknown", "leave_groups"}},
+        {"redmine.unlock_user", unlock_user, person_words},
+        {"redmine.join_groups", join_groups, person_words + Words{"groups", "create_groups"}},
+        {"redmine.leave_groups", leave_groups, person_words + Words{"groups"}},
         {"redmine.find_project", find_project, {"project"}},
         {"redmine.create_project", create_project,
          {"name", "identifier", "description", "homepage", "public", "inherit_members", "modules", "parent", "trackers",
@@ -63,8 +63,8 @@ std::vector<Row> rows() {
         {"redmine.set_roles", set_roles, {"project", "user", "group", "role", "roles"}},
         {"redmine.remove_member", remove_member, {"project", "user", "group"}},
         {"redmine.find_issue", find_issue, {"issue"}},
-        {"redmine.create_issue", create_issue, issue + Words{"project"}},
-        {"redmine.update_issue", update_issue, issue + Words{"issue", "text", "private_text"}},
+        {"redmine.create_issue", create_issue, issue_words + Words{"project"}},
+        {"redmine.update_issue", update_issue, issue_words + Words{"issue", "text", "private_text"}},
         {"redmine.close_issue", close_issue, {"issue", "status", "text"}},
         {"redmine.comment", comment, {"issue", "text", "private"}},
     };

@@ -24,7 +24,7 @@ constexpr std::size_t last_name_max = 255;
 // Up to Redmine 5.0.
 constexpr std::size_t last_name_max_once = 30;
 
-std::string path_of(std::int64_t user) { return fmt::format("/users/{}.json", user); }
+std::string user_path(std::int64_t user) { return fmt::format("/users/{}.json", user); }
 
 // --- names ----------------------------------------------------------------------------------------
 
@@ -251,7 +251,7 @@ private:
         if (!all || all->empty() || all->front().id == own || !claim_.is_held()) return result(own, true, false);
         log::warning("redmine", "two users of one login, the newer one is removed",
                      {{"login", wish_.login}, {"kept", all->front().id}, {"removed", own}});
-        const Written removed = site_.client.remove(path_of(own));
+        const Written removed = site_.client.remove(user_path(own));
         if (removed.problem && removed.problem->type != "not_found") return *removed.problem;
         if (auto problem = claim_.refused()) return *problem;
         return adopt(all->front().id);
@@ -275,7 +275,7 @@ private:
         if (!is_ours)
             if (auto problem = claim_.open(id)) return *problem;
         const Written unlocked =
-            site_.client.put(path_of(id), {{"user", json::object{{"status", status_active}}}});
+            site_.client.put(user_path(id), {{"user", json::object{{"status", status_active}}}});
         if (auto problem = unlocked.failure()) return *problem;
         return result(id, is_ours, !is_ours, maker);
     }
@@ -477,7 +477,7 @@ Answer lock_user(const Site& site, const Task& task) {
     }
     if (auto problem = protection_of(site, *user, allows_admin)) return *problem;
     const Written locked =
-        site.client.put(path_of(user->id), {{"user", json::object{{"status", status_locked}}}});
+        site.client.put(user_path(user->id), {{"user", json::object{{"status", status_locked}}}});
     if (auto problem = locked.failure()) return *problem;
     json::object result{{"id", user->id}, {"locked", true}};
     const auto issues =
@@ -494,7 +494,7 @@ Answer unlock_user(const Site& site, const Task& task) {
     const bool was_locked = user->status == status_locked;
     if (user->status != status_active) {
         const Written done =
-            site.client.put(path_of(user->id), {{"user", json::object{{"status", status_active}}}});
+            site.client.put(user_path(user->id), {{"user", json::object{{"status", status_active}}}});
         if (auto problem = done.failure()) return *problem;
     }
     return json::value{{"id", user->id}, {"login", user->login}, {"unlocked", true}, {"was_locked", was_locked}};
@@ -522,9 +522,9 @@ Answer update_user(const Site& site, const Task& task) {
     if (changes.empty()) return permanent("invalid_input", "nothing is to be changed", 422);
     json::object body{{"user", changes}};
     if (sends_information) body["send_information"] = true;
-    Written written = site.client.put(path_of(user->id), body);
+    Written written = site.client.put(user_path(user->id), body);
     if (written.is_refused && shorten_last_name(body["user"].as_object()))
-        written = site.client.put(path_of(user->id), body);
+        written = site.client.put(user_path(user->id), body);
     if (auto problem = written.failure()) return *problem;
     const auto now = site.names.user(user->id);
     if (!now) return now.error();

@@ -1,6 +1,8 @@
 // auth.test says whose token it is; the header x-oauth-scopes of its answer what it may do.
 #include "workers/slack/check.hpp"
 
+#include "workers/slack/client.hpp"
+
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
@@ -67,11 +69,6 @@ std::string absent_of(const std::vector<Need>& needs, const std::vector<std::str
         if (!is_there) out += fmt::format("{}{} (for {})", out.empty() ? "" : ", ", need.scopes.front(), need.what_for);
     }
     return out;
-}
-
-std::string text_of(const json::object& object, std::string_view key) {
-    const json::value* value = object.if_contains(key);
-    return value && value->is_string() ? std::string(value->get_string()) : std::string{};
 }
 
 Finding check_scopes(const std::string& variable, const std::string& header, const std::vector<Need>& needs,

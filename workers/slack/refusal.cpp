@@ -2,6 +2,7 @@
 #include "workers/slack/refusal.hpp"
 
 #include "workers/handler.hpp"
+#include "workers/slack/client.hpp"
 
 #include <boost/json.hpp>
 
@@ -23,7 +24,7 @@ constexpr std::string_view other_token = "this call needs a token of another kin
 constexpr std::string_view other_plan = "the workspace's plan has no such call: see BATON_SLACK_MODE";
 constexpr std::string_view an_administrator = "whoever installed the app must be an administrator with that right";
 
-constexpr std::array words = {
+constexpr std::array refusal_words = {
     Word{"ratelimited", Meaning::not_now, "waits as long as `Retry-After` says"},
     Word{"rate_limited", Meaning::not_now, "waits as long as `Retry-After` says"},
     Word{"team_added_to_org", Meaning::not_now, "the workspace is being moved"},
@@ -83,15 +84,10 @@ constexpr std::array words = {
     Word{"no_such_subteam", Meaning::for_good, ""},
 };
 
-const Word* find(std::string_view word) {
-    for (const Word& one : words)
+const Word* find_refusal(std::string_view word) {
+    for (const Word& one : refusal_words)
         if (one.word == word) return &one;
     return nullptr;
-}
-
-std::string text_of(const json::object& object, std::string_view key) {
-    const json::value* value = object.if_contains(key);
-    return value && value->is_string() ? std::string(value->get_string()) : std::string{};
 }
 
 // Which argument Slack means, where it says so.
@@ -107,18 +103,18 @@ std::string more_of(const json::object& body) {
 
 } // namespace
 
-std::span<const Word> known_words() { return words; }
+std::span<const Word> known_words() { return refusal_words; }
 
 Meaning meaning_of(std::string_view word) {
     // A check of the address or the plan could not be made, whichever it was.
     if (word.starts_with("failed_to_validate_")) return Meaning::again;
-    const Word* known = find(word);
+    const Word* known = find_refusal(word);
     return known ? known->meaning : Meaning::for_good;
 }
 
 contract::Problem problem_of(std::string_view method, std::string_view word, const json::object& body,
                              std::optional<Duration> retry_after) {
-    const Word* known = find(word);
+    const Word* known = find_refusal(word);
     std::string detail = fmt::format("Slack refuses {}: {}", method, word);
     const std::string needed = text_of(body, "needed");
     const std::string provided = text_of(body, "provided");

@@ -20,13 +20,13 @@ Problem timeout_problem(const Silence& silence) {
     return problem;
 }
 
-bool is_begun(const Attempts& out) { return out.started_at || out.deferred; }
+bool work_begun(const Attempts& out) { return out.started_at || out.deferred; }
 
 // The attempt's own: waiting for a worker has another end than waiting for its answer.
 Problem silence_problem(const Silence& silence, const TaskCall& called, const Attempts& out) {
     Problem problem = timeout_problem(silence);
     const auto& wait = called.timeouts.schedule_to_start;
-    if (is_begun(out) || !wait || silence.due != out.dispatched_at + *wait) return problem;
+    if (work_begun(out) || !wait || silence.due != out.dispatched_at + *wait) return problem;
     problem.type = expired_type;
     problem.title = "no worker began in time";
     return problem;
@@ -117,7 +117,7 @@ void Decider::ring_attempt(Place place, bool undo) {
     if (is_too_late && called.is_workflow) note(fact::ChildCancelled{attempt(place, undo), route_of(called)});
     if (is_too_late)
         return fail_attempt(place, undo, silence_problem(*silence, called, out), {},
-                            is_begun(out) || called.is_workflow ? Counting::attempt : Counting::no_attempt);
+                            work_begun(out) || called.is_workflow ? Counting::attempt : Counting::no_attempt);
     if (const auto due = note_start_at(called, out); due && *due <= now_) note_start(place, undo);
 }
 

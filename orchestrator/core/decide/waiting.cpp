@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t name_bytes_max = 200;
 
-std::string_view text_in(const boost::json::object& object, std::string_view name) {
+std::string_view signal_text_in(const boost::json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
     if (value == nullptr || !value->is_string()) return {};
     return {value->get_string().data(), value->get_string().size()};
@@ -32,13 +32,13 @@ const boost::json::value* member(const Document& wait, std::string_view name) {
 // The way of a step's wait that a signal of this name ends: "" for the step itself. Absent: none.
 std::optional<std::string> way_of(const Document& wait, std::string_view signal) {
     if (const auto* object = wait.json().if_object();
-        object != nullptr && text_in(*object, "signal") == signal && !signal.empty())
+        object != nullptr && signal_text_in(*object, "signal") == signal && !signal.empty())
         return std::string{};
     const auto* ways = member(wait, "first_of");
     if (ways == nullptr) return std::nullopt;
     for (const auto& way : ways->as_array())
-        if (text_in(way.as_object(), "signal") == signal && !signal.empty())
-            return std::string{text_in(way.as_object(), "name")};
+        if (signal_text_in(way.as_object(), "signal") == signal && !signal.empty())
+            return std::string{signal_text_in(way.as_object(), "name")};
     return std::nullopt;
 }
 
@@ -100,7 +100,7 @@ const boost::json::object* vote_of(const Document& wait, std::string_view by) {
     const auto* votes = member(wait, "votes");
     if (votes == nullptr) return nullptr;
     for (const auto& vote : votes->as_array())
-        if (text_in(vote.as_object(), "by") == by) return &vote.as_object();
+        if (signal_text_in(vote.as_object(), "by") == by) return &vote.as_object();
     return nullptr;
 }
 
@@ -121,7 +121,7 @@ Asked asked_in(const Document& wait) {
     if (const auto* ways = member(wait, "first_of"))
         for (const auto& way : ways->as_array())
             if (const auto* one = way.as_object().if_contains("approval"))
-                return {one, std::string{text_in(way.as_object(), "name")}};
+                return {one, std::string{signal_text_in(way.as_object(), "name")}};
     return {};
 }
 
@@ -482,10 +482,10 @@ void Decider::ring_wait(Place place) {
         for (const auto& way : ways->as_array()) {
             const auto& it = way.as_object();
             if (it.contains("at") &&
-                (winner == nullptr || text_in(it, "at") < text_in(*winner, "at")))
+                (winner == nullptr || signal_text_in(it, "at") < signal_text_in(*winner, "at")))
                 winner = &it;
         }
-        const std::string name{text_in(*winner, "name")};
+        const std::string name{signal_text_in(*winner, "name")};
         return complete(place, first_of(name, boost::json::object{{"at", winner->at("at")}}),
                         false);
     }

@@ -13,7 +13,7 @@
 namespace baton::broker::core {
 namespace {
 
-const Time start = time_from_micros(1'000'000);
+const Time memory_start = time_from_micros(1'000'000);
 
 class Memory : public testing::Test {
 protected:
@@ -26,7 +26,7 @@ protected:
     void SetUp() override { begin(); }
     void begin() {
         broker_ = std::make_unique<Broker>(options_);
-        broker_->finish_recovery(0, start, turn_);
+        broker_->finish_recovery(0, memory_start, turn_);
         records_.clear();
         keep();
         connect(1);
@@ -39,12 +39,12 @@ protected:
         opened.vhost = "/";
         opened.channel_max = channel_max;
         opened.client_properties = std::move(properties);
-        broker_->apply(opened, start, turn_);
+        broker_->apply(opened, memory_start, turn_);
         say(id, amqp::ChannelOpen{});
     }
 
     void say(std::uint64_t id, amqp::Method method, ChannelNumber channel = 1) {
-        broker_->apply(MethodReceived{{id}, channel, std::move(method)}, start, turn_);
+        broker_->apply(MethodReceived{{id}, channel, std::move(method)}, memory_start, turn_);
     }
 
     void declare(const std::string& queue) {
@@ -58,12 +58,12 @@ protected:
         event.routing_key = key;
         event.properties = amqp::no_properties;
         event.body = as_bytes(body);
-        broker_->publish(event, start, turn_);
+        broker_->publish(event, memory_start, turn_);
     }
 
     // Ends the turn and keeps its commands and records.
     void keep() {
-        broker_->finish(start, turn_);
+        broker_->finish(memory_start, turn_);
         commands_ = std::move(turn_.commands);
         for (Command& command : turn_.commands_when_durable) commands_.push_back(std::move(command));
         answers_ = turn_.answers;
@@ -118,16 +118,16 @@ TEST_F(Memory, WhatConnectionsHoldMakesPublishersWait) {
 TEST_F(Memory, AShortageAndItsEndAreSaidToPeopleOnce) {
     keep();
     broker_->note_outside_memory(400'000);
-    broker_->finish(start, turn_);
+    broker_->finish(memory_start, turn_);
     ASSERT_TRUE(turn_.shortage);
     EXPECT_STREQ(turn_.shortage->reason, "low on memory");
     EXPECT_GE(turn_.shortage->memory, 400'000U);
     turn_.clear();
-    broker_->finish(start, turn_);
+    broker_->finish(memory_start, turn_);
     EXPECT_FALSE(turn_.shortage);
     turn_.clear();
     broker_->note_outside_memory(0);
-    broker_->finish(start, turn_);
+    broker_->finish(memory_start, turn_);
     ASSERT_TRUE(turn_.shortage);
     EXPECT_EQ(turn_.shortage->reason, nullptr);
 }
@@ -181,9 +181,9 @@ TEST_F(Memory, QueuesAreRefusedAboveTheirShareByEveryDoor) {
     EXPECT_NE(said<CloseChannel>()->reason->text.find("no memory for a queue"), std::string::npos);
     EXPECT_GE(totals().definition_bytes + totals().open_bytes, 200'000U);
 
-    broker_->apply(AdministrationAsked{{7}, DeclareQueue{"/", "one more", false, true, {}}}, start, turn_);
+    broker_->apply(AdministrationAsked{{7}, DeclareQueue{"/", "one more", false, true, {}}}, memory_start, turn_);
     broker_->apply(AdministrationAsked{{8}, DeclareExchange{{"/", "x", "topic", false, false, {}}, true}},
-                   start, turn_);
+                   memory_start, turn_);
     keep();
     ASSERT_EQ(answers_.size(), 2U);
     for (const Answer& answer : answers_)
@@ -231,7 +231,7 @@ TEST_F(Memory, BindingsAndExchangesGiveBackWhatTheyTook) {
 
 TEST_F(Memory, AVirtualHostTakesWhatItHeldAlong) {
     const auto ask = [&](AdministrationRequest wish) {
-        broker_->apply(AdministrationAsked{{1}, std::move(wish)}, start, turn_);
+        broker_->apply(AdministrationAsked{{1}, std::move(wish)}, memory_start, turn_);
         keep();
         ASSERT_EQ(answers_.size(), 1U);
         EXPECT_EQ(answers_[0].code, amqp::ReplyCode::success) << answers_[0].text;
@@ -263,16 +263,16 @@ TEST_F(Memory, ConnectionsChannelsAndConsumersCountWhileTheyAreThere) {
     say(2, amqp::ChannelClose{200, "bye", 0, 0}, 5);
     keep();
     EXPECT_LT(totals().open_bytes, busy);
-    broker_->apply(ConnectionLost{{2}}, start, turn_);
+    broker_->apply(ConnectionLost{{2}}, memory_start, turn_);
     keep();
     EXPECT_EQ(totals().open_bytes, one) << "to the byte";
     // Refused, closed by the broker, closed by the client: each is the end.
     say(1, amqp::ChannelOpen{}, 1);
-    broker_->apply(ConnectionLost{{1}}, start, turn_);
+    broker_->apply(ConnectionLost{{1}}, memory_start, turn_);
     connect(3);
     say(3, amqp::BasicConsume{"q", "c", false, true, false, true, {}});
     say(3, amqp::ConnectionClose{200, "bye", 0, 0}, 0);
-    broker_->apply(ConnectionLost{{3}}, start, turn_);
+    broker_->apply(ConnectionLost{{3}}, memory_start, turn_);
     keep();
     EXPECT_EQ(totals().open_bytes, 0U);
 }
@@ -288,8 +288,8 @@ TEST_F(Memory, ChannelsAreRefusedAboveTheirShare) {
 TEST_F(Memory, TheLastPartIsForTheServersOwnUser) {
     options_.own_user = "own";
     begin();
-    broker_->apply(AdministrationAsked{{7}, PutUser{{"own", "hash", "", {}}}}, start, turn_);
-    broker_->apply(AdministrationAsked{{8}, PutPermission{{"/", "own", ".*", ".*", ".*"}}}, start, turn_);
+    broker_->apply(AdministrationAsked{{7}, PutUser{{"own", "hash", "", {}}}}, memory_start, turn_);
+    broker_->apply(AdministrationAsked{{8}, PutPermission{{"/", "own", ".*", ".*", ".*"}}}, memory_start, turn_);
     ChannelNumber channel = 2;
     while (totals().open_bytes <= 300'000 && channel < 2047) say(1, amqp::ChannelOpen{}, channel++);
     ASSERT_LT(channel, 2047);
@@ -302,7 +302,7 @@ TEST_F(Memory, TheLastPartIsForTheServersOwnUser) {
     own.user = "own";
     own.vhost = "/";
     own.channel_max = 2047;
-    broker_->apply(own, start, turn_);
+    broker_->apply(own, memory_start, turn_);
     say(3, amqp::ChannelOpen{});
     say(3, amqp::QueueDeclare{"needed", false, true, false, false, false, {}});
     say(3, amqp::BasicConsume{"needed", "c", false, true, false, false, {}});
@@ -340,7 +340,7 @@ protected:
 
     void seal(std::uint64_t bytes) {
         const RecordNumber last = records_.rbegin()->first;
-        broker_->apply(SegmentSealed{sealed_ + 1, last, bytes}, start, turn_);
+        broker_->apply(SegmentSealed{sealed_ + 1, last, bytes}, memory_start, turn_);
         sealed_ = last;
         keep();
     }
@@ -371,7 +371,7 @@ TEST_F(Retention, DefinitionsAreSaidAgainInBoundedTurnsWhileTheyChange) {
         if (turns == 15) say(1, amqp::QueueUnbind{"q2", "amq.topic", "key.2", {}});
         if (turns == 16) say(1, amqp::QueueUnbind{"q97", "amq.topic", "key.97", {}});
         if (turns == 17) say(1, amqp::ExchangeDelete{"old", false, true});
-        broker_->apply(Ticked{}, start, turn_);
+        broker_->apply(Ticked{}, memory_start, turn_);
         keep();
     }
     EXPECT_GT(turns, 15U);
@@ -380,7 +380,7 @@ TEST_F(Retention, DefinitionsAreSaidAgainInBoundedTurnsWhileTheyChange) {
     Broker again(options_);
     for (const auto& [number, record] : records_) again.replay(Record(record), number);
     Turn turn;
-    again.finish_recovery(records_.rbegin()->first, start, turn);
+    again.finish_recovery(records_.rbegin()->first, memory_start, turn);
     const Overview before = broker_->overview();
     const Overview after = again.overview();
     ASSERT_EQ(after.queues.size(), before.queues.size());
@@ -402,7 +402,7 @@ TEST_F(Retention, FewSegmentsThatHoldNothingAreForgottenAlsoWhenNothingHappens) 
     }
     // Nobody says a thing any more.
     for (int tick = 0; broker_->next_deadline() && tick < 100; ++tick) {
-        broker_->apply(Ticked{}, start, turn_);
+        broker_->apply(Ticked{}, memory_start, turn_);
         keep();
     }
     EXPECT_FALSE(broker_->next_deadline());

@@ -9,7 +9,7 @@
 namespace baton::broker::core {
 namespace {
 
-const Time start = time_from_micros(1'000'000);
+const Time names_start = time_from_micros(1'000'000);
 const std::string longest(255, 'k');
 const std::string too_long(256, 'k');
 
@@ -22,14 +22,14 @@ protected:
     }
 
     void begin(RecordNumber last = 0) {
-        broker->finish_recovery(last, start, turn);
+        broker->finish_recovery(last, names_start, turn);
         turn.clear();
     }
 
     amqp::ReplyCode ask(AdministrationRequest wish) {
         turn.clear();
-        broker->apply(AdministrationAsked{{1}, std::move(wish)}, start, turn);
-        broker->finish(start, turn);
+        broker->apply(AdministrationAsked{{1}, std::move(wish)}, names_start, turn);
+        broker->finish(names_start, turn);
         return turn.answers.at(0).code;
     }
 
@@ -140,8 +140,8 @@ TEST_F(DoorTest, AJournalWithLongerNamesStartsAndItsMessagesDie) {
     opened.connection = {1};
     opened.user = "guest";
     opened.vhost = "/";
-    broker->apply(opened, start, turn);
-    broker->apply(MethodReceived{{1}, 1, amqp::ChannelOpen{}}, start, turn);
+    broker->apply(opened, names_start, turn);
+    broker->apply(MethodReceived{{1}, 1, amqp::ChannelOpen{}}, names_start, turn);
 
     std::uint64_t tag = 0;
     for (const char* queue : {"by-key", "by-name", "by-policy"}) {
@@ -149,17 +149,17 @@ TEST_F(DoorTest, AJournalWithLongerNamesStartsAndItsMessagesDie) {
         publish.connection = {1};
         publish.channel = 1;
         publish.routing_key = queue;
-        broker->publish(publish, start, turn);
+        broker->publish(publish, names_start, turn);
         amqp::BasicGet get;
         get.queue = queue;
-        broker->apply(MethodReceived{{1}, 1, get}, start, turn);
+        broker->apply(MethodReceived{{1}, 1, get}, names_start, turn);
         NackReceived nack;
         nack.connection = {1};
         nack.channel = 1;
         nack.delivery_tag = ++tag;
         nack.requeue = false;
-        broker->nack(nack, start, turn);
-        broker->finish(start, turn);
+        broker->nack(nack, names_start, turn);
+        broker->finish(names_start, turn);
         turn.clear();
     }
 

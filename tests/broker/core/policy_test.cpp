@@ -25,7 +25,7 @@ PolicyPut operator_policy(std::string name, std::string pattern, FieldTable defi
 }
 
 // The complaint without what stands in front of each, or "fine".
-std::string complaint(const PolicyPut& put) {
+std::string policy_complaint(const PolicyPut& put) {
     const auto checked = check_policy(put);
     if (checked) return "fine";
     constexpr std::string_view prefix = "Validation failed\n\n";
@@ -83,7 +83,7 @@ TEST(Policy, EverySettingIsCheckedWithTheTextAdministratorsKnow) {
         const auto with = [&](const FieldValue& value) {
             FieldTable definition;
             definition.set(row.setting, value);
-            return complaint(policy("p", ".*", definition));
+            return policy_complaint(policy("p", ".*", definition));
         };
         EXPECT_EQ(with(row.good), "fine") << row.setting;
         EXPECT_EQ(with(row.bad), row.text);
@@ -91,20 +91,20 @@ TEST(Policy, EverySettingIsCheckedWithTheTextAdministratorsKnow) {
 }
 
 TEST(Policy, UnknownSettingsAreNamedTogether) {
-    EXPECT_EQ(complaint(policy("p", ".*",
+    EXPECT_EQ(policy_complaint(policy("p", ".*",
                                {{"zoo", true}, {"message-ttl", 5}, {"max-lenght", "3"}})),
               "[{<<\"max-lenght\">>,<<\"3\">>},{<<\"zoo\">>,true}] are not recognised policy "
               "settings");
-    EXPECT_EQ(complaint(policy("p", ".*", {})), "no policy provided");
-    EXPECT_EQ(complaint(policy("p", "(", {{"max-length", 1}})),
+    EXPECT_EQ(policy_complaint(policy("p", ".*", {})), "no policy provided");
+    EXPECT_EQ(policy_complaint(policy("p", "(", {{"max-length", 1}})),
               "pattern should be regular expression but is invalid: missing ): (");
 }
 
 TEST(Policy, OperatorsMaySetLimitsOnly) {
     for (const char* limit : {"expires", "message-ttl", "max-length", "max-length-bytes",
                               "max-in-memory-length", "max-in-memory-bytes", "delivery-limit"})
-        EXPECT_EQ(complaint(operator_policy("o", ".*", {{limit, 5}})), "fine") << limit;
-    EXPECT_EQ(complaint(operator_policy("o", ".*", {{"overflow", "drop-head"}})),
+        EXPECT_EQ(policy_complaint(operator_policy("o", ".*", {{limit, 5}})), "fine") << limit;
+    EXPECT_EQ(policy_complaint(operator_policy("o", ".*", {{"overflow", "drop-head"}})),
               "[{<<\"overflow\">>,<<\"drop-head\">>}] are not recognised policy settings");
 }
 

@@ -26,7 +26,7 @@ std::string joined(const std::vector<std::string>& words) {
     return text;
 }
 
-bool matches(std::string_view pattern, std::string_view key) {
+bool trie_matches(std::string_view pattern, std::string_view key) {
     TopicTrie trie;
     Binding binding;
     trie.add(pattern, &binding);
@@ -37,17 +37,17 @@ bool matches(std::string_view pattern, std::string_view key) {
 }
 
 TEST(TopicTrie, KnowsStarAndHash) {
-    EXPECT_TRUE(matches("*.stock.#", "usd.stock"));
-    EXPECT_TRUE(matches("*.stock.#", "eur.stock.db"));
-    EXPECT_FALSE(matches("*.stock.#", "stock.nasdaq"));
-    EXPECT_TRUE(matches("#", ""));
-    EXPECT_TRUE(matches("#.a", "a"));
-    EXPECT_TRUE(matches("a.#.b", "a.b"));
-    EXPECT_TRUE(matches("a.#.b", "a.x.y.b"));
-    EXPECT_FALSE(matches("a.#.b", "a.x.y"));
-    EXPECT_TRUE(matches("", ""));
-    EXPECT_FALSE(matches("*", ""));
-    EXPECT_TRUE(matches("a.*", "a."));
+    EXPECT_TRUE(trie_matches("*.stock.#", "usd.stock"));
+    EXPECT_TRUE(trie_matches("*.stock.#", "eur.stock.db"));
+    EXPECT_FALSE(trie_matches("*.stock.#", "stock.nasdaq"));
+    EXPECT_TRUE(trie_matches("#", ""));
+    EXPECT_TRUE(trie_matches("#.a", "a"));
+    EXPECT_TRUE(trie_matches("a.#.b", "a.b"));
+    EXPECT_TRUE(trie_matches("a.#.b", "a.x.y.b"));
+    EXPECT_FALSE(trie_matches("a.#.b", "a.x.y"));
+    EXPECT_TRUE(trie_matches("", ""));
+    EXPECT_FALSE(trie_matches("*", ""));
+    EXPECT_TRUE(trie_matches("a.*", "a."));
 }
 
 TEST(TopicTrie, AgreesWithTheRuleForRandomPatterns) {
@@ -91,7 +91,7 @@ TEST(TopicTrie, StaysQuickForPatternsMadeToBeSlow) {
     std::string key = "a";
     for (int count = 0; count < 120; ++count) key += ".a";
 
-    EXPECT_TRUE(matches(pattern, key));
+    EXPECT_TRUE(trie_matches(pattern, key));
 }
 
 } // namespace

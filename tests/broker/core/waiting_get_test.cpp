@@ -14,7 +14,7 @@ namespace {
 using Lines = std::vector<std::string>;
 
 // Only the first messages of a queue are in memory.
-Options little_memory() {
+Options small_memory() {
     Options options;
     options.page_above = 0;
     options.page_all_above = 0;
@@ -65,7 +65,7 @@ protected:
         return UINT64_MAX;
     }
 
-    Story story{little_memory()};
+    Story story{small_memory()};
 };
 
 TEST_F(WaitingGet, IsAnsweredBeforeWhatCameBehindIt) {
@@ -184,7 +184,7 @@ TEST_F(WaitingGet, HoldsManyMethodsAsBounded) {
 TEST(WaitingGets, AreHeardAsIfNothingWasOnTheDisk) {
     for (std::uint64_t seed = 1; seed <= 25; ++seed) {
         Random random(seed);
-        Story paged(little_memory());
+        Story paged(small_memory());
         Story whole;
         Lines heard_of_paged;
         Lines heard_of_whole;

@@ -12,7 +12,7 @@ namespace baton::broker::core {
 
 namespace {
 
-std::string shown(const Message& message) {
+std::string printed(const Message& message) {
     std::string text = fmt::format("\"{}\"", as_text(message.body()));
     const auto properties = amqp::decode_properties(message.properties());
     if (!properties) return text + " with broken properties";
@@ -75,7 +75,7 @@ std::string Printer::print(const Record& record) {
             [&](const MessageStored& stored) {
                 std::string text = "store " + place(stored.first);
                 for (const Place& other : stored.others) text += ", " + place(other);
-                return text + " " + shown(*stored.message);
+                return text + " " + printed(*stored.message);
             },
             [&](const MessagesRemoved& removed) {
                 std::string text = "remove " + queue(removed.queue) + "@";
@@ -180,16 +180,16 @@ std::string Printer::print(const Command& command) {
                     "deliver {} {} tag={}{} {} {}", where,
                     consumer == consumers_.end() ? "UNNAMED" : consumer->second,
                     deliver.delivery_tag, deliver.redelivered ? " redelivered" : "",
-                    from(*deliver.message), shown(*deliver.message));
+                    from(*deliver.message), printed(*deliver.message));
             },
             [&](const DeliverGotten& gotten) {
                 return fmt::format("get-ok {} tag={}{} left={} {} {}", where, gotten.delivery_tag,
                                    gotten.redelivered ? " redelivered" : "", gotten.messages_left,
-                                   from(*gotten.message), shown(*gotten.message));
+                                   from(*gotten.message), printed(*gotten.message));
             },
             [&](const ReturnMessage& back) {
                 return fmt::format("return {} {} {} {} {}", where, static_cast<int>(back.code),
-                                   back.text, from(*back.message), shown(*back.message));
+                                   back.text, from(*back.message), printed(*back.message));
             },
             [&](const Confirm& confirm) {
                 return fmt::format("{} {} tag={}{}", confirm.refused ? "refuse" : "confirm", where,

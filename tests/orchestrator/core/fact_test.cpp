@@ -7,7 +7,7 @@
 namespace baton::orchestrator::core {
 namespace {
 
-Fact dispatched() {
+Fact dispatch_fact() {
     TaskOrder order;
     order.attempt_of_series = 1;
     order.max_attempts = 3;
@@ -28,7 +28,7 @@ const TaskOrder& order_of(const Fact& fact) { return std::get<fact::TaskDispatch
 TEST(Fact, ADispatchSaysTheSameAfterAStayInTheStore) {
     const RunName run{"run-1", "provision", 3};
     std::string json;
-    append_json(json, std::vector{dispatched()});
+    append_json(json, std::vector{dispatch_fact()});
 
     const auto read = facts_from_json(json);
 
@@ -43,11 +43,11 @@ TEST(Fact, ADispatchSaysTheSameAfterAStayInTheStore) {
     EXPECT_EQ(command.attempt_of_series, 1u);
     EXPECT_EQ(command.priority, 9);
     EXPECT_EQ(command.idempotency_key, "run/lock.mail \"key\"\n");
-    EXPECT_EQ(command.start_by, order_of(dispatched()).start_by);
-    EXPECT_EQ(command.deadline, order_of(dispatched()).deadline);
-    EXPECT_EQ(command.heartbeat, order_of(dispatched()).heartbeat);
+    EXPECT_EQ(command.start_by, order_of(dispatch_fact()).start_by);
+    EXPECT_EQ(command.deadline, order_of(dispatch_fact()).deadline);
+    EXPECT_EQ(command.heartbeat, order_of(dispatch_fact()).heartbeat);
     EXPECT_EQ(command.progress.text(), R"({"percent":40})");
-    EXPECT_EQ(command.trace, order_of(dispatched()).trace);
+    EXPECT_EQ(command.trace, order_of(dispatch_fact()).trace);
 }
 
 TEST(Fact, WhatIsSaidOfALookStaysInTheStore) {

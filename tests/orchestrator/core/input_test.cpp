@@ -10,7 +10,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-Document json(const std::string& text) {
+Document input_json(const std::string& text) {
     return Document::parse(text).value();
 }
 
@@ -24,10 +24,10 @@ SchemaField field(const std::string& name, Schema::Type type, bool required = fa
 
 TEST(Input, FillsInDefaultsAndKeepsTheRest) {
     SchemaField groups = field("groups", Schema::Type::array);
-    groups.fallback = json(R"(["everyone"])");
+    groups.fallback = input_json(R"(["everyone"])");
 
     const auto checked = check_input(std::vector{field("email", Schema::Type::string), groups},
-                                     json(R"({"email":"a"})"));
+                                     input_json(R"({"email":"a"})"));
 
     EXPECT_THAT(checked.complaints, IsEmpty());
     EXPECT_EQ(checked.input.text(), R"({"email":"a","groups":["everyone"]})");
@@ -35,13 +35,13 @@ TEST(Input, FillsInDefaultsAndKeepsTheRest) {
 
 TEST(Input, SaysEverythingThatIsWrongAtOnce) {
     SchemaField level = field("level", Schema::Type::string);
-    level.schema.allowed = {json("\"low\""), json("\"high\"")};
+    level.schema.allowed = {input_json("\"low\""), input_json("\"high\"")};
     SchemaField count = field("count", Schema::Type::integer);
     count.schema.minimum = expression::Value::integer(1);
 
     const auto checked =
         check_input(std::vector{field("email", Schema::Type::string, true), level, count},
-                    json(R"({"level":"middle","count":0,"colour":"red"})"));
+                    input_json(R"({"level":"middle","count":0,"colour":"red"})"));
 
     EXPECT_THAT(checked.complaints,
                 ElementsAre("input.email: required",
@@ -55,7 +55,7 @@ TEST(Input, LooksForPatternsAnywhereInATextUnlessTheySayWhere) {
         std::string problem;
         code.schema.pattern = expression::Pattern::compile(pattern, problem);
         EXPECT_EQ(problem, "");
-        return check_input(std::vector{code}, json("{\"code\":\"" + text + "\"}")).complaints;
+        return check_input(std::vector{code}, input_json("{\"code\":\"" + text + "\"}")).complaints;
     };
     EXPECT_THAT(complaints("^[A-Z]{2}[0-9]+$", "AB12"), IsEmpty());
     EXPECT_THAT(complaints("^[A-Z]{2}[0-9]+$", "xAB12"), ElementsAre("input.code: 'xAB12' does not match ^[A-Z]{2}[0-9]+$"));
@@ -72,11 +72,11 @@ TEST(Input, LooksIntoListsAndObjects) {
     person.type = Schema::Type::object;
     person.fields = {field("name", Schema::Type::string, true),
                      field("age", Schema::Type::integer)};
-    person.fields[1].fallback = json("18");
+    person.fields[1].fallback = input_json("18");
     people.schema.items = std::make_shared<Schema>(person);
 
-    const auto bad = check_input(std::vector{people}, json(R"({"people":[{"name":1},{}]})"));
-    const auto good = check_input(std::vector{people}, json(R"({"people":[{"name":"a"}]})"));
+    const auto bad = check_input(std::vector{people}, input_json(R"({"people":[{"name":1},{}]})"));
+    const auto good = check_input(std::vector{people}, input_json(R"({"people":[{"name":"a"}]})"));
 
     EXPECT_THAT(bad.complaints, ElementsAre("input.people[0].name: string expected, got integer",
                                             "input.people[1].name: required"));
@@ -116,13 +116,13 @@ TEST(Input, KnowsItsFormats) {
 
 TEST(Input, ANumberIsADoubleHoweverItIsWritten) {
     SchemaField rate = field("rate", Schema::Type::number);
-    rate.fallback = json("5");
+    rate.fallback = input_json("5");
     SchemaField rates = field("rates", Schema::Type::array);
     Schema each;
     each.type = Schema::Type::number;
     rates.schema.items = std::make_shared<Schema>(each);
     const auto checked = check_input(std::vector{field("total", Schema::Type::number), rate, rates, field("count", Schema::Type::integer)},
-                                     json(R"({"total":1000,"rates":[1,2.5],"count":1000})"));
+                                     input_json(R"({"total":1000,"rates":[1,2.5],"count":1000})"));
 
     EXPECT_THAT(checked.complaints, IsEmpty());
     EXPECT_EQ(checked.input.text(), R"({"total":1000.0,"rates":[1.0,2.5],"count":1000,"rate":5.0})");
@@ -132,7 +132,7 @@ TEST(Input, WholeNumbersAreComparedExactlyAndNeverRounded) {
     const auto complaints = [](Schema::Type type, const std::string& value, auto change) {
         SchemaField one = field("n", type);
         change(one.schema);
-        return check_input(std::vector{one}, json("{\"n\":" + value + "}")).complaints;
+        return check_input(std::vector{one}, input_json("{\"n\":" + value + "}")).complaints;
     };
     const auto at_most = [](std::int64_t bound) {
         return [bound](Schema& schema) { schema.maximum = expression::Value::integer(bound); };
@@ -145,13 +145,13 @@ TEST(Input, WholeNumbersAreComparedExactlyAndNeverRounded) {
                 ElementsAre("input.n: 9007199254740993 has more digits than a number keeps; let the workflow take an "
                             "integer or a string"));
     EXPECT_THAT(complaints(Schema::Type::integer, "18446744073709551615", nothing), IsEmpty());
-    EXPECT_THAT(complaints(Schema::Type::number, "2", [](Schema& schema) { schema.allowed = {json("1"), json("2")}; }), IsEmpty());
+    EXPECT_THAT(complaints(Schema::Type::number, "2", [](Schema& schema) { schema.allowed = {input_json("1"), input_json("2")}; }), IsEmpty());
     EXPECT_FALSE(Document::parse(R"({"n":18446744073709551616})"));
 }
 
 TEST(Input, NoInputIsAnEmptyObject) {
     EXPECT_EQ(check_input({}, {}).input.text(), "{}");
-    EXPECT_THAT(check_input({}, json("[]")).complaints, ElementsAre("input: an object expected"));
+    EXPECT_THAT(check_input({}, input_json("[]")).complaints, ElementsAre("input: an object expected"));
 }
 
 } // namespace

@@ -27,18 +27,18 @@ std::string printed(std::string_view steps, std::string_view top = "") {
     return render(load(source, "x.toml").diagnostics, source);
 }
 
-std::shared_ptr<const core::Workflow> good(std::string_view steps) {
+std::shared_ptr<const core::Workflow> good_repetition(std::string_view steps) {
     const std::string source = std::string(head) + std::string(steps);
     const Loaded loaded = load(source, "good.toml");
     EXPECT_EQ(render(loaded.diagnostics, source), "");
     return loaded.workflow;
 }
 
-const core::Step& step(const core::Workflow& workflow, std::string_view path) {
+const core::Step& step_of(const core::Workflow& workflow, std::string_view path) {
     return workflow.steps[workflow.by_path.find(path)->second];
 }
 
-std::vector<std::string> ids(const core::Workflow& workflow, const std::vector<core::StepIndex>& indices) {
+std::vector<std::string> step_ids(const core::Workflow& workflow, const std::vector<core::StepIndex>& indices) {
     std::vector<std::string> all;
     for (const core::StepIndex index : indices)
         all.push_back(workflow.steps[index].id);
@@ -76,7 +76,7 @@ compensate = { task = "redmine.remove_member", with = { user = "${account.id}", 
 )";
 
 TEST(Repetition, ATaskForEachItem) {
-    const auto workflow = good(R"x(
+    const auto workflow = good_repetition(R"x(
 [[step]]
 id         = "people"
 when       = "size(input.members) > 2"
@@ -88,26 +88,26 @@ catch      = [ { error = "gone", output = { id = "${error.data.id}", mail = "${i
 compensate = { task = "mail.recall", with = { id = "${people.id}", mail = "${item.mail}" } }
 idempotency_key = "item.mail"
 )x");
-    const core::Step& whole = step(*workflow, "people");
+    const core::Step& whole = step_of(*workflow, "people");
     ASSERT_TRUE(whole.repetition);
     const auto& each = std::get<core::ForEach>(*whole.repetition);
     EXPECT_EQ(each.items.source(), "input.members.filter(m, m.active)");
     EXPECT_EQ(each.as, "item");
     EXPECT_EQ(each.max_parallel, 10);
     ASSERT_EQ(workflow->bodies.size(), 2);
-    EXPECT_THAT(ids(*workflow, workflow->bodies[whole.inner].steps), ElementsAre("people"));
+    EXPECT_THAT(step_ids(*workflow, workflow->bodies[whole.inner].steps), ElementsAre("people"));
 }
 
 TEST(Repetition, ABlockForEachItem) {
-    const auto workflow = good(people);
-    const core::Step& whole = step(*workflow, "people");
+    const auto workflow = good_repetition(people);
+    const core::Step& whole = step_of(*workflow, "people");
     EXPECT_EQ(std::get<core::ForEach>(*whole.repetition).as, "member");
-    EXPECT_THAT(ids(*workflow, workflow->bodies[whole.inner].steps), ElementsAre("people", "account", "join"));
-    EXPECT_THAT(ids(*workflow, workflow->bodies[core::root_body].steps), ElementsAre("people"));
+    EXPECT_THAT(step_ids(*workflow, workflow->bodies[whole.inner].steps), ElementsAre("people", "account", "join"));
+    EXPECT_THAT(step_ids(*workflow, workflow->bodies[core::root_body].steps), ElementsAre("people"));
 }
 
 TEST(Repetition, ALoopThatTestsAfterwards) {
-    const auto workflow = good(R"x(
+    const auto workflow = good_repetition(R"x(
 [[step]]
 id             = "pages"
 until          = "fetch.last_page || index > 9"
@@ -119,7 +119,7 @@ id   = "fetch"
 task = "hr.page"
 with = { after = "${default(pages.fetch.next, '')}", page = "${index}" }
 )x");
-    const auto& loop = std::get<core::Loop>(*step(*workflow, "pages").repetition);
+    const auto& loop = std::get<core::Loop>(*step_of(*workflow, "pages").repetition);
     EXPECT_EQ(loop.test, core::Loop::Test::after);
     EXPECT_EQ(loop.condition.source(), "fetch.last_page || index > 9");
     EXPECT_EQ(loop.max_iterations, 500);
@@ -127,20 +127,20 @@ with = { after = "${default(pages.fetch.next, '')}", page = "${index}" }
 }
 
 TEST(Repetition, ALoopThatTestsBefore) {
-    const auto workflow = good(R"(
+    const auto workflow = good_repetition(R"(
 [[step]]
 id    = "poll"
 while = "index == 0 || !poll.ready"
 task  = "report.state"
 )");
-    const auto& loop = std::get<core::Loop>(*step(*workflow, "poll").repetition);
+    const auto& loop = std::get<core::Loop>(*step_of(*workflow, "poll").repetition);
     EXPECT_EQ(loop.test, core::Loop::Test::before);
     EXPECT_EQ(loop.max_iterations, 1000);
     EXPECT_EQ(loop.every, std::nullopt);
 }
 
 TEST(Repetition, WhatFollowsReadsTheWhole) {
-    good(std::string(people) + R"(
+    good_repetition(std::string(people) + R"(
 [[step]]
 id   = "report"
 task = "mail.send"
@@ -166,7 +166,7 @@ pages  = "${pages.last}"
 }
 
 TEST(Repetition, InsideOneAnotherEachHasItsItem) {
-    const auto workflow = good(R"(
+    const auto workflow = good_repetition(R"(
 [[step]]
 id       = "teams"
 for_each = "input.members"
@@ -196,16 +196,16 @@ task  = "team.close"
 with  = { people = "${people.total}" }
 )");
     EXPECT_EQ(workflow->bodies.size(), 4);
-    EXPECT_EQ(step(*workflow, "teams.people.count").path, "teams.people.count");
+    EXPECT_EQ(step_of(*workflow, "teams.people.count").path, "teams.people.count");
 }
 
 TEST(Repetition, SiblingsMayCallTheirItemsAlike) {
-    good("[[step]]\nid = \"a\"\nfor_each = \"input.members\"\ntask = \"t.a\"\n"
+    good_repetition("[[step]]\nid = \"a\"\nfor_each = \"input.members\"\ntask = \"t.a\"\n"
          "[[step]]\nid = \"b\"\nfor_each = \"input.members\"\ntask = \"t.b\"\n");
 }
 
 TEST(Repetition, AWholeMayBeSentForAndWaitsForWhatItLikes) {
-    const auto workflow = good(R"(
+    const auto workflow = good_repetition(R"(
 [[step]]
 id     = "route"
 switch = [ { when = "size(input.members) > 3", go = "people" }, { go = "few" } ]
@@ -226,11 +226,11 @@ join        = "any"
 cancel_rest = true
 task        = "mail.send"
 )");
-    EXPECT_TRUE(step(*workflow, "people").only_by_go);
+    EXPECT_TRUE(step_of(*workflow, "people").only_by_go);
 }
 
 TEST(Repetition, GoStaysInsideAnInstance) {
-    good(R"(
+    good_repetition(R"(
 [[step]]
 id       = "people"
 for_each = "input.members"
@@ -251,10 +251,10 @@ task = "mail.send"
 }
 
 TEST(Repetition, AResultOfAnItemIsKeptOnlyWhereItIsRead) {
-    const auto counts = good(std::string(people) + "[output]\nn = \"${people.total}\"\n");
-    const auto results = good(std::string(people) + "[output]\nn = \"${people.results}\"\n");
-    EXPECT_FALSE(step(*counts, "people").results_are_read);
-    EXPECT_TRUE(step(*results, "people").results_are_read);
+    const auto counts = good_repetition(std::string(people) + "[output]\nn = \"${people.total}\"\n");
+    const auto results = good_repetition(std::string(people) + "[output]\nn = \"${people.results}\"\n");
+    EXPECT_FALSE(step_of(*counts, "people").results_are_read);
+    EXPECT_TRUE(step_of(*results, "people").results_are_read);
 }
 
 TEST(Repetition, TheExamplesOfTheDocsAreGood) {
@@ -268,7 +268,7 @@ TEST(Repetition, TheExamplesOfTheDocsAreGood) {
     constexpr std::string_view fence = "```toml\n";
     for (std::size_t at = text.find(fence); at != std::string::npos; at = text.find(fence, at), ++examples) {
         at += fence.size();
-        good(text.substr(at, text.find("```\n", at) - at));
+        good_repetition(text.substr(at, text.find("```\n", at) - at));
     }
     EXPECT_GE(examples, 3);
 }

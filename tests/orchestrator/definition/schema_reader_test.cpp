@@ -18,7 +18,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-Schema good(std::string_view text) {
+Schema good_schema(std::string_view text) {
     std::string problem;
     Schema schema = read_schema(text, problem);
     EXPECT_EQ(problem, "");
@@ -56,7 +56,7 @@ constexpr std::string_view members = R"({
 })";
 
 TEST(SchemaReader, TypesAndFieldsAreKnown) {
-    const Schema schema = good(members);
+    const Schema schema = good_schema(members);
 
     EXPECT_EQ(schema.type, Schema::Type::array);
     ASSERT_TRUE(schema.items);
@@ -70,7 +70,7 @@ TEST(SchemaReader, TypesAndFieldsAreKnown) {
 }
 
 TEST(SchemaReader, WhatIsWrongIsSaidOnceAndInOurWordsWhereThereAreSome) {
-    const Schema schema = good(members);
+    const Schema schema = good_schema(members);
 
     EXPECT_THAT(complaints(schema, R"([{"email":"ada@x.org"}])"), IsEmpty());
     EXPECT_THAT(complaints(schema, "7"), ElementsAre("input.value: array expected, got integer"));
@@ -84,7 +84,7 @@ TEST(SchemaReader, WhatIsWrongIsSaidOnceAndInOurWordsWhereThereAreSome) {
 }
 
 TEST(SchemaReader, WhatHasNoWordsOfOursCountsAsWell) {
-    const Schema schema = good(members);
+    const Schema schema = good_schema(members);
 
     const auto twice = complaints(schema, R"([{"email":"ada@x.org"},{"email":"ada@x.org"}])");
     ASSERT_EQ(twice.size(), 1u);
@@ -97,7 +97,7 @@ TEST(SchemaReader, WhatHasNoWordsOfOursCountsAsWell) {
 TEST(SchemaReader, DefaultsAreFilledIn) {
     core::SchemaField field;
     field.name = "value";
-    field.schema = good(members);
+    field.schema = good_schema(members);
     const auto input = core::Document::parse(R"({"value":[{"email":"ada@x.org"}]})").value();
 
     const auto checked = core::check_input(std::span(&field, 1), input);
@@ -108,7 +108,7 @@ TEST(SchemaReader, DefaultsAreFilledIn) {
 
 TEST(SchemaReader, ReferencesAreFollowedAlsoInACircle) {
     const Schema schema =
-        good(R"({"$ref": "#/definitions/node", "definitions": {"node": {"type": "object",
+        good_schema(R"({"$ref": "#/definitions/node", "definitions": {"node": {"type": "object",
         "properties": {"next": {"$ref": "#/definitions/node"}, "n": {"type": "integer"}}, "required": ["n"]}}})");
 
     EXPECT_EQ(schema.type, Schema::Type::object);
@@ -119,7 +119,7 @@ TEST(SchemaReader, ReferencesAreFollowedAlsoInACircle) {
 
 TEST(SchemaReader, ChoicesAreTheDocuments) {
     const Schema schema =
-        good(R"({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 3}]})");
+        good_schema(R"({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 3}]})");
 
     EXPECT_EQ(schema.type, Schema::Type::any);
     EXPECT_THAT(complaints(schema, "\"a\""), IsEmpty());

@@ -27,7 +27,7 @@ using testing::UnorderedElementsAre;
 
 constexpr Time now = time_from_micros(1'800'000'000'000'000);
 
-core::Document json(std::string_view text) {
+core::Document document(std::string_view text) {
     return *core::Document::parse(std::string(text));
 }
 
@@ -39,7 +39,7 @@ struct Story {
         const auto path =
             std::filesystem::path(BATON_SOURCE_DIR) / "workflows" / (std::string(name) + ".toml");
         workflow = load_file(path).loaded.workflow;
-        const core::CheckedInput checked = core::check_input(workflow->input, json(input));
+        const core::CheckedInput checked = core::check_input(workflow->input, document(input));
         EXPECT_THAT(checked.complaints, testing::IsEmpty());
         run = core::new_run(*workflow, "run-1");
         take(core::advance(*workflow, run, core::RunStarted{checked.input}, now));
@@ -50,7 +50,7 @@ struct Story {
             auto answer = answers.find(task.order.route + " " + ref.step);
             if (answer == answers.end()) answer = answers.find(task.order.route);
             if (answer != answers.end()) {
-                take(core::advance(*workflow, run, core::TaskCompleted{ref, json(answer->second)},
+                take(core::advance(*workflow, run, core::TaskCompleted{ref, document(answer->second)},
                                    now));
                 continue;
             }

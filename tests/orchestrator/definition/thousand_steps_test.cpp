@@ -12,7 +12,7 @@
 namespace baton::orchestrator::definition {
 namespace {
 
-constexpr int steps = 1000;
+constexpr int step_count = 1000;
 constexpr double seconds_max = 6;
 
 // Each reads others and may be passed over.
@@ -21,7 +21,7 @@ std::string long_row(std::string_view input) {
         "workflow = 'big'\n[input]\nkind = { type = 'string', enum = ['a', 'b', 'c'], required = "
         "true }\n"
         "loud = { type = 'boolean', default = false }\n[[step]]\nid = 's0'\ntask = 't'\n";
-    for (int i = 1; i < steps; ++i)
+    for (int i = 1; i < step_count; ++i)
         text += fmt::format("[[step]]\nid = 's{}'\ntask = 't.x{}'\nwith = {{ a = "
                             "'${{default(s{}.id, 0)}}', b = '${{default(s{}.name, 1)}} of "
                             "${{{}}}' }}\nwhen = \"{} == 'a' || input.loud\"\ncompensate = {{ task "
@@ -33,7 +33,7 @@ std::string long_row(std::string_view input) {
 std::string wide() {
     std::string text = "workflow = 'wide'\n[[step]]\nid = 'a'\ntask = 't'\n";
     std::string after;
-    for (int i = 0; i < steps - 2; ++i) {
+    for (int i = 0; i < step_count - 2; ++i) {
         text += fmt::format(
             "[[step]]\nid = 's{}'\nafter = ['a']\ntask = 't'\nwith = {{ x = '${{a.id}}' }}\n", i);
         after += fmt::format("{}'s{}'", i == 0 ? "" : ", ", i);

@@ -12,7 +12,7 @@
 namespace baton::orchestrator::expression {
 namespace {
 
-constexpr std::string_view run = R"({
+constexpr std::string_view template_run = R"({
     "input": {"first": "Ada", "last": "L", "tags": ["a", "b"], "n": 3, "none": null},
     "mailbox": {"id": 7, "big": 9007199254740993, "rate": 1.5, "on": true}
 })";
@@ -29,7 +29,7 @@ std::string filled(std::string_view json, const Limits& limits = {}) {
         }
         return text;
     }
-    const boost::json::value bindings = boost::json::parse(run);
+    const boost::json::value bindings = boost::json::parse(template_run);
     const Lookup lookup = [&](std::string_view name) -> std::optional<Value> {
         const auto* found = bindings.get_object().if_contains(name);
         return found == nullptr ? std::nullopt : std::optional{Value::borrowing_json(*found)};

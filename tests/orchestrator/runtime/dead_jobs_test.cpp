@@ -146,15 +146,15 @@ retry = { max_attempts = 1 }
 with = { name = "${input.name}" }
 )";
 
-Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source, const std::string& file) {
+Outcome<std::shared_ptr<core::Workflow>> compile_text(const std::string& source, const std::string& file) {
     const auto loaded = definition::load(source, file);
     if (!loaded) return Failure{make_error_code(EngineErrc::bad_definition), "wrong"};
     return std::make_shared<core::Workflow>(*loaded.workflow);
 }
 
-struct Process {
-    explicit Process(test::SimDatabase& database, const Clock& clock, std::uint64_t seed = 7)
-        : store(database), engine(options(seed), store, clock, compile,
+struct DeadJobsProcess {
+    explicit DeadJobsProcess(test::SimDatabase& database, const Clock& clock, std::uint64_t seed = 7)
+        : store(database), engine(options(seed), store, clock, compile_text,
                                   {.tell = [](Told) {},
                                    .republish = [this](DeadLetter letter, std::function<void(Outcome<void>)> done) {
                                        republished.push_back({std::move(letter), std::move(done)});
@@ -187,7 +187,7 @@ struct DeadJobs : testing::Test {
             die(process, runs.back(), 1, fmt::format("user {} unknown", i));
         }
     }
-    static void die(Process& where, const std::string& run, std::uint32_t attempt, const std::string& detail) {
+    static void die(DeadJobsProcess& where, const std::string& run, std::uint32_t attempt, const std::string& detail) {
         core::Problem problem;
         problem.type = "unknown_user";
         problem.detail = detail;
@@ -217,7 +217,7 @@ struct DeadJobs : testing::Test {
     std::size_t count(DeadLetterState state) const {
         return static_cast<std::size_t>(std::ranges::count(database.dead_letters, state, &DeadLetter::state));
     }
-    void pass(Process& where, Duration time) {
+    void pass(DeadJobsProcess& where, Duration time) {
         for (; time > Duration::zero(); time -= 100ms) {
             clock.advance(100ms);
             where.work();
@@ -246,7 +246,7 @@ struct DeadJobs : testing::Test {
 
     test::SimDatabase database;
     test::SimClock clock;
-    Process process{database, clock};
+    DeadJobsProcess process{database, clock};
     std::vector<std::string> runs;
 };
 
@@ -366,7 +366,7 @@ TEST_F(DeadJobs, ItGoesOnInTheNextLife) {
     pass(process, 2s);
     EXPECT_EQ(count(DeadLetterState::redriven), 3u);
 
-    Process next(database, clock, 8);
+    DeadJobsProcess next(database, clock, 8);
     next.work();
     pass(next, 10s);
 

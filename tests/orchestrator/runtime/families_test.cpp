@@ -61,8 +61,8 @@ TEST(Families, TenThousandOfThemCostNoMoreMemoryThanThat) {
 
 constexpr auto tree = "workflow = \"tree\"\n[[step]]\nid = \"again\"\nworkflow = \"tree\"\n";
 
-struct Process {
-    Process(test::SimDatabase& database, const Clock& clock, std::vector<Partition> parts)
+struct FamilyProcess {
+    FamilyProcess(test::SimDatabase& database, const Clock& clock, std::vector<Partition> parts)
         : store(database),
           engine(options(std::move(parts)), store, clock, test::compile, {.tell = [this](Told one) {
                      for (const Stranded& refused : one.refused)
@@ -107,7 +107,7 @@ protected:
 };
 
 TEST_F(FamiliesOfRuns, OneMoreThanMayBeFailsTheStepThatAskedForIt) {
-    Process process(database, clock, {0, 1});
+    FamilyProcess process(database, clock, {0, 1});
     process.engine.deploy(tree, "tree.toml", {});
     process.work();
     for (std::uint32_t n = 1; n <= 20; ++n)
@@ -128,7 +128,7 @@ TEST_F(FamiliesOfRuns, OneMoreThanMayBeFailsTheStepThatAskedForIt) {
 }
 
 TEST_F(FamiliesOfRuns, WhatIsAskedForTwiceCountsOnce) {
-    Process process(database, clock, {0, 1});
+    FamilyProcess process(database, clock, {0, 1});
     process.engine.deploy(tree, "tree.toml", {});
     process.work();
     for (int round = 0; round < 3; ++round)
@@ -140,13 +140,13 @@ TEST_F(FamiliesOfRuns, WhatIsAskedForTwiceCountsOnce) {
 
 TEST_F(FamiliesOfRuns, AProcessThatComesLaterCountsWhatIsThere) {
     {
-        Process process(database, clock, {0, 1});
+        FamilyProcess process(database, clock, {0, 1});
         process.engine.deploy(tree, "tree.toml", {});
         process.work();
         for (std::uint32_t n = 1; n <= 20; ++n)
             process.ask(root, n, "");
     }
-    Process next(database, clock, {0, 1});
+    FamilyProcess next(database, clock, {0, 1});
     next.work();
     next.ask(root, 21, "");
     EXPECT_EQ(runs(), 20u);

@@ -180,10 +180,10 @@ TEST(LimitShares, TurnsOfARateAreTakenByOneAndComeInTheirTime) {
 
 // ------------------------------------------------------------------ engines
 
-constexpr std::uint16_t partitions = 4;
+constexpr std::uint16_t limited_partitions = 4;
 
-Outcome<std::shared_ptr<core::Workflow>> compile(const std::string& source,
-                                                 const std::string& file) {
+Outcome<std::shared_ptr<core::Workflow>> compile_limited(const std::string& source,
+                                                         const std::string& file) {
     const auto loaded = definition::load(source, file);
     if (!loaded)
         return Failure{make_error_code(EngineErrc::bad_definition),
@@ -196,7 +196,7 @@ EngineOptions options(std::uint64_t seed) {
     made.seed = seed;
     made.partitions = {};
     made.is_shared = true;
-    made.partition_count = partitions;
+    made.partition_count = limited_partitions;
     made.node = fmt::format("node-{}", seed);
     return made;
 }
@@ -205,7 +205,7 @@ struct Server {
     Server(test::SimDatabase& database, const Clock& clock, std::uint64_t seed,
            std::map<std::string, core::DispatchTask>& told)
         : store(database),
-          engine(options(seed), store, clock, compile, {.tell = [&told](const Told& one) {
+          engine(options(seed), store, clock, compile_limited, {.tell = [&told](const Told& one) {
                      for (const auto& command : one.commands)
                          if (const auto* task = std::get_if<core::DispatchTask>(&command.command))
                              told.emplace(task->run_id + task->ref.step, *task);
@@ -222,7 +222,7 @@ struct Cluster {
     explicit Cluster(const std::string& limit) {
         database.clock = &clock;
         test::SimStore first(database);
-        EXPECT_TRUE(first.make_partitions(partitions));
+        EXPECT_TRUE(first.make_partitions(limited_partitions));
         for (int i = 0; i < 2; ++i)
             add();
         share_out_partitions();
@@ -240,7 +240,7 @@ struct Cluster {
         for (int turn = 0; turn < 2; ++turn) {
             for (std::size_t at = 0; at < servers.size(); ++at) {
                 Assignment mine;
-                for (Partition part = 0; part < partitions; ++part) {
+                for (Partition part = 0; part < limited_partitions; ++part) {
                     if (part % servers.size() != at) continue;
                     mine.ours.push_back(part);
                     mine.takeable.push_back({part, database.owners[part].epoch, ""});
@@ -269,7 +269,7 @@ struct Cluster {
         if (open.empty()) return;
         const std::string& id = open[random() % open.size()];
         const core::DispatchTask& task = told.at(id);
-        const Partition part = partition_of(task.run_id, partitions);
+        const Partition part = partition_of(task.run_id, limited_partitions);
         Server& owner = *servers[part % servers.size()];
         reported.insert(id);
         owner.engine.report(
@@ -340,7 +340,7 @@ TEST(SharedLimits, BothServersHandOutAtTheRateOfOne) {
     EXPECT_THAT(house.told.size() - before, testing::AllOf(testing::Ge(17U), testing::Le(21U)));
     std::set<Partition> served;
     for (const auto& [id, task] : house.told)
-        served.insert(static_cast<Partition>(partition_of(task.run_id, partitions) % 2));
+        served.insert(static_cast<Partition>(partition_of(task.run_id, limited_partitions) % 2));
     EXPECT_EQ(served.size(), 2U);
 }
 

@@ -28,9 +28,9 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr std::uint16_t partitions = 8;
+constexpr std::uint16_t partitions_shared = 8;
 
-const std::string one_step = R"(
+const std::string owned_step = R"(
 workflow = "one"
 timeout = "1h"
 [input]
@@ -49,7 +49,7 @@ struct House {
     House() {
         database.clock = &clock;
         test::SimStore first(database);
-        EXPECT_TRUE(first.make_partitions(partitions));
+        EXPECT_TRUE(first.make_partitions(partitions_shared));
     }
     Node& add(const std::string& name);
     // Until nothing moves any more.
@@ -57,7 +57,7 @@ struct House {
     Node* owner(Partition part);
     std::set<Partition> all() const {
         std::set<Partition> parts;
-        for (Partition part = 0; part < partitions; ++part)
+        for (Partition part = 0; part < partitions_shared; ++part)
             parts.insert(part);
         return parts;
     }
@@ -109,7 +109,7 @@ struct Node {
         EngineOptions made;
         made.partitions = {};
         made.is_shared = true;
-        made.partition_count = partitions;
+        made.partition_count = partitions_shared;
         made.node = name;
         made.seed = std::hash<std::string>{}(name) | 1;
         return made;
@@ -198,10 +198,10 @@ struct OwnershipTest : testing::Test {
     // Of the node's partitions.
     std::string run_of(Node& node) {
         std::string run_id = node.start();
-        EXPECT_EQ(house.owner(partition_of(run_id, partitions)), &node);
+        EXPECT_EQ(house.owner(partition_of(run_id, partitions_shared)), &node);
         return run_id;
     }
-    void deploy(Node& node, const std::string& source = one_step) {
+    void deploy(Node& node, const std::string& source = owned_step) {
         node.engine.deploy(source, "one.toml", [](Outcome<Deployed> one) { ASSERT_TRUE(one); });
         node.work();
     }
@@ -214,7 +214,7 @@ TEST_F(OwnershipTest, ALoneNodeHasEverything) {
     house.settle();
     EXPECT_EQ(a.owned(), house.all());
     EXPECT_EQ(a.heard, house.all());
-    EXPECT_EQ(a.engine.metrics().partitions_owned.value(), partitions);
+    EXPECT_EQ(a.engine.metrics().partitions_owned.value(), partitions_shared);
 }
 
 TEST_F(OwnershipTest, ANewNodeGetsItsShareWithoutAnyFenceRefusing) {
@@ -227,7 +227,7 @@ TEST_F(OwnershipTest, ANewNodeGetsItsShareWithoutAnyFenceRefusing) {
 
     EXPECT_FALSE(a.owned().empty());
     EXPECT_FALSE(b.owned().empty());
-    EXPECT_EQ(a.owned().size() + b.owned().size(), partitions);
+    EXPECT_EQ(a.owned().size() + b.owned().size(), partitions_shared);
     EXPECT_EQ(a.heard, a.owned());
     EXPECT_EQ(b.heard, b.owned());
     EXPECT_EQ(a.engine.metrics().lost_partitions.value(), 0u);
@@ -248,7 +248,7 @@ TEST_F(OwnershipTest, APartitionIsGivenBackOnlyWhenNobodyListensAndTheBrokerHasI
     ASSERT_TRUE(a.ownership.look());
     a.work();
     EXPECT_EQ(a.owned(), house.all()) << "the broker may still bring reports";
-    EXPECT_LT(a.heard.size(), partitions);
+    EXPECT_LT(a.heard.size(), partitions_shared);
 
     for (const auto& done : std::exchange(a.late, {}))
         done();
@@ -265,9 +265,9 @@ TEST_F(OwnershipTest, APartitionIsGivenBackOnlyWhenNobodyListensAndTheBrokerHasI
 
     house.settle();
     b.commands.clear();
-    EXPECT_EQ(b.owned().size() + a.owned().size(), partitions);
+    EXPECT_EQ(b.owned().size() + a.owned().size(), partitions_shared);
     for (const std::string& run : runs) {
-        Node& owner = *house.owner(partition_of(run, partitions));
+        Node& owner = *house.owner(partition_of(run, partitions_shared));
         owner.complete(run, 1);
         owner.work();
         EXPECT_EQ(house.database.runs[run].status, RunStatus::completed);
@@ -286,7 +286,7 @@ TEST_F(OwnershipTest, WhatTheBrokerNeverConfirmsIsLeftToTheNextOwner) {
     a.work();
     house.clock.advance(3s);
     a.work();
-    EXPECT_LT(a.owned().size(), partitions);
+    EXPECT_LT(a.owned().size(), partitions_shared);
     ASSERT_TRUE(b.ownership.look());
     b.work();
     EXPECT_THAT(b.commands, testing::Not(IsEmpty())) << "published again";
@@ -338,7 +338,7 @@ TEST_F(OwnershipTest,
     house.settle();
     EXPECT_FALSE(b.owned().empty()) << "it has a share again";
     EXPECT_EQ(b.heard, b.owned());
-    Node& owner = *house.owner(partition_of(other, partitions));
+    Node& owner = *house.owner(partition_of(other, partitions_shared));
     owner.complete(other, 8);
     owner.work();
     EXPECT_EQ(house.database.runs[other].status, RunStatus::completed);
@@ -363,10 +363,11 @@ TEST_F(OwnershipTest, ANodeThatWakesGetsBackWhatWasTakenAndIsFreeAgain) {
         a.confirm_all();
         a.work();
     }
-    ASSERT_EQ(house.database.owner_names[partition_of(run, partitions)], "");
+    ASSERT_EQ(house.database.owner_names[partition_of(run, partitions_shared)], "");
 
     house.settle();
-    EXPECT_EQ(a.owned().size() + b.owned().size(), partitions) << "nobody's partition stands still";
+    EXPECT_EQ(a.owned().size() + b.owned().size(), partitions_shared)
+        << "nobody's partition stands still";
     house.clock.advance(2h);
     b.work();
     EXPECT_EQ(house.database.runs[run].status, RunStatus::timed_out);
@@ -378,9 +379,9 @@ TEST_F(OwnershipTest, ARefusedFenceLosesThatPartitionAndNothingElse) {
     house.settle();
     deploy(a);
     std::map<Partition, std::string> runs;
-    while (runs.size() < partitions) {
+    while (runs.size() < partitions_shared) {
         const std::string run = a.start();
-        runs.emplace(partition_of(run, partitions), run);
+        runs.emplace(partition_of(run, partitions_shared), run);
     }
     ++house.database.owners[3].epoch; // somebody has taken it, in this moment
     house.database.owner_names[3] = "zombie";
@@ -393,7 +394,7 @@ TEST_F(OwnershipTest, ARefusedFenceLosesThatPartitionAndNothingElse) {
         EXPECT_EQ(house.database.runs[run].status,
                   part == 3 ? RunStatus::running : RunStatus::completed)
             << part;
-    EXPECT_THAT(a.settled, SizeIs(partitions - 1));
+    EXPECT_THAT(a.settled, SizeIs(partitions_shared - 1));
     EXPECT_THAT(a.returned, ElementsAre(4));
     EXPECT_EQ(a.heard.count(3), 0u);
     EXPECT_EQ(a.engine.metrics().commit_failures.value(), 0u);
@@ -426,7 +427,7 @@ TEST_F(OwnershipTest, AStoreThatFailsTakesNothingAway) {
     EXPECT_EQ(house.database.runs[run].version, 2u);
     EXPECT_THAT(a.settled, ElementsAre(3));
     EXPECT_EQ(a.owned(), before);
-    EXPECT_EQ(a.owned().size() + b.owned().size(), partitions);
+    EXPECT_EQ(a.owned().size() + b.owned().size(), partitions_shared);
 }
 
 TEST_F(OwnershipTest, WhatAnotherTookWhileTheStoreWasAwayStaysWithIt) {
@@ -435,7 +436,7 @@ TEST_F(OwnershipTest, WhatAnotherTookWhileTheStoreWasAwayStaysWithIt) {
     house.settle();
     deploy(a);
     const std::string run = run_of(a);
-    const Partition part = partition_of(run, partitions);
+    const Partition part = partition_of(run, partitions_shared);
     a.store.on_commit = [left = 1]() mutable {
         return left-- > 0 ? test::SimStore::Fault::before : test::SimStore::Fault::none;
     };
@@ -552,8 +553,8 @@ TEST_F(OwnershipTest, ARefusalComesBackWithItsReason) {
     std::optional<Failure> refused, unknown;
     a.engine.retry(run, false, [&](Outcome<RunChanged> one) { refused = one.error(); });
     std::string nobody;
-    for (int number = 100; nobody.empty() || house.owner(partition_of(nobody, partitions)) != &b;
-         ++number)
+    for (int number = 100;
+         nobody.empty() || house.owner(partition_of(nobody, partitions_shared)) != &b; ++number)
         nobody = fmt::format("0198c0de-0000-7000-8000-000000000{}", number);
     a.engine.cancel(nobody, "", [&](Outcome<RunChanged> one) { unknown = one.error(); });
     a.work();
@@ -571,7 +572,7 @@ TEST_F(OwnershipTest, ARequestForAPartitionThatIsAboutToComeWaitsForIt) {
     house.settle();
     deploy(a);
     const std::string run = run_of(a);
-    const Partition part = partition_of(run, partitions);
+    const Partition part = partition_of(run, partitions_shared);
     ++house.database.owners[part].epoch; // lost and free again
     house.database.owner_names[part].clear();
     std::optional<RunChanged> cancelled;
@@ -595,7 +596,7 @@ TEST_F(OwnershipTest, ARequestThatFindsNoOwnerSaysSoAndIsNotSentOnForEver) {
     a.drain();
     house.settle();
     // The row says that it is this node's, and the node knows better.
-    house.database.owner_names[partition_of(run, partitions)] = "a";
+    house.database.owner_names[partition_of(run, partitions_shared)] = "a";
     std::optional<Failure> refused;
     a.engine.cancel(run, "", [&](Outcome<RunChanged> one) { refused = one.error(); });
     for (int hop = 0; hop < 10; ++hop)
@@ -633,7 +634,7 @@ TEST_F(OwnershipTest, ADeployIsNoticedEverywhereAndSoIsItsEnd) {
     house.settle();
     deploy(a);
     EXPECT_FALSE(b.start().empty()) << "at once, by looking into the store";
-    const std::string second = "# second\n" + one_step;
+    const std::string second = "# second\n" + owned_step;
     deploy(a, second);
     house.settle();
     std::optional<Started> started;

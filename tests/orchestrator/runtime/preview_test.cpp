@@ -8,7 +8,7 @@
 namespace baton::orchestrator::runtime {
 namespace {
 
-const Time now = time_from_micros(1'800'000'000'000'000);
+const Time preview_now = time_from_micros(1'800'000'000'000'000);
 
 struct Started {
     std::shared_ptr<core::Workflow> workflow;
@@ -22,17 +22,17 @@ struct Started {
         take(core::RunStarted{*core::Document::parse("{}")});
     }
     core::Transition take(const core::Event& event) {
-        return core::advance(*workflow, run, event, now);
+        return core::advance(*workflow, run, event, preview_now);
     }
     void complete(const std::string& step) {
         take(core::TaskCompleted{{step, false, 1}, *core::Document::parse(R"({"id":7})")});
     }
     Preview look(const core::Event& event) const {
-        return preview(*workflow, run, event, now, core::open_gate());
+        return preview(*workflow, run, event, preview_now, core::open_gate());
     }
 };
 
-const std::string two_steps = R"(
+const std::string preview_steps = R"(
 workflow = "w"
 on_cancel = "compensate"
 [[step]]
@@ -49,7 +49,7 @@ task = "t.c"
 )";
 
 TEST(Preview, NamesEveryUndoThatACancelWouldBring) {
-    Started started(two_steps);
+    Started started(preview_steps);
     started.complete("a");
     started.complete("b");
 
@@ -72,14 +72,14 @@ TEST(Preview, NamesEveryUndoThatACancelWouldBring) {
 }
 
 TEST(Preview, SaysWhyAnActWouldBeRefused) {
-    Started started(two_steps);
+    Started started(preview_steps);
     const Preview seen = started.look(core::ResumeRequested{""});
     EXPECT_NE(seen.refusal, "");
     EXPECT_TRUE(seen.sends.empty());
 }
 
 TEST(Preview, ASkippedStepShowsWhatBecomesReady) {
-    Started started(two_steps);
+    Started started(preview_steps);
     const Preview seen = started.look(core::SkipRequested{"a", "by hand"});
     EXPECT_EQ(seen.refusal, "");
     ASSERT_EQ(seen.sends.size(), 1u);

@@ -36,7 +36,7 @@ std::string workflow(const std::string& concurrency, const std::string& more = "
 
 using test::compile;
 
-EngineOptions options(std::uint64_t seed, std::vector<Partition> parts, std::uint16_t count) {
+EngineOptions slot_options(std::uint64_t seed, std::vector<Partition> parts, std::uint16_t count) {
     EngineOptions made;
     made.seed = seed;
     made.partitions = std::move(parts);
@@ -44,11 +44,11 @@ EngineOptions options(std::uint64_t seed, std::vector<Partition> parts, std::uin
     return made;
 }
 
-struct Process {
-    Process(test::SimDatabase& database, const Clock& clock, std::uint64_t seed,
-            std::vector<Partition> parts = {0}, std::uint16_t count = 1)
+struct SlotsProcess {
+    SlotsProcess(test::SimDatabase& database, const Clock& clock, std::uint64_t seed,
+                 std::vector<Partition> parts = {0}, std::uint16_t count = 1)
         : store(database),
-          engine(options(seed, std::move(parts), count), store, clock, compile,
+          engine(slot_options(seed, std::move(parts), count), store, clock, compile,
                  {.tell = [this](Told one) {
                      for (const auto& command : one.commands)
                          if (const auto* task = std::get_if<core::DispatchTask>(&command.command))
@@ -118,7 +118,7 @@ protected:
 };
 
 TEST_F(SlotsTest, OneMoreThanMayGoOnWaitsAndBeginsInOrderAlsoInTheNextProcess) {
-    Process process(database, clock, 1);
+    SlotsProcess process(database, clock, 1);
     process.deploy(workflow("limit = 1"));
     const auto first = process.start("ada"), second = process.start("ada"),
                third = process.start("ada"), other = process.start("bob");
@@ -128,7 +128,7 @@ TEST_F(SlotsTest, OneMoreThanMayGoOnWaitsAndBeginsInOrderAlsoInTheNextProcess) {
     EXPECT_EQ(status(other->run_id), RunStatus::running);
     EXPECT_EQ(status(third->run_id), RunStatus::queued);
 
-    Process next(database, clock, 2);
+    SlotsProcess next(database, clock, 2);
     next.work();
     EXPECT_EQ(count(RunStatus::queued), 2U);
     next.complete(first->run_id);
@@ -146,7 +146,7 @@ TEST_F(SlotsTest, OneMoreThanMayGoOnWaitsAndBeginsInOrderAlsoInTheNextProcess) {
 }
 
 TEST_F(SlotsTest, ALargerLimitLetsThoseBeginThatWait) {
-    Process process(database, clock, 1);
+    SlotsProcess process(database, clock, 1);
     process.deploy(workflow("limit = 1"));
     for (int i = 0; i < 4; ++i)
         ASSERT_TRUE(process.start("ada"));
@@ -157,7 +157,7 @@ TEST_F(SlotsTest, ALargerLimitLetsThoseBeginThatWait) {
 }
 
 TEST_F(SlotsTest, OneMoreIsSkippedOrRefused) {
-    Process process(database, clock, 1);
+    SlotsProcess process(database, clock, 1);
     process.deploy(workflow("on_limit = \"skip\""));
     const auto first = process.start("ada");
     ASSERT_TRUE(first);
@@ -177,7 +177,7 @@ TEST_F(SlotsTest, OneMoreIsSkippedOrRefused) {
 }
 
 TEST_F(SlotsTest, TheNewestReplacesThoseBeforeItAlsoOverACrash) {
-    Process process(database, clock, 1);
+    SlotsProcess process(database, clock, 1);
     process.deploy(workflow("on_limit = \"replace\"", "on_cancel = \"compensate\"\n"));
     const auto first = process.start("ada");
     const auto second = process.start("ada");
@@ -195,7 +195,7 @@ TEST_F(SlotsTest, TheNewestReplacesThoseBeforeItAlsoOverACrash) {
     process.engine.start_run({"one", 0, R"({"who":"ada"})", ""}, [](const Outcome<Started>&) {});
     process.engine.work();
     EXPECT_EQ(count(RunStatus::queued), 1U);
-    Process next(database, clock, 2);
+    SlotsProcess next(database, clock, 2);
     next.work();
     EXPECT_EQ(status(second->run_id), RunStatus::cancelled);
     EXPECT_EQ(count(RunStatus::queued), 0U);
@@ -205,7 +205,7 @@ TEST_F(SlotsTest, TheNewestReplacesThoseBeforeItAlsoOverACrash) {
 TEST_F(SlotsTest, TheSameStartAgainIsTheSameRunAndReplacesNothing) {
     for (const char* on_limit : {"replace", "refuse", "skip"}) {
         database = {};
-        Process process(database, clock, 1);
+        SlotsProcess process(database, clock, 1);
         process.deploy(workflow(fmt::format("on_limit = \"{}\"", on_limit)));
         const auto first = process.start("ada", "order-1");
         const auto again = process.start("ada", "order-1");
@@ -218,7 +218,7 @@ TEST_F(SlotsTest, TheSameStartAgainIsTheSameRunAndReplacesNothing) {
 }
 
 TEST_F(SlotsTest, ARunThatIsOverGoesOnOnlyWhereThereIsASlot) {
-    Process process(database, clock, 1);
+    SlotsProcess process(database, clock, 1);
     process.deploy(workflow("limit = 1"));
     const auto failed = process.start("ada");
     ASSERT_TRUE(failed);
@@ -237,13 +237,13 @@ TEST_F(SlotsTest, ARunThatIsOverGoesOnOnlyWhereThereIsASlot) {
 }
 
 TEST_F(SlotsTest, EachKeyBelongsToTheOwnerOfItsPartition) {
-    Process left(database, clock, 1, {0}, 2), right(database, clock, 2, {1}, 2);
+    SlotsProcess left(database, clock, 1, {0}, 2), right(database, clock, 2, {1}, 2);
     left.deploy(workflow("limit = 1"));
     right.deploy(workflow("limit = 1"));
     int refused = 0;
     for (int i = 0; i < 20; ++i) {
         const SlotKey key{"one", fmt::format("who{}", i)};
-        for (Process* process : {&left, &right, &left, &right}) {
+        for (SlotsProcess* process : {&left, &right, &left, &right}) {
             const auto started = process->start(key.key);
             const bool is_mine = slot_partition(key, 2) == (process == &left ? 0 : 1);
             EXPECT_EQ(started.has_value(), is_mine) << (started ? "" : started.error().detail);
@@ -262,7 +262,7 @@ TEST_F(SlotsTest, AtNoMomentGoMoreOnThanMay) {
     for (unsigned seed = 1; seed <= 30; ++seed) {
         database = {};
         std::mt19937 random(seed);
-        auto process = std::make_unique<Process>(database, clock, seed);
+        auto process = std::make_unique<SlotsProcess>(database, clock, seed);
         process->deploy(workflow("limit = 2"));
         std::size_t most = 0;
         const auto look = [&] {
@@ -291,8 +291,8 @@ TEST_F(SlotsTest, AtNoMomentGoMoreOnThanMay) {
                 [](const Outcome<Started>&) {});
             if (random() % 2 == 0) process->work();
             if (random() % 6 == 0) { // kill -9
-                process = std::make_unique<Process>(database, clock,
-                                                    seed * 100 + static_cast<unsigned>(i));
+                process = std::make_unique<SlotsProcess>(database, clock,
+                                                         seed * 100 + static_cast<unsigned>(i));
                 process->store.on_commit = fail_sometimes;
             }
             for (const auto& [id, run] : database.runs)
@@ -321,7 +321,7 @@ TEST_F(SlotsTest, AtNoMomentGoMoreOnThanMay) {
 // ------------------------------------------------------------------ pauses
 
 TEST_F(SlotsTest, OfAPausedTaskTypeNothingIsHandedOutUntilItGoesOnAlsoInTheNextProcess) {
-    Process process(database, clock, 1);
+    SlotsProcess process(database, clock, 1);
     process.deploy(workflow("limit = 9"));
     EXPECT_EQ(process.pause(PauseKind::task, "t.a"), "");
     EXPECT_THAT(process.pause(PauseKind::task, "t.a"), HasSubstr("is paused by ada"));
@@ -329,7 +329,7 @@ TEST_F(SlotsTest, OfAPausedTaskTypeNothingIsHandedOutUntilItGoesOnAlsoInTheNextP
     ASSERT_TRUE(first && !first->is_queued);
     EXPECT_THAT(process.dispatched, IsEmpty());
 
-    Process next(database, clock, 2);
+    SlotsProcess next(database, clock, 2);
     next.work();
     const auto second = next.start("bob");
     ASSERT_TRUE(second);
@@ -340,7 +340,7 @@ TEST_F(SlotsTest, OfAPausedTaskTypeNothingIsHandedOutUntilItGoesOnAlsoInTheNextP
     next.engine.work();
     EXPECT_THAT(next.dispatched, IsEmpty());
 
-    Process last(database, clock, 3);
+    SlotsProcess last(database, clock, 3);
     last.work();
     EXPECT_THAT(last.dispatched, SizeIs(2));
     EXPECT_THAT(last.engine.pauses().list(), IsEmpty());
@@ -354,7 +354,7 @@ TEST_F(SlotsTest, OfAPausedTaskTypeNothingIsHandedOutUntilItGoesOnAlsoInTheNextP
 }
 
 TEST_F(SlotsTest, RunsOfAPausedWorkflowWaitAndKeepTheirOrder) {
-    Process process(database, clock, 1);
+    SlotsProcess process(database, clock, 1);
     process.deploy(workflow("limit = 1"));
     const auto running = process.start("ada");
     ASSERT_TRUE(running);
@@ -370,7 +370,7 @@ TEST_F(SlotsTest, RunsOfAPausedWorkflowWaitAndKeepTheirOrder) {
 }
 
 TEST_F(SlotsTest, AnotherServersPauseIsKnownWithinASecond) {
-    Process left(database, clock, 1, {0}, 2), right(database, clock, 2, {1}, 2);
+    SlotsProcess left(database, clock, 1, {0}, 2), right(database, clock, 2, {1}, 2);
     left.deploy(workflow("limit = 9"));
     right.deploy(workflow("limit = 9"));
     EXPECT_EQ(left.pause(PauseKind::task, "t.a"), "");
@@ -388,7 +388,7 @@ TEST_F(SlotsTest, AnotherServersPauseIsKnownWithinASecond) {
 }
 
 TEST_F(SlotsTest, OfTasksThatBeginTogetherTheUrgentOnesAreHandedOutFirst) {
-    Process process(database, clock, 1);
+    SlotsProcess process(database, clock, 1);
     process.deploy("workflow = \"calm\"\npriority = 2\n[[step]]\nid = \"a\"\ntask = "
                    "\"t.calm\"\n[[step]]\nid = \"b\"\n"
                    "task = \"t.urgent\"\nafter = []\npriority = 9\n");
@@ -425,7 +425,7 @@ TEST_F(SlotsTest, SoManyTasksOfALimitAreOutAsItSaysOverAllWorkflowsAndCrashes) {
     for (unsigned seed = 1; seed <= 10; ++seed) {
         database = {};
         std::mt19937 random(seed);
-        auto process = std::make_unique<Process>(database, clock, seed);
+        auto process = std::make_unique<SlotsProcess>(database, clock, seed);
         process->deploy(limited("one", "max_concurrent = 4"));
         process->deploy(limited("two", "max_concurrent = 3")); // the smaller counts
         for (const char* name : {"one", "two", "one"})
@@ -442,8 +442,8 @@ TEST_F(SlotsTest, SoManyTasksOfALimitAreOutAsItSaysOverAllWorkflowsAndCrashes) {
                 known.push_back(one);
             most = std::max(most, out_in(database, known, reported));
             if (random() % 5 == 0) { // kill -9
-                process = std::make_unique<Process>(database, clock,
-                                                    seed * 1000 + static_cast<unsigned>(round));
+                process = std::make_unique<SlotsProcess>(
+                    database, clock, seed * 1000 + static_cast<unsigned>(round));
                 process->work();
                 continue;
             }
@@ -464,7 +464,7 @@ TEST_F(SlotsTest, SoManyTasksOfALimitAreOutAsItSaysOverAllWorkflowsAndCrashes) {
 }
 
 TEST_F(SlotsTest, ARateHandsOutOneAfterTheOther) {
-    Process process(database, clock, 1);
+    SlotsProcess process(database, clock, 1);
     process.deploy(limited("one", "rate = \"2/s\""));
     process.engine.start_run({"one", 0, "{}", ""}, [](const Outcome<Started>&) {});
     process.work();
@@ -482,7 +482,7 @@ TEST_F(SlotsTest, ARateHandsOutOneAfterTheOther) {
 }
 
 TEST_F(SlotsTest, TheMoreUrgentHasTheNextPlaceAndAPausedTypeNone) {
-    Process process(database, clock, 1);
+    SlotsProcess process(database, clock, 1);
     process.deploy(limited("one", "max_concurrent = 1"));
     process.deploy(limited("two", "max_concurrent = 1", "priority = 9\n"));
     for (const char* name : {"one", "two"}) {

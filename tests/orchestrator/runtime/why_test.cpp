@@ -12,7 +12,7 @@ using core::Document;
 using core::StepStory;
 using testing::HasSubstr;
 
-const Time now = time_from_micros(1'800'000'000'000'000);
+const Time why_now = time_from_micros(1'800'000'000'000'000);
 
 Document document(std::string text) {
     return *Document::parse(std::move(text));
@@ -29,7 +29,7 @@ struct Story {
         run.run_id = "0193a5c2-7d41-7000-8000-000000000001";
         run.workflow = "w";
         run.status = RunStatus::running;
-        run.started_at = now;
+        run.started_at = why_now;
     }
     StepStory& step(std::string_view status, std::string task = "mail.create") {
         StepStory one;
@@ -43,7 +43,7 @@ struct Story {
         AttemptStory one;
         one.number = 2;
         one.max_attempts = 5;
-        one.dispatched_at = now;
+        one.dispatched_at = why_now;
         of.attempts.push_back(std::move(one));
         return of.attempts.back();
     }
@@ -94,7 +94,7 @@ TEST(Why, WhoWorksOnItIsNamed) {
     Story story;
     AttemptStory& attempt = story.attempt(story.step("dispatched"));
     attempt.worker = "mail@host:1";
-    attempt.started_at = now + std::chrono::seconds(3);
+    attempt.started_at = why_now + std::chrono::seconds(3);
     story.queue(0, 9); // the queue says nothing of what a worker has
     EXPECT_EQ(story.code(), WhyCode::attempt_running);
     EXPECT_EQ(story.tell().front().since, attempt.started_at);
@@ -135,7 +135,7 @@ TEST(Why, TheQueueOfATask) {
     story.sight.tasks["mail.create"].queue->exists = false;
     EXPECT_EQ(story.code(), WhyCode::unrouted);
     story.sight.tasks["mail.create"].held =
-        HeldTask{"mail.create", "the key is wrong", {}, now, now};
+        HeldTask{"mail.create", "the key is wrong", {}, why_now, why_now};
     EXPECT_EQ(story.code(), WhyCode::task_held);
 }
 
@@ -154,7 +154,7 @@ TEST(Why, WhatIsHeldBackSaysByWhat) {
     Story story;
     story.step("held").reason = held[0].first;
     story.sight.tasks["mail.create"].pause =
-        StoredPause{PauseKind::task, "mail.create", "ada", "", now, {}};
+        StoredPause{PauseKind::task, "mail.create", "ada", "", why_now, {}};
     ASSERT_TRUE(story.tell().front().act);
     EXPECT_EQ(story.tell().front().act->path, "/baton/v1/tasks/mail.create/resume");
 }
@@ -163,7 +163,7 @@ TEST(Why, WhatIsTriedAgainSaysWhen) {
     Story story;
     AttemptStory& attempt = story.attempt(story.step("backing_off"));
     attempt.error = document(R"({"type":"http.503","detail":"redmine is down"})");
-    attempt.retry_at = now + std::chrono::minutes(2);
+    attempt.retry_at = why_now + std::chrono::minutes(2);
     EXPECT_EQ(story.code(), WhyCode::backing_off);
     EXPECT_EQ(story.tell().front().until, attempt.retry_at);
     EXPECT_THAT(story.tell().front().sentence,
@@ -196,9 +196,9 @@ TEST(Why, WhatComesFromOutside) {
     EXPECT_EQ(paid.tell().front().sentence,
               R"(it waits for an event 'order.paid' with data.order = 7 and source = "shop")");
     Story story;
-    story.step("sleeping").until = now;
+    story.step("sleeping").until = why_now;
     EXPECT_EQ(story.code(), WhyCode::timer);
-    EXPECT_EQ(story.tell().front().until, now);
+    EXPECT_EQ(story.tell().front().until, why_now);
     Story deferred;
     deferred.step("deferred");
     EXPECT_EQ(deferred.code(), WhyCode::attempt_running);
@@ -212,13 +212,13 @@ TEST(Why, TheRunAsAWhole) {
     EXPECT_EQ(story.code(), WhyCode::queued_by_key);
     story.awaits = "workflow w is paused since 2026";
     EXPECT_EQ(story.code(), WhyCode::workflow_paused);
-    story.sight.workflow_pause = StoredPause{PauseKind::workflow, "w", "ada", "", now, {}};
+    story.sight.workflow_pause = StoredPause{PauseKind::workflow, "w", "ada", "", why_now, {}};
     EXPECT_EQ(story.tell().size(), 1u) << "said once";
     EXPECT_THAT(story.tell().front().sentence, HasSubstr("baton resume --workflow w"));
 
     story = {};
     story.run.status = RunStatus::paused;
-    story.pause = core::PauseStory{"ada", "mail moves", now};
+    story.pause = core::PauseStory{"ada", "mail moves", why_now};
     EXPECT_EQ(story.code(), WhyCode::run_paused);
     EXPECT_THAT(story.tell().front().sentence, HasSubstr("ada let it pause: mail moves"));
     story.sight.is_broker_away = true;
@@ -244,7 +244,7 @@ TEST(Why, WhatGaveUp) {
               "/baton/v1/runs/0193a5c2-7d41-7000-8000-000000000001/steps/a%3Aundo/retry");
 
     story.run.status = RunStatus::failed;
-    story.run.closed_at = now;
+    story.run.closed_at = why_now;
     story.run.error = "a: taken";
     const auto reasons = story.tell();
     EXPECT_EQ(reasons.front().code, WhyCode::closed);
@@ -253,7 +253,7 @@ TEST(Why, WhatGaveUp) {
 
 TEST(Why, WhatIsLouderComesFirst) {
     Story story;
-    story.step("sleeping").until = now;
+    story.step("sleeping").until = why_now;
     story.attempt(story.step("dispatched"));
     story.queue(0, 1);
     const auto reasons = story.tell();
