@@ -59,7 +59,7 @@ public:
     }
 };
 
-ReplyCode reply_code_for(Errc code) {
+ReplyCode reply_code_of(Errc code) {
     switch (code) {
     case Errc::frame_too_large:
     case Errc::bad_frame_end:
@@ -152,7 +152,7 @@ ErrorCode make_error_code(ReplyCode code) {
 
 ReplyCode reply_code_for(const ErrorCode& error) {
     if (error.category() == reply_category()) return static_cast<ReplyCode>(error.value());
-    if (error.category() == category()) return reply_code_for(static_cast<Errc>(error.value()));
+    if (error.category() == category()) return reply_code_of(static_cast<Errc>(error.value()));
     return ReplyCode::internal_error;
 }
 

@@ -61,7 +61,7 @@ void append_value(std::string& line, std::string_view value) {
     line += '"' + printable(quoted) + '"';
 }
 
-void append_json(std::string& line, std::string_view text) {
+void append_log_json(std::string& line, std::string_view text) {
     std::string quoted = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\')
@@ -91,14 +91,14 @@ bool is_member_of_every_line(std::string_view key) {
 
 std::string json_line(Level level, std::string_view area, std::string_view message, Fields fields) {
     std::string line = fmt::format(R"({{"ts":"{}","level":"{}","area":)", to_rfc3339(SystemClock{}.now()), word_of(level));
-    append_json(line, area);
+    append_log_json(line, area);
     line += R"(,"msg":)";
-    append_json(line, message);
+    append_log_json(line, message);
     for (const Field& field : fields) {
         line += ',';
-        append_json(line, is_member_of_every_line(field.key) ? std::string(field.key) + '_' : std::string(field.key));
+        append_log_json(line, is_member_of_every_line(field.key) ? std::string(field.key) + '_' : std::string(field.key));
         line += ':';
-        append_json(line, field.value);
+        append_log_json(line, field.value);
     }
     return line + '}';
 }

@@ -38,7 +38,7 @@ struct Wishes {
     bool as_json = false;
 };
 
-struct Outcome {
+struct TestOutcome {
     std::string name;
     std::uint32_t line = 0;
     std::vector<std::string> differences;
@@ -50,7 +50,7 @@ struct Outcome {
 
 struct FileOutcome {
     std::string file;
-    std::vector<Outcome> tests;
+    std::vector<TestOutcome> tests;
     std::vector<rehearsal::Coverage::Branch> branches;
     bool is_broken = false; // it could not be read
 };
@@ -74,7 +74,7 @@ std::vector<std::string> test_files(const std::vector<std::string>& given) {
     return files;
 }
 
-std::string said_of(const Outcome& test) {
+std::string said_of(const TestOutcome& test) {
     std::string text;
     for (const std::string& one : test.differences)
         text += one + "\n";
@@ -88,10 +88,10 @@ std::string junit_of(const std::vector<FileOutcome>& all) {
     std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
     for (const FileOutcome& file : all) {
         const auto failed = std::ranges::count_if(
-            file.tests, [](const Outcome& one) { return !one.differences.empty(); });
+            file.tests, [](const TestOutcome& one) { return !one.differences.empty(); });
         out += fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\">\n",
                            xml_text(file.file), file.tests.size(), failed, file.is_broken ? 1 : 0);
-        for (const Outcome& test : file.tests) {
+        for (const TestOutcome& test : file.tests) {
             out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"",
                                xml_text(file.file), xml_text(test.name), test.seconds);
             if (test.differences.empty())
@@ -148,12 +148,12 @@ std::optional<std::pair<definition::Loaded, rehearsal::TestFile>> read_both(cons
     return std::pair{std::move(loaded), std::move(tests)};
 }
 
-Outcome play_one(const orchestrator::core::Workflow& workflow, const rehearsal::TestCase& test,
-                 rehearsal::Coverage& coverage, bool with_crashes) {
+TestOutcome play_one(const orchestrator::core::Workflow& workflow, const rehearsal::TestCase& test,
+                     rehearsal::Coverage& coverage, bool with_crashes) {
     const auto begun = std::chrono::steady_clock::now();
     const auto played = rehearsal::play(workflow, test, coverage.judge());
     coverage.add(played);
-    Outcome out{test.name, test.line, rehearsal::differences(test, played), {}, {}};
+    TestOutcome out{test.name, test.line, rehearsal::differences(test, played), {}, {}};
     if (out.differences.empty() && with_crashes) {
         auto crashes = rehearsal::crash_everywhere(workflow, test);
         out.played += crashes.played;
@@ -185,7 +185,7 @@ FileOutcome play_file(const std::string& file, const Wishes& wishes) {
 void print_file(const FileOutcome& file, const Wishes& wishes) {
     if (file.is_broken) return;
     fmt::print("{}\n", paint(Colour::bold, file.file));
-    for (const Outcome& test : file.tests) {
+    for (const TestOutcome& test : file.tests) {
         fmt::print("  {} {}",
                    test.differences.empty() ? paint(Colour::green, "ok    ")
                                             : paint(Colour::red, "FAILED"),
@@ -211,7 +211,7 @@ void print_file(const FileOutcome& file, const Wishes& wishes) {
 
 json::value as_json(const FileOutcome& file) {
     json::array tests;
-    for (const Outcome& test : file.tests) {
+    for (const TestOutcome& test : file.tests) {
         json::object one{{"name", test.name},
                          {"line", test.line},
                          {"passed", test.differences.empty()},
@@ -258,7 +258,7 @@ void test(Session& session, const Wishes& wishes) {
             said.emplace_back(as_json(all.back()));
         else
             print_file(all.back(), wishes);
-        for (const Outcome& one : all.back().tests)
+        for (const TestOutcome& one : all.back().tests)
             ++(one.differences.empty() ? passed : failed);
         if (all.back().is_broken) session.exit_code = exit_wrong_usage;
     }

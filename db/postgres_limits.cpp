@@ -16,10 +16,10 @@ using namespace runtime;
 
 namespace {
 
-constexpr const char* micros_of = "(extract(epoch from {}) * 1000000)::bigint";
+constexpr const char* limit_micros = "(extract(epoch from {}) * 1000000)::bigint";
 
 std::string micros(const char* column) {
-    return fmt::format(fmt::runtime(micros_of), column);
+    return fmt::format(fmt::runtime(limit_micros), column);
 }
 
 struct Locked {

@@ -61,7 +61,7 @@ std::int64_t as_signed(std::uint64_t number) {
         std::min<std::uint64_t>(number, static_cast<std::uint64_t>(INT64_MAX)));
 }
 
-BlobReader reading_blobs(Sqlite& database) {
+BlobReader sqlite_reading_blobs(Sqlite& database) {
     return [&database](const std::set<std::string>& hashes) { return read_blobs(database, hashes); };
 }
 
@@ -113,7 +113,7 @@ Outcome<std::optional<RunDetails>> SqliteQueries::run(const std::string& id_or_p
         if (found.size() != 1) return std::optional<RunDetails>{};
         RunDetails details;
         details.run = std::move(found.front());
-        BATON_TRY(unfold(details.run, reading_blobs(database_)));
+        BATON_TRY(unfold(details.run, sqlite_reading_blobs(database_)));
         DeadLetterFilter letters;
         letters.state.reset();
         letters.run_id = details.run.run_id;
@@ -133,7 +133,7 @@ Outcome<std::optional<StoredRun>> SqliteQueries::run_row(const std::string& id_o
                      "select {} from run where run_id between ? and ? limit 2", sqlite_list_columns)));
     BATON_ASSIGN(auto found, read_all(select.with(range->first, range->last), read_run));
     if (found.size() != 1) return std::optional<StoredRun>{};
-    BATON_TRY(unfold(found.front(), reading_blobs(database_)));
+    BATON_TRY(unfold(found.front(), sqlite_reading_blobs(database_)));
     return std::optional<StoredRun>(std::move(found.front()));
 }
 
@@ -145,7 +145,7 @@ Outcome<std::optional<RunRecord>> SqliteQueries::record(const std::string& run_i
         if (!found) return std::optional<RunRecord>{};
         RunRecord record;
         record.run = std::move(*found);
-        BATON_TRY(unfold(record.run, reading_blobs(database_)));
+        BATON_TRY(unfold(record.run, sqlite_reading_blobs(database_)));
         BATON_ASSIGN(auto alarm, database_.prepare("select due from alarm where run_id = ?"));
         BATON_ASSIGN(record.alarm, read_one<Time>(alarm.with(run_id), [](const SqliteStatement& row) { return row.time(0); }));
         BATON_ASSIGN(auto letters, database_.prepare("select id, step from dead_letter where run_id = ? and state = 1 and step <> ''"));
@@ -206,7 +206,7 @@ Outcome<HistoryPage> SqliteQueries::history_after(const std::string& run_id, std
         page.rows.push_back(read_history(select));
     }
     select.reset();
-    BATON_TRY(unfold(page, reading_blobs(database_)));
+    BATON_TRY(unfold(page, sqlite_reading_blobs(database_)));
     return page;
 }
 

@@ -17,7 +17,7 @@ using schedule::Fire;
 
 namespace {
 
-const char* word_of(Fire::Why why) {
+const char* schedule_word(Fire::Why why) {
     switch (why) {
     case Fire::Why::schedule:
         return "schedule";
@@ -87,11 +87,11 @@ json::object schedule_view(const core::Workflow& workflow, const schedule::Rule&
                                    {"nominal", to_rfc3339(memory.last->nominal)},
                                    {"local", local_text(memory.last->nominal, rule.says.timezone)},
                                    {"at", to_rfc3339(memory.last_at)},
-                                   {"why", word_of(memory.last->why)}};
+                                   {"why", schedule_word(memory.last->why)}};
     json::array waiting;
     for (const Fire& fire : memory.waiting)
         waiting.emplace_back(
-            json::object{{"nominal", to_rfc3339(fire.nominal)}, {"why", word_of(fire.why)}});
+            json::object{{"nominal", to_rfc3339(fire.nominal)}, {"why", schedule_word(fire.why)}});
     out["waiting"] = std::move(waiting);
     if (!memory.note.empty())
         out["note"] = json::object{{"at", to_rfc3339(memory.noted_at)}, {"text", memory.note}};

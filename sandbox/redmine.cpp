@@ -19,7 +19,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view users = "redmine_users";
-constexpr std::string_view groups = "redmine_groups";
+constexpr std::string_view redmine_groups = "redmine_groups";
 constexpr std::string_view projects = "redmine_projects";
 constexpr std::string_view memberships = "redmine_memberships";
 constexpr std::string_view issues = "redmine_issues";
@@ -44,7 +44,7 @@ Reply internal_error() {
     return {.status = 500, .body = R"({"status":500,"error":"Internal Server Error"})"};
 }
 
-std::string lower(std::string_view text) {
+std::string lower_ascii(std::string_view text) {
     std::string out(text);
     for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     return out;
@@ -98,11 +98,11 @@ std::size_t characters_in(std::string_view text) {
 
 // By one of the addresses: the first, or one of "further_mails".
 bool has_mail(const json::object& user, std::string_view mail) {
-    if (lower(redmine_text(user, "mail")) == lower(mail)) return true;
+    if (lower_ascii(redmine_text(user, "mail")) == lower_ascii(mail)) return true;
     const json::value* further = user.if_contains("further_mails");
     if (!further || !further->is_array()) return false;
     for (const json::value& one : further->get_array())
-        if (one.is_string() && lower(one.get_string()) == lower(mail)) return true;
+        if (one.is_string() && lower_ascii(one.get_string()) == lower_ascii(mail)) return true;
     return false;
 }
 
@@ -148,7 +148,7 @@ json::array problems_of(const Call& call, const json::object& user, std::int64_t
     if (call.checks_uniqueness) {
         for (const auto& [key, other] : call.world.all(users)) {
             if (number_of(other, "id") == own_id) continue;
-            login_taken = login_taken || lower(redmine_text(other, "login")) == lower(login);
+            login_taken = login_taken || lower_ascii(redmine_text(other, "login")) == lower_ascii(login);
             mail_taken = mail_taken || has_mail(other, mail);
         }
     }
@@ -218,7 +218,7 @@ Reply list_users(Call& call) {
         const auto found = query.find(key);
         return found == query.end() ? std::optional<std::string>{} : found->second;
     };
-    const std::string name = lower(value("name").value_or(""));
+    const std::string name = lower_ascii(value("name").value_or(""));
     const std::optional<std::string> status = value("status");
     const std::size_t limit = std::min<std::size_t>(
         100, static_cast<std::size_t>(std::max(1, std::atoi(value("limit").value_or("25").c_str()))));
@@ -233,10 +233,10 @@ Reply list_users(Call& call) {
         if (status && !status->empty() && std::to_string(state) != *status) continue;
         bool matches = name.empty();
         for (const char* field : {"login", "firstname", "lastname", "mail"})
-            matches = matches || lower(redmine_text(user, field)).find(name) != std::string::npos;
+            matches = matches || lower_ascii(redmine_text(user, field)).find(name) != std::string::npos;
         if (const json::value* further = user.if_contains("further_mails"); further && further->is_array())
             for (const json::value& one : further->get_array())
-                matches = matches || (one.is_string() && lower(one.get_string()).find(name) != std::string::npos);
+                matches = matches || (one.is_string() && lower_ascii(one.get_string()).find(name) != std::string::npos);
         if (!matches) continue;
         if (total >= offset && page.size() < limit) {
             // As in Redmine 5.0, only the user itself tells its status.
@@ -258,7 +258,7 @@ Reply show_user(Call& call) {
     json::object shown = *user;
     shown.erase("further_mails");
     json::array in;
-    for (const auto& [key, group] : call.world.all(groups))
+    for (const auto& [key, group] : call.world.all(redmine_groups))
         for (const json::value& member : group.at("users").as_array())
             if (member == shown["id"])
                 in.push_back(json::object{{"id", group.at("id")}, {"name", group.at("name")}});
@@ -292,28 +292,28 @@ Reply delete_user(Call& call) {
     return empty(204);
 }
 
-Reply list_groups(Call& call) {
+Reply list_redmine_groups(Call& call) {
     json::array list;
-    for (const auto& [key, group] : call.world.all(groups))
+    for (const auto& [key, group] : call.world.all(redmine_groups))
         list.push_back(json::object{{"id", group.at("id")}, {"name", group.at("name")}});
     return ok_body({{"groups", list}});
 }
 
-Reply create_group(Call& call) {
+Reply create_redmine_group(Call& call) {
     json::object wish;
     if (auto refused = read_body(call, "group", wish)) return *refused;
     const std::string name = redmine_text(wish, "name");
     if (name.empty()) return invalid({"Name cannot be blank"});
-    for (const auto& [key, group] : call.world.all(groups))
-        if (lower(redmine_text(group, "name")) == lower(name)) return invalid({"Name has already been taken"});
-    const std::int64_t id = call.world.next_id(groups);
+    for (const auto& [key, group] : call.world.all(redmine_groups))
+        if (lower_ascii(redmine_text(group, "name")) == lower_ascii(name)) return invalid({"Name has already been taken"});
+    const std::int64_t id = call.world.next_id(redmine_groups);
     const json::object record{{"id", id}, {"name", name}, {"users", json::array{}}};
-    call.world.put(groups, std::to_string(id), record);
+    call.world.put(redmine_groups, std::to_string(id), record);
     return created("groups", id, {{"group", json::object{{"id", id}, {"name", name}}}});
 }
 
 Reply add_to_group(Call& call) {
-    const json::object* found = call.world.find(groups, call.parameters[0]);
+    const json::object* found = call.world.find(redmine_groups, call.parameters[0]);
     if (!found) return empty(404);
     ErrorCode code;
     const json::value body = json::parse(call.request.body, code);
@@ -324,19 +324,19 @@ Reply add_to_group(Call& call) {
     const bool is_member = std::find(members.begin(), members.end(), json::value(id)) != members.end();
     if (is_member || !user_by_id(call, std::to_string(id))) return invalid({"User is invalid"});
     members.push_back(id);
-    call.world.put(groups, call.parameters[0], std::move(group));
+    call.world.put(redmine_groups, call.parameters[0], std::move(group));
     return empty(204);
 }
 
 Reply remove_from_group(Call& call) {
-    const json::object* found = call.world.find(groups, call.parameters[0]);
+    const json::object* found = call.world.find(redmine_groups, call.parameters[0]);
     if (!found) return empty(404);
     json::object group = *found;
     json::array& members = group["users"].as_array();
     const auto at = std::find(members.begin(), members.end(), json::value(std::atoll(call.parameters[1].c_str())));
     if (at == members.end()) return empty(404);
     members.erase(at);
-    call.world.put(groups, call.parameters[0], std::move(group));
+    call.world.put(redmine_groups, call.parameters[0], std::move(group));
     return empty(204);
 }
 
@@ -567,7 +567,7 @@ Reply list_issues(Call& call) {
     for (const auto& [key, issue] : call.world.all(issues)) {
         if (subject && redmine_text(issue, "subject") != *subject) continue;
         if (assignee && redmine_text(issue, "assigned_to_id") != *assignee) continue;
-        if (description && lower(redmine_text(issue, "description")).find(lower(*description)) == std::string::npos) continue;
+        if (description && lower_ascii(redmine_text(issue, "description")).find(lower_ascii(*description)) == std::string::npos) continue;
         if (value("status_id") == "open" && number_of(issue, "status_id") >= 5) continue;
         if (project) {
             const json::object* wanted = project_by(call, *project);
@@ -643,8 +643,8 @@ constexpr std::array redmine_routes = {
     Route{"GET", "/users/{}.json", "redmine.show_user", show_user},
     Route{"PUT", "/users/{}.json", "redmine.update_user", update_user},
     Route{"DELETE", "/users/{}.json", "redmine.delete_user", delete_user},
-    Route{"GET", "/groups.json", "redmine.list_groups", list_groups},
-    Route{"POST", "/groups.json", "redmine.create_group", create_group},
+    Route{"GET", "/groups.json", "redmine.list_groups", list_redmine_groups},
+    Route{"POST", "/groups.json", "redmine.create_group", create_redmine_group},
     Route{"POST", "/groups/{}/users.json", "redmine.add_to_group", add_to_group},
     Route{"DELETE", "/groups/{}/users/{}.json", "redmine.remove_from_group", remove_from_group},
     Route{"GET", "/custom_fields.json", "redmine.list_fields", list_fields},

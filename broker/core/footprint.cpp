@@ -19,7 +19,7 @@ std::uint64_t text_bytes(std::size_t size) {
     return size <= inline_text_max ? 0 : size + piece_bytes;
 }
 
-std::uint64_t footprint(const amqp::FieldValue& value) {
+std::uint64_t value_footprint(const amqp::FieldValue& value) {
     if (const auto* text = value.get<std::string>()) return text_bytes(text->size());
     if (const auto* bytes = value.get<amqp::ByteArray>())
         return bytes->bytes.size() + piece_bytes;
@@ -27,7 +27,7 @@ std::uint64_t footprint(const amqp::FieldValue& value) {
     const auto* array = value.get<amqp::FieldArray>();
     if (array == nullptr) return 0;
     std::uint64_t sum = piece_bytes + array->items.size() * sizeof(amqp::FieldValue);
-    for (const amqp::FieldValue& item : array->items) sum += footprint(item);
+    for (const amqp::FieldValue& item : array->items) sum += value_footprint(item);
     return sum;
 }
 
@@ -38,7 +38,7 @@ std::uint64_t footprint(const amqp::FieldTable& table) {
     std::uint64_t sum = piece_bytes;
     for (const auto& [name, value] : table)
         sum += sizeof(std::pair<std::string, amqp::FieldValue>) + text_bytes(name.size()) +
-               footprint(value);
+               value_footprint(value);
     return sum;
 }
 

@@ -142,7 +142,7 @@ bool has_format(std::string_view text, std::string_view format) {
     return true;
 }
 
-std::string shortened(std::string_view text) {
+std::string shortened_value(std::string_view text) {
     return text.size() <= 60 ? std::string{text} : std::string{text.substr(0, 57)} + "...";
 }
 
@@ -210,7 +210,7 @@ void check_fields(std::span<const SchemaField> fields, bool other_fields, json::
         if (std::none_of(fields.begin(), fields.end(),
                          [&](const SchemaField& field) { return field.name == name; }))
             complaints.push_back(
-                fmt::format("{}.{}: not known to this workflow", where, shortened(name)));
+                fmt::format("{}.{}: not known to this workflow", where, shortened_value(name)));
     }
 }
 
@@ -239,10 +239,10 @@ void check_value(const Schema& schema, const json::value& value, const std::stri
         check_size(schema, text.size(), "characters", where, complaints);
         if (!has_format(text, schema.format))
             complaints.push_back(
-                fmt::format("{}: '{}' is no {}", where, shortened(text), schema.format));
+                fmt::format("{}: '{}' is no {}", where, shortened_value(text), schema.format));
         if (!schema.pattern.is_in(text))
             complaints.push_back(
-                fmt::format("{}: '{}' does not match {}", where, shortened(text), schema.pattern.text()));
+                fmt::format("{}: '{}' does not match {}", where, shortened_value(text), schema.pattern.text()));
     }
     if (value.is_array()) check_size(schema, value.get_array().size(), "items", where, complaints);
     if (value.is_number()) {

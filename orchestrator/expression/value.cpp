@@ -29,7 +29,7 @@ int sign_of(const T& a, const T& b) {
 }
 
 // Exact: converting the integer to double would round above 2^53.
-std::optional<int> order_of(std::int64_t a, double b) {
+std::optional<int> number_order(std::int64_t a, double b) {
     if (std::isnan(b)) return std::nullopt;
     if (b >= 9223372036854775808.0) return -1;
     if (b < -9223372036854775808.0) return 1;
@@ -38,7 +38,7 @@ std::optional<int> order_of(std::int64_t a, double b) {
     return order != 0 ? order : sign_of(whole, b);
 }
 
-std::optional<int> order_of(std::uint64_t a, double b) {
+std::optional<int> number_order(std::uint64_t a, double b) {
     if (std::isnan(b)) return std::nullopt;
     if (b >= 18446744073709551616.0) return -1;
     if (b < 0) return 1;
@@ -47,7 +47,7 @@ std::optional<int> order_of(std::uint64_t a, double b) {
     return order != 0 ? order : sign_of(whole, b);
 }
 
-int order_of(std::int64_t a, std::uint64_t b) {
+int number_order(std::int64_t a, std::uint64_t b) {
     return a < 0 ? -1 : sign_of(static_cast<std::uint64_t>(a), b);
 }
 
@@ -63,8 +63,8 @@ std::optional<int> order_of_numbers(const Value& a, const Value& b) {
         return sign_of(x, y);
     }
     if (b.kind() == Kind::real) {
-        return a.kind() == Kind::integer ? order_of(a.as_integer(), b.as_real())
-                                         : order_of(a.as_unsigned_integer(), b.as_real());
+        return a.kind() == Kind::integer ? number_order(a.as_integer(), b.as_real())
+                                         : number_order(a.as_unsigned_integer(), b.as_real());
     }
     if (a.kind() == Kind::real) return reversed(order_of_numbers(b, a));
     if (a.kind() == b.kind()) {
@@ -72,8 +72,8 @@ std::optional<int> order_of_numbers(const Value& a, const Value& b) {
                    ? sign_of(a.as_integer(), b.as_integer())
                    : sign_of(a.as_unsigned_integer(), b.as_unsigned_integer());
     }
-    if (a.kind() == Kind::integer) return order_of(a.as_integer(), b.as_unsigned_integer());
-    return -order_of(b.as_integer(), a.as_unsigned_integer());
+    if (a.kind() == Kind::integer) return number_order(a.as_integer(), b.as_unsigned_integer());
+    return -number_order(b.as_integer(), a.as_unsigned_integer());
 }
 
 int rank_of_key(const Value& key) {

@@ -16,7 +16,7 @@ namespace baton::orchestrator::expression {
 namespace {
 
 // JSON without spaces. Unlike boost::json::serialize it writes 1.5 as people do, not as 1.5E0.
-void append_json(std::string& out, const Value& value) {
+void append_value_json(std::string& out, const Value& value) {
     switch (value.kind()) {
     case Kind::null:
         out += "null";
@@ -36,7 +36,7 @@ void append_json(std::string& out, const Value& value) {
         out += '[';
         for (std::size_t i = 0; i < value.as_list().size(); ++i) {
             if (i > 0) out += ',';
-            append_json(out, value.as_list().at(i));
+            append_value_json(out, value.as_list().at(i));
         }
         out += ']';
         return;
@@ -48,7 +48,7 @@ void append_json(std::string& out, const Value& value) {
             if (i > 0) out += ',';
             out += boost::json::serialize(boost::json::string_view{to_plain_text(map.key_at(i))});
             out += ':';
-            append_json(out, map.value_at(i));
+            append_value_json(out, map.value_at(i));
         }
         out += '}';
         return;
@@ -137,7 +137,7 @@ std::string to_plain_text(const Value& value) {
         break;
     }
     std::string text;
-    append_json(text, value);
+    append_value_json(text, value);
     return text;
 }
 

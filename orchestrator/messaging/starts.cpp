@@ -66,9 +66,9 @@ std::string source_of(const core::Document& event) {
 }
 
 // Nothing: it is not meant.
-Outcome<std::optional<runtime::StartRequest>> start_of(const core::Workflow& workflow,
-                                                       const core::Trigger& trigger,
-                                                       const runtime::IncomingEvent& event) {
+Outcome<std::optional<runtime::StartRequest>> start_by_event(const core::Workflow& workflow,
+                                                             const core::Trigger& trigger,
+                                                             const runtime::IncomingEvent& event) {
     const std::string source = source_of(event.event);
     if (!core::is_for(std::get<core::EventTrigger>(trigger.kind), event.type, source))
         return std::optional<runtime::StartRequest>{};
@@ -96,7 +96,7 @@ EventStarts starts_of(const LiveWorkflows& live, const runtime::IncomingEvent& e
     for (const auto& workflow : live)
         for (const core::Trigger& trigger : workflow->triggers) {
             if (!std::holds_alternative<core::EventTrigger>(trigger.kind)) continue;
-            auto start = start_of(*workflow, trigger, event);
+            auto start = start_by_event(*workflow, trigger, event);
             if (!start)
                 all.complaints.push_back(
                     fmt::format("{}: {}", workflow->name, start.error().detail));

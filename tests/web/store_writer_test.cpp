@@ -22,18 +22,20 @@ protected:
     template <typename Question>
     std::string ask(Question question) {
         std::string told;
-        asio::io_context io;
         const auto asking = [&]() -> asio::awaitable<void> {
             const Outcome<bool> answer = co_await writer_.ask(question);
             told = answer ? "answered" : answer.error().detail;
         };
-        asio::co_spawn(io, asking(), [](const std::exception_ptr& failure) {
+        io_.restart();
+        asio::co_spawn(io_, asking(), [](const std::exception_ptr& failure) {
             if (failure) std::rethrow_exception(failure);
         });
-        io.run_for(10s);
+        io_.run_for(10s);
         return told;
     }
 
+    // Outlives the thread, which lets go of a question after it was answered.
+    asio::io_context io_;
     test::SimDatabase database_;
     StoreWriter writer_{[this]() -> Outcome<std::unique_ptr<runtime::RunStore>> {
                             return std::make_unique<test::SimStore>(database_);

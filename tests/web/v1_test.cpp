@@ -119,14 +119,14 @@ TEST(LineDiff, EitherTextIsInTheDifferenceWhateverTheyAre) {
 const std::string one_run = "0193a5c2-7d41-7000-8000-000000000001";
 const std::string other_run = "0193a5c2-7d41-7000-8000-000000000002";
 
-struct Listener {
+struct EventListener {
     std::set<std::string> topics;
     std::uint64_t place;
 };
 
 TEST(EventHub, WhatIsSaidTwiceWithinAMomentIsSaidOnceAndToWhomItConcerns) {
     EventHub hub("e");
-    Listener all{{"runs"}, hub.end()}, one{{"run:" + one_run}, hub.end()},
+    EventListener all{{"runs"}, hub.end()}, one{{"run:" + one_run}, hub.end()},
         dead{{"dead"}, hub.end()};
     hub.say("run", one_run, R"({"seq":1})");
     hub.say("run", one_run, R"({"seq":2})");

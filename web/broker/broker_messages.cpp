@@ -109,7 +109,7 @@ awaitable<Response> with_channel(Port port, const Request& request, const std::s
 
 // --- Properties ---------------------------------------------------------------------------------------
 
-Outcome<std::optional<std::uint64_t>> number_in(const json::object& object, const char* key, std::uint64_t most) {
+Outcome<std::optional<std::uint64_t>> message_number_in(const json::object& object, const char* key, std::uint64_t most) {
     const auto* value = object.if_contains(key);
     if (value == nullptr) return std::optional<std::uint64_t>{};
     std::optional<std::uint64_t> number;
@@ -150,9 +150,9 @@ Outcome<amqp::Properties> properties_from(const json::object& body) {
     if (object->contains("headers")) {
         BATON_ASSIGN(properties.headers, table_in(*object, "headers"));
     }
-    BATON_ASSIGN(const auto mode, number_in(*object, "delivery_mode", 2));
-    BATON_ASSIGN(const auto priority, number_in(*object, "priority", 255));
-    BATON_ASSIGN(properties.timestamp, number_in(*object, "timestamp", INT64_MAX));
+    BATON_ASSIGN(const auto mode, message_number_in(*object, "delivery_mode", 2));
+    BATON_ASSIGN(const auto priority, message_number_in(*object, "priority", 255));
+    BATON_ASSIGN(properties.timestamp, message_number_in(*object, "timestamp", INT64_MAX));
     if (mode) properties.delivery_mode = static_cast<std::uint8_t>(*mode);
     if (priority) properties.priority = static_cast<std::uint8_t>(*priority);
     return properties;
@@ -228,10 +228,10 @@ struct GetWish {
 Outcome<GetWish> get_wish_from(const json::object& body, const std::string& queue) {
     GetWish wish;
     wish.queue = queue;
-    BATON_ASSIGN(const auto count, number_in(body, "count", gotten_max));
+    BATON_ASSIGN(const auto count, message_number_in(body, "count", gotten_max));
     if (!count) return wrong("'count' is missing");
     wish.count = static_cast<std::uint32_t>(*count);
-    BATON_ASSIGN(wish.truncate, number_in(body, "truncate", UINT32_MAX));
+    BATON_ASSIGN(wish.truncate, message_number_in(body, "truncate", UINT32_MAX));
     const std::string encoding = text_member(body, "encoding");
     if (encoding != "auto" && encoding != "base64") return wrong("'encoding' must be auto or base64");
     wish.as_base64 = encoding == "base64";
@@ -352,7 +352,7 @@ awaitable<Response> move(Port port, Request request, Parameters parameters) {
     MoveWish wish{parameters.at("queue"), text_member(*body, "to")};
     if (wish.to.empty()) co_return refused_message(wrong("'to' must name the queue that the messages go to"));
     if (wish.to == wish.from) co_return refused_message(wrong("'to' is the same queue"));
-    const auto count = number_in(*body, "count", UINT32_MAX);
+    const auto count = message_number_in(*body, "count", UINT32_MAX);
     if (!count) co_return refused_message(count.error());
     if (*count) wish.count = **count;
     co_return co_await with_channel(port, request, parameters.at("vhost"),

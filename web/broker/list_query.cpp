@@ -24,7 +24,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t page_size_usual = 100;
-constexpr std::size_t page_size_max = 500;
+constexpr std::size_t list_page_size_max = 500;
 // A filter of a page needs no more; a program of RE2 stays small with it.
 constexpr std::size_t name_filter_bytes_max = 1024;
 constexpr std::int64_t program_bytes_max = 1 << 20;
@@ -179,7 +179,7 @@ struct ListPage {
     std::size_t size = page_size_usual;
 };
 
-Outcome<std::optional<ListPage>> page_of(const Request& request) {
+Outcome<std::optional<ListPage>> list_page_of(const Request& request) {
     const std::string number = parameter(request, "page");
     const std::string size = parameter(request, "page_size");
     if (number.empty()) return std::optional<ListPage>{};
@@ -187,8 +187,8 @@ Outcome<std::optional<ListPage>> page_of(const Request& request) {
     page.number = number_from<std::size_t>(number).value_or(0);
     if (!size.empty()) page.size = number_from<std::size_t>(size).value_or(0);
     if (page.number == 0) return wrong_query(fmt::format("'page' must be a whole number from 1, not '{}'", number));
-    if (page.size == 0 || page.size > page_size_max)
-        return wrong_query(fmt::format("'page_size' must be a whole number from 1 to {}, not '{}'", page_size_max, size));
+    if (page.size == 0 || page.size > list_page_size_max)
+        return wrong_query(fmt::format("'page_size' must be a whole number from 1 to {}, not '{}'", list_page_size_max, size));
     return std::optional<ListPage>{page};
 }
 
@@ -220,7 +220,7 @@ Response page_reply(const Request& request, const ListPage& page, json::array li
 
 Response list_reply(const Request& request, json::array list) {
     const std::size_t total = list.size();
-    const auto page = page_of(request);
+    const auto page = list_page_of(request);
     if (!page) return problem(400, "bad_request", page.error().detail);
     if (const auto named = keep_named(request, list); !named) return problem(400, "bad_request", named.error().detail);
     put_in_order(request, list);

@@ -38,7 +38,7 @@ std::span<const std::string_view> names_of(FlowKind kind) {
     return flow_names;
 }
 
-FlowValues values_of(const broker_core::MessageCounters& counted) {
+FlowValues counted_values(const broker_core::MessageCounters& counted) {
     FlowValues values;
     values.flows = {counted.published,
                     counted.delivered,
@@ -85,13 +85,13 @@ Outcome<std::optional<SampleWish>> rate_wish_in(const Request& request, const st
 } // namespace
 
 FlowValues values_of(const broker_core::Totals& totals) {
-    FlowValues values = values_of(totals.counters);
+    FlowValues values = counted_values(totals.counters);
     values.lengths = {totals.ready + totals.unacked, totals.ready, totals.unacked};
     return values;
 }
 
 FlowValues values_of(const broker_core::QueueView& queue) {
-    FlowValues values = values_of(queue.counters);
+    FlowValues values = counted_values(queue.counters);
     values.lengths = {queue.ready + queue.unacked, queue.ready, queue.unacked};
     return values;
 }
@@ -103,7 +103,7 @@ FlowValues values_of(const broker_core::ExchangeView& exchange) {
     return values;
 }
 
-FlowValues values_of(const broker_core::ChannelView& channel) { return values_of(channel.counters); }
+FlowValues values_of(const broker_core::ChannelView& channel) { return counted_values(channel.counters); }
 
 FlowValues values_of(const broker_core::Traffic& traffic) {
     FlowValues values;

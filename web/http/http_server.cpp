@@ -94,7 +94,7 @@ struct HttpServer::State : std::enable_shared_from_this<State> {
 
 namespace {
 
-Response problem(unsigned status, const char* error, const std::string& reason) {
+Response connection_problem(unsigned status, const char* error, const std::string& reason) {
     return {.status = status,
             .body = fmt::format(R"({{"error":"{}","reason":"{}"}})", error, reason),
             .content_type = "application/json",
@@ -259,7 +259,7 @@ asio::awaitable<Response> HttpServer::State::respond_to(Request request) {
         what = failure.what();
     }
     log::error("web", "a handler failed", {{"what", what}});
-    co_return problem(500, "internal_error", "the server's log has the reason");
+    co_return connection_problem(500, "internal_error", "the server's log has the reason");
 }
 
 std::optional<Response> HttpServer::State::refusal_of(Request& request) {
@@ -268,7 +268,7 @@ std::optional<Response> HttpServer::State::refusal_of(Request& request) {
         return admit(request);
     } catch (const std::exception& failure) {
         log::error("web", "a request could not be judged", {{"what", failure.what()}});
-        return problem(500, "internal_error", "the server's log has the reason");
+        return connection_problem(500, "internal_error", "the server's log has the reason");
     }
 }
 
@@ -312,9 +312,9 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
                                      asio::redirect_error(asio::use_awaitable, error));
     if (error == http::error::end_of_stream || error == beast::error::timeout) co_return false;
     if (error == http::error::body_limit)
-        co_return co_await refuse(connection, problem(413, "too_large", "the body is larger than the server takes"));
+        co_return co_await refuse(connection, connection_problem(413, "too_large", "the body is larger than the server takes"));
     if (error && error.category() == make_error_code(http::error::bad_method).category())
-        co_return co_await refuse(connection, problem(400, "bad_request", "this is not an HTTP request: " + error.message()));
+        co_return co_await refuse(connection, connection_problem(400, "bad_request", "this is not an HTTP request: " + error.message()));
     if (error) co_return false;
 
     const auto& head = parser.get();
@@ -345,7 +345,7 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     request.has_body = head.chunked() || announced > 0;
     request.body_bytes = head.chunked() ? UINT64_MAX : announced;
     if (!read_target(head.target(), request))
-        co_return co_await refuse(connection, problem(400, "bad_request", "the request's target is not a valid path"));
+        co_return co_await refuse(connection, connection_problem(400, "bad_request", "the request's target is not a valid path"));
     if (auto refusal = refusal_of(request)) {
         // Without a body the connection can go on, as it does after any other answer.
         if (request.has_body) co_return co_await refuse(connection, std::move(*refusal));
@@ -356,7 +356,7 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
     if (request.is_of_stranger) {
         parser.body_limit(options.stranger_body_bytes_max);
         if (announced > options.stranger_body_bytes_max)
-            co_return co_await refuse(connection, problem(413, "too_large", "the body is larger than the server takes"));
+            co_return co_await refuse(connection, connection_problem(413, "too_large", "the body is larger than the server takes"));
         request.headers = headers_of(head);
     }
     Reservation reservation(request.is_of_stranger ? stranger_bytes : bodies_bytes,
@@ -374,10 +374,10 @@ asio::awaitable<bool> HttpServer::State::serve_one(Connection& connection, beast
         if (head.chunked() && !reservation.grow_to(parser.get().body().capacity())) co_return co_await refuse_busy(connection);
     }
     if (error == http::error::body_limit)
-        co_return co_await refuse(connection, problem(413, "too_large", "the body is larger than the server takes"));
+        co_return co_await refuse(connection, connection_problem(413, "too_large", "the body is larger than the server takes"));
     if (error && error.category() == make_error_code(http::error::bad_method).category() &&
         error != http::error::end_of_stream && error != http::error::partial_message)
-        co_return co_await refuse(connection, problem(400, "bad_request", "this is not an HTTP request: " + error.message()));
+        co_return co_await refuse(connection, connection_problem(400, "bad_request", "this is not an HTTP request: " + error.message()));
     if (error) co_return false;
     connection.waits_since = 0;
     auto message = parser.release();
@@ -399,7 +399,7 @@ asio::awaitable<bool> HttpServer::State::refuse(Connection& connection, Response
 }
 
 asio::awaitable<bool> HttpServer::State::refuse_busy(Connection& connection) {
-    auto busy = problem(503, "busy", "too many large requests at once; try again in a moment");
+    auto busy = connection_problem(503, "busy", "too many large requests at once; try again in a moment");
     busy.headers["Retry-After"] = "1";
     return refuse(connection, std::move(busy));
 }
@@ -411,7 +411,7 @@ asio::awaitable<bool> HttpServer::State::write(Connection& connection, Response 
     const bool is_given = answers_bytes == 0 || !connection.only_looks;
     Reservation reservation(answers_bytes, is_given ? std::numeric_limits<std::size_t>::max() : options.bodies_bytes_max);
     if (response.body.size() > small_answer_bytes && !reservation.grow_to(response.body.size())) {
-        response = problem(503, "busy", "others have not read their large answers yet; try again in a moment");
+        response = connection_problem(503, "busy", "others have not read their large answers yet; try again in a moment");
         response.headers["Retry-After"] = "1";
     }
     auto message = to_beast(std::move(response), version, keep_alive);

@@ -34,7 +34,7 @@ namespace {
 
 constexpr std::array<std::string_view, 2> job_actions{"redrive", "drop"};
 // A reason stands beside the letter for ever.
-constexpr std::size_t reason_bytes_max = 4096;
+constexpr std::size_t dead_reason_bytes_max = 4096;
 
 Failure bad_letter(std::string detail) {
     return {make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
@@ -75,7 +75,7 @@ Outcome<runtime::DeadJob> dead_job_of(const json::object& body, std::string acto
         if (error || job.stop_after == 0) return bad_letter("'stop_after' must be a whole number of new failures from 1");
     }
     job.reason = text_member(body, "reason");
-    if (const auto fault = fault_in("reason", job.reason, reason_bytes_max)) return *fault;
+    if (const auto fault = fault_in("reason", job.reason, dead_reason_bytes_max)) return *fault;
     if (const auto* edit = body.if_contains("edit")) {
         if (job.drops) return bad_letter("'edit' is for letters that are sent again");
         BATON_TRY(runtime::check_changes(*edit));
@@ -201,7 +201,7 @@ private:
         const auto id = number_from<std::uint64_t>(parameters.at("id"));
         if (!id) co_return no_dead_letter(parameters.at("id"));
         const auto reason = parameter(request, "reason");
-        if (const auto fault = fault_in("reason", reason, reason_bytes_max)) co_return bad_dead_request(*fault);
+        if (const auto fault = fault_in("reason", reason, dead_reason_bytes_max)) co_return bad_dead_request(*fault);
         const auto ask = [this, id = *id, actor, reason](auto callback, auto claim) {
             parts_->engine->drop(id, callback, actor, reason, claim);
         };

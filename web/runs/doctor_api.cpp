@@ -80,7 +80,7 @@ Outcome<ReportPage> examine_one(RunQueries& queries, const runtime::Definitions:
     return page;
 }
 
-json::object page_json(const ReportPage& page) {
+json::object report_page_json(const ReportPage& page) {
     json::array findings, out;
     for (const runtime::Finding& one : page.findings)
         findings.push_back(json::object{{"kind", one.kind},
@@ -125,7 +125,7 @@ private:
                                    : examine_one(queries, compile, run);
             });
         if (!page) co_return problem_of(page.error());
-        co_return reply(200, page_json(*page));
+        co_return reply(200, report_page_json(*page));
     }
 
     awaitable<Response> examine_indexes(Request, Parameters) {

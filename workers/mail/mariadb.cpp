@@ -88,15 +88,15 @@ struct CloseStatement {
 using Connection = std::unique_ptr<MYSQL, CloseConnection>;
 using Statement = std::unique_ptr<MYSQL_STMT, CloseStatement>;
 
-void check(MYSQL* connection, bool is_well) {
+void mariadb_check(MYSQL* connection, bool is_well) {
     if (!is_well) throw MariadbError(::mysql_errno(connection), ::mysql_error(connection));
 }
 
-void check(MYSQL_STMT* statement, bool is_well) {
+void mariadb_check(MYSQL_STMT* statement, bool is_well) {
     if (!is_well) throw MariadbError(::mysql_stmt_errno(statement), ::mysql_stmt_error(statement));
 }
 
-void mariadb_say(MYSQL* connection, const char* sql) { check(connection, ::mysql_query(connection, sql) == 0); }
+void mariadb_say(MYSQL* connection, const char* sql) { mariadb_check(connection, ::mysql_query(connection, sql) == 0); }
 
 Connection connect(const MariadbPlace& place) {
     Connection connection(::mysql_init(nullptr));
@@ -116,13 +116,13 @@ Connection connect(const MariadbPlace& place) {
     // The library takes "localhost" for the socket of this machine; a host is a host.
     const unsigned protocol = place.socket.empty() ? MYSQL_PROTOCOL_TCP : MYSQL_PROTOCOL_SOCKET;
     set(MYSQL_OPT_PROTOCOL, &protocol);
-    check(connection.get(), ::mysql_real_connect(connection.get(), place.host.c_str(), place.user.c_str(), place.password.c_str(),
+    mariadb_check(connection.get(), ::mysql_real_connect(connection.get(), place.host.c_str(), place.user.c_str(), place.password.c_str(),
                                                  place.database.c_str(), place.port,
                                                  place.socket.empty() ? nullptr : place.socket.c_str(), 0) != nullptr);
     // A value that does not fit is an error, and who waited for his turn sees what the others did.
     mariadb_say(connection.get(), "set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10");
     mariadb_say(connection.get(), "set session transaction isolation level read committed");
-    check(connection.get(), ::mysql_autocommit(connection.get(), 0) == 0);
+    mariadb_check(connection.get(), ::mysql_autocommit(connection.get(), 0) == 0);
     return connection;
 }
 
@@ -153,7 +153,7 @@ void bind_parameters(MYSQL_STMT* statement, const std::vector<std::size_t>& orde
         binds[i].buffer = const_cast<char*>(value.data()); // read only
         binds[i].buffer_length = value.size();
     }
-    check(statement, ::mysql_stmt_bind_param(statement, binds.data()) == 0); // copies them
+    mariadb_check(statement, ::mysql_stmt_bind_param(statement, binds.data()) == 0); // copies them
 }
 
 void read_rows(MYSQL_STMT* statement, std::size_t columns, Rows& all) {
@@ -166,11 +166,11 @@ void read_rows(MYSQL_STMT* statement, std::size_t columns, Rows& all) {
         binds[i].length = &lengths[i];
         binds[i].is_null = &nulls[i];
     }
-    check(statement, ::mysql_stmt_bind_result(statement, binds.data()) == 0);
+    mariadb_check(statement, ::mysql_stmt_bind_result(statement, binds.data()) == 0);
     for (;;) {
         const int fetched = ::mysql_stmt_fetch(statement);
         if (fetched == MYSQL_NO_DATA) return;
-        check(statement, fetched != 1);
+        mariadb_check(statement, fetched != 1);
         auto& values = all.rows.emplace_back();
         for (std::size_t i = 0; i < columns; ++i) {
             if (nulls[i] != 0) {
@@ -182,7 +182,7 @@ void read_rows(MYSQL_STMT* statement, std::size_t columns, Rows& all) {
             one.buffer_type = MYSQL_TYPE_STRING;
             one.buffer = value.data();
             one.buffer_length = value.size();
-            if (!value.empty()) check(statement, ::mysql_stmt_fetch_column(statement, &one, static_cast<unsigned>(i), 0) == 0);
+            if (!value.empty()) mariadb_check(statement, ::mysql_stmt_fetch_column(statement, &one, static_cast<unsigned>(i), 0) == 0);
             values.emplace_back(std::move(value));
         }
     }
@@ -193,16 +193,16 @@ Rows execute(MYSQL* connection, const std::string& sql, const std::vector<std::s
     const std::string text = with_marks(sql, order);
     const Statement statement(::mysql_stmt_init(connection));
     if (!statement) throw MariadbError(CR_OUT_OF_MEMORY, "out of memory");
-    check(statement.get(), ::mysql_stmt_prepare(statement.get(), text.data(), text.size()) == 0);
+    mariadb_check(statement.get(), ::mysql_stmt_prepare(statement.get(), text.data(), text.size()) == 0);
     bind_parameters(statement.get(), order, parameters);
-    check(statement.get(), ::mysql_stmt_execute(statement.get()) == 0);
+    mariadb_check(statement.get(), ::mysql_stmt_execute(statement.get()) == 0);
     Rows all;
     const unsigned columns = ::mysql_stmt_field_count(statement.get());
     if (columns == 0) {
         all.changed = ::mysql_stmt_affected_rows(statement.get());
         return all;
     }
-    check(statement.get(), ::mysql_stmt_store_result(statement.get()) == 0);
+    mariadb_check(statement.get(), ::mysql_stmt_store_result(statement.get()) == 0);
     read_rows(statement.get(), columns, all);
     return all;
 }
@@ -320,7 +320,7 @@ std::optional<contract::Problem> in_mariadb(const std::string& url, const Act& a
         work.run_with = [&](const std::string& sql, const std::vector<std::string>& parameters) {
             return execute(connection.get(), sql, parameters);
         };
-        work.commit = [&] { check(connection.get(), ::mysql_commit(connection.get()) == 0); };
+        work.commit = [&] { mariadb_check(connection.get(), ::mysql_commit(connection.get()) == 0); };
         return act(work);
     } catch (const MariadbError& error) {
         return mariadb_problem(error, is_connected);

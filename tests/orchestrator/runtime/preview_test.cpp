@@ -10,11 +10,11 @@ namespace {
 
 const Time preview_now = time_from_micros(1'800'000'000'000'000);
 
-struct Started {
+struct PreviewStarted {
     std::shared_ptr<core::Workflow> workflow;
     core::Run run;
 
-    explicit Started(const std::string& source) {
+    explicit PreviewStarted(const std::string& source) {
         auto compiled = test::compile(source, "w.toml");
         EXPECT_TRUE(compiled) << compiled.error().detail;
         workflow = *compiled;
@@ -49,7 +49,7 @@ task = "t.c"
 )";
 
 TEST(Preview, NamesEveryUndoThatACancelWouldBring) {
-    Started started(preview_steps);
+    PreviewStarted started(preview_steps);
     started.complete("a");
     started.complete("b");
 
@@ -72,14 +72,14 @@ TEST(Preview, NamesEveryUndoThatACancelWouldBring) {
 }
 
 TEST(Preview, SaysWhyAnActWouldBeRefused) {
-    Started started(preview_steps);
+    PreviewStarted started(preview_steps);
     const Preview seen = started.look(core::ResumeRequested{""});
     EXPECT_NE(seen.refusal, "");
     EXPECT_TRUE(seen.sends.empty());
 }
 
 TEST(Preview, ASkippedStepShowsWhatBecomesReady) {
-    Started started(preview_steps);
+    PreviewStarted started(preview_steps);
     const Preview seen = started.look(core::SkipRequested{"a", "by hand"});
     EXPECT_EQ(seen.refusal, "");
     ASSERT_EQ(seen.sends.size(), 1u);
