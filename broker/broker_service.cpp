@@ -376,7 +376,7 @@ private:
     void put_user(const UserOption& wanted, const core::Overview& known);
     void put_permissions(const UserOption& wanted, const core::Overview& known);
     Outcome<void> open_listeners();
-    Outcome<void> listen_on(const std::string& address, net::Certificates* certificates);
+    Outcome<void> listen_on(const std::string& address, net::Listener::Speech speech);
     void set_alarm(std::optional<Time> due);
     void watch_memory();
     void log_shortage(const core::Shortage& shortage);
@@ -706,33 +706,38 @@ void BrokerService::Inside::put_permissions(const UserOption& wanted, const core
 }
 
 Outcome<void> BrokerService::Inside::open_listeners() {
-    if (!options_.tls_listen.empty()) {
+    if (!options_.tls_listen.empty() || !options_.web_socket_tls_listen.empty()) {
         BATON_ASSIGN(certificates_, net::Certificates::open(options_.tls));
     }
     for (const std::string& address : options_.listen)
-        BATON_TRY(listen_on(address, nullptr));
+        BATON_TRY(listen_on(address, {}));
     for (const std::string& address : options_.tls_listen)
-        BATON_TRY(listen_on(address, certificates_.get()));
+        BATON_TRY(listen_on(address, {.certificates = certificates_.get()}));
+    for (const std::string& address : options_.web_socket_listen)
+        BATON_TRY(listen_on(address, {.web_socket = &options_.web_socket}));
+    for (const std::string& address : options_.web_socket_tls_listen)
+        BATON_TRY(listen_on(address, {.certificates = certificates_.get(), .web_socket = &options_.web_socket}));
     for (const auto& listener : listeners_)
         listener->start();
     for (const BoundAddress& bound : endpoints_)
         log::info("broker", "listening",
                   {{"address", bound.host},
                    {"port", bound.port},
-                   {"protocol", bound.has_tls ? "amqps" : "amqp"}});
+                   {"protocol", bound.has_tls ? "amqps" : "amqp"},
+                   {"in", bound.is_web_socket ? "WebSocket" : "TCP"}});
     return {};
 }
 
-Outcome<void> BrokerService::Inside::listen_on(const std::string& address,
-                                               net::Certificates* certificates) {
+Outcome<void> BrokerService::Inside::listen_on(const std::string& address, net::Listener::Speech speech) {
     BATON_ASSIGN(const net::Listener::Endpoint wanted, parse_endpoint(address));
     net::Listener::Threads threads;
     for (const auto& lane : lanes_)
         threads.push_back(&lane->around);
     BATON_ASSIGN(auto listener, net::Listener::open(threads_.context(0).get_executor(), wanted,
-                                                    std::move(threads), certificates));
+                                                    std::move(threads), speech));
     const net::Listener::Endpoint bound = listener->endpoint();
-    endpoints_.push_back({bound.address().to_string(), bound.port(), certificates != nullptr});
+    endpoints_.push_back({bound.address().to_string(), bound.port(), speech.certificates != nullptr,
+                          speech.web_socket != nullptr});
     listeners_.push_back(std::move(listener));
     return {};
 }

@@ -24,6 +24,7 @@ struct BoundAddress {
     std::string host;
     std::uint16_t port = 0;
     bool has_tls = false;
+    bool is_web_socket = false;
 };
 
 // Log-ins of AMQP clients since the start.
@@ -66,7 +67,8 @@ public:
     // called twice.
     void stop();
 
-    // Where it listens, in the order of Options::listen, then of Options::tls_listen.
+    // Where it listens, in the order of Options::listen, tls_listen, web_socket_listen and
+    // web_socket_tls_listen.
     const std::vector<BoundAddress>& endpoints() const;
     std::uint16_t port() const { return endpoints().front().port; }
 

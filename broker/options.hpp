@@ -5,6 +5,7 @@
 #include "broker/core/options.hpp"
 #include "broker/journal/journal.hpp"
 #include "broker/net/options.hpp"
+#include "net/websocket/opening.hpp"
 
 #include <functional>
 #include <optional>
@@ -42,6 +43,11 @@ struct Options {
     // The same with TLS; `tls` says how. Usual is port 5671.
     std::vector<std::string> tls_listen;
     net::TlsSettings tls;
+    // AMQP inside WebSockets, in plain and with the same TLS, and whose pages may come.
+    std::vector<std::string> web_socket_listen;
+    std::vector<std::string> web_socket_tls_listen;
+    baton::net::websocket::OpeningRules web_socket{
+        .paths = {"/ws", "/ws/amqp"}, .protocol = "amqp", .origins = {}, .own_names = {}};
     // Made if it does not exist; one server at a time.
     std::string data_folder = "baton-data";
     // None but the server's own: a fresh broker gets guest with password guest, as RabbitMQ does.

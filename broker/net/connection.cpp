@@ -37,15 +37,12 @@ bool is_publish(const amqp::Frame& frame) {
 
 } // namespace
 
-Connection::Connection(Link link, const Surroundings& around,
-                       std::shared_ptr<const baton::net::TlsContext> tls)
+Connection::Connection(Link link, const Surroundings& around, ByteStream::Layers layers)
     : around_(around),
-      link_(std::move(link)),
+      stream_(std::move(link), std::move(layers)),
       reader_(around.options.read_chunk_bytes),
-      watch_timer_(link_.executor()),
-      over_(link_.executor()) {
-    if (tls)
-        tls_ = std::make_unique<baton::net::TlsSession>(std::move(tls), link_.native_handle());
+      watch_timer_(stream_.link().executor()),
+      over_(stream_.link().executor()) {
     // Generous before tuning: tokens as passwords are longer than the smallest frame.
     reader_.set_frame_max(around.options.frame_max);
     around_.connections.enter(*this);
@@ -68,13 +65,18 @@ Awaitable<> Connection::serve() {
         around_.inlet.apply(core::ConnectionLost{id_});
         around_.inlet.end();
         around_.connections.remove(id_);
-        log::debug("broker", "connection ended", {{"name", link_.name()}});
+        log::debug("broker", "connection ended", {{"name", stream_.link().name()}});
     } else if (handshake_ && !handshake_->complaint().empty()) {
         log::warning("broker", "connection refused",
-                     {{"name", link_.name()}, {"why", handshake_->complaint()}});
+                     {{"name", stream_.link().name()}, {"why", handshake_->complaint()}});
     }
-    if (!is_lost_ && !outbox_.drops_now()) co_await say_goodbye_in_time();
-    link_.close();
+    if (!stream_.complaint().empty())
+        log::warning("broker", "WebSocket: a rule was broken",
+                     {{"name", stream_.link().name()}, {"why", stream_.complaint()}});
+    // A WebSocket ends by a message of its own, and nothing else can be said behind it.
+    if (stream_.has_last_words()) outbox_.forget();
+    if ((!is_lost_ || stream_.has_last_words()) && !outbox_.drops_now()) co_await say_goodbye_in_time();
+    stream_.link().close();
 }
 
 Awaitable<> Connection::shake_hands_in_time() {
@@ -90,28 +92,19 @@ Awaitable<> Connection::say_goodbye_in_time() {
 // --- The opening ---------------------------------------------------------------------------------
 
 std::size_t Connection::read_some(std::span<std::byte> space, ErrorCode& error) {
-    const std::size_t got = tls_ ? tls_->read_some(space, error) : link_.read_some(space, error);
+    const std::size_t got = stream_.read_some(space, error);
     received_bytes_ += got;
     return got;
 }
 
 std::size_t Connection::write_some(ByteView bytes, ErrorCode& error) {
-    const std::size_t wrote = tls_ ? tls_->write_some(bytes, error) : link_.write_some(bytes, error);
+    const std::size_t wrote = stream_.write_some(bytes, error);
     sent_bytes_ += wrote;
     return wrote;
 }
 
 core::Traffic Connection::traffic() const {
     return {received_bytes_, reads_, sent_bytes_, writes_, outbox_.size()};
-}
-
-// TLS may have to write in order to read, and the other way round.
-Awaitable<Status> Connection::wait_until_ready(Link::WaitType what) {
-    if (tls_ && what == Socket::wait_read && tls_->reading_waits_for_writing())
-        what = Socket::wait_write;
-    else if (tls_ && what == Socket::wait_write && tls_->writing_waits_for_reading())
-        what = Socket::wait_read;
-    co_return co_await link_.wait(what);
 }
 
 // Between two reads another connection can use the memory.
@@ -132,7 +125,7 @@ Awaitable<bool> Connection::read_more() {
         }
         give_chunk();
         note_held();
-        if (error != asio::error::would_block || !co_await wait_until_ready(Socket::wait_read)) {
+        if (error != asio::error::would_block || !co_await stream_.wait(Socket::wait_read)) {
             is_lost_ = true;
             co_return false;
         }
@@ -146,7 +139,7 @@ Awaitable<bool> Connection::write_all() {
         if (!error) {
             (void)outbox_.written(wrote);
         } else if (error != asio::error::would_block ||
-                   !co_await wait_until_ready(Socket::wait_write)) {
+                   !co_await stream_.wait(Socket::wait_write)) {
             is_lost_ = true;
             co_return false;
         }
@@ -154,22 +147,15 @@ Awaitable<bool> Connection::write_all() {
     co_return true;
 }
 
-Awaitable<bool> Connection::shake_tls_hands() {
-    for (;;) {
-        const Status shaken = tls_->shake_hands();
-        if (shaken) co_return true;
-        const bool waits = shaken.error() == asio::error::would_block;
-        if (waits && co_await wait_until_ready(Socket::wait_read)) continue;
-        if (shaken.error() == baton::net::TlsErrc::failed) {
-            log::warning("broker", "TLS connection refused",
-                         {{"name", link_.name()}, {"why", tls_->complaint()}});
-            // The alert that says why is written; the rest is a plain goodbye.
-            tls_.reset();
-        } else {
-            is_lost_ = true;
-        }
-        co_return false;
-    }
+Awaitable<bool> Connection::open_stream() {
+    const auto opened = co_await stream_.open();
+    if (opened) co_return true;
+    if (opened.error().detail.empty())
+        is_lost_ = true;
+    else
+        log::warning("broker", "a connection is refused below AMQP",
+                     {{"name", stream_.link().name()}, {"why", opened.error().detail}});
+    co_return false;
 }
 
 Awaitable<bool> Connection::read_protocol_header() {
@@ -179,7 +165,7 @@ Awaitable<bool> Connection::read_protocol_header() {
         if (!header) {
             // Whoever speaks another protocol, or another version, learns ours (§2.2.4).
             log::info("broker", "a client does not speak AMQP 0-9-1 here",
-                      {{"name", link_.name()}, {"tls", tls_ ? "yes" : "no, that has a port of its own"}});
+                      {{"name", stream_.link().name()}, {"tls", stream_.has_tls() ? "yes" : "no, that has a port of its own"}});
             outbox_.buffer().append(amqp::protocol_header);
             co_await write_all();
             co_return false;
@@ -190,14 +176,14 @@ Awaitable<bool> Connection::read_protocol_header() {
 
 Awaitable<> Connection::shake_hands() {
     co_await asio::this_coro::throw_if_cancelled(false);
-    if (tls_ && !co_await shake_tls_hands()) co_return;
+    if (!stream_.is_plain() && !co_await open_stream()) co_return;
     if (!co_await read_protocol_header()) co_return;
     Handshake::Peer peer;
-    peer.has_tls = tls_ != nullptr;
-    if (tls_) {
+    peer.has_tls = stream_.has_tls();
+    if (stream_.has_tls()) {
         // Libraries choose EXTERNAL when they see it: nobody is to who does not log in by certificate.
-        peer.is_verified = around_.login_from && tls_->has_verified_peer();
-        if (peer.is_verified) peer.user = tls_->peer_name(*around_.login_from);
+        peer.is_verified = around_.login_from && stream_.tls().has_verified_peer();
+        if (peer.is_verified) peer.user = stream_.tls().peer_name(*around_.login_from);
     }
     handshake_ = std::make_unique<Handshake>(around_.options, std::move(peer));
     handshake_->begin(outbox_.buffer());
@@ -208,8 +194,8 @@ Awaitable<> Connection::shake_hands() {
         if (is_failed) co_return;
         if (handshake_->state() == Handshake::State::expects_verdict) {
             Login login = handshake_->login();
-            login.from = link_.remote().host;
-            const auto verdict = co_await around_.judge(std::move(login), link_.is_loopback());
+            login.from = stream_.link().remote().host;
+            const auto verdict = co_await around_.judge(std::move(login), stream_.link().is_loopback());
             if (!verdict) co_return;
             handshake_->judge(*verdict, outbox_.buffer());
             continue;
@@ -237,20 +223,20 @@ void Connection::open() {
     outbox_.set_knows_blocked(agreed.capabilities.connection_blocked);
     heartbeat_ = std::chrono::seconds(agreed.heartbeat_seconds);
     assembler_.emplace(id_, around_.message_bytes_max, around_.options.shared_body_bytes_min);
-    const auto remote = link_.remote();
-    const auto local = link_.local();
+    const auto remote = stream_.link().remote();
+    const auto local = stream_.link().local();
     core::ConnectionOpened opened;
     opened.connection = id_;
     user_ = agreed.user;
     opened.user = agreed.user;
     opened.vhost = agreed.vhost;
-    opened.name = link_.name();
+    opened.name = stream_.link().name();
     opened.peer_host = remote.host;
     opened.peer_port = remote.port;
     opened.host = local.host;
     opened.port = local.port;
     opened.mechanism = agreed.mechanism;
-    opened.tls = tls_ != nullptr;
+    opened.tls = stream_.has_tls();
     opened.channel_max = agreed.channel_max;
     opened.frame_max = agreed.frame_max;
     opened.heartbeat_seconds = agreed.heartbeat_seconds;
@@ -258,7 +244,7 @@ void Connection::open() {
     opened.client_properties = std::move(agreed.client_properties);
     const std::size_t properties_bytes = agreed.client_properties_bytes;
     handshake_.reset();
-    log::debug("broker", "connection opened", {{"name", link_.name()}, {"user", opened.user}});
+    log::debug("broker", "connection opened", {{"name", stream_.link().name()}, {"user", opened.user}});
     around_.inlet.begin();
     around_.inlet.apply(std::move(opened), properties_bytes * decoded_bytes_per_byte);
     around_.inlet.end();
@@ -275,7 +261,7 @@ void Connection::begin() {
     // What came together with connection.open.
     if (reader_.pending() > 0) take_frames();
     give_chunk();
-    if (tls_ && !is_over()) read_what_is_there();
+    if (!stream_.is_plain() && !is_over()) read_what_is_there();
     is_reading_ = false;
     arm_watch();
     go_on();
@@ -290,39 +276,23 @@ void Connection::go_on() {
         ++handlers_;
         if (std::exchange(stops_at_publish_, false))
             // Not at once: this may be inside a turn of the core.
-            asio::post(link_.executor(), [this] { on_publish_taken(); });
+            asio::post(stream_.link().executor(), [this] { on_publish_taken(); });
         else
-            await_input();
+            stream_.async_read_some(
+                first_bytes_,
+                [this](const ErrorCode& error, std::size_t first) { on_input(error, first); });
     }
     if (writer_is_busy_ && !awaits_space_) {
         awaits_space_ = true;
         ++handlers_;
-        link_.async_wait(tls_ && tls_->writing_waits_for_reading() ? Socket::wait_read
-                                                                   : Socket::wait_write,
-                         [this](const ErrorCode& error) { on_writable(error); });
+        stream_.async_wait_to_write([this](const ErrorCode& error) { on_writable(error); });
     }
-}
-
-void Connection::await_input() {
-    if (!tls_) {
-        link_.async_read_some(
-            first_bytes_,
-            [this](const ErrorCode& error, std::size_t first) { on_input(error, first); });
-        return;
-    }
-    const auto handler = [this](const ErrorCode& error) { on_input(error, 0); };
-    // TLS may hold more than was taken from it.
-    if (tls_->may_have_more())
-        asio::post(link_.executor(), [handler] { handler({}); });
-    else
-        link_.async_wait(
-            tls_->reading_waits_for_writing() ? Socket::wait_write : Socket::wait_read, handler);
 }
 
 // The handlers come back before serve() goes on, which ends with the object's life.
 void Connection::finish() {
     if (!is_running_ || std::exchange(is_finishing_, true)) return;
-    link_.cancel();
+    stream_.link().cancel();
     watch_timer_.cancel();
     if (handlers_ == 0) over_.set();
 }
@@ -433,10 +403,11 @@ void Connection::read_what_is_there(std::size_t first) {
         if (is_all || got < space.size() || is_over() || !may_read() || waits_for_inlet()) break;
     }
     give_chunk();
+    if (stream_.owes()) flush();
     note_held();
     // More than that is not a write that a client waits with.
     constexpr std::size_t small_bytes = 4096;
-    if (writes_ != writes_before || bytes >= small_bytes || !link_.has_kernel()) return;
+    if (writes_ != writes_before || bytes >= small_bytes || !stream_.link().has_kernel()) return;
     writes_acknowledged_ = writes_;
     acknowledge_soon();
 }
@@ -453,7 +424,7 @@ void Connection::acknowledge() {
     // In between something was answered, so the client does not stand still: what came last has its moment, too.
     // To ask the kernel makes it acknowledge the next reads by packets of their own, and an RPC dearer by a tenth.
     if (writes_ != writes_when_asked_) return acknowledge_soon();
-    link_.acknowledge();
+    stream_.link().acknowledge();
 }
 
 void Connection::take_frames() {
@@ -635,7 +606,7 @@ void Connection::violate(const ErrorCode& error, amqp::MethodId failed) {
 }
 
 void Connection::violate(amqp::ReplyCode code, std::string text, amqp::MethodId failed) {
-    log::warning("broker", "protocol violated", {{"name", link_.name()}, {"why", text}});
+    log::warning("broker", "protocol violated", {{"name", stream_.link().name()}, {"why", text}});
     has_violated_ = true;
     around_.inlet.apply(core::ProtocolViolated{id_, {code, std::move(text), failed}});
 }
@@ -652,7 +623,7 @@ void Connection::flush() {
     const bool closes = outbox_.awaits_close_ok() && !std::exchange(saw_closing_, true);
     // Both sides closed at the same time, and the core looks at nothing behind its own close.
     if (closes && asked_to_close_) say_close_ok();
-    while (!writer_is_busy_ && !outbox_.empty() && !is_lost_) {
+    while (!writer_is_busy_ && (!outbox_.empty() || stream_.owes()) && !is_lost_) {
         const ByteView waiting = outbox_.waiting();
         ErrorCode error;
         const std::size_t wrote = write_some(waiting, error);
@@ -660,7 +631,7 @@ void Connection::flush() {
             writer_is_busy_ = true;
         } else if (error) {
             is_lost_ = true;
-        } else {
+        } else if (wrote != 0) { // else it was of the stream's own, and the client heard nothing of AMQP
             ++writes_;
             if (const std::uint64_t charge = outbox_.written(wrote))
                 around_.connections.note_written(id_, charge);
@@ -673,7 +644,7 @@ void Connection::flush() {
 
 void Connection::drop() {
     is_lost_ = true;
-    link_.cancel();
+    stream_.link().cancel();
     finish();
 }
 
@@ -702,15 +673,18 @@ void Connection::arm_watch() {
 void Connection::watch() {
     if (saw_closing_) return finish();
     const bool was_silent = reads_ == reads_seen_;
-    if (was_silent) release_memory();
+    if (was_silent) {
+        release_memory();
+        stream_.ask_if_silent();
+    }
     if (heartbeat_.count() != 0) {
         // A connection we do not read from cannot be heard.
         silent_halves_ = was_silent && may_read() && !waits_for_inlet_ ? silent_halves_ + 1 : 0;
         if (silent_halves_ >= 4) {
-            log::warning("broker", "no heartbeat from the client", {{"name", link_.name()}});
+            log::warning("broker", "no heartbeat from the client", {{"name", stream_.link().name()}});
             // By a reset: one that was only busy and goes on publishing must meet an error with its
             // first write, not with the second, when the first message is gone.
-            link_.reset_when_closed();
+            stream_.link().reset_when_closed();
             is_lost_ = true;
             return finish();
         }
@@ -737,7 +711,7 @@ void Connection::let_go() {
     release_memory();
     if (is_lost_ || held_bytes_ < before / 2) return;
     log::warning("broker", "memory is short: a connection of who holds most of it is ended",
-                 {{"name", link_.name()}, {"user", user_}, {"bytes", before}});
+                 {{"name", stream_.link().name()}, {"user", user_}, {"bytes", before}});
     const std::uint64_t unread = outbox_.held_bytes();
     if (!is_running_ || has_violated_ || unread > before / 2) {
         // It would not hear why: it is not logged in, or takes nothing of what it is told.
@@ -769,8 +743,7 @@ void Connection::release_memory() {
 Awaitable<> Connection::say_goodbye() {
     co_await asio::this_coro::throw_if_cancelled(false);
     if (!outbox_.empty() && !co_await write_all()) co_return;
-    if (tls_) tls_->say_goodbye();
-    link_.shutdown_send();
+    stream_.say_goodbye();
     has_no_frames_ = true;
     do {
         if (baton::net::was_cancelled(co_await asio::this_coro::cancellation_state)) co_return;

@@ -5,12 +5,11 @@
 
 #include "amqp/frame_reader.hpp"
 #include "broker/core/traffic.hpp"
+#include "broker/net/byte_stream.hpp"
 #include "broker/net/connections.hpp"
 #include "broker/net/content_assembler.hpp"
 #include "broker/net/handshake.hpp"
-#include "broker/net/link.hpp"
 #include "broker/net/outbox.hpp"
-#include "net/tls.hpp"
 #include "net/wakeup.hpp"
 
 #include <boost/asio/steady_timer.hpp>
@@ -37,9 +36,8 @@ class Connection {
 public:
     using Socket = Link::Socket;
 
-    // With a context the client speaks TLS. `around` must outlive the connection.
-    Connection(Link link, const Surroundings& around,
-               std::shared_ptr<const baton::net::TlsContext> tls);
+    // `around` must outlive the connection.
+    Connection(Link link, const Surroundings& around, ByteStream::Layers layers);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
     ~Connection();
@@ -71,7 +69,7 @@ public:
 private:
     baton::net::Awaitable<> shake_hands_in_time();
     baton::net::Awaitable<> shake_hands();
-    baton::net::Awaitable<bool> shake_tls_hands();
+    baton::net::Awaitable<bool> open_stream();
     baton::net::Awaitable<bool> read_protocol_header();
     baton::net::Awaitable<bool> read_more();
     baton::net::Awaitable<bool> write_all();
@@ -84,7 +82,6 @@ private:
     void go_on();
     void finish();
     bool is_back();
-    void await_input();
     void on_input(const ErrorCode& error, std::size_t first);
     void on_publish_taken();
     void on_writable(const ErrorCode& error);
@@ -93,7 +90,6 @@ private:
 
     std::size_t read_some(std::span<std::byte> space, ErrorCode& error);
     std::size_t write_some(ByteView bytes, ErrorCode& error);
-    baton::net::Awaitable<Status> wait_until_ready(Link::WaitType what);
     std::span<std::byte> space_to_read();
     void give_chunk();
     void read_what_is_there(std::size_t first = 0);
@@ -116,8 +112,7 @@ private:
     bool waits_for_inlet();
 
     const Surroundings& around_;
-    Link link_;
-    std::unique_ptr<baton::net::TlsSession> tls_; // null: plain
+    ByteStream stream_;
     std::string user_;
     core::ConnectionId id_;
     amqp::FrameReader reader_;

@@ -28,9 +28,8 @@ constexpr auto pause_after_failure = std::chrono::milliseconds(200);
 constexpr auto pause_of_log = std::chrono::minutes(1);
 
 // On the connection's own thread from its first line to its last.
-Awaitable<> serve(Link link, const Surroundings& around,
-                  std::shared_ptr<const baton::net::TlsContext> tls) {
-    Connection connection(std::move(link), around, std::move(tls));
+Awaitable<> serve(Link link, const Surroundings& around, ByteStream::Layers layers) {
+    Connection connection(std::move(link), around, std::move(layers));
     co_await connection.serve();
 }
 
@@ -47,12 +46,12 @@ void report(std::exception_ptr stray) {
 
 } // namespace
 
-Listener::Listener(asio::ip::tcp::acceptor acceptor, Threads threads, Certificates* certificates)
-    : acceptor_(std::move(acceptor)), threads_(std::move(threads)), certificates_(certificates) {}
+Listener::Listener(asio::ip::tcp::acceptor acceptor, Threads threads, Speech speech)
+    : acceptor_(std::move(acceptor)), threads_(std::move(threads)), speech_(speech) {}
 
 Outcome<std::unique_ptr<Listener>> Listener::open(const asio::any_io_executor& executor,
                                                   const Endpoint& endpoint, Threads threads,
-                                                  Certificates* certificates) {
+                                                  Speech speech) {
     asio::ip::tcp::acceptor acceptor(executor);
     ErrorCode error;
     acceptor.open(endpoint.protocol(), error);
@@ -64,14 +63,14 @@ Outcome<std::unique_ptr<Listener>> Listener::open(const asio::any_io_executor& e
                        fmt::format("cannot listen on {}:{}: {}", endpoint.address().to_string(),
                                    endpoint.port(), error.message())};
     return std::unique_ptr<Listener>(
-        new Listener(std::move(acceptor), std::move(threads), certificates));
+        new Listener(std::move(acceptor), std::move(threads), speech));
 }
 
 std::unique_ptr<baton::net::PipeEnd> connect_inside(const Surroundings& around) {
     const auto& executor = around.connections.executor();
     auto [ours, theirs] = baton::net::PipeEnd::make_pair(executor);
     around.connections.expect();
-    asio::co_spawn(executor, serve(Link(std::move(ours)), around, nullptr), report);
+    asio::co_spawn(executor, serve(Link(std::move(ours)), around, {}), report);
     return std::move(theirs);
 }
 
@@ -98,9 +97,11 @@ Awaitable<> Listener::accept() {
         // The broker stops, and those that are not logged in have been dropped already.
         if (!acceptor_.is_open()) break;
         if (socket) {
-            auto tls = certificates_ == nullptr ? nullptr : certificates_->current();
+            ByteStream::Layers layers;
+            if (speech_.certificates != nullptr) layers.tls = speech_.certificates->current();
+            layers.web_socket = speech_.web_socket;
             around.connections.expect();
-            asio::co_spawn(executor, serve(Link(std::move(*socket)), around, std::move(tls)), report);
+            asio::co_spawn(executor, serve(Link(std::move(*socket)), around, std::move(layers)), report);
         } else if (socket.error() != asio::error::connection_aborted) {
             // Most often no descriptor is free: trying again at once would only burn a processor.
             const auto now = std::chrono::steady_clock::now();

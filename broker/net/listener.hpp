@@ -21,12 +21,17 @@ public:
     // What connections have around them, one for each I/O thread; not empty.
     using Threads = std::vector<const Surroundings*>;
 
-    // Binds and listens; port 0 takes a free one. The failure names the address. `certificates`:
-    // null for a plain listener. It and what is around must outlive the listener and its
-    // connections.
+    // Below AMQP; nothing: plain TCP. With both the WebSocket is inside TLS.
+    struct Speech {
+        Certificates* certificates = nullptr;
+        const baton::net::websocket::OpeningRules* web_socket = nullptr;
+    };
+
+    // Binds and listens; port 0 takes a free one. The failure names the address. What `speech` names and
+    // what is around must outlive the listener and its connections.
     static Outcome<std::unique_ptr<Listener>>
     open(const baton::net::asio::any_io_executor& executor, const Endpoint& endpoint,
-         Threads threads, Certificates* certificates);
+         Threads threads, Speech speech);
 
     // Where it really listens.
     Endpoint endpoint() const;
@@ -37,8 +42,7 @@ public:
     void close();
 
 private:
-    Listener(baton::net::asio::ip::tcp::acceptor acceptor, Threads threads,
-             Certificates* certificates);
+    Listener(baton::net::asio::ip::tcp::acceptor acceptor, Threads threads, Speech speech);
 
     baton::net::Awaitable<> accept();
     baton::net::Awaitable<> wait_for_room();
@@ -48,7 +52,7 @@ private:
 
     baton::net::asio::ip::tcp::acceptor acceptor_;
     const Threads threads_;
-    Certificates* const certificates_;
+    const Speech speech_;
     std::optional<std::chrono::steady_clock::time_point> said_full_; // in the log
 };
 

@@ -2,6 +2,7 @@
 //   broker_alone --listen 127.0.0.1:0 --data FOLDER [--salvage] [--segment-bytes N]
 //       [--memory-high BYTES] [--io-threads N] [--user name:password:configure:write:read]
 //       [--tls-listen 127.0.0.1:0 --certificate FILE --key FILE [--ca FILE --verify]]
+//       [--ws-listen 127.0.0.1:0] [--wss-listen 127.0.0.1:0]
 // Prints "listening HOST:PORT" on standard output when clients can connect, the addresses with TLS
 // last; ends in order on SIGTERM and SIGINT.
 #include "broker/broker_service.hpp"
@@ -27,6 +28,8 @@ int main(int argc, char** argv) {
     app.add_option("--certificate", options.tls.files.certificate, "certificate, PEM");
     app.add_option("--key", options.tls.files.key, "its key, PEM");
     app.add_option("--ca", options.tls.files.authorities, "who signs clients' certificates, PEM");
+    app.add_option("--ws-listen", options.web_socket_listen, "host:port for WebSocket");
+    app.add_option("--wss-listen", options.web_socket_tls_listen, "host:port for WebSocket with TLS");
     app.add_flag("--verify", options.tls.files.verifies_peer, "ask clients for a certificate");
     app.add_option("--memory-high", options.memory_high,
                    "bytes of messages in memory above which publishers wait");
