@@ -175,6 +175,9 @@ void complete_tls(Config& config, std::vector<std::string>& complaints) {
         complaints.push_back("error: 'broker.tls' needs 'broker.tls.certificate' and 'broker.tls.key', "
                              "the names of PEM files");
     }
+    if (!config.websocket_tls_listen.empty() && files.certificate.empty())
+        complaints.push_back("error: 'broker.websocket.tls_listen' needs 'broker.tls.certificate' and 'broker.tls.key', the "
+                             "names of PEM files");
     if (config.http_tls.certificate.empty() != config.http_tls.key.empty())
         complaints.push_back("error: 'http.tls' needs both 'http.tls.certificate' and 'http.tls.key', the names of PEM files");
     if (files.verifies_peer && files.authorities.empty())
@@ -215,6 +218,18 @@ std::optional<std::string> set_metrics_listen(Config& config, const std::string&
 
 std::optional<std::string> set_http_names(Config& config, const std::string& text) {
     config.http_names = split(text, ',');
+    return std::nullopt;
+}
+
+std::optional<std::string> set_websocket_origins(Config& config, const std::string& text) {
+    config.websocket_origins = split(text, ',');
+    for (std::string& origin : config.websocket_origins) {
+        if (origin == "*") continue;
+        const auto scheme = origin.find("://");
+        if (scheme == std::string::npos || scheme == 0 || origin.size() == scheme + 3 ||
+            origin.find('/', scheme + 3) != std::string::npos)
+            return "origins as browsers write them, for example \"https://shop.example\" or \"http://localhost:5173\"; or \"*\"";
+    }
     return std::nullopt;
 }
 
@@ -367,6 +382,9 @@ const std::vector<Setting>& settings() {
         {"broker.tls.fail_if_no_peer_cert", "BATON_BROKER_TLS_FAIL_IF_NO_PEER_CERT", set_tls_fail_if_no_peer_cert},
         {"broker.tls.version_min", "BATON_BROKER_TLS_VERSION_MIN", set_tls_version_min},
         {"broker.tls.login_from", "BATON_BROKER_TLS_LOGIN_FROM", set_tls_login_from},
+        {"broker.websocket.listen", "BATON_BROKER_WEBSOCKET_LISTEN", addresses_into(&Config::websocket_listen, 15678)},
+        {"broker.websocket.tls_listen", "BATON_BROKER_WEBSOCKET_TLS_LISTEN", addresses_into(&Config::websocket_tls_listen, 15677)},
+        {"broker.websocket.origins", "BATON_BROKER_WEBSOCKET_ORIGINS", set_websocket_origins},
         {"broker.url", "BATON_BROKER_URL", text_into(&Config::broker_url)},
         {"broker.definitions", "BATON_BROKER_DEFINITIONS", text_into(&Config::definitions)},
         {"broker.server_product", "BATON_BROKER_SERVER_PRODUCT", text_into(&Config::server_product)},

@@ -46,6 +46,10 @@ struct Config {
     // amqps; the rest of TLS is in broker_tls.
     std::vector<Address> broker_tls_listen;
     broker::net::TlsSettings broker_tls;
+    // AMQP inside WebSockets, in plain and with broker_tls; whose pages may come beside this server's own.
+    std::vector<Address> websocket_listen;
+    std::vector<Address> websocket_tls_listen;
+    std::vector<std::string> websocket_origins;
     std::string broker_url; // an external broker; empty: the embedded one
     std::vector<BrokerUser> broker_users;
     std::string definitions; // a file of RabbitMQ's definitions, brought in at each start; empty: none

@@ -105,9 +105,26 @@ constexpr std::chrono::milliseconds backup_grace{2'000};
 constexpr std::chrono::milliseconds folder_grace{1'000};
 constexpr std::chrono::seconds folder_patience{5};
 
+// As RabbitMQ calls its own.
+const char* protocol_of(const broker::BoundAddress& endpoint) {
+    if (endpoint.is_web_socket) return endpoint.has_tls ? "https/web-amqp" : "http/web-amqp";
+    return endpoint.has_tls ? "amqp/ssl" : "amqp";
+}
+
+// For people.
+std::string speech_of(const broker::BoundAddress& endpoint) {
+    return fmt::format("AMQP 0-9-1{}{}", endpoint.is_web_socket ? " over WebSocket" : "", endpoint.has_tls ? " over TLS" : "");
+}
+
 std::string address_text(const std::string& host, std::uint16_t port) {
     const bool is_v6 = host.find(':') != std::string::npos;
     return is_v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+}
+
+std::string host_name() {
+    char name[256] = "baton";
+    gethostname(name, sizeof name - 1);
+    return name;
 }
 
 // Of an external broker, whose own users we cannot ask: those of the configuration.
@@ -123,6 +140,13 @@ broker::Options broker_options(const Config& config, const std::string& own_pass
     for (const auto& address : config.broker_tls_listen)
         options.tls_listen.push_back(address_text(address.host, address.port));
     options.tls = config.broker_tls;
+    for (const auto& address : config.websocket_listen)
+        options.web_socket_listen.push_back(address_text(address.host, address.port));
+    for (const auto& address : config.websocket_tls_listen)
+        options.web_socket_tls_listen.push_back(address_text(address.host, address.port));
+    options.web_socket.origins = config.websocket_origins;
+    options.web_socket.own_names = config.http_names;
+    options.web_socket.own_names.push_back(host_name());
     // Where only TLS is wanted, the orchestrator still talks to its own broker in plain, on a free
     // port of this machine.
     if (options.listen.empty()) options.listen.push_back("127.0.0.1:0");
@@ -171,12 +195,6 @@ Outcome<void> check_tls_files(const Config& config) {
 std::size_t hash_size(std::string_view algorithm) {
     if (algorithm == broker::net::sha512_algorithm) return 4 + 64;
     return algorithm == broker::net::md5_algorithm ? 4 + 16 : 4 + 32;
-}
-
-std::string host_name() {
-    char name[256] = "baton";
-    gethostname(name, sizeof name - 1);
-    return name;
 }
 
 // What the data folder holds (runs, passwords' hashes, messages) is for this user alone, also where an
@@ -607,7 +625,7 @@ web::BrokerPort Server::Parts::broker_port() const {
         };
     };
     for (const auto& endpoint : broker->endpoints())
-        port.listeners.push_back({endpoint.has_tls ? "amqp/ssl" : "amqp", endpoint.host, endpoint.port});
+        port.listeners.push_back({protocol_of(endpoint), endpoint.host, endpoint.port});
     if (config.http_listen.port != 0) port.listeners.push_back({config.http_tls.certificate.empty() ? "http" : "https", config.http_listen.host, config.http_listen.port});
     if (!broker->endpoints().empty()) {
         const auto& first = broker->endpoints().front();
@@ -795,14 +813,16 @@ void Server::Parts::write_endpoints() const {
     std::ofstream out(path);
     std::string amqp;
     std::string amqps;
+    std::string ws;
+    std::string wss;
     if (broker)
         for (const auto& endpoint : broker->endpoints()) {
-            std::string& list = endpoint.has_tls ? amqps : amqp;
+            std::string& list = endpoint.is_web_socket ? (endpoint.has_tls ? wss : ws) : (endpoint.has_tls ? amqps : amqp);
             list += fmt::format("{}\"{}\"", list.empty() ? "" : ",", address_text(endpoint.host, endpoint.port));
         }
     const auto metrics_address = metrics ? address_text(config.metrics_listen->host, metrics->port()) : std::string{};
-    out << fmt::format("{{\"pid\":{},\"amqp\":[{}],\"amqps\":[{}],\"http\":\"{}\",\"https\":{},\"metrics\":\"{}\"}}\n", getpid(),
-                       amqp, amqps, address_text(config.http_listen.host, http->port()), http_certificates != nullptr,
+    out << fmt::format("{{\"pid\":{},\"amqp\":[{}],\"amqps\":[{}],\"ws\":[{}],\"wss\":[{}],\"http\":\"{}\",\"https\":{},\"metrics\":\"{}\"}}\n", getpid(),
+                       amqp, amqps, ws, wss, address_text(config.http_listen.host, http->port()), http_certificates != nullptr,
                        metrics_address);
 }
 
@@ -834,7 +854,7 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     write_endpoints();
     if (broker)
         for (const auto& endpoint : broker->endpoints())
-            log::info("server", endpoint.has_tls ? "AMQP 0-9-1 over TLS" : "AMQP 0-9-1", {{"address", address_text(endpoint.host, endpoint.port)}});
+            log::info("server", speech_of(endpoint), {{"address", address_text(endpoint.host, endpoint.port)}});
     const bool has_https = http_certificates != nullptr;
     log::info("server", has_https ? "HTTPS" : "HTTP", {{"address", address_text(config.http_listen.host, http->port())}});
     if (!has_https && !is_loopback(config.http_listen.host))

@@ -229,6 +229,16 @@ json::object with_traffic(json::object out, const Port& port, const broker_core:
     return out;
 }
 
+// With what it speaks, which the listener says whose port it came to.
+json::object listed_connection(const BrokerPort& port, const broker_core::ConnectionView& connection) {
+    json::object out = connection_json(connection, port.node);
+    if (std::ranges::any_of(port.listeners, [&](const auto& listener) {
+            return listener.port == connection.port && listener.protocol.ends_with("/web-amqp");
+        }))
+        out["protocol"] = "Web AMQP 0-9-1";
+    return out;
+}
+
 awaitable<Response> list_connections(Port port, Request request, Parameters parameters) {
     const auto query = rate_query(request);
     if (!query) co_return problem(400, "bad_request", query.error().detail);
@@ -238,7 +248,7 @@ awaitable<Response> list_connections(Port port, Request request, Parameters para
     if (!seen.overview) co_return seen.refusal;
     const auto counted = co_await look_at_traffic(port, request);
     co_return views_reply(request, *seen.overview, seen.overview->connections, [&](const auto& connection) {
-        json::object out = connection_json(connection, port->node);
+        json::object out = listed_connection(*port, connection);
         return counted ? with_traffic(std::move(out), port, *counted, connection.id, *query) : out;
     });
 }
@@ -258,7 +268,7 @@ awaitable<Response> show_connection(Port port, Request request, Parameters param
     const Sight sight(request.login, *seen.overview);
     for (const auto& connection : seen.overview->connections) {
         if (!is_called(connection, parameters.at("name")) || !is_shown(connection, request.login, sight)) continue;
-        json::object out = connection_json(connection, port->node);
+        json::object out = listed_connection(*port, connection);
         if (const auto counted = co_await look_at_traffic(port, request))
             out = with_traffic(std::move(out), port, *counted, connection.id, *query);
         co_return object_reply(request, std::move(out));
