@@ -2,9 +2,9 @@
 
 #include "base/base64.hpp"
 #include "base/printable.hpp"
-#include "net/websocket/sha1.hpp"
 
 #include <fmt/format.h>
+#include <openssl/sha.h>
 
 #include <algorithm>
 #include <map>
@@ -146,7 +146,13 @@ bool is_key(std::string_view key) {
 } // namespace
 
 std::string accept_of(std::string_view key) {
-    return base64_of(sha1_of(std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+    // SHA-1 protects nothing any more; here it only keeps a server that does not know what a
+    // WebSocket is from giving the right answer by chance (RFC 6455 section 1.3).
+    const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    std::string digest(SHA_DIGEST_LENGTH, '\0');
+    SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+         reinterpret_cast<unsigned char*>(digest.data()));
+    return base64_of(digest);
 }
 
 bool Opening::refuse(std::string_view status, std::string complaint, std::string_view headers) {

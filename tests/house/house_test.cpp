@@ -1,7 +1,7 @@
 // The house test reads the source tree and keeps what a drawing cannot keep true by itself: who may
-// include whom, what pure rooms may touch, where threads, clocks and coroutines begin, which files may
-// stand where. A failure says
-// file:line, what, and what to do instead. An exception to a rule is a line in its table here.
+// include whom, what pure rooms may touch, where threads, clocks and coroutines begin, which files
+// may stand where. A failure says file:line, what, and what to do instead. An exception to a rule
+// is a line in its table here.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -35,44 +35,52 @@ const std::map<std::string, Room>& rooms() {
         {"broker/core", {{"amqp", "base"}, true}},
         {"broker/journal", {{"broker/core", "amqp", "base"}, false}},
         {"broker/runtime", {{"broker/core", "base"}, false}},
-        {"broker/net", {{"broker/runtime", "broker/core", "amqp", "net", "net/websocket", "base"}, false}},
+        {"broker/net",
+         {{"broker/runtime", "broker/core", "amqp", "net", "net/websocket", "base"}, false}},
         {"broker",
-         {{"broker/core", "broker/journal", "broker/runtime", "broker/net", "amqp", "net", "net/websocket", "base"}, false}},
+         {{"broker/core", "broker/journal", "broker/runtime", "broker/net", "amqp", "net",
+           "net/websocket", "base"},
+          false}},
         {"orchestrator/expression", {{"base"}, true}},
         {"orchestrator/core", {{"orchestrator/expression", "base"}, true}},
         {"orchestrator/definition",
-         {{"orchestrator/schedule", "orchestrator/core", "orchestrator/expression", "base"}, false}},
+         {{"orchestrator/schedule", "orchestrator/core", "orchestrator/expression", "base"},
+          false}},
         {"orchestrator/graph", {{"orchestrator/core", "orchestrator/expression", "base"}, true}},
         {"orchestrator/hook", {{"orchestrator/core", "orchestrator/expression", "base"}, true}},
         {"orchestrator/schedule", {{"orchestrator/core", "orchestrator/expression", "base"}, true}},
         {"orchestrator/rehearsal",
-         {{"orchestrator/definition", "orchestrator/core", "orchestrator/expression", "base"}, true}},
+         {{"orchestrator/definition", "orchestrator/core", "orchestrator/expression", "base"},
+          true}},
         {"orchestrator/runtime", {{"orchestrator/core", "orchestrator/expression", "base"}, false}},
         {"orchestrator/messaging",
-         {{"orchestrator/runtime", "orchestrator/core", "contract", "amqp/client", "amqp", "net", "base"},
+         {{"orchestrator/runtime", "orchestrator/core", "contract", "amqp/client", "amqp", "net",
+           "base"},
           false}},
         {"orchestrator",
          {{"orchestrator/core", "orchestrator/expression", "orchestrator/definition",
-           "orchestrator/hook", "orchestrator/schedule", "orchestrator/runtime", "orchestrator/messaging", "amqp/client", "net", "base"},
+           "orchestrator/hook", "orchestrator/schedule", "orchestrator/runtime",
+           "orchestrator/messaging", "amqp/client", "net", "base"},
           false}},
         {"db", {{"orchestrator/runtime", "orchestrator/core", "base"}, false}},
         {"workers", {{"contract", "amqp/client", "amqp", "net", "base"}, false}},
         {"sandbox", {{"net", "base"}, false}},
         {"ui", {{}, true}},
         {"web",
-         {{"broker/runtime", "broker/core", "orchestrator/graph", "orchestrator/definition", "orchestrator/runtime",
-           "orchestrator/core", "orchestrator/expression", "amqp/client",
+         {{"broker/runtime", "broker/core", "orchestrator/graph", "orchestrator/definition",
+           "orchestrator/runtime", "orchestrator/core", "orchestrator/expression", "amqp/client",
            "amqp", "ui", "net", "base"},
           false}},
         {"server",
-         {{"base", "net", "amqp", "amqp/client", "contract", "broker", "broker/core", "broker/runtime",
-           "broker/net", "broker/journal", "orchestrator", "orchestrator/core",
+         {{"base", "net", "amqp", "amqp/client", "contract", "broker", "broker/core",
+           "broker/runtime", "broker/net", "broker/journal", "orchestrator", "orchestrator/core",
            "orchestrator/definition", "orchestrator/expression", "orchestrator/runtime",
            "orchestrator/messaging", "db", "web"},
           false}},
         {"cli",
-         {{"server", "workers", "sandbox", "orchestrator/graph", "orchestrator/rehearsal", "orchestrator/definition",
-           "orchestrator/core", "orchestrator/expression", "net", "base"},
+         {{"server", "workers", "sandbox", "orchestrator/graph", "orchestrator/rehearsal",
+           "orchestrator/definition", "orchestrator/core", "orchestrator/expression", "net",
+           "base"},
           false}},
     };
     return table;
@@ -80,20 +88,25 @@ const std::map<std::string, Room>& rooms() {
 
 // What a pure room may take from the standard library and Boost. Anything else is an edge's.
 const std::set<std::string_view> pure_headers{
-    "algorithm", "any", "array", "bit", "bitset", "cctype", "charconv", "chrono", "climits", "cmath",
-    "compare", "concepts", "cstddef", "cstdint", "cstdlib", "cstring", "deque", "exception",
-    "functional", "initializer_list", "iterator", "limits", "list", "map", "memory", "new", "numeric",
-    "optional", "queue", "ranges", "set", "span", "stdexcept", "string", "string_view", "system_error",
-    "tuple", "type_traits", "typeinfo", "unordered_map", "unordered_set", "utility", "variant",
-    "vector", "cerrno", "cinttypes", "bits/utility.h"};
+    "algorithm",     "any",           "array",       "bit",        "bitset",
+    "cctype",        "charconv",      "chrono",      "climits",    "cmath",
+    "compare",       "concepts",      "cstddef",     "cstdint",    "cstdlib",
+    "cstring",       "deque",         "exception",   "functional", "initializer_list",
+    "iterator",      "limits",        "list",        "map",        "memory",
+    "new",           "numeric",       "optional",    "queue",      "ranges",
+    "set",           "span",          "stdexcept",   "string",     "string_view",
+    "system_error",  "tuple",         "type_traits", "typeinfo",   "unordered_map",
+    "unordered_set", "utility",       "variant",     "vector",     "cerrno",
+    "cinttypes",     "bits/utility.h"};
 
 bool is_pure_foreign_header(std::string_view header) {
     return pure_headers.contains(header) || header.starts_with("boost/system/") ||
-           header.starts_with("boost/json") || header.starts_with("fmt/") || header == "re2/re2.h";
+           header.starts_with("boost/json") || header.starts_with("fmt/") ||
+           header == "re2/re2.h" || header == "openssl/sha.h";
 }
 
-// Words that belong to few files: where they may stand, each with its reason, and what to do instead. A file
-// that does not say its word any more loses its line.
+// Words that belong to few files: where they may stand, each with its reason, and what to do
+// instead. A file that does not say its word any more loses its line.
 struct Reserved {
     std::string word;
     std::map<std::string, std::string> files;
@@ -108,13 +121,18 @@ const std::vector<Reserved>& reserved_words() {
         {"std::jthread", {}, "use base/thread.hpp"},
         {"std::mutex",
          {{"base/mailbox.hpp", "the hand-over between threads"},
-          {"orchestrator/runtime/held_tasks.hpp", "a list that the web reads while the engine writes it"},
-          {"orchestrator/runtime/pauses.hpp", "a list that the web reads while the engine writes it"},
-          {"server/server.cpp", "the broker's thread tells the orchestrator, which begins later and ends sooner"}},
-         "hand the thing over by base/mailbox.hpp; a second mutex means that a hand-over is missing"},
+          {"orchestrator/runtime/held_tasks.hpp",
+           "a list that the web reads while the engine writes it"},
+          {"orchestrator/runtime/pauses.hpp",
+           "a list that the web reads while the engine writes it"},
+          {"server/server.cpp",
+           "the broker's thread tells the orchestrator, which begins later and ends sooner"}},
+         "hand the thing over by base/mailbox.hpp; a second mutex means that a hand-over is "
+         "missing"},
         {"std::shared_mutex", {}, "hand the thing over by base/mailbox.hpp"},
         {"std::recursive_mutex", {}, "hand the thing over by base/mailbox.hpp"},
-        {"std::condition_variable", {{"base/mailbox.hpp", "the hand-over between threads"}},
+        {"std::condition_variable",
+         {{"base/mailbox.hpp", "the hand-over between threads"}},
          "wait with base/mailbox.hpp"},
         {"std::atomic",
          {{"base/claim.hpp", "who asked and who decides: one wins"},
@@ -122,9 +140,11 @@ const std::vector<Reserved>& reserved_words() {
           {"base/log.cpp", "the form of its lines, chosen before threads start"},
           {"base/metrics.hpp", "counters that anybody reads"},
           {"base/reference_count.hpp", "bytes that several threads hold"},
-          {"broker/journal/journal_thread.hpp", "how much waits to be written, for who must slow down"},
+          {"broker/journal/journal_thread.hpp",
+           "how much waits to be written, for who must slow down"},
           {"broker/journal/posix_file.cpp", "the spare segment, which two threads may take"},
-          {"broker/broker_service.cpp", "that it ends, and which definitions there are, for other threads"},
+          {"broker/broker_service.cpp",
+           "that it ends, and which definitions there are, for other threads"},
           {"broker/net/connections.hpp", "how many connections there are"},
           {"broker/net/link.cpp", "the number of a connection inside"},
           {"broker/net/held_memory.hpp", "how much the outboxes hold"},
@@ -149,11 +169,14 @@ const std::vector<Reserved>& reserved_words() {
           {"workers/mail/mariadb.cpp", "its own errors, thrown through callbacks"},
           {"workers/mail/postgres.cpp", "libpqxx"},
           {"workers/worker.cpp", "a task's handler"}},
-         "return a Result; exceptions are caught at the border to a library and at the end of a thread or coroutine"},
+         "return a Result; exceptions are caught at the border to a library and at the end of a "
+         "thread or coroutine"},
         {"co_spawn(",
          {{"broker/net/listener.cpp", "one for each connection"},
-          {"orchestrator/messaging/messaging.cpp", "one for each call of a worker, and for its loops"},
-          {"orchestrator/messaging/neighbours.cpp", "one for each request to another owner, and for each answer"},
+          {"orchestrator/messaging/messaging.cpp",
+           "one for each call of a worker, and for its loops"},
+          {"orchestrator/messaging/neighbours.cpp",
+           "one for each request to another owner, and for each answer"},
           {"orchestrator/orchestrator_service.cpp", "one for each loop"},
           {"sandbox/sandbox.cpp", "one for each service"},
           {"sandbox/http_service.cpp", "one for each connection"},
@@ -165,11 +188,17 @@ const std::vector<Reserved>& reserved_words() {
           {"workers/key_locks.cpp", "one for the session that holds the locks"},
           {"workers/worker.cpp", "one for each delivery"}},
          "await the coroutine where it is needed; only listeners, services and workers spawn"},
-        {"system_clock::now", {{"base/clock.cpp", "the one place"}}, "take a Clock, or the `now` of the event"},
+        {"system_clock::now",
+         {{"base/clock.cpp", "the one place"}},
+         "take a Clock, or the `now` of the event"},
         {"std::random_device", {}, "use base/random.hpp"},
-        {".detach()", {{"base/thread.cpp", "the one place"}}, "own the thread or the coroutine and wait for it"},
-        {".abandon()", {{"server/backups.cpp", "a copy onto a file system that hangs"},
-                       {"server/workflow_folder.cpp", "a look into a folder of such a one"}}, "own the thread and wait for it"},
+        {".detach()",
+         {{"base/thread.cpp", "the one place"}},
+         "own the thread or the coroutine and wait for it"},
+        {".abandon()",
+         {{"server/backups.cpp", "a copy onto a file system that hangs"},
+          {"server/workflow_folder.cpp", "a look into a folder of such a one"}},
+         "own the thread and wait for it"},
         {"asio::detached", {}, "give co_spawn a handler that reports a stray exception"},
     };
     return words;
@@ -177,14 +206,14 @@ const std::vector<Reserved>& reserved_words() {
 
 // The rooms whose headers may speak of Asio; in all others it stays in a .cpp.
 const std::set<std::string>& asio_rooms() {
-    static const std::set<std::string> rooms{"net", "amqp/client", "broker/net", "orchestrator/messaging", "sandbox", "web",
-                                             "workers"};
+    static const std::set<std::string> rooms{
+        "net", "amqp/client", "broker/net", "orchestrator/messaging", "sandbox", "web", "workers"};
     return rooms;
 }
 
-// Which files may stand where: by name or by extension. A folder without a line has the table of the
-// folder above it, except that of the root, which is for itself. What a program leaves behind (a log, a
-// dump, an editor's copy) has no place here; such a program writes below /tmp or build/.
+// Which files may stand where: by name or by extension. A folder without a line has the table of
+// the folder above it, except that of the root, which is for itself. What a program leaves behind
+// (a log, a dump, an editor's copy) has no place here; such a program writes below /tmp or build/.
 const std::map<std::string, std::set<std::string>>& places() {
     static const std::set<std::string> room{".cpp", ".hpp", "CMakeLists.txt", "README.md"};
     static const auto with = [](std::set<std::string> more) {
@@ -194,11 +223,13 @@ const std::map<std::string, std::set<std::string>>& places() {
     static const std::map<std::string, std::set<std::string>> table{
         {"",
          {".clang-format", ".clang-tidy", ".dockerignore", ".editorconfig", ".gitignore",
-          "CMakeLists.txt", "CMakePresets.json", "Dockerfile", "LICENSE", "README.md", "compose.yaml"}},
+          "CMakeLists.txt", "CMakePresets.json", "Dockerfile", "LICENSE", "README.md",
+          "compose.yaml"}},
         {".ci", {"run"}},
         {"amqp", room},
         {"base", room},
-        {"bench", with({"curves", "rabbitmq", "run-broker", "run-floods", "run-plain-client", "run-rpc", "run-soak", "run-workflows"})},
+        {"bench", with({"curves", "rabbitmq", "run-broker", "run-floods", "run-plain-client",
+                        "run-rpc", "run-soak", "run-workflows"})},
         {"bench/broker", {".cpp", ".h", ".sh"}},
         {"bench/core", {".cpp", ".hpp"}},
         {"bench/flood", {".mjs"}},
@@ -211,7 +242,8 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"contract", room},
         {"db", with({"migrations.cpp.in"})},
         {"db/migrations", {".sql"}},
-        {"deploy", {".toml", ".yaml", "backup", "change-password", "make-secrets", "restore", "worker"}},
+        {"deploy",
+         {".toml", ".yaml", "backup", "change-password", "make-secrets", "restore", "worker"}},
         {"deploy/debian",
          {".env", ".service", ".conf", ".toml", ".completion", ".in", "conffiles", "copyright",
           "lintian-overrides", "postinst", "postrm", "prerm"}},
@@ -234,10 +266,15 @@ const std::map<std::string, std::set<std::string>>& places() {
         {"net", room},
         {"orchestrator", room},
         {"sandbox", room},
-        {"scripts", {"bare", "build", "campaign", "demo", "engine", "format", "package", "packages.txt", "real-redmine", "setup", "test"}},
+        {"scripts",
+         {"bare", "build", "campaign", "demo", "engine", "format", "package", "packages.txt",
+          "real-redmine", "setup", "test"}},
         {"scripts/postgres-image", {"Dockerfile", "docker-entrypoint.sh"}},
-        {"sdk/python", {".py", "LICENSE", "MANIFEST.in", "README.md", "py.typed", "pyproject.toml"}},
-        {"sdk/typescript", {".mjs", ".ts", "LICENSE", "README.md", "package-lock.json", "package.json", "tsconfig.json"}},
+        {"sdk/python",
+         {".py", "LICENSE", "MANIFEST.in", "README.md", "py.typed", "pyproject.toml"}},
+        {"sdk/typescript",
+         {".mjs", ".ts", "LICENSE", "README.md", "package-lock.json", "package.json",
+          "tsconfig.json"}},
         {"server", room},
         {"tests", room},
         {"tests/broker/scenarios", with({".txt"})},
@@ -274,8 +311,9 @@ const std::map<std::string, std::set<std::string>>& places() {
 
 // What may lie on somebody's machine and never becomes part of the house: .gitignore names it too.
 bool is_private(const std::string& name) {
-    static const std::set<std::string> names{".git", "build", "dist", "baton-data", "node_modules", "__pycache__",
-                                             "secrets", ".env", "compose.override.yaml"};
+    static const std::set<std::string> names{".git",       "build",        "dist",
+                                             "baton-data", "node_modules", "__pycache__",
+                                             "secrets",    ".env",         "compose.override.yaml"};
     return names.contains(name) || name.ends_with(".swp") || name.ends_with(".egg-info");
 }
 
@@ -378,7 +416,8 @@ TEST(House, ReservedWordsStandOnlyInTheirFiles) {
     for (const Reserved& word : reserved_words())
         for (const auto& [file, reason] : word.files)
             EXPECT_TRUE(seen.contains({word.word, file}))
-                << "tests/house/house_test.cpp:1: " << file << " does not say " << word.word << " any more; delete its line";
+                << "tests/house/house_test.cpp:1: " << file << " does not say " << word.word
+                << " any more; delete its line";
 }
 
 TEST(House, AsioStaysOutOfOtherRoomsHeaders) {
@@ -402,7 +441,9 @@ TEST(House, EveryHeaderIsIncludedBySomebodyElse) {
         if (!file.ends_with(".hpp")) continue;
         auto by = included_by[file];
         by.erase(fs::path(file).replace_extension(".cpp").generic_string());
-        EXPECT_FALSE(by.empty()) << file << ":1: no file of the product includes it; delete it, or move it to tests/support";
+        EXPECT_FALSE(by.empty())
+            << file
+            << ":1: no file of the product includes it; delete it, or move it to tests/support";
     }
 }
 
@@ -416,10 +457,12 @@ TEST(House, EveryFileBeginsByTellingWhatItIs) {
             // A header may also tell it right after its includes.
             std::stringstream rest;
             rest << in.rdbuf();
-            EXPECT_NE(rest.str().find("\n// "), std::string::npos) << file << ":1: say what this file is";
+            EXPECT_NE(rest.str().find("\n// "), std::string::npos)
+                << file << ":1: say what this file is";
             continue;
         }
-        EXPECT_TRUE(first.starts_with("//")) << file << ":1: begin with a comment that says what this is";
+        EXPECT_TRUE(first.starts_with("//"))
+            << file << ":1: begin with a comment that says what this is";
     }
 }
 
@@ -450,7 +493,8 @@ TEST(House, EveryFileStandsWhereItsKindBelongs) {
         return places().at(folder);
     };
     int seen = 0;
-    for (auto at = fs::recursive_directory_iterator(root); at != fs::recursive_directory_iterator(); ++at) {
+    for (auto at = fs::recursive_directory_iterator(root); at != fs::recursive_directory_iterator();
+         ++at) {
         const std::string name = at->path().filename().string();
         if (is_private(name)) {
             at.disable_recursion_pending();
@@ -461,8 +505,10 @@ TEST(House, EveryFileStandsWhereItsKindBelongs) {
         const auto file = fs::relative(at->path(), root);
         const auto folder = file.parent_path().generic_string();
         const auto allowed = allowed_in(folder);
-        EXPECT_TRUE(allowed.contains(name) || (!folder.empty() && allowed.contains(at->path().extension().string())))
-            << file.generic_string() << ":1: no such file belongs here; delete it and mend what wrote it, or give "
+        EXPECT_TRUE(allowed.contains(name) ||
+                    (!folder.empty() && allowed.contains(at->path().extension().string())))
+            << file.generic_string()
+            << ":1: no such file belongs here; delete it and mend what wrote it, or give "
             << "its kind a line in the table of places";
     }
     EXPECT_GT(seen, 500);
@@ -481,11 +527,12 @@ TEST(House, LinksInDocumentsLeadSomewhere) {
             ++number;
             for (auto at = text.find("]("); at != std::string::npos; at = text.find("](", at + 2)) {
                 auto target = text.substr(at + 2, text.find(')', at) - at - 2);
-                if (target.starts_with("http") || target.starts_with("#") || target.empty()) continue;
+                if (target.starts_with("http") || target.starts_with("#") || target.empty())
+                    continue;
                 target = target.substr(0, target.find('#'));
                 EXPECT_TRUE(fs::exists(document.parent_path() / target))
-                    << fs::relative(document, root).string() << ":" << number << ": the link to " << target
-                    << " leads nowhere";
+                    << fs::relative(document, root).string() << ":" << number << ": the link to "
+                    << target << " leads nowhere";
             }
         }
     }
