@@ -104,8 +104,13 @@ std::string text_of_file(const filesystem::path& path) {
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// Each name of an unnamed namespace that another file's header declares in that namespace or one
-// around it.
+// What is compiled together, more or less: a folder of the product, each folder of tests by itself.
+std::string_view folder_of(std::string_view file) {
+    return file.substr(0, file.starts_with("tests/") ? file.rfind('/') : file.find('/'));
+}
+
+// Each name of an unnamed namespace that a header declares in that namespace or one around it; or,
+// in the same folder, in one inside it: a using-directive of the next file makes that the same.
 std::vector<std::string> hidden(const std::map<std::string, std::string>& files) {
     std::multimap<std::string, NamedAt> declared;
     std::vector<NamedAt> local;
@@ -117,7 +122,9 @@ std::vector<std::string> hidden(const std::map<std::string, std::string>& files)
     std::vector<std::string> found;
     for (const NamedAt& one : local)
         for (auto [at, end] = declared.equal_range(one.name); at != end; ++at)
-            if (one.space.starts_with(at->second.space)) {
+            if (one.space.starts_with(at->second.space) ||
+                (at->second.space.starts_with(one.space) &&
+                 folder_of(at->second.file) == folder_of(one.file))) {
                 found.push_back(one.file + ":" + std::to_string(one.line) + ": '" + one.name +
                                 "' hides the one of " + at->second.file +
                                 " from the files that are compiled behind this one; give it a name "
@@ -162,6 +169,13 @@ TEST(HiddenNames, OneThatIsHiddenIsFound) {
             .size(),
         1U);
     EXPECT_EQ(hidden({{"a.hpp", header}, {"b.cpp", source("struct problem {\n};")}}).size(), 1U);
+    // By way of a `using namespace slack`, and of a namespace that nobody opens from another
+    // folder.
+    const std::string inner = "namespace baton::web::slack {\nReply create_group(Call& call);\n} "
+                              "// namespace baton::web::slack\n";
+    const std::string outer = source("Reply create_group(Call& call) {\n}");
+    EXPECT_EQ(hidden({{"web/a.hpp", inner}, {"web/b.cpp", outer}}).size(), 1U);
+    EXPECT_EQ(hidden({{"cli/a.hpp", inner}, {"web/b.cpp", outer}}).size(), 0U);
     EXPECT_EQ(
         hidden({{"a.hpp", header}, {"b.cpp", source("Response trouble(int status) {\n}")}}).size(),
         0U);

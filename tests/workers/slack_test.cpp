@@ -38,7 +38,6 @@ protected:
 
 const std::string slack_ada = R"({"email":"ada@example.org","channels":["general"]})";
 const std::string ada_is_there = R"([{"email":"ada@example.org"}])";
-const std::string slack_ada_id = "U0SANDBOX00001";
 
 // --- people ----------------------------------------------------------------------------------------
 
