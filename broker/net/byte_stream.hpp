@@ -43,7 +43,6 @@ public:
     const Link& link() const { return link_; }
     bool is_plain() const { return is_plain_; }
     bool has_tls() const { return tls_ != nullptr; }
-    bool is_web_socket() const { return web_ != nullptr; }
     const baton::net::TlsSession& tls() const { return *tls_; }
 
     // The layers' own openings, once, before anything else. The failure is for the log; empty: the
