@@ -72,70 +72,70 @@ std::string to_text(ReasonCode code);
 
 // MQTT 5.0 §2.2.2. Which packet may carry which is the reader's business.
 struct Properties {
-    std::optional<std::uint8_t> payload_format;
-    std::optional<std::uint32_t> message_expiry_seconds;
-    std::optional<std::string_view> content_type;
-    std::optional<std::string_view> response_topic;
-    std::optional<ByteView> correlation_data;
-    std::vector<std::uint32_t> subscription_identifiers; // several in a PUBLISH only
-    std::optional<std::uint32_t> session_expiry_seconds;
-    std::optional<std::string_view> assigned_client_identifier;
-    std::optional<std::uint16_t> server_keep_alive_seconds;
-    std::optional<std::string_view> authentication_method;
-    std::optional<ByteView> authentication_data;
-    std::optional<bool> request_problem_information;
-    std::optional<std::uint32_t> will_delay_seconds;
-    std::optional<bool> request_response_information;
-    std::optional<std::string_view> response_information;
-    std::optional<std::string_view> server_reference;
-    std::optional<std::string_view> reason_string;
-    std::optional<std::uint16_t> receive_maximum;
-    std::optional<std::uint16_t> topic_alias_maximum;
-    std::optional<std::uint16_t> topic_alias;
-    std::optional<std::uint8_t> maximum_qos;
-    std::optional<bool> retain_available;
+    std::optional<std::uint8_t> payload_format{};
+    std::optional<std::uint32_t> message_expiry_seconds{};
+    std::optional<std::string_view> content_type{};
+    std::optional<std::string_view> response_topic{};
+    std::optional<ByteView> correlation_data{};
+    std::vector<std::uint32_t> subscription_identifiers{}; // several in a PUBLISH only
+    std::optional<std::uint32_t> session_expiry_seconds{};
+    std::optional<std::string_view> assigned_client_identifier{};
+    std::optional<std::uint16_t> server_keep_alive_seconds{};
+    std::optional<std::string_view> authentication_method{};
+    std::optional<ByteView> authentication_data{};
+    std::optional<bool> request_problem_information{};
+    std::optional<std::uint32_t> will_delay_seconds{};
+    std::optional<bool> request_response_information{};
+    std::optional<std::string_view> response_information{};
+    std::optional<std::string_view> server_reference{};
+    std::optional<std::string_view> reason_string{};
+    std::optional<std::uint16_t> receive_maximum{};
+    std::optional<std::uint16_t> topic_alias_maximum{};
+    std::optional<std::uint16_t> topic_alias{};
+    std::optional<std::uint8_t> maximum_qos{};
+    std::optional<bool> retain_available{};
     std::vector<std::pair<std::string_view, std::string_view>>
         user_properties; // order and repetition count
-    std::optional<std::uint32_t> maximum_packet_bytes;
-    std::optional<bool> wildcard_subscription_available;
-    std::optional<bool> subscription_identifiers_available;
-    std::optional<bool> shared_subscription_available;
+    std::optional<std::uint32_t> maximum_packet_bytes{};
+    std::optional<bool> wildcard_subscription_available{};
+    std::optional<bool> subscription_identifiers_available{};
+    std::optional<bool> shared_subscription_available{};
 };
 
 struct Will {
-    std::string_view topic;
-    ByteView payload;
+    std::string_view topic{};
+    ByteView payload{};
     std::uint8_t qos = 0;
     bool retain = false;
-    Properties properties;
+    Properties properties{};
 };
 
 struct Connect {
     Version version = Version::v3_1_1;
     bool clean_start = true;
     std::uint16_t keep_alive_seconds = 0;
-    std::string_view client_id;
-    std::optional<Will> will;
-    std::optional<std::string_view> user;
-    std::optional<ByteView> password;
-    Properties properties;
+    std::string_view client_id{};
+    std::optional<Will> will{};
+    std::optional<std::string_view> user{};
+    std::optional<ByteView> password{};
+    Properties properties{};
 };
 
 // `code` is the reason code of v5; the writer says the return code of 3.1.1 that comes nearest.
 struct ConnectAck {
     bool session_present = false;
     ReasonCode code = ReasonCode::success;
-    Properties properties;
+    Properties properties{};
 };
 
 struct Publish {
     bool dup = false;
     std::uint8_t qos = 0;
     bool retain = false;
-    std::string_view topic; // empty with a topic alias
-    std::uint16_t id = 0;   // with QoS 1 and 2
-    Properties properties;
-    ByteView payload;
+    std::string_view topic{}; // empty with a topic alias
+    std::uint16_t id = 0;     // with QoS 1 and 2
+    Properties properties{};
+    ByteView payload{};
 };
 
 // PUBACK, PUBREC, PUBREL and PUBCOMP look alike.
@@ -144,38 +144,38 @@ struct Acknowledgement {
     Kind kind = Kind::puback;
     std::uint16_t id = 0;
     ReasonCode code = ReasonCode::success;
-    Properties properties;
+    Properties properties{};
 };
 
 struct Subscribe {
     struct Wish {
-        std::string_view filter; // "$share/group/filter" as it came
+        std::string_view filter{}; // "$share/group/filter" as it came
         std::uint8_t qos = 0;
         bool no_local = false;
         bool retain_as_published = false;
         std::uint8_t retain_handling = 0; // 0: send retained; 1: only if it is new; 2: none
     };
     std::uint16_t id = 0;
-    Properties properties;
-    std::vector<Wish> wishes;
+    Properties properties{};
+    std::vector<Wish> wishes{};
 };
 
 struct SubscribeAck {
     std::uint16_t id = 0;
-    Properties properties;
-    std::vector<ReasonCode> codes; // 3.1.1: every failure is written as 0x80
+    Properties properties{};
+    std::vector<ReasonCode> codes{}; // 3.1.1: every failure is written as 0x80
 };
 
 struct Unsubscribe {
     std::uint16_t id = 0;
-    Properties properties;
-    std::vector<std::string_view> filters;
+    Properties properties{};
+    std::vector<std::string_view> filters{};
 };
 
 struct UnsubscribeAck {
     std::uint16_t id = 0;
-    Properties properties;
-    std::vector<ReasonCode> codes; // not written before v5
+    Properties properties{};
+    std::vector<ReasonCode> codes{}; // not written before v5
 };
 
 struct PingRequest {};
@@ -183,12 +183,12 @@ struct PingResponse {};
 
 struct Disconnect {
     ReasonCode code = ReasonCode::success;
-    Properties properties;
+    Properties properties{};
 };
 
 struct Auth {
     ReasonCode code = ReasonCode::success;
-    Properties properties;
+    Properties properties{};
 };
 
 using Packet =
@@ -198,7 +198,7 @@ using Packet =
 // What makes a packet one that nobody may send. The connection ends with this code.
 struct Fault {
     ReasonCode code = ReasonCode::malformed_packet;
-    std::string text; // what, and in which packet: "SUBSCRIBE: no topic filter"
+    std::string text{}; // what, and in which packet: "SUBSCRIBE: no topic filter"
 };
 
 } // namespace baton::mqtt

@@ -384,7 +384,7 @@ std::optional<std::variant<Packet, Fault>> PacketReader::next() {
 
 void PacketReader::release_memory() {
     if (has_waiting()) return;
-    buffer_ = {};
+    std::vector<std::byte>().swap(buffer_);
     begin_ = 0;
 }
 

@@ -101,6 +101,7 @@ void read_property(Cursor& in, Carrier carrier, Properties& properties) {
 } // namespace
 
 void read_properties(Cursor& in, Carrier carrier, Properties& properties) {
+    if (in.has_failed()) return;
     const std::uint32_t length = in.variable();
     if (length == 0) {
         in.name_subject("length of the properties");

@@ -26,77 +26,59 @@ struct PropertyRule {
 };
 
 namespace detail {
+
 using C = Carrier;
 using T = PropertyRule::Type;
 constexpr Carriers nowhere;
-constexpr Carriers all_answers(C::connack, C::puback, C::pubrec, C::pubrel, C::pubcomp, C::suback,
-                               C::unsuback, C::disconnect, C::auth);
+constexpr Carriers messages(C::publish, C::will);
+constexpr Carriers greetings(C::connect, C::connack);
+constexpr Carriers answers(C::connack, C::puback, C::pubrec, C::pubrel, C::pubcomp, C::suback,
+                           C::unsuback, C::disconnect, C::auth);
 constexpr Carriers everywhere =
-    all_answers | Carriers(C::will, C::connect, C::publish, C::subscribe, C::unsubscribe);
-} // namespace detail
+    answers | messages | Carriers(C::connect, C::subscribe, C::unsubscribe);
+constexpr Carriers connect(C::connect);
+constexpr Carriers connack(C::connack);
+constexpr Carriers publish(C::publish);
 
 // MQTT 5.0, table 2-4, in its order.
-inline constexpr std::array property_rules{
-    PropertyRule{0x01, detail::T::u8, "payload format", Carriers(Carrier::publish, Carrier::will),
-                 detail::nowhere, 0, 1},
-    PropertyRule{0x02, detail::T::u32, "message expiry", Carriers(Carrier::publish, Carrier::will),
-                 detail::nowhere},
-    PropertyRule{0x03, detail::T::text, "content type", Carriers(Carrier::publish, Carrier::will),
-                 detail::nowhere},
-    PropertyRule{0x08, detail::T::text, "response topic", Carriers(Carrier::publish, Carrier::will),
-                 detail::nowhere},
-    PropertyRule{0x09, detail::T::binary, "correlation data",
-                 Carriers(Carrier::publish, Carrier::will), detail::nowhere},
-    PropertyRule{0x0B, detail::T::variable, "subscription identifier",
-                 Carriers(Carrier::publish, Carrier::subscribe), Carriers(Carrier::publish), 1,
-                 variable_max},
-    PropertyRule{0x11, detail::T::u32, "session expiry",
-                 Carriers(Carrier::connect, Carrier::connack, Carrier::disconnect),
-                 detail::nowhere},
-    PropertyRule{0x12, detail::T::text, "assigned client identifier", Carriers(Carrier::connack),
-                 detail::nowhere},
-    PropertyRule{0x13, detail::T::u16, "server keep alive", Carriers(Carrier::connack),
-                 detail::nowhere},
-    PropertyRule{0x15, detail::T::text, "authentication method",
-                 Carriers(Carrier::connect, Carrier::connack, Carrier::auth), detail::nowhere},
-    PropertyRule{0x16, detail::T::binary, "authentication data",
-                 Carriers(Carrier::connect, Carrier::connack, Carrier::auth), detail::nowhere},
-    PropertyRule{0x17, detail::T::truth, "request problem information", Carriers(Carrier::connect),
-                 detail::nowhere, 0, 1},
-    PropertyRule{0x18, detail::T::u32, "will delay", Carriers(Carrier::will), detail::nowhere},
-    PropertyRule{0x19, detail::T::truth, "request response information", Carriers(Carrier::connect),
-                 detail::nowhere, 0, 1},
-    PropertyRule{0x1A, detail::T::text, "response information", Carriers(Carrier::connack),
-                 detail::nowhere},
-    PropertyRule{0x1C, detail::T::text, "server reference",
-                 Carriers(Carrier::connack, Carrier::disconnect), detail::nowhere},
-    PropertyRule{0x1F, detail::T::text, "reason string", detail::all_answers, detail::nowhere},
-    PropertyRule{0x21, detail::T::u16, "receive maximum",
-                 Carriers(Carrier::connect, Carrier::connack), detail::nowhere, 1},
-    PropertyRule{0x22, detail::T::u16, "topic alias maximum",
-                 Carriers(Carrier::connect, Carrier::connack), detail::nowhere},
-    PropertyRule{0x23, detail::T::u16, "topic alias", Carriers(Carrier::publish), detail::nowhere,
-                 1, UINT32_MAX, ReasonCode::topic_alias_invalid},
-    PropertyRule{0x24, detail::T::u8, "maximum QoS", Carriers(Carrier::connack), detail::nowhere, 0,
-                 1},
-    PropertyRule{0x25, detail::T::truth, "retain available", Carriers(Carrier::connack),
-                 detail::nowhere, 0, 1},
-    PropertyRule{0x26, detail::T::text_pair, "user property", detail::everywhere,
-                 detail::everywhere},
-    PropertyRule{0x27, detail::T::u32, "maximum packet size",
-                 Carriers(Carrier::connect, Carrier::connack), detail::nowhere, 1},
-    PropertyRule{0x28, detail::T::truth, "wildcard subscription available",
-                 Carriers(Carrier::connack), detail::nowhere, 0, 1},
-    PropertyRule{0x29, detail::T::truth, "subscription identifiers available",
-                 Carriers(Carrier::connack), detail::nowhere, 0, 1},
-    PropertyRule{0x2A, detail::T::truth, "shared subscription available",
-                 Carriers(Carrier::connack), detail::nowhere, 0, 1},
+inline constexpr std::array rules{
+    PropertyRule{0x01, T::u8, "payload format", messages, nowhere, 0, 1},
+    PropertyRule{0x02, T::u32, "message expiry", messages, nowhere},
+    PropertyRule{0x03, T::text, "content type", messages, nowhere},
+    PropertyRule{0x08, T::text, "response topic", messages, nowhere},
+    PropertyRule{0x09, T::binary, "correlation data", messages, nowhere},
+    PropertyRule{0x0B, T::variable, "subscription identifier", publish | Carriers(C::subscribe),
+                 publish, 1, variable_max},
+    PropertyRule{0x11, T::u32, "session expiry", greetings | Carriers(C::disconnect), nowhere},
+    PropertyRule{0x12, T::text, "assigned client identifier", connack, nowhere},
+    PropertyRule{0x13, T::u16, "server keep alive", connack, nowhere},
+    PropertyRule{0x15, T::text, "authentication method", greetings | Carriers(C::auth), nowhere},
+    PropertyRule{0x16, T::binary, "authentication data", greetings | Carriers(C::auth), nowhere},
+    PropertyRule{0x17, T::truth, "request problem information", connect, nowhere, 0, 1},
+    PropertyRule{0x18, T::u32, "will delay", Carriers(C::will), nowhere},
+    PropertyRule{0x19, T::truth, "request response information", connect, nowhere, 0, 1},
+    PropertyRule{0x1A, T::text, "response information", connack, nowhere},
+    PropertyRule{0x1C, T::text, "server reference", connack | Carriers(C::disconnect), nowhere},
+    PropertyRule{0x1F, T::text, "reason string", answers, nowhere},
+    PropertyRule{0x21, T::u16, "receive maximum", greetings, nowhere, 1},
+    PropertyRule{0x22, T::u16, "topic alias maximum", greetings, nowhere},
+    PropertyRule{0x23, T::u16, "topic alias", publish, nowhere, 1, UINT16_MAX,
+                 ReasonCode::topic_alias_invalid},
+    PropertyRule{0x24, T::u8, "maximum QoS", connack, nowhere, 0, 1},
+    PropertyRule{0x25, T::truth, "retain available", connack, nowhere, 0, 1},
+    PropertyRule{0x26, T::text_pair, "user property", everywhere, everywhere},
+    PropertyRule{0x27, T::u32, "maximum packet size", greetings, nowhere, 1},
+    PropertyRule{0x28, T::truth, "wildcard subscription available", connack, nowhere, 0, 1},
+    PropertyRule{0x29, T::truth, "subscription identifiers available", connack, nowhere, 0, 1},
+    PropertyRule{0x2A, T::truth, "shared subscription available", connack, nowhere, 0, 1},
 };
+
+} // namespace detail
 
 // visit(rule, value) for each, where rule() is the rule at compile time.
 template <std::size_t index>
 struct RuleAt {
-    constexpr const PropertyRule& operator()() const { return property_rules[index]; }
+    constexpr const PropertyRule& operator()() const { return detail::rules[index]; }
 };
 template <typename Self, typename Visit>
 constexpr void each_property(Self& self, Visit&& visit) {

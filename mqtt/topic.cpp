@@ -55,8 +55,8 @@ bool is_filter(std::string_view text) {
 }
 
 bool matches(std::string_view filter, std::string_view topic) {
-    if (filter.empty() || topic.empty()) return false;
-    if (topic.front() == '$' && is_wildcard(filter.front())) return false;
+    if (topic.starts_with('$') && (filter.starts_with('+') || filter.starts_with('#')))
+        return false;
     std::string_view wanted;
     std::string_view level;
     // '#' is the last level of a filter, so each level decides, and nothing is tried twice.
