@@ -148,7 +148,6 @@ public:
         count_ += variable_bytes(value);
         is_sayable_ = is_sayable_ && value <= variable_max;
     }
-    void raw(ByteView bytes) { count_ += bytes.size(); }
     void binary(ByteView bytes) {
         count_ += 2 + bytes.size();
         is_sayable_ = is_sayable_ && bytes.size() <= UINT16_MAX;

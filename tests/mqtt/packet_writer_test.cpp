@@ -203,5 +203,18 @@ TEST(PacketWriter, AppendsBehindWhatIsThere) {
     }
 }
 
+// A burst into one buffer costs a handful of moves, not one for each packet.
+TEST(PacketWriter, GrowsByMoreThanItNeeds) {
+    std::vector<std::byte> out;
+    std::size_t moves = 0;
+    for (int round = 0; round < 5000; ++round) {
+        const std::size_t before = out.capacity();
+        EXPECT_TRUE(
+            append(out, Publish{.topic = "t", .payload = as_bytes("payload")}, Version::v5));
+        if (out.capacity() != before) ++moves;
+    }
+    EXPECT_LE(moves, 25U);
+}
+
 } // namespace
 } // namespace baton::mqtt
