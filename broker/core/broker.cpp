@@ -67,6 +67,42 @@ std::optional<UserPut> Broker::find_user(std::string_view name) const {
     return user->put;
 }
 
+void Broker::begin_together(Time now, Turn& turn) {
+    protocol_->begin(now, turn);
+    protocol_->begin_together();
+}
+void Broker::end_together() { (void)protocol_->end_together(); }
+
+bool Broker::may(std::string_view user, std::string_view vhost, Right right, std::string_view name) {
+    return protocol_->access().may(protocol_->state().user(user), vhost, right, name);
+}
+
+bool Broker::may_use_key(std::string_view user, std::string_view vhost, Right right,
+                         std::string_view exchange, std::string_view routing_key) {
+    return protocol_->access().may_use_key(protocol_->state().user(user), vhost, right, exchange,
+                                           routing_key);
+}
+
+std::vector<ParameterPut> Broker::parameters(std::string_view component) const {
+    std::vector<ParameterPut> found;
+    for (const auto& [key, parameter] : std::as_const(*protocol_).state().parameters())
+        if (parameter.component == component) found.push_back(parameter);
+    return found;
+}
+
+std::vector<std::string> Broker::vhosts() const {
+    std::vector<std::string> names;
+    for (const auto& [name, vhost] : std::as_const(*protocol_).state().vhosts()) names.push_back(name);
+    return names;
+}
+
+std::optional<std::uint64_t> Broker::ready_in(std::string_view vhost, std::string_view queue) const {
+    const Vhost* place = std::as_const(*protocol_).state().vhost(vhost);
+    const Queue* found = place == nullptr ? nullptr : place->queue(queue);
+    if (found == nullptr) return std::nullopt;
+    return found->ready();
+}
+
 std::vector<Record> Broker::snapshot(
     const std::function<MessageRef(RecordNumber)>& content) const {
     return std::as_const(*protocol_).state().snapshot(content);

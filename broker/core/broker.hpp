@@ -14,6 +14,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "broker/core/access.hpp"
 #include "broker/core/event.hpp"
 #include "broker/core/options.hpp"
 #include "broker/core/overview.hpp"
@@ -61,6 +62,10 @@ public:
     std::uint64_t memory() const;
     void note_outside_memory(std::uint64_t bytes);
 
+    // What is recorded between the two stands or falls together when the process dies.
+    void begin_together(Time now, Turn& turn);
+    void end_together();
+
     // Ends the batch: dead letters are settled, due queues deliver, confirms are merged; the turn
     // gets its number and is complete.
     void finish(Time now, Turn& turn);
@@ -85,6 +90,15 @@ public:
     std::vector<Record> snapshot(const std::function<MessageRef(RecordNumber)>& content) const;
     // Does this user have any permission on this vhost?
     bool may_enter(std::string_view user, std::string_view vhost) const;
+    // A name of an exchange or queue; and a routing key of a topic exchange.
+    bool may(std::string_view user, std::string_view vhost, Right right, std::string_view name);
+    bool may_use_key(std::string_view user, std::string_view vhost, Right right,
+                     std::string_view exchange, std::string_view routing_key);
+    // Durable notes of who lives beside the core, as PutParameter left them; see hidden_component_prefix.
+    std::vector<ParameterPut> parameters(std::string_view component) const;
+    std::vector<std::string> vhosts() const;
+    // Messages that wait there; nothing: no such queue.
+    std::optional<std::uint64_t> ready_in(std::string_view vhost, std::string_view queue) const;
 
 private:
     // The table of contents of everything behind the door.

@@ -121,10 +121,23 @@ struct TakePublishes {};
 // socket without a word.
 struct DropConnection {};
 
+// What somebody beside the core, on its thread, has to say to a connection, in the order of the core's own
+// commands: who speaks another protocol than AMQP looks inside.
+class Told {
+public:
+    Told() = default;
+    Told(const Told&) = delete;
+    Told& operator=(const Told&) = delete;
+    virtual ~Told() = default;
+};
+struct Tell {
+    std::unique_ptr<Told> told;
+};
+
 using Action =
     std::variant<Deliver, Confirm, Reply, DeliverGotten, ReturnMessage, ConsumerNamed,
                  ConsumerForgotten, CloseChannel, CloseConnection, EndConnection, AcceptConnection,
-                 TellUser, PauseReading, ResumeReading, HoldPublishes, TakePublishes, DropConnection>;
+                 TellUser, PauseReading, ResumeReading, HoldPublishes, TakePublishes, DropConnection, Tell>;
 
 struct Command {
     ConnectionId connection;

@@ -93,6 +93,9 @@ struct PublishReceived {
     ChannelNumber channel = 0;
     bool mandatory = false;
     bool immediate = false;
+    // What the user has no right to is returned (403) and, in confirm mode, refused by a nack, and the channel stays
+    // open: for protocols that have no channels.
+    bool nacks_refused = false;
     std::string_view exchange;
     std::string_view routing_key;
     ByteView properties;

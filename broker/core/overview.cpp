@@ -195,7 +195,8 @@ void add_policies(Overview& overview, const OverviewWish& wish, const State& sta
         if (user.limits.connections_max || user.limits.channels_max)
             overview.user_limits.push_back(user.limits);
     for (const auto& [key, parameter] : state.parameters())
-        if (parameter.vhost.empty() || wanted(parameter.vhost))
+        if ((parameter.vhost.empty() || wanted(parameter.vhost)) &&
+            !parameter.component.starts_with(hidden_component_prefix))
             overview.parameters.push_back(parameter);
     sort_by_name(overview.policies);
     sort_by_name(overview.operator_policies);

@@ -90,6 +90,10 @@ public:
     void note_outside_memory(std::uint64_t bytes) { outside_bytes_ = bytes; }
 
     Overview overview(const OverviewWish& wish) const;
+    Access& access() { return access_; }
+    // Records between the two stand or fall together; the number of them.
+    void begin_together();
+    std::size_t end_together();
     State& state() { return state_; }
     const State& state() const { return state_; }
 
@@ -285,6 +289,8 @@ private:
     bool check_delivery_mode(Channel& channel, unsigned mode);
     bool read_expiration(Channel& channel, PublishFacts& facts);
     // Null: refused.
+    bool may_publish(const Connection& connection, std::string_view exchange,
+                     std::string_view routing_key);
     Exchange* exchange_for_publish(Channel& channel, const PublishReceived& event);
     std::span<Queue* const> route(Channel& channel, Exchange& exchange,
                                   const RoutedMessage& message);
@@ -598,6 +604,7 @@ private:
     Deadlines<QueueId> deadlines_;
     Deadlines<ChannelKey> timeouts_; // of deliveries
 
+    std::size_t together_at_ = 0; // where TransactionBegan stands in the turn's records
     bool alarms_[3] = {false, false, false};
     bool too_many_bytes_ = false;
     std::uint64_t open_bytes_ = 0;        // of connections, channels and consumers

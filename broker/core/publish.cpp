@@ -149,6 +149,14 @@ bool Protocol::read_headers(Channel& channel, PublishFacts& facts) {
 
 // --- The publish itself --------------------------------------------------------------------------
 
+bool Protocol::may_publish(const Connection& connection, std::string_view exchange,
+                           std::string_view routing_key) {
+    const User* user = user_of(connection);
+    const std::string& vhost = connection.told.vhost;
+    return access_.may(user, vhost, Right::write, exchange) &&
+           access_.may_use_key(user, vhost, Right::write, exchange, routing_key);
+}
+
 Exchange* Protocol::exchange_for_publish(Channel& channel, const PublishReceived& event) {
     RememberedRoute& known = channel.route;
     if (known.version == state_.topology_version() && known.exchange == event.exchange)
@@ -221,6 +229,10 @@ void Protocol::on(const PublishReceived& event) {
     if (!connection.publishes || publishers_wait_) note_publisher(connection);
 
     PublishFacts facts;
+    if (event.nacks_refused && !may_publish(connection, event.exchange, event.routing_key)) {
+        say(*channel, ReturnMessage{make_message(*channel, event, facts), Code::access_refused, "ACCESS_REFUSED"});
+        return confirm(*channel, true, false);
+    }
     Exchange* exchange = exchange_for_publish(*channel, event);
     if (exchange == nullptr || !read_properties(*channel, event, facts)) return;
     if (!check_topic_right(*channel, Right::write, *exchange, event.routing_key, publish_id))

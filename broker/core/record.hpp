@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -161,6 +162,8 @@ struct Stopped {};
 
 // Named parameters of definitions, of a virtual host or, with an empty one, of the whole broker.
 // `value` is JSON text the core does not read; empty removes the parameter.
+// Components that begin so are durable notes of the server's own and shown to nobody.
+inline constexpr std::string_view hidden_component_prefix = "baton.";
 struct ParameterPut {
     std::string vhost;
     std::string component;

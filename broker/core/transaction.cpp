@@ -60,16 +60,25 @@ void Protocol::on(Channel& channel, const amqp::TxCommit& method) {
     if (channel.mode != Channel::Mode::transaction)
         return refuse(channel, Code::precondition_failed, method.id,
                       "channel is not transactional");
-    // How many records follow is known only afterwards.
-    const std::size_t began = turn_->records.size();
-    note(TransactionBegan{});
+    begin_together();
     for (TransactionStep& step : take_transaction(channel)) carry_out(channel, step);
-    const std::size_t records = turn_->records.size() - began - 1;
-    std::get<TransactionBegan>(turn_->records[began]).records =
-        static_cast<std::uint32_t>(records);
+    const std::size_t records = end_together();
     if (records != 0) handler_committed_ = true;
     channel.unacked.trim();
     reply(channel, amqp::TxCommitOk{});
+}
+
+// How many records follow is known only afterwards.
+void Protocol::begin_together() {
+    together_at_ = turn_->records.size();
+    note(TransactionBegan{});
+}
+
+std::size_t Protocol::end_together() {
+    const std::size_t records = turn_->records.size() - together_at_ - 1;
+    std::get<TransactionBegan>(turn_->records[together_at_]).records =
+        static_cast<std::uint32_t>(records);
+    return records;
 }
 
 void Protocol::carry_out(Channel& channel, TransactionStep& step) {

@@ -96,6 +96,8 @@ struct Outbox::Writing {
     }
     // Answered in place where the handshake asks; nothing for the wire.
     void operator()(const core::TellUser&) const {}
+    // Nobody tells a client of AMQP anything.
+    void operator()(const core::Tell&) const {}
     void operator()(const core::PauseReading&) const { box.pauses_reading_ = true; }
     void operator()(const core::ResumeReading&) const { box.pauses_reading_ = false; }
     void operator()(const core::HoldPublishes& hold) const {

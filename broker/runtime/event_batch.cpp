@@ -54,7 +54,8 @@ void EventBatch::apply_to(core::Broker& broker, Time now, core::Turn& turn) {
         [&](const core::AckReceived& ack) { broker.ack(ack, now, turn); },
         [&](const core::NackReceived& nack) { broker.nack(nack, now, turn); },
         [&](const core::Written& written) { broker.written(written); },
-        [&](std::unique_ptr<core::Event>& event) { broker.apply(std::move(*event), now, turn); }};
+        [&](std::unique_ptr<core::Event>& event) { broker.apply(std::move(*event), now, turn); },
+        [&](const std::unique_ptr<Call>& call) { (*call)(broker, now, turn); }};
     for (Entry& entry : entries_)
         std::visit(apply, entry);
 }

@@ -6,6 +6,7 @@
 #include "broker/core/broker.hpp"
 #include "broker/core/event.hpp"
 
+#include <functional>
 #include <memory>
 #include <memory_resource>
 #include <variant>
@@ -29,6 +30,13 @@ public:
         content_bytes_ += sizeof(core::Event) + bytes;
     }
 
+    // Something that is to be done on the core's thread between these events; `bytes` likewise.
+    using Call = std::function<void(core::Broker& broker, Time now, core::Turn& turn)>;
+    void add(Call call, std::uint64_t bytes) {
+        entries_.emplace_back(std::make_unique<Call>(std::move(call)));
+        content_bytes_ += sizeof(Call) + bytes;
+    }
+
     bool empty() const { return entries_.empty(); }
     // What it costs in memory, more or less.
     std::uint64_t bytes() const {
@@ -47,7 +55,7 @@ private:
     };
     // The events that come per message stand here flat; the others are rare and large.
     using Entry = std::variant<Publish, core::AckReceived, core::NackReceived, core::Written,
-                               std::unique_ptr<core::Event>>;
+                               std::unique_ptr<core::Event>, std::unique_ptr<Call>>;
 
     static constexpr std::size_t first_memory_bytes = 1024;
 

@@ -59,6 +59,13 @@ public:
         else
             core_.broker().apply(std::move(event), core_.now(), core_.turn());
     }
+    // `call` is called on the core's thread, in its place among the events. `bytes` likewise.
+    void call(EventBatch::Call call, std::uint64_t bytes = 0) {
+        if (batch_)
+            batch_->add(std::move(call), bytes);
+        else
+            call(core_.broker(), core_.now(), core_.turn());
+    }
     void end() {
         if (batch_)
             hand_in();

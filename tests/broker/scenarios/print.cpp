@@ -222,6 +222,7 @@ std::string Printer::print(const Command& command) {
                                                           : fmt::format("\"{}\"", hold.reason));
             },
             [&](const TakePublishes&) { return fmt::format("take publishes {}", where); },
+            [&](const Tell&) { return fmt::format("tell {}", where); },
             [&](const DropConnection&) { return fmt::format("drop {}", where); }},
         command.action);
 }
