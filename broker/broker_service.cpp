@@ -115,14 +115,17 @@ class BrokerService::Inside {
 public:
     explicit Inside(Options options)
         : options_(std::move(options)),
-          held_(memory_high()),
+          held_(memory_high(), memory_low(), options_.net.unfinished_patience),
           threads_("broker-io", thread_count(options_.io_threads),
                    processor_limit() > 1 ? options_.net.spins : Duration::zero()),
           core_(core_options(), clock_, core_sinks()),
           alarm_(threads_.context(0)),
           stop_limit_(threads_.context(0)),
           memory_timer_(threads_.context(0)),
+          mqtt_timer_(threads_.context(0)),
           kept_timer_(threads_.context(0)) {
+        if (options_.has_mqtt())
+            mqtt_ = std::make_unique<mqtt::Sessions>(options_.mqtt, [this] { wake_mqtt(); });
         make_lanes();
     }
 
@@ -139,11 +142,14 @@ public:
             core_.finish_recovery(last_record_);
             watch_memory();
             put_users();
+            if (mqtt_)
+                core_.batch([this](core::Broker& broker, Time now, core::Turn& turn) { mqtt_->begin({broker, now, turn}); });
             return boost::system::in_place_value;
         });
     }
 
     Outcome<void> listen() {
+        wait_for_mqtt();
         return on_core_thread<Outcome<void>>(
             [this](runtime::CoreLoop&) { return open_listeners(); });
     }
@@ -305,7 +311,7 @@ private:
     template <typename Judge>
     net::Surroundings surroundings(Lane& lane, Judge judge) {
         return {options_.net,     options_.core.message_bytes_max, lane.inlet, lane.connections,
-                std::move(judge), options_.tls.login_from};
+                std::move(judge), options_.tls.login_from, mqtt_.get()};
     }
     void make_lanes();
     void hand_out(std::span<core::Command> commands);
@@ -316,13 +322,14 @@ private:
     std::uint64_t memory_high() const {
         return options_.memory_high != 0 ? options_.memory_high : memory_limit() / 5 * 2;
     }
+    std::uint64_t memory_low() const { return memory_high() / 10 * 9; }
     core::Options core_options() {
         core::Options core = options_.core;
         core.seed = entropy_seed();
         core.channel_max = options_.net.channel_max;
         const std::uint64_t high = memory_high();
         core.stored_bytes_high = high;
-        core.stored_bytes_low = high / 10 * 9;
+        core.stored_bytes_low = memory_low();
         // To page what is transient costs a write, so it waits until memory asks for it.
         core.page_all_above = high / 8;
         core.page_above = std::min(core.page_above, high / 8);
@@ -379,6 +386,9 @@ private:
     Outcome<void> listen_on(const std::string& address, net::Listener::Speech speech);
     void set_alarm(std::optional<Time> due);
     void watch_memory();
+    void wake_mqtt();
+    void run_mqtt();
+    void wait_for_mqtt();
     void log_shortage(const core::Shortage& shortage);
     void say_goodbye();
 
@@ -402,10 +412,13 @@ private:
     // The threads end before what runs on them goes.
     baton::net::IoThreads threads_;
     runtime::CoreLoop core_;
+    std::unique_ptr<mqtt::Sessions> mqtt_; // on the core's thread; null: nobody speaks MQTT
+    bool mqtt_is_woken_ = false;
     std::vector<std::unique_ptr<Lane>> lanes_;
     asio::steady_timer alarm_;
     asio::steady_timer stop_limit_;
     asio::steady_timer memory_timer_;
+    asio::steady_timer mqtt_timer_;
     asio::steady_timer kept_timer_;
     bool kept_timer_runs_ = false;
     bool says_goodbye_ = false;
@@ -463,10 +476,16 @@ void BrokerService::Inside::make_lanes() {
 }
 
 void BrokerService::Inside::hand_out(std::span<core::Command> commands) {
+    if (mqtt_)
+        for (core::Command& command : commands)
+            if (net::Connections::thread_of(command.connection) == mqtt::Sessions::own_thread)
+                mqtt_->take(command, clock_.now());
     if (is_alone()) return lanes_.front()->connections.send(commands);
-    for (core::Command& command : commands)
+    for (core::Command& command : commands) {
+        if (net::Connections::thread_of(command.connection) == mqtt::Sessions::own_thread) continue;
         lanes_[net::Connections::thread_of(command.connection)]->gathered.push_back(
             std::move(command));
+    }
     for (const auto& lane : lanes_)
         lane->commands.put_all(std::exchange(lane->gathered, {}));
 }
@@ -706,7 +725,8 @@ void BrokerService::Inside::put_permissions(const UserOption& wanted, const core
 }
 
 Outcome<void> BrokerService::Inside::open_listeners() {
-    if (!options_.tls_listen.empty() || !options_.web_socket_tls_listen.empty()) {
+    if (!options_.tls_listen.empty() || !options_.web_socket_tls_listen.empty() || !options_.mqtt_tls_listen.empty() ||
+        !options_.mqtt_web_socket_tls_listen.empty()) {
         BATON_ASSIGN(certificates_, net::Certificates::open(options_.tls));
     }
     for (const std::string& address : options_.listen)
@@ -717,13 +737,21 @@ Outcome<void> BrokerService::Inside::open_listeners() {
         BATON_TRY(listen_on(address, {.web_socket = &options_.web_socket}));
     for (const std::string& address : options_.web_socket_tls_listen)
         BATON_TRY(listen_on(address, {.certificates = certificates_.get(), .web_socket = &options_.web_socket}));
+    for (const std::string& address : options_.mqtt_listen)
+        BATON_TRY(listen_on(address, {.is_mqtt = true}));
+    for (const std::string& address : options_.mqtt_tls_listen)
+        BATON_TRY(listen_on(address, {.certificates = certificates_.get(), .is_mqtt = true}));
+    for (const std::string& address : options_.mqtt_web_socket_listen)
+        BATON_TRY(listen_on(address, {.web_socket = &options_.mqtt_web_socket, .is_mqtt = true}));
+    for (const std::string& address : options_.mqtt_web_socket_tls_listen)
+        BATON_TRY(listen_on(address, {.certificates = certificates_.get(), .web_socket = &options_.mqtt_web_socket, .is_mqtt = true}));
     for (const auto& listener : listeners_)
         listener->start();
     for (const BoundAddress& bound : endpoints_)
         log::info("broker", "listening",
                   {{"address", bound.host},
                    {"port", bound.port},
-                   {"protocol", bound.has_tls ? "amqps" : "amqp"},
+                   {"protocol", fmt::format("{}{}", bound.is_mqtt ? "mqtt" : "amqp", bound.has_tls ? "s" : "")},
                    {"in", bound.is_web_socket ? "WebSocket" : "TCP"}});
     return {};
 }
@@ -737,7 +765,7 @@ Outcome<void> BrokerService::Inside::listen_on(const std::string& address, net::
                                                     std::move(threads), speech));
     const net::Listener::Endpoint bound = listener->endpoint();
     endpoints_.push_back({bound.address().to_string(), bound.port(), speech.certificates != nullptr,
-                          speech.web_socket != nullptr});
+                          speech.web_socket != nullptr, speech.is_mqtt});
     listeners_.push_back(std::move(listener));
     return {};
 }
@@ -754,6 +782,43 @@ void BrokerService::Inside::set_alarm(std::optional<Time> due) {
     });
 }
 
+// On the core's thread, from inside a turn or while one is handed out.
+void BrokerService::Inside::wake_mqtt() {
+    if (!std::exchange(mqtt_is_woken_, true)) asio::post(threads_.context(0), [this] { run_mqtt(); });
+}
+
+void BrokerService::Inside::run_mqtt() {
+    mqtt_is_woken_ = false;
+    if (says_goodbye_) return;
+    core_.batch([this](core::Broker& broker, Time now, core::Turn& turn) {
+        mqtt_->acknowledge({broker, now, turn});
+        mqtt_->tick({broker, now, turn});
+    });
+    const auto due = mqtt_->next_deadline();
+    if (!due) {
+        mqtt_timer_.cancel();
+        return;
+    }
+    mqtt_timer_.expires_after(std::max(Duration::zero(), *due - clock_.now()));
+    mqtt_timer_.async_wait([this](const ErrorCode& error) {
+        if (!error) run_mqtt();
+    });
+}
+
+// Who subscribes at once finds all retained messages there.
+void BrokerService::Inside::wait_for_mqtt() {
+    constexpr auto pause = std::chrono::milliseconds(10);
+    constexpr int tries_max = 3000;
+    if (!mqtt_) return;
+    for (int tries = 0; tries < tries_max; ++tries) {
+        const auto begun = ask_core<bool>(std::function<bool(runtime::CoreLoop&)>(
+            [this](runtime::CoreLoop& core) { return mqtt_->has_begun(core.broker()); }));
+        if (!begun || *begun) return;
+        std::this_thread::sleep_for(pause);
+    }
+    log::warning("broker", "MQTT: the retained messages of the last life are not all here yet; clients come in all the same");
+}
+
 // The allocator keeps what a burst has left behind for the next one. When none has come for a
 // while, the system gets it back.
 void BrokerService::Inside::watch_memory() {
@@ -761,7 +826,7 @@ void BrokerService::Inside::watch_memory() {
     // little memory that must not wait.
     const std::uint64_t memory = memory_limit();
     const bool is_little = memory < std::uint64_t{2} << 30;
-    const Duration pause = is_little ? std::chrono::seconds(2) : std::chrono::seconds(10);
+    const Duration pause = std::min<Duration>(is_little ? std::chrono::seconds(2) : std::chrono::seconds(10), options_.net.unfinished_patience);
     const std::size_t unused_max = std::clamp<std::uint64_t>(memory / 32, 8U << 20, 64U << 20);
     memory_timer_.expires_after(pause);
     memory_timer_.async_wait([this, unused_max, is_little](const ErrorCode& error) {
@@ -769,6 +834,7 @@ void BrokerService::Inside::watch_memory() {
         if (error || says_goodbye_) return;
         const struct mallinfo2 heap = ::mallinfo2();
         if (heap.fordblks > unused_max && (is_little || heap.fordblks > heap.uordblks)) (void)::malloc_trim(0);
+        if (held_.watch(std::chrono::steady_clock::now())) held_.ask_for_relief();
         watch_memory();
     });
 }
@@ -801,6 +867,7 @@ void BrokerService::Inside::say_goodbye() {
     core_.apply(core::Stopping{});
     alarm_.cancel();
     memory_timer_.cancel();
+    mqtt_timer_.cancel();
     write_kept();
     drop_connections(false);
     if (connections() == 0) return;

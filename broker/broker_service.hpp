@@ -25,6 +25,7 @@ struct BoundAddress {
     std::uint16_t port = 0;
     bool has_tls = false;
     bool is_web_socket = false;
+    bool is_mqtt = false;
 };
 
 // Log-ins of AMQP clients since the start.
@@ -67,8 +68,8 @@ public:
     // called twice.
     void stop();
 
-    // Where it listens, in the order of Options::listen, tls_listen, web_socket_listen and
-    // web_socket_tls_listen.
+    // Where it listens, in the order of Options::listen, tls_listen, web_socket_listen, web_socket_tls_listen,
+    // and the four of MQTT likewise.
     const std::vector<BoundAddress>& endpoints() const;
     std::uint16_t port() const { return endpoints().front().port; }
 

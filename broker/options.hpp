@@ -4,6 +4,7 @@
 
 #include "broker/core/options.hpp"
 #include "broker/journal/journal.hpp"
+#include "broker/mqtt/options.hpp"
 #include "broker/net/options.hpp"
 #include "net/websocket/opening.hpp"
 
@@ -48,6 +49,18 @@ struct Options {
     std::vector<std::string> web_socket_tls_listen;
     baton::net::websocket::OpeningRules web_socket{
         .paths = {"/ws", "/ws/amqp"}, .protocol = "amqp", .origins = {}, .own_names = {}};
+    // MQTT, in the four ways AMQP has.
+    std::vector<std::string> mqtt_listen;
+    std::vector<std::string> mqtt_tls_listen;
+    std::vector<std::string> mqtt_web_socket_listen;
+    std::vector<std::string> mqtt_web_socket_tls_listen;
+    baton::net::websocket::OpeningRules mqtt_web_socket{
+        .paths = {"/ws", "/ws/mqtt", "/mqtt"}, .protocol = "mqtt", .origins = {}, .own_names = {}};
+    mqtt::Options mqtt;
+    bool has_mqtt() const {
+        return !mqtt_listen.empty() || !mqtt_tls_listen.empty() || !mqtt_web_socket_listen.empty() ||
+               !mqtt_web_socket_tls_listen.empty();
+    }
     // Made if it does not exist; one server at a time.
     std::string data_folder = "baton-data";
     // None but the server's own: a fresh broker gets guest with password guest, as RabbitMQ does.

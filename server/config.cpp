@@ -175,9 +175,13 @@ void complete_tls(Config& config, std::vector<std::string>& complaints) {
         complaints.push_back("error: 'broker.tls' needs 'broker.tls.certificate' and 'broker.tls.key', "
                              "the names of PEM files");
     }
-    if (!config.websocket_tls_listen.empty() && files.certificate.empty())
-        complaints.push_back("error: 'broker.websocket.tls_listen' needs 'broker.tls.certificate' and 'broker.tls.key', the "
-                             "names of PEM files");
+    for (const auto& [list, name] : {std::pair(&config.websocket_tls_listen, "broker.websocket.tls_listen"),
+                                     std::pair(&config.mqtt_tls_listen, "broker.mqtt.tls_listen"),
+                                     std::pair(&config.mqtt_websocket_tls_listen, "broker.mqtt.websocket_tls_listen")})
+        if (!list->empty() && files.certificate.empty())
+            complaints.push_back(fmt::format("error: '{}' needs 'broker.tls.certificate' and 'broker.tls.key', the "
+                                             "names of PEM files",
+                                             name));
     if (config.http_tls.certificate.empty() != config.http_tls.key.empty())
         complaints.push_back("error: 'http.tls' needs both 'http.tls.certificate' and 'http.tls.key', the names of PEM files");
     if (files.verifies_peer && files.authorities.empty())
@@ -218,6 +222,31 @@ std::optional<std::string> set_metrics_listen(Config& config, const std::string&
 
 std::optional<std::string> set_http_names(Config& config, const std::string& text) {
     config.http_names = split(text, ',');
+    return std::nullopt;
+}
+
+auto mqtt_text_into(std::string broker::mqtt::Options::*member) {
+    return [member](Config& config, const std::string& text) -> std::optional<std::string> {
+        config.mqtt.*member = text;
+        return std::nullopt;
+    };
+}
+
+std::optional<std::string> set_mqtt_session_expiry(Config& config, const std::string& text) {
+    const auto duration = parse_duration(text);
+    if (!duration || *duration < std::chrono::seconds(1) || *duration > std::chrono::hours(24 * 365))
+        return "a duration between a second and a year, such as \"7d\"";
+    config.mqtt.session_expiry_seconds_max =
+        static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(*duration).count());
+    return std::nullopt;
+}
+
+std::optional<std::string> set_mqtt_keepalive(Config& config, const std::string& text) {
+    const auto duration = parse_duration(text);
+    if (!duration || *duration < std::chrono::seconds(1) || *duration > std::chrono::seconds(UINT16_MAX))
+        return "a duration between a second and 18 hours, such as \"10m\"";
+    config.mqtt.keep_alive_seconds_max =
+        static_cast<std::uint16_t>(std::chrono::duration_cast<std::chrono::seconds>(*duration).count());
     return std::nullopt;
 }
 
@@ -385,6 +414,16 @@ const std::vector<Setting>& settings() {
         {"broker.websocket.listen", "BATON_BROKER_WEBSOCKET_LISTEN", addresses_into(&Config::websocket_listen, 15678)},
         {"broker.websocket.tls_listen", "BATON_BROKER_WEBSOCKET_TLS_LISTEN", addresses_into(&Config::websocket_tls_listen, 15677)},
         {"broker.websocket.origins", "BATON_BROKER_WEBSOCKET_ORIGINS", set_websocket_origins},
+        {"broker.mqtt.listen", "BATON_BROKER_MQTT_LISTEN", addresses_into(&Config::mqtt_listen, 1883)},
+        {"broker.mqtt.tls_listen", "BATON_BROKER_MQTT_TLS_LISTEN", addresses_into(&Config::mqtt_tls_listen, 8883)},
+        {"broker.mqtt.websocket_listen", "BATON_BROKER_MQTT_WEBSOCKET_LISTEN", addresses_into(&Config::mqtt_websocket_listen, 15675)},
+        {"broker.mqtt.websocket_tls_listen", "BATON_BROKER_MQTT_WEBSOCKET_TLS_LISTEN",
+         addresses_into(&Config::mqtt_websocket_tls_listen, 15676)},
+        {"broker.mqtt.vhost", "BATON_BROKER_MQTT_VHOST", mqtt_text_into(&broker::mqtt::Options::vhost)},
+        {"broker.mqtt.exchange", "BATON_BROKER_MQTT_EXCHANGE", mqtt_text_into(&broker::mqtt::Options::exchange)},
+        {"broker.mqtt.anonymous_user", "BATON_BROKER_MQTT_ANONYMOUS_USER", mqtt_text_into(&broker::mqtt::Options::anonymous_user)},
+        {"broker.mqtt.session_expiry_max", "BATON_BROKER_MQTT_SESSION_EXPIRY_MAX", set_mqtt_session_expiry},
+        {"broker.mqtt.keepalive_max", "BATON_BROKER_MQTT_KEEPALIVE_MAX", set_mqtt_keepalive},
         {"broker.url", "BATON_BROKER_URL", text_into(&Config::broker_url)},
         {"broker.definitions", "BATON_BROKER_DEFINITIONS", text_into(&Config::definitions)},
         {"broker.server_product", "BATON_BROKER_SERVER_PRODUCT", text_into(&Config::server_product)},

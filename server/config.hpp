@@ -50,6 +50,12 @@ struct Config {
     std::vector<Address> websocket_listen;
     std::vector<Address> websocket_tls_listen;
     std::vector<std::string> websocket_origins;
+    // MQTT: over TCP, with broker_tls, and inside WebSockets; none: nobody speaks it.
+    std::vector<Address> mqtt_listen;
+    std::vector<Address> mqtt_tls_listen;
+    std::vector<Address> mqtt_websocket_listen;
+    std::vector<Address> mqtt_websocket_tls_listen;
+    broker::mqtt::Options mqtt;
     std::string broker_url; // an external broker; empty: the embedded one
     std::vector<BrokerUser> broker_users;
     std::string definitions; // a file of RabbitMQ's definitions, brought in at each start; empty: none

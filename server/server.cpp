@@ -107,13 +107,15 @@ constexpr std::chrono::seconds folder_patience{5};
 
 // As RabbitMQ calls its own.
 const char* protocol_of(const broker::BoundAddress& endpoint) {
+    if (endpoint.is_mqtt && endpoint.is_web_socket) return endpoint.has_tls ? "https/web-mqtt" : "http/web-mqtt";
+    if (endpoint.is_mqtt) return endpoint.has_tls ? "mqtt/ssl" : "mqtt";
     if (endpoint.is_web_socket) return endpoint.has_tls ? "https/web-amqp" : "http/web-amqp";
     return endpoint.has_tls ? "amqp/ssl" : "amqp";
 }
 
 // For people.
 std::string speech_of(const broker::BoundAddress& endpoint) {
-    return fmt::format("AMQP 0-9-1{}{}", endpoint.is_web_socket ? " over WebSocket" : "", endpoint.has_tls ? " over TLS" : "");
+    return fmt::format("{}{}{}", endpoint.is_mqtt ? "MQTT" : "AMQP 0-9-1", endpoint.is_web_socket ? " over WebSocket" : "", endpoint.has_tls ? " over TLS" : "");
 }
 
 std::string address_text(const std::string& host, std::uint16_t port) {
@@ -147,6 +149,18 @@ broker::Options broker_options(const Config& config, const std::string& own_pass
     options.web_socket.origins = config.websocket_origins;
     options.web_socket.own_names = config.http_names;
     options.web_socket.own_names.push_back(host_name());
+    const auto texts_of = [](const std::vector<Address>& addresses) {
+        std::vector<std::string> texts;
+        for (const auto& address : addresses) texts.push_back(address_text(address.host, address.port));
+        return texts;
+    };
+    options.mqtt_listen = texts_of(config.mqtt_listen);
+    options.mqtt_tls_listen = texts_of(config.mqtt_tls_listen);
+    options.mqtt_web_socket_listen = texts_of(config.mqtt_websocket_listen);
+    options.mqtt_web_socket_tls_listen = texts_of(config.mqtt_websocket_tls_listen);
+    options.mqtt_web_socket.origins = config.websocket_origins;
+    options.mqtt_web_socket.own_names = options.web_socket.own_names;
+    options.mqtt = config.mqtt;
     // Where only TLS is wanted, the orchestrator still talks to its own broker in plain, on a free
     // port of this machine.
     if (options.listen.empty()) options.listen.push_back("127.0.0.1:0");
@@ -815,14 +829,21 @@ void Server::Parts::write_endpoints() const {
     std::string amqps;
     std::string ws;
     std::string wss;
+    std::string mqtt;
+    std::string mqtts;
+    std::string mqtt_ws;
+    std::string mqtt_wss;
     if (broker)
         for (const auto& endpoint : broker->endpoints()) {
-            std::string& list = endpoint.is_web_socket ? (endpoint.has_tls ? wss : ws) : (endpoint.has_tls ? amqps : amqp);
+            std::string& list =
+                endpoint.is_mqtt
+                    ? (endpoint.is_web_socket ? (endpoint.has_tls ? mqtt_wss : mqtt_ws) : (endpoint.has_tls ? mqtts : mqtt))
+                    : endpoint.is_web_socket ? (endpoint.has_tls ? wss : ws) : (endpoint.has_tls ? amqps : amqp);
             list += fmt::format("{}\"{}\"", list.empty() ? "" : ",", address_text(endpoint.host, endpoint.port));
         }
     const auto metrics_address = metrics ? address_text(config.metrics_listen->host, metrics->port()) : std::string{};
-    out << fmt::format("{{\"pid\":{},\"amqp\":[{}],\"amqps\":[{}],\"ws\":[{}],\"wss\":[{}],\"http\":\"{}\",\"https\":{},\"metrics\":\"{}\"}}\n", getpid(),
-                       amqp, amqps, ws, wss, address_text(config.http_listen.host, http->port()), http_certificates != nullptr,
+    out << fmt::format("{{\"pid\":{},\"amqp\":[{}],\"amqps\":[{}],\"ws\":[{}],\"wss\":[{}],\"mqtt\":[{}],\"mqtts\":[{}],\"mqtt_ws\":[{}],\"mqtt_wss\":[{}],\"http\":\"{}\",\"https\":{},\"metrics\":\"{}\"}}\n", getpid(),
+                       amqp, amqps, ws, wss, mqtt, mqtts, mqtt_ws, mqtt_wss, address_text(config.http_listen.host, http->port()), http_certificates != nullptr,
                        metrics_address);
 }
 

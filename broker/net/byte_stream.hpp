@@ -74,6 +74,11 @@ public:
         else
             link_.async_wait(direction_of(Socket::wait_read), std::move(ready));
     }
+    // `handler(error)`. May wait for ever when may_have_more().
+    template <typename Handler>
+    void async_wait_to_read(Handler handler) {
+        link_.async_wait(direction_of(Socket::wait_read), std::move(handler));
+    }
     // `handler(error)`.
     template <typename Handler>
     void async_wait_to_write(Handler handler) {

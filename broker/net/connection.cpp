@@ -347,7 +347,7 @@ bool Connection::is_over() const {
 
 bool Connection::may_read() const {
     return outbox_.awaits_close_ok() ||
-           (!outbox_.pauses_reading() && !(stops_at_publish_ && outbox_.holds_publishes()) &&
+           (!outbox_.pauses_reading() && !waits_to_publish() &&
             outbox_.size() <= around_.options.unread_replies_bytes_max);
 }
 

@@ -1,15 +1,14 @@
-// One client, from accept to close: handshake, then reading, writing and watching side by side
+// One client of AMQP, from accept to close: handshake, then reading, writing and watching side by side
 // until one of them ends it, then goodbye. It lives on one I/O thread; its coroutine serve() is its
 // life. In the long middle stage that coroutine only waits, and three handlers do the work.
 #pragma once
 
 #include "amqp/frame_reader.hpp"
-#include "broker/core/traffic.hpp"
 #include "broker/net/byte_stream.hpp"
-#include "broker/net/connections.hpp"
+#include "broker/net/client.hpp"
 #include "broker/net/content_assembler.hpp"
-#include "broker/net/handshake.hpp"
 #include "broker/net/outbox.hpp"
+#include "broker/net/surroundings.hpp"
 #include "net/wakeup.hpp"
 
 #include <boost/asio/steady_timer.hpp>
@@ -20,19 +19,7 @@
 
 namespace baton::broker::net {
 
-// What all connections of an I/O thread share; outlives them.
-struct Surroundings {
-    const NetOptions& options;
-    std::uint64_t message_bytes_max;
-    runtime::Inlet& inlet;
-    Connections& connections;
-    // Nothing when the coroutine was cancelled.
-    std::function<baton::net::Awaitable<std::optional<LoginVerdict>>(Login login, bool is_loopback)>
-        judge;
-    std::optional<baton::net::TlsNameSource> login_from;
-};
-
-class Connection {
+class Connection final : public Client {
 public:
     using Socket = Link::Socket;
 
@@ -40,31 +27,22 @@ public:
     Connection(Link link, const Surroundings& around, ByteStream::Layers layers);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
-    ~Connection();
+    ~Connection() override;
 
     baton::net::Awaitable<> serve();
 
-    // True for the first command since the last flush().
-    bool add(core::Command& command);
-    // Writes as much as the socket takes now; the rest is left to the coroutine.
-    void flush();
-    // Reads again, after it had waited for the inlet.
-    void resume();
-    // Ends the connection without another word.
-    void drop();
-    // Tells the client's kernel that what it sent is here, unless something written since did.
-    void acknowledge();
-    // What it keeps in memory, about.
-    std::uint64_t held_bytes() const { return held_bytes_; }
-    core::Traffic traffic() const;
-    // It ends in a moment, and what it holds is free then.
-    bool is_going() const { return is_lost_; }
-    // Who logged in; empty: nobody yet.
-    const std::string& user() const { return user_; }
-    // Memory is short and its user holds most: what it can do without goes, or it goes itself.
-    void let_go();
-    // Did it log in?
-    bool is_open() const { return id_.value != 0; }
+    bool add(core::Command& command) override;
+    void flush() override;
+    void resume() override;
+    void drop() override;
+    void acknowledge() override;
+    std::uint64_t held_bytes() const override { return held_bytes_; }
+    core::Traffic traffic() const override;
+    bool is_going() const override { return is_lost_; }
+    bool waits_to_publish() const override { return stops_at_publish_ && outbox_.holds_publishes(); }
+    const std::string& user() const override { return user_; }
+    void let_go() override;
+    bool is_open() const override { return id_.value != 0; }
 
 private:
     baton::net::Awaitable<> shake_hands_in_time();

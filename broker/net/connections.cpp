@@ -1,6 +1,6 @@
 #include "broker/net/connections.hpp"
 
-#include "broker/net/connection.hpp"
+#include "broker/net/client.hpp"
 #include "broker/net/options.hpp"
 
 #include <boost/asio/post.hpp>
@@ -19,7 +19,8 @@ namespace {
 constexpr int slot_bits = 20;
 constexpr int thread_bits = 6;
 constexpr std::uint64_t slot_mask = (1ULL << slot_bits) - 1;
-static_assert(Connections::threads_max == 1 << thread_bits);
+// The last thread's number is that of connections without a socket (mqtt::Sessions).
+static_assert(Connections::threads_max == (1 << thread_bits) - 1);
 
 // One connection reads at a time; a second chunk is spare while bodies keep the first.
 constexpr std::size_t spare_chunks_max = 2;
@@ -41,14 +42,14 @@ Connections::Connections(baton::net::asio::any_io_executor executor, runtime::In
 }
 
 std::size_t Connections::thread_of(core::ConnectionId id) {
-    return id.value >> slot_bits & (threads_max - 1);
+    return id.value >> slot_bits & ((1U << thread_bits) - 1);
 }
 
-void Connections::enter(Connection& connection) {
-    present_.insert(&connection);
+void Connections::enter(Client& client) {
+    present_.insert(&client);
 }
 
-core::ConnectionId Connections::add(Connection& connection) {
+core::ConnectionId Connections::add(Client& client) {
     std::uint32_t slot = 0;
     if (free_.empty()) {
         slot = static_cast<std::uint32_t>(slots_.size());
@@ -58,7 +59,7 @@ core::ConnectionId Connections::add(Connection& connection) {
         free_.pop_back();
     }
     const core::ConnectionId id{(next_serial_++ << thread_bits | thread_) << slot_bits | slot};
-    slots_[slot] = {id, &connection};
+    slots_[slot] = {id, &client};
     return id;
 }
 
@@ -68,13 +69,13 @@ void Connections::remove(core::ConnectionId id) {
     free_.push_back(slot);
 }
 
-void Connections::leave(Connection& connection) {
-    present_.erase(&connection);
+void Connections::leave(Client& client) {
+    present_.erase(&client);
     if (--size_ == 0 && when_empty_) when_empty_();
 }
 
 void Connections::drop(bool all) {
-    for (Connection* connection : present_)
+    for (Client* connection : present_)
         if (all || !connection->is_open()) connection->drop();
 }
 
@@ -89,7 +90,7 @@ void Connections::return_chunk(amqp::FrameReader::Chunk chunk) {
     if (chunk.bytes != 0 && chunks_.size() < spare_chunks_max) chunks_.push_back(std::move(chunk));
 }
 
-Connection* Connections::find(core::ConnectionId id) const {
+Client* Connections::find(core::ConnectionId id) const {
     const std::uint64_t slot = id.value & slot_mask;
     if (slot >= slots_.size() || slots_[slot].id != id) return nullptr;
     return slots_[slot].connection;
@@ -102,7 +103,7 @@ void Connections::count_traffic(core::TrafficList& all) const {
 
 void Connections::send(std::span<core::Command> commands) {
     core::ConnectionId id;
-    Connection* connection = nullptr;
+    Client* connection = nullptr;
     for (core::Command& command : commands) {
         if (command.connection != id) {
             id = command.connection;
@@ -112,7 +113,7 @@ void Connections::send(std::span<core::Command> commands) {
         if (connection->add(command)) touched_.push_back(id);
     }
     for (const core::ConnectionId touched : touched_)
-        if (Connection* found = find(touched)) found->flush();
+        if (Client* found = find(touched)) found->flush();
     touched_.clear();
 }
 
@@ -148,7 +149,7 @@ void Connections::acknowledge_soon(core::ConnectionId id) {
     acknowledge_timer_.expires_after(pause);
     acknowledge_timer_.async_wait([this](const ErrorCode& error) {
         for (const core::ConnectionId waiting : std::exchange(unacknowledged_, {}))
-            if (Connection* found = find(waiting); found != nullptr && !error) found->acknowledge();
+            if (Client* found = find(waiting); found != nullptr && !error) found->acknowledge();
     });
 }
 
@@ -170,7 +171,7 @@ void Connections::relieve() {
     inlet_.end();
     if (memory_.excess() == 0) return;
     std::uint64_t held = 0;
-    for (const Connection* one : present_)
+    for (const Client* one : present_)
         held += one->held_bytes();
     let_go_of_most(memory_.part_of_excess(held));
 }
@@ -182,24 +183,26 @@ void Connections::let_go_of_most(std::uint64_t excess) {
     constexpr std::uint64_t harmless_bytes = 64 << 10;
     struct Holding {
         std::uint64_t bytes = 0;
-        std::vector<Connection*> connections; // the largest last
+        std::vector<Client*> connections; // the largest last
     };
     std::map<std::string, Holding, std::less<>> holdings;
-    for (Connection* one : present_) {
+    for (Client* one : present_) {
         if (one->is_going()) excess -= std::min(excess, one->held_bytes());
         if (one->is_going() || one->held_bytes() == 0) continue;
+        // Who obeys cannot finish before memory is there again; the fault is another one's.
+        if (memory_.is_impatient() && one->waits_to_publish()) continue;
         Holding& holding = holdings[one->user()];
         holding.bytes += one->held_bytes();
         holding.connections.push_back(one);
     }
     for (auto& [user, holding] : holdings)
-        std::ranges::sort(holding.connections, {}, &Connection::held_bytes);
+        std::ranges::sort(holding.connections, {}, &Client::held_bytes);
     while (excess != 0 && !holdings.empty()) {
         Holding& most = std::ranges::max_element(holdings, {}, [](const auto& one) {
                             return one.second.bytes;
                         })->second;
         if (most.bytes <= harmless_bytes) return;
-        Connection& largest = *most.connections.back();
+        Client& largest = *most.connections.back();
         most.connections.pop_back();
         const std::uint64_t before = largest.held_bytes();
         largest.let_go();
@@ -211,7 +214,7 @@ void Connections::let_go_of_most(std::uint64_t excess) {
 
 void Connections::resume() {
     for (const core::ConnectionId id : std::exchange(waiting_, {}))
-        if (Connection* found = find(id)) found->resume();
+        if (Client* found = find(id)) found->resume();
 }
 
 } // namespace baton::broker::net

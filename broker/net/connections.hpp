@@ -20,7 +20,7 @@
 
 namespace baton::broker::net {
 
-class Connection;
+class Client;
 struct NetOptions;
 
 class Connections {
@@ -28,7 +28,7 @@ public:
     // All must outlive it. `thread` tells the threads apart, at most threads_max of them.
     Connections(baton::net::asio::any_io_executor executor, runtime::Inlet& inlet,
                 const NetOptions& options, HeldMemory& memory, std::size_t thread);
-    static constexpr std::size_t threads_max = 64;
+    static constexpr std::size_t threads_max = 63;
     // The `thread` of the connections where this one was added. Any thread.
     static std::size_t thread_of(core::ConnectionId id);
     const baton::net::asio::any_io_executor& executor() const { return executor_; }
@@ -37,10 +37,10 @@ public:
     // connections out sees at once what it did.
     void expect() { ++size_; }
     // Every connection while it exists, logged in or not.
-    void enter(Connection& connection);
-    void leave(Connection& connection);
+    void enter(Client& client);
+    void leave(Client& client);
     // The connection gets an id and with it commands.
-    core::ConnectionId add(Connection& connection);
+    core::ConnectionId add(Client& client);
     void remove(core::ConnectionId id);
     // Any thread: how many there are and how many are on their way.
     std::size_t size() const { return size_.load(); }
@@ -67,7 +67,7 @@ public:
 
     // A connection has read a little and has nothing to answer. Left alone, the kernel acknowledges
     // that 40 ms later, and so long a client with Nagle's algorithm keeps its next small write to
-    // itself. Connection::acknowledge() comes in a moment.
+    // itself. Client::acknowledge() comes in a moment.
     void acknowledge_soon(core::ConnectionId id);
 
     // A connection keeps so much in memory now instead of `before`. Much more of it, and the core
@@ -82,10 +82,10 @@ public:
 private:
     struct Slot {
         core::ConnectionId id;
-        Connection* connection = nullptr;
+        Client* connection = nullptr;
     };
 
-    Connection* find(core::ConnectionId id) const;
+    Client* find(core::ConnectionId id) const;
     void relieve();
     void let_go_of_most(std::uint64_t excess);
 
@@ -96,7 +96,7 @@ private:
     const std::size_t thread_;
     std::vector<Slot> slots_;
     std::vector<std::uint32_t> free_;
-    std::set<Connection*> present_;
+    std::set<Client*> present_;
     std::atomic<std::size_t> size_{0}; // of present_ and of those on their way
     std::vector<amqp::FrameReader::Chunk> chunks_;
     std::function<void()> when_empty_;

@@ -1,6 +1,7 @@
 #include "broker/net/listener.hpp"
 
 #include "base/log.hpp"
+#include "broker/net/mqtt_client.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <fmt/format.h>
@@ -31,6 +32,11 @@ constexpr auto pause_of_log = std::chrono::minutes(1);
 Awaitable<> serve(Link link, const Surroundings& around, ByteStream::Layers layers) {
     Connection connection(std::move(link), around, std::move(layers));
     co_await connection.serve();
+}
+
+Awaitable<> serve_mqtt(Link link, const Surroundings& around, ByteStream::Layers layers) {
+    MqttClient client(std::move(link), around, std::move(layers));
+    co_await client.serve();
 }
 
 // A coroutine ends by returning; an exception here is a mistake of ours.
@@ -101,7 +107,11 @@ Awaitable<> Listener::accept() {
             if (speech_.certificates != nullptr) layers.tls = speech_.certificates->current();
             layers.web_socket = speech_.web_socket;
             around.connections.expect();
-            asio::co_spawn(executor, serve(Link(std::move(*socket)), around, std::move(layers)), report);
+            Link link(std::move(*socket));
+            if (speech_.is_mqtt)
+                asio::co_spawn(executor, serve_mqtt(std::move(link), around, std::move(layers)), report);
+            else
+                asio::co_spawn(executor, serve(std::move(link), around, std::move(layers)), report);
         } else if (socket.error() != asio::error::connection_aborted) {
             // Most often no descriptor is free: trying again at once would only burn a processor.
             const auto now = std::chrono::steady_clock::now();

@@ -21,10 +21,11 @@ public:
     // What connections have around them, one for each I/O thread; not empty.
     using Threads = std::vector<const Surroundings*>;
 
-    // Below AMQP; nothing: plain TCP. With both the WebSocket is inside TLS.
+    // What is spoken, and below it; nothing: AMQP over plain TCP. With both the WebSocket is inside TLS.
     struct Speech {
         Certificates* certificates = nullptr;
         const baton::net::websocket::OpeningRules* web_socket = nullptr;
+        bool is_mqtt = false;
     };
 
     // Binds and listens; port 0 takes a free one. The failure names the address. What `speech` names and

@@ -37,6 +37,9 @@ struct NetOptions {
     // A client that was told connection.close and does not answer.
     Duration close_limit = std::chrono::seconds(5);
 
+    // How long messages that are not finished may keep publishers waiting (HeldMemory).
+    Duration unfinished_patience = std::chrono::seconds(60);
+
     // How much one read takes at most: thousands of small messages for one system call, and room
     // for a frame of the largest size behind the rest of another. Only pages that were read into
     // cost memory.

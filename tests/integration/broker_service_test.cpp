@@ -351,6 +351,24 @@ TEST_P(Serving, AConsumerThatDoesNotReadDoesNotFillTheMemory) {
     }
 }
 
+std::string body_frame(std::size_t bytes) {
+    std::string text("\3\0\1\0\0", 5);
+    text += static_cast<char>(bytes >> 8);
+    text += static_cast<char>(bytes & 0xFF);
+    return text + std::string(bytes, 'x') + '\xCE';
+}
+
+// A publish on channel 1, its header, and the first byte of so many of its body.
+void begin_long_message(RawClient& client, std::uint32_t bytes) {
+    client.open_channel(1);
+    amqp::Buffer publish;
+    EXPECT_TRUE(amqp::append_publish(
+        publish, 1, {.exchange = "", .routing_key = "nowhere"},
+        {as_bytes(std::string_view("\0\0", 2)), as_bytes(std::string(bytes, 'x'))}, bytes + 1000));
+    client.send(publish.text().substr(0, publish.text().size() - (bytes + 8)));
+    client.send(body_frame(1));
+}
+
 // A user is as heavy as all connections of that user: what is too much goes, and nobody else's.
 TEST_P(Serving, ManyConnectionsThatHoldLittleEachAreEndedWhenTheyAreTooMuchTogether) {
     constexpr std::size_t count = 300;
@@ -366,23 +384,8 @@ TEST_P(Serving, ManyConnectionsThatHoldLittleEachAreEndedWhenTheyAreTooMuchToget
                                  .tags = {}});
     start();
     // All begin a message while there is room for it, in whole frames, and say more of it later.
-    const auto frame = [](std::size_t bytes) {
-        std::string text("\3\0\1\0\0", 5);
-        text += static_cast<char>(bytes >> 8);
-        text += static_cast<char>(bytes & 0xFF);
-        return text + std::string(bytes, 'x') + '\xCE';
-    };
-    const std::string rest = frame(piece) + frame(piece) + frame(piece);
-    const auto begin_message = [&](RawClient& client) {
-        client.open_channel(1);
-        amqp::Buffer publish;
-        EXPECT_TRUE(amqp::append_publish(publish, 1, {.exchange = "", .routing_key = "nowhere"},
-                                         {as_bytes(std::string_view("\0\0", 2)),
-                                          as_bytes(std::string(held + 1000, 'x'))},
-                                         held + 2000));
-        client.send(publish.text().substr(0, publish.text().size() - (held + 1000 + 8)));
-        client.send(frame(1));
-    };
+    const std::string rest = body_frame(piece) + body_frame(piece) + body_frame(piece);
+    const auto begin_message = [&](RawClient& client) { begin_long_message(client, held + 1000); };
     RawClient quiet(broker->port());
     quiet.log_in(0, "quiet");
     begin_message(quiet);
@@ -404,6 +407,42 @@ TEST_P(Serving, ManyConnectionsThatHoldLittleEachAreEndedWhenTheyAreTooMuchToget
     EXPECT_GT(open(), 10U) << "not all of them";
     // On a channel of its own: on the first one a body is on its way.
     quiet.open_channel(2);
+}
+
+// Above the watermark and below the limit at which connections are ended at once.
+TEST_P(Serving, MessagesThatAreNeverFinishedHoldPublishersForAWhileOnly) {
+    constexpr std::size_t count = 20;
+    constexpr std::size_t piece = 60'000;
+    options.memory_high = 24U << 20;
+    options.net.unfinished_patience = std::chrono::seconds(2);
+    start();
+    std::string rest;
+    while (rest.size() < options.memory_high / count / 20 * 21)
+        rest += body_frame(piece);
+    std::vector<std::unique_ptr<RawClient>> many;
+    for (std::size_t made = 0; made < count; ++made) {
+        many.push_back(std::make_unique<RawClient>(broker->port()));
+        many.back()->log_in();
+        begin_long_message(*many.back(), static_cast<std::uint32_t>(rest.size() + 1000));
+    }
+    for (const auto& one : many)
+        one->send(rest);
+    const auto is_short = [&] { return broker->overview().totals.alarms[0]; };
+    for (int tries = 0; !is_short() && tries < 100; ++tries)
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    ASSERT_TRUE(is_short());
+
+    RawClient publisher(broker->port());
+    publisher.log_in();
+    publisher.open_channel(1);
+    publisher.say(1, amqp::ConfirmSelect{});
+    publisher.hear<amqp::ConfirmSelectOk>();
+    amqp::Buffer publish;
+    ASSERT_TRUE(amqp::append_publish(publish, 1, {.exchange = "", .routing_key = "nowhere"},
+                                     {as_bytes(std::string_view("\0\0", 2)), as_bytes(std::string_view("x"))}, 1000));
+    ASSERT_TRUE(publisher.send(publish.text()));
+    EXPECT_EQ(publisher.hear<amqp::BasicAck>().delivery_tag, 1U);
+    EXPECT_GT(broker->overview().connections.size(), count / 2) << "no more than is needed";
 }
 
 INSTANTIATE_TEST_SUITE_P(IoThreads, Serving, testing::Values(1, 3),

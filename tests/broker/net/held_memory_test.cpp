@@ -6,8 +6,11 @@
 namespace baton::broker::net {
 namespace {
 
+using std::chrono::seconds;
+constexpr auto minute = std::chrono::minutes(1);
+
 TEST(HeldMemory, IsLimitedTogetherWithWhatTheCoreHolds) {
-    HeldMemory memory(1000);
+    HeldMemory memory(1000, 900, minute);
     memory.add(1250);
     EXPECT_EQ(memory.excess(), 0U) << "a quarter above the watermark";
     memory.add(1);
@@ -20,7 +23,7 @@ TEST(HeldMemory, IsLimitedTogetherWithWhatTheCoreHolds) {
 }
 
 TEST(HeldMemory, AFullCoreIsNotHeldAgainstConnections) {
-    HeldMemory memory(1000);
+    HeldMemory memory(1000, 900, minute);
     memory.set_core(5000);
     memory.add(250);
     EXPECT_EQ(memory.excess(), 0U);
@@ -29,13 +32,60 @@ TEST(HeldMemory, AFullCoreIsNotHeldAgainstConnections) {
 }
 
 TEST(HeldMemory, EveryThreadGivesInProportionToWhatItHolds) {
-    HeldMemory memory(1000);
+    HeldMemory memory(1000, 900, minute);
     memory.add(2250);
     EXPECT_EQ(memory.part_of_excess(2250), 1000U);
     EXPECT_EQ(memory.part_of_excess(225), 100U);
     EXPECT_EQ(memory.part_of_excess(0), 0U);
     memory.take(1250);
     EXPECT_EQ(memory.part_of_excess(1000), 0U);
+}
+
+TEST(HeldMemory, PatienceWithWhatKeepsPublishersWaitingEnds) {
+    HeldMemory memory(1000, 900, minute);
+    const std::chrono::steady_clock::time_point start{seconds(1000)};
+    memory.set_core(500);
+    memory.add(450);
+    memory.set_core(500);
+    EXPECT_FALSE(memory.watch(start)) << "under the watermark nobody waits";
+    EXPECT_FALSE(memory.watch(start + 2 * minute));
+    memory.add(100);
+    memory.set_core(500);
+    EXPECT_FALSE(memory.watch(start + 3 * minute));
+    EXPECT_EQ(memory.excess(), 0U);
+    EXPECT_FALSE(memory.watch(start + 3 * minute + seconds(59)));
+    EXPECT_TRUE(memory.watch(start + 4 * minute));
+    EXPECT_EQ(memory.excess(), 150U) << "down to where publishers go on";
+    memory.take(151);
+    memory.set_core(500);
+    EXPECT_FALSE(memory.watch(start + 5 * minute));
+    EXPECT_FALSE(memory.is_impatient());
+    EXPECT_EQ(memory.excess(), 0U);
+}
+
+TEST(HeldMemory, PatienceBeginsAnewWhenPublishersWentOn) {
+    HeldMemory memory(1000, 900, minute);
+    const std::chrono::steady_clock::time_point start{seconds(1000)};
+    memory.add(1100);
+    memory.set_core(0);
+    EXPECT_FALSE(memory.watch(start));
+    memory.take(1100);
+    memory.set_core(0);
+    EXPECT_FALSE(memory.watch(start + seconds(30)));
+    memory.add(1100);
+    memory.set_core(0);
+    EXPECT_FALSE(memory.watch(start + seconds(61)));
+    EXPECT_TRUE(memory.watch(start + seconds(121)));
+}
+
+TEST(HeldMemory, ACoreThatIsFullByItselfUsesUpNobodysPatience) {
+    HeldMemory memory(1000, 900, minute);
+    const std::chrono::steady_clock::time_point start{seconds(1000)};
+    memory.add(200);
+    memory.set_core(950);
+    EXPECT_FALSE(memory.watch(start));
+    EXPECT_FALSE(memory.watch(start + 2 * minute));
+    EXPECT_EQ(memory.excess(), 0U);
 }
 
 } // namespace
