@@ -271,6 +271,24 @@ public:
     }
 
     const std::vector<BoundAddress>& endpoints() const { return endpoints_; }
+    void tell_mqtt(std::function<void(std::optional<MqttView>)> reply) {
+        core_.post([this, reply = std::move(reply)](runtime::CoreLoop&) {
+            if (!mqtt_) return reply(std::nullopt);
+            reply(MqttView{mqtt_->view(), mqtt_->retained(), mqtt_->retained_bytes(), mqtt_->takeovers()});
+        });
+    }
+    void end_mqtt_session(std::string vhost, std::string client_id, std::function<void(bool)> reply) {
+        core_.post([this, vhost = std::move(vhost), client_id = std::move(client_id),
+                    reply = std::move(reply)](runtime::CoreLoop& loop) {
+            bool was_there = false;
+            if (mqtt_)
+                loop.batch([&](core::Broker& broker, Time now, core::Turn& turn) {
+                    was_there = mqtt_->remove({broker, now, turn}, vhost, client_id);
+                });
+            reply(was_there);
+        });
+    }
+
     const MetricList& metrics() const { return journal_thread_->metrics().all; }
     std::uint64_t definitions_version() const { return definitions_version_.load(); }
 
@@ -957,6 +975,14 @@ std::optional<KnownIdentity> BrokerService::identify(const std::string& user, bo
 std::string BrokerService::pass_for(const std::string& user) {
     const auto answer = inside_->ask_core<std::string>([this, &user](runtime::CoreLoop&) { return inside_->make_pass(user); });
     return answer.value_or(std::string{});
+}
+
+void BrokerService::mqtt(std::function<void(std::optional<MqttView>)> reply) const {
+    inside_->tell_mqtt(std::move(reply));
+}
+
+void BrokerService::end_mqtt_session(std::string vhost, std::string client_id, std::function<void(bool)> reply) {
+    inside_->end_mqtt_session(std::move(vhost), std::move(client_id), std::move(reply));
 }
 
 const MetricList& BrokerService::metrics() const {

@@ -11,6 +11,7 @@
 #include "broker/core/event.hpp"
 #include "broker/core/overview.hpp"
 #include "broker/core/traffic.hpp"
+#include "broker/mqtt/sessions.hpp"
 #include "broker/options.hpp"
 #include "net/pipe.hpp"
 
@@ -51,6 +52,14 @@ struct KnownIdentity {
 struct JournalFile {
     std::string name;
     std::uint64_t bytes = 0;
+};
+
+// Of MQTT, now.
+struct MqttView {
+    std::vector<mqtt::Sessions::View> sessions;
+    std::uint64_t retained = 0;
+    std::uint64_t retained_bytes = 0;
+    std::uint64_t takeovers = 0;
 };
 
 class BrokerService {
@@ -117,6 +126,11 @@ public:
     // What each connection read and wrote; `reply` likewise on a thread of the broker's.
     void count_traffic(std::function<void(core::TrafficList)> reply) const;
     void administer(core::AdministrationRequest wish, std::function<void(core::Answer)> reply);
+
+    // Sessions and retained messages of MQTT; nothing where nobody speaks it. `reply` likewise.
+    void mqtt(std::function<void(std::optional<MqttView>)> reply) const;
+    // Ends a session, with its connection and its queues; false: there is none. `reply` comes when it is done.
+    void end_mqtt_session(std::string vhost, std::string client_id, std::function<void(bool)> reply);
 
     // For a backup: the journal as it is on the disk now. Until release_journal() none of these files is
     // removed and nothing in front of these sizes changes. Blocks until what came before is written.

@@ -631,6 +631,19 @@ web::BrokerPort Server::Parts::broker_port() const {
         [] { return SystemClock().now(); }, port.overview,
         [this](std::function<void(broker::core::TrafficList)> reply) { broker->count_traffic(std::move(reply)); });
     port.metrics = [this](const std::function<void(const MetricList&)>& hand_out) { hand_out(broker->metrics()); };
+    port.mqtt = [this](std::function<void(std::optional<web::MqttState>)> reply) {
+        broker->mqtt([reply = std::move(reply)](std::optional<broker::MqttView> seen) {
+            if (!seen) return reply(std::nullopt);
+            web::MqttState state{{}, seen->retained, seen->retained_bytes, seen->takeovers};
+            for (auto& one : seen->sessions)
+                state.sessions.push_back({std::move(one.vhost), std::move(one.client_id), std::move(one.user), one.connection,
+                                          one.expiry_seconds, one.ends_at, one.subscriptions, one.has_will});
+            reply(std::move(state));
+        });
+    };
+    port.end_mqtt_session = [this](std::string vhost, std::string client_id, std::function<void(bool)> reply) {
+        broker->end_mqtt_session(std::move(vhost), std::move(client_id), std::move(reply));
+    };
     port.login_attempts = [this] {
         const auto amqp = broker->login_counts();
         return std::vector<web::LoginAttempts>{

@@ -176,8 +176,7 @@ private:
     void answer_held_again(std::uint16_t id);
     void acknowledge(baton::mqtt::Acknowledgement::Kind kind, std::uint16_t id,
                      ReasonCode code = ReasonCode::success);
-    template <typename Packet>
-    void say(const Packet& packet);
+    void say(const baton::mqtt::Packet& packet);
     void refuse_connect(ReasonCode code, std::string why);
     void fail(ReasonCode code, std::string why);
     void end_with(ReasonCode code, std::string why);
@@ -240,7 +239,6 @@ private:
     std::deque<Cursor> cursors_;
     std::uint32_t next_cursor_ = 1;
     std::unordered_map<std::string, std::uint16_t> aliases_out_;
-    std::unordered_map<std::string, std::uint8_t> seen_topics_;
     std::uint64_t charge_ = 0;
 
     // Put off until go_on().

@@ -122,6 +122,12 @@ constexpr Column consumer_columns[] = {
     {"activity_status", "activity_status"}, {"arguments", "arguments"},
 };
 
+constexpr Column mqtt_columns[] = {
+    {"client_id", "client_id"}, {"vhost", "vhost"},           {"user", "user"},
+    {"connected", "connected"}, {"connection", "connection"}, {"subscriptions", "subscriptions"},
+    {"has_will", "has_will"},   {"expiry_seconds", "expiry_seconds"}, {"ends_at", "ends_at"},
+};
+
 // The rows at `path`, or nothing after having failed.
 std::optional<json::array> rows_at(Work& work, const std::string& path) {
     auto list = work.get(path);
@@ -190,6 +196,11 @@ void list_consumers(Work& work) {
                work.in_vhost("consumers"), fmt::format("Listing consumers in vhost {} ...", work.arguments().vhost()));
 }
 
+void list_mqtt_sessions(Work& work) {
+    print_list(work, mqtt_columns, {"client_id", "user", "connected", "subscriptions"}, "/api/mqtt/sessions",
+               "Listing MQTT sessions ...");
+}
+
 } // namespace
 
 std::vector<Word> words_of_lists() {
@@ -210,6 +221,9 @@ std::vector<Word> words_of_lists() {
         {"list_channels", "[<column> ...]", "Lists all channels",
          "list_channels connection number confirm messages_unconfirmed prefetch_count", 0, any_number, {},
          list_channels, channel_columns},
+        {"list_mqtt_sessions", "[<column> ...]", "Lists sessions of MQTT, connected or not",
+         "list_mqtt_sessions\nlist_mqtt_sessions client_id vhost connected ends_at", 0, any_number, {},
+         list_mqtt_sessions, mqtt_columns},
         {"list_consumers", "[--vhost <vhost>] [<column> ...]", "Lists all consumers for a vhost",
          "list_consumers -p shop queue_name consumer_tag active", 0, any_number, {"vhost"}, list_consumers,
          consumer_columns},

@@ -98,6 +98,15 @@ void close_all_user_connections(Work& work) {
     if (answer && !answer->is_good()) work.fail_as(*answer);
 }
 
+void delete_mqtt_session(Work& work) {
+    work.remark(fmt::format("Deleting MQTT session '{}' in vhost '{}' ...", work.value(0), work.arguments().vhost()));
+    const auto answer = work.ask(work.api().remove(work.in_vhost("mqtt/sessions") + "/" + percent_encoded(work.value(0))));
+    if (!answer || answer->is_good()) return;
+    if (answer->status == 404)
+        return work.fail(ctl_data, fmt::format("no MQTT session '{}' there; list_mqtt_sessions client_id vhost shows them", work.value(0)));
+    work.fail_as(*answer);
+}
+
 } // namespace
 
 std::vector<Word> words_of_topology() {
@@ -106,6 +115,9 @@ std::vector<Word> words_of_topology() {
          1, {"vhost"}, purge_queue},
         {"delete_queue", "[--vhost <vhost>] <queue> [--if-empty|-e] [--if-unused|-u]", "Deletes a queue",
          "delete_queue orders --if-empty", 1, 1, {"vhost", "if-empty", "if-unused"}, delete_queue},
+        {"delete_mqtt_session", "[--vhost <vhost>] <client id>",
+         "Ends a session of MQTT with its connection, its queues and its subscriptions", "delete_mqtt_session -p / sensor-7", 1, 1,
+         {"vhost"}, delete_mqtt_session},
         {"close_connection", "<pid or name> <explanation>",
          "Closes a connection; list_connections shows pid and name", "close_connection '<baton.17>' 'maintenance'", 2, 2,
          {}, close_connection},

@@ -501,6 +501,31 @@ class MqttTest(unittest.TestCase):
             subprocess.run(["mosquitto_pub", *common, "-t", f"m/{qos}", "-m", "x", "-q", str(qos), "-V", version], check=True, timeout=20)
         self.assertEqual(subscriber.communicate(timeout=20)[0].split("\n"), ["m/0 x", "m/1 x", "m/2 x", ""])
 
+    def test_sessions_are_seen_and_ended(self):
+        client = Client(self, "seen", clean=False, expiry=60)
+        client.subscribe("a", 1)
+        Client(self, "kept").publish("r", "x", 1, True)
+        env = {**self.server.env, "BATON_USER": "rabbitmqlogin", "BATON_PASSWORD": "rabbitmqpassword"}
+
+        def ctl(*words):
+            done = subprocess.run([baton.EXE, "ctl", *words], env=env, text=True, capture_output=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            return done.stdout
+        rows = json.loads(ctl("list_mqtt_sessions", "--formatter", "json", "client_id", "user", "connected", "subscriptions", "expiry_seconds"))
+        self.assertIn({"client_id": "seen", "user": "guest", "connected": True, "subscriptions": 1, "expiry_seconds": 60}, rows)
+        self.assertIn("MQTT 5.0", [one["protocol"] for one in self.api("/api/connections")])
+        request = urllib.request.Request(f"http://127.0.0.1:{self.server.http}/metrics")
+        request.add_header("Authorization", "Basic " + base64.b64encode(b"rabbitmqlogin:rabbitmqpassword").decode())
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            figures = answer.read().decode()
+        self.assertIn("baton_mqtt_retained_messages 1\n", figures)
+        self.assertIn('baton_mqtt_sessions{connected="true"} 2\n', figures)
+        ctl("delete_mqtt_session", "seen")
+        client.wait(lambda: client.gone is not None, "the end")
+        client.paho.loop_stop()
+        self.assertFalse([q["name"] for q in self.api("/api/queues") if "seen" in q["name"]])
+        self.assertEqual([p for p in self.api("/api/parameters") if "mqtt" in p["component"]], [])
+
     def test_a_flood_for_one_that_does_not_read(self):
         slow = Client(self, "slow", V3)
         slow.subscribe("f", 0)

@@ -35,6 +35,7 @@ void add_broker_routes(Routes& routes, const Port& port) {
     add_definition_routes(broker);
     add_check_routes(broker);
     add_message_routes(broker);
+    add_mqtt_routes(broker);
 }
 
 Sight::Sight(const Login& login, const broker_core::Overview& overview) : all_(login.sees_everything()) {

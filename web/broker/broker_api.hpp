@@ -31,6 +31,7 @@
 //   GET  /api/parameters[/COMPONENT[/VHOST[/NAME]]]    PUT, DELETE /api/parameters/COMPONENT/VHOST/NAME
 //   GET  /api/global-parameters[/NAME]                 PUT, DELETE /api/global-parameters/NAME
 //   GET, POST /api/definitions[/VHOST]
+//   GET  /api/mqtt/sessions                            DELETE /api/mqtt/sessions/VHOST/CLIENT   (Baton's own)
 #pragma once
 
 #include "web/broker/broker_port.hpp"
@@ -71,6 +72,7 @@ void add_policy_routes(BrokerRoutes& routes);     // broker_policies.cpp
 void add_definition_routes(BrokerRoutes& routes); // broker_definitions.cpp
 void add_check_routes(BrokerRoutes& routes);      // broker_checks.cpp
 void add_message_routes(BrokerRoutes& routes);    // broker_messages.cpp
+void add_mqtt_routes(BrokerRoutes& routes);       // broker_mqtt.cpp
 
 // Which virtual hosts somebody may see: all, or those with a permission for them. Wants the users
 // in the overview.

@@ -10,6 +10,7 @@
 
 #include <boost/asio/this_coro.hpp>
 #include <boost/json/value.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <concepts>
@@ -232,10 +233,15 @@ json::object with_traffic(json::object out, const Port& port, const broker_core:
 // With what it speaks, which the listener says whose port it came to.
 json::object listed_connection(const BrokerPort& port, const broker_core::ConnectionView& connection) {
     json::object out = connection_json(connection, port.node);
-    if (std::ranges::any_of(port.listeners, [&](const auto& listener) {
-            return listener.port == connection.port && listener.protocol.ends_with("/web-amqp");
-        }))
+    const auto listener = std::ranges::find(port.listeners, connection.port, &Listener::port);
+    if (listener == port.listeners.end()) return out;
+    const bool is_web = listener->protocol.find("/web-") != std::string::npos;
+    if (listener->protocol.find("mqtt") != std::string::npos) {
+        const auto product = connection.client_properties.text("product");
+        out["protocol"] = fmt::format("{}{}", is_web ? "Web " : "", product.value_or("MQTT"));
+    } else if (is_web) {
         out["protocol"] = "Web AMQP 0-9-1";
+    }
     return out;
 }
 

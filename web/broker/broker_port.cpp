@@ -44,6 +44,20 @@ awaitable<std::optional<broker_core::Answer>> change(const BrokerPort& port, bro
     });
 }
 
+awaitable<std::optional<MqttState>> look_at_mqtt(const BrokerPort& port) {
+    if (!port.mqtt) co_return std::nullopt;
+    const auto state = co_await await_reply<std::optional<MqttState>>(
+        port_answer_limit, [&port](auto callback) { port.mqtt(std::move(callback)); });
+    co_return state ? *state : std::nullopt;
+}
+
+awaitable<std::optional<bool>> end_mqtt_session(const BrokerPort& port, std::string vhost, std::string client_id) {
+    if (!port.end_mqtt_session) co_return false;
+    co_return co_await await_reply<bool>(port_answer_limit, [&](auto callback) {
+        port.end_mqtt_session(vhost, client_id, std::move(callback));
+    });
+}
+
 Response broker_is_silent() {
     return problem(503, "unavailable", "the broker did not answer in time; its disk may be full, see the server's log");
 }

@@ -48,6 +48,24 @@ struct LoginAttempts {
     std::uint64_t failed = 0;
 };
 
+// A session of MQTT.
+struct MqttSession {
+    std::string vhost;
+    std::string client_id;
+    std::string user;
+    std::optional<broker::core::ConnectionId> connection;
+    std::uint32_t expiry_seconds = 0;
+    std::optional<Time> ends_at;
+    std::size_t subscriptions = 0;
+    bool has_will = false;
+};
+struct MqttState {
+    std::vector<MqttSession> sessions;
+    std::uint64_t retained = 0;
+    std::uint64_t retained_bytes = 0;
+    std::uint64_t takeovers = 0;
+};
+
 struct BrokerPort {
     std::function<void(broker::core::OverviewWish, std::function<void(broker::core::Overview)>)> overview;
     std::function<void(broker::core::AdministrationRequest, std::function<void(broker::core::Answer)>)> administer;
@@ -77,6 +95,10 @@ struct BrokerPort {
     std::function<std::vector<LoginAttempts>()> login_attempts{};
     // Hands out the lists of what the broker counts of itself; may be empty.
     std::function<void(const std::function<void(const MetricList&)>&)> metrics{};
+    // Nothing in the reply: nobody speaks MQTT. May be empty.
+    std::function<void(std::function<void(std::optional<MqttState>)>)> mqtt{};
+    // False in the reply: there is no such session.
+    std::function<void(std::string vhost, std::string client_id, std::function<void(bool)>)> end_mqtt_session{};
     // Where the broker itself takes plain AMQP of this machine.
     std::string local_host;
     // Lets a user of a session in there, once and soon; the password itself is not kept.
@@ -97,6 +119,8 @@ boost::asio::awaitable<std::optional<broker::core::Overview>> look(const BrokerP
                                                                    broker::core::OverviewWish wish);
 boost::asio::awaitable<std::optional<broker::core::Answer>> change(const BrokerPort& port,
                                                                    broker::core::AdministrationRequest wish);
+boost::asio::awaitable<std::optional<MqttState>> look_at_mqtt(const BrokerPort& port);
+boost::asio::awaitable<std::optional<bool>> end_mqtt_session(const BrokerPort& port, std::string vhost, std::string client_id);
 // 503 for an answer that did not come.
 Response broker_is_silent();
 // `good` for success, else what RabbitMQ's API says for that reply code.

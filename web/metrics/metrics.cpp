@@ -367,6 +367,19 @@ std::string_view endpoint_of(Form form) {
     return "";
 }
 
+void write_mqtt(const MqttState& mqtt, Exposition& out) {
+    const auto connected = std::ranges::count_if(mqtt.sessions, [](const auto& one) { return one.connection.has_value(); });
+    out.family("baton_mqtt_sessions", MetricKind::gauge, "Sessions of MQTT, by whether their client is connected");
+    out.sample({{"connected", "true"}}, connected);
+    out.sample({{"connected", "false"}}, static_cast<std::ptrdiff_t>(mqtt.sessions.size()) - connected);
+    out.family("baton_mqtt_retained_messages", MetricKind::gauge, "Retained messages of MQTT");
+    out.sample({}, mqtt.retained);
+    out.family("baton_mqtt_retained_bytes", MetricKind::gauge, "Memory of retained messages of MQTT");
+    out.sample({}, mqtt.retained_bytes);
+    out.family("baton_mqtt_takeovers_total", MetricKind::counter, "Sessions of MQTT that a younger connection took");
+    out.sample({}, mqtt.takeovers);
+}
+
 awaitable<Response> answer(std::shared_ptr<const MetricsParts> parts, Request request, Form form) {
     const BrokerPort& port = parts->broker;
     Scene scene{port, {}, {}, parts->figures, std::string(endpoint_of(form))};
@@ -398,6 +411,7 @@ awaitable<Response> answer(std::shared_ptr<const MetricsParts> parts, Request re
         write_all(orchestrator_metrics);
         if (parts->engine != nullptr) out.list(parts->engine->metrics().all);
         if (parts->counted != nullptr) out.list(parts->counted->all);
+        if (const auto mqtt = co_await look_at_mqtt(port)) write_mqtt(*mqtt, out);
         if (port.metrics) port.metrics([&out](const MetricList& list) { out.list(list); });
     }
     if (form == Form::per_object) write_objects(scene, {"rabbitmq_", std::nullopt, {}}, out);

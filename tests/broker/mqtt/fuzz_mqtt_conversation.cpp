@@ -1,5 +1,6 @@
-// Fuzz target: clients of MQTT on a real core without sockets. The first byte of each piece says who sends it, or that a
-// connection is lost, a second passes; the broker must keep its invariants, and come to rest.
+// Fuzz target: clients of MQTT on a real core without sockets. The first byte of each piece says
+// who sends it, or that a connection is lost, a second passes; the broker must keep its invariants,
+// and come to rest.
 #include "tests/broker/mqtt/support.hpp"
 
 #include <array>
@@ -15,9 +16,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         packet.clean_start = at != 1;
         packet.properties.session_expiry_seconds = at == 1 ? 5 : 0;
         packet.properties.receive_maximum = 3;
-        talks[at] = house.connect("client" + std::to_string(at), packet, at == 2 ? mqtt::Version::v3_1_1 : mqtt::Version::v5);
+        talks[at] = house.connect("client" + std::to_string(at), packet,
+                                  at == 2 ? mqtt::Version::v3_1_1 : mqtt::Version::v5);
     };
-    for (std::size_t at = 0; at < talks.size(); ++at) connect(at);
+    for (std::size_t at = 0; at < talks.size(); ++at)
+        connect(at);
     while (size > 1) {
         const std::size_t at = data[0] % talks.size();
         const unsigned act = data[0] / talks.size() % 8;
@@ -39,7 +42,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             one->talk.out().clear();
         }
     }
-    for (auto& one : talks) one->lose();
+    for (auto& one : talks)
+        one->lose();
     house.pass(std::chrono::seconds(100));
     if (house.sessions.count() != 0) std::abort();
     return 0;

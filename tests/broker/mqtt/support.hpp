@@ -1,5 +1,5 @@
-// A broker with MQTT and no sockets: conversations on one core loop, whose journal is done when settle() says so, and
-// whose clock stands until it is moved.
+// A broker with MQTT and no sockets: conversations on one core loop, whose journal is done when
+// settle() says so, and whose clock stands until it is moved.
 #pragma once
 
 #include "broker/mqtt/conversation.hpp"
@@ -36,8 +36,14 @@ struct MqttHouse {
     // One client; what it says goes in by packets, what it hears comes out by packets.
     struct Talk {
         Talk(MqttHouse& house_, mqtt::Version version_, std::string tag)
-            : house(house_), version(version_),
-              talk(house.sessions, house.inlet, {.name = "test", .peer_host = {}, .host = {}, .certified_user = {}, .tag = std::move(tag)},
+            : house(house_),
+              version(version_),
+              talk(house.sessions, house.inlet,
+                   {.name = "test",
+                    .peer_host = {},
+                    .host = {},
+                    .certified_user = {},
+                    .tag = std::move(tag)},
                    [this] { return house.enter(*this); }) {}
         MqttHouse& house;
         mqtt::Version version;
@@ -73,10 +79,12 @@ struct MqttHouse {
                     if ((digit & 0x80) == 0) break;
                 }
                 // Each has a reader of its own, since what it holds are views.
-                readers.emplace_back(1 << 24, version).take(as_bytes(std::string_view(bytes).substr(at, head + length)));
+                readers.emplace_back(1 << 24, version)
+                    .take(as_bytes(std::string_view(bytes).substr(at, head + length)));
                 at += head + length;
                 auto next = readers.back().next();
-                if (!next || !std::holds_alternative<mqtt::Packet>(*next)) throw std::runtime_error("the server said no packet");
+                if (!next || !std::holds_alternative<mqtt::Packet>(*next))
+                    throw std::runtime_error("the server said no packet");
                 all.push_back(std::move(std::get<mqtt::Packet>(*next)));
             }
             bytes.clear();
@@ -92,7 +100,8 @@ struct MqttHouse {
         }
     };
 
-    std::unique_ptr<Talk> connect(std::string client, mqtt::Connect packet, mqtt::Version version = mqtt::Version::v5) {
+    std::unique_ptr<Talk> connect(std::string client, mqtt::Connect packet,
+                                  mqtt::Version version = mqtt::Version::v5) {
         auto made = std::make_unique<Talk>(*this, version, fmt::format("tag{:09}", ++tags));
         packet.version = version;
         packet.client_id = client;
@@ -130,7 +139,8 @@ struct MqttHouse {
                 goes_on = true;
             }
             for (const auto& [id, talk] : std::map(by_id)) {
-                if (const auto charge = talk->talk.take_charge(); charge != 0) loop.broker().written({id, charge});
+                if (const auto charge = talk->talk.take_charge(); charge != 0)
+                    loop.broker().written({id, charge});
                 if (!talk->talk.wants_to_go_on()) continue;
                 loop.begin();
                 talk->talk.go_on(clock.now());
@@ -166,7 +176,8 @@ struct MqttHouse {
                          found->second->talk.carry_out(command, clock.now());
                  }
              },
-         .journal = [this](broker::runtime::JournalWork work) { journal.push_back(std::move(work)); },
+         .journal =
+             [this](broker::runtime::JournalWork work) { journal.push_back(std::move(work)); },
          .alarm = [](std::optional<Time>) {},
          .wake = [] {}}};
     broker::runtime::Inlet inlet{loop};

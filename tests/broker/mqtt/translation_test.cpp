@@ -1,15 +1,14 @@
 // Properties of MQTT through AMQP and back.
-#include "broker/mqtt/translation.hpp"
-
 #include "amqp/properties.hpp"
+#include "broker/mqtt/translation.hpp"
 
 #include <gtest/gtest.h>
 
 namespace baton::broker::mqtt {
 namespace {
 
-core::MessageRef made_of(const baton::mqtt::Properties& properties, std::uint8_t qos, bool retain, Time now,
-                         std::string_view key = "a.b") {
+core::MessageRef made_of(const baton::mqtt::Properties& properties, std::uint8_t qos, bool retain,
+                         Time now, std::string_view key = "a.b") {
     amqp::Buffer raw;
     append_properties(raw, properties, qos, retain, "id", now);
     const auto view = amqp::PropertiesView::parse(raw.view());
@@ -60,9 +59,12 @@ TEST(Translation, APlainMessageHasNothing) {
 }
 
 TEST(Translation, KeysThatAreNoTopicsAreNotSaid) {
-    for (const std::string_view key : {std::string_view(""), std::string_view("a.#"), std::string_view("a+b"),
-                                       std::string_view("a\0b", 3), std::string_view("\xff")})
-        EXPECT_EQ(translate(*made_of({}, 0, false, noon, key), noon, true).can_be_said, key == "a+b") << key;
+    for (const std::string_view key :
+         {std::string_view(""), std::string_view("a.#"), std::string_view("a+b"),
+          std::string_view("a\0b", 3), std::string_view("\xff")})
+        EXPECT_EQ(translate(*made_of({}, 0, false, noon, key), noon, true).can_be_said,
+                  key == "a+b")
+            << key;
 }
 
 } // namespace
