@@ -751,18 +751,23 @@ Outcome<void> BrokerService::Inside::open_listeners() {
         BATON_TRY(listen_on(address, {}));
     for (const std::string& address : options_.tls_listen)
         BATON_TRY(listen_on(address, {.certificates = certificates_.get()}));
-    for (const std::string& address : options_.web_socket_listen)
-        BATON_TRY(listen_on(address, {.web_socket = &options_.web_socket}));
-    for (const std::string& address : options_.web_socket_tls_listen)
-        BATON_TRY(listen_on(address, {.certificates = certificates_.get(), .web_socket = &options_.web_socket}));
-    for (const std::string& address : options_.mqtt_listen)
-        BATON_TRY(listen_on(address, {.is_mqtt = true}));
-    for (const std::string& address : options_.mqtt_tls_listen)
-        BATON_TRY(listen_on(address, {.certificates = certificates_.get(), .is_mqtt = true}));
-    for (const std::string& address : options_.mqtt_web_socket_listen)
-        BATON_TRY(listen_on(address, {.web_socket = &options_.mqtt_web_socket, .is_mqtt = true}));
-    for (const std::string& address : options_.mqtt_web_socket_tls_listen)
-        BATON_TRY(listen_on(address, {.certificates = certificates_.get(), .web_socket = &options_.mqtt_web_socket, .is_mqtt = true}));
+    const auto listen_further = [&](const std::vector<std::string>& addresses, net::Listener::Speech speech) -> Outcome<void> {
+        for (const std::string& address : addresses) {
+            const auto listening = listen_on(address, speech);
+            if (!listening && options_.further_must_listen) return listening.error();
+            if (!listening)
+                log::warning("broker", "goes on without this address", {{"why", listening.error().detail}});
+        }
+        return {};
+    };
+    net::Certificates* const tls = certificates_.get();
+    BATON_TRY(listen_further(options_.web_socket_listen, {.web_socket = &options_.web_socket}));
+    BATON_TRY(listen_further(options_.web_socket_tls_listen, {.certificates = tls, .web_socket = &options_.web_socket}));
+    BATON_TRY(listen_further(options_.mqtt_listen, {.is_mqtt = true}));
+    BATON_TRY(listen_further(options_.mqtt_tls_listen, {.certificates = tls, .is_mqtt = true}));
+    BATON_TRY(listen_further(options_.mqtt_web_socket_listen, {.web_socket = &options_.mqtt_web_socket, .is_mqtt = true}));
+    BATON_TRY(listen_further(options_.mqtt_web_socket_tls_listen,
+                             {.certificates = tls, .web_socket = &options_.mqtt_web_socket, .is_mqtt = true}));
     for (const auto& listener : listeners_)
         listener->start();
     for (const BoundAddress& bound : endpoints_)

@@ -57,6 +57,8 @@ struct Options {
     baton::net::websocket::OpeningRules mqtt_web_socket{
         .paths = {"/ws", "/ws/mqtt", "/mqtt"}, .protocol = "mqtt", .origins = {}, .own_names = {}};
     mqtt::Options mqtt;
+    // False: where a port of a WebSocket or of MQTT is taken, the broker says so and goes on without.
+    bool further_must_listen = true;
     bool has_mqtt() const {
         return !mqtt_listen.empty() || !mqtt_tls_listen.empty() || !mqtt_web_socket_listen.empty() ||
                !mqtt_web_socket_tls_listen.empty();

@@ -201,6 +201,13 @@ void dev(Session& session, const std::string& file, const std::string& folder) {
     auto config = configuration(session, file);
     if (!config) return;
     if (!folder.empty() || config->workflows.empty()) config->workflows = folder.empty() ? "workflows" : folder;
+    // Devices and browsers, too, unless the configuration says where, or somebody else has the ports.
+    if (config->mqtt_listen.empty() && config->mqtt_websocket_listen.empty() && config->websocket_listen.empty()) {
+        config->mqtt_listen = {{"127.0.0.1", 1883}};
+        config->mqtt_websocket_listen = {{"127.0.0.1", 15675}};
+        config->websocket_listen = {{"127.0.0.1", 15678}};
+        config->further_must_listen = false;
+    }
     Signals signals;
     std::error_code error;
     std::filesystem::create_directories(config->data, error);

@@ -8,6 +8,7 @@
 #include "broker/core/access.hpp"
 #include "broker/core/names.hpp"
 #include "db/database_url.hpp"
+#include "mqtt/topic.hpp"
 #include "orchestrator/definition/complaints.hpp"
 #include "orchestrator/definition/toml_document.hpp"
 #include "web/access/login.hpp"
@@ -232,6 +233,16 @@ auto mqtt_text_into(std::string broker::mqtt::Options::*member) {
     };
 }
 
+auto mqtt_filters_into(std::vector<std::string> broker::mqtt::Options::*member) {
+    return [member](Config& config, const std::string& text) -> std::optional<std::string> {
+        config.mqtt.*member = split(text, ',');
+        for (const std::string& filter : config.mqtt.*member)
+            if (!mqtt::is_filter(filter) || filter.size() > 255)
+                return "topic filters of MQTT with commas between them, for example \"devices/+/alarm\"";
+        return std::nullopt;
+    };
+}
+
 std::optional<std::string> set_mqtt_session_expiry(Config& config, const std::string& text) {
     const auto duration = parse_duration(text);
     if (!duration || *duration < std::chrono::seconds(1) || *duration > std::chrono::hours(24 * 365))
@@ -422,6 +433,8 @@ const std::vector<Setting>& settings() {
         {"broker.mqtt.vhost", "BATON_BROKER_MQTT_VHOST", mqtt_text_into(&broker::mqtt::Options::vhost)},
         {"broker.mqtt.exchange", "BATON_BROKER_MQTT_EXCHANGE", mqtt_text_into(&broker::mqtt::Options::exchange)},
         {"broker.mqtt.anonymous_user", "BATON_BROKER_MQTT_ANONYMOUS_USER", mqtt_text_into(&broker::mqtt::Options::anonymous_user)},
+        {"broker.mqtt.events", "BATON_BROKER_MQTT_EVENTS", mqtt_filters_into(&broker::mqtt::Options::events)},
+        {"broker.mqtt.commands", "BATON_BROKER_MQTT_COMMANDS", mqtt_filters_into(&broker::mqtt::Options::commands)},
         {"broker.mqtt.session_expiry_max", "BATON_BROKER_MQTT_SESSION_EXPIRY_MAX", set_mqtt_session_expiry},
         {"broker.mqtt.keepalive_max", "BATON_BROKER_MQTT_KEEPALIVE_MAX", set_mqtt_keepalive},
         {"broker.url", "BATON_BROKER_URL", text_into(&Config::broker_url)},

@@ -56,6 +56,8 @@ struct Config {
     std::vector<Address> mqtt_websocket_listen;
     std::vector<Address> mqtt_websocket_tls_listen;
     broker::mqtt::Options mqtt;
+    // False: WebSockets and MQTT are a convenience, and a port that is taken is left alone.
+    bool further_must_listen = true;
     std::string broker_url; // an external broker; empty: the embedded one
     std::vector<BrokerUser> broker_users;
     std::string definitions; // a file of RabbitMQ's definitions, brought in at each start; empty: none

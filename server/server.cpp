@@ -161,6 +161,7 @@ broker::Options broker_options(const Config& config, const std::string& own_pass
     options.mqtt_web_socket.origins = config.websocket_origins;
     options.mqtt_web_socket.own_names = options.web_socket.own_names;
     options.mqtt = config.mqtt;
+    options.further_must_listen = config.further_must_listen;
     // Where only TLS is wanted, the orchestrator still talks to its own broker in plain, on a free
     // port of this machine.
     if (options.listen.empty()) options.listen.push_back("127.0.0.1:0");

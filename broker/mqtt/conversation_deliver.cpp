@@ -1,7 +1,6 @@
 // What a client gets: deliveries with their acknowledgements, and retained messages.
-#include "broker/mqtt/conversation.hpp"
-
 #include "amqp/properties.hpp"
+#include "broker/mqtt/conversation.hpp"
 #include "broker/mqtt/conversation_words.hpp"
 #include "broker/mqtt/translation.hpp"
 #include "mqtt/packet_writer.hpp"

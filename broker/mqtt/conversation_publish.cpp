@@ -1,8 +1,7 @@
 // What a client sends: publishes with their confirms, and subscriptions.
-#include "broker/mqtt/conversation.hpp"
-
 #include "amqp/properties.hpp"
 #include "base/printable.hpp"
+#include "broker/mqtt/conversation.hpp"
 #include "broker/mqtt/conversation_words.hpp"
 #include "broker/mqtt/translation.hpp"
 #include "mqtt/topic.hpp"

@@ -12,6 +12,11 @@ struct Options {
     std::string vhost = "/";
     // A topic exchange; it must be there in each virtual host.
     std::string exchange = "amq.topic";
+    // Topics whose messages are events, which start and wake runs, and events that are messages to
+    // devices: filters of MQTT. They are bindings between `exchange` and `event_exchange`.
+    std::vector<std::string> events;
+    std::vector<std::string> commands;
+    std::string event_exchange = "baton.event";
     // Who comes without a user name; empty: nobody may.
     std::string anonymous_user;
 

@@ -265,6 +265,45 @@ void Sessions::begin(Moment at) {
     }
     for (const std::string& vhost : at.broker.vhosts())
         if (at.broker.ready_in(vhost, retained_queue)) (void)retained_of(at, vhost);
+    bind_events(at);
+}
+
+// Those of the last configuration that are not in this one go; somebody's own stay.
+void Sessions::bind_events(Moment at) {
+    constexpr const char* mark = "x-baton-mqtt";
+    std::vector<core::Bound> wanted;
+    const auto want = [&](const std::vector<std::string>& filters, const std::string& from,
+                          const std::string& to) {
+        for (const std::string& filter : filters)
+            wanted.push_back({options_.vhost,
+                              from,
+                              core::DestinationKind::exchange,
+                              to,
+                              baton::mqtt::to_key(filter),
+                              {{mark, true}}});
+    };
+    want(options_.events, options_.exchange, options_.event_exchange);
+    want(options_.commands, options_.event_exchange, options_.exchange);
+    core::OverviewWish wish;
+    wish.queues = wish.exchanges = wish.connections = wish.channels = wish.consumers = wish.users =
+        wish.policies = false;
+    wish.vhost = options_.vhost;
+    for (const core::BindingView& bound : at.broker.overview(wish).bindings) {
+        const bool is_wanted = std::ranges::any_of(wanted, [&](const core::Bound& one) {
+            return one.source == bound.source && one.destination == bound.destination &&
+                   one.routing_key == bound.routing_key;
+        });
+        if (bound.arguments.contains(mark) && !is_wanted)
+            (void)administer(at,
+                             core::Unbind{{bound.vhost, bound.source, bound.destination_kind,
+                                           bound.destination, bound.routing_key, bound.arguments}});
+    }
+    if (!wanted.empty())
+        (void)administer(
+            at, core::DeclareExchange{
+                    {options_.vhost, options_.event_exchange, "topic", false, false, {}}, true});
+    for (core::Bound& one : wanted)
+        (void)administer(at, core::Bind{std::move(one)});
 }
 
 bool Sessions::has_begun(const core::Broker& broker) const {

@@ -164,6 +164,7 @@ private:
     void disconnect(Moment at, Session& session, bool sends_will);
     void publish_will(Moment at, Session& session);
     void arm(Session& session);
+    void bind_events(Moment at);
     core::ConnectionId new_connection();
     RetainedPlace& retained_of(Moment at, const std::string& vhost);
     void begin_retained(Moment at, const std::string& vhost, RetainedPlace& place);

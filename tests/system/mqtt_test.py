@@ -26,6 +26,7 @@ except ImportError:
     paho = None
 
 V3, V5 = 4, 5
+NODE = pathlib.Path(__file__).resolve().parent / "node"
 
 
 def properties(kind, **values):
@@ -501,6 +502,35 @@ class MqttTest(unittest.TestCase):
             subprocess.run(["mosquitto_pub", *common, "-t", f"m/{qos}", "-m", "x", "-q", str(qos), "-V", version], check=True, timeout=20)
         self.assertEqual(subscriber.communicate(timeout=20)[0].split("\n"), ["m/0 x", "m/1 x", "m/2 x", ""])
 
+    def test_an_alarm_starts_one_run_which_tells_the_device(self):
+        self.server.stop()
+        self.server.env.update({"BATON_BROKER_MQTT_EVENTS": "devices/+/alarm,old/#", "BATON_BROKER_MQTT_COMMANDS": "devices/+/command"})
+        self.server.start()
+        self.server.deploy("""
+workflow = "alarm"
+[input]
+device  = { type = "string", required = true }
+celsius = { type = "integer", required = true }
+[[on]]
+event = "devices.*.alarm"
+input = { device = "${event.type.split('.')[1]}", celsius = "${event.data.celsius}" }
+[[step]]
+id   = "tell"
+emit = { type = "devices.${input.device}.command", data = { fan = "on", at = "${input.celsius}" } }
+""")
+        device = Client(self, "device7", clean=False, expiry=60)
+        device.subscribe("devices/7/command", 1)
+        device.publish("devices/7/alarm", b'{"celsius": 90}', 2)
+        device.wait(lambda: device.messages, "the command")
+        self.assertEqual(json.loads(device.messages[0].payload)["data"], {"fan": "on", "at": 90})
+        runs = baton.wait_for(lambda: [r for r in self.server.json("runs") if r["status"] == "completed"], "the run")
+        self.assertEqual(len(runs), 1)
+        self.server.stop()
+        self.server.env["BATON_BROKER_MQTT_EVENTS"] = "devices/+/alarm"
+        self.server.start()
+        keys = [b["routing_key"] for b in self.api("/api/exchanges/%2F/amq.topic/bindings/source") if b["destination"] == "baton.event"]
+        self.assertEqual(keys, ["devices.*.alarm"])
+
     def test_sessions_are_seen_and_ended(self):
         client = Client(self, "seen", clean=False, expiry=60)
         client.subscribe("a", 1)
@@ -525,6 +555,13 @@ class MqttTest(unittest.TestCase):
         client.paho.loop_stop()
         self.assertFalse([q["name"] for q in self.api("/api/queues") if "seen" in q["name"]])
         self.assertEqual([p for p in self.api("/api/parameters") if "mqtt" in p["component"]], [])
+
+    @unittest.skipUnless(shutil.which("node") and (NODE / "node_modules" / "mqtt").exists(), "Node.js or MQTT.js is not there")
+    def test_mqtt_js(self):
+        done = subprocess.run(["node", "mqtt_test.mjs", f"mqtt://127.0.0.1:{self.mqtt}", f"ws://127.0.0.1:{self.ws}/mqtt"], cwd=NODE,
+                              text=True, capture_output=True, timeout=100)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(done.stdout.count("ok"), 4)
 
     def test_a_flood_for_one_that_does_not_read(self):
         slow = Client(self, "slow", V3)

@@ -1,10 +1,9 @@
 // Sessions of MQTT: seen by whoever may see their virtual host, ended by an administrator.
+#include "base/clock.hpp"
 #include "web/broker/broker_api.hpp"
 #include "web/broker/broker_view.hpp"
 #include "web/broker/list_query.hpp"
 #include "web/http/replies.hpp"
-
-#include "base/clock.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -24,8 +23,10 @@ json::object session_json(const MqttSession& session) {
                      {"subscriptions", session.subscriptions},
                      {"has_will", session.has_will},
                      {"expiry_seconds", session.expiry_seconds}};
-    out["connection"] = session.connection ? json::value(connection_pid(*session.connection)) : json::value(nullptr);
-    out["ends_at"] = session.ends_at ? json::value(to_rfc3339(*session.ends_at)) : json::value(nullptr);
+    out["connection"] = session.connection ? json::value(connection_pid(*session.connection))
+                                           : json::value(nullptr);
+    out["ends_at"] =
+        session.ends_at ? json::value(to_rfc3339(*session.ends_at)) : json::value(nullptr);
     return out;
 }
 
@@ -44,7 +45,8 @@ awaitable<Response> list_sessions(Port port, Request request, Parameters) {
 }
 
 awaitable<Response> delete_session(Port port, Request, Parameters parameters) {
-    const auto was_there = co_await end_mqtt_session(*port, parameters.at("vhost"), parameters.at("client"));
+    const auto was_there =
+        co_await end_mqtt_session(*port, parameters.at("vhost"), parameters.at("client"));
     if (!was_there) co_return broker_is_silent();
     if (!*was_there) co_return no_such_object();
     co_return done(204);
@@ -54,7 +56,8 @@ awaitable<Response> delete_session(Port port, Request, Parameters parameters) {
 
 void add_mqtt_routes(BrokerRoutes& routes) {
     routes.add("GET", "/api/mqtt/sessions", Level::management, list_sessions);
-    routes.add("DELETE", "/api/mqtt/sessions/{vhost}/{client}", Level::administrator, delete_session);
+    routes.add("DELETE", "/api/mqtt/sessions/{vhost}/{client}", Level::administrator,
+               delete_session);
 }
 
 } // namespace baton::web
