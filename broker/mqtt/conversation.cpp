@@ -331,7 +331,9 @@ void Conversation::judge(Verdict verdict, Time) {
 void Conversation::on(SessionOpened& told) {
     waits_ = false;
     if (is_failure(told.code))
-        return refuse_connect(told.code, "this client id has a session of another user");
+        return refuse_connect(told.code, told.code == ReasonCode::quota_exceeded
+                                             ? "this server keeps no more sessions"
+                                             : "this client id has a session of another user");
     state_ = State::open;
     reader_.set_packet_bytes_max(options_.packet_bytes_max);
     for (Subscription& one : told.subscriptions)

@@ -38,7 +38,8 @@ bool Conversation::resolve_alias(const Publish& packet, std::string_view& topic)
         return false;
     }
     if (!topic.empty()) {
-        aliases_in_[alias] = topic;
+        // A longer one is refused in any case.
+        if (topic.size() <= short_bytes_max) aliases_in_[alias] = topic;
         return true;
     }
     const auto known = aliases_in_.find(alias);
@@ -80,6 +81,9 @@ void Conversation::take(const Publish& packet, Time now) {
         if (std::ranges::any_of(incoming_, same)) return;
         if (packet.qos == 2 && held_.contains(packet.id))
             return acknowledge(Acknowledgement::Kind::pubrec, packet.id);
+        if (!is_v5() && held_.size() >= options_.unreleased_max)
+            return fail(ReasonCode::quota_exceeded,
+                        "more messages of QoS 2 without PUBREL than this server keeps");
         if (is_v5() && incoming_.size() + held_.size() >= options_.receive_maximum) {
             // Those of QoS 2 that are not confirmed stand in both.
             const auto in_both = static_cast<std::size_t>(
@@ -205,6 +209,8 @@ void Conversation::on(const IdsKept& told) {
 // --- Subscribing ---------------------------------------------------------------------------------
 
 void Conversation::take(const baton::mqtt::Subscribe& packet) {
+    if (packet.wishes.size() > options_.subscriptions_max)
+        return fail(ReasonCode::quota_exceeded, "SUBSCRIBE: more filters than a session may have");
     Sessions::Wishes wishes;
     wishes.id = packet.id;
     for (const baton::mqtt::Subscribe::Wish& wish : packet.wishes) {
@@ -240,14 +246,20 @@ void Conversation::on(const Subscribed& told) {
         subscriptions_[subscription.filter] = subscription;
         const bool wants_retained =
             subscription.retain_handling == 0 || (subscription.retain_handling == 1 && one.is_new);
-        if (wants_retained && !baton::mqtt::as_shared(subscription.filter))
-            cursors_.push_back({next_cursor_++, subscription, {}, false});
+        if (!wants_retained || baton::mqtt::as_shared(subscription.filter)) continue;
+        std::erase_if(cursors_, [&](const Cursor& one) {
+            return one.subscription.filter == subscription.filter;
+        });
+        cursors_.push_back({next_cursor_++, subscription, {}, false});
     }
     say(baton::mqtt::Packet(std::move(said)));
     consumes_ = true;
 }
 
 void Conversation::take(const baton::mqtt::Unsubscribe& packet) {
+    if (packet.filters.size() > options_.subscriptions_max)
+        return fail(ReasonCode::quota_exceeded,
+                    "UNSUBSCRIBE: more filters than a session may have");
     std::vector<std::string> filters(packet.filters.begin(), packet.filters.end());
     waits_ = true;
     call([&sessions = sessions_, connection = id_, id = packet.id, filters = std::move(filters)](

@@ -38,6 +38,13 @@ struct Options {
     // The same of the queue for QoS 0, which waits for a slow reader only.
     std::int64_t qos_0_messages_max = 1'000;
     std::int64_t qos_0_bytes_max = 1LL << 20;
+    // Of one session: its row is written with each change, and each delivery is compared with them.
+    std::size_t subscriptions_max = 1'000;
+    // Of QoS 2 before version 5, which knows no receive maximum: the ids are written with each
+    // change.
+    std::size_t unreleased_max = 1'000;
+    // Sessions of all virtual hosts that outlive their connections.
+    std::size_t sessions_max = 100'000;
     // Retained messages of a virtual host.
     std::size_t retained_max = 100'000;
     std::uint64_t retained_bytes_max = 256ULL << 20;

@@ -324,6 +324,11 @@ void Sessions::open(Moment at, Opening opening) {
         told->code = ReasonCode::client_identifier_not_valid;
         return tell(at, opening.connection, std::move(told), false);
     }
+    if (found == sessions_.end() && opening.expiry_seconds != 0 &&
+        sessions_.size() >= options_.sessions_max) {
+        told->code = ReasonCode::quota_exceeded;
+        return tell(at, opening.connection, std::move(told), false);
+    }
     (void)retained_of(at, opening.vhost);
     if (found != sessions_.end()) {
         Session& session = *found->second;
@@ -524,6 +529,8 @@ ReasonCode Sessions::bind(Moment at, const Session& session, const std::string& 
 ReasonCode Sessions::grant(Moment at, Session& session, Subscription& wish, bool& is_new) {
     const auto before = session.subscriptions.find(wish.filter);
     is_new = before == session.subscriptions.end();
+    if (is_new && session.subscriptions.size() >= options_.subscriptions_max)
+        return ReasonCode::quota_exceeded;
     std::string queue;
     std::string filter = wish.filter;
     const auto shared = baton::mqtt::as_shared(wish.filter);

@@ -40,10 +40,10 @@ void expect_promises(Seeds usual) {
 
 // In four parts, so that several cores help.
 TEST(WorkflowSimulation, RandomWorkflowsKeepTheirPromises) {
-    expect_promises({1, 500});
+    expect_promises({1, 300});
 }
 TEST(WorkflowSimulation, MoreRandomWorkflowsKeepTheirPromises) {
-    if (std::getenv("BATON_WORKFLOW_SEEDS") == nullptr) expect_promises({501, 1000});
+    if (std::getenv("BATON_WORKFLOW_SEEDS") == nullptr) expect_promises({301, 600});
 }
 
 // A checker that finds nothing proves nothing.

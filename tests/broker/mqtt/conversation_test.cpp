@@ -234,6 +234,36 @@ TEST(MqttConversation, ABurstOfSubscriptionsAndPublishesInOneReadKeepsItsOrder) 
     EXPECT_LT(heard.find("suback 2"), heard.find("pong")) << heard;
 }
 
+TEST(MqttConversation, WhatAClientMayLeaveBehindIsBounded) {
+    broker::mqtt::Options few;
+    few.subscriptions_max = 2;
+    few.unreleased_max = 3;
+    few.sessions_max = 1;
+    MqttHouse house(few);
+    mqtt::Connect lasting;
+    lasting.properties.session_expiry_seconds = 10;
+    auto talk = house.connect("first", lasting);
+    talk->take();
+    for (std::uint16_t id = 1; id <= 3; ++id) {
+        talk->send(subscribe_to(std::string(id, 'a'), 1, id));
+        EXPECT_EQ(only<mqtt::SubscribeAck>(talk->take()).codes.front(),
+                  id == 3 ? ReasonCode::quota_exceeded : ReasonCode::granted_qos_1);
+    }
+    mqtt::Subscribe many = subscribe_to("a", 1);
+    many.wishes.resize(3, many.wishes.front());
+    talk->send(many);
+    EXPECT_EQ(end_of(*talk), ReasonCode::quota_exceeded);
+    talk->lose();
+    auto second = house.connect("second", lasting);
+    EXPECT_EQ(only<mqtt::ConnectAck>(second->take()).code, ReasonCode::quota_exceeded);
+    second->lose();
+    auto older = house.connect("older", {}, Version::v3_1_1);
+    older->take();
+    for (std::uint16_t id = 1; id <= 4; ++id)
+        older->send(message("t", "x", 2, id));
+    EXPECT_TRUE(older->talk.has_ended());
+}
+
 TEST(MqttConversation, NothingIsSaidBeforeConnect) {
     MqttHouse house;
     MqttHouse::Talk talk(house, Version::v3_1_1, "tag000000000");
