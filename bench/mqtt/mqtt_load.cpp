@@ -1,24 +1,24 @@
-// One publisher and some subscribers of MQTT 3.1.1 on one thread, against any broker on loopback; prints rates and the broker's
-// processor time per message.
+// One publisher and some subscribers of MQTT 3.1.1 on one thread, against any broker on loopback;
+// prints rates and the broker's processor time per message.
 //
-//   mqtt_load PORT PID MESSAGES QOS [SUBSCRIBERS [WINDOW]]     guest:guest; a window of messages is on its way at once
-//   mqtt_load PORT PID connect COUNT                           so many connections, one after the other, kept open
+//   mqtt_load PORT PID MESSAGES QOS [SUBSCRIBERS [WINDOW]]     guest:guest; a window of messages is
+//   on its way at once mqtt_load PORT PID connect COUNT                           so many
+//   connections, one after the other, kept open
 #include "mqtt/packet_reader.hpp"
 #include "mqtt/packet_writer.hpp"
 
 #include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <sstream>
 #include <string>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -43,7 +43,8 @@ Usage usage_of(const std::string& pid) {
     std::istringstream rest(text.substr(text.rfind(')') + 2));
     std::string word;
     std::vector<std::string> words;
-    while (rest >> word) words.push_back(word);
+    while (rest >> word)
+        words.push_back(word);
     const double ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
     return {(std::stod(words.at(11)) + std::stod(words.at(12))) / ticks,
             std::stol(words.at(21)) * (sysconf(_SC_PAGESIZE) / 1024)};
@@ -66,7 +67,8 @@ public:
         packet.password = as_bytes(std::string_view("guest"));
         append(out, Packet(packet), Version::v3_1_1);
         flush();
-        while (!reader.next()) read();
+        while (!reader.next())
+            read();
     }
     Peer(const Peer&) = delete;
     Peer& operator=(const Peer&) = delete;
@@ -103,14 +105,17 @@ private:
 };
 
 double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
 }
 
 } // namespace
 
 int main(int count, char** arguments) {
     if (count < 5) {
-        std::fprintf(stderr, "mqtt_load PORT PID MESSAGES QOS [SUBSCRIBERS [WINDOW]] | PORT PID connect COUNT\n");
+        std::fprintf(
+            stderr,
+            "mqtt_load PORT PID MESSAGES QOS [SUBSCRIBERS [WINDOW]] | PORT PID connect COUNT\n");
         return 2;
     }
     const int port = std::atoi(arguments[1]);
@@ -120,12 +125,14 @@ int main(int count, char** arguments) {
         const Usage before = usage_of(pid);
         const double start = now();
         std::vector<std::unique_ptr<Peer>> peers;
-        for (int one = 0; one < wanted; ++one) peers.push_back(std::make_unique<Peer>(port, "c" + std::to_string(one)));
+        for (int one = 0; one < wanted; ++one)
+            peers.push_back(std::make_unique<Peer>(port, "c" + std::to_string(one)));
         const double took = now() - start;
         sleep(1);
         const Usage after = usage_of(pid);
         std::printf("%d connections: %.0f/s, %.1f us CPU, %.2f KiB each\n", wanted, wanted / took,
-                    (after.seconds - before.seconds) * 1e6 / wanted, static_cast<double>(after.kib - before.kib) / wanted);
+                    (after.seconds - before.seconds) * 1e6 / wanted,
+                    static_cast<double>(after.kib - before.kib) / wanted);
         return 0;
     }
     const int messages = std::atoi(arguments[3]);
@@ -140,7 +147,8 @@ int main(int count, char** arguments) {
         packet.wishes.push_back({.filter = "bench/t", .qos = qos});
         append(takers.back()->out, Packet(packet), Version::v3_1_1);
         takers.back()->flush();
-        while (!takers.back()->reader.next()) takers.back()->read();
+        while (!takers.back()->reader.next())
+            takers.back()->read();
     }
     Peer giver(port, "giver");
     const std::string payload(64, 'x');
@@ -151,7 +159,8 @@ int main(int count, char** arguments) {
     const Usage before = usage_of(pid);
     const double start = now();
     std::vector<pollfd> waits;
-    for (const auto& taker : takers) waits.push_back({taker->fd(), POLLIN, 0});
+    for (const auto& taker : takers)
+        waits.push_back({taker->fd(), POLLIN, 0});
     waits.push_back({giver.fd(), POLLIN, 0});
     while (received < expected || in_flight > 0) {
         while (sent < messages && (qos == 0 ? sent - received / subscribers : in_flight) < window) {
@@ -166,7 +175,8 @@ int main(int count, char** arguments) {
         }
         giver.flush();
         if (poll(waits.data(), waits.size(), 5000) <= 0) {
-            std::fprintf(stderr, "nothing for five seconds: %ld of %ld received, %d sent\n", received, expected, sent);
+            std::fprintf(stderr, "nothing for five seconds: %ld of %ld received, %d sent\n",
+                         received, expected, sent);
             return 1;
         }
         for (std::size_t at = 0; at < takers.size(); ++at) {
@@ -178,8 +188,10 @@ int main(int count, char** arguments) {
                 if (packet == nullptr) return 1;
                 if (const auto* got = std::get_if<Publish>(packet)) {
                     ++received;
-                    if (got->qos != 0) taker.answer(got->qos == 1 ? Kind::puback : Kind::pubrec, got->id);
-                } else if (const auto* one = std::get_if<Acknowledgement>(packet); one != nullptr && one->kind == Kind::pubrel) {
+                    if (got->qos != 0)
+                        taker.answer(got->qos == 1 ? Kind::puback : Kind::pubrec, got->id);
+                } else if (const auto* one = std::get_if<Acknowledgement>(packet);
+                           one != nullptr && one->kind == Kind::pubrel) {
                     taker.answer(Kind::pubcomp, one->id);
                 }
             }
@@ -191,13 +203,17 @@ int main(int count, char** arguments) {
             const Packet* packet = std::get_if<Packet>(&*next);
             const auto* one = packet == nullptr ? nullptr : std::get_if<Acknowledgement>(packet);
             if (one == nullptr) continue;
-            if (one->kind == Kind::pubrec) giver.answer(Kind::pubrel, one->id);
-            else --in_flight;
+            if (one->kind == Kind::pubrec)
+                giver.answer(Kind::pubrel, one->id);
+            else
+                --in_flight;
         }
     }
     const double took = now() - start;
     const Usage after = usage_of(pid);
-    std::printf("QoS %u, 1 to %d, %d in flight: %.0f delivered/s, %.2f us of the broker's CPU a delivery\n", qos, subscribers, window,
-                static_cast<double>(expected) / took, (after.seconds - before.seconds) * 1e6 / static_cast<double>(expected));
+    std::printf(
+        "QoS %u, 1 to %d, %d in flight: %.0f delivered/s, %.2f us of the broker's CPU a delivery\n",
+        qos, subscribers, window, static_cast<double>(expected) / took,
+        (after.seconds - before.seconds) * 1e6 / static_cast<double>(expected));
     return 0;
 }
