@@ -96,10 +96,6 @@ void Conversation::end_with(ReasonCode code, std::string why) {
     state_ = State::ended;
 }
 
-void Conversation::fail(ReasonCode code, std::string why) {
-    end_with(code, std::move(why));
-}
-
 void Conversation::time_out() {
     end_with(ReasonCode::keep_alive_timeout, "no packet within the keep-alive interval");
 }
@@ -143,7 +139,7 @@ void Conversation::take_packets(Time now) {
                 return;
             }
             version_ = reader_.version();
-            return fail(fault->code, fault->text);
+            return end_with(fault->code, fault->text);
         }
         baton::mqtt::Packet& packet = std::get<baton::mqtt::Packet>(*next);
         if (state_ == State::expects_connect) {
@@ -156,7 +152,6 @@ void Conversation::take_packets(Time now) {
             return;
         }
         if (holds_publishes_ && std::holds_alternative<Publish>(packet)) {
-            stops_at_publish_ = true;
             put_off_ = std::move(packet);
             return;
         }
@@ -170,12 +165,12 @@ void Conversation::take_packets(Time now) {
                     say(baton::mqtt::Packet(baton::mqtt::PingResponse{}));
                 },
                 [&](const Disconnect& one) { take(one); },
-                [&](const Connect&) { fail(ReasonCode::protocol_error, "a second CONNECT"); },
+                [&](const Connect&) { end_with(ReasonCode::protocol_error, "a second CONNECT"); },
                 [&](const baton::mqtt::Auth&) {
-                    fail(ReasonCode::protocol_error, "AUTH without an authentication method");
+                    end_with(ReasonCode::protocol_error, "AUTH without an authentication method");
                 },
                 [&](const auto&) {
-                    fail(ReasonCode::protocol_error, "a packet that only a server sends");
+                    end_with(ReasonCode::protocol_error, "a packet that only a server sends");
                 }},
             packet);
     }
@@ -210,7 +205,6 @@ void Conversation::go_on(Time now) {
     if (std::exchange(sends_waiting_, false)) send_waiting(now);
     if (put_off_ && !holds_publishes_) {
         const baton::mqtt::Packet packet = std::move(*std::exchange(put_off_, std::nullopt));
-        stops_at_publish_ = false;
         take(std::get<Publish>(packet), now);
     }
     take_packets(now);
@@ -367,8 +361,9 @@ void Conversation::take(const Disconnect& packet) {
     if (is_v5() && packet.properties.session_expiry_seconds) {
         const std::uint32_t wanted = *packet.properties.session_expiry_seconds;
         if (expiry_seconds_ == 0 && wanted != 0)
-            return fail(ReasonCode::protocol_error,
-                        "DISCONNECT: a session that ends with its connection cannot be prolonged");
+            return end_with(
+                ReasonCode::protocol_error,
+                "DISCONNECT: a session that ends with its connection cannot be prolonged");
         new_expiry_ = std::min(wanted, options_.session_expiry_seconds_max);
     }
     sends_will_ = packet.code != ReasonCode::success;

@@ -15,6 +15,7 @@
 #include "broker/mqtt/options.hpp"
 #include "broker/mqtt/sessions.hpp"
 #include "broker/mqtt/told.hpp"
+#include "broker/mqtt/translation.hpp"
 #include "broker/runtime/inlet.hpp"
 #include "mqtt/packet.hpp"
 #include "mqtt/packet_reader.hpp"
@@ -98,7 +99,7 @@ public:
     std::uint64_t take_charge() { return std::exchange(charge_, 0); }
     std::uint64_t held_bytes() const;
     void release_memory() { reader_.release_memory(); }
-    bool waits_to_publish() const { return holds_publishes_ && stops_at_publish_; }
+    bool waits_to_publish() const { return holds_publishes_ && put_off_; }
     core::ConnectionId id() const { return id_; }
     const std::string& client_id() const { return client_id_; }
 
@@ -160,8 +161,7 @@ private:
     struct Choice;
     Choice choose(const Consumer& consumer, std::string_view topic,
                   std::string_view message_id) const;
-    bool send(const core::Message& message, Time now, std::uint8_t qos_max, bool keeps_retain,
-              bool is_retained, const std::vector<std::uint32_t>& identifiers,
+    bool send(Translated made, const core::Message& message, const Choice& choice, bool is_retained,
               const core::Deliver* delivery);
     std::uint16_t free_packet_id();
     bool has_room() const { return outgoing_.size() < inflight_max_; }
@@ -170,15 +170,12 @@ private:
     bool may_ask_for_retained() const;
     void ask_for_retained();
     void open_channel();
-    void consume(Consumer consumer);
     void consume_what_is_missing();
     void finish_confirm(const Incoming& done);
-    void answer_held_again(std::uint16_t id);
     void acknowledge(baton::mqtt::Acknowledgement::Kind kind, std::uint16_t id,
                      ReasonCode code = ReasonCode::success);
     void say(const baton::mqtt::Packet& packet);
     void refuse_connect(ReasonCode code, std::string why);
-    void fail(ReasonCode code, std::string why);
     void end_with(ReasonCode code, std::string why);
     void call(std::function<void(Moment)> work, std::size_t bytes = 0);
     bool is_durable() const { return expiry_seconds_ != 0; }
@@ -217,7 +214,6 @@ private:
     bool waits_ = false; // for an answer of Sessions
     bool pauses_ = false;
     bool holds_publishes_ = false;
-    bool stops_at_publish_ = false;
     std::optional<baton::mqtt::Packet>
         put_off_; // the publish it stopped at; its views are the reader's
     bool has_channel_ = false;

@@ -1,8 +1,6 @@
 // What a client gets: deliveries with their acknowledgements, and retained messages.
-#include "amqp/properties.hpp"
 #include "broker/mqtt/conversation.hpp"
 #include "broker/mqtt/conversation_words.hpp"
-#include "broker/mqtt/translation.hpp"
 #include "mqtt/packet_writer.hpp"
 #include "mqtt/topic.hpp"
 
@@ -72,29 +70,22 @@ void Conversation::deliver(const core::Deliver& delivery, Time now) {
     if (delivery.consumer >= consumers_.size()) return drop_delivery(delivery);
     const Consumer& consumer = consumers_[delivery.consumer];
     const core::Message& message = *delivery.message;
-    const std::string topic = baton::mqtt::to_topic(message.routing_key());
-    const auto view = amqp::PropertiesView::parse(message.properties());
-    const std::string_view message_id =
-        view ? view->message_id().value_or(std::string_view()) : std::string_view();
-    const Choice choice = choose(consumer, topic, message_id);
-    if (!choice.is_any ||
-        !send(message, now, choice.qos, choice.keeps_retain, false, choice.identifiers,
-              consumer.kind == Kind::qos_0 ? nullptr : &delivery))
+    Translated made = translate(message, now, is_v5());
+    const Choice choice = choose(consumer, made.topic, made.message_id);
+    if (!choice.is_any || !send(std::move(made), message, choice, false,
+                                consumer.kind == Kind::qos_0 ? nullptr : &delivery))
         return drop_delivery(delivery);
     charge_ += core::delivery_charge(message);
 }
 
 // False: it is not for this client, which need not hear of it. Without a delivery nothing is to be
 // acknowledged to the core.
-bool Conversation::send(const core::Message& message, Time now, std::uint8_t qos_max,
-                        bool keeps_retain, bool is_retained,
-                        const std::vector<std::uint32_t>& identifiers,
-                        const core::Deliver* delivery) {
-    Translated made = translate(message, now, is_v5());
+bool Conversation::send(Translated made, const core::Message& message, const Choice& choice,
+                        bool is_retained, const core::Deliver* delivery) {
     if (!made.can_be_said || made.has_expired) return false;
     Publish packet;
-    packet.qos = std::min(made.qos, qos_max);
-    packet.retain = is_retained || (keeps_retain && made.retain);
+    packet.qos = std::min(made.qos, choice.qos);
+    packet.retain = is_retained || (choice.keeps_retain && made.retain);
     packet.topic = made.topic;
     packet.payload = message.body();
     if (is_v5()) {
@@ -102,7 +93,7 @@ bool Conversation::send(const core::Message& message, Time now, std::uint8_t qos
         if (!made.response_topic.empty()) packet.properties.response_topic = made.response_topic;
         if (!made.correlation.empty())
             packet.properties.correlation_data = as_bytes(made.correlation);
-        packet.properties.subscription_identifiers = identifiers;
+        packet.properties.subscription_identifiers = choice.identifiers;
     }
     if (packet.qos != 0) {
         std::uint16_t id = 0;
@@ -245,10 +236,12 @@ void Conversation::on(const RetainedFound& told, Time now) {
     if (cursors_.empty() || cursors_.front().number != told.cursor) return;
     Cursor& cursor = cursors_.front();
     cursor.is_asked = false;
-    std::vector<std::uint32_t> identifiers;
-    if (cursor.subscription.identifier != 0) identifiers.push_back(cursor.subscription.identifier);
+    Choice choice{
+        .is_any = true, .qos = cursor.subscription.qos, .keeps_retain = true, .identifiers = {}};
+    if (cursor.subscription.identifier != 0)
+        choice.identifiers.push_back(cursor.subscription.identifier);
     for (const core::MessageRef& message : told.messages)
-        (void)send(*message, now, cursor.subscription.qos, true, true, identifiers, nullptr);
+        (void)send(translate(*message, now, is_v5()), *message, choice, true, nullptr);
     cursor.after = told.last_key;
     if (told.is_all) cursors_.pop_front();
 }

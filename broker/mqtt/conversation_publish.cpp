@@ -33,8 +33,8 @@ bool Conversation::resolve_alias(const Publish& packet, std::string_view& topic)
     if (!packet.properties.topic_alias) return true;
     const std::uint16_t alias = *packet.properties.topic_alias;
     if (alias == 0 || alias > options_.topic_alias_maximum) {
-        fail(ReasonCode::topic_alias_invalid,
-             "the topic alias is larger than the one this server takes");
+        end_with(ReasonCode::topic_alias_invalid,
+                 "the topic alias is larger than the one this server takes");
         return false;
     }
     if (!topic.empty()) {
@@ -44,7 +44,7 @@ bool Conversation::resolve_alias(const Publish& packet, std::string_view& topic)
     }
     const auto known = aliases_in_.find(alias);
     if (known == aliases_in_.end()) {
-        fail(ReasonCode::protocol_error, "a topic alias that stands for nothing");
+        end_with(ReasonCode::protocol_error, "a topic alias that stands for nothing");
         return false;
     }
     topic = known->second;
@@ -65,7 +65,7 @@ bool Conversation::may_be_published(const Publish& packet, std::string_view topi
         return true;
     }
     if (!is_v5() || packet.qos == 0)
-        fail(code, std::move(why));
+        end_with(code, std::move(why));
     else
         acknowledge(packet.qos == 1 ? Acknowledgement::Kind::puback : Acknowledgement::Kind::pubrec,
                     packet.id, code);
@@ -82,15 +82,15 @@ void Conversation::take(const Publish& packet, Time now) {
         if (packet.qos == 2 && held_.contains(packet.id))
             return acknowledge(Acknowledgement::Kind::pubrec, packet.id);
         if (!is_v5() && held_.size() >= options_.unreleased_max)
-            return fail(ReasonCode::quota_exceeded,
-                        "more messages of QoS 2 without PUBREL than this server keeps");
+            return end_with(ReasonCode::quota_exceeded,
+                            "more messages of QoS 2 without PUBREL than this server keeps");
         if (is_v5() && incoming_.size() + held_.size() >= options_.receive_maximum) {
             // Those of QoS 2 that are not confirmed stand in both.
             const auto in_both = static_cast<std::size_t>(
                 std::ranges::count_if(incoming_, [](const Incoming& one) { return one.qos == 2; }));
             if (incoming_.size() + held_.size() - in_both >= options_.receive_maximum)
-                return fail(ReasonCode::receive_maximum_exceeded,
-                            "more messages at once than this server takes");
+                return end_with(ReasonCode::receive_maximum_exceeded,
+                                "more messages at once than this server takes");
         }
     }
     publish(packet, baton::mqtt::to_key(topic), now);
@@ -147,29 +147,24 @@ void Conversation::finish_confirm(const Incoming& done) {
             calls_.push_back([&sessions = sessions_, connection = id_, id = done.id](Moment at) {
                 sessions.keep_freed(at, connection, id, true);
             });
-        if (!is_v5()) return fail(code, "a message was refused");
+        if (!is_v5()) return end_with(code, "a message was refused");
     }
     acknowledge(done.qos == 1 ? Acknowledgement::Kind::puback : Acknowledgement::Kind::pubrec,
                 done.id, is_v5() ? code : ReasonCode::success);
 }
 
 void Conversation::on(const core::Confirm& confirm) {
-    while (!incoming_.empty() && incoming_.front().tag <= confirm.delivery_tag) {
-        Incoming done = incoming_.front();
-        if (!confirm.multiple && done.tag != confirm.delivery_tag) break;
-        incoming_.pop_front();
+    for (auto at = incoming_.begin();
+         at != incoming_.end() && at->tag <= confirm.delivery_tag && state_ != State::ended;) {
+        if (!confirm.multiple && at->tag != confirm.delivery_tag) {
+            ++at;
+            continue;
+        }
+        Incoming done = *at;
+        at = incoming_.erase(at);
         if (confirm.refused && !is_failure(done.code)) done.code = ReasonCode::quota_exceeded;
         finish_confirm(done);
-        if (state_ == State::ended) return;
     }
-    if (confirm.multiple || incoming_.empty() || incoming_.front().tag > confirm.delivery_tag)
-        return;
-    const auto found = std::ranges::find(incoming_, confirm.delivery_tag, &Incoming::tag);
-    if (found == incoming_.end()) return;
-    Incoming done = *found;
-    incoming_.erase(found);
-    if (confirm.refused && !is_failure(done.code)) done.code = ReasonCode::quota_exceeded;
-    finish_confirm(done);
 }
 
 // Stands in front of its confirm; the message tells which one.
@@ -187,7 +182,7 @@ void Conversation::on(const core::ReturnMessage& returned) {
     if (found != incoming_.end())
         found->code = code;
     else if (code == ReasonCode::not_authorized && !is_v5())
-        fail(code, "a message to a topic this user has no right to");
+        end_with(code, "a message to a topic this user has no right to");
 }
 
 void Conversation::take_release(std::uint16_t id) {
@@ -210,13 +205,14 @@ void Conversation::on(const IdsKept& told) {
 
 void Conversation::take(const baton::mqtt::Subscribe& packet) {
     if (packet.wishes.size() > options_.subscriptions_max)
-        return fail(ReasonCode::quota_exceeded, "SUBSCRIBE: more filters than a session may have");
+        return end_with(ReasonCode::quota_exceeded,
+                        "SUBSCRIBE: more filters than a session may have");
     Sessions::Wishes wishes;
     wishes.id = packet.id;
     for (const baton::mqtt::Subscribe::Wish& wish : packet.wishes) {
         if (wish.no_local && baton::mqtt::as_shared(wish.filter))
-            return fail(ReasonCode::protocol_error,
-                        "SUBSCRIBE: no-local with a shared subscription");
+            return end_with(ReasonCode::protocol_error,
+                            "SUBSCRIBE: no-local with a shared subscription");
         Subscription one;
         one.filter = wish.filter;
         one.qos = wish.qos;
@@ -258,8 +254,8 @@ void Conversation::on(const Subscribed& told) {
 
 void Conversation::take(const baton::mqtt::Unsubscribe& packet) {
     if (packet.filters.size() > options_.subscriptions_max)
-        return fail(ReasonCode::quota_exceeded,
-                    "UNSUBSCRIBE: more filters than a session may have");
+        return end_with(ReasonCode::quota_exceeded,
+                        "UNSUBSCRIBE: more filters than a session may have");
     std::vector<std::string> filters(packet.filters.begin(), packet.filters.end());
     waits_ = true;
     call([&sessions = sessions_, connection = id_, id = packet.id, filters = std::move(filters)](

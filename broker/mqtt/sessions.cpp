@@ -340,8 +340,7 @@ void Sessions::open(Moment at, Opening opening) {
             // §3.1.3.2.2).
             const bool goes_on = !opening.clean_start && session.will &&
                                  session.will->delay_seconds != 0 && session.is_durable();
-            if (goes_on) session.will.reset();
-            disconnect(at, session, true);
+            disconnect(at, session, !goes_on);
             at.broker.apply(core::ConnectionLost{old}, at.now, at.turn);
         }
         found = sessions_.find(key); // it may have ended by that
@@ -382,14 +381,18 @@ void Sessions::open(Moment at, Opening opening) {
 void Sessions::leave(Moment at, Leaving leaving) {
     Session* session = of(leaving.connection);
     if (session == nullptr) return;
-    if (leaving.expiry_seconds) session->expiry_seconds = *leaving.expiry_seconds;
     session->unacked = std::move(leaving.unacked);
-    disconnect(at, *session, leaving.sends_will);
+    disconnect(at, *session, leaving.sends_will, leaving.expiry_seconds);
 }
 
-// May end the session.
-void Sessions::disconnect(Moment at, Session& session, bool sends_will) {
+// May end the session. Its row is written again only if that changed it: at a start all sessions
+// come here.
+void Sessions::disconnect(Moment at, Session& session, bool sends_will,
+                          std::optional<std::uint32_t> expiry_seconds) {
     const Key key = session.key();
+    const bool had_will = session.will.has_value();
+    const std::uint32_t had_expiry = session.expiry_seconds;
+    session.expiry_seconds = expiry_seconds.value_or(had_expiry);
     if (session.connection) connected_.erase(*session.connection);
     session.connection.reset();
     if (std::exchange(session.has_qos_0, false))
@@ -407,7 +410,8 @@ void Sessions::disconnect(Moment at, Session& session, bool sends_will) {
     if (!session.is_durable()) return end(at, key);
     session.ends_at = at.now + std::chrono::seconds(session.expiry_seconds);
     arm(session);
-    keep(at, session);
+    if (session.will.has_value() != had_will || session.expiry_seconds != had_expiry)
+        keep(at, session);
 }
 
 void Sessions::arm(Session& session) {

@@ -161,7 +161,8 @@ private:
     void renew_qos_0(Moment at, Session& session);
     void end(Moment at, const Key& key);
     void leave_share(Moment at, const Key& key, const std::string& filter);
-    void disconnect(Moment at, Session& session, bool sends_will);
+    void disconnect(Moment at, Session& session, bool sends_will,
+                    std::optional<std::uint32_t> expiry_seconds = {});
     void publish_will(Moment at, Session& session);
     void arm(Session& session);
     void bind_events(Moment at);
