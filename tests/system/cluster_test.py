@@ -39,8 +39,10 @@ class ClusterTest(unittest.TestCase):
         taken = house.await_shared_out([a, c])
         served = cluster.last_end(a, waiting) - killed
         print(f"\n  kill -9: taken over after {taken:.2f} s; 20 runs of three steps each that waited there have ended after {served:.2f} s")
-        self.assertLess(taken, 5.0)  # with sanitizers on a busy machine; the aim is half a second
-        self.assertLess(served, 10.0)
+        # Its lost connection told it, not the end of its lease. How fast that is (half a second) no busy machine can show.
+        self.assertIn("a node is dead; its partitions are taken over", a.log() + c.log())
+        self.assertLess(taken, 20.0)
+        self.assertLess(served, 40.0)
         self.assert_all_went_well(a, worker, {**load.stop(), **dict(enumerate(waiting, 10**6))})
 
     def test_a_node_that_hangs_is_replaced_and_does_no_harm_when_it_wakes(self):

@@ -100,7 +100,8 @@ class ExamplesTest(baton.ServerTest):
                                 "last_name=McNulty", "--detach", check=0).stdout.strip()
 
         def invite():
-            return next(step for step in self.server.json("show", run)["steps"] if step["step"] == "invite")
+            # Not shown before it begins.
+            return next((step for step in self.server.json("show", run)["steps"] if step["step"] == "invite"), {"status": None})
         baton.wait_for(lambda: invite()["status"] == "backing_off", "the invitation waits for its second attempt")
         self.server.baton("sandbox", "--heal", "slack.invite", check=0)
         self.server.baton("retry", run, "--now", check=0)

@@ -125,7 +125,7 @@ class NoticesTest(unittest.TestCase):
         baton.wait_for(lambda: len(self.letters_of_notices()) == 3, "each is a dead letter")
         self.server.kill()
         self.server.start()
-        letters = self.letters_of_notices()  # one may be there twice: the server was killed
+        letters = self.letters_of_notices()  # one may be there twice, or come once more: the server was killed
         self.assertEqual({json.loads(one["message"]["body"])["notice"]["run"] for one in letters}, set(failed))
         self.assertEqual({(one["task"], one["error_type"], one["run"]) for one in letters}, {("notice-mail", "baton.notice", None)})
         self.assertIn("there is no workflow 'notice-mail'", letters[0]["error"]["detail"])
@@ -133,11 +133,14 @@ class NoticesTest(unittest.TestCase):
         refused = self.server.baton("dead", "redrive", str(letters[0]["id"]))
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("there is no workflow 'notice-mail'", refused.stderr)
-        self.assertEqual(len(self.letters_of_notices()), len(letters))
+        self.assertIn(letters[0]["id"], [one["id"] for one in self.letters_of_notices()])
 
         self.server.baton("deploy", str(NOTICES / "notice-mail.toml"), check=0)
-        self.server.http_json(self.server.http, "/api/dead/jobs", {"action": "redrive", "task": "notice-mail"})
-        baton.wait_for(lambda: not self.letters_of_notices(), "all are sent again")
+
+        def none_is_left():
+            self.server.http_json(self.server.http, "/api/dead/jobs", {"action": "redrive", "task": "notice-mail"})
+            return not self.letters_of_notices()
+        baton.wait_for(none_is_left, "all are sent again", pause=0.5)
         notices = self.server.http_json(self.server.http, "/api/runs?workflow=notice-mail")
         self.assertEqual(len(notices), 3)
         told = {self.server.http_json(self.server.http, "/api/runs/" + one["id"])["input"]["notice"]["run"] for one in notices}
