@@ -1,7 +1,7 @@
 // Ctrl-K: to any page, workflow, queue or run by some letters of its name.
 import { signal, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { get, may } from "./api";
 import { help } from "./keys";
 import { offered } from "./pages";
@@ -56,7 +56,8 @@ function Open(): JSX.Element {
       at.value = 0;
     });
   };
-  useEffect(() => {
+  // Before the next key can come: Escape in between would go to a dialog that is not open.
+  useLayoutEffect(() => {
     box.current?.showModal();
     search("");
     return () => before.current?.focus();
@@ -72,7 +73,7 @@ function Open(): JSX.Element {
     document.getElementById("hit-" + at.value)?.scrollIntoView({ block: "nearest" });
   };
   return (
-    <dialog ref={box} class="palette" aria-label="Search or go to" onCancel={(event) => { event.preventDefault(); close(); }}
+    <dialog ref={box} class="palette" aria-label="Search or go to" onClose={close}
       onClick={(event) => { if (event.target === box.current) close(); }}>
       <input type="text" list={undefined} role="combobox" aria-expanded="true" aria-controls="hits" aria-activedescendant={hits.value.length ? "hit-" + at.value : undefined} aria-label="Search or go to"
         placeholder="Page, workflow, queue, run id" autofocus
@@ -98,7 +99,7 @@ function Open(): JSX.Element {
 export function HelpDialog(): JSX.Element | null {
   const box = useRef<HTMLDialogElement>(null);
   const isOpen = isHelpOpen.value;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (isOpen) box.current?.showModal();
   }, [isOpen]);
   if (!isOpen) return null;

@@ -1,7 +1,7 @@
 // What all pages are made of: states, times, tables, tabs, data, dialogs. Each of them works by keys alone.
 import { signal, useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { ApiError, type Polled } from "./api";
 import { asJson, duration, localTime, many } from "./format";
 import { query, setQuery, withQuery } from "./router";
@@ -367,7 +367,7 @@ function Dialog({ act }: { act: Act }): JSX.Element {
   const told = useSignal<ComponentChildren>(null);
   const isBusy = useSignal(false);
   const typed = useSignal("");
-  useEffect(() => {
+  useLayoutEffect(() => {
     box.current?.showModal();
     return () => before.current?.focus();
   }, []);
@@ -395,7 +395,7 @@ function Dialog({ act }: { act: Act }): JSX.Element {
     isBusy.value = false;
   };
   return (
-    <dialog ref={box} aria-labelledby="act-title" onCancel={(event) => { event.preventDefault(); close(); }}>
+    <dialog ref={box} aria-labelledby="act-title" onClose={close}>
       <form onSubmit={(event) => void submit(event)}>
         <h2 id="act-title">{act.title}</h2>
         {told.value ? <div class="told" role="status">{told.value}</div> : (
