@@ -1,4 +1,5 @@
-// Tests of the page against a real server, in Debian's chromium; nothing is downloaded. Run by ctest, or by hand:
+// Tests of the page against a real server, in Debian's chromium (its shell without windows: half
+// the processor time); nothing is downloaded. Run by ctest, or by hand:
 //   BATON_EXE=$PWD/../../build/ci/baton npx playwright test
 import { defineConfig } from "@playwright/test";
 
@@ -20,7 +21,7 @@ export default defineConfig({
     actionTimeout: 20_000,
     trace: "off",
     launchOptions: {
-      executablePath: process.env.BATON_CHROMIUM ?? "/usr/bin/chromium",
+      executablePath: process.env.BATON_CHROMIUM ?? "/usr/bin/chromium-headless-shell",
       args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
     },
   },
