@@ -113,11 +113,11 @@ function(baton_library name)
 endfunction()
 
 # baton_test(<name> LABEL unit|scenario|simulation|integration|system USES <libraries> LIBS <targets> SOURCES <files>)
-# makes the test program <name>; each of its GoogleTest cases is one ctest test.
+# makes the test program <name>; each of its GoogleTest suites is one ctest test (cmake/discover_suites.cmake).
 function(baton_test name)
     cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "USES;LIBS;SOURCES" ${ARGN})
     if(NOT ARG_TIMEOUT)
-        set(ARG_TIMEOUT 120)
+        set(ARG_TIMEOUT 600)
     endif()
     baton_batches(compiled ${name} ${ARG_SOURCES})
     add_executable(${name} ${compiled})
@@ -126,9 +126,11 @@ function(baton_test name)
         target_link_libraries(${name} PRIVATE baton_${used})
     endforeach()
     target_compile_definitions(${name} PRIVATE BATON_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
-        PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+    set(suites ${CMAKE_CURRENT_BINARY_DIR}/${name}_suites.cmake)
+    file(GENERATE OUTPUT ${suites} CONTENT "include(\"${CMAKE_SOURCE_DIR}/cmake/discover_suites.cmake\")
+baton_discover_suites(\"$<TARGET_FILE:${name}>\" ${name} \"${CMAKE_SOURCE_DIR}\" \"${CMAKE_BINARY_DIR}/suites\" \"LABELS;${ARG_LABEL};TIMEOUT;${ARG_TIMEOUT}\")
+")
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${suites})
 endfunction()
 
 # baton_fuzzer(<name> USES <libraries> SOURCES <files>) makes a libFuzzer program in the fuzz preset.
