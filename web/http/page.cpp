@@ -87,7 +87,9 @@ std::optional<std::string> unpacked(std::string_view gzip) {
     zlib::inflate_stream stream;
     zlib::z_params params;
     params.next_in = gzip.data() + head;
-    params.avail_in = gzip.size() - head - tail;
+    // With the tail: where the last block ends inside the last byte, Beast's stream asks for more
+    // before it says so.
+    params.avail_in = gzip.size() - head;
     boost::system::error_code error;
     while (!error) {
         params.next_out = room.data();
@@ -95,7 +97,7 @@ std::optional<std::string> unpacked(std::string_view gzip) {
         stream.write(params, zlib::Flush::sync, error);
         plain.append(room.data(), room.size() - params.avail_out);
     }
-    if (error != zlib::error::end_of_stream) return std::nullopt;
+    if (error != zlib::error::end_of_stream || params.avail_in != tail) return std::nullopt;
     return plain;
 }
 
