@@ -485,17 +485,28 @@ Outcome<Committed> PostgresStore::commit(const Batch& batch) {
     return committed;
 }
 
+// Is $2 what who asked has seen of $1, or does the live one say already what they want ($3), by a first try of theirs?
+constexpr const char* definition_seen =
+    "select 1 where $2 = coalesce((select definition_id from live where name = $1), "
+    "(select definition_id from definition where name = $1 order by version desc limit 1)) "
+    "or exists (select 1 from live join definition using (definition_id) "
+    "where live.name = $1 and sha256 = decode($3, 'hex'))";
+
 Outcome<StoredDefinition> PostgresStore::save_definition(const std::string& name,
                                                          const std::string& source,
                                                          const std::string& file_name,
-                                                         const std::string& sha256, Time now) {
+                                                         const std::string& sha256, Time now,
+                                                         std::optional<std::uint64_t> only_over) {
     std::optional<StoredDefinition> saved;
+    bool is_stale = false;
     BATON_TRY(session_.run_repeatable([&](pqxx::connection& connection) {
         pqxx::work work(connection);
         const std::string clean_name = clean_text(name);
         const std::string sha = to_hex(sha256);
         // Two programs may save at the same time: one version number each.
         work.exec("lock table definition in share row exclusive mode");
+        is_stale = only_over && work.exec_params(definition_seen, clean_name, *only_over, sha).empty();
+        if (is_stale) return;
         work.exec_params("insert into definition (name, version, source, file_name, sha256, "
                          "created_at) select $1, 1 + coalesce(max(version), 0), $2, $3, "
                          "decode($4, 'hex'), $5::timestamptz from definition where name = $1 "
@@ -512,6 +523,7 @@ Outcome<StoredDefinition> PostgresStore::save_definition(const std::string& name
                          read_definition);
         work.commit();
     }));
+    if (is_stale) return Failure{StoreErrc::stale, "another version is live"};
     if (!saved) return Failure{StoreErrc::refused, "a saved definition is not there"};
     return std::move(*saved);
 }

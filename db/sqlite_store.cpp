@@ -534,17 +534,30 @@ Outcome<void> SqliteStore::close_dead_letters(const Batch& batch, std::span<cons
     return {};
 }
 
+// Is ?2 what who asked has seen of ?1, or does the live one say already what they want (?3), by a first try of theirs?
+constexpr const char* definition_seen =
+    "select 1 where ?2 = coalesce((select definition_id from live where name = ?1), "
+    "(select definition_id from definition where name = ?1 order by version desc limit 1)) "
+    "or exists (select 1 from live l join definition d on d.definition_id = l.definition_id "
+    "where l.name = ?1 and d.sha256 = ?3)";
+
 Outcome<StoredDefinition> SqliteStore::save_definition(const std::string& name,
                                                        const std::string& source,
                                                        const std::string& file_name,
-                                                       const std::string& sha256, Time now) {
+                                                       const std::string& sha256, Time now,
+                                                       std::optional<std::uint64_t> only_over) {
     BATON_ASSIGN(SqliteTransaction transaction, SqliteTransaction::begin(database_));
+    const std::string sha = to_hex(sha256);
+    if (only_over) {
+        BATON_ASSIGN(auto seen, database_.prepare(definition_seen));
+        BATON_ASSIGN(const auto found, read_one<bool>(seen.with(name, *only_over, sha), [](const SqliteStatement&) { return true; }));
+        if (!found) return Failure{StoreErrc::stale, "another version is live"};
+    }
     BATON_ASSIGN(auto insert,
                  database_.prepare("insert into definition (name, version, source, file_name, "
                                    "sha256, created_at) select ?1, 1 + coalesce(max(version), 0), "
                                    "?2, ?3, ?4, ?5 from definition where name = ?1 "
                                    "on conflict (name, sha256) do nothing"));
-    const std::string sha = to_hex(sha256);
     BATON_TRY(insert.with(name, source, file_name, sha, now).run());
     BATON_ASSIGN(auto enliven,
                  database_.prepare("insert or replace into live (name, definition_id) "

@@ -389,9 +389,10 @@ void Engine::cancel_dead_job(std::uint64_t id, Reply<DeadJob> reply, std::string
 }
 
 void Engine::deploy(std::string source, std::string file_name, Reply<Deployed> reply,
-                    std::shared_ptr<Claim> claim) {
+                    std::shared_ptr<Claim> claim, std::optional<std::uint64_t> only_over) {
     body_->mailbox.put(
-        {DeployItem{std::move(source), std::move(file_name), std::move(reply)}, std::move(claim)});
+        {DeployItem{std::move(source), std::move(file_name), std::move(reply), false, only_over},
+         std::move(claim)});
 }
 
 void Engine::deploy_found(std::string source, std::string file_name, Reply<Deployed> reply) {

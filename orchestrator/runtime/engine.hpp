@@ -163,6 +163,9 @@ struct Deployed {
     bool has_queues = true;
     bool is_retired = false; // it was taken out of use, and stays so: nothing was deployed
 };
+// Why a deploy with `only_over` did nothing.
+inline constexpr std::string_view stale_deploy =
+    "another version is live than the one that was read; somebody may have deployed meanwhile";
 struct Undeployed {
     std::string name;
     std::uint32_t version = 0; // which was live
@@ -421,9 +424,11 @@ public:
     // Letters that are on their way already arrive; no further one is touched.
     void cancel_dead_job(std::uint64_t id, Reply<DeadJob> reply, std::string actor = {},
                          std::shared_ptr<Claim> claim = {});
-    // Compiles, saves as the next version and makes it live.
+    // Compiles, saves as the next version and makes it live. With `only_over`, the id of a
+    // definition, only while that is the live one (or the newest, where none is); else it is
+    // refused as `stale`.
     void deploy(std::string source, std::string file_name, Reply<Deployed> reply,
-                std::shared_ptr<Claim> claim = {});
+                std::shared_ptr<Claim> claim = {}, std::optional<std::uint64_t> only_over = {});
     // The same for a file that lies there: what was taken out of use stays so (`retired`) as long
     // as the file says what one of its versions says.
     void deploy_found(std::string source, std::string file_name, Reply<Deployed> reply);

@@ -113,6 +113,7 @@ struct DeployItem {
     std::string file_name;
     Reply<Deployed> reply;
     bool is_found = false; // nobody asks for it: it lies in the folder of workflows
+    std::optional<std::uint64_t> only_over{}; // the definition that who deploys has seen
 };
 struct UndeployItem {
     std::string workflow;

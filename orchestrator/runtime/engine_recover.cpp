@@ -447,14 +447,17 @@ Outcome<Deployed> Engine::Body::deploy(const DeployItem& item, Time now) {
     if (!shapes.empty()) BATON_TRY(store.add_event_shapes(shapes)); // before a run of it can wait
     const auto before = live.find(name);
     const std::uint64_t former = before == live.end() ? 0 : before->second->definition_id;
-    BATON_ASSIGN(const auto stored, store.save_definition(name, item.source, item.file_name,
-                                                          core::sha256(item.source), now));
-    (*compiled)->definition_id = stored.definition_id;
-    (*compiled)->version = stored.version;
+    const auto stored =
+        store.save_definition(name, item.source, item.file_name, core::sha256(item.source), now, item.only_over);
+    if (!stored && stored.error().code == make_error_code(StoreErrc::stale))
+        return Failure{make_error_code(EngineErrc::stale), std::string(stale_deploy)};
+    if (!stored) return stored.error();
+    (*compiled)->definition_id = stored->definition_id;
+    (*compiled)->version = stored->version;
     core::link(**compiled);
     keep_definition(std::move(*compiled), true);
     tell_live();
-    return Deployed{name, stored.version, stored.definition_id != former};
+    return Deployed{name, stored->version, stored->definition_id != former};
 }
 
 // Who deploys may start a worker next, and a worker asks for its queue.

@@ -43,6 +43,7 @@ enum class StoreErrc {
     unfit,           // what was to be stored cannot be stored, ever (too large, no number, taken): not
                      // retried; everything else may become well again, and nothing is given up for it
     not_found,
+    stale, // it is not as the caller has seen it; nothing was written
 };
 const boost::system::error_category& store_category();
 ErrorCode make_error_code(StoreErrc errc);
@@ -512,11 +513,13 @@ public:
 
     // Saves a source as the next version of `name` and makes it live, or, when the live version has
     // the same sha256, changes nothing and gives that one. An older version with the same source
-    // becomes live again (a rollback) under its old number. `created_at` is `now`.
+    // becomes live again (a rollback) under its old number. `created_at` is `now`. With `only_over`, a
+    // definition's id: only while that is the live version, or the newest where none is; else `stale`.
     virtual Outcome<StoredDefinition> save_definition(const std::string& name,
                                                       const std::string& source,
                                                       const std::string& file_name,
-                                                      const std::string& sha256, Time now) = 0;
+                                                      const std::string& sha256, Time now,
+                                                      std::optional<std::uint64_t> only_over = {}) = 0;
     // No version of `name` is live any more; all of them stay, for the runs they began. False: none was.
     virtual Outcome<bool> retire_definition(const std::string& name) = 0;
     // Whether this very source is one of `name`'s versions, and none of them is live: saving makes one

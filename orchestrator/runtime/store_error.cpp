@@ -15,6 +15,8 @@ public:
             return "the store refused the statement";
         case StoreErrc::unfit:
             return "the store cannot hold this";
+        case StoreErrc::stale:
+            return "not as it was";
         case StoreErrc::not_found:
             return "not found";
         }

@@ -755,6 +755,28 @@ TEST_P(QueriedStoreContract, DefinitionsAreVersionedByTheirContent) {
     EXPECT_FALSE(value_of(store_->definition(4711)).has_value());
 }
 
+TEST_P(QueriedStoreContract, ADefinitionIsSavedOverTheOneThatWasSeenOnly) {
+    const auto save = [this](const std::string& source, std::optional<std::uint64_t> seen) {
+        return store_->save_definition("greet", source, "greet.toml", "sha of " + source, time_at(1), seen);
+    };
+    const auto is_stale = [](const Outcome<StoredDefinition>& saved) {
+        return !saved && saved.error().code == make_error_code(StoreErrc::stale);
+    };
+    EXPECT_TRUE(is_stale(save("one", 4711))) << "there is none";
+    EXPECT_THAT(value_of(queries_->definitions("greet")), IsEmpty());
+    const auto first = value_of(save("one", {})).definition_id;
+    const auto second = value_of(save("two", first)).definition_id;
+
+    EXPECT_TRUE(is_stale(save("three", first)));
+    EXPECT_TRUE(is_stale(save("one", first))) << "a rollback is a change, too";
+    EXPECT_EQ(value_of(queries_->definitions("")).at(0).definition_id, second);
+    EXPECT_EQ(value_of(save("two", first)).definition_id, second) << "a second try of what was done";
+
+    EXPECT_TRUE(value_of(store_->retire_definition("greet")));
+    EXPECT_TRUE(is_stale(save("two", first))) << "nothing is live: the newest is what was seen";
+    EXPECT_TRUE(value_of(save("one", second)).is_live);
+}
+
 TEST_P(RunStoreContract, WhatOpenRunsBeganWithIsNeededThoughItIsNotLive) {
     auto owned = take(*store_, 0);
     const auto save = [this](const std::string& source) {

@@ -449,15 +449,20 @@ void SimStore::set_alarm(const std::string& run_id, std::optional<Time> due) {
 Outcome<StoredDefinition> SimStore::save_definition(const std::string& name,
                                                     const std::string& source,
                                                     const std::string& file_name,
-                                                    const std::string& sha256, Time now) {
+                                                    const std::string& sha256, Time now,
+                                                    std::optional<std::uint64_t> only_over) {
     if (is_away) return away();
     StoredDefinition* chosen = nullptr;
+    const StoredDefinition* seen = nullptr;
     std::uint32_t versions = 0;
     for (StoredDefinition& one : database_.definitions) {
         if (one.name != name) continue;
         versions = std::max(versions, one.version);
+        if (!seen || one.is_live || (!seen->is_live && one.version > seen->version)) seen = &one;
         if (database_.definition_hashes[std::to_string(one.definition_id)] == sha256) chosen = &one;
     }
+    if (only_over && (!seen || (seen->definition_id != *only_over && !(seen == chosen && seen->is_live))))
+        return Failure{StoreErrc::stale, "another version is live"};
     if (!chosen) {
         StoredDefinition& one = database_.definitions.emplace_back();
         one.definition_id = database_.definitions.size();

@@ -118,7 +118,8 @@ public:
     Outcome<runtime::Committed> commit(const runtime::Batch& batch) override;
     Outcome<runtime::StoredDefinition>
     save_definition(const std::string& name, const std::string& source,
-                    const std::string& file_name, const std::string& sha256, Time now) override;
+                    const std::string& file_name, const std::string& sha256, Time now,
+                    std::optional<std::uint64_t> only_over = {}) override;
     Outcome<bool> retire_definition(const std::string& name) override;
     Outcome<bool> is_retired(const std::string& name, const std::string& sha256) override;
     Outcome<std::vector<runtime::StoredDefinition>> needed_definitions() override;

@@ -200,22 +200,43 @@ class V1(baton.ServerTest, task_queue.TaskQueue):
         self.assertEqual(self.client.get("/runs/" + run)["status"], "paused")
         self.client.post(f"/runs/{run}/terminate", {"reason": "second"}, If_Match=late.headers["ETag"])
 
-    def test_of_two_who_act_on_the_same_version_one_wins_each_time(self):
+    def all_at_once(self, words, ask):
+        """What `ask` of each word answers, all asked in the same moment."""
         import threading
+        answers = {}
+        gate = threading.Barrier(len(words))
+
+        def act(word):
+            gate.wait()
+            answers[word] = ask(word)
+        threads = [threading.Thread(target=act, args=[word]) for word in words]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return answers
+
+    def test_of_several_who_deploy_over_the_same_version_one_wins_each_time(self):
+        text = GREET.replace('"greet"', '"raced"')
+        self.client.ask("PUT", "/workflows/raced", text, 201, Content_Type="application/toml")
+        for turn in range(10):
+            tag = self.client.ask("GET", "/workflows/raced").headers["ETag"]
+            answers = self.all_at_once("abcd", lambda word: self.client.ask(
+                "PUT", "/workflows/raced", text + f"# {turn} {word}\n", Content_Type="application/toml", If_Match=tag))
+            statuses = {word: answer.status for word, answer in answers.items()}
+            self.assertEqual(sorted(statuses.values()), [201, 412, 412, 412], f"turn {turn}: {statuses}")
+            live = self.client.ask("GET", "/workflows/raced").headers["ETag"]
+            for answer in answers.values():
+                if answer.status == 412:
+                    self.assertEqual((answer.body["type"], answer.headers["ETag"]), ("/problems/stale", live))
+        self.assertEqual(len(self.client.get("/workflows/raced")["versions"]), 11)
+
+    def test_of_two_who_act_on_the_same_version_one_wins_each_time(self):
         for turn in range(10):
             run = self.start("order")
             tag = self.client.ask("GET", "/runs/" + run).headers["ETag"]
-            answers = {}
-            gate = threading.Barrier(4)
-
-            def act(word):
-                gate.wait()
-                answers[word] = self.client.ask("POST", f"/runs/{run}/{word}", {"reason": word}, If_Match=tag)
-            threads = [threading.Thread(target=act, args=[word]) for word in ("pause", "terminate", "cancel", "steps/reserve/skip")]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            answers = self.all_at_once(("pause", "terminate", "cancel", "steps/reserve/skip"), lambda word: self.client.ask(
+                "POST", f"/runs/{run}/{word}", {"reason": word}, If_Match=tag))
             statuses = {word: answer.status for word, answer in answers.items()}
             self.assertEqual(sorted(statuses.values()), [200, 412, 412, 412], f"turn {turn}: {statuses}")
             for answer in answers.values():

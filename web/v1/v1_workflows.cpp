@@ -283,27 +283,43 @@ private:
             co_return problem(422, "bad_definition",
                               fmt::format("the file is of a workflow '{}', the path names '{}'",
                                           loaded.workflow->name, as_utf8(name)));
-        if (auto refusal = co_await refuses_stale(request, name)) co_return std::move(*refusal);
-        co_return co_await deploy_source(sent->source, sent->file);
+        std::optional<std::uint64_t> only_over;
+        if (auto refusal = co_await refuses_stale(request, name, only_over))
+            co_return std::move(*refusal);
+        co_return co_await told_stale(co_await deploy_source(sent->source, sent->file, only_over),
+                                      name);
     }
 
-    // Another version is live than the one that the asker has seen.
-    awaitable<std::optional<Response>> refuses_stale(const Request& request, std::string name) {
+    // Another version is live than the one that the asker has seen? Else `only_over` is that one:
+    // the store looks once more when it saves, since others deploy, too.
+    awaitable<std::optional<Response>> refuses_stale(const Request& request, std::string name,
+                                                     std::optional<std::uint64_t>& only_over) {
         if (request.if_match.empty()) co_return std::nullopt;
         const auto versions = co_await versions_of(name);
         if (!versions) co_return problem_of(versions.error());
-        const std::string tag = versions->empty() ? std::string{} : tag_of(chosen(*versions));
-        if (!versions->empty() && !is_stale(request, tag)) co_return std::nullopt;
-        Response stale = problem(412, "stale",
-                                 "another version is live than the one that was read; somebody may "
-                                 "have deployed meanwhile");
-        if (!tag.empty()) stale.headers["ETag"] = "\"" + tag + "\"";
-        co_return stale;
+        if (versions->empty()) co_return problem(412, "stale", runtime::stale_deploy);
+        if (is_stale(request, tag_of(chosen(*versions)))) co_return with_tag_of(*versions);
+        if (!names_any(request)) only_over = chosen(*versions).definition_id;
+        co_return std::nullopt;
     }
 
-    awaitable<Response> deploy_source(std::string source, std::string file) {
-        const auto ask = [this, source, file](auto callback, auto claim) {
-            parts_->engine->deploy(source, file, callback, claim);
+    static Response with_tag_of(const std::vector<StoredDefinition>& versions) {
+        Response stale = problem(412, "stale", runtime::stale_deploy);
+        stale.headers["ETag"] = "\"" + tag_of(chosen(versions)) + "\"";
+        return stale;
+    }
+
+    // With the tag of what is live now, as who was refused at once gets it.
+    awaitable<Response> told_stale(Response answer, std::string name) {
+        if (answer.status != 412) co_return answer;
+        const auto versions = co_await versions_of(name);
+        co_return versions && !versions->empty() ? with_tag_of(*versions) : std::move(answer);
+    }
+
+    awaitable<Response> deploy_source(std::string source, std::string file,
+                                      std::optional<std::uint64_t> only_over) {
+        const auto ask = [this, source, file, only_over](auto callback, auto claim) {
+            parts_->engine->deploy(source, file, callback, claim, only_over);
         };
         const auto tell = [](const Outcome<runtime::Deployed>& done) {
             return reply(done->is_new ? 201 : 200, json::object{{"workflow", done->name},
@@ -332,8 +348,11 @@ private:
         if (versions->empty()) co_return no_workflow(name);
         const auto* one = version_in(*versions, std::to_string(number));
         if (one == nullptr) co_return no_version(name, std::to_string(number));
-        if (auto refusal = co_await refuses_stale(request, name)) co_return std::move(*refusal);
-        co_return co_await deploy_source(one->source, one->file_name);
+        std::optional<std::uint64_t> only_over;
+        if (auto refusal = co_await refuses_stale(request, name, only_over))
+            co_return std::move(*refusal);
+        co_return co_await told_stale(
+            co_await deploy_source(one->source, one->file_name, only_over), name);
     }
 
     std::shared_ptr<const ApiParts> parts_;
