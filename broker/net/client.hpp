@@ -30,6 +30,8 @@ public:
     virtual core::Traffic traffic() const = 0;
     // It ends in a moment, and what it holds is free then.
     virtual bool is_going() const = 0;
+    // It was told that it is ended, and has not gone yet.
+    virtual bool was_told() const { return false; }
     // It holds a publish that we do not take, as publishers have to wait.
     virtual bool waits_to_publish() const = 0;
     // Who logged in; empty: nobody yet.

@@ -39,6 +39,7 @@ public:
     std::uint64_t held_bytes() const override { return held_bytes_; }
     core::Traffic traffic() const override;
     bool is_going() const override { return is_lost_; }
+    bool was_told() const override { return has_violated_; }
     bool waits_to_publish() const override { return stops_at_publish_ && outbox_.holds_publishes(); }
     const std::string& user() const override { return user_; }
     void let_go() override;

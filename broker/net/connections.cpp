@@ -71,6 +71,8 @@ void Connections::remove(core::ConnectionId id) {
 
 void Connections::leave(Client& client) {
     present_.erase(&client);
+    if (client.is_going())
+        set_leaving(leaving_bytes_ - std::min(leaving_bytes_, client.held_bytes()));
     if (--size_ == 0 && when_empty_) when_empty_();
 }
 
@@ -169,11 +171,16 @@ void Connections::relieve() {
     inlet_.begin();
     inlet_.apply(core::Ticked{});
     inlet_.end();
-    if (memory_.excess() == 0) return;
-    std::uint64_t held = 0;
+    std::uint64_t held = 0, leaving = 0;
     for (const Client* one : present_)
-        held += one->held_bytes();
+        (one->is_going() ? leaving : held) += one->held_bytes();
+    set_leaving(leaving);
+    if (memory_.excess() == 0) return;
     let_go_of_most(memory_.part_of_excess(held));
+}
+
+void Connections::set_leaving(std::uint64_t bytes) {
+    memory_.set_leaving(std::exchange(leaving_bytes_, bytes), bytes);
 }
 
 // A user counts with all connections together: many that hold little each are as heavy as one that
@@ -183,11 +190,10 @@ void Connections::let_go_of_most(std::uint64_t excess) {
     constexpr std::uint64_t harmless_bytes = 64 << 10;
     struct Holding {
         std::uint64_t bytes = 0;
-        std::vector<Client*> connections; // the largest last
+        std::vector<Client*> connections; // who goes first last
     };
     std::map<std::string, Holding, std::less<>> holdings;
     for (Client* one : present_) {
-        if (one->is_going()) excess -= std::min(excess, one->held_bytes());
         if (one->is_going() || one->held_bytes() == 0) continue;
         // Who obeys cannot finish before memory is there again; the fault is another one's.
         if (memory_.is_impatient() && one->waits_to_publish()) continue;
@@ -195,8 +201,12 @@ void Connections::let_go_of_most(std::uint64_t excess) {
         holding.bytes += one->held_bytes();
         holding.connections.push_back(one);
     }
+    // Who was told and sends on goes before anybody else is told: else all of a crowd would be
+    // told, and then its neighbour.
     for (auto& [user, holding] : holdings)
-        std::ranges::sort(holding.connections, {}, &Client::held_bytes);
+        std::ranges::sort(holding.connections, {}, [](const Client* one) {
+            return std::pair(one->was_told(), one->held_bytes());
+        });
     while (excess != 0 && !holdings.empty()) {
         Holding& most = std::ranges::max_element(holdings, {}, [](const auto& one) {
                             return one.second.bytes;
@@ -207,7 +217,11 @@ void Connections::let_go_of_most(std::uint64_t excess) {
         const std::uint64_t before = largest.held_bytes();
         largest.let_go();
         most.bytes -= before;
-        const std::uint64_t kept = largest.is_going() ? 0 : std::min(before, largest.held_bytes());
+        // What one that was told has read and not looked at goes in a moment, too: not looked at,
+        // it is no reason to tell another one.
+        const bool goes = largest.is_going() || largest.was_told();
+        const std::uint64_t kept = goes ? 0 : std::min(before, largest.held_bytes());
+        if (largest.is_going()) set_leaving(leaving_bytes_ + largest.held_bytes());
         excess -= std::min(excess, before - kept);
     }
 }

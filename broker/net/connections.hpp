@@ -88,6 +88,7 @@ private:
     Client* find(core::ConnectionId id) const;
     void relieve();
     void let_go_of_most(std::uint64_t excess);
+    void set_leaving(std::uint64_t bytes);
 
     baton::net::asio::any_io_executor executor_;
     runtime::Inlet& inlet_;
@@ -108,6 +109,7 @@ private:
     bool report_is_posted_ = false;
     std::vector<core::ConnectionId> unacknowledged_;
     baton::net::asio::steady_timer acknowledge_timer_;
+    std::uint64_t leaving_bytes_ = 0; // held by those that are being ended
     std::uint64_t grown_bytes_ = 0; // of held memory, since the core was told
     std::atomic<bool> relief_is_posted_{false}; // by any thread
 };

@@ -34,6 +34,14 @@ public:
     void take(std::uint64_t bytes) { bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
     std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
+    // So much of it is kept by connections that are being ended (`before`: what was said last). It is
+    // gone in a moment, and nobody else's connections are ended for it.
+    void set_leaving(std::uint64_t before, std::uint64_t now) { leaving_.fetch_add(now - before, std::memory_order_relaxed); }
+    std::uint64_t staying_bytes() const {
+        const std::uint64_t all = bytes();
+        return all - std::min(all, leaving_.load(std::memory_order_relaxed));
+    }
+
     // What the core counted when its turn began; publishers wait by the same rule. On the core's thread.
     void set_core(std::uint64_t core) {
         core_.store(core, std::memory_order_relaxed);
@@ -61,14 +69,14 @@ public:
         const std::uint64_t most = is_impatient() && core < low_
                                        ? low_ - core
                                        : watermark_ + watermark_ / 4 - core;
-        const std::uint64_t now = bytes();
+        const std::uint64_t now = staying_bytes();
         return now > most ? now - most : 0;
     }
 
     // What the excess is to so many bytes of it: everybody gives in proportion, so that those of a
     // thread that holds little are not ended for what another one's hold.
     std::uint64_t part_of_excess(std::uint64_t held) const {
-        const std::uint64_t all = std::max(bytes(), std::uint64_t{1});
+        const std::uint64_t all = std::max(staying_bytes(), std::uint64_t{1});
         const double part = static_cast<double>(std::min(held, all)) / static_cast<double>(all);
         return static_cast<std::uint64_t>(static_cast<double>(excess()) * part);
     }
@@ -87,6 +95,7 @@ private:
     std::vector<std::function<void()>> relieve_;
     std::optional<std::chrono::steady_clock::time_point> short_since_; // of watch()
     std::atomic<std::uint64_t> bytes_{0};
+    std::atomic<std::uint64_t> leaving_{0};
     std::atomic<std::uint64_t> core_{0};
     std::atomic<bool> is_short_{false};
     std::atomic<bool> is_impatient_{false};

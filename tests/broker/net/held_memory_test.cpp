@@ -34,6 +34,10 @@ TEST(HeldMemory, AFullCoreIsNotHeldAgainstConnections) {
 TEST(HeldMemory, EveryThreadGivesInProportionToWhatItHolds) {
     HeldMemory memory(1000, 900, minute);
     memory.add(2250);
+    // What another thread's connections hold that are being ended counts no more.
+    memory.set_leaving(0, 800);
+    EXPECT_EQ(memory.part_of_excess(memory.staying_bytes()), memory.excess());
+    memory.set_leaving(800, 0);
     EXPECT_EQ(memory.part_of_excess(2250), 1000U);
     EXPECT_EQ(memory.part_of_excess(225), 100U);
     EXPECT_EQ(memory.part_of_excess(0), 0U);
