@@ -415,15 +415,22 @@ void Connection::read_what_is_there(std::size_t first) {
 void Connection::acknowledge_soon() {
     if (std::exchange(acknowledges_soon_, true)) return;
     writes_when_asked_ = writes_;
-    around_.connections.acknowledge_soon(id_);
+    // Whoever was always answered in time is likely to be again: a caller, a consumer under load.
+    constexpr unsigned trusted_after = 16;
+    const bool is_trusted = answered_in_a_row_ >= trusted_after;
+    around_.connections.acknowledge_soon(id_, is_trusted ? Connections::Patience::some
+                                                         : Connections::Patience::little);
 }
 
 void Connection::acknowledge() {
     acknowledges_soon_ = false;
-    if (writes_ != writes_acknowledged_ || is_lost_) return;
+    if (is_lost_) return;
+    if (writes_ != writes_when_asked_) ++answered_in_a_row_;
+    if (writes_ != writes_acknowledged_) return;
     // In between something was answered, so the client does not stand still: what came last has its moment, too.
     // To ask the kernel makes it acknowledge the next reads by packets of their own, and an RPC dearer by a tenth.
     if (writes_ != writes_when_asked_) return acknowledge_soon();
+    answered_in_a_row_ = 0;
     stream_.link().acknowledge();
 }
 

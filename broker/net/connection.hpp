@@ -131,6 +131,7 @@ private:
     std::uint64_t writes_acknowledged_ = 0; // at the last read that got no answer
     std::uint64_t writes_when_asked_ = 0;   // when acknowledges_soon_ became true
     bool acknowledges_soon_ = false;
+    unsigned answered_in_a_row_ = 0; // reads whose answer made asking needless
 
     baton::net::asio::steady_timer watch_timer_;
     baton::net::Wakeup over_;

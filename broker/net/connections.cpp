@@ -34,7 +34,8 @@ Connections::Connections(baton::net::asio::any_io_executor executor, runtime::In
       options_(options),
       memory_(memory),
       thread_(thread),
-      acknowledge_timer_(executor_) {
+      unacknowledged_{Unacknowledged{baton::net::asio::steady_timer(executor_)},
+                      Unacknowledged{baton::net::asio::steady_timer(executor_)}} {
     memory_.when_relief_is_asked([this] {
         if (!relief_is_posted_.exchange(true))
             baton::net::asio::post(executor_, [this] { relieve(); });
@@ -143,14 +144,18 @@ void Connections::report_written() {
     written_bytes_ = 0;
 }
 
-void Connections::acknowledge_soon(core::ConnectionId id) {
+void Connections::acknowledge_soon(core::ConnectionId id, Patience patience) {
     // An answer that waits for the disk mostly comes earlier, and takes the acknowledgement along.
-    constexpr auto pause = std::chrono::microseconds(500);
-    unacknowledged_.push_back(id);
-    if (unacknowledged_.size() != 1) return;
-    acknowledge_timer_.expires_after(pause);
-    acknowledge_timer_.async_wait([this](const ErrorCode& error) {
-        for (const core::ConnectionId waiting : std::exchange(unacknowledged_, {}))
+    // The longer one is short enough for a client that stands still for the first time.
+    constexpr std::array<std::chrono::microseconds, 2> pauses{std::chrono::microseconds(500),
+                                                              std::chrono::milliseconds(8)};
+    const auto which = static_cast<std::size_t>(patience);
+    Unacknowledged& all = unacknowledged_.at(which);
+    all.connections.push_back(id);
+    if (all.connections.size() != 1) return;
+    all.timer.expires_after(pauses.at(which));
+    all.timer.async_wait([this, &all](const ErrorCode& error) {
+        for (const core::ConnectionId waiting : std::exchange(all.connections, {}))
             if (Client* found = find(waiting); found != nullptr && !error) found->acknowledge();
     });
 }

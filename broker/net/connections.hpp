@@ -12,6 +12,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <set>
@@ -67,8 +68,10 @@ public:
 
     // A connection has read a little and has nothing to answer. Left alone, the kernel acknowledges
     // that 40 ms later, and so long a client with Nagle's algorithm keeps its next small write to
-    // itself. Client::acknowledge() comes in a moment.
-    void acknowledge_soon(core::ConnectionId id);
+    // itself. Client::acknowledge() comes in a moment; for one that never needed it, in a longer one,
+    // since each moment that ends wakes the thread.
+    enum class Patience : std::uint8_t { little, some };
+    void acknowledge_soon(core::ConnectionId id, Patience patience = Patience::little);
 
     // A connection keeps so much in memory now instead of `before`. Much more of it, and the core
     // hears of it at once; more than there may be, and connections of who holds most are let go.
@@ -107,8 +110,11 @@ private:
     std::vector<core::Written> written_;
     std::uint64_t written_bytes_ = 0;
     bool report_is_posted_ = false;
-    std::vector<core::ConnectionId> unacknowledged_;
-    baton::net::asio::steady_timer acknowledge_timer_;
+    struct Unacknowledged {
+        baton::net::asio::steady_timer timer;
+        std::vector<core::ConnectionId> connections{};
+    };
+    std::array<Unacknowledged, 2> unacknowledged_; // by patience
     std::uint64_t leaving_bytes_ = 0; // held by those that are being ended
     std::uint64_t grown_bytes_ = 0; // of held memory, since the core was told
     std::atomic<bool> relief_is_posted_{false}; // by any thread
