@@ -306,16 +306,7 @@ public:
         return true;
     }
     bool operator()(const fact::ApprovalVoted& fact) {
-        return change(fact.step, [&](StepState& state) {
-            boost::json::object wait = state.wait.json().as_object();
-            auto& votes = wait["votes"];
-            if (!votes.is_array()) votes = boost::json::array{};
-            boost::json::object vote{{"by", fact.by}, {"approves", fact.approves}, {"at", to_rfc3339(now_)}};
-            if (!fact.comment.empty()) vote["comment"] = fact.comment;
-            if (!fact.form.is_null()) vote["form"] = fact.form.json();
-            votes.as_array().push_back(std::move(vote));
-            state.wait = Document::of(std::move(wait));
-        });
+        return change(fact.step, [&](StepState& state) { state.wait = with_vote(state.wait, fact, now_); });
     }
     bool operator()(const fact::ApprovalReminded& fact) {
         const auto place = find_place(workflow_, run_, fact.step);
@@ -945,6 +936,17 @@ private:
 };
 
 } // namespace
+
+Document with_vote(const Document& wait, const fact::ApprovalVoted& voted, Time at) {
+    boost::json::object with = wait.json().is_object() ? wait.json().get_object() : boost::json::object{};
+    auto& votes = with["votes"];
+    if (!votes.is_array()) votes = boost::json::array{};
+    boost::json::object vote{{"by", voted.by}, {"approves", voted.approves}, {"at", to_rfc3339(at)}};
+    if (!voted.comment.empty()) vote["comment"] = voted.comment;
+    if (!voted.form.is_null()) vote["form"] = voted.form.json();
+    votes.as_array().push_back(std::move(vote));
+    return Document::of(std::move(with));
+}
 
 bool apply(const Workflow& workflow, Run& run, const Fact& fact, Time at) {
     Hand hand(workflow, run, at);

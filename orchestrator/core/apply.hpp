@@ -32,6 +32,9 @@ struct Sighting {
 };
 void see(const Workflow& workflow, Run& run, const Sighting& sighting, Time now);
 
+// What a step waits for, with the answer of one more of the people it asks.
+Document with_vote(const Document& wait, const fact::ApprovalVoted& voted, Time at);
+
 // Nobody could be heard until `now`: time-outs of what has begun count from here.
 void begin_clocks_anew(const Workflow& workflow, Run& run, Time now);
 

@@ -1,6 +1,7 @@
 // Facts to what people ask for.
 #include "orchestrator/core/run_story.hpp"
 
+#include "orchestrator/core/apply.hpp"
 #include "orchestrator/core/run.hpp"
 
 #include <boost/json/array.hpp>
@@ -122,6 +123,10 @@ struct Teller {
         if (!step.started_at) step.started_at = at;
         step.until = fact.until;
         step.waits_for = fact.wanted;
+    }
+    void operator()(const fact::ApprovalVoted& fact) const {
+        StepStory& step = of(fact.step);
+        step.waits_for = with_vote(step.waits_for, fact, at);
     }
     void operator()(const fact::ResultFound& fact) const { of(fact.step).known_from = fact.run; }
     void operator()(const fact::StepDone& fact) const {
