@@ -11,7 +11,9 @@ MemoryShares share_memory(std::uint64_t memory) {
     const auto share = [memory](std::uint64_t part, std::uint64_t least, std::uint64_t most) {
         return static_cast<std::size_t>(std::clamp(memory / part, least * mib, most * mib));
     };
-    return {.runs = share(8, 32, 256), .http_bodies = share(16, 18, 64)};
+    return {.runs = share(8, 32, 256),
+            .http_bodies = share(16, 18, 64),
+            .one_heap = memory < 2048 * mib};
 }
 
 } // namespace baton::server

@@ -12,6 +12,10 @@ struct MemoryShares {
     std::size_t runs = 0; // at hand, and messages that wait for the broker
     std::size_t http_bodies =
         0; // of requests, together; and as much for answers that nobody has read yet
+    // The C library gives each thread a heap of its own, and what one leaves free no other one
+    // takes: the threads' peaks add up, though they do not come at once. Where there is little, one
+    // for all.
+    bool one_heap = false;
 };
 
 // `memory` is what the process may have at most, in bytes.

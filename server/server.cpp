@@ -50,6 +50,7 @@
 #include <boost/json/serialize.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -866,6 +867,7 @@ Outcome<void> Server::Parts::start(const Config& chosen, bool watch, const std::
     descriptors = share_descriptors(broker::raise_descriptor_limit(),
                                     config.io_threads != 0 ? config.io_threads : broker::processor_limit());
     memory = share_memory(broker::memory_limit());
+    if (memory.one_heap) (void)::mallopt(M_ARENA_MAX, 1); // before there are threads
     std::error_code error;
     std::filesystem::create_directories(config.data, error);
     if (error)

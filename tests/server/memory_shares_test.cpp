@@ -24,6 +24,11 @@ TEST(MemoryShares, WhereThereIsEnoughTheyDoNotGrowWithIt) {
     EXPECT_EQ(shares.http_bodies, 64 * mib);
 }
 
+TEST(MemoryShares, WhereThereIsLittleTheThreadsShareOneHeap) {
+    EXPECT_TRUE(share_memory(512 * mib).one_heap);
+    EXPECT_FALSE(share_memory(16 * 1024 * mib).one_heap);
+}
+
 TEST(MemoryShares, TheLargestBodyAlwaysFits) {
     EXPECT_GE(share_memory(64 * mib).http_bodies, 16 * mib);
 }
