@@ -99,10 +99,9 @@ test("an approval is given under one's own name, with its form, by keys alone", 
   await expect(why(page)).toContainText("it asks guest: May it?");
   await page.getByRole("button", { name: "Approve" }).focus();
   await page.keyboard.press("Enter");
-  const form = dialog(page).getByLabel(/^(days|Form)/);
-  await form.focus();
+  await dialog(page).getByLabel("days").focus();
   await page.keyboard.press("Control+a");
-  await page.keyboard.type((await form.evaluate((field) => field.tagName)) === "TEXTAREA" ? '{"days": 14}' : "14");
+  await page.keyboard.type("14");
   await dialog(page).getByLabel("Comment").focus();
   await page.keyboard.press("Enter");
   await expect(dialog(page).getByRole("status")).toContainText("Approved");

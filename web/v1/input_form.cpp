@@ -1,5 +1,6 @@
 #include "web/v1/input_form.hpp"
 
+#include "orchestrator/core/run.hpp"
 #include "orchestrator/expression/value.hpp"
 
 #include <boost/json/array.hpp>
@@ -7,12 +8,14 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 namespace baton::web {
 
 namespace json = boost::json;
 using orchestrator::core::Schema;
 using orchestrator::core::SchemaField;
+namespace core = orchestrator::core;
 
 namespace {
 
@@ -57,13 +60,33 @@ json::object schema_of(const Schema& schema) {
     return out;
 }
 
-} // namespace
-
-json::object input_schema(const orchestrator::core::Workflow& workflow) {
+json::object form_of(std::span<const SchemaField> fields) {
     json::object out{{"type", "object"}};
-    put_fields(out, workflow.input);
+    put_fields(out, fields);
     out["additionalProperties"] = false;
     return out;
+}
+
+const core::ApprovalKind* approval_kind_of(const core::StepKind& kind) {
+    if (const auto* approval = std::get_if<core::ApprovalKind>(&kind)) return approval;
+    const auto* several = std::get_if<core::FirstOfKind>(&kind);
+    if (several == nullptr) return nullptr;
+    for (const auto& way : several->ways)
+        if (const auto* approval = std::get_if<core::ApprovalKind>(&way.wait)) return approval;
+    return nullptr;
+}
+
+} // namespace
+
+json::object input_schema(const core::Workflow& workflow) {
+    return form_of(workflow.input);
+}
+
+json::value approval_form(const core::Workflow& workflow, std::string_view step) {
+    const auto index = core::find_step(workflow, step);
+    const auto* approval = index ? approval_kind_of(workflow.steps[*index].kind) : nullptr;
+    if (approval == nullptr || approval->form.empty()) return nullptr;
+    return form_of(approval->form);
 }
 
 } // namespace baton::web

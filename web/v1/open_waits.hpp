@@ -29,6 +29,7 @@ struct OpenWait {
     boost::json::object wanted{}; // as the step's waits_for; empty: a time
     std::optional<Time> since{};
     std::optional<Time> until{};
+    boost::json::value form{}; // of an approval: JSON Schema of what is filled in; null: nothing
 };
 
 struct OpenWaitList {
@@ -64,6 +65,6 @@ private:
 };
 
 // The approval that a wait asks for, alone or as one of several ways; nullptr: it asks nobody.
-const boost::json::object* approval_in(const OpenWait& wait);
+const boost::json::object* approval_in(const boost::json::object& wanted);
 
 } // namespace baton::web

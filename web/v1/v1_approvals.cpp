@@ -65,7 +65,7 @@ private:
         if (!found) co_return problem_of(found.error());
         json::array all;
         for (const OpenWait& wait : found->waits) {
-            const json::object* asked = approval_in(wait);
+            const json::object* asked = approval_in(wait.wanted);
             if (asked == nullptr) continue;
             json::object shown = approval_json(wait, *asked);
             const bool is_mine = is_asked(shown.at("by"), request.login);
@@ -116,7 +116,7 @@ private:
         out["title"] = member("title", "");
         out["by"] = member("by", json::array{});
         out["quorum"] = member("quorum", 1);
-        out["form"] = member("form", nullptr);
+        out["form"] = wait.form;
         const auto* votes = wait.wanted.if_contains("votes");
         out["votes"] = votes == nullptr ? json::value(json::array{}) : *votes;
         return out;

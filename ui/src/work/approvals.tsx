@@ -2,16 +2,17 @@
 import type { JSX } from "preact";
 import { get, usePolled } from "../api";
 import { Loaded, Page, Panel, Table, Time } from "../parts";
+import type { Schema } from "../schema";
 import { askDecision } from "./run";
-import type { FormField, WholeRun } from "./types";
+import type { WholeRun } from "./types";
 
-interface Asked { run: string; workflow: string; step: string; title: string; by: string[]; quorum: number; until: string | null; since: string; form?: Record<string, FormField>; mine: boolean }
+interface Asked { run: string; workflow: string; step: string; title: string; by: string[]; quorum: number; until: string | null; since: string; form: Schema | null; mine: boolean }
 
 export function Approvals(): JSX.Element {
   const asked = usePolled<{ items: Asked[] }>(() => "/baton/v1/approvals?limit=200", 5, { topics: ["runs"] });
   const decide = (one: Asked, approves: boolean): void => void get<WholeRun>("/api/runs/" + one.run).then((run) => {
     const step = run.steps.find((each) => each.step === one.step);
-    askDecision(run, { step: one.step, waits_for: step?.waits_for ?? { approval: { title: one.title, by: one.by, ...(one.form ? { form: one.form } : {}) } } }, approves, asked.reload);
+    askDecision(run, { step: one.step, waits_for: step?.waits_for ?? { approval: { title: one.title, by: one.by } } }, one.form, approves, asked.reload);
   });
   const list = (title: string, rows: Asked[], empty: string): JSX.Element => (
     <Panel title={title}>

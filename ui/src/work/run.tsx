@@ -8,6 +8,7 @@ import { asJson, duration, localTime, many, plural } from "../format";
 import type { Props } from "../pages";
 import { ask, clock, CopyButton, Data, Facts, Finder, jsonIn, Loaded, Page, Panel, State, tabNow, Table, Tabs, Time, type Act } from "../parts";
 import { enc, query, setQuery, withQuery } from "../router";
+import { fieldsOf, valuesOf, type Schema } from "../schema";
 import { GraphView } from "./graph";
 import { labelled } from "./labels";
 import { Logs } from "./logs";
@@ -98,7 +99,10 @@ function WhyLine({ reason, run, reload }: { reason: Reason; run: WholeRun; reloa
 /** What the server says would help, asked for by a dialog that has the words for it. */
 function helpOf(reason: Reason, run: WholeRun, reload: () => void): ComponentChildren {
   const step = run.steps.find((one) => one.step === reason.step && one.undo === reason.undo);
-  if (reason.code === "approval" && step) return <><button type="button" onClick={() => askDecision(run, step, true, reload)}>Approve</button><button type="button" onClick={() => askDecision(run, step, false, reload)}>Reject</button></>;
+  if (reason.code === "approval" && step) {
+    const decide = (approves: boolean): void => void formOf(run.id, step.step).then((form) => askDecision(run, step, form, approves, reload));
+    return <><button type="button" onClick={() => decide(true)}>Approve</button><button type="button" onClick={() => decide(false)}>Reject</button></>;
+  }
   if (!may.operate()) return null;
   if (reason.code === "signal" && step?.waits_for) return <button type="button" onClick={() => askSignal(run, step.waits_for!.signal ?? "", reload)}>Send the signal</button>;
   const act = reason.act;
@@ -199,26 +203,26 @@ export function askSignal(run: { id: string; workflow: string }, name: string, a
   });
 }
 
-export function askDecision(run: { id: string; workflow: string; status: string }, step: { step: string; waits_for?: Step["waits_for"] }, approves: boolean, after: () => void): void {
+/** What an approval asks to fill in; null: nothing but a yes; undefined: it is not among the first that wait. */
+async function formOf(run: string, step: string): Promise<Schema | null | undefined> {
+  const asked = await get<{ items: { run: string; step: string; form: Schema | null }[] }>("/baton/v1/approvals?limit=200");
+  return asked.items.find((one) => one.run === run && one.step === step)?.form;
+}
+
+export function askDecision(run: { id: string; workflow: string; status: string }, step: { step: string; waits_for?: Step["waits_for"] }, schema: Schema | null | undefined, approves: boolean, after: () => void): void {
   const approval = step.waits_for?.approval;
-  const form = approves ? Object.entries(approval?.form ?? {}) : [];
+  const form = approves ? schema : null;
   ask({
     title: (approves ? "Approve: " : "Reject: ") + (approval?.title ?? step.step),
     preview: <p>For the run <a href={"/runs/" + run.id}>{run.workflow}</a>, step {step.step}. It is decided under your name.</p>,
     fields: [
-      ...form.map(([name, field]) => ({ name: "form." + name, label: name, required: field.required ?? false, value: field.default === undefined ? "" : String(field.default), hint: field.description,
-        kind: field.enum ? ("choice" as const) : field.type === "integer" || field.type === "number" ? ("number" as const) : field.type === "boolean" ? ("check" as const) : ("text" as const), choices: field.enum?.map(String) })),
-      // The run tells who is asked, and not always what: then whoever answers writes it as JSON.
-      ...(approves && form.length === 0 ? [{ name: "form", label: "Form", kind: "json" as const, hint: "JSON, where the step asks for more than a yes" }] : []),
+      ...(form ? fieldsOf(form) : []),
+      ...(form === undefined ? [{ name: "form", label: "Form", kind: "json" as const, hint: "JSON, where the step asks for more than a yes" }] : []),
       { name: "comment", label: "Comment" },
     ],
     verb: approves ? "Approve" : "Reject", isDanger: !approves, after,
     run: async (values) => {
-      const given = Object.fromEntries(form.filter(([name, field]) => field.type === "boolean" || (values["form." + name] ?? "") !== "").map(([name, field]) => {
-        const text = values["form." + name] ?? "";
-        return [name, field.type === "integer" || field.type === "number" ? Number(text) : field.type === "boolean" ? text === "true" : text];
-      }));
-      await post(`/api/runs/${run.id}/${approves ? "approve" : "reject"}`, { step: step.step, ...(form.length ? { form: given } : values.form ? { form: jsonIn(values, "form") } : {}), ...(values.comment ? { comment: values.comment } : {}) });
+      await post(`/api/runs/${run.id}/${approves ? "approve" : "reject"}`, { step: step.step, ...(form ? { form: valuesOf(form, values) } : values.form ? { form: jsonIn(values, "form") } : {}), ...(values.comment ? { comment: values.comment } : {}) });
       const now = await get<WholeRun>("/api/runs/" + run.id);
       return <>{approves ? "Approved" : "Rejected"}. The run is {now.status}; the step is {now.steps.find((one) => one.step === step.step)?.status ?? "done"}.</>;
     },

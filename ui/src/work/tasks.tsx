@@ -8,7 +8,7 @@ import type { Props } from "../pages";
 import { ListPage, useRows } from "../lists";
 import { ask, Data, Figure, jsonIn, Loaded, Page, Panel, State, Table, Time, type ServerPage } from "../parts";
 import { enc } from "../router";
-import { fieldsOf, valuesOf, type Schema } from "./start";
+import { fieldsOf, valuesOf, type Schema } from "../schema";
 import type { Cause, Pause, TaskLook } from "./types";
 
 interface Offered { task: string; workers: string[]; parameters?: Schema | null; result?: unknown }
