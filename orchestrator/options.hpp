@@ -67,7 +67,7 @@ struct Options {
     messaging::SecretSource secrets{};
     // Who keeps the lines that workers say of their runs; see messaging.hpp.
     std::function<void(runtime::RunLogLine line, std::function<void()> done)> keep_line{};
-    // Who is told of failed runs; see messaging/notice.hpp.
+    // What people are told, and how; see messaging/notice.hpp.
     messaging::NoticeOptions notices{};
     // What is done about traces, and who hears of spans; see runtime/run_spans.hpp.
     trace::Policy trace{};

@@ -13,6 +13,8 @@
 #include "orchestrator/definition/toml_document.hpp"
 #include "web/access/login.hpp"
 
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -273,22 +275,53 @@ std::optional<std::string> set_websocket_origins(Config& config, const std::stri
     return std::nullopt;
 }
 
-std::optional<std::string> set_notify_only(Config& config, const std::string& text) {
-    config.notify_only = split(text, ',');
-    return std::nullopt;
+auto teller_workflow_into(Config::Teller Config::*teller) {
+    return [teller](Config& config, const std::string& text) -> std::optional<std::string> {
+        (config.*teller).workflow = text;
+        return std::nullopt;
+    };
+}
+
+auto teller_only_into(Config::Teller Config::*teller) {
+    return [teller](Config& config, const std::string& text) -> std::optional<std::string> {
+        (config.*teller).only = split(text, ',');
+        return std::nullopt;
+    };
 }
 
 // As a variable has it; in the file it is a table.
-std::optional<std::string> set_notify_with(Config& config, const std::string& text) {
-    const auto with = read_json(text);
-    if (!text.empty() && (!with || !with->is_object())) return "a JSON object, for example {\"to\":\"ops@example.org\"}";
-    config.notify_with = text;
+auto teller_with_into(Config::Teller Config::*teller) {
+    return [teller](Config& config, const std::string& text) -> std::optional<std::string> {
+        const auto with = read_json(text);
+        if (!text.empty() && (!with || !with->is_object())) return "a JSON object, for example {\"to\":\"ops@example.org\"}";
+        (config.*teller).with = text;
+        return std::nullopt;
+    };
+}
+
+std::optional<std::string> set_http_public_url(Config& config, const std::string& text) {
+    const auto url = boost::urls::parse_uri(text);
+    const bool is_ours = url && (url->scheme() == "http" || url->scheme() == "https") && !url->encoded_host().empty() &&
+                         (url->encoded_path().empty() || url->encoded_path() == "/") && !url->has_query() && !url->has_fragment() &&
+                         !url->has_userinfo();
+    if (!text.empty() && !is_ours) return "where people reach the page, for example \"https://baton.example.org\"";
+    config.http_public_url = text;
+    while (config.http_public_url.ends_with('/'))
+        config.http_public_url.pop_back();
     return std::nullopt;
 }
 
 void check_notify(const Config& config, std::vector<std::string>& complaints) {
-    if (config.notify_workflow.empty() && (!config.notify_with.empty() || !config.notify_only.empty()))
+    const auto is_half = [](const Config::Teller& teller) {
+        return teller.workflow.empty() && (!teller.with.empty() || !teller.only.empty());
+    };
+    if (is_half(config.notify))
         complaints.push_back("error: 'notify' needs 'notify.workflow' (BATON_NOTIFY_WORKFLOW), the workflow that tells of failed runs");
+    if (is_half(config.notify_approvals))
+        complaints.push_back("error: 'notify.approvals' needs 'notify.approvals.workflow' (BATON_NOTIFY_APPROVALS_WORKFLOW), the workflow "
+                             "that asks people");
+    if (!config.notify_approvals.workflow.empty() && config.http_public_url.empty())
+        complaints.push_back("error: 'notify.approvals' needs 'http.public_url' (BATON_HTTP_PUBLIC_URL), where people reach the page: the links lead there");
 }
 
 std::optional<std::string> set_trace_endpoint(Config& config, const std::string& text) {
@@ -451,6 +484,7 @@ const std::vector<Setting>& settings() {
         {"http.tls.version_min", "BATON_HTTP_TLS_VERSION_MIN", set_http_tls_version_min},
         {"metrics.listen", "BATON_METRICS_LISTEN", set_metrics_listen},
         {"http.names", "BATON_HTTP_NAMES", set_http_names},
+        {"http.public_url", "BATON_HTTP_PUBLIC_URL", set_http_public_url},
         {"http.ui_folder", "BATON_UI_DIR", text_into(&Config::ui_folder)},
         {"data", "BATON_DATA", text_into(&Config::data)},
         {"database.url", "BATON_DB_URL", text_into(&Config::database_url)},
@@ -461,9 +495,12 @@ const std::vector<Setting>& settings() {
         {"orchestrator.retention", "BATON_RETENTION", set_retention},
         {"orchestrator.secrets", "BATON_SECRETS", text_into(&Config::secrets)},
         {"orchestrator.runs_mib_max", "BATON_RUNS_MIB_MAX", number_into(&Config::runs_mib_max, 16, 1024 * 1024)},
-        {"notify.workflow", "BATON_NOTIFY_WORKFLOW", text_into(&Config::notify_workflow)},
-        {"notify.with", "BATON_NOTIFY_WITH", set_notify_with},
-        {"notify.only", "BATON_NOTIFY_ONLY", set_notify_only},
+        {"notify.workflow", "BATON_NOTIFY_WORKFLOW", teller_workflow_into(&Config::notify)},
+        {"notify.with", "BATON_NOTIFY_WITH", teller_with_into(&Config::notify)},
+        {"notify.only", "BATON_NOTIFY_ONLY", teller_only_into(&Config::notify)},
+        {"notify.approvals.workflow", "BATON_NOTIFY_APPROVALS_WORKFLOW", teller_workflow_into(&Config::notify_approvals)},
+        {"notify.approvals.with", "BATON_NOTIFY_APPROVALS_WITH", teller_with_into(&Config::notify_approvals)},
+        {"notify.approvals.only", "BATON_NOTIFY_APPROVALS_ONLY", teller_only_into(&Config::notify_approvals)},
         {"trace.endpoint", "BATON_TRACE_ENDPOINT", set_trace_endpoint},
         {"trace.headers", "BATON_TRACE_HEADERS", set_trace_headers},
         {"trace.service", "BATON_TRACE_SERVICE", text_into(&Config::trace_service)},
@@ -644,7 +681,9 @@ struct Reader {
                 else
                     for (const TomlNode& user : node.items) read_user(user);
             } else if (name == "notify.with" && node.is_table()) {
-                config.notify_with = write_json(orchestrator::definition::to_json(node));
+                config.notify.with = write_json(orchestrator::definition::to_json(node));
+            } else if (name == "notify.approvals.with" && node.is_table()) {
+                config.notify_approvals.with = write_json(orchestrator::definition::to_json(node));
             } else if (node.is_table()) {
                 read_table(name + ".", node);
             } else {

@@ -73,6 +73,8 @@ struct Config {
     // Names of this server that browsers and scripts may use; loopback's, addresses and the machine's
     // own name are known without.
     std::vector<std::string> http_names;
+    // Where people reach the page, for links to it; without a / at its end.
+    std::string http_public_url;
     // The built page, for who works on it; empty: the one in the executable.
     std::string ui_folder;
     std::string data = "baton-data";
@@ -86,10 +88,14 @@ struct Config {
     unsigned runs_mib_max = 256; // memory for runs at hand and messages that wait for the broker
     unsigned io_threads = 0;  // 0: by the number of processors
     unsigned memory_high_mib = 0; // 0: by the memory of the machine or container
-    // Who is told of runs that failed: a run of this workflow; empty: nobody.
-    std::string notify_workflow;
-    std::string notify_with;              // JSON object: further input of it
-    std::vector<std::string> notify_only; // runs of these workflows; empty: of all
+    // Who is told of runs that failed, and of what people are asked: by a run of a workflow.
+    struct Teller {
+        std::string workflow;          // empty: nobody is told
+        std::string with;              // JSON object: further input of it
+        std::vector<std::string> only; // runs of these workflows; empty: of all
+    };
+    Teller notify;
+    Teller notify_approvals;
     std::string trace_endpoint;       // of a collector that takes OTLP over HTTP; empty: spans are told to nobody
     std::vector<std::string> trace_headers; // "name: value" for it
     std::string trace_service = "baton";

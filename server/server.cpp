@@ -48,6 +48,8 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
@@ -465,7 +467,10 @@ Outcome<void> Server::Parts::start_orchestrator(const std::function<bool()>& is_
     options.is_told_of_losses = config.broker_url.empty();
     options.secrets = secret_files(config.secrets);
     start_traces(options);
-    options.notices = {config.notify_workflow, config.notify_with, config.notify_only};
+    const auto teller_of = [](const Config::Teller& teller) {
+        return orchestrator::messaging::NoticeOptions::Teller{teller.workflow, teller.with, teller.only};
+    };
+    options.notices = {teller_of(config.notify), teller_of(config.notify_approvals), config.http_public_url};
     run_log = std::make_unique<orchestrator::RunLogKeeper>(
         orchestrator::RunLogKeeper::Options{}, [url] { return db::open_store(url); },
         orchestrator::RunLogKeeper::Counters{web_metrics.log_lines_kept, web_metrics.log_lines_dropped});
@@ -723,6 +728,7 @@ Outcome<void> Server::Parts::start_web() {
     api.broker = broker_port();
     api.own_names = config.http_names;
     api.own_names.push_back(config.http_listen.host);
+    if (const auto url = boost::urls::parse_uri(config.http_public_url)) api.own_names.emplace_back(url->encoded_host());
     api.own_names.push_back(host_name());
     api.page = std::make_shared<const web::Page>(config.ui_folder);
     // What strangers do has files of its own: however often they try, the others' acts stay.

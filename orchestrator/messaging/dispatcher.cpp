@@ -237,12 +237,16 @@ void Dispatcher::flush_soon() {
 // False: there is nothing to tell. Else the outbox waits for the run that tells of it: a crash before that is stored
 // brings both again.
 bool Dispatcher::start_notice(const Outgoing& outgoing) {
-    const auto* run = std::get_if<core::AnnounceRun>(&outgoing.command.command);
-    if (run == nullptr || outgoing.plain) return false;
-    auto request = notice_of(notices_, *run, outgoing.command.place);
+    if (outgoing.plain) return false;
+    const runtime::OutboxPlace& place = outgoing.command.place;
+    std::optional<runtime::StartRequest> request;
+    if (const auto* run = std::get_if<core::AnnounceRun>(&outgoing.command.command))
+        request = notice_of(notices_, *run, place);
+    else if (const auto* asked = std::get_if<core::AnnounceApproval>(&outgoing.command.command))
+        request = notice_of(notices_, *asked, place);
     if (!request) return false;
     ++noticing_;
-    unnoticed_.emplace_back(outgoing.command.place, std::move(*request));
+    unnoticed_.emplace_back(place, std::move(*request));
     if (unnoticed_.size() == 1) net::asio::post(executor_, [this] { retry_notices(); });
     return true;
 }
@@ -272,7 +276,7 @@ void Dispatcher::end_notice(const runtime::OutboxPlace& place, runtime::StartReq
         return;
     }
     if (!is_hopeless) return noticed(place);
-    log::error("notify", "a failed run is told to nobody: the workflow of notify.workflow cannot begin; it is a dead letter",
+    log::error("notify", "people are not told: the workflow that notify names cannot begin; it is a dead letter",
                {{"workflow", request.workflow}, {"notice", request.key}, {"reason", started.error().detail}});
     runtime::PlainDeadLetter plain{letter_of(request, started.error()), std::nullopt};
     plain.stored = [this, place] { net::asio::post(executor_, [this, place] { noticed(place); }); };

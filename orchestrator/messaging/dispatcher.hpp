@@ -93,7 +93,7 @@ private:
     std::unordered_map<std::uint64_t, Outgoing> flying_; // by the token given to the publisher
     std::deque<Outgoing> refused_;                       // nacked: later again
     std::uint64_t sent_ = 0;
-    std::size_t noticing_ = 0; // runs that tell of failures, asked for and not stored yet
+    std::size_t noticing_ = 0; // runs that tell people, asked for and not stored yet
     std::deque<std::pair<runtime::OutboxPlace, runtime::StartRequest>> unnoticed_; // to be asked for again
     net::asio::steady_timer notice_pause_;
     std::vector<runtime::OutboxPlace> confirmed_;

@@ -1,7 +1,10 @@
 #include "orchestrator/messaging/notice.hpp"
 
+#include "base/clock.hpp"
 #include "base/json_text.hpp"
+#include "orchestrator/core/fingerprint.hpp"
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 
@@ -32,7 +35,10 @@ bool is_failure(const core::AnnounceRun& run) {
     return false;
 }
 
-bool is_meant(const std::vector<std::string>& only, std::string_view workflow) {
+// That a notice failed or asks is told by nobody: it would go round.
+bool is_meant(const NoticeOptions::Teller& teller, std::string_view workflow) {
+    if (teller.workflow.empty() || workflow == teller.workflow) return false;
+    const std::vector<std::string>& only = teller.only;
     const auto fits = [workflow](std::string_view pattern) {
         if (!pattern.ends_with('*')) return pattern == workflow;
         pattern.remove_suffix(1);
@@ -41,14 +47,28 @@ bool is_meant(const std::vector<std::string>& only, std::string_view workflow) {
     return only.empty() || std::ranges::any_of(only, fits);
 }
 
+runtime::StartRequest request_of(const NoticeOptions::Teller& teller, boost::json::object notice,
+                                 std::string key) {
+    boost::json::object input;
+    if (const auto with = read_json(teller.with.empty() ? "{}" : teller.with);
+        with && with->is_object())
+        input = with->get_object();
+    input["notice"] = std::move(notice);
+    runtime::StartRequest request;
+    request.workflow = teller.workflow;
+    request.input = write_json(input);
+    request.key = std::move(key);
+    request.is_by_trigger = true;
+    request.actor = actor;
+    return request;
+}
+
 } // namespace
 
 std::optional<runtime::StartRequest> notice_of(const NoticeOptions& options,
                                                const core::AnnounceRun& run,
                                                const runtime::OutboxPlace& place) {
-    // That a notice failed is told by nobody: it would go round.
-    if (options.workflow.empty() || run.workflow == options.workflow) return std::nullopt;
-    if (!is_failure(run) || !is_meant(options.only, run.workflow)) return std::nullopt;
+    if (!is_failure(run) || !is_meant(options.failures, run.workflow)) return std::nullopt;
     boost::json::object notice{{"run", run.run_id},
                                {"workflow", run.workflow},
                                {"version", run.workflow_version},
@@ -58,25 +78,35 @@ std::optional<runtime::StartRequest> notice_of(const NoticeOptions& options,
         const auto* said = error == nullptr ? nullptr : error->if_contains(member);
         notice[member] = said != nullptr && said->is_string() ? *said : boost::json::value("");
     }
-    boost::json::object input;
-    if (const auto with = read_json(options.with.empty() ? "{}" : options.with);
-        with && with->is_object())
-        input = with->get_object();
-    input["notice"] = std::move(notice);
-    runtime::StartRequest request;
-    request.workflow = options.workflow;
-    request.input = write_json(input);
-    request.key = fmt::format("notice:{}:{}:{}", run.run_id, place.part, place.pseq);
-    request.is_by_trigger = true;
-    request.actor = actor;
-    return request;
+    return request_of(options.failures, std::move(notice),
+                      fmt::format("notice:{}:{}:{}", run.run_id, place.part, place.pseq));
+}
+
+std::optional<runtime::StartRequest> notice_of(const NoticeOptions& options,
+                                               const core::AnnounceApproval& asked,
+                                               const runtime::OutboxPlace& place) {
+    if (!is_meant(options.approvals, asked.workflow)) return std::nullopt;
+    boost::json::object notice{{"run", asked.run_id},
+                               {"workflow", asked.workflow},
+                               {"version", asked.workflow_version},
+                               {"step", asked.step},
+                               {"is_reminder", asked.is_reminder},
+                               {"until", asked.until ? to_rfc3339(*asked.until) : std::string()},
+                               {"url", options.page_url + "/approvals"},
+                               {"by", boost::json::array{}}};
+    for (const char* member : {"title", "by", "quorum"})
+        if (const auto* said = asked.asked.json().as_object().if_contains(member))
+            notice[member] = *said;
+    return request_of(options.approvals, std::move(notice),
+                      fmt::format("asked:{}:{}:{}:{}", asked.run_id, place.part, place.pseq,
+                                  core::to_hex(core::sha256(asked.step)).substr(0, 32)));
 }
 
 // As a message that nobody could take: whoever mends its body changes the input of the run.
 runtime::DeadLetter letter_of(const runtime::StartRequest& notice, const Failure& why) {
     core::Problem problem;
     problem.type = "baton.notice";
-    problem.title = "nobody was told that a run failed";
+    problem.title = "nobody was told";
     problem.detail = why.detail;
     runtime::DeadLetter letter;
     letter.reason = notice_reason;

@@ -113,7 +113,7 @@ class NoticesTest(unittest.TestCase):
         self.work_without_letters()
         run = self.start("fails")
         self.await_status(run, "failed")
-        baton.wait_for(lambda: "the workflow of notify.workflow cannot begin" in self.server.log(), "the log says it")
+        baton.wait_for(lambda: "the workflow that notify names cannot begin" in self.server.log(), "the log says it")
         self.assertIn("there is no workflow 'notice-mail'", self.server.log())
 
     def letters_of_notices(self, state="open"):
@@ -162,7 +162,7 @@ class NoticesTest(unittest.TestCase):
         for file in sorted(NOTICES.glob("*.toml")):
             self.server.baton("check", str(file), check=0)
             self.server.baton("deploy", str(file), check=0)
-        self.assertEqual(len(list(NOTICES.glob("*.toml"))), 3)
+        self.assertEqual(len(list(NOTICES.glob("*.toml"))), 5)
 
     def test_a_configuration_that_cannot_be_meant_is_refused(self):
         self.server.stop()
