@@ -424,7 +424,7 @@ function Dialog({ act }: { act: Act }): JSX.Element {
   );
 }
 
-export function FormField({ field }: { field: Field }): JSX.Element {
+function FormField({ field }: { field: Field }): JSX.Element {
   const { name, label, kind = "text", value = "", choices = [], hint, required = false } = field;
   if (kind === "hidden") return <input type="hidden" name={name} value={value} />;
   const hintId = hint ? "hint-" + name : undefined;
