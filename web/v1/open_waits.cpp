@@ -43,13 +43,13 @@ std::optional<OpenWait> wait_of(const runtime::StoredRun& run, const StepStory& 
 
 } // namespace
 
-const json::object* approval_in(const json::object& wanted) {
+const json::object* approval_in(const OpenWait& wait) {
     const auto object_in = [](const json::object& one) -> const json::object* {
         const auto* approval = one.if_contains("approval");
         return approval == nullptr ? nullptr : approval->if_object();
     };
-    if (const auto* found = object_in(wanted)) return found;
-    const auto* ways = wanted.if_contains("first_of");
+    if (const auto* found = object_in(wait.wanted)) return found;
+    const auto* ways = wait.wanted.if_contains("first_of");
     if (ways == nullptr || !ways->is_array()) return nullptr;
     for (const json::value& way : ways->get_array())
         if (way.is_object())
@@ -123,8 +123,7 @@ awaitable<Outcome<std::vector<OpenWait>>> OpenWaits::waits_of(const runtime::Sto
     seen = {told->details.run.version, {}};
     for (const StepStory& step : told->steps)
         if (auto one = wait_of(told->details.run, step)) {
-            if (told->workflow && approval_in(one->wanted) != nullptr)
-                one->form = approval_form(*told->workflow, one->step);
+            if (told->workflow) one->form = approval_form(*told->workflow, one->step);
             seen.waits.push_back(std::move(*one));
         }
     co_return seen.waits;

@@ -65,6 +65,6 @@ private:
 };
 
 // The approval that a wait asks for, alone or as one of several ways; nullptr: it asks nobody.
-const boost::json::object* approval_in(const boost::json::object& wanted);
+const boost::json::object* approval_in(const OpenWait& wait);
 
 } // namespace baton::web

@@ -65,7 +65,7 @@ private:
         if (!found) co_return problem_of(found.error());
         json::array all;
         for (const OpenWait& wait : found->waits) {
-            const json::object* asked = approval_in(wait.wanted);
+            const json::object* asked = approval_in(wait);
             if (asked == nullptr) continue;
             json::object shown = approval_json(wait, *asked);
             const bool is_mine = is_asked(shown.at("by"), request.login);

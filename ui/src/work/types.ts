@@ -4,7 +4,7 @@ export interface Run {
 }
 interface Problem { type?: string; title?: string; detail?: string; attempt?: boolean; [other: string]: unknown }
 export interface Attempt { attempt: number; max_attempts: number; dispatched_at: string; started_at?: string; closed_at: string | null; outcome: string | null; worker?: string; verify?: "asks" | "done" | "not_done"; error?: Problem; retry_at?: string }
-interface Wait { signal?: string; approval?: { title?: string; by?: string[]; quorum?: number; }; first_of?: { signal?: string; at?: string }[] }
+interface Wait { signal?: string; approval?: { title?: string; by?: string[]; quorum?: number }; first_of?: { signal?: string; at?: string }[] }
 export interface Step {
   step: string; undo: boolean; task: string | null; status: string; attempts: Attempt[]; input?: unknown; output?: unknown; error?: Problem; reason?: string; caught?: boolean; until?: string; waits_for?: Wait; items?: number;
   started_at?: string; closed_at?: string;
